@@ -1,0 +1,80 @@
+/** The scripted words: what a runner can do to its client, on request. `answers.ts` documents them under "help". */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BrokenConnection, type Pieces } from '../shared/chat';
+import { AgentError } from '../shared/openai';
+import { say } from './say';
+import { MARKDOWN, PASSAGE, UNICODE } from './texts';
+
+/** `rest` is the message after the word. */
+type Script = (rest: string, signal: AbortSignal) => Pieces;
+
+/** How far an answer comes before something happens to it. */
+const HALF = PASSAGE.slice(0, PASSAGE.length / 2);
+
+export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
+  ['slow', (rest, signal) => say(rest || PASSAGE, 150, signal)],
+  ['long', long],
+  ['echo', (rest, signal) => say(rest, 5, signal)],
+  ['unicode', (_rest, signal) => say(UNICODE, 5, signal)],
+  ['markdown', (_rest, signal) => say(MARKDOWN, 5, signal)],
+  ['think', think],
+  ['silent', silent],
+  ['fail', fail],
+  ['error', error],
+  ['break', broken],
+  ['crash', crash],
+]);
+
+async function* long(rest: string, signal: AbortSignal): Pieces {
+  const paragraphs = numberOr(rest, 40, 5000);
+  for (let index = 1; index <= paragraphs; index += 1) {
+    yield { text: `**${index}.** ${PASSAGE}\n\n` };
+    // Lets other requests and a disconnect in between.
+    await sleep(1, undefined, { signal });
+  }
+}
+
+async function* think(_rest: string, signal: AbortSignal): Pieces {
+  for await (const piece of say(
+    'The user wants to see me think. I do not, but I can show what it looks like.',
+    40,
+    signal,
+  )) {
+    yield { reasoning: piece.text ?? '' };
+  }
+  yield* say('That was my *reasoning*, sent apart from the answer.', 15, signal);
+}
+
+async function* silent(rest: string, signal: AbortSignal): Pieces {
+  const seconds = numberOr(rest, 20, 3600);
+  await sleep(seconds * 1000, undefined, { signal });
+  yield { text: `I was silent for ${seconds} seconds.` };
+}
+
+// biome-ignore lint/correctness/useYield: it fails before it says anything.
+async function* fail(): Pieces {
+  throw new AgentError(500, 'The demo agent failed, as you asked.', { code: 'demo_failure' });
+}
+
+async function* error(_rest: string, signal: AbortSignal): Pieces {
+  yield* say(HALF, 15, signal);
+  throw new AgentError(500, 'The demo agent failed in the middle of its answer, as you asked.', {
+    code: 'demo_failure',
+  });
+}
+
+async function* broken(_rest: string, signal: AbortSignal): Pieces {
+  yield* say(HALF, 15, signal);
+  throw new BrokenConnection('The demo agent cut the connection, as it was asked to.');
+}
+
+async function* crash(_rest: string, signal: AbortSignal): Pieces {
+  yield* say(HALF, 15, signal);
+  console.error('The demo agent crashed, as it was asked to.');
+  process.exit(3);
+}
+
+function numberOr(text: string, otherwise: number, max: number): number {
+  const value = Number.parseFloat(text);
+  return Number.isFinite(value) && value >= 0 ? Math.min(value, max) : otherwise;
+}

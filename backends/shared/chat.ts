@@ -1,0 +1,159 @@
+/** One turn of `POST /v1/chat/completions`: from the request to the agent's pieces and to what the client reads. */
+import {
+  AgentError,
+  answerShapes,
+  type ChatRequest,
+  errorBody,
+  type Message,
+  type Piece,
+  parseChatRequest,
+} from './openai';
+import { log } from './runner';
+import { checkSessionName, type Sessions } from './sessions';
+
+/** What an agent is asked: the conversation so far, ending with what the user said just now. */
+export interface Turn {
+  readonly messages: readonly Message[];
+  readonly parameters: ChatRequest['parameters'];
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+export type Pieces = AsyncGenerator<Piece, void, undefined>;
+
+export interface Agent {
+  /** The model id it is listed under. */
+  readonly name: string;
+  /**
+   * Answers piece by piece. Throws an `AgentError` for what the client should read: before the first piece it becomes
+   * the HTTP status, afterwards an error event. Must end when `turn.signal` aborts.
+   */
+  answer(turn: Turn): Pieces;
+  /** The agent answers 503 until this resolves. */
+  readonly ready: Promise<void>;
+}
+
+/** Thrown by an agent that wants the connection torn down in the middle of the answer. */
+export class BrokenConnection extends Error {
+  override readonly name = 'BrokenConnection';
+}
+
+/**
+ * Answers one request. With `X-Agent-Session` the agent remembers: only the newest user message of the request counts,
+ * and the home knows the rest. Without it the messages of the request are all there is.
+ */
+export async function chat(agent: Agent, sessions: Sessions, request: Request): Promise<Response> {
+  const abort = new AbortController();
+  request.signal.addEventListener('abort', () => abort.abort(), { once: true });
+  const session = request.headers.get('x-agent-session');
+  if (session !== null) checkSessionName(session);
+  const body = parseChatRequest(await request.json().catch(() => undefined));
+  const newest = body.messages.findLast((message) => message.role === 'user');
+  if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
+
+  const messages = session === null ? body.messages : [...(await sessions.read(session)), newest];
+  const answer = agent.answer({ messages, parameters: body.parameters, signal: abort.signal });
+  const pieces = remembered(answer, abort.signal, async (said) => {
+    if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
+  });
+  const shapes = answerShapes(body.model ?? agent.name);
+  if (!body.stream) return Response.json(await collect(pieces, shapes));
+  // An error before the first piece is an HTTP status, so no byte is sent until there is one.
+  const opened = prepend(await pieces.next(), pieces);
+  return streamed(toEvents(opened, shapes, body.includeUsage), abort);
+}
+
+/** Passes the pieces on and, however the answer ends, hands over what was said, if anything was. */
+async function* remembered(pieces: Pieces, signal: AbortSignal, remember: (said: string) => Promise<void>): Pieces {
+  const startedMs = performance.now();
+  let said = '';
+  let outcome = 'cancelled';
+  log('turn.started', {});
+  try {
+    for await (const piece of pieces) {
+      said += piece.text ?? '';
+      yield piece;
+    }
+    outcome = 'finished';
+  } catch (error) {
+    if (!signal.aborted) {
+      outcome = 'failed';
+      if (!(error instanceof AgentError || error instanceof BrokenConnection)) console.error(error);
+    }
+    throw error;
+  } finally {
+    if (said !== '') await remember(said);
+    log(`turn.${outcome}`, { ms: Math.round(performance.now() - startedMs), characters: said.length });
+  }
+}
+
+async function* prepend(first: IteratorResult<Piece, void>, rest: Pieces): Pieces {
+  try {
+    if (!first.done) yield first.value;
+    yield* rest;
+  } finally {
+    // Also when this is ended before `rest` is reached.
+    await rest.return();
+  }
+}
+
+type Shapes = ReturnType<typeof answerShapes>;
+
+async function collect(pieces: Pieces, shapes: Shapes): Promise<object> {
+  let text = '';
+  let reasoning = '';
+  let last: Piece = {};
+  for await (const piece of pieces) {
+    text += piece.text ?? '';
+    reasoning += piece.reasoning ?? '';
+    last = { ...last, ...piece };
+  }
+  return shapes.completion(text, reasoning, last.finish ?? 'stop', last.usage);
+}
+
+async function* toEvents(pieces: Pieces, shapes: Shapes, includeUsage: boolean): AsyncGenerator<string> {
+  const chunk = (delta: object, finish: string | null = null) =>
+    event({ ...shapes.chunk(delta, finish), ...(includeUsage && { usage: null }) });
+  let last: Piece = {};
+  yield chunk({ role: 'assistant', content: '' });
+  try {
+    for await (const piece of pieces) {
+      if (piece.reasoning) yield chunk({ reasoning_content: piece.reasoning });
+      if (piece.text) yield chunk({ content: piece.text });
+      last = { ...last, ...piece };
+    }
+    yield chunk({}, last.finish ?? 'stop');
+    if (includeUsage && last.usage) yield event(shapes.usageChunk(last.usage));
+  } catch (error) {
+    if (error instanceof BrokenConnection) throw error;
+    yield event(errorBody(error));
+  }
+  yield 'data: [DONE]\n\n';
+}
+
+function event(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}
+
+/** One event per pull: a client that reads slowly slows the answer down instead of filling memory. */
+function streamed(events: AsyncGenerator<string>, abort: AbortController): Response {
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await events.next();
+        if (abort.signal.aborted) return;
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      } catch {
+        // A `BrokenConnection`: the connection is reset. Bun would print the reason, so none is given.
+        controller.error(undefined);
+      }
+    },
+    async cancel() {
+      abort.abort();
+      await events.return(undefined);
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } });
+}

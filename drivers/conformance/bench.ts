@@ -1,0 +1,167 @@
+/** What the cases of the conformance suite stand on: drivers, specs and runners that are surely removed again. */
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Conformance } from '../conformance';
+import type { Driver, Json, RunnerSpec, StartContext, Started } from '../driver';
+
+export const INSTALLATION_LABEL = 'agent-stack.installation';
+/** Stands in the environment of every runner; law 9 looks for it where it must not be. */
+export const SECRET = 'sk-conformance-never-to-be-seen';
+/** Law 12 says one second. A loaded machine is not a broken driver, so the suite gives it five. */
+const abortMs = 5_000;
+const conditionMs = 30_000;
+
+export interface Bench {
+  readonly target: Conformance;
+  readonly installationId: string;
+  readonly foreignInstallationId: string;
+  /** Everything drivers logged and reported so far. */
+  readonly events: Json[];
+  /** A fresh driver, as after a restart of the router. */
+  create(installationId?: string): Promise<Driver>;
+  /** A spec with a home and an id of its own. */
+  spec(changes?: Partial<RunnerSpec>): Promise<RunnerSpec>;
+  context(signal?: AbortSignal): StartContext;
+  /** Starts and waits until the runner answers HTTP with its own id. */
+  ready(driver: Driver, spec: RunnerSpec): Promise<Started>;
+  dump(): Promise<string>;
+  /** Stops by label whatever a case has left. */
+  sweep(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** Builds the bench in a temporary directory of its own. */
+export async function createBench(target: Conformance): Promise<Bench> {
+  const directory = await mkdtemp(join(tmpdir(), 'conformance-'));
+  const suffix = crypto.randomUUID().slice(0, 8);
+  const installationId = `conform-${suffix}`;
+  const foreignInstallationId = `foreign-${suffix}`;
+  const events: Json[] = [];
+  const drivers: Driver[] = [];
+
+  const create = async (id = installationId): Promise<Driver> => {
+    const stateDir = await mkdtemp(join(directory, 'state-'));
+    const log = (level: string, event: string, fields: Readonly<Record<string, Json>> = {}) =>
+      void events.push({ level, event, fields });
+    const services = { installationId: id, installationLabel: INSTALLATION_LABEL, stateDir, log };
+    const driver = await target.plugin.create(target.options ?? {}, services);
+    drivers.push(driver);
+    return driver;
+  };
+  const context = (signal = new AbortController().signal): StartContext => ({
+    signal,
+    progress: (step) => void events.push({ ...step }),
+  });
+  const sweep = async (): Promise<void> => {
+    for (const id of [installationId, foreignInstallationId]) {
+      const driver = await create(id);
+      for (const owned of await driver.list(AbortSignal.timeout(conditionMs))) {
+        await driver.stop(owned.handle, { graceMs: 0 });
+      }
+    }
+    // Drivers may remember what the platform no longer shows, an exit code for example.
+    for (const driver of drivers.splice(0)) await driver[Symbol.asyncDispose]?.();
+  };
+
+  return {
+    target,
+    installationId,
+    foreignInstallationId,
+    events,
+    create,
+    spec: (changes = {}) => createSpec(target, directory, installationId, changes),
+    context,
+    async ready(driver, spec) {
+      const started = await driver.start(spec, context());
+      await until(`${spec.id} answers at ${started.url}`, async () => (await ask(started.url, '/id')) === spec.id);
+      return started;
+    },
+    dump: () => dump(drivers, events),
+    sweep,
+    async dispose() {
+      await sweep();
+      // A runner may have written files that belong to another user.
+      await rm(directory, { recursive: true, force: true }).catch(() => undefined);
+    },
+  };
+}
+
+async function createSpec(
+  target: Conformance,
+  directory: string,
+  installationId: string,
+  changes: Partial<RunnerSpec>,
+): Promise<RunnerSpec> {
+  const source = await mkdtemp(join(directory, 'home-'));
+  await cp(join(import.meta.dir, 'runner.ts'), join(source, 'runner.ts'));
+  const home = { source, target: target.homeTarget ?? source, ...target.owner };
+  const id = crypto.randomUUID().replaceAll('-', '');
+  const port = 18_789;
+  return {
+    id,
+    name: `ar-${id.slice(0, 12)}`,
+    ...(target.image === undefined ? {} : { image: target.image }),
+    command: target.command?.(home.target) ?? ['bun', `${home.target}/runner.ts`],
+    env: {
+      CONFORMANCE_ID: id,
+      CONFORMANCE_HOME: home.target,
+      CONFORMANCE_PORT: String(port),
+      CONFORMANCE_SECRET: SECRET,
+    },
+    home,
+    port,
+    limits: {},
+    labels: { [INSTALLATION_LABEL]: installationId, 'agent-stack.runner': id },
+    options: target.backendOptions ?? {},
+    ...changes,
+  };
+}
+
+/** Asks the runner; undefined when nobody answers or the answer is an error. */
+export async function ask(url: string, path: string, value = ''): Promise<string | undefined> {
+  const address = new URL(path, url);
+  address.searchParams.set('value', value);
+  // A connection that is kept would hold on to a runner that is gone.
+  const response = await fetch(address, { headers: { connection: 'close' } }).catch(() => undefined);
+  return response?.ok ? response.text().catch(() => undefined) : undefined;
+}
+
+/** Waits for a condition; rejects by its name when it does not come true. */
+export async function until(name: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + conditionMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited ${conditionMs} ms in vain until ${name}`);
+    await Bun.sleep(50);
+  }
+}
+
+/** How a promise settled; rejects when it is still open long after law 12's second. */
+export async function settled<T>(what: string, promise: Promise<T>): Promise<PromiseSettledResult<T>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`${what} did not honour the abort`)), abortMs);
+  const outcome = Promise.allSettled([promise]).then(([result]) => result);
+  return Promise.race([outcome, late]).finally(() => clearTimeout(timer));
+}
+
+/** Command lines of all processes of this machine, as far as it shows them. */
+export async function processTitles(): Promise<string> {
+  const pids = await readdir('/proc').catch(() => []);
+  const titles = pids.filter((pid) => /^\d+$/.test(pid)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8'));
+  return (await Promise.allSettled(titles))
+    .map((title) => (title.status === 'fulfilled' ? title.value : ''))
+    .join('\n');
+}
+
+async function dump(drivers: readonly Driver[], events: readonly Json[]): Promise<string> {
+  const signal = AbortSignal.timeout(abortMs);
+  const report: unknown[] = [{ events: events.slice(-20) }];
+  for (const driver of drivers) {
+    const owned = await driver.list(signal).catch((error) => [{ error: String(error) }]);
+    for (const entry of owned) {
+      const lines = 'handle' in entry ? driver.logs?.(entry.handle, { tailLines: 20, signal }) : undefined;
+      report.push({ ...entry, lines: await lines?.catch(String) });
+    }
+  }
+  return JSON.stringify(report, null, 2);
+}

@@ -1,0 +1,97 @@
+/** The cases for what a driver may leave out: an absent method is a visible skip. */
+import { expect } from 'bun:test';
+import type { Driver, HealthChange } from '../driver';
+import { ask, settled, until } from './bench';
+import type { Case } from './cases';
+
+export const capabilityCases: readonly Case[] = [
+  {
+    name: 'a runner reaches the router at routerAddress',
+    async run(bench) {
+      const driver = await bench.create();
+      const port = freePort();
+      const address = await driver.routerAddress(port, AbortSignal.timeout(5_000));
+      expect(address.url).not.toEndWith('/');
+      using server = Bun.serve({ hostname: address.listenHost, port, fetch: () => new Response('the router') });
+      expect(server.port).toBe(port);
+      const { url } = await bench.ready(driver, await bench.spec());
+      expect(await ask(url, '/fetch', `${address.url}/healthz`)).toBe('the router');
+    },
+  },
+  {
+    name: 'logs are the last lines of the output, oldest first, also of a runner that has exited',
+    needs: without('logs'),
+    async run(bench) {
+      const driver = await bench.create();
+      const { handle, url } = await bench.ready(driver, await bench.spec());
+      for (const line of ['one', 'two', 'three']) await ask(url, '/say', line);
+      const logs = async (tailLines: number) =>
+        driver.logs?.(handle, { tailLines, signal: AbortSignal.timeout(5_000) });
+      await until('the last line is in the logs', async () => (await logs(10))?.includes('three') === true);
+      expect(await logs(2)).toEqual(['two', 'three']);
+      await ask(url, '/exit', '1');
+      await until('the runner has ended', async () => (await health(driver, handle)) === 'exited');
+      expect(await logs(2)).toEqual(['two', 'three']);
+    },
+  },
+  {
+    name: 'watch tells of a runner that ended by itself, and ends when it is aborted',
+    needs: without('watch'),
+    async run(bench) {
+      const driver = await bench.create();
+      const controller = new AbortController();
+      const changes: HealthChange[] = [];
+      const watching = (async () => {
+        for await (const change of driver.watch?.(controller.signal) ?? []) changes.push(change);
+      })();
+      const spec = await bench.spec();
+      const { url } = await bench.ready(driver, spec);
+      await ask(url, '/exit', '3');
+      await until('watch tells', () =>
+        changes.some(({ runnerId, health }) => runnerId === spec.id && health.state === 'exited'),
+      );
+      controller.abort();
+      expect((await settled('watch', watching)).status).toBe('fulfilled');
+    },
+  },
+  {
+    name: 'stats are of this runner and not negative',
+    needs: without('stats'),
+    async run(bench) {
+      const driver = await bench.create();
+      const { handle } = await bench.ready(driver, await bench.spec());
+      const stats = await driver.stats?.(handle, AbortSignal.timeout(5_000));
+      expect(stats?.memoryBytes ?? 0).toBeGreaterThanOrEqual(0);
+      expect(stats?.cpuPercent ?? 0).toBeGreaterThanOrEqual(0);
+    },
+  },
+  {
+    name: 'prepare fetches the image, tells of it in percent and honours abort',
+    needs: (driver, target) =>
+      without('prepare')(driver) ?? (target.image === undefined ? 'the suite was given no image' : undefined),
+    async run(bench) {
+      const driver = await bench.create();
+      const image = bench.target.image ?? '';
+      const percents: number[] = [];
+      const signal = AbortSignal.timeout(100_000);
+      await driver.prepare?.(image, { signal, progress: ({ percent }) => percents.push(percent ?? 0) });
+      expect(percents.every((percent) => percent >= 0 && percent <= 100)).toBe(true);
+      const aborted = driver.prepare?.(image, bench.context(AbortSignal.abort())) ?? Promise.resolve();
+      await settled('prepare', aborted);
+    },
+  },
+];
+
+function without(method: 'logs' | 'watch' | 'stats' | 'prepare'): (driver: Driver) => string | undefined {
+  return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
+}
+
+async function health(driver: Driver, handle: Parameters<Driver['inspect']>[0]): Promise<string> {
+  return (await driver.inspect(handle, AbortSignal.timeout(5_000))).state;
+}
+
+function freePort(): number {
+  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
+  server.stop(true);
+  return server.port;
+}

@@ -1,0 +1,67 @@
+/**
+ * The runner of the conformance suite: answers HTTP, keeps a file in its home and does on demand what runners do.
+ *
+ * The suite copies this one file into a home, so it imports only `node:` modules and runs under Bun and under Node.
+ * A driver that runs no commands serves `answer` from its own code.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { isMainThread } from 'node:worker_threads';
+
+/** What a runner can do to itself and its surroundings. */
+export interface ConformanceRunner {
+  readonly id: string;
+  /** Path of the home as the runner sees it. */
+  readonly home: string;
+  say(line: string): void;
+  exit(code: number): void;
+}
+
+/** Answers one request of the suite. Unknown paths are 404, so that a url that leads elsewhere is noticed. */
+export async function answer(url: URL, runner: ConformanceRunner): Promise<{ status: number; text: string }> {
+  const ok = (text: string) => ({ status: 200, text });
+  const file = `${runner.home}/written.txt`;
+  const argument = url.searchParams.get('value') ?? '';
+  switch (url.pathname) {
+    case '/id':
+      return ok(runner.id);
+    case '/write':
+      await writeFile(file, argument);
+      return ok('written');
+    case '/read':
+      return ok(await readFile(file, 'utf8').catch(() => ''));
+    case '/say':
+      runner.say(argument);
+      return ok('said');
+    case '/fetch':
+      return ok(
+        await fetch(argument)
+          .then((response) => response.text())
+          .catch(String),
+      );
+    case '/stubborn':
+      // In a worker thread the handler would be the whole process's.
+      if (isMainThread) process.on('SIGTERM', () => runner.say('SIGTERM ignored'));
+      return ok('stubborn');
+    case '/exit':
+      runner.exit(Number(argument));
+      return ok('exiting');
+    default:
+      return { status: 404, text: 'not found' };
+  }
+}
+
+const { CONFORMANCE_ID: id, CONFORMANCE_HOME: home, CONFORMANCE_PORT, PORT, HOST } = process.env;
+if (id !== undefined && home !== undefined) {
+  const runner: ConformanceRunner = {
+    id,
+    home,
+    say: (line) => process.stdout.write(`${line}\n`),
+    // After the answer has left; the suite accepts a cut one as well.
+    exit: (code) => setTimeout(() => process.exit(code), 20),
+  };
+  createServer(async (request, response) => {
+    const { status, text } = await answer(new URL(request.url ?? '/', 'http://runner'), runner);
+    response.writeHead(status).end(text);
+  }).listen(Number(PORT ?? CONFORMANCE_PORT), HOST ?? '0.0.0.0');
+}

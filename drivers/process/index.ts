@@ -1,0 +1,116 @@
+/** Hosts runners as processes of this machine, on loopback. `README.md` says what that does not protect from. */
+import { join } from 'node:path';
+import { Type } from '@sinclair/typebox';
+import { type Driver, defineDriver, type Health, type Owned } from '../driver';
+import { createChildren } from './children';
+import { createExits } from './exits';
+import { createLogFiles } from './log-files';
+import { failure, findRunners, handleOf, isOf, type ProcessHandle, refuseAborted, urlOf } from './runners';
+import { type Ground, startRunner, stopRunner } from './start';
+import { createStats } from './stats';
+import { processTable } from './table';
+
+const options = Type.Object(
+  {
+    path: Type.Optional(
+      Type.String({ description: 'PATH of runners. Default: the one the router was started with', minLength: 1 }),
+    ),
+    logBytes: Type.Optional(
+      Type.Integer({ description: 'Size of the output kept per runner', minimum: 4096, default: 1_048_576 }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export default defineDriver({
+  name: 'process',
+  summary: 'Runs agents as processes of this machine, without any isolation',
+  isolates: false,
+  options,
+  backendOptions: Type.Object({}, { additionalProperties: false }),
+  async create({ path, logBytes = 1_048_576 }, services): Promise<Driver<ProcessHandle>> {
+    if (process.platform === 'win32') throw failure('unavailable', 'Windows is not supported', process.platform);
+    const children = createChildren(processTable());
+    const { table } = children;
+    const logs = await createLogFiles(join(services.stateDir, 'logs'), logBytes);
+    // When the table does not answer now, the old logs are there for the next time.
+    const found = await findRunners(table).catch(() => undefined);
+    if (found !== undefined) await logs.sweep(new Set(found.map(({ mark }) => mark.life)));
+    return createDriver({
+      table,
+      children,
+      services,
+      exits: createExits(table),
+      logs,
+      path: path ?? process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    });
+  },
+});
+
+function createDriver(ground: Ground): Driver<ProcessHandle> {
+  const { table, logs, exits, services } = ground;
+  const starting = new Map<string, Promise<ProcessHandle>>();
+  const watches = new AbortController();
+  const stats = createStats(table);
+  return {
+    name: 'process',
+    async ping(signal) {
+      refuseAborted(signal);
+      await findRunners(table);
+    },
+    routerAddress: async (port) => ({ url: `http://127.0.0.1:${port}`, listenHost: '127.0.0.1' }),
+    async start(spec, context) {
+      const start = starting.get(spec.id) ?? startRunner(ground, spec, context).finally(() => starting.delete(spec.id));
+      starting.set(spec.id, start);
+      const handle = await start;
+      return { handle, url: urlOf(handle) };
+    },
+    inspect: (handle, signal) => inspect(ground, handle, signal),
+    stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
+    async list(signal) {
+      refuseAborted(signal);
+      const owned = await list(ground);
+      refuseAborted(signal);
+      return owned;
+    },
+    logs: ({ life }, { tailLines }) => logs.tail(life, tailLines),
+    watch: (signal) =>
+      exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
+        await list(ground).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
+      }),
+    ...(stats === undefined ? {} : { stats }),
+    async [Symbol.asyncDispose]() {
+      watches.abort();
+      logs[Symbol.dispose]();
+    },
+  };
+}
+
+async function inspect({ table, exits }: Ground, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
+  if (signal.aborted) return { state: 'unknown', reason: 'the call was aborted' };
+  try {
+    const entry = await table.find(handle.pid);
+    if (entry === undefined || !isOf(handle, entry)) return (await exits.find(handle)) ?? { state: 'gone' };
+    exits.addAdopted(handle);
+    return { state: 'running', startedAtMs: entry.startedAtMs };
+  } catch (error) {
+    return { state: 'unknown', reason: String(error) };
+  }
+}
+
+async function list({ table, exits, services }: Ground): Promise<readonly Owned<ProcessHandle>[]> {
+  const { installationId, installationLabel } = services;
+  const found = (await findRunners(table)).filter(({ mark }) => mark.labels[installationLabel] === installationId);
+  const living = found.map((runner): Owned<ProcessHandle> => {
+    const handle = handleOf(runner);
+    const { runnerId } = handle;
+    if (runner.leader === undefined) return { runnerId, handle, health: { state: 'exited' } };
+    exits.addAdopted(handle);
+    const health = { state: 'running', startedAtMs: runner.leader.startedAtMs } as const;
+    return { runnerId, handle, health, url: urlOf(handle) };
+  });
+  const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
+  // How a runner ended is known better here than from what it has left behind.
+  const known = new Set(remembered.map(({ handle }) => handle.life));
+  return [...living.filter(({ handle }) => !known.has(handle.life)), ...remembered];
+}

@@ -1,0 +1,82 @@
+/** The process table of Linux: `/proc`, as proc_pid_stat(5) and proc_pid_environ(5) describe it. */
+import { readdir, readFile } from 'node:fs/promises';
+import { markVariable, type Process, type ProcessTable } from './table';
+
+/** USER_HZ: the unit of times in `/proc`, 100 per second on every architecture that Bun runs on. */
+const tickMs = 10;
+/** PF_KTHREAD of linux/sched.h, in field 9. */
+const kernelThread = 0x00200000;
+const execReads = 5;
+const execReadMs = 2;
+
+export const linuxTable: ProcessTable = {
+  async list() {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+    const bootMs = await bootTimeMs();
+    const found = await Promise.all(pids.map((pid) => read(pid, bootMs).catch(notPermitted)));
+    return found.filter((entry) => entry !== undefined);
+  },
+  find: async (pid) => read(pid, await bootTimeMs()),
+  async usage(pid) {
+    const [stat, status] = await Promise.all([readStat(pid), readOf(pid, 'status')]);
+    if (stat === undefined || status === undefined) return undefined;
+    // Fields 14 and 15 of the manual page, utime and stime; VmRSS does not depend on the size of a page.
+    const cpuMs = (Number(stat[11]) + Number(stat[12])) * tickMs;
+    return { cpuMs, memoryBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024 };
+  },
+};
+
+async function read(pid: number, bootMs: number): Promise<Process | undefined> {
+  const stat = await readStat(pid);
+  const [state, , group] = stat ?? [];
+  const born = stat?.[19];
+  if (born === undefined || state === 'Z' || state === 'X') return undefined;
+  const mark = await readMark(pid, (Number(stat?.[6]) & kernelThread) !== 0);
+  const entry = { pid, groupId: Number(group), born, startedAtMs: bootMs + Number(born) * tickMs };
+  return mark === undefined ? entry : { ...entry, mark };
+}
+
+/** The fields from the third on: the second, the name in parentheses, may itself contain spaces and parentheses. */
+async function readStat(pid: number): Promise<readonly string[] | undefined> {
+  const text = await readOf(pid, 'stat');
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+async function readMark(pid: number, isKernelThread: boolean): Promise<string | undefined> {
+  const prefix = `${markVariable}=`;
+  // Another user's environment cannot be read: such a process is not one of ours.
+  const read = () => readOf(pid, 'environ').catch(notPermitted);
+  let environment = await read();
+  // In the middle of an exec the environment reads as empty for a moment, as it does for good without variables.
+  for (let again = 0; environment === '' && !isKernelThread && again < execReads; again += 1) {
+    await Bun.sleep(execReadMs);
+    environment = await read();
+  }
+  return environment
+    ?.split('\0')
+    .find((entry) => entry.startsWith(prefix))
+    ?.slice(prefix.length);
+}
+
+async function readOf(pid: number, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    // ESRCH: it ended between open and read.
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+function notPermitted(error: unknown): undefined {
+  if (!hasCode(error, 'EACCES', 'EPERM')) throw error;
+}
+
+function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+async function bootTimeMs(): Promise<number> {
+  const seconds = /^btime (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1];
+  return Number(seconds) * 1000;
+}

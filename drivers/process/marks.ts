@@ -1,0 +1,31 @@
+/** The mark that a runner carries in its environment: by it, and by nothing that is stored, a runner is found again. */
+
+/** What a mark says. It is read by whoever may read the environment, so there is no secret in it. */
+export interface Mark {
+  readonly runnerId: string;
+  /** Tells two processes of one runner apart: one that was stopped, and one that was started again. */
+  readonly life: string;
+  readonly port: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Writes a mark without spaces or line ends, readable in `/proc/<pid>/environ`: `id=…&life=…&port=…&label.<name>=…`. */
+export function writeMark({ runnerId, life, port, labels }: Mark): string {
+  const mark = new URLSearchParams({ id: runnerId, life, port: String(port) });
+  for (const [name, value] of Object.entries(labels)) mark.set(`label.${name}`, value);
+  return mark.toString();
+}
+
+/** Reads a mark; undefined when it is none of ours. */
+export function readMark(text: string | undefined): Mark | undefined {
+  if (text === undefined) return undefined;
+  const mark = new URLSearchParams(text);
+  const runnerId = mark.get('id');
+  const life = mark.get('life');
+  const port = Number(mark.get('port'));
+  if (runnerId === null || life === null || !Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+  const labels = [...mark]
+    .filter(([name]) => name.startsWith('label.'))
+    .map(([name, value]) => [name.slice('label.'.length), value]);
+  return { runnerId, life, port, labels: Object.fromEntries(labels) };
+}

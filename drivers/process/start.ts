@@ -1,0 +1,145 @@
+/** Starts a runner as a process group of its own, with nothing of the router's in it. */
+import { closeSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { DriverServices, Health, RunnerSpec, StartContext } from '../driver';
+import type { Children } from './children';
+import { endRunner } from './end';
+import type { Exits } from './exits';
+import type { LogFiles } from './log-files';
+import { writeMark } from './marks';
+import { type PickedPort, pickPort } from './ports';
+import { failure, findRunners, handleOf, type ProcessHandle, refuseAborted } from './runners';
+import { markVariable, type ProcessTable } from './table';
+
+const markMs = 500;
+
+/** What a start needs of its driver. */
+export interface Ground {
+  readonly table: ProcessTable;
+  readonly logs: LogFiles;
+  readonly children: Children;
+  readonly exits: Exits;
+  readonly services: DriverServices;
+  /** The `PATH` of runners. */
+  readonly path: string;
+}
+
+/** Starts the runner, or finds the one that this spec id already has. A failed or aborted start leaves nothing. */
+export async function startRunner(ground: Ground, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
+  const { table, exits, services } = ground;
+  refuseAborted(context.signal);
+  const everyone = await findRunners(table);
+  const found = everyone.find(
+    ({ mark }) => mark.runnerId === spec.id && mark.labels[services.installationLabel] === services.installationId,
+  );
+  if (found?.leader !== undefined) {
+    exits.addAdopted(handleOf(found));
+    return handleOf(found);
+  }
+  for (const { handle } of exits.remembered().filter((exit) => exit.handle.runnerId === spec.id)) exits.forget(handle);
+  if (found !== undefined) await endRunner(table, found.mark, 0);
+
+  context.progress({ stage: 'start', message: 'Starting the process' });
+  const home = await stat(spec.home.source).catch(() => undefined);
+  if (!home?.isDirectory()) throw failure('start_failed', 'the home is not a directory', { home: spec.home.source });
+  refuseAborted(context.signal);
+  const picked = pickPort(services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
+  if (picked === undefined) {
+    throw failure('no_capacity', 'every port of the range is in use', { ...services.portRange }, 'Widen the range.');
+  }
+  const handle = await launch(ground, spec, picked);
+  if (context.signal.aborted) {
+    await stopRunner(ground, handle, 0);
+    refuseAborted(context.signal);
+  }
+  return handle;
+}
+
+/** Ends a runner, so that `inspect` says `gone`. Does nothing when the handle is of another process. */
+export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs: number): Promise<void> {
+  using _ = ground.exits.stopping(handle);
+  if (!(await endRunner(ground.table, handle, graceMs))) return;
+  ground.exits.forget(handle);
+  await ground.logs.remove(handle.life);
+}
+
+async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
+  const { port } = picked;
+  const life = crypto.randomUUID();
+  const mark = writeMark({ runnerId: spec.id, life, port, labels: spec.labels });
+  const child = await spawn(ground, spec, { life, mark, port }).catch((error) => {
+    picked.release();
+    throw error;
+  });
+  child.unref();
+  const { pid } = child;
+  const exited = child.exited.then((exitCode): Extract<Health, { state: 'exited' }> => {
+    picked.release();
+    ground.children.remove(pid);
+    const signal = child.signalCode;
+    return signal === null ? { state: 'exited', exitCode } : { state: 'exited', signal: String(signal) };
+  });
+  try {
+    const born = await birth(ground.table, pid, mark);
+    const handle = { runnerId: spec.id, life, pid, born, port };
+    if (child.exitCode === null && child.signalCode === null) ground.children.add({ pid, born, mark });
+    ground.exits.addChild(handle, exited);
+    return handle;
+  } catch (cause) {
+    // Ours beyond doubt: it is our child, and has not been collected.
+    if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
+    await ground.logs.remove(life);
+    throw failure('unavailable', 'the process table could not be read', cause);
+  }
+}
+
+/**
+ * When the child was born; empty when it has ended already. Waits until the child shows its mark, because `spawn`
+ * returns a moment before that and a start that is through must be found by everyone.
+ */
+async function birth(table: ProcessTable, pid: number, mark: string): Promise<string> {
+  const deadlineMs = performance.now() + markMs;
+  for (;;) {
+    const entry = await table.find(pid);
+    // One that drops its environment at once never shows the mark, and is known here as our child.
+    if (entry === undefined || entry.mark === mark || performance.now() > deadlineMs) return entry?.born ?? '';
+    await Bun.sleep(1);
+  }
+}
+
+/** `detached` makes the child the leader of a session: it has no terminal, and the router's signals do not reach it. */
+async function spawn(
+  ground: Ground,
+  spec: RunnerSpec,
+  { life, mark, port }: { readonly life: string; readonly mark: string; readonly port: number },
+): Promise<Bun.Subprocess> {
+  const [program = '', ...rest] = spec.command;
+  let output: number | undefined;
+  try {
+    output = ground.logs.open(life);
+    // A machine may run the router without a bun on its PATH.
+    return Bun.spawn([program === 'bun' ? process.execPath : program, ...rest], {
+      cwd: spec.home.source,
+      env: {
+        PATH: ground.path,
+        ...spec.env,
+        HOME: spec.home.source,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        [markVariable]: mark,
+      },
+      stdin: 'ignore',
+      stdout: output,
+      stderr: output,
+      detached: true,
+    });
+  } catch (cause) {
+    await ground.logs.remove(life);
+    const hint = 'Is the program installed, executable, and on the PATH of the driver?';
+    // Only the code: what Bun says about an invalid environment quotes the value.
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    throw failure('start_failed', `the program '${program}' could not be started (${code})`, { code }, hint);
+  } finally {
+    if (output !== undefined) closeSync(output);
+  }
+}

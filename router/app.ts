@@ -1,0 +1,62 @@
+/** The table of contents: what each listener serves. */
+import { Elysia } from 'elysia';
+import type { Secrets } from './config';
+import type { Context } from './context';
+import { assets } from './http/assets';
+import { compression } from './http/compress';
+import { createGuard } from './http/guard';
+import { responding } from './http/respond';
+import { sessionPlugin } from './http/session';
+import { authRoutes } from './routes/auth';
+import { brokerRoutes } from './routes/broker';
+import { chatRoutes } from './routes/chat';
+import { openaiRoutes } from './routes/openai';
+import { runnersRoutes } from './routes/runners';
+import { settingsRoutes } from './routes/settings';
+import { systemRoutes } from './routes/system';
+
+/** Room above our own limit, so that the refusal is ours and says what to do. */
+const SERVER_BODY_FACTOR = 4;
+
+/** People and programs: UI, `/auth`, `/api`, `/v1`. */
+export async function publicApp(context: Context, secrets: Secrets) {
+  const { config } = context;
+  const guard = createGuard({
+    allowedHosts: config.allowedHosts,
+    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+  });
+  const session = sessionPlugin({
+    accounts: context.accounts,
+    keys: context.keys,
+    jwtSecret: secrets.jwtSecret,
+    cookie: {
+      name: config.session.cookieName,
+      secure: config.session.cookieSecure,
+      maxAgeSeconds: config.session.ttlSeconds,
+    },
+  });
+  return new Elysia({ serve: { maxRequestBodySize: config.maxBodyBytes * SERVER_BODY_FACTOR } })
+    .use(responding(guard))
+    .use(systemRoutes(context))
+    .use(openaiRoutes(context, session))
+    .use(runnersRoutes(context, session))
+    .use(
+      new Elysia({ name: 'pages' })
+        .use(compression)
+        .use(await assets())
+        .use(authRoutes(context, session))
+        .use(chatRoutes(context, session))
+        .use(settingsRoutes(context, session)),
+    );
+}
+
+/** Runners: the broker. Never reachable from the network. */
+export function internalApp(context: Context) {
+  const { config } = context;
+  // Runners reach the host under names that only their platform knows; their key is what they prove.
+  const guard = { check: () => undefined };
+  return new Elysia({ serve: { maxRequestBodySize: config.maxBodyBytes * SERVER_BODY_FACTOR } })
+    .use(responding(guard))
+    .use(systemRoutes(context))
+    .use(brokerRoutes(context));
+}

@@ -1,0 +1,228 @@
+/** Builds everything once and owns its end: database, stores, drivers, services. */
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { DriverServices } from '../drivers/driver';
+import { type Backend, BackendRegistry } from './backends';
+import type { Config, Secrets } from './config';
+import { DriverRegistry } from './drivers';
+import { createOpenStreams } from './http/streams';
+import { driversLog, processLog, runnersLog } from './log';
+import { accountsService } from './services/accounts';
+import { adoptRunners } from './services/adoption';
+import { conversationsService } from './services/conversations';
+import { credentialsService } from './services/credentials';
+import { createEvents } from './services/events';
+import { generationsService } from './services/generations';
+import { keysService } from './services/keys';
+import { idleService, sweep } from './services/reaper';
+import { INSTALLATION_LABEL } from './services/runner-spec';
+import { runnersService } from './services/runners';
+import { createStores } from './stores';
+import type { Agent } from './stores/agents';
+import { type Database, openDatabase } from './stores/database';
+import { createVault } from './vault';
+
+const KEYS_FLUSH_MS = 10_000;
+const ADOPTION_RETRY_MS = 5_000;
+
+export type Context = Awaited<ReturnType<typeof createContext>>;
+
+export interface ContextOptions {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  /** The port at which the internal listener will answer. */
+  readonly internalPort: number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/**
+ * Resolves when runners of an earlier life have been taken back and answers that a crash left open are closed; nothing
+ * listens yet. Throws when a setting, `backends.json`, a driver or the database is not in order.
+ */
+export async function createContext({ config, secrets, internalPort, now = Date.now }: ContextOptions) {
+  await using cleanUp = new AsyncDisposableStack();
+  const backends = cleanUp.use(BackendRegistry.load(config.backendsPath));
+  const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
+  const stores = createStores(database.db);
+  const vault = createVault(secrets.encryptionKey);
+  const drivers = cleanUp.use(await loadDrivers(config, backends, database));
+
+  const events = createEvents();
+  const streams = createOpenStreams(events);
+  const accounts = accountsService({
+    users: stores.users,
+    events,
+    signup: { open: config.signup.open, ...(secrets.inviteCode !== undefined && { inviteCode: secrets.inviteCode }) },
+    sessionTtlSeconds: config.session.ttlSeconds,
+    now,
+  });
+  const keys = keysService({ keys: stores.keys, events, now });
+  const credentials = credentialsService({ settings: stores.settings, backends, vault, now });
+  const runners = runnersService({
+    installationId: database.installationId,
+    homesRoot: config.homesRoot,
+    seedsRoot: config.seedsRoot,
+    internalPort,
+    readyTimeoutMs: config.readyTimeoutMs,
+    runners: stores.runners,
+    users: stores.users,
+    backends,
+    drivers,
+    credentials,
+    vault,
+    events,
+    now,
+  });
+  const conversations = conversationsService({ conversations: stores.conversations, events, now });
+  const generations = generationsService({
+    conversations: stores.conversations,
+    agents: stores.agents,
+    backends,
+    runners,
+    credentials,
+    events,
+    now,
+  });
+  const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
+
+  if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
+    await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
+  }
+  await generations.endOrphans();
+  const adoption = { runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault };
+  let silentDrivers = await adoptRunners(adoption, drivers.names());
+
+  const stopping = new AbortController();
+  const watches = cleanUp.use(new Watches());
+  watches.follow(drivers, runners.healthChanged, stopping.signal);
+  backends.watch(
+    () => {
+      if (backends.problem) processLog.error({ problem: backends.problem }, 'backends.refused');
+      else processLog.info({ backends: backends.all().map(({ name }) => name) }, 'backends.reloaded');
+      watches.follow(drivers, runners.healthChanged, stopping.signal);
+    },
+    (changed) => drivers.ensureFor(changed),
+  );
+  cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends, now })));
+  cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
+  cleanUp.use(
+    every(ADOPTION_RETRY_MS, async () => {
+      if (silentDrivers.length > 0) silentDrivers = await adoptRunners(adoption, silentDrivers);
+    }),
+  );
+
+  const owned = cleanUp.move();
+  return {
+    config,
+    startedAtMs: now(),
+    database,
+    stores,
+    backends,
+    drivers,
+    events,
+    streams,
+    accounts,
+    keys,
+    credentials,
+    runners,
+    conversations,
+    generations,
+    idle,
+
+    /** The user's default agent of a backend, made when there is none. */
+    agentOf: (userId: string, backend: Backend): Promise<Agent> =>
+      stores.agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() }),
+
+    /** One pass of the reaper, as its clock does it. */
+    sweep: () => sweep({ runners, idle, backends, now }),
+
+    /** Ends streams and answers properly and lets go of everything. Runners stay (law 2). */
+    async [Symbol.asyncDispose](): Promise<void> {
+      stopping.abort();
+      streams.closeAll();
+      await generations.interruptAll();
+      await keys.flush();
+      await runners.flush();
+      await owned.disposeAsync();
+    },
+  };
+}
+
+function loadDrivers(config: Config, backends: BackendRegistry, database: Database): Promise<DriverRegistry> {
+  const services = (driver: string): DriverServices => {
+    const stateDir = join(config.dataRoot, 'drivers', driver);
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    return {
+      installationId: database.installationId,
+      installationLabel: INSTALLATION_LABEL,
+      stateDir,
+      ...(config.portRange && { portRange: config.portRange }),
+      log: (level, event, fields = {}) => driversLog[level]({ driver, ...fields }, event),
+    };
+  };
+  return DriverRegistry.load({
+    ...(config.driversDir !== undefined && { driversDir: config.driversDir }),
+    packagesFrom: dirname(config.backendsPath),
+    options: config.driverOptions,
+    backends: backends.all(),
+    services,
+  });
+}
+
+type HealthChanged = (runnerId: string, health: import('../drivers/driver').Health) => Promise<void>;
+
+/** Follows what drivers report by themselves, one loop for each. */
+class Watches implements AsyncDisposable {
+  readonly #loops = new Map<string, Promise<void>>();
+
+  /** Begins with the drivers that are not followed yet. */
+  follow(drivers: DriverRegistry, onChange: HealthChanged, signal: AbortSignal): void {
+    for (const name of drivers.names()) {
+      const changes = drivers.find(name)?.watch?.(signal);
+      if (changes && !this.#loops.has(name)) this.#loops.set(name, this.#run(name, changes, onChange));
+    }
+  }
+
+  async #run(
+    name: string,
+    changes: AsyncIterable<{ runnerId: string; health: Parameters<HealthChanged>[1] }>,
+    onChange: HealthChanged,
+  ) {
+    try {
+      for await (const { runnerId, health } of changes) {
+        // Not awaited: a slow end of one runner does not hide the next one's.
+        onChange(runnerId, health).catch((error: unknown) =>
+          runnersLog.warn({ runner: runnerId, err: error }, 'watch.failed'),
+        );
+      }
+    } catch (error) {
+      driversLog.error({ driver: name, err: error }, 'watch.ended');
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#loops.values());
+  }
+}
+
+/** Does `work` again and again, never two at once, until disposed. */
+function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {
+  let running: Promise<unknown> = Promise.resolve();
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    running = work()
+      .catch((error: unknown) => processLog.error({ err: error }, 'clock.failed'))
+      .finally(() => {
+        busy = false;
+      });
+  }, intervalMs);
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * The one error of the router and the one table from its codes to HTTP.
+ *
+ * Services throw `AppError`; `http/respond.ts` renders it, in OpenAI's shape on `/v1`, as problem+json on other JSON
+ * and as a page or part for people. Four audiences: `message` for the user, `hint` for the administrator, `cause` for
+ * the log, `code` for machines.
+ */
+
+interface CodeEntry {
+  readonly status: number;
+  /** OpenAI's `error.type`. */
+  readonly type: string;
+  /** Shown when the thrower gives no message. Says what to do. */
+  readonly message: string;
+}
+
+const entry = (status: number, type: string, message: string): CodeEntry => ({ status, type, message });
+
+export const CODES = {
+  invalid_request: entry(400, 'invalid_request_error', 'The request could not be understood.'),
+  signed_out: entry(401, 'authentication_error', 'Sign in, or send an API key as "Authorization: Bearer <key>".'),
+  wrong_credentials: entry(401, 'authentication_error', 'That e-mail and password do not belong together.'),
+  forbidden: entry(403, 'permission_error', 'You are not allowed to do this.'),
+  not_found: entry(404, 'invalid_request_error', 'There is nothing here, or it is not yours.'),
+  model_not_found: entry(404, 'invalid_request_error', 'No agent serves that model.'),
+  method_not_allowed: entry(405, 'invalid_request_error', 'That method is not served here.'),
+  conflict: entry(409, 'invalid_request_error', 'That conflicts with what is there.'),
+  answer_running: entry(
+    409,
+    'invalid_request_error',
+    'An answer is still being written. Wait for it, or stop it first.',
+  ),
+  too_large: entry(413, 'invalid_request_error', 'The request is too large.'),
+  misdirected: entry(421, 'invalid_request_error', 'This address is not known to the router.'),
+  invalid_fields: entry(422, 'invalid_request_error', 'Some fields need another look.'),
+  credentials_missing: entry(422, 'invalid_request_error', 'This agent needs LLM credentials. Set them in Settings.'),
+  too_many_requests: entry(429, 'rate_limit_error', 'Too many attempts. Wait a little and try again.'),
+  internal: entry(500, 'server_error', 'Something went wrong here. The details are in the log under the request id.'),
+  runner_failed: entry(502, 'server_error', 'The agent could not be started.'),
+  runner_lost: entry(502, 'server_error', 'The agent ended in the middle of its answer. Send the message again.'),
+  upstream_unreachable: entry(502, 'server_error', 'The LLM API could not be reached. Check LLM_BASE_URL in Settings.'),
+  backend_disabled: entry(503, 'server_error', 'This agent is switched off by the administrator.'),
+  driver_unavailable: entry(503, 'server_error', 'The platform that runs this agent does not answer. Try again soon.'),
+  shutting_down: entry(503, 'server_error', 'The router is restarting. Try again in a moment.'),
+  start_timeout: entry(504, 'server_error', 'The agent took too long to start.'),
+} as const satisfies Record<string, CodeEntry>;
+
+export type Code = keyof typeof CODES;
+
+export interface AppErrorOptions {
+  readonly message?: string;
+  /** What the administrator can do. */
+  readonly hint?: string;
+  /** Field name → what is wrong with it, for forms. */
+  readonly fields?: Readonly<Record<string, string>>;
+  /** Which request member is wrong: OpenAI's `param`. */
+  readonly param?: string;
+  readonly retryAfterSeconds?: number;
+  readonly cause?: unknown;
+}
+
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly hint: string | undefined;
+  readonly fields: Readonly<Record<string, string>> | undefined;
+  readonly param: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    readonly code: Code,
+    options: AppErrorOptions = {},
+  ) {
+    super(options.message ?? CODES[code].message, { cause: options.cause });
+    this.hint = options.hint;
+    this.fields = options.fields;
+    this.param = options.param;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+
+  /** HTTP status of this error's code. */
+  get status(): number {
+    return CODES[this.code].status;
+  }
+}
+
+/** Any thrown value as an `AppError`. What is not one of ours says nothing of itself to the client. */
+export function toAppError(thrown: unknown): AppError {
+  return thrown instanceof AppError ? thrown : new AppError('internal', { cause: thrown });
+}
+
+/** OpenAI's error body, for `/v1` and for error events in a stream. */
+export function toOpenAiError(error: AppError): {
+  error: { message: string; type: string; param: string | null; code: string };
+} {
+  return {
+    error: {
+      message: error.hint ? `${error.message} ${error.hint}` : error.message,
+      type: CODES[error.code].type,
+      param: error.param ?? null,
+      code: error.code,
+    },
+  };
+}

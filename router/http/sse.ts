@@ -1,0 +1,65 @@
+/** Server-sent events that the router itself writes: progress and the UI's live streams. */
+
+/** Under the shortest idle limit that proxies are known for. */
+const HEARTBEAT_MS = 15_000;
+/** A client this many events behind is let go: it comes back with `Last-Event-ID` and reads the state. */
+const QUEUED_EVENTS_MAX = 256;
+const utf8 = new TextEncoder();
+
+export interface EventWriter {
+  /** `data` may have several lines. */
+  send(event: { readonly id?: string; readonly data: string }): void;
+  close(): void;
+}
+
+/**
+ * A response of server-sent events that stays open until either side closes it.
+ * @param onOpen starts the writing, at once; what it returns is called exactly once, when the stream has ended.
+ */
+export function eventStream(onOpen: (writer: EventWriter) => () => void): Response {
+  let end: (() => void) | undefined;
+  let ended = false;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const write = (text: string) => {
+        if (ended) return;
+        controller.enqueue(utf8.encode(text));
+        if ((controller.desiredSize ?? 0) < -QUEUED_EVENTS_MAX) writer.close();
+      };
+      const heartbeat = setInterval(() => write(': keep-alive\n\n'), HEARTBEAT_MS);
+      const writer: EventWriter = {
+        send: (event) => write(frame(event)),
+        close() {
+          if (ended) return;
+          end?.();
+          controller.close();
+        },
+      };
+      let onEnd: (() => void) | undefined;
+      end = () => {
+        if (ended) return;
+        ended = true;
+        clearInterval(heartbeat);
+        onEnd?.();
+      };
+      onEnd = onOpen(writer);
+      // Closed while it was opening.
+      if (ended) onEnd();
+    },
+    cancel: () => end?.(),
+  });
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
+/** One event on the wire: a `data:` line for each line, or the second one would be lost. */
+export function frame(event: { readonly id?: string; readonly data: string }): string {
+  const id = event.id === undefined ? '' : `id: ${event.id}\n`;
+  const data = event.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
+  return `${id}${data.join('')}\n`;
+}

@@ -1,0 +1,49 @@
+/**
+ * The loggers: one JSON object a line on standard output, one logger per area, declared here and nowhere else.
+ * `event` is a noun and a past-tense verb (`runner.started`). Message text and secrets are never logged.
+ */
+import pino from 'pino';
+
+const root = pino({
+  // Quiet until main.ts sets the level: tests and scripts log nothing.
+  level: 'silent',
+  base: null,
+  messageKey: 'event',
+  formatters: { level: (label) => ({ level: label }) },
+  redact: {
+    paths: [
+      'authorization',
+      'cookie',
+      'env',
+      'key',
+      'password',
+      'token',
+      '*.authorization',
+      '*.cookie',
+      '*.env',
+      '*.key',
+      '*.password',
+    ],
+    censor: '[secret]',
+  },
+});
+
+const areas: pino.Logger[] = [];
+
+function area(name: string): pino.Logger {
+  const logger = root.child({ area: name });
+  areas.push(logger);
+  return logger;
+}
+
+export const processLog = area('process');
+export const httpLog = area('http');
+export const accountsLog = area('accounts');
+export const runnersLog = area('runners');
+export const driversLog = area('drivers');
+export const relayLog = area('relay');
+export const generationsLog = area('generations');
+
+export function setLogLevel(level: string): void {
+  for (const logger of areas) logger.level = level;
+}

@@ -1,0 +1,241 @@
+/** The chat: conversations, messages, and the live stream under them. */
+import { Elysia, t } from 'elysia';
+import type { ConversationView } from '../../views/models';
+import { ChatPage } from '../../views/pages/chat';
+import { Composer } from '../../views/parts/composer';
+import type { Context } from '../context';
+import { AppError } from '../errors';
+import { done, isPartRequest, page, part, seeOther, text } from '../http/respond';
+import type { SessionPlugin, Who } from '../http/session';
+import type { Agent } from '../stores/agents';
+import type { Conversation } from '../stores/conversations';
+import { formatSeen, liveStream, parseSeen, seenOf } from './live';
+import { messageView, shellOf } from './presenters';
+
+const PAGE_MESSAGES = 50;
+const form = t.Object({ text: t.String() });
+
+export function chatRoutes(context: Context, session: SessionPlugin) {
+  const { conversations, generations } = context;
+
+  return new Elysia({ name: 'chat' })
+    .use(session)
+    .get('/', async ({ who, request }) => seeOther(request, await home(context, who)), { session: true })
+
+    .get(
+      '/agents/:id',
+      async ({ who, params }) => newConversationPage(context, who, await ownAgent(context, who, params.id), {}),
+      { session: true },
+    )
+    .post(
+      '/agents/:id/conversations',
+      async ({ who, params, body, request }) => {
+        const agent = await ownAgent(context, who, params.id);
+        if (body.text.trim() === '') {
+          return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
+        }
+        const conversation = await conversations.create(agent);
+        await generations.start(conversation, body.text);
+        return seeOther(request, `/conversations/${conversation.id}`);
+      },
+      { session: true, body: form },
+    )
+
+    .get(
+      '/conversations/:id',
+      ({ who, params, query }) => conversationPage(context, who, params.id, { before: query.before }),
+      {
+        session: true,
+        query: t.Object({ before: t.Optional(t.Numeric()) }),
+      },
+    )
+    .post(
+      '/conversations/:id/messages',
+      async ({ who, params, body, request }) => {
+        const conversation = await conversations.get(who.user.id, params.id);
+        try {
+          await generations.start(conversation, body.text);
+        } catch (error) {
+          if (!(error instanceof AppError) || error.status >= 500) throw error;
+          return refusedMessage(context, { who, conversation, request, typed: body.text, error });
+        }
+        return done(request, `/conversations/${params.id}`);
+      },
+      { session: true, body: form },
+    )
+    .post(
+      '/conversations/:id/title',
+      async ({ who, params, body, request }) => {
+        await conversations.rename(who.user.id, params.id, body.title);
+        return done(request, `/conversations/${params.id}`);
+      },
+      { session: true, body: t.Object({ title: t.String() }) },
+    )
+    .post(
+      '/conversations/:id/delete',
+      async ({ who, params, request }) => {
+        const conversation = await conversations.get(who.user.id, params.id);
+        await generations.stopIn(conversation.id);
+        await conversations.delete(who.user.id, conversation.id);
+        return seeOther(request, `/agents/${conversation.agentId}`);
+      },
+      { session: true },
+    )
+
+    .post(
+      '/messages/:id/stop',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        await generations.stop(message.id);
+        return done(request, `/conversations/${conversation.id}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/messages/:id/retry',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        await generations.retry(conversation, message);
+        return done(request, `/conversations/${conversation.id}`);
+      },
+      { session: true },
+    )
+
+    .post(
+      '/agents/:id/runner',
+      async ({ who, params, request }) => {
+        const agent = await ownAgent(context, who, params.id);
+        // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
+        void context.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
+          (lease) => lease.release(),
+          () => undefined,
+        );
+        return done(request, `/agents/${agent.id}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/agents/:id/runner/stop',
+      async ({ who, params, request }) => {
+        const agent = await ownAgent(context, who, params.id);
+        await context.runners.stop(agent.id, 'asked');
+        return done(request, `/agents/${agent.id}`);
+      },
+      { session: true },
+    )
+
+    .get(
+      '/live',
+      async ({ who, query, headers, request, server }) => {
+        server?.timeout(request, 0);
+        if (query.conversation === undefined) return liveStream(context, { who });
+        const row = await conversations.get(who.user.id, query.conversation);
+        const agent = await ownAgent(context, who, row.agentId);
+        const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+        return liveStream(context, { who, conversation: { row, agent }, ...(seen && { seen }) });
+      },
+      { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
+    );
+}
+
+/** Where a user lands: the conversation they last changed, else a new one with the first agent. */
+async function home(context: Context, who: Who): Promise<string> {
+  const [latest] = await context.conversations.list(who.user.id);
+  if (latest) return `/conversations/${latest.id}`;
+  const first = context.backends.all().find((backend) => !backend.disabled);
+  if (!first) throw new AppError('not_found', { message: text.sidebar.noAgents });
+  return `/agents/${(await context.agentOf(who.user.id, first)).id}`;
+}
+
+async function ownAgent(context: Context, who: Who, id: string): Promise<Agent> {
+  const agent = await context.stores.agents.find(id);
+  if (agent?.userId !== who.user.id) throw new AppError('not_found', { message: 'There is no such agent.' });
+  return agent;
+}
+
+async function aboutAgent(context: Context, who: Who, agent: Agent, conversationId?: string) {
+  const shell = await shellOf(context, who, {
+    agentId: agent.id,
+    ...(conversationId !== undefined && { conversationId }),
+  });
+  const group = shell.groups.find((one) => one.agentId === agent.id);
+  if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  const backend = context.backends.find(agent.backend);
+  const missing = backend ? [...(await context.credentials.missing(who.user.id, backend))] : [];
+  return { shell, agent: group, missing };
+}
+
+async function newConversationPage(
+  context: Context,
+  who: Who,
+  agent: Agent,
+  typed: { text?: string; error?: string; status?: number },
+): Promise<Response> {
+  const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
+  const about = await aboutAgent(context, who, agent);
+  return page(<ChatPage {...about} composer={composer} liveUrl="/live" />, typed.status);
+}
+
+async function conversationPage(
+  context: Context,
+  who: Who,
+  id: string,
+  options: { before?: number | undefined; composer?: { text: string; error?: string }; status?: number },
+): Promise<Response> {
+  const conversation = await context.conversations.get(who.user.id, id);
+  const agent = await ownAgent(context, who, conversation.agentId);
+  const about = await aboutAgent(context, who, agent, conversation.id);
+  const view = await conversationView(context, conversation, agent, options.before);
+  return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
+}
+
+async function conversationView(
+  context: Context,
+  conversation: Conversation,
+  agent: Agent,
+  before: number | undefined,
+): Promise<ConversationView> {
+  const messages = await context.conversations.page(conversation.id, {
+    limit: PAGE_MESSAGES,
+    ...(before !== undefined && { before }),
+  });
+  const seen = seenOf(context, conversation, messages);
+  const streaming = messages.find((message) => message.status === 'streaming');
+  const first = messages[0];
+  const hasEarlier = messages.length === PAGE_MESSAGES && first !== undefined && first.position > 1;
+  const about = { agent, lastPosition: conversation.lastPosition };
+  return {
+    id: conversation.id,
+    title: conversation.title || text.conversation.untitled,
+    agentId: agent.id,
+    agentName: agent.name,
+    messages: messages.map((message) => messageView(context, message, about)),
+    ...(hasEarlier && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    ...(streaming && { streamingId: streaming.id }),
+    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
+  };
+}
+
+/** The composer again with what was typed and why it was not taken. */
+async function refusedMessage(
+  context: Context,
+  refused: { who: Who; conversation: Conversation; request: Request; typed: string; error: AppError },
+): Promise<Response> {
+  const { who, conversation, request, typed, error } = refused;
+  const composer = { text: typed, error: error.fields?.text ?? error.message };
+  if (!isPartRequest(request)) {
+    return conversationPage(context, who, conversation.id, { composer, status: error.status });
+  }
+  const agent = await ownAgent(context, who, conversation.agentId);
+  const { streamingId } = await conversationView(context, conversation, agent, undefined);
+  return part(
+    <Composer
+      agentId={agent.id}
+      agentName={agent.name}
+      composer={composer}
+      conversationId={conversation.id}
+      streamingId={streamingId}
+    />,
+    error.status,
+  );
+}

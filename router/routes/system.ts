@@ -1,0 +1,20 @@
+/** Health: whether the router serves, and what keeps parts of it from serving. */
+import { Elysia } from 'elysia';
+import type { Context } from '../context';
+
+const PREPULL_OFF = 'BACKEND_PREPULL_AT_STARTUP=false';
+
+export function systemRoutes(context: Context) {
+  return new Elysia({ name: 'system' }).get('/healthz', () => {
+    context.database.ping();
+    const problem = context.backends.problem;
+    const problems = { ...context.drivers.problems };
+    return {
+      ok: true,
+      backends: context.backends.all().map(({ name }) => name),
+      prepull_status: context.config.prepullAtStartup ? {} : { _disabled: PREPULL_OFF },
+      ...(problem !== undefined && { backends_problem: problem }),
+      ...(Object.keys(problems).length > 0 && { driver_problems: problems }),
+    };
+  });
+}

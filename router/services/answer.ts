@@ -1,0 +1,144 @@
+/**
+ * The recorder of an answer: keeps the bytes that pass, parses them in batches, saves the text on a clock and at the
+ * end (law 17).
+ */
+import { createParser } from 'eventsource-parser';
+import { AppError } from '../errors';
+import type { Ending, Recorder } from '../http/relay';
+import { generationsLog } from '../log';
+import type { ConversationsStore, MessageFailure } from '../stores/conversations';
+import type { Events } from './events';
+
+/** How often watchers see the text grow. */
+const TICK_MS = 50;
+/** How often text is saved: less than the second that may be missing after a crash. */
+const SAVE_EVERY_MS = 500;
+
+export interface AnswerDeps {
+  readonly conversations: ConversationsStore;
+  readonly events: Events;
+  readonly now: () => number;
+}
+
+export interface AnswerIds {
+  readonly userId: string;
+  readonly conversationId: string;
+  readonly messageId: string;
+}
+
+export class Answer implements Recorder {
+  text = '';
+  /** Resolves when the ending is in the database. */
+  readonly saved: Promise<void>;
+  readonly #deps: AnswerDeps;
+  readonly #ids: AnswerIds;
+  readonly #isStream: boolean;
+  readonly #decoder = new TextDecoder();
+  readonly #parser = createParser({ onEvent: (event) => this.#event(event.data) });
+  readonly #resolveSaved: () => void;
+  #pending: Uint8Array[] = [];
+  #tick: ReturnType<typeof setTimeout> | undefined;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  #savedText = '';
+  #failure: MessageFailure | undefined;
+  #ended = false;
+
+  /** @param isStream whether the runner answers with server-sent events, or with one JSON body. */
+  constructor(deps: AnswerDeps, ids: AnswerIds, isStream: boolean) {
+    this.#deps = deps;
+    this.#ids = ids;
+    this.#isStream = isStream;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.saved = promise;
+    this.#resolveSaved = resolve;
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#pending.push(bytes);
+    if (this.#isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
+  }
+
+  /** The first call decides how the answer ended. */
+  end(ending: Ending, error?: AppError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#tick);
+    clearTimeout(this.#saveTimer);
+    this.#parse();
+    if (ending === 'failed' && !this.#failure) this.#failure = failureOf(error ?? new AppError('runner_lost'));
+    // An error event inside a stream that closes properly is a failure all the same.
+    const status = this.#failure && ending === 'done' ? 'failed' : ending;
+    const { messageId, conversationId, userId } = this.#ids;
+    const failure = status === 'failed' ? this.#failure : undefined;
+    void this.#deps.conversations
+      .endAnswer(messageId, { status, content: this.text, ...(failure && { failure }), nowMs: this.#deps.now() })
+      .catch((cause: unknown) => generationsLog.error({ message: messageId, err: cause }, 'answer.save_failed'))
+      .finally(() => {
+        generationsLog.info({ message: messageId, status, code: failure?.code }, 'generation.ended');
+        this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
+        this.#resolveSaved();
+      });
+  }
+
+  #onTick(): void {
+    this.#tick = undefined;
+    const before = this.text.length;
+    this.#parse();
+    const { messageId, conversationId, userId } = this.#ids;
+    if (this.text.length > before) {
+      this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
+    }
+    if (this.text !== this.#savedText) this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_EVERY_MS);
+  }
+
+  #save(): void {
+    this.#saveTimer = undefined;
+    this.#savedText = this.text;
+    void this.#deps.conversations.saveText(this.#ids.messageId, this.text);
+  }
+
+  #parse(): void {
+    const bytes = this.#pending;
+    this.#pending = [];
+    const text = bytes.map((chunk) => this.#decoder.decode(chunk, { stream: true })).join('');
+    if (this.#isStream) this.#parser.feed(text);
+    else if (text) this.#event(text);
+  }
+
+  /** One event of a stream, or the whole body of an answer that was not streamed. */
+  #event(data: string): void {
+    if (data === '[DONE]') return;
+    const body = parseJson(data);
+    if (!body) return;
+    const choice = body.choices?.[0];
+    const piece = choice?.delta?.content ?? choice?.message?.content;
+    if (typeof piece === 'string') this.text += piece;
+    if (body.error) {
+      this.#failure = { code: 'runner_error', message: textOf(body.error.message) ?? 'The agent reported an error.' };
+    }
+  }
+}
+
+/** An error as it is kept with the answer it ended. */
+export function failureOf(error: AppError): MessageFailure {
+  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
+}
+
+interface ChatBody {
+  choices?: { delta?: { content?: unknown }; message?: { content?: unknown } }[];
+  error?: { message?: unknown };
+}
+
+function parseJson(data: string): ChatBody | undefined {
+  try {
+    const body: unknown = JSON.parse(data);
+    return typeof body === 'object' && body !== null ? (body as ChatBody) : undefined;
+  } catch {
+    // A runtime's own events need not be JSON; they are not part of the answer's text.
+    return undefined;
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

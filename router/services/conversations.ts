@@ -1,0 +1,82 @@
+/** Conversations as their owner sees them. Everything here is scoped to a user; what is not theirs is not found. */
+import { AppError } from '../errors';
+import { newId } from '../ids';
+import type { Agent } from '../stores/agents';
+import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
+import type { Events } from './events';
+
+const TITLE_LENGTH_MAX = 200;
+/** The predecessor's: a conversation is called by the beginning of its first message. */
+const TITLE_FROM_TEXT_LENGTH = 60;
+export const LIST_LIMIT = 200;
+
+export type ConversationsService = ReturnType<typeof conversationsService>;
+
+export function conversationsService(deps: { conversations: ConversationsStore; events: Events; now: () => number }) {
+  const { conversations, events, now } = deps;
+
+  async function get(userId: string, id: string): Promise<Conversation> {
+    const conversation = await conversations.find(id);
+    if (conversation?.userId !== userId) throw new AppError('not_found', { message: 'There is no such conversation.' });
+    return conversation;
+  }
+
+  return {
+    get,
+
+    /** Last changed first. */
+    list: (userId: string) => conversations.list(userId, LIST_LIMIT),
+
+    /** Up to `limit` messages before `before`, oldest first. */
+    page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
+      conversations.page(id, options),
+
+    after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+
+    /** A message of a conversation of this user. */
+    async getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
+      const message = await conversations.findMessage(id);
+      if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
+      return { message, conversation: await get(userId, message.conversationId) };
+    },
+
+    async create(agent: Agent): Promise<Conversation> {
+      const nowMs = now();
+      const conversation: Conversation = {
+        id: newId(),
+        userId: agent.userId,
+        agentId: agent.id,
+        title: '',
+        createdAtMs: nowMs,
+        updatedAtMs: nowMs,
+        lastPosition: 0,
+      };
+      await conversations.insert(conversation);
+      return conversation;
+    },
+
+    async rename(userId: string, id: string, title: string): Promise<void> {
+      const conversation = await get(userId, id);
+      const trimmed = title.trim().slice(0, TITLE_LENGTH_MAX);
+      if (trimmed === '') throw new AppError('invalid_fields', { fields: { title: 'Give it a name' } });
+      await conversations.rename(conversation.id, trimmed);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+
+    /** Also ends nothing: stop the answer first (`generations.stopAll`). */
+    async delete(userId: string, id: string): Promise<void> {
+      const conversation = await get(userId, id);
+      await conversations.delete(conversation.id);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+  };
+}
+
+/** The title that a first message gives its conversation. */
+export function titleFrom(text: string): string {
+  const line = text.trim().replace(/\s+/g, ' ');
+  const characters = [...line];
+  return characters.length <= TITLE_FROM_TEXT_LENGTH
+    ? line
+    : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
+}

@@ -1,0 +1,42 @@
+/**
+ * What happened, told to whoever listens: the live streams of the UI, progress streams, waiting requests.
+ * In memory and per user; a listener that was away reads the state again, it is never replayed from here.
+ */
+
+export type RouterEvent =
+  /** The state or progress of an agent's runner changed. */
+  | { readonly kind: 'runner'; readonly agentId: string }
+  | { readonly kind: 'conversation'; readonly conversationId: string }
+  | { readonly kind: 'message.added'; readonly conversationId: string; readonly messageId: string }
+  /** An answer that is being written has more text or another progress. */
+  | { readonly kind: 'message.grew'; readonly conversationId: string; readonly messageId: string }
+  | { readonly kind: 'message.ended'; readonly conversationId: string; readonly messageId: string }
+  | { readonly kind: 'message.removed'; readonly conversationId: string; readonly messageId: string }
+  /** A session or key is no longer good: its live streams end. */
+  | { readonly kind: 'revoked'; readonly credentialId: string };
+
+export type Listener = (event: RouterEvent) => void;
+
+export interface Events {
+  publish(userId: string, event: RouterEvent): void;
+  /** @returns a function that ends the subscription. */
+  subscribe(userId: string, listener: Listener): () => void;
+}
+
+export function createEvents(): Events {
+  const byUser = new Map<string, Set<Listener>>();
+  return {
+    publish(userId, event) {
+      // A copy: a listener may end its own subscription while it is told.
+      for (const listener of [...(byUser.get(userId) ?? [])]) listener(event);
+    },
+    subscribe(userId, listener) {
+      const listeners = byUser.get(userId) ?? new Set();
+      byUser.set(userId, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0) byUser.delete(userId);
+      };
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * Writing into folders that somebody hostile may write to as well.
+ *
+ * A folder is held open, and every name is looked up relative to it (through `/proc/self/fd`, which is what `openat`
+ * does), one name at a time and without following a link. So it does not matter what a path turns into meanwhile: the
+ * folder that was checked is the folder that is used. Where there is no `/proc` (macOS, for development) names are
+ * looked up by path, and a link planted between check and use would be followed.
+ */
+import { constants, existsSync } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const HAS_PROC = existsSync('/proc/self/fd');
+
+/** Who owns what is written; undefined leaves it to the process. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What stands in the way of a file or folder that the router has to write: a link, or the wrong kind of thing. */
+export class UnsafePathError extends Error {
+  override readonly name = 'UnsafePathError';
+  constructor(
+    readonly path: string,
+    what: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${path} is ${what}. The router does not follow or replace it: remove it and start again.`, options);
+  }
+}
+
+export class Folder implements AsyncDisposable {
+  private constructor(
+    private readonly handle: FileHandle,
+    readonly path: string,
+  ) {}
+
+  /** Opens a folder by its path, whose parents are trusted; the last name is not followed. */
+  static async open(path: string): Promise<Folder> {
+    return new Folder(await openFolder(path, path), path);
+  }
+
+  /** Opens the folder `name` in this one, and makes it (0700) when there is nothing of that name. */
+  async enter(name: string, owner: Owner | undefined): Promise<Folder> {
+    await mkdir(this.at(name), 0o700).catch(alreadyThere);
+    const path = join(this.path, name);
+    const folder = new Folder(await openFolder(this.at(name), path), path);
+    // What belongs to the router in here is what the router made, now or before a crash. On the handle, not the name.
+    if (owner && (await folder.handle.stat()).uid === process.getuid?.())
+      await folder.handle.chown(owner.uid, owner.gid);
+    return folder;
+  }
+
+  /** Whether anything of that name is here, be it a link to nowhere. */
+  async has(name: string): Promise<boolean> {
+    return lstat(this.at(name)).then(() => true, missing);
+  }
+
+  /**
+   * Puts a new file (0600, or 0700 for an executable) in the place of whatever has that name: a link, a pipe or a file
+   * with other names is replaced, never opened. Whoever may write to the folder can swap the new file before it is in
+   * place, and gains by that what they could do anyway.
+   */
+  async write(name: string, bytes: Uint8Array, options: { owner: Owner | undefined; isExecutable: boolean }) {
+    const temporary = `.${crypto.randomUUID()}.tmp`;
+    const mode = options.isExecutable ? 0o700 : 0o600;
+    const file = await open(this.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    try {
+      await file.writeFile(bytes);
+      if (options.owner) await file.chown(options.owner.uid, options.owner.gid);
+      await rename(this.at(temporary), this.at(name));
+    } catch (cause) {
+      await unlink(this.at(temporary)).catch(missing);
+      if (hasCode(cause, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) {
+        throw new UnsafePathError(join(this.path, name), 'a folder, not a file', { cause });
+      }
+      throw cause;
+    } finally {
+      await file.close();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.handle.close();
+  }
+
+  private at(name: string): string {
+    return HAS_PROC ? `/proc/self/fd/${this.handle.fd}/${name}` : join(this.path, name);
+  }
+}
+
+async function openFolder(where: string, path: string): Promise<FileHandle> {
+  try {
+    return await open(where, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (cause) {
+    if (hasCode(cause, 'ENOTDIR', 'ELOOP'))
+      throw new UnsafePathError(path, 'a link or a file, not a folder', { cause });
+    throw cause;
+  }
+}
+
+function alreadyThere(error: unknown): void {
+  if (!hasCode(error, 'EEXIST')) throw error;
+}
+
+function missing(error: unknown): false {
+  if (hasCode(error, 'ENOENT')) return false;
+  throw error;
+}
+
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
+}

@@ -1,0 +1,240 @@
+/**
+ * Generations: answers being produced. One belongs to the router, not to the request that asked for it: it goes on when
+ * the client leaves (policy `detach`), is saved while it grows, and ends exactly once (laws 9, 17, 19).
+ */
+import type { BackendRegistry } from '../backends';
+import { AppError, toAppError } from '../errors';
+import { Relay } from '../http/relay';
+import { newId } from '../ids';
+import { generationsLog } from '../log';
+import type { Agent, AgentsStore } from '../stores/agents';
+import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
+import { Answer } from './answer';
+import { type ChatMessage, sessionHeaders, shapeChatBody } from './chat-request';
+import { titleFrom } from './conversations';
+import type { CredentialsService } from './credentials';
+import type { Events } from './events';
+import { callRunner } from './runner-call';
+import type { RunnersService } from './runners';
+
+/** The predecessor's limit for one message. */
+const TEXT_LENGTH_MAX = 200_000;
+/** Messages sent to a backend that wants the whole history. */
+const HISTORY_MESSAGES_MAX = 400;
+
+/** An answer that is being written now. */
+interface Generation {
+  readonly conversationId: string;
+  readonly userId: string;
+  readonly agentId: string;
+  readonly answer: Answer;
+  stop(): void;
+}
+
+/** What a door that brings its own client needs to record an answer (`/v1` with a conversation). */
+export interface Recording {
+  readonly answer: Answer;
+  readonly messageId: string;
+}
+
+export type GenerationsService = ReturnType<typeof generationsService>;
+
+export function generationsService(deps: {
+  conversations: ConversationsStore;
+  agents: AgentsStore;
+  backends: BackendRegistry;
+  runners: RunnersService;
+  credentials: CredentialsService;
+  events: Events;
+  now: () => number;
+}) {
+  const { conversations, agents, backends, runners, credentials, events, now } = deps;
+  const live = new Map<string, Generation>();
+
+  /** Writes the turn before anything is asked of a runner, and tells the watchers. */
+  async function beginTurn(conversation: Conversation, turn: { text?: string; replacesId?: string }): Promise<Message> {
+    const { text, replacesId } = turn;
+    const written = await conversations.insertTurn({
+      conversationId: conversation.id,
+      ...(text !== undefined && { user: { id: newId(), content: text } }),
+      answerId: newId(),
+      ...(replacesId !== undefined && { replacesId }),
+      title: titleFrom(text ?? ''),
+      nowMs: now(),
+    });
+    if (!written) throw new AppError('answer_running');
+    const { userId, id: conversationId } = conversation;
+    if (replacesId) events.publish(userId, { kind: 'message.removed', conversationId, messageId: replacesId });
+    for (const message of [written.user, written.answer]) {
+      if (message) events.publish(userId, { kind: 'message.added', conversationId, messageId: message.id });
+    }
+    events.publish(userId, { kind: 'conversation', conversationId });
+    return written.answer;
+  }
+
+  function track(conversation: Conversation, message: Message, isStream: boolean, stop: () => void): Answer {
+    const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
+    const answer = new Answer({ conversations, events, now }, ids, isStream);
+    live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
+    void answer.saved.then(() => live.delete(message.id));
+    return answer;
+  }
+
+  /** Produces an answer without a client: whoever wants to see it watches the events. */
+  function produce(conversation: Conversation, agent: Agent, message: Message, explicit: boolean): void {
+    const abort = new AbortController();
+    let release: (() => void) | undefined;
+    const answer = track(conversation, message, true, () => relay.stop());
+    const relay = new Relay({
+      events: true,
+      expectDone: true,
+      onClientGone: 'detach',
+      abort,
+      recorder: answer,
+      onEnd: () => release?.(),
+    });
+    void relay.drain();
+    void ask(conversation, agent, { signal: abort.signal, explicit })
+      .then(({ lease, body }) => {
+        release = lease.release;
+        // Stopped in between: the relay has ended and will not call back.
+        if (abort.signal.aborted) lease.release();
+        relay.attach(body);
+      })
+      .catch((error: unknown) => {
+        if (abort.signal.aborted) return;
+        const shown = toAppError(error);
+        if (shown.code === 'internal') generationsLog.error({ message: message.id, err: error }, 'generation.broke');
+        relay.fail(shown);
+      });
+  }
+
+  /** Asks the agent's runner for the next answer of a conversation. */
+  async function ask(conversation: Conversation, agent: Agent, how: { signal: AbortSignal; explicit: boolean }) {
+    const backend = backends.find(agent.backend);
+    if (!backend)
+      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+    const session = { user: agent.userId, agent: agent.id, conversation: conversation.id };
+    const body = { model: backend.name, messages: await history(conversation), stream: true };
+    const model = await modelOf(agent.userId, agent.backend);
+    const answered = await callRunner(runners, {
+      agent,
+      backend,
+      method: 'POST',
+      path: '/v1/chat/completions',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },
+      body: JSON.stringify(shapeChatBody(backend, body, session, model) ?? body),
+      ...how,
+    });
+    if (answered.status >= 200 && answered.status < 300) return answered;
+    answered.lease.release();
+    const text = await new Response(answered.body).text();
+    throw new AppError('runner_lost', { message: runnerErrorText(text) ?? `The agent answered ${answered.status}.` });
+  }
+
+  async function history(conversation: Conversation): Promise<readonly ChatMessage[]> {
+    const page = await conversations.page(conversation.id, { limit: HISTORY_MESSAGES_MAX });
+    return page.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }));
+  }
+
+  /** The model that a backend with `forward_model_env` is sent. */
+  async function modelOf(userId: string, backendName: string): Promise<string | undefined> {
+    const backend = backends.find(backendName);
+    if (!backend?.forwardModelEnv) return undefined;
+    const values = await credentials.resolve(userId, backend);
+    return values.find((value) => value.name === backend.forwardModelEnv)?.value;
+  }
+
+  async function agentOf(conversation: Conversation): Promise<Agent> {
+    const agent = await agents.find(conversation.agentId);
+    if (!agent) throw new AppError('not_found');
+    return agent;
+  }
+
+  return {
+    modelOf,
+
+    /** Stores the user's message and starts the answer. Throws `answer_running` while another is being written. */
+    async start(conversation: Conversation, text: string): Promise<Message> {
+      if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
+      if (text.length > TEXT_LENGTH_MAX) {
+        throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
+      }
+      const agent = await agentOf(conversation);
+      const message = await beginTurn(conversation, { text });
+      produce(conversation, agent, message, false);
+      return message;
+    },
+
+    /** Replaces the conversation's last answer, which did not end well, by a new one. */
+    async retry(conversation: Conversation, message: Message): Promise<Message> {
+      if (message.role !== 'assistant' || message.status === 'streaming' || message.status === 'done') {
+        throw new AppError('conflict', { message: 'Only an answer that did not end well can be asked for again.' });
+      }
+      if (message.position !== conversation.lastPosition) {
+        throw new AppError('conflict', { message: 'Only the last answer can be asked for again.' });
+      }
+      const agent = await agentOf(conversation);
+      const fresh = await beginTurn(conversation, { replacesId: message.id });
+      produce(conversation, agent, fresh, true);
+      return fresh;
+    },
+
+    /** Stores a turn that comes through `/v1`, whose relay does the work and is stopped by `stop`. */
+    async record(
+      conversation: Conversation,
+      options: { text: string; isStream: boolean; stop: () => void },
+    ): Promise<Recording> {
+      const message = await beginTurn(conversation, { text: options.text });
+      return { answer: track(conversation, message, options.isStream, options.stop), messageId: message.id };
+    },
+
+    /** Stops an answer; what was written stays. Nothing happens when it has ended already. */
+    async stop(messageId: string): Promise<void> {
+      const generation = live.get(messageId);
+      generation?.stop();
+      await generation?.answer.saved;
+    },
+
+    /** Stops what is being written in a conversation. */
+    async stopIn(conversationId: string): Promise<void> {
+      const there = [...live.values()].filter((generation) => generation.conversationId === conversationId);
+      for (const generation of there) generation.stop();
+      await Promise.all(there.map((generation) => generation.answer.saved));
+    },
+
+    /** The text so far of an answer that is being written. */
+    textOf: (messageId: string): string | undefined => live.get(messageId)?.answer.text,
+
+    /** On shutdown: ends what is being written as interrupted, with its text saved. */
+    async interruptAll(): Promise<void> {
+      const all = [...live.values()];
+      for (const { answer } of all) answer.end('failed', interrupted());
+      await Promise.all(all.map(({ answer }) => answer.saved));
+    },
+
+    /** On start: ends what a crash left open (law 19). */
+    async endOrphans(): Promise<void> {
+      const { code, message } = interrupted();
+      const count = await conversations.endOrphans({ code: INTERRUPTED, message }, now());
+      if (count > 0) generationsLog.warn({ count, code }, 'orphans.ended');
+    },
+  };
+}
+
+/** The code that an answer keeps when the router itself ended in the middle of it. */
+export const INTERRUPTED = 'shutting_down';
+
+function interrupted(): AppError {
+  return new AppError(INTERRUPTED, { message: 'The router was restarted in the middle of this answer.' });
+}
+
+/** The message in a runner's own error body, if it has one in OpenAI's shape. */
+function runnerErrorText(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { error?: { message?: unknown } };
+    return typeof body.error?.message === 'string' ? body.error.message : undefined;
+  } catch {
+    return undefined;
+  }
+}

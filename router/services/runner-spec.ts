@@ -1,0 +1,82 @@
+/** Turns an agent and its backend into what a driver is asked for. */
+import type { RunnerSpec } from '../../drivers/driver';
+import type { Backend } from '../backends';
+import type { Agent } from '../stores/agents';
+import type { User } from '../stores/users';
+import { UPSTREAM_VARIABLES } from './credentials';
+
+export const INSTALLATION_LABEL = 'agent-stack.installation';
+
+/** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
+const MODEL_UNKNOWN = 'default';
+
+export interface SpecInput {
+  readonly runnerId: string;
+  readonly installationId: string;
+  readonly agent: Agent;
+  readonly user: User;
+  readonly backend: Backend;
+  readonly homePath: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * The runner's environment, and the variables its seed may use. No upstream credentials: `LLM_*` point at the broker
+ * with the runner's own key (law 14).
+ * @param options.routerUrl the internal listener as this runner sees it.
+ */
+export function runnerEnv(options: {
+  agent: Agent;
+  user: User;
+  backend: Backend;
+  routerUrl: string;
+  accessKey: string;
+  runnerKey: string;
+  model: string | undefined;
+}): Record<string, string> {
+  const { agent, user, backend, routerUrl, accessKey, runnerKey, model } = options;
+  const upstream: Record<(typeof UPSTREAM_VARIABLES)[number], string> = {
+    LLM_BASE_URL: `${routerUrl}/upstream/v1`,
+    LLM_API_KEY: runnerKey,
+    LLM_MODEL: model ?? MODEL_UNKNOWN,
+  };
+  const used = UPSTREAM_VARIABLES.filter((name) => backend.userOverridableEnv.includes(name));
+  return {
+    ...backend.extraEnv,
+    AGENT_USER_ID: user.id,
+    AGENT_USER_EMAIL: user.email,
+    AGENT_USER_NAME: user.name || user.email,
+    AGENT_USER_SLUG: user.slug,
+    AGENT_STACK_AGENT_ID: agent.id,
+    AGENT_STACK_RUNNER_API_KEY: runnerKey,
+    AGENT_STACK_CALLBACK_URL: routerUrl,
+    [backend.apiKeyEnv]: accessKey,
+    ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
+  };
+}
+
+export function runnerSpec(input: SpecInput): RunnerSpec {
+  const { runnerId, installationId, agent, user, backend, homePath, env } = input;
+  return {
+    id: runnerId,
+    name: `ar-${runnerId.slice(0, 12)}`,
+    ...(backend.image !== undefined && { image: backend.image }),
+    command: backend.command,
+    env,
+    home: {
+      source: homePath,
+      target: backend.mountTarget,
+      ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
+    },
+    port: backend.internalPort,
+    limits: backend.limits,
+    labels: {
+      [INSTALLATION_LABEL]: installationId,
+      'agent-stack.runner': runnerId,
+      'agent-stack.agent': agent.id,
+      'agent-stack.user': user.id,
+      'agent-stack.backend': backend.name,
+    },
+    options: backend.driverOptions,
+  };
+}

@@ -1,0 +1,151 @@
+/** Conversations and their messages. Each function is one atomic step. */
+import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
+import { type Db, isUniqueViolation, transaction } from './database';
+import { conversations, type MessageFailure, messages } from './schema';
+
+export type Conversation = typeof conversations.$inferSelect;
+export type Message = typeof messages.$inferSelect;
+export type MessageStatus = Message['status'];
+export type { MessageFailure };
+
+export type ConversationsStore = ReturnType<typeof conversationsStore>;
+
+export interface NewTurn {
+  readonly conversationId: string;
+  /** Absent when an answer is asked for again. */
+  readonly user?: { readonly id: string; readonly content: string };
+  readonly answerId: string;
+  /** An answer that this one replaces. */
+  readonly replacesId?: string;
+  /** Title to take when the conversation has none. */
+  readonly title: string;
+  readonly nowMs: number;
+}
+
+export function conversationsStore(db: Db) {
+  const saveText = db
+    .update(messages)
+    .set({ content: sql`${sql.placeholder('content')}` })
+    .where(and(eq(messages.id, sql.placeholder('id')), eq(messages.status, 'streaming')))
+    .prepare();
+
+  return {
+    async find(id: string): Promise<Conversation | undefined> {
+      return db.select().from(conversations).where(eq(conversations.id, id)).get();
+    },
+    /** Last changed first. */
+    async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
+      // Written out: in a sub-query Drizzle leaves the table off a column's name.
+      const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+        WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+      const rows = db
+        .select({ conversation: conversations, streaming })
+        .from(conversations)
+        .where(eq(conversations.userId, userId))
+        .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
+        .limit(limit)
+        .all();
+      return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
+    },
+    async insert(conversation: Conversation): Promise<void> {
+      db.insert(conversations).values(conversation).run();
+    },
+    async rename(id: string, title: string): Promise<void> {
+      db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();
+    },
+    async delete(id: string): Promise<void> {
+      db.delete(conversations).where(eq(conversations.id, id)).run();
+    },
+
+    async findMessage(id: string): Promise<Message | undefined> {
+      return db.select().from(messages).where(eq(messages.id, id)).get();
+    },
+    /** Up to `limit` messages before `position` (or the newest), oldest first. */
+    async page(conversationId: string, options: { before?: number; limit: number }): Promise<readonly Message[]> {
+      const before = options.before === undefined ? undefined : lt(messages.position, options.before);
+      return db
+        .select()
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversationId), before))
+        .orderBy(desc(messages.position))
+        .limit(options.limit)
+        .all()
+        .reverse();
+    },
+    /** Messages after `position`, oldest first. */
+    async after(conversationId: string, position: number): Promise<readonly Message[]> {
+      return db
+        .select()
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversationId), gt(messages.position, position)))
+        .orderBy(messages.position)
+        .all();
+    },
+
+    /**
+     * Writes a user's message and the empty answer to it, before anything is asked of a runner (law 17).
+     * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
+     */
+    async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
+      try {
+        return transaction(db, (tx) => insertTurn(tx, turn));
+      } catch (error) {
+        if (isUniqueViolation(error)) return undefined;
+        throw error;
+      }
+    },
+    /** Saves the text so far of an answer that is still being written. */
+    async saveText(id: string, content: string): Promise<void> {
+      saveText.run({ id, content });
+    },
+    /** Ends an answer. The first ending wins: returns whether this was it (law 19). */
+    async endAnswer(
+      id: string,
+      end: { status: Exclude<MessageStatus, 'streaming'>; content: string; failure?: MessageFailure; nowMs: number },
+    ): Promise<boolean> {
+      const rows = db
+        .update(messages)
+        .set({ status: end.status, content: end.content, failure: end.failure ?? null, endedAtMs: end.nowMs })
+        .where(and(eq(messages.id, id), eq(messages.status, 'streaming')))
+        .returning({ id: messages.id })
+        .all();
+      return rows.length > 0;
+    },
+    /** Ends every answer that a crash left open; returns how many. */
+    async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
+      const rows = db
+        .update(messages)
+        .set({ status: 'failed', failure, endedAtMs: nowMs })
+        .where(eq(messages.status, 'streaming'))
+        .returning({ id: messages.id })
+        .all();
+      return rows.length;
+    },
+  };
+}
+
+function insertTurn(tx: Db, turn: NewTurn): { user?: Message; answer: Message } | undefined {
+  const conversation = tx.select().from(conversations).where(eq(conversations.id, turn.conversationId)).get();
+  if (!conversation) return undefined;
+  if (turn.replacesId) {
+    const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning({ id: messages.id }).all();
+    if (gone.length === 0) return undefined;
+  }
+  let position = conversation.lastPosition;
+  const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
+    position += 1;
+    const status = role === 'user' ? 'done' : 'streaming';
+    return tx
+      .insert(messages)
+      .values({ id, conversationId: conversation.id, position, role, content, status, createdAtMs: turn.nowMs })
+      .returning()
+      .get();
+  };
+  const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
+  const answer = insert(turn.answerId, 'assistant', '');
+  tx.update(conversations)
+    .set({ lastPosition: position, updatedAtMs: turn.nowMs, title: conversation.title || turn.title })
+    .where(eq(conversations.id, conversation.id))
+    .run();
+  return user ? { user, answer } : { answer };
+}

@@ -1,0 +1,63 @@
+/** The database file: opening, migrations, the installation's id. */
+import { Database as Sqlite } from 'bun:sqlite';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { eq } from 'drizzle-orm';
+import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
+import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
+import { newId } from '../ids';
+import * as schema from './schema';
+
+export type Db = BunSQLiteDatabase<typeof schema>;
+
+export interface Database {
+  readonly db: Db;
+  /** Id of this installation, made on first start. Marks everything we own on a platform (law 6). */
+  readonly installationId: string;
+  /** Throws when the database does not answer. */
+  ping(): void;
+  close(): void;
+}
+
+/**
+ * Runs `work` in a transaction. The callback is synchronous by type: bun:sqlite commits an async one before it ends,
+ * whatever it throws later (reference/stack.md 4).
+ */
+export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<unknown> ? never : T): T {
+  // Drizzle's transaction object has every method of the database; only its type is another.
+  return db.transaction((tx) => work(tx as unknown as Db) as T, { behavior: 'immediate' });
+}
+
+/** @param path a file, created with its folder, or `:memory:`. Applies the migrations that are missing. */
+export function openDatabase(path: string): Database {
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const sqlite = new Sqlite(path, { create: true, strict: true });
+  sqlite.run('PRAGMA journal_mode = WAL');
+  // With WAL a crash of the process loses nothing; a power cut may lose the last transactions, never the file.
+  sqlite.run('PRAGMA synchronous = NORMAL');
+  sqlite.run('PRAGMA foreign_keys = ON');
+  sqlite.run('PRAGMA busy_timeout = 5000');
+  const db = drizzle(sqlite, { schema });
+  migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });
+  return {
+    db,
+    installationId: findInstallationId(db),
+    ping: () => void sqlite.query('SELECT 1').get(),
+    close: () => sqlite.close(),
+  };
+}
+
+function findInstallationId(db: Db): string {
+  db.insert(schema.installation).values({ name: 'id', value: newId() }).onConflictDoNothing().run();
+  const row = db.select().from(schema.installation).where(eq(schema.installation.name, 'id')).get();
+  if (!row) throw new Error('The database has no installation id');
+  return row.value;
+}
+
+/** Whether `thrown` says that a unique constraint was violated. */
+export function isUniqueViolation(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('code' in error && String(error.code).startsWith('SQLITE_CONSTRAINT')) return true;
+  }
+  return false;
+}

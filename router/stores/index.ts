@@ -1,0 +1,21 @@
+/** All stores over one database. */
+import { agentsStore } from './agents';
+import { conversationsStore } from './conversations';
+import type { Db } from './database';
+import { keysStore } from './keys';
+import { runnersStore } from './runners';
+import { settingsStore } from './settings';
+import { usersStore } from './users';
+
+export type Stores = ReturnType<typeof createStores>;
+
+export function createStores(db: Db) {
+  return {
+    users: usersStore(db),
+    keys: keysStore(db),
+    agents: agentsStore(db),
+    runners: runnersStore(db),
+    conversations: conversationsStore(db),
+    settings: settingsStore(db),
+  };
+}

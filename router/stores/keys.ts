@@ -1,0 +1,44 @@
+/** Personal API keys. The key itself is never here, only its hash. */
+import { and, desc, eq, sql } from 'drizzle-orm';
+import type { Db } from './database';
+import { keys, users } from './schema';
+import type { User } from './users';
+
+export type Key = typeof keys.$inferSelect;
+
+export type KeysStore = ReturnType<typeof keysStore>;
+
+export function keysStore(db: Db) {
+  const byHash = db
+    .select({ key: keys, user: users })
+    .from(keys)
+    .innerJoin(users, eq(users.id, keys.userId))
+    .where(eq(keys.hash, sql.placeholder('hash')))
+    .prepare();
+
+  return {
+    async insert(key: Key): Promise<void> {
+      db.insert(keys).values(key).run();
+    },
+    async findByHash(hash: string): Promise<{ key: Key; user: User } | undefined> {
+      return byHash.get({ hash });
+    },
+    /** Newest first. */
+    async list(userId: string): Promise<readonly Key[]> {
+      return db.select().from(keys).where(eq(keys.userId, userId)).orderBy(desc(keys.createdAtMs)).all();
+    },
+    /** Whether there was such a key of that user. */
+    async delete(userId: string, id: string): Promise<boolean> {
+      const rows = db
+        .delete(keys)
+        .where(and(eq(keys.id, id), eq(keys.userId, userId)))
+        .returning({ id: keys.id })
+        .all();
+      return rows.length > 0;
+    },
+    /** @param usedAtMs key id → when it was last used. */
+    async touch(usedAtMs: ReadonlyMap<string, number>): Promise<void> {
+      for (const [id, lastUsedAtMs] of usedAtMs) db.update(keys).set({ lastUsedAtMs }).where(eq(keys.id, id)).run();
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** Runners: one row from the intent to start one until it is known to be gone. */
+import { eq } from 'drizzle-orm';
+import type { Db } from './database';
+import { runners } from './schema';
+
+export type RunnerRow = typeof runners.$inferSelect;
+export type NewRunnerRow = typeof runners.$inferInsert;
+
+export type RunnersStore = ReturnType<typeof runnersStore>;
+
+export function runnersStore(db: Db) {
+  return {
+    async list(): Promise<readonly RunnerRow[]> {
+      return db.select().from(runners).all();
+    },
+    /** Writes the intent to start a runner. Throws a unique violation if the agent has one. */
+    async insert(row: NewRunnerRow): Promise<void> {
+      db.insert(runners).values(row).run();
+    },
+    async update(
+      id: string,
+      change: Partial<Pick<RunnerRow, 'state' | 'handle' | 'url' | 'lastActiveAtMs'>>,
+    ): Promise<void> {
+      db.update(runners).set(change).where(eq(runners.id, id)).run();
+    },
+    async delete(id: string): Promise<void> {
+      db.delete(runners).where(eq(runners.id, id)).run();
+    },
+    /** @param activeAtMs runner id → when it last worked. */
+    async touch(activeAtMs: ReadonlyMap<string, number>): Promise<void> {
+      for (const [id, lastActiveAtMs] of activeAtMs) {
+        db.update(runners).set({ lastActiveAtMs }).where(eq(runners.id, id)).run();
+      }
+    },
+  };
+}

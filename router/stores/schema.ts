@@ -1,0 +1,170 @@
+/**
+ * The tables. Times are milliseconds since the epoch; ids are 24 hex characters. After a change here run
+ * `bun run migration`, which writes the SQL into `migrations/`; it is applied at start.
+ */
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+
+/** Facts about this installation, such as its id. */
+export const installation = sqliteTable('installation', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+});
+
+export const users = sqliteTable(
+  'users',
+  {
+    id: text().primaryKey(),
+    /** Normalised: trimmed and lower-case. */
+    email: text().notNull().unique(),
+    name: text().notNull(),
+    slug: text().notNull().unique(),
+    role: text({ enum: ['admin', 'user'] }).notNull(),
+    passwordHash: text('password_hash').notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+  },
+  (table) => [uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`)],
+);
+
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    createdAtMs: integer('created_at_ms').notNull(),
+    expiresAtMs: integer('expires_at_ms').notNull(),
+  },
+  (table) => [index('sessions_by_user').on(table.userId)],
+);
+
+export const keys = sqliteTable(
+  'keys',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    name: text().notNull(),
+    /** SHA-256 of the key; the key itself is shown once and not kept. */
+    hash: text().notNull().unique(),
+    lastFour: text('last_four').notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    lastUsedAtMs: integer('last_used_at_ms'),
+  },
+  (table) => [index('keys_by_user').on(table.userId)],
+);
+
+export const agents = sqliteTable(
+  'agents',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    backend: text().notNull(),
+    name: text().notNull(),
+    /** 1, 2, … per user and backend; the lowest is the default agent. */
+    ordinal: integer().notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+  },
+  (table) => [uniqueIndex('agents_by_ordinal').on(table.userId, table.backend, table.ordinal)],
+);
+
+/** Intent and fact: a row is written before the driver is called, so that no runner is ever unknown (law 2). */
+export const runners = sqliteTable('runners', {
+  agentId: text('agent_id')
+    .primaryKey()
+    // No cascade: an agent goes only after its runner has.
+    .references(() => agents.id),
+  id: text().notNull().unique(),
+  driver: text().notNull(),
+  backend: text().notNull(),
+  state: text({ enum: ['starting', 'running'] }).notNull(),
+  handle: text({ mode: 'json' }).$type<Readonly<Record<string, unknown>>>(),
+  url: text(),
+  /** What the router shows to the runner, sealed for the runner's id. */
+  accessKeySealed: text('access_key_sealed').notNull(),
+  /** SHA-256 of what the runner shows to the broker. */
+  runnerKeyHash: text('runner_key_hash').notNull().unique(),
+  startedAtMs: integer('started_at_ms').notNull(),
+  lastActiveAtMs: integer('last_active_at_ms').notNull(),
+});
+
+export const conversations = sqliteTable(
+  'conversations',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id, { onDelete: 'cascade' }),
+    title: text().notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    updatedAtMs: integer('updated_at_ms').notNull(),
+    /** Position of the newest message; grows, never shrinks, so that no position is used twice. */
+    lastPosition: integer('last_position').notNull(),
+  },
+  (table) => [index('conversations_by_user').on(table.userId, table.updatedAtMs)],
+);
+
+export interface MessageFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export const messages = sqliteTable(
+  'messages',
+  {
+    id: text().primaryKey(),
+    conversationId: text('conversation_id')
+      .notNull()
+      .references(() => conversations.id, { onDelete: 'cascade' }),
+    /** The strict order of a conversation (law 18). */
+    position: integer().notNull(),
+    role: text({ enum: ['user', 'assistant'] }).notNull(),
+    content: text().notNull(),
+    /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
+    status: text({ enum: ['streaming', 'done', 'stopped', 'failed'] }).notNull(),
+    failure: text({ mode: 'json' }).$type<MessageFailure>(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    endedAtMs: integer('ended_at_ms'),
+  },
+  (table) => [
+    uniqueIndex('messages_by_position').on(table.conversationId, table.position),
+    // At most one answer is being written in a conversation.
+    uniqueIndex('messages_streaming').on(table.conversationId).where(sql`status = 'streaming'`),
+  ],
+);
+
+/** A user's own values; `backend` is empty for the value that holds for all. */
+export const credentials = sqliteTable(
+  'credentials',
+  {
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    backend: text().notNull(),
+    name: text().notNull(),
+    sealed: text().notNull(),
+    updatedAtMs: integer('updated_at_ms').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.backend, table.name] })],
+);
+
+export const idlePreferences = sqliteTable(
+  'idle_preferences',
+  {
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    backend: text().notNull(),
+    /** 0 means never. */
+    idleSeconds: integer('idle_seconds').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.backend] })],
+);

@@ -1,0 +1,52 @@
+/** Writes what the documentation says about settings from the settings themselves: `bun scripts/docs.ts`. */
+import { join } from 'node:path';
+import { repositoryRoot } from '../router/setting-kinds';
+import { type Setting, settingGroups } from '../router/settings';
+
+const start = '<!-- settings:start -->';
+const end = '<!-- settings:end -->';
+
+const groups = Object.entries<Record<string, Setting>>(settingGroups);
+
+const unset = (setting: Setting): string | undefined =>
+  setting.default ? `\`${setting.default}\`` : setting.whenUnset;
+
+/** The text of `.env.example`. Only what has to be set stands without a `#`, as a placeholder the router refuses. */
+export function envExample(): string {
+  const sections = groups.map(([heading, group]) => {
+    const entries = Object.entries(group).map(([name, setting]) => {
+      const comment = setting.whenUnset ? `${setting.description} Unset: ${setting.whenUnset}.` : setting.description;
+      const value = setting.isSecret ? 'CHANGE_ME' : (setting.default ?? setting.example);
+      return `# ${comment}\n${setting.required ? '' : '# '}${name}=${value}\n`;
+    });
+    return `## ${heading}\n\n${entries.join('\n')}`;
+  });
+  const header =
+    '# Settings of agent-stack, with their defaults. The first start makes an .env with the secrets by itself.\n' +
+    '# Generated from router/settings.ts by `bun scripts/docs.ts`.\n';
+  return [header, ...sections].join('\n');
+}
+
+/** The settings as a Markdown table. */
+export function settingsTable(): string {
+  const rows = groups.flatMap(([heading, group]) => [
+    `| **${heading}** | | |`,
+    ...Object.entries(group).map(([name, setting]) => {
+      return `| \`${name}\` | ${setting.required ? 'required' : (unset(setting) ?? '')} | ${setting.description} |`;
+    }),
+  ]);
+  return ['| Variable | Default | Meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
+/** `readme` with its table up to date, or unchanged when it has no place for one. */
+export function withSettings(readme: string): string {
+  const [before, rest] = readme.split(start);
+  const after = rest?.split(end)[1];
+  return after === undefined ? readme : `${before}${start}\n${settingsTable()}\n${end}${after}`;
+}
+
+if (import.meta.main) {
+  await Bun.write(join(repositoryRoot, '.env.example'), envExample());
+  const readme = Bun.file(join(repositoryRoot, 'README.md'));
+  if (await readme.exists()) await Bun.write(readme, withSettings(await readme.text()));
+}

@@ -1,0 +1,243 @@
+// Every page in its states, with made-up data, on a loopback port: `bun scripts/gallery.tsx [port]`.
+// /chat is a conversation that really streams, by the same live parts as the router's.
+import { join } from 'node:path';
+import type { VNode } from 'preact';
+import * as fixtures from '../tests/views/fixtures';
+import { settledLength } from '../views/markdown';
+import type { ConversationView, MessageView } from '../views/models';
+import { ChatPage } from '../views/pages/chat';
+import { ErrorPage } from '../views/pages/error';
+import { SettingsPage } from '../views/pages/settings';
+import { SignInPage } from '../views/pages/sign-in';
+import { SignUpPage } from '../views/pages/sign-up';
+import {
+  LiveAnswerDelta,
+  LiveAnswerEnd,
+  LiveAnswerProgress,
+  LiveComposerActions,
+  LiveConversationLink,
+  LiveMessageAppend,
+  LiveRunner,
+} from '../views/parts/live';
+import { renderPage, renderPart } from '../views/render';
+
+const root = join(import.meta.dir, '..');
+const htmx = join(root, 'node_modules/htmx.org/dist');
+const elsewhere: Record<string, string> = {
+  'htmx.min.js': join(htmx, 'htmx.min.js'),
+  'hx-sse.min.js': join(htmx, 'ext/hx-sse.min.js'),
+};
+const csp =
+  "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; " +
+  "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+const emptyForm = { values: {}, errors: {} };
+const agent = fixtures.group({ current: true, description: fixtures.shell().groups[0]?.description ?? '' });
+
+export const pages: Record<string, () => VNode> = {
+  'sign-in': () => <SignInPage form={emptyForm} signupOpen next="/settings" />,
+  'sign-in-refused': () => (
+    <SignInPage
+      form={{ values: { email: 'ada@example.com' }, errors: {}, message: 'Email or password is wrong.' }}
+      signupOpen={false}
+    />
+  ),
+  'sign-up': () => (
+    <SignUpPage
+      form={{ values: { name: 'Ada' }, errors: { email: 'This is not an email address.' } }}
+      inviteRequired={true}
+    />
+  ),
+  conversation: () => chat({ earlierHref: '/conversations/c1?before=1' }),
+  starting: () =>
+    chat({
+      streamingId: 'm4',
+      messages: [
+        fixtures.userMessage('m3', '用中文写一首关于服务器的诗。\n\nTwo lines, please 🎉'),
+        fixtures.message({
+          id: 'm4',
+          text: '',
+          status: 'streaming',
+          progress: { percent: 40, message: 'Pulling the image, 312 of 780 MB' },
+        }),
+      ],
+    }),
+  streaming: () =>
+    chat({
+      streamingId: 'm4',
+      messages: [
+        fixtures.userMessage('m3', 'How do I relay a stream without touching a byte?'),
+        fixtures.message({ id: 'm4', text: fixtures.longAnswer.slice(0, 900), status: 'streaming' }),
+      ],
+    }),
+  endings: () => chat({ messages: endings() }),
+  new: () => (
+    <ChatPage shell={fixtures.shell()} agent={agent} composer={{ text: '' }} missing={['LLM_API_KEY', 'LLM_MODEL']} />
+  ),
+  'new-disabled': () => (
+    <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={{ text: '' }} />
+  ),
+  refused: () => (
+    <ChatPage
+      shell={fixtures.shell('c1')}
+      agent={agent}
+      conversation={fixtures.conversation({ messages: [] })}
+      composer={{ text: 'one\ntwo\nthree', error: 'The message is longer than 256 KB. Attach it as a file instead.' }}
+    />
+  ),
+  settings: () => (
+    <SettingsPage
+      shell={fixtures.shell()}
+      credentials={fixtures.credentials}
+      keys={fixtures.keys}
+      createdKey={{ name: 'Laptop', key: `ask_${'9f3c81fe'.repeat(6)}` }}
+      idle={fixtures.idle}
+      flash={{ kind: 'good', message: 'The credentials are saved.' }}
+      apiUrl="http://localhost:18000/v1"
+    />
+  ),
+  error: () => (
+    <ErrorPage
+      shell={fixtures.shell()}
+      status={404}
+      title="This conversation is not here"
+      message="It was deleted, or it belongs to somebody else."
+      requestId="0199c3f2"
+    />
+  ),
+  'error-alone': () => (
+    <ErrorPage
+      status={503}
+      title="The router is busy"
+      message="Too many runners are starting at once."
+      hint="Try again in a minute."
+      requestId="0199c3f2"
+    />
+  ),
+};
+
+if (import.meta.main) {
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: Number(Bun.argv[2] ?? 18999),
+    idleTimeout: 0,
+    fetch: answer,
+  });
+  process.stdout.write(`${server.url}\n`);
+}
+
+async function answer(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  const name = pathname.slice(pathname.lastIndexOf('/') + 1);
+  if (pathname.startsWith('/assets/')) {
+    return new Response(Bun.file(elsewhere[name] ?? join(root, 'views/assets', name)), {
+      headers: { 'x-asset': name },
+    });
+  }
+  if (pathname === '/live') return live();
+  if (pathname === '/chat') return page(chat({ liveUrl: '/live' }));
+  if (request.method === 'POST') return post(pathname, await request.formData());
+  const show = pages[name];
+  if (show) return page(show());
+  const links = [...Object.keys(pages), 'chat'].map((entry) => `<li><a href="/${entry}">${entry}</a></li>`).join('');
+  return new Response(`<!doctype html><title>gallery</title><ul>${links}</ul>`, {
+    headers: { 'content-type': 'text/html' },
+  });
+}
+
+function page(node: VNode): Response {
+  const html = renderPage(node, { assets: (name) => `/assets/${name}`, locale: 'en' });
+  return new Response(html, {
+    headers: { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': csp },
+  });
+}
+
+function chat(overrides: Partial<ConversationView>): VNode {
+  return (
+    <ChatPage
+      shell={fixtures.shell('c1')}
+      agent={agent}
+      conversation={fixtures.conversation({ liveUrl: '/silent', ...overrides })}
+      composer={{ text: '' }}
+    />
+  );
+}
+
+function endings(): MessageView[] {
+  const failed = { text: '', status: 'failed' as const };
+  return [
+    fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
+    fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
+    fixtures.message({ id: 'm3', text: 'This one was going to', status: 'stopped' }),
+    fixtures.message({ id: 'm4', ...failed, text: 'This one was cut off by a restart and', interrupted: true }),
+    fixtures.message({
+      id: 'm5',
+      ...failed,
+      error: {
+        message: 'OpenClaw has no API key to call the model with.',
+        hint: 'Add one for all agents, or for OpenClaw alone.',
+        action: { href: '/settings#credentials', label: 'Add credentials' },
+      },
+    }),
+    fixtures.message({ id: 'm6', text: '', status: 'streaming' }),
+  ];
+}
+
+// The streaming conversation: one listener, which gets a scripted answer for every message.
+
+let send: (part: VNode) => void = () => {};
+let stop: () => void = () => {};
+let lastId = 100;
+
+function live(): Response {
+  const body = new ReadableStream<string>({
+    start(controller) {
+      controller.enqueue(': open\n\n');
+      send = (part) => {
+        const lines = renderPart(part, { locale: 'en' }).split('\n');
+        controller.enqueue(`id: ${lastId}\n${lines.map((line) => `data: ${line}`).join('\n')}\n\n`);
+      };
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+}
+
+async function post(pathname: string, form: FormData): Promise<Response> {
+  if (pathname.endsWith('/stop')) stop();
+  if (pathname.endsWith('/messages')) void script(String(form.get('text')));
+  return new Response(null, { status: 204 });
+}
+
+async function script(text: string): Promise<void> {
+  let stopped = false;
+  stop = () => {
+    stopped = true;
+  };
+  send(<LiveMessageAppend message={fixtures.userMessage(`m${++lastId}`, text)} />);
+  const message = fixtures.message({ id: `m${++lastId}`, text: '', status: 'streaming', createdAtMs: Date.now() });
+  send(<LiveMessageAppend message={message} />);
+  send(<LiveComposerActions streamingId={message.id} />);
+  for (let percent = 0; percent <= 100 && !stopped; percent += 25) {
+    send(<LiveRunner runner={{ agentId: 'a1', state: 'starting', percent, message: 'Pulling the image' }} />);
+    send(<LiveAnswerProgress message={{ ...message, progress: { percent, message: 'Pulling the image' } }} />);
+    await Bun.sleep(250);
+  }
+  send(<LiveRunner runner={{ agentId: 'a1', state: 'running' }} />);
+  let from = 0;
+  let grown = '';
+  for (let length = 12; length < fixtures.longAnswer.length && !stopped; length += 12) {
+    grown = fixtures.longAnswer.slice(0, length);
+    const to = from + settledLength(grown.slice(from));
+    send(<LiveAnswerDelta messageId={message.id} text={grown} from={from} to={to} />);
+    from = to;
+    await Bun.sleep(20);
+  }
+  const end = {
+    ...message,
+    text: stopped ? grown : fixtures.longAnswer,
+    status: stopped ? 'stopped' : 'done',
+  } as const;
+  send(<LiveAnswerEnd message={end} />);
+  send(<LiveComposerActions />);
+  send(<LiveConversationLink conversation={{ id: 'c1', title: `About: ${text}`, current: true, streaming: false }} />);
+}

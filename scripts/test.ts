@@ -1,0 +1,130 @@
+/**
+ * Runs every check and test of the repository, one step after the other, and ends with `agent-stack: N passed, N failed`.
+ * `--fast` leaves out what starts processes and browsers. `bin/test` brings Bun, the packages and a browser.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** Why the step is not run at all. */
+  readonly skipReason?: string;
+}
+
+interface Outcome {
+  readonly step: string;
+  readonly ended: 'passed' | 'failed' | 'skipped';
+  readonly passed: number;
+  readonly failed: number;
+  readonly note: string;
+}
+
+const root = resolve(import.meta.dir, '..');
+const reports = mkdtempSync(join(tmpdir(), 'agent-stack-tests-'));
+const isContinuousIntegration = Bun.env.CI === 'true';
+
+/** `--bun`: the tools are written for node, which need not be there. */
+const tool = (name: string, ...args: string[]): string[] => [
+  process.execPath,
+  '--bun',
+  `node_modules/.bin/${name}`,
+  ...args,
+];
+
+/** How long a step that was told to end may take before it is ended by force. */
+const graceMs = 10_000;
+
+function bunTest(name: string, files: readonly string[]): Step {
+  const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
+  const step = { name, command: [process.execPath, 'test', ...report, ...files] };
+  // Without a file to name, `bun test` would run them all.
+  return files.length > 0 ? step : { ...step, command: ['false'] };
+}
+
+function browserTest(name: string): Step {
+  const command = tool('playwright', 'test', '--config=tests/browser/playwright.config.ts', '--reporter=list,junit');
+  const isMissing = !Bun.env.CHROMIUM_PATH && !isContinuousIntegration;
+  return { name, command, ...(isMissing && { skipReason: 'no Chromium found: install one or set CHROMIUM_PATH' }) };
+}
+
+function steps(isFast: boolean): Step[] {
+  const files = [...new Bun.Glob('tests/**/*.test.{ts,tsx}').scanSync({ cwd: root })].sort().map((file) => `./${file}`);
+  const isReal = (file: string) => file.startsWith('./tests/real/');
+  const isFastTest = (file: string) => !isReal(file) && !/^\.\/tests\/(browser|bench|support)\//.test(file);
+  const fast = [
+    { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
+    { name: 'types', command: tool('tsc') },
+    bunTest('fast tests', files.filter(isFastTest)),
+  ];
+  return isFast ? fast : [...fast, bunTest('real tests', files.filter(isReal)), browserTest('browser tests')];
+}
+
+function reportOf(step: string): string {
+  return join(reports, `${step.replaceAll(' ', '-')}.xml`);
+}
+
+let current: Bun.Subprocess | undefined;
+
+async function run({ name, command, skipReason }: Step): Promise<Outcome> {
+  console.log(`\n── ${name}`);
+  if (skipReason) return { step: name, ended: 'skipped', passed: 0, failed: 0, note: skipReason };
+  // A process group of its own, so that whatever a test has left behind goes when the step is over.
+  const step = Bun.spawn([...command], {
+    cwd: root,
+    env: { ...Bun.env, PLAYWRIGHT_JUNIT_OUTPUT_FILE: reportOf(name) },
+    stdio: ['ignore', 'inherit', 'inherit'],
+    detached: true,
+  });
+  current = step;
+  const exitCode = await step.exited;
+  endGroup(step, 'SIGKILL');
+  const { passed, failed, skipped } = await readReport(reportOf(name));
+  // A file that cannot be loaded, a crash and a linter have no test that failed: the step counts as one.
+  const failures = exitCode === 0 ? failed : Math.max(failed, 1);
+  const note = passed + failed + skipped === 0 ? '' : `${passed} passed, ${failures} failed, ${skipped} skipped`;
+  return { step: name, ended: failures === 0 ? 'passed' : 'failed', passed, failed: failures, note };
+}
+
+/** Totals of a JUnit report, which both runners write; zeros when there is none. */
+async function readReport(path: string): Promise<{ passed: number; failed: number; skipped: number }> {
+  const text = await Bun.file(path)
+    .text()
+    .catch(() => '');
+  const totals = /<testsuites[^>]*>/.exec(text)?.[0] ?? '';
+  const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
+  const failed = count('failures') + count('errors');
+  return { passed: count('tests') - failed - count('skipped'), failed, skipped: count('skipped') };
+}
+
+function endGroup(step: Bun.Subprocess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-step.pid, signal);
+  } catch {
+    // Nobody is left in it.
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    if (current) {
+      // Playwright closes its browsers on SIGINT only.
+      endGroup(current, 'SIGINT');
+      await Promise.race([current.exited, Bun.sleep(graceMs)]);
+      endGroup(current, 'SIGKILL');
+    }
+    rmSync(reports, { recursive: true, force: true });
+    process.exit(1);
+  });
+}
+
+const outcomes: Outcome[] = [];
+for (const step of steps(process.argv.includes('--fast'))) outcomes.push(await run(step));
+rmSync(reports, { recursive: true, force: true });
+
+console.log('');
+for (const { ended, step, note } of outcomes) console.log(`${ended.padEnd(8)} ${step.padEnd(16)} ${note}`.trimEnd());
+const sum = (member: 'passed' | 'failed') => outcomes.reduce((total, outcome) => total + outcome[member], 0);
+console.log(`agent-stack: ${sum('passed')} passed, ${sum('failed')} failed`);
+process.exit(sum('failed') === 0 ? 0 : 1);

@@ -1,0 +1,176 @@
+// View models with awkward content, for the tests and for scripts/gallery.tsx.
+import type {
+  AgentGroup,
+  ConversationView,
+  CredentialScope,
+  IdleView,
+  KeyView,
+  MessageView,
+  RunnerView,
+  Shell,
+} from '../../views/models';
+
+/** 2026-08-04 09:30 UTC. */
+export const atMs = Date.UTC(2026, 7, 4, 9, 30);
+
+export const longAnswer = `A relay must hand on what it gets, **byte for byte**. Strip the hop-by-hop headers first:
+
+\`\`\`ts
+const hopByHop = ['connection', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'proxy-authorization'];
+
+/** Hands a runner's answer to the client untouched. */
+export function relay(upstream: Response): Response {
+  const headers = new Headers(upstream.headers);
+  for (const name of hopByHop) headers.delete(name); // belongs to the hop
+  return new Response(upstream.body, { status: upstream.status, headers });
+}
+\`\`\`
+
+### A few things worth knowing
+
+1. \`fetch\` already decompressed the body, so drop \`content-encoding\` **and** \`content-length\`.
+2. Pass \`request.signal\`, otherwise a closed tab keeps the answer running.
+   - It is aborted within a second.
+   - The lease is released with it.
+3. Never decode a chunk without \`{ stream: true }\`: 你好 and 🎉 span chunk borders.
+
+| Header | Keep? | Why | Bytes |
+|---|:-:|---|--:|
+| \`content-type\` | yes | the client needs \`text/event-stream\` | 24 |
+| \`transfer-encoding\` | no | belongs to the hop | 7 |
+| \`set-cookie\` | no | runners must not set cookies on an origin that is not theirs | 1,204 |
+
+> Rule of thumb: relay *bytes*, parse only on a copy. See [the decision](https://example.com/decisions/relay).
+
+![A diagram of the relay](https://example.com/relay.png)
+
+- [x] 中文内容：服务器把答案原样转发给客户端，不做任何修改。
+- A word that never ends: ${'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft'.repeat(2)}
+
+\`\`\`
+no language, and a line that is much wider than any phone: ${'0123456789 '.repeat(16)}
+\`\`\``;
+
+export function message(overrides: Partial<MessageView>): MessageView {
+  return {
+    id: 'm2',
+    position: 2,
+    role: 'assistant',
+    text: 'All good.',
+    status: 'done',
+    createdAtMs: atMs,
+    agentName: 'OpenClaw',
+    interrupted: false,
+    retryable: true,
+    ...overrides,
+  };
+}
+
+export function userMessage(id: string, text: string): MessageView {
+  return message({ id, role: 'user', text, retryable: false });
+}
+
+export function conversation(overrides: Partial<ConversationView>): ConversationView {
+  return {
+    id: 'c1',
+    title: 'Refactor the relay loop',
+    agentId: 'a1',
+    agentName: 'OpenClaw',
+    messages: [userMessage('m1', 'How do I relay a stream without touching a byte?'), message({ text: longAnswer })],
+    liveUrl: '/live?conversation=c1&after=2.0',
+    ...overrides,
+  };
+}
+
+const runners: Record<string, RunnerView> = {
+  a1: { agentId: 'a1', state: 'running' },
+  a2: { agentId: 'a2', state: 'starting', percent: 40, message: 'Waiting for the agent to answer' },
+  a3: { agentId: 'a3', state: 'failed', message: 'The image could not be pulled: no space left on device.' },
+  a4: { agentId: 'a4', state: 'stopped' },
+};
+
+export function group(overrides: Partial<AgentGroup>): AgentGroup {
+  const agentId = overrides.agentId ?? 'a1';
+  return {
+    agentId,
+    backend: 'openclaw',
+    name: 'OpenClaw',
+    disabled: false,
+    current: false,
+    runner: runners[agentId] ?? { agentId, state: 'unknown' },
+    conversations: [],
+    ...overrides,
+  };
+}
+
+/** The sidebar with all states; `current` is the id of the conversation that is open. */
+export function shell(current?: string): Shell {
+  const link = (id: string, title: string, streaming: boolean) => ({ id, title, streaming, current: id === current });
+  return {
+    user: { name: 'Ada Lovelace', email: 'ada@example.com', admin: true },
+    groups: [
+      group({
+        current: true,
+        description: 'A general-purpose agent that can browse, write files and run commands in its own home.',
+        conversations: [
+          link('c1', 'Refactor the relay loop', false),
+          link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', true),
+          link('c3', '每周总结与计划 🎉', false),
+        ],
+      }),
+      group({
+        agentId: 'a2',
+        backend: 'hermes',
+        name: 'Hermes Agent',
+        conversations: [link('c4', 'Weekly summary', false)],
+      }),
+      group({ agentId: 'a3', backend: 'nanobot', name: 'nanobot' }),
+      group({ agentId: 'a4', backend: 'opencode', name: 'A backend with quite a long display name' }),
+      group({ agentId: 'a5', backend: 'old', name: 'Old agent', disabled: true }),
+    ],
+  };
+}
+
+export const credentials: CredentialScope[] = [
+  {
+    scope: '',
+    label: 'All agents',
+    isSet: true,
+    fields: [
+      { name: 'LLM_BASE_URL', secret: false, value: 'https://api.openai.com/v1', source: 'global' },
+      { name: 'LLM_API_KEY', secret: true, masked: '••••••••4f2a', source: 'global' },
+      { name: 'LLM_MODEL', secret: false, source: 'unset', error: 'A model is needed with this base URL.' },
+    ],
+  },
+  {
+    scope: 'openclaw',
+    label: 'OpenClaw',
+    isSet: true,
+    fields: [
+      { name: 'LLM_BASE_URL', secret: false, value: 'https://openrouter.ai/api/v1', source: 'backend' },
+      { name: 'LLM_API_KEY', secret: true, masked: '••••••••99c1', source: 'backend' },
+      { name: 'LLM_MODEL', secret: false, value: 'glm-5.2', source: 'backend' },
+    ],
+  },
+  {
+    scope: 'hermes',
+    label: 'Hermes Agent',
+    isSet: false,
+    fields: [
+      { name: 'LLM_BASE_URL', secret: false, source: 'global' },
+      { name: 'LLM_API_KEY', secret: true, source: 'global' },
+      { name: 'LLM_MODEL', secret: false, source: 'unset' },
+    ],
+  },
+];
+
+export const keys: KeyView[] = [
+  { id: 'k1', name: 'Laptop', lastFour: '81fe', createdAtMs: atMs, lastUsedAtMs: atMs + 7_200_000 },
+  { id: 'k2', name: 'CI with a name that goes on and on until it no longer fits', lastFour: '0c4d', createdAtMs: atMs },
+];
+
+export const idle: IdleView[] = [
+  { backend: 'openclaw', name: 'OpenClaw', seconds: 900 },
+  { backend: 'hermes', name: 'Hermes Agent', seconds: 0 },
+  { backend: 'nanobot', name: 'nanobot', seconds: 45 },
+];

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'bun:test';
+import { renderMarkdown, settledLength } from '../../views/markdown';
+import { all } from './dom';
+
+const attacks = [
+  '<script>alert(1)</script>',
+  '<img src=x onerror=alert(1)>',
+  '<svg/onload=alert(1)>',
+  '<iframe src="javascript:alert(1)"></iframe>',
+  '<hx-partial hx-target="body">x</hx-partial>',
+  '<a href="/x" hx-post="/settings/keys">x</a>',
+  '<div data-hx-get="/x" hx-trigger="load">x</div>',
+  '[a](javascript:alert(1))',
+  '[a](JaVaScRiPt:alert(1))',
+  '[a](java\tscript:alert(1))',
+  '[a](&#106;avascript:alert(1))',
+  '[a](vbscript:msgbox(1))',
+  '[a](data:text/html;base64,PHNjcmlwdD4=)',
+  '[a](file:///etc/passwd)',
+  '[a](/sign-out)',
+  '[a](//evil.example/x)',
+  '<javascript:alert(1)>',
+  '![a](https://evil.example/pixel.png)',
+  '![a](javascript:alert(1))',
+  '![a](data:image/svg+xml;base64,PHN2Zz4=)',
+  '![a"onerror="alert(1)](https://evil.example/"onerror="alert(1))',
+  '[a](https://ok.example "t\\" onmouseover=\\"alert(1)")',
+  '```html"onmouseover="alert(1)\n<script>alert(1)</script>\n```',
+  '```js\n</code></pre><script>alert(1)</script>\n```',
+  '    <script>alert(1)</script>',
+  '| <b onclick=alert(1)>x</b> |\n|:-:|\n| </table><script>alert(1)</script> |',
+  '[x]: javascript:alert(1)\n\n[x]',
+  'http://ok.example/"onmouseover="alert(1)',
+  '# <style>*{display:none}</style>',
+];
+
+describe('attack strings', () => {
+  for (const attack of attacks) {
+    test(`produces nothing active: ${JSON.stringify(attack)}`, async () => {
+      const html = renderMarkdown(attack);
+      for (const element of await all(html, '*')) {
+        expect(element.tag).toMatch(/^(p|a|code|pre|div|span|h[3-6]|table|thead|tbody|tr|th|td|em|strong)$/);
+        for (const name of Object.keys(element.attributes)) {
+          expect(name).toMatch(/^(href|rel|target|title|class|tabindex|data-language)$/);
+        }
+        if (element.tag === 'a') expect(element.attributes.href).toMatch(/^(https?:\/\/|mailto:)/);
+      }
+    });
+  }
+});
+
+describe('rendering', () => {
+  test('every link opens elsewhere and passes nothing on', async () => {
+    const links = await all(renderMarkdown('[a](https://a.example) https://b.example a@c.example'), 'a');
+    expect(links.map((link) => link.attributes.href)).toEqual([
+      'https://a.example',
+      'https://b.example',
+      'mailto:a@c.example',
+    ]);
+    for (const link of links) expect(link.attributes.rel).toBe('noopener noreferrer nofollow');
+  });
+
+  test('an image becomes a link with its description, so no remote host learns of the conversation', async () => {
+    const html = renderMarkdown('![a *cat*](https://a.example/cat.png) and ![](https://a.example/x.png)');
+    expect(await all(html, 'img')).toEqual([]);
+    expect((await all(html, 'a')).map((link) => link.text)).toEqual(['a cat', 'https://a.example/x.png']);
+  });
+
+  test('no heading is above level three, and the higher ones keep their look by a class', () => {
+    const html = '<h3 class="level-1">a</h3>\n<h3 class="level-2">b</h3>\n<h3>c</h3>\n<h6>d</h6>\n';
+    expect(renderMarkdown('# a\n## b\n### c\n###### d')).toBe(html);
+  });
+
+  test('code and tables can be scrolled by keyboard', async () => {
+    const html = renderMarkdown('```\ncode\n```\n\n| a | b |\n|--:|---|\n| 1 | 2 |');
+    expect((await all(html, 'pre, .table')).map((box) => box.attributes.tabindex)).toEqual(['0', '0']);
+    expect((await all(html, '.align-right')).map((cell) => cell.text)).toEqual(['a', '1']);
+  });
+
+  test('a named language is highlighted, an unknown or missing one is never guessed', async () => {
+    expect(await all(renderMarkdown('```ts\nconst a = 1;\n```'), '.hljs-keyword')).toHaveLength(1);
+    for (const fence of ['```\nconst a = 1;\n```', '```nope\nconst a = 1;\n```']) {
+      expect(await all(renderMarkdown(fence), 'span')).toEqual([]);
+    }
+  });
+
+  test('a block above 20 KB is not highlighted', async () => {
+    const code = 'const a = 1;\n'.repeat(1700);
+    expect(code.length).toBeGreaterThan(20 * 1024);
+    expect(await all(renderMarkdown(`\`\`\`ts\n${code}\`\`\``), 'span')).toEqual([]);
+  });
+
+  test('a code block has a copy button only when there is a word for it', async () => {
+    const fence = '```\ncode\n```';
+    expect(await all(renderMarkdown(fence), 'button')).toEqual([]);
+    const [button] = await all(renderMarkdown(fence, { copyCode: 'Copy "it"' }), 'button');
+    expect(button?.attributes['aria-label']).toBe('Copy "it"');
+  });
+});
+
+const corpus: Record<string, string> = {
+  paragraphs: 'One\ntwo\n\nThree **bold** _it_\nfour\n\n\nfive',
+  headings: '# One\ntext\n## Two\n\nSetext\n===\n\nOther\n---\nend',
+  'tight and loose lists': '- a\n- b\n  - c\n\n    more c\n- d\n\n- e\n\npara\n\n1. x\n2. y\n\n3. z\n10. q\n\nend',
+  'lists that follow lists': '* a\n\n- b\n\n+ c\n\n1) d\n\n1. e\n\n- - -\n\n- f',
+  'lazy lines': '> quote\nlazy\n\n> other\n\n- item\nlazy\n\nend',
+  fences: 'before\n```ts\nconst a = 1;\n\n# no heading\n```\nafter\n\n~~~\nopen\n\n- a',
+  'indented code': 'a\n\n    code\n\n    more\n\n\n    again\n\nb\n    not code\n\n    code',
+  tables: 'text\n| a | b |\n|---|:-:|\n| 1 | 2 |\nrow\n\n| x |\n\n| c |\n|---|\n| `3` |\n\nend',
+  'code in lists': '1. do\n\n   ```sh\n   ls\n   ```\n\n2. then\n\n       indented\n\nend\n',
+  rules: 'a\n***\nb\n\n---\n\n* * *\nc\n___',
+  'html as text': '<div>\n\n<b>x</b>\n\n</div>\n\n<!-- a\n\nb -->\n\nend',
+  unicode: '你好，世界。\n\n- 🎉 一\n- 二\n\n| 列 |\n|---|\n| 值 |\n\nمرحبا\n\nend',
+  'windows breaks': 'a\r\n\r\n- b\r\n- c\r\n\r\nd\r\n```\r\ne\r\n```\r\n\r\nf',
+  'blank edges': '\n\n  a\n\n\n\nb\n\n  \n\t\n',
+};
+
+describe('settle and tail', () => {
+  for (const [name, text] of Object.entries(corpus)) {
+    test(`what streamed by single characters equals the whole at every step: ${name}`, () => {
+      let settledHtml = '';
+      let from = 0;
+      for (let length = 1; length <= text.length; length++) {
+        const grown = text.slice(0, length);
+        const to = from + settledLength(grown.slice(from));
+        settledHtml += renderMarkdown(grown.slice(from, to));
+        from = to;
+        expect(settledHtml + renderMarkdown(grown.slice(from))).toBe(renderMarkdown(grown));
+      }
+      expect(from).toBeGreaterThan(0);
+    });
+  }
+
+  test('a reference link needs its definition in the same piece; the finished answer has both', () => {
+    const text = '[a]: https://a.example\n\nfirst\n\nsee [a]\n';
+    const at = settledLength(text);
+    expect(at).toBe(text.indexOf('see'));
+    expect(renderMarkdown(text.slice(at))).toBe('<p>see [a]</p>\n');
+    expect(renderMarkdown(text)).toContain('href="https://a.example"');
+  });
+
+  test('a list is not settled while the next line may still be its next item', () => {
+    expect(settledLength('1. a\n\n2')).toBe(0);
+    expect(settledLength('1. a\n\n2 apples\n')).toBe('1. a\n\n'.length);
+  });
+
+  test('an empty or blank text has nothing settled', () => {
+    for (const text of ['', '\n', '  \n\n']) expect(settledLength(text)).toBe(0);
+  });
+});

@@ -1,0 +1,53 @@
+import { useAssets } from './render';
+
+/** The icons in `assets/icons.svg`. `scripts/icons.ts` builds the sprite from this list of names in lucide-static. */
+export const iconNames = [
+  'arrow-down',
+  'arrow-left',
+  'arrow-up',
+  'check',
+  'chevron-right',
+  'chevrons-up-down',
+  'circle-alert',
+  'circle-check',
+  'copy',
+  'ellipsis',
+  'info',
+  'key-round',
+  'log-out',
+  'menu',
+  'monitor',
+  'moon',
+  'pencil',
+  'play',
+  'plus',
+  'power',
+  'refresh-cw',
+  'settings',
+  'square',
+  'square-pen',
+  'sun',
+  'timer',
+  'trash-2',
+  'x',
+] as const;
+
+export type IconName = (typeof iconNames)[number];
+
+/** A decorative icon: the control around it carries the label. */
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" aria-hidden="true" width="18" height="18">
+      <use href={`${useAssets()('icons.svg')}#${name}`} />
+    </svg>
+  );
+}
+
+/** The product's mark: three layers, the top one lit. */
+export function Mark() {
+  return (
+    <svg class="mark" aria-hidden="true" width="26" height="26">
+      <use href={`${useAssets()('icons.svg')}#mark`} />
+    </svg>
+  );
+}

@@ -1,0 +1,91 @@
+import type { ComponentChildren } from 'preact';
+import { Icon } from './icons';
+import type { Shell } from './models';
+import { Sidebar } from './parts/sidebar';
+import { useAssets, useLocale, useText } from './render';
+
+const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'layout', 'chat'];
+
+interface DocumentProps {
+  title: string;
+  /** Whether the page sends or receives parts; other pages do without htmx. */
+  live?: boolean;
+  /** Seconds between reloads for readers without JavaScript; absent means never. */
+  refreshSeconds?: number | undefined;
+  children: ComponentChildren;
+}
+
+/** The HTML document around every page. Scripts and styles come from our own origin only, so the CSP stays `'self'`. */
+export function Document({ title, live, refreshSeconds, children }: DocumentProps) {
+  const t = useText();
+  const assets = useAssets();
+  return (
+    <html lang={useLocale()}>
+      <head>
+        <meta charset="utf-8" />
+        <meta
+          name="viewport"
+          content="width=device-width, initial-scale=1, viewport-fit=cover, interactive-widget=resizes-content"
+        />
+        <meta name="color-scheme" content="light dark" />
+        <meta name="theme-color" media="(prefers-color-scheme: light)" content="#fdfcfa" />
+        <meta name="theme-color" media="(prefers-color-scheme: dark)" content="#111215" />
+        {/* Pages are plain documents, so the browser's own history is the right one. */}
+        <meta name="htmx-config" content='{"history": false, "includeIndicatorCSS": false}' />
+        <title>{t.pageTitle(title)}</title>
+        <link rel="icon" href={assets('favicon.svg')} type="image/svg+xml" />
+        <script src={assets('theme.js')} />
+        {styles.map((name) => (
+          <link key={name} rel="stylesheet" href={assets(`${name}.css`)} />
+        ))}
+        {live && <script src={assets('htmx.min.js')} defer />}
+        {live && <script src={assets('hx-sse.min.js')} defer />}
+        {/* It scrolls to the latest message, which should not be seen happening. */}
+        <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
+        {refreshSeconds !== undefined && (
+          <noscript>
+            <meta http-equiv="refresh" content={String(refreshSeconds)} />
+          </noscript>
+        )}
+      </head>
+      <body data-copied={t.copy.done}>{children}</body>
+    </html>
+  );
+}
+
+/** A signed-in page: the sidebar, and the content as `main`. */
+export function AppLayout({ shell, children, ...document }: DocumentProps & { shell: Shell }) {
+  const t = useText();
+  return (
+    <Document {...document}>
+      <a class="skip" href="#content">
+        {t.skip}
+      </a>
+      <div class="app">
+        <Sidebar shell={shell} />
+        <main id="content">{children}</main>
+      </div>
+    </Document>
+  );
+}
+
+/** A page without the sidebar: one card in the middle. */
+export function CardLayout({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <Document title={title}>
+      <main id="content" class="card-page">
+        {children}
+      </main>
+    </Document>
+  );
+}
+
+/** The control that opens the sidebar where it does not fit beside the content. */
+export function SidebarButton() {
+  const t = useText();
+  return (
+    <button type="button" class="icon-button narrow-only" popovertarget="sidebar" aria-label={t.sidebar.open}>
+      <Icon name="menu" />
+    </button>
+  );
+}

@@ -1,0 +1,107 @@
+// Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole.
+import hljs from 'highlight.js/lib/common';
+import createMarkdownIt, { type Env, type MarkdownIt } from 'markdown-it';
+
+/** Words for the controls inside rendered text. Without them there are no controls. */
+export interface MarkdownLabels {
+  copyCode: string;
+}
+
+/** Larger blocks stay plain: highlighting is the only super-linear work here, and nobody reads colours in 20 KB. */
+const highlightBytesMax = 20 * 1024;
+
+/** Where a link in an answer may lead. No relative ones: a runner's text must not act on the router's own pages. */
+const allowedLink = /^(https?:\/\/|mailto:)/i;
+
+/** A message is announced by an h2, so no heading of an answer is above h3. Most answers begin with their own h3. */
+const headingLevelMin = 3;
+
+const markdown = createMarkdown();
+
+/** Finds blocks only: inline work is most of the cost and moves no block. */
+const blocks = createMarkdownIt({ html: false }).disable(['inline', 'text_join']);
+
+/**
+ * Renders Markdown to HTML that is safe to show: no raw HTML, no active links, and images become links, because a
+ * remote image would tell its host about the conversation.
+ */
+export function renderMarkdown(text: string, labels?: MarkdownLabels): string {
+  return markdown.render(text, { labels });
+}
+
+/**
+ * The length of the text that later text cannot change: the offset at which the last top-level block begins, in UTF-16
+ * units. `renderMarkdown` of what is before it, followed by that of the rest, equals the rendering of the whole; only a
+ * reference link and its definition need to be in the same piece. Give it the text from the last settled offset on, so
+ * that the work for a whole answer stays linear.
+ */
+export function settledLength(text: string): number {
+  // A half-typed last line may still turn into something that continues an earlier block ("2" into the item "2. b").
+  const completeLength = Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r')) + 1;
+  return Math.min(lastBlockStart(text), lastBlockStart(text.slice(0, completeLength)));
+}
+
+function lastBlockStart(text: string): number {
+  const last = blocks.parse(text, {}).findLast((token) => token.level === 0 && token.nesting >= 0 && token.map);
+  return last?.map ? lineStart(text, last.map[0]) : 0;
+}
+
+function lineStart(text: string, line: number): number {
+  const breaks = /\r\n|\n|\r/g;
+  for (let seen = 0; seen < line; seen++) {
+    if (!breaks.exec(text)) return text.length;
+  }
+  return breaks.lastIndex;
+}
+
+function createMarkdown(): MarkdownIt {
+  const md = createMarkdownIt({ html: false, linkify: true });
+  const { rules } = md.renderer;
+  const escapeText = md.utils.escapeHtml;
+  md.validateLink = (url) => allowedLink.test(url.trim());
+
+  rules.link_open = (tokens, index, options, _env, self) => {
+    tokens[index]?.attrSet('rel', 'noopener noreferrer nofollow');
+    tokens[index]?.attrSet('target', '_blank');
+    return self.renderToken(tokens, index, options);
+  };
+  rules.image = (tokens, index, options, env, self) => {
+    const image = tokens[index];
+    const source = String(image?.attrGet('src') ?? '');
+    const label = self.renderInlineAsText(image?.children ?? [], options, env) || source;
+    return `<a href="${escapeText(source)}" rel="noopener noreferrer nofollow" target="_blank">${escapeText(label)}</a>`;
+  };
+  rules.heading_open = rules.heading_close = (tokens, index, options, _env, self) => {
+    const token = tokens[index];
+    const level = Number(token?.tag.slice(1));
+    if (token) token.tag = `h${Math.max(level, headingLevelMin)}`;
+    if (token?.nesting === 1 && level < headingLevelMin) token.attrSet('class', `level-${level}`);
+    return self.renderToken(tokens, index, options);
+  };
+  // markdown-it aligns by an inline style, which our CSP refuses.
+  rules.th_open = rules.td_open = (tokens, index, options, _env, self) => {
+    const token = tokens[index];
+    const align = /text-align:(left|center|right)/.exec(String(token?.attrGet('style') ?? ''))?.[1];
+    if (token) token.attrs = align ? [['class', `align-${align}`]] : null;
+    return self.renderToken(tokens, index, options);
+  };
+  rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
+  rules.table_close = () => '</table></div>\n';
+  rules.code_block = (tokens, index, _options, env) => codeBlock(tokens[index]?.content ?? '', '', env, escapeText);
+  rules.fence = (tokens, index, _options, env) => {
+    const language = (tokens[index]?.info ?? '').trim().split(/\s+/)[0] ?? '';
+    return codeBlock(tokens[index]?.content ?? '', language, env, escapeText);
+  };
+  return md;
+}
+
+function codeBlock(code: string, language: string, env: Env | undefined, escapeText: (text: string) => string): string {
+  const known = language !== '' && code.length <= highlightBytesMax && hljs.getLanguage(language) !== undefined;
+  const body = known ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escapeText(code);
+  // The icon is drawn by the style sheet: this string knows no asset URLs.
+  const labels = env?.labels as MarkdownLabels | undefined;
+  const label = escapeText(labels?.copyCode ?? '');
+  const button = label && `<button type="button" class="copy-code" aria-label="${label}" title="${label}"></button>`;
+  // The language is shown by the style sheet as well, so that it is never part of a selection.
+  return `<div class="code" data-language="${escapeText(language)}">${button}<pre tabindex="0"><code>${body}</code></pre></div>\n`;
+}

@@ -1,0 +1,49 @@
+import { AppLayout, SidebarButton } from '../layout';
+import type { CredentialScope, Flash, FormState, IdleView, KeyView, Shell } from '../models';
+import { Credentials, type ScopeError } from '../parts/credentials';
+import { IdleTimes } from '../parts/idle';
+import { Keys } from '../parts/keys';
+import { Notice } from '../parts/notice';
+import { ThemeChoice } from '../parts/theme-choice';
+import { useText } from '../render';
+
+interface SettingsProps {
+  shell: Shell;
+  credentials: CredentialScope[];
+  keys: KeyView[];
+  createdKey?: { name: string; key: string } | undefined;
+  idle: IdleView[];
+  flash?: Flash | undefined;
+  /** Refused forms with what was typed. Errors of single credentials are in `credentials` themselves. */
+  forms?: { key?: FormState | undefined; credentials?: ScopeError | undefined } | undefined;
+  /** The base URL programs use, e.g. `https://agents.example/v1`. */
+  apiUrl?: string | undefined;
+}
+
+/** Everything a user may set, one card each. */
+export function SettingsPage(props: SettingsProps) {
+  const t = useText();
+  return (
+    <AppLayout shell={props.shell} title={t.settings.title}>
+      <header class="title-bar">
+        <SidebarButton />
+        <h1 class="ellipsis">{t.settings.title}</h1>
+      </header>
+      <div class="settings column">
+        {props.flash && (
+          <Notice kind={props.flash.kind} role={props.flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
+            {props.flash.message}
+          </Notice>
+        )}
+        <Credentials scopes={props.credentials} error={props.forms?.credentials} />
+        <Keys keys={props.keys} created={props.createdKey} form={props.forms?.key} apiUrl={props.apiUrl} />
+        <IdleTimes idle={props.idle} />
+        <section id="appearance" class="card script-only" aria-labelledby="appearance-title">
+          <h2 id="appearance-title">{t.settings.sections.appearance}</h2>
+          <p class="quiet">{t.appearance.lead}</p>
+          <ThemeChoice />
+        </section>
+      </div>
+    </AppLayout>
+  );
+}

@@ -1,0 +1,76 @@
+import { Icon } from '../icons';
+import type { ComposerView } from '../models';
+import { useText } from '../render';
+
+interface ComposerProps {
+  agentId: string;
+  agentName: string;
+  composer: ComposerView;
+  /** Absent on the page where a conversation begins: there the form posts as a page. */
+  conversationId?: string | undefined;
+  streamingId?: string | undefined;
+}
+
+/** Where a message is written. Also the answer to a refused message, with the text kept and the reason below it. */
+export function Composer({ agentId, agentName, composer, conversationId, streamingId }: ComposerProps) {
+  const t = useText();
+  const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
+  const live = conversationId && {
+    'hx-post': action,
+    'hx-target': '#composer',
+    'hx-swap': 'outerHTML',
+    'hx-sync': 'this:drop',
+    'hx-status:5xx': 'swap:none',
+  };
+  return (
+    <div id="composer" data-unreachable={t.composer.unreachable}>
+      <div class="composer-box">
+        <form id="composer-form" method="post" action={action} {...live}>
+          <label class="visually-hidden" for="composer-text">
+            {t.composer.label(agentName)}
+          </label>
+          <textarea
+            id="composer-text"
+            name="text"
+            rows={1}
+            required
+            autofocus
+            dir="auto"
+            placeholder={t.composer.label(agentName)}
+            aria-describedby="composer-keys composer-error"
+            aria-invalid={composer.error ? 'true' : undefined}
+            value={composer.text}
+          />
+        </form>
+        <ComposerActions streamingId={streamingId} />
+      </div>
+      <p id="composer-keys" class="visually-hidden">
+        {t.composer.keys}
+      </p>
+      <p id="composer-error" class="field-error" role="alert">
+        {composer.error}
+      </p>
+    </div>
+  );
+}
+
+/** Send, or Stop while an answer grows. Beside the composer's form, not in it, because Stop is a form of its own. */
+export function ComposerActions({ streamingId }: { streamingId?: string | undefined }) {
+  const t = useText();
+  const stop = `/messages/${streamingId}/stop`;
+  return (
+    <div id="composer-actions">
+      {streamingId === undefined ? (
+        <button type="submit" form="composer-form" class="round-button" aria-label={t.composer.send}>
+          <Icon name="arrow-up" />
+        </button>
+      ) : (
+        <form method="post" action={stop} hx-post={stop} hx-swap="none">
+          <button type="submit" class="round-button stop" aria-label={t.composer.stop}>
+            <Icon name="square" />
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,46 @@
+import type { ComponentChildren } from 'preact';
+import { useText } from '../render';
+
+interface ConfirmProps {
+  /** Unique in the page. */
+  id: string;
+  /** The control that asks, e.g. a small button or a menu item. */
+  trigger: ComponentChildren;
+  triggerClass: string;
+  triggerLabel?: string;
+  question: string;
+  consequence: string;
+  /** Where to post, with hidden `fields`, once confirmed; `label` names the deed on its button. */
+  action: string;
+  label: string;
+  fields?: Record<string, string>;
+}
+
+/** A control that asks before it destroys something. A popover, so it works without scripts. */
+export function Confirm(props: ConfirmProps) {
+  const t = useText();
+  return (
+    <>
+      <button type="button" class={props.triggerClass} popovertarget={props.id} aria-label={props.triggerLabel}>
+        {props.trigger}
+      </button>
+      <div id={props.id} class="dialog" popover="auto" role="dialog" aria-labelledby={`${props.id}-question`}>
+        <p id={`${props.id}-question`} class="dialog-title">
+          {props.question}
+        </p>
+        <p>{props.consequence}</p>
+        <form method="post" action={props.action} class="row end">
+          {Object.entries(props.fields ?? {}).map(([name, value]) => (
+            <input key={name} type="hidden" name={name} value={value} />
+          ))}
+          <button type="button" class="button" popovertarget={props.id} popovertargetaction="hide">
+            {t.confirm.cancel}
+          </button>
+          <button type="submit" class="button danger">
+            {props.label}
+          </button>
+        </form>
+      </div>
+    </>
+  );
+}

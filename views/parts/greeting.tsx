@@ -1,0 +1,29 @@
+import { Mark } from '../icons';
+import type { AgentGroup } from '../models';
+import { useText } from '../render';
+
+/** The page before the first message: what this agent is, and a few ways to begin that need no typing. */
+export function Greeting({ agent }: { agent: AgentGroup }) {
+  const t = useText();
+  return (
+    <div class="greeting column">
+      <Mark />
+      <p class="greeting-title">{t.greeting.title(agent.name)}</p>
+      <p class="quiet">{agent.description ?? t.greeting.lead(agent.name)}</p>
+      {!agent.disabled && (
+        <form
+          method="post"
+          action={`/agents/${agent.agentId}/conversations`}
+          class="suggestions"
+          aria-label={t.greeting.suggestionsLabel}
+        >
+          {t.greeting.suggestions.map((suggestion) => (
+            <button key={suggestion} type="submit" name="text" value={suggestion}>
+              {suggestion}
+            </button>
+          ))}
+        </form>
+      )}
+    </div>
+  );
+}

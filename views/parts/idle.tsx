@@ -1,0 +1,56 @@
+import type { Text } from '../locales';
+import type { IdleView } from '../models';
+import { useText } from '../render';
+
+/** Idle times on offer, in seconds; 0 means never. */
+const choices = [300, 900, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 0];
+
+/** For every backend, how long its runner may be idle. */
+export function IdleTimes({ idle }: { idle: IdleView[] }) {
+  const t = useText();
+  return (
+    <section id="idle" class="card" aria-labelledby="idle-title">
+      <h2 id="idle-title">{t.settings.sections.idle}</h2>
+      <p class="quiet">{t.idle.lead}</p>
+      <ul class="rows">
+        {idle.map((item) => (
+          <li key={item.backend} id={`idle-${item.backend}`}>
+            <IdleForm item={item} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function IdleForm({ item }: { item: IdleView }) {
+  const t = useText();
+  const selectId = `idle-seconds-${item.backend}`;
+  const offered = choices.includes(item.seconds) ? choices : [item.seconds, ...choices];
+  return (
+    <form method="post" action="/settings/idle" class="row grow">
+      <input type="hidden" name="backend" value={item.backend} />
+      <label class="grow ellipsis" for={selectId}>
+        {item.name}
+        <span class="visually-hidden">{t.idle.label(item.name)}</span>
+      </label>
+      <select id={selectId} name="seconds">
+        {offered.map((seconds) => (
+          <option key={seconds} value={String(seconds)} selected={seconds === item.seconds}>
+            {duration(seconds, t)}
+          </option>
+        ))}
+      </select>
+      <button type="submit" class="button" aria-label={t.idle.saveNamed(item.name)}>
+        {t.idle.save}
+      </button>
+    </form>
+  );
+}
+
+function duration(seconds: number, t: Text): string {
+  if (seconds === 0) return t.idle.never;
+  if (seconds % 3600 === 0) return t.idle.hours(seconds / 3600);
+  if (seconds % 60 === 0) return t.idle.minutes(seconds / 60);
+  return t.idle.seconds(seconds);
+}

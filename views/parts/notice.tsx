@@ -1,0 +1,25 @@
+import type { ComponentChildren } from 'preact';
+import { Icon, type IconName } from '../icons';
+import type { Flash } from '../models';
+
+const icons: Record<Kind, IconName> = { good: 'circle-check', bad: 'circle-alert', info: 'info' };
+
+type Kind = Flash['kind'] | 'info';
+
+interface NoticeProps {
+  kind: Kind;
+  id?: string;
+  /** `alert` for what went wrong just now, `status` for what went well. */
+  role?: 'alert' | 'status';
+  children: ComponentChildren;
+}
+
+/** A short word in a box of its own. The icon and the wording carry the kind, not only the colour. */
+export function Notice({ kind, id, role, children }: NoticeProps) {
+  return (
+    <div id={id} class="notice" data-kind={kind} role={role}>
+      <Icon name={icons[kind]} />
+      <div class="notice-body">{children}</div>
+    </div>
+  );
+}

@@ -1,0 +1,59 @@
+import { Icon } from '../icons';
+import type { AgentGroup, RunnerView } from '../models';
+import { useText } from '../render';
+
+/** The state of a runner in a word, never by colour alone. `place` tells the sidebar's badge from the title bar's. */
+export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'bar' }) {
+  const t = useText();
+  const state = t.runner.states[runner.state];
+  const known = runner.state === 'starting' && runner.percent !== undefined;
+  return (
+    <span id={runnerId(runner.agentId, place)} class="badge" data-state={runner.state}>
+      <span class="dot" aria-hidden="true" />
+      {known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state}
+    </span>
+  );
+}
+
+/** The badge in the title bar, and behind it what the runner does and the way to start or stop it. */
+export function RunnerMenu({ agent }: { agent: AgentGroup }) {
+  const t = useText();
+  return (
+    <>
+      <button type="button" class="runner-button" popovertarget="runner-menu">
+        <span class="visually-hidden">{t.runner.badge}</span>
+        <RunnerBadge runner={agent.runner} place="bar" />
+      </button>
+      <div id="runner-menu" class="menu from-title-bar" popover="auto">
+        <p class="menu-title">{t.runner.title(agent.name)}</p>
+        <RunnerPanel runner={agent.runner} />
+      </div>
+    </>
+  );
+}
+
+/** What the runner does now and the one thing to do about it. Inside the menu, so that an update leaves it open. */
+export function RunnerPanel({ runner }: { runner: RunnerView }) {
+  const t = useText();
+  const { agentId, state, percent } = runner;
+  const up = state === 'running' || state === 'starting';
+  const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
+  return (
+    <div id={`runner-panel-${agentId}`} class="runner-panel">
+      <p>{runner.message ?? t.runner.sentences[state]}</p>
+      {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
+      {state !== 'stopping' && (
+        <form method="post" action={action} hx-post={action} hx-swap="none">
+          <button type="submit" class="button">
+            <Icon name={up ? 'power' : 'play'} />
+            {up ? t.runner.stop : t.runner.start}
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}
+
+function runnerId(agentId: string, place: 'bar' | undefined): string {
+  return place ? `runner-${place}-${agentId}` : `runner-${agentId}`;
+}
