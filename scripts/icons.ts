@@ -6,8 +6,8 @@ const root = join(import.meta.dir, '..');
 const lucide = join(root, 'node_modules/lucide-static');
 
 /** Our own mark, drawn on the same 24 by 24 grid: three layers, the top one filled. */
-const mark = `<symbol id="mark" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"
- stroke-linecap="round" stroke-linejoin="round"><path fill="currentColor" d="M12 3 21 7.5 12 12 3 7.5Z"/>
+const mark = `<symbol id="mark" viewBox="0 0 24 24"><path fill="currentColor" d="M12 3 21 7.5 12 12 3 7.5Z"/>
+
 <path opacity=".75" d="m3 12 9 4.5 9-4.5"/><path opacity=".45" d="m3 16.5 9 4.5 9-4.5"/></symbol>`;
 
 const symbols = await Promise.all(iconNames.map(toSymbol));
@@ -20,6 +20,5 @@ async function toSymbol(name: string): Promise<string> {
   const svg = await Bun.file(join(lucide, 'icons', `${name}.svg`)).text();
   const shapes = svg.slice(svg.indexOf('>', svg.indexOf('<svg')) + 1, svg.lastIndexOf('</svg>'));
   const content = shapes.replace(/\s*\n\s*/g, '');
-  return `<symbol id="${name}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2"
- stroke-linecap="round" stroke-linejoin="round">${content}</symbol>`;
+  return `<symbol id="${name}" viewBox="0 0 24 24">${content}</symbol>`;
 }

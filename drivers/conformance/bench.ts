@@ -159,8 +159,13 @@ async function dump(drivers: readonly Driver[], events: readonly Json[]): Promis
   for (const driver of drivers) {
     const owned = await driver.list(signal).catch((error) => [{ error: String(error) }]);
     for (const entry of owned) {
-      const lines = 'handle' in entry ? driver.logs?.(entry.handle, { tailLines: 20, signal }) : undefined;
-      report.push({ ...entry, lines: await lines?.catch(String) });
+      if (!('handle' in entry)) {
+        report.push(entry);
+        continue;
+      }
+      const inspected = await driver.inspect(entry.handle, signal).catch(String);
+      const lines = await driver.logs?.(entry.handle, { tailLines: 20, signal }).catch(String);
+      report.push({ ...entry, inspected, lines });
     }
   }
   return JSON.stringify(report, null, 2);

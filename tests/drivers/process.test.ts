@@ -32,6 +32,7 @@ const shell = (script: string) => bench.spec({ command: ['sh', '-c', script] });
 afterEach(async () => {
   await bench.sweep();
   for (const driver of drivers.splice(0)) await driver[Symbol.asyncDispose]?.();
+  await rm(join(stateDir, 'logs'), { recursive: true, force: true });
 });
 afterAll(async () => {
   await bench.dispose();

@@ -6,7 +6,7 @@ import { useText } from '../render';
 export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'bar' }) {
   const t = useText();
   const state = t.runner.states[runner.state];
-  const known = runner.state === 'starting' && runner.percent !== undefined;
+  const known = place === 'bar' && runner.state === 'starting' && runner.percent !== undefined;
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={runner.state}>
       <span class="dot" aria-hidden="true" />

@@ -56,9 +56,11 @@ function Group({ group }: { group: AgentGroup }) {
           </a>
         </h2>
         {group.disabled ? <span class="badge">{t.sidebar.disabled}</span> : <RunnerBadge runner={group.runner} />}
-        <a class="icon-button small" href={href} aria-label={t.sidebar.newWith(group.name)}>
-          <Icon name="plus" />
-        </a>
+        {!group.disabled && (
+          <a class="icon-button small" href={href} aria-label={t.sidebar.newWith(group.name)}>
+            <Icon name="plus" />
+          </a>
+        )}
       </div>
       {group.conversations.length === 0 && group.current && <p class="quiet">{t.sidebar.noConversations}</p>}
       {group.conversations.length > 0 && (

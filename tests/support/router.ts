@@ -1,0 +1,191 @@
+/**
+ * A whole router for a test: real SQLite on disk, the real memory driver (or process driver), both listeners on loopback.
+ * `request()` goes through `app.handle`; `url` is for what needs a connection (streams, disconnects).
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type MemoryPlatform, memoryPlatform, type Program, registerProgram } from '../../drivers/memory';
+import { internalApp, publicApp } from '../../router/app';
+import { loadConfig } from '../../router/config';
+import { type Context, createContext } from '../../router/context';
+
+/** The people of every test. Mallory is the one who may not. */
+export const PEOPLE = {
+  alice: { email: 'alice@example.org', name: 'Alice', password: 'alice-secret' },
+  bob: { email: 'bob@example.org', name: 'Bob', password: 'bob-secret-1' },
+  mallory: { email: 'mallory@example.org', name: 'Mallory', password: 'mallory-secret' },
+} as const;
+export const ADMIN = { email: 'admin@example.org', name: 'Admin', password: 'admin-secret-12' } as const;
+
+export interface TestRouterOptions {
+  /** Entries of `backends.json`; by default one, `echo`, on the memory driver. */
+  readonly backends?: readonly Record<string, unknown>[];
+  readonly env?: Record<string, string>;
+  /** Keeps the data of an earlier router: a restart. */
+  readonly dataRoot?: string;
+  readonly now?: () => number;
+}
+
+export interface Person {
+  readonly id: string;
+  /** Value of a `cookie` header. */
+  readonly cookie: string;
+  /** `app.handle` with this person's cookie. A `body` that is an object is sent as JSON, URLSearchParams as a form. */
+  request(path: string, init?: TestInit): Promise<Response>;
+  /** Makes an API key through the settings page. */
+  createKey(name?: string): Promise<string>;
+}
+
+export type TestInit = Omit<RequestInit, 'body'> & { body?: RequestInit['body'] | object };
+
+export interface TestRouter extends AsyncDisposable {
+  readonly context: Context;
+  /** Base URL of the public listener, without a trailing slash. */
+  readonly url: string;
+  readonly internalUrl: string;
+  readonly dataRoot: string;
+  readonly platform: MemoryPlatform;
+  request(path: string, init?: TestInit): Promise<Response>;
+  person(who: { email: string; name: string; password: string }): Promise<Person>;
+  /** Writes `backends.json` anew; the router notices by itself. */
+  writeBackends(backends: readonly Record<string, unknown>[] | string): Promise<void>;
+  /** Ends this router as a signal would, keeping data and runners, for a restart on the same `dataRoot`. */
+  stop(): Promise<void>;
+}
+
+/** A backend on the memory driver whose runners run `program` (the driver's own `echo` by default). */
+export function memoryBackend(
+  name: string,
+  more: Record<string, unknown> = {},
+  program?: string,
+): Record<string, unknown> {
+  return {
+    name,
+    driver: 'memory',
+    trusted: true,
+    cmd: [],
+    ...(program !== undefined && { driver_options: { program } }),
+    ...more,
+  };
+}
+
+/** Registers a program for memory runners for the time of a test file and returns its name. */
+export function program(name: string, run: Program): string {
+  registerProgram(name, run);
+  return name;
+}
+
+export async function startRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
+  const dataRoot = options.dataRoot ?? (await mkdtemp(join(tmpdir(), 'agent-stack-test-')));
+  const backendsPath = join(dataRoot, 'backends.json');
+  const writeBackends = (backends: readonly Record<string, unknown>[] | string) =>
+    writeFile(backendsPath, typeof backends === 'string' ? backends : JSON.stringify(backends, null, 2));
+  await writeBackends(options.backends ?? [memoryBackend('echo')]);
+  const internalPort = freePort();
+  const { config, secrets } = loadConfig({
+    STACK_DATA_ROOT: dataRoot,
+    BACKENDS_CONFIG_PATH: backendsPath,
+    JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
+    ENCRYPTION_KEY: '00'.repeat(32),
+    BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
+    BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
+    ALLOW_SIGNUP: 'true',
+    MIN_IDLE_SECONDS: '1',
+    ROUTER_PORT: String(internalPort),
+    FRONTEND_PORT: '0',
+    ...options.env,
+  });
+  const context = await createContext({ config, secrets, internalPort, ...(options.now && { now: options.now }) });
+  const app = await publicApp(context, secrets);
+  app.listen({ hostname: '127.0.0.1', port: 0 });
+  const internal = internalApp(context).listen({ hostname: '127.0.0.1', port: internalPort });
+
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    stopped ??= (async () => {
+      await context[Symbol.asyncDispose]();
+      await app.stop(true);
+      await internal.stop(true);
+    })();
+    return stopped;
+  };
+  const request = async (path: string, init: TestInit = {}) =>
+    app.handle(new Request(`http://localhost${path}`, withBody(init)));
+
+  return {
+    context,
+    url: `http://127.0.0.1:${app.server?.port}`,
+    internalUrl: `http://127.0.0.1:${internalPort}`,
+    dataRoot,
+    platform: memoryPlatform(context.database.installationId),
+    request,
+    writeBackends,
+    stop,
+    person: (who) => signIn(request, who),
+    async [Symbol.asyncDispose]() {
+      for (const { agent } of context.runners.running()) await context.runners.stop(agent.id, 'test ended');
+      await stop();
+      await rm(dataRoot, { recursive: true, force: true });
+    },
+  };
+}
+
+type Send = (path: string, init?: TestInit) => Promise<Response>;
+
+/** Signs in, and up first if need be (the admin is there already). */
+async function signIn(request: Send, who: { email: string; name: string; password: string }): Promise<Person> {
+  const body = { email: who.email, password: who.password, name: who.name };
+  let response = await request('/auth/login', { method: 'POST', body });
+  if (!response.ok) response = await request('/auth/signup', { method: 'POST', body });
+  if (!response.ok) throw new Error(`${who.email} could not sign in: ${await response.text()}`);
+  const cookie = response.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const { user } = (await response.json()) as { user: { id: string } };
+  const own: Send = (path, init = {}) => request(path, { ...init, headers: { ...(init.headers as object), cookie } });
+  return {
+    id: user.id,
+    cookie,
+    request: own,
+    async createKey(name = 'test') {
+      const page = await own('/settings/keys', { method: 'POST', body: new URLSearchParams({ name }) });
+      const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
+      if (!key) throw new Error('The settings page shows no key');
+      return key;
+    },
+  };
+}
+
+function withBody(init: TestInit): RequestInit {
+  const { body } = init;
+  const isPlain = typeof body === 'object' && body !== null && Object.getPrototypeOf(body) === Object.prototype;
+  if (!isPlain) return init as RequestInit;
+  return {
+    ...init,
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...(init.headers as object) },
+  };
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
+  const { port } = server;
+  server.stop(true);
+  if (port === undefined) throw new Error('The kernel gave no port');
+  return port;
+}
+
+/** Waits until `check` gives something truthy, and returns it. The limit only ends a test that has failed. */
+export async function until<T>(
+  check: () => T | Promise<T>,
+  what: string,
+  limitMs = 10_000,
+): Promise<NonNullable<Awaited<T>>> {
+  const deadlineMs = performance.now() + limitMs;
+  for (;;) {
+    const value = await check();
+    if (value) return value as NonNullable<Awaited<T>>;
+    if (performance.now() > deadlineMs) throw new Error(`It never happened that ${what}`);
+    await Bun.sleep(5);
+  }
+}
