@@ -1,0 +1,160 @@
+import { afterAll, expect, test } from 'bun:test';
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { scripted } from '../support/scripted';
+
+const runner = scripted('live');
+const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+const alice = await router.person(PEOPLE.alice);
+afterAll(() => router[Symbol.asyncDispose]());
+
+const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
+
+async function agentOf(who: Person) {
+  const backend = router.context.backends.find('scribe');
+  if (!backend) throw new Error('No backend');
+  return router.context.agentOf(who.id, backend);
+}
+
+async function converse(text: string): Promise<string> {
+  const agent = await agentOf(alice);
+  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
+  return response.headers.get('location')?.split('/').at(-1) ?? '';
+}
+
+/** The live stream's URL as the page of a conversation gives it. */
+async function liveUrl(id: string): Promise<string> {
+  const page = await (await alice.request(`/conversations/${id}`)).text();
+  const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
+  if (!url) throw new Error('The page has no live stream');
+  return url;
+}
+
+interface Watch extends AsyncDisposable {
+  readonly events: { id: string | undefined; data: string }[];
+  readonly ended: Promise<void>;
+  /** Resolves with the first event not seen yet whose data has `text`. */
+  saw(text: string): Promise<string>;
+}
+
+async function watch(url: string, lastEventId?: string, who: Person = alice): Promise<Watch> {
+  const abort = new AbortController();
+  const headers = { cookie: who.cookie, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
+  const response = await fetch(router.url + url, { headers, signal: abort.signal });
+  if (!response.body) throw new Error(`No stream: ${response.status}`);
+  const events: Watch['events'] = [];
+  const stream = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  const ended = (async () => {
+    for await (const { id, data } of stream) events.push({ id, data });
+  })().catch(() => undefined);
+  let from = 0;
+  return {
+    events,
+    ended,
+    saw: (text) =>
+      until(() => {
+        const index = events.findIndex((event, n) => n >= from && event.data.includes(text));
+        if (index < 0) return undefined;
+        from = index + 1;
+        return events[index]?.data;
+      }, `the live stream shows ${text}`),
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await ended;
+    },
+  };
+}
+
+test('a message sent elsewhere, its answer and its end arrive on the page', async () => {
+  const id = await converse('first');
+  const first = await runner.next();
+  first.finish();
+  await until(
+    async () => (await router.context.stores.conversations.page(id, { limit: 1 }))[0]?.status === 'done',
+    'it is done',
+  );
+  await using page = await watch(await liveUrl(id));
+  await alice.request(`/conversations/${id}/messages`, form({ text: 'from another tab' }));
+  const added = await page.saw('from another tab');
+  expect(added).toContain('hx-target="#messages"');
+  const answer = await runner.next();
+  answer.say('One **bold** word');
+  expect(await page.saw('<strong>bold</strong>')).toMatch(/hx-target="#message-[0-9a-f]{24}-tail"/);
+  answer.finish();
+  expect(await page.saw('data-status="done"')).toMatch(/hx-target="#message-[0-9a-f]{24}" hx-swap="outerHTML"/);
+});
+
+test('the composer shows Stop while an answer is written and Send after it', async () => {
+  const id = await converse('compose');
+  const answer = await runner.next();
+  await using page = await watch(await liveUrl(id));
+  const message = (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  expect(await (await alice.request(`/conversations/${id}`)).text()).toContain(`/messages/${message?.id}/stop`);
+  answer.finish();
+  const end = await page.saw('data-status="done"');
+  expect(end).toContain('form="composer-form"');
+});
+
+test('law 17: a page that was away says what it has and gets the rest, no more and no less', async () => {
+  const id = await converse('away');
+  const answer = await runner.next();
+  answer.say('First paragraph.\n\nSecond paragraph.\n\nThird para');
+  let last: string | undefined;
+  {
+    await using page = await watch(await liveUrl(id));
+    await page.saw('Third para');
+    last = page.events.at(-1)?.id;
+  }
+  answer.say('graph, grown.');
+  await using page = await watch(await liveUrl(id), last);
+  const rest = await page.saw('Third paragraph, grown.');
+  expect(rest).not.toContain('First paragraph.');
+  answer.finish();
+  await page.saw('data-status="done"');
+  const done = page.events.at(-1)?.id;
+  await using later = await watch(await liveUrl(id), done);
+  await later.saw('id="runner-');
+  expect(later.events.map(({ data }) => data).join('')).not.toContain('paragraph');
+});
+
+test('an answer that ended while the page was away arrives whole', async () => {
+  const id = await converse('sleep');
+  const answer = await runner.next();
+  answer.say('Half');
+  const message = (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  const text = () => router.context.generations.textOf(message?.id ?? '');
+  await until(() => text() === 'Half', 'the text arrives');
+  const url = await liveUrl(id);
+  answer.say(' and half.');
+  answer.finish();
+  await until(() => text() === undefined, 'it ends');
+  await using page = await watch(url);
+  expect(await page.saw('data-status="done"')).toContain('Half and half.');
+});
+
+test('the state of a runner is on every page, also one without a conversation', async () => {
+  const agent = await agentOf(alice);
+  await using page = await watch('/live');
+  await page.saw(`id="runner-${agent.id}"`);
+  await alice.request(`/agents/${agent.id}/runner/stop`, { method: 'POST' });
+  await page.saw('data-state="stopped"');
+});
+
+test('law 4: an open page holds no lease', async () => {
+  const id = await converse('lease');
+  (await runner.next()).finish();
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+  await until(() => router.context.runners.running().every(({ status }) => status.leases === 0), 'no lease is left');
+});
+
+test('law 20: signing out ends the live streams of that session and of no other', async () => {
+  const other = await router.person(PEOPLE.alice);
+  await using signedOut = await watch('/live', undefined, other);
+  await using stays = await watch('/live');
+  await other.request('/sign-out', { method: 'POST' });
+  await signedOut.ended;
+  await alice.request(`/agents/${(await agentOf(alice)).id}/runner`, { method: 'POST' });
+  await stays.saw('data-state="running"');
+  expect((await other.request('/live')).status).toBe(401);
+});
