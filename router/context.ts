@@ -6,6 +6,7 @@ import { type Backend, BackendRegistry } from './backends';
 import type { Config, Secrets } from './config';
 import { DriverRegistry } from './drivers';
 import { createOpenStreams } from './http/streams';
+import { newId } from './ids';
 import { driversLog, processLog, runnersLog } from './log';
 import { accountsService } from './services/accounts';
 import { adoptRunners } from './services/adoption';
@@ -13,14 +14,15 @@ import { conversationsService } from './services/conversations';
 import { credentialsService } from './services/credentials';
 import { createEvents } from './services/events';
 import { generationsService } from './services/generations';
+import { imagesService } from './services/images';
 import { keysService } from './services/keys';
 import { idleService, sweep } from './services/reaper';
 import { INSTALLATION_LABEL } from './services/runner-spec';
 import { runnersService } from './services/runners';
-import { createStores } from './stores';
+import { createStores, type Stores } from './stores';
 import type { Agent } from './stores/agents';
-import { type Database, openDatabase } from './stores/database';
-import { createVault } from './vault';
+import { openDatabase } from './stores/database';
+import { createVault, isKeyOf, sealCheck, type Vault } from './vault';
 
 const KEYS_FLUSH_MS = 10_000;
 const ADOPTION_RETRY_MS = 5_000;
@@ -46,7 +48,9 @@ export async function createContext({ config, secrets, internalPort, now = Date.
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = createVault(secrets.encryptionKey);
-  const drivers = cleanUp.use(await loadDrivers(config, backends, database));
+  await requireKey(stores, vault);
+  const installationId = await stores.installation.keep('id', newId);
+  const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
 
   const events = createEvents();
   const streams = createOpenStreams(events);
@@ -60,7 +64,7 @@ export async function createContext({ config, secrets, internalPort, now = Date.
   const keys = keysService({ keys: stores.keys, events, now });
   const credentials = credentialsService({ settings: stores.settings, backends, vault, now });
   const runners = runnersService({
-    installationId: database.installationId,
+    installationId,
     homesRoot: config.homesRoot,
     seedsRoot: config.seedsRoot,
     internalPort,
@@ -84,6 +88,7 @@ export async function createContext({ config, secrets, internalPort, now = Date.
     events,
     now,
   });
+  const images = imagesService({ backends, drivers });
   const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -112,10 +117,14 @@ export async function createContext({ config, secrets, internalPort, now = Date.
     }),
   );
 
+  // In the background: nobody waits for an image that nobody asked for.
+  if (config.prepullAtStartup) void images.prepullAll(stopping.signal);
+
   const owned = cleanUp.move();
   return {
     config,
     startedAtMs: now(),
+    installationId,
     database,
     stores,
     backends,
@@ -128,6 +137,7 @@ export async function createContext({ config, secrets, internalPort, now = Date.
     runners,
     conversations,
     generations,
+    images,
     idle,
 
     /** The user's default agent of a backend, made when there is none. */
@@ -149,12 +159,29 @@ export async function createContext({ config, secrets, internalPort, now = Date.
   };
 }
 
-function loadDrivers(config: Config, backends: BackendRegistry, database: Database): Promise<DriverRegistry> {
+/** A database whose secrets cannot be opened is told at start, not at the first message. */
+async function requireKey(stores: Stores, vault: Vault): Promise<void> {
+  if (isKeyOf(vault, await stores.installation.keep('key_check', () => sealCheck(vault)))) return;
+  throw new WrongKeyError();
+}
+
+/** The database was made under another encryption key. */
+export class WrongKeyError extends Error {
+  override readonly name = 'WrongKeyError';
+  constructor() {
+    super(
+      'ENCRYPTION_KEY is not the one this database was made with, so nothing in it can be opened.\n' +
+        'Put the former key back (it was in .env), or move the database away to begin anew.',
+    );
+  }
+}
+
+function loadDrivers(config: Config, backends: BackendRegistry, installationId: string): Promise<DriverRegistry> {
   const services = (driver: string): DriverServices => {
     const stateDir = join(config.dataRoot, 'drivers', driver);
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     return {
-      installationId: database.installationId,
+      installationId,
       installationLabel: INSTALLATION_LABEL,
       stateDir,
       ...(config.portRange && { portRange: config.portRange }),

@@ -2,7 +2,7 @@
 import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends';
 import { ConfigError, environment, loadConfig } from './config';
-import { type Context, createContext } from './context';
+import { type Context, createContext, WrongKeyError } from './context';
 import { DriversError } from './drivers';
 import { processLog, setLogLevel } from './log';
 
@@ -16,9 +16,8 @@ async function main(): Promise<void> {
 
   await using context = await createContext({ config, secrets, internalPort: config.internal.port });
   const open = await publicApp(context, secrets);
-  const internal = internalApp(context);
   for (const hostname of await internalHosts(context)) {
-    internal.listen({ hostname, port: config.internal.port });
+    internalApp(context).listen({ hostname, port: config.internal.port });
   }
   open.listen({ hostname: config.public.host, port: config.public.port });
   processLog.info(
@@ -53,9 +52,7 @@ try {
   processLog.info('router.stopped');
   process.exit(0);
 } catch (error) {
-  const expected = error instanceof ConfigError || error instanceof BackendsError || error instanceof DriversError;
-  process.stderr.write(
-    `${expected ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
+  const isExpected = [ConfigError, BackendsError, DriversError, WrongKeyError].some((known) => error instanceof known);
+  process.stderr.write(`${isExpected ? (error as Error).message : Bun.inspect(error)}\n`);
   process.exit(1);
 }

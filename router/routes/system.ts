@@ -12,7 +12,7 @@ export function systemRoutes(context: Context) {
     return {
       ok: true,
       backends: context.backends.all().map(({ name }) => name),
-      prepull_status: context.config.prepullAtStartup ? {} : { _disabled: PREPULL_OFF },
+      prepull_status: context.config.prepullAtStartup ? context.images.status() : { _disabled: PREPULL_OFF },
       ...(problem !== undefined && { backends_problem: problem }),
       ...(Object.keys(problems).length > 0 && { driver_problems: problems }),
     };

@@ -1,19 +1,15 @@
-/** The database file: opening, migrations, the installation's id. */
+/** The database file: opening, migrations, transactions. */
 import { Database as Sqlite } from 'bun:sqlite';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { eq } from 'drizzle-orm';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
-import { newId } from '../ids';
 import * as schema from './schema';
 
 export type Db = BunSQLiteDatabase<typeof schema>;
 
 export interface Database {
   readonly db: Db;
-  /** Id of this installation, made on first start. Marks everything we own on a platform (law 6). */
-  readonly installationId: string;
   /** Throws when the database does not answer. */
   ping(): void;
   close(): void;
@@ -41,17 +37,9 @@ export function openDatabase(path: string): Database {
   migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });
   return {
     db,
-    installationId: findInstallationId(db),
     ping: () => void sqlite.query('SELECT 1').get(),
     close: () => sqlite.close(),
   };
-}
-
-function findInstallationId(db: Db): string {
-  db.insert(schema.installation).values({ name: 'id', value: newId() }).onConflictDoNothing().run();
-  const row = db.select().from(schema.installation).where(eq(schema.installation.name, 'id')).get();
-  if (!row) throw new Error('The database has no installation id');
-  return row.value;
 }
 
 /** Whether `thrown` says that a unique constraint was violated. */

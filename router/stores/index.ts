@@ -2,6 +2,7 @@
 import { agentsStore } from './agents';
 import { conversationsStore } from './conversations';
 import type { Db } from './database';
+import { installationStore } from './installation';
 import { keysStore } from './keys';
 import { runnersStore } from './runners';
 import { settingsStore } from './settings';
@@ -11,6 +12,7 @@ export type Stores = ReturnType<typeof createStores>;
 
 export function createStores(db: Db) {
   return {
+    installation: installationStore(db),
     users: usersStore(db),
     keys: keysStore(db),
     agents: agentsStore(db),

@@ -118,7 +118,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     url: `http://127.0.0.1:${app.server?.port}`,
     internalUrl: `http://127.0.0.1:${internalPort}`,
     dataRoot,
-    platform: memoryPlatform(context.database.installationId),
+    platform: memoryPlatform(context.installationId),
     request,
     writeBackends,
     stop,
@@ -175,16 +175,18 @@ function freePort(): number {
   return port;
 }
 
+type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
+
 /** Waits until `check` gives something truthy, and returns it. The limit only ends a test that has failed. */
 export async function until<T>(
   check: () => T | Promise<T>,
   what: string,
   limitMs = 10_000,
-): Promise<NonNullable<Awaited<T>>> {
+): Promise<Truthy<Awaited<T>>> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {
     const value = await check();
-    if (value) return value as NonNullable<Awaited<T>>;
+    if (value) return value as Truthy<Awaited<T>>;
     if (performance.now() > deadlineMs) throw new Error(`It never happened that ${what}`);
     await Bun.sleep(5);
   }

@@ -1,0 +1,21 @@
+/** Facts about this installation: its id, and a proof that the encryption key is the one it was made with. */
+import { eq } from 'drizzle-orm';
+import type { Db } from './database';
+import { installation } from './schema';
+
+export type InstallationStore = ReturnType<typeof installationStore>;
+
+export function installationStore(db: Db) {
+  return {
+    /** The value kept under `name`: the one that is there, else `value`, kept from now on. */
+    async keep(name: string, value: () => string): Promise<string> {
+      const find = () => db.select().from(installation).where(eq(installation.name, name)).get()?.value;
+      const found = find();
+      if (found !== undefined) return found;
+      db.insert(installation).values({ name, value: value() }).onConflictDoNothing().run();
+      const kept = find();
+      if (kept === undefined) throw new Error(`The database did not keep its ${name}`);
+      return kept;
+    },
+  };
+}
