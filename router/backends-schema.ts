@@ -27,6 +27,7 @@ const entrySchema = Type.Object(
     },
     driver_options: Type.Record(Type.String(), Type.Unsafe<Json>(Type.Unknown()), { default: {} }),
     trusted: Type.Boolean({ default: false }),
+    suggestions: { ...texts, default: [] },
     image: Type.Optional(Type.String({ minLength: 1 })),
     container_prefix: Type.Optional(text("letters, digits, '.', '_' and '-'", '^[A-Za-z0-9][A-Za-z0-9._-]*$')),
     cmd: Type.Array(anyText, { default: [] }),
@@ -49,7 +50,7 @@ const entrySchema = Type.Object(
     extra_hosts: { ...textByName, default: {} },
     extra_networks: { ...texts, default: [] },
     dns: { ...texts, default: [] },
-    default_idle_seconds: Type.Optional(Type.Integer({ minimum: 1 })),
+    default_idle_seconds: Type.Optional(Type.Integer({ minimum: 0 })),
     forward_model_env: Type.Optional(variableName),
     headers: Type.Record(headerName, text('text in one line', '^[^\\r\\n\\0]*$'), {
       default: {},

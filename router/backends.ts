@@ -10,6 +10,8 @@ export interface Backend {
   readonly name: string;
   readonly displayName: string;
   readonly description?: string;
+  /** Messages to begin with, offered where a conversation starts. */
+  readonly suggestions: readonly string[];
   /** Shown, but not started. */
   readonly disabled: boolean;
   /** A driver's name, or `npm:` and a package. */

@@ -26,6 +26,8 @@ export interface AgentGroup {
   backend: string;
   name: string;
   description?: string;
+  /** Messages to begin with. */
+  suggestions: readonly string[];
   disabled: boolean;
   current: boolean;
   runner: RunnerView;

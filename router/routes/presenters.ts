@@ -61,6 +61,7 @@ function agentGroup(
     backend: agent.backend,
     name: agent.name,
     ...(backend?.description !== undefined && { description: backend.description }),
+    suggestions: backend?.suggestions ?? [],
     disabled: backend?.disabled ?? true,
     current: agent.id === current.agentId,
     runner: runnerView(context, agent.id),

@@ -43,6 +43,7 @@ describe('loading', () => {
       {
         name: 'one',
         displayName: 'one',
+        suggestions: [],
         disabled: false,
         driver: 'docker',
         driverOptions: {},

@@ -114,7 +114,6 @@ export const en = {
     menu: 'Conversation options',
     rename: 'Rename',
     title: 'Title',
-    save: 'Save title',
     delete: 'Delete conversation',
     deleteQuestion: 'Delete this conversation?',
     deleteConsequence: 'Its messages are gone for good.',
@@ -147,12 +146,6 @@ export const en = {
     title: (name: string) => `What should ${name} do?`,
     lead: (name: string) => `${name} runs for you alone, with a home directory that keeps what it makes.`,
     suggestionsLabel: 'Suggestions',
-    suggestions: [
-      'What can you do for me here?',
-      'Look around your home directory and tell me what is in it.',
-      'Plan my week: ask me what you need to know.',
-      'Write a small web page and save it to a file.',
-    ],
   },
   missing: {
     title: (name: string) => `${name} cannot answer yet`,

@@ -10,14 +10,14 @@ export function Greeting({ agent }: { agent: AgentGroup }) {
       <Mark />
       <p class="greeting-title">{t.greeting.title(agent.name)}</p>
       <p class="quiet">{agent.description ?? t.greeting.lead(agent.name)}</p>
-      {!agent.disabled && (
+      {!agent.disabled && agent.suggestions.length > 0 && (
         <form
           method="post"
           action={`/agents/${agent.agentId}/conversations`}
           class="suggestions"
           aria-label={t.greeting.suggestionsLabel}
         >
-          {t.greeting.suggestions.map((suggestion) => (
+          {agent.suggestions.map((suggestion) => (
             <button key={suggestion} type="submit" name="text" value={suggestion}>
               {suggestion}
             </button>
