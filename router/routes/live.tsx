@@ -20,6 +20,7 @@ import type { Context } from '../context';
 import { partHtml } from '../http/respond';
 import type { Who } from '../http/session';
 import { type EventWriter, eventStream } from '../http/sse';
+import { httpLog } from '../log';
 import type { RouterEvent } from '../services/events';
 import type { Agent } from '../stores/agents';
 import type { Conversation, Message } from '../stores/conversations';
@@ -120,22 +121,26 @@ class Live {
   wake(): void {
     this.#again = true;
     if (this.#working) return;
-    this.#working = true;
-    void this.#work().finally(() => {
-      this.#working = false;
+    this.#work().catch((error: unknown) => {
+      httpLog.error({ err: error }, 'live.broke');
+      // The page comes back by itself and reads the state anew.
+      this.writer.close();
     });
   }
 
   async #work(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      const parts = [
-        ...(await this.#runnerParts()),
-        ...(await this.#conversationParts()),
-        ...(await this.#linkParts()),
-      ];
-      this.#first = false;
-      if (parts.length > 0 && !this.#closed) this.#send(parts);
+    this.#working = true;
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        const runners = await this.#runnerParts();
+        const messages = await this.#conversationParts();
+        const parts = [...runners, ...messages, ...(await this.#linkParts())];
+        this.#first = false;
+        if (parts.length > 0 && !this.#closed) this.#send(parts);
+      }
+    } finally {
+      this.#working = false;
     }
   }
 
