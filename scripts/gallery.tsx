@@ -198,6 +198,9 @@ function live(): Response {
         controller.enqueue(`id: ${lastId}\n${lines.map((line) => `data: ${line}`).join('\n')}\n\n`);
       };
     },
+    cancel() {
+      send = () => {};
+    },
   });
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
 }

@@ -3,10 +3,7 @@ import { useAssets } from './render';
 /** The icons in `assets/icons.svg`. `scripts/icons.ts` builds the sprite from this list of names in lucide-static. */
 export const iconNames = [
   'arrow-down',
-  'arrow-left',
   'arrow-up',
-  'check',
-  'chevron-right',
   'chevrons-up-down',
   'circle-alert',
   'circle-check',
@@ -18,7 +15,6 @@ export const iconNames = [
   'menu',
   'monitor',
   'moon',
-  'pencil',
   'play',
   'plus',
   'power',
@@ -27,7 +23,6 @@ export const iconNames = [
   'square',
   'square-pen',
   'sun',
-  'timer',
   'trash-2',
   'x',
 ] as const;

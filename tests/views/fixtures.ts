@@ -95,6 +95,7 @@ export function group(overrides: Partial<AgentGroup>): AgentGroup {
     agentId,
     backend: 'openclaw',
     name: 'OpenClaw',
+    suggestions: ['What can you do for me here?', 'Plan my week: ask me what you need to know.'],
     disabled: false,
     current: false,
     runner: runners[agentId] ?? { agentId, state: 'unknown' },

@@ -57,7 +57,7 @@ document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.themeChoice) chooseTheme(button.dataset.themeChoice);
   if (button?.matches('[data-copy], .copy-code')) copy(button);
-  if (button?.id === 'jump') jump('smooth');
+  if (button?.id === 'jump') jump();
   if (event.target.matches('.composer-box')) $('#composer-text')?.focus();
 });
 
@@ -82,13 +82,13 @@ function localTimes(root) {
 let following = true;
 const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
-function jump(behavior) {
+function jump() {
   following = true;
-  scrollTo({ top: document.documentElement.scrollHeight, behavior });
+  scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
 }
 
 function follow() {
-  if (following) jump('instant');
+  if (following) jump();
   $('#jump').hidden = following;
 }
 
@@ -98,7 +98,7 @@ if (messages) {
     $('#jump').hidden = following;
   });
   new ResizeObserver(follow).observe($('main'));
-  if (!location.hash) jump('instant');
+  if (!location.hash) jump();
 }
 
 // Composer: Enter sends, except on touch keyboards, which have no other way to break a line.
@@ -124,8 +124,8 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
-  // On touch screens focus opens the keyboard over what the reader came for.
-  if (matchMedia('(pointer: coarse)').matches) composer.blur();
+  // On touch screens the keyboard would cover what the reader came for.
+  if (!matchMedia('(pointer: coarse)').matches) composer.focus({ preventScroll: true });
 }
 
 function composerFailed() {
@@ -134,15 +134,14 @@ function composerFailed() {
 }
 
 document.addEventListener('htmx:after:request', ({ target, detail }) => {
-  if (detail.ctx.response.status === 401) location.reload();
+  if (detail.ctx.response.status === 401) signedOut();
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
   following = true;
 });
-document.addEventListener('htmx:response:error', ({ target, detail }) => {
+document.addEventListener('htmx:response:error', ({ target }) => {
   if (target === live) retryLive();
-  if (target.id === 'composer-form' && detail.ctx.response.status >= 500) composerFailed();
 });
 document.addEventListener('htmx:error', ({ target }) => {
   if (target === live) retryLive();
@@ -151,13 +150,18 @@ document.addEventListener('htmx:error', ({ target }) => {
 
 // Updates.
 
+let keptFromEnd;
+
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
-  if (target.id === 'composer-form' && !detail.tasks.some((task) => $('#composer', task.fragment))) {
-    // The refusal is not a composer, e.g. a page from something in between.
+  const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
+  if (refused && !detail.tasks.some((task) => task.fragment.querySelector('#composer'))) {
+    // Not our composer with a reason, but a page from something in between.
     event.preventDefault();
     composerFailed();
   }
+  // What is read stays where it is when earlier messages come in above it.
+  if (target.matches('.earlier a')) keptFromEnd = fromEnd();
   if (target !== live) return;
   for (const task of detail.tasks) {
     // A message that is here already is replaced, so that an event that came twice does no harm.
@@ -166,7 +170,16 @@ document.addEventListener('htmx:before:swap', (event) => {
     if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
   }
 });
-document.addEventListener('htmx:after:swap', () => localTimes(document));
+document.addEventListener('htmx:after:swap', () => {
+  localTimes(document);
+  if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
+  keptFromEnd = undefined;
+});
+
+// Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not.
+function signedOut() {
+  setTimeout(() => location.reload(), 1000);
+}
 
 // hx-sse reconnects a stream that was once open; a first connection that failed is tried again here.
 let retryMs = 1000;
@@ -175,8 +188,7 @@ function retryLive() {
   retryMs = Math.min(retryMs * 2, 15_000);
 }
 document.addEventListener('htmx:sse:error', ({ detail }) => {
-  // Signed out elsewhere: the page itself knows where to send its reader.
-  if (detail.status === 401) location.reload();
+  if (detail.status === 401) signedOut();
 });
 
 localTimes(document);

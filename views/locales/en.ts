@@ -161,7 +161,6 @@ export const en = {
     savedIdle: 'Saved.',
     revokedKey: 'Revoked. Programs that used it are cut off.',
     sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
-    back: 'Back to conversations',
   },
   credentials: {
     lead: 'Where agents find a model. Base URL, key and model belong together; an agent may have its own.',

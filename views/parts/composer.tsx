@@ -20,7 +20,6 @@ export function Composer({ agentId, agentName, composer, conversationId, streami
     'hx-target': '#composer',
     'hx-swap': 'outerHTML',
     'hx-sync': 'this:drop',
-    'hx-status:5xx': 'swap:none',
   };
   return (
     <div id="composer" data-unreachable={t.composer.unreachable}>
@@ -34,7 +33,6 @@ export function Composer({ agentId, agentName, composer, conversationId, streami
             name="text"
             rows={1}
             required
-            autofocus
             dir="auto"
             placeholder={t.composer.label(agentName)}
             aria-describedby="composer-keys composer-error"

@@ -48,7 +48,7 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
           <label for="rename-title">{t.conversation.title}</label>
           <div class="row">
             <input id="rename-title" name="title" required value={conversation.title} autocomplete="off" dir="auto" />
-            <button type="submit" class="button" aria-label={t.conversation.save}>
+            <button type="submit" class="button">
               {t.conversation.rename}
             </button>
           </div>

@@ -1,0 +1,193 @@
+import { describe, expect, test } from 'bun:test';
+import type { VNode } from 'preact';
+import type { MessageView, RunnerState } from '../../views/models';
+import { Composer } from '../../views/parts/composer';
+import {
+  LiveAnswerDelta,
+  LiveAnswerEnd,
+  LiveAnswerProgress,
+  LiveComposerActions,
+  LiveConversationLink,
+  LiveMessageAppend,
+  LiveRunner,
+} from '../../views/parts/live';
+import { Message } from '../../views/parts/message';
+import { RunnerBadge, RunnerPanel } from '../../views/parts/runner';
+import { renderPart } from '../../views/render';
+import { all } from './dom';
+import { message, userMessage } from './fixtures';
+
+const html = (part: VNode) => renderPart(part, { locale: 'en' });
+const answer = (overrides: Partial<MessageView>) => html(<Message message={message(overrides)} />);
+const streaming = { status: 'streaming', text: '' } as const;
+
+describe('a message', () => {
+  test('has one stable id whatever its state', async () => {
+    const states = [
+      html(<Message message={userMessage('m2', 'hi')} />),
+      answer({}),
+      answer(streaming),
+      answer({ status: 'failed' }),
+      answer({ status: 'stopped' }),
+    ];
+    for (const state of states) expect(await all(state, 'article#message-m2')).toHaveLength(1);
+  });
+
+  test('from a user is plain text', async () => {
+    const part = html(<Message message={userMessage('m1', '<b>**x**</b>')} />);
+    expect(await all(part, 'b, strong')).toEqual([]);
+    expect((await all(part, '.bubble'))[0]?.text).toBe('<b>**x**</b>');
+  });
+
+  test('that grows is busy and has a settled part and a tail', async () => {
+    const part = answer({ status: 'streaming', text: 'one\n\ntwo\n\nthree' });
+    expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBe('true');
+    expect((await all(part, '#message-m2-settled p')).map((p) => p.text)).toEqual(['one']);
+    expect((await all(part, '#message-m2-tail p')).map((p) => p.text)).toEqual(['two', 'three']);
+    expect(await all(part, '.actions')).toEqual([]);
+  });
+
+  test('shows the start of the runner in the place of its text', async () => {
+    const part = answer({ ...streaming, progress: { percent: 40, message: 'Pulling the image' } });
+    const [progress] = await all(part, '#message-m2-tail progress');
+    expect(progress?.attributes).toMatchObject({ max: '100', value: '40' });
+    const unknown = await all(answer({ ...streaming, progress: { message: 'Waiting' } }), 'progress');
+    expect(unknown[0]?.attributes.value).toBeUndefined();
+  });
+
+  test('that is done can be copied as Markdown', async () => {
+    const part = answer({ text: '**x** & <y>' });
+    expect((await all(part, 'template'))[0]?.text).toBe('**x** & <y>');
+    expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBeUndefined();
+  });
+
+  test('can be tried again exactly when it says so', async () => {
+    const retries = async (part: string) => (await all(part, 'form')).map((form) => form.attributes.action);
+    expect(await retries(answer({ retryable: true }))).toEqual(['/messages/m2/retry']);
+    expect(await retries(answer({ retryable: true, status: 'failed', text: '' }))).toEqual(['/messages/m2/retry']);
+    expect(await retries(answer({ retryable: false, status: 'failed' }))).toEqual([]);
+  });
+
+  test('that failed says why, what helps and where to go', async () => {
+    const error = { message: 'No key.', hint: 'Add one.', action: { href: '/settings#credentials', label: 'Add' } };
+    const part = answer({ status: 'failed', text: '', error });
+    const [notice] = await all(part, '.notice');
+    for (const word of ['No key.', 'Add one.']) expect(notice?.text).toContain(word);
+    expect((await all(part, '.notice a'))[0]?.attributes.href).toBe('/settings#credentials');
+  });
+
+  test('law 17: that was interrupted says so and keeps its text', async () => {
+    const part = answer({ status: 'failed', text: 'half of it', interrupted: true });
+    expect((await all(part, '.prose'))[0]?.text).toBe('half of it');
+    expect((await all(part, '.notice'))[0]?.text).toContain('interrupted');
+  });
+});
+
+describe('a runner', () => {
+  const states: RunnerState[] = ['stopped', 'starting', 'running', 'stopping', 'failed', 'unknown'];
+
+  test.each(states)('says its state in a word: %s', async (state) => {
+    const [badge] = await all(html(<RunnerBadge runner={{ agentId: 'a1', state }} />), '#runner-a1');
+    expect(badge?.text).toBe(state);
+  });
+
+  test('can be stopped when it is up, started when it is not, and neither while it stops', async () => {
+    const action = async (state: RunnerState) => {
+      const forms = await all(html(<RunnerPanel runner={{ agentId: 'a1', state }} />), 'form');
+      return forms.map((form) => form.attributes.action);
+    };
+    for (const state of ['running', 'starting'] as const)
+      expect(await action(state)).toEqual(['/agents/a1/runner/stop']);
+    for (const state of ['stopped', 'failed'] as const) expect(await action(state)).toEqual(['/agents/a1/runner']);
+    expect(await action('stopping')).toEqual([]);
+  });
+});
+
+describe('the composer', () => {
+  test('keeps what was typed and gives the reason when it was refused', async () => {
+    const part = html(
+      <Composer agentId="a1" agentName="A" conversationId="c1" composer={{ text: 'a <b>', error: 'Too long.' }} />,
+    );
+    expect((await all(part, 'textarea'))[0]?.text).toBe('a <b>');
+    expect((await all(part, '#composer-error[role="alert"]'))[0]?.text).toBe('Too long.');
+    expect((await all(part, '#composer-form'))[0]?.attributes['hx-post']).toBe('/conversations/c1/messages');
+  });
+
+  test('begins a conversation as an ordinary form', async () => {
+    const part = html(<Composer agentId="a1" agentName="A" composer={{ text: '' }} />);
+    const [form] = await all(part, '#composer-form');
+    expect(form?.attributes.action).toBe('/agents/a1/conversations');
+    expect(form?.attributes['hx-post']).toBeUndefined();
+  });
+});
+
+describe('a live update', () => {
+  const targets = async (part: VNode) =>
+    (await all(html(part), 'hx-partial')).map(({ attributes }) => [attributes['hx-target'], attributes['hx-swap']]);
+
+  test('consists of partials only, each with the part it goes to', async () => {
+    const one = message({});
+    expect(await targets(<LiveMessageAppend message={one} />)).toEqual([['#messages', 'beforeend']]);
+    expect(await targets(<LiveAnswerProgress message={one} />)).toEqual([['#message-m2', 'outerMorph']]);
+    expect(await targets(<LiveAnswerEnd message={one} />)).toEqual([
+      ['#message-m2', 'outerHTML'],
+      ['#status', 'innerHTML'],
+    ]);
+    expect(await targets(<LiveComposerActions />)).toEqual([['#composer-actions', 'outerHTML']]);
+    expect(await targets(<LiveRunner runner={{ agentId: 'a1', state: 'running' }} />)).toEqual([
+      ['#runner-a1', 'outerHTML'],
+      ['#runner-bar-a1', 'outerHTML'],
+      ['#runner-panel-a1', 'outerMorph'],
+    ]);
+  });
+
+  test('of a growing answer appends what settled and renders the tail anew', async () => {
+    const delta = <LiveAnswerDelta messageId="m2" text={'one\n\ntwo'} from={0} to={5} />;
+    expect(await targets(delta)).toEqual([
+      ['#message-m2-settled', 'beforeend'],
+      ['#message-m2-tail', 'innerMorph'],
+    ]);
+    expect((await all(html(delta), 'hx-partial')).map((partial) => partial.text)).toEqual(['one', 'two']);
+    const tailOnly = <LiveAnswerDelta messageId="m2" text={'one\n\ntwo'} from={5} to={5} />;
+    expect(await targets(tailOnly)).toEqual([['#message-m2-tail', 'innerMorph']]);
+  });
+
+  test('of a finished answer is the part of a reload', () => {
+    expect(html(<LiveAnswerEnd message={message({})} />)).toContain(answer({}));
+  });
+
+  test('says how an answer ended', async () => {
+    for (const [status, words] of [
+      ['done', 'Answer finished'],
+      ['stopped', 'Answer stopped'],
+      ['failed', 'Answer failed'],
+    ] as const) {
+      const partials = await all(html(<LiveAnswerEnd message={message({ status })} />), 'hx-partial');
+      expect(partials.at(-1)?.text).toBe(words);
+    }
+  });
+
+  test('offers Stop exactly while an answer grows', async () => {
+    const [form] = await all(html(<LiveComposerActions streamingId="m2" />), '#composer-actions form');
+    expect(form?.attributes.action).toBe('/messages/m2/stop');
+    expect(await all(html(<LiveComposerActions />), '#composer-actions [form="composer-form"]')).toHaveLength(1);
+  });
+
+  test('of a conversation changes the title only where it is the open one', async () => {
+    const link = { id: 'c1', title: 'A & B', streaming: false };
+    const open = html(<LiveConversationLink conversation={{ ...link, current: true }} />);
+    expect((await all(open, '#conversation-title'))[0]?.text).toBe('A & B');
+    expect((await all(open, 'title'))[0]?.text).toStartWith('A & B');
+    const other = html(<LiveConversationLink conversation={{ ...link, current: false }} />);
+    expect(await all(other, 'h1, title')).toEqual([]);
+  });
+
+  test('cannot be forged by the text of a message', async () => {
+    const text = '</hx-partial><hx-partial hx-target="body"><title>x</title>';
+    for (const role of ['user', 'assistant'] as const) {
+      const part = <LiveMessageAppend message={message({ role, text })} />;
+      expect(await targets(part)).toEqual([['#messages', 'beforeend']]);
+      expect(await all(html(part), 'title')).toEqual([]);
+    }
+  });
+});
