@@ -7,9 +7,9 @@ import type { Config, Secrets } from './config';
 import { DriverRegistry } from './drivers';
 import { createOpenStreams } from './http/streams';
 import { newId } from './ids';
-import { driversLog, processLog, runnersLog } from './log';
+import { driversLog, processLog } from './log';
 import { accountsService } from './services/accounts';
-import { adoptRunners } from './services/adoption';
+import { adoptionService } from './services/adoption';
 import { conversationsService } from './services/conversations';
 import { credentialsService } from './services/credentials';
 import { createEvents } from './services/events';
@@ -19,6 +19,7 @@ import { keysService } from './services/keys';
 import { idleService, sweep } from './services/reaper';
 import { INSTALLATION_LABEL } from './services/runner-spec';
 import { runnersService } from './services/runners';
+import { createWatches } from './services/watches';
 import { createStores, type Stores } from './stores';
 import type { Agent } from './stores/agents';
 import { openDatabase } from './stores/database';
@@ -95,27 +96,23 @@ export async function createContext({ config, secrets, internalPort, now = Date.
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
   }
   await generations.endOrphans();
-  const adoption = { runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault };
-  let silentDrivers = await adoptRunners(adoption, drivers.names());
+  const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
+  await adoption.run();
 
   const stopping = new AbortController();
-  const watches = cleanUp.use(new Watches());
-  watches.follow(drivers, runners.healthChanged, stopping.signal);
+  const watches = cleanUp.use(createWatches({ drivers, runners, signal: stopping.signal }));
+  watches.follow();
   backends.watch(
     () => {
       if (backends.problem) processLog.error({ problem: backends.problem }, 'backends.refused');
       else processLog.info({ backends: backends.all().map(({ name }) => name) }, 'backends.reloaded');
-      watches.follow(drivers, runners.healthChanged, stopping.signal);
+      watches.follow();
     },
     (changed) => drivers.ensureFor(changed),
   );
-  cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends, now })));
+  cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
-  cleanUp.use(
-    every(ADOPTION_RETRY_MS, async () => {
-      if (silentDrivers.length > 0) silentDrivers = await adoptRunners(adoption, silentDrivers);
-    }),
-  );
+  cleanUp.use(every(ADOPTION_RETRY_MS, adoption.run));
 
   // In the background: nobody waits for an image that nobody asked for.
   if (config.prepullAtStartup) void images.prepullAll(stopping.signal);
@@ -145,13 +142,17 @@ export async function createContext({ config, secrets, internalPort, now = Date.
       stores.agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() }),
 
     /** One pass of the reaper, as its clock does it. */
-    sweep: () => sweep({ runners, idle, backends, now }),
+    sweep: () => sweep({ runners, idle, backends }),
+
+    /** Takes back runners of drivers that were silent or not there at boot, as its clock does it. */
+    adopt: () => adoption.run(),
 
     /** Ends streams and answers properly and lets go of everything. Runners stay (law 2). */
     async [Symbol.asyncDispose](): Promise<void> {
       stopping.abort();
       streams.closeAll();
       await generations.interruptAll();
+      await runners.close();
       await keys.flush();
       await runners.flush();
       await owned.disposeAsync();
@@ -195,42 +196,6 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     backends: backends.all(),
     services,
   });
-}
-
-type HealthChanged = (runnerId: string, health: import('../drivers/driver').Health) => Promise<void>;
-
-/** Follows what drivers report by themselves, one loop for each. */
-class Watches implements AsyncDisposable {
-  readonly #loops = new Map<string, Promise<void>>();
-
-  /** Begins with the drivers that are not followed yet. */
-  follow(drivers: DriverRegistry, onChange: HealthChanged, signal: AbortSignal): void {
-    for (const name of drivers.names()) {
-      const changes = drivers.find(name)?.watch?.(signal);
-      if (changes && !this.#loops.has(name)) this.#loops.set(name, this.#run(name, changes, onChange));
-    }
-  }
-
-  async #run(
-    name: string,
-    changes: AsyncIterable<{ runnerId: string; health: Parameters<HealthChanged>[1] }>,
-    onChange: HealthChanged,
-  ) {
-    try {
-      for await (const { runnerId, health } of changes) {
-        // Not awaited: a slow end of one runner does not hide the next one's.
-        onChange(runnerId, health).catch((error: unknown) =>
-          runnersLog.warn({ runner: runnerId, err: error }, 'watch.failed'),
-        );
-      }
-    } catch (error) {
-      driversLog.error({ driver: name, err: error }, 'watch.ended');
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.allSettled(this.#loops.values());
-  }
 }
 
 /** Does `work` again and again, never two at once, until disposed. */

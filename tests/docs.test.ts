@@ -1,5 +1,7 @@
-import { expect, test } from 'bun:test';
-import { join } from 'node:path';
+import { describe, expect, test } from 'bun:test';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import pkg from '../package.json';
 import { ConfigError, loadConfig } from '../router/config';
 import { repositoryRoot } from '../router/setting-kinds';
 import { settings } from '../router/settings';
@@ -7,35 +9,90 @@ import { envExample, settingsTable, withSettings } from '../scripts/docs';
 
 const read = (file: string): Promise<string> => Bun.file(join(repositoryRoot, file)).text();
 
-test('.env.example is what `bun scripts/docs.ts` writes', async () => {
-  expect(await read('.env.example')).toBe(envExample());
+describe('settings', () => {
+  test('.env.example is what `bun scripts/docs.ts` writes', async () => {
+    expect(await read('.env.example')).toBe(envExample());
+  });
+
+  test("the README's settings table is what `bun scripts/docs.ts` writes", async () => {
+    const readme = await read('README.md');
+    expect(readme).toContain(settingsTable());
+    expect(readme).toBe(withSettings(readme));
+  });
+
+  test('the table goes between its markers and nowhere else', () => {
+    const readme = 'before\n<!-- settings:start -->\nold\n<!-- settings:end -->\nafter\n';
+    expect(withSettings(readme)).toBe(
+      `before\n<!-- settings:start -->\n${settingsTable()}\n<!-- settings:end -->\nafter\n`,
+    );
+    expect(withSettings('no markers')).toBe('no markers');
+  });
+
+  test('every default and every example that is not a secret satisfies its own rule', () => {
+    for (const [name, setting] of settings) {
+      if (setting.default !== undefined) expect([name, setting.parse(setting.default)]).not.toEqual([name, undefined]);
+      if (!setting.required) expect([name, setting.parse(setting.example)]).not.toEqual([name, undefined]);
+    }
+  });
+
+  test('.env.example copied as it is gets refused for its placeholders only', () => {
+    const lines = envExample()
+      .split('\n')
+      .filter((line) => /^\w+=/.test(line));
+    const env = Object.fromEntries(lines.map((line) => line.split('=')));
+    expect(() => loadConfig(env)).toThrow(ConfigError);
+    expect(Object.keys(env)).toEqual(['JWT_SECRET', 'ENCRYPTION_KEY']);
+  });
 });
 
-test("the README's settings table is what `bun scripts/docs.ts` writes", async () => {
-  const readme = Bun.file(join(repositoryRoot, 'README.md'));
-  if (await readme.exists()) expect(await readme.text()).toBe(withSettings(await readme.text()));
-});
-
-test('the table goes between its markers and nowhere else', () => {
-  const readme = 'before\n<!-- settings:start -->\nold\n<!-- settings:end -->\nafter\n';
-  expect(withSettings(readme)).toBe(
-    `before\n<!-- settings:start -->\n${settingsTable()}\n<!-- settings:end -->\nafter\n`,
+describe('pages', () => {
+  const pages = [...new Bun.Glob('**/*.md').scanSync(repositoryRoot)].filter((page) =>
+    /^([^/]+$|docs\/|drivers\/|backends\/)/.test(page),
   );
-  expect(withSettings('no markers')).toBe('no markers');
-});
 
-test('every default and every example that is not a secret satisfies its own rule', () => {
-  for (const [name, setting] of settings) {
-    if (setting.default !== undefined) expect([name, setting.parse(setting.default)]).not.toEqual([name, undefined]);
-    if (!setting.required) expect([name, setting.parse(setting.example)]).not.toEqual([name, undefined]);
-  }
-});
+  test('the README begins with what it is, a picture, and two commands of one line', async () => {
+    const readme = await read('README.md');
+    const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)```$/gm)].map(([, block = '']) => block);
+    expect(blocks.slice(0, 2)).toEqual(['bin/start\n', 'bin/test\n']);
+    for (const command of ['bin/start', 'bin/test']) {
+      expect(statSync(join(repositoryRoot, command)).mode & 0o111).not.toBe(0);
+    }
+    expect(readme.indexOf('![')).toBeWithin(1, readme.indexOf('```sh'));
+  });
 
-test('.env.example copied as it is gets refused for its placeholders only', () => {
-  const lines = envExample()
-    .split('\n')
-    .filter((line) => /^\w+=/.test(line));
-  const env = Object.fromEntries(lines.map((line) => line.split('=')));
-  expect(() => loadConfig(env)).toThrow(ConfigError);
-  expect(Object.keys(env)).toEqual(['JWT_SECRET', 'ENCRYPTION_KEY']);
+  test.each(pages.sort())('%s links only to what is there', async (page) => {
+    const text = (await read(page)).replace(/```[\s\S]*?```/g, '');
+    const links = [...text.matchAll(/\]\(([^)#\s]+)/g)].map(([, link = '']) => link);
+    const local = links.filter((link) => !/^\w+:/.test(link));
+    expect(local.filter((link) => !existsSync(join(repositoryRoot, dirname(page), link)))).toEqual([]);
+  });
+
+  test('CONTRIBUTING names only scripts that are there, and every script', async () => {
+    const named = [...(await read('CONTRIBUTING.md')).matchAll(/`bun run ([\w:]+)/g)].map(([, name = '']) => name);
+    expect([...new Set(named)].sort()).toEqual(
+      Object.keys(pkg.scripts)
+        .filter((name) => name !== 'start')
+        .sort(),
+    );
+  });
+
+  test('every driver that is there is in the README, every field of an entry in the backends page', async () => {
+    const drivers = [...new Bun.Glob('drivers/*/index.ts').scanSync(repositoryRoot)].map((file) => file.split('/')[1]);
+    const readme = await read('README.md');
+    expect(drivers.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+    const [guide, entries] = [await read('backends/README.md'), JSON.parse(await read('backends.json')) as object[]];
+    const fields = new Set(entries.flatMap((entry) => Object.keys(entry)));
+    expect([...fields].filter((field) => !guide.includes(field))).toEqual([]);
+  });
+
+  test('a decision has a number of its own, a date, a status and three parts', async () => {
+    const files = [...new Bun.Glob('*.md').scanSync(join(repositoryRoot, 'docs/decisions'))].sort();
+    for (const [index, file] of files.entries()) {
+      const text = await read(`docs/decisions/${file}`);
+      expect([file, file.slice(0, 4)]).toEqual([file, String(index + 1).padStart(4, '0')]);
+      expect(text).toMatch(
+        /^# \d+\. .+\n\nDate: \d{4}-\d\d-\d\d\n\nStatus: .+\n\n## Context\n[\s\S]+\n## Decision\n[\s\S]+\n## Consequences\n/,
+      );
+    }
+  });
 });

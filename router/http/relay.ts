@@ -1,24 +1,24 @@
 /**
- * The relay: a request to a runner or an upstream, and its bytes back. The only place where the router makes requests
- * (law 22).
+ * The relay: one answer on its way from a runner to a client, to a recorder, or to both.
  *
- * The hot path is `Relay`: one reader, no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and
- * to the recorder second. Nothing here parses an answer, writes to the database or asks a driver.
+ * This is the hot path: one reader, no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to
+ * the recorder second. Nothing here parses an answer, writes to the database or asks a driver.
  */
 import { AppError, toOpenAiError } from '../errors';
 import { relayLog } from '../log';
 
-/** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
-const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
-/** What may come back. Not set-cookie, not framing, not content-encoding: fetch has decoded the body already. */
-const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms', 'openai-version'];
-/** A runner's answer never becomes a page of ours: anything else is served as plain bytes. */
-const CONTENT_TYPE =
-  /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;
-
-const HEARTBEAT_MS = 5_000;
+/** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
+export const QUIET_MS = 4_000;
+const TICK_MS = 1_000;
+/** What is kept of the end of an answer: room for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
+const DONE_EVENT = /(^|[\r\n])data: ?\[DONE\]/;
+const LF = 10;
+const CR = 13;
 const utf8 = new TextEncoder();
+
+/** nginx's status for a client that has left before there was one. Only ever seen in a log. */
+export const CLIENT_GONE = 499;
 
 export type Ending = 'done' | 'stopped' | 'failed';
 
@@ -28,111 +28,43 @@ export interface Recorder {
   end(ending: Ending, error?: AppError): void;
 }
 
-export interface Outgoing {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
-  readonly signal: AbortSignal;
-}
-
-/** Nobody answered: the request was not served and may be sent again to another address. */
-export class UnreachableError extends Error {
-  override readonly name = 'UnreachableError';
-}
-
-/**
- * Sends a request and resolves with the response's head. Never follows a redirect, never decodes for the client, and
- * waits as long as the agent works: its clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
- */
-export async function open(outgoing: Outgoing): Promise<Response> {
-  try {
-    return await fetch(outgoing.url, {
-      method: outgoing.method,
-      headers: { ...outgoing.headers, 'accept-encoding': 'identity' },
-      ...(outgoing.body !== undefined && { body: outgoing.body }),
-      signal: outgoing.signal,
-      redirect: 'manual',
-      // Bun's own limit of five idle minutes is shorter than a tool may run.
-      timeout: false,
-    } as RequestInit);
-  } catch (error) {
-    outgoing.signal.throwIfAborted();
-    throw new UnreachableError('The connection failed before an answer', { cause: error });
-  }
-}
-
-/** Asks for a path and forgets the body: the status, or why there is none. */
-export async function probe(
-  url: string,
-  headers: Readonly<Record<string, string>>,
-  signal: AbortSignal,
-): Promise<number | string> {
-  try {
-    const response = await fetch(url, { headers, signal, redirect: 'manual' });
-    await response.body?.cancel();
-    return response.status;
-  } catch (error) {
-    return error instanceof Error ? (error.name === 'TimeoutError' ? 'no answer' : 'not listening') : String(error);
-  }
-}
-
-/** The headers of a client's request that go on. */
-export function requestHeaders(headers: Headers): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const name of REQUEST_HEADERS) {
-    const value = headers.get(name);
-    if (value !== null) kept[name] = value;
-  }
-  return kept;
-}
-
-/** The headers of a response that come back. */
-export function responseHeaders(headers: Headers): Record<string, string> {
-  const kept: Record<string, string> = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
-  for (const name of RESPONSE_HEADERS) {
-    const value = headers.get(name);
-    if (value !== null) kept[name] = value;
-  }
-  const type = kept['content-type'];
-  if (type !== undefined && !CONTENT_TYPE.test(type)) kept['content-type'] = 'application/octet-stream';
-  return kept;
-}
-
-export function isEventStream(headers: Headers): boolean {
-  return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
-}
-
 export interface RelayOptions {
   /** Whether the body is server-sent events: only then may comments and error events be written into it. */
   readonly events: boolean;
-  /** Whether the body must close with `[DONE]`; one that does not has been cut. */
+  /** Whether a body of events must close with `[DONE]`; one that does not has been cut. */
   readonly expectDone: boolean;
   /** When the client goes: abort the runner's request, or let the answer go on for the recorder (law 9). */
   readonly onClientGone: 'cancel' | 'detach';
   /** Aborts the request to the runner. */
   readonly abort: AbortController;
   readonly recorder?: Recorder;
-  /** Called exactly once, last. */
-  onEnd(ending: Ending, bytes: number): void;
+  /** What the client is told when the runner's connection breaks; `runner_lost` by default. */
+  lost?(cause: unknown): AppError;
+  /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
+  signOfLife?(): string;
+  /** Called exactly once, last. Must not throw. */
+  onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
 /** Every relay whose client may need a sign of life; one timer for all of them. */
-const waiting = new Set<Relay>();
+const open = new Set<Relay>();
 let heartbeat: ReturnType<typeof setInterval> | undefined;
 
-/** One answer on its way from a runner to a client, to a recorder, or both. */
+type Reader = ReadableStreamDefaultReader<Uint8Array>;
+
 export class Relay {
   /** What the client reads. Without a client, call `drain()` instead. */
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: RelayOptions;
-  readonly #source = Promise.withResolvers<ReadableStreamDefaultReader<Uint8Array>>();
+  readonly #source = Promise.withResolvers<Reader>();
+  /** The last bytes from the runner. A stream that has not begun is like one after an empty line. */
+  readonly #tail = new Uint8Array(TAIL_BYTES).fill(LF);
+  #reader: Reader | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #step: Promise<void> = Promise.resolve();
   #ended = false;
   #detached = false;
   #bytes = 0;
-  #tail: Uint8Array = new Uint8Array();
   #quietSinceMs = Date.now();
 
   constructor(options: RelayOptions) {
@@ -157,33 +89,19 @@ export class Relay {
 
   /** The runner has answered: its body from here on. */
   attach(source: ReadableStream<Uint8Array> | null): void {
-    const reader = (source ?? new Blob([]).stream()).getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    const reader: Reader = (source ?? new Blob([]).stream()).getReader();
     if (this.#ended) void reader.cancel().catch(() => undefined);
     else this.#source.resolve(reader);
   }
 
   /** There will be no (more) answer. The client of an event stream gets an error event and `[DONE]` (law 10). */
   fail(error: AppError): void {
-    if (this.#ended) return;
-    const { events } = this.#options;
-    if (events) {
-      const gap = this.#atBoundary() ? '' : '\n\n';
-      this.#toClient(utf8.encode(`${gap}data: ${JSON.stringify(toOpenAiError(error))}\n\ndata: [DONE]\n\n`));
-    }
-    this.#end('failed', error);
-    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole.
-    if (events) this.#closeClient();
-    else this.#controller?.error(error);
-    this.#options.abort.abort(error);
+    this.#cut('failed', error);
   }
 
-  /** Somebody asked for the end of the answer. The client gets a proper close. */
+  /** Somebody asked for the end of the answer. The client of an event stream gets a proper close. */
   stop(): void {
-    if (this.#ended) return;
-    if (this.#options.events) this.#toClient(utf8.encode(`${this.#atBoundary() ? '' : '\n\n'}data: [DONE]\n\n`));
-    this.#end('stopped');
-    this.#closeClient();
-    this.#options.abort.abort();
+    this.#cut('stopped');
   }
 
   /** Writes a comment, between events only (law 11), and not to a client that is behind. */
@@ -194,7 +112,7 @@ export class Relay {
 
   /** A sign of life when nothing was written for a while. */
   beat(nowMs: number): void {
-    if (nowMs - this.#quietSinceMs >= HEARTBEAT_MS) this.comment('keep-alive');
+    if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has left. Idempotent. */
@@ -221,45 +139,84 @@ export class Relay {
     while (!this.#ended) await this.#next();
   }
 
+  /** Moves one chunk. Never rejects: what goes wrong is an ending. */
   async #next(): Promise<void> {
     try {
-      const reader = await this.#source.promise;
-      const { done, value } = await reader.read();
+      this.#reader ??= await this.#source.promise;
+      const { done, value } = await this.#reader.read();
       if (this.#ended) return;
       if (done) this.#finish();
       else this.#forward(value);
-    } catch (error) {
+    } catch (cause) {
       if (this.#ended) return;
-      relayLog.warn({ err: error, bytes: this.#bytes }, 'runner.lost');
-      this.fail(error instanceof AppError ? error : new AppError('runner_lost', { cause: error }));
+      relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
+      this.fail(this.#options.lost?.(cause) ?? new AppError('runner_lost', { cause }));
     }
   }
 
   #forward(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     this.#toClient(chunk);
-    this.#tail = chunk.length >= TAIL_BYTES ? chunk.subarray(-TAIL_BYTES) : lastBytes(this.#tail, chunk);
-    this.#record((recorder) => recorder.chunk(chunk));
+    if (this.#options.events) this.#remember(chunk);
+    if (!this.#options.recorder) return;
+    try {
+      this.#options.recorder.chunk(chunk);
+    } catch (error) {
+      relayLog.error({ err: error }, 'recorder.failed');
+    }
+  }
+
+  #remember(chunk: Uint8Array): void {
+    if (chunk.length >= TAIL_BYTES) {
+      this.#tail.set(chunk.subarray(-TAIL_BYTES));
+    } else {
+      this.#tail.copyWithin(0, chunk.length);
+      this.#tail.set(chunk, TAIL_BYTES - chunk.length);
+    }
   }
 
   #finish(): void {
     const { events, expectDone } = this.#options;
-    if (events && expectDone && !new TextDecoder().decode(this.#tail).includes('[DONE]')) {
+    if (events && expectDone && !DONE_EVENT.test(new TextDecoder().decode(this.#tail))) {
       this.fail(new AppError('runner_lost'));
       return;
     }
     this.#end('done');
-    this.#closeClient();
+    this.#controller?.close();
+    this.#controller = undefined;
+  }
+
+  /** Ends the answer before its time. */
+  #cut(ending: Ending, error?: AppError): void {
+    if (this.#ended) return;
+    const { events, abort } = this.#options;
+    if (events) {
+      const gap = this.#atBoundary() ? '' : '\n\n';
+      const told = error ? `data: ${JSON.stringify(toOpenAiError(error))}\n\n` : '';
+      this.#toClient(utf8.encode(`${gap}${told}data: [DONE]\n\n`));
+    }
+    const client = this.#controller;
+    this.#controller = undefined;
+    this.#end(ending, error);
+    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
+    // reason that it is given.
+    if (events) client?.close();
+    else client?.error();
+    abort.abort(error);
   }
 
   #end(ending: Ending, error?: AppError): void {
     this.#ended = true;
-    waiting.delete(this);
-    this.#record((recorder) => recorder.end(ending, error));
+    open.delete(this);
+    try {
+      this.#options.recorder?.end(ending, error);
+    } catch (thrown) {
+      relayLog.error({ err: thrown }, 'recorder.failed');
+    }
     // Lets go of a source that is still open, and of a step that waits for one that never comes.
     this.#source.reject(new Error('ended'));
     this.#source.promise.then((reader) => reader.cancel()).catch(() => undefined);
-    this.#options.onEnd(ending, this.#bytes);
+    this.#options.onEnd(ending, this.#bytes, error);
   }
 
   #toClient(bytes: Uint8Array): void {
@@ -267,55 +224,20 @@ export class Relay {
     this.#controller?.enqueue(bytes);
   }
 
-  #closeClient(): void {
-    this.#controller?.close();
-    this.#controller = undefined;
-  }
-
-  #record(say: (recorder: Recorder) => void): void {
-    if (!this.#options.recorder) return;
-    try {
-      say(this.#options.recorder);
-    } catch (error) {
-      relayLog.error({ err: error }, 'recorder.failed');
-    }
-  }
-
-  /** Whether what was sent so far ends with an event, so that a comment or another event may follow. */
+  /** Whether what came so far ends with an empty line, in any of SSE's line ends: another event may follow. */
   #atBoundary(): boolean {
     const [a, b, c, d] = this.#tail.subarray(-4);
-    if (this.#tail.length === 0) return true;
-    if (this.#tail.length < 4) return endsEvent(undefined, undefined, this.#tail.at(-2), this.#tail.at(-1));
-    return endsEvent(a, b, c, d);
+    return (c === LF && d === LF) || (c === CR && d === CR) || (a === CR && b === LF && c === CR && d === LF);
   }
-}
-
-/** The last four bytes are an empty line, in any of SSE's three line ends. */
-function endsEvent(
-  a: number | undefined,
-  b: number | undefined,
-  c: number | undefined,
-  d: number | undefined,
-): boolean {
-  const [CR, LF] = [13, 10];
-  return (c === LF && d === LF) || (c === CR && d === CR) || (a === CR && b === LF && c === CR && d === LF);
-}
-
-function lastBytes(before: Uint8Array, chunk: Uint8Array): Uint8Array {
-  const kept = before.subarray(-(TAIL_BYTES - chunk.length));
-  const joined = new Uint8Array(kept.length + chunk.length);
-  joined.set(kept);
-  joined.set(chunk, kept.length);
-  return joined;
 }
 
 function watch(relay: Relay): void {
-  waiting.add(relay);
+  open.add(relay);
   heartbeat ??= setInterval(() => {
     const nowMs = Date.now();
-    for (const one of waiting) one.beat(nowMs);
-    if (waiting.size > 0) return;
+    for (const one of open) one.beat(nowMs);
+    if (open.size > 0) return;
     clearInterval(heartbeat);
     heartbeat = undefined;
-  }, 1_000);
+  }, TICK_MS);
 }

@@ -114,8 +114,7 @@ function errorResponse(error: AppError, request: Request): Response {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   const init = { status: error.status, headers };
-  if (pathname.startsWith('/v1/') || pathname.startsWith('/upstream/v1/'))
-    return Response.json(toOpenAiError(error), init);
+  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) return Response.json(toOpenAiError(error), init);
   if (!wantsHtml(request)) return problem(error, request, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {
     return seeOther(request, `/sign-in?next=${encodeURIComponent(pathname + search)}`);

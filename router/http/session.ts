@@ -35,22 +35,22 @@ export function sessionPlugin(deps: SessionDeps) {
     .derive({ as: 'global' }, ({ jwt, cookie }) => {
       async function fromToken(token: unknown): Promise<Who | undefined> {
         if (typeof token !== 'string' || token === '') return undefined;
-        const claims = await jwt.verify(token);
-        if (!claims || typeof claims.jti !== 'string') return undefined;
+        const claims = await jwt.verify(token, { algorithms: ['HS256'] });
+        // One that never ends was not made here.
+        if (!claims || typeof claims.jti !== 'string' || typeof claims.exp !== 'number') return undefined;
         const found = await accounts.findSession(claims.jti);
-        return found && { user: found.user, credentialId: found.session.id, session: found.session };
+        if (!found || found.user.id !== claims.sub) return undefined;
+        return { user: found.user, credentialId: found.session.id, session: found.session };
+      }
+      async function fromBearer(header: string): Promise<Who | undefined> {
+        const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
+        if (credential === undefined) return undefined;
+        if (!credential.startsWith(KEY_PREFIX)) return fromToken(credential);
+        const found = await keys.find(credential);
+        return found && { user: found.user, credentialId: found.keyId };
       }
       return {
-        identify: {
-          byCookie: () => fromToken(cookie[settings.name]?.value),
-          async byBearer(header: string): Promise<Who | undefined> {
-            const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
-            if (credential === undefined) return undefined;
-            if (!credential.startsWith(KEY_PREFIX)) return fromToken(credential);
-            const found = await keys.find(credential);
-            return found && { user: found.user, credentialId: found.keyId };
-          },
-        },
+        identify: identifier(() => fromToken(cookie[settings.name]?.value), fromBearer),
         signInCookie: {
           async set(user: User): Promise<void> {
             const session = await accounts.openSession(user.id);
@@ -79,36 +79,62 @@ export function sessionPlugin(deps: SessionDeps) {
     })
     .macro({
       visitor: {
-        async resolve({ identify }: Identified) {
-          return { who: await identify.byCookie() };
-        },
+        resolve: async ({ identify }: Identified) => ({ who: await identify.visitor() }),
       },
+      // Asked before validation, so that a stranger learns nothing of what a route wants, and again for the result.
       session: {
-        async resolve({ identify }: Identified) {
-          const who = await identify.byCookie();
-          if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
-          return { who };
-        },
+        transform: async ({ identify }: Identified) => void (await identify.session()),
+        resolve: async ({ identify }: Identified) => ({ who: await identify.session() }),
       },
       caller: {
-        async resolve({ identify, request }: Identified & { request: Request }) {
-          const header = request.headers.get('authorization');
-          // A Bearer credential says who the caller means to be; a cookie may only come along.
-          const who = header === null ? await identify.byCookie() : await identify.byBearer(header);
-          if (!who)
-            throw new AppError(
-              'signed_out',
-              header === null ? {} : { message: 'That API key is not valid, or was revoked.' },
-            );
-          return { who };
-        },
+        transform: async ({ identify, request }: Identified & Asked) => void (await identify.caller(request)),
+        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.caller(request) }),
       },
     });
 }
 
+interface Asked {
+  readonly request: Request;
+}
+
 interface Identified {
-  readonly identify: {
-    byCookie(): Promise<Who | undefined>;
-    byBearer(header: string): Promise<Who | undefined>;
+  readonly identify: Identifier;
+}
+
+/** Who sends this request, looked up once. */
+interface Identifier {
+  visitor(): Promise<Who | undefined>;
+  /** Throws `signed_out`. */
+  session(): Promise<Who>;
+  /** Throws `signed_out`. */
+  caller(request: Request): Promise<Who>;
+}
+
+function identifier(
+  fromCookie: () => Promise<Who | undefined>,
+  fromBearer: (header: string) => Promise<Who | undefined>,
+): Identifier {
+  let byCookie: Promise<Who | undefined> | undefined;
+  let byBearer: Promise<Who | undefined> | undefined;
+  const visitor = () => {
+    byCookie ??= fromCookie();
+    return byCookie;
+  };
+  return {
+    visitor,
+    async session() {
+      const who = await visitor();
+      if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
+      return who;
+    },
+    async caller(request) {
+      const header = request.headers.get('authorization');
+      // A Bearer credential says who the caller means to be; a cookie may only come along.
+      if (header !== null) byBearer ??= fromBearer(header);
+      const who = await (header === null ? visitor() : byBearer);
+      if (who) return who;
+      const message = 'That API key is not valid, or was revoked.';
+      throw new AppError('signed_out', header === null ? {} : { message });
+    },
   };
 }

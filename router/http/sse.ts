@@ -17,36 +17,33 @@ export interface EventWriter {
  * @param onOpen starts the writing, at once; what it returns is called exactly once, when the stream has ended.
  */
 export function eventStream(onOpen: (writer: EventWriter) => () => void): Response {
-  let end: (() => void) | undefined;
+  let onEnd: (() => void) | undefined;
+  let heartbeat: ReturnType<typeof setInterval> | undefined;
   let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    clearInterval(heartbeat);
+    onEnd?.();
+  };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
+      const close = () => {
+        if (ended) return;
+        end();
+        controller.close();
+      };
       const write = (text: string) => {
         if (ended) return;
         controller.enqueue(utf8.encode(text));
-        if ((controller.desiredSize ?? 0) < -QUEUED_EVENTS_MAX) writer.close();
+        if ((controller.desiredSize ?? 0) < -QUEUED_EVENTS_MAX) close();
       };
-      const heartbeat = setInterval(() => write(': keep-alive\n\n'), HEARTBEAT_MS);
-      const writer: EventWriter = {
-        send: (event) => write(frame(event)),
-        close() {
-          if (ended) return;
-          end?.();
-          controller.close();
-        },
-      };
-      let onEnd: (() => void) | undefined;
-      end = () => {
-        if (ended) return;
-        ended = true;
-        clearInterval(heartbeat);
-        onEnd?.();
-      };
-      onEnd = onOpen(writer);
+      onEnd = onOpen({ send: (event) => write(frame(event)), close });
       // Closed while it was opening.
       if (ended) onEnd();
+      else heartbeat = setInterval(() => write(': keep-alive\n\n'), HEARTBEAT_MS);
     },
-    cancel: () => end?.(),
+    cancel: end,
   });
   return new Response(body, {
     headers: {

@@ -1,4 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
+import { AppError } from '../errors';
 import type { Events } from '../services/events';
 
 export interface Holder {
@@ -8,18 +9,20 @@ export interface Holder {
 }
 
 export interface OpenStreams {
-  /** @param close ends the stream properly. @returns to be called when it has ended by itself. */
-  add(holder: Holder, close: () => void): () => void;
+  /** @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. */
+  add(holder: Holder, close: (why: AppError) => void): () => void;
+  /** The router ends. */
   closeAll(): void;
   readonly size: number;
 }
 
 export function createOpenStreams(events: Events): OpenStreams {
-  const open = new Set<() => void>();
+  const open = new Set<(why: AppError) => void>();
   return {
     add(holder, close) {
       const unsubscribe = events.subscribe(holder.userId, (event) => {
-        if (event.kind === 'revoked' && event.credentialId === holder.credentialId) close();
+        if (event.kind !== 'revoked' || event.credentialId !== holder.credentialId) return;
+        close(new AppError('signed_out', { message: 'The session or key of this request was revoked.' }));
       });
       open.add(close);
       return () => {
@@ -28,7 +31,8 @@ export function createOpenStreams(events: Events): OpenStreams {
       };
     },
     closeAll() {
-      for (const close of [...open]) close();
+      const why = new AppError('shutting_down', { message: 'The router was restarted in the middle of this answer.' });
+      for (const close of [...open]) close(why);
     },
     get size() {
       return open.size;

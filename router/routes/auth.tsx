@@ -1,5 +1,6 @@
 /** Signing in, up and out: pages for people, and the predecessor's JSON below `/auth`. */
 import { Elysia, t } from 'elysia';
+import type { VNode } from 'preact';
 import type { FormState } from '../../views/models';
 import { SignInPage } from '../../views/pages/sign-in';
 import { SignUpPage } from '../../views/pages/sign-up';
@@ -114,20 +115,14 @@ const signUpFields = {
   invite_code: t.Optional(t.String()),
 };
 
-async function signIn(
+function signIn(
   context: Context,
   limits: AttemptLimits,
   body: { email: string; password: string },
   address: string,
 ): Promise<User> {
   const email = normaliseEmail(body.email);
-  await limits.check(address, email);
-  try {
-    return await context.accounts.signIn(email, body.password);
-  } catch (error) {
-    await limits.failed(address, email);
-    throw error;
-  }
+  return limits.signIn(address, email, () => context.accounts.signIn(email, body.password));
 }
 
 /** A user as the predecessor's clients know one. */
@@ -170,21 +165,31 @@ function signInPage(
   const view = (
     <SignInPage form={form} signupOpen={context.accounts.signupOpen} {...(next !== undefined && { next })} />
   );
-  return page(view, error ? (error.status === 401 ? 422 : error.status) : 200);
+  return formPage(view, error);
 }
 
 function signUpPage(context: Context, values: Record<string, string>, error?: AppError): Response {
   if (!context.accounts.signupOpen)
     throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
-  return page(
+  return formPage(
     <SignUpPage form={formState(values, error)} inviteRequired={context.accounts.inviteRequired} />,
-    error?.status,
+    error,
   );
 }
 
-/** Only a path of ours: a sign-in never sends anybody elsewhere. */
+/** A form, with what was wrong with it: 422 whatever it was, except for too many attempts. */
+function formPage(view: VNode, error: AppError | undefined): Response {
+  const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
+  if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
+  return response;
+}
+
+/**
+ * Only a path of ours: a sign-in never sends anybody elsewhere. Browsers take a backslash for a slash and leave out tabs
+ * and line ends, so that "/<tab>/elsewhere" would be another host.
+ */
 function localPath(next: string | undefined): string {
-  return next !== undefined && /^\/(?![/\\])/.test(next) ? next : '/';
+  return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';
 }
 
 function optional<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {

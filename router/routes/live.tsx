@@ -97,6 +97,8 @@ class Live {
   ) {
     this.#position = options.seen?.position ?? 0;
     this.#settledAtConnect = options.seen?.settled;
+    // An answer that ended before this connection was there has left no event for its link.
+    if (options.conversation) this.#links.add(options.conversation.row.id);
   }
 
   close(): void {

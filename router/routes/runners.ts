@@ -5,6 +5,7 @@ import type { Context } from '../context';
 import { AppError } from '../errors';
 import type { SessionPlugin, Who } from '../http/session';
 import { eventStream } from '../http/sse';
+import { runnerName } from '../services/runner-spec';
 import type { Agent } from '../stores/agents';
 
 export function runnersRoutes(context: Context, session: SessionPlugin) {
@@ -29,7 +30,7 @@ export function runnersRoutes(context: Context, session: SessionPlugin) {
         const agent = await agentFor(context, who, params.backend);
         const lease = await runners.lease(agent, { signal: request.signal, explicit: true });
         lease.release();
-        return { runner: { backend: agent.backend, ...addressJson(lease.runner) } };
+        return { runner: { backend: agent.backend, ...addressJson(context, lease.runner) } };
       },
       { session: true },
     )
@@ -77,21 +78,20 @@ async function backendJson(context: Context, who: Who, backend: Backend) {
 }
 
 /** The predecessor's members. `container_name` is the runner's name on its platform. */
-function addressJson(runner: { id: string; url: string }) {
-  return { container_name: `ar-${runner.id.slice(0, 12)}`, host_port: Number(new URL(runner.url).port) };
+function addressJson({ installationId }: Context, { id, url }: { id: string; url: string }) {
+  return { container_name: runnerName(installationId, id), host_port: Number(new URL(url).port) };
 }
 
 async function listRunners(context: Context, who: Who) {
-  const nowMs = Date.now();
   const own = context.runners.running().filter(({ agent }) => agent.userId === who.user.id);
   return Promise.all(
     own.map(async ({ agent, runner, status }) => {
       const idleSeconds = await context.idle.secondsOf(who.user.id, agent.backend);
-      const idleForSeconds = status.leases > 0 ? 0 : Math.max(0, Math.floor((nowMs - status.lastActiveMs) / 1000));
+      const idleForSeconds = Math.floor(status.idleMs / 1000);
       return {
         agent_id: agent.id,
         backend: agent.backend,
-        ...addressJson(runner),
+        ...addressJson(context, runner),
         started_at: Math.floor(runner.startedAtMs / 1000),
         last_active: Math.floor(status.lastActiveMs / 1000),
         idle_seconds: idleSeconds,
@@ -109,9 +109,11 @@ function progressStream(context: Context, who: Who, agent: Agent): Response {
   return eventStream((writer) => {
     let last = '';
     const tell = () => {
-      const { state, progress } = context.runners.status(agent.id);
+      const { state, progress, failure } = context.runners.status(agent.id);
       const { stage, percent, message } = progress;
-      const data = JSON.stringify({ stage, progress: percent, message, detail: { agent_id: agent.id, state } });
+      // Of a failure: the runner's last output.
+      const detail = { agent_id: agent.id, state, ...(failure?.hint !== undefined && { hint: failure.hint }) };
+      const data = JSON.stringify({ stage, progress: percent, message, detail });
       if (data !== last) writer.send({ data });
       last = data;
       if (stage === 'ready' || stage === 'error') writer.close();

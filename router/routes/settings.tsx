@@ -35,7 +35,7 @@ export function settingsRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/settings/credentials',
       async ({ who, body, request }) => {
-        const { scope, ...fields } = body;
+        const { scope = '', ...fields } = body;
         // A field left empty keeps what is there; removing is a form of its own.
         const values = Object.fromEntries(Object.entries(fields).filter(([, value]) => value.trim() !== ''));
         try {
@@ -49,7 +49,8 @@ export function settingsRoutes(context: Context, session: SessionPlugin) {
         }
         return back(request, 'credentials', 'credentials');
       },
-      { session: true, body: t.Intersect([t.Object({ scope: t.String() }), t.Record(t.String(), t.String())]) },
+      // The scope, and whatever variables there are: an object schema would refuse those it does not name.
+      { session: true, body: t.Record(t.String(), t.String()) },
     )
     .post(
       '/settings/credentials/clear',

@@ -1,8 +1,9 @@
 /**
- * After a restart: what the database says and what the platform shows are brought together (law 2). Runners that run are
- * taken back with a grace period, strays are stopped, rows without a runner go.
+ * After a restart: what the database says and what the platforms show are brought together (law 2). Runners that run are
+ * taken back with a grace period, strays are stopped, rows without a runner go. Starts may go on meanwhile: what this
+ * process holds already is left alone, and a runner is taken back in its agent's own queue.
  */
-import type { Driver, Owned } from '../../drivers/driver';
+import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { BackendRegistry } from '../backends';
 import type { DriverRegistry } from '../drivers';
 import { driversLog, runnersLog } from '../log';
@@ -10,10 +11,10 @@ import type { AgentsStore } from '../stores/agents';
 import type { RunnerRow, RunnersStore } from '../stores/runners';
 import type { Vault } from '../vault';
 import { notReadyBecause } from './readiness';
-import type { RunnersService } from './runners';
+import { listRunners, stopRunner } from './runner-remains';
+import type { Adopted, RunnersService } from './runners';
 
-const LIST_TIMEOUT_MS = 10_000;
-const STRAY_GRACE_MS = 10_000;
+const PROBE_MS = 5_000;
 
 export interface AdoptionDeps {
   readonly runners: RunnersService;
@@ -24,71 +25,110 @@ export interface AdoptionDeps {
   readonly vault: Vault;
 }
 
-/**
- * Adopts the runners of every driver that answers. @returns the names of the drivers that did not: what they run is
- * unknown, which is not gone, so their rows stay and the call is to be made again.
- */
-export async function adoptRunners(deps: AdoptionDeps, driverNames: Iterable<string>): Promise<readonly string[]> {
-  const rows = await deps.rows.list();
-  const silent: string[] = [];
-  for (const name of driverNames) {
-    const driver = deps.drivers.find(name);
-    if (!driver) continue;
+export type Adoption = ReturnType<typeof adoptionService>;
+
+export function adoptionService(deps: AdoptionDeps) {
+  const { runners, rows, agents, drivers } = deps;
+  /** Names of the drivers whose runners are known. */
+  const settled = new Set<string>();
+
+  async function adoptFrom(name: string, driver: Driver): Promise<void> {
+    // Before the platform is asked: what is written later belongs to a start that is under way.
+    const known = (await rows.list()).filter((row) => row.driver === name);
+    let owned: readonly Owned[];
     try {
-      const owned = await driver.list(AbortSignal.timeout(LIST_TIMEOUT_MS));
-      await adoptFrom(
-        deps,
-        driver,
-        owned,
-        rows.filter((row) => row.driver === name),
-      );
+      owned = await listRunners(driver);
     } catch (error) {
-      driversLog.warn({ driver: name, err: error }, 'adoption.failed');
-      silent.push(name);
+      // What it runs is unknown, which is not gone.
+      driversLog.warn({ driver: name, err: error }, 'adoption.delayed');
+      await Promise.all(known.map((row) => adoptUnseen(driver, row)));
+      return;
+    }
+    const byId = new Map(known.map((row) => [row.id, row]));
+    const foundIds = new Set(owned.map(({ runnerId }) => runnerId));
+    const done = await Promise.allSettled([
+      ...owned.map((found) => settleFound(driver, found, byId.get(found.runnerId))),
+      ...known.filter(({ id }) => !foundIds.has(id)).map(settleMissing),
+    ]);
+    const failed = done.find((one) => one.status === 'rejected');
+    if (failed) driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
+    else settled.add(name);
+  }
+
+  /** The platform is silent, but a runner that had been ready can be talked to all the same. */
+  async function adoptUnseen(driver: Driver, row: RunnerRow): Promise<void> {
+    const { handle, url } = row;
+    if (row.state !== 'running' || !handle || url === null || runners.stateOf(row.id)) return;
+    const agent = await agents.find(row.agentId);
+    if (agent) await runners.adopt(agent, 'unknown', async () => live(driver, row, { handle: handle as Handle, url }));
+  }
+
+  async function settleFound(driver: Driver, found: Owned, row: RunnerRow | undefined): Promise<void> {
+    const state = runners.stateOf(found.runnerId);
+    if (state && state !== 'unknown') return;
+    if (row && (await takeBack(driver, found, row))) return;
+    if (state) return runners.healthChanged(found.runnerId, found.health);
+    await stopRunner(driver, found.handle);
+    await rows.delete(found.runnerId);
+    runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
+  }
+
+  /** Was started once and is not there any more. */
+  async function settleMissing({ id }: RunnerRow): Promise<void> {
+    const state = runners.stateOf(id);
+    if (state === 'unknown') await runners.healthChanged(id, { state: 'gone' });
+    else if (!state) await rows.delete(id);
+  }
+
+  /** @returns whether the runner runs and is ours again. */
+  async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
+    const agent = await agents.find(row.agentId);
+    if (!agent || !deps.backends.find(row.backend) || health.state !== 'running' || url === undefined) return false;
+    return runners.adopt(agent, 'running', async () => {
+      // A start of this life may have cleared it away.
+      if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
+      const adopted = live(driver, row, { handle, url });
+      // One that was ready may be busy now and is not disturbed; one whose start was cut off has to show that it is.
+      if (!adopted || (row.state === 'starting' && !(await isReady(adopted, row)))) return undefined;
+      await rows.update(row.id, { state: 'running', handle, url });
+      runnersLog.info({ agent: agent.id, runner: row.id }, 'runner.adopted');
+      return adopted;
+    });
+  }
+
+  async function isReady({ runner }: Adopted, row: RunnerRow): Promise<boolean> {
+    const backend = deps.backends.find(row.backend);
+    if (!backend) return false;
+    const { url, accessKey } = runner;
+    const reason = await notReadyBecause({ url, backend, accessKey, signal: AbortSignal.timeout(PROBE_MS) });
+    if (reason !== undefined) runnersLog.warn({ runner: row.id, reason }, 'adoption.refused');
+    return reason === undefined;
+  }
+
+  function live(driver: Driver, row: RunnerRow, at: { handle: Handle; url: string }): Adopted | undefined {
+    try {
+      const accessKey = deps.vault.open(row.accessKeySealed, row.id);
+      const { id, agentId, startedAtMs } = row;
+      return { runner: { id, agentId, driver, ...at, accessKey, startedAtMs }, keyHash: row.runnerKeyHash };
+    } catch (error) {
+      runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
+      return undefined;
     }
   }
-  return silent;
-}
 
-async function adoptFrom(
-  deps: AdoptionDeps,
-  driver: Driver,
-  owned: readonly Owned[],
-  rows: readonly RunnerRow[],
-): Promise<void> {
-  const rowById = new Map(rows.map((row) => [row.id, row]));
-  await Promise.all(
-    owned.map(async (found) => {
-      const row = rowById.get(found.runnerId);
-      rowById.delete(found.runnerId);
-      if (row && (await adopt(deps, driver, found, row))) return;
-      await driver.stop(found.handle, { graceMs: STRAY_GRACE_MS });
-      if (row) await deps.rows.delete(row.id);
-      runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
-    }),
-  );
-  // What is left was started once and is not there any more.
-  for (const row of rowById.values()) await deps.rows.delete(row.id);
-}
-
-/** @returns whether the runner runs, answers with its key, and is ours again. */
-async function adopt(deps: AdoptionDeps, driver: Driver, found: Owned, row: RunnerRow): Promise<boolean> {
-  const agent = await deps.agents.find(row.agentId);
-  const backend = deps.backends.find(row.backend);
-  const { url } = found;
-  if (!agent || !backend || found.health.state !== 'running' || url === undefined) return false;
-  const accessKey = deps.vault.open(row.accessKeySealed, row.id);
-  const reason = await notReadyBecause({ url, backend, accessKey, signal: AbortSignal.timeout(LIST_TIMEOUT_MS) });
-  if (reason !== undefined) {
-    runnersLog.warn({ runner: row.id, reason }, 'adoption.refused');
-    return false;
-  }
-  await deps.rows.update(row.id, { state: 'running', handle: found.handle, url });
-  deps.runners.adopt(
-    agent,
-    { id: row.id, agentId: agent.id, driver, handle: found.handle, url, accessKey, startedAtMs: row.startedAtMs },
-    { id: row.id, keyHash: row.runnerKeyHash },
-  );
-  runnersLog.info({ agent: agent.id, runner: row.id }, 'runner.adopted');
-  return true;
+  return {
+    /**
+     * Adopts from every driver that has not been heard yet: all of them at boot, then those that were silent or came with
+     * a new `backends.json`. To be called again and again, never twice at once; does nothing when all were heard.
+     */
+    async run(): Promise<void> {
+      const open = drivers.names().filter((name) => !settled.has(name));
+      await Promise.all(
+        open.map(async (name) => {
+          const driver = drivers.find(name);
+          if (driver) await adoptFrom(name, driver);
+        }),
+      );
+    },
+  };
 }

@@ -1,7 +1,8 @@
 /**
  * What a backend wants to be sent: its quirks from `backends.json`, applied as data (law 13). No backend is named here.
  */
-import type { Backend } from '../backends';
+import { type Backend, fillIn } from '../backends';
+import { AppError } from '../errors';
 
 export interface ChatMessage {
   readonly role: string;
@@ -9,7 +10,8 @@ export interface ChatMessage {
   readonly [member: string]: unknown;
 }
 
-export type ChatBody = Readonly<Record<string, unknown>> & { readonly messages?: readonly ChatMessage[] };
+/** A JSON object as a client sent it: nothing in it can be relied upon. */
+export type JsonBody = Readonly<Record<string, unknown>>;
 
 /** What `${…}` stands for in a backend's `headers` and `session_body`. */
 export interface SessionVariables {
@@ -17,6 +19,21 @@ export interface SessionVariables {
   readonly agent: string;
   /** Absent where a request belongs to no conversation; what would name it is then left out. */
   readonly conversation?: string;
+}
+
+/** The JSON object that a body is. Throws `invalid_request`. */
+export function parseBody(bytes: Uint8Array): JsonBody {
+  let body: unknown;
+  try {
+    body = JSON.parse(new TextDecoder().decode(bytes));
+  } catch (cause) {
+    throw new AppError('invalid_request', {
+      message: `The body is not valid JSON: ${(cause as Error).message}`,
+      cause,
+    });
+  }
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonBody;
+  throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
 }
 
 /** The backend's own headers for this session. */
@@ -35,10 +52,10 @@ export function sessionHeaders(backend: Backend, variables: SessionVariables): R
  */
 export function shapeChatBody(
   backend: Backend,
-  body: ChatBody,
+  body: JsonBody,
   session: SessionVariables,
   model: string | undefined,
-): ChatBody | undefined {
+): JsonBody | undefined {
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? backend.model;
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
@@ -46,20 +63,29 @@ export function shapeChatBody(
     const value = fill(template, session);
     if (value !== undefined) changes[name] = value;
   }
-  if (backend.history === 'last-turn' && session.conversation !== undefined && body.messages) {
+  if (backend.history === 'last-turn' && session.conversation !== undefined) {
     // The runtime keeps this session's history itself; what came before would be told twice.
-    const last = body.messages.findLastIndex((message) => message.role === 'user');
-    if (last > 0) changes.messages = body.messages.slice(last);
+    const messages = messagesOf(body) ?? [];
+    const last = messages.findLastIndex(isFromUser);
+    if (last > 0) changes.messages = messages.slice(last);
   }
   return Object.keys(changes).length > 0 ? { ...body, ...changes } : undefined;
 }
 
+/** The messages of a chat request, `undefined` where the body is not one. */
+export function messagesOf(body: JsonBody): readonly unknown[] | undefined {
+  return Array.isArray(body.messages) ? body.messages : undefined;
+}
+
 /** The text of the newest user message, '' when there is none. Parts that are not text are left out. */
-export function newestUserText(body: ChatBody): string {
-  const content = body.messages?.findLast((message) => message.role === 'user')?.content;
+export function newestUserText(messages: readonly unknown[]): string {
+  const content = messages.findLast(isFromUser)?.content;
   if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return '';
-  return content.map((part: unknown) => textOfPart(part)).join('');
+  return Array.isArray(content) ? content.map(textOfPart).join('') : '';
+}
+
+function isFromUser(message: unknown): message is ChatMessage {
+  return typeof message === 'object' && message !== null && 'role' in message && message.role === 'user';
 }
 
 function textOfPart(part: unknown): string {
@@ -69,11 +95,6 @@ function textOfPart(part: unknown): string {
 
 /** The template with its variables in place, or `undefined` when one of them has no value here. */
 function fill(template: string, variables: SessionVariables): string | undefined {
-  let complete = true;
-  const text = template.replace(/\$\{(\w+)\}/g, (_, name: string) => {
-    const value = variables[name as keyof SessionVariables];
-    complete &&= value !== undefined;
-    return value ?? '';
-  });
-  return complete ? text : undefined;
+  const text = fillIn(template, { ...variables });
+  return /\$\{\w+\}/.test(text) ? undefined : text;
 }

@@ -14,7 +14,7 @@ import { type ChatMessage, sessionHeaders, shapeChatBody } from './chat-request'
 import { titleFrom } from './conversations';
 import type { CredentialsService } from './credentials';
 import type { Events } from './events';
-import { callRunner } from './runner-call';
+import { callRunner, refusalOf } from './runner-call';
 import type { RunnersService } from './runners';
 
 /** The predecessor's limit for one message. */
@@ -127,9 +127,7 @@ export function generationsService(deps: {
       ...how,
     });
     if (answered.status >= 200 && answered.status < 300) return answered;
-    answered.lease.release();
-    const text = await new Response(answered.body).text();
-    throw new AppError('runner_lost', { message: runnerErrorText(text) ?? `The agent answered ${answered.status}.` });
+    throw await refusalOf(answered);
   }
 
   async function history(conversation: Conversation): Promise<readonly ChatMessage[]> {
@@ -227,14 +225,4 @@ export const INTERRUPTED = 'shutting_down';
 
 function interrupted(): AppError {
   return new AppError(INTERRUPTED, { message: 'The router was restarted in the middle of this answer.' });
-}
-
-/** The message in a runner's own error body, if it has one in OpenAI's shape. */
-function runnerErrorText(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } };
-    return typeof body.error?.message === 'string' ? body.error.message : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,15 +1,18 @@
 /** Readiness: a runner is ready when its health path and, with its key, its ready path answer 2xx. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Driver, Handle, Health } from '../../drivers/driver';
+import type { Health } from '../../drivers/driver';
 import type { Backend } from '../backends';
 import { AppError } from '../errors';
-import { probe } from '../http/relay';
+import { probe } from '../http/outgoing';
+import { onClock } from './runner-clock';
+import { RunnerExited } from './runner-failure';
 
 const PROBE_TIMEOUT_MS = 2_000;
 /** Short at first so that a fast runner is not kept waiting, then slower so that a slow one is not disturbed. */
 const GAP_MIN_MS = 10;
 const GAP_MAX_MS = 500;
-const INSPECT_EVERY_MS = 500;
+const INSPECT_EVERY_MS = 1_000;
+const INSPECT_MS = 5_000;
 
 export interface ReadinessOptions {
   readonly url: string;
@@ -19,9 +22,9 @@ export interface ReadinessOptions {
   readonly signal: AbortSignal;
   /** Resolves when the platform reports the end of the runner. */
   readonly exited: Promise<Health>;
-  /** Asked from time to time where the platform reports nothing by itself. */
-  readonly inspect?: { readonly driver: Driver; readonly handle: Handle };
-  /** @param fraction of the time allowed that has passed, 0 to 1. */
+  /** Asked once a second: not every platform reports by itself, and a report can be lost. */
+  inspect(signal: AbortSignal): Promise<Health>;
+  /** @param fraction of the time allowed that has passed, from 0. */
   onWait(fraction: number): void;
 }
 
@@ -50,46 +53,44 @@ export async function notReadyBecause(
  * the signal's reason when it aborts (law 3).
  */
 export async function waitReady(options: ReadinessOptions): Promise<void> {
-  const { signal, exited, timeoutMs, inspect, onWait } = options;
+  const { backend, signal, exited, timeoutMs, onWait } = options;
   const startedMs = performance.now();
-  let ended: Health | undefined;
-  void exited.then((health) => {
-    ended = health;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const probing = { ...options, signal: AbortSignal.any([signal, deadline]) };
+  const ended = exited.then((health) => {
+    throw new RunnerExited(health);
   });
+  // Between two races nobody listens to it.
+  ended.catch(() => undefined);
   let inspectedMs = startedMs;
+  let reason: string | undefined;
   for (let gapMs = GAP_MIN_MS; ; gapMs = Math.min(gapMs * 1.5, GAP_MAX_MS)) {
-    const reason = await Promise.race([notReadyBecause(options), exited.then(() => 'it ended')]);
+    const seen = await Promise.race([notReadyBecause(probing), ended]);
     signal.throwIfAborted();
-    if (inspect && reason && performance.now() - inspectedMs > INSPECT_EVERY_MS) {
-      inspectedMs = performance.now();
-      const health = await inspect.driver.inspect(inspect.handle, signal);
-      if (health.state === 'exited' || health.state === 'gone') ended = health;
-    }
-    if (ended) throw new RunnerExited(ended);
-    if (!reason) return;
+    if (seen === undefined) return;
+    // A probe that the deadline has cut says nothing; the one before it does.
+    if (!deadline.aborted) reason = seen;
     const elapsedMs = performance.now() - startedMs;
-    if (elapsedMs > timeoutMs) {
+    if (deadline.aborted) {
       throw new AppError('start_timeout', {
-        message: `The agent was started but did not become ready within ${Math.round(timeoutMs / 1000)} s (${reason}).`,
+        message: `${backend.displayName} was started but did not become ready within ${timeoutMs / 1000} s (${reason ?? seen}).`,
       });
     }
+    if (performance.now() - inspectedMs >= INSPECT_EVERY_MS) {
+      inspectedMs = performance.now();
+      await requireRunning(options);
+    }
     onWait(elapsedMs / timeoutMs);
-    await Promise.race([delay(gapMs, undefined, { signal }), exited]);
+    await Promise.race([delay(gapMs, undefined, { signal: probing.signal }).catch(() => undefined), ended]);
   }
 }
 
-/** A runner ended where it should have gone on. */
-export class RunnerExited extends Error {
-  override readonly name = 'RunnerExited';
-  constructor(readonly health: Health) {
-    super(describeExit(health));
-  }
+async function requireRunning({ inspect, signal }: ReadinessOptions): Promise<void> {
+  const health = await askHealth(inspect, signal);
+  if (health.state === 'exited' || health.state === 'gone') throw new RunnerExited(health);
 }
 
-/** How a runner ended, as the end of a sentence. */
-export function describeExit(health: Health): string {
-  if (health.state !== 'exited') return 'it disappeared';
-  if (health.outOfMemory) return 'it ran out of memory';
-  if (health.signal) return `it was ended by ${health.signal}`;
-  return health.exitCode === undefined ? 'it ended' : `it ended with exit code ${health.exitCode}`;
+/** What the platform says of a runner; `unknown` when it says nothing in time. */
+export function askHealth(inspect: (signal: AbortSignal) => Promise<Health>, signal?: AbortSignal): Promise<Health> {
+  return onClock(INSPECT_MS, signal, inspect).catch((error): Health => ({ state: 'unknown', reason: String(error) }));
 }

@@ -37,17 +37,19 @@ export interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;
-  readonly now: () => number;
 }
 
-/** One sweep. A runner that fails to stop does not keep the others from it. */
+/**
+ * One sweep: asks about runners of whom nobody reports or of whom nothing was known, then reaps the idle ones. A runner
+ * that fails to stop does not keep the others from it.
+ */
 export async function sweep(deps: ReaperDeps): Promise<void> {
   const queue = [...deps.runners.running()];
   const worker = async () => {
     for (let next = queue.pop(); next; next = queue.pop()) {
-      const { agent, runner } = next;
+      const { agent, runner, status } = next;
       try {
-        if (!runner.driver.watch) await deps.runners.isLost(runner);
+        if (!runner.driver.watch || status.state === 'unknown') await deps.runners.isLost(runner);
         await reapIfIdle(deps, agent);
       } catch (error) {
         runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');
@@ -58,12 +60,11 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
   await deps.runners.flush();
 }
 
-async function reapIfIdle(deps: ReaperDeps, agent: Agent): Promise<void> {
-  const { runners, idle, backends, now } = deps;
+async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
   // A backend that is no longer configured has no work for its runners.
   const limitSeconds = backends.find(agent.backend) ? await idle.secondsOf(agent.userId, agent.backend) : 1;
   if (limitSeconds === 0) return;
-  const isIdle = (status: RunnerStatus) => status.leases === 0 && now() - status.lastActiveMs >= limitSeconds * 1000;
-  if (!isIdle(runners.status(agent.id))) return;
-  if (await runners.reap(agent.id, isIdle)) runnersLog.info({ agent: agent.id }, 'runner.reaped');
+  const isIdle = ({ idleMs }: RunnerStatus) => idleMs >= limitSeconds * 1000;
+  // Looked at first, so that a busy agent's queue is left alone.
+  if (isIdle(runners.status(agent.id))) await runners.reap(agent.id, isIdle);
 }

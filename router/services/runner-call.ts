@@ -1,10 +1,14 @@
 /** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
 import type { Backend } from '../backends';
 import { AppError } from '../errors';
-import { open, UnreachableError } from '../http/relay';
+import { open, readText, UnreachableError } from '../http/outgoing';
+import type { Recorder } from '../http/relay';
 import type { Agent } from '../stores/agents';
 import { accessHeaders } from './readiness';
 import type { Lease, RunnersService } from './runners';
+
+/** Enough of a refusal to find its message. */
+const REFUSAL_BYTES_MAX = 65_536;
 
 export interface RunnerRequest {
   readonly agent: Agent;
@@ -30,6 +34,8 @@ export interface RunnerAnswer {
 /** Throws what made the start fail, `runner_lost` when nobody answers, or the signal's reason. */
 export async function callRunner(runners: RunnersService, request: RunnerRequest): Promise<RunnerAnswer> {
   for (let attempt = 1; ; attempt += 1) {
+    // A client that has left already needs no runner.
+    request.signal.throwIfAborted();
     const lease = await runners.lease(request.agent, request);
     try {
       const { status, headers, body } = await open({
@@ -43,14 +49,51 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
     } catch (error) {
       lease.release();
       if (!(error instanceof UnreachableError)) throw error;
-      // A runner that is gone has taken nothing with it: the request goes to a new one, once (law 5).
-      const lost = await runners.isLost(lease.runner);
-      if (!lost || attempt > 1) {
-        throw new AppError('runner_lost', {
-          message: 'The agent closed the connection without an answer.',
-          cause: error,
-        });
-      }
+      const isLost = await runners.isLost(lease.runner);
+      // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
+      if (isLost && !error.mayHaveArrived && attempt === 1) continue;
+      throw new AppError('runner_lost', {
+        message: isLost ? 'The agent ended before it answered.' : 'The agent closed the connection without an answer.',
+        cause: error,
+      });
     }
+  }
+}
+
+/** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
+export async function refusalOf(answer: RunnerAnswer): Promise<AppError> {
+  const text = await readText(answer.body, REFUSAL_BYTES_MAX);
+  answer.lease.release();
+  return refusal(answer.status, text);
+}
+
+/** Records that a runner refused: its body is not the answer's text, but the reason why there is none. */
+export function recordRefusal(recorder: Recorder, status: number): Recorder {
+  const decoder = new TextDecoder();
+  let text = '';
+  return {
+    chunk(bytes) {
+      if (text.length < REFUSAL_BYTES_MAX) text += decoder.decode(bytes, { stream: true });
+    },
+    end(ending, error) {
+      if (ending === 'stopped') recorder.end(ending);
+      else recorder.end('failed', error ?? refusal(status, text));
+    },
+  };
+}
+
+/** @param text the body of the answer, or its beginning. */
+function refusal(status: number, text: string): AppError {
+  const words = status >= 400 ? errorMessage(text) : 'A stream was asked for, and the agent sent something else.';
+  return new AppError('runner_lost', { message: words ?? `The agent answered ${status}.` });
+}
+
+/** The message in an error body of OpenAI's shape. */
+function errorMessage(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
+    return typeof body?.error?.message === 'string' ? body.error.message : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -46,9 +46,11 @@ export interface Failure {
   readonly retryAtMs: number;
 }
 
+export const STOPPED: Progress = { stage: 'stopped', percent: 0, message: 'Stopped' };
+
 export class RunnerSlot {
   state: RunnerState = 'stopped';
-  progress: Progress = { stage: 'stopped', percent: 0, message: 'Stopped' };
+  progress: Progress = STOPPED;
   runner: LiveRunner | undefined;
   failure: Failure | undefined;
   /** The start under way; everybody who needs the runner waits for this one. */
@@ -57,6 +59,8 @@ export class RunnerSlot {
   onExit: ((health: Health) => void) | undefined;
   /** Of the runner that exists or is being started. */
   identity: RunnerIdentity | undefined;
+  /** Id of the last runner that was stopped, or is being stopped, because somebody wanted it. */
+  stoppedId: string | undefined;
   leases = 0;
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -69,4 +73,36 @@ export class RunnerSlot {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+
+  /** The runner that requests may go to right now. One that cannot be asked about is likely to be there. */
+  get warm(): LiveRunner | undefined {
+    return this.state === 'running' || this.state === 'unknown' ? this.runner : undefined;
+  }
+}
+
+/** A runner as others may see it. */
+export interface RunnerStatus {
+  readonly state: RunnerState;
+  readonly progress: Progress;
+  /** While the state is `failed`. */
+  readonly failure?: AppError;
+  readonly startedAtMs?: number;
+  readonly lastActiveMs: number;
+  /** Since when nobody has used it; 0 while somebody does. */
+  readonly idleMs: number;
+  readonly leases: number;
+}
+
+/** An agent without a slot has had no runner yet. */
+export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerStatus {
+  if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0 };
+  return {
+    state: slot.state,
+    progress: slot.progress,
+    ...(slot.failure && slot.state === 'failed' && { failure: slot.failure.error }),
+    ...(slot.runner && { startedAtMs: slot.runner.startedAtMs }),
+    lastActiveMs: slot.lastActiveMs,
+    idleMs: slot.leases > 0 ? 0 : Math.max(0, nowMs - slot.lastActiveMs),
+    leases: slot.leases,
+  };
 }

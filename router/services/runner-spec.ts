@@ -55,11 +55,16 @@ export function runnerEnv(options: {
   };
 }
 
+/** A runner's name on its platform: from ids that never change, and another one for another installation (law 6). */
+export function runnerName(installationId: string, runnerId: string): string {
+  return `ar-${installationId.slice(0, 8)}-${runnerId.slice(0, 12)}`;
+}
+
 export function runnerSpec(input: SpecInput): RunnerSpec {
   const { runnerId, installationId, agent, user, backend, homePath, env } = input;
   return {
     id: runnerId,
-    name: `ar-${runnerId.slice(0, 12)}`,
+    name: runnerName(installationId, runnerId),
     ...(backend.image !== undefined && { image: backend.image }),
     command: backend.command,
     env,

@@ -13,6 +13,10 @@ export function runnersStore(db: Db) {
     async list(): Promise<readonly RunnerRow[]> {
       return db.select().from(runners).all();
     },
+    /** An agent has at most one. */
+    async findByAgent(agentId: string): Promise<RunnerRow | undefined> {
+      return db.select().from(runners).where(eq(runners.agentId, agentId)).get();
+    },
     /** Writes the intent to start a runner. Throws a unique violation if the agent has one. */
     async insert(row: NewRunnerRow): Promise<void> {
       db.insert(runners).values(row).run();

@@ -1,0 +1,44 @@
+/** Clocks for what is asked of a driver: one that hangs must not hold an agent's queue for ever. */
+
+/** A driver has to honour an abort within a second; twice that is waited for. */
+const ABORT_GRACE_MS = 2_000;
+
+/** The time allowed is over. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut';
+  constructor(readonly timeoutMs: number) {
+    super(`There was no end after ${timeoutMs / 1000} s`);
+  }
+}
+
+/**
+ * Does `work` until it ends, until `timeoutMs` have passed (throws `TimedOut`) or until `outer` aborts (throws its
+ * reason). Then the work is told by its signal and gets a moment to clear up, so that what it leaves can be found; a
+ * result that still arrives counts.
+ */
+export async function onClock<T>(
+  timeoutMs: number,
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  outer?.throwIfAborted();
+  const clock = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, clock.signal]) : clock.signal;
+  const given = Promise.withResolvers<never>();
+  let patience: Timer | undefined;
+  const onAbort = () => {
+    patience = setTimeout(() => given.reject(signal.reason), ABORT_GRACE_MS);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => clock.abort(new TimedOut(timeoutMs)), timeoutMs);
+  try {
+    return await Promise.race([work(signal), given.promise]);
+  } catch (error) {
+    // Whatever the driver calls it: it was told to end.
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(patience);
+    signal.removeEventListener('abort', onAbort);
+  }
+}

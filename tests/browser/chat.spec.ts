@@ -1,0 +1,164 @@
+/** A conversation as a person has it. */
+import type { Page } from '@playwright/test';
+import { MARKDOWN } from '../../backends/demo/texts';
+import { answer, ended, expect, numberedWords, send, signIn, test } from './fixtures';
+
+const WORDS = numberedWords(40);
+
+/** Keeps every text that an answer shows while it grows, without white space. */
+async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const seen: string[] = [];
+    Object.assign(window, { seen });
+    const look = () => {
+      const growing = document.querySelector('article.answer[aria-busy] > .settled')?.parentElement;
+      const parts = [...(growing?.querySelectorAll('.prose') ?? [])];
+      const text = parts.map((part) => part.textContent).join('');
+      if (text.trim() !== '' && text !== seen.at(-1)) seen.push(text);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+    look();
+  });
+  return async () => {
+    const seen = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+    return seen.map((text) => text.replace(/\s+/g, ''));
+  };
+}
+
+/** No text came twice, and none was left out: each look is a beginning of the whole. */
+function expectGrowth(seen: readonly string[], whole: string): void {
+  const text = whole.replace(/\s+/g, '');
+  expect(seen.length).toBeGreaterThan(3);
+  for (const one of seen) expect(text.startsWith(one), one).toBe(true);
+}
+
+test.describe('the first minute', () => {
+  test.use({ startDelayMs: 1_500 });
+
+  test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router }) => {
+    await page.goto('/');
+    await page.getByLabel('Email').fill(router.admin.email);
+    await page.getByLabel('Password').fill('not the password');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await expect(page.getByRole('alert')).toContainText('do not belong together');
+    await expect(page.getByLabel('Email')).toHaveValue(router.admin.email);
+    await page.getByLabel('Password').fill(router.admin.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+
+    await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
+    await page.keyboard.type('markdown');
+    await page.keyboard.press('Enter');
+    await expect(page).toHaveURL(/\/conversations\//);
+    await expect(answer(page).getByRole('progressbar')).toBeVisible();
+    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('starting');
+    await expect(answer(page).getByRole('heading', { name: 'Everything Markdown can do' })).toBeVisible();
+    await ended(page, 'done');
+    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('running');
+    await expect(page.getByRole('status').last()).toHaveText('Answer finished');
+    await expect(answer(page).locator('table')).toBeVisible();
+    await expect(answer(page).locator('pre code .hljs-keyword').first()).toBeVisible();
+    expect(
+      await answer(page)
+        .locator('template')
+        .evaluate((element) => (element as HTMLTemplateElement).content.textContent),
+    ).toBe(MARKDOWN);
+
+    const shown = await answer(page).locator('.prose').innerHTML();
+    await page.reload();
+    expect(await answer(page).locator('.prose').innerHTML()).toBe(shown);
+    await expect(page.getByRole('link', { name: 'markdown', exact: true })).toHaveAttribute('aria-current', 'page');
+  });
+});
+
+test('law 17: an answer goes on after a reload, without repeating or losing a word', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, `slow ${WORDS}`);
+  await expect(answer(page)).toContainText('w14');
+  await page.reload();
+  const growth = await recordGrowth(page);
+  await ended(page, 'done');
+  expectGrowth(await growth(), WORDS);
+  const prose = answer(page).locator('.prose');
+  const shown = await prose.innerHTML();
+  await expect(prose).toHaveText(WORDS.replace(/\s+/g, ' '));
+  await page.reload();
+  expect(await prose.innerHTML()).toBe(shown);
+});
+
+test('a second tab sees the same answer grow', async ({ page, context, router }) => {
+  await signIn(page, router);
+  await send(page, `slow ${WORDS}`);
+  await expect(answer(page)).toContainText('w2');
+  const other = await context.newPage();
+  await other.goto(page.url());
+  const growth = [await recordGrowth(page), await recordGrowth(other)];
+  await ended(page, 'done');
+  await ended(other, 'done');
+  for (const one of growth) expectGrowth(await one(), WORDS);
+  await send(other, 'echo from the other tab');
+  await expect(page.locator('article.user').last()).toHaveText(/from the other tab/);
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('from the other tab');
+});
+
+test('Stop ends an answer and keeps what is there', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'slow');
+  await expect(answer(page)).toContainText('A runner is');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await ended(page, 'stopped');
+  await expect(answer(page)).toContainText('You stopped this answer.');
+  await expect(answer(page)).toContainText('A runner is');
+  await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();
+});
+
+test('a failed answer says why, and Try again asks again', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'fail');
+  await ended(page, 'failed');
+  await expect(answer(page)).toContainText('The demo agent failed, as you asked.');
+  const failed = await answer(page).getAttribute('id');
+  await answer(page).getByRole('button', { name: 'Try again' }).click();
+  await expect(page.locator(`#${failed}`)).toHaveCount(0);
+  await ended(page, 'failed');
+  await expect(page.locator('article.answer')).toHaveCount(1);
+  await send(page, 'echo better now');
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('better now');
+});
+
+test('an agent that crashes in the middle leaves its text and the reason; the next message starts it again', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'crash');
+  await ended(page, 'failed');
+  await expect(answer(page)).toContainText('A runner is the live execution');
+  await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('failed');
+  await send(page, 'echo alive');
+  await ended(page, 'done');
+  await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('running');
+});
+
+test('a conversation is renamed and deleted, and another one begun', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo first');
+  await ended(page, 'done');
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await send(page, 'echo second');
+  await ended(page, 'done');
+  const sidebar = page.getByRole('navigation');
+  await expect(sidebar.getByRole('listitem')).toHaveText(['echo second', 'echo first']);
+
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByLabel('Title').fill('Another name');
+  await page.getByRole('button', { name: 'Rename' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Another name');
+  await expect(sidebar.getByRole('listitem').first()).toHaveText('Another name');
+
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByRole('button', { name: 'Delete conversation' }).first().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete conversation' }).click();
+  await expect(sidebar.getByRole('listitem')).toHaveText(['echo first']);
+});

@@ -1,0 +1,83 @@
+/** What every browser test has: a router of its own, and a page that must not complain. */
+import { test as base, expect, type Page } from '@playwright/test';
+import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
+
+interface Options {
+  /** How long the demo agent takes to start, in milliseconds. */
+  startDelayMs: number;
+  routerEnv: Record<string, string>;
+}
+
+interface Fixtures {
+  router: RouterProcess;
+  /** What the browser complained about: errors in the console, violations of the CSP, requests to elsewhere. */
+  complaints: string[];
+}
+
+export const test = base.extend<Options & Fixtures>({
+  startDelayMs: [0, { option: true }],
+  routerEnv: [{}, { option: true }],
+
+  async router({ startDelayMs, routerEnv }, use) {
+    const backends = await backendsWithDemoEnv({ DEMO_START_DELAY_MS: String(startDelayMs) });
+    await using router = await startRouterProcess({ backends, env: routerEnv });
+    await use(router);
+  },
+
+  baseURL: async ({ router }, use) => use(router.url),
+
+  complaints: [
+    async ({ context, router }, use) => {
+      const complaints: string[] = [];
+      context.on('console', (message) => {
+        // A refused form is an answer, which Chromium reports as if it were a missing file.
+        const isRefusal = /Failed to load resource.* 4\d\d /.test(message.text());
+        if (message.type() === 'error' && !isRefusal) complaints.push(message.text());
+      });
+      context.on('weberror', (error) => complaints.push(String(error.error())));
+      context.on('request', (request) => {
+        if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(`${router.url}/`)) {
+          complaints.push(`asked ${request.url()}`);
+        }
+      });
+      await use(complaints);
+      expect(complaints).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+export { expect };
+
+/** Signs in on the page, as the administrator unless told otherwise. */
+export async function signIn(page: Page, router: RouterProcess, email = router.admin.email): Promise<void> {
+  await page.goto('/');
+  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('Password').fill(router.admin.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();
+}
+
+/** Writes a message and sends it. */
+export async function send(page: Page, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill(text);
+  await page.getByRole('button', { name: 'Send message' }).click();
+}
+
+/** The newest answer on the page. */
+export function answer(page: Page) {
+  return page.locator('article.answer').last();
+}
+
+/** Waits until the newest answer has ended in a certain way. */
+export async function ended(page: Page, status: 'done' | 'stopped' | 'failed', timeoutMs = 20_000): Promise<void> {
+  await expect(answer(page)).toHaveAttribute('data-status', status, { timeout: timeoutMs });
+}
+
+/** `w1 w2 … wn` in paragraphs of ten, for the demo agent's `slow`: each word tells its place. */
+export function numberedWords(count: number): string {
+  const words = Array.from({ length: count }, (_, index) => `w${index + 1}`);
+  return words
+    .map((word, index) => (index > 0 && index % 10 === 0 ? `\n\n${word}` : `${index ? ' ' : ''}${word}`))
+    .join('');
+}

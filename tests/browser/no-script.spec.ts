@@ -1,0 +1,31 @@
+/** Everything once without JavaScript: forms post, and the page reloads itself while an answer grows. */
+import { answer, ended, expect, send, signIn, test } from './fixtures';
+
+test.use({ javaScriptEnabled: false, startDelayMs: 500 });
+
+test('without JavaScript a person signs in, sends, sees the answer, and stops another', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo hello without scripts');
+  await expect(page).toHaveURL(/\/conversations\//);
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('hello without scripts');
+
+  await send(page, 'slow');
+  await expect(answer(page)).toContainText('A runner');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await ended(page, 'stopped');
+  await expect(page.getByRole('button', { name: 'Send message' })).toBeVisible();
+});
+
+test('without JavaScript an empty message and wrong settings are refused on the page', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, '   ');
+  await expect(page.getByRole('alert')).toContainText('Write a message first.');
+  await page.goto('/settings');
+  await page.locator('#credentials-all').getByLabel('Base URL').fill('nonsense');
+  await page.locator('#credentials-all').getByRole('button', { name: 'Save credentials' }).click();
+  await expect(page.locator('#credentials-all').getByLabel('Base URL')).toHaveAttribute('aria-invalid', 'true');
+  await page.getByRole('button', { name: /Account/ }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page).toHaveURL(/\/sign-in$/);
+});

@@ -1,0 +1,98 @@
+/** What holds for whole pages: no accessibility findings, no overflow, little weight. */
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, send, signIn, test } from './fixtures';
+
+// A page is judged as it stands, not in the middle of a transition from the one before.
+test.use({ contextOptions: { reducedMotion: 'reduce' } });
+
+async function expectAccessible(page: Page, name: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+    expect(found, `${name}, ${colorScheme}`).toEqual([]);
+  }
+}
+
+async function expectNoOverflow(page: Page): Promise<void> {
+  const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
+  expect(scrollWidth).toBe(clientWidth);
+}
+
+for (const size of [
+  { name: 'desktop', width: 1280, height: 800 },
+  { name: 'phone', width: 390, height: 844 },
+]) {
+  test.describe(size.name, () => {
+    test.use({ viewport: { width: size.width, height: size.height }, startDelayMs: 3_000 });
+
+    test('no page has an accessibility finding, in light and dark', async ({ page, router }) => {
+      test.slow();
+      await page.goto('/sign-in');
+      await expectAccessible(page, 'sign-in');
+      await page.goto('/sign-up');
+      await expectAccessible(page, 'sign-up');
+      await signIn(page, router);
+      await expectAccessible(page, 'new conversation');
+      await send(page, 'markdown');
+      await expect(answer(page).getByRole('progressbar')).toBeVisible();
+      await expectAccessible(page, 'conversation while the runner starts');
+      await ended(page, 'done');
+      await expectAccessible(page, 'conversation');
+      await expectNoOverflow(page);
+      await send(page, 'crash');
+      await ended(page, 'failed');
+      await expectAccessible(page, 'conversation with a failed answer');
+      await send(page, `slow ${'word '.repeat(400)}`);
+      await expect(answer(page)).toContainText('word', { timeout: 20_000 });
+      await expectAccessible(page, 'conversation while an answer grows');
+      await page.goto('/settings');
+      await expectAccessible(page, 'settings');
+      await expectNoOverflow(page);
+      await page.getByLabel('Name of the key').fill('Laptop');
+      await page.getByRole('button', { name: 'Create key' }).click();
+      await expectAccessible(page, 'settings with a new key');
+      await expectNoOverflow(page);
+      await page.goto('/conversations/none');
+      await expectAccessible(page, 'not found');
+    });
+  });
+}
+
+test.describe('on a phone', () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  test('the sidebar opens over the page and leads on', async ({ page, router }) => {
+    await signIn(page, router);
+    await send(page, 'echo small screen');
+    await ended(page, 'done');
+    const sidebar = page.getByRole('navigation');
+    await expect(sidebar).toBeHidden();
+    await page.getByRole('button', { name: 'Open sidebar' }).tap();
+    await expect(sidebar.getByRole('link', { name: 'echo small screen' })).toBeVisible();
+    await page.getByRole('button', { name: 'Close sidebar' }).tap();
+    await expect(sidebar).toBeHidden();
+    await page.getByRole('button', { name: 'Open sidebar' }).tap();
+    await sidebar.getByRole('link', { name: 'New conversation', exact: true }).tap();
+    await expect(page).toHaveURL(/\/agents\//);
+  });
+});
+
+test('a chat page weighs less than 60 KB over the wire, in HTML, styles and scripts', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'markdown');
+  await ended(page, 'done');
+  const client = await page.context().newCDPSession(page);
+  await client.send('Network.enable');
+  await client.send('Network.setCacheDisabled', { cacheDisabled: true });
+  const kinds = new Map<string, string>();
+  const bytes = new Map<string, number>();
+  client.on('Network.responseReceived', ({ requestId, type }) => kinds.set(requestId, type));
+  client.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => bytes.set(requestId, encodedDataLength));
+  await page.reload({ waitUntil: 'load' });
+  const counted = [...kinds].filter(([, kind]) => ['Document', 'Stylesheet', 'Script'].includes(kind));
+  expect(counted.length).toBeGreaterThan(3);
+  const total = counted.reduce((sum, [id]) => sum + (bytes.get(id) ?? Number.NaN), 0);
+  expect(total).toBeLessThan(60_000);
+});

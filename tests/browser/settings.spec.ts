@@ -1,0 +1,103 @@
+/** The settings: credentials, keys, idle time, theme. */
+import { ended, expect, send, signIn, test } from './fixtures';
+
+test('credentials are saved, masked when they come back, and a wrong address keeps what was typed', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await page.goto('/settings');
+  const card = page.locator('#credentials-all');
+  await card.getByLabel('Base URL').fill('not an address');
+  await card.getByLabel('Model').fill('some-model');
+  await card.getByRole('button', { name: 'Save credentials' }).click();
+  await expect(card.getByLabel('Base URL')).toHaveAttribute('aria-invalid', 'true');
+  await expect(card.getByLabel('Base URL')).toHaveAccessibleDescription(/Must be an http or https address/);
+  await expect(card.getByLabel('Base URL')).toHaveValue('not an address');
+  await expect(card.getByLabel('Model')).toHaveValue('some-model');
+
+  await card.getByLabel('Base URL').fill('https://llm.example.org/v1');
+  await card.getByLabel('API key').fill('sk-a-long-upstream-key-9876');
+  await card.getByRole('button', { name: 'Save credentials' }).click();
+  await expect(page.getByRole('status').first()).toContainText('Saved');
+  await expect(card.getByLabel('Base URL')).toHaveValue('https://llm.example.org/v1');
+  await expect(card.getByLabel('API key')).toHaveValue('');
+  await expect(card.getByLabel('API key')).toHaveAttribute('placeholder', /^•+9876$/);
+  expect(await page.content()).not.toContain('sk-a-long-upstream-key');
+
+  await card.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(card.getByLabel('Base URL')).toHaveValue('');
+});
+
+test('an agent without its credentials says so and leads to the settings', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.getByRole('link', { name: 'Direct', exact: true }).click();
+  await expect(page.locator('#missing-credentials')).toContainText('Base URL, API key, Model');
+  await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await ended(page, 'failed');
+  await page.locator('article.answer').getByRole('link', { name: 'Open settings' }).click();
+  await expect(page).toHaveURL(/\/settings#credentials$/);
+});
+
+test('a key is shown once, works on /v1, and not any more once it is revoked', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/settings');
+  await page.getByLabel('Name of the key').fill('Laptop');
+  await page.getByRole('button', { name: 'Create key' }).click();
+  const key = (await page.locator('#created-key code').textContent()) ?? '';
+  expect(key).toMatch(/^sk-as-/);
+  const models = () => fetch(`${router.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+  expect((await models()).status).toBe(200);
+
+  await page.goto('/settings');
+  expect(await page.content()).not.toContain(key);
+  await expect(page.locator('#keys')).toContainText(`…${key.slice(-4)}`);
+  await page.getByRole('button', { name: /^Revoke/ }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
+  await expect(page.getByRole('status').first()).toContainText('Revoked');
+  await expect(page.locator('#keys')).toContainText('No keys yet.');
+  expect((await models()).status).toBe(401);
+});
+
+test('an idle time is kept', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/settings');
+  await page.locator('#idle-demo select').selectOption({ label: '1 hour' });
+  await page.locator('#idle-demo').getByRole('button').click();
+  await expect(page.getByRole('status').first()).toContainText('Saved');
+  await expect(page.locator('#idle-demo select')).toHaveValue('3600');
+});
+
+test('the theme is kept in this browser and applied before the first paint', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/settings');
+  const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const light = await background();
+  await page.locator('#appearance').getByRole('button', { name: 'Dark' }).click();
+  await expect(page.locator('#appearance').getByRole('button', { name: 'Dark' })).toHaveAttribute(
+    'aria-pressed',
+    'true',
+  );
+  const dark = await background();
+  expect(dark).not.toBe(light);
+  await page.goto('/');
+  expect(await background()).toBe(dark);
+});
+
+test('a runner is started and stopped by hand', async ({ page, router }) => {
+  await signIn(page, router);
+  const badge = page.getByRole('button', { name: /^Runner/ });
+  await expect(badge).toContainText('stopped');
+  await badge.click();
+  await page.getByRole('button', { name: 'Start runner' }).click();
+  await expect(badge).toContainText('running');
+  expect(await router.runners()).toHaveLength(1);
+  await page.getByRole('button', { name: 'Stop runner' }).click();
+  await expect(badge).toContainText('stopped');
+  expect(await router.runners()).toHaveLength(0);
+  await page.keyboard.press('Escape');
+  await send(page, 'echo again');
+  await ended(page, 'done');
+});

@@ -1,0 +1,58 @@
+/** What a person does on the chat pages, over plain HTTP. */
+import { EventSourceParserStream } from 'eventsource-parser/stream';
+import type { Browser } from '../support/process';
+
+export interface ShownAnswer {
+  readonly id: string;
+  readonly status: string;
+  /** The Markdown of an answer that has ended; undefined while it grows, and when it has no text. */
+  readonly text: string | undefined;
+  /** The whole element. */
+  readonly html: string;
+}
+
+/** Sends the first message of a new conversation with an agent, and returns the conversation's path. */
+export async function startConversation(who: Browser, agentName: string, text: string): Promise<string> {
+  const settings = await (await who.request('/settings')).text();
+  const agentId = new RegExp(`href="/agents/(\\w+)"[^>]*>${agentName}<`).exec(settings)?.[1];
+  const body = new URLSearchParams({ text });
+  const sent = await who.request(`/agents/${agentId}/conversations`, { method: 'POST', body });
+  const path = sent.headers.get('location');
+  if (path === null) throw new Error(`${agentName} took no message: ${sent.status} ${await sent.text()}`);
+  return path;
+}
+
+export async function sendMessage(who: Browser, path: string, text: string): Promise<void> {
+  const body = new URLSearchParams({ text });
+  const sent = await who.request(`${path}/messages`, { method: 'POST', body });
+  if (sent.status !== 303) throw new Error(`The message was not taken: ${sent.status} ${await sent.text()}`);
+}
+
+/** The newest answer as the page shows it. */
+export async function newestAnswer(who: Browser, path: string): Promise<ShownAnswer> {
+  const page = await (await who.request(path)).text();
+  const html = page.match(/<article id="message-\w+" class="message answer"[\s\S]*?<\/article>/g)?.at(-1) ?? '';
+  const text = /<template>([\s\S]*?)<\/template>/.exec(html)?.[1];
+  return {
+    id: /id="message-(\w+)"/.exec(html)?.[1] ?? '',
+    status: /data-status="(\w+)"/.exec(html)?.[1] ?? '',
+    text,
+    html,
+  };
+}
+
+/**
+ * Opens the page's live stream and yields the text of the answer each time it grows: the part behind the last settled
+ * block, which for a single paragraph is all of it. Ends with the stream.
+ */
+export async function* watchAnswer(who: Browser, path: string): AsyncGenerator<string> {
+  const page = await (await who.request(path)).text();
+  const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
+  const stream = (await who.request(url)).body;
+  if (!stream) return;
+  const events = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const { data } of events) {
+    const tail = /hx-target="#message-\w+-tail"[^>]*>([\s\S]*?)<\/hx-partial>/.exec(data)?.[1];
+    if (tail !== undefined) yield tail.replace(/<[^>]*>/g, '').trim();
+  }
+}

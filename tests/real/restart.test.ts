@@ -1,0 +1,87 @@
+/** The router ends, by crash or by signal, while an answer is being written, and starts again. */
+import { expect, test } from 'bun:test';
+import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
+import { until } from '../support/router';
+import { newestAnswer, sendMessage, startConversation, watchAnswer } from './chat';
+
+/** A message that the demo agent answers with 200 numbered words, one every 150 ms. */
+const NUMBERED = `slow ${Array.from({ length: 200 }, (_, index) => `w${index + 1}`).join(' ')}`;
+const newestWord = (text: string) => Number(/w(\d+)$/.exec(text)?.[1] ?? 0);
+
+test('law 17: after kill -9 the answer so far is there, marked interrupted, and the same runner goes on', async () => {
+  await using router = await startRouterProcess();
+  const alice = await router.signIn();
+  const path = await startConversation(alice, 'Demo', NUMBERED);
+
+  const seen: { readonly word: number; readonly atMs: number }[] = [];
+  for await (const text of watchAnswer(alice, path)) {
+    seen.push({ word: newestWord(text), atMs: performance.now() });
+    if (newestWord(text) >= 14) break;
+  }
+  const [before] = await router.runners();
+  await router.kill('SIGKILL');
+  const killedAtMs = performance.now();
+  await router.start();
+
+  const answer = await newestAnswer(alice, path);
+  expect(answer.status).toBe('failed');
+  expect(answer.html).toContain('interrupted');
+  expect(NUMBERED).toContain(` ${answer.text} `);
+  // At most the last second of text may be missing.
+  const due = Math.max(...seen.filter(({ atMs }) => atMs <= killedAtMs - 1000).map(({ word }) => word));
+  expect(due).toBeGreaterThan(0);
+  expect(newestWord(answer.text ?? '')).toBeGreaterThanOrEqual(due);
+
+  await sendMessage(alice, path, 'echo and on we go');
+  const next = await until(async () => {
+    const shown = await newestAnswer(alice, path);
+    return shown.status !== 'streaming' && shown;
+  }, 'the next answer ends');
+  expect(next).toMatchObject({ status: 'done', text: 'and on we go' });
+  const after = await router.runners();
+  expect(after.map(({ leader }) => leader)).toEqual([before?.leader]);
+}, 30_000);
+
+test('law 2: SIGTERM ends open streams and the process, saves the answer so far and leaves the runner', async () => {
+  await using router = await startRouterProcess();
+  const alice = await router.signIn();
+  const path = await startConversation(alice, 'Demo', NUMBERED);
+  const watched = watchAnswer(alice, path);
+  const first = await watched.next();
+  const [before] = await router.runners();
+
+  // Another page is open, and reads nothing.
+  const idle = await alice.request('/live');
+  expect(await router.kill('SIGTERM')).toBe(0);
+  expect(router.output()).toContain('"router.stopped"');
+  await Array.fromAsync(watched);
+  await idle.body?.cancel();
+  expect((await router.runners()).map(({ leader }) => leader)).toEqual([before?.leader]);
+
+  await router.start();
+  const answer = await newestAnswer(alice, path);
+  expect(answer.status).toBe('failed');
+  expect(answer.html).toContain('interrupted');
+  expect(answer.text).toStartWith(String(first.value));
+  await alice.request('/api/runners/demo', { method: 'DELETE' });
+  expect(await router.runners()).toEqual([]);
+}, 30_000);
+
+test('law 2: a runner whose start a crash cut off is found by the next router and not started twice', async () => {
+  await using router = await startRouterProcess({
+    backends: await backendsWithDemoEnv({ DEMO_START_DELAY_MS: '1500' }),
+  });
+  const alice = await router.signIn();
+  const path = await startConversation(alice, 'Demo', 'echo hello');
+  await until(async () => (await router.runners()).length === 1, 'the runner is being started');
+  await router.kill('SIGKILL');
+  await router.start();
+
+  await sendMessage(alice, path, 'echo hello again');
+  const answer = await until(async () => {
+    const shown = await newestAnswer(alice, path);
+    return shown.status !== 'streaming' && shown;
+  }, 'the answer ends');
+  expect(answer).toMatchObject({ status: 'done', text: 'hello again' });
+  expect(await router.runners()).toHaveLength(1);
+}, 30_000);

@@ -1,0 +1,122 @@
+/** `bin/start` in a fresh copy of the repository: what a newcomer types. */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { $ } from 'bun';
+import { freePort } from '../support/process';
+import { until } from '../support/router';
+
+const ROOT = join(import.meta.dir, '../..');
+/** A packages cache, so that the test needs no network where the packages have been installed before. */
+const CACHE = (await $`${process.execPath} pm cache`.cwd(ROOT).text()).trim();
+const START_MS = 120_000;
+
+let folder: string;
+let clone: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'agent-stack-start-'));
+  clone = join(folder, 'agent-stack');
+  await mkdir(join(folder, 'home'));
+  const listed = await $`git ls-files --cached --others --exclude-standard`.cwd(ROOT).text();
+  for (const file of listed.split('\n').filter((line) => line !== '' && existsSync(join(ROOT, line)))) {
+    await cp(join(ROOT, file), join(clone, file));
+  }
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs `bin/start` with nothing of our environment but PATH, from a folder that is not the repository. */
+function start(env: Readonly<Record<string, string>> = {}) {
+  const ports = { FRONTEND_PORT: freePort(), ROUTER_PORT: freePort() };
+  const child = Bun.spawn([join(clone, 'bin/start')], {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: join(folder, 'home'),
+      BUN_INSTALL_CACHE_DIR: CACHE,
+      ...ports,
+      ...env,
+    },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const url = `http://127.0.0.1:${ports.FRONTEND_PORT}`;
+  return {
+    url,
+    output: () => new Response(child.stdout).text(),
+    errors: () => new Response(child.stderr).text(),
+    ended: child.exited,
+    serves: () =>
+      until(
+        async () => {
+          if (child.exitCode !== null) throw new Error(`bin/start ended with ${child.exitCode}`);
+          return (await fetch(`${url}/healthz`).catch(() => undefined))?.ok;
+        },
+        'the router serves',
+        START_MS,
+      ),
+    /** SIGTERM to the process that was started, as a service manager sends it. */
+    async stop(): Promise<number> {
+      child.kill('SIGTERM');
+      return child.exited;
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await child.exited;
+    },
+  };
+}
+
+async function signIn(url: string, email: string, password: string): Promise<number> {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ email, password });
+  return (await fetch(`${url}/auth/login`, { method: 'POST', headers, body })).status;
+}
+
+test(
+  'the first start shows address, e-mail and password once; a later one is silent and keeps them',
+  async () => {
+    await using first = start();
+    await first.serves();
+    const dotenv = await readFile(join(clone, '.env'), 'utf8');
+    expect((await stat(join(clone, '.env'))).mode & 0o777).toBe(0o600);
+    // SIGTERM reaches the router through bin/start, which has become it.
+    expect(await first.stop()).toBe(0);
+    const shown = await first.output();
+    expect(shown).toContain('"router.stopped"');
+    expect(shown).toContain(first.url);
+    const [, email = '', password = ''] = /E-mail +(\S+)\n +Password +(\S+)/.exec(shown) ?? [];
+    expect(dotenv).toContain(`BOOTSTRAP_ADMIN_PASSWORD=${password}\n`);
+
+    await using second = start();
+    await second.serves();
+    expect(await signIn(second.url, email, password)).toBe(200);
+    expect(await second.stop()).toBe(0);
+    expect(await second.output()).not.toMatch(/Password|E-mail/);
+    expect(await readFile(join(clone, '.env'), 'utf8')).toBe(dotenv);
+  },
+  START_MS,
+);
+
+test(
+  'the router refuses to start with wrong settings, and names all of them at once but none of the values',
+  async () => {
+    const wrong = {
+      JWT_SECRET: 'CHANGE_ME',
+      BOOTSTRAP_ADMIN_PASSWORD: 'too-short',
+      COOKIE_SECURE: 'perhaps',
+      REAPER_INTERVAL_SECONDS: 'often',
+    };
+    await using refused = start(wrong);
+    expect(await refused.ended).toBe(1);
+    const errors = await refused.errors();
+    expect(errors).toContain('4 problems');
+    for (const [name, value] of Object.entries(wrong)) {
+      expect(errors).toMatch(new RegExp(`^  ${name}: .+ Example: .+$`, 'm'));
+      expect(errors).not.toContain(value);
+    }
+    expect(errors).not.toContain('    at ');
+  },
+  START_MS,
+);

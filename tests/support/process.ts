@@ -1,0 +1,204 @@
+/**
+ * The router as a process of its own, on ports of its own, with data of its own: what `bin/start` ends up running. For
+ * tests of what only a process has: signals, crashes, an environment, runners that outlive it.
+ *
+ *     await using router = await startRouterProcess();
+ *     const admin = await router.signIn();
+ *     await router.kill('SIGKILL');
+ *     await router.start();                               // the same data, ports and runners
+ */
+import { Database } from 'bun:sqlite';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endRunner } from '../../drivers/process/end';
+import { type Found, findRunners } from '../../drivers/process/runners';
+import { processTable } from '../../drivers/process/table';
+import { ADMIN, until } from './router';
+
+const ROOT = join(import.meta.dir, '../..');
+
+export interface RouterProcessOptions {
+  /** Kept when it is given; otherwise a new folder, which goes with the router. */
+  readonly dataRoot?: string;
+  /** Over the settings of the tests. Nothing of the tests' own environment reaches the router but PATH. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Entries of `backends.json`; by default the repository's own. */
+  readonly backends?: readonly Record<string, unknown>[];
+}
+
+/** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
+export async function backendsWithDemoEnv(env: Readonly<Record<string, string>>): Promise<Record<string, unknown>[]> {
+  const text = await readFile(join(ROOT, 'backends.json'), 'utf8');
+  const entries: Record<string, unknown>[] = JSON.parse(text.replace(/\$\{BACKENDS_DIR\}/g, ROOT));
+  return entries.map((entry) => (entry.name === 'demo' ? { ...entry, extra_env: env } : entry));
+}
+
+export interface RouterProcess extends AsyncDisposable {
+  /** Base URL of the public listener, without a trailing slash. The same after a restart. */
+  readonly url: string;
+  readonly internalUrl: string;
+  readonly dataRoot: string;
+  readonly admin: typeof ADMIN;
+  /** Of the process that runs now. */
+  readonly pid: number;
+  /** What was written to standard output and error, by every process so far. */
+  output(): string;
+  /** Signs in over the network, and up first where there is no such account. By default the administrator. */
+  signIn(who?: { email: string; name: string; password: string }): Promise<Browser>;
+  /** Living runners of this router, found by their marks as the driver finds them. */
+  runners(): Promise<readonly Found[]>;
+  /** Signals the router, waits for its end and returns the exit code; null when the signal ended it. */
+  kill(signal: NodeJS.Signals): Promise<number | null>;
+  /** Starts again after `kill`, and waits until it serves. */
+  start(): Promise<void>;
+}
+
+/** Somebody who is signed in. */
+export interface Browser {
+  /** Value of a `cookie` header. */
+  readonly cookie: string;
+  /** A request with the cookie; redirects are not followed. A plain object as `body` is sent as JSON. */
+  request(path: string, init?: BrowserInit): Promise<Response>;
+  /** Makes a key on the settings page. */
+  createKey(): Promise<string>;
+}
+
+export type BrowserInit = Omit<RequestInit, 'body'> & { body?: object | string };
+
+/** Rejects with the router's output when it ends before it serves. */
+export async function startRouterProcess(options: RouterProcessOptions = {}): Promise<RouterProcess> {
+  const dataRoot = options.dataRoot ?? (await mkdtemp(join(tmpdir(), 'agent-stack-real-')));
+  const backendsPath = options.backends ? join(dataRoot, 'backends.json') : join(ROOT, 'backends.json');
+  if (options.backends) await writeFile(backendsPath, JSON.stringify(options.backends));
+  const env = { ...settings(dataRoot, backendsPath), ...options.env };
+  const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
+
+  let output = '';
+  let child = spawnRouter(env, dataRoot, (text) => {
+    output += text;
+  });
+  const serves = () =>
+    until(async () => {
+      if (child.exitCode !== null) throw new Error(`The router ended with ${child.exitCode}:\n${output}`);
+      return (await fetch(`${url}/healthz`).catch(() => undefined))?.ok;
+    }, 'the router serves');
+  const kill = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    await child.exited;
+    return child.signalCode === null ? child.exitCode : null;
+  };
+
+  const router: RouterProcess = {
+    url,
+    internalUrl: `http://127.0.0.1:${env.ROUTER_PORT}`,
+    dataRoot,
+    admin: ADMIN,
+    get pid() {
+      return child.pid;
+    },
+    output: () => output,
+    signIn: (who = ADMIN) => signIn(url, who),
+    runners: () => runnersOf(dataRoot),
+    kill,
+    async start() {
+      child = spawnRouter(env, dataRoot, (text) => {
+        output += text;
+      });
+      await serves();
+    },
+    async [Symbol.asyncDispose]() {
+      await kill('SIGKILL');
+      // Runners outlive their router, as they should.
+      for (const { mark } of await runnersOf(dataRoot)) await endRunner(processTable(), mark, 0);
+      if (options.dataRoot === undefined) await rm(dataRoot, { recursive: true, force: true });
+    },
+  };
+  try {
+    await serves();
+    return router;
+  } catch (error) {
+    await router[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function settings(dataRoot: string, backendsPath: string): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? '',
+    BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
+    STACK_DATA_ROOT: dataRoot,
+    BACKENDS_CONFIG_PATH: backendsPath,
+    JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
+    ENCRYPTION_KEY: '00'.repeat(32),
+    BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
+    BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
+    BOOTSTRAP_ADMIN_NAME: ADMIN.name,
+    ALLOW_SIGNUP: 'true',
+    FRONTEND_PORT: freePort(),
+    ROUTER_PORT: freePort(),
+  };
+}
+
+/** `--no-env-file`: a developer's `.env` is none of a test's business. */
+function spawnRouter(env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
+  const command = [process.execPath, '--no-env-file', join(ROOT, 'router/main.ts')];
+  const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) onOutput(decoder.decode(bytes, { stream: true }));
+  };
+  void read(child.stdout);
+  void read(child.stderr);
+  return child;
+}
+
+async function runnersOf(dataRoot: string): Promise<readonly Found[]> {
+  const path = join(dataRoot, 'router.db');
+  if (!existsSync(path)) return [];
+  using database = new Database(path, { readonly: true });
+  const id = database.query<{ value: string }, []>("SELECT value FROM installation WHERE name = 'id'").get()?.value;
+  const all = await findRunners(processTable());
+  return all.filter(({ mark }) => id !== undefined && mark.labels['agent-stack.installation'] === id);
+}
+
+async function signIn(url: string, who: { email: string; name: string; password: string }): Promise<Browser> {
+  const send = (path: string, init: BrowserInit = {}, cookie?: string) => {
+    const { body, headers, ...rest } = init;
+    const isForm = body instanceof URLSearchParams;
+    return fetch(`${url}${path}`, {
+      redirect: 'manual',
+      ...rest,
+      headers: {
+        ...(body !== undefined && !isForm && { 'content-type': 'application/json' }),
+        ...(cookie !== undefined && { cookie }),
+        ...(headers as Record<string, string> | undefined),
+      },
+      ...(body !== undefined && { body: isForm || typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+  };
+  let response = await send('/auth/login', { method: 'POST', body: who });
+  if (!response.ok) response = await send('/auth/signup', { method: 'POST', body: who });
+  if (!response.ok) throw new Error(`${who.email} could not sign in: ${await response.text()}`);
+  const cookie = response.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const request = (path: string, init?: BrowserInit) => send(path, init, cookie);
+  return {
+    cookie,
+    request,
+    async createKey() {
+      const page = await request('/settings/keys', { method: 'POST', body: new URLSearchParams({ name: 'test' }) });
+      const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
+      if (!key) throw new Error('The settings page shows no key');
+      return key;
+    },
+  };
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): string {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
+  const { port } = server;
+  server.stop(true);
+  return String(port);
+}
