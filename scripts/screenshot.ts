@@ -6,7 +6,12 @@ import { join } from 'node:path';
 import { chromium, type Page } from '@playwright/test';
 import { startRouterProcess } from '../tests/support/process';
 
-const QUESTIONS = ['How do I write a driver?', 'Where are the keys?', 'What is agent-stack?'];
+const QUESTIONS = [
+  'How do I connect an OpenAI client?',
+  'How do I write a driver?',
+  'What is agent-stack?',
+  'Where are the keys?',
+];
 const WAIT_MS = 30_000;
 
 async function ask(page: Page, text: string): Promise<void> {
@@ -32,7 +37,6 @@ try {
     await page.getByRole('link', { name: 'New conversation', exact: true }).click();
     await ask(page, question);
   }
-  await ask(page, 'How do I connect an OpenAI client?');
   await page.mouse.move(0, 0);
   await page.screenshot({ path: join(import.meta.dir, '../docs/screenshot.png'), animations: 'disabled' });
 } finally {

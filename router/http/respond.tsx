@@ -110,7 +110,8 @@ function fromElysia(code: unknown, error: unknown): AppError {
 }
 
 function errorResponse(error: AppError, request: Request): Response {
-  const { pathname, search } = new URL(request.url);
+  // With a Host that is none there is no URL either.
+  const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   const init = { status: error.status, headers };

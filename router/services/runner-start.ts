@@ -12,7 +12,7 @@ import { prepareHome } from './homes';
 import { waitReady } from './readiness';
 import { onClock, TimedOut } from './runner-clock';
 import { startError } from './runner-failure';
-import { cleanUp, clearEarlier } from './runner-remains';
+import { cleanUp, clearEarlier, stopRunner } from './runner-remains';
 import type { LiveRunner, Progress, RunnerSlot } from './runner-slot';
 import { runnerEnv, runnerSpec } from './runner-spec';
 
@@ -111,16 +111,15 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
   const spec = await specOf(deps, up);
   await fetchImage(up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
-  const started = await step(
-    backend.timeouts.startMs,
-    signal,
-    `${backend.displayName} took too long to start: the platform was not done`,
-    (clock) =>
-      driver.start(spec, {
-        signal: clock,
-        progress: ({ message }) => report({ stage: 'starting', percent: 50, message }),
-      }),
-  );
+  const late = `${backend.displayName} took too long to start: the platform was not done`;
+  const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
+    const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
+    const runner = await driver.start(spec, { signal: clock, progress });
+    if (!clock.aborted) return runner;
+    // Nobody waits for it any more, and the next start may be at the home already.
+    await stopRunner(driver, runner.handle, 0);
+    throw clock.reason;
+  });
   await deps.runners.update(runnerId, { handle: started.handle, url: started.url });
 
   const waiting = { stage: 'health_wait', message: 'Waiting for the agent to answer' } as const;

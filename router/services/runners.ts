@@ -69,8 +69,6 @@ export function runnersService(deps: TransitionDeps) {
       .finally(() => {
         if (slot.starting?.abort === abort) slot.starting = undefined;
       });
-    // It goes on, and may fail, when nobody waits for it any more.
-    runner.catch(() => undefined);
     slot.starting = { runner, abort };
     return runner;
   }
@@ -219,7 +217,7 @@ export function runnersService(deps: TransitionDeps) {
   };
 }
 
-/** The promise's result, or the signal's reason when that comes first. The promise goes on either way. */
+/** The promise's result, or the signal's reason when that comes first. The promise goes on either way, and may fail. */
 function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);

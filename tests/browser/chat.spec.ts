@@ -162,3 +162,26 @@ test('a conversation is renamed and deleted, and another one begun', async ({ pa
   await page.getByRole('dialog').getByRole('button', { name: 'Delete conversation' }).click();
   await expect(sidebar.getByRole('listitem')).toHaveText(['echo first']);
 });
+
+test('law 17: an open page comes back by itself after the router was killed, and says what was interrupted', async ({
+  page,
+  router,
+  complaints,
+}) => {
+  await signIn(page, router);
+  await send(page, `slow ${WORDS}`);
+  await expect(answer(page)).toContainText('w12');
+  await router.kill('SIGKILL');
+  await router.start();
+  await ended(page, 'failed');
+  await expect(answer(page)).toContainText('was interrupted');
+  await expect(answer(page)).toContainText('w1 w2');
+  await send(page, 'echo and on we go');
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('and on we go');
+  // The browser reports the connections that could not be made.
+  const others = complaints
+    .splice(0)
+    .filter((one) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|htmx:sse:error/.test(one));
+  expect(others).toEqual([]);
+});

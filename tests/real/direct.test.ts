@@ -1,11 +1,14 @@
 /** The `direct` agent through the whole chain: client, router, runner, broker, and a scripted upstream at its end. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { type Browser, type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
+
+/** Ends only a test that has failed: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
 
 const KEY = 'sk-upstream-of-alice-0123456789';
 
@@ -97,9 +100,13 @@ test('law 14: the upstream key is not in the runner, its home, the log, an API r
   expect(environment).toContain(`LLM_BASE_URL=${router.internalUrl}/upstream/v1`);
   const page = await (await alice.request('/settings')).text();
   const overrides = await (await alice.request('/api/me/env-overrides')).text();
+  // Some servers quote the key they refuse.
+  upstream.script({ status: 401, message: `Incorrect API key provided: ${KEY}` });
+  const refused = await answerOf(client, 'hi').catch((error: InstanceType<typeof OpenAI.APIError>) => error.message);
+  expect(refused).toContain('Incorrect API key');
   const data = await filesBelow(router.dataRoot);
   expect(data).toContain('SQLite format 3');
-  for (const place of [environment, page, overrides, data, router.output()]) expect(place).not.toContain(KEY);
+  for (const place of [environment, page, overrides, refused, data, router.output()]) expect(place).not.toContain(KEY);
 });
 
 test('law 16: a changed key and model count from the next call on, in the same runner', async () => {

@@ -1,5 +1,5 @@
 /** The official OpenAI client against the router as a process, with the demo agent as a process of its own. */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import OpenAI, {
   APIError,
@@ -12,6 +12,9 @@ import OpenAI, {
 import { PASSAGE, UNICODE } from '../../backends/demo/texts';
 import { type RouterProcess, startRouterProcess } from '../support/process';
 import { until } from '../support/router';
+
+/** Ends only a test that has failed: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
 
 let router: RouterProcess;
 let client: OpenAI;

@@ -1,7 +1,10 @@
 /** Runners as real processes: one per agent however many ask, gone when idle, back when needed. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { type Browser, type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
+
+/** Ends only a test that has failed: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
 
 async function ask(who: Browser, content: string, model = 'demo'): Promise<{ status: number; text: string }> {
   const body = { model, messages: [{ role: 'user', content }] };
@@ -28,7 +31,7 @@ test('law 1: a hundred parallel first messages make one runner process per agent
   const agents = (await router.runners()).map(({ mark }) => mark.labels['agent-stack.agent']);
   expect(agents).toHaveLength(2);
   expect(new Set(agents).size).toBe(2);
-}, 30_000);
+});
 
 test('law 4: an idle runner is stopped, one that writes an answer is not, and the next message starts one', async () => {
   await using router = await startRouterProcess({
@@ -37,16 +40,16 @@ test('law 4: an idle runner is stopped, one that writes an answer is not, and th
   const alice = await router.signIn();
   // Silent for longer than it may be idle: only the lease keeps the runner.
   expect(await ask(alice, 'silent 2')).toEqual({ status: 200, text: 'I was silent for 2 seconds.' });
-  expect(logged(router, 'runner.reaped')).toBe(0);
+  expect(logged(router, 'runner.stopped')).toBe(0);
   const [first] = await router.runners();
   expect(first).toBeDefined();
 
-  await until(() => logged(router, 'runner.reaped') === 1, 'the idle runner is reaped');
+  await until(() => logged(router, 'runner.stopped') === 1, 'the idle runner is stopped');
   expect(await router.runners()).toEqual([]);
   expect(await ask(alice, 'echo awake')).toEqual({ status: 200, text: 'awake' });
   const [second] = await router.runners();
   expect(second?.mark.life).not.toBe(first?.mark.life);
-}, 30_000);
+});
 
 test('LLM_* in the environment of the router is never read', async () => {
   const env = { LLM_BASE_URL: 'http://127.0.0.1:9/v1', LLM_API_KEY: 'sk-of-the-environment', LLM_MODEL: 'of-the-env' };
@@ -60,4 +63,4 @@ test('LLM_* in the environment of the router is never read', async () => {
   const environment = await Bun.file(`/proc/${runner?.leader?.pid}/environ`).text();
   expect(environment).toContain('AGENT_STACK_RUNNER=');
   for (const value of Object.values(env)) expect(environment).not.toContain(value);
-}, 30_000);
+});

@@ -1,16 +1,200 @@
-import { expect, test } from 'bun:test';
-import { PEOPLE, startRouter } from '../support/router';
+/** `/v1` as a client of OpenAI's API sees it: models, who is asked, and what is refused in which words. */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { memoryBackend, PEOPLE, type Person, startRouter, type TestInit, type TestRouter } from '../support/router';
+import { completion, scriptedRunner } from '../support/scripted-runner';
 
-const chat = (content: string, more: object = {}) => ({
-  model: 'echo',
-  messages: [{ role: 'user', content }],
+const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
+const BODY_BYTES_MAX = 20_000;
+
+const runner = scriptedRunner('openai');
+let router: TestRouter;
+let alice: Person;
+let key: string;
+
+beforeAll(async () => {
+  router = await startRouter({
+    backends: [
+      memoryBackend('echo', { display_name: 'Echo', extra_models: ['echo/main', 'gpt-4o'] }),
+      memoryBackend('scripted', {}, runner.program),
+      memoryBackend('off', { disabled: true }),
+      memoryBackend('keyed', { user_overridable_env: LLM }),
+    ],
+    env: { MAX_BODY_BYTES: String(BODY_BYTES_MAX) },
+  });
+  alice = await router.person(PEOPLE.alice);
+  key = await alice.createKey();
+});
+afterAll(() => router[Symbol.asyncDispose]());
+
+const bearer = (value: string) => ({ authorization: `Bearer ${value}` });
+const post = (body: TestInit['body'], headers: Record<string, string> = bearer(key)): TestInit => ({
+  method: 'POST',
+  body,
+  headers: typeof body === 'string' ? { 'content-type': 'application/json', ...headers } : headers,
+});
+const chat = (model: unknown, more: object = {}) => ({
+  model,
+  messages: [{ role: 'user', content: 'Hello' }],
   ...more,
 });
+const complete = (init: TestInit) => router.request('/v1/chat/completions', init);
 
-test('a person chats through /v1', async () => {
-  await using router = await startRouter();
-  const alice = await router.person(PEOPLE.alice);
-  const first = await alice.request('/v1/chat/completions', { method: 'POST', body: chat('hello') });
-  expect(first.status).toBe(200);
-  expect(await first.text()).toContain('hello');
+async function expectError(
+  response: Response,
+  status: number,
+  code: string,
+  words: RegExp,
+  param: string | null = null,
+) {
+  const { error, ...more } = (await response.json()) as { error: Record<string, unknown> };
+  expect([response.status, error.code, error.param]).toEqual([status, code, param]);
+  expect(error.message).toMatch(words);
+  expect(error.type).toBeString();
+  expect([Object.keys(error).sort(), more]).toEqual([['code', 'message', 'param', 'type'], {}]);
+  expect(response.headers.get('content-type')).toStartWith('application/json');
+  expect(response.headers.get('x-request-id')).toMatch(/^req-[0-9a-f]{24}$/);
+}
+
+test('the models are the backends and their further names, as the predecessor lists them', async () => {
+  const list = async () => (await (await alice.request('/v1/models')).json()) as { data: { created: number }[] };
+  const before = await list();
+  const base = { object: 'model', created: expect.any(Number), owned_by: 'agent-stack', running: false };
+  expect(before as object).toEqual({
+    object: 'list',
+    data: [
+      { id: 'echo', root: 'echo', display_name: 'Echo', ...base },
+      { id: 'echo/main', root: 'echo', ...base },
+      { id: 'gpt-4o', root: 'echo', ...base },
+      { id: 'scripted', root: 'scripted', display_name: 'scripted', ...base },
+      { id: 'off', root: 'off', display_name: 'off', ...base },
+      { id: 'keyed', root: 'keyed', display_name: 'keyed', ...base },
+    ],
+  });
+  expect(router.platform.runners.size).toBe(0);
+  await complete(post(chat('echo')));
+  const after = await list();
+  expect(after.data.filter((model) => 'running' in model && model.running)).toHaveLength(3);
+  expect(after.data.map(({ created }) => created)).toEqual(before.data.map(({ created }) => created));
+});
+
+test('a single model is found by its id, also by one with a slash', async () => {
+  for (const path of ['echo', 'echo/main', 'echo%2Fmain']) {
+    const response = await alice.request(`/v1/models/${path}`);
+    expect([response.status, await response.json()]).toMatchObject([
+      200,
+      { id: decodeURIComponent(path), root: 'echo' },
+    ]);
+  }
+  for (const path of ['nope', 'echo/other', '%zz']) {
+    await expectError(await alice.request(`/v1/models/${path}`), 404, 'model_not_found', /Available: echo,/, 'model');
+  }
+});
+
+test('a model means the backend of its name, of a further name, or of the name before the slash', async () => {
+  for (const model of ['echo', 'echo/main', 'gpt-4o', 'echo/anything/else']) {
+    const response = await complete(post(chat(model)));
+    expect([response.status, await response.json()]).toMatchObject([200, { model }]);
+  }
+  for (const model of ['ech', 'echoo', 'Echo', 'main', 'x/echo']) {
+    await expectError(
+      await complete(post(chat(model))),
+      404,
+      'model_not_found',
+      /serves model ".*Available: echo,/,
+      'model',
+    );
+  }
+});
+
+test('everybody has an agent and a runner of their own', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  runner.reply = () => completion('Hi.');
+  const starts = runner.specs.length;
+  for (const who of [alice, bob, alice])
+    expect((await who.request('/v1/chat/completions', post(chat('scripted'), {}))).status).toBe(200);
+  expect(runner.specs.slice(starts).map(({ env }) => env.AGENT_USER_ID)).toEqual([alice.id, bob.id]);
+});
+
+test('a chat is answered to a cookie and to a key, streamed or not', async () => {
+  for (const headers of [bearer(key), { cookie: alice.cookie }, { ...bearer(key), cookie: 'agent_stack_session=x' }]) {
+    const whole = await complete(post(chat('echo'), headers));
+    expect([whole.status, await whole.json()]).toMatchObject([200, { choices: [{ message: { content: 'Hello' } }] }]);
+    const stream = await complete(post(chat('echo', { stream: true }), headers));
+    expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    expect(await stream.text()).toEndWith('data: [DONE]\n\n');
+  }
+});
+
+test('nobody is served without a credential, or with one that is not good', async () => {
+  await expectError(await complete(post(chat('echo'), {})), 401, 'signed_out', /Bearer/);
+  const bad = ['Bearer sk-as-nope', 'Bearer', 'Basic eDp5', `Bearer ${key}x`, key, 'Bearer a.b.c'];
+  for (const authorization of bad) {
+    // A Bearer credential that is not good is not made good by a cookie.
+    const headers = { authorization, cookie: alice.cookie };
+    await expectError(await complete(post(chat('echo'), headers)), 401, 'signed_out', /not valid/);
+  }
+});
+
+test('a request says which agent it means, in JSON', async () => {
+  for (const body of [chat(undefined), chat(''), chat(7), chat(null), {}]) {
+    await expectError(await complete(post(body)), 400, 'invalid_request', /Name an agent in "model"/, 'model');
+  }
+  for (const body of ['{"model":', 'hello', '{"model":"echo",}']) {
+    await expectError(await complete(post(body)), 400, 'invalid_request', /not valid JSON/);
+  }
+  for (const body of ['[]', '"echo"', 'null', '7']) {
+    await expectError(await complete(post(body)), 400, 'invalid_request', /must be a JSON object/);
+  }
+  await expectError(await alice.request('/v1/chat/completions'), 400, 'invalid_request', /Name an agent/, 'model');
+});
+
+test('a request without a JSON body names its agent in the query', async () => {
+  const form = { method: 'POST', body: new URLSearchParams({ a: 'b' }), headers: bearer(key) };
+  expect((await router.request('/v1/chat/completions?model=scripted', form)).status).toBe(200);
+  const asked = runner.requests.at(-1);
+  expect([asked?.text, asked?.path]).toEqual(['a=b', '/v1/chat/completions?model=scripted']);
+  expect(asked?.headers.get('content-type')).toStartWith('application/x-www-form-urlencoded');
+});
+
+test('a body that is too large is refused, while it is being read when its length is not told', async () => {
+  const words = new RegExp(`larger than ${BODY_BYTES_MAX} bytes`);
+  const large = JSON.stringify(chat('echo', { padding: 'x'.repeat(BODY_BYTES_MAX) }));
+  await expectError(
+    await fetch(`${router.url}/v1/chat/completions`, post(large) as RequestInit),
+    413,
+    'too_large',
+    words,
+  );
+  let sent = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(to) {
+      sent += 1;
+      to.enqueue(new Uint8Array(1_000).fill(32));
+    },
+  });
+  await expectError(await complete({ ...post('{}'), body: endless }), 413, 'too_large', words);
+  expect(sent).toBeLessThan((2 * BODY_BYTES_MAX) / 1_000);
+  const fits = JSON.stringify(chat('echo', { padding: '' }));
+  expect((await complete(post(fits.padEnd(BODY_BYTES_MAX)))).status).toBe(200);
+});
+
+test('a backend that is switched off, and one without credentials, say so and start nothing', async () => {
+  const starts = router.platform.calls('start');
+  for (const stream of [true, false]) {
+    await expectError(await complete(post(chat('off', { stream }))), 503, 'backend_disabled', /off is switched off/);
+    const words = /keyed needs LLM_BASE_URL, LLM_API_KEY, LLM_MODEL.*Settings/;
+    await expectError(await complete(post(chat('keyed', { stream }))), 422, 'credentials_missing', words);
+  }
+  await alice.request('/api/me/env-overrides/LLM_MODEL', { method: 'PUT', body: { value: 'm' } });
+  const words = /needs LLM_BASE_URL, LLM_API_KEY\./;
+  await expectError(await complete(post(chat('keyed'))), 422, 'credentials_missing', words);
+  expect(router.platform.calls('start')).toBe(starts);
+});
+
+test('a request that is refused leaves no conversation behind', async () => {
+  const headers = { ...bearer(key), 'x-agent-stack-detach': 'true' };
+  await complete(post(chat('off'), headers));
+  await complete(post(chat('nope'), headers));
+  await router.request('/v1/embeddings', post(chat('echo'), headers));
+  expect(await router.context.conversations.list(alice.id)).toEqual([]);
 });

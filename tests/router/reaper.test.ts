@@ -1,10 +1,6 @@
 import { expect, test } from 'bun:test';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { repositoryRoot } from '../../router/setting-kinds';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
-import { handClock, list, scripted, start, statusOf, theRunner } from '../support/runners';
+import { handClock, list, scripted, start, theRunner } from '../support/runners';
 
 const backends = [memoryBackend('echo', { default_idle_seconds: 100 }), memoryBackend('plain')];
 const limits = { DEFAULT_IDLE_SECONDS: '600', MIN_IDLE_SECONDS: '60', MAX_IDLE_SECONDS: '21600' };
@@ -122,26 +118,4 @@ test('the runner of a backend that is no longer configured goes when its work is
   clock.advanceSeconds(5);
   await router.context.sweep();
   expect(router.platform.runners.size).toBe(0);
-});
-
-test('a crash is found by the sweep where the driver cannot report it', async () => {
-  const driversDir = await mkdtemp(join(tmpdir(), 'agent-stack-drivers-'));
-  await mkdir(join(driversDir, 'deaf'));
-  const memory = JSON.stringify(join(repositoryRoot, 'drivers/memory/index.ts'));
-  await writeFile(
-    join(driversDir, 'deaf', 'index.ts'),
-    `import memory from ${memory};
-     const create = async (...given) => ({ ...(await memory.create(...given)), name: 'deaf', watch: undefined });
-     export default { ...memory, name: 'deaf', create };`,
-  );
-  const deaf = { ...memoryBackend('echo'), driver: 'deaf' };
-  await using router = await startRouter({ backends: [deaf], env: { DRIVERS_DIR: driversDir } });
-  const alice = await router.person(PEOPLE.alice);
-  await start(alice);
-  router.platform.crash(theRunner(router).spec.id, { exitCode: 5 });
-  expect(await list(alice)).toMatchObject([{ running: true }]);
-  await router.context.sweep();
-  const { state, failure } = await statusOf(router, alice);
-  expect([state, failure?.message]).toEqual(['failed', 'The agent stopped: it ended with exit code 5.']);
-  await rm(driversDir, { recursive: true });
 });

@@ -67,6 +67,8 @@ test('law 3: a runner that exits while starting fails at once, with exit code an
     hint: 'Its last output:\nreading the settings\ncannot read them with [key]',
   });
   expect(router.platform.runners.size).toBe(0);
+  // The platform said so; nobody had to ask.
+  expect(router.platform.calls('inspect')).toBe(0);
 });
 
 test('law 3: a runner that exits before the start call is through fails at once as well', async () => {
@@ -78,6 +80,7 @@ test('law 3: a runner that exits before the start call is through fails at once 
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);
   expect((await problemOf(await start(alice))).detail).toEndWith('it ended with exit code 9.');
+  expect(router.platform.calls('inspect')).toBe(0);
 });
 
 test('law 3: a process that exits while starting fails at once, with exit code and last lines', async () => {

@@ -83,7 +83,8 @@ test('law 5: stopping what does not run is no error', async () => {
   const alice = await router.person(PEOPLE.alice);
   expect(await stop(alice)).toBe(false);
   await start(alice);
-  expect(await Promise.all([stop(alice), stop(alice)])).toEqual([true, false]);
+  // One of the two has stopped it, whichever came first.
+  expect((await Promise.all([stop(alice), stop(alice)])).sort()).toEqual([false, true]);
 });
 
 test('law 5: a runner that has vanished is replaced within the request', async () => {
