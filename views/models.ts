@@ -111,6 +111,8 @@ export interface IdleView {
   backend: string;
   name: string;
   seconds: number;
+  /** The most that may be chosen. */
+  maxSeconds: number;
 }
 
 export interface FormState {

@@ -43,14 +43,18 @@ export function sessionPlugin(deps: SessionDeps) {
         return { user: found.user, credentialId: found.session.id, session: found.session };
       }
       async function fromBearer(header: string): Promise<Who | undefined> {
-        const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
-        if (credential === undefined) return undefined;
-        if (!credential.startsWith(KEY_PREFIX)) return fromToken(credential);
+        const credential = bearer(header);
+        if (!credential?.startsWith(KEY_PREFIX)) return fromToken(credential);
         const found = await keys.find(credential);
         return found && { user: found.user, credentialId: found.keyId };
       }
       return {
-        identify: identifier(() => fromToken(cookie[settings.name]?.value), fromBearer),
+        identify: identifier({
+          cookie: () => fromToken(cookie[settings.name]?.value),
+          // A key opens `/v1` only; a session's own token is as good as its cookie, as it was in the predecessor.
+          token: (header) => fromToken(bearer(header)),
+          bearer: fromBearer,
+        }),
         signInCookie: {
           async set(user: User): Promise<void> {
             const session = await accounts.openSession(user.id);
@@ -83,8 +87,8 @@ export function sessionPlugin(deps: SessionDeps) {
       },
       // Asked before validation, so that a stranger learns nothing of what a route wants, and again for the result.
       session: {
-        transform: async ({ identify }: Identified) => void (await identify.session()),
-        resolve: async ({ identify }: Identified) => ({ who: await identify.session() }),
+        transform: async ({ identify, request }: Identified & Asked) => void (await identify.session(request)),
+        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.session(request) }),
       },
       caller: {
         transform: async ({ identify, request }: Identified & Asked) => void (await identify.caller(request)),
@@ -105,36 +109,42 @@ interface Identified {
 interface Identifier {
   visitor(): Promise<Who | undefined>;
   /** Throws `signed_out`. */
-  session(): Promise<Who>;
+  session(request: Request): Promise<Who>;
   /** Throws `signed_out`. */
   caller(request: Request): Promise<Who>;
 }
 
-function identifier(
-  fromCookie: () => Promise<Who | undefined>,
-  fromBearer: (header: string) => Promise<Who | undefined>,
-): Identifier {
+type Ask = (header: string) => Promise<Who | undefined>;
+
+function identifier(from: { cookie(): Promise<Who | undefined>; token: Ask; bearer: Ask }): Identifier {
   let byCookie: Promise<Who | undefined> | undefined;
-  let byBearer: Promise<Who | undefined> | undefined;
+  let byHeader: Promise<Who | undefined> | undefined;
   const visitor = () => {
-    byCookie ??= fromCookie();
+    byCookie ??= from.cookie();
     return byCookie;
+  };
+  const byAuthorization = (request: Request, ask: Ask) => {
+    const header = request.headers.get('authorization');
+    if (header !== null) byHeader ??= ask(header);
+    return byHeader;
   };
   return {
     visitor,
-    async session() {
-      const who = await visitor();
+    async session(request) {
+      const who = (await visitor()) ?? (await byAuthorization(request, from.token));
       if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
       return who;
     },
     async caller(request) {
-      const header = request.headers.get('authorization');
       // A Bearer credential says who the caller means to be; a cookie may only come along.
-      if (header !== null) byBearer ??= fromBearer(header);
-      const who = await (header === null ? visitor() : byBearer);
+      const asked = byAuthorization(request, from.bearer);
+      const who = await (asked ?? visitor());
       if (who) return who;
-      const message = 'That API key is not valid, or was revoked.';
-      throw new AppError('signed_out', header === null ? {} : { message });
+      throw new AppError('signed_out', asked ? { message: 'That API key is not valid, or was revoked.' } : {});
     },
   };
+}
+
+function bearer(header: string): string | undefined {
+  return /^Bearer\s+(\S+)$/i.exec(header)?.[1];
 }

@@ -143,6 +143,7 @@ async function settingsPage(
       backend,
       name,
       seconds: await context.idle.secondsOf(who.user.id, backend),
+      maxSeconds: context.config.idle.maxSeconds,
     })),
   );
   const origin = context.config.publicUrl ?? new URL(request.url).origin;

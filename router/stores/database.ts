@@ -1,6 +1,6 @@
 /** The database file: opening, migrations, transactions. */
 import { Database as Sqlite } from 'bun:sqlite';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
@@ -28,6 +28,8 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
 export function openDatabase(path: string): Database {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const sqlite = new Sqlite(path, { create: true, strict: true });
+  // Messages are in it; SQLite gives its -wal and -shm files the same mode.
+  if (path !== ':memory:') chmodSync(path, 0o600);
   sqlite.run('PRAGMA journal_mode = WAL');
   // With WAL a crash of the process loses nothing; a power cut may lose the last transactions, never the file.
   sqlite.run('PRAGMA synchronous = NORMAL');

@@ -50,6 +50,15 @@ test('a session token opens pages as a cookie and /v1 as a Bearer credential', a
   expect(await tryToken(sign(claimsOf(alice)))).toEqual([200, 200]);
 });
 
+test('a session token as a Bearer credential opens /api, and a personal key does not', async () => {
+  const ask = async (credential: string) => {
+    const response = await router.request('/auth/me', { headers: { authorization: `Bearer ${credential}` } });
+    return response.status;
+  };
+  expect(await ask(tokenOf(alice))).toBe(200);
+  expect(await ask(await alice.createKey())).toBe(401);
+});
+
 test('a token that was not made here opens nothing', async () => {
   const claims = claimsOf(alice);
   const { exp: _, ...endless } = claims;

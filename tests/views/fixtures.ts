@@ -171,7 +171,7 @@ export const keys: KeyView[] = [
 ];
 
 export const idle: IdleView[] = [
-  { backend: 'openclaw', name: 'OpenClaw', seconds: 900 },
-  { backend: 'hermes', name: 'Hermes Agent', seconds: 0 },
-  { backend: 'nanobot', name: 'nanobot', seconds: 45 },
+  { backend: 'openclaw', name: 'OpenClaw', seconds: 900, maxSeconds: 21_600 },
+  { backend: 'hermes', name: 'Hermes Agent', seconds: 0, maxSeconds: 21_600 },
+  { backend: 'nanobot', name: 'nanobot', seconds: 45, maxSeconds: 21_600 },
 ];

@@ -3,7 +3,7 @@ import type { IdleView } from '../models';
 import { useText } from '../render';
 
 /** Idle times on offer, in seconds; 0 means never. */
-const choices = [300, 900, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 0];
+const choices = [300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 24 * 3600, 0];
 
 /** For every backend, how long its runner may be idle. */
 export function IdleTimes({ idle }: { idle: IdleView[] }) {
@@ -26,7 +26,8 @@ export function IdleTimes({ idle }: { idle: IdleView[] }) {
 function IdleForm({ item }: { item: IdleView }) {
   const t = useText();
   const selectId = `idle-seconds-${item.backend}`;
-  const offered = choices.includes(item.seconds) ? choices : [item.seconds, ...choices];
+  const allowed = choices.filter((seconds) => seconds <= item.maxSeconds);
+  const offered = allowed.includes(item.seconds) ? allowed : [item.seconds, ...allowed];
   return (
     <form method="post" action="/settings/idle" class="row grow">
       <input type="hidden" name="backend" value={item.backend} />
