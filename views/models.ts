@@ -5,12 +5,13 @@
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
 
-/** The state of one agent's runner. `message` is a sentence for people: what it waits for, or why it failed. */
+/** The state of one agent's runner. `message` is a sentence for people: what it waits for, or why it failed; `hint` more. */
 export interface RunnerView {
   agentId: string;
   state: RunnerState;
   percent?: number;
   message?: string;
+  hint?: string;
 }
 
 export interface ConversationLink {

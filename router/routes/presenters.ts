@@ -19,7 +19,7 @@ export function runnerView(context: Context, agentId: string): RunnerView {
     agentId,
     state,
     ...(state === 'starting' && { percent: progress.percent, message: text.runner.stages[progress.stage] }),
-    ...(failure && { message: failure.message }),
+    ...(failure && { message: failure.message, ...(failure.hint !== undefined && { hint: failure.hint }) }),
   };
 }
 

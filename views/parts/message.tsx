@@ -107,7 +107,7 @@ function Outcome({ message }: { message: MessageView }) {
   return (
     <Notice kind="bad">
       <p>{error?.message ?? (interrupted ? t.message.interrupted : t.message.failed)}</p>
-      {error?.hint && <p class="quiet">{error.hint}</p>}
+      {error?.hint && <p class="quiet verbatim">{error.hint}</p>}
       <div class="row">
         {message.retryable && <RetryForm messageId={message.id} labelled />}
         {error?.action && (

@@ -41,6 +41,7 @@ export function RunnerPanel({ runner }: { runner: RunnerView }) {
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
       <p>{runner.message ?? t.runner.sentences[state]}</p>
+      {runner.hint && <p class="verbatim">{runner.hint}</p>}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && (
         <form method="post" action={action} hx-post={action} hx-swap="none">
