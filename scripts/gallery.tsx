@@ -38,7 +38,7 @@ export const pages: Record<string, () => VNode> = {
   'sign-in': () => <SignInPage form={emptyForm} signupOpen next="/settings" />,
   'sign-in-refused': () => (
     <SignInPage
-      form={{ values: { email: 'ada@example.com' }, errors: {}, message: 'Email or password is wrong.' }}
+      form={{ values: { email: 'ada@example.com' }, errors: {}, message: 'E-mail or password is wrong.' }}
       signupOpen={false}
     />
   ),

@@ -30,7 +30,7 @@ const browser = await chromium.launch({
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' });
   await page.goto(router.url);
-  await page.getByLabel('Email').fill(router.admin.email);
+  await page.getByLabel('E-mail').fill(router.admin.email);
   await page.getByLabel('Password').fill(router.admin.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   for (const question of QUESTIONS) {

@@ -38,8 +38,6 @@ export function Document({ title, live, refreshSeconds, children }: DocumentProp
         {styles.map((name) => (
           <link key={name} rel="stylesheet" href={assets(`${name}.css`)} />
         ))}
-        {live && <script src={assets('htmx.min.js')} defer />}
-        {live && <script src={assets('hx-sse.min.js')} defer />}
         {/* It scrolls to the latest message, which should not be seen happening. */}
         <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
         {refreshSeconds !== undefined && (
@@ -48,7 +46,12 @@ export function Document({ title, live, refreshSeconds, children }: DocumentProp
           </noscript>
         )}
       </head>
-      <body data-copied={t.copy.done}>{children}</body>
+      <body data-copied={t.copy.done}>
+        {children}
+        {/* Not deferred: htmx starts before a deferred extension that comes late, and would then do without it. */}
+        {live && <script src={assets('htmx.min.js')} />}
+        {live && <script src={assets('hx-sse.min.js')} />}
+      </body>
     </html>
   );
 }

@@ -29,9 +29,6 @@ https://example.com/bare as it stands.
 2. Second
 3. Third
 
-- [ ] open
-- [x] done
-
 ## A table
 
 | Word | Means | Count |

@@ -26,6 +26,12 @@ import type { Agent } from '../stores/agents';
 import type { Conversation, Message } from '../stores/conversations';
 import { conversationLink, messageView, runnerView } from './presenters';
 
+/**
+ * An answer that ended while the page was away has left no event for its link. It was asked for lately, so its
+ * conversation is among the last changed.
+ */
+const LINKS_AT_FIRST = 20;
+
 /** What a page has: messages up to `position`, and of that one `settled` characters, or all of it. */
 export interface Seen {
   readonly position: number;
@@ -97,8 +103,6 @@ class Live {
   ) {
     this.#position = options.seen?.position ?? 0;
     this.#settledAtConnect = options.seen?.settled;
-    // An answer that ended before this connection was there has left no event for its link.
-    if (options.conversation) this.#links.add(options.conversation.row.id);
   }
 
   close(): void {
@@ -164,12 +168,13 @@ class Live {
   async #linkParts(): Promise<JSX.Element[]> {
     const { who, conversation } = this.options;
     const changed = new Set(this.#links);
+    const isFirst = this.#first;
     this.#links.clear();
-    if (changed.size === 0) return [];
+    if (changed.size === 0 && !isFirst) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
     const rows = await this.context.conversations.list(who.user.id);
     return rows
-      .filter((row) => changed.has(row.id))
+      .filter((row, index) => changed.has(row.id) || (isFirst && index < LINKS_AT_FIRST))
       .map((row) => <LiveConversationLink conversation={conversationLink(row, current)} />);
   }
 

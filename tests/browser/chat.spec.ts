@@ -37,11 +37,11 @@ test.describe('the first minute', () => {
 
   test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router }) => {
     await page.goto('/');
-    await page.getByLabel('Email').fill(router.admin.email);
+    await page.getByLabel('E-mail').fill(router.admin.email);
     await page.getByLabel('Password').fill('not the password');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await expect(page.getByRole('alert')).toContainText('do not belong together');
-    await expect(page.getByLabel('Email')).toHaveValue(router.admin.email);
+    await expect(page.getByLabel('E-mail')).toHaveValue(router.admin.email);
     await page.getByLabel('Password').fill(router.admin.password);
     await page.getByRole('button', { name: 'Sign in' }).click();
 
@@ -125,6 +125,8 @@ test('a failed answer says why, and Try again asks again', async ({ page, router
   await send(page, 'echo better now');
   await ended(page, 'done');
   await expect(answer(page)).toContainText('better now');
+  // Only the last answer can be asked for again.
+  await expect(page.getByRole('button', { name: 'Try again' })).toHaveCount(0);
 });
 
 test('an agent that crashes in the middle leaves its text and the reason; the next message starts it again', async ({

@@ -52,7 +52,7 @@ export { expect };
 /** Signs in on the page, as the administrator unless told otherwise. */
 export async function signIn(page: Page, router: RouterProcess, email = router.admin.email): Promise<void> {
   await page.goto('/');
-  await page.getByLabel('Email').fill(email);
+  await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(router.admin.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();

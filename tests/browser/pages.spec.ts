@@ -96,3 +96,15 @@ test('a chat page weighs less than 60 KB over the wire, in HTML, styles and scri
   const total = counted.reduce((sum, [id]) => sum + (bytes.get(id) ?? Number.NaN), 0);
   expect(total).toBeLessThan(60_000);
 });
+
+test('the live stream opens also when its script comes late', async ({ page, router }) => {
+  await page.route('**/hx-sse.min.js*', async (route) => {
+    // htmx is there and has had a turn of its own; nothing is painted yet, so no frame can be waited for.
+    await page.waitForFunction(() => 'htmx' in window, undefined, { polling: 10 });
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
+    await route.continue();
+  });
+  const live = page.waitForRequest(/\/live/);
+  await signIn(page, router);
+  await live;
+});

@@ -99,7 +99,7 @@ test('an invalid field says so, keeps what was typed and is tied to its error', 
   const [email] = await all(html('sign-up'), '#email');
   expect(email?.attributes).toMatchObject({ 'aria-invalid': 'true', 'aria-describedby': 'email-error' });
   expect((await all(html('sign-up'), '#name'))[0]?.attributes.value).toBe('Ada');
-  expect((await all(html('sign-in-refused'), '[role="alert"]'))[0]?.text).toBe('Email or password is wrong.');
+  expect((await all(html('sign-in-refused'), '[role="alert"]'))[0]?.text).toBe('E-mail or password is wrong.');
 });
 
 test('a page with its styles and scripts is under 60 KB on the wire', async () => {

@@ -49,7 +49,7 @@ export const en = {
   signIn: {
     title: 'Sign in',
     lead: 'Welcome back. Your agents are waiting.',
-    email: 'Email',
+    email: 'E-mail',
     password: 'Password',
     submit: 'Sign in',
     other: 'New here?',
@@ -59,7 +59,7 @@ export const en = {
     title: 'Create your account',
     lead: 'One account, one runner of your own for every agent.',
     name: 'Name',
-    email: 'Email',
+    email: 'E-mail',
     password: 'Password',
     inviteCode: 'Invite code',
     inviteHelp: 'Ask the person who runs this installation.',

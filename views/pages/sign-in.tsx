@@ -33,7 +33,7 @@ export function SignInPage({ form, signupOpen, next }: { form: FormState; signup
             error={form.errors.email}
             autocomplete="username"
             required
-            autofocus
+            autofocus={!form.values.email}
           />
           <Field
             id="password"
@@ -43,6 +43,7 @@ export function SignInPage({ form, signupOpen, next }: { form: FormState; signup
             error={form.errors.password}
             autocomplete="current-password"
             required
+            autofocus={Boolean(form.values.email)}
           />
           <button type="submit" class="button primary wide">
             {t.signIn.submit}
