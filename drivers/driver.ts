@@ -23,6 +23,8 @@ export interface RunnerSpec {
   /** `source` is the agent's home on the router's machine, `target` the path at which the runner wants to see it. */
   readonly home: {
     readonly source: string;
+    /** The same home as the platform's host sees it, where the router itself runs in a container. */
+    readonly hostSource?: string;
     readonly target: string;
     readonly uid?: number;
     readonly gid?: number;
@@ -38,6 +40,25 @@ export interface RunnerSpec {
   readonly labels: Readonly<Record<string, string>>;
   /** The backend's `driver_options`, already checked against the plugin's `backendOptions`. */
   readonly options: Readonly<Record<string, Json>>;
+  /** The runner's own host name. The same for every runner of an agent: some agents tie a lock in their home to it. */
+  readonly hostname?: string;
+  /** User the runner runs as, as its platform writes it (`1000`, `1000:1000`, a name). Absent: the image's own. */
+  readonly user?: string;
+  /** Put before `name` on the platform, for people who read lists. Nothing is ever found by it. */
+  readonly namePrefix?: string;
+  /** For drivers with networks of their own; without them it has no meaning. */
+  readonly network?: RunnerNetwork;
+}
+
+export interface RunnerNetwork {
+  /** `bridge` (also when absent): the driver's own network. `host`: the host's. Else the name of a network that exists. */
+  readonly mode?: string;
+  /** Further networks, joined before the runner starts. One that is absent fails the start. */
+  readonly extra?: readonly string[];
+  /** Address by host name, as in `/etc/hosts`. */
+  readonly hosts?: Readonly<Record<string, string>>;
+  /** Addresses of name servers. */
+  readonly dns?: readonly string[];
 }
 
 /** What a driver needs to find its runner again after the router restarts. Stored as JSON, opaque to the router. */
@@ -106,8 +127,15 @@ export interface Driver<H extends Handle = Handle> {
   readonly name: string;
   /** Resolves when the platform answers. */
   ping(signal: AbortSignal): Promise<void>;
-  /** How runners reach the router's internal listener, which listens on `port`. */
-  routerAddress(port: number, signal: AbortSignal): Promise<RouterAddress>;
+  /**
+   * How runners reach the router's internal listener, which listens on `port`. Runners of different networks may have
+   * different ways: `runner` is what decides it, and absent it is the way of one that asks for nothing special.
+   */
+  routerAddress(
+    port: number,
+    signal: AbortSignal,
+    runner?: Pick<RunnerSpec, 'network' | 'options'>,
+  ): Promise<RouterAddress>;
   /** Resolves when the process runs: not when it is merely requested, and not when it answers HTTP. */
   start(spec: RunnerSpec, context: StartContext): Promise<Started<H>>;
   inspect(handle: H, signal: AbortSignal): Promise<Health>;

@@ -57,9 +57,10 @@ const entrySchema = Type.Object(
       additionalProperties: false,
     }),
     session_body: { ...textByName, default: {} },
+    omit_body: { ...texts, default: [] },
     model: Type.Optional(Type.String({ minLength: 1 })),
-    history: Type.Unsafe<'full' | 'last-turn'>({
-      ...text('"full" or "last-turn"', '^(full|last-turn)$'),
+    history: Type.Unsafe<'full' | 'last-turn' | 'one-message'>({
+      ...text('"full", "last-turn" or "one-message"', '^(full|last-turn|one-message)$'),
       default: 'full',
     }),
     paths: Type.Array(text("a path below /v1 such as 'chat/completions' or 'files/*'", '^[\\w-]+(/[\\w-]+)*(/\\*)?$'), {
@@ -98,8 +99,8 @@ export type Entry = Static<typeof entrySchema>;
 /** Variables a value may contain as `${name}`, by the member that may contain them. */
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
-  headers: ['conversation', 'user', 'agent'],
-  session_body: ['conversation', 'user', 'agent'],
+  headers: ['conversation', 'session', 'user', 'agent'],
+  session_body: ['conversation', 'session', 'user', 'agent'],
 } as const;
 
 /**

@@ -49,13 +49,16 @@ export interface Backend {
   readonly defaultIdleSeconds?: number;
   /** The request's model is replaced by this variable's value. */
   readonly forwardModelEnv?: string;
-  /** Sent with every relayed request. Values may contain `${conversation}`, `${user}` and `${agent}`. */
+  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${user}` and `${agent}`. */
   readonly headers: Readonly<Record<string, string>>;
   /** Members added to the JSON body, with the same variables. */
   readonly sessionBody: Readonly<Record<string, string>>;
+  /** Members of a client's JSON body that the runner never sees. */
+  readonly omitBody: readonly string[];
   /** What the runner is sent as `model`. */
   readonly model?: string;
-  readonly history: 'full' | 'last-turn';
+  /** How much of a chat the runner is sent: all of it, in a conversation the newest turn, or always a single message. */
+  readonly history: 'full' | 'last-turn' | 'one-message';
   /** Allowed below `/v1`. One that ends in `/*` allows everything below it. */
   readonly paths: readonly string[];
   readonly limits: { readonly memoryBytes?: number; readonly cpus?: number; readonly pids?: number };

@@ -1,6 +1,6 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
 import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { DriverServices } from '../drivers/driver';
 import { type Backend, BackendRegistry } from './backends';
 import type { Config, Secrets } from './config';
@@ -9,6 +9,7 @@ import { createOpenStreams } from './http/streams';
 import { newId } from './ids';
 import { driversLog, processLog } from './log';
 import { accountsService } from './services/accounts';
+import { addressesService } from './services/addresses';
 import { adoptionService } from './services/adoption';
 import { conversationsService } from './services/conversations';
 import { credentialsService } from './services/credentials';
@@ -33,8 +34,9 @@ export type Context = Awaited<ReturnType<typeof createContext>>;
 export interface ContextOptions {
   readonly config: Config;
   readonly secrets: Secrets;
-  /** The port at which the internal listener will answer. */
+  /** The port at which the internal listener will answer, and how it is made to listen on one more address. */
   readonly internalPort: number;
+  readonly listenOn: (host: string) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -43,7 +45,7 @@ export interface ContextOptions {
  * Resolves when runners of an earlier life have been taken back and answers that a crash left open are closed; nothing
  * listens yet. Throws when a setting, `backends.json`, a driver or the database is not in order.
  */
-export async function createContext({ config, secrets, internalPort, now = Date.now }: ContextOptions) {
+export async function createContext({ config, secrets, internalPort, listenOn, now = Date.now }: ContextOptions) {
   await using cleanUp = new AsyncDisposableStack();
   const backends = cleanUp.use(BackendRegistry.load(config.backendsPath));
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
@@ -64,11 +66,13 @@ export async function createContext({ config, secrets, internalPort, now = Date.
   });
   const keys = keysService({ keys: stores.keys, events, now });
   const credentials = credentialsService({ settings: stores.settings, backends, vault, now });
+  const addresses = addressesService({ backends, drivers, internalPort, listenOn });
   const runners = runnersService({
     installationId,
     homesRoot: config.homesRoot,
     seedsRoot: config.seedsRoot,
-    internalPort,
+    addresses,
+    hostPath: (path) => hostPath(config, path),
     readyTimeoutMs: config.readyTimeoutMs,
     runners: stores.runners,
     users: stores.users,
@@ -112,7 +116,9 @@ export async function createContext({ config, secrets, internalPort, now = Date.
   );
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
-  cleanUp.use(every(ADOPTION_RETRY_MS, adoption.run));
+  cleanUp.use(every(ADOPTION_RETRY_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
+  // Not awaited: a platform that is slow to answer keeps nobody from the page.
+  void addresses.reachAll();
 
   // In the background: nobody waits for an image that nobody asked for.
   if (config.prepullAtStartup) void images.prepullAll(stopping.signal);
@@ -175,6 +181,12 @@ export class WrongKeyError extends Error {
         'Put the former key back (it was in .env), or move the database away to begin anew.',
     );
   }
+}
+
+/** A path below the data root as the container engine's host has it, when the router itself runs in a container. */
+function hostPath({ dataRoot, hostStackRoot }: Config, path: string): string {
+  const below = relative(dataRoot, path);
+  return below.startsWith('..') ? path : join(hostStackRoot, below);
 }
 
 function loadDrivers(config: Config, backends: BackendRegistry, installationId: string): Promise<DriverRegistry> {

@@ -82,7 +82,7 @@ export const settingGroups = {
       whenUnset: 'loopback, and what the drivers need for runners to reach it',
       example: '127.0.0.1',
     }),
-    ROUTER_PORT: preset(port, '18080', 'Port of the internal listener. 0: any free one.'),
+    ROUTER_PORT: preset(integer(1, 65535), '18080', 'Port of the internal listener.'),
     ROUTER_PUBLIC_BASE_URL: optional(origin, {
       description: 'How people reach the router when something stands in front of it, such as a TLS proxy.',
       example: 'https://agents.example.org',

@@ -52,13 +52,17 @@ function browserTest(name: string): Step {
 function steps(isFast: boolean): Step[] {
   const files = [...new Bun.Glob('tests/**/*.test.{ts,tsx}').scanSync({ cwd: root })].sort().map((file) => `./${file}`);
   const isReal = (file: string) => file.startsWith('./tests/real/');
-  const isFastTest = (file: string) => !isReal(file) && !/^\.\/tests\/(browser|bench|support)\//.test(file);
+  const isDocker = (file: string) => file.startsWith('./tests/drivers/docker');
+  const isFastTest = (file: string) =>
+    !isReal(file) && !isDocker(file) && !/^\.\/tests\/(browser|bench|support)\//.test(file);
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },
     bunTest('fast tests', files.filter(isFastTest)),
   ];
-  return isFast ? fast : [...fast, bunTest('real tests', files.filter(isReal)), browserTest('browser tests')];
+  if (isFast) return fast;
+  const engine = bunTest('engine tests', files.filter(isDocker));
+  return [...fast, engine, bunTest('real tests', files.filter(isReal)), browserTest('browser tests')];
 }
 
 function reportOf(step: string): string {

@@ -9,7 +9,16 @@ import { type Import, readSources, type Source } from './support/sources';
 /** Services from the bottom to the top: each may use those before it. */
 const SERVICES = [
   ...['events', 'folders', 'templates', 'homes', 'credentials', 'accounts', 'keys', 'conversations', 'chat-request'],
-  ...['runner-clock', 'runner-slot', 'runner-failure', 'readiness', 'images', 'runner-remains', 'runner-spec'],
+  ...[
+    'runner-clock',
+    'runner-slot',
+    'runner-failure',
+    'readiness',
+    'images',
+    'runner-remains',
+    'runner-spec',
+    'addresses',
+  ],
   ...[
     'runner-start',
     'runner-transitions',
@@ -32,7 +41,8 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
     ...['type:router/backends', ...FOUNDATION, 'views/'],
   ],
   ['router/http/outgoing'],
-  ['router/http/relay', 'router/http/outgoing', 'router/errors', 'router/log'],
+  ['router/http/event-tail'],
+  ['router/http/relay', 'router/http/event-tail', 'router/http/outgoing', 'router/errors', 'router/log'],
   // One exchange of `/v1` from end to end: as much a route as it is transport.
   [
     'router/http/exchange',
@@ -67,6 +77,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   ['router/config', 'router/settings', 'type:drivers/driver'],
   ['router/setup', 'router/config'],
   ...FOUNDATION.map((file): [string] => [file]),
+  ['router/listener'],
   ['router/app', 'router/', 'drivers/driver'],
   ['router/context', 'router/', 'drivers/driver'],
   ['router/main', 'router/', 'drivers/driver'],

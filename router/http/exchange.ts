@@ -7,7 +7,7 @@ import { AppError, toAppError } from '../errors';
 import { relayLog } from '../log';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
 import type { Conversation } from '../stores/conversations';
-import { isEventStream, responseHeaders } from './outgoing';
+import { isEventStream, isShort, responseHeaders } from './outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from './relay';
 import type { Who } from './session';
 
@@ -99,20 +99,25 @@ class Exchange {
   /** There is no answer. Throws what the client is told, if there still is one. */
   refuse(thrown: unknown): Response {
     const error = this.#toError(thrown);
-    this.#recorder?.end(this.#abortedAs, error);
-    this.#end(this.#abortedAs, 0, error);
+    // A relay ends by itself.
+    if (!this.#relay) {
+      this.#recorder?.end(this.#abortedAs, error);
+      this.#end(this.#abortedAs, 0, error);
+    }
     if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
   }
 
   /** The runner has answered in time: its status and headers are the client's. */
-  #pass(answer: RunnerAnswer): Response {
+  async #pass(answer: RunnerAnswer): Promise<Response> {
     const isRefusal = answer.status >= 400;
     const recorder = this.#recorder && isRefusal ? recordRefusal(this.#recorder, answer.status) : this.#recorder;
-    const relay = this.#open(isEventStream(answer.headers), recorder);
+    const events = isEventStream(answer.headers);
+    const relay = this.#open(events, recorder);
     this.#attach(relay, answer);
     if (this.options.request.signal.aborted) relay.clientGone();
-    return new Response(relay.body, {
+    const body = !events && isShort(answer.headers) ? await relay.whole() : relay.body;
+    return new Response(body, {
       status: answer.status,
       headers: { ...responseHeaders(answer.headers), ...this.#conversationHeader() },
     });

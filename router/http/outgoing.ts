@@ -12,6 +12,8 @@ const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'E
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
 const STATUS_MAX = 599;
 
+const SHORT_BYTES_MAX = 65_536;
+
 export interface Outgoing {
   readonly url: string;
   readonly method: string;
@@ -95,6 +97,11 @@ function pick(headers: Headers, names: readonly string[], into: Record<string, s
 
 export function isEventStream(headers: Headers): boolean {
   return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
+}
+
+/** Whether a body is so short that it need not be streamed. One without a length is not. */
+export function isShort(headers: Headers): boolean {
+  return Number(headers.get('content-length') ?? Number.POSITIVE_INFINITY) <= SHORT_BYTES_MAX;
 }
 
 /** The text of a body, of a long one its first `maxBytes` or a little more, of one that is cut what there was. */

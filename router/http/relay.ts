@@ -6,15 +6,11 @@
  */
 import { AppError, toOpenAiError } from '../errors';
 import { relayLog } from '../log';
+import { EventTail } from './event-tail';
 
 /** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
 export const QUIET_MS = 4_000;
 const TICK_MS = 1_000;
-/** What is kept of the end of an answer: room for `data: [DONE]`, its line ends and a comment. */
-const TAIL_BYTES = 64;
-const DONE_EVENT = /(^|[\r\n])data: ?\[DONE\]/;
-const LF = 10;
-const CR = 13;
 const utf8 = new TextEncoder();
 
 /** nginx's status for a client that has left before there was one. Only ever seen in a log. */
@@ -57,12 +53,13 @@ export class Relay {
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: RelayOptions;
   readonly #source = Promise.withResolvers<Reader>();
-  /** The last bytes from the runner. A stream that has not begun is like one after an empty line. */
-  readonly #tail = new Uint8Array(TAIL_BYTES).fill(LF);
+  readonly #tail = new EventTail();
   #reader: Reader | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #step: Promise<void> = Promise.resolve();
   #ended = false;
+  /** Why the answer ended before its time. */
+  #reason: AppError | undefined;
   #detached = false;
   #bytes = 0;
   #quietSinceMs = Date.now();
@@ -106,7 +103,8 @@ export class Relay {
 
   /** Writes a comment, between events only (law 11), and not to a client that is behind. */
   comment(text: string): void {
-    if (this.#ended || !this.#options.events || !this.#atBoundary() || this.#controller?.desiredSize !== 0) return;
+    if (this.#ended || !this.#options.events || !this.#tail.isBetweenEvents || this.#controller?.desiredSize !== 0)
+      return;
     this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
   }
 
@@ -118,13 +116,28 @@ export class Relay {
   /** The client has left. Idempotent. */
   clientGone(): void {
     if (this.#ended || this.#detached) return;
+    const client = this.#controller;
     this.#controller = undefined;
+    // For whoever still waits in `whole()`.
+    client?.error();
     if (this.#options.onClientGone === 'detach') {
       void this.drain();
       return;
     }
     this.#end('stopped');
     this.#options.abort.abort();
+  }
+
+  /**
+   * The whole answer in place of `body`. For one that is short: to serve a stream costs more than all the rest of a
+   * request. Rejects with the reason when the answer ends before its time.
+   */
+  async whole(): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return await new Response(this.body).bytes();
+    } catch {
+      throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
+    }
   }
 
   get hasEnded(): boolean {
@@ -157,7 +170,7 @@ export class Relay {
   #forward(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     this.#toClient(chunk);
-    if (this.#options.events) this.#remember(chunk);
+    if (this.#options.events) this.#tail.push(chunk);
     if (!this.#options.recorder) return;
     try {
       this.#options.recorder.chunk(chunk);
@@ -166,18 +179,9 @@ export class Relay {
     }
   }
 
-  #remember(chunk: Uint8Array): void {
-    if (chunk.length >= TAIL_BYTES) {
-      this.#tail.set(chunk.subarray(-TAIL_BYTES));
-    } else {
-      this.#tail.copyWithin(0, chunk.length);
-      this.#tail.set(chunk, TAIL_BYTES - chunk.length);
-    }
-  }
-
   #finish(): void {
     const { events, expectDone } = this.#options;
-    if (events && expectDone && !DONE_EVENT.test(new TextDecoder().decode(this.#tail))) {
+    if (events && expectDone && !this.#tail.isDone) {
       this.fail(new AppError('runner_lost'));
       return;
     }
@@ -191,7 +195,7 @@ export class Relay {
     if (this.#ended) return;
     const { events, abort } = this.#options;
     if (events) {
-      const gap = this.#atBoundary() ? '' : '\n\n';
+      const gap = this.#tail.isBetweenEvents ? '' : '\n\n';
       const told = error ? `data: ${JSON.stringify(toOpenAiError(error))}\n\n` : '';
       this.#toClient(utf8.encode(`${gap}${told}data: [DONE]\n\n`));
     }
@@ -207,6 +211,7 @@ export class Relay {
 
   #end(ending: Ending, error?: AppError): void {
     this.#ended = true;
+    this.#reason = error;
     open.delete(this);
     try {
       this.#options.recorder?.end(ending, error);
@@ -222,12 +227,6 @@ export class Relay {
   #toClient(bytes: Uint8Array): void {
     this.#quietSinceMs = Date.now();
     this.#controller?.enqueue(bytes);
-  }
-
-  /** Whether what came so far ends with an empty line, in any of SSE's line ends: another event may follow. */
-  #atBoundary(): boolean {
-    const [a, b, c, d] = this.#tail.subarray(-4);
-    return (c === LF && d === LF) || (c === CR && d === CR) || (a === CR && b === LF && c === CR && d === LF);
   }
 }
 

@@ -6,7 +6,15 @@ import { Elysia } from 'elysia';
 import type { Context } from '../context';
 import { AppError } from '../errors';
 import { readBody } from '../http/limits';
-import { isEventStream, open, readText, requestHeaders, responseHeaders, UnreachableError } from '../http/outgoing';
+import {
+  isEventStream,
+  isShort,
+  open,
+  readText,
+  requestHeaders,
+  responseHeaders,
+  UnreachableError,
+} from '../http/outgoing';
 import { CLIENT_GONE, Relay } from '../http/relay';
 import { sha256 } from '../ids';
 import { relayLog } from '../log';
@@ -106,7 +114,8 @@ async function passOn(
   relay = new Relay({ events, expectDone: false, onClientGone: 'cancel', abort, lost, onEnd });
   relay.attach(answer.body);
   if (request.signal.aborted) relay.clientGone();
-  return new Response(relay.body, { status: answer.status, headers: responseHeaders(answer.headers) });
+  const body = !events && isShort(answer.headers) ? await relay.whole() : relay.body;
+  return new Response(body, { status: answer.status, headers: responseHeaders(answer.headers) });
 }
 
 function lost(cause: unknown): AppError {

@@ -13,6 +13,7 @@ import {
   newestUserText,
   parseBody,
   sessionHeaders,
+  sessionVariables,
   shapeChatBody,
 } from '../services/chat-request';
 import type { Agent } from '../stores/agents';
@@ -84,7 +85,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const conversation =
     routed.conversation ?? (detach && messages ? await context.conversations.create(agent) : undefined);
 
-  const session = { user: who.user.id, agent: agent.id, ...(conversation && { conversation: conversation.id }) };
+  const session = sessionVariables(who.user.id, agent.id, conversation?.id);
   const shaped =
     body && shapeChatBody(backend, body, session, await context.generations.modelOf(who.user.id, backend.name));
   return {

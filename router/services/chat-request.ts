@@ -3,6 +3,7 @@
  */
 import { type Backend, fillIn } from '../backends';
 import { AppError } from '../errors';
+import { newId } from '../ids';
 
 export interface ChatMessage {
   readonly role: string;
@@ -19,6 +20,14 @@ export interface SessionVariables {
   readonly agent: string;
   /** Absent where a request belongs to no conversation; what would name it is then left out. */
   readonly conversation?: string;
+  /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
+  readonly session: string;
+}
+
+/** The variables of one request. */
+export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
+  const session = conversation ?? newId();
+  return { user, agent, session, ...(conversation !== undefined && { conversation }) };
 }
 
 /** The JSON object that a body is. Throws `invalid_request`. */
@@ -56,6 +65,7 @@ export function shapeChatBody(
   session: SessionVariables,
   model: string | undefined,
 ): JsonBody | undefined {
+  const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? backend.model;
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
@@ -63,13 +73,28 @@ export function shapeChatBody(
     const value = fill(template, session);
     if (value !== undefined) changes[name] = value;
   }
-  if (backend.history === 'last-turn' && session.conversation !== undefined) {
-    // The runtime keeps this session's history itself; what came before would be told twice.
-    const messages = messagesOf(body) ?? [];
-    const last = messages.findLastIndex(isFromUser);
-    if (last > 0) changes.messages = messages.slice(last);
-  }
-  return Object.keys(changes).length > 0 ? { ...body, ...changes } : undefined;
+  const messages = messagesOf(body);
+  const sent = messages && shapeMessages(backend, messages, session.conversation !== undefined);
+  if (sent !== messages) changes.messages = sent;
+  if (omitted.length === 0 && Object.keys(changes).length === 0) return undefined;
+  return { ...Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name))), ...changes };
+}
+
+/** The messages as this backend takes them; the same array when there is nothing to change. */
+function shapeMessages(backend: Backend, messages: readonly unknown[], isInConversation: boolean): readonly unknown[] {
+  if (backend.history === 'full') return messages;
+  // The runtime keeps a conversation's history itself; what came before would be told twice.
+  const first = isInConversation ? Math.max(messages.findLastIndex(isFromUser), 0) : 0;
+  const turn = first > 0 ? messages.slice(first) : messages;
+  return backend.history === 'one-message' ? asOneMessage(turn) : turn;
+}
+
+/** Several messages told as one of the user's, each under its role; what is not text is kept beside it. */
+function asOneMessage(messages: readonly unknown[]): readonly unknown[] {
+  if (messages.length < 2 || !messages.every(isMessage)) return messages;
+  const text = messages.map((message) => `${message.role}:\n${textOf(message.content)}`).join('\n\n');
+  const others = messages.flatMap(({ content }) => (Array.isArray(content) ? content.filter(isNotText) : []));
+  return [{ role: 'user', content: others.length > 0 ? [{ type: 'text', text }, ...others] : text }];
 }
 
 /** The messages of a chat request, `undefined` where the body is not one. */
@@ -79,13 +104,24 @@ export function messagesOf(body: JsonBody): readonly unknown[] | undefined {
 
 /** The text of the newest user message, '' when there is none. Parts that are not text are left out. */
 export function newestUserText(messages: readonly unknown[]): string {
-  const content = messages.findLast(isFromUser)?.content;
+  return textOf(messages.findLast(isFromUser)?.content);
+}
+
+function isMessage(message: unknown): message is ChatMessage {
+  return typeof message === 'object' && message !== null && 'role' in message && typeof message.role === 'string';
+}
+
+function isFromUser(message: unknown): message is ChatMessage {
+  return isMessage(message) && message.role === 'user';
+}
+
+function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   return Array.isArray(content) ? content.map(textOfPart).join('') : '';
 }
 
-function isFromUser(message: unknown): message is ChatMessage {
-  return typeof message === 'object' && message !== null && 'role' in message && message.role === 'user';
+function isNotText(part: unknown): boolean {
+  return typeof part === 'object' && part !== null && 'type' in part && part.type !== 'text';
 }
 
 function textOfPart(part: unknown): string {

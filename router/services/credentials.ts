@@ -13,7 +13,8 @@ export const UPSTREAM_VARIABLES = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] a
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
 const VALUE_LENGTH_MAX = 4096;
 /** Link-local addresses and the names under which clouds serve machine metadata. */
-const METADATA_HOST = /^(169\.254\.|\[fe[89ab]|\[fd00:ec2:|metadata\.google\.internal$|metadata$)/i;
+const METADATA_HOST =
+  /^(169\.254\.|\[::ffff:a9fe:|\[fe[89ab]|\[fd00:ec2:|100\.100\.100\.200$|metadata(\.google\.internal)?\.?$)/i;
 
 export type Source = 'backend' | 'global' | 'unset';
 

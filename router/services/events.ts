@@ -34,8 +34,8 @@ export function createEvents(): Events {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));
       return () => {
-        listeners.delete(listener);
-        if (listeners.size === 0) byUser.delete(userId);
+        // Twice is once: by then the user may have listeners anew.
+        if (listeners.delete(listener) && listeners.size === 0) byUser.delete(userId);
       };
     },
   };

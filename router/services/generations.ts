@@ -10,7 +10,7 @@ import { generationsLog } from '../log';
 import type { Agent, AgentsStore } from '../stores/agents';
 import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
 import { Answer } from './answer';
-import { type ChatMessage, sessionHeaders, shapeChatBody } from './chat-request';
+import { type ChatMessage, sessionHeaders, sessionVariables, shapeChatBody } from './chat-request';
 import { titleFrom } from './conversations';
 import type { CredentialsService } from './credentials';
 import type { Events } from './events';
@@ -114,7 +114,7 @@ export function generationsService(deps: {
     const backend = backends.find(agent.backend);
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
-    const session = { user: agent.userId, agent: agent.id, conversation: conversation.id };
+    const session = sessionVariables(agent.userId, agent.id, conversation.id);
     const body = { model: backend.name, messages: await history(conversation), stream: true };
     const model = await modelOf(agent.userId, agent.backend);
     const answered = await callRunner(runners, {

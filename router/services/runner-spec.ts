@@ -1,5 +1,5 @@
 /** Turns an agent and its backend into what a driver is asked for. */
-import type { RunnerSpec } from '../../drivers/driver';
+import type { RunnerNetwork, RunnerSpec } from '../../drivers/driver';
 import type { Backend } from '../backends';
 import type { Agent } from '../stores/agents';
 import type { User } from '../stores/users';
@@ -17,6 +17,8 @@ export interface SpecInput {
   readonly user: User;
   readonly backend: Backend;
   readonly homePath: string;
+  /** The home as the platform's host sees it (`HOST_STACK_ROOT`). */
+  readonly hostHomePath: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -60,16 +62,28 @@ export function runnerName(installationId: string, runnerId: string): string {
   return `ar-${installationId.slice(0, 8)}-${runnerId.slice(0, 12)}`;
 }
 
+/** The networks of a backend's runners. */
+export function runnerNetwork(backend: Backend): RunnerNetwork {
+  const { networkMode: mode, extraNetworks: extra, extraHosts: hosts, dns } = backend;
+  return { mode, extra, hosts, dns };
+}
+
 export function runnerSpec(input: SpecInput): RunnerSpec {
-  const { runnerId, installationId, agent, user, backend, homePath, env } = input;
+  const { runnerId, installationId, agent, user, backend, homePath, hostHomePath, env } = input;
   return {
     id: runnerId,
     name: runnerName(installationId, runnerId),
     ...(backend.image !== undefined && { image: backend.image }),
     command: backend.command,
     env,
+    // Fixed per agent: a runtime may recognise its own lease on the home by it (reference/runtimes.md 5).
+    hostname: `agent-${agent.id.slice(0, 12)}`,
+    ...(backend.user !== undefined && { user: backend.user }),
+    ...(backend.containerPrefix !== undefined && { namePrefix: backend.containerPrefix }),
+    network: runnerNetwork(backend),
     home: {
       source: homePath,
+      hostSource: hostHomePath,
       target: backend.mountTarget,
       ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
     },

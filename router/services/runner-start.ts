@@ -7,6 +7,7 @@ import { newId, newSecret, sha256 } from '../ids';
 import type { RunnersStore } from '../stores/runners';
 import type { User, UsersStore } from '../stores/users';
 import type { Vault } from '../vault';
+import type { AddressesService } from './addresses';
 import { type CredentialsService, credentialsMissing } from './credentials';
 import { prepareHome } from './homes';
 import { waitReady } from './readiness';
@@ -22,7 +23,9 @@ export interface StartDeps {
   readonly installationId: string;
   readonly homesRoot: string;
   readonly seedsRoot: string;
-  readonly internalPort: number;
+  readonly addresses: AddressesService;
+  /** A path below the data root as the platform's host sees it. */
+  readonly hostPath: (path: string) => string;
   readonly readyTimeoutMs: number;
   readonly runners: RunnersStore;
   readonly users: UsersStore;
@@ -143,9 +146,7 @@ async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   const { slot, backend, user, driver, runnerId, accessKey, runnerKey } = up;
   const { agent } = slot;
   const { installationId } = deps;
-  const { url: routerUrl } = await onClock(ADDRESS_MS, up.signal, (clock) =>
-    driver.routerAddress(deps.internalPort, clock),
-  );
+  const routerUrl = await onClock(ADDRESS_MS, up.signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
   const values = await deps.credentials.resolve(user.id, backend);
   const model = values.find(({ name }) => name === 'LLM_MODEL')?.value;
   const env = runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, model });
@@ -157,7 +158,9 @@ async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
     variables: env,
     ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
   });
-  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath: home.path, env });
+  const homePath = home.path;
+  const hostHomePath = deps.hostPath(homePath);
+  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env });
 }
 
 async function fetchImage({ backend, driver, signal, report }: BringUp): Promise<void> {

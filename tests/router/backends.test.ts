@@ -66,6 +66,7 @@ describe('loading', () => {
         dns: [],
         headers: {},
         sessionBody: {},
+        omitBody: [],
         history: 'full',
         paths: ['chat/completions', 'models'],
         limits: {},
@@ -137,10 +138,10 @@ describe('refusals', () => {
     ).toEqual([
       'backends.json/0/colour: unexpected property (got "red")',
       'backends.json/0/internal_port: expected integer to be greater or equal to 1 (got 0)',
-      'backends.json/0/history: expected "full" or "last-turn" (got "some")',
+      'backends.json/0/history: expected "full", "last-turn" or "one-message" (got "some")',
       'backends.json/1/name: expected required property',
       "backends.json/2/limits/memory: expected a number of bytes, or a size such as '512m' or '2g' (got \"much\")",
-      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${user}, ${agent} (got ${BACKENDS_DIR})',
+      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${user}, ${agent} (got ${BACKENDS_DIR})',
     ]);
   });
 

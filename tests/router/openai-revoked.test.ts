@@ -21,11 +21,16 @@ beforeEach(async () => {
   expect((await ask({ stream: false })).status).toBe(200);
 });
 
-function ask(more: object, headers: Record<string, string> = { authorization: `Bearer ${key}` }): Promise<Response> {
+function ask(
+  more: object,
+  headers: Record<string, string> = { authorization: `Bearer ${key}` },
+  signal?: AbortSignal,
+): Promise<Response> {
   return fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ model: 'scripted', stream: true, messages: [{ role: 'user', content: 'Hi' }], ...more }),
+    ...(signal && { signal }),
   });
 }
 
@@ -136,22 +141,48 @@ test('law 20: an answer that goes on without its client is not its key’s any m
   runner.reply = () => source.response();
   source.write(chunk('One. '));
   const client = new AbortController();
-  const response = await fetch(`${router.url}/v1/chat/completions`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'x-agent-stack-detach': 'true' },
-    body: JSON.stringify({ model: 'scripted', stream: true, messages: [{ role: 'user', content: 'Hi' }] }),
-    signal: client.signal,
-  });
+  const headers = { authorization: `Bearer ${key}`, 'x-agent-stack-detach': 'true' };
+  const response = await ask({}, headers, client.signal);
   const id = response.headers.get('x-conversation-id') ?? '';
   await new Reading(response).until('One.');
   client.abort();
   await until(() => router.context.streams.size === 0, 'the router notices');
+  const next = pipe();
+  runner.reply = () => next.response();
+  next.write(chunk('Three.'));
+  const other = new Reading(await ask({}));
+  await other.until('Three.');
+  source.write(chunk('Two.'));
   await revoke();
-  source.write(chunk('Two.') + DONE);
+  await expectSignedOut(await other.end());
+  source.write(DONE);
   source.close();
   const last = async () => (await router.context.conversations.page(id, { limit: 9 })).at(-1);
   await until(async () => (await last())?.status !== 'streaming', 'the answer is saved');
   expect(await last()).toMatchObject({ status: 'done', content: 'One. Two.' });
+});
+
+test('law 20: the end of an answer without a client leaves the watch over other streams as it is', async () => {
+  const source = pipe();
+  runner.reply = () => source.response();
+  source.write(chunk('One.'));
+  const client = new AbortController();
+  const headers = { authorization: `Bearer ${key}`, 'x-agent-stack-detach': 'true' };
+  const detached = await ask({}, headers, client.signal);
+  await new Reading(detached).until('One.');
+  client.abort();
+  await until(() => router.context.streams.size === 0, 'the router notices');
+  const next = pipe();
+  runner.reply = () => next.response();
+  next.write(chunk('Two.'));
+  const other = new Reading(await ask({}));
+  await other.until('Two.');
+  source.write(DONE);
+  source.close();
+  await until(() => leases() === 1, 'the answer without a client has ended');
+  await revoke();
+  await expectSignedOut(await other.end());
+  await released();
 });
 
 test('the end of the router ends open streams with an error that says so', async () => {

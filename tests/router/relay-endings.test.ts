@@ -1,6 +1,6 @@
 /** Law 10 and the endings of a relayed answer that are not the client's doing. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
@@ -20,11 +20,12 @@ beforeEach(async () => {
   await (await ask({ stream: false })).text();
 });
 
-function ask(more: object, headers: Record<string, string> = {}): Promise<Response> {
+function ask(more: object, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> {
   return fetch(`${router.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ model: 'scripted', messages: [{ role: 'user', content: 'Hi' }], stream: true, ...more }),
+    ...(signal && { signal }),
   });
 }
 
@@ -179,20 +180,51 @@ test('a runner that cannot be started is an error with its status, and the lease
   await until(async () => (await ask({ stream: false })).ok, 'the back-off is over');
 });
 
-test('a status that HTTP does not know is a broken runner, and no lease is left', async () => {
-  const odd = createServer((socket) => {
-    socket.once('data', () => socket.end('HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nok'));
-  });
-  await new Promise<void>((resolve) => odd.listen(0, '127.0.0.1', resolve));
-  const address = odd.address();
+/** A server in the runner's place that sends these bytes, and hangs up unless it is to stay. */
+async function inPlaceOfRunner(bytes: string, stays = false) {
   const [running] = router.context.runners.running();
-  if (!running || typeof address !== 'object') throw new Error('premise: a runner and a server');
+  if (!running) throw new Error('premise: there is a runner');
+  const hungUp = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    socket.on('close', () => hungUp.resolve());
+    socket.once('data', () => (stays ? socket.write(bytes) : socket.end(bytes)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { url } = running.runner;
-  Object.assign(running.runner, { url: `http://127.0.0.1:${address?.port}` });
+  Object.assign(running.runner, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  return {
+    hungUp: hungUp.promise,
+    [Symbol.dispose]() {
+      Object.assign(running.runner, { url });
+      server.close();
+    },
+  };
+}
+
+test('a status that HTTP does not know is a broken runner, and no lease is left', async () => {
+  using _odd = await inPlaceOfRunner('HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nok');
   const response = await ask({ stream: false });
-  Object.assign(running.runner, { url });
-  odd.close();
   expect([response.status, errorOf(await response.text()).code]).toEqual([502, 'runner_lost']);
+  await released();
+});
+
+const PART = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{"choices":';
+
+test('law 10: a short answer of known length that is cut is an error with a status', async () => {
+  using _cut = await inPlaceOfRunner(PART);
+  const response = await ask({ stream: false });
+  expect([response.status, errorOf(await response.text()).code]).toEqual([502, 'runner_lost']);
+  await released();
+});
+
+test('law 9: the client of a short answer that hangs leaves, and the runner’s request is closed', async () => {
+  using silent = await inPlaceOfRunner(PART, true);
+  const client = new AbortController();
+  const response = ask({ stream: false }, {}, client.signal);
+  await until(() => leases() === 1, 'the request has begun');
+  client.abort();
+  await response.catch(() => undefined);
+  await silent.hungUp;
   await released();
 });
 

@@ -9,6 +9,7 @@ import { type MemoryPlatform, memoryPlatform, type Program, registerProgram } fr
 import { internalApp, publicApp } from '../../router/app';
 import { loadConfig } from '../../router/config';
 import { type Context, createContext } from '../../router/context';
+import { createInternalListener } from '../../router/listener';
 
 /** The people of every test. Mallory is the one who may not. */
 export const PEOPLE = {
@@ -96,17 +97,25 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     FRONTEND_PORT: '0',
     ...options.env,
   });
-  const context = await createContext({ config, secrets, internalPort, ...(options.now && { now: options.now }) });
+  const internal = createInternalListener({ port: internalPort });
+  const { listenOn } = internal;
+  const context = await createContext({
+    config,
+    secrets,
+    internalPort,
+    listenOn,
+    ...(options.now && { now: options.now }),
+  });
   const app = await publicApp(context, secrets);
   app.listen({ hostname: '127.0.0.1', port: 0 });
-  const internal = internalApp(context).listen({ hostname: '127.0.0.1', port: internalPort });
+  internal.open(() => internalApp(context));
 
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= (async () => {
       await context[Symbol.asyncDispose]();
       await app.stop(true);
-      await internal.stop(true);
+      await internal.close();
     })();
     return stopped;
   };

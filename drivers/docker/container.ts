@@ -1,0 +1,92 @@
+/** From a spec to a container: everything that keeps it apart from the host and from others is decided here. */
+import type Docker from 'dockerode';
+import type { DriverServices, RunnerSpec } from '../driver';
+import { failure } from './engine';
+import type { Place } from './networks';
+import { backendOptionsOf, defaultLimits } from './options';
+import { PORT_LABEL, RUNNER_LABEL } from './runners';
+
+/** Kernel's accounting period. A quota, and not `NanoCpus`: the engine refuses more of those than there are CPUs. */
+const cpuPeriodUs = 100_000;
+const logFiles = 2;
+
+export function containerName({ namePrefix, name }: RunnerSpec): string {
+  return namePrefix === undefined ? name : `${namePrefix}-${name}`;
+}
+
+/**
+ * What the engine is asked for. `port` is where the agent listens.
+ * Throws `start_failed` when the spec has no image, or its home holds the engine's socket.
+ */
+export function containerOf(
+  spec: RunnerSpec,
+  at: { readonly place: Place; readonly port: number; readonly socketPath: string | undefined },
+  services: DriverServices,
+): Docker.ContainerCreateOptions {
+  const { place, port } = at;
+  const { env, network = {} } = spec;
+  const image = imageOf(spec);
+  const inside = place.network === 'host' ? { ...env, HOST: '127.0.0.1', PORT: String(port) } : env;
+  return {
+    name: containerName(spec),
+    Image: image,
+    ...(spec.command.length > 0 && { Cmd: [...spec.command] }),
+    Env: Object.entries(inside).map(([name, value]) => `${name}=${value}`),
+    Labels: { ...spec.labels, [RUNNER_LABEL]: spec.id, [PORT_LABEL]: String(port) },
+    ...(spec.hostname !== undefined && { Hostname: spec.hostname }),
+    ...(spec.user !== undefined && { User: spec.user }),
+    ...(place.isPublished && { ExposedPorts: { [`${port}/tcp`]: {} } }),
+    HostConfig: {
+      ...hardening(spec),
+      Mounts: [{ Type: 'bind', Source: homeOf(spec, at.socketPath), Target: spec.home.target }],
+      NetworkMode: place.network,
+      ...(place.isPublished && { PortBindings: { [`${port}/tcp`]: [publish(services)] } }),
+      ExtraHosts: Object.entries(network.hosts ?? {}).map(([name, address]) => `${name}:${address}`),
+      Dns: [...(network.dns ?? [])],
+      RestartPolicy: { Name: 'no' },
+    },
+  };
+}
+
+function hardening(spec: RunnerSpec): Docker.HostConfig {
+  const options = backendOptionsOf(spec);
+  const { memoryBytes, cpus, pids } = { ...defaultLimits, ...spec.limits };
+  return {
+    CapDrop: ['ALL'],
+    CapAdd: options.cap_add,
+    SecurityOpt: options.no_new_privileges ? ['no-new-privileges'] : [],
+    Privileged: false,
+    Init: options.init,
+    PidsLimit: pids,
+    Memory: memoryBytes,
+    MemorySwap: memoryBytes + options.swap_bytes,
+    CpuPeriod: cpuPeriodUs,
+    CpuQuota: Math.round(cpus * cpuPeriodUs),
+    ReadonlyRootfs: options.read_only,
+    Tmpfs: options.tmpfs,
+    ShmSize: options.shm_bytes,
+    LogConfig: {
+      Type: options.log_driver,
+      Config: { 'max-size': String(Math.ceil(options.log_bytes / logFiles)), 'max-file': String(logFiles) },
+    },
+    ...(options.runtime !== undefined && { Runtime: options.runtime }),
+  };
+}
+
+/** On loopback only, at a port of the engine's choice. */
+function publish({ portRange }: DriverServices): { HostIp: string; HostPort: string } {
+  return { HostIp: '127.0.0.1', HostPort: portRange === undefined ? '' : `${portRange.start}-${portRange.end}` };
+}
+
+function imageOf({ image }: RunnerSpec): string {
+  if (image !== undefined) return image;
+  throw failure('start_failed', 'the backend names no image', { image }, 'Give it an "image" in backends.json.');
+}
+
+function homeOf({ home }: RunnerSpec, socketPath: string | undefined): string {
+  const source = home.hostSource ?? home.source;
+  const folder = source.endsWith('/') ? source : `${source}/`;
+  const sockets = ['/var/run/docker.sock', '/run/docker.sock', ...(socketPath === undefined ? [] : [socketPath])];
+  if (!sockets.some((socket) => socket === source || socket.startsWith(folder))) return source;
+  throw failure('start_failed', "the home holds the engine's socket, which would give away the host", { source });
+}

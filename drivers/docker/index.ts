@@ -1,0 +1,77 @@
+/** Hosts runners as containers of a Docker engine, hardened by default. `README.md` says what that means. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Driver, defineDriver, type Health, type Started } from '../driver';
+import { ask, createClient, find, toFailure } from './engine';
+import { createImages } from './images';
+import { tailOf } from './logs';
+import { createNetworks } from './networks';
+import { backendOptions, options } from './options';
+import { type DockerHandle, findContainer, findOwned, type Ground, healthOf } from './runners';
+import { startRunner } from './start';
+import { createStats } from './stats';
+import { stopRunner } from './stop';
+import { watchRunners } from './watch';
+
+export default defineDriver({
+  name: 'docker',
+  summary: 'Runs agents as containers of a Docker engine',
+  isolates: true,
+  options,
+  backendOptions,
+  async create(options, services): Promise<Driver<DockerHandle>> {
+    const docker = await createClient(options.host);
+    const networks = createNetworks(docker, services, options);
+    const ground = {
+      ...{ docker, networks, services, options },
+      known: new Map<string, string>(),
+      stopping: new Set<string>(),
+      replaced: new Set<string>(),
+    };
+    return createDriver(ground, options.authFile ?? join(homedir(), '.docker/config.json'));
+  },
+});
+
+function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
+  const { docker, networks } = ground;
+  const starting = new Map<string, Promise<Started<DockerHandle>>>();
+  const watches = new AbortController();
+  return {
+    name: 'docker',
+    async ping(signal) {
+      await ask(signal, () => docker.ping());
+    },
+    routerAddress: (port, signal, runner = { options: {} }) => networks.routerAddress(port, runner, signal),
+    prepare: createImages(docker, authFile),
+    start(spec, context) {
+      const start =
+        starting.get(spec.id) ??
+        startRunner(ground, spec, context)
+          .catch((error) => Promise.reject(toFailure(error)))
+          .finally(() => starting.delete(spec.id));
+      starting.set(spec.id, start);
+      return start;
+    },
+    inspect: (handle, signal) => inspect(ground, handle, signal),
+    stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
+    list: (signal) => findOwned(ground, signal),
+    async logs({ containerId }, { tailLines, signal }) {
+      return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
+    },
+    watch: (signal) => watchRunners(ground, AbortSignal.any([signal, watches.signal])),
+    stats: createStats(ground),
+    async [Symbol.asyncDispose]() {
+      watches.abort();
+    },
+  };
+}
+
+async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
+  try {
+    const found = await findContainer(ground, handle, signal);
+    // A container that is not this runner's is no trace of it.
+    return found?.isOurs ? healthOf(found.info) : { state: 'gone' };
+  } catch (error) {
+    return { state: 'unknown', reason: String(error) };
+  }
+}

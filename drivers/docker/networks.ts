@@ -1,0 +1,115 @@
+/** The networks of runners: the installation's own two, made on demand, and those of the administrator. */
+import type Docker from 'dockerode';
+import type { DriverServices, RouterAddress, RunnerSpec } from '../driver';
+import { ask, failure, find, statusOf } from './engine';
+import { backendOptionsOf, type DriverOptions } from './options';
+
+/** Where a runner is put. */
+export interface Place {
+  /** Name of the network, or `host`. */
+  readonly network: string;
+  /** Whether the router reaches the runner through a published port; else at the runner's own address. */
+  readonly isPublished: boolean;
+  /** The host's address in that network. */
+  readonly gateway: string | undefined;
+}
+
+/** What of a spec decides its network. */
+type Wish = Pick<RunnerSpec, 'network' | 'options'>;
+type Own = 'own' | 'sealed';
+
+export interface Networks {
+  /** Makes the installation's network when it is not there. Rejects as `start_failed` when another's does not exist. */
+  place(wish: Wish, signal: AbortSignal): Promise<Place>;
+  /** Rejects as `start_failed` when there is no network of that name. */
+  require(name: string, signal: AbortSignal): Promise<Docker.NetworkInspectInfo>;
+  routerAddress(port: number, wish: Wish, signal: AbortSignal): Promise<RouterAddress>;
+}
+
+export function createNetworks(docker: Docker, services: DriverServices, options: DriverOptions): Networks {
+  const creating = new Map<Own, Promise<Docker.NetworkInspectInfo>>();
+
+  const inspect = (name: string, signal: AbortSignal) => find(signal, () => docker.getNetwork(name).inspect());
+
+  const ensure = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
+    const { name } = namesOf(services.installationId, own);
+    const found = (await inspect(name, signal)) ?? (await createOnce(own, signal));
+    if (found.Labels?.[services.installationLabel] === services.installationId) return found;
+    const hint = `Rename or remove it: docker network rm ${name}`;
+    throw failure('name_taken', `the network ${name} was not made by this installation`, { name }, hint);
+  };
+
+  const createOnce = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
+    const create = creating.get(own) ?? createNetwork(docker, services, own).finally(() => creating.delete(own));
+    creating.set(own, create);
+    return ask(signal, () => create);
+  };
+
+  const require = async (name: string, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
+    const found = await inspect(name, signal);
+    if (found !== undefined) return found;
+    const hint = `Make it (docker network create ${name}), or take it out of backends.json.`;
+    throw failure('start_failed', `there is no network called ${name}`, { name }, hint);
+  };
+
+  const place = async (wish: Wish, signal: AbortSignal): Promise<Place> => {
+    const mode = wish.network?.mode ?? 'bridge';
+    const { network: own } = backendOptionsOf(wish);
+    if (mode === 'bridge') {
+      const found = await ensure(own, signal);
+      return { network: found.Name, isPublished: !found.Internal, gateway: gatewayOf(found) };
+    }
+    if (own === 'sealed') throw failure('start_failed', `a sealed runner cannot be in the network ${mode}`, { mode });
+    if (mode === 'host') return { network: mode, isPublished: false, gateway: '127.0.0.1' };
+    if (mode === 'none' || mode.includes(':')) {
+      throw failure('start_failed', `the router cannot reach a runner with the network mode ${mode}`, { mode });
+    }
+    const found = await require(mode, signal);
+    return { network: found.Name, isPublished: !found.Internal, gateway: gatewayOf(found) };
+  };
+
+  return {
+    place,
+    require,
+    async routerAddress(port, wish, signal) {
+      const { routerHost, listenHost = '127.0.0.1' } = options;
+      if (routerHost !== undefined) return { url: `http://${routerHost}:${port}`, listenHost };
+      const { network, gateway } = await place(wish, signal);
+      if (gateway !== undefined) return { url: `http://${gateway}:${port}`, listenHost: gateway };
+      const hint = 'Set routerHost in the options of the docker driver.';
+      throw failure('start_failed', `the network ${network} has no gateway`, { network }, hint);
+    },
+  };
+}
+
+/** Names from a hash: an installation's id is of any length, and the name of an interface has at most 15 characters. */
+function namesOf(installationId: string, own: Own): { readonly name: string; readonly bridge: string } {
+  const hash = new Bun.CryptoHasher('sha256').update(installationId).digest('hex').slice(0, 10);
+  const isSealed = own === 'sealed';
+  return { name: `agent-stack-${hash}${isSealed ? '-sealed' : ''}`, bridge: `as-${hash}${isSealed ? 's' : ''}` };
+}
+
+async function createNetwork(docker: Docker, services: DriverServices, own: Own): Promise<Docker.NetworkInspectInfo> {
+  const { name, bridge } = namesOf(services.installationId, own);
+  const create = docker.createNetwork({
+    Name: name,
+    Driver: 'bridge',
+    CheckDuplicate: true,
+    Internal: own === 'sealed',
+    Options: {
+      'com.docker.network.bridge.name': bridge,
+      'com.docker.network.bridge.enable_icc': 'false',
+    },
+    Labels: { [services.installationLabel]: services.installationId },
+  });
+  await create.catch((error: unknown) => {
+    // Another process of this installation was first.
+    if (statusOf(error) !== 409) throw error;
+  });
+  return docker.getNetwork(name).inspect();
+}
+
+function gatewayOf({ IPAM: ipam }: Docker.NetworkInspectInfo): string | undefined {
+  const gateways = (ipam?.Config ?? []).map(({ Gateway }) => Gateway?.split('/')[0]);
+  return gateways.find((gateway) => gateway?.includes('.'));
+}

@@ -1,0 +1,62 @@
+/** Sign-ins to registries, from the file that `docker login` writes: its clients send them along to the engine. */
+import { readFile } from 'node:fs/promises';
+import type Docker from 'dockerode';
+
+/** Under this name Docker stores the sign-in to its own registry. */
+const dockerHub = 'https://index.docker.io/v1/';
+
+interface AuthFile {
+  readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string } | undefined>>;
+  readonly credHelpers?: Readonly<Record<string, string | undefined>>;
+  readonly credsStore?: string;
+}
+
+/** The registry an image comes from: the part before the first '/', where that is an address. */
+export function registryOf(image: string): string {
+  const [first = '', ...rest] = image.split('/');
+  return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
+}
+
+/** Reads the file for each pull, so that a new sign-in counts at once. Undefined: the pull is anonymous. */
+export function createSignIns(path: string): (image: string) => Promise<Docker.AuthConfig | undefined> {
+  return async (image) => {
+    const file = await readAuthFile(path);
+    const registry = registryOf(image);
+    const server = registry === 'docker.io' ? dockerHub : registry;
+    const helper = file.credHelpers?.[registry] ?? file.credsStore;
+    if (helper !== undefined) return askHelper(helper, server);
+    const entry = file.auths?.[server] ?? file.auths?.[`https://${server}`];
+    if (entry?.identitytoken) return { identitytoken: entry.identitytoken, serveraddress: server } as Docker.AuthConfig;
+    const [username = '', ...password] = Buffer.from(entry?.auth ?? '', 'base64')
+      .toString()
+      .split(':');
+    return username === '' ? undefined : { username, password: password.join(':'), serveraddress: server };
+  };
+}
+
+/** A file that is absent or unreadable is one without sign-ins. */
+async function readAuthFile(path: string): Promise<AuthFile> {
+  try {
+    return Object(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+/** The protocol of docker-credential-helpers: the server on standard input, JSON on standard output. */
+async function askHelper(helper: string, server: string): Promise<Docker.AuthConfig | undefined> {
+  try {
+    const child = Bun.spawn([`docker-credential-${helper}`, 'get'], {
+      stdin: new TextEncoder().encode(server),
+      stderr: 'ignore',
+      timeout: 10_000,
+    });
+    const { Username: username, Secret: password } = JSON.parse(await new Response(child.stdout).text());
+    if (username === '<token>')
+      return { identitytoken: password, serveraddress: server } as unknown as Docker.AuthConfig;
+    return { username, password, serveraddress: server };
+  } catch {
+    // Not installed, or it has none for this server.
+    return undefined;
+  }
+}

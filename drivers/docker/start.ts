@@ -1,0 +1,149 @@
+/** Starts a runner: finds the one its id already has, else makes a container, and leaves nothing when that fails. */
+import type Docker from 'dockerode';
+import { DriverError, type RunnerSpec, type StartContext, type Started } from '../driver';
+import { containerName, containerOf } from './container';
+import { ask, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import { tailOf } from './logs';
+import { pickPort } from './ports';
+import {
+  type DockerHandle,
+  findOwned,
+  type Ground,
+  handleOf,
+  healthOf,
+  RUNNER_LABEL,
+  removeContainer,
+  urlOf,
+} from './runners';
+
+/** An abort is honoured within a second (law 12); until then there is time to take away what was made (law 3). */
+const abortMs = 800;
+const cleanUpMs = 30_000;
+const tailLines = 10;
+
+/** Starts the runner, or finds the one that this spec id already has. */
+export async function startRunner(
+  ground: Ground,
+  spec: RunnerSpec,
+  context: StartContext,
+): Promise<Started<DockerHandle>> {
+  const { signal } = context;
+  for (const { handle, url } of await findOwned(ground, signal, spec.id)) {
+    if (url !== undefined) return { handle, url };
+    ground.replaced.add(handle.containerId);
+    await removeContainer(ground, handle.containerId, signal);
+  }
+  const body = await bodyOf(ground, spec, signal);
+  context.progress({ stage: 'create', message: 'Creating the container' });
+  refuseAborted(signal);
+  const late = Promise.withResolvers<never>();
+  let timer: Timer | undefined;
+  const abort = () => {
+    timer = setTimeout(() => late.reject(failure('timeout', 'the start was aborted', signal.reason)), abortMs);
+  };
+  signal.addEventListener('abort', abort, { once: true });
+  const launched = launch(ground, spec, body, context);
+  launched.catch(() => undefined);
+  try {
+    return await Promise.race([launched, late.promise]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+async function bodyOf(ground: Ground, spec: RunnerSpec, signal: AbortSignal): Promise<Docker.ContainerCreateOptions> {
+  const { docker, networks, services } = ground;
+  const place = await networks.place(spec, signal);
+  for (const name of spec.network?.extra ?? []) await networks.require(name, signal);
+  const port = place.network === 'host' ? pickPort(services.portRange) : spec.port;
+  const { socketPath } = docker.modem as { socketPath?: unknown };
+  const known = typeof socketPath === 'string' ? socketPath : undefined;
+  return containerOf(spec, { place, port, socketPath: known }, services);
+}
+
+/** Not cut short by the signal: a request that is given up half-way may still make a container. */
+async function launch(
+  ground: Ground,
+  spec: RunnerSpec,
+  body: Docker.ContainerCreateOptions,
+  context: StartContext,
+): Promise<Started<DockerHandle>> {
+  const { docker, known } = ground;
+  const container = await docker.createContainer(body).catch((error) => refused(ground, spec, error));
+  known.set(container.id, spec.id);
+  try {
+    for (const name of spec.network?.extra ?? []) {
+      refuseAborted(context.signal);
+      await docker.getNetwork(name).connect({ Container: container.id });
+    }
+    refuseAborted(context.signal);
+    context.progress({ stage: 'start', message: 'Starting the container' });
+    await container.start();
+    refuseAborted(context.signal);
+    const info = await container.inspect();
+    const url = urlOf(info);
+    if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(ground, spec, info);
+    refuseAborted(context.signal);
+    return { handle: handleOf(info), url };
+  } catch (error) {
+    ground.replaced.add(container.id);
+    // What cannot be removed now is found by its label, as after a crash.
+    await removeContainer(ground, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
+      ground.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
+    );
+    throw startFailure(spec, error);
+  }
+}
+
+/** Why no container was made. One of ours that has the name meanwhile is found by the next `start`. */
+async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Promise<never> {
+  const status = statusOf(error);
+  const image = spec.image ?? '';
+  if (status === 404 && /no such image/i.test(messageOf(error))) {
+    throw failure('image_missing', `the engine has no image ${image}`, says(spec, error), `Try: docker pull ${image}`);
+  }
+  if (status !== 409) throw startFailure(spec, error);
+  const name = containerName(spec);
+  const signal = AbortSignal.timeout(cleanUpMs);
+  const other = await find(signal, (abortSignal) => docker.getContainer(name).inspect({ abortSignal }));
+  const isThis = other?.Config.Labels[RUNNER_LABEL] === spec.id;
+  const message = isThis ? `the runner is being started elsewhere` : `another container is called ${name}`;
+  const hint = isThis ? undefined : `Rename or remove it, or set another container_prefix: docker inspect ${name}`;
+  throw failure('name_taken', message, says(spec, error), hint);
+}
+
+/** It ran, and was over before it could be looked at. The container goes, so its last words are told here. */
+async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.ContainerInspectInfo): Promise<DriverError> {
+  const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
+    tailOf(ground.docker, info.Id, tailLines, signal),
+  );
+  const output = withoutSecrets(spec, lines.join('\n'));
+  const { ExitCode: exitCode } = info.State;
+  const message = `the container ended at once with exit code ${exitCode}`;
+  return failure('start_failed', message, { exitCode }, output && `Its last output:\n${output}`);
+}
+
+const full = /port is already allocated|all ports are allocated|address already in use|no available IPv4/;
+
+function startFailure(spec: RunnerSpec, error: unknown): DriverError {
+  if (error instanceof DriverError || statusOf(error) === undefined) return toFailure(error);
+  const cause = says(spec, error);
+  const said = `the container could not be started: ${cause.message}`;
+  if (full.test(cause.message)) return failure('no_capacity', said, cause, 'Widen the range of ports or addresses.');
+  const hint = /source path does not exist/.test(cause.message)
+    ? "The engine does not see the home at this path. In a container the router needs the host's path: HOST_STACK_ROOT."
+    : undefined;
+  return failure('start_failed', said, cause, hint);
+}
+
+/** What the engine said: it quotes an environment it refuses, so its own error is not passed on (law 9). */
+function says(spec: RunnerSpec, error: unknown): { readonly status: number | undefined; readonly message: string } {
+  return { status: statusOf(error), message: withoutSecrets(spec, messageOf(error)) };
+}
+
+/** Shorter values than four characters are no secrets, and stand in other words. */
+function withoutSecrets({ env }: RunnerSpec, text: string): string {
+  const values = Object.values(env).filter((value) => value.length >= 4);
+  return values.toSorted((a, b) => b.length - a.length).reduce((rest, value) => rest.replaceAll(value, '…'), text);
+}

@@ -1,0 +1,35 @@
+/** The internal listener: one port, on loopback and on whatever addresses the drivers' runners reach the host at. */
+import type { AnyElysia as App } from 'elysia';
+
+export interface InternalListener {
+  /** Listens on one more address of this host; at once, or as soon as there is something to serve. Idempotent. */
+  listenOn(host: string): void;
+  /** Begins to serve. @param make an app for one address. */
+  open(make: () => App): void;
+  close(): Promise<void>;
+}
+
+/** @param internal.host the operator's choice: then it listens there and nowhere else. */
+export function createInternalListener(internal: { readonly host?: string; readonly port: number }): InternalListener {
+  const listening = new Map<string, App | undefined>([[internal.host ?? '127.0.0.1', undefined]]);
+  let make: (() => App) | undefined;
+
+  function serve(host: string): void {
+    if (make && !listening.get(host)) listening.set(host, make().listen({ hostname: host, port: internal.port }));
+  }
+
+  return {
+    listenOn(host) {
+      if (internal.host !== undefined) return;
+      if (!listening.has(host)) listening.set(host, undefined);
+      serve(host);
+    },
+    open(app) {
+      make = app;
+      for (const host of listening.keys()) serve(host);
+    },
+    async close() {
+      await Promise.all([...listening.values()].map((app) => app?.stop(true)));
+    },
+  };
+}

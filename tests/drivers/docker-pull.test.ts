@@ -1,0 +1,144 @@
+import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '../../drivers/conformance/bench';
+import { registryOf } from '../../drivers/docker/sign-ins';
+import type { StartProgress } from '../../drivers/driver';
+import { docker, requireEngine } from '../support/engine';
+import { type Registry, startRegistry } from '../support/registry';
+import { createDockerBench } from './docker-bench';
+
+const failureOf = (promise: Promise<unknown> | undefined) =>
+  Promise.resolve(promise).then(
+    () => undefined,
+    (error) => error,
+  );
+
+/** A context that keeps what it was told. */
+function listener(signal = new AbortController().signal) {
+  const steps: StartProgress[] = [];
+  return { signal, steps, progress: (step: StartProgress) => void steps.push(step) };
+}
+
+if (await requireEngine('how the docker driver fetches images')) {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-stack-pull-'));
+  const authFile = join(directory, 'config.json');
+  const bench = await createDockerBench({ authFile });
+  const images: string[] = [];
+  const registryWithImage = async (): Promise<Registry> => {
+    const registry = await startRegistry();
+    images.push(registry.image);
+    return registry;
+  };
+  const isPresent = async (image: string) => (await failureOf(docker.getImage(image).inspect())) === undefined;
+
+  afterEach(async () => {
+    await rm(authFile, { force: true });
+    for (const image of images.splice(0)) await failureOf(docker.getImage(image).remove({ force: true }));
+    await bench.sweep();
+  }, 60_000);
+  afterAll(async () => {
+    await bench.dispose();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  describe('an image', () => {
+    test('is fetched with progress that never falls, and then is there', async () => {
+      await using registry = await registryWithImage();
+      const driver = await bench.create();
+      registry.hold();
+      const context = listener();
+      const fetching = driver.prepare?.(registry.image, context);
+      await until('some of it has come', () => context.steps.some(({ percent = 0 }) => percent > 5));
+      registry.release();
+      await fetching;
+      const percents = context.steps.map(({ percent = -1 }) => percent);
+      expect(percents).toEqual(percents.toSorted((a, b) => a - b));
+      expect(context.steps.at(-1)).toEqual({ stage: 'pull', percent: 100, message: `Fetched ${registry.image}` });
+      expect(context.steps.some(({ message }) => /of 3 layers, 9 MB$/.test(message))).toBe(true);
+      expect(await isPresent(registry.image)).toBe(true);
+      const again = listener();
+      await driver.prepare?.(registry.image, again);
+      expect(again.steps).toEqual([]);
+    }, 30_000);
+
+    test('that many wait for is fetched once, and all of them see it', async () => {
+      await using registry = await registryWithImage();
+      const driver = await bench.create();
+      const waiting = Array.from({ length: 20 }, () => listener());
+      registry.hold();
+      const fetching = waiting.map((context) => driver.prepare?.(registry.image, context));
+      await until('the layers are asked for', () => registry.fetched.length === 3);
+      const late = listener();
+      const latest = driver.prepare?.(registry.image, late);
+      await until('the late one is told how far it is', () => late.steps.length > 0);
+      registry.release();
+      await Promise.all([...fetching, latest]);
+      expect(registry.fetched.length).toBe(new Set(registry.fetched).size);
+      for (const { steps } of [...waiting, late]) expect(steps.at(-1)?.percent).toBe(100);
+    }, 30_000);
+
+    test('is given up when the last who waits has gone, and not before', async () => {
+      await using registry = await registryWithImage();
+      const driver = await bench.create();
+      const [first, second] = [new AbortController(), new AbortController()];
+      registry.hold();
+      const one = failureOf(driver.prepare?.(registry.image, listener(first.signal)));
+      const two = failureOf(driver.prepare?.(registry.image, listener(second.signal)));
+      await until('the layers are asked for', () => registry.fetched.length === 3);
+      first.abort();
+      expect(await one).toMatchObject({ fault: 'timeout' });
+      expect(registry.abandoned).toEqual([]);
+      second.abort();
+      expect(await two).toMatchObject({ fault: 'timeout' });
+      await until('the engine has let go', () => registry.abandoned.length === 3);
+      expect(await isPresent(registry.image)).toBe(false);
+      registry.release();
+      await driver.prepare?.(registry.image, listener());
+      expect(await isPresent(registry.image)).toBe(true);
+    }, 30_000);
+  });
+
+  describe('an image that cannot be had is image_missing', () => {
+    test('when the registry does not know it: look at the name and the tag', async () => {
+      await using registry = await registryWithImage();
+      const error = await failureOf((await bench.create()).prepare?.(`${registry.image}0`, listener()));
+      expect(error).toMatchObject({ fault: 'image_missing', hint: expect.stringContaining('the name and the tag') });
+      expect(error.message).toContain('manifest unknown');
+    }, 30_000);
+
+    test('when it wants a sign-in: docker login, after which it is fetched, and a wrong one is refused', async () => {
+      await using registry = await registryWithImage();
+      registry.requireSignIn('ada', 's3cret-of-ada');
+      const driver = await bench.create();
+      const attempt = () => failureOf(driver.prepare?.(registry.image, listener()));
+      const signIn = (text: string) =>
+        Bun.write(authFile, JSON.stringify({ auths: { [registry.host]: { auth: btoa(text) } } }));
+      const refused = { fault: 'image_missing', hint: expect.stringContaining(`docker login ${registry.host}`) };
+      expect(await attempt()).toMatchObject(refused);
+      await signIn('ada:wrong-secret');
+      const error = await attempt();
+      expect(error).toMatchObject(refused);
+      expect(Bun.inspect(error, { depth: 10 })).not.toContain('wrong-secret');
+      await signIn('ada:s3cret-of-ada');
+      expect(await attempt()).toBeUndefined();
+    }, 30_000);
+
+    test('when the registry does not answer: load it another way', async () => {
+      const registry = await registryWithImage();
+      await registry[Symbol.asyncDispose]();
+      const error = await failureOf((await bench.create()).prepare?.(registry.image, listener()));
+      expect(error).toMatchObject({
+        fault: 'image_missing',
+        hint: expect.stringContaining(`does not reach ${registry.host}`),
+      });
+    }, 30_000);
+  });
+}
+
+test('the registry of an image is its first part where that is an address', () => {
+  expect(['bun', 'oven/bun:1', 'ghcr.io/a/b:2', 'localhost/a', '127.0.0.1:5000/a'].map(registryOf)).toEqual([
+    ...['docker.io', 'docker.io', 'ghcr.io', 'localhost', '127.0.0.1:5000'],
+  ]);
+});

@@ -1,0 +1,197 @@
+import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { rm } from 'node:fs/promises';
+import { conformDriver } from '../../drivers/conformance';
+import { ask, INSTALLATION_LABEL, SECRET, until } from '../../drivers/conformance/bench';
+import type { StartProgress } from '../../drivers/driver';
+import { docker, requireEngine } from '../support/engine';
+import { createDockerBench, dockerTarget } from './docker-bench';
+
+const conformance = await dockerTarget();
+await conformDriver(conformance.target);
+afterAll(conformance.removeAll);
+
+const second = () => AbortSignal.timeout(5_000);
+const failureOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error) => error,
+  );
+
+if (await requireEngine('what the docker driver owns')) {
+  const bench = await createDockerBench();
+  const image = bench.target.image ?? '';
+  const inspect = (id: string) => docker.getContainer(id).inspect();
+  /** A container of somebody else. */
+  const stranger = async (name: string, labels: Record<string, string> = {}) => {
+    const Labels = { 'agent-stack.test': bench.installationId, ...labels };
+    const container = await docker.createContainer({ name, Image: image, Cmd: ['bun', '-e', '1'], Labels });
+    return {
+      id: container.id,
+      [Symbol.asyncDispose]: () => container.remove({ force: true, v: true }),
+    };
+  };
+  afterEach(() => bench.sweep(), 60_000);
+  afterAll(() => bench.dispose(), 60_000);
+
+  describe('what is ours', () => {
+    test('law 6: a name that another container has is name_taken, and that container stays', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      await using other = await stranger(spec.name);
+      const error = await failureOf(driver.start(spec, bench.context()));
+      expect(error).toMatchObject({ fault: 'name_taken' });
+      expect(error.message).toContain(spec.name);
+      expect((await inspect(other.id)).Name).toBe(`/${spec.name}`);
+    });
+
+    test('law 6: a container without our labels is gone to inspect, and refused by stop', async () => {
+      const driver = await bench.create();
+      await using other = await stranger('agent-stack-test-stranger', {
+        [INSTALLATION_LABEL]: bench.foreignInstallationId,
+        'agent-stack.runner': 'r1',
+      });
+      const handle = { runnerId: 'r1', containerId: other.id };
+      expect(await driver.inspect(handle, second())).toEqual({ state: 'gone' });
+      expect(await failureOf(driver.stop(handle, { graceMs: 0 }))).toMatchObject({ fault: 'name_taken' });
+      expect((await inspect(other.id)).Id).toBe(other.id);
+    });
+
+    test('law 2: a container that was made and never started is replaced by the next start', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      const Labels = { ...spec.labels };
+      const left = await docker.createContainer({ name: spec.name, Image: image, Cmd: ['bun', '-e', '1'], Labels });
+      expect(await driver.list(second())).toMatchObject([{ runnerId: spec.id, health: { state: 'exited' } }]);
+      const { handle } = await bench.ready(driver, spec);
+      expect(handle.containerId).not.toBe(left.id);
+      expect(await driver.list(second())).toHaveLength(1);
+    });
+
+    test('a prefix is for people: the runner is found without it', async () => {
+      const spec = await bench.spec({ namePrefix: 'team-a' });
+      const { handle } = await (await bench.create()).start(spec, bench.context());
+      expect((await inspect(String(handle.containerId))).Name).toBe(`/team-a-${spec.name}`);
+      const again = await (await bench.create()).start({ ...spec, namePrefix: 'team-b' }, bench.context());
+      expect(again.handle).toEqual(handle);
+    });
+
+    test('stop takes the anonymous volumes along', async () => {
+      const driver = await bench.create();
+      const { handle } = await bench.ready(driver, await bench.spec());
+      const { Mounts: mounts } = await inspect(String(handle.containerId));
+      const volume = mounts.find(({ Type }) => Type === 'volume')?.Name ?? 'none';
+      expect((await docker.getVolume(volume).inspect()).Name).toBe(volume);
+      await driver.stop(handle, { graceMs: 0 });
+      expect(await failureOf(docker.getVolume(volume).inspect())).toMatchObject({ statusCode: 404 });
+    });
+  });
+
+  describe('a start', () => {
+    test('says which image is missing and what to type', async () => {
+      const driver = await bench.create();
+      const error = await failureOf(driver.start(await bench.spec({ image: 'nobody/none:7' }), bench.context()));
+      expect(error).toMatchObject({ fault: 'image_missing', hint: 'Try: docker pull nobody/none:7' });
+      const without = await bench.spec();
+      delete (without as { image?: string }).image;
+      expect(await failureOf(driver.start(without, bench.context()))).toMatchObject({ fault: 'start_failed' });
+    });
+
+    test('law 9: an environment that the engine refuses and quotes does not get into the error', async () => {
+      const driver = await bench.create();
+      const error = await failureOf(driver.start(await bench.spec({ env: { '': SECRET } }), bench.context()));
+      expect(error.message).toContain('invalid environment variable');
+      expect(Bun.inspect(error, { depth: 10 })).not.toContain(SECRET);
+    });
+
+    test('law 3: one that is aborted while its container is made leaves nothing behind', async () => {
+      const driver = await bench.create();
+      for (const stage of ['create', 'start']) {
+        const controller = new AbortController();
+        const progress = (step: StartProgress) => step.stage === stage && setTimeout(() => controller.abort());
+        const starting = driver.start(await bench.spec(), { signal: controller.signal, progress });
+        expect(await failureOf(starting)).toMatchObject({ fault: 'timeout' });
+        await until('nothing is left', async () => (await driver.list(second())).length === 0);
+      }
+    });
+
+    test('fails clearly when the engine does not see the home', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      await rm(spec.home.source, { recursive: true });
+      const error = await failureOf(driver.start(spec, bench.context()));
+      expect(error).toMatchObject({ fault: 'start_failed' });
+      expect(error.hint).toContain('HOST_STACK_ROOT');
+    });
+
+    test('mounts the home from where the host sees it', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      const home = { ...spec.home, source: '/only/in/the/router', hostSource: spec.home.source };
+      const { url } = await bench.ready(driver, { ...spec, home });
+      await ask(url, '/write', 'here');
+      expect(await Bun.file(`${spec.home.source}/written.txt`).text()).toBe('here');
+    });
+
+    test('never mounts what holds the socket of the engine', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec();
+      for (const source of ['/', '/var/run', '/var/run/docker.sock']) {
+        const error = await failureOf(driver.start({ ...spec, home: { source, target: '/h' } }, bench.context()));
+        expect(error.message).toContain('socket');
+      }
+      expect(await driver.list(second())).toEqual([]);
+    });
+
+    test('with a program that the image does not have ends with 127 and says so in its output', async () => {
+      const driver = await bench.create();
+      const spec = await bench.spec({ command: ['no-such-program'] });
+      const started = await driver.start(spec, bench.context()).catch((error) => error);
+      // The init may be through before the container can be looked at.
+      if (started instanceof Error) {
+        expect(started).toMatchObject({ fault: 'start_failed', hint: expect.stringContaining('no-such-program') });
+        return;
+      }
+      const health = () => driver.inspect(started.handle, second());
+      await until('it has ended', async () => (await health()).state === 'exited');
+      expect(await health()).toMatchObject({ exitCode: 127 });
+      const lines = await driver.logs?.(started.handle, { tailLines: 5, signal: second() });
+      expect(lines?.join('\n')).toContain('no-such-program');
+    });
+
+    test('publishes on loopback, at a port of the range, and is no_capacity when none is left', async () => {
+      const port = (await import('../support/process')).freePort();
+      const range = { start: Number(port), end: Number(port) };
+      const services = {
+        installationId: bench.installationId,
+        installationLabel: INSTALLATION_LABEL,
+        stateDir: '/tmp',
+      };
+      const driver = await bench.target.plugin.create({}, { ...services, portRange: range, log: () => {} });
+      const { url } = await driver.start(await bench.spec(), bench.context());
+      expect(url).toBe(`http://127.0.0.1:${port}`);
+      expect(await failureOf(driver.start(await bench.spec(), bench.context()))).toMatchObject({
+        fault: 'no_capacity',
+      });
+      expect(await driver.list(second())).toHaveLength(1);
+    });
+
+    test('logs hold both streams in order', async () => {
+      const driver = await bench.create();
+      const script = 'console.log("one"); console.error("two ü"); console.log("three"); setInterval(() => {}, 1e6)';
+      const { handle } = await driver.start(await bench.spec({ command: ['bun', '-e', script] }), bench.context());
+      const logs = () => driver.logs?.(handle, { tailLines: 10, signal: second() });
+      await until('all is written', async () => (await logs())?.length === 3);
+      expect((await logs())?.toSorted()).toEqual(['one', 'three', 'two ü']);
+      await driver.stop(handle, { graceMs: 0 });
+      expect(await logs()).toEqual([]);
+    });
+
+    test('stats tell of memory at once and of the CPU since the last call', async () => {
+      const driver = await bench.create();
+      const { handle } = await driver.start(await bench.spec({ command: ['bun', '-e', 'for (;;);'] }), bench.context());
+      const stats = () => driver.stats?.(handle, second());
+      expect((await stats())?.memoryBytes).toBeGreaterThan(1_000_000);
+      await until('the loop shows', async () => ((await stats())?.cpuPercent ?? 0) > 10);
+    });
+  });
+}

@@ -1,0 +1,166 @@
+/**
+ * A Docker engine for tests: the one that answers, used as it is; else, as root on Linux, one of our own, which ends
+ * with the test process.
+ *
+ *     await conformDriver({ plugin, image: await testImage(), available: engineAvailable });
+ *     const suite = (await engineAvailable()) === true ? describe : describe.skip;
+ */
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import type { DriverPlugin } from '../../drivers/driver';
+
+const startMs = 30_000;
+/** The second for machines on whose file system layers cannot be stacked, containers in containers for one. */
+const variants = [[], ['--storage-driver=vfs']];
+
+/** At `DOCKER_HOST`, or the usual socket. */
+export const docker = new Docker();
+/** Held open for as long as this process lives. */
+const pipes: Bun.FileSink[] = [];
+let availability: Promise<true | string> | undefined;
+
+/** True, or the reason why there is no engine. Starts one where that is possible, once. */
+export function engineAvailable(): Promise<true | string> {
+  availability ??= answers().then((isThere) => isThere || startEngine());
+  return availability;
+}
+
+/**
+ * As `engineAvailable`, for tests outside the conformance suite: prints the reason and returns false, and throws it in
+ * CI (`CI=true`), where a suite that is skipped is one that failed.
+ */
+export async function requireEngine(title: string): Promise<boolean> {
+  const available = await engineAvailable();
+  if (available === true) return true;
+  if (process.env.CI === 'true') throw new Error(`${title} must run in CI: ${available}`);
+  process.stderr.write(`${title} (skipped: ${available})\n`);
+  return false;
+}
+
+/** The plugin as it is, with a list of the installations it was made for: their networks have to be taken away. */
+export function recorded(plugin: DriverPlugin): { readonly plugin: DriverPlugin; removeAll(): Promise<void> } {
+  const installations = new Set<string>();
+  const create: DriverPlugin['create'] = (options, services) => {
+    installations.add(services.installationId);
+    return plugin.create(options, services);
+  };
+  return {
+    plugin: { ...plugin, create },
+    async removeAll() {
+      for (const installationId of installations) await removeInstallation(installationId);
+    },
+  };
+}
+
+/** Removes the containers and networks of an installation, in this order. What else is on the engine stays. */
+export async function removeInstallation(installationId: string): Promise<void> {
+  const filters = { label: [`agent-stack.installation=${installationId}`] };
+  for (const { Id } of await docker.listContainers({ all: true, filters })) {
+    await docker.getContainer(Id).remove({ force: true, v: true });
+  }
+  for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+}
+
+export interface EngineSocket extends AsyncDisposable {
+  readonly path: string;
+  /** Nobody answers any more: what is open breaks, what comes is refused. */
+  cut(): void;
+  heal(): Promise<void>;
+}
+
+/** Another socket of the engine, which can be cut without harm to the engine. */
+export async function createEngineSocket(): Promise<EngineSocket> {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-stack-engine-'));
+  const path = join(directory, 'docker.sock');
+  const open = new Set<Socket>();
+  let server: Server | undefined;
+  const socketPath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
+  const pipe = (from: Socket) => {
+    const to = connect(socketPath);
+    for (const [one, other] of [
+      [from, to],
+      [to, from],
+    ] as const) {
+      open.add(one);
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        open.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  };
+  const cut = () => {
+    server?.close();
+    server = undefined;
+    for (const socket of open) socket.destroy();
+  };
+  const heal = async () => {
+    await rm(path, { force: true });
+    const listening = createServer(pipe).listen(path);
+    server = listening;
+    await once(listening, 'listening');
+  };
+  await heal();
+  return {
+    ...{ path, cut, heal },
+    async [Symbol.asyncDispose]() {
+      cut();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answers(): Promise<boolean> {
+  return docker.ping().then(
+    () => true,
+    () => false,
+  );
+}
+
+async function startEngine(): Promise<true | string> {
+  if (process.env.DOCKER_HOST) return `no engine answers at DOCKER_HOST=${process.env.DOCKER_HOST}`;
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return 'no Docker engine answers, and only root on Linux may start one';
+  const program = Bun.which('dockerd') ?? Bun.which('/usr/sbin/dockerd');
+  if (program === null)
+    return 'no Docker engine answers, and dockerd is not installed (apt-get install docker.io iptables)';
+  let log = '';
+  for (const variant of variants) {
+    const file = join(await mkdtemp(join(tmpdir(), 'agent-stack-dockerd-')), 'log');
+    if (await runs(program, variant, file)) return true;
+    log = (await readFile(file, 'utf8')).trim().split('\n').slice(-3).join('\n');
+  }
+  return `dockerd does not start here:\n${log}`;
+}
+
+async function runs(program: string, variant: readonly string[], file: string): Promise<boolean> {
+  const output = openSync(file, 'w');
+  // Test processes end without notice. The pipe that breaks then is what ends the engine, by its pid.
+  const supervisor = Bun.spawn(['sh', '-c', '"$@" & cat; kill $!; wait $!', 'sh', program, ...variant], {
+    stdin: 'pipe',
+    stdout: output,
+    stderr: output,
+    // An interrupted run must not take the engine down before the tests have cleaned up.
+    detached: true,
+  });
+  closeSync(output);
+  supervisor.unref();
+  const deadlineMs = performance.now() + startMs;
+  while (performance.now() < deadlineMs) {
+    if (await answers()) {
+      pipes.push(supervisor.stdin);
+      return true;
+    }
+    if ((await readFile(file, 'utf8')).includes('failed to start daemon')) break;
+    await Bun.sleep(100);
+  }
+  supervisor.stdin.end();
+  await supervisor.exited;
+  return false;
+}

@@ -1,0 +1,137 @@
+/**
+ * nanobot's twin: follows HKUDS/nanobot v0.3.0 as its source reads (`nanobot serve`); the real one was never run here.
+ * It reads the rendered seed in its home.
+ */
+import type { RunnerSpec } from '../../../drivers/driver';
+import type { Program } from '../../../drivers/memory';
+import * as twin from './twin';
+
+/** A message with these words makes it fail inside, which ends a stream without a word. */
+export const BREAKS = 'raise an exception';
+const ROOT_KEYS = ['agents', 'channels', 'transcription', 'providers', 'api', 'gateway', 'tools', 'modelPresets'];
+
+interface Server {
+  readonly apiKey: string;
+  readonly model: string;
+  readonly endpoint: twin.Endpoint;
+  readonly sessions: twin.Sessions;
+}
+
+export const nanobot: Program = (spec, runtime) => {
+  const config = twin.readJson(spec.home.source, 'config.json');
+  const problem = configProblem(config);
+  if (problem !== undefined) {
+    runtime.say(`Error: ${problem}`);
+    runtime.exit(1);
+    return () => new Response(null, { status: 503 });
+  }
+  const server = open(spec, config);
+  return (request) => answer(server, request);
+};
+
+function configProblem(config: unknown): string | undefined {
+  const unknown = Object.keys((config ?? {}) as object).filter((key) => !ROOT_KEYS.includes(key));
+  if (unknown.length > 0) return `Failed to load config: ${unknown.join(', ')}: Extra inputs are not permitted`;
+  if (twin.at(config, 'api.host') !== '0.0.0.0') return 'premise: it must be reached from outside its container';
+  if (twin.at(config, 'api.apiKey')) return undefined;
+  return 'host is 0.0.0.0 (all interfaces) but api_key is not set';
+}
+
+function open(spec: RunnerSpec, config: unknown): Server {
+  const provider = String(twin.at(config, 'agents.defaults.provider'));
+  const model = String(twin.at(config, 'agents.defaults.model'));
+  return {
+    apiKey: String(twin.at(config, 'api.apiKey')),
+    model,
+    endpoint: {
+      baseUrl: String(twin.at(config, `providers.${provider}.apiBase`)),
+      apiKey: String(twin.at(config, `providers.${provider}.apiKey`)),
+      model,
+    },
+    sessions: new twin.Sessions(spec.home.source, 'workspace/sessions.json'),
+  };
+}
+
+async function answer(server: Server, request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (pathname === '/health') return Response.json({ status: 'ok' });
+  const credential = request.headers.get('authorization') ?? '';
+  if (!credential.startsWith('Bearer ')) return refusal(401, 'Missing Authorization header. Use: Bearer <api_key>');
+  if (credential !== `Bearer ${server.apiKey}`) return refusal(401, 'Invalid API key');
+  if (pathname === '/v1/models') return Response.json({ object: 'list', data: [{ id: server.model }] });
+  if (pathname !== '/v1/chat/completions') return new Response('404: Not Found', { status: 404 });
+  if (request.method !== 'POST') return new Response('405: Method Not Allowed', { status: 405 });
+  return chat(server, request);
+}
+
+function refusal(code: number, message: string, type = 'invalid_request_error'): Response {
+  return Response.json({ error: { message, type, code } }, { status: code });
+}
+
+interface Turn {
+  readonly session: string;
+  readonly text: string;
+  readonly signal: AbortSignal;
+}
+
+async function chat(server: Server, request: Request): Promise<Response> {
+  const body = await twin.jsonOf(request);
+  if (!body) return refusal(400, 'Invalid JSON body');
+  const [message, ...more] = twin.messagesIn(body);
+  if (message?.role !== 'user' || more.length > 0) return refusal(400, 'Only a single user message is supported');
+  if (typeof message.content !== 'string' && !Array.isArray(message.content)) {
+    return refusal(400, 'Invalid content format');
+  }
+  if (body.model && body.model !== server.model) {
+    return refusal(400, `Only configured model '${server.model}' is available`);
+  }
+  const session = body.session_id ? `api:${body.session_id}` : 'api:default';
+  const turn = { session, text: twin.textOf(message.content), signal: request.signal };
+  return body.stream ? streamed(server, turn) : unstreamed(server, turn);
+}
+
+/** An upstream that refuses or breaks is told as the answer, unless some of it is out: then what came is the answer. */
+function run(server: Server, turn: Turn, say: (piece: string) => void): Promise<string> {
+  const { sessions, endpoint } = server;
+  return sessions.inTurn(turn.session, async () => {
+    if (turn.text.includes(BREAKS)) throw new Error('broken on request');
+    const user = { role: 'user', content: turn.text };
+    const messages = [{ role: 'system', content: '# nanobot' }, ...sessions.get(turn.session), user];
+    let text = '';
+    try {
+      for await (const piece of twin.complete(endpoint, messages, turn.signal)) {
+        text += piece;
+        say(piece);
+      }
+    } catch (error) {
+      if (!(error instanceof twin.UpstreamError)) throw error;
+      if (text === '') {
+        text = `Error: ${error.message}`;
+        say(text);
+      }
+    }
+    sessions.append(turn.session, user, { role: 'assistant', content: text });
+    return text;
+  });
+}
+
+async function unstreamed(server: Server, turn: Turn): Promise<Response> {
+  try {
+    return Response.json(twin.whole(server.model, await run(server, turn, () => {})));
+  } catch {
+    return refusal(500, 'Internal server error', 'server_error');
+  }
+}
+
+/** No role chunk, no usage; after a failure of its own the body simply ends. */
+function streamed(server: Server, turn: Turn): Response {
+  return twin.eventStream(async (send, gone) => {
+    try {
+      const signal = AbortSignal.any([turn.signal, gone]);
+      await run(server, { ...turn, signal }, (content) => send(twin.chunk(server.model, { content })));
+    } catch {
+      return;
+    }
+    send(twin.chunk(server.model, {}, 'stop') + twin.DONE);
+  });
+}
