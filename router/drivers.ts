@@ -91,6 +91,12 @@ export class DriverRegistry implements AsyncDisposable {
     return backends.filter((backend) => !backend.disabled).flatMap((backend) => this.checkBackend(backend));
   }
 
+  /** A backend's `driver_options` with the driver's defaults. */
+  optionsFor({ driver, driverOptions }: Pick<Backend, 'driver' | 'driverOptions'>): Readonly<Record<string, Json>> {
+    const plugin = this.#found.get(driver)?.plugin;
+    return plugin ? withDefaults(plugin, driverOptions) : driverOptions;
+  }
+
   /** What keeps `backend` from being hosted. */
   checkBackend({ name, driver, driverOptions, trusted }: Backend): string[] {
     const plugin = this.#found.get(driver)?.plugin;
@@ -100,7 +106,7 @@ export class DriverRegistry implements AsyncDisposable {
       const known = [...this.#found.keys()].sort().join(', ');
       return [`backend "${name}": there is no driver "${driver}" (there are: ${known})`];
     }
-    const problems = schemaProblems('driver_options', plugin.backendOptions, driverOptions);
+    const problems = schemaProblems('driver_options', plugin.backendOptions, withDefaults(plugin, driverOptions));
     if (!plugin.isolates && !trusted) {
       problems.push(`driver "${driver}" does not keep runners apart, so the backend needs "trusted": true`);
     }
@@ -156,6 +162,10 @@ export class DriverRegistry implements AsyncDisposable {
       this.problems[name] = error instanceof Error ? error.message : String(error);
     }
   }
+}
+
+function withDefaults(plugin: DriverPlugin, driverOptions: Backend['driverOptions']): Readonly<Record<string, Json>> {
+  return Value.Default(plugin.backendOptions, structuredClone(driverOptions)) as Readonly<Record<string, Json>>;
 }
 
 function resolvePackage(name: string, folder: string): string | undefined {

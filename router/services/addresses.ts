@@ -22,7 +22,7 @@ export function addressesService(deps: {
 
   /** The router's base URL for runners of this backend. Rejects as the driver does. */
   async function urlFor(driver: Driver, backend: Backend, signal: AbortSignal): Promise<string> {
-    const runner = { network: runnerNetwork(backend), options: backend.driverOptions };
+    const runner = { network: runnerNetwork(backend), options: drivers.optionsFor(backend) };
     const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner);
     listenOn(listenHost);
     reached.add(backend.name);

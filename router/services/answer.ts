@@ -113,8 +113,10 @@ export class Answer implements Recorder {
     const choice = body.choices?.[0];
     const piece = choice?.delta?.content ?? choice?.message?.content;
     if (typeof piece === 'string') this.text += piece;
-    if (body.error) {
-      this.#failure = { code: 'runner_error', message: textOf(body.error.message) ?? 'The agent reported an error.' };
+    // Not OpenAI's, but what several runtimes and gateways say where a stream has begun: the text is not the whole answer.
+    if (body.error || choice?.finish_reason === 'error') {
+      const message = textOf(body.error?.message) ?? 'The agent reported an error.';
+      this.#failure ??= { code: 'runner_error', message };
     }
   }
 }
@@ -125,7 +127,7 @@ export function failureOf(error: AppError): MessageFailure {
 }
 
 interface ChatBody {
-  choices?: { delta?: { content?: unknown }; message?: { content?: unknown } }[];
+  choices?: { delta?: { content?: unknown }; message?: { content?: unknown }; finish_reason?: unknown }[];
   error?: { message?: unknown };
 }
 

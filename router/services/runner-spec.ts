@@ -20,6 +20,8 @@ export interface SpecInput {
   /** The home as the platform's host sees it (`HOST_STACK_ROOT`). */
   readonly hostHomePath: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The backend's `driver_options` with the driver's defaults. */
+  readonly options: RunnerSpec['options'];
 }
 
 /**
@@ -69,7 +71,7 @@ export function runnerNetwork(backend: Backend): RunnerNetwork {
 }
 
 export function runnerSpec(input: SpecInput): RunnerSpec {
-  const { runnerId, installationId, agent, user, backend, homePath, hostHomePath, env } = input;
+  const { runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options } = input;
   return {
     id: runnerId,
     name: runnerName(installationId, runnerId),
@@ -96,6 +98,6 @@ export function runnerSpec(input: SpecInput): RunnerSpec {
       'agent-stack.user': user.id,
       'agent-stack.backend': backend.name,
     },
-    options: backend.driverOptions,
+    options,
   };
 }

@@ -160,7 +160,8 @@ async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   });
   const homePath = home.path;
   const hostHomePath = deps.hostPath(homePath);
-  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env });
+  const options = deps.drivers.optionsFor(backend);
+  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options });
 }
 
 async function fetchImage({ backend, driver, signal, report }: BringUp): Promise<void> {
