@@ -21,6 +21,8 @@ beforeAll(async () => {
       backend('renamed', { model: 'its/own-name' }),
       backend('forwarding', { forward_model_env: 'LLM_MODEL', user_overridable_env: LLM, model: 'unused' }),
       backend('remembering', { history: 'last-turn', paths: ['chat/completions'] }),
+      backend('omitting', { omit_body: ['user', 'model', 'absent'], session_body: { user: `c-\${conversation}` } }),
+      backend('single', { history: 'one-message', session_body: { session_id: `\${session}` } }),
       backend('keyed', { api_key_header: 'X-Key', api_key_scheme: '' }),
     ],
   });
@@ -112,6 +114,38 @@ test('law 13: a last turn is everything since the user spoke', async () => {
   const messages = [...TALK, { role: 'assistant', content: null, tool_calls: [] }, { role: 'tool', content: '4' }];
   const { text } = await send(alice, { model: 'x', messages }, { 'x-conversation-id': conversation.id });
   expect(json(text).messages).toEqual(messages.slice(3));
+});
+
+test('law 13: members that a backend must not see are left out, and its own take their place', async () => {
+  const { conversation } = await conversationOf(alice, 'omitting');
+  const outside = await send(alice, { model: 'omitting', user: 'me', seed: 1 });
+  expect(json(outside.text)).toEqual({ messages: TALK, seed: 1 });
+  const inside = await send(alice, { model: 'omitting', user: 'me' }, { 'x-conversation-id': conversation.id });
+  expect(json(inside.text)).toEqual({ messages: TALK, user: `c-${conversation.id}` });
+});
+
+test('law 13: a backend that takes a single message gets the last turn, or all of them in one', async () => {
+  const { conversation } = await conversationOf(alice, 'single');
+  const inside = await send(alice, { model: 'single' }, { 'x-conversation-id': conversation.id });
+  expect(json(inside.text)).toMatchObject({ messages: TALK.slice(-1), session_id: conversation.id });
+  const outside = json((await send(alice, { model: 'single', session_id: conversation.id })).text);
+  const content = 'system:\nBe brief.\n\nuser:\nOne?\n\nassistant:\nOne.\n\nuser:\nTwo?';
+  expect(outside.messages).toEqual([{ role: 'user', content }]);
+  expect(outside.session_id).toMatch(/^[0-9a-f]{24}$/);
+  expect(outside.session_id).not.toBe(conversation.id);
+  const again = json((await send(alice, { model: 'single' })).text);
+  expect(again.session_id).not.toBe(outside.session_id);
+});
+
+test('law 13: what is not text stays beside the one message, and one message stays as it is', async () => {
+  const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };
+  const seen = { role: 'user', content: [{ type: 'text', text: 'Look.' }, image] };
+  const both = json((await send(alice, { model: 'single', messages: [TALK[0], seen] })).text);
+  const text = 'system:\nBe brief.\n\nuser:\nLook.';
+  expect(both.messages).toEqual([{ role: 'user', content: [{ type: 'text', text }, image] }]);
+  for (const messages of [[seen], [], 'Hi', [null, TALK[0]]]) {
+    expect(json((await send(alice, { model: 'single', messages })).text).messages).toEqual(messages);
+  }
 });
 
 test('law 13: the key goes where the backend looks for it', async () => {

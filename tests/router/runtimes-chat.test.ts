@@ -38,14 +38,9 @@ describe.each(NAMES)('%s', (name) => {
   const inConversation = (id: string) => ({ headers: { 'x-conversation-id': id } });
   const user = (content: string) => ({ role: 'user' as const, content });
 
-  async function stream(who: Tenant, content: string, options = {}): Promise<string> {
-    const body = { model: name, messages: [user(content)], stream: true } as const;
-    let text = '';
-    for await (const { choices } of await who.openai.chat.completions.create(body, options)) {
-      text += choices[0]?.delta?.content ?? '';
-    }
-    return text;
-  }
+  /** The whole text of a streamed answer. */
+  const stream = async (...asked: Parameters<Tenant['stream']>) =>
+    (await Array.fromAsync(alice.stream(...asked))).join('');
 
   test('the first message waits until the runtime is ready, and the upstream is asked with the owner’s credentials', async () => {
     const id = await alice.converse();
@@ -98,7 +93,7 @@ describe.each(NAMES)('%s', (name) => {
     for (const part of ['Be brief.', 'The word is saffron.', 'Yes.', 'Say it.']) {
       expect([part, times(lastTold(), part)]).toEqual([part, 1]);
     }
-    expect(await stream(alice, 'What was the word?')).toBe('Hello from upstream.');
+    expect(await stream('What was the word?')).toBe('Hello from upstream.');
     expect(lastTold()).not.toContain('saffron');
     await openai.chat.completions.create({ model: name, user: 'somebody', messages: [user('And now?')] });
     expect(lastTold()).not.toContain('saffron');
@@ -106,7 +101,7 @@ describe.each(NAMES)('%s', (name) => {
 
   test('an OpenAI client in a conversation sends it all, and the runtime hears the new part only', async () => {
     const id = await alice.converse();
-    expect(await stream(alice, 'The word is umber.', inConversation(id))).toBe('Hello from upstream.');
+    expect(await stream('The word is umber.', inConversation(id))).toBe('Hello from upstream.');
     const messages = [
       user('The word is umber.'),
       { role: 'assistant' as const, content: 'Hello from upstream.' },
@@ -184,11 +179,9 @@ describe.each(NAMES)('%s', (name) => {
     first.resolve();
 
     const second = halfway();
-    const body = { model: name, messages: [user('Tell me all.')], stream: true } as const;
-    const chunks = await alice.openai.chat.completions.create(body);
     const reading = (async () => {
-      for await (const { choices } of chunks) {
-        if (choices[0]?.delta?.content) runtime.router.platform.crash(runnerOf(alice), { exitCode: 137 });
+      for await (const _ of alice.stream('Tell me all.')) {
+        runtime.router.platform.crash(runnerOf(alice), { exitCode: 137 });
       }
     })();
     await expect(reading).rejects.toThrow('The agent');

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => runtime[Symbol.asyncDispose]());
 
 const user = (content: string) => ({ role: 'user' as const, content });
-const ask = (messages: object[], more: object = {}) =>
+const ask = async (messages: object[], more: object = {}) =>
   alice.openai.chat.completions.create({ model: 'nanobot', messages, ...more } as never);
 const home = () => [...runtime.router.platform.runners.values()][0]?.spec.home.source;
 const sessions = async () => Object.keys(await Bun.file(`${home()}/workspace/sessions.json`).json());
@@ -65,11 +65,7 @@ test('a stream that just ends is an error at both doors', async () => {
     status: 'failed',
     failure: { code: 'runner_lost' },
   });
-  const body = { model: 'nanobot', messages: [user(`Please ${BREAKS}.`)], stream: true } as const;
-  const reading = (async () => {
-    for await (const _ of await alice.openai.chat.completions.create(body));
-  })();
-  await expect(reading).rejects.toThrow();
+  await expect(Array.fromAsync(alice.stream(`Please ${BREAKS}.`))).rejects.toThrow('The agent');
   await expect(ask([user(`Please ${BREAKS}.`)])).rejects.toMatchObject({ status: 500 });
   expect(await alice.say(id, 'And now?')).toMatchObject({ status: 'done', content: 'Hello from upstream.' });
 });

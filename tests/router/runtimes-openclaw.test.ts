@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { until } from '../support/router';
-import { type Runtime, startRuntime, type Tenant, times, toldTo } from '../support/runtimes';
+import { type Runtime, startRuntime, type Tenant } from '../support/runtimes';
 import { eventsOf } from '../support/scripted-runner';
 
 let runtime: Runtime;
@@ -15,7 +15,12 @@ afterAll(() => runtime[Symbol.asyncDispose]());
 
 const ask = (more: object = {}) =>
   alice.openai.chat.completions.create({ model: 'openclaw', messages: [{ role: 'user', content: 'Hi' }], ...more });
-const spec = () => [...runtime.router.platform.runners.values()][0]?.spec;
+/** The runner of alice. */
+const runner = () => {
+  const runners = [...runtime.router.platform.runners.values()];
+  return runners.find(({ spec }) => spec.labels['agent-stack.agent'] === alice.agentId);
+};
+const spec = () => runner()?.spec;
 const sessions = async () =>
   Object.keys(await Bun.file(`${spec()?.home.source}/agents/main/agent/sessions.json`).json());
 
@@ -30,7 +35,7 @@ test('the gateway listens before it is ready, and is not asked anything until it
   const { id } = await ask();
   expect(id).toBeString();
   const key = { authorization: `Bearer ${spec()?.env.OPENCLAW_GATEWAY_TOKEN}` };
-  const { url } = [...runtime.router.platform.runners.values()][0] ?? { url: '' };
+  const url = runner()?.url ?? '';
   expect((await fetch(`${url}/v1/models`)).status).toBe(401);
   expect((await fetch(`${url}/v1/models`, { headers: key })).status).toBe(200);
 });
@@ -63,6 +68,7 @@ test('an upstream that fails is one call, a status to a client that waits, and a
     [{ status: 500, message: 'Broken.' }, 502],
     [{ status: 429, message: 'Slow down.' }, 429],
     [{ status: 404, message: 'No such model.' }, 404],
+    [{ status: 400, message: 'Too long.' }, 400],
     [{ pieces: ['Half'], end: 'error' }, 408],
   ] as const) {
     const before = runtime.upstream.requests.length;
@@ -85,11 +91,7 @@ test('an error event in a stream that closes properly goes through as it is, and
     error: { message: 'upstream provider timeout', type: 'timeout_error' },
   });
   runtime.upstream.script({ status: 500, message: 'Broken.' });
-  const reading = (async () => {
-    const body = { model: 'openclaw', messages: [{ role: 'user' as const, content: 'Hi' }], stream: true } as const;
-    for await (const _ of await alice.openai.chat.completions.create(body));
-  })();
-  await expect(reading).rejects.toThrow('Broken.');
+  await expect(Array.fromAsync(alice.stream('Hi'))).rejects.toThrow('upstream provider error');
 });
 
 test('a client that leaves ends the call to the upstream', async () => {
@@ -97,26 +99,28 @@ test('a client that leaves ends the call to the upstream', async () => {
   runtime.upstream.script({ pieces: ['Once', gate.promise, ' upon a time.'] });
   const before = runtime.upstream.abortedCount;
   const client = new AbortController();
-  const body = { model: 'openclaw', messages: [{ role: 'user' as const, content: 'Hi' }], stream: true } as const;
-  for await (const { choices } of await alice.openai.chat.completions.create(body, { signal: client.signal })) {
-    if (choices[0]?.delta.content === 'Once') client.abort();
+  for await (const piece of alice.stream('Hi', { signal: client.signal })) {
+    if (piece === 'Once') client.abort();
   }
   await until(() => runtime.upstream.abortedCount === before + 1, 'the upstream is left');
   gate.resolve();
 });
 
-test('turns of one conversation that come at once are told one after the other', async () => {
-  const id = await alice.converse();
-  const options = { headers: { 'x-conversation-id': id } };
-  await ask({ messages: [{ role: 'user', content: 'The word is puce.' }] }).then(() =>
-    alice.openai.chat.completions.create(
-      { model: 'openclaw', messages: [{ role: 'user', content: 'The word is teal.' }] },
-      options,
-    ),
-  );
-  await alice.say(id, 'Say it.');
-  const told = toldTo(runtime.upstream, runtime.upstream.requests.length);
-  expect([times(told, 'teal'), times(told, 'puce')]).toEqual([1, 0]);
+test('a key that the upstream refuses puts the runtime into a cool-down, and both are told in words', async () => {
+  const { bob, upstream } = runtime;
+  const id = await bob.converse();
+  upstream.script({ status: 401, message: 'Incorrect API key provided.' });
+  expect(await bob.say(id, 'Hello?')).toMatchObject({
+    status: 'failed',
+    failure: { code: 'runner_error', message: 'Incorrect API key provided.' },
+  });
+  const before = upstream.requests.length;
+  const said = await bob.say(id, 'And now?');
+  expect([said.status, said.failure?.message, upstream.requests.length]).toEqual([
+    'failed',
+    expect.stringContaining('temporarily disabled'),
+    before,
+  ]);
 });
 
 test('a runner that was killed starts again on its home, since its host name stays', async () => {

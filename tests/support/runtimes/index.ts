@@ -39,6 +39,8 @@ export interface Tenant {
   readonly person: Person;
   readonly openai: OpenAI;
   readonly agentId: string;
+  /** Asks through the SDK with `stream`; the pieces of text as they arrive. Throws what the SDK throws. */
+  stream(text: string, options?: OpenAI.RequestOptions): AsyncGenerator<string>;
   setModel(model: string): Promise<void>;
   /** A new conversation; its id. */
   converse(): Promise<string>;
@@ -87,10 +89,19 @@ async function signIn(
   if (!backend) throw new Error(`premise: ${name} is a backend`);
   const agent = await router.context.agentOf(person.id, backend);
   const { conversations } = router.context.stores;
+  const openai = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await person.createKey(), maxRetries: 0 });
   return {
     person,
+    openai,
     agentId: agent.id,
-    openai: new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await person.createKey(), maxRetries: 0 }),
+    async *stream(content, options) {
+      const messages = [{ role: 'user' as const, content }];
+      const chunks = await openai.chat.completions.create({ model: name, messages, stream: true }, options);
+      for await (const { choices } of chunks) {
+        const piece = choices?.[0]?.delta?.content;
+        if (piece) yield piece;
+      }
+    },
     setModel: (model) => set('LLM_MODEL', model),
     converse: async () => (await router.context.conversations.create(agent)).id,
     async say(conversation, text) {

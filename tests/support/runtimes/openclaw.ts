@@ -14,7 +14,10 @@ const STARTING_PROBES = 3;
 const CALLS_BY_DEFAULT = 7;
 const FORBIDDEN_KEY = /^(subagent|cron|acp):/;
 const MODELS = ['openclaw', 'openclaw/default', 'openclaw/main', 'openclaw:main', 'agent:main'];
-const COOLED_DOWN = 'Inline API key for provider "upstream" is temporarily disabled (auth).';
+const COOLED_DOWN =
+  'Inline API key for provider "upstream" is temporarily disabled after a provider auth/billing failure.';
+/** Words by which the real one takes a 400 for a refused key as well. */
+const KEY_REFUSED = /\b401\b|incorrect api key|invalid api key/i;
 
 interface Gateway {
   readonly spec: RunnerSpec;
@@ -119,6 +122,7 @@ async function chat(gateway: Gateway, request: Request): Promise<Response> {
   if (last < 0) return refusal(400, "Missing user message in 'messages'.");
   const turn = {
     session: sessionKey(key, body.user),
+    system: messages.filter(({ role }) => role === 'system').map(({ content }) => twin.textOf(content)),
     text: textWithContext(messages.slice(0, last), twin.textOf(messages[last]?.content)),
     signal: request.signal,
   };
@@ -132,15 +136,18 @@ function sessionKey(header: string | undefined, user: unknown): string {
   return `agent:main:openai:${crypto.randomUUID()}`;
 }
 
-/** History that a client sends is not matched with the session's own: it is told again. */
-function textWithContext(history: readonly twin.TwinMessage[], text: string): string {
+/** History that a client sends is not matched with the session's own: it is told again. Instructions are no history. */
+function textWithContext(messages: readonly twin.TwinMessage[], text: string): string {
+  const history = messages.filter(({ role }) => role !== 'system');
   if (history.length === 0) return text;
   const told = history.map(({ role, content }) => `${role}: ${twin.textOf(content)}`).join('\n');
-  return `[Chat messages since your last reply - for context]\n${told}\n\n${text}`;
+  return `[Chat messages since your last reply - for context]\n${told}\n\n[Current message - respond to this]\n${text}`;
 }
 
 interface Turn {
   readonly session: string;
+  /** Of the request: part of this turn's system prompt, not of the session. */
+  readonly system: readonly string[];
   readonly text: string;
   readonly signal: AbortSignal;
 }
@@ -151,7 +158,7 @@ function run(gateway: Gateway, turn: Turn, say: (piece: string) => void): Promis
   return sessions.inTurn(turn.session, async () => {
     if (gateway.isCooledDown) throw new twin.UpstreamError(500, COOLED_DOWN);
     const messages = [
-      { role: 'system', content: 'You are a personal assistant running inside OpenClaw.' },
+      { role: 'system', content: ['You are a personal assistant running inside OpenClaw.', ...turn.system].join('\n') },
       ...sessions.get(turn.session),
       { role: 'user', content: `[Sun 2026-11-22 06:54 UTC] ${turn.text}\n\nRuntime: agent=main` },
       { role: 'user', content: '<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>' },
@@ -167,7 +174,7 @@ function run(gateway: Gateway, turn: Turn, say: (piece: string) => void): Promis
         return text;
       } catch (error) {
         if (!(error instanceof twin.UpstreamError)) throw error;
-        if (error.status === 401) gateway.isCooledDown = true;
+        if (error.status === 401 || KEY_REFUSED.test(error.message)) gateway.isCooledDown = true;
         if ([401, 404, 429].includes(error.status) || call >= gateway.callsMax) throw error;
       }
     }
@@ -181,7 +188,8 @@ function failure(error: unknown): { status: number; message: string; type: strin
   if (status === 0) return { status: 408, message: 'upstream provider timeout', type: 'timeout_error' };
   if (status === 401) return { status, message, type: 'authentication_error' };
   if (status === 429) return { status, message, type: 'rate_limit_error' };
-  return { status: status >= 500 ? 502 : status, message, type: 'api_error' };
+  if (status >= 500) return { status: 502, message: 'upstream provider error', type: 'api_error' };
+  return { status, message, type: 'api_error' };
 }
 
 /** A failure that could have been a status is one: the real one hides the cool-down's words here. */

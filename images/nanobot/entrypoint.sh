@@ -1,0 +1,14 @@
+#!/bin/sh
+# Forwards to nanobot. Refuses at once what would otherwise fail later and say less.
+set -eu
+umask 077
+home="$HOME/.nanobot"
+if [ "$(id -u)" = 0 ]; then
+  echo 'nanobot must not run as root: start it with --user 1000:1000.' >&2
+  exit 78
+fi
+if [ ! -w "$home" ]; then
+  echo "$home is not writable for user $(id -u). On the host: chown -R 1000:1000 <the home>." >&2
+  exit 78
+fi
+exec nanobot "$@"
