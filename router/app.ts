@@ -1,6 +1,6 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
-import type { Secrets } from './config';
+import type { Config, Secrets } from './config';
 import type { Context } from './context';
 import { assets } from './http/assets';
 import { compression } from './http/compress';
@@ -17,6 +17,11 @@ import { systemRoutes } from './routes/system';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;
+
+/** A port has one router: Elysia would let a second process take a share of its requests. */
+function serveOptions({ maxBodyBytes }: Config) {
+  return { maxRequestBodySize: maxBodyBytes * SERVER_BODY_FACTOR, reusePort: false };
+}
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
@@ -35,8 +40,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       maxAgeSeconds: config.session.ttlSeconds,
     },
   });
-  return new Elysia({ serve: { maxRequestBodySize: config.maxBodyBytes * SERVER_BODY_FACTOR } })
-    .use(responding(guard))
+  return new Elysia({ serve: serveOptions(config) })
+    .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(context))
     .use(openaiRoutes(context, session))
     .use(runnersRoutes(context, session))
@@ -55,8 +60,8 @@ export function internalApp(context: Context) {
   const { config } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
-  return new Elysia({ serve: { maxRequestBodySize: config.maxBodyBytes * SERVER_BODY_FACTOR } })
-    .use(responding(guard))
+  return new Elysia({ serve: serveOptions(config) })
+    .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(context))
     .use(brokerRoutes(context));
 }

@@ -23,7 +23,7 @@ import { runnersService } from './services/runners';
 import { createWatches } from './services/watches';
 import { createStores, type Stores } from './stores';
 import type { Agent } from './stores/agents';
-import { openDatabase } from './stores/database';
+import { lockDatabase, openDatabase } from './stores/database';
 import { createVault, isKeyOf, sealCheck, type Vault } from './vault';
 
 const KEYS_FLUSH_MS = 10_000;
@@ -48,6 +48,7 @@ export interface ContextOptions {
 export async function createContext({ config, secrets, internalPort, listenOn, now = Date.now }: ContextOptions) {
   await using cleanUp = new AsyncDisposableStack();
   const backends = cleanUp.use(BackendRegistry.load(config.backendsPath));
+  cleanUp.use(lockDatabase(config.databasePath));
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = createVault(secrets.encryptionKey);

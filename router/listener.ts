@@ -6,7 +6,8 @@ export interface InternalListener {
   listenOn(host: string): void;
   /** Begins to serve. @param make an app for one address. */
   open(make: () => App): void;
-  close(): Promise<void>;
+  /** Takes no new connections; those that are open end by themselves. */
+  close(): void;
 }
 
 /** @param internal.host the operator's choice: then it listens there and nowhere else. */
@@ -28,8 +29,8 @@ export function createInternalListener(internal: { readonly host?: string; reado
       make = app;
       for (const host of listening.keys()) serve(host);
     },
-    async close() {
-      await Promise.all([...listening.values()].map((app) => app?.stop(true)));
+    close() {
+      for (const app of listening.values()) void app?.stop();
     },
   };
 }

@@ -6,6 +6,7 @@ import { createContext, WrongKeyError } from './context';
 import { DriversError } from './drivers';
 import { createInternalListener } from './listener';
 import { processLog, setLogLevel } from './log';
+import { InUseError } from './stores/database';
 
 const SHUTDOWN_MS = 10_000;
 
@@ -32,6 +33,9 @@ async function main(): Promise<void> {
 
   const signal = await stopped.promise;
   processLog.info({ signal }, 'router.stopping');
+  // Nobody new comes in; who is here is told by the context's end.
+  void open.stop();
+  internal.close();
   // Whatever hangs, the process ends.
   setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
 }
@@ -41,7 +45,17 @@ try {
   processLog.info('router.stopped');
   process.exit(0);
 } catch (error) {
-  const isExpected = [ConfigError, BackendsError, DriversError, WrongKeyError].some((known) => error instanceof known);
-  process.stderr.write(`${isExpected ? (error as Error).message : Bun.inspect(error)}\n`);
+  process.stderr.write(`${explain(error)}\n`);
   process.exit(1);
+}
+
+/** What to do, where we know; else all there is. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return Bun.inspect(error);
+  const isOurs = [ConfigError, BackendsError, DriversError, InUseError, WrongKeyError].some(
+    (one) => error instanceof one,
+  );
+  if (isOurs) return error.message;
+  if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
+  return `${error.message}\nStop what listens there, or set FRONTEND_PORT and ROUTER_PORT to ports that are free.`;
 }

@@ -41,7 +41,7 @@ const idle = integer(1, 31_536_000, ' of seconds');
 export const settingGroups = {
   Secrets: {
     JWT_SECRET: required(secret(32), {
-      description: 'Signs what the router hands out. Whoever has it can be anyone.',
+      description: 'Signs what browsers carry. Changing it signs everybody out.',
       example: 'the output of: openssl rand -hex 32',
     }),
     ENCRYPTION_KEY: required(key32, {
@@ -78,7 +78,7 @@ export const settingGroups = {
     FRONTEND_BIND_HOST: preset(bindHost, '127.0.0.1', 'Where the public listener listens. 0.0.0.0 is everywhere.'),
     FRONTEND_PORT: preset(port, '18000', 'Port of the public listener: pages, /auth, /api, /v1. 0: any free one.'),
     ROUTER_BIND_HOST: optional(bindHost, {
-      description: 'Where the internal listener listens: runners and metrics. Never open it to the network.',
+      description: 'Where the internal listener listens, for runners. Never open it to the network.',
       whenUnset: 'loopback, and what the drivers need for runners to reach it',
       example: '127.0.0.1',
     }),

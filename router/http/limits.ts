@@ -35,7 +35,7 @@ async function readChunks(body: ReadableStream<Uint8Array>, maxBytes: number): P
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-function tooLarge(maxBytes: number): AppError {
+export function tooLarge(maxBytes: number): AppError {
   return new AppError('too_large', { message: `The request is larger than ${maxBytes} bytes.` });
 }
 
@@ -45,8 +45,8 @@ export interface AttemptLimits {
    * or the account has failed too often. One at a time for each, so that guesses made at once are counted like others.
    */
   signIn<T>(address: string, email: string, signIn: () => Promise<T>): Promise<T>;
-  /** Throws `too_many_requests` when too many accounts were made from the address; counts this one. */
-  signUp(address: string): Promise<void>;
+  /** Throws `too_many_requests` after too many tries from the address or for the account; counts this one. */
+  signUp(address: string, email: string): Promise<void>;
 }
 
 export function createAttemptLimits(): AttemptLimits {
@@ -85,9 +85,10 @@ export function createAttemptLimits(): AttemptLimits {
       };
       return inTurn(`address ${address}`, () => inTurn(`account ${email}`, attempt));
     },
-    async signUp(address) {
+    async signUp(address, email) {
       try {
-        await signUps.consume(address);
+        await signUps.consume(`address ${address}`);
+        await signUps.consume(`account ${email}`);
       } catch (error) {
         throw error instanceof RateLimiterRes ? refuse(error) : error;
       }

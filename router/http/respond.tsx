@@ -9,6 +9,7 @@ import { newId } from '../ids';
 import { httpLog } from '../log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
+import { tooLarge } from './limits';
 
 /** Only our own origin, no inline script or style (law 21). Images of answers would tell third parties who reads. */
 const SECURITY_HEADERS = {
@@ -73,12 +74,13 @@ export function done(request: Request, to: string): Response {
 }
 
 /** What is first and last about every request: the guard, the request id, the security headers, and errors. */
-export function responding(guard: Guard) {
+export function responding(guard: Guard, maxBodyBytes: number) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       set.headers['x-request-id'] = requestId(request);
       Object.assign(set.headers, SECURITY_HEADERS);
       guard.check(request);
+      if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
     .onError({ as: 'global' }, ({ error, code, request, set }) => {
       const shown = fromElysia(code, error);

@@ -22,7 +22,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
   const addressOf = (request: Request, server: Server | null) => server?.requestIP(request)?.address ?? 'local';
 
   async function signUp(input: SignUp, address: string): Promise<User> {
-    await limits.signUp(address);
+    await limits.signUp(address, normaliseEmail(input.email));
     return accounts.signUp(input);
   }
 

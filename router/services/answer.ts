@@ -2,6 +2,7 @@
  * The recorder of an answer: keeps the bytes that pass, parses them in batches, saves the text on a clock and at the
  * end (law 17).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
 import { AppError } from '../errors';
 import type { Ending, Recorder } from '../http/relay';
@@ -70,14 +71,30 @@ export class Answer implements Recorder {
     const status = this.#failure && ending === 'done' ? 'failed' : ending;
     const { messageId, conversationId, userId } = this.#ids;
     const failure = status === 'failed' ? this.#failure : undefined;
-    void this.#deps.conversations
-      .endAnswer(messageId, { status, content: this.text, ...(failure && { failure }), nowMs: this.#deps.now() })
-      .catch((cause: unknown) => generationsLog.error({ message: messageId, err: cause }, 'answer.save_failed'))
-      .finally(() => {
-        generationsLog.info({ message: messageId, status, code: failure?.code }, 'generation.ended');
-        this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
-        this.#resolveSaved();
-      });
+    const nowMs = this.#deps.now();
+    void this.#untilSaved(() =>
+      this.#deps.conversations.endAnswer(messageId, { status, content: this.text, ...(failure && { failure }), nowMs }),
+    ).then(() => {
+      generationsLog.info({ message: messageId, status, code: failure?.code }, 'generation.ended');
+      this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
+      this.#resolveSaved();
+    });
+  }
+
+  /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */
+  async #untilSaved(save: () => Promise<unknown>): Promise<void> {
+    while (!(await this.#attempt(save))) await delay(SAVE_EVERY_MS);
+  }
+
+  /** @returns whether it was written. Somebody else's lock on the database is no reason to lose an answer. */
+  async #attempt(save: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await save();
+      return true;
+    } catch (error) {
+      generationsLog.error({ message: this.#ids.messageId, err: error }, 'answer.save_failed');
+      return false;
+    }
   }
 
   #onTick(): void {
@@ -88,13 +105,18 @@ export class Answer implements Recorder {
     if (this.text.length > before) {
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
     }
-    if (this.text !== this.#savedText) this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_EVERY_MS);
+    this.#saveSoon();
   }
 
-  #save(): void {
-    this.#saveTimer = undefined;
-    this.#savedText = this.text;
-    void this.#deps.conversations.saveText(this.#ids.messageId, this.text);
+  #saveSoon(): void {
+    if (this.text === this.#savedText || this.#ended) return;
+    this.#saveTimer ??= setTimeout(async () => {
+      const { text } = this;
+      const isSaved = await this.#attempt(() => this.#deps.conversations.saveText(this.#ids.messageId, text));
+      if (isSaved) this.#savedText = text;
+      this.#saveTimer = undefined;
+      this.#saveSoon();
+    }, SAVE_EVERY_MS);
   }
 
   #parse(): void {

@@ -34,7 +34,6 @@ interface Generation {
 /** What a door that brings its own client needs to record an answer (`/v1` with a conversation). */
 export interface Recording {
   readonly answer: Answer;
-  readonly messageId: string;
 }
 
 export type GenerationsService = ReturnType<typeof generationsService>;
@@ -184,7 +183,7 @@ export function generationsService(deps: {
       options: { text: string; isStream: boolean; stop: () => void },
     ): Promise<Recording> {
       const message = await beginTurn(conversation, { text: options.text });
-      return { answer: track(conversation, message, options.isStream, options.stop), messageId: message.id };
+      return { answer: track(conversation, message, options.isStream, options.stop) };
     },
 
     /** Stops an answer; what was written stays. Nothing happens when it has ended already. */

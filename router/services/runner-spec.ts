@@ -52,8 +52,6 @@ export function runnerEnv(options: {
     AGENT_USER_NAME: user.name || user.email,
     AGENT_USER_SLUG: user.slug,
     AGENT_STACK_AGENT_ID: agent.id,
-    AGENT_STACK_RUNNER_API_KEY: runnerKey,
-    AGENT_STACK_CALLBACK_URL: routerUrl,
     [backend.apiKeyEnv]: accessKey,
     ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
   };

@@ -24,6 +24,32 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
   return db.transaction((tx) => work(tx as unknown as Db) as T, { behavior: 'immediate' });
 }
 
+/** Another router uses the database. */
+export class InUseError extends Error {
+  override readonly name = 'InUseError';
+}
+
+/** So long a router waits for the one it replaces. */
+const TAKEOVER_MS = 5_000;
+
+/**
+ * Keeps a second router away from the same data: it would end the first one's answers and run its runners. The lock is
+ * the operating system's, so that a crash lets go of it. Throws `InUseError`.
+ */
+export function lockDatabase(path: string): Disposable {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const lock = new Sqlite(`${path}.lock`, { create: true });
+  try {
+    lock.run(`PRAGMA busy_timeout = ${TAKEOVER_MS}`);
+    lock.run('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    lock.close();
+    const message = `Another router uses ${path}. Stop it first, or give this one a STACK_DATA_ROOT of its own.`;
+    throw new InUseError(message, { cause });
+  }
+  return { [Symbol.dispose]: () => lock.close() };
+}
+
 /** @param path a file, created with its folder, or `:memory:`. Applies the migrations that are missing. */
 export function openDatabase(path: string): Database {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -34,7 +60,8 @@ export function openDatabase(path: string): Database {
   // With WAL a crash of the process loses nothing; a power cut may lose the last transactions, never the file.
   sqlite.run('PRAGMA synchronous = NORMAL');
   sqlite.run('PRAGMA foreign_keys = ON');
-  sqlite.run('PRAGMA busy_timeout = 5000');
+  // Another program's lock, such as a backup's: every statement waits on the one thread there is, so not for long.
+  sqlite.run('PRAGMA busy_timeout = 500');
   const db = drizzle(sqlite, { schema });
   migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });
   return {

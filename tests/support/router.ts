@@ -115,7 +115,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     stopped ??= (async () => {
       await context[Symbol.asyncDispose]();
       await app.stop(true);
-      await internal.close();
+      internal.close();
     })();
     return stopped;
   };

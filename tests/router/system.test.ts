@@ -1,0 +1,114 @@
+import { Database } from 'bun:sqlite';
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { scripted } from '../support/scripted';
+
+interface Health {
+  readonly prepull_status: Record<string, string>;
+  readonly backends: string[];
+  readonly backends_problem?: string;
+  readonly driver_problems?: Record<string, string>;
+}
+
+test('a second router on the same data does not start, and the first goes on undisturbed', async () => {
+  const runner = scripted('system');
+  await using router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  const answer = alice.request('/v1/chat/completions', {
+    method: 'POST',
+    body: { model: 'scribe', stream: true, messages: [{ role: 'user', content: 'hi' }] },
+  });
+  const asked = await runner.next();
+  const second = startRouter({ dataRoot: router.dataRoot });
+  expect(second).rejects.toThrow(`Another router uses ${join(router.dataRoot, 'router.db')}`);
+  await second.catch(() => undefined);
+  asked.say('still here');
+  asked.finish();
+  expect(await (await answer).text()).toContain('still here');
+}, 20_000);
+
+test('law 19: an answer ends in the database although somebody else holds it for a while', async () => {
+  const runner = scripted('held');
+  await using router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  const backend = router.context.backends.find('scribe');
+  if (!backend) throw new Error('No backend');
+  const agent = await router.context.agentOf(alice.id, backend);
+  const body = new URLSearchParams({ text: 'hello' });
+  const started = await alice.request(`/agents/${agent.id}/conversations`, { method: 'POST', body });
+  const id = started.headers.get('location')?.split('/').at(-1) ?? '';
+  const last = async () => (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  const answer = await runner.next();
+  answer.say('all of it');
+  await until(async () => (await last())?.content === 'all of it', 'the text is saved');
+
+  using other = new Database(join(router.dataRoot, 'router.db'));
+  other.run('BEGIN IMMEDIATE');
+  answer.finish();
+  await until(() => router.context.runners.status(agent.id).leases === 0, 'the runner is done');
+  expect((await last())?.status).toBe('streaming');
+  other.run('COMMIT');
+  expect(await until(async () => ((await last())?.status === 'done' ? last() : undefined), 'it is done')).toMatchObject(
+    {
+      content: 'all of it',
+    },
+  );
+}, 20_000);
+
+test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and tells how it went', async () => {
+  await using router = await startRouter({
+    backends: [
+      memoryBackend('one', { image: 'image/one:1' }),
+      memoryBackend('same', { image: 'image/one:1' }),
+      memoryBackend('off', { image: 'image/off:1', disabled: true }),
+    ],
+    env: { BACKEND_PREPULL_AT_STARTUP: 'true' },
+  });
+  const health = async () => (await (await router.request('/healthz')).json()) as Health;
+  await until(async () => (await health()).prepull_status['image/one:1'] === 'ok', 'the image is there');
+  expect((await health()).prepull_status).toEqual({ 'image/one:1': 'ok' });
+  expect(router.platform.calls('prepare')).toBe(1);
+});
+
+test('a backends.json that went wrong is shown on /healthz, and the old one goes on serving', async () => {
+  await using router = await startRouter();
+  const health = async () => (await (await router.request('/healthz')).json()) as Health;
+  expect((await health()).backends_problem).toBeUndefined();
+  await router.writeBackends('[{"name": "echo", "internal_port": 0}]');
+  const problem = await until(async () => (await health()).backends_problem, 'the problem is shown');
+  expect(problem).toContain('backends.json/0/internal_port: expected integer');
+  expect((await health()).backends).toEqual(['echo']);
+  await router.writeBackends([memoryBackend('echo'), memoryBackend('echo-two')]);
+  await until(async () => (await health()).backends.length === 2, 'the good file is served');
+  expect((await health()).backends_problem).toBeUndefined();
+});
+
+test('HOST_STACK_ROOT is where a home lies for the platform', async () => {
+  await using router = await startRouter({ env: { HOST_STACK_ROOT: '/srv/agents' } });
+  const alice = await router.person(PEOPLE.alice);
+  await alice.request('/api/runners/echo/start', { method: 'POST' });
+  const [runner] = [...router.platform.runners.values()];
+  const agentId = runner?.spec.labels['agent-stack.agent'];
+  expect(runner?.spec.home).toMatchObject({
+    source: join(router.dataRoot, 'homes', agentId ?? ''),
+    hostSource: `/srv/agents/homes/${agentId}`,
+  });
+});
+
+test('a body over the limit is refused at every door before it is read', async () => {
+  await using router = await startRouter({ env: { MAX_BODY_BYTES: '2000' } });
+  for (const path of ['/auth/login', '/sign-in', '/v1/chat/completions', '/settings/keys']) {
+    const response = await fetch(router.url + path, { method: 'POST', body: 'x'.repeat(3000) });
+    expect([path, response.status]).toEqual([path, 413]);
+  }
+});
+
+test('a database made under another ENCRYPTION_KEY is told at start', async () => {
+  const first = await startRouter();
+  await first.stop();
+  const again = startRouter({ dataRoot: first.dataRoot, env: { ENCRYPTION_KEY: '11'.repeat(32) } });
+  expect(again).rejects.toThrow('ENCRYPTION_KEY is not the one');
+  await again.catch(() => undefined);
+  await using _ = await startRouter({ dataRoot: first.dataRoot });
+});
