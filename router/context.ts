@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { DriverServices } from '../drivers/driver';
-import { type Backend, BackendRegistry } from './backends';
+import { BackendRegistry } from './backends';
 import type { Config, Secrets } from './config';
 import { DriverRegistry } from './drivers';
 import { createOpenStreams } from './http/streams';
@@ -11,6 +11,7 @@ import { driversLog, processLog } from './log';
 import { accountsService } from './services/accounts';
 import { addressesService } from './services/addresses';
 import { adoptionService } from './services/adoption';
+import { agentsService } from './services/agents';
 import { conversationsService } from './services/conversations';
 import { credentialsService } from './services/credentials';
 import { createEvents } from './services/events';
@@ -22,7 +23,6 @@ import { INSTALLATION_LABEL } from './services/runner-spec';
 import { runnersService } from './services/runners';
 import { createWatches } from './services/watches';
 import { createStores, type Stores } from './stores';
-import type { Agent } from './stores/agents';
 import { lockDatabase, openDatabase } from './stores/database';
 import { createVault, isKeyOf, sealCheck, type Vault } from './vault';
 
@@ -84,6 +84,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     events,
     now,
   });
+  const agents = agentsService({ agents: stores.agents, backends, now });
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
   const generations = generationsService({
     conversations: stores.conversations,
@@ -138,15 +139,12 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     accounts,
     keys,
     credentials,
+    agents,
     runners,
     conversations,
     generations,
     images,
     idle,
-
-    /** The user's default agent of a backend, made when there is none. */
-    agentOf: (userId: string, backend: Backend): Promise<Agent> =>
-      stores.agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() }),
 
     /** One pass of the reaper, as its clock does it. */
     sweep: () => sweep({ runners, idle, backends }),

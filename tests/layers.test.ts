@@ -8,7 +8,8 @@ import { type Import, readSources, type Source } from './support/sources';
 
 /** Services from the bottom to the top: each may use those before it. */
 const SERVICES = [
-  ...['events', 'folders', 'templates', 'homes', 'credentials', 'accounts', 'keys', 'conversations', 'chat-request'],
+  ...['events', 'folders', 'templates', 'homes', 'credentials', 'accounts', 'keys', 'agents', 'conversations'],
+  'chat-request',
   ...[
     'runner-clock',
     'runner-slot',
@@ -191,6 +192,11 @@ test('only the listed files read the environment', () => {
 test('nothing is printed but through the loggers', () => {
   const printers = inFolder('router/', 'drivers/', 'views/').filter(({ code }) => /\bconsole\b/.test(code));
   expect(printers.map(({ path }) => path)).toEqual([]);
+});
+
+test('what knows requests asks services, never a store', () => {
+  const asking = sources.filter(({ path }) => /^router\/(routes|http)\//.test(path));
+  expect(asking.filter(({ code }) => /\bstores\b/.test(code)).map(({ path }) => path)).toEqual([]);
 });
 
 test('law 22: one file makes all outgoing requests', () => {

@@ -159,7 +159,7 @@ export class Relay {
       const { done, value } = await this.#reader.read();
       if (this.#ended) return;
       if (done) this.#finish();
-      else this.#forward(value);
+      else this.#pass(value);
     } catch (cause) {
       if (this.#ended) return;
       relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
@@ -167,7 +167,7 @@ export class Relay {
     }
   }
 
-  #forward(chunk: Uint8Array): void {
+  #pass(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     this.#toClient(chunk);
     if (this.#options.events) this.#tail.push(chunk);

@@ -24,13 +24,14 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
 
     .get(
       '/agents/:id',
-      async ({ who, params }) => newConversationPage(context, who, await ownAgent(context, who, params.id), {}),
+      async ({ who, params }) =>
+        newConversationPage(context, who, await context.agents.get(who.user.id, params.id), {}),
       { session: true },
     )
     .post(
       '/agents/:id/conversations',
       async ({ who, params, body, request }) => {
-        const agent = await ownAgent(context, who, params.id);
+        const agent = await context.agents.get(who.user.id, params.id);
         if (body.text.trim() === '') {
           return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
         }
@@ -104,7 +105,7 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/agents/:id/runner',
       async ({ who, params, request }) => {
-        const agent = await ownAgent(context, who, params.id);
+        const agent = await context.agents.get(who.user.id, params.id);
         // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
         void context.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
           (lease) => lease.release(),
@@ -117,7 +118,7 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/agents/:id/runner/stop',
       async ({ who, params, request }) => {
-        const agent = await ownAgent(context, who, params.id);
+        const agent = await context.agents.get(who.user.id, params.id);
         await context.runners.stop(agent.id, 'asked');
         return done(request, `/agents/${agent.id}`);
       },
@@ -130,7 +131,7 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
         server?.timeout(request, 0);
         if (query.conversation === undefined) return liveStream(context, { who });
         const row = await conversations.get(who.user.id, query.conversation);
-        const agent = await ownAgent(context, who, row.agentId);
+        const agent = await context.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
         return liveStream(context, { who, conversation: { row, agent }, ...(seen && { seen }) });
       },
@@ -144,13 +145,7 @@ async function home(context: Context, who: Who): Promise<string> {
   if (latest) return `/conversations/${latest.id}`;
   const first = context.backends.all().find((backend) => !backend.disabled);
   if (!first) throw new AppError('not_found', { message: text.sidebar.noAgents });
-  return `/agents/${(await context.agentOf(who.user.id, first)).id}`;
-}
-
-async function ownAgent(context: Context, who: Who, id: string): Promise<Agent> {
-  const agent = await context.stores.agents.find(id);
-  if (agent?.userId !== who.user.id) throw new AppError('not_found', { message: 'There is no such agent.' });
-  return agent;
+  return `/agents/${(await context.agents.defaultOf(who.user.id, first)).id}`;
 }
 
 async function aboutAgent(context: Context, who: Who, agent: Agent, conversationId?: string) {
@@ -183,7 +178,7 @@ async function conversationPage(
   options: { before?: number | undefined; composer?: { text: string; error?: string }; status?: number },
 ): Promise<Response> {
   const conversation = await context.conversations.get(who.user.id, id);
-  const agent = await ownAgent(context, who, conversation.agentId);
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
   const about = await aboutAgent(context, who, agent, conversation.id);
   const view = await conversationView(context, conversation, agent, options.before);
   return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
@@ -226,7 +221,7 @@ async function refusedMessage(
   if (!isPartRequest(request)) {
     return conversationPage(context, who, conversation.id, { composer, status: error.status });
   }
-  const agent = await ownAgent(context, who, conversation.agentId);
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
   const { streamingId } = await conversationView(context, conversation, agent, undefined);
   return part(
     <Composer

@@ -157,7 +157,7 @@ class Live {
 
   async #runnerParts(): Promise<JSX.Element[]> {
     if (this.#first) {
-      const agents = await this.context.stores.agents.list(this.options.who.user.id);
+      const agents = await this.context.agents.list(this.options.who.user.id);
       for (const agent of agents) this.#agents.add(agent.id);
     }
     const changed = [...this.#agents];

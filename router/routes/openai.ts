@@ -41,7 +41,7 @@ export function openaiRoutes(context: Context, session: SessionPlugin) {
 }
 
 async function models(context: Context, who: Who) {
-  const agents = await context.stores.agents.list(who.user.id);
+  const agents = await context.agents.list(who.user.id);
   const data = context.backends.models().map(({ id, backend, displayName }) => {
     const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
     // `created` is a fact of the catalogue, not of the moment: clients cache by it.
@@ -121,9 +121,9 @@ async function route(
   const conversationId = request.headers.get('x-conversation-id') ?? user;
   if (conversationId !== undefined) {
     const conversation = await context.conversations.get(who.user.id, conversationId);
-    const agent = await context.stores.agents.find(conversation.agentId);
-    const backend = agent && context.backends.find(agent.backend);
-    if (!agent || !backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
+    const agent = await context.agents.get(who.user.id, conversation.agentId);
+    const backend = context.backends.find(agent.backend);
+    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
     return { agent, backend, conversation };
   }
   const name = body?.model ?? asked.model;
@@ -135,7 +135,7 @@ async function route(
   }
   const backend = context.backends.forModel(name);
   if (!backend) throw modelNotFound(context, name);
-  return { agent: await context.agentOf(who.user.id, backend), backend };
+  return { agent: await context.agents.defaultOf(who.user.id, backend), backend };
 }
 
 function requireAllowed(backend: Backend, path: string): void {

@@ -38,14 +38,10 @@ export function conversationLink(
 /** The sidebar: the user's default agent of every backend, made on first sight, and their other agents. */
 export async function shellOf(context: Context, who: Who, current: Current): Promise<Shell> {
   const { user } = who;
-  for (const backend of context.backends.all()) await context.agentOf(user.id, backend);
-  const agents = await context.stores.agents.list(user.id);
+  await context.agents.ensureDefaults(user.id);
+  const agents = await context.agents.list(user.id);
   const conversations = await context.conversations.list(user.id);
-  const order = new Map(context.backends.all().map(({ name }, index) => [name, index]));
-  const groups = agents
-    .filter((agent) => order.has(agent.backend))
-    .sort((a, b) => (order.get(a.backend) ?? 0) - (order.get(b.backend) ?? 0) || a.ordinal - b.ordinal)
-    .map((agent) => agentGroup(context, agent, conversations, current));
+  const groups = agents.map((agent) => agentGroup(context, agent, conversations, current));
   return { user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' }, groups };
 }
 

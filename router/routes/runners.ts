@@ -62,7 +62,7 @@ export function runnersRoutes(context: Context, session: SessionPlugin) {
 async function agentFor(context: Context, who: Who, name: string): Promise<Agent> {
   const backend = context.backends.find(name);
   if (!backend) throw new AppError('not_found', { message: `There is no backend "${name}".` });
-  return context.agentOf(who.user.id, backend);
+  return context.agents.defaultOf(who.user.id, backend);
 }
 
 async function backendJson(context: Context, who: Who, backend: Backend) {

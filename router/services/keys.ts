@@ -65,7 +65,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
       if (usedAtMs.size === 0) return;
       const batch = new Map(usedAtMs);
       usedAtMs.clear();
-      await keys.touch(batch);
+      await keys.markUsed(batch);
     },
   };
 }

@@ -204,7 +204,7 @@ export function runnersService(deps: TransitionDeps) {
       const running = [...slots.values()].flatMap(({ runner, lastActiveMs }) =>
         runner ? [[runner.id, lastActiveMs] as const] : [],
       );
-      await deps.runners.touch(new Map(running));
+      await deps.runners.markActive(new Map(running));
     },
 
     /** On shutdown: ends the starts under way. Runners stay. */

@@ -37,7 +37,7 @@ export function keysStore(db: Db) {
       return rows.length > 0;
     },
     /** @param usedAtMs key id → when it was last used. */
-    async touch(usedAtMs: ReadonlyMap<string, number>): Promise<void> {
+    async markUsed(usedAtMs: ReadonlyMap<string, number>): Promise<void> {
       for (const [id, lastUsedAtMs] of usedAtMs) db.update(keys).set({ lastUsedAtMs }).where(eq(keys.id, id)).run();
     },
   };

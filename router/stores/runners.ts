@@ -31,7 +31,7 @@ export function runnersStore(db: Db) {
       db.delete(runners).where(eq(runners.id, id)).run();
     },
     /** @param activeAtMs runner id → when it last worked. */
-    async touch(activeAtMs: ReadonlyMap<string, number>): Promise<void> {
+    async markActive(activeAtMs: ReadonlyMap<string, number>): Promise<void> {
       for (const [id, lastActiveAtMs] of activeAtMs) {
         db.update(runners).set({ lastActiveAtMs }).where(eq(runners.id, id)).run();
       }

@@ -17,7 +17,7 @@ const htmx = { 'hx-request': 'true' };
 async function agentOf(who: Person, name: string) {
   const backend = router.context.backends.find(name);
   if (!backend) throw new Error(`No backend ${name}`);
-  return router.context.agentOf(who.id, backend);
+  return router.context.agents.defaultOf(who.id, backend);
 }
 
 async function converse(who: Person, text: string, backend = 'echo'): Promise<string> {

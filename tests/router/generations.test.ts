@@ -14,7 +14,7 @@ const form = (fields: Record<string, string>) => ({ method: 'POST', body: new UR
 async function converse(who: Person, text: string, where: TestRouter = router): Promise<string> {
   const backend = where.context.backends.find('scribe');
   if (!backend) throw new Error('No backend');
-  const agent = await where.context.agentOf(who.id, backend);
+  const agent = await where.context.agents.defaultOf(who.id, backend);
   const response = await who.request(`/agents/${agent.id}/conversations`, form({ text }));
   expect(response.status).toBe(303);
   return response.headers.get('location')?.split('/').at(-1) ?? '';

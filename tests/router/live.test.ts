@@ -13,7 +13,7 @@ const form = (fields: Record<string, string>) => ({ method: 'POST', body: new UR
 async function agentOf(who: Person) {
   const backend = router.context.backends.find('scribe');
   if (!backend) throw new Error('No backend');
-  return router.context.agentOf(who.id, backend);
+  return router.context.agents.defaultOf(who.id, backend);
 }
 
 async function converse(text: string): Promise<string> {

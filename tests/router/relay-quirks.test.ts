@@ -55,7 +55,7 @@ async function send(who: Person, body: Record<string, unknown>, headers: Record<
 async function conversationOf(who: Person, backendName: string) {
   const backend = router.context.backends.find(backendName);
   if (!backend) throw new Error(`premise: ${backendName} is a backend`);
-  const agent = await router.context.agentOf(who.id, backend);
+  const agent = await router.context.agents.defaultOf(who.id, backend);
   return { agent, conversation: await router.context.conversations.create(agent) };
 }
 

@@ -54,10 +54,10 @@ test('asking again for an answer that failed starts the runner without waiting',
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);
-  const { conversations, generations, agentOf, backends } = router.context;
+  const { conversations, generations, agents, backends } = router.context;
   const [backend] = backends.all();
   if (!backend) throw new Error('There is no backend');
-  const conversation = await conversations.create(await agentOf(alice.id, backend));
+  const conversation = await conversations.create(await agents.defaultOf(alice.id, backend));
   const mend = router.platform.fail('start', 'start_failed', 'no luck');
   const asked = await generations.start(conversation, 'hello');
   const read = (id: string) => conversations.getMessage(alice.id, id).then(({ message }) => message);

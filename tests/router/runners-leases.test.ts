@@ -75,10 +75,13 @@ test('law 4: an answer that goes on without its reader keeps its runner', async 
   const answer = Promise.withResolvers<Response>();
   const { router, clock, alice } = await withRunner('detached', () => answer.promise);
   await using _ = router;
-  const { conversations, generations, agentOf, backends } = router.context;
+  const { conversations, generations, agents, backends } = router.context;
   const [backend] = backends.all();
   if (!backend) throw new Error('There is no backend');
-  const message = await generations.start(await conversations.create(await agentOf(alice.id, backend)), 'hello');
+  const message = await generations.start(
+    await conversations.create(await agents.defaultOf(alice.id, backend)),
+    'hello',
+  );
   await until(async () => router.platform.runners.size === 1 && (await leasesOf(router)) === 1, 'the agent works');
   expect(await survivesAnHour(router, clock)).toBe(true);
   await generations.stop(message.id);

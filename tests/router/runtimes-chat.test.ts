@@ -4,7 +4,7 @@ import { Value } from '@sinclair/typebox/value';
 import { backendOptions } from '../../drivers/docker/options';
 import { parseEntries } from '../../router/backends-schema';
 import { until } from '../support/router';
-import { type Runtime, shippedEntries, startRuntime, type Tenant, times, toldTo } from '../support/runtimes';
+import { type Runtime, type Somebody, shippedEntries, startRuntime, times, toldTo } from '../support/runtimes';
 
 const NAMES = shippedEntries.map(({ name }) => String(name));
 
@@ -20,8 +20,8 @@ test('the entries are what backends.json and the docker driver accept', () => {
 
 describe.each(NAMES)('%s', (name) => {
   let runtime: Runtime;
-  let alice: Tenant;
-  let bob: Tenant;
+  let alice: Somebody;
+  let bob: Somebody;
   beforeAll(async () => {
     runtime = await startRuntime(name);
     ({ alice, bob } = runtime);
@@ -31,7 +31,7 @@ describe.each(NAMES)('%s', (name) => {
   const starts = () => runtime.router.platform.calls('start');
   /** What the upstream was asked with last. */
   const lastTold = () => toldTo(runtime.upstream, runtime.upstream.requests.length);
-  const runnerOf = ({ agentId }: Tenant) => {
+  const runnerOf = ({ agentId }: Somebody) => {
     const runners = [...runtime.router.platform.runners.values()];
     return runners.find(({ spec }) => spec.labels['agent-stack.agent'] === agentId)?.spec.id ?? '';
   };
@@ -39,7 +39,7 @@ describe.each(NAMES)('%s', (name) => {
   const user = (content: string) => ({ role: 'user' as const, content });
 
   /** The whole text of a streamed answer. */
-  const stream = async (...asked: Parameters<Tenant['stream']>) =>
+  const stream = async (...asked: Parameters<Somebody['stream']>) =>
     (await Array.fromAsync(alice.stream(...asked))).join('');
 
   test('the first message waits until the runtime is ready, and the upstream is asked with the owner’s credentials', async () => {

@@ -1,10 +1,10 @@
 /** Hermes' own ways (`tests/support/runtimes/hermes.ts`), as the router meets them. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { type Runtime, startRuntime, type Tenant, toldTo } from '../support/runtimes';
+import { type Runtime, type Somebody, startRuntime, toldTo } from '../support/runtimes';
 import { USES_TOOL } from '../support/runtimes/hermes';
 
 let runtime: Runtime;
-let alice: Tenant;
+let alice: Somebody;
 beforeAll(async () => {
   runtime = await startRuntime('hermes-agent');
   alice = runtime.alice;

@@ -1,10 +1,10 @@
 /** nanobot's own ways (`tests/support/runtimes/nanobot.ts`), as the router meets them. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
-import { type Runtime, startRuntime, type Tenant } from '../support/runtimes';
+import { type Runtime, type Somebody, startRuntime } from '../support/runtimes';
 import { BREAKS } from '../support/runtimes/nanobot';
 
 let runtime: Runtime;
-let alice: Tenant;
+let alice: Somebody;
 beforeAll(async () => {
   runtime = await startRuntime('nanobot');
   alice = runtime.alice;

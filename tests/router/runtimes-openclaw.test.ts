@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { until } from '../support/router';
-import { type Runtime, startRuntime, type Tenant } from '../support/runtimes';
+import { type Runtime, type Somebody, startRuntime } from '../support/runtimes';
 import { eventsOf } from '../support/scripted-runner';
 
 let runtime: Runtime;
-let alice: Tenant;
+let alice: Somebody;
 beforeAll(async () => {
   runtime = await startRuntime('openclaw');
   alice = runtime.alice;

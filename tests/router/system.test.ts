@@ -34,7 +34,7 @@ test('law 19: an answer ends in the database although somebody else holds it for
   const alice = await router.person(PEOPLE.alice);
   const backend = router.context.backends.find('scribe');
   if (!backend) throw new Error('No backend');
-  const agent = await router.context.agentOf(alice.id, backend);
+  const agent = await router.context.agents.defaultOf(alice.id, backend);
   const body = new URLSearchParams({ text: 'hello' });
   const started = await alice.request(`/agents/${agent.id}/conversations`, { method: 'POST', body });
   const id = started.headers.get('location')?.split('/').at(-1) ?? '';

@@ -59,7 +59,7 @@ export function theRunner(router: TestRouter) {
 export async function statusOf(router: TestRouter, person: Person, backend = 'echo') {
   const found = router.context.backends.find(backend);
   if (!found) throw new Error(`There is no backend ${backend}`);
-  return router.context.runners.status((await router.context.agentOf(person.id, found)).id);
+  return router.context.runners.status((await router.context.agents.defaultOf(person.id, found)).id);
 }
 
 /** Every frame of a progress stream until it ends. */

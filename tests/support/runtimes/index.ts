@@ -30,12 +30,12 @@ function withTwin(entry: Record<string, unknown>): Record<string, unknown> {
 export interface Runtime extends AsyncDisposable {
   readonly router: TestRouter;
   readonly upstream: Upstream;
-  readonly alice: Tenant;
-  readonly bob: Tenant;
+  readonly alice: Somebody;
+  readonly bob: Somebody;
 }
 
 /** Somebody with credentials, at both doors. */
-export interface Tenant {
+export interface Somebody {
   readonly person: Person;
   readonly openai: OpenAI;
   readonly agentId: string;
@@ -76,7 +76,7 @@ async function signIn(
   upstream: Upstream,
   name: string,
   who: { email: string; name: string; password: string },
-): Promise<Tenant> {
+): Promise<Somebody> {
   const person = await router.person(who);
   const set = async (variable: string, value: string) => {
     const response = await person.request(`/api/me/env-overrides/${variable}`, { method: 'PUT', body: { value } });
@@ -87,7 +87,7 @@ async function signIn(
   await set('LLM_MODEL', 'first-model');
   const backend = router.context.backends.find(name);
   if (!backend) throw new Error(`premise: ${name} is a backend`);
-  const agent = await router.context.agentOf(person.id, backend);
+  const agent = await router.context.agents.defaultOf(person.id, backend);
   const { conversations } = router.context.stores;
   const openai = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await person.createKey(), maxRetries: 0 });
   return {
