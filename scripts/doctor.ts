@@ -1,0 +1,138 @@
+/**
+ * `bun run doctor`: looks at what usually goes wrong, says what to type, and ends with 1 when something is wrong. It may
+ * be run beside a router, and changes nothing that lasts.
+ */
+import { Database } from 'bun:sqlite';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type Docker from 'dockerode';
+import type { DriverServices } from '../drivers/driver';
+import { type Backend, BackendRegistry } from '../router/backends';
+import { type Config, ConfigError, type Env, environment, loadConfig } from '../router/config';
+import { DriverRegistry } from '../router/drivers';
+import { newId } from '../router/ids';
+import { connectEngine, dockerChecks, engine, servicesOf } from './doctor/docker';
+import { type Check, type Finding, ok, thrown } from './doctor/finding';
+import { hostChecks } from './doctor/host';
+
+export type Named = Finding & { readonly name: string };
+
+/** Every finding, in order, as it is found. Never throws. */
+export async function* examine(env: Env): AsyncGenerator<Named> {
+  let config: Config;
+  try {
+    ({ config } = loadConfig(env));
+  } catch (error) {
+    const problems = error instanceof ConfigError ? error.problems : [];
+    for (const { variable, rule, example } of problems) {
+      yield { name: 'settings', state: 'problem', text: `${variable} ${rule}`, remedy: `in .env, such as: ${example}` };
+    }
+    if (problems.length === 0) yield { name: 'settings', ...thrown(error) };
+    return;
+  }
+  yield { name: 'settings', state: 'ok', text: 'valid' };
+  for (const check of hostChecks) yield* findings(check, config);
+  const enabled = enabledBackends(config);
+  if (enabled !== undefined) yield* findings({ name: 'drivers', run: () => drivers(config, enabled) }, config);
+  yield* containers(
+    config,
+    (enabled ?? []).filter(({ driver }) => driver === 'docker'),
+  );
+}
+
+async function* findings<Subject>({ name, run }: Check<Subject>, subject: Subject): AsyncGenerator<Named> {
+  try {
+    for (const finding of await run(subject)) yield { name, ...finding };
+  } catch (error) {
+    yield { name, ...thrown(error) };
+  }
+}
+
+/** Undefined when the file is not in order, which is a finding of its own. */
+function enabledBackends({ backendsPath }: Config): readonly Backend[] | undefined {
+  try {
+    using registry = BackendRegistry.load(backendsPath);
+    return registry.all().filter(({ disabled }) => !disabled);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As the router loads them, with a state of their own. */
+async function drivers(config: Config, enabled: readonly Backend[]): Promise<readonly Finding[]> {
+  await using state = await temporaryFolder();
+  await using registry = await DriverRegistry.load({
+    ...(config.driversDir !== undefined && { driversDir: config.driversDir }),
+    packagesFrom: dirname(config.backendsPath),
+    options: config.driverOptions,
+    backends: enabled,
+    services: () => servicesOf('doctor', state.path),
+  });
+  const problems = Object.entries(registry.problems);
+  if (problems.length === 0) return ok(registry.names().join(', '));
+  return problems.map(([name, text]) => ({ state: 'problem', text: `driver "${name}": ${text}` }));
+}
+
+async function* containers(config: Config, backends: readonly Backend[]): AsyncGenerator<Named> {
+  if (backends.length === 0) {
+    yield { name: 'docker', state: 'ok', text: 'no backend needs it' };
+    return;
+  }
+  const known = installationId(config);
+  const services = servicesOf(known ?? newId(), tmpdir());
+  try {
+    const { docker, options } = await connectEngine(config);
+    let isWell = true;
+    for await (const finding of findings({ name: 'engine', run: () => engine(docker) }, config)) {
+      if (finding.state === 'problem') isWell = false;
+      yield finding;
+    }
+    if (!isWell) return;
+    for (const backend of backends) {
+      for (const { name, run } of dockerChecks) {
+        const patient = { config, docker, options, services, backend };
+        yield* findings({ name: `${backend.name}: ${name}`, run }, patient);
+      }
+    }
+    if (known !== undefined) return;
+    await removeNetworks(docker, services);
+  } catch (error) {
+    yield { name: 'engine', ...thrown(error) };
+  }
+}
+
+/** Before the first start there is no installation that would use them again. */
+async function removeNetworks(docker: Docker, services: DriverServices): Promise<void> {
+  const label = [`${services.installationLabel}=${services.installationId}`];
+  try {
+    const networks = await docker.listNetworks({ filters: { label } });
+    await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+  } catch {
+    // A proxy before the engine's socket refuses it. Then an empty network stays.
+  }
+}
+
+/** Read beside a router that may be running. Undefined before the first start. */
+function installationId({ databasePath }: Config): string | undefined {
+  if (!existsSync(databasePath)) return undefined;
+  using database = new Database(databasePath, { readonly: true });
+  return database.query<{ value: string }, []>("SELECT value FROM installation WHERE name = 'id'").get()?.value;
+}
+
+async function temporaryFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'agent-stack-doctor-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+if (import.meta.main) {
+  let problems = 0;
+  for await (const { name, state, text, remedy } of examine(environment)) {
+    if (state === 'problem') problems += 1;
+    process.stdout.write(`${state.padEnd(8)} ${name}: ${text}\n`);
+    if (remedy !== undefined) process.stdout.write(`${' '.repeat(9)}→ ${remedy}\n`);
+  }
+  process.stdout.write(problems === 0 ? 'Nothing is wrong.\n' : `${problems} problem${problems === 1 ? '' : 's'}.\n`);
+  process.exit(problems === 0 ? 0 : 1);
+}

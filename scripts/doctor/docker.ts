@@ -1,0 +1,174 @@
+/** What `bun run doctor` looks at for backends whose runners are containers. */
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Value } from '@sinclair/typebox/value';
+import type Docker from 'dockerode';
+import { ask, createClient, find, messageOf } from '../../drivers/docker/engine';
+import { createNetworks } from '../../drivers/docker/networks';
+import { backendOptionsOf, type DriverOptions, options as driverOptions } from '../../drivers/docker/options';
+import type { DriverServices, RunnerSpec } from '../../drivers/driver';
+import type { Backend } from '../../router/backends';
+import type { Config } from '../../router/config';
+import { INSTALLATION_LABEL, runnerNetwork } from '../../router/services/runner-spec';
+import { type Check, type Finding, note, ok, problem } from './finding';
+import { whyNotListen } from './host';
+import { probe } from './probe';
+
+const ASK_MS = 15_000;
+/** Engine 20.10, the oldest that has been tried. */
+const API_VERSION = 1.41;
+const FIREWALL = 'the firewall rules of drivers/docker/README.md, under Networks, close that';
+
+export interface Patient {
+  readonly config: Config;
+  readonly docker: Docker;
+  readonly options: DriverOptions;
+  readonly services: DriverServices;
+  readonly backend: Backend;
+}
+
+export const dockerChecks: readonly Check<Patient>[] = [
+  { name: 'image', run: image },
+  { name: 'network', run: network },
+];
+
+/** The engine as the driver reaches it. Rejects as the driver does. */
+export async function connectEngine(config: Config): Promise<{ docker: Docker; options: DriverOptions }> {
+  const options = Value.Parse(driverOptions, config.driverOptions.docker ?? {});
+  return { docker: await createClient(options.host), options };
+}
+
+export async function engine(docker: Docker): Promise<readonly Finding[]> {
+  try {
+    await ask(AbortSignal.timeout(ASK_MS), () => docker.ping());
+  } catch (error) {
+    if (!/EACCES/.test(String(error))) throw error;
+    const remedy = 'sudo usermod -aG docker "$USER", then sign in again; with Compose, DOCKER_GID in .env';
+    return problem("this user may not open the engine's socket", remedy);
+  }
+  // A proxy before the socket need not let this one through.
+  const version = await ask(AbortSignal.timeout(ASK_MS), () => docker.version()).catch(() => undefined);
+  if (version === undefined) return ok('it answers, and does not tell its version');
+  if (Number(version.ApiVersion) >= API_VERSION) return ok(`version ${version.Version}`);
+  return problem(`version ${version.Version} is older than 20.10`, 'https://docs.docker.com/engine/install/');
+}
+
+async function image({ docker, backend }: Patient): Promise<readonly Finding[]> {
+  const { image: name } = backend;
+  if (name === undefined) return problem('the backend names no image', 'give it an "image" in backends.json');
+  return (await isThere(docker, name)) ? ok(name) : problem(`${name} is not on this machine`, `docker pull ${name}`);
+}
+
+async function isThere(docker: Docker, name: string): Promise<boolean> {
+  return (await find(AbortSignal.timeout(ASK_MS), () => docker.getImage(name).inspect())) !== undefined;
+}
+
+/** From inside a container like a runner's. Says nothing while the image is missing, which is said already. */
+async function network(patient: Patient): Promise<readonly Finding[]> {
+  const { config, docker, options, services, backend } = patient;
+  if (backend.image === undefined || !(await isThere(docker, backend.image))) return [];
+  const wish = { network: runnerNetwork(backend), options: backend.driverOptions };
+  const networks = createNetworks(docker, services, options);
+  const signal = AbortSignal.timeout(ASK_MS);
+  const place = await networks.place(wish, signal);
+  const { url, listenHost } = await networks.routerAddress(config.internal.port, wish, signal);
+  const host = config.internal.host ?? listenHost;
+  await using listeners = await listen(host, config.internal.port);
+  if (listeners.reason !== undefined) return unheard(host, listeners.reason);
+
+  await using mark = await leaveMark(config);
+  const { hostname } = new URL(url);
+  const env = {
+    PROBE_ROUTER: url,
+    PROBE_OTHER: `http://${hostname}:${listeners.otherPort}`,
+    PROBE_MARK: join(backend.mountTarget, 'mark'),
+  };
+  try {
+    const sight = await probe(docker, specOf(patient, mark, env), place, services);
+    if (sight === undefined) return note(`${backend.image} has no bun, node or python3 to look around with`);
+    const isHost = place.network === 'host';
+    return [
+      ...(sight.router ? ok(`runners reach the router at ${url}`) : unreached(config, url)),
+      ...(sight.other && !isHost ? note(`runners reach other services of this machine at ${hostname}`, FIREWALL) : []),
+      ...(sight.home === mark.text ? ok(`homes are below ${config.hostStackRoot}`) : untranslated(config)),
+    ];
+  } catch (error) {
+    if (/source path does not exist/.test(messageOf(error))) return untranslated(config);
+    throw error;
+  }
+}
+
+function unheard(host: string, reason: string): readonly Finding[] {
+  const remedy = 'in a container: network_mode: host. Otherwise: routerHost and listenHost in DRIVER_OPTIONS';
+  return problem(`the router cannot listen at ${host}, where runners look for it: ${reason}`, remedy);
+}
+
+function unreached({ internal }: Config, url: string): readonly Finding[] {
+  const port = internal.port;
+  if (internal.host !== undefined) {
+    return problem(
+      `runners do not reach the router at ${url}: it listens at ${internal.host} only`,
+      'take ROUTER_BIND_HOST out of .env',
+    );
+  }
+  return problem(
+    `runners do not reach the router at ${url}`,
+    `iptables -I INPUT -i as-+ -p tcp --dport ${port} -j ACCEPT`,
+  );
+}
+
+function untranslated({ dataRoot, hostStackRoot }: Config): readonly Finding[] {
+  return problem(
+    `the engine does not find ${dataRoot} at ${hostStackRoot}`,
+    'HOST_STACK_ROOT=… in .env: the path of the data folder on the machine of the engine',
+  );
+}
+
+/** The internal port, where no router has it already, and another one. */
+async function listen(host: string, port: number) {
+  const reason = await whyNotListen(host, port);
+  const serve = (at: number) => Bun.serve({ hostname: host, port: at, fetch: () => new Response() });
+  const servers = reason === undefined ? [serve(0), serve(port)] : reason === 'EADDRINUSE' ? [serve(0)] : [];
+  return {
+    ...(servers.length === 0 && reason !== undefined && { reason }),
+    otherPort: servers[0]?.port,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(servers.map((server) => server.stop(true)));
+    },
+  };
+}
+
+/** A folder as homes are, for the engine to find. */
+async function leaveMark({ dataRoot, hostStackRoot }: Config) {
+  const source = await mkdtemp(join(dataRoot, 'doctor-'));
+  const text = crypto.randomUUID();
+  await writeFile(join(source, 'mark'), text, { mode: 0o644 });
+  // Whoever the image runs as.
+  await chmod(source, 0o755);
+  return {
+    ...{ source, text, hostSource: source.replace(dataRoot, hostStackRoot) },
+    [Symbol.asyncDispose]: () => rm(source, { recursive: true, force: true }),
+  };
+}
+
+/** Without the installation's label, so that no router takes it for one of its runners. */
+function specOf(
+  { backend }: Patient,
+  home: { readonly source: string; readonly hostSource: string },
+  env: RunnerSpec['env'],
+): RunnerSpec {
+  const id = `doctor-${crypto.randomUUID().slice(0, 8)}`;
+  const options = backendOptionsOf({ options: backend.driverOptions });
+  return {
+    ...{ id, name: `ar-${id}`, command: [], env, port: backend.internalPort, limits: {}, labels: {}, options },
+    ...(backend.image !== undefined && { image: backend.image }),
+    ...(backend.user !== undefined && { user: backend.user }),
+    network: runnerNetwork(backend),
+    home: { source: home.source, hostSource: home.hostSource, target: backend.mountTarget },
+  };
+}
+
+export const servicesOf = (installationId: string, stateDir: string): DriverServices => ({
+  ...{ installationId, installationLabel: INSTALLATION_LABEL, stateDir },
+  log: () => undefined,
+});

@@ -1,0 +1,89 @@
+/** A container like a runner's, which tells what it sees: the router, another listener of the host, its home. */
+import type Docker from 'dockerode';
+import { containerOf } from '../../drivers/docker/container';
+import { messageOf } from '../../drivers/docker/engine';
+import { tailOf } from '../../drivers/docker/logs';
+import type { Place } from '../../drivers/docker/networks';
+import type { DriverServices, RunnerSpec } from '../../drivers/driver';
+
+/** `router` and `other`: whether a connection was made. `home`: what the file `mark` in it says. */
+export interface Sight {
+  readonly router: boolean;
+  readonly other: boolean;
+  readonly home: string;
+}
+
+const PROBE_MS = 30_000;
+const REACH_MS = 3_000;
+
+/** For Bun and Node alike. */
+const javascript = `
+const net = require('node:net'), fs = require('node:fs'), { env } = process;
+const reach = (url) => new Promise((tell) => {
+  const { hostname, port } = new URL(url);
+  const socket = net.connect({ host: hostname, port: Number(port) }, () => tell(true));
+  socket.on('error', () => tell(false));
+  setTimeout(() => tell(false), ${REACH_MS});
+});
+const read = () => { try { return fs.readFileSync(env.PROBE_MARK, 'utf8') } catch (error) { return String(error) } };
+Promise.all([reach(env.PROBE_ROUTER), reach(env.PROBE_OTHER)]).then(([router, other]) => {
+  console.log(JSON.stringify({ router, other, home: read() }));
+  process.exit(0);
+});`;
+
+const python = `
+import json, os, socket
+from urllib.parse import urlsplit
+def reach(url):
+    try:
+        place = urlsplit(url)
+        socket.create_connection((place.hostname, place.port), ${REACH_MS / 1000}).close()
+        return True
+    except OSError:
+        return False
+def read():
+    try:
+        return open(os.environ['PROBE_MARK']).read()
+    except OSError as error:
+        return str(error)
+print(json.dumps({'router': reach(os.environ['PROBE_ROUTER']), 'other': reach(os.environ['PROBE_OTHER']), 'home': read()}))`;
+
+/** What an image may have that can open a connection. The images of all backends we know have one of them. */
+const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
+  ['bun', '-e', javascript],
+  ['node', '-e', javascript],
+  ['python3', '-c', python],
+];
+
+/**
+ * Undefined when nothing in the image can look around. `spec.env` holds `PROBE_ROUTER` and `PROBE_OTHER` (URLs) and
+ * `PROBE_MARK` (a path). Rejects as the engine does. Leaves nothing behind.
+ */
+export async function probe(
+  docker: Docker,
+  spec: RunnerSpec,
+  place: Place,
+  services: DriverServices,
+): Promise<Sight | undefined> {
+  for (const [program, ...rest] of programs) {
+    const body = containerOf(spec, { place, port: spec.port, socketPath: undefined }, services);
+    const container = await docker.createContainer({
+      ...body,
+      Entrypoint: [program],
+      Cmd: rest,
+      // With an init in front, a program that is missing would be an exit code and no error.
+      HostConfig: { ...body.HostConfig, Init: false },
+    });
+    try {
+      await container.start();
+      await container.wait({ abortSignal: AbortSignal.timeout(PROBE_MS) });
+      const lines = await tailOf(docker, container.id, 5, AbortSignal.timeout(PROBE_MS));
+      return JSON.parse(lines.at(-1) ?? '');
+    } catch (error) {
+      if (!/executable file not found|no such file or directory/i.test(messageOf(error))) throw error;
+    } finally {
+      await container.remove({ force: true, v: true });
+    }
+  }
+  return undefined;
+}
