@@ -1,6 +1,6 @@
 /**
  * Runs every check and test of the repository, one step after the other, and ends with `agent-stack: N passed, N failed`.
- * `--fast` leaves out what starts processes and browsers. `bin/test` brings Bun, the packages and a browser.
+ * `--fast` leaves out what starts processes, containers and browsers; `bun run test:openclaw` is a script of its own. `bin/test` brings Bun, the packages and a browser.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ function steps(isFast: boolean): Step[] {
   const isReal = (file: string) => file.startsWith('./tests/real/');
   const isDocker = (file: string) => file.startsWith('./tests/drivers/docker');
   const isFastTest = (file: string) =>
-    !isReal(file) && !isDocker(file) && !/^\.\/tests\/(browser|bench|support)\//.test(file);
+    !isReal(file) && !isDocker(file) && !/^\.\/tests\/(browser|openclaw|support)\//.test(file);
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },

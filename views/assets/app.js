@@ -176,9 +176,14 @@ document.addEventListener('htmx:after:swap', () => {
   keptFromEnd = undefined;
 });
 
-// Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not.
+// Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
+// one that is on its way already, such as by its own sign-out.
+let leaving = false;
+addEventListener('beforeunload', () => {
+  leaving = true;
+});
 function signedOut() {
-  setTimeout(() => location.reload(), 1000);
+  setTimeout(() => leaving || location.reload(), 1000);
 }
 
 // hx-sse reconnects a stream that was once open; a first connection that failed is tried again here.
