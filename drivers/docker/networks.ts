@@ -1,8 +1,14 @@
 /** The networks of runners: the installation's own two, made on demand, and those of the administrator. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { DriverServices, RouterAddress, RunnerSpec } from '../driver';
 import { ask, failure, find, statusOf } from './engine';
 import { backendOptionsOf, type DriverOptions } from './options';
+
+/** A network that another process makes is there within two seconds, or will not be. */
+const APPEARS_TRIES = 20;
+const APPEARS_GAP_MS = 100;
+const APPEARS_MS = 5_000;
 
 /** Where a runner is put. */
 export interface Place {
@@ -91,7 +97,7 @@ function namesOf(installationId: string, own: Own): { readonly name: string; rea
 
 async function createNetwork(docker: Docker, services: DriverServices, own: Own): Promise<Docker.NetworkInspectInfo> {
   const { name, bridge } = namesOf(services.installationId, own);
-  const create = docker.createNetwork({
+  const wish = {
     Name: name,
     Driver: 'bridge',
     CheckDuplicate: true,
@@ -101,11 +107,20 @@ async function createNetwork(docker: Docker, services: DriverServices, own: Own)
       'com.docker.network.bridge.enable_icc': 'false',
     },
     Labels: { [services.installationLabel]: services.installationId },
-  });
-  await create.catch((error: unknown) => {
-    // Another process of this installation was first.
-    if (statusOf(error) !== 409) throw error;
-  });
+  };
+  try {
+    await docker.createNetwork(wish);
+  } catch (error) {
+    // Another process of this installation was first: its name is taken (409), or its bridge is (403) and the network
+    // is shown a moment later.
+    if (statusOf(error) !== 409 && statusOf(error) !== 403) throw error;
+    for (let left = APPEARS_TRIES; left > 0; left -= 1) {
+      const found = await find(AbortSignal.timeout(APPEARS_MS), () => docker.getNetwork(name).inspect());
+      if (found !== undefined) return found;
+      await delay(APPEARS_GAP_MS);
+    }
+    throw error;
+  }
   return docker.getNetwork(name).inspect();
 }
 
