@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/setting-kinds';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
-import { handClock, list, problemOf, type Script, say, scripted, start, theRunner } from '../support/runners';
+import { handClock, list, problemOf, type Script, say, start, switchable, theRunner } from '../support/runners';
 
 const demo = {
   name: 'demo',
@@ -57,7 +57,7 @@ test('law 2: a runner that is taken back is not reaped at once, however long ago
 });
 
 test('law 2: a runner that had been ready and is too busy to say so now is taken back', async () => {
-  const script = scripted('busy');
+  const script = switchable('busy');
   const { again, runnerId } = await earlierLife(script);
   script.ready = false;
   await using router = await startRouter(again);
@@ -66,7 +66,7 @@ test('law 2: a runner that had been ready and is too busy to say so now is taken
 });
 
 test('law 2: after a crash between start call and handle the runner is found by its label', async () => {
-  const script = scripted('no-handle');
+  const script = switchable('no-handle');
   const { again, url } = await earlierLife(script, ({ context }, id) =>
     context.stores.runners.update(id, { state: 'starting', handle: null, url: null }),
   );
@@ -78,7 +78,7 @@ test('law 2: after a crash between start call and handle the runner is found by 
 });
 
 test('law 2: a runner whose start was cut off and that is not ready is stopped', async () => {
-  const script = scripted('cut-off');
+  const script = switchable('cut-off');
   const { again } = await earlierLife(script, ({ context }, id) =>
     context.stores.runners.update(id, { state: 'starting' }),
   );
@@ -89,7 +89,7 @@ test('law 2: a runner whose start was cut off and that is not ready is stopped',
 });
 
 test('law 2: after a crash between intent and start call the intent goes, and the next message starts', async () => {
-  const script = scripted('intent-only');
+  const script = switchable('intent-only');
   const { again, platform, runnerId } = await earlierLife(script);
   platform.vanish(runnerId);
   await using router = await startRouter(again);
@@ -112,14 +112,14 @@ test("law 2: a stray of ours is stopped, another installation's runner is not to
 });
 
 test('law 2: the runner of a backend that is gone from backends.json is stopped', async () => {
-  const { again } = await earlierLife(scripted('gone-backend'));
+  const { again } = await earlierLife(switchable('gone-backend'));
   await using router = await startRouter({ ...again, backends: [memoryBackend('another')] });
   expect(router.platform.runners.size).toBe(0);
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
 test('a driver that is silent at boot leaves its runners unknown, and they can be talked to', async () => {
-  const { again, platform, runnerId } = await earlierLife(scripted('silent-boot'));
+  const { again, platform, runnerId } = await earlierLife(switchable('silent-boot'));
   platform.available = false;
   await using router = await startRouter(again);
   const alice = await router.person(PEOPLE.alice);
@@ -134,7 +134,7 @@ test('a driver that is silent at boot leaves its runners unknown, and they can b
 });
 
 test('a runner that went while its driver was silent is known to be gone when the driver is back', async () => {
-  const { again, platform, runnerId } = await earlierLife(scripted('gone-silently'));
+  const { again, platform, runnerId } = await earlierLife(switchable('gone-silently'));
   platform.available = false;
   await using router = await startRouter(again);
   const alice = await router.person(PEOPLE.alice);
@@ -147,8 +147,8 @@ test('a runner that went while its driver was silent is known to be gone when th
 });
 
 test('a start that is under way when its driver is heard at last is left alone', async () => {
-  const script = scripted('under-way', { ready: false });
-  const { again, platform } = await earlierLife(scripted('under-way-before'), async ({ context }) => {
+  const script = switchable('under-way', { ready: false });
+  const { again, platform } = await earlierLife(switchable('under-way-before'), async ({ context }) => {
     const [running] = context.runners.running();
     await context.runners.stop(running?.agent.id ?? '', 'test');
   });
@@ -165,7 +165,7 @@ test('a start that is under way when its driver is heard at last is left alone',
 });
 
 test('a driver that comes with a new backends.json brings its runners back', async () => {
-  const { again, runnerId } = await earlierLife(scripted('late-driver'));
+  const { again, runnerId } = await earlierLife(switchable('late-driver'));
   await using router = await startRouter({ ...again, backends: [demo] });
   expect(await router.context.stores.runners.list()).toMatchObject([{ id: runnerId }]);
   await router.writeBackends([demo, ...again.backends]);
@@ -175,7 +175,7 @@ test('a driver that comes with a new backends.json brings its runners back', asy
 });
 
 test('a start that a shutdown meets is ended and leaves nothing', async () => {
-  const script = scripted('shut-down', { ready: false });
+  const script = switchable('shut-down', { ready: false });
   const backends = [memoryBackend('echo', {}, script.name)];
   const first = await startRouter({ backends });
   const starting = start(await first.person(PEOPLE.alice));

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import type { StartContext } from '../../drivers/driver';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
-import { framesOf, type ProgressFrame, scripted, start, statusOf, stop, theRunner } from '../support/runners';
+import { framesOf, type ProgressFrame, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 async function allFrames(person: Person, backend = 'echo'): Promise<ProgressFrame[]> {
   return Array.fromAsync(framesOf(person, backend));
@@ -26,7 +26,7 @@ const percents = (frames: readonly ProgressFrame[]) => frames.map(({ progress })
 const isGrowing = (values: readonly number[]) => values.every((value, index) => value >= (values[index - 1] ?? 0));
 
 test('the stages of a cold start come in order, only ever grow, and end with ready', async () => {
-  const script = scripted('stages', { ready: false });
+  const script = switchable('stages', { ready: false });
   const backend = memoryBackend('echo', { image: 'agents/echo' }, script.name);
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);
@@ -54,7 +54,7 @@ test('the stages of a cold start come in order, only ever grow, and end with rea
 });
 
 test('who comes later gets the last state first', async () => {
-  const script = scripted('later', { ready: false });
+  const script = switchable('later', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   const starting = start(alice);
@@ -71,7 +71,7 @@ test('who comes later gets the last state first', async () => {
 });
 
 test('a start that fails ends every stream with an error, also those that come later', async () => {
-  const script = scripted('dies', { ready: false });
+  const script = switchable('dies', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   const both = [await watch(alice), await watch(alice)];
@@ -95,7 +95,7 @@ test('a start that fails ends every stream with an error, also those that come l
 });
 
 test('every other way to fail ends the stream with an error as well', async () => {
-  const script = scripted('sleepy', { ready: false });
+  const script = switchable('sleepy', { ready: false });
   const backends = [
     memoryBackend('needy', { user_overridable_env: ['LLM_API_KEY'] }),
     memoryBackend('late', { timeouts: { ready_seconds: 0.05 } }, script.name),

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
-import { handClock, list, scripted, start, theRunner } from '../support/runners';
+import { handClock, list, start, switchable, theRunner } from '../support/runners';
 
 const backends = [memoryBackend('echo', { default_idle_seconds: 100 }), memoryBackend('plain')];
 const limits = { DEFAULT_IDLE_SECONDS: '600', MIN_IDLE_SECONDS: '60', MAX_IDLE_SECONDS: '21600' };
@@ -101,7 +101,7 @@ test('a runner that does not stop does not keep the others running', async () =>
 test('the runner of a backend that is no longer configured goes when its work is done', async () => {
   const clock = handClock();
   const answer = Promise.withResolvers<Response>();
-  const script = scripted('removed', { answer: () => answer.promise });
+  const script = switchable('removed', { answer: () => answer.promise });
   const removed = memoryBackend('removed', {}, script.name);
   await using router = await startRouter({ backends: [...backends, removed], env: limits, now: clock.now });
   const alice = await router.person(PEOPLE.alice);

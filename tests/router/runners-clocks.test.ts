@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, program, startRouter, until } from '../support/router';
-import { problemOf, scripted, start, statusOf } from '../support/runners';
+import { problemOf, start, statusOf, switchable } from '../support/runners';
 
 /** Long enough that a test which waits for it has failed. */
 const NEVER = 3600;
 
 test('law 3: a pull that takes longer than the other two clocks does not use them up', async () => {
-  const script = scripted('after-pull', { ready: false });
+  const script = switchable('after-pull', { ready: false });
   const clocks = { pull_seconds: 60, start_seconds: 0.5, ready_seconds: 0.5 };
   const backend = memoryBackend('echo', { image: 'agents/echo', timeouts: clocks }, script.name);
   await using router = await startRouter({ backends: [backend] });
@@ -23,7 +23,7 @@ test('law 3: a pull that takes longer than the other two clocks does not use the
 });
 
 test('law 3: each clock runs out in its own words', async () => {
-  const script = scripted('slow', { ready: false });
+  const script = switchable('slow', { ready: false });
   const backend = (name: string, clocks: object, more: object = {}) =>
     memoryBackend(name, { display_name: name, timeouts: clocks, ...more }, script.name);
   const backends = [
@@ -50,7 +50,7 @@ test('law 3: each clock runs out in its own words', async () => {
 });
 
 test('law 3: a runner that exits while starting fails at once, with exit code and last lines', async () => {
-  const script = scripted('exits', { ready: false });
+  const script = switchable('exits', { ready: false });
   const backend = memoryBackend('echo', { display_name: 'Echo', timeouts: { ready_seconds: NEVER } }, script.name);
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);
@@ -105,7 +105,7 @@ test('law 3: a process that exits while starting fails at once, with exit code a
 });
 
 test('law 3: a runner that vanishes while starting fails at once', async () => {
-  const script = scripted('vanishes', { ready: false });
+  const script = switchable('vanishes', { ready: false });
   const backend = memoryBackend('echo', { timeouts: { ready_seconds: NEVER } }, script.name);
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createWatches } from '../../router/services/watches';
 import { repositoryRoot } from '../../router/setting-kinds';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { problemOf, scripted, start, statusOf, theRunner } from '../support/runners';
+import { problemOf, start, statusOf, switchable, theRunner } from '../support/runners';
 
 const driversDir = await mkdtemp(join(tmpdir(), 'agent-stack-drivers-'));
 afterAll(() => rm(driversDir, { recursive: true, force: true }));
@@ -52,7 +52,7 @@ test('a crash is found by the sweep where the driver cannot report it', async ()
 });
 
 test('law 3: a runner that exits while starting is found where the driver cannot report it', async () => {
-  const script = scripted('exits-unheard', { ready: false });
+  const script = switchable('exits-unheard', { ready: false });
   await using router = await routerWith('deaf', { timeouts: { ready_seconds: 3600 } }, script.name);
   const alice = await router.person(PEOPLE.alice);
   const starting = start(alice);

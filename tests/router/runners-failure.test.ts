@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { handClock, problemOf, say, scripted, start, statusOf, stop } from '../support/runners';
+import { handClock, problemOf, say, start, statusOf, stop, switchable } from '../support/runners';
 
 const seedsRoot = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
 afterAll(() => rm(seedsRoot, { recursive: true, force: true }));
@@ -145,7 +145,7 @@ test('a home with a link in the way is told without a path of this machine', asy
 });
 
 test('what a person or the administrator has to set is no failure of the runner', async () => {
-  const script = scripted('needs-credentials');
+  const script = switchable('needs-credentials');
   const backends = [
     memoryBackend('needy', { user_overridable_env: ['LLM_API_KEY'] }, script.name),
     memoryBackend('off', { disabled: true }),

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { list, scripted, start, stop, theRunner } from '../support/runners';
+import { list, start, stop, switchable, theRunner } from '../support/runners';
 
 const brief = { timeouts: { ready_seconds: 0.2 } };
 
@@ -17,7 +17,7 @@ test('law 2: the intent is written before the driver is called, the handle when 
 });
 
 test('law 2: a start that fails leaves nothing, on the platform or in the database', async () => {
-  const script = scripted('never-ready', { ready: false });
+  const script = switchable('never-ready', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   expect((await start(alice)).status).toBe(504);
@@ -27,7 +27,7 @@ test('law 2: a start that fails leaves nothing, on the platform or in the databa
 });
 
 test('law 2: what a failed start could not clear away is cleared by the next one', async () => {
-  const script = scripted('left-behind', { ready: false });
+  const script = switchable('left-behind', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const { platform } = router;
   const alice = await router.person(PEOPLE.alice);

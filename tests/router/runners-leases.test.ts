@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { framesOf, handClock, list, say, scripted, start, stop, theRunner } from '../support/runners';
+import { framesOf, handClock, list, say, start, stop, switchable, theRunner } from '../support/runners';
 import { hang, startUpstream } from '../support/upstream';
 
 const AN_HOUR = 3600;
@@ -19,7 +19,7 @@ async function withRunner(
   more: Record<string, unknown> = {},
 ) {
   const clock = handClock();
-  const script = scripted(name, { answer });
+  const script = switchable(name, { answer });
   const router = await startRouter({ backends: [memoryBackend('echo', more, script.name)], now: clock.now });
   return { clock, script, router, alice: await router.person(PEOPLE.alice) };
 }

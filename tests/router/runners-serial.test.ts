@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { handClock, list, problemOf, say, scripted, start, statusOf, stop, theRunner } from '../support/runners';
+import { handClock, list, problemOf, say, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 test('law 5: a message that comes while its runner is being reaped gets an answer from a new one', async () => {
   const clock = handClock();
@@ -25,7 +25,7 @@ test('law 5: a message that comes while its runner is being reaped gets an answe
 test('law 5: a message that comes just before the reaper keeps its runner', async () => {
   const clock = handClock();
   const answer = Promise.withResolvers<Response>();
-  const script = scripted('boundary', { answer: () => answer.promise });
+  const script = switchable('boundary', { answer: () => answer.promise });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)], now: clock.now });
   const alice = await router.person(PEOPLE.alice);
   await start(alice);
@@ -53,7 +53,7 @@ test('law 5: a stop ends a start, and who waits for it is told', async () => {
 });
 
 test('law 5: a stop while the runner becomes ready takes the runner away', async () => {
-  const script = scripted('stopped-waking', { ready: false });
+  const script = switchable('stopped-waking', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   const starting = start(alice);
@@ -133,7 +133,7 @@ test('law 5: a runner that crashes is shown as failed with its reason, and the n
 });
 
 test('law 5: a runner that somebody stops in the middle of a request is not started again for it', async () => {
-  const script = scripted('stopped-at-work', { answer: () => new Promise(() => {}) });
+  const script = switchable('stopped-at-work', { answer: () => new Promise(() => {}) });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   const asked = say(alice, 'work');

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/setting-kinds';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { list, say, scripted, start, statusOf } from '../support/runners';
+import { list, say, start, statusOf, switchable } from '../support/runners';
 
 test('law 1: a hundred parallel first messages make one agent and one runner', async () => {
   await using router = await startRouter();
@@ -52,7 +52,7 @@ test("law 1: one agent's start does not delay another's message", async () => {
 });
 
 test('law 1: a warm request makes no driver call and no probe', async () => {
-  const script = scripted('counted');
+  const script = switchable('counted');
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   await start(alice);

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { endRunner } from '../../drivers/process/end';
 import { type Found, findRunners } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
-import { ADMIN, until } from './router';
+import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');
 
@@ -128,14 +128,9 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
   return {
     PATH: process.env.PATH ?? '',
     BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
+    ...SETTINGS,
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
-    JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
-    ENCRYPTION_KEY: '00'.repeat(32),
-    BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
-    BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-    BOOTSTRAP_ADMIN_NAME: ADMIN.name,
-    ALLOW_SIGNUP: 'true',
     FRONTEND_PORT: freePort(),
     ROUTER_PORT: freePort(),
   };

@@ -19,6 +19,16 @@ export const PEOPLE = {
 } as const;
 export const ADMIN = { email: 'admin@example.org', name: 'Admin', password: 'admin-secret-12' } as const;
 
+/** What every router of the tests is set to. */
+export const SETTINGS = {
+  JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
+  ENCRYPTION_KEY: '00'.repeat(32),
+  BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
+  BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
+  BOOTSTRAP_ADMIN_NAME: ADMIN.name,
+  ALLOW_SIGNUP: 'true',
+} as const;
+
 export interface TestRouterOptions {
   /** Entries of `backends.json`; by default one, `echo`, on the memory driver. */
   readonly backends?: readonly Record<string, unknown>[];
@@ -85,13 +95,9 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
   await writeBackends(options.backends ?? [memoryBackend('echo')]);
   const internalPort = freePort();
   const { config, secrets } = loadConfig({
+    ...SETTINGS,
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
-    JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
-    ENCRYPTION_KEY: '00'.repeat(32),
-    BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
-    BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-    ALLOW_SIGNUP: 'true',
     MIN_IDLE_SECONDS: '1',
     ROUTER_PORT: String(internalPort),
     FRONTEND_PORT: '0',

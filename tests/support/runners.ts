@@ -89,7 +89,7 @@ export interface Script {
   answer: (request: Request) => Response | Promise<Response>;
 }
 
-export function scripted(name: string, options: Partial<Pick<Script, 'ready' | 'answer'>> = {}): Script {
+export function switchable(name: string, options: Partial<Pick<Script, 'ready' | 'answer'>> = {}): Script {
   const script: Script = {
     name,
     ready: true,
