@@ -1,11 +1,13 @@
 /** All stores over one database. */
 import { agentsStore } from './agents';
+import { budgetsStore } from './budgets';
 import { conversationsStore } from './conversations';
 import type { Db } from './database';
 import { installationStore } from './installation';
 import { keysStore } from './keys';
 import { runnersStore } from './runners';
 import { settingsStore } from './settings';
+import { usageStore } from './usage';
 import { usersStore } from './users';
 
 export type Stores = ReturnType<typeof createStores>;
@@ -19,5 +21,7 @@ export function createStores(db: Db) {
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     settings: settingsStore(db),
+    usage: usageStore(db),
+    budgets: budgetsStore(db),
   };
 }

@@ -3,7 +3,7 @@
  * `bun run migration`, which writes the SQL into `migrations/`; it is applied at start.
  */
 import { sql } from 'drizzle-orm';
-import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
 /** Facts about this installation, such as its id. */
 export const installation = sqliteTable('installation', {
@@ -88,6 +88,8 @@ export const runners = sqliteTable('runners', {
   accessKeySealed: text('access_key_sealed').notNull(),
   /** SHA-256 of what the runner shows to the broker. */
   runnerKeyHash: text('runner_key_hash').notNull().unique(),
+  /** SHA-256 of the user's values it was started with; another one by now means that it is stale. */
+  valuesHash: text('values_hash'),
   startedAtMs: integer('started_at_ms').notNull(),
   lastActiveAtMs: integer('last_active_at_ms').notNull(),
 });
@@ -168,3 +170,68 @@ export const idlePreferences = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.userId, table.backend] })],
 );
+
+/** Variables whose value of the administrator holds for everybody who has set none. */
+export const sharedVariables = sqliteTable('shared_variables', {
+  name: text().primaryKey(),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});
+
+/** One row per call to an upstream. Without foreign keys: what was used stays known when its user is gone. */
+export const usage = sqliteTable(
+  'usage',
+  {
+    id: integer().primaryKey(),
+    atMs: integer('at_ms').notNull(),
+    userId: text('user_id').notNull(),
+    agentId: text('agent_id').notNull(),
+    backend: text().notNull(),
+    /** Of the request that the runner was at work on, where that is certain. */
+    conversationId: text('conversation_id'),
+    keyId: text('key_id'),
+    /** Below `/v1/`, such as `chat/completions`. */
+    path: text().notNull(),
+    model: text().notNull(),
+    /** Whose credentials paid for it. */
+    source: text({ enum: ['backend', 'global', 'shared'] }).notNull(),
+    /** Cached tokens are among the prompt's, reasoning tokens among the completion's. */
+    promptTokens: integer('prompt_tokens').notNull(),
+    completionTokens: integer('completion_tokens').notNull(),
+    cachedTokens: integer('cached_tokens').notNull(),
+    reasoningTokens: integer('reasoning_tokens').notNull(),
+    /** The upstream did not say how many: they are a guess from the text. */
+    estimated: integer({ mode: 'boolean' }).notNull(),
+    /** By the prices of that moment; null for a model without one. */
+    cost: real(),
+    status: integer().notNull(),
+    ending: text({ enum: ['done', 'stopped', 'failed'] }).notNull(),
+    firstByteMs: integer('first_byte_ms'),
+    totalMs: integer('total_ms').notNull(),
+  },
+  (table) => [index('usage_by_user').on(table.userId, table.atMs), index('usage_by_time').on(table.atMs)],
+);
+
+/** Money per million tokens, in whatever currency the administrator counts in. */
+export const prices = sqliteTable('prices', {
+  model: text().primaryKey(),
+  prompt: real().notNull(),
+  completion: real().notNull(),
+  /** Null: as the other tokens of the prompt. */
+  cached: real(),
+});
+
+/** What a user, or one of their keys, may use in a period. */
+export const budgets = sqliteTable('budgets', {
+  /** The key's id, else the user's. */
+  subjectId: text('subject_id').primaryKey(),
+  userId: text('user_id')
+    .notNull()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
+  unit: text({ enum: ['tokens', 'money'] }).notNull(),
+  period: text({ enum: ['day', 'month'] }).notNull(),
+  /** Beyond it its owner is warned. */
+  softLimit: real('soft_limit'),
+  /** Beyond it nothing more is passed to an upstream. */
+  hardLimit: real('hard_limit'),
+});

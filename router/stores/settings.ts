@@ -1,7 +1,7 @@
-/** What a user has set: credential values (sealed) and idle times. */
-import { and, eq } from 'drizzle-orm';
+/** What users have set: credential values (sealed), which of the administrator's are shared, and idle times. */
+import { and, eq, inArray } from 'drizzle-orm';
 import type { Db } from './database';
-import { credentials, idlePreferences } from './schema';
+import { credentials, idlePreferences, sharedVariables } from './schema';
 
 export type CredentialRow = typeof credentials.$inferSelect;
 
@@ -34,6 +34,30 @@ export function settingsStore(db: Db) {
       if (name !== undefined) same.push(eq(credentials.name, name));
       db.delete(credentials)
         .where(and(...same))
+        .run();
+    },
+
+    /** Names of the variables that the administrator shares. */
+    async sharedVariables(): Promise<ReadonlySet<string>> {
+      return new Set(
+        db
+          .select()
+          .from(sharedVariables)
+          .all()
+          .map(({ name }) => name),
+      );
+    },
+    /** Shares all of `names`, or none of them from now on. */
+    async setShared(names: readonly string[], shared: boolean, updatedAtMs: number): Promise<void> {
+      if (names.length === 0) return;
+      if (!shared) {
+        db.delete(sharedVariables).where(inArray(sharedVariables.name, names)).run();
+        return;
+      }
+      const rows = names.map((name) => ({ name, updatedAtMs }));
+      db.insert(sharedVariables)
+        .values(rows)
+        .onConflictDoUpdate({ target: sharedVariables.name, set: { updatedAtMs } })
         .run();
     },
 
