@@ -2,10 +2,11 @@
 import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends';
 import { ConfigError, environment, loadConfig } from './config';
-import { createContext, WrongKeyError } from './context';
+import { createContext } from './context';
 import { DriversError } from './drivers';
 import { createInternalListener } from './listener';
 import { processLog, setLogLevel } from './log';
+import { WrongKeyError } from './services/encryption';
 import { InUseError } from './stores/database';
 
 const SHUTDOWN_MS = 10_000;

@@ -31,20 +31,3 @@ export function createVault(key: Uint8Array): Vault {
     },
   };
 }
-
-/** Written with the key of the first start; a router that cannot open it has another key. */
-const CHECK_OWNER = 'installation';
-const CHECK_TEXT = 'agent-stack';
-
-export function sealCheck(vault: Vault): string {
-  return vault.seal(CHECK_TEXT, CHECK_OWNER);
-}
-
-/** Whether `sealed` was made by `sealCheck` with this vault's key. */
-export function isKeyOf(vault: Vault, sealed: string): boolean {
-  try {
-    return vault.open(sealed, CHECK_OWNER) === CHECK_TEXT;
-  } catch {
-    return false;
-  }
-}

@@ -6,6 +6,7 @@ import type { Db } from './database';
 import { installationStore } from './installation';
 import { keysStore } from './keys';
 import { runnersStore } from './runners';
+import { sealedStore } from './sealed';
 import { settingsStore } from './settings';
 import { usageStore } from './usage';
 import { usersStore } from './users';
@@ -21,6 +22,7 @@ export function createStores(db: Db) {
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     settings: settingsStore(db),
+    sealed: sealedStore(db),
     usage: usageStore(db),
     budgets: budgetsStore(db),
   };

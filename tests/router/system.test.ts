@@ -5,10 +5,8 @@ import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 interface Health {
-  readonly prepull_status: Record<string, string>;
   readonly backends: string[];
   readonly backends_problem?: string;
-  readonly driver_problems?: Record<string, string>;
 }
 
 test('a second router on the same data does not start, and the first goes on undisturbed', async () => {
@@ -56,21 +54,6 @@ test('law 19: an answer ends in the database although somebody else holds it for
   );
 }, 20_000);
 
-test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and tells how it went', async () => {
-  await using router = await startRouter({
-    backends: [
-      memoryBackend('one', { image: 'image/one:1' }),
-      memoryBackend('same', { image: 'image/one:1' }),
-      memoryBackend('off', { image: 'image/off:1', disabled: true }),
-    ],
-    env: { BACKEND_PREPULL_AT_STARTUP: 'true' },
-  });
-  const health = async () => (await (await router.request('/healthz')).json()) as Health;
-  await until(async () => (await health()).prepull_status['image/one:1'] === 'ok', 'the image is there');
-  expect((await health()).prepull_status).toEqual({ 'image/one:1': 'ok' });
-  expect(router.platform.calls('prepare')).toBe(1);
-});
-
 test('a backends.json that went wrong is shown on /healthz, and the old one goes on serving', async () => {
   await using router = await startRouter();
   const health = async () => (await (await router.request('/healthz')).json()) as Health;
@@ -108,7 +91,6 @@ test('a database made under another ENCRYPTION_KEY is told at start', async () =
   const first = await startRouter();
   await first.stop();
   const again = startRouter({ dataRoot: first.dataRoot, env: { ENCRYPTION_KEY: '11'.repeat(32) } });
-  expect(again).rejects.toThrow('ENCRYPTION_KEY is not the one');
-  await again.catch(() => undefined);
+  await expect(again).rejects.toThrow('ENCRYPTION_KEY is not the one');
   await using _ = await startRouter({ dataRoot: first.dataRoot });
 });

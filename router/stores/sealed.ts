@@ -1,0 +1,45 @@
+/** Everything in the database that is sealed under the encryption key, to be sealed anew under another one. */
+import { and, eq } from 'drizzle-orm';
+import { type Db, transaction } from './database';
+import { credentials, installation, runners } from './schema';
+
+/** Where a sealed text stands, and so whom it is sealed for. */
+export type SealedPlace =
+  | { readonly kind: 'credential'; readonly userId: string; readonly backend: string; readonly name: string }
+  | { readonly kind: 'access_key'; readonly runnerId: string }
+  | { readonly kind: 'check' };
+
+export type SealedStore = ReturnType<typeof sealedStore>;
+
+export function sealedStore(db: Db) {
+  return {
+    /** Replaces every sealed text by what `reseal` makes of it: all of them, or none when it throws. */
+    async resealAll(reseal: (sealed: string, place: SealedPlace) => string): Promise<void> {
+      transaction(db, (tx) => {
+        for (const { userId, backend, name, sealed } of tx.select().from(credentials).all()) {
+          const same = and(
+            eq(credentials.userId, userId),
+            eq(credentials.backend, backend),
+            eq(credentials.name, name),
+          );
+          const place = { kind: 'credential', userId, backend, name } as const;
+          tx.update(credentials)
+            .set({ sealed: reseal(sealed, place) })
+            .where(same)
+            .run();
+        }
+        for (const { id, accessKeySealed } of tx.select().from(runners).all()) {
+          const sealed = reseal(accessKeySealed, { kind: 'access_key', runnerId: id });
+          tx.update(runners).set({ accessKeySealed: sealed }).where(eq(runners.id, id)).run();
+        }
+        const isCheck = eq(installation.name, 'key_check');
+        const check = tx.select().from(installation).where(isCheck).get();
+        if (check)
+          tx.update(installation)
+            .set({ value: reseal(check.value, { kind: 'check' }) })
+            .where(isCheck)
+            .run();
+      });
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * Changes the key under which stored credentials are encrypted: `bun run rotate-key`, while the router is stopped.
+ *
+ * The new key is in `.env` before anything is sealed under it, and the former one stays there until everything is. So
+ * whenever this is interrupted, the next start, or this command again, goes on where it was.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, type Env, environment, loadConfig } from '../router/config';
+import { openVault, WrongKeyError } from '../router/services/encryption';
+import { createStores } from '../router/stores';
+import { InUseError, lockDatabase, openDatabase } from '../router/stores/database';
+
+const CURRENT = 'ENCRYPTION_KEY';
+const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
+
+/** What the person has to do first. */
+class Refusal extends Error {}
+
+/**
+ * Rotates the key in the `.env` of `directory` and in the database. Throws a sentence when that cannot be done, and has
+ * changed nothing then.
+ */
+async function rotate(directory: string, env: Env): Promise<string> {
+  const file = join(directory, '.env');
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const inFile = readValue(text, CURRENT);
+  if (inFile === undefined || inFile !== env[CURRENT]) {
+    throw new Refusal(
+      `${CURRENT} is not set in ${file}, so this command cannot change it there. Where it is set: put a new one\n` +
+        `(openssl rand -hex 32) into ${CURRENT}, the former one into ${PREVIOUS}, and start the router once.`,
+    );
+  }
+  const { config, secrets } = loadConfig(env);
+  using _lock = lockDatabase(config.databasePath);
+  const database = openDatabase(config.databasePath);
+  try {
+    const stores = createStores(database.db);
+    // Ends a rotation that was interrupted, and refuses a key that is not the database's.
+    await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
+    const next = randomBytes(32).toString('hex');
+    replace(file, withValue(withValue(text, CURRENT, next), PREVIOUS, inFile));
+    await openVault(stores, Buffer.from(next, 'hex'), secrets.encryptionKey);
+    replace(file, withValue(withValue(text, CURRENT, next), PREVIOUS, undefined));
+  } finally {
+    database.close();
+  }
+  return `Everything in ${config.databasePath} is sealed under a new ${CURRENT}, which is in ${file}.
+A backup made before this one can only be read with the former key.`;
+}
+
+function readValue(text: string, name: string): string | undefined {
+  return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*["']?([^"'\\s#]+)`, 'm').exec(text)?.[1];
+}
+
+/** The text with `name` set to `value`, or without it. */
+function withValue(text: string, name: string, value: string | undefined): string {
+  const rest = text.split('\n').filter((line) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`).test(line));
+  while (rest.at(-1) === '') rest.pop();
+  return `${[...rest, ...(value === undefined ? [] : [`${name}=${value}`])].join('\n')}\n`;
+}
+
+/** A crash leaves the one text or the other, never half of one. */
+function replace(file: string, text: string): void {
+  const next = `${file}.next`;
+  writeFileSync(next, text, { mode: 0o600 });
+  chmodSync(next, 0o600);
+  renameSync(next, file);
+}
+
+if (import.meta.main) {
+  try {
+    process.stdout.write(`${await rotate(process.cwd(), environment)}\n`);
+  } catch (error) {
+    const isOurs = [Refusal, ConfigError, InUseError, WrongKeyError].some((one) => error instanceof one);
+    process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
+    process.exit(1);
+  }
+}
