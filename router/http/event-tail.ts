@@ -2,13 +2,21 @@
 
 /** Room for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
+/** Chunks in which an event has not ended are kept up to this size together; few events are as long. */
+const OPEN_BYTES_MAX = 65_536;
 const DONE_EVENT = /(^|[\r\n])data: ?\[DONE\]/;
+const EVENT_END = /\r\n\r\n|\n\n|\r\r/;
 const LF = 10;
 const CR = 13;
 
 export class EventTail {
   /** A stream that has not begun is like one after an empty line. */
   readonly #bytes = new Uint8Array(TAIL_BYTES).fill(LF);
+  /** The last chunks, in which the event stands that has begun and not ended. Most streams never have any. */
+  #open: Uint8Array[] = [];
+  #openBytes = 0;
+  /** Whether the first of these chunks follows the end of an event. */
+  #isOpenWhole = true;
 
   push(chunk: Uint8Array): void {
     if (chunk.length >= TAIL_BYTES) {
@@ -17,6 +25,21 @@ export class EventTail {
       this.#bytes.copyWithin(0, chunk.length);
       this.#bytes.set(chunk, TAIL_BYTES - chunk.length);
     }
+    if (this.isBetweenEvents) this.#forget(true);
+    else this.#keep(chunk);
+  }
+
+  #keep(chunk: Uint8Array): void {
+    if (this.#open.length > 0 && this.#openBytes + chunk.length > OPEN_BYTES_MAX) this.#forget(false);
+    this.#open.push(chunk);
+    this.#openBytes += chunk.length;
+  }
+
+  #forget(isBetweenEvents: boolean): void {
+    this.#isOpenWhole = isBetweenEvents;
+    if (this.#open.length === 0) return;
+    this.#open = [];
+    this.#openBytes = 0;
   }
 
   /** Whether it ends with an empty line, in any of SSE's line ends: a comment or another event may follow. */
@@ -28,5 +51,57 @@ export class EventTail {
   /** Whether `[DONE]` was among the last events. */
   get isDone(): boolean {
     return DONE_EVENT.test(new TextDecoder().decode(this.#bytes));
+  }
+
+  /**
+   * What ends the stream after a cut: the event that was cut is completed, and `last` is told. An event cannot be taken
+   * back once it has begun, and half of its JSON would be all that a client complains of: so the members of `last` are
+   * put into it. Where that cannot be, and where nothing was cut, `last` is an event of its own.
+   */
+  ending(last: object | undefined): string {
+    const event = last ? `data: ${JSON.stringify(last)}\n\n` : '';
+    if (this.isBetweenEvents) return event;
+    const [open = '', ...earlier] = Buffer.concat(this.#open).toString().split(EVENT_END).reverse();
+    const isWhole = this.#isOpenWhole || earlier.length > 0;
+    const lines = open.split(/\r\n|\r|\n/);
+    const values = lines.flatMap((line) => /^data: ?(.*)$/s.exec(line)?.[1] ?? []);
+    const rest = isWhole ? completion(values.join('\n'), last ?? {}) : undefined;
+    if (rest === undefined) return `\n\n${event}`;
+    const line = lines.at(-1) ?? '';
+    const intoData = line.startsWith('data:') ? '' : line === '' ? 'data: ' : '\ndata: ';
+    return `${intoData}${rest}\n\n`;
+  }
+}
+
+/** What may be missing where a JSON text was cut: the rest of a string, a name, a value or a word. */
+const MISSING = ['', '"', '0', ':0', '":0', '"":0', '\\"', '\\":0'].concat(
+  ...['0', '00', '000', '0000'].map((hex) => [`${hex}"`, `${hex}":0`]),
+  ...['true', 'false', 'null'].map((word) => [1, 2, 3, 4].map((length) => word.slice(length))),
+);
+
+/** What makes an object of a JSON text that was cut in the middle of one, with the members of `more` in it. */
+function completion(cut: string, more: object): string | undefined {
+  if (isJson(cut)) return undefined;
+  const members = JSON.stringify(more).slice(1, -1);
+  if (cut === '') return `{${members}}`;
+  const open: string[] = [];
+  let isInString = false;
+  for (const [token] of cut.matchAll(/\\.|["{}[\]]/gs)) {
+    if (token === '"') isInString = !isInString;
+    else if (isInString) continue;
+    else if (token === '{' || token === '[') open.push(token === '{' ? '}' : ']');
+    else open.pop();
+  }
+  const inner = open.slice(1).reverse().join('');
+  const ends = MISSING.map((missing) => `${missing}${inner}${members && `,${members}`}}`);
+  return cut.startsWith('{') ? ends.find((end) => isJson(cut + end)) : undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }

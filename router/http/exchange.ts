@@ -58,8 +58,7 @@ class Exchange {
   #relay: Relay | undefined;
   /** How the call ends when it is aborted. */
   #abortedAs: Ending = 'failed';
-  #release: (() => void) | undefined;
-  #status: number | undefined;
+  #answer: RunnerAnswer | undefined;
   #answeredMs: number | undefined;
 
   constructor(
@@ -160,6 +159,7 @@ class Exchange {
       abort: this.#abort,
       ...(recorder && { recorder }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
+      lost: (cause) => this.#answer?.lost(cause) ?? new AppError('runner_lost', { cause }),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
     this.#relay = relay;
@@ -168,8 +168,7 @@ class Exchange {
 
   #attach(relay: Relay, answer: RunnerAnswer): void {
     this.#answeredMs = performance.now() - this.#startedMs;
-    this.#status = answer.status;
-    this.#release = answer.lease.release;
+    this.#answer = answer;
     // Ended while it waited: nobody else will.
     if (relay.hasEnded) answer.lease.release();
     relay.attach(answer.body);
@@ -200,7 +199,7 @@ class Exchange {
   }
 
   #end(ending: Ending, bytes: number, error?: AppError): void {
-    this.#release?.();
+    this.#answer?.lease.release();
     this.#forget();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
@@ -209,7 +208,7 @@ class Exchange {
         user: this.who.user.id,
         agent: call.agent.id,
         path,
-        status: this.#status ?? error?.status,
+        status: this.#answer?.status ?? error?.status,
         answeredMs: this.#answeredMs && Math.round(this.#answeredMs),
         totalMs: Math.round(performance.now() - this.#startedMs),
         bytes,
@@ -228,7 +227,8 @@ class Exchange {
 
   #progress(): string {
     const { state, progress } = this.context.runners.status(this.#plan?.call.agent.id ?? '');
-    const words = state === 'starting' ? `${progress.message} (${progress.percent}%)` : 'waiting for the agent';
+    if (state !== 'starting') return 'agent-stack: waiting for the agent';
+    const words = progress.place === undefined ? `${progress.message} (${progress.percent}%)` : progress.message;
     return `agent-stack: ${words}`;
   }
 

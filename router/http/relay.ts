@@ -11,6 +11,8 @@ import { EventTail } from './event-tail';
 /** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
 export const QUIET_MS = 4_000;
 const TICK_MS = 1_000;
+/** A client that takes nothing for so long has gone without a word; the lease is not held for it any longer. */
+const STALLED_MS = 600_000;
 const utf8 = new TextEncoder();
 
 /** nginx's status for a client that has left before there was one. Only ever seen in a log. */
@@ -34,15 +36,15 @@ export interface RelayOptions {
   /** Aborts the request to the runner. */
   readonly abort: AbortController;
   readonly recorder?: Recorder;
-  /** What the client is told when the runner's connection breaks; `runner_lost` by default. */
-  lost?(cause: unknown): AppError;
+  /** What the client is told when the body breaks off; `runner_lost` by default. May take its time to find out. */
+  lost?(cause: unknown): AppError | Promise<AppError>;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
   /** Called exactly once, last. Must not throw. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
-/** Every relay whose client may need a sign of life; one timer for all of them. */
+/** Every relay that has not ended: its client may need a sign of life, or give none; one timer for all of them. */
 const open = new Set<Relay>();
 let heartbeat: ReturnType<typeof setInterval> | undefined;
 
@@ -63,6 +65,9 @@ export class Relay {
   #detached = false;
   #bytes = 0;
   #quietSinceMs = Date.now();
+  /** Whether the client has asked for the chunk that is waited for. */
+  #isAsked = false;
+  #stalledSinceMs: number | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -74,6 +79,7 @@ export class Relay {
           this.#controller = controller;
         },
         pull: () => {
+          this.#isAsked = true;
           this.#step = this.#next();
           return this.#step;
         },
@@ -81,7 +87,7 @@ export class Relay {
       },
       { highWaterMark: 0 },
     );
-    if (options.events) watch(this);
+    watch(this);
   }
 
   /** The runner has answered: its body from here on. */
@@ -108,9 +114,13 @@ export class Relay {
     this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
   }
 
-  /** A sign of life when nothing was written for a while. */
+  /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
   beat(nowMs: number): void {
-    if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+    // With a comment in its queue, the client has not come back for what it had asked for.
+    const isBehind = this.#controller !== undefined && (!this.#isAsked || (this.#controller.desiredSize ?? 0) < 0);
+    this.#stalledSinceMs = isBehind ? (this.#stalledSinceMs ?? nowMs) : undefined;
+    if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
+    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has left. Idempotent. */
@@ -158,17 +168,22 @@ export class Relay {
       this.#reader ??= await this.#source.promise;
       const { done, value } = await this.#reader.read();
       if (this.#ended) return;
-      if (done) this.#finish();
+      if (done) await this.#finish();
       else this.#pass(value);
     } catch (cause) {
       if (this.#ended) return;
-      relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
-      this.fail(this.#options.lost?.(cause) ?? new AppError('runner_lost', { cause }));
+      await this.#lose(cause);
     }
+  }
+
+  async #lose(cause: unknown): Promise<void> {
+    relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
+    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
   }
 
   #pass(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
+    this.#isAsked = false;
     this.#toClient(chunk);
     if (this.#options.events) this.#tail.push(chunk);
     if (!this.#options.recorder) return;
@@ -179,12 +194,9 @@ export class Relay {
     }
   }
 
-  #finish(): void {
+  async #finish(): Promise<void> {
     const { events, expectDone } = this.#options;
-    if (events && expectDone && !this.#tail.isDone) {
-      this.fail(new AppError('runner_lost'));
-      return;
-    }
+    if (events && expectDone && !this.#tail.isDone) return this.#lose(new Error('closed without [DONE]'));
     this.#end('done');
     this.#controller?.close();
     this.#controller = undefined;
@@ -194,11 +206,7 @@ export class Relay {
   #cut(ending: Ending, error?: AppError): void {
     if (this.#ended) return;
     const { events, abort } = this.#options;
-    if (events) {
-      const gap = this.#tail.isBetweenEvents ? '' : '\n\n';
-      const told = error ? `data: ${JSON.stringify(toOpenAiError(error))}\n\n` : '';
-      this.#toClient(utf8.encode(`${gap}${told}data: [DONE]\n\n`));
-    }
+    if (events) this.#toClient(utf8.encode(`${this.#tail.ending(error && toOpenAiError(error))}data: [DONE]\n\n`));
     const client = this.#controller;
     this.#controller = undefined;
     this.#end(ending, error);

@@ -5,10 +5,12 @@ import { open, readText, UnreachableError } from '../http/outgoing';
 import type { Recorder } from '../http/relay';
 import type { Agent } from '../stores/agents';
 import { accessHeaders } from './readiness';
+import type { Work } from './runner-slot';
 import type { Lease, RunnersService } from './runners';
 
 /** Enough of a refusal to find its message. */
 const REFUSAL_BYTES_MAX = 65_536;
+const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
   readonly agent: Agent;
@@ -21,6 +23,7 @@ export interface RunnerRequest {
   readonly signal: AbortSignal;
   /** A person asks for it again: a back-off after failed starts does not hold. */
   readonly explicit?: boolean;
+  readonly work?: Work;
 }
 
 /** What a runner answered. `lease` is the caller's to release when the body has ended. */
@@ -29,6 +32,8 @@ export interface RunnerAnswer {
   readonly headers: Headers;
   readonly body: ReadableStream<Uint8Array> | null;
   readonly lease: Lease;
+  /** Why there is no more of the body, where it breaks off. */
+  lost(cause: unknown): Promise<AppError>;
 }
 
 /** Throws what made the start fail, `runner_lost` when nobody answers, or the signal's reason. */
@@ -45,17 +50,19 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         ...(request.body !== undefined && { body: request.body }),
         signal: request.signal,
       });
-      return { status, headers, body, lease };
+      const lost = async (cause: unknown) =>
+        (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
+      return { status, headers, body, lease, lost };
     } catch (error) {
+      if (!(error instanceof UnreachableError)) {
+        lease.release();
+        throw error;
+      }
+      const end = await runners.endOf(lease.runner);
       lease.release();
-      if (!(error instanceof UnreachableError)) throw error;
-      const isLost = await runners.isLost(lease.runner);
       // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
-      if (isLost && !error.mayHaveArrived && attempt === 1) continue;
-      throw new AppError('runner_lost', {
-        message: isLost ? 'The agent ended before it answered.' : 'The agent closed the connection without an answer.',
-        cause: error,
-      });
+      if (end && !end.isAsked && !error.mayHaveArrived && attempt === 1) continue;
+      throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
     }
   }
 }

@@ -42,3 +42,11 @@ export async function onClock<T>(
     signal.removeEventListener('abort', onAbort);
   }
 }
+
+/** The promise's result, or the signal's reason when that comes first. The promise goes on either way, and may fail. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
+}

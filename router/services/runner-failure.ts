@@ -10,6 +10,8 @@ import type { Failure } from './runner-slot';
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
+const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
+
 /** What of a driver's error the router reads. */
 interface DriverFailure {
   readonly fault: DriverFault;
@@ -70,7 +72,14 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
 
 /** What the user is told when a runner that had been ready has ended by itself. */
 export function exitError(health: Health, tail: string): AppError {
-  return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, cause: undefined });
+  const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
+  const hint = `Send the message again to start it anew.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
+  return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
+}
+
+/** What the user is told when somebody has stopped the runner of an answer that was under way. */
+export function stoppedError(): AppError {
+  return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
 }
 
 /** A failed start after `previous` ones in a row. */
@@ -90,11 +99,12 @@ export function refusal(failure: Failure | undefined, nowMs: number): AppError |
 
 /** Whether `error` says something about the runner, and not about what its user or the administrator has set. */
 export function isRunnersOwn(error: AppError): boolean {
-  return error.status >= 500 && error.code !== 'backend_disabled';
+  // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
+  return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
 }
 
 /** By its shape: a driver from npm brings its own copy of `DriverError`. */
-function isDriverFailure(thrown: unknown): thrown is DriverFailure {
+export function isDriverFailure(thrown: unknown): thrown is DriverFailure {
   return thrown instanceof Error && thrown.name === 'DriverError' && 'fault' in thrown;
 }
 

@@ -8,13 +8,15 @@ import type { Agent } from '../stores/agents';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
 
-export type Stage = 'stopped' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
+export type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
 
 /** How far a start is. `percent` only grows within one start. */
 export interface Progress {
   readonly stage: Stage;
   readonly percent: number;
   readonly message: string;
+  /** While it is `queued`: how many starts are served up to this one, itself included. */
+  readonly place?: number;
 }
 
 /** A runner that has been started: where it is and what opens it. */
@@ -34,6 +36,30 @@ export interface RunnerIdentity {
   readonly id: string;
   /** SHA-256 of the key it shows to the broker. */
   readonly keyHash: string;
+}
+
+/** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
+export interface Work {
+  readonly conversationId?: string;
+  readonly keyId?: string;
+}
+
+/** A lease that a runner has taken itself. */
+export interface HeldRunner {
+  readonly agent: Agent;
+  /** The request that it is at work on; absent where there are several, or none. */
+  readonly work?: Work;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** The end of a runner that had been ready. */
+export interface RunnerEnd {
+  readonly runnerId: string;
+  /** Whether somebody has stopped it, so that nobody wants a new one in its place. */
+  readonly isAsked: boolean;
+  /** What it means for an answer that was under way. Never rejects. */
+  readonly error: Promise<AppError>;
 }
 
 /** Why the last start, or the runner itself, ended badly. */
@@ -59,9 +85,11 @@ export class RunnerSlot {
   onExit: ((health: Health) => void) | undefined;
   /** Of the runner that exists or is being started. */
   identity: RunnerIdentity | undefined;
-  /** Id of the last runner that was stopped, or is being stopped, because somebody wanted it. */
-  stoppedId: string | undefined;
+  /** Of the last runner that has ended, or is about to. */
+  end: RunnerEnd | undefined;
   leases = 0;
+  /** Of the requests among the leases. */
+  readonly works = new Set<Work>();
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -76,7 +104,17 @@ export class RunnerSlot {
 
   /** The runner that requests may go to right now. One that cannot be asked about is likely to be there. */
   get warm(): LiveRunner | undefined {
-    return this.state === 'running' || this.state === 'unknown' ? this.runner : undefined;
+    const isUp = this.state === 'running' || this.state === 'unknown';
+    // One that has ended by itself is shown as running until its last words are read.
+    return isUp && this.end?.runnerId !== this.runner?.id ? this.runner : undefined;
+  }
+
+  /** Ends a start under way. Who asks for the runner from now on gets a start of their own, after this one's end. */
+  abortStart(reason: AppError): boolean {
+    const { starting } = this;
+    this.starting = undefined;
+    starting?.abort.abort(reason);
+    return starting !== undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import type { RunnerNetwork, RunnerSpec } from '../../drivers/driver';
 import type { Backend } from '../backends';
 import type { Agent } from '../stores/agents';
 import type { User } from '../stores/users';
-import { UPSTREAM_VARIABLES } from './credentials';
+import { UPSTREAM_VARIABLES } from './credentials-values';
 
 export const INSTALLATION_LABEL = 'agent-stack.installation';
 

@@ -10,6 +10,8 @@ import type { Vault } from '../vault';
 import type { AddressesService } from './addresses';
 import { type CredentialsService, credentialsMissing } from './credentials';
 import { prepareHome } from './homes';
+import type { ImagesService } from './images';
+import type { PlatformsService } from './platforms';
 import { waitReady } from './readiness';
 import { onClock, TimedOut } from './runner-clock';
 import { startError } from './runner-failure';
@@ -31,6 +33,8 @@ export interface StartDeps {
   readonly users: UsersStore;
   readonly backends: BackendRegistry;
   readonly drivers: DriverRegistry;
+  readonly platforms: PlatformsService;
+  readonly images: ImagesService;
   readonly credentials: CredentialsService;
   readonly vault: Vault;
   readonly now: () => number;
@@ -49,7 +53,7 @@ export async function startRunner(
   report: Report,
 ): Promise<LiveRunner> {
   const { agent } = slot;
-  const { backend, user, driver } = await requireStartable(deps, slot);
+  const { backend, user, driver } = await requireStartable(deps, slot, signal);
   const earlier = await deps.runners.findByAgent(agent.id);
   if (earlier) {
     await clearEarlier(deps, earlier).catch((error: unknown) => {
@@ -97,8 +101,8 @@ interface BringUp {
   readonly report: Report;
 }
 
-/** What must be in order before anything is begun. */
-async function requireStartable(deps: StartDeps, { agent }: RunnerSlot) {
+/** What must be in order before anything is begun. Throws what the user is told when it is not. */
+export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, signal: AbortSignal) {
   const backend = deps.backends.find(agent.backend);
   if (!backend) throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
@@ -106,13 +110,17 @@ async function requireStartable(deps: StartDeps, { agent }: RunnerSlot) {
   if (!user) throw new AppError('not_found');
   const missing = await deps.credentials.missing(user.id, backend);
   if (missing.length > 0) throw credentialsMissing(backend, missing);
-  return { backend, user, driver: driverOf(deps, backend) };
+  const driver = driverOf(deps, backend);
+  await deps.platforms.require(backend.driver, signal).catch((error: unknown) => {
+    throw startError(backend, error);
+  });
+  return { backend, user, driver };
 }
 
 async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
   const { backend, driver, runnerId, signal, report } = up;
   const spec = await specOf(deps, up);
-  await fetchImage(up);
+  await fetchImage(deps, up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
@@ -164,14 +172,14 @@ async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options });
 }
 
-async function fetchImage({ backend, driver, signal, report }: BringUp): Promise<void> {
+async function fetchImage({ images }: StartDeps, { backend, driver, signal, report }: BringUp): Promise<void> {
   const { image, displayName, timeouts } = backend;
   if (!driver.prepare || image === undefined) return;
   report({ stage: 'image_pull', percent: 10, message: 'Fetching the image' });
   const progress = ({ percent = 0, message }: StartProgress) =>
     report({ stage: 'image_pull', percent: 10 + Math.round(percent * 0.35), message });
   await step(timeouts.pullMs, signal, `${displayName} could not start: its image was not fetched`, async (clock) =>
-    driver.prepare?.(image, { signal: clock, progress }),
+    images.prepare(driver, image, { signal: clock, progress }),
   );
 }
 

@@ -2,27 +2,38 @@
 import type { Health } from '../../drivers/driver';
 import { AppError, toAppError } from '../errors';
 import { runnersLog } from '../log';
+import type { CapacityService } from './capacity';
 import type { Events } from './events';
-import { exitError, isRunnersOwn, startFailure } from './runner-failure';
+import { exitError, isRunnersOwn, startFailure, stoppedError } from './runner-failure';
 import { logTail, stopRunner } from './runner-remains';
 import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './runner-slot';
-import { type StartDeps, startRunner } from './runner-start';
+import { requireStartable, type StartDeps, startRunner } from './runner-start';
 
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
+  readonly capacity: CapacityService;
 }
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
 const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
 const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
+const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
+
+/** Nearer is more, and less than what comes after it. */
+function queued(place: number): Progress {
+  const message = `Waiting for its turn, number ${place} in the queue`;
+  return { stage: 'queued', percent: Math.max(0, CREATING.percent - place), message, place };
+}
 
 export function runnerTransitions(deps: TransitionDeps) {
-  const { events, now } = deps;
+  const { events, capacity, now } = deps;
 
   function change(slot: RunnerSlot, state: RunnerState, progress: Progress): void {
     slot.state = state;
     slot.progress = progress;
     events.publish(slot.agent.userId, { kind: 'runner', agentId: slot.agent.id });
+    // Whatever it is, it may be room for a start that waits; a step of a start never is.
+    if (state !== 'starting') capacity.wake();
   }
 
   function running(slot: RunnerSlot): void {
@@ -46,8 +57,19 @@ export function runnerTransitions(deps: TransitionDeps) {
       const percent = Math.max(progress.percent, slot.state === 'starting' ? slot.progress.percent : 0);
       change(slot, 'starting', { ...progress, percent });
     };
-    report({ stage: 'creating', percent: 5, message: 'Preparing' });
+    let release: (() => void) | undefined;
     try {
+      // What cannot start needs no turn, and nobody makes room for it.
+      await requireStartable(deps, slot, signal);
+      release = await capacity.admit({
+        agentId: slot.agent.id,
+        userId: slot.agent.userId,
+        signal,
+        isWanted: () => slot.leases > 0,
+        abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
+        onPlace: (place) => report(queued(place)),
+      });
+      report(CREATING);
       const runner = await startRunner(deps, slot, signal, report);
       slot.runner = runner;
       slot.failure = undefined;
@@ -61,6 +83,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     } finally {
       open = false;
       slot.onExit = undefined;
+      release?.();
     }
   }
 
@@ -82,12 +105,12 @@ export function runnerTransitions(deps: TransitionDeps) {
   async function end(slot: RunnerSlot, why: string): Promise<boolean> {
     const { runner } = slot;
     if (!runner) return false;
-    slot.stoppedId = runner.id;
+    slot.end = { runnerId: runner.id, isAsked: true, error: Promise.resolve(stoppedError()) };
     change(slot, 'stopping', STOPPING);
     try {
       await stopRunner(runner.driver, runner.handle, deps.backends.find(slot.agent.backend)?.timeouts.stopGraceMs);
     } catch (cause) {
-      slot.stoppedId = undefined;
+      slot.end = undefined;
       unknown(slot);
       throw new AppError('driver_unavailable', { cause });
     }
@@ -104,8 +127,10 @@ export function runnerTransitions(deps: TransitionDeps) {
     const { runner } = slot;
     if (!runner || runner.id !== runnerId) return;
     runnersLog.warn({ agent: slot.agent.id, runner: runnerId, health }, 'runner.exited');
+    const told = health.state === 'gone' ? Promise.resolve('') : logTail(runner.driver, runner.handle);
+    slot.end = { runnerId, isAsked: false, error: told.then((tail) => exitError(health, tail)) };
     if (health.state === 'gone') return forget(slot, runner, () => change(slot, 'stopped', STOPPED));
-    const error = exitError(health, await logTail(runner.driver, runner.handle));
+    const error = await slot.end.error;
     await stopRunner(runner.driver, runner.handle, 0).catch((cause: unknown) => {
       runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
     });

@@ -6,12 +6,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Health } from '../../drivers/driver';
 import { AppError } from '../errors';
 import type { Agent } from '../stores/agents';
+import { type CapacityLimits, capacityService, type Occupant } from './capacity';
 import { askHealth } from './readiness';
+import { orAbort } from './runner-clock';
+import { findEnd } from './runner-end';
 import { refusal } from './runner-failure';
-import { type LiveRunner, RunnerSlot, type RunnerState, type RunnerStatus, statusOf } from './runner-slot';
+import {
+  type HeldRunner,
+  type LiveRunner,
+  type RunnerEnd,
+  RunnerSlot,
+  type RunnerState,
+  type RunnerStatus,
+  statusOf,
+  type Work,
+} from './runner-slot';
 import { runnerTransitions, type TransitionDeps } from './runner-transitions';
 
-export type { RunnerStatus } from './runner-slot';
+export type { Progress, RunnerStatus } from './runner-slot';
 
 /** On shutdown a start under way has so long to clear up; what is left then is found at the next boot (law 2). */
 const CLOSE_MS = 5_000;
@@ -30,10 +42,21 @@ export interface Adopted {
 
 export type RunnersService = ReturnType<typeof runnersService>;
 
-export function runnersService(deps: TransitionDeps) {
-  const { now } = deps;
+export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
+  readonly limits: CapacityLimits;
+}
+
+export function runnersService(deps: RunnersDeps) {
+  const { now, events } = deps;
   const slots = new Map<string, RunnerSlot>();
-  const transitions = runnerTransitions(deps);
+  const capacity = capacityService({
+    limits: deps.limits,
+    fleet: {
+      runners: () => [...slots.values()].flatMap((slot) => (slot.runner ? [occupant(slot)] : [])),
+      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running', 'room'),
+    },
+  });
+  const transitions = runnerTransitions({ ...deps, capacity });
   let closed = false;
 
   function slotOf(agent: Agent): RunnerSlot {
@@ -47,14 +70,17 @@ export function runnersService(deps: TransitionDeps) {
   }
 
   /** @returns an idempotent release. */
-  function hold(slot: RunnerSlot): () => void {
+  function hold(slot: RunnerSlot, work?: Work): () => void {
     slot.leases += 1;
+    if (work) slot.works.add(work);
     let open = true;
     return () => {
       if (!open) return;
       open = false;
       slot.leases -= 1;
+      if (work) slot.works.delete(work);
       slot.lastActiveMs = now();
+      if (slot.leases === 0) capacity.wake();
     };
   }
 
@@ -73,12 +99,33 @@ export function runnersService(deps: TransitionDeps) {
     return runner;
   }
 
-  /** Ends a start under way. Who asks for the runner from now on gets a start of their own, after this one's end. */
-  function abortStart(slot: RunnerSlot, reason: AppError): boolean {
-    const { starting } = slot;
-    slot.starting = undefined;
-    starting?.abort.abort(reason);
-    return starting !== undefined;
+  /** Stops the runner if `isIdle` still holds when its turn comes; nobody can take a lease in between (law 4). */
+  async function reap(agentId: string, isIdle: (status: RunnerStatus) => boolean, why = 'idle'): Promise<boolean> {
+    const slot = slots.get(agentId);
+    if (!slot) return false;
+    return slot.serial(async () => {
+      if (slot.leases > 0 || !isIdle(statusOf(slot, now()))) return false;
+      return transitions.end(slot, why);
+    });
+  }
+
+  /**
+   * Asks the platform about a runner, because it did not answer or because nobody reports of it, and shows what is
+   * known then.
+   * @returns whether it is there no more.
+   */
+  async function isLost(runner: LiveRunner): Promise<boolean> {
+    const slot = slots.get(runner.agentId);
+    const health = await askHealth((signal) => runner.driver.inspect(runner.handle, signal));
+    if (health.state === 'exited' || health.state === 'gone') {
+      await slot?.serial(() => transitions.exited(slot, runner.id, health));
+      return true;
+    }
+    if (slot?.runner?.id === runner.id) {
+      if (health.state === 'unknown' && slot.state === 'running') transitions.unknown(slot);
+      if (health.state === 'running' && slot.state === 'unknown') transitions.running(slot);
+    }
+    return false;
   }
 
   async function healthChanged(runnerId: string, health: Health): Promise<void> {
@@ -94,11 +141,11 @@ export function runnersService(deps: TransitionDeps) {
      * Holds the agent's runner, started first if need be. While the lease is open the runner is not reaped.
      * Throws what made the start fail. The caller's abort ends its waiting, not a start that others wait for too.
      */
-    async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean }): Promise<Lease> {
-      const { signal, explicit = false } = options;
+    async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
+      const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
       const slot = slotOf(agent);
-      const release = hold(slot);
+      const release = hold(slot, work);
       try {
         return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), release };
       } catch (error) {
@@ -114,41 +161,18 @@ export function runnersService(deps: TransitionDeps) {
     async stop(agentId: string, why: string): Promise<boolean> {
       const slot = slots.get(agentId);
       if (!slot) return false;
-      const wasStarting = abortStart(slot, new AppError('conflict', { message: 'The start was stopped.' }));
+      const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
       return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
     },
 
-    /** Stops the runner if `isIdle` still holds when its turn comes; nobody can take a lease in between (law 4). */
-    async reap(agentId: string, isIdle: (status: RunnerStatus) => boolean): Promise<boolean> {
-      const slot = slots.get(agentId);
-      if (!slot) return false;
-      return slot.serial(async () => {
-        if (slot.leases > 0 || !isIdle(statusOf(slot, now()))) return false;
-        return transitions.end(slot, 'idle');
-      });
-    },
+    reap,
 
-    /**
-     * Asks the platform about a runner, because it did not answer or because nobody reports of it, and shows what is
-     * known then.
-     * @returns whether it is gone by itself, so that a request may be sent to a new one. Throws `runner_lost` when
-     * somebody has stopped it: then nobody wants a new one.
-     */
-    async isLost(runner: LiveRunner): Promise<boolean> {
+    isLost,
+
+    /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
+    async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
       const slot = slots.get(runner.agentId);
-      if (slot?.stoppedId === runner.id) {
-        throw new AppError('runner_lost', { message: 'The agent was stopped before it had answered.' });
-      }
-      const health = await askHealth((signal) => runner.driver.inspect(runner.handle, signal));
-      if (health.state === 'exited' || health.state === 'gone') {
-        await slot?.serial(() => transitions.exited(slot, runner.id, health));
-        return true;
-      }
-      if (slot?.runner?.id === runner.id) {
-        if (health.state === 'unknown' && slot.state === 'running') transitions.unknown(slot);
-        if (health.state === 'running' && slot.state === 'unknown') transitions.running(slot);
-      }
-      return false;
+      return slot && findEnd(runner, slot, { events, isLost });
     },
 
     /** The platform reports a change of health. */
@@ -185,9 +209,10 @@ export function runnersService(deps: TransitionDeps) {
      * The agent whose runner holds the key with this SHA-256, and a lease on it for the work that the runner itself
      * asks for. A runner may ask while it is still starting.
      */
-    holdByKey(keyHash: string): { agent: Agent; release(): void } | undefined {
+    holdByKey(keyHash: string): HeldRunner | undefined {
       const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
-      return slot && { agent: slot.agent, release: hold(slot) };
+      const [work, ...others] = slot?.works ?? [];
+      return slot && { agent: slot.agent, release: hold(slot), ...(work && others.length === 0 && { work }) };
     },
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),
@@ -210,17 +235,16 @@ export function runnersService(deps: TransitionDeps) {
     /** On shutdown: ends the starts under way. Runners stay. */
     async close(): Promise<void> {
       closed = true;
-      for (const slot of slots.values()) abortStart(slot, new AppError('shutting_down'));
+      for (const slot of slots.values()) slot.abortStart(new AppError('shutting_down'));
       const settled = Promise.all([...slots.values()].map((slot) => slot.serial(async () => undefined)));
       await Promise.race([settled, delay(CLOSE_MS, undefined, { ref: false })]);
     },
   };
 }
 
-/** The promise's result, or the signal's reason when that comes first. The promise goes on either way, and may fail. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
+/** A slot with a runner, as capacity sees it. */
+function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Occupant {
+  const isEnding = state === 'stopping' || state === 'failed';
+  const kind = isEnding ? 'ending' : state === 'running' && leases === 0 ? 'idle' : 'working';
+  return { agentId: agent.id, userId: agent.userId, state: kind, lastActiveMs };
 }

@@ -29,7 +29,7 @@ test('law 3: each clock runs out in its own words', async () => {
   const backends = [
     backend('pulling', { pull_seconds: 0.05 }, { image: 'agents/pulling' }),
     backend('starting', { start_seconds: 0.05 }),
-    backend('waking', { ready_seconds: 0.05 }),
+    backend('waking', { ready_seconds: 0.5 }),
   ];
   await using router = await startRouter({ backends });
   const alice = await router.person(PEOPLE.alice);
@@ -44,7 +44,7 @@ test('law 3: each clock runs out in its own words', async () => {
   expect(await messageOf('starting')).toBe('starting took too long to start: the platform was not done within 0.05 s.');
   for (const release of releases) release();
   expect(await messageOf('waking')).toBe(
-    'waking was started but did not become ready within 0.05 s (/healthz answered 503).',
+    'waking was started but did not become ready within 0.5 s (/healthz answered 503).',
   );
   expect(router.platform.runners.size).toBe(0);
 });
