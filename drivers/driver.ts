@@ -142,7 +142,10 @@ export interface Driver<H extends Handle = Handle> {
   /** Idempotent. After `graceMs` the runner is ended by force. When it resolves, `inspect` says `gone`. */
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
-  /** Fetches what `start` needs, on a clock of its own. Absent where there is nothing to fetch. */
+  /**
+   * Fetches what `start` needs, on a clock of its own. What is there already is fetched without a word of progress.
+   * Absent where there is nothing to fetch.
+   */
   prepare?(image: string, context: StartContext): Promise<void>;
   /** The last lines of the runner's output, oldest first, also of one that has exited. */
   logs?(handle: H, options: { readonly tailLines: number; readonly signal: AbortSignal }): Promise<readonly string[]>;
@@ -194,6 +197,8 @@ export interface DriverPlugin<
 > {
   readonly name: string;
   readonly summary: string;
+  /** What has to be on the machine besides the driver, by the name people know it by. Absent: nothing. */
+  readonly platform?: string;
   /**
    * Whether a runner is kept apart from the router and from other runners. One that is not may run only the backends
    * that `backends.json` marks `"trusted": true`.

@@ -91,6 +91,11 @@ export class DriverRegistry implements AsyncDisposable {
     return backends.filter((backend) => !backend.disabled).flatMap((backend) => this.checkBackend(backend));
   }
 
+  /** What the driver needs on the machine, by the name people know it by. */
+  platformOf(name: string): string | undefined {
+    return this.#found.get(name)?.plugin.platform;
+  }
+
   /** A backend's `driver_options` with the driver's defaults. */
   optionsFor({ driver, driverOptions }: Pick<Backend, 'driver' | 'driverOptions'>): Readonly<Record<string, Json>> {
     const plugin = this.#found.get(driver)?.plugin;
@@ -180,6 +185,7 @@ function resolvePackage(name: string, folder: string): string | undefined {
 const pluginSchema = Type.Object({
   name: Type.String({ pattern: '^[a-z][a-z0-9-]*$', rule: "lower-case letters, digits and '-'" }),
   summary: Type.String(),
+  platform: Type.Optional(Type.String()),
   isolates: Type.Boolean(),
 });
 

@@ -1,6 +1,6 @@
 /** The seeds: each renders with what its entry gives it, into files that its runtime can read and nobody else. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -9,7 +9,6 @@ import { type Backend, BackendRegistry } from '../router/backends';
 import { prepareHome } from '../router/services/homes';
 import { runnerEnv } from '../router/services/runner-spec';
 import { repositoryRoot } from '../router/setting-kinds';
-import { shippedEntries } from './support/runtimes';
 import { at } from './support/runtimes/twin';
 
 /** Values as hostile as users may make them. */
@@ -18,15 +17,11 @@ const KEY = 'rk-0123456789';
 const MODEL = 'vendor/model:1.0 "x" #y';
 const isRoot = process.getuid?.() === 0;
 
-const names = new Set(entries.map(({ name }) => name));
-const all = [...entries, ...shippedEntries.filter(({ name }) => !names.has(String(name)))];
-
 let folder: string;
 let backends: readonly Backend[];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
-  await writeFile(join(folder, 'backends.json'), JSON.stringify(all));
-  backends = BackendRegistry.load(join(folder, 'backends.json')).all();
+  backends = BackendRegistry.load(join(repositoryRoot, 'backends.json')).all();
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -67,7 +62,7 @@ function parse(path: string, text: string): unknown {
 
 const read = async (home: string, path: string) => parse(path, await Bun.file(join(home, path)).text());
 
-describe.each(all.map(({ name }) => String(name)))('%s', (name) => {
+describe.each(entries.map(({ name }) => name))('%s', (name) => {
   test('every file of its seed parses when it is rendered, and no placeholder is left', async () => {
     const backend = find(name);
     const home = await render(backend);

@@ -1,32 +1,44 @@
 /** The engine and how it is asked: every call ends with its signal, and every failure is a DriverError. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { DriverError, type DriverFault } from '../driver';
+import type { DriverOptions } from './options';
 
 const unavailableHint = 'Is the Docker engine running, and may this user open its socket? Try: docker version';
 
 /**
- * Opens no connection yet. `host` is a socket's path or a URL; without it dockerode takes `DOCKER_HOST` (with
- * `DOCKER_CERT_PATH`) or the usual socket. Rejects as `unavailable` when those cannot be made sense of.
+ * Opens no connection yet. Without a host dockerode takes `DOCKER_HOST`, with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
+ * the docker command does, or the usual socket. Rejects as `unavailable` when those cannot be made sense of.
  */
-export async function createClient(host: string | undefined): Promise<Docker> {
+export async function createClient({ host, certPath }: Pick<DriverOptions, 'host' | 'certPath'>): Promise<Docker> {
   try {
     // Loaded here and not at the top: it costs 175 ms and 25 MB, which only an installation with docker backends pays.
     const { default: Dockerode } = await import('dockerode');
-    return new Dockerode(host === undefined ? {} : placeOf(host));
+    const certificates = certPath === undefined ? {} : await readCertificates(certPath);
+    return new Dockerode(host === undefined ? certificates : { ...placeOf(host, certificates), ...certificates });
   } catch (cause) {
     throw failure('unavailable', `the engine's address is not usable: ${messageOf(cause)}`, cause);
   }
 }
 
-/** Both halves are always said, since what is left out comes from `DOCKER_HOST`. */
-function placeOf(host: string): Docker.DockerOptions {
+/** Every part is said, since what is left out comes from the environment. With certificates `tcp:` is TLS. */
+function placeOf(host: string, certificates: Docker.DockerOptions): Docker.DockerOptions {
   const socketPath = host.replace(/^unix:\/\//, '');
-  const nothing: Record<string, undefined> = { host: undefined, port: undefined, socketPath: undefined };
-  if (socketPath.startsWith('/')) return { ...nothing, socketPath };
-  const url = new URL(host.replace(/^tcp:/, 'http:'));
+  const parts = ['host', 'port', 'socketPath', 'ca', 'cert', 'key'];
+  const nothing: Record<string, undefined> = Object.fromEntries(parts.map((part) => [part, undefined]));
+  if (socketPath.startsWith('/')) return { ...nothing, protocol: 'http', socketPath };
+  const scheme = 'ca' in certificates ? 'https:' : 'http:';
+  const url = new URL(host.replace(/^tcp:/, scheme));
   const protocol = url.protocol === 'https:' ? 'https' : 'http';
   const port = url.port || (protocol === 'https' ? 2376 : 2375);
   return { ...nothing, protocol, host: url.hostname, port };
+}
+
+/** Under the names that the docker command looks for in `DOCKER_CERT_PATH`. */
+async function readCertificates(folder: string): Promise<Docker.DockerOptions> {
+  const [ca, cert, key] = await Promise.all(['ca', 'cert', 'key'].map((name) => readFile(join(folder, `${name}.pem`))));
+  return { ca, cert, key } as Docker.DockerOptions;
 }
 
 /**

@@ -7,6 +7,9 @@ import { createSignIns, registryOf } from './sign-ins';
 
 type Progress = (step: StartProgress) => void;
 
+/** `agent-stack/<name>` is made from the folder `images/<name>`, and published nowhere. */
+const ownImage = /^agent-stack\/([\w.-]+)/;
+
 interface Pull {
   readonly done: Promise<void>;
   readonly listeners: Set<Progress>;
@@ -42,6 +45,12 @@ export function createImages(docker: Docker, authFile: string) {
   return async (image: string, { signal, progress }: StartContext): Promise<void> => {
     if (await isPresent(docker, image, signal)) return;
     refuseAborted(signal);
+    const build = buildCommand(image);
+    // Never fetched: whoever took the name on a public registry would get to run here.
+    if (build !== undefined) {
+      const hint = `In the folder of agent-stack: ${build}`;
+      throw failure('image_missing', `the image ${image} has not been built on this machine yet`, { image }, hint);
+    }
     const pull = pulls.get(image) ?? begin(image);
     // A function of its own for each who waits: two may pass the same one.
     const listener: Progress = (step) => progress(step);
@@ -58,6 +67,12 @@ export function createImages(docker: Docker, authFile: string) {
       }
     }
   };
+}
+
+/** What to type for an image that is built and not fetched; undefined for every other. */
+export function buildCommand(image: string): string | undefined {
+  const name = ownImage.exec(image)?.[1];
+  return name && `docker build -t ${image} images/${name}`;
 }
 
 async function isPresent(docker: Docker, image: string, signal: AbortSignal): Promise<boolean> {
@@ -88,7 +103,8 @@ async function fetchImage(docker: Docker, { image, signIns, signal, tell }: Fetc
     if (!(await isPresent(docker, image, signal))) throw Object.assign(new Error('not found'), { statusCode: 404 });
   } catch (error) {
     if (statusOf(error) === undefined) throw toFailure(error);
-    throw pullFailure(image, messageOf(error));
+    // What dockerode puts before the words of an engine that answers a stream with an error.
+    throw pullFailure(image, messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, ''));
   }
   tell({ stage: 'pull', percent: 100, message: `Fetched ${image}` });
 }

@@ -16,11 +16,12 @@ import { watchRunners } from './watch';
 export default defineDriver({
   name: 'docker',
   summary: 'Runs agents as containers of a Docker engine',
+  platform: 'Docker',
   isolates: true,
   options,
   backendOptions,
   async create(options, services): Promise<Driver<DockerHandle>> {
-    const docker = await createClient(options.host);
+    const docker = await createClient(options);
     const networks = createNetworks(docker, services, options);
     const ground = {
       ...{ docker, networks, services, options },

@@ -10,6 +10,11 @@ const APPEARS_TRIES = 20;
 const APPEARS_GAP_MS = 100;
 const APPEARS_MS = 5_000;
 
+/** Whether containers reach each other. An engine that does not know the option leaves it out, as Podman does. */
+const NEIGHBOURS = 'com.docker.network.bridge.enable_icc';
+const togetherHint =
+  'Runners that may reach each other can have a network of yours: docker network create NAME, "network_mode": "NAME".';
+
 /** Where a runner is put. */
 export interface Place {
   /** Name of the network, or `host`. */
@@ -40,9 +45,12 @@ export function createNetworks(docker: Docker, services: DriverServices, options
   const ensure = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
     const { name } = namesOf(services.installationId, own);
     const found = (await inspect(name, signal)) ?? (await createOnce(own, signal));
-    if (found.Labels?.[services.installationLabel] === services.installationId) return found;
-    const hint = `Rename or remove it: docker network rm ${name}`;
-    throw failure('name_taken', `the network ${name} was not made by this installation`, { name }, hint);
+    if (found.Labels?.[services.installationLabel] !== services.installationId) {
+      const hint = `Rename or remove it: docker network rm ${name}`;
+      throw failure('name_taken', `the network ${name} was not made by this installation`, { name }, hint);
+    }
+    if (found.Options?.[NEIGHBOURS] === 'false') return found;
+    throw failure('start_failed', 'this engine does not keep runners in one network apart', { name }, togetherHint);
   };
 
   const createOnce = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
@@ -104,7 +112,7 @@ async function createNetwork(docker: Docker, services: DriverServices, own: Own)
     Internal: own === 'sealed',
     Options: {
       'com.docker.network.bridge.name': bridge,
-      'com.docker.network.bridge.enable_icc': 'false',
+      [NEIGHBOURS]: 'false',
     },
     Labels: { [services.installationLabel]: services.installationId },
   };

@@ -12,6 +12,12 @@ export const options = Type.Object(
         rule: "a socket's path, or a URL such as 'tcp://127.0.0.1:2375'",
       }),
     ),
+    certPath: Type.Optional(
+      Type.String({
+        description: 'Folder of ca.pem, cert.pem and key.pem for an engine behind TLS. Default: DOCKER_CERT_PATH',
+        minLength: 1,
+      }),
+    ),
     routerHost: Type.Optional(
       Type.String({
         description: "Name or address at which runners reach the router. Default: the gateway of the runner's network",
@@ -54,9 +60,9 @@ export const backendOptions = Type.Object(
     }),
     shm_bytes: bytes('Size of /dev/shm, which browsers need more of', 1_048_576, 67_108_864),
     swap_bytes: bytes('Swap beyond the memory limit', 0, 0),
-    log_driver: Type.Union([Type.Literal('local'), Type.Literal('json-file')], {
-      description: 'How the engine keeps output',
-      default: 'local',
+    log_driver: Type.Union([Type.Literal('json-file'), Type.Literal('local')], {
+      description: 'How the engine keeps output: every engine knows the first',
+      default: 'json-file',
     }),
     log_bytes: bytes('Size of the output kept', 65_536, 10_485_760),
     runtime: Type.Optional(Type.String({ description: 'An OCI runtime of the engine, such as runsc', minLength: 1 })),

@@ -87,7 +87,9 @@ export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
   if (mode === 'host') return `http://127.0.0.1:${port}`;
   const published = info.NetworkSettings.Ports[`${port}/tcp`]?.[0];
   if (published !== undefined) return `http://${published.HostIp}:${published.HostPort}`;
-  const address = info.NetworkSettings.Networks[mode]?.IPAddress;
+  const networks = info.NetworkSettings.Networks;
+  // Podman says `bridge` for every mode, and has the network that was named as the first.
+  const address = (networks[mode] ?? Object.values(networks)[0])?.IPAddress;
   return address ? `http://${address}:${port}` : undefined;
 }
 

@@ -103,7 +103,8 @@ async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Pr
   if (status === 404 && /no such image/i.test(messageOf(error))) {
     throw failure('image_missing', `the engine has no image ${image}`, says(spec, error), `Try: docker pull ${image}`);
   }
-  if (status !== 409) throw startFailure(spec, error);
+  // Podman 4 says so with a status of its own.
+  if (status !== 409 && !/name .+ is already in use/.test(messageOf(error))) throw startFailure(spec, error);
   const name = containerName(spec);
   const signal = AbortSignal.timeout(cleanUpMs);
   const other = await find(signal, (abortSignal) => docker.getContainer(name).inspect({ abortSignal }));

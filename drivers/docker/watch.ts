@@ -7,6 +7,10 @@ const backOffMs = { min: 100, max: 1_000 };
 /** A connection that has died without a word is replaced after this long. */
 const connectionMs = 60_000;
 
+/** A runner has ended, or is no longer there: in the words of Docker and in those of Podman. */
+const ENDINGS = ['die', 'died', 'destroy', 'remove'];
+const GONE = new Set(['destroy', 'remove']);
+
 /** What of an event is read. */
 interface EngineEvent {
   readonly Action: string;
@@ -43,7 +47,7 @@ async function* follow(
 ): AsyncGenerator<HealthChange | 'connected'> {
   const { docker, services } = ground;
   const label = [`${services.installationLabel}=${services.installationId}`];
-  const filters = JSON.stringify({ type: ['container'], event: ['die', 'destroy'], label });
+  const filters = JSON.stringify({ type: ['container'], event: ENDINGS, label });
   const stream = await ask(signal, (abortSignal) => {
     // The types do not know of the signal.
     const query = { filters, abortSignal };
@@ -83,7 +87,7 @@ async function* changesOf(
 ): AsyncGenerator<HealthChange> {
   const { ID: id, Attributes: attributes } = actor;
   const runnerId = attributes[RUNNER_LABEL] ?? '';
-  if (action === 'destroy') return yield* tell(ground, exited, { id, runnerId, health: { state: 'gone' } });
+  if (GONE.has(action)) return yield* tell(ground, exited, { id, runnerId, health: { state: 'gone' } });
   // The event has the exit code, and only the container knows whether memory was the reason.
   const found = await findContainer(ground, { runnerId, containerId: id }, signal);
   const health = found && healthOf(found.info);

@@ -55,9 +55,11 @@ export default defineDriver({
           });
       },
       async prepare(image, context) {
-        context.progress({ stage: 'pull', percent: 0, message: 'Fetching' });
+        const isThere = platform.images.has(image);
+        if (!isThere) context.progress({ stage: 'pull', percent: 0, message: 'Fetching' });
         await abortable(platform.enter({ verb: 'prepare', subject: image, context }), context.signal);
-        context.progress({ stage: 'pull', percent: 100, message: 'Fetched' });
+        platform.images.add(image);
+        if (!isThere) context.progress({ stage: 'pull', percent: 100, message: 'Fetched' });
       },
       async logs({ runnerId }, { tailLines, signal }) {
         await abortable(platform.enter({ verb: 'logs', subject: runnerId }), signal);

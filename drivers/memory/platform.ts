@@ -73,6 +73,8 @@ type Listener = (runnerId: string, health: Health) => void;
 export interface DriverSide extends MemoryPlatform {
   readonly runners: Map<string, MemoryRunner>;
   readonly listeners: Set<Listener>;
+  /** What has been fetched. */
+  readonly images: Set<string>;
   enter(call: Call): Promise<void>;
   change(runnerId: string, health: Health): void;
 }
@@ -107,6 +109,7 @@ function createPlatform(): DriverSide {
   const platform: DriverSide = {
     runners: new Map(),
     listeners: new Set(),
+    images: new Set(),
     available: true,
     calls: (verb) => counts.get(verb) ?? 0,
     async enter(call) {
@@ -149,6 +152,7 @@ function createPlatform(): DriverSide {
     async reset() {
       await Promise.all([...platform.runners.values()].map((runner) => runner.close()));
       platform.runners.clear();
+      platform.images.clear();
       interceptors.clear();
       counts.clear();
       platform.available = true;

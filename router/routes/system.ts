@@ -8,7 +8,7 @@ export function systemRoutes(context: Context) {
   return new Elysia({ name: 'system' }).get('/healthz', () => {
     context.database.ping();
     const problem = context.backends.problem;
-    const problems = { ...context.drivers.problems };
+    const problems = context.platforms.problems();
     return {
       ok: true,
       backends: context.backends.all().map(({ name }) => name),

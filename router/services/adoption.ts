@@ -11,6 +11,7 @@ import type { AgentsStore } from '../stores/agents';
 import type { RunnerRow, RunnersStore } from '../stores/runners';
 import type { Vault } from '../vault';
 import { notReadyBecause } from './readiness';
+import { isDriverFailure } from './runner-failure';
 import { listRunners, stopRunner } from './runner-remains';
 import type { Adopted, RunnersService } from './runners';
 
@@ -39,8 +40,9 @@ export function adoptionService(deps: AdoptionDeps) {
     try {
       owned = await listRunners(driver);
     } catch (error) {
-      // What it runs is unknown, which is not gone.
-      driversLog.warn({ driver: name, err: error }, 'adoption.delayed');
+      // What it runs is unknown, which is not gone. That a platform is silent is logged once, and not by us.
+      const isSilent = isDriverFailure(error) && error.fault === 'unavailable';
+      driversLog[isSilent ? 'debug' : 'warn']({ driver: name, err: error }, 'adoption.delayed');
       await Promise.all(known.map((row) => adoptUnseen(driver, row)));
       return;
     }

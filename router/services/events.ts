@@ -12,6 +12,8 @@ export type RouterEvent =
   | { readonly kind: 'message.grew'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.ended'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.removed'; readonly conversationId: string; readonly messageId: string }
+  /** A platform fell silent or answers again, or an image came or could not be had. Concerns everybody. */
+  | { readonly kind: 'platforms' }
   /** A session or key is no longer good: its live streams end. */
   | { readonly kind: 'revoked'; readonly credentialId: string };
 
@@ -19,17 +21,25 @@ export type Listener = (event: RouterEvent) => void;
 
 export interface Events {
   publish(userId: string, event: RouterEvent): void;
+  /** To every user's listeners. */
+  publishToAll(event: RouterEvent): void;
   /** @returns a function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
+  // A copy: a listener may end its own subscription while it is told.
+  const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
+    for (const listener of [...listeners]) listener(event);
+  };
   return {
-    publish(userId, event) {
-      // A copy: a listener may end its own subscription while it is told.
-      for (const listener of [...(byUser.get(userId) ?? [])]) listener(event);
-    },
+    publish: (userId, event) => tell(byUser.get(userId) ?? [], event),
+    publishToAll: (event) =>
+      tell(
+        [...byUser.values()].flatMap((listeners) => [...listeners]),
+        event,
+      ),
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));

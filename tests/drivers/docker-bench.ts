@@ -30,6 +30,18 @@ export type DockerBench = Awaited<ReturnType<typeof createDockerBench>>;
 /** Only where there is an engine. Dispose of it in `afterAll`. */
 export async function createDockerBench(options: Readonly<Record<string, Json>> = {}) {
   const { target, removeAll } = await dockerTarget(options);
+  const bench = await createInsiders(target);
+  return {
+    ...bench,
+    async dispose() {
+      await bench.dispose();
+      await removeAll();
+    },
+  };
+}
+
+/** The bench of the conformance suite, on any engine, with runners that look around. */
+export async function createInsiders(target: Conformance) {
   const bench = await createBench(target);
   /** A spec of a runner that looks around. */
   const insider = async (changes: Partial<RunnerSpec> = {}): Promise<RunnerSpec> => {
@@ -54,10 +66,6 @@ export async function createDockerBench(options: Readonly<Record<string, Json>> 
         hoard: () => void ask(url, '/hoard'),
         uid: () => ask(url, '/uid'),
       };
-    },
-    async dispose() {
-      await bench.dispose();
-      await removeAll();
     },
   };
 }

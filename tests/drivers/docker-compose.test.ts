@@ -6,13 +6,14 @@ import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chown, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type Docker from 'dockerode';
 import { settings } from '../../router/settings';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';
 import { freePort } from '../support/process';
 import { ADMIN, until } from '../support/router';
+import { buildRouterImage } from './docker-compose-build';
 
 /** Ends only a test that has failed: an image is built, and containers start slowly on a busy machine. */
 setDefaultTimeout(240_000);
@@ -21,10 +22,7 @@ const ROOT = join(import.meta.dir, '../..');
 const read = (file: string) => readFile(join(ROOT, file), 'utf8');
 const socketPath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
 const USER = 1000;
-const suffix = crypto.randomUUID().slice(0, 8);
-const image = `agent-stack-compose-test:${suffix}`;
-const packages = `agent-stack-compose-test:packages-${suffix}`;
-const base = `agent-stack-compose-test:base-${suffix}`;
+const image = `agent-stack-compose-router:${crypto.randomUUID().slice(0, 8)}`;
 
 interface Service {
   readonly [key: string]: unknown;
@@ -75,47 +73,6 @@ function containerOf(entry: Service, folder: string, dotenv: Readonly<Record<str
   } as Docker.ContainerCreateOptions;
 }
 
-async function build(tag: string, folder: string, options: Docker.ImageBuildOptions = {}): Promise<void> {
-  const tar = join(folder, '../context.tar');
-  await Bun.$`tar --owner=0 --group=0 -C ${folder} -cf ${tar} .`.quiet();
-  const stream = await docker.buildImage(tar, { t: tag, networkmode: 'none', forcerm: true, ...options });
-  const lines = (await new Response(stream as unknown as ReadableStream).text()).trim().split('\n');
-  const problems = lines.map((line) => JSON.parse(line)).filter((line) => 'error' in line);
-  expect(problems).toEqual([]);
-}
-
-/** Bun and, in place of a registry, Bun's cache with the packages that run. */
-async function buildBase(directory: string): Promise<void> {
-  const [clone, context] = [join(directory, 'packages'), join(directory, 'base/root')];
-  await mkdir(clone);
-  for (const file of ['package.json', 'bun.lock', 'bunfig.toml']) await cp(join(ROOT, file), join(clone, file));
-  await Bun.$`${process.execPath} install --frozen-lockfile --production`.cwd(clone).quiet();
-  const cache = (await Bun.$`${process.execPath} pm cache`.cwd(ROOT).text()).trim();
-  const manifests = new Bun.Glob('node_modules/**/package.json').scan({ cwd: clone, dot: true });
-  for await (const file of manifests) {
-    const { name, version } = JSON.parse(await readFile(join(clone, file), 'utf8'));
-    if (!dirname(file).endsWith(`node_modules/${name}`)) continue;
-    const entry = `${name}@${version}@@@1`;
-    await cp(join(cache, entry), join(context, 'cache', entry), { recursive: true });
-  }
-  // A tmpfs takes the mode of the folder below it, and this image's /tmp is not everybody's, as it is in all others.
-  const everybodys = JSON.stringify(['bun', '-e', 'fs.chmodSync("/tmp", 0o1777)']);
-  const dockerfile = `FROM ${await testImage()}\nENV BUN_INSTALL_CACHE_DIR=/cache\nRUN ${everybodys}\nCOPY cache /cache\n`;
-  await writeFile(join(context, 'Dockerfile'), dockerfile);
-  await build(base, context);
-}
-
-/** What `docker build` would send: the lines of `.dockerignore` that let something in are the whole list. */
-async function buildRouter(directory: string): Promise<void> {
-  const context = join(directory, 'router/root');
-  const allowed = [...(await read('.dockerignore')).matchAll(/^!(.+)$/gm)].map(([, path = '']) => path);
-  for (const path of ['Dockerfile', ...allowed]) await cp(join(ROOT, path), join(context, path), { recursive: true });
-  const buildargs = { BASE: base };
-  // By itself this stage would be left behind without a name.
-  await build(packages, context, { buildargs, target: 'packages' });
-  await build(image, context, { buildargs });
-}
-
 describe('compose.yaml', () => {
   const variables = { DOCKER_GID: '1', HOST_STACK_ROOT: '/srv/agent-stack' };
 
@@ -153,19 +110,16 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     directory = await mkdtemp(join(tmpdir(), 'agent-stack-compose-'));
     cleanUp.defer(() => rm(directory, { recursive: true, force: true }));
     await Bun.$`chmod 755 ${directory}`;
-    for (const tag of [base, packages, image]) {
-      cleanUp.defer(() =>
-        docker
-          .getImage(tag)
-          .remove({ force: true })
-          .catch(() => undefined),
-      );
-    }
+    cleanUp.defer(() =>
+      docker
+        .getImage(image)
+        .remove({ force: true })
+        .catch(() => undefined),
+    );
     demo = join(directory, 'demo');
     const entrypoints = [join(ROOT, 'backends/demo/main.ts')];
     expect((await Bun.build({ entrypoints, target: 'bun', outdir: demo })).success).toBe(true);
-    await buildBase(directory);
-    await buildRouter(directory);
+    await buildRouterImage(image, directory);
   });
   afterAll(() => cleanUp.disposeAsync());
 

@@ -197,7 +197,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
       const byDefault = await bench.inside(driver);
       expect((await inspect(given.containerId)).HostConfig).toMatchObject({
         ...{ Memory: 268_435_456, MemorySwap: 268_435_456, CpuQuota: 50_000, PidsLimit: 64 },
-        LogConfig: { Type: 'local', Config: { 'max-size': '5242880', 'max-file': '2' } },
+        LogConfig: { Type: 'json-file', Config: { 'max-size': '5242880', 'max-file': '2' } },
       });
       expect((await inspect(byDefault.containerId)).HostConfig).toMatchObject({
         ...{ Memory: 2_147_483_648, MemorySwap: 2_147_483_648, CpuQuota: 200_000, PidsLimit: 512 },
@@ -215,7 +215,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
           tmpfs: {},
           swap_bytes: 1_048_576,
         },
-        ...{ log_driver: 'json-file', log_bytes: 1_048_576, shm_bytes: 134_217_728 },
+        ...{ log_driver: 'local', log_bytes: 1_048_576, shm_bytes: 134_217_728 },
       };
       const { read, canWrite, containerId, uid } = await bench.inside(await bench.create(), {
         options,
@@ -227,7 +227,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
       expect(await canWrite('/usr/bin/x')).toBe('EACCES');
       expect((await inspect(containerId)).HostConfig).toMatchObject({
         ShmSize: 134_217_728,
-        LogConfig: { Type: 'json-file' },
+        LogConfig: { Type: 'local' },
       });
     });
   });

@@ -2,7 +2,9 @@ import { afterAll, afterEach, describe, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import backends from '../../backends.json';
 import { until } from '../../drivers/conformance/bench';
+import { buildCommand } from '../../drivers/docker/images';
 import { registryOf } from '../../drivers/docker/sign-ins';
 import type { StartProgress } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
@@ -125,6 +127,14 @@ if (await requireEngine('how the docker driver fetches images')) {
       expect(await attempt()).toBeUndefined();
     }, 30_000);
 
+    test('when it is one that is built: no registry is asked for it, since anybody could take its name there', async () => {
+      const context = listener();
+      const error = await failureOf((await bench.create()).prepare?.('agent-stack/parrot:1.2', context));
+      const hint = 'In the folder of agent-stack: docker build -t agent-stack/parrot:1.2 images/parrot';
+      expect(error).toMatchObject({ fault: 'image_missing', hint });
+      expect(context.steps).toEqual([]);
+    }, 30_000);
+
     test('when the registry does not answer: load it another way', async () => {
       const registry = await registryWithImage();
       await registry[Symbol.asyncDispose]();
@@ -141,4 +151,17 @@ test('the registry of an image is its first part where that is an address', () =
   expect(['bun', 'oven/bun:1', 'ghcr.io/a/b:2', 'localhost/a', '127.0.0.1:5000/a'].map(registryOf)).toEqual([
     ...['docker.io', 'docker.io', 'ghcr.io', 'localhost', '127.0.0.1:5000'],
   ]);
+});
+
+test('an image of ours is built from the folder of its name, every other one is fetched', async () => {
+  const build = (name: string) => `docker build -t ${name} images/nanobot`;
+  for (const name of ['agent-stack/nanobot:0.3.0', 'agent-stack/nanobot']) expect(buildCommand(name)).toBe(build(name));
+  for (const name of ['ghcr.io/agent-stack/nanobot:1', 'agent-stacks/nanobot', 'agent-stack', 'localhost/a']) {
+    expect([name, buildCommand(name)]).toEqual([name, undefined]);
+  }
+  // What ships of that kind has a folder to be built from.
+  for (const { image = '' } of backends) {
+    const folder = buildCommand(image)?.split(' ').at(-1);
+    if (folder) expect(await Bun.file(join(import.meta.dir, '../..', folder, 'Dockerfile')).exists()).toBe(true);
+  }
 });

@@ -1,8 +1,9 @@
 /** Containers through the whole router: the demo and the direct agent, each in an image that holds nothing but Bun. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { containedBackend } from '../support/contained';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -11,7 +12,6 @@ import { startUpstream } from '../support/upstream';
 /** Ends only a test that has failed: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
-const ROOT = join(import.meta.dir, '../..');
 const REAL_KEY = 'sk-real-key-of-the-owner-0123456789';
 const isThere = await requireEngine('containers through the router');
 const seeds = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
@@ -22,35 +22,15 @@ afterAll(async () => {
   for (const folder of [seeds, ...dataRoots]) await rm(folder, { recursive: true, force: true });
 });
 
-/** An agent of the repository as one file in a seed, so that a container needs no more than Bun. */
-async function backend(name: string, image: string, more: object = {}): Promise<Record<string, unknown>> {
-  const outdir = join(seeds, name);
-  await mkdir(outdir, { recursive: true });
-  const built = await Bun.build({ entrypoints: [join(ROOT, 'backends', name, 'main.ts')], target: 'bun', outdir });
-  expect(built.success).toBe(true);
-  return {
-    name,
-    driver: 'docker',
-    image,
-    cmd: ['bun', '/home/agent/main.js'],
-    seed_subdir: name,
-    user: '1000:1000',
-    chown_uid: 1000,
-    headers: { 'X-Agent-Session': `\${conversation}` },
-    extra_env: { HOST: '0.0.0.0', PORT: '8080', AGENT_HOME: '/home/agent' },
-    history: 'last-turn',
-    limits: { memory: '512m' },
-    timeouts: { stop_grace_seconds: 1 },
-    ...more,
-  };
-}
-
 async function start(options: { dataRoot?: string } = {}): Promise<TestRouter> {
   const image = await testImage();
   const upstreamEnv = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
   const backends = [
-    await backend('demo', image),
-    await backend('direct', image, { user_overridable_env: upstreamEnv, driver_options: { network: 'sealed' } }),
+    await containedBackend('demo', { image, seeds }),
+    {
+      ...(await containedBackend('direct', { image, seeds })),
+      ...{ user_overridable_env: upstreamEnv, driver_options: { network: 'sealed' } },
+    },
   ];
   const router = await startRouter({ backends, env: { SEEDS_ROOT: seeds }, ...options });
   installations.add(router.context.installationId);

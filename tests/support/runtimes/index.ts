@@ -1,13 +1,10 @@
-/**
- * The three runtimes as they ship, with a twin in place of the container: `backends.json` beside this file is the shape
- * of their entries, and of an entry only who hosts it is changed.
- */
+/** The runtimes as they ship, with a twin in place of the container: of an entry only who hosts it is changed. */
 import OpenAI from 'openai';
+import shipped from '../../../backends.json';
 import type { Program } from '../../../drivers/memory';
 import type { MessageStatus } from '../../../router/stores/conversations';
 import { PEOPLE, type Person, program, startRouter, type TestRouter, until } from '../router';
 import { startUpstream, type Upstream } from '../upstream';
-import entries from './backends.json';
 import { hermes } from './hermes';
 import { nanobot } from './nanobot';
 import { openclaw } from './openclaw';
@@ -15,8 +12,8 @@ import { openclaw } from './openclaw';
 const TWINS: Readonly<Record<string, Program>> = { openclaw, 'hermes-agent': hermes, nanobot };
 const KEY = 'sk-upstream-real-key';
 
-/** The entries of `backends.json` as they ship. */
-export const shippedEntries: readonly Record<string, unknown>[] = entries;
+/** The entries of `backends.json` whose runners are containers. */
+export const shippedEntries: readonly Record<string, unknown>[] = shipped.filter(({ driver }) => driver === 'docker');
 
 /** Hosted by the memory driver. Who is not root cannot give a home away, and has no need to. */
 function withTwin(entry: Record<string, unknown>): Record<string, unknown> {

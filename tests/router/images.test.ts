@@ -1,0 +1,126 @@
+/** What is known of images: on `/healthz`, and on the page of an agent whose image is not there. */
+import { expect, test } from 'bun:test';
+import { DriverError } from '../../drivers/driver';
+import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { start } from '../support/runners';
+import { all } from '../views/dom';
+
+const IMAGE = 'image/echo:1';
+const prepulled = { backends: [memoryBackend('echo', { image: IMAGE })], env: { BACKEND_PREPULL_AT_STARTUP: 'true' } };
+
+async function outcomes(router: TestRouter): Promise<Record<string, string>> {
+  return ((await (await router.request('/healthz')).json()) as { prepull_status: Record<string, string> })
+    .prepull_status;
+}
+
+/** The data and the platform of an installation whose router has ended, and which has fetched nothing. */
+async function earlierLife() {
+  const { dataRoot, platform, stop } = await startRouter({ backends: prepulled.backends });
+  await stop();
+  return { dataRoot, platform };
+}
+
+async function outcome(router: TestRouter, begin: string): Promise<string> {
+  return until(async () => {
+    const status = (await outcomes(router))[IMAGE];
+    return status?.startsWith(begin) && status;
+  }, `the image is ${begin}`);
+}
+
+async function noticeFor(router: TestRouter, person: Person): Promise<string> {
+  const backend = router.context.backends.find('echo');
+  if (!backend) throw new Error('premise: echo is a backend');
+  const { id } = await router.context.agents.defaultOf(person.id, backend);
+  const page = await (await person.request(`/agents/${id}`)).text();
+  return (await all(page, `#availability-${id}`))[0]?.text ?? 'no place for a notice';
+}
+
+test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and tells how it went', async () => {
+  await using router = await startRouter({
+    ...prepulled,
+    backends: [
+      memoryBackend('echo', { image: IMAGE }),
+      memoryBackend('same', { image: IMAGE }),
+      memoryBackend('none'),
+      memoryBackend('off', { image: 'image/off:1', disabled: true }),
+    ],
+  });
+  await outcome(router, 'ok');
+  expect(await outcomes(router)).toEqual({ [IMAGE]: 'ok' });
+  expect(router.platform.calls('prepare')).toBe(1);
+});
+
+test('an image that was there already is present', async () => {
+  const first = await startRouter(prepulled);
+  await outcome(first, 'ok');
+  await first.stop();
+  await using again = await startRouter({ ...prepulled, dataRoot: first.dataRoot });
+  await outcome(again, 'present');
+});
+
+test('without prepull nothing is fetched before a start asks for it', async () => {
+  await using router = await startRouter({ backends: prepulled.backends });
+  expect(await outcomes(router)).toEqual({ _disabled: 'BACKEND_PREPULL_AT_STARTUP=false' });
+  expect(router.platform.calls('prepare')).toBe(0);
+});
+
+test('while an image is fetched its agent can be written to, and the page says that it will take a while', async () => {
+  await using router = await startRouter({ backends: prepulled.backends });
+  const [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];
+  const release = router.platform.hold('prepare');
+  const starting = start(alice);
+  await until(async () => (await noticeFor(router, bob)) !== '', 'bob is told');
+  expect(await noticeFor(router, bob)).toContain('is being fetched. You can write already');
+  // Her own answer shows how it goes.
+  expect(await noticeFor(router, alice)).toBe('');
+  release();
+  expect((await starting).status).toBe(200);
+  expect(await noticeFor(router, bob)).toBe('');
+});
+
+test('an image that could not be had says why and what to type to the administrator, until a start has it', async () => {
+  const { dataRoot, platform } = await earlierLife();
+  const failing = platform.intercept('prepare', () => {
+    throw new DriverError('memory', 'image_missing', 'there is no such image', {
+      cause: new Error('404'),
+      hint: 'docker build -t image/echo:1 images/echo',
+    });
+  });
+  await using router = await startRouter({ ...prepulled, dataRoot });
+  expect(await outcome(router, 'failed')).toBe('failed: There is no such image.');
+  const [alice, admin] = [await router.person(PEOPLE.alice), await router.person(ADMIN)];
+  expect(await noticeFor(router, admin)).toMatch(
+    /There is no such image\.\s+docker build -t image\/echo:1 images\/echo/,
+  );
+  const told = await noticeFor(router, alice);
+  expect(told).toContain('An administrator has to see to that');
+  expect(told).not.toContain('docker build');
+  failing();
+  expect((await start(alice)).status).toBe(200);
+  expect(await noticeFor(router, admin)).toBe('');
+  await outcome(router, 'ok');
+});
+
+test('a silent platform is the reason while it is silent, and its images are fetched when it answers', async () => {
+  const { dataRoot, platform } = await earlierLife();
+  platform.available = false;
+  await using router = await startRouter({ ...prepulled, dataRoot });
+  expect(await outcome(router, 'failed')).toBe('failed: The platform does not answer.');
+  platform.available = true;
+  await router.context.checkPlatforms();
+  expect(await outcomes(router)).toEqual({});
+  await router.context.images.prepullAll(new AbortController().signal);
+  await outcome(router, 'ok');
+});
+
+test('a pull that is given up says nothing of the image', async () => {
+  await using router = await startRouter({ backends: prepulled.backends });
+  const alice = await router.person(PEOPLE.alice);
+  router.platform.hold('prepare');
+  const starting = start(alice);
+  await until(() => router.platform.calls('prepare') === 1, 'it is being fetched');
+  await alice.request('/api/runners/echo', { method: 'DELETE' });
+  await starting;
+  const [backend] = router.context.backends.all();
+  expect(backend && router.context.images.stateOf(backend)).toBeUndefined();
+});
