@@ -1,10 +1,12 @@
 /**
  * Runs every check and test of the repository, one step after the other, and ends with `agent-stack: N passed, N failed`.
- * `--fast` leaves out what starts processes, containers and browsers; `bun run test:openclaw` is a script of its own. `bin/test` brings Bun, the packages and a browser.
+ * `--fast` leaves out what starts processes, containers and browsers. `bin/test` brings Bun, the packages, a browser and,
+ * in CI, an engine.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { engineAvailable } from '../tests/support/engine';
 
 interface Step {
   readonly name: string;
@@ -51,18 +53,35 @@ function browserTest(name: string): Step {
 
 function steps(isFast: boolean): Step[] {
   const files = [...new Bun.Glob('tests/**/*.test.{ts,tsx}').scanSync({ cwd: root })].sort().map((file) => `./${file}`);
-  const isReal = (file: string) => file.startsWith('./tests/real/');
-  const isDocker = (file: string) => file.startsWith('./tests/drivers/docker');
-  const isFastTest = (file: string) =>
-    !isReal(file) && !isDocker(file) && !/^\.\/tests\/(browser|openclaw|support)\//.test(file);
+  const isIn = (place: string) => (file: string) => file.startsWith(`./tests/${place}`);
+  const isOpenclaw = isIn('real/openclaw');
+  const isReal = isIn('real/');
+  const isDocker = isIn('drivers/docker');
+  const isFastTest = (file: string) => ![isReal, isDocker, isIn('browser/'), isIn('support/')].some((is) => is(file));
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },
     bunTest('fast tests', files.filter(isFastTest)),
   ];
   if (isFast) return fast;
-  const engine = bunTest('engine tests', files.filter(isDocker));
-  return [...fast, engine, bunTest('real tests', files.filter(isReal)), browserTest('browser tests')];
+  return [
+    ...fast,
+    bunTest('engine tests', files.filter(isDocker)),
+    bunTest(
+      'real tests',
+      files.filter((file) => isReal(file) && !isOpenclaw(file)),
+    ),
+    openclawImage(),
+    bunTest('OpenClaw tests', files.filter(isOpenclaw)),
+    browserTest('browser tests'),
+  ];
+}
+
+/** What was made once stays on the engine, and its tests run from then on. */
+function openclawImage(): Step {
+  const command = [process.execPath, 'tests/real/openclaw/image.ts'];
+  const skipReason = 'takes minutes: `bun run test:openclaw` makes it and runs its tests';
+  return { name: 'OpenClaw image', command, ...(!isContinuousIntegration && { skipReason }) };
 }
 
 function reportOf(step: string): string {
@@ -123,8 +142,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+const isFast = process.argv.includes('--fast');
+// One that has to be started is started once, and ends with this process. Without one the tests say what they miss.
+if (!isFast) await engineAvailable();
 const outcomes: Outcome[] = [];
-for (const step of steps(process.argv.includes('--fast'))) outcomes.push(await run(step));
+for (const step of steps(isFast)) outcomes.push(await run(step));
 rmSync(reports, { recursive: true, force: true });
 
 console.log('');

@@ -87,7 +87,8 @@ test('law 9: a client that aborts ends the call at the upstream', async () => {
 });
 
 test("an upstream's refusal reaches the client with its status and code", async () => {
-  upstream.script({ status: 429, message: 'Slow down.', code: 'rate_limit_exceeded' });
+  const headers = { 'retry-after': '60' };
+  upstream.script({ status: 429, message: 'Slow down.', code: 'rate_limit_exceeded', headers });
   const error = await answerOf(client, 'hi').catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(OpenAI.RateLimitError);
   expect(error).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
@@ -112,7 +113,10 @@ test('law 14: the upstream key is not in the runner, its home, the log, an API r
 test('law 16: a changed key and model count from the next call on, in the same runner', async () => {
   const before = (await router.runners()).map(({ mark }) => mark.life);
   upstream.key = 'sk-upstream-new-key-9876543210';
-  expect(await answerOf(client, 'hi').catch((error: InstanceType<typeof OpenAI.APIError>) => error.status)).toBe(401);
+  const refused = await answerOf(client, 'hi').catch((error: unknown) => error);
+  // Not 401: that would be about the client's own key.
+  expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
+  expect(refused).toMatchObject({ code: 'upstream_credentials_refused' });
   await setCredentials(alice, { LLM_API_KEY: upstream.key, LLM_MODEL: 'another-model' });
   expect(await answerOf(client, 'hi')).toBe('Hello from upstream.');
   expect((await newestCall()).body.model).toBe('another-model');

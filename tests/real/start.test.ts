@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { $ } from 'bun';
-import { freePort } from '../support/process';
+import { freePort, NO_ENGINE } from '../support/process';
 import { until } from '../support/router';
 
 const ROOT = join(import.meta.dir, '../..');
@@ -36,6 +36,7 @@ function start(env: Readonly<Record<string, string>> = {}) {
       PATH: process.env.PATH ?? '',
       HOME: join(folder, 'home'),
       BUN_INSTALL_CACHE_DIR: CACHE,
+      DOCKER_HOST: NO_ENGINE,
       ...ports,
       ...env,
     },

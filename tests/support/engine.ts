@@ -6,27 +6,25 @@
  *     const suite = (await engineAvailable()) === true ? describe : describe.skip;
  */
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import type { DriverPlugin } from '../../drivers/driver';
-
-const startMs = 30_000;
-/** The second for machines on whose file system layers cannot be stacked, containers in containers for one. */
-const variants = [[], ['--storage-driver=vfs']];
+import { answers, type Dockerd, dockerdObstacle, startDockerd } from './dockerd';
 
 /** At `DOCKER_HOST`, or the usual socket. */
 export const docker = new Docker();
-/** Held open for as long as this process lives. */
-const pipes: Bun.FileSink[] = [];
+/** The same for a router that is a process of its own: without it that one finds no engine. */
+export const engineHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
+/** Kept for as long as this process lives, which is how long they live. */
+const kept: Dockerd[] = [];
 let availability: Promise<true | string> | undefined;
 
 /** True, or the reason why there is no engine. Starts one where that is possible, once. */
 export function engineAvailable(): Promise<true | string> {
-  availability ??= answers().then((isThere) => isThere || startEngine());
+  availability ??= answers(docker).then((isThere) => isThere || startEngine());
   return availability;
 }
 
@@ -116,51 +114,15 @@ export async function createEngineSocket(): Promise<EngineSocket> {
   };
 }
 
-async function answers(): Promise<boolean> {
-  return docker.ping().then(
-    () => true,
-    () => false,
-  );
-}
-
 async function startEngine(): Promise<true | string> {
   if (process.env.DOCKER_HOST) return `no engine answers at DOCKER_HOST=${process.env.DOCKER_HOST}`;
-  if (process.platform !== 'linux' || process.getuid?.() !== 0)
-    return 'no Docker engine answers, and only root on Linux may start one';
-  const program = Bun.which('dockerd') ?? Bun.which('/usr/sbin/dockerd');
-  if (program === null)
-    return 'no Docker engine answers, and dockerd is not installed (apt-get install docker.io iptables)';
-  let log = '';
-  for (const variant of variants) {
-    const file = join(await mkdtemp(join(tmpdir(), 'agent-stack-dockerd-')), 'log');
-    if (await runs(program, variant, file)) return true;
-    log = (await readFile(file, 'utf8')).trim().split('\n').slice(-3).join('\n');
-  }
-  return `dockerd does not start here:\n${log}`;
-}
-
-async function runs(program: string, variant: readonly string[], file: string): Promise<boolean> {
-  const output = openSync(file, 'w');
-  // Test processes end without notice. The pipe that breaks then is what ends the engine, by its pid.
-  const supervisor = Bun.spawn(['sh', '-c', '"$@" & cat; kill $!; wait $!', 'sh', program, ...variant], {
-    stdin: 'pipe',
-    stdout: output,
-    stderr: output,
-    // An interrupted run must not take the engine down before the tests have cleaned up.
-    detached: true,
-  });
-  closeSync(output);
-  supervisor.unref();
-  const deadlineMs = performance.now() + startMs;
-  while (performance.now() < deadlineMs) {
-    if (await answers()) {
-      pipes.push(supervisor.stdin);
-      return true;
-    }
-    if ((await readFile(file, 'utf8')).includes('failed to start daemon')) break;
-    await Bun.sleep(100);
-  }
-  supervisor.stdin.end();
-  await supervisor.exited;
-  return false;
+  const obstacle = dockerdObstacle();
+  if (obstacle !== undefined) return `no Docker engine answers, and ${obstacle}`;
+  return startDockerd(docker, '/var/run/docker.pid').then(
+    (started) => {
+      kept.push(started);
+      return true as const;
+    },
+    (error: Error) => error.message,
+  );
 }

@@ -2,17 +2,17 @@
  * The image of the tests: this Bun, the libraries it needs, a volume at `/scratch` and nothing else. Made on the
  * machine, without a registry.
  */
-import { cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { docker } from './engine';
+import { docker as shared } from './engine';
 
 const repository = 'agent-stack-test';
 
 /** Its tag says what is in it: made once per Bun, a second or two, and kept on the engine. */
-export async function testImage(): Promise<string> {
+export async function testImage(docker = shared): Promise<string> {
   const { size, mtimeMs } = await stat(process.execPath);
-  const content = `3 ${Bun.version} ${process.arch} ${size} ${mtimeMs}`;
+  const content = `4 ${Bun.version} ${process.arch} ${size} ${mtimeMs}`;
   const image = `${repository}:${new Bun.CryptoHasher('sha256').update(content).digest('hex').slice(0, 12)}`;
   const isThere = await docker
     .getImage(image)
@@ -21,15 +21,17 @@ export async function testImage(): Promise<string> {
       () => true,
       () => false,
     );
-  if (!isThere) await make(image);
+  if (!isThere) await make(docker, image);
   return image;
 }
 
-async function make(image: string): Promise<void> {
+async function make(docker: typeof shared, image: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-stack-image-'));
   const root = join(directory, 'root');
   try {
     for (const folder of ['usr/bin', 'tmp', 'home', 'etc']) await mkdir(join(root, folder), { recursive: true });
+    // A tmpfs takes the mode of the folder below it.
+    await chmod(join(root, 'tmp'), 0o1777);
     await cp(process.execPath, join(root, 'usr/bin/bun'));
     for (const library of await libraries()) {
       await mkdir(join(root, dirname(library)), { recursive: true });

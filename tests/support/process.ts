@@ -19,6 +19,9 @@ import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');
 
+/** As `DOCKER_HOST`: an address where no Docker engine answers. */
+export const NO_ENGINE = 'unix:///nowhere/docker.sock';
+
 export interface RouterProcessOptions {
   /** Kept when it is given; otherwise a new folder, which goes with the router. */
   readonly dataRoot?: string;
@@ -40,6 +43,8 @@ export interface RouterProcess extends AsyncDisposable {
   readonly url: string;
   readonly internalUrl: string;
   readonly dataRoot: string;
+  /** What its containers are labelled with. */
+  readonly installationId: string;
   readonly admin: typeof ADMIN;
   /** Of the process that runs now. */
   readonly pid: number;
@@ -94,6 +99,9 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     url,
     internalUrl: `http://127.0.0.1:${env.ROUTER_PORT}`,
     dataRoot,
+    get installationId() {
+      return installationOf(dataRoot) ?? '';
+    },
     admin: ADMIN,
     get pid() {
       return child.pid;
@@ -129,6 +137,8 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
     PATH: process.env.PATH ?? '',
     BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
     ...SETTINGS,
+    // A router makes networks at its engine, so it finds one only where a test names it.
+    DOCKER_HOST: NO_ENGINE,
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
     FRONTEND_PORT: freePort(),
@@ -149,11 +159,16 @@ function spawnRouter(env: Record<string, string>, cwd: string, onOutput: (text: 
   return child;
 }
 
-async function runnersOf(dataRoot: string): Promise<readonly Found[]> {
+/** Undefined before the first start has written it. */
+function installationOf(dataRoot: string): string | undefined {
   const path = join(dataRoot, 'router.db');
-  if (!existsSync(path)) return [];
+  if (!existsSync(path)) return undefined;
   using database = new Database(path, { readonly: true });
-  const id = database.query<{ value: string }, []>("SELECT value FROM installation WHERE name = 'id'").get()?.value;
+  return database.query<{ value: string }, []>("SELECT value FROM installation WHERE name = 'id'").get()?.value;
+}
+
+async function runnersOf(dataRoot: string): Promise<readonly Found[]> {
+  const id = installationOf(dataRoot);
   const all = await findRunners(processTable());
   return all.filter(({ mark }) => id !== undefined && mark.labels['agent-stack.installation'] === id);
 }

@@ -17,7 +17,8 @@ export interface Usage {
 /** An answer in pieces. A promise among them holds the answer back until it settles; `hang()` is one that never does. */
 export interface TextScript {
   readonly pieces: readonly (string | Promise<unknown>)[];
-  readonly usage?: Usage;
+  /** `none`: an API that does not tell it. */
+  readonly usage?: Usage | 'none';
   readonly finish?: string;
   /**
    * After the last piece: `done` ends as OpenAI does, `cut` resets the connection (bytes on their way are lost with it,
@@ -56,7 +57,10 @@ export interface UpstreamRequest {
   /** Path below `/v1`, like `/chat/completions`. */
   readonly path: string;
   readonly headers: Headers;
+  /** Empty where what came was no JSON. */
   readonly body: UpstreamBody;
+  /** The body as it came. */
+  readonly text: string;
   /** Settles when the answer has ended or the caller is gone, with which of the two it was. */
   readonly ended: Promise<'finished' | 'aborted'>;
 }
@@ -72,6 +76,8 @@ export interface Upstream extends AsyncDisposable {
   readonly refusedCount: number;
   /** How many callers left before their answer had ended. */
   readonly abortedCount: number;
+  /** What it has said to have used, all answers together. */
+  readonly served: { prompt: number; completion: number };
   script(...scripts: Script[]): void;
   /** The request number `count` (from 1), as soon as it is there. */
   request(count: number): Promise<UpstreamRequest>;
@@ -108,6 +114,7 @@ class State {
   readonly requests: UpstreamRequest[] = [];
   refusedCount = 0;
   abortedCount = 0;
+  readonly served = { prompt: 0, completion: 0 };
   private readonly scripts: Script[] = [];
   private readonly arrivals = new EventTarget();
 
@@ -128,6 +135,11 @@ class State {
     }
   }
 
+  private serve({ prompt_tokens, completion_tokens }: Usage): void {
+    this.served.prompt += prompt_tokens;
+    this.served.completion += completion_tokens;
+  }
+
   async answer(request: Request): Promise<Response> {
     if (request.headers.get('authorization') !== `Bearer ${this.key}`) {
       this.refusedCount += 1;
@@ -135,7 +147,8 @@ class State {
     }
     const path = new URL(request.url).pathname.replace(/^\/v1/, '');
     const text = await request.text();
-    const body: UpstreamBody = text === '' ? {} : JSON.parse(text);
+    const isJson = request.headers.get('content-type')?.includes('json') === true;
+    const body: UpstreamBody = text === '' || !isJson ? {} : JSON.parse(text);
     const ended = Promise.withResolvers<'finished' | 'aborted'>();
     const gone = new AbortController();
     request.signal.addEventListener('abort', () => gone.abort());
@@ -143,7 +156,7 @@ class State {
     void ended.promise.then((how) => {
       if (how === 'aborted') this.abortedCount += 1;
     });
-    this.requests.push({ method: request.method, path, headers: request.headers, body, ended: ended.promise });
+    this.requests.push({ method: request.method, path, headers: request.headers, body, text, ended: ended.promise });
     this.arrivals.dispatchEvent(new Event('request'));
 
     if (path === '/models') {
@@ -155,10 +168,19 @@ class State {
     }
     const script = this.scripts.shift() ?? HELLO;
     if ('silent' in script) await aborted(gone.signal);
-    if ('pieces' in script) return textAnswer(script, body, gone, () => ended.resolve('finished'));
+    if ('pieces' in script) {
+      const say = { path, usage: (told: Usage) => this.serve(told) };
+      return textAnswer(script, body, say, gone, () => ended.resolve('finished'));
+    }
     ended.resolve('finished');
     return refusal('status' in script ? script : { status: 500 });
   }
+}
+
+/** Where an answer goes, and who is told when it tells its usage. */
+interface Say {
+  readonly path: string;
+  usage(told: Usage): void;
 }
 
 function refusal({ status, message, code, headers, body }: ErrorScript): Response {
@@ -172,14 +194,16 @@ function refusal({ status, message, code, headers, body }: ErrorScript): Respons
 async function textAnswer(
   script: TextScript,
   body: UpstreamBody,
+  say: Say,
   gone: AbortController,
   finished: () => void,
 ): Promise<Response> {
-  const events = body.stream === true ? streamEvents(script, body) : wholeAnswer(script, body);
+  const events = body.stream !== true ? wholeAnswer : say.path === '/responses' ? responseEvents : streamEvents;
+  const steps = events(script, body, say);
   const encoder = new TextEncoder();
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const step = await Promise.race([events.next(), aborted(gone.signal)]);
+      const step = await Promise.race([steps.next(), aborted(gone.signal)]);
       if (step === 'aborted') return;
       if (!step.done) return controller.enqueue(encoder.encode(step.value));
       finished();
@@ -193,8 +217,9 @@ async function textAnswer(
   return new Response(stream, { headers: { 'content-type': type } });
 }
 
-async function* streamEvents(script: TextScript, body: UpstreamBody): AsyncGenerator<string> {
-  const event = (data: unknown) => `data: ${JSON.stringify(data)}\n\n`;
+const event = (data: unknown) => `data: ${JSON.stringify(data)}\n\n`;
+
+async function* streamEvents(script: TextScript, body: UpstreamBody, say: Say): AsyncGenerator<string> {
   const chunk = (delta: object, finish: string | null) =>
     event({ ...base(body, '.chunk'), choices: [{ index: 0, delta, finish_reason: finish }] });
   yield chunk({ role: 'assistant', content: '' }, null);
@@ -206,12 +231,29 @@ async function* streamEvents(script: TextScript, body: UpstreamBody): AsyncGener
     yield event({ error: { message: 'Scripted error.', type: 'server_error', param: null, code: null } });
   if (script.end !== undefined && script.end !== 'done') return;
   yield chunk({}, script.finish ?? 'stop');
-  if (body.stream_options?.include_usage === true)
-    yield event({ ...base(body, '.chunk'), choices: [], usage: script.usage ?? UPSTREAM_USAGE });
+  if (body.stream_options?.include_usage === true && script.usage !== 'none') {
+    yield event({ ...base(body, '.chunk'), choices: [], ...told(script, say) });
+  }
   yield 'data: [DONE]\n\n';
 }
 
-async function* wholeAnswer(script: TextScript, body: UpstreamBody): AsyncGenerator<string> {
+/** As the responses API streams: the usage is in the last event, unasked. */
+async function* responseEvents(script: TextScript, body: UpstreamBody, say: Say): AsyncGenerator<string> {
+  let text = '';
+  for (const piece of script.pieces) {
+    if (typeof piece === 'string') yield event({ type: 'response.output_text.delta', delta: piece });
+    else await piece;
+    text += typeof piece === 'string' ? piece : '';
+  }
+  const { usage } = told(script, say);
+  const counted = usage && { input_tokens: usage.prompt_tokens, output_tokens: usage.completion_tokens };
+  yield event({
+    type: 'response.completed',
+    response: { model: body.model, output: text, usage: counted, user: null },
+  });
+}
+
+async function* wholeAnswer(script: TextScript, body: UpstreamBody, say: Say): AsyncGenerator<string> {
   let content = '';
   for (const piece of script.pieces) {
     if (typeof piece === 'string') content += piece;
@@ -219,7 +261,13 @@ async function* wholeAnswer(script: TextScript, body: UpstreamBody): AsyncGenera
   }
   const message = { role: 'assistant', content };
   const choices = [{ index: 0, message, finish_reason: script.finish ?? 'stop' }];
-  yield JSON.stringify({ ...base(body, ''), choices, usage: script.usage ?? UPSTREAM_USAGE });
+  yield JSON.stringify({ ...base(body, ''), choices, ...told(script, say) });
+}
+
+function told({ usage = UPSTREAM_USAGE }: TextScript, say: Say): { usage?: Usage } {
+  if (usage === 'none') return {};
+  say.usage(usage);
+  return { usage };
 }
 
 function base(body: UpstreamBody, suffix: string) {

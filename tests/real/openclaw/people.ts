@@ -1,13 +1,12 @@
 /** People with an OpenClaw of their own: the real one in real containers, through the whole router. */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type Docker from 'dockerode';
 import OpenAI from 'openai';
-import { docker, removeInstallation } from '../support/engine';
-import { type RouterProcess, startRouterProcess } from '../support/process';
-import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { type ErrorScript, startUpstream, type Upstream } from '../support/upstream';
-import { openclawImage } from './image';
+import { docker, engineHost, removeInstallation } from '../../support/engine';
+import { type RouterProcess, startRouterProcess } from '../../support/process';
+import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
+import { shippedEntries } from '../../support/runtimes';
+import { type ErrorScript, startUpstream, type Upstream } from '../../support/upstream';
 
 /** The upstream's own key, which only the router may know. */
 export const REAL_KEY = 'sk-real-key-of-the-owner-0123456789';
@@ -45,14 +44,15 @@ export interface Owner {
   readonly smallAgentId: string;
 }
 
+/** The entry `openclaw` as it ships but for its image. */
+export function openclawBackend(image: string): Record<string, unknown> {
+  return { ...shippedEntries.find(({ name }) => name === 'openclaw'), image };
+}
+
 /** A router with the entry `openclaw` as it ships but for its image, an upstream, and two people who have set it. */
-export async function startOpenclaw(): Promise<Clawed> {
-  const shipped: Record<string, unknown>[] = await Bun.file(
-    join(import.meta.dir, '../support/runtimes/backends.json'),
-  ).json();
-  const entry = shipped.find(({ name }) => name === 'openclaw');
+export async function startOpenclaw(image: string): Promise<Clawed> {
   const upstream = startUpstream({ key: REAL_KEY });
-  const openclaw = { ...entry, image: await openclawImage() };
+  const openclaw = openclawBackend(image);
   const backends = [openclaw, { ...openclaw, name: 'openclaw-small', limits: { memory: '768m' } }];
   const router = await startRouter({ backends, env: { REAPER_INTERVAL_SECONDS: '0.5' } });
   const containers = async (...labels: string[]) => {
@@ -77,8 +77,7 @@ export async function startOpenclaw(): Promise<Clawed> {
 /** The router, once it was stopped, as a process of its own on the same data; runners know where it listens. */
 export function startAgain({ router, backends }: Clawed): Promise<RouterProcess> {
   const { port } = new URL(router.internalUrl);
-  const { DOCKER_HOST } = process.env;
-  const env = { ROUTER_PORT: port, ...(DOCKER_HOST !== undefined && { DOCKER_HOST }) };
+  const env = { ROUTER_PORT: port, DOCKER_HOST: engineHost };
   return startRouterProcess({ dataRoot: router.dataRoot, backends, env });
 }
 
@@ -143,4 +142,10 @@ export function toolCall(name: string, input: object): ErrorScript {
   };
   const body = `${chunk({ role: 'assistant', tool_calls: [call] }, null)}${chunk({}, 'tool_calls')}data: [DONE]\n\n`;
   return { status: 200, headers: { 'content-type': 'text/event-stream' }, body };
+}
+
+/** What tools have given back, in the newest request to the upstream. */
+export function toolOutput({ requests }: Upstream): string {
+  const outputs = requests.at(-1)?.body.messages?.filter(({ role }) => role === 'tool') ?? [];
+  return outputs.map(({ content }) => (typeof content === 'string' ? content : JSON.stringify(content))).join('\n');
 }

@@ -2,7 +2,7 @@
  * The image of the real OpenClaw, made on this machine from Debian packages and npm, without an image registry: the
  * official one in what a runner sees of it (`/app`, the user `node`, an init, the port).
  *
- *     bun tests/openclaw/image.ts     # makes it if it is not there, and prints its name
+ *     bun tests/real/openclaw/image.ts     # makes it if it is not there, and prints its name
  *
  * The parts are kept in `~/.cache/agent-stack` and the image on the engine, each under the versions that are in it.
  */
@@ -10,13 +10,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chown, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { docker, requireEngine } from '../support/engine';
+import { docker, requireEngine } from '../../support/engine';
 
-export const OPENCLAW_VERSION = '2026.9.6';
+const OPENCLAW_VERSION = '2026.9.6';
 /** OpenClaw wants 24 or later; this one was measured. */
 const NODE_VERSION = '24.21.0';
 /** To be raised with every change of what is done here. */
 const RECIPE = 1;
+const DEBOOTSTRAP = '/usr/sbin/debootstrap';
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'agent-stack');
 /** This machine's Debian: what is in it comes from the same mirror as the machine's own packages. */
@@ -29,23 +30,22 @@ const uid = 1000;
 const leftOut = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*/node_modules/@trycua'].map((glob) => `--exclude=${glob}`);
 
 /**
- * Whether there is an engine with the image of OpenClaw, or one on which it can be made: prints the reason and returns
- * false where not, and throws it in CI (`CI=true`).
+ * The name of the image, such as `agent-stack-openclaw:2026.9.6-node24.21.0-bookworm-1`, when it is on the engine. It
+ * takes minutes and 700 MB to make, so no test does: where it is not, prints how and returns undefined, and throws in CI
+ * (`CI=true`).
  */
-export async function requireOpenclaw(title: string): Promise<boolean> {
-  if (!(await requireEngine(title))) return false;
-  const reason = (await isOnEngine(imageName())) ? undefined : obstacle();
-  if (reason === undefined) return true;
+export async function requireOpenclaw(title: string): Promise<string | undefined> {
+  if (!(await requireEngine(title))) return undefined;
+  const image = imageName();
+  if (await isOnEngine(image)) return image;
+  const reason = 'the image of OpenClaw is not on the engine: `bun run test:openclaw` makes it';
   if (process.env.CI === 'true') throw new Error(`${title} must run in CI: ${reason}`);
   process.stderr.write(`${title} (skipped: ${reason})\n`);
-  return false;
+  return undefined;
 }
 
-/**
- * The name of the image, such as `agent-stack-openclaw:2026.9.6-node24.21.0-bookworm-1`. Makes it if it is not there: a
- * minute or two, and less than half with the parts in the cache. Throws a sentence where it cannot be made.
- */
-export async function openclawImage(): Promise<string> {
+/** Makes it if it is not there: a minute or two, and less than half with the parts in the cache. */
+async function openclawImage(): Promise<string> {
   const image = imageName();
   if (await isOnEngine(image)) return image;
   const reason = obstacle();
@@ -69,6 +69,7 @@ function imageName(): string {
 function obstacle(): string | undefined {
   if (suite === 'none' || process.arch !== 'x64') return 'the image of OpenClaw is made on Debian x64 only';
   if (process.getuid?.() !== 0) return 'the image of OpenClaw is made by root only, as debootstrap wants it';
+  if (!existsSync(DEBOOTSTRAP)) return 'debootstrap is not installed (apt-get install debootstrap)';
   return undefined;
 }
 
@@ -99,10 +100,8 @@ async function part(name: string, make: (folder: string) => Promise<void>): Prom
 
 /** The smallest Debian with what OpenClaw calls, as `system.tar`. */
 async function makeSystem(folder: string): Promise<void> {
-  const program = '/usr/sbin/debootstrap';
-  if (!existsSync(program)) await run(['apt-get', 'install', '-y', '--no-install-recommends', 'debootstrap']);
   const root = join(folder, 'root');
-  await run([program, '--variant=minbase', '--include=ca-certificates,tini,git', suite, root]);
+  await run([DEBOOTSTRAP, '--variant=minbase', '--include=ca-certificates,tini,git', suite, root]);
   const home = join(root, 'home/node');
   await mkdir(home);
   await chown(home, uid, uid);

@@ -1,0 +1,75 @@
+/** A router with one agent whose upstream is scripted, and calls to the broker as that agent's runner makes them. */
+import { expect } from 'bun:test';
+import {
+  memoryBackend,
+  PEOPLE,
+  type Person,
+  startRouter,
+  type TestRouter,
+  type TestRouterOptions,
+  until,
+} from './router';
+import { type ScriptedRunner, scriptedRunner } from './scripted-runner';
+import { startUpstream, type Upstream } from './upstream';
+
+export const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
+const LIMIT_MS = 2_000;
+
+export interface BrokerBench extends AsyncDisposable {
+  readonly router: TestRouter;
+  readonly upstream: Upstream;
+  readonly alice: Person;
+  readonly runner: ScriptedRunner;
+  /** Sets alice's upstream. */
+  set(values: Readonly<Record<string, string>>): Promise<void>;
+  /** A call of alice's runner. @param path begins with a slash, below `/v1`. */
+  call(path: string, init?: RequestInit): Promise<Response>;
+  /** A chat completion of alice's runner. */
+  complete(more?: object, init?: RequestInit): Promise<Response>;
+  /** Every row of usage, when no call is under way any more. */
+  rows(): Promise<Awaited<ReturnType<TestRouter['context']['stores']['usage']['page']>>>;
+}
+
+/** @param name of the scripted program, one for each test file. */
+export async function startBroker(
+  name: string,
+  options: Pick<TestRouterOptions, 'env' | 'now'> = {},
+): Promise<BrokerBench> {
+  const runner = scriptedRunner(name);
+  const backend = memoryBackend('agent', { user_overridable_env: LLM }, runner.program);
+  const router = await startRouter({ ...options, backends: [backend] });
+  const upstream = startUpstream();
+  const alice = await router.person(PEOPLE.alice);
+  const set = async (values: Readonly<Record<string, string>>) => {
+    for (const [variable, value] of Object.entries(values)) {
+      const response = await alice.request(`/api/me/env-overrides/${variable}`, { method: 'PUT', body: { value } });
+      expect([variable, response.status]).toEqual([variable, 200]);
+    }
+  };
+  await set({ LLM_BASE_URL: upstream.url, LLM_API_KEY: upstream.key, LLM_MODEL: 'alices-model' });
+  const started = await alice.request('/api/runners/agent/start', { method: 'POST' });
+  expect(started.status).toBe(200);
+  const given = runner.specs.at(-1)?.env;
+
+  const call = (path: string, init: RequestInit = {}) => {
+    const headers = { authorization: `Bearer ${given?.LLM_API_KEY}`, 'content-type': 'application/json' };
+    return fetch(`${given?.LLM_BASE_URL}${path}`, { ...init, headers: { ...headers, ...init.headers } });
+  };
+  const leases = () => router.context.runners.running().reduce((sum, { status }) => sum + status.leases, 0);
+  return {
+    ...{ router, upstream, alice, runner, set, call },
+    complete(more = {}, init = {}) {
+      const body = JSON.stringify({ model: 'default', messages: [{ role: 'user', content: 'Hi' }], ...more });
+      return call('/chat/completions', { method: 'POST', body, ...init });
+    },
+    async rows() {
+      await until(() => leases() === 0, 'no call is under way', LIMIT_MS);
+      await router.context.metering.flush();
+      return router.context.stores.usage.page({ fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER }, 0, 10_000);
+    },
+    async [Symbol.asyncDispose]() {
+      await router[Symbol.asyncDispose]();
+      await upstream.stop();
+    },
+  };
+}
