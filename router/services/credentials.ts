@@ -1,125 +1,146 @@
 /**
- * Upstream credentials: the user's value for a backend, else the user's value for all backends. Both belong to the same
- * owner, so base URL and key always do (law 15). The admin's shared tier joins here.
+ * Upstream credentials, and whatever else a backend lets its users set: stored per user, for one backend or for all of
+ * them, and for all users where the administrator shares. `credentials-tiers.ts` says whose value counts.
  */
 import type { Backend, BackendRegistry } from '../backends';
 import { AppError } from '../errors';
+import { accountsLog } from '../log';
 import type { SettingsStore } from '../stores/settings';
+import type { UsersStore } from '../stores/users';
 import type { Vault } from '../vault';
+import { credentialsCache } from './credentials-cache';
+import { type EffectiveValue, resolveValue, type Source, type Tiers, type Values } from './credentials-tiers';
+import { type TypedUpstream, trialUpstream } from './credentials-trial';
+import { isSecret, mask, type UPSTREAM_VARIABLES, valueProblem } from './credentials-values';
+import { ownerOf } from './encryption';
 
-/** The variables that make up one upstream. Values of these never reach a runner (law 14). */
-export const UPSTREAM_VARIABLES = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] as const;
+/** The scope of values for all backends. */
+const GLOBAL = '';
+const NO_VALUES: Values = new Map();
 
-const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
-const VALUE_LENGTH_MAX = 4096;
-/** Link-local addresses and the names under which clouds serve machine metadata. */
-const METADATA_HOST =
-  /^(169\.254\.|\[::ffff:a9fe:|\[fe[89ab]|\[fd00:ec2:|100\.100\.100\.200$|metadata(\.google\.internal)?\.?$)/i;
-
-export type Source = 'backend' | 'global' | 'unset';
-
-export interface EffectiveValue {
-  readonly name: string;
-  readonly source: Source;
-  readonly value?: string;
-}
-
-export interface ShownValue {
-  readonly name: string;
-  readonly secret: boolean;
-  readonly source: Source;
-  /** As it may be shown: secrets masked, the rest in clear. */
-  readonly shown?: string;
-}
-
+/** What the broker calls with. */
 export interface Upstream {
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly model: string;
+  /** Whose key it is, and so who pays. */
+  readonly source: Exclude<Source, 'unset'>;
+}
+
+/** A variable in one scope of a user, as it may be shown to that user. */
+export interface ShownValue {
+  readonly name: string;
+  readonly isSecret: boolean;
+  /** Whether it is set in this scope itself. */
+  readonly isOwn: boolean;
+  /** Which tier counts in this scope. */
+  readonly source: Source;
+  /** What counts: secrets masked, the rest in clear. Absent when nothing does. */
+  readonly shown?: string;
+  readonly reason?: string;
+}
+
+/** Variables that the administrator has marked as shared, and those that the administrator has a value of. */
+export interface Sharing {
+  readonly marked: ReadonlySet<string>;
+  readonly present: ReadonlySet<string>;
 }
 
 export type CredentialsService = ReturnType<typeof credentialsService>;
 
 export function credentialsService(deps: {
   settings: SettingsStore;
+  users: Pick<UsersStore, 'findAdmin'>;
   backends: BackendRegistry;
   vault: Vault;
   now: () => number;
 }) {
   const { settings, backends, vault, now } = deps;
-  const owner = (userId: string, backend: string, name: string) => `${userId}/${backend}/${name}`;
+  const known = credentialsCache(deps);
+  const withVariables = () => backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
+  const variables = () => [...new Set(withVariables().flatMap(({ userOverridableEnv }) => userOverridableEnv))];
 
-  /** Scope ('' for all backends) → variable → plain value. */
-  async function valuesOf(userId: string): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
-    const scopes = new Map<string, Map<string, string>>();
-    for (const row of await settings.credentialsOf(userId)) {
-      const scope = scopes.get(row.backend) ?? new Map<string, string>();
-      scopes.set(row.backend, scope.set(row.name, vault.open(row.sealed, owner(userId, row.backend, row.name))));
-    }
-    return scopes;
+  async function tiersOf(userId: string, scope: string): Promise<Tiers> {
+    const [own, shared] = await Promise.all([known.of(userId), known.shared()]);
+    return {
+      backend: (scope !== GLOBAL && own.get(scope)) || NO_VALUES,
+      global: own.get(GLOBAL) ?? NO_VALUES,
+      shared,
+    };
   }
 
   async function resolve(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
-    const values = await valuesOf(userId);
-    return backend.userOverridableEnv.map((name) => {
-      const own = values.get(backend.name)?.get(name);
-      if (own !== undefined) return { name, source: 'backend', value: own };
-      const global = values.get('')?.get(name);
-      return global !== undefined ? { name, source: 'global', value: global } : { name, source: 'unset' };
+    const tiers = await tiersOf(userId, backend.name);
+    return backend.userOverridableEnv.map((name) => resolveValue(name, tiers));
+  }
+
+  async function shownIn(userId: string, scope: string, names: readonly string[]): Promise<readonly ShownValue[]> {
+    const tiers = await tiersOf(userId, scope);
+    const own = scope === GLOBAL ? tiers.global : tiers.backend;
+    return names.map((name) => {
+      const { value, ...rest } = resolveValue(name, tiers);
+      const shown = value === undefined ? {} : { shown: mask(name, value, rest.source !== 'shared') };
+      return { ...rest, ...shown, isSecret: isSecret(name), isOwn: own.has(name) };
     });
   }
 
-  function requireScope(name: string, scope: string): void {
-    if (!backends.all().some((backend) => backend.userOverridableEnv.includes(name))) {
+  function requireVariable(name: string, scope = GLOBAL): void {
+    if (!variables().includes(name)) {
       throw new AppError('invalid_request', { message: `${name} is not a variable that users can set.` });
     }
-    if (scope === '') return;
+    if (scope === GLOBAL) return;
+    const { userOverridableEnv, displayName } = requireScope(scope);
+    if (userOverridableEnv.includes(name)) return;
+    throw new AppError('invalid_request', { message: `${displayName} does not use ${name}.` });
+  }
+
+  function requireScope(scope: string): Backend {
     const backend = backends.find(scope);
     if (!backend) throw new AppError('not_found', { message: `There is no backend "${scope}".` });
-    if (!backend.userOverridableEnv.includes(name)) {
-      throw new AppError('invalid_request', { message: `${backend.displayName} does not use ${name}.` });
-    }
+    return backend;
   }
 
   return {
+    /** The backend's variables for this user, each with the tier that it comes from. */
     resolve,
 
-    /** Names of the variables that this backend needs and this user has not set. */
-    async missing(userId: string, backend: Backend): Promise<readonly string[]> {
-      if (backend.userOverridableEnv.length === 0) return [];
-      return (await resolve(userId, backend)).filter((value) => value.value === undefined).map((value) => value.name);
+    /** The variables that this backend needs and this user does not have. */
+    async missing(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
+      return (await resolve(userId, backend)).filter(({ source }) => source === 'unset');
     },
 
-    /** What the broker calls with for this user and backend. Throws `credentials_missing`. */
+    /** What the broker calls with for this user and backend at this moment. Throws `credentials_missing`. */
     async upstreamOf(userId: string, backend: Backend): Promise<Upstream> {
-      const values = new Map((await resolve(userId, backend)).map(({ name, value }) => [name, value]));
-      const [baseUrl, apiKey, model] = UPSTREAM_VARIABLES.map((name) => values.get(name));
-      if (baseUrl === undefined || apiKey === undefined || model === undefined) {
-        throw credentialsMissing(
-          backend,
-          UPSTREAM_VARIABLES.filter((name) => values.get(name) === undefined),
-        );
+      const tiers = await tiersOf(userId, backend.name);
+      // What a backend does not list, its users do not have for it.
+      const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
+        backend.userOverridableEnv.includes(name) ? resolveValue(name, tiers) : { name, source: 'unset' };
+      const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
+      if (baseUrl.value === undefined || apiKey.value === undefined || model.value === undefined) {
+        const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');
+        throw credentialsMissing(backend, missing);
       }
-      return { baseUrl, apiKey, model };
+      // A value has a source that is one.
+      const source = apiKey.source === 'unset' ? 'global' : apiKey.source;
+      return { baseUrl: baseUrl.value, apiKey: apiKey.value, model: model.value, source };
     },
 
-    /** Every scope of the user with the values as they may be shown. Scope '' is for all backends. */
+    /** What to try, before it is saved, what was typed into a scope's form. Throws `invalid_fields`. */
+    async upstreamToTry(userId: string, scope: string, typed: TypedUpstream): Promise<TypedUpstream> {
+      requireVariable('LLM_BASE_URL', scope);
+      return trialUpstream(typed, await tiersOf(userId, scope));
+    },
+
+    /** Every scope of the user with its variables as they may be shown. Scope '' is for all backends. */
     async shown(userId: string): Promise<ReadonlyMap<string, readonly ShownValue[]>> {
-      const values = await valuesOf(userId);
-      const show = (name: string, scope: string): ShownValue => {
-        const value = values.get(scope)?.get(name);
-        const source = value === undefined ? 'unset' : scope === '' ? 'global' : 'backend';
-        return { name, secret: isSecret(name), source, ...(value !== undefined && { shown: mask(name, value) }) };
-      };
-      const users = backends.all().filter((backend) => backend.userOverridableEnv.length > 0);
-      const all = [...new Set(users.flatMap((backend) => backend.userOverridableEnv))];
-      return new Map([
-        ['', all.map((name) => show(name, ''))],
-        ...users.map((backend): [string, readonly ShownValue[]] => [
-          backend.name,
-          backend.userOverridableEnv.map((name) => show(name, backend.name)),
-        ]),
-      ]);
+      const scopes = [
+        { scope: GLOBAL, names: variables() },
+        ...withVariables().map(({ name, userOverridableEnv }) => ({ scope: name, names: userOverridableEnv })),
+      ];
+      const entries = scopes.map(async ({ scope, names }): Promise<[string, readonly ShownValue[]]> => {
+        return [scope, await shownIn(userId, scope, names)];
+      });
+      return new Map(await Promise.all(entries));
     },
 
     /**
@@ -130,70 +151,57 @@ export function credentialsService(deps: {
       const fields: Record<string, string> = {};
       const entries = Object.entries(values).map(([name, value]): [string, string] => [name, value.trim()]);
       for (const [name, value] of entries) {
-        requireScope(name, scope);
-        const problem = value === '' ? undefined : problemOf(name, value);
+        requireVariable(name, scope);
+        const problem = value === '' ? undefined : valueProblem(name, value);
         if (problem) fields[name] = problem;
       }
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
-      await settings.putCredentials(
-        entries
-          .filter(([, value]) => value !== '')
-          .map(([name, value]) => ({
-            userId,
-            backend: scope,
-            name,
-            sealed: vault.seal(value, owner(userId, scope, name)),
-            updatedAtMs: now(),
-          })),
-      );
-      for (const [name, value] of entries) {
-        if (value === '') await settings.deleteCredentials({ userId, backend: scope, name });
-      }
+      const rows = entries
+        .filter(([, value]) => value !== '')
+        .map(([name, value]) => ({
+          userId,
+          backend: scope,
+          name,
+          sealed: vault.seal(value, ownerOf({ kind: 'credential', userId, backend: scope, name })),
+          updatedAtMs: now(),
+        }));
+      const removed = entries.filter(([, value]) => value === '').map(([name]) => name);
+      await settings.putCredentials(rows, { userId, backend: scope, names: removed });
+      known.forget(userId);
     },
 
-    /** Removes one value, or without `name` all of that scope. */
-    async clear(userId: string, scope: string, name?: string): Promise<void> {
-      if (name !== undefined) requireScope(name, scope);
-      await settings.deleteCredentials({ userId, backend: scope, ...(name !== undefined && { name }) });
+    /** Removes some values of a scope, or without `names` all of them. */
+    async clear(userId: string, scope: string, names?: readonly string[]): Promise<void> {
+      for (const name of names ?? []) requireVariable(name, scope);
+      if (names === undefined) await settings.deleteCredentials({ userId, backend: scope });
+      else await settings.putCredentials([], { userId, backend: scope, names });
+      known.forget(userId);
     },
+
+    /** Which variables the administrator shares, whoever asks. */
+    async sharing(): Promise<Sharing> {
+      const [marked, values] = await Promise.all([settings.sharedVariables(), known.ofAdmin()]);
+      return { marked, present: new Set(values.keys()) };
+    },
+
+    /** Shares the administrator's values of these variables for all backends with everybody, or no longer. All or none. */
+    async share(names: readonly string[], isShared: boolean): Promise<void> {
+      for (const name of names) requireVariable(name);
+      await settings.setShared(names, isShared, now());
+      known.forgetShared();
+      accountsLog.info({ variables: names, isShared }, 'credentials.shared');
+    },
+
+    /** The variables that some backend lets its users set. */
+    variables,
   };
 }
 
-export function credentialsMissing(backend: Backend, missing: readonly string[]): AppError {
+export function credentialsMissing(backend: Backend, missing: readonly EffectiveValue[]): AppError {
+  const names = missing.map(({ name }) => name);
+  const reasons = missing.flatMap(({ reason }) => (reason === undefined ? [] : [`${reason} `]));
   return new AppError('credentials_missing', {
-    message: `${backend.displayName} needs ${missing.join(', ')}. Set ${missing.length === 1 ? 'it' : 'them'} in Settings → Credentials.`,
-    fields: Object.fromEntries(missing.map((name) => [name, 'Not set'])),
+    message: `${backend.displayName} needs ${names.join(', ')}. ${reasons.join('')}Set ${names.length === 1 ? 'it' : 'them'} in Settings → Credentials.`,
+    fields: Object.fromEntries(missing.map(({ name, reason }) => [name, reason ?? 'Not set'])),
   });
-}
-
-export function isSecret(name: string): boolean {
-  return SECRET_NAME.test(name);
-}
-
-/** A value as it may be shown: a secret as a mask of one width, with the last four characters only of a long one. */
-export function mask(name: string, value: string): string {
-  if (!isSecret(name)) return value;
-  return `••••••••${value.length >= 20 ? value.slice(-4) : ''}`;
-}
-
-/**
- * What is wrong with an upstream's base URL, if anything. Addresses where clouds keep machine secrets are refused
- * wherever the router would connect itself (law 22).
- */
-export function baseUrlProblem(value: string): string | undefined {
-  const url = URL.parse(value);
-  if (!url || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    return 'Must be an http or https address, such as https://api.openai.com/v1';
-  }
-  if (url.username || url.password || url.search || url.hash) return 'Must be a plain address without user, query or #';
-  if (METADATA_HOST.test(url.hostname)) return 'Link-local and metadata addresses are never called';
-  return undefined;
-}
-
-function problemOf(name: string, value: string): string | undefined {
-  if (value.length > VALUE_LENGTH_MAX) return `Must be at most ${VALUE_LENGTH_MAX} characters`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(value)) return 'Must be one line without control characters';
-  if (name === 'LLM_BASE_URL') return baseUrlProblem(value);
-  return undefined;
 }

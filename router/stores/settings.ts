@@ -12,10 +12,24 @@ export function settingsStore(db: Db) {
     async credentialsOf(userId: string): Promise<readonly CredentialRow[]> {
       return db.select().from(credentials).where(eq(credentials.userId, userId)).all();
     },
-    /** Writes all rows or none. */
-    async putCredentials(rows: readonly CredentialRow[]): Promise<void> {
-      if (rows.length === 0) return;
+    /** Writes all rows and removes all `names` of a scope, or does neither. */
+    async putCredentials(
+      rows: readonly CredentialRow[],
+      removed?: { userId: string; backend: string; names: readonly string[] },
+    ): Promise<void> {
       db.transaction((tx) => {
+        if (removed && removed.names.length > 0) {
+          const { userId, backend, names } = removed;
+          tx.delete(credentials)
+            .where(
+              and(
+                eq(credentials.userId, userId),
+                eq(credentials.backend, backend),
+                inArray(credentials.name, [...names]),
+              ),
+            )
+            .run();
+        }
         for (const row of rows) {
           tx.insert(credentials)
             .values(row)
@@ -27,13 +41,10 @@ export function settingsStore(db: Db) {
         }
       });
     },
-    /** Removes one value, or without `name` every value of that scope. */
-    async deleteCredentials(scope: { userId: string; backend: string; name?: string }): Promise<void> {
-      const { userId, backend, name } = scope;
-      const same = [eq(credentials.userId, userId), eq(credentials.backend, backend)];
-      if (name !== undefined) same.push(eq(credentials.name, name));
+    /** Removes every value of a scope. */
+    async deleteCredentials({ userId, backend }: { userId: string; backend: string }): Promise<void> {
       db.delete(credentials)
-        .where(and(...same))
+        .where(and(eq(credentials.userId, userId), eq(credentials.backend, backend)))
         .run();
     },
 

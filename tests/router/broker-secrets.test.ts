@@ -122,10 +122,10 @@ test('law 22: an address of machine metadata is not called, also when it was set
 });
 
 test('law 14: a runner holds its own key and never the real one, also when its upstream repeats it', async () => {
-  alices.script({ status: 401, message: `Incorrect API key provided: ${ALICES_KEY}.`, code: 'invalid_api_key' });
+  alices.script({ status: 404, message: `No such model for ${ALICES_KEY}.`, code: 'model_not_found' });
   const refused = await chat(alice);
-  expect(refused.status).toBe(401);
-  expect(refused.text).toContain('Incorrect API key provided: [key].');
+  expect([refused.status, JSON.parse(refused.text).error.code]).toEqual([404, 'model_not_found']);
+  expect(refused.text).toContain('No such model for [key].');
   const secrets = [ALICES_KEY, BOBS_KEY];
   const given = JSON.stringify(runner.specs);
   for (const { env } of runner.specs) {

@@ -1,6 +1,7 @@
 import { AppLayout, SidebarButton } from '../layout';
-import type { CredentialScope, Flash, FormState, IdleView, KeyView, Shell } from '../models';
-import { Credentials, type ScopeError } from '../parts/credentials';
+import type { Flash, FormState, IdleView, KeyView, Shell } from '../models';
+import type { CredentialGroup } from '../models-credentials';
+import { CredentialCard } from '../parts/credentials';
 import { IdleTimes } from '../parts/idle';
 import { Keys } from '../parts/keys';
 import { Notice } from '../parts/notice';
@@ -9,13 +10,14 @@ import { useText } from '../render';
 
 interface SettingsProps {
   shell: Shell;
-  credentials: CredentialScope[];
+  /** Refused values and what was tried are in their scopes. */
+  credentials: CredentialGroup[];
   keys: KeyView[];
   createdKey?: { name: string; key: string } | undefined;
   idle: IdleView[];
   flash?: Flash | undefined;
-  /** Refused forms with what was typed. Errors of single credentials are in `credentials` themselves. */
-  forms?: { key?: FormState | undefined; credentials?: ScopeError | undefined } | undefined;
+  /** Refused forms with what was typed. */
+  forms?: { key?: FormState | undefined } | undefined;
   /** The base URL programs use, e.g. `https://agents.example/v1`. */
   apiUrl?: string | undefined;
 }
@@ -24,7 +26,7 @@ interface SettingsProps {
 export function SettingsPage(props: SettingsProps) {
   const t = useText();
   return (
-    <AppLayout shell={props.shell} title={t.settings.title}>
+    <AppLayout shell={props.shell} title={t.settings.title} parts>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.settings.title}</h1>
@@ -35,7 +37,9 @@ export function SettingsPage(props: SettingsProps) {
             {props.flash.message}
           </Notice>
         )}
-        <Credentials scopes={props.credentials} error={props.forms?.credentials} />
+        {props.credentials.map((group) => (
+          <CredentialCard key={group.group} group={group} />
+        ))}
         <Keys keys={props.keys} created={props.createdKey} form={props.forms?.key} apiUrl={props.apiUrl} />
         <IdleTimes idle={props.idle} />
         <section id="appearance" class="card script-only" aria-labelledby="appearance-title">

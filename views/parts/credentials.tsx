@@ -1,52 +1,99 @@
-import type { CredentialField, CredentialScope } from '../models';
+import type {
+  CredentialField,
+  CredentialGroup,
+  CredentialScope,
+  EffectiveView,
+  ShareView,
+  TrialView,
+} from '../models-credentials';
 import { useText } from '../render';
 import { Confirm } from './confirm';
-import { Field } from './field';
+import { CredentialInput } from './credentials-input';
 import { Notice } from './notice';
 
-/** Credentials for all agents, and below them those of single agents, folded away until they matter. */
-export function Credentials({ scopes, error }: { scopes: CredentialScope[]; error?: ScopeError | undefined }) {
+/** The variables of an upstream. */
+const upstream = 'llm';
+
+/** A card for one group of variables: where each agent gets them from, the user's own, and the administrator's switch. */
+export function CredentialCard({ group }: { group: CredentialGroup }) {
   const t = useText();
+  const id = cardId(group.group);
+  const isUpstream = group.group === upstream;
   return (
-    <section id="credentials" class="card" aria-labelledby="credentials-title">
-      <h2 id="credentials-title">{t.settings.sections.credentials}</h2>
-      <p class="quiet">{t.credentials.lead}</p>
-      {scopes.map((scope) => (
-        <Scope key={scope.scope} scope={scope} error={error?.scope === scope.scope ? error.message : undefined} />
+    <section id={id} class="card" aria-labelledby={`${id}-title`}>
+      <h2 id={`${id}-title`}>{isUpstream ? t.settings.sections.credentials : <code>{group.group}</code>}</h2>
+      <p class="quiet">{isUpstream ? t.credentials.lead : t.credentials.otherLead}</p>
+      <ul class="rows effective" aria-label={t.credentials.effective}>
+        {group.effective.map((one) => (
+          <Effective key={one.agentName} one={one} />
+        ))}
+      </ul>
+      {group.scopes.map((scope) => (
+        <Scope key={scope.scope} group={group.group} scope={scope} />
       ))}
+      {group.share && <Share group={group.group} share={group.share} />}
     </section>
   );
 }
 
-/** A refusal that belongs to a whole scope rather than to one of its fields. */
-export interface ScopeError {
-  scope: string;
-  message: string;
+function cardId(group: string): string {
+  return group === upstream ? 'credentials' : `variable-${group}`;
 }
 
-function Scope({ scope, error }: { scope: CredentialScope; error: string | undefined }) {
+function scopeId(group: string, scope: string): string {
+  return `${cardId(group)}-${scope || 'all'}`;
+}
+
+function Effective({ one }: { one: EffectiveView }) {
   const t = useText();
-  if (scope.scope === '') return <ScopeForm scope={scope} error={error} />;
-  const open = error !== undefined || scope.fields.some((field) => field.error);
+  const { agentName, source, model, host, missing, reason, modelSource } = one;
+  const words = t.credentials.effectiveSources;
+  return (
+    <li>
+      <div>
+        <p>{agentName}</p>
+        {missing.length > 0 && (
+          <p class="quiet">{t.missing.names(missing.map((name) => t.credentials.names[name] ?? name))}</p>
+        )}
+        {reason && <p class="quiet">{reason}</p>}
+        {missing.length === 0 && model && (
+          <p class="quiet">
+            {t.credentials.uses(model, host, modelSource && modelSource !== 'unset' ? words[modelSource] : undefined)}
+          </p>
+        )}
+      </div>
+      <span class="badge" data-source={source}>
+        {words[source]}
+      </span>
+    </li>
+  );
+}
+
+function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
+  const t = useText();
+  if (scope.scope === '') return <ScopeForm group={group} scope={scope} />;
+  const open = scope.error !== undefined || scope.trial !== undefined || scope.fields.some((field) => field.error);
   return (
     <details class="scope" open={open}>
       <summary>
-        <span class="ellipsis">{scope.label}</span>
-        <span class="quiet">{scope.isSet ? t.credentials.own : t.credentials.shared}</span>
+        <span class="ellipsis">{t.credentials.only(scope.label)}</span>
+        <span class="quiet">{scope.isSet ? t.credentials.own : t.credentials.asAll}</span>
       </summary>
-      <ScopeForm scope={scope} error={error} />
+      <ScopeForm group={group} scope={scope} />
     </details>
   );
 }
 
-function ScopeForm({ scope, error }: { scope: CredentialScope; error: string | undefined }) {
+function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) {
   const t = useText();
-  const id = `credentials-${scope.scope || 'all'}`;
+  const id = scopeId(group, scope.scope);
+  const hasUpstream = scope.fields.some((field) => field.name === 'LLM_BASE_URL');
   return (
     <div id={id} class="scope-form">
-      {error && (
+      {scope.scope === '' && <h3>{t.credentials.forAll}</h3>}
+      {scope.error && (
         <Notice kind="bad" role="alert">
-          {error}
+          {scope.error}
         </Notice>
       )}
       <form id={`${id}-form`} method="post" action="/settings/credentials" autocomplete="off">
@@ -55,19 +102,9 @@ function ScopeForm({ scope, error }: { scope: CredentialScope; error: string | u
           <ScopeField key={field.name} id={`${id}-${field.name}`} scope={scope.scope} field={field} />
         ))}
       </form>
-      <div class="row end">
-        {scope.isSet && (
-          <Confirm
-            id={`${id}-clear`}
-            triggerClass="button quiet-button"
-            trigger={t.credentials.clear}
-            question={t.credentials.clearQuestion(scope.label)}
-            consequence={t.credentials.clearConsequence}
-            action="/settings/credentials/clear"
-            label={t.credentials.clear}
-            fields={{ scope: scope.scope }}
-          />
-        )}
+      {hasUpstream && <Trial id={id} trial={scope.trial} />}
+      <div class="row">
+        {/* First in the order of the page, so that Enter saves. */}
         <button
           type="submit"
           form={`${id}-form`}
@@ -76,6 +113,32 @@ function ScopeForm({ scope, error }: { scope: CredentialScope; error: string | u
         >
           {t.credentials.save}
         </button>
+        {hasUpstream && (
+          <button
+            type="submit"
+            form={`${id}-form`}
+            class="button"
+            formaction="/settings/credentials/try"
+            hx-post="/settings/credentials/try"
+            hx-target={`#${id}-trial`}
+            hx-swap="outerHTML"
+            hx-disable="this"
+          >
+            {t.credentials.try}
+          </button>
+        )}
+        {scope.isSet && (
+          <Confirm
+            id={`${id}-clear`}
+            triggerClass="button quiet-button push"
+            trigger={t.credentials.clear}
+            question={t.credentials.clearQuestion(scope.label)}
+            consequence={t.credentials.clearConsequence}
+            action="/settings/credentials/clear"
+            label={t.credentials.clear}
+            fields={{ scope: scope.scope, group }}
+          />
+        )}
       </div>
     </div>
   );
@@ -83,19 +146,81 @@ function ScopeForm({ scope, error }: { scope: CredentialScope; error: string | u
 
 function ScopeField({ id, scope, field }: { id: string; scope: string; field: CredentialField }) {
   const t = useText();
-  const source = scope === '' && field.source === 'global' ? 'backend' : field.source;
+  const isHere = field.source === (scope === '' ? 'global' : 'backend');
   return (
-    <Field
+    <CredentialInput
       id={id}
-      name={field.name}
-      label={t.credentials.names[field.name] ?? field.name}
-      badge={t.credentials.sources[source]}
-      type={field.secret ? 'password' : 'text'}
-      value={field.secret ? undefined : field.value}
-      placeholder={field.masked}
-      autocomplete={field.secret ? 'new-password' : 'off'}
-      help={field.masked ? t.credentials.keep : t.credentials.help[field.name]}
-      error={field.error}
+      field={field}
+      badge={isHere ? t.credentials.sources.here : t.credentials.sources[field.source]}
     />
+  );
+}
+
+/** What came of trying a connection. */
+function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
+  const t = useText();
+  return (
+    <div id={`${id}-trial`} class="trial">
+      {trial?.error !== undefined && (
+        <Notice kind="bad" role="alert">
+          {trial.error}
+        </Notice>
+      )}
+      {trial?.models && (
+        <Notice kind="good" role="status">
+          <p>{t.credentials.answers(trial.models.length)}</p>
+          {trial.keyIsGone && <p>{t.credentials.keyIsGone}</p>}
+        </Notice>
+      )}
+    </div>
+  );
+}
+
+/** The same in place of what was there, and the model as a choice. What was typed stays, which the page does not know. */
+export function TrialParts({ group, scope }: { group: string; scope: CredentialScope }) {
+  const id = scopeId(group, scope.scope);
+  const model = scope.fields.find(({ choices }) => choices !== undefined);
+  return (
+    <>
+      <Trial id={id} trial={scope.trial} />
+      {model && (
+        <hx-partial hx-target={`#${id}-${model.name}-field`} hx-swap="outerHTML">
+          <ScopeField id={`${id}-${model.name}`} scope={scope.scope} field={model} />
+        </hx-partial>
+      )}
+    </>
+  );
+}
+
+function Share({ group, share }: { group: string; share: ShareView }) {
+  const t = useText();
+  const id = `${cardId(group)}-share`;
+  const words = group === upstream ? t.credentials.share : t.credentials.shareOther;
+  return (
+    <div id={id} class="sharing">
+      <h3>{t.credentials.shareTitle}</h3>
+      <p class="quiet">{share.isShared ? words.on : words.off}</p>
+      {!share.canShare && <p class="quiet">{share.isShared ? words.gone : words.nothing}</p>}
+      {share.isShared ? (
+        <Confirm
+          id={`${id}-stop`}
+          triggerClass="button"
+          trigger={t.credentials.unshare}
+          question={t.credentials.unshareQuestion}
+          consequence={t.credentials.unshareConsequence}
+          action="/settings/credentials/share"
+          label={t.credentials.unshare}
+          fields={{ group, shared: 'false' }}
+        />
+      ) : (
+        <form method="post" action="/settings/credentials/share">
+          <input type="hidden" name="group" value={group} />
+          <input type="hidden" name="shared" value="true" />
+          <button type="submit" class="button" disabled={!share.canShare}>
+            {t.credentials.shareNow}
+          </button>
+        </form>
+      )}
+    </div>
   );
 }

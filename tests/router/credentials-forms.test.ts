@@ -1,0 +1,241 @@
+/** The credentials of the settings page: the switch, the test of a connection, and the form in place of an answer. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { chunk, DONE, scriptedRunner } from '../support/scripted-runner';
+import { startUpstream, type Upstream } from '../support/upstream';
+import { all } from '../views/dom';
+
+const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
+const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
+const OWN_KEY = 'sk-of-alice-0123456789-WXYZ';
+
+const runner = scriptedRunner('credentials-forms');
+let router: TestRouter;
+let admin: Person;
+let alice: Person;
+let admins: Upstream;
+let alices: Upstream;
+
+beforeAll(async () => {
+  router = await startRouter({
+    backends: [
+      memoryBackend('agent', { user_overridable_env: LLM, display_name: 'Agent' }, runner.program),
+      memoryBackend('finder', { user_overridable_env: ['SEARCH_API_KEY'], display_name: 'Finder' }),
+    ],
+  });
+  admin = await router.person(ADMIN);
+  alice = await router.person(PEOPLE.alice);
+  admins = startUpstream({ key: ADMINS_KEY, model: 'admins-model' });
+  alices = startUpstream({ key: OWN_KEY, model: 'alices-model' });
+});
+afterAll(async () => {
+  await router[Symbol.asyncDispose]();
+  await admins.stop();
+  await alices.stop();
+});
+beforeEach(async () => {
+  runner.reply = () => new Response(chunk('Here I am.') + DONE, { headers: { 'content-type': 'text/event-stream' } });
+  for (const who of [admin, alice]) {
+    for (const scope of ['', 'agent']) await router.context.credentials.clear(who.id, scope);
+  }
+  await router.context.credentials.share(LLM, false);
+});
+
+const post = (who: Person, path: string, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+  who.request(path, { method: 'POST', body: new URLSearchParams(fields), headers });
+const save = (who: Person, fields: Record<string, string>) =>
+  post(who, '/settings/credentials', { scope: '', ...fields });
+const pageOf = async (who: Person, path = '/settings') => (await who.request(path)).text();
+const texts = async (page: string, selector: string) => (await all(page, selector)).map(({ text }) => text);
+
+describe('the switch', () => {
+  test('waits for an address and a key, shares the whole group at once, and takes it back', async () => {
+    const button = async () => (await all(await pageOf(admin), '#credentials-share form button'))[0];
+    await save(admin, { LLM_BASE_URL: admins.url });
+    expect((await button())?.attributes.disabled).toBe('');
+    await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY, LLM_MODEL: 'm' });
+    expect((await button())?.attributes.disabled).toBeUndefined();
+    const shared = await post(admin, '/settings/credentials/share', { group: 'llm', shared: 'true' });
+    expect([shared.status, shared.headers.get('location')]).toEqual([303, '/settings?said=shared#credentials']);
+    expect((await texts(await pageOf(admin), '#credentials-share'))[0]).toContain('Stop sharing');
+    expect((await texts(await pageOf(alice), '.effective li'))[0]).toBe(
+      `Agentm at ${new URL(admins.url).host}shared by the administrator`,
+    );
+    await post(admin, '/settings/credentials/share', { group: 'llm', shared: 'false' });
+    expect((await texts(await pageOf(alice), '.effective li'))[0]).toContain('Missing: Base URL, API key, Model.');
+    expect((await post(admin, '/settings/credentials/share', { group: 'nope', shared: 'true' })).status).toBe(404);
+  });
+
+  test('is on the page of the administrator only', async () => {
+    expect(await all(await pageOf(alice), '.sharing')).toEqual([]);
+    expect(await all(await pageOf(admin), '.sharing')).toHaveLength(2);
+  });
+});
+
+describe('the forms', () => {
+  test('there is a card for each group of variables, and one is removed without the other', async () => {
+    await save(alice, { LLM_MODEL: 'mine' });
+    await save(alice, { SEARCH_API_KEY: 'find-it' });
+    expect((await texts(await pageOf(alice), '.card > h2')).slice(0, 2)).toEqual(['Credentials', 'SEARCH_API_KEY']);
+    await post(alice, '/settings/credentials/clear', { scope: '', group: 'SEARCH_API_KEY' });
+    expect(await (await alice.request('/api/me/env-overrides')).json()).toMatchObject({
+      overrides: { '': { LLM_MODEL: 'mine' } },
+    });
+  });
+
+  test('a model that is emptied is the inherited one again, a key that is left empty is kept', async () => {
+    await save(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: OWN_KEY, LLM_MODEL: 'general' });
+    await save(alice, { scope: 'agent', LLM_MODEL: 'special' });
+    const model = async () => (await all(await pageOf(alice), '#credentials-agent-LLM_MODEL'))[0]?.attributes;
+    expect((await model())?.value).toBe('special');
+    await save(alice, { scope: 'agent', LLM_BASE_URL: '', LLM_API_KEY: '', LLM_MODEL: '' });
+    expect([(await model())?.value, (await model())?.placeholder]).toEqual([undefined, 'general']);
+    await save(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: '', LLM_MODEL: 'general' });
+    expect((await all(await pageOf(alice), '#credentials-all-LLM_API_KEY'))[0]?.attributes.placeholder).toBe(
+      '••••••••WXYZ',
+    );
+  });
+});
+
+describe('the test of a connection', () => {
+  const attempt = (who: Person, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+    post(who, '/settings/credentials/try', { scope: '', ...fields }, headers);
+  const options = (markup: string) => texts(markup, '#credentials-all-LLM_MODEL option');
+
+  test('tries what is typed, offers the models, saves nothing and never sends a key back', async () => {
+    const typed = { LLM_BASE_URL: alices.url, LLM_API_KEY: OWN_KEY, LLM_MODEL: 'other' };
+    const whole = await attempt(alice, typed);
+    const page = await whole.text();
+    expect([whole.status, await options(page)]).toEqual([200, ['Choose a model', 'other', 'alices-model']]);
+    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key once more/);
+    expect((await all(page, '#credentials-all-LLM_BASE_URL'))[0]?.attributes.value).toBe(alices.url);
+    const inPlace = await attempt(alice, typed, { 'hx-request': 'true' });
+    const part = await inPlace.text();
+    expect([await options(part), part.includes('<html')]).toEqual([['Choose a model', 'other', 'alices-model'], false]);
+    for (const markup of [page, part]) expect(markup).not.toContain(OWN_KEY);
+    expect(await (await alice.request('/api/me/env-overrides')).json()).toMatchObject({ overrides: { '': {} } });
+  });
+
+  test('an empty key is the stored one, at its own address only', async () => {
+    await save(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: OWN_KEY });
+    expect((await attempt(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: '' })).status).toBe(200);
+    await using elsewhere = startUpstream({ key: OWN_KEY });
+    const refused = await attempt(alice, { LLM_BASE_URL: elsewhere.url, LLM_API_KEY: '' });
+    expect([refused.status, (await texts(await refused.text(), '#credentials-all-trial'))[0]]).toEqual([
+      422,
+      'Enter the key for this address: a stored one stays with its own.',
+    ]);
+    expect(elsewhere.requests.length + elsewhere.refusedCount).toBe(0);
+  });
+
+  test('law 15: the shared key is tried at the shared address and nowhere else', async () => {
+    await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY, LLM_MODEL: 'm' });
+    await router.context.credentials.share(LLM, true);
+    await using mallorys = startUpstream({ key: ADMINS_KEY });
+    // The shared address too: typed, it would be alice's.
+    for (const url of [mallorys.url, admins.url]) {
+      expect((await attempt(alice, { LLM_BASE_URL: url, LLM_API_KEY: '' })).status).toBe(422);
+    }
+    expect(mallorys.requests.length + mallorys.refusedCount + admins.requests.length).toBe(0);
+    // Nor does a typed key go to the shared address.
+    expect((await attempt(alice, { LLM_BASE_URL: '', LLM_API_KEY: OWN_KEY })).status).toBe(422);
+    const shared = await attempt(alice, { scope: 'agent', LLM_BASE_URL: '', LLM_API_KEY: '' });
+    expect(await texts(await shared.text(), '#credentials-agent-LLM_MODEL option')).toEqual([
+      'As for all agents: m',
+      'admins-model',
+    ]);
+    expect(admins.refusedCount).toBe(0);
+  });
+
+  test('what is wrong is said in plain words', async () => {
+    const words = async (fields: Record<string, string>) => {
+      const response = await attempt(alice, fields, { 'hx-request': 'true' });
+      return [response.status, (await texts(await response.text(), '[role=alert]'))[0]];
+    };
+    const key = { LLM_API_KEY: OWN_KEY };
+    const says = (text: string) => [422, expect.stringContaining(text)];
+    await using closed = startUpstream();
+    await closed.stop();
+    expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('does not accept'));
+    expect(await words({ LLM_BASE_URL: closed.url, ...key })).toEqual(says('Check LLM_BASE_URL'));
+    expect(await words({ LLM_BASE_URL: router.url, ...key })).toEqual(says('LLM_BASE_URL'));
+    expect(await words({ LLM_BASE_URL: 'http://169.254.169.254/v1', ...key })).toEqual(says('never called'));
+    expect(await words({ LLM_BASE_URL: 'nonsense', ...key })).toEqual(says('Must be an http or https address'));
+    expect(await words({})).toEqual(says('Enter an address to try'));
+  });
+});
+
+describe('the form in place of an answer', () => {
+  const converse = async (who: Person) => {
+    const agent = (await router.context.agents.list(who.id)).find(({ backend }) => backend === 'agent');
+    const response = await post(who, `/agents/${agent?.id}/conversations`, { text: 'Are you there?' });
+    return response.headers.get('location') ?? '';
+  };
+  const ended = (who: Person, path: string, status: string) =>
+    until(async () => {
+      const page = await pageOf(who, path);
+      return (await all(page, `.answer[data-status=${status}]`)).length > 0 && page;
+    }, `the answer is ${status}`);
+  const values = { LLM_BASE_URL: 'https://llm.example/v1', LLM_API_KEY: OWN_KEY, LLM_MODEL: 'm' };
+
+  test('keeps what is typed for all agents and asks again, without JavaScript too', async () => {
+    const path = await converse(alice);
+    const page = await ended(alice, path, 'failed');
+    const [form] = await all(page, '.missing-form');
+    expect(form?.text).toContain('ask the administrator, who can share a model');
+    expect((await all(page, '.missing-form input[checked]'))[0]?.attributes.value).toBe('');
+    expect(await all(page, '#missing-credentials')).toEqual([]);
+    const action = form?.attributes.action ?? '';
+
+    const refused = await post(alice, action, { scope: '', ...values, LLM_BASE_URL: 'nonsense', LLM_MODEL: '' });
+    expect([refused.status, await texts(await refused.text(), '.missing-form .field-error')]).toEqual([
+      422,
+      ['Still missing'],
+    ]);
+    const wrong = await post(alice, action, { scope: '', ...values, LLM_BASE_URL: 'x' }, { 'hx-request': 'true' });
+    const part = await wrong.text();
+    expect([wrong.status, part.includes('<html'), part.includes(OWN_KEY)]).toEqual([422, false, false]);
+    expect((await texts(part, '.missing-form .field-error'))[0]).toContain('Must be an http or https address');
+
+    const saved = await post(alice, action, { scope: '', ...values });
+    expect([saved.status, saved.headers.get('location')]).toEqual([303, path]);
+    expect(await ended(alice, path, 'done')).toContain('Here I am.');
+    expect((await (await alice.request('/api/me/env-overrides')).json()) as object).toMatchObject({
+      overrides: { '': { LLM_MODEL: 'm' }, agent: {} },
+    });
+  });
+
+  test('is there too when the runner is up and its call was refused', async () => {
+    await save(alice, values);
+    const path = await converse(alice);
+    await ended(alice, path, 'done');
+    await router.context.credentials.clear(alice.id, '');
+    runner.reply = () => Response.json({ error: { message: 'Agent needs LLM_API_KEY.' } }, { status: 422 });
+    await post(alice, `${path}/messages`, { text: 'And now?' });
+    const page = await ended(alice, path, 'failed');
+    expect(await all(page, '.missing-form')).toHaveLength(1);
+  });
+
+  test('asks for no more than what is missing, and is gone once nothing is', async () => {
+    await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY });
+    await router.context.credentials.share(LLM, true);
+    const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');
+    await router.context.runners.stop(agent?.id ?? '', 'test');
+    const path = await converse(alice);
+    const page = await ended(alice, path, 'failed');
+    const inputs = await all(page, '.missing-form input:not([type=radio])');
+    expect(inputs.map(({ attributes }) => attributes.name)).toEqual(['LLM_MODEL']);
+    await save(admin, { LLM_BASE_URL: admins.url, LLM_MODEL: 'now-there' });
+    expect(await all(await pageOf(alice, path), '.missing-form')).toEqual([]);
+  });
+
+  test("mallory fills in nothing for alice's answer", async () => {
+    const mallory = await router.person(PEOPLE.mallory);
+    const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');
+    await router.context.runners.stop(agent?.id ?? '', 'test');
+    const page = await ended(alice, await converse(alice), 'failed');
+    const action = (await all(page, '.missing-form'))[0]?.attributes.action ?? '';
+    expect((await post(mallory, action, { scope: '', ...values })).status).toBe(404);
+    expect(await (await mallory.request('/api/me/env-overrides')).json()).toMatchObject({ overrides: { '': {} } });
+  });
+});
