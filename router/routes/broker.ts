@@ -4,48 +4,30 @@
  */
 import { Elysia } from 'elysia';
 import type { Context } from '../context';
-import { AppError } from '../errors';
+import { AppError, toAppError } from '../errors';
 import { readBody } from '../http/limits';
-import {
-  isEventStream,
-  isShort,
-  open,
-  readText,
-  requestHeaders,
-  responseHeaders,
-  UnreachableError,
-} from '../http/outgoing';
-import { CLIENT_GONE, Relay } from '../http/relay';
+import { isEventStream, isShort, requestHeaders, responseHeaders } from '../http/outgoing';
+import { CLIENT_GONE, type Ending, Relay } from '../http/relay';
 import { sha256 } from '../ids';
 import { relayLog } from '../log';
-import { parseBody } from '../services/chat-request';
-import { baseUrlProblem, type Upstream } from '../services/credentials';
-import type { Agent } from '../stores/agents';
-
-/** What runners may call, and whether the owner's model is put into the body. */
-const PATHS: ReadonlyMap<string, { readonly method: string; readonly hasModel: boolean }> = new Map([
-  ['chat/completions', { method: 'POST', hasModel: true }],
-  ['completions', { method: 'POST', hasModel: true }],
-  ['responses', { method: 'POST', hasModel: true }],
-  ['embeddings', { method: 'POST', hasModel: false }],
-  ['models', { method: 'GET', hasModel: false }],
-]);
-const REFUSAL_BYTES_MAX = 65_536;
+import type { Upstream } from '../services/credentials';
+import type { HeldRunner } from '../services/runner-slot';
+import { NO_TOKENS } from '../services/tokens';
+import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from '../services/upstream-body';
+import { refusalText, type UpstreamAnswer } from '../services/upstream-call';
+import { withoutUsage } from '../services/upstream-stream';
+import { AnswerTail, tokensOfAnswer } from '../services/upstream-usage';
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
     '/upstream/v1/*',
     async ({ request, params, server }) => {
       server?.timeout(request, 0);
-      const { agent, release } = holdRunner(context, request);
+      const call = new BrokerCall(context, holdRunner(context, request), request);
       try {
-        const upstream = await upstreamOf(context, agent);
-        const call = await toCall(context, request, params['*'], upstream);
-        return await passOn(upstream, call, { request, agent, release });
-      } catch (error) {
-        release();
-        if (request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
-        throw error;
+        return await call.respond(params['*']);
+      } catch (thrown) {
+        return call.refuse(thrown);
       }
     },
     { parse: 'none' },
@@ -53,7 +35,7 @@ export function brokerRoutes(context: Context) {
 }
 
 /** A lease on the runner that shows its key: it is at work while its upstream answers (law 4). */
-function holdRunner(context: Context, request: Request) {
+function holdRunner(context: Context, request: Request): HeldRunner {
   const key = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
   const held = key === undefined ? undefined : context.runners.holdByKey(sha256(key));
   if (held) return held;
@@ -62,90 +44,143 @@ function holdRunner(context: Context, request: Request) {
   });
 }
 
-async function upstreamOf(context: Context, agent: Agent): Promise<Upstream> {
-  const backend = context.backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
-  const upstream = await context.credentials.upstreamOf(agent.userId, backend);
-  // Checked again at the call: what was allowed when it was set need not be any more.
-  const refused = baseUrlProblem(upstream.baseUrl);
-  if (refused) throw new AppError('invalid_request', { message: `LLM_BASE_URL: ${refused}.` });
-  return upstream;
-}
+/** One call of a runner from its arrival to the end of the answer, and to its row of usage. */
+class BrokerCall {
+  readonly #startedMs = performance.now();
+  readonly #abort = new AbortController();
+  readonly #tail = new AnswerTail();
+  /** Ends the watch for the router's end. */
+  readonly #forget: () => void;
+  #path = '';
+  #body: UpstreamBody | undefined;
+  /** Whose credentials the last try was made with. Before there is one, nothing was used. */
+  #upstream: Upstream | undefined;
+  #relay: Relay | undefined;
+  #status: number | undefined;
+  #firstByteMs: number | undefined;
 
-interface UpstreamCall {
-  readonly path: string;
-  readonly body: string | Uint8Array<ArrayBuffer>;
-}
-
-async function toCall(context: Context, request: Request, path: string, upstream: Upstream): Promise<UpstreamCall> {
-  const allowed = PATHS.get(path);
-  if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
-  if (request.method !== allowed.method) throw new AppError('method_not_allowed');
-  const bytes = await readBody(request, context.config.maxBodyBytes);
-  if (!allowed.hasModel) return { path, body: bytes };
-  // URL, key and model belong together, and a runner may have started with an older model.
-  const body = parseBody(bytes);
-  return { path, body: body.model === upstream.model ? bytes : JSON.stringify({ ...body, model: upstream.model }) };
-}
-
-async function passOn(
-  upstream: Upstream,
-  call: UpstreamCall,
-  from: { request: Request; agent: Agent; release: () => void },
-): Promise<Response> {
-  const { request, agent, release } = from;
-  const abort = new AbortController();
-  let relay: Relay | undefined;
-  const runnerGone = () => (relay ? relay.clientGone() : abort.abort());
-  request.signal.addEventListener('abort', runnerGone, { once: true });
-  if (request.signal.aborted) runnerGone();
-  const answer = await ask(upstream, call, request, abort.signal);
-  const onEnd = (ending: string, bytes: number) => {
-    release();
-    relayLog.info({ agent: agent.id, path: call.path, status: answer.status, bytes, ending }, 'upstream.called');
-  };
-  if (answer.status >= 400) {
-    const refusal = await refusalWithout(upstream.apiKey, answer);
-    onEnd('failed', 0);
-    return refusal;
+  constructor(
+    readonly context: Context,
+    readonly held: HeldRunner,
+    readonly request: Request,
+  ) {
+    const { agent } = held;
+    this.#forget = context.streams.add({ userId: agent.userId, credentialId: agent.id }, (why) => {
+      if (this.#relay) this.#relay.fail(why);
+      else this.#abort.abort(why);
+    });
+    request.signal.addEventListener('abort', () => this.#runnerGone(), { once: true });
+    if (request.signal.aborted) this.#runnerGone();
   }
-  const events = isEventStream(answer.headers);
-  // Not every API closes with [DONE]; one that is cut breaks its connection.
-  relay = new Relay({ events, expectDone: false, onClientGone: 'cancel', abort, lost, onEnd });
-  relay.attach(answer.body);
-  if (request.signal.aborted) relay.clientGone();
-  const body = !events && isShort(answer.headers) ? await relay.whole() : relay.body;
-  return new Response(body, { status: answer.status, headers: responseHeaders(answer.headers) });
+
+  async respond(path: string): Promise<Response> {
+    const { context, held, request } = this;
+    const { agent, work } = held;
+    const allowed = UPSTREAM_PATHS.get(path);
+    if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
+    if (request.method !== allowed.method) throw new AppError('method_not_allowed');
+    this.#path = path;
+    const bytes = await readBody(request, context.config.maxBodyBytes);
+    const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
+    this.#body = body;
+    // What a runner asks for at its start uses nothing.
+    if (allowed.method === 'POST') context.budgets.check({ userId: agent.userId, keyId: work?.keyId });
+    const backend = context.backends.find(agent.backend);
+    if (!backend) {
+      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+    }
+    const answer = await context.upstreams.call({
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      headers: requestHeaders(request.headers),
+      signal: this.#abort.signal,
+      onTry: (upstream) => {
+        this.#upstream = upstream;
+      },
+    });
+    this.#status = answer.response.status;
+    return answer.response.status >= 400 ? this.#refused(answer) : this.#pass(answer);
+  }
+
+  /** There is no answer. Throws what the runner is told, if it is still there. */
+  refuse(thrown: unknown): Response {
+    const error = toAppError(thrown);
+    const isGone = this.request.signal.aborted;
+    // A relay ends by itself.
+    if (!this.#relay)
+      this.#end(isGone ? 'stopped' : 'failed', 0, isGone ? CLIENT_GONE : (this.#status ?? error.status));
+    if (isGone) return new Response(null, { status: CLIENT_GONE });
+    throw error;
+  }
+
+  /**
+   * The upstream's refusal, as it is but for the key. One that is about the key is the owner's to mend, and put in
+   * neutral words: from a 401, or from the upstream's own words for it, a runtime may take that its key is of no use and
+   * call nobody for a while, also when the owner has mended it by then (law 16; OpenClaw does, reference/runtimes.md 2).
+   */
+  async #refused({ upstream, response }: UpstreamAnswer): Promise<Response> {
+    const { status, headers } = response;
+    const text = await refusalText(response, upstream.apiKey);
+    if (status === 401 || status === 403) {
+      relayLog.warn({ agent: this.held.agent.id, status, said: text.slice(0, 300) }, 'upstream.key_refused');
+      throw new AppError('upstream_credentials_refused');
+    }
+    this.#end('failed', text.length, status);
+    return new Response(text, { status, headers: responseHeaders(headers) });
+  }
+
+  async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
+    const { status, headers, body } = response;
+    const events = isEventStream(headers);
+    const isFiltered = events && addedUsage && body !== null;
+    const relay = new Relay({
+      ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
+      // Not every API closes with [DONE]; one that is cut breaks its connection.
+      expectDone: false,
+      // A filtered answer is seen before the filter.
+      recorder: { chunk: (bytes) => !isFiltered && this.#see(bytes), end: () => undefined },
+      onEnd: (ending, bytes) => this.#end(ending, bytes, status),
+    });
+    this.#relay = relay;
+    relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
+    if (this.request.signal.aborted) relay.clientGone();
+    const whole = !events && isShort(headers);
+    return new Response(whole ? await relay.whole() : relay.body, { status, headers: responseHeaders(headers) });
+  }
+
+  #see(bytes: Uint8Array): void {
+    this.#firstByteMs ??= performance.now() - this.#startedMs;
+    this.#tail.push(bytes);
+  }
+
+  #runnerGone(): void {
+    if (this.#relay) this.#relay.clientGone();
+    else this.#abort.abort();
+  }
+
+  #end(ending: Ending, bytes: number, status: number): void {
+    this.held.release();
+    this.#forget();
+    const { agent, work } = this.held;
+    const totalMs = performance.now() - this.#startedMs;
+    relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
+    if (!this.#upstream || !this.#body) return;
+    const { tokens, isEstimated } = this.#tokens(this.#body, ending);
+    this.context.metering.record({
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path, ...work },
+      ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
+      ...{ tokens, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
+    });
+  }
+
+  #tokens(body: UpstreamBody, ending: Ending) {
+    const allowed = UPSTREAM_PATHS.get(this.#path);
+    // A refusal has used nothing. An upstream that was left before it had answered has begun to read.
+    const isRefused = this.#status === undefined ? ending !== 'stopped' : this.#status >= 400;
+    if (isRefused || allowed?.method === 'GET') return { tokens: NO_TOKENS, isEstimated: false };
+    return tokensOfAnswer(this.#tail, { prompt: () => body.promptTokens(), isText: allowed?.isText === true });
+  }
 }
 
 function lost(cause: unknown): AppError {
   return new AppError('upstream_unreachable', { message: 'The LLM API ended in the middle of its answer.', cause });
-}
-
-async function ask(upstream: Upstream, call: UpstreamCall, request: Request, signal: AbortSignal): Promise<Response> {
-  const answer = await open({
-    url: `${upstream.baseUrl.replace(/\/+$/, '')}/${call.path}`,
-    method: request.method,
-    headers: { ...requestHeaders(request.headers), authorization: `Bearer ${upstream.apiKey}` },
-    ...(call.body.length > 0 && { body: call.body }),
-    signal,
-  }).catch((error: unknown) => {
-    if (error instanceof UnreachableError) throw new AppError('upstream_unreachable', { cause: error });
-    throw error;
-  });
-  if (answer.status < 300 || answer.status > 399) return answer;
-  await answer.body?.cancel();
-  // It would take the key to another address.
-  throw new AppError('upstream_unreachable', {
-    message: 'LLM_BASE_URL answers with a redirect. Set the address it redirects to.',
-  });
-}
-
-/** An upstream's refusal, as it is but for the key, which some APIs repeat. */
-async function refusalWithout(apiKey: string, answer: Response): Promise<Response> {
-  const text = await readText(answer.body, REFUSAL_BYTES_MAX);
-  return new Response(text.replaceAll(apiKey, '[key]'), {
-    status: answer.status,
-    headers: responseHeaders(answer.headers),
-  });
 }

@@ -146,9 +146,9 @@ test('an upstream’s error is passed on with its status, body and retry-after',
   expect(await response.json()).toEqual({
     error: { message: 'Slow down.', type: 'upstream_error', param: null, code: 'rate' },
   });
-  upstream.script({ status: 502, body: '<h1>Bad gateway</h1>' });
+  upstream.script({ status: 504, body: '<h1>Gateway timeout</h1>' });
   const page = await complete();
-  expect([page.status, page.headers.get('content-type')]).toEqual([502, 'application/octet-stream']);
+  expect([page.status, page.headers.get('content-type')]).toEqual([504, 'application/octet-stream']);
   await released();
 });
 
