@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { VNode } from 'preact';
 import * as fixtures from '../tests/views/fixtures';
 import { settledLength } from '../views/markdown';
-import type { ConversationView, MessageView } from '../views/models';
+import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { ChatPage } from '../views/pages/chat';
 import { ErrorPage } from '../views/pages/error';
 import { SettingsPage } from '../views/pages/settings';
@@ -20,6 +20,7 @@ import {
   LiveRunner,
 } from '../views/parts/live';
 import { renderPage, renderPart } from '../views/render';
+import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');
 const htmx = join(root, 'node_modules/htmx.org/dist');
@@ -71,12 +72,37 @@ export const pages: Record<string, () => VNode> = {
       ],
     }),
   endings: () => chat({ messages: endings() }),
+  missing: () =>
+    chat({
+      messages: [
+        fixtures.userMessage('m1', 'What can you do?'),
+        fixtures.message({ text: '', status: 'failed', missing: fixtures.missing }),
+      ],
+    }),
   new: () => (
     <ChatPage shell={fixtures.shell()} agent={agent} composer={{ text: '' }} missing={['LLM_API_KEY', 'LLM_MODEL']} />
   ),
   'new-disabled': () => (
     <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={{ text: '' }} />
   ),
+  'new-unavailable': () =>
+    withRunner({
+      unavailable: {
+        platform: 'Docker',
+        message: 'The engine does not answer: connect ENOENT /var/run/docker.sock.',
+        hint: 'Is the Docker engine running, and may this user open its socket? Try: docker version',
+      },
+    }),
+  'new-unavailable-user': () => withRunner({ unavailable: { platform: 'Docker' } }),
+  'new-image-failed': () =>
+    withRunner({
+      image: {
+        state: 'failed',
+        message: 'The image agent-stack/nanobot:0.3.0 has not been built on this machine yet.',
+        hint: 'In the folder of agent-stack: docker build -t agent-stack/nanobot:0.3.0 images/nanobot',
+      },
+    }),
+  'new-image-pulling': () => withRunner({ image: { state: 'pulling' } }),
   refused: () => (
     <ChatPage
       shell={fixtures.shell('c1')}
@@ -96,6 +122,7 @@ export const pages: Record<string, () => VNode> = {
       apiUrl="http://localhost:18000/v1"
     />
   ),
+  ...usagePages,
   error: () => (
     <ErrorPage
       shell={fixtures.shell()}
@@ -159,6 +186,22 @@ function chat(overrides: Partial<ConversationView>): VNode {
       agent={agent}
       conversation={fixtures.conversation({ liveUrl: '/silent', ...overrides })}
       composer={{ text: '' }}
+    />
+  );
+}
+
+/** The beginning of a conversation with an agent that is last in the sidebar. */
+function withRunner(state: Partial<RunnerView>): VNode {
+  const { groups, ...shell } = fixtures.shell();
+  const runner: RunnerView = { agentId: 'a1', state: 'stopped', ...state };
+  const [first, ...others] = groups.map((one) => (one.agentId === 'a1' ? { ...one, runner } : one));
+  const last = first ? [first] : [];
+  return (
+    <ChatPage
+      shell={{ ...shell, groups: [...others, ...last] }}
+      agent={{ ...agent, runner }}
+      composer={{ text: '' }}
+      missing={['LLM_API_KEY']}
     />
   );
 }

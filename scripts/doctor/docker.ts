@@ -35,7 +35,7 @@ export const dockerChecks: readonly Check<Patient>[] = [
 /** The engine as the driver reaches it. Rejects as the driver does. */
 export async function connectEngine(config: Config): Promise<{ docker: Docker; options: DriverOptions }> {
   const options = Value.Parse(driverOptions, config.driverOptions.docker ?? {});
-  return { docker: await createClient(options.host), options };
+  return { docker: await createClient(options), options };
 }
 
 export async function engine(docker: Docker): Promise<readonly Finding[]> {

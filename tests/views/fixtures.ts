@@ -2,13 +2,13 @@
 import type {
   AgentGroup,
   ConversationView,
-  CredentialScope,
   IdleView,
   KeyView,
   MessageView,
   RunnerView,
   Shell,
 } from '../../views/models';
+import type { CredentialGroup, MissingView } from '../../views/models-credentials';
 
 /** 2026-08-04 09:30 UTC. */
 export const atMs = Date.UTC(2026, 7, 4, 9, 30);
@@ -132,38 +132,108 @@ export function shell(current?: string): Shell {
   };
 }
 
-export const credentials: CredentialScope[] = [
+export const credentials: CredentialGroup[] = [
   {
-    scope: '',
-    label: 'All agents',
-    isSet: true,
-    fields: [
-      { name: 'LLM_BASE_URL', secret: false, value: 'https://api.openai.com/v1', source: 'global' },
-      { name: 'LLM_API_KEY', secret: true, masked: '••••••••4f2a', source: 'global' },
-      { name: 'LLM_MODEL', secret: false, source: 'unset', error: 'A model is needed with this base URL.' },
+    group: 'llm',
+    effective: [
+      { agentName: 'OpenClaw', source: 'backend', model: 'glm-5.2', host: 'openrouter.ai', missing: [] },
+      {
+        agentName: 'Hermes Agent with a name that is long enough to need two lines on a phone',
+        source: 'shared',
+        model: 'a-model-of-my-own',
+        modelSource: 'global',
+        host: 'api.openai.com',
+        missing: [],
+      },
+      {
+        agentName: 'nanobot',
+        source: 'unset',
+        missing: ['LLM_API_KEY'],
+        reason: 'You have set an address of your own, and the shared key never goes to another address.',
+      },
+    ],
+    share: { isShared: false, canShare: true },
+    scopes: [
+      {
+        scope: '',
+        label: 'All agents',
+        isSet: true,
+        trial: { models: ['gpt-5.2', 'gpt-5.2-mini'], keyIsGone: true },
+        fields: [
+          { name: 'LLM_BASE_URL', secret: false, value: 'https://api.openai.com/v1', source: 'global' },
+          { name: 'LLM_API_KEY', secret: true, masked: '••••••••4f2a', source: 'global' },
+          {
+            name: 'LLM_MODEL',
+            secret: false,
+            source: 'unset',
+            value: 'gpt-4',
+            choices: ['gpt-5.2', 'gpt-5.2-mini'],
+            error: 'A model is needed with this base URL.',
+          },
+        ],
+      },
+      {
+        scope: 'openclaw',
+        label: 'OpenClaw',
+        isSet: true,
+        fields: [
+          { name: 'LLM_BASE_URL', secret: false, value: 'https://openrouter.ai/api/v1', source: 'backend' },
+          { name: 'LLM_API_KEY', secret: true, masked: '••••••••99c1', source: 'backend' },
+          { name: 'LLM_MODEL', secret: false, value: 'glm-5.2', source: 'backend' },
+        ],
+      },
+      {
+        scope: 'hermes',
+        label: 'Hermes Agent',
+        isSet: false,
+        trial: { error: 'The LLM API does not accept what is set in Settings: check LLM_API_KEY.' },
+        fields: [
+          { name: 'LLM_BASE_URL', secret: false, source: 'shared', inherited: 'https://api.openai.com/v1' },
+          { name: 'LLM_API_KEY', secret: true, source: 'shared', inherited: '••••••••' },
+          { name: 'LLM_MODEL', secret: false, source: 'unset' },
+        ],
+      },
     ],
   },
   {
-    scope: 'openclaw',
-    label: 'OpenClaw',
-    isSet: true,
-    fields: [
-      { name: 'LLM_BASE_URL', secret: false, value: 'https://openrouter.ai/api/v1', source: 'backend' },
-      { name: 'LLM_API_KEY', secret: true, masked: '••••••••99c1', source: 'backend' },
-      { name: 'LLM_MODEL', secret: false, value: 'glm-5.2', source: 'backend' },
-    ],
-  },
-  {
-    scope: 'hermes',
-    label: 'Hermes Agent',
-    isSet: false,
-    fields: [
-      { name: 'LLM_BASE_URL', secret: false, source: 'global' },
-      { name: 'LLM_API_KEY', secret: true, source: 'global' },
-      { name: 'LLM_MODEL', secret: false, source: 'unset' },
+    group: 'SEARCH_API_KEY',
+    effective: [{ agentName: 'OpenClaw', source: 'unset', missing: ['SEARCH_API_KEY'] }],
+    share: { isShared: true, canShare: false },
+    scopes: [
+      {
+        scope: '',
+        label: 'All agents',
+        isSet: false,
+        fields: [{ name: 'SEARCH_API_KEY', secret: true, source: 'unset' }],
+      },
+      {
+        scope: 'openclaw',
+        label: 'OpenClaw',
+        isSet: false,
+        fields: [{ name: 'SEARCH_API_KEY', secret: true, source: 'unset' }],
+      },
     ],
   },
 ];
+
+export const missing: MissingView = {
+  action: '/messages/m2/credentials',
+  agentName: 'Direct',
+  scope: '',
+  ownScope: 'direct',
+  isAdmin: false,
+  fields: [
+    {
+      name: 'LLM_BASE_URL',
+      secret: false,
+      source: 'unset',
+      value: 'nonsense',
+      error: 'Must be an http or https address',
+    },
+    { name: 'LLM_API_KEY', secret: true, source: 'unset' },
+    { name: 'LLM_MODEL', secret: false, source: 'shared', inherited: 'gpt-5.2' },
+  ],
+};
 
 export const keys: KeyView[] = [
   { id: 'k1', name: 'Laptop', lastFour: '81fe', createdAtMs: atMs, lastUsedAtMs: atMs + 7_200_000 },

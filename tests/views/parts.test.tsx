@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { VNode } from 'preact';
-import type { MessageView, RunnerState } from '../../views/models';
+import type { MessageView, RunnerState, RunnerView } from '../../views/models';
+import { Availability } from '../../views/parts/availability';
 import { Composer } from '../../views/parts/composer';
 import {
   LiveAnswerDelta,
@@ -121,6 +122,35 @@ describe('the composer', () => {
   });
 });
 
+describe('an agent that cannot start', () => {
+  const unavailable = { platform: 'Docker', message: 'The engine is away.', hint: 'Try: docker version' };
+  const runner = { agentId: 'a1', state: 'stopped', unavailable } as const;
+
+  test('says what it needs in its badge, and offers no start', async () => {
+    expect((await all(html(<RunnerBadge runner={runner} />), '#runner-a1'))[0]?.text).toBe('needs Docker');
+    const nameless = { ...runner, unavailable: {} };
+    expect((await all(html(<RunnerBadge runner={nameless} />), '#runner-a1'))[0]?.text).toBe('not available');
+    expect(await all(html(<RunnerPanel runner={runner} />), 'form')).toEqual([]);
+  });
+
+  test('shows reason and remedy to whoever may know them, and nobody is without a word', async () => {
+    const notice = async (view: RunnerView) => (await all(html(<Availability runner={view} />), '#unavailable'))[0];
+    expect((await notice(runner))?.text).toMatch(/install it, or start it.*The engine is away\.\s+Try: docker version/);
+    const forUser = await notice({ ...runner, unavailable: { platform: 'Docker' } });
+    expect(forUser?.text).toContain('An administrator can see to that.');
+    expect(forUser?.text).not.toContain('nstall');
+  });
+
+  test('may be written to all the same when it is only its image that is not there', async () => {
+    for (const image of [{ state: 'pulling' }, { state: 'failed', message: 'Not built.' }] as const) {
+      const shown = html(<Availability runner={{ agentId: 'a1', state: 'stopped', image }} />);
+      expect(await all(shown, '#unavailable')).toEqual([]);
+      expect((await all(shown, 'p')).length).toBeGreaterThan(0);
+    }
+    expect(html(<Availability runner={{ agentId: 'a1', state: 'stopped' }} />)).toEndWith('role="status"></div>');
+  });
+});
+
 describe('a live update', () => {
   const targets = async (part: VNode) =>
     (await all(html(part), 'hx-partial')).map(({ attributes }) => [attributes['hx-target'], attributes['hx-swap']]);
@@ -138,6 +168,7 @@ describe('a live update', () => {
       ['#runner-a1', 'outerHTML'],
       ['#runner-bar-a1', 'outerHTML'],
       ['#runner-panel-a1', 'outerMorph'],
+      ['#availability-a1', 'innerMorph'],
     ]);
   });
 

@@ -25,6 +25,16 @@ export function AccountMenu({ user }: { user: Shell['user'] }) {
         </p>
         <ThemeChoice />
         <hr />
+        <a class="menu-item" href="/usage">
+          <Icon name="chart-column" />
+          {t.account.usage}
+        </a>
+        {user.admin && (
+          <a class="menu-item" href="/admin/usage">
+            <Icon name="shield" />
+            {t.account.administration}
+          </a>
+        )}
         <a class="menu-item" href="/settings">
           <Icon name="settings" />
           {t.account.settings}

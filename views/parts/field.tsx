@@ -3,7 +3,9 @@ interface FieldProps {
   id: string;
   name: string;
   label: string;
-  type?: 'text' | 'email' | 'password' | 'url';
+  type?: 'text' | 'email' | 'password' | 'url' | 'date';
+  /** Which keyboard a phone shows, where the type alone does not say. */
+  inputmode?: 'decimal';
   value?: string | undefined;
   placeholder?: string | undefined;
   autocomplete?: 'off' | 'name' | 'username' | 'current-password' | 'new-password';
@@ -13,25 +15,37 @@ interface FieldProps {
   badge?: string;
   required?: boolean;
   autofocus?: boolean;
+  /** A choice in place of free text; `value` is among them, or empty. */
+  choices?: { value: string; label: string }[] | undefined;
 }
 
-/** A labelled input with its help and its error below it. */
-export function Field({ id, label, help, error, badge, type, ...input }: FieldProps) {
+/** A labelled input, or choice, with its help and its error below it. */
+export function Field({ id, label, help, error, badge, type, choices, ...input }: FieldProps) {
   const described = [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ');
+  const state = { 'aria-describedby': described || undefined, 'aria-invalid': error ? ('true' as const) : undefined };
   return (
-    <div class="field">
+    <div id={`${id}-field`} class="field">
       <div class="field-head">
         <label for={id}>{label}</label>
         {badge && <span class="badge">{badge}</span>}
       </div>
-      <input
-        id={id}
-        {...input}
-        // preact types every kind of input apart, and ours is a union of them.
-        {...({ type: type ?? 'text' } as { type: 'text' })}
-        aria-describedby={described || undefined}
-        aria-invalid={error ? 'true' : undefined}
-      />
+      {choices ? (
+        <select id={id} name={input.name} required={input.required} {...state}>
+          {choices.map((choice) => (
+            <option key={choice.value} value={choice.value} selected={choice.value === (input.value ?? '')}>
+              {choice.label}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <input
+          id={id}
+          {...input}
+          // preact types every kind of input apart, and ours is a union of them.
+          {...({ type: type ?? 'text' } as { type: 'text' })}
+          {...state}
+        />
+      )}
       {error && (
         <p id={`${id}-error`} class="field-error">
           {error}

@@ -4,6 +4,7 @@
  */
 import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
+import { AvailabilityNotice } from './availability';
 import { ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
 import { useMarkdown } from './markdown';
@@ -106,7 +107,7 @@ export function LiveAnswerEnd({ message }: { message: MessageView }) {
   );
 }
 
-/** The runner's state wherever the page shows it. */
+/** The runner's state, and whether there can be one, wherever the page shows it. */
 export function LiveRunner({ runner }: { runner: RunnerView }) {
   const { agentId } = runner;
   return (
@@ -119,6 +120,9 @@ export function LiveRunner({ runner }: { runner: RunnerView }) {
       </hx-partial>
       <hx-partial hx-target={`#runner-panel-${agentId}`} hx-swap="outerMorph">
         <RunnerPanel runner={runner} />
+      </hx-partial>
+      <hx-partial hx-target={`#availability-${agentId}`} hx-swap="innerMorph">
+        <AvailabilityNotice runner={runner} />
       </hx-partial>
     </>
   );

@@ -3,6 +3,7 @@ import { settledLength } from '../markdown';
 import type { MessageView } from '../models';
 import { useText } from '../render';
 import { useMarkdown } from './markdown';
+import { MissingForm } from './missing';
 import { Notice } from './notice';
 import { Time } from './time';
 
@@ -104,6 +105,7 @@ function Outcome({ message }: { message: MessageView }) {
   const { error, status, interrupted } = message;
   if (status === 'stopped') return <p class="note">{t.message.stopped}</p>;
   if (status !== 'failed') return null;
+  if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
   return (
     <Notice kind="bad">
       <p>{error?.message ?? (interrupted ? t.message.interrupted : t.message.failed)}</p>

@@ -5,12 +5,14 @@ import { useText } from '../render';
 /** The state of a runner in a word, never by colour alone. `place` tells the sidebar's badge from the title bar's. */
 export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'bar' }) {
   const t = useText();
-  const state = t.runner.states[runner.state];
+  const { unavailable } = runner;
+  const state = unavailable ? t.availability.badge(unavailable.platform) : t.runner.states[runner.state];
   const known = place === 'bar' && runner.state === 'starting' && runner.percent !== undefined;
+  const words = known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
   return (
-    <span id={runnerId(runner.agentId, place)} class="badge" data-state={runner.state}>
+    <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
-      {known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state}
+      {runner.place === undefined ? words : t.runner.place(runner.place)}
     </span>
   );
 }
@@ -35,15 +37,15 @@ export function RunnerMenu({ agent }: { agent: AgentGroup }) {
 /** What the runner does now and the one thing to do about it. Inside the menu, so that an update leaves it open. */
 export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const t = useText();
-  const { agentId, state, percent } = runner;
+  const { agentId, state, percent, unavailable } = runner;
   const up = state === 'running' || state === 'starting';
   const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
-      <p>{runner.message ?? t.runner.sentences[state]}</p>
-      {runner.hint && <p class="verbatim">{runner.hint}</p>}
+      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? t.runner.sentences[state])}</p>
+      {runner.hint && !unavailable && <p class="verbatim">{runner.hint}</p>}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
-      {state !== 'stopping' && (
+      {state !== 'stopping' && !unavailable && (
         <form method="post" action={action} hx-post={action} hx-swap="none">
           <button type="submit" class="button">
             <Icon name={up ? 'power' : 'play'} />

@@ -1,0 +1,185 @@
+/** What was used, what it costs and what is allowed: the user's page and the administrator's. */
+import { join } from 'node:path';
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { openDatabase } from '../../router/stores/database';
+import { usageStore } from '../../router/stores/usage';
+import type { RouterProcess } from '../support/process';
+import { usageRow } from '../support/usage';
+import { expect, signIn, test } from './fixtures';
+
+const DAY_MS = 86_400_000;
+const CALLS_PER_DAY = 12;
+
+test.use({ contextOptions: { reducedMotion: 'reduce' } });
+
+/** Thirty days of calls of the administrator, written beside the router into its database. */
+async function useForThirtyDays(router: RouterProcess): Promise<void> {
+  const account = await router.signIn();
+  const { user } = (await (await account.request('/auth/me')).json()) as { user: { id: string } };
+  const models = ['gpt-5.5', 'an-organisation/a-model-with-a-name-that-is-longer-than-a-phone-is-wide', 'glm-5.2'];
+  const rows = Array.from({ length: 30 * CALLS_PER_DAY }, (_, index) => {
+    const tokens = { promptTokens: 900 + 37 * index, completionTokens: 80 + index, cachedTokens: 500 };
+    const atMs = Date.now() - Math.floor(index / CALLS_PER_DAY) * DAY_MS;
+    return usageRow({ userId: user.id, atMs, model: models[index % models.length] ?? '', ...tokens, cost: 0.01 });
+  });
+  const database = openDatabase(join(router.dataRoot, 'router.db'));
+  await usageStore(database.db).insert(rows);
+  database.close();
+}
+
+async function expectAccessible(page: Page, name: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    // Colours of controls change over in a moment, in which they are neither.
+    await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+    expect(found, `${name}, ${colorScheme}`).toEqual([]);
+  }
+  const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
+  expect([name, scrollWidth]).toEqual([name, clientWidth]);
+}
+
+for (const size of [
+  { name: 'desktop', width: 1280, height: 800 },
+  { name: 'phone', width: 390, height: 844 },
+]) {
+  test.describe(size.name, () => {
+    test.use({ viewport: { width: size.width, height: size.height } });
+
+    test('no page has an accessibility finding or is wider than its window', async ({ page, router }) => {
+      test.slow();
+      await signIn(page, router);
+      await page.goto('/admin/budgets');
+      await page.getByLabel('Hard limit').fill('100000');
+      await page.getByRole('button', { name: 'Save budget' }).click();
+      await page.goto('/admin/prices');
+      await page.getByLabel('Model').fill('gpt-5.5');
+      await page.getByLabel('Price in').fill('1.25');
+      await page.getByLabel('Price out').fill('10');
+      await page.getByRole('button', { name: 'Save price' }).click();
+      await expect(page.getByRole('status')).toContainText('Saved');
+      await useForThirtyDays(router);
+      for (const path of ['/usage', '/admin/usage', '/admin/prices?model=gpt-5.5', '/admin/budgets']) {
+        await page.goto(path);
+        await expectAccessible(page, path);
+      }
+      await page.goto('/usage');
+      await page.getByText('As a table').click();
+      await expectAccessible(page, 'the days as a table');
+    });
+  });
+}
+
+test('pages without anything to show have no accessibility finding either', async ({ page, router }) => {
+  test.slow();
+  await signIn(page, router);
+  for (const path of ['/usage', '/admin/prices', '/admin/budgets']) {
+    await page.goto(path);
+    await expectAccessible(page, path);
+  }
+});
+
+test('the menu leads to the usage, and links and the form choose its days', async ({ page, router }) => {
+  await useForThirtyDays(router);
+  await signIn(page, router);
+  await page.getByRole('button', { name: /^Account/ }).click();
+  await page.getByRole('link', { name: 'Usage', exact: true }).click();
+  await expect(page.getByRole('img', { name: /^Bars for 30 days/ })).toBeVisible();
+  await expect(page.locator('#totals')).toContainText('360');
+  await page.getByRole('link', { name: '7 days' }).click();
+  await expect(page.getByRole('img', { name: /^Bars for 7 days/ })).toBeVisible();
+  await expect(page.locator('#totals')).toContainText(String(7 * CALLS_PER_DAY));
+  const today = new Date().toISOString().slice(0, 10);
+  await page.getByRole('textbox', { name: 'From' }).fill(today);
+  await page.getByRole('textbox', { name: 'To' }).fill(today);
+  await page.getByRole('button', { name: 'Show' }).click();
+  await expect(page.getByRole('img', { name: /^Bars for one day/ })).toBeVisible();
+
+  const downloading = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'All calls as CSV' }).click();
+  const download = await downloading;
+  expect(download.suggestedFilename()).toBe(`usage-${today}-to-${today}.csv`);
+  const lines = (await Bun.file(await download.path()).text()).trim().split('\r\n');
+  expect(lines).toHaveLength(1 + CALLS_PER_DAY);
+});
+
+test('a price is added, changed and removed', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/admin/prices');
+  await page.getByLabel('Model').fill('lab/model');
+  await page.getByLabel('Price in').fill('1,5');
+  await page.getByLabel('Price out').fill('3');
+  await page.getByRole('button', { name: 'Save price' }).click();
+  await expect(page.getByLabel('Price in')).toHaveAccessibleDescription(/such as 2\.50/);
+  await page.getByLabel('Price in').fill('1.5');
+  await page.getByRole('button', { name: 'Save price' }).click();
+  await expect(page.getByRole('row', { name: /lab\/model/ })).toContainText('1.50');
+  await page.getByRole('link', { name: 'Change the price of lab/model' }).click();
+  await page.getByLabel('Price cached').fill('0.075');
+  await page.getByRole('button', { name: 'Save price' }).click();
+  await expect(page.getByRole('row', { name: /lab\/model/ })).toContainText('0.075');
+  await page.getByRole('link', { name: 'Change the price of lab/model' }).click();
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(page.locator('#prices')).toContainText('No prices yet.');
+});
+
+test('a user sees a budget that is used up, and limits a key of their own', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.goto('/admin/budgets');
+  await page.getByLabel('Hard limit').fill('0');
+  await page.getByRole('button', { name: 'Save budget' }).click();
+  await expect(page.getByRole('status')).toContainText('Saved');
+  await page.goto('/settings');
+  await page.getByLabel('Name of the key').fill('Laptop');
+  await page.getByRole('button', { name: 'Create key' }).click();
+  await page.goto('/usage');
+  await expect(page.locator('.notice')).toContainText('A budget is used up.');
+  await page.getByText('Limit a key').click();
+  await page.getByLabel('Counts').selectOption('Money');
+  await page.getByLabel('Soft limit').fill('2.50');
+  await page.getByRole('button', { name: 'Save budget' }).click();
+  await expect(page.getByRole('meter', { name: 'Budget of Laptop' })).toBeVisible();
+  await page.getByRole('button', { name: 'Remove the budget of Laptop' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(page.getByRole('meter', { name: 'Budget of Laptop' })).toHaveCount(0);
+});
+
+test.describe('without JavaScript', () => {
+  test.use({ javaScriptEnabled: false });
+
+  test('days are chosen and prices are set', async ({ page, router }) => {
+    await page.goto('/');
+    await page.getByLabel('E-mail').fill(router.admin.email);
+    await page.getByLabel('Password').fill(router.admin.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.goto('/usage');
+    await page.getByRole('textbox', { name: 'From' }).fill('2026-01-01');
+    await page.getByRole('textbox', { name: 'To' }).fill('2026-01-31');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await expect(page).toHaveURL(/\/usage\?from=2026-01-01&to=2026-01-31$/);
+    await page.goto('/admin/prices');
+    await page.getByLabel('Model').fill('m');
+    await page.getByLabel('Price in').fill('0');
+    await page.getByLabel('Price out').fill('0');
+    await page.getByRole('button', { name: 'Save price' }).click();
+    await expect(page.locator('#flash')).toContainText('Saved');
+  });
+});
+
+test('a full usage page weighs less than 60 KB over the wire', async ({ page, router }) => {
+  await useForThirtyDays(router);
+  await signIn(page, router);
+  const client = await page.context().newCDPSession(page);
+  await client.send('Network.enable');
+  await client.send('Network.setCacheDisabled', { cacheDisabled: true });
+  let total = 0;
+  client.on('Network.loadingFinished', ({ encodedDataLength }) => {
+    total += encodedDataLength;
+  });
+  await page.goto('/usage', { waitUntil: 'networkidle' });
+  expect(total).toBeGreaterThan(10_000);
+  expect(total).toBeLessThan(60_000);
+});

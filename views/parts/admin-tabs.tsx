@@ -1,0 +1,18 @@
+import { useText } from '../render';
+
+export type AdminTab = 'usage' | 'prices' | 'budgets';
+const tabs: AdminTab[] = ['usage', 'prices', 'budgets'];
+
+/** The pages of the administrator. */
+export function AdminTabs({ current }: { current: AdminTab }) {
+  const t = useText();
+  return (
+    <nav class="tabs" aria-label={t.admin.label}>
+      {tabs.map((tab) => (
+        <a key={tab} href={`/admin/${tab}`} aria-current={tab === current ? 'page' : undefined}>
+          {t.admin[tab]}
+        </a>
+      ))}
+    </nav>
+  );
+}

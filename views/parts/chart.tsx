@@ -1,0 +1,108 @@
+import type { UsageLine } from '../models';
+import { useNumbers } from '../numbers';
+import { useText } from '../render';
+
+/** How much of a day's place its bar takes, and the most it does where there are few days, in percent of the width. */
+const BAR_SHARE = 0.72;
+const BAR_MAX = 5;
+/** A day that was not without anything is seen, in percent of the height. */
+const VISIBLE = 1.5;
+
+/**
+ * Tokens by day: one bar each, what went in below what came out. Positions are percentages, so that it fits any width
+ * without its text being stretched. The table beside it says the same to those who cannot see it.
+ */
+export function DayChart({ days }: { days: UsageLine[] }) {
+  const t = useText();
+  const n = useNumbers();
+  const most = Math.max(...days.map(tokensOf));
+  const top = niceCeiling(most);
+  const y = (tokens: number) => 100 - (tokens / top) * 100;
+  const lines = [top, top / 2, 0];
+  const sum = days.reduce((total, day) => total + tokensOf(day), 0);
+  const place = 100 / days.length;
+  return (
+    <figure class="chart">
+      <div class="chart-scale" aria-hidden="true">
+        {lines.map((tokens) => (
+          <span key={tokens}>{n.count(tokens)}</span>
+        ))}
+      </div>
+      <svg role="img" aria-label={t.usage.chart(days.length, n.count(sum))}>
+        {lines.map((tokens) => (
+          <line key={tokens} x1="0" x2="100%" y1={percent(y(tokens))} y2={percent(y(tokens))} />
+        ))}
+        {days.map((day, index) => (
+          <Bar key={day.key} day={day} x={index * place} place={place} y={y} />
+        ))}
+      </svg>
+      <div class="chart-days" aria-hidden="true">
+        {labelled(days).map((day) => (
+          <span key={day.key}>{n.day(day.key)}</span>
+        ))}
+      </div>
+      <figcaption class="legend">
+        <span class="legend-in">{t.usage.prompt}</span>
+        <span class="legend-out">{t.usage.completion}</span>
+      </figcaption>
+    </figure>
+  );
+}
+
+function Bar({ day, x, place, y }: { day: UsageLine; x: number; place: number; y: (tokens: number) => number }) {
+  const t = useText();
+  const n = useNumbers();
+  const tokens = tokensOf(day);
+  const width = Math.min(place * BAR_SHARE, BAR_MAX);
+  const from = percent(x + (place - width) / 2);
+  const bottomOfOut = y(day.promptTokens);
+  const topOfAll = Math.min(y(tokens), 100 - VISIBLE);
+  return (
+    <g class="bar">
+      <title>{t.usage.bar(n.day(day.key), n.count(tokens), n.count(day.calls))}</title>
+      <rect class="bar-place" x={percent(x)} width={percent(place)} y="0" height="100%" />
+      {tokens > 0 && (
+        <>
+          <rect
+            class="bar-out"
+            x={from}
+            width={percent(width)}
+            y={percent(topOfAll)}
+            height={percent(100 - topOfAll)}
+            rx="2"
+          />
+          {day.promptTokens > 0 && (
+            <rect
+              class="bar-in"
+              x={from}
+              width={percent(width)}
+              y={percent(bottomOfOut)}
+              height={percent(100 - bottomOfOut)}
+            />
+          )}
+        </>
+      )}
+    </g>
+  );
+}
+
+function tokensOf({ promptTokens, completionTokens }: UsageLine): number {
+  return promptTokens + completionTokens;
+}
+
+/** The next number of one digit and zeros, so that the lines stand at round numbers. */
+function niceCeiling(most: number): number {
+  if (most <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return Math.ceil(most / power) * power;
+}
+
+/** The first, the one in the middle and the last. */
+function labelled(days: UsageLine[]): UsageLine[] {
+  const middle = days.length > 2 && days.length % 2 === 1 ? days[(days.length - 1) / 2] : undefined;
+  return [...new Set([days[0], middle, days.at(-1)])].filter((day) => day !== undefined);
+}
+
+function percent(value: number): string {
+  return `${Math.round(value * 100) / 100}%`;
+}
