@@ -1,0 +1,142 @@
+/** The router under test: a process like any other deployment's, with one backend, whose runner is the scripted one. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
+import type { RunnerStats } from './runner';
+import { CHAT_PATH, chatBody, MODEL } from './script';
+
+const ROOT = join(import.meta.dir, '../..');
+const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
+
+export interface RouterUnderTest extends AsyncDisposable {
+  readonly server: Server;
+  /** Where the scripted runner listens, whoever asks. */
+  readonly runnerPort: number;
+  /** A key for `/v1`. */
+  readonly key: string;
+  /** Conversations of the bench's user, new ones when there are not enough yet: one answer at a time fits into each. */
+  conversations(count: number): Promise<readonly string[]>;
+  /** Asks for a short answer, which starts the runner where there is none. */
+  ask(headers?: Readonly<Record<string, string>>): Promise<Response>;
+  stopRunner(): Promise<void>;
+  runnerStats(): Promise<RunnerStats>;
+}
+
+/** The scripted runner as a command, on the CPU of everything that is not measured. */
+export const RUNNER_COMMAND = onCpu(OTHER_CPU, [process.execPath, join(import.meta.dir, 'runner.ts')]);
+
+/**
+ * Starts a router with data of its own, signs in, makes a key and starts the runner.
+ * @param profileDir the router writes a CPU profile there when it ends.
+ */
+export async function startRouter(profileDir?: string): Promise<RouterUnderTest> {
+  const dataRoot = await mkdtemp(join(tmpdir(), 'agent-stack-bench-'));
+  const runnerPort = freePort();
+  const server = await routerServer(dataRoot, runnerPort, profileDir);
+  const dispose = async () => {
+    await server.stop();
+    await rm(dataRoot, { recursive: true, force: true });
+  };
+  try {
+    await server.start();
+    return await signedIn(server, runnerPort, dispose);
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function routerServer(dataRoot: string, runnerPort: number, profileDir?: string): Promise<Server> {
+  const backend = {
+    name: MODEL,
+    driver: 'process',
+    trusted: true,
+    cmd: RUNNER_COMMAND,
+    extra_env: { BENCH_PID: String(process.pid) },
+  };
+  const backendsPath = join(dataRoot, 'backends.json');
+  await writeFile(backendsPath, JSON.stringify([backend]));
+  const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileDir}`];
+  const port = freePort();
+  return new Server({
+    name: 'router',
+    command: [process.execPath, '--no-env-file', ...profile, join(ROOT, 'router/main.ts')],
+    cwd: ROOT,
+    cpu: PROXY_CPU,
+    port,
+    healthPath: '/healthz',
+    env: {
+      JWT_SECRET: 'a-secret-of-the-bench-0123456789abcdef',
+      ENCRYPTION_KEY: '00'.repeat(32),
+      BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
+      BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
+      STACK_DATA_ROOT: dataRoot,
+      BACKENDS_CONFIG_PATH: backendsPath,
+      FRONTEND_PORT: String(port),
+      ROUTER_PORT: String(freePort()),
+      // One port, so that the runner is where the other proxies look for it.
+      BACKEND_PORT_START: String(runnerPort),
+      BACKEND_PORT_END: String(runnerPort),
+      // Not while others are being measured.
+      DEFAULT_IDLE_SECONDS: '21600',
+    },
+  });
+}
+
+async function signedIn(server: Server, runnerPort: number, dispose: () => Promise<void>): Promise<RouterUnderTest> {
+  const login = await send(server, '/auth/login', { headers: { 'content-type': 'application/json' }, body: ADMIN });
+  const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
+  const page = await send(server, '/settings/keys', {
+    headers: { cookie },
+    body: new URLSearchParams({ name: 'bench' }),
+  });
+  const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
+  if (!key) throw new Error('The settings page shows no key.');
+
+  const ask = (headers: Readonly<Record<string, string>> = {}) =>
+    send(server, CHAT_PATH, {
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      body: chatBody(),
+    });
+  const stopRunner = async () => {
+    await send(server, `/api/runners/${MODEL}`, { method: 'DELETE', headers: { cookie } });
+  };
+  const known: string[] = [];
+  await ask();
+  return {
+    server,
+    runnerPort,
+    key,
+    ask,
+    stopRunner,
+    async conversations(count) {
+      // A request that may go on without its client begins a conversation.
+      while (known.length < count) {
+        const { headers } = await ask({ 'x-agent-stack-detach': 'true' });
+        known.push(headers.get('x-conversation-id') ?? '');
+      }
+      return known.slice(0, count);
+    },
+    runnerStats: async () => (await fetch(`http://127.0.0.1:${runnerPort}/bench/stats`)).json() as Promise<RunnerStats>,
+    async [Symbol.asyncDispose]() {
+      await stopRunner().catch(() => undefined);
+      await dispose();
+    },
+  };
+}
+
+type Sent = { method?: string; headers: Readonly<Record<string, string>>; body?: object | string };
+
+/** Rejects with the router's words when it refuses. The answer's body is there already. */
+async function send(server: Server, path: string, { method = 'POST', headers, body }: Sent): Promise<Response> {
+  const isText = body === undefined || typeof body === 'string' || body instanceof URLSearchParams;
+  const response = await fetch(server.url + path, {
+    method,
+    headers,
+    ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`The router refused ${method} ${path} with ${response.status}: ${text}`);
+  return new Response(text, response);
+}

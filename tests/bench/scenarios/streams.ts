@@ -1,0 +1,113 @@
+/** Many streams at once: at the pace of a model, and as fast as the proxy lets them through. */
+import { cpuMs, rssMb } from '../processes';
+import type { Sample } from '../results';
+import { added, alternate, type Bench, plain, ratio, type Scenario, type Table } from '../scenario';
+import type { Script } from '../script';
+import { runStreams } from '../streams';
+import { FLOOR, type Subject } from '../subjects';
+
+export const PACED = 'streams';
+export const FLAT_OUT = 'streams flat out';
+const CHUNK_BYTES = 200;
+/** Tokens of a fast model. A thousand such streams would be more than one CPU carries, so those get 20 a second. */
+const paceMs = (streams: number) => (streams < 1_000 ? 20 : 50);
+const RSS_EVERY_MS = 100;
+
+const shared = [
+  plain('chunks/s', 'perSecond', 0),
+  plain('CPU ms/1,000 chunks', 'cpuMs', 1),
+  ratio('CPU × floor', 'cpuMs', FLOOR),
+  plain('CPU busy %', 'busyPercent', 0),
+  plain('RSS MB', 'rssMb', 0),
+  plain('failures', 'failures', 0),
+];
+const paced: Table = {
+  name: PACED,
+  title: 'Streams at the pace of a model',
+  load: 'streams',
+  note: 'Each stream gets a chunk of 200 bytes every 20 ms (50 ms with 1,000 streams) and is followed by another one on the same connection. Delay is the time from a chunk being sent by the runner to its arrival.',
+  columns: [
+    added('added first byte p50 ms', 'firstByteP50Ms', 2),
+    added('p99 ms', 'firstByteP99Ms', 2),
+    added('added delay p50 ms', 'delayP50Ms', 2),
+    added('p99 ms', 'delayP99Ms', 2),
+    ...shared,
+  ],
+};
+const flatOut: Table = {
+  name: FLAT_OUT,
+  title: 'Streams flat out',
+  load: 'streams',
+  note: 'The runner sends 200 chunks for each request as fast as they are taken.',
+  columns: [...shared, ratio('chunks/s × floor', 'perSecond', FLOOR)],
+};
+
+export const streams: Scenario = {
+  name: 'streams',
+  tables: [paced, flatOut],
+  async run(bench) {
+    const { options, rig } = bench;
+    const seconds = options.isQuick ? 1 : 4;
+    // A quick run spares the greatest load those who need long for it.
+    const isSlow = ({ isPeer, conversations }: Subject) => isPeer || conversations !== undefined;
+    const subjects = (count: number) =>
+      rig.subjects.filter((subject) => !(options.isQuick && count > 64 && isSlow(subject)));
+    await alternate(bench, {
+      table: PACED,
+      loads: pacedLoads(bench),
+      subjects,
+      nameOf,
+      measure: (subject, count) => {
+        const chunks = (seconds * 500) / paceMs(count);
+        return measure(subject, count, { chunks, paceMs: paceMs(count), chunkBytes: CHUNK_BYTES }, seconds * 1_000);
+      },
+    });
+    await alternate(bench, {
+      table: FLAT_OUT,
+      loads: flatOutLoads(bench),
+      subjects: () => rig.subjects,
+      nameOf,
+      measure: (subject, count) =>
+        measure(subject, count, { chunks: 200, paceMs: 0, chunkBytes: CHUNK_BYTES }, seconds * 500),
+    });
+  },
+};
+
+const nameOf = (count: number) => count.toLocaleString('en');
+
+function pacedLoads({ options }: Bench): readonly number[] {
+  if (options.profile) return [256];
+  return options.isQuick ? [64, 1_000] : [1, 64, 256, 1_000];
+}
+
+/** A few streams take all of a CPU. */
+function flatOutLoads({ options }: Bench): readonly number[] {
+  return options.isQuick || options.profile ? [16] : [1, 16, 64];
+}
+
+async function measure(subject: Subject, count: number, script: Script, windowMs: number): Promise<Sample> {
+  const pid = subject.server?.pid;
+  const cpu = () => (pid === undefined ? Number.NaN : cpuMs(pid));
+  let usedMs = Number.NaN;
+  let peakMb = Number.NaN;
+  const sampler = setInterval(() => {
+    if (pid !== undefined) peakMb = Math.max(rssMb(pid), Number.isNaN(peakMb) ? 0 : peakMb);
+  }, RSS_EVERY_MS);
+  const result = await runStreams(subject, {
+    streams: count,
+    script,
+    warmUpMs: windowMs / 4,
+    windowMs,
+    onWindow: (isOpen) => {
+      usedMs = isOpen ? -cpu() : usedMs + cpu();
+    },
+  }).finally(() => clearInterval(sampler));
+  const { chunks, windowMs: measuredMs, ...timings } = result;
+  return {
+    ...timings,
+    perSecond: chunks / (measuredMs / 1e3),
+    cpuMs: usedMs / (chunks / 1e3),
+    busyPercent: (usedMs / measuredMs) * 100,
+    rssMb: peakMb,
+  };
+}
