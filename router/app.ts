@@ -9,11 +9,16 @@ import { responding } from './http/respond';
 import { sessionPlugin } from './http/session';
 import { authRoutes } from './routes/auth';
 import { brokerRoutes } from './routes/broker';
+import { budgetsRoutes } from './routes/budgets';
 import { chatRoutes } from './routes/chat';
+import { credentialsRoutes } from './routes/credentials';
+import { credentialsApiRoutes } from './routes/credentials-api';
 import { openaiRoutes } from './routes/openai';
+import { pricesRoutes } from './routes/prices';
 import { runnersRoutes } from './routes/runners';
 import { settingsRoutes } from './routes/settings';
 import { systemRoutes } from './routes/system';
+import { usageRoutes } from './routes/usage';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;
@@ -45,13 +50,18 @@ export async function publicApp(context: Context, secrets: Secrets) {
     .use(systemRoutes(context))
     .use(openaiRoutes(context, session))
     .use(runnersRoutes(context, session))
+    .use(credentialsApiRoutes(context, session))
     .use(
       new Elysia({ name: 'pages' })
         .use(compression)
         .use(await assets())
         .use(authRoutes(context, session))
         .use(chatRoutes(context, session))
-        .use(settingsRoutes(context, session)),
+        .use(settingsRoutes(context, session))
+        .use(usageRoutes(context, session))
+        .use(pricesRoutes(context, session))
+        .use(budgetsRoutes(context, session))
+        .use(credentialsRoutes(context, session)),
     );
 }
 

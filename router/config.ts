@@ -27,10 +27,18 @@ export interface Config {
   readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
   readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
   readonly reaperIntervalMs: number;
+  /** `Infinity` where there is no limit. */
+  readonly capacity: {
+    readonly runners: number;
+    readonly runnersPerUser: number;
+    readonly starts: number;
+    readonly queueMs: number;
+  };
   /** Inclusive. Absent: the kernel picks. */
   readonly portRange?: { readonly start: number; readonly end: number };
   readonly readyTimeoutMs: number;
   readonly prepullAtStartup: boolean;
+  readonly allowPrivateUpstreams: boolean;
   readonly maxBodyBytes: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -40,6 +48,8 @@ export interface Secrets {
   readonly jwtSecret: string;
   /** 32 bytes. */
   readonly encryptionKey: Uint8Array;
+  /** What the database may still be sealed under. */
+  readonly previousEncryptionKey?: Uint8Array;
   readonly inviteCode?: string;
   readonly bootstrapAdminPassword?: string;
   toJSON(): '[secret]';
@@ -187,9 +197,16 @@ function toConfig(v: Values): Config {
       maxSeconds: v.MAX_IDLE_SECONDS,
     },
     reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
+    capacity: {
+      runners: v.MAX_RUNNERS || Infinity,
+      runnersPerUser: v.MAX_RUNNERS_PER_USER || Infinity,
+      starts: v.MAX_STARTS || Infinity,
+      queueMs: v.START_QUEUE_SECONDS * 1000,
+    },
     ...(portStart !== undefined && portEnd !== undefined && { portRange: { start: portStart, end: portEnd } }),
     readyTimeoutMs: v.BACKEND_STARTUP_TIMEOUT * 1000,
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
+    allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
     logLevel: v.LOG_LEVEL,
   };
@@ -200,6 +217,7 @@ function toSecrets(v: Values): Secrets {
   const secrets = {
     jwtSecret: v.JWT_SECRET,
     encryptionKey: v.ENCRYPTION_KEY,
+    ...(v.ENCRYPTION_KEY_PREVIOUS && { previousEncryptionKey: v.ENCRYPTION_KEY_PREVIOUS }),
     ...(v.INVITE_CODE && { inviteCode: v.INVITE_CODE }),
     ...(v.BOOTSTRAP_ADMIN_PASSWORD && { bootstrapAdminPassword: v.BOOTSTRAP_ADMIN_PASSWORD }),
     toJSON: hidden,

@@ -12,22 +12,30 @@ import { accountsService } from './services/accounts';
 import { addressesService } from './services/addresses';
 import { adoptionService } from './services/adoption';
 import { agentsService } from './services/agents';
+import { budgetsService } from './services/budgets';
 import { conversationsService } from './services/conversations';
 import { credentialsService } from './services/credentials';
+import { openVault } from './services/encryption';
 import { createEvents } from './services/events';
 import { generationsService } from './services/generations';
 import { imagesService } from './services/images';
 import { keysService } from './services/keys';
+import { meteringService } from './services/metering';
+import { platformsService } from './services/platforms';
+import { pricesService } from './services/prices';
 import { idleService, sweep } from './services/reaper';
 import { INSTALLATION_LABEL } from './services/runner-spec';
 import { runnersService } from './services/runners';
+import { systemLookup, upstreamAddresses } from './services/upstream-address';
+import { upstreamsService } from './services/upstream-call';
+import { usageService } from './services/usage';
 import { createWatches } from './services/watches';
-import { createStores, type Stores } from './stores';
+import { createStores } from './stores';
 import { lockDatabase, openDatabase } from './stores/database';
-import { createVault, isKeyOf, sealCheck, type Vault } from './vault';
 
 const KEYS_FLUSH_MS = 10_000;
-const ADOPTION_RETRY_MS = 5_000;
+/** How often platforms are asked for what they have not told. */
+const PLATFORMS_MS = 5_000;
 
 export type Context = Awaited<ReturnType<typeof createContext>>;
 
@@ -51,8 +59,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   cleanUp.use(lockDatabase(config.databasePath));
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
-  const vault = createVault(secrets.encryptionKey);
-  await requireKey(stores, vault);
+  const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
   const installationId = await stores.installation.keep('id', newId);
   const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
 
@@ -66,7 +73,26 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     now,
   });
   const keys = keysService({ keys: stores.keys, events, now });
-  const credentials = credentialsService({ settings: stores.settings, backends, vault, now });
+  const credentials = credentialsService({ settings: stores.settings, users: stores.users, backends, vault, now });
+  const prices = pricesService({ usage: stores.usage });
+  const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
+  await Promise.all([prices.load(), budgets.load()]);
+  const metering = meteringService({ usage: stores.usage, prices, budgets, now });
+  const upstreams = upstreamsService({
+    credentials,
+    addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
+  });
+  const usage = usageService({
+    usage: stores.usage,
+    users: stores.users,
+    agents: stores.agents,
+    keys: stores.keys,
+    backends,
+    flush: metering.flush,
+    now,
+  });
+  const platforms = platformsService({ drivers, events });
+  const images = imagesService({ backends, drivers, platforms, events });
   const addresses = addressesService({ backends, drivers, internalPort, listenOn });
   const runners = runnersService({
     installationId,
@@ -75,10 +101,13 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     addresses,
     hostPath: (path) => hostPath(config, path),
     readyTimeoutMs: config.readyTimeoutMs,
+    limits: config.capacity,
     runners: stores.runners,
     users: stores.users,
     backends,
     drivers,
+    platforms,
+    images,
     credentials,
     vault,
     events,
@@ -92,10 +121,10 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     backends,
     runners,
     credentials,
+    budgets,
     events,
     now,
   });
-  const images = imagesService({ backends, drivers });
   const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -103,9 +132,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   }
   await generations.endOrphans();
   const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
-  await adoption.run();
-
   const stopping = new AbortController();
+  await Promise.all([adoption.run(), platforms.check(stopping.signal)]);
+
   const watches = cleanUp.use(createWatches({ drivers, runners, signal: stopping.signal }));
   watches.follow();
   backends.watch(
@@ -118,12 +147,16 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   );
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
-  cleanUp.use(every(ADOPTION_RETRY_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
-  // Not awaited: a platform that is slow to answer keeps nobody from the page.
+  const prepull = async () => {
+    if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
+  };
+  cleanUp.use(every(PLATFORMS_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
+  cleanUp.use(every(PLATFORMS_MS, () => platforms.check(stopping.signal)));
+  cleanUp.use(every(PLATFORMS_MS, prepull));
+  // Not awaited: a platform that is slow to answer keeps nobody from the page, and nobody waits for an image that nobody
+  // asked for.
   void addresses.reachAll();
-
-  // In the background: nobody waits for an image that nobody asked for.
-  if (config.prepullAtStartup) void images.prepullAll(stopping.signal);
+  void prepull();
 
   const owned = cleanUp.move();
   return {
@@ -134,11 +167,17 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     stores,
     backends,
     drivers,
+    platforms,
     events,
     streams,
     accounts,
     keys,
     credentials,
+    upstreams,
+    prices,
+    metering,
+    budgets,
+    usage,
     agents,
     runners,
     conversations,
@@ -152,6 +191,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     /** Takes back runners of drivers that were silent or not there at boot, as its clock does it. */
     adopt: () => adoption.run(),
 
+    /** Asks the platforms whether they answer, as its clock does it. */
+    checkPlatforms: () => platforms.check(stopping.signal),
+
     /** Ends streams and answers properly and lets go of everything. Runners stay (law 2). */
     async [Symbol.asyncDispose](): Promise<void> {
       stopping.abort();
@@ -160,26 +202,20 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
       await runners.close();
       await keys.flush();
       await runners.flush();
+      await metering.flush();
       await owned.disposeAsync();
     },
   };
 }
 
-/** A database whose secrets cannot be opened is told at start, not at the first message. */
-async function requireKey(stores: Stores, vault: Vault): Promise<void> {
-  if (isKeyOf(vault, await stores.installation.keep('key_check', () => sealCheck(vault)))) return;
-  throw new WrongKeyError();
-}
-
-/** The database was made under another encryption key. */
-export class WrongKeyError extends Error {
-  override readonly name = 'WrongKeyError';
-  constructor() {
-    super(
-      'ENCRYPTION_KEY is not the one this database was made with, so nothing in it can be opened.\n' +
-        'Put the former key back (it was in .env), or move the database away to begin anew.',
-    );
-  }
+/** Where users may have the broker call. */
+function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: Config, internalPort: number) {
+  const policy = {
+    allowPrivate: allowPrivateUpstreams,
+    ownPorts: [port, internalPort],
+    ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
+  };
+  return { policy, lookup: systemLookup, now: Date.now };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */

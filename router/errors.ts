@@ -18,6 +18,12 @@ const entry = (status: number, type: string, message: string): CodeEntry => ({ s
 
 export const CODES = {
   invalid_request: entry(400, 'invalid_request_error', 'The request could not be understood.'),
+  upstream_credentials_refused: entry(
+    // Not 401: a runtime would take it for its own key, and rest for a minute in which even a corrected one does not help.
+    400,
+    'invalid_request_error',
+    'The LLM API does not accept what is set in Settings. Test the connection there.',
+  ),
   signed_out: entry(401, 'authentication_error', 'Sign in, or send an API key as "Authorization: Bearer <key>".'),
   wrong_credentials: entry(401, 'authentication_error', 'That e-mail and password do not belong together.'),
   forbidden: entry(403, 'permission_error', 'You are not allowed to do this.'),
@@ -34,6 +40,9 @@ export const CODES = {
   misdirected: entry(421, 'invalid_request_error', 'This address is not known to the router.'),
   invalid_fields: entry(422, 'invalid_request_error', 'Some fields need another look.'),
   credentials_missing: entry(422, 'invalid_request_error', 'This agent needs LLM credentials. Set them in Settings.'),
+  too_many_runners: entry(429, 'rate_limit_error', 'You have as many runners at work as you may have. Stop one first.'),
+  start_queue_timeout: entry(429, 'rate_limit_error', 'Too many agents start or are at work. Try again in a moment.'),
+  insufficient_quota: entry(429, 'insufficient_quota', 'The budget is used up.'),
   too_many_requests: entry(429, 'rate_limit_error', 'Too many attempts. Wait a little and try again.'),
   internal: entry(500, 'server_error', 'Something went wrong here. The details are in the log under the request id.'),
   runner_failed: entry(502, 'server_error', 'The agent could not be started.'),
@@ -94,7 +103,7 @@ export function toOpenAiError(error: AppError): {
 } {
   return {
     error: {
-      message: error.hint ? `${error.message} ${error.hint}` : error.message,
+      message: error.hint ? `${error.message}${/[.!?]$/.test(error.message) ? '' : '.'} ${error.hint}` : error.message,
       type: CODES[error.code].type,
       param: error.param ?? null,
       code: error.code,

@@ -35,6 +35,7 @@ const preset = <T>(kind: Kind<T>, value: string, description: string, example = 
 };
 
 const port = integer(0, 65535);
+const limit = integer(0, 1_000_000);
 const idle = integer(1, 31_536_000, ' of seconds');
 
 /** By heading, in the order in which they are documented. An empty variable counts as unset. */
@@ -47,6 +48,12 @@ export const settingGroups = {
     ENCRYPTION_KEY: required(key32, {
       description: 'Encrypts stored credentials: 32 bytes as hex or base64. Without it they cannot be read again.',
       example: 'the output of: openssl rand -hex 32',
+    }),
+    ENCRYPTION_KEY_PREVIOUS: optional(key32, {
+      description:
+        'The key before this one, for one start: what is sealed under it is sealed anew. `bun run rotate-key` sets both.',
+      whenUnset: 'nothing is sealed anew',
+      example: '5a'.repeat(32),
     }),
   },
   'First administrator': {
@@ -140,6 +147,28 @@ export const settingGroups = {
       'How long a started runner may take to answer, in seconds.',
     ),
     BACKEND_PREPULL_AT_STARTUP: preset(flag, 'false', 'Fetch the images of all backends at start.'),
+  },
+  Upstreams: {
+    ALLOW_PRIVATE_UPSTREAMS: preset(
+      flag,
+      'true',
+      'Whether LLM_BASE_URL may be a loopback or private address, such as that of Ollama on this host. ' +
+        'Then every user can have the router call what listens there: turn off where users are strangers.',
+    ),
+  },
+  Capacity: {
+    MAX_RUNNERS: preset(limit, '100', 'Runners in total. Then the longest idle one makes room. 0: no limit.'),
+    MAX_RUNNERS_PER_USER: preset(
+      limit,
+      '10',
+      'Runners of one user. Then the longest idle one makes room. 0: no limit.',
+    ),
+    MAX_STARTS: preset(limit, '4', 'Runners that start at the same time; users take turns. 0: no limit.'),
+    START_QUEUE_SECONDS: preset(
+      number(0.01, 3600, ' of seconds'),
+      '60',
+      'How long a start may wait for its turn. Fractions work.',
+    ),
   },
   'Idle runners': {
     DEFAULT_IDLE_SECONDS: preset(idle, '600', 'A runner without work is stopped after this many seconds.'),

@@ -8,12 +8,27 @@ import { type Import, readSources, type Source } from './support/sources';
 
 /** Services from the bottom to the top: each may use those before it. */
 const SERVICES = [
-  ...['events', 'folders', 'templates', 'homes', 'credentials', 'accounts', 'keys', 'agents', 'conversations'],
+  ...['events', 'folders', 'templates', 'homes'],
+  ...[
+    'encryption',
+    'upstream-address',
+    'credentials-tiers',
+    'credentials-values',
+    'credentials-cache',
+    'credentials-trial',
+    'credentials',
+  ],
+  ...['accounts', 'keys', 'agents', 'conversations'],
   'chat-request',
+  ...['tokens', 'prices', 'budgets', 'metering', 'usage'],
+  ...['upstream-body', 'upstream-stream', 'upstream-usage', 'upstream-call'],
   ...[
     'runner-clock',
     'runner-slot',
+    'fair-queue',
+    'capacity',
     'runner-failure',
+    'platforms',
     'readiness',
     'images',
     'runner-remains',
@@ -23,6 +38,7 @@ const SERVICES = [
   ...[
     'runner-start',
     'runner-transitions',
+    'runner-end',
     'runners',
     'runner-call',
     'reaper',

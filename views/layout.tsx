@@ -4,19 +4,21 @@ import type { Shell } from './models';
 import { Sidebar } from './parts/sidebar';
 import { useAssets, useLocale, useText } from './render';
 
-const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'layout', 'chat'];
+const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'layout', 'chat', 'usage'];
 
 interface DocumentProps {
   title: string;
-  /** Whether the page sends or receives parts; other pages do without htmx. */
+  /** Whether the page has a live stream of parts. */
   live?: boolean;
+  /** Whether it asks for parts, without a stream. Other pages do without htmx. */
+  parts?: boolean;
   /** Seconds between reloads for readers without JavaScript; absent means never. */
   refreshSeconds?: number | undefined;
   children: ComponentChildren;
 }
 
 /** The HTML document around every page. Scripts and styles come from our own origin only, so the CSP stays `'self'`. */
-export function Document({ title, live, refreshSeconds, children }: DocumentProps) {
+export function Document({ title, live, parts, refreshSeconds, children }: DocumentProps) {
   const t = useText();
   const assets = useAssets();
   return (
@@ -49,7 +51,7 @@ export function Document({ title, live, refreshSeconds, children }: DocumentProp
       <body data-copied={t.copy.done}>
         {children}
         {/* Not deferred: htmx starts before a deferred extension that comes late, and would then do without it. */}
-        {live && <script src={assets('htmx.min.js')} />}
+        {(live || parts) && <script src={assets('htmx.min.js')} />}
         {live && <script src={assets('hx-sse.min.js')} />}
       </body>
     </html>

@@ -2,6 +2,7 @@
  * View models: everything a page or part shows, already looked up. Routes build them; parts never look anything up.
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
+import type { MissingView } from './models-credentials';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
 
@@ -10,6 +11,27 @@ export interface RunnerView {
   agentId: string;
   state: RunnerState;
   percent?: number;
+  /** Its place among the starts that wait for their turn, from 1. */
+  place?: number;
+  message?: string;
+  hint?: string;
+  unavailable?: UnavailableView;
+  image?: ImageView;
+}
+
+/**
+ * Why an agent cannot start: its platform does not answer. `platform` is what people call it, where it has a name.
+ * `message` and `hint` are for whoever can do something about it, and absent for everybody else.
+ */
+export interface UnavailableView {
+  platform?: string;
+  message?: string;
+  hint?: string;
+}
+
+/** The image that an agent starts from, while it is not there. `message` and `hint` as above. */
+export interface ImageView {
+  state: 'pulling' | 'failed';
   message?: string;
   hint?: string;
 }
@@ -60,6 +82,8 @@ export interface MessageView {
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;
+  /** What the answer lacked, to be filled in on the spot. */
+  missing?: MissingView;
   interrupted: boolean;
   retryable: boolean;
 }
@@ -79,24 +103,6 @@ export interface ConversationView {
 export interface ComposerView {
   text: string;
   error?: string;
-}
-
-/** One credential value. A secret carries only `masked`, never its value; `source` says whose value is in effect. */
-export interface CredentialField {
-  name: string;
-  secret: boolean;
-  masked?: string;
-  value?: string;
-  source: 'backend' | 'global' | 'unset';
-  error?: string;
-}
-
-/** `scope` is a backend's id, or '' for all agents. `isSet` says that the scope has values of its own. */
-export interface CredentialScope {
-  scope: string;
-  label: string;
-  fields: CredentialField[];
-  isSet: boolean;
 }
 
 export interface KeyView {
@@ -125,4 +131,83 @@ export interface FormState {
 export interface Flash {
   kind: 'good' | 'bad';
   message: string;
+}
+
+/** What calls to the LLM have used. Cached tokens are among the prompt's, reasoning tokens among the completion's. */
+export interface UsageFigures {
+  calls: number;
+  promptTokens: number;
+  completionTokens: number;
+  cachedTokens: number;
+  reasoningTokens: number;
+  /** Of calls whose model had a price. */
+  cost: number;
+  /** Calls whose tokens are a guess. */
+  estimatedCalls: number;
+}
+
+/** What has one name: a model, an agent, a day as `2026-11-22`. */
+export interface UsageLine extends UsageFigures {
+  key: string;
+  name: string;
+}
+
+export interface UsageTableView {
+  /** Unique in the page. */
+  id: string;
+  title: string;
+  /** What a line is: a model, an agent, … */
+  nameOfLines: string;
+  lines: UsageLine[];
+}
+
+/** Days as `2026-11-22`, the last one included. */
+export interface UsageRangeView {
+  from: string;
+  to: string;
+  presets: { label: string; from: string; to: string; current: boolean }[];
+  errors: Record<string, string>;
+}
+
+export interface UsageView {
+  range: UsageRangeView;
+  totals: UsageFigures;
+  /** Every day of the range, in order. */
+  days: UsageLine[];
+  tables: UsageTableView[];
+  /** Where the single calls are, as CSV. */
+  csvHref: string;
+}
+
+/** What somebody, or one key, may use in a period, and has used. */
+export interface BudgetView {
+  /** Of the user or the key. */
+  subjectId: string;
+  /** The key's name, or the user's address. */
+  label: string;
+  /** Whose key it is. */
+  owner?: string;
+  isKey: boolean;
+  unit: 'tokens' | 'money';
+  period: 'day' | 'month';
+  softLimit?: number;
+  hardLimit?: number;
+  used: number;
+  resetsAtMs: number;
+  level: 'within' | 'soft' | 'hard';
+}
+
+/** Whom a budget can be set for. */
+export interface BudgetSubject {
+  id: string;
+  label: string;
+  isKey: boolean;
+}
+
+/** Money per million tokens; without a price of their own, cached tokens cost what the others of the prompt do. */
+export interface PriceView {
+  model: string;
+  prompt: number;
+  completion: number;
+  cached?: number;
 }

@@ -24,8 +24,8 @@ export interface SessionDeps {
 export type SessionPlugin = ReturnType<typeof sessionPlugin>;
 
 /**
- * Route options: `{ session: true }` for pages and `/api`, `{ caller: true }` for `/v1`, both with a typed `who`;
- * `{ visitor: true }` where signing in is optional. The JWT only carries a session's id: the row decides (law 20).
+ * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for those of the administrator,
+ * `{ caller: true }` for `/v1`, all with a typed `who`; `{ visitor: true }` where signing in is optional. The JWT only carries a session's id: the row decides (law 20).
  */
 export function sessionPlugin(deps: SessionDeps) {
   const { accounts, keys, cookie: settings } = deps;
@@ -90,6 +90,10 @@ export function sessionPlugin(deps: SessionDeps) {
         transform: async ({ identify, request }: Identified & Asked) => void (await identify.session(request)),
         resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.session(request) }),
       },
+      admin: {
+        transform: async ({ identify, request }: Identified & Asked) => void (await identify.admin(request)),
+        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.admin(request) }),
+      },
       caller: {
         transform: async ({ identify, request }: Identified & Asked) => void (await identify.caller(request)),
         resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.caller(request) }),
@@ -110,6 +114,8 @@ interface Identifier {
   visitor(): Promise<Who | undefined>;
   /** Throws `signed_out`. */
   session(request: Request): Promise<Who>;
+  /** Throws `signed_out`, or `forbidden` for everybody but the administrator. */
+  admin(request: Request): Promise<Who>;
   /** Throws `signed_out`. */
   caller(request: Request): Promise<Who>;
 }
@@ -128,11 +134,18 @@ function identifier(from: { cookie(): Promise<Who | undefined>; token: Ask; bear
     if (header !== null) byHeader ??= ask(header);
     return byHeader;
   };
+  const session = async (request: Request) => {
+    const who = (await visitor()) ?? (await byAuthorization(request, from.token));
+    if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
+    return who;
+  };
   return {
     visitor,
-    async session(request) {
-      const who = (await visitor()) ?? (await byAuthorization(request, from.token));
-      if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
+    session,
+    async admin(request) {
+      const who = await session(request);
+      if (who.user.role !== 'admin')
+        throw new AppError('forbidden', { message: 'Only the administrator may do this.' });
       return who;
     },
     async caller(request) {

@@ -9,6 +9,8 @@ import { done, isPartRequest, page, part, seeOther, text } from '../http/respond
 import type { SessionPlugin, Who } from '../http/session';
 import type { Agent } from '../stores/agents';
 import type { Conversation } from '../stores/conversations';
+import { missingView, type Typed } from './credential-views';
+import { home } from './home';
 import { formatSeen, liveStream, parseSeen, seenOf } from './live';
 import { messageView, shellOf } from './presenters';
 
@@ -139,15 +141,6 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
     );
 }
 
-/** Where a user lands: the conversation they last changed, else a new one with the first agent. */
-async function home(context: Context, who: Who): Promise<string> {
-  const [latest] = await context.conversations.list(who.user.id);
-  if (latest) return `/conversations/${latest.id}`;
-  const first = context.backends.all().find((backend) => !backend.disabled);
-  if (!first) throw new AppError('not_found', { message: text.sidebar.noAgents });
-  return `/agents/${(await context.agents.defaultOf(who.user.id, first)).id}`;
-}
-
 async function aboutAgent(context: Context, who: Who, agent: Agent, conversationId?: string) {
   const shell = await shellOf(context, who, {
     agentId: agent.id,
@@ -155,9 +148,7 @@ async function aboutAgent(context: Context, who: Who, agent: Agent, conversation
   });
   const group = shell.groups.find((one) => one.agentId === agent.id);
   if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  const backend = context.backends.find(agent.backend);
-  const missing = backend ? [...(await context.credentials.missing(who.user.id, backend))] : [];
-  return { shell, agent: group, missing };
+  return { shell, agent: group };
 }
 
 async function newConversationPage(
@@ -168,28 +159,42 @@ async function newConversationPage(
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const about = await aboutAgent(context, who, agent);
-  return page(<ChatPage {...about} composer={composer} liveUrl="/live" />, typed.status);
+  const backend = context.backends.find(agent.backend);
+  const missing = backend ? await context.credentials.missing(who.user.id, backend) : [];
+  return page(
+    <ChatPage {...about} missing={missing.map(({ name }) => name)} composer={composer} liveUrl="/live" />,
+    typed.status,
+  );
 }
 
-async function conversationPage(
+interface PageOptions {
+  /** Messages before this position, instead of the newest. */
+  readonly before?: number | undefined;
+  readonly composer?: { text: string; error?: string };
+  /** A refused form in place of the newest answer. */
+  readonly typed?: Typed;
+  readonly status?: number;
+}
+
+export async function conversationPage(
   context: Context,
   who: Who,
   id: string,
-  options: { before?: number | undefined; composer?: { text: string; error?: string }; status?: number },
+  options: PageOptions,
 ): Promise<Response> {
   const conversation = await context.conversations.get(who.user.id, id);
   const agent = await context.agents.get(who.user.id, conversation.agentId);
   const about = await aboutAgent(context, who, agent, conversation.id);
-  const view = await conversationView(context, conversation, agent, options.before);
+  const view = await conversationView(context, who, { conversation, agent, ...options });
   return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
 }
 
 async function conversationView(
   context: Context,
-  conversation: Conversation,
-  agent: Agent,
-  before: number | undefined,
+  who: Who,
+  shown: PageOptions & { conversation: Conversation; agent: Agent },
 ): Promise<ConversationView> {
+  const { conversation, agent, before, typed } = shown;
   const messages = await context.conversations.page(conversation.id, {
     limit: PAGE_MESSAGES,
     ...(before !== undefined && { before }),
@@ -198,7 +203,8 @@ async function conversationView(
   const streaming = messages.find((message) => message.status === 'streaming');
   const first = messages[0];
   const hasEarlier = messages.length === PAGE_MESSAGES && first !== undefined && first.position > 1;
-  const about = { agent, lastPosition: conversation.lastPosition };
+  const missing = await missingView(context, who, { agent, message: messages.at(-1), typed });
+  const about = { agent, lastPosition: conversation.lastPosition, missing };
   return {
     id: conversation.id,
     title: conversation.title || text.conversation.untitled,
@@ -222,7 +228,7 @@ async function refusedMessage(
     return conversationPage(context, who, conversation.id, { composer, status: error.status });
   }
   const agent = await context.agents.get(who.user.id, conversation.agentId);
-  const { streamingId } = await conversationView(context, conversation, agent, undefined);
+  const { streamingId } = await conversationView(context, who, { conversation, agent });
   return part(
     <Composer
       agentId={agent.id}

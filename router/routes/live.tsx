@@ -24,6 +24,7 @@ import { httpLog } from '../log';
 import type { RouterEvent } from '../services/events';
 import type { Agent } from '../stores/agents';
 import type { Conversation, Message } from '../stores/conversations';
+import { missingView } from './credential-views';
 import { conversationLink, messageView, runnerView } from './presenters';
 
 /**
@@ -92,6 +93,7 @@ class Live {
   #growing: { id: string; settled: number } | undefined;
   #settledAtConnect: number | undefined;
   #first = true;
+  #everyAgent = true;
   #working = false;
   #again = false;
   #closed = false;
@@ -112,6 +114,7 @@ class Live {
   onEvent(event: RouterEvent): void {
     const here = this.options.conversation?.row.id;
     if (event.kind === 'runner') this.#agents.add(event.agentId);
+    else if (event.kind === 'platforms') this.#everyAgent = true;
     else if (event.kind === 'conversation') this.#links.add(event.conversationId);
     else if (event.kind === 'revoked') return;
     else {
@@ -156,13 +159,16 @@ class Live {
   }
 
   async #runnerParts(): Promise<JSX.Element[]> {
-    if (this.#first) {
-      const agents = await this.context.agents.list(this.options.who.user.id);
-      for (const agent of agents) this.#agents.add(agent.id);
-    }
-    const changed = [...this.#agents];
+    const { context } = this;
+    const { who } = this.options;
+    const [changed, isEvery] = [new Set(this.#agents), this.#everyAgent];
     this.#agents.clear();
-    return changed.map((agentId) => <LiveRunner runner={runnerView(this.context, agentId)} />);
+    this.#everyAgent = false;
+    if (changed.size === 0 && !isEvery) return [];
+    const agents = await context.agents.list(who.user.id);
+    return agents
+      .filter(({ id }) => isEvery || changed.has(id))
+      .map((agent) => <LiveRunner runner={runnerView(context, who, agent)} />);
   }
 
   async #linkParts(): Promise<JSX.Element[]> {
@@ -186,13 +192,16 @@ class Live {
     // The newest one that the page has is looked at again: it may have been growing there.
     const growingFrom = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
     const messages = await this.context.conversations.after(conversation.row.id, growingFrom);
-    for (const message of messages)
-      parts.push(...this.#messageParts(message, conversation.agent, messages.at(-1)?.position ?? 0));
+    const { agent } = conversation;
+    const last = messages.at(-1);
+    const missing = await missingView(this.context, this.options.who, { agent, message: last });
+    const about = { agent, lastPosition: last?.position ?? 0, missing };
+    for (const message of messages) parts.push(...this.#messageParts(message, about));
     return parts;
   }
 
-  #messageParts(message: Message, agent: Agent, lastPosition: number): JSX.Element[] {
-    const view = messageView(this.context, message, { agent, lastPosition });
+  #messageParts(message: Message, about: Parameters<typeof messageView>[2]): JSX.Element[] {
+    const view = messageView(this.context, message, about);
     const isNew = message.position > this.#position;
     this.#position = Math.max(this.#position, message.position);
     const streaming = message.status === 'streaming';

@@ -16,6 +16,7 @@ import {
   sessionVariables,
   shapeChatBody,
 } from '../services/chat-request';
+import { usesUpstream } from '../services/upstream-call';
 import type { Agent } from '../stores/agents';
 import type { Conversation } from '../stores/conversations';
 
@@ -81,6 +82,9 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const { agent, backend } = routed;
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   requireAllowed(backend, path);
+  // Who has no browser session has come with a key.
+  const keyId = who.session ? undefined : who.credentialId;
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
   // What goes on without its client must be kept somewhere (law 9).
   const conversation =
     routed.conversation ?? (detach && messages ? await context.conversations.create(agent) : undefined);
@@ -95,6 +99,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     call: {
       agent,
       backend,
+      work: { ...(conversation && { conversationId: conversation.id }), ...(keyId !== undefined && { keyId }) },
       method: request.method,
       path: `/v1/${path}${url.search}`,
       headers: { ...requestHeaders(request.headers), ...sessionHeaders(backend, session) },

@@ -1,9 +1,11 @@
 /** Turns what services know into what views show. Looks up, decides nothing. */
-import type { AgentGroup, ConversationLink, CredentialScope, MessageView, RunnerView, Shell } from '../../views/models';
+import type { AgentGroup, ConversationLink, MessageView, RunnerView, Shell } from '../../views/models';
+import type { MissingView } from '../../views/models-credentials';
 import type { Context } from '../context';
 import { text } from '../http/respond';
 import type { Who } from '../http/session';
 import { INTERRUPTED } from '../services/generations';
+import type { Progress } from '../services/runners';
 import type { Agent } from '../stores/agents';
 import type { Conversation, Message } from '../stores/conversations';
 
@@ -13,14 +15,47 @@ export interface Current {
   readonly conversationId?: string;
 }
 
-export function runnerView(context: Context, agentId: string): RunnerView {
-  const { state, progress, failure } = context.runners.status(agentId);
+export function runnerView(context: Context, who: Who, agent: Agent): RunnerView {
+  const { state, progress, failure } = context.runners.status(agent.id);
   return {
-    agentId,
+    agentId: agent.id,
     state,
-    ...(state === 'starting' && { percent: progress.percent, message: text.runner.stages[progress.stage] }),
+    ...availabilityView(context, who, agent),
+    ...(state === 'starting' && startView(progress)),
+    // Not a failure of the runner's own, which is forgotten with the next start.
+    ...(state === 'stopped' && progress.stage === 'error' && { message: progress.message }),
     ...(failure && { message: failure.message, ...(failure.hint !== undefined && { hint: failure.hint }) }),
   };
+}
+
+/** Whether a message to the agent has somewhere to go. A runner that is up needs its platform for nothing. */
+export function isUsable(context: Context, agent: Agent): boolean {
+  const backend = context.backends.find(agent.backend);
+  if (!backend || backend.disabled) return false;
+  return !isDown(context, agent) || context.platforms.problemOf(backend.driver) === undefined;
+}
+
+/** Neither up nor on the way. */
+function isDown(context: Context, { id }: Agent): boolean {
+  const { state } = context.runners.status(id);
+  return state === 'stopped' || state === 'failed';
+}
+
+/** What keeps an agent that is down from starting. Reasons and remedies are for the administrator. */
+function availabilityView(context: Context, who: Who, agent: Agent): Pick<RunnerView, 'unavailable' | 'image'> {
+  const backend = context.backends.find(agent.backend);
+  if (!backend || backend.disabled || !isDown(context, agent)) return {};
+  const forAdmin = ({ message, hint }: { message: string; hint?: string }) =>
+    who.user.role === 'admin' ? { message, ...(hint !== undefined && { hint }) } : {};
+  const problem = context.platforms.problemOf(backend.driver);
+  if (problem) {
+    const platform = context.drivers.platformOf(backend.driver);
+    return { unavailable: { ...(platform !== undefined && { platform }), ...forAdmin(problem) } };
+  }
+  const image = context.images.stateOf(backend);
+  if (image?.state === 'pulling') return { image: { state: 'pulling' } };
+  if (image?.state === 'failed') return { image: { state: 'failed', ...forAdmin(image) } };
+  return {};
 }
 
 export function conversationLink(
@@ -35,22 +70,27 @@ export function conversationLink(
   };
 }
 
-/** The sidebar: the user's default agent of every backend, made on first sight, and their other agents. */
+/**
+ * The sidebar: the user's default agent of every backend, made on first sight, and their other agents. Those that cannot
+ * start come last.
+ */
 export async function shellOf(context: Context, who: Who, current: Current): Promise<Shell> {
   const { user } = who;
   await context.agents.ensureDefaults(user.id);
   const agents = await context.agents.list(user.id);
   const conversations = await context.conversations.list(user.id);
-  const groups = agents.map((agent) => agentGroup(context, agent, conversations, current));
+  const groups = agents
+    .map((agent) => agentGroup(context, who, { agent, conversations, current }))
+    .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
   return { user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' }, groups };
 }
 
 function agentGroup(
   context: Context,
-  agent: Agent,
-  conversations: readonly (Conversation & { streaming: boolean })[],
-  current: Current,
+  who: Who,
+  about: { agent: Agent; conversations: readonly (Conversation & { streaming: boolean })[]; current: Current },
 ): AgentGroup {
+  const { agent, conversations, current } = about;
   const backend = context.backends.find(agent.backend);
   return {
     agentId: agent.id,
@@ -60,7 +100,7 @@ function agentGroup(
     suggestions: backend?.suggestions ?? [],
     disabled: backend?.disabled ?? true,
     current: agent.id === current.agentId,
-    runner: runnerView(context, agent.id),
+    runner: runnerView(context, who, agent),
     conversations: conversations
       .filter((conversation) => conversation.agentId === agent.id)
       .map((conversation) => conversationLink(conversation, current)),
@@ -70,12 +110,15 @@ function agentGroup(
 export function messageView(
   context: Context,
   message: Message,
-  about: { agent: Agent; lastPosition: number },
+  about: { agent: Agent; lastPosition: number; missing?: MissingView | undefined },
 ): MessageView {
-  const { agent, lastPosition } = about;
+  const { agent, lastPosition, missing } = about;
   const { failure, status } = message;
   const interrupted = failure?.code === INTERRUPTED;
   const needsCredentials = failure?.code === 'credentials_missing';
+  const retryable =
+    message.role === 'assistant' && (status === 'failed' || status === 'stopped') && message.position === lastPosition;
+  const asks = retryable && status === 'failed' && missing !== undefined;
   return {
     id: message.id,
     position: message.position,
@@ -93,43 +136,21 @@ export function messageView(
           ...(needsCredentials && { action: { href: '/settings#credentials', label: text.error.openSettings } }),
         },
       }),
+    ...(asks && { missing }),
     interrupted,
-    retryable:
-      message.role === 'assistant' &&
-      (status === 'failed' || status === 'stopped') &&
-      message.position === lastPosition,
+    retryable,
   };
+}
+
+/** How far a start is. Nobody knows how long a queue takes. */
+function startView({ stage, percent, place }: Progress): { message: string; percent?: number; place?: number } {
+  if (place !== undefined) return { message: text.runner.queued(place), place };
+  return { message: text.runner.stages[stage], percent };
 }
 
 /** How far the runner is, while there is none to answer. */
 function progressOf(context: Context, agentId: string): Pick<MessageView, 'progress'> {
   const { state, progress } = context.runners.status(agentId);
   if (state !== 'starting') return {};
-  return { progress: { percent: progress.percent, message: text.runner.stages[progress.stage] } };
-}
-
-export async function credentialScopes(
-  context: Context,
-  userId: string,
-  refused?: { scope: string; fields: Readonly<Record<string, string>>; values: Readonly<Record<string, string>> },
-): Promise<CredentialScope[]> {
-  const scopes = await context.credentials.shown(userId);
-  return [...scopes].map(([scope, values]) => ({
-    scope,
-    label: scope === '' ? text.settings.allAgents : (context.backends.find(scope)?.displayName ?? scope),
-    isSet: values.some((value) => value.source !== 'unset'),
-    fields: values.map(({ name, secret, source, shown }) => {
-      const error = refused?.scope === scope ? refused.fields[name] : undefined;
-      const typed = refused?.scope === scope && !secret ? refused.values[name] : undefined;
-      const value = secret ? undefined : (typed ?? shown);
-      return {
-        name,
-        secret,
-        source,
-        ...(secret && shown !== undefined && { masked: shown }),
-        ...(value !== undefined && { value }),
-        ...(error !== undefined && { error }),
-      };
-    }),
-  }));
+  return { progress: startView(progress) };
 }

@@ -110,9 +110,15 @@ function progressStream(context: Context, who: Who, agent: Agent): Response {
     let last = '';
     const tell = () => {
       const { state, progress, failure } = context.runners.status(agent.id);
-      const { stage, percent, message } = progress;
-      // Of a failure: the runner's last output.
-      const detail = { agent_id: agent.id, state, ...(failure?.hint !== undefined && { hint: failure.hint }) };
+      const { stage, percent, message, place } = progress;
+      const detail = {
+        agent_id: agent.id,
+        state,
+        // In the queue of starts.
+        ...(place !== undefined && { place }),
+        // Of a failure: the runner's last output.
+        ...(failure?.hint !== undefined && { hint: failure.hint }),
+      };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
       if (data !== last) writer.send({ data });
       last = data;

@@ -103,6 +103,11 @@ export function accountsService(deps: {
       return session;
     },
 
+    /** Everybody, in the order of their addresses. */
+    list: (): Promise<readonly User[]> => users.list(),
+
+    find: (id: string): Promise<User | undefined> => users.find(id),
+
     findSession: (id: string) => users.findSession(id, now()),
 
     /** Signs out: the token is worthless from now on and the session's live streams end (law 20). */

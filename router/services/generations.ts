@@ -10,12 +10,14 @@ import { generationsLog } from '../log';
 import type { Agent, AgentsStore } from '../stores/agents';
 import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
 import { Answer } from './answer';
+import type { BudgetsService } from './budgets';
 import { type ChatMessage, sessionHeaders, sessionVariables, shapeChatBody } from './chat-request';
 import { titleFrom } from './conversations';
 import type { CredentialsService } from './credentials';
 import type { Events } from './events';
-import { callRunner, refusalOf } from './runner-call';
+import { callRunner, type RunnerAnswer, refusalOf } from './runner-call';
 import type { RunnersService } from './runners';
+import { usesUpstream } from './upstream-call';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
@@ -44,10 +46,11 @@ export function generationsService(deps: {
   backends: BackendRegistry;
   runners: RunnersService;
   credentials: CredentialsService;
+  budgets: BudgetsService;
   events: Events;
   now: () => number;
 }) {
-  const { conversations, agents, backends, runners, credentials, events, now } = deps;
+  const { conversations, agents, backends, runners, credentials, budgets, events, now } = deps;
   const live = new Map<string, Generation>();
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
@@ -82,7 +85,7 @@ export function generationsService(deps: {
   /** Produces an answer without a client: whoever wants to see it watches the events. */
   function produce(conversation: Conversation, agent: Agent, message: Message, explicit: boolean): void {
     const abort = new AbortController();
-    let release: (() => void) | undefined;
+    let answered: RunnerAnswer | undefined;
     const answer = track(conversation, message, true, () => relay.stop());
     const relay = new Relay({
       events: true,
@@ -90,15 +93,16 @@ export function generationsService(deps: {
       onClientGone: 'detach',
       abort,
       recorder: answer,
-      onEnd: () => release?.(),
+      lost: (cause) => answered?.lost(cause) ?? new AppError('runner_lost', { cause }),
+      onEnd: () => answered?.lease.release(),
     });
     void relay.drain();
     void ask(conversation, agent, { signal: abort.signal, explicit })
-      .then(({ lease, body }) => {
-        release = lease.release;
+      .then((found) => {
+        answered = found;
         // Stopped in between: the relay has ended and will not call back.
-        if (abort.signal.aborted) lease.release();
-        relay.attach(body);
+        if (abort.signal.aborted) found.lease.release();
+        relay.attach(found.body);
       })
       .catch((error: unknown) => {
         if (abort.signal.aborted) return;
@@ -113,12 +117,14 @@ export function generationsService(deps: {
     const backend = backends.find(agent.backend);
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+    if (usesUpstream(backend)) budgets.check({ userId: agent.userId });
     const session = sessionVariables(agent.userId, agent.id, conversation.id);
     const body = { model: backend.name, messages: await history(conversation), stream: true };
     const model = await modelOf(agent.userId, agent.backend);
     const answered = await callRunner(runners, {
       agent,
       backend,
+      work: { conversationId: conversation.id },
       method: 'POST',
       path: '/v1/chat/completions',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },

@@ -45,6 +45,12 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
 
     list: (userId: string): Promise<readonly Key[]> => keys.list(userId),
 
+    /** Those of all users, in the order of their names. */
+    listAll: (): Promise<readonly Key[]> => keys.listAll(),
+
+    /** Of whatever user. */
+    findById: (id: string): Promise<Key | undefined> => keys.find(id),
+
     /** Who holds this key, or `undefined` when nobody does. */
     async find(secret: string): Promise<{ user: User; keyId: string } | undefined> {
       const found = await keys.findByHash(sha256(secret));

@@ -23,6 +23,13 @@ export function keysStore(db: Db) {
     async findByHash(hash: string): Promise<{ key: Key; user: User } | undefined> {
       return byHash.get({ hash });
     },
+    async find(id: string): Promise<Key | undefined> {
+      return db.select().from(keys).where(eq(keys.id, id)).get();
+    },
+    /** Those of all users, in the order of their names. */
+    async listAll(): Promise<readonly Key[]> {
+      return db.select().from(keys).orderBy(keys.name).all();
+    },
     /** Newest first. */
     async list(userId: string): Promise<readonly Key[]> {
       return db.select().from(keys).where(eq(keys.userId, userId)).orderBy(desc(keys.createdAtMs)).all();

@@ -35,6 +35,10 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
+    /** In the order of their addresses. */
+    async list(): Promise<readonly User[]> {
+      return db.select().from(users).orderBy(users.email).all();
+    },
     async findAdmin(): Promise<User | undefined> {
       return db.select().from(users).where(eq(users.role, 'admin')).get();
     },

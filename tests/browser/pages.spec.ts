@@ -1,4 +1,8 @@
 /** What holds for whole pages: no accessibility findings, no overflow, little weight. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { answer, ended, expect, send, signIn, test } from './fixtures';
@@ -76,6 +80,42 @@ test.describe('on a phone', () => {
     await page.getByRole('button', { name: 'Open sidebar' }).tap();
     await sidebar.getByRole('link', { name: 'New conversation', exact: true }).tap();
     await expect(page).toHaveURL(/\/agents\//);
+  });
+});
+
+test.describe('an agent whose platform is not there', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'agent-stack-engine-'));
+  const socket = join(folder, 'docker.sock');
+  test.use({ routerEnv: { DOCKER_HOST: `unix://${socket}` } });
+  test.afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('says so in place of a composer, and is there without a reload when its platform is', async ({
+    page,
+    router,
+  }) => {
+    await signIn(page, router);
+    const composer = page.getByRole('textbox', { name: 'Message OpenClaw' });
+    await page.getByRole('link', { name: 'OpenClaw', exact: true }).click();
+    await expect(page.getByRole('status').getByText('This agent needs Docker')).toBeVisible();
+    await expect(composer).toBeHidden();
+    await expectAccessible(page, 'an agent that cannot start');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await expectAccessible(page, 'an agent that cannot start, on a phone');
+    await expectNoOverflow(page);
+    // As much of an engine as says that one is there.
+    const engine = createServer((_asked, answer) => answer.end('OK')).listen(socket);
+    await expect(composer).toBeVisible({ timeout: 20_000 });
+    await composer.fill('a draft');
+    await new Promise((resolve) => {
+      engine.close(resolve);
+      engine.closeAllConnections();
+    });
+    await expect(composer).toBeHidden({ timeout: 20_000 });
+    createServer((_asked, answer) => answer.end('OK'))
+      .listen(socket)
+      .unref();
+    await expect(composer).toHaveValue('a draft');
+    await expect(composer).toBeVisible({ timeout: 20_000 });
   });
 });
 

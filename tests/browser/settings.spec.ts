@@ -1,4 +1,6 @@
 /** The settings: credentials, keys, idle time, theme. */
+import { PEOPLE } from '../support/router';
+import { startUpstream } from '../support/upstream';
 import { ended, expect, send, signIn, test } from './fixtures';
 
 test('credentials are saved, masked when they come back, and a wrong address keeps what was typed', async ({
@@ -30,15 +32,68 @@ test('credentials are saved, masked when they come back, and a wrong address kee
   await expect(card.getByLabel('Base URL')).toHaveValue('');
 });
 
-test('an agent without its credentials says so and leads to the settings', async ({ page, router }) => {
+test('a connection is tried, a model is chosen from what it serves, and everybody gets it', async ({
+  page,
+  router,
+}) => {
+  await using upstream = startUpstream({ key: 'sk-of-the-admin-0123456789', model: 'a-model-of-the-upstream' });
+  await signIn(page, router);
+  await page.goto('/settings');
+  const card = page.locator('#credentials-all');
+  await expect(page.getByRole('button', { name: 'Share with everybody' })).toBeDisabled();
+  await card.getByLabel('Base URL').fill(upstream.url);
+  await card.getByLabel('API key').fill('wrong');
+  await card.getByRole('button', { name: 'Test connection' }).click();
+  await expect(card.getByRole('alert')).toContainText('does not accept');
+  await expect(card.getByLabel('API key')).toHaveValue('wrong');
+  await card.getByLabel('API key').fill(upstream.key);
+  await card.getByRole('button', { name: 'Test connection' }).click();
+  await expect(card.getByRole('status')).toContainText('serves one model');
+  await card.getByLabel('Model').selectOption('a-model-of-the-upstream');
+  await card.getByRole('button', { name: 'Save credentials' }).click();
+  await expect(page.locator('.effective').first()).toContainText('a-model-of-the-upstream at 127.0.0.1');
+  await page.getByRole('button', { name: 'Share with everybody' }).click();
+  await expect(page.getByRole('status').first()).toContainText('Shared');
+
+  await router.signIn(PEOPLE.alice);
+  await page.context().clearCookies();
+  await page.goto('/');
+  await page.getByLabel('E-mail').fill(PEOPLE.alice.email);
+  await page.getByLabel('Password').fill(PEOPLE.alice.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'Direct', exact: true }).click();
+  await expect(page.locator('#missing-credentials')).toHaveCount(0);
+  await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await ended(page, 'done');
+  await expect(page.locator('article.answer')).toContainText('Hello from upstream.');
+  await page.goto('/settings');
+  await expect(page.locator('.effective').first()).toContainText('shared by the administrator');
+  expect(await page.content()).not.toContain('6789');
+});
+
+test('an agent without its credentials asks for them where its answer would be, and then answers', async ({
+  page,
+  router,
+}) => {
+  await using upstream = startUpstream({ key: 'sk-of-the-admin-0123456789' });
   await signIn(page, router);
   await page.getByRole('link', { name: 'Direct', exact: true }).click();
   await expect(page.locator('#missing-credentials')).toContainText('Base URL, API key, Model');
   await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
   await page.getByRole('button', { name: 'Send message' }).click();
   await ended(page, 'failed');
-  await page.locator('article.answer').getByRole('link', { name: 'Open settings' }).click();
-  await expect(page).toHaveURL(/\/settings#credentials$/);
+  const form = page.locator('article.answer form.missing-form');
+  await form.getByLabel('Base URL').fill('nonsense');
+  await form.getByLabel('API key').fill(upstream.key);
+  await form.getByLabel('Model').fill('some-model');
+  await form.getByRole('button', { name: 'Save and try again' }).click();
+  await expect(form.getByLabel('Base URL')).toHaveAccessibleDescription(/Must be an http or https address/);
+  await form.getByLabel('Base URL').fill(upstream.url);
+  await form.getByLabel('API key').fill(upstream.key);
+  await form.getByRole('button', { name: 'Save and try again' }).click();
+  await ended(page, 'done');
+  await expect(page.locator('article.answer')).toContainText('Hello from upstream.');
 });
 
 test('a key is shown once, works on /v1, and not any more once it is revoked', async ({ page, router }) => {

@@ -34,6 +34,9 @@ describe('loading', () => {
     expect(registry.all().map((backend) => [backend.name, backend.driver, backend.trusted])).toEqual([
       ['demo', 'process', true],
       ['direct', 'process', true],
+      ['openclaw', 'docker', false],
+      ['hermes-agent', 'docker', false],
+      ['nanobot', 'docker', false],
     ]);
     expect(registry.find('demo')?.command).toEqual(['bun', `${repositoryRoot}/backends/demo/main.ts`]);
   });

@@ -117,8 +117,9 @@ test('an agent that lacks credentials says which, in the page and in the answerâ
   expect((await all(start, '#missing-credentials'))[0]?.text).toContain('Base URL, API key, Model');
   const id = await converse(alice, 'hello', 'needy');
   const page = await (await alice.request(`/conversations/${id}`)).text();
-  const [answer] = await all(page, '.message.answer');
-  expect(answer?.text).toContain('Needy needs LLM_BASE_URL, LLM_API_KEY, LLM_MODEL');
+  expect((await all(page, '.message.answer'))[0]?.text).toContain('Needy cannot answer yet');
+  const asked = await all(page, '.message.answer form input:not([type="radio"])');
+  expect(asked.map(({ attributes }) => attributes.name)).toEqual(['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']);
   expect((await all(page, '.message.answer a'))[0]?.attributes.href).toBe('/settings#credentials');
 });
 

@@ -34,8 +34,10 @@ describe('defaults', () => {
       signup: { open: false },
       idle: { defaultSeconds: 600, minSeconds: 60, maxSeconds: 21600 },
       reaperIntervalMs: 30_000,
+      capacity: { runners: 100, runnersPerUser: 10, starts: 4, queueMs: 60_000 },
       readyTimeoutMs: 90_000,
       prepullAtStartup: false,
+      allowPrivateUpstreams: true,
       maxBodyBytes: 20 * 1024 * 1024,
       logLevel: 'info',
     });
@@ -67,6 +69,7 @@ describe('values', () => {
       ROUTER_PUBLIC_BASE_URL: 'https://Agents.example.org/',
       ALLOWED_HOSTS: 'agents.lan, Other.LAN',
       ALLOW_SIGNUP: 'Yes',
+      ALLOW_PRIVATE_UPSTREAMS: 'no',
       INVITE_CODE: 'tall-green-bicycle',
       BOOTSTRAP_ADMIN_EMAIL: 'root@agents.lan',
       BOOTSTRAP_ADMIN_PASSWORD: 'four words and more',
@@ -84,6 +87,7 @@ describe('values', () => {
       publicUrl: 'https://agents.example.org',
       allowedHosts: ['agents.lan', 'other.lan'],
       signup: { open: true },
+      allowPrivateUpstreams: false,
       bootstrapAdmin: { email: 'root@agents.lan', name: 'Admin' },
       reaperIntervalMs: 500,
       portRange: { start: 19000, end: 19999 },
@@ -91,6 +95,11 @@ describe('values', () => {
     });
     expect(secrets.inviteCode).toBe('tall-green-bicycle');
     expect(secrets.bootstrapAdminPassword).toBe('four words and more');
+  });
+
+  test('a limit of 0 is no limit', () => {
+    const { config } = loadConfig({ ...base, MAX_RUNNERS: '0', MAX_RUNNERS_PER_USER: '0', MAX_STARTS: '0' });
+    expect(config.capacity).toMatchObject({ runners: Infinity, runnersPerUser: Infinity, starts: Infinity });
   });
 
   test.each(['1', 'true', 'YES', 'on'])('%p means true', (text) => {

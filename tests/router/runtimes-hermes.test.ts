@@ -64,9 +64,9 @@ test('an answer that breaks off in one piece is a failed one too', async () => {
 });
 
 test('an upstream that refuses is the runtime’s 502 to a client that waits', async () => {
-  runtime.upstream.script({ status: 401, message: 'Incorrect API key provided.' });
+  runtime.upstream.script({ status: 404, message: 'No such model.' });
   const ask = async () => alice.openai.chat.completions.create({ model: 'hermes-agent', messages: [user('Hi')] });
-  await expect(ask()).rejects.toMatchObject({ status: 502, message: '502 Incorrect API key provided.' });
+  await expect(ask()).rejects.toMatchObject({ status: 502, message: '502 No such model.' });
 });
 
 test('the model of its configuration is asked, whatever a client names', async () => {

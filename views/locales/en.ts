@@ -1,6 +1,7 @@
 // Every visible word of the UI, grouped by part. Values with a gap are functions, so that a language may order its words.
 
-import type { CredentialField, RunnerState } from '../models';
+import type { RunnerState } from '../models';
+import type { CredentialSource } from '../models-credentials';
 
 const runnerStates: Record<RunnerState, string> = {
   stopped: 'stopped',
@@ -20,9 +21,18 @@ const runnerSentences: Record<RunnerState, string> = {
   unknown: 'The state of the runner is not known right now.',
 };
 
-const sources: Record<CredentialField['source'], string> = {
+const sources: Record<CredentialSource | 'here', string> = {
+  here: 'set here',
   backend: 'set here',
   global: 'from all agents',
+  shared: 'shared',
+  unset: 'not set',
+};
+
+const effectiveSources: Record<CredentialSource, string> = {
+  backend: 'your own, for this agent',
+  global: 'your own',
+  shared: 'shared by the administrator',
   unset: 'not set',
 };
 
@@ -37,6 +47,10 @@ const credentialHelp: Record<string, string> = {
   LLM_API_KEY: 'Stays in the router: no runner ever sees it.',
   LLM_MODEL: 'The model agents use unless they ask for another.',
 };
+
+const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
+const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st', two: 'nd', few: 'rd' };
+const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
 
 export const en = {
   productName: 'agent-stack',
@@ -82,6 +96,8 @@ export const en = {
   account: {
     label: 'Account',
     admin: 'Administrator',
+    usage: 'Usage',
+    administration: 'Administration',
     settings: 'Settings',
     signOut: 'Sign out',
     theme: 'Theme',
@@ -91,6 +107,8 @@ export const en = {
   runner: {
     states: runnerStates,
     sentences: runnerSentences,
+    place: (place: number) => `${ordinal(place)} in line`,
+    queued: (place: number) => `Waiting for its turn to start: ${ordinal(place)} in line`,
     percent: (state: string, percent: number) => `${state} ${percent}%`,
     title: (name: string) => `Runner of ${name}`,
     badge: 'Runner',
@@ -99,6 +117,7 @@ export const en = {
     progress: 'Start of the runner',
     stages: {
       stopped: 'Waiting for a runner',
+      queued: 'Waiting for its turn to start',
       creating: 'Preparing the runner',
       image_pull: 'Fetching the image',
       starting: 'Starting the runner',
@@ -106,6 +125,23 @@ export const en = {
       ready: 'Waiting for the first words',
       error: 'The runner could not start',
     },
+  },
+
+  availability: {
+    badge: (platform: string | undefined) => (platform === undefined ? 'not available' : `needs ${platform}`),
+    title: (platform: string | undefined) =>
+      platform === undefined ? 'This agent cannot run right now' : `This agent needs ${platform}`,
+    forUser: (platform: string | undefined) =>
+      `${platform ?? 'What it runs on'} does not answer at the moment. An administrator can see to that.`,
+    forAdmin: (platform: string | undefined) =>
+      platform === undefined
+        ? 'What it runs on does not answer.'
+        : `${platform} does not answer on this machine: install it, or start it.`,
+    heals: 'This page goes on by itself once it answers.',
+    pulling: 'Its image is being fetched. You can write already: the answer begins when it is there.',
+    noImage: 'This agent has no image yet',
+    noImageForUser: 'An administrator has to see to that. Until then it is likely not to start.',
+    noImageForAdmin: 'Once it is there, the next message starts it.',
   },
 
   conversation: {
@@ -151,6 +187,14 @@ export const en = {
     title: (name: string) => `${name} cannot answer yet`,
     names: (names: string[]) => `Missing: ${names.join(', ')}.`,
     action: 'Add credentials',
+    lead: 'Enter where it finds a model. Then it answers what you have asked.',
+    scope: 'Keep for',
+    forAll: 'For all agents',
+    forOne: (name: string) => `Only for ${name}`,
+    save: 'Save and try again',
+    settings: 'Open settings',
+    askAdmin: 'Or ask the administrator, who can share a model with everybody.',
+    youCanShare: 'In the settings you can also share yours with everybody.',
   },
 
   settings: {
@@ -158,23 +202,58 @@ export const en = {
     allAgents: 'All agents',
     savedCredentials: 'Saved. The next call of an agent uses it.',
     clearedCredentials: 'Removed.',
+    sharedCredentials: 'Shared. Everybody without values of their own can use them now.',
+    unsharedCredentials: 'No longer shared. The next call of an agent sees it.',
     savedIdle: 'Saved.',
     revokedKey: 'Revoked. Programs that used it are cut off.',
     sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
   },
   credentials: {
-    lead: 'Where agents find a model. Base URL, key and model belong together; an agent may have its own.',
+    lead: 'Where agents find a model. Base URL and key belong together; a single agent may have its own.',
+    otherLead: 'A variable of some agents.',
+    effective: 'What each agent uses',
+    effectiveSources,
+    uses: (model: string, host: string | undefined, modelSource: string | undefined) =>
+      `${model}${modelSource === undefined ? '' : ` (${modelSource})`}${host === undefined ? '' : ` at ${host}`}`,
     names: credentialNames,
     help: credentialHelp,
     sources,
-    keep: 'Leave empty to keep',
+    keep: 'Leave empty to keep it.',
+    inherit: 'Leave empty to use this one.',
+    forAll: 'Your own, for all agents',
+    only: (name: string) => `Only for ${name}`,
     own: 'has its own',
-    shared: 'uses the ones for all agents',
+    asAll: 'as for all agents',
     save: 'Save credentials',
     saveFor: (label: string) => `Save credentials for ${label}`,
+    try: 'Test connection',
+    answers: (count: number) => {
+      if (count === 0) return 'It answers, but lists no models. Write the name of one under Model.';
+      return `It answers, and serves ${count === 1 ? 'one model' : `${count} models`}. Choose one under Model, then save.`;
+    },
+    keyIsGone: 'Enter the key once more before you save: a page never gets it back.',
+    choose: 'Choose a model',
+    asInherited: (value: string) => `As for all agents: ${value}`,
     clear: 'Remove',
     clearQuestion: (label: string) => `Remove the credentials for ${label}?`,
     clearConsequence: 'The next call of an agent will no longer use them.',
+    shareTitle: 'Share with everybody',
+    share: {
+      off: 'Users without an address and key of their own would then use yours for all agents. They see the address and the model, never the key. Their calls are on your account; Usage shows them.',
+      on: 'Users without an address and key of their own use yours for all agents. What you change counts from their next call on.',
+      nothing: 'Set a base URL and a key for all agents first.',
+      gone: 'There is no base URL or no key for all agents any more, so nobody can use them.',
+    },
+    shareOther: {
+      off: 'Users without a value of their own would then use yours for all agents, without seeing it if it is a secret.',
+      on: 'Users without a value of their own use yours for all agents.',
+      nothing: 'Set a value for all agents first.',
+      gone: 'There is no value for all agents any more, so nobody can use it.',
+    },
+    shareNow: 'Share with everybody',
+    unshare: 'Stop sharing',
+    unshareQuestion: 'Stop sharing?',
+    unshareConsequence: 'Users without values of their own get no more answers, from their next call on.',
   },
   keys: {
     lead: 'For programs that speak to your agents as if they were OpenAI. The model is the name of an agent.',
@@ -205,6 +284,126 @@ export const en = {
     saveNamed: (name: string) => `Save idle time of ${name}`,
   },
   appearance: { lead: 'Kept in this browser.' },
+
+  usage: {
+    title: 'Usage',
+    range: 'Days',
+    from: 'From',
+    to: 'To',
+    show: 'Show',
+    presets: { week: '7 days', month: '30 days', thisMonth: 'This month', lastMonth: 'Last month' },
+    tokens: 'Tokens',
+    tokensHelp: (prompt: string, completion: string) => `${prompt} in, ${completion} out`,
+    calls: 'Calls to the LLM',
+    callsShort: 'Calls',
+    estimated: (count: string) => `${count} of them estimated`,
+    counted: 'all counted by the LLM API',
+    cost: 'Cost',
+    costHelp: 'of models that have a price',
+    cached: 'From the cache',
+    cachedHelp: (percent: string) => `${percent} of what went in`,
+    byDay: 'By day',
+    day: 'Day',
+    chart: (days: number, tokens: string) =>
+      `Bars for ${days === 1 ? 'one day' : `${days} days`}, ${tokens} tokens in all. The table has the numbers.`,
+    bar: (day: string, tokens: string, calls: string) => `${day}: ${tokens} tokens, ${calls} calls`,
+    asTable: 'As a table',
+    prompt: 'In',
+    completion: 'Out',
+    tables: {
+      user: 'By user',
+      backend: 'By kind of agent',
+      model: 'By model',
+      agent: 'By agent',
+      key: 'By API key',
+    },
+    name: { user: 'User', backend: 'Agent', model: 'Model', agent: 'Agent', key: 'API key' },
+    unnamed: {
+      user: 'A user who is gone',
+      agent: 'An agent that is gone',
+      key: 'A key that was revoked',
+      model: 'Without a model',
+      noKey: 'Without a key',
+    },
+    none: 'Nothing was used in these days.',
+    noneHelp: 'Whenever an agent calls an LLM, it is counted here.',
+    csv: 'All calls as CSV',
+    daysAreUtc: 'Days begin at midnight UTC. Estimates stand for calls whose answer did not say what it used.',
+  },
+  budgets: {
+    title: 'Budgets',
+    lead: 'What a user, or one of their keys, may use. Beyond the hard limit agents get no answer from the LLM until the period is over.',
+    mineLead: 'Beyond a hard limit, agents get no answer from the LLM until the period is over.',
+    none: 'No budgets yet. Everybody may use as much as they like.',
+    mineNone: 'You have no budget: nothing is limited.',
+    yours: 'Your budget',
+    ofOwner: (owner: string) => `Key of ${owner}`,
+    key: 'API key',
+    levels: { within: 'within', soft: 'past the soft limit', hard: 'used up' },
+    used: (used: string, of: string) => `${used} of ${of}`,
+    usedOnly: (used: string) => `${used} used`,
+    units: {
+      tokens: (amount: string) => `${amount} tokens`,
+      money: (amount: string) => amount,
+    },
+    unitNames: { tokens: 'Tokens', money: 'Money' },
+    periods: { day: 'today', month: 'this month' },
+    periodNames: { day: 'Day', month: 'Month' },
+    soft: (limit: string) => `soft limit ${limit}`,
+    resets: 'starts again',
+    meter: (label: string) => `Budget of ${label}`,
+    softReached: 'You have passed the soft limit of a budget. Nothing stops yet.',
+    hardReached:
+      'A budget is used up. Agents get no answer from the LLM until it starts again; ask the administrator for more.',
+    set: 'Set a budget',
+    change: 'Change',
+    changeOf: (label: string) => `Change the budget of ${label}`,
+    remove: 'Remove',
+    removeOf: (label: string) => `Remove the budget of ${label}`,
+    removeQuestion: (label: string) => `Remove the budget of ${label}?`,
+    removeConsequence: 'Nothing is limited for it any more.',
+    subject: 'For',
+    users: 'Users',
+    keys: 'API keys',
+    unit: 'Counts',
+    period: 'Per',
+    softLimit: 'Soft limit',
+    softHelp: 'A warning. May stay empty.',
+    hardLimit: 'Hard limit',
+    hardHelp: 'The end. May stay empty.',
+    save: 'Save budget',
+    saved: 'Saved. The next call of an agent is held against it.',
+    removed: 'Removed.',
+    keyTitle: 'Limit a key',
+    keyLead: 'What programs may use that call your agents with one of your keys.',
+  },
+  prices: {
+    title: 'Prices',
+    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here.',
+    none: 'No prices yet. Calls are counted in tokens only.',
+    model: 'Model',
+    modelHelp: 'By the name that the usage tables show.',
+    prompt: 'In',
+    completion: 'Out',
+    cached: 'Cached',
+    promptLabel: 'Price in',
+    completionLabel: 'Price out',
+    cachedLabel: 'Price cached',
+    cachedHelp: 'Empty: the price in.',
+    asPrompt: 'as in',
+    add: 'Add a price',
+    edit: (model: string) => `Price of ${model}`,
+    change: 'Change',
+    changeOf: (model: string) => `Change the price of ${model}`,
+    remove: 'Remove',
+    removeQuestion: (model: string) => `Remove the price of ${model}?`,
+    removeConsequence: 'Its calls cost nothing from then on. What was charged stays.',
+    save: 'Save price',
+    saved: 'Saved. It holds for calls from now on.',
+    removed: 'Removed.',
+    cancel: 'Cancel',
+  },
+  admin: { label: 'Administration', usage: 'Usage', prices: 'Prices', budgets: 'Budgets' },
 
   error: {
     titles: { notFound: 'Not found', refused: 'That did not work', server: 'Something went wrong' },

@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import { AppLayout } from '../layout';
 import type { AgentGroup, ComposerView, ConversationView, Shell } from '../models';
+import { Availability } from '../parts/availability';
 import { Composer } from '../parts/composer';
 import { MessageLog, TitleBar } from '../parts/conversation';
 import { Greeting } from '../parts/greeting';
@@ -43,6 +44,7 @@ export function ChatPage({ shell, agent, conversation, composer, missing, liveUr
             <Icon name="arrow-down" />
             {t.conversation.jump}
           </button>
+          {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
           {agent.disabled ? (
             <Notice kind="info">{t.composer.disabled(agent.name)}</Notice>
