@@ -10,6 +10,7 @@ import { driversLog, runnersLog } from '../log';
 import type { AgentsStore } from '../stores/agents';
 import type { RunnerRow, RunnersStore } from '../stores/runners';
 import type { Vault } from '../vault';
+import { ownerOf } from './encryption';
 import { notReadyBecause } from './readiness';
 import { isDriverFailure } from './runner-failure';
 import { listRunners, stopRunner } from './runner-remains';
@@ -109,9 +110,9 @@ export function adoptionService(deps: AdoptionDeps) {
 
   function live(driver: Driver, row: RunnerRow, at: { handle: Handle; url: string }): Adopted | undefined {
     try {
-      const accessKey = deps.vault.open(row.accessKeySealed, row.id);
-      const { id, agentId, startedAtMs } = row;
-      return { runner: { id, agentId, driver, ...at, accessKey, startedAtMs }, keyHash: row.runnerKeyHash };
+      const accessKey = deps.vault.open(row.accessKeySealed, ownerOf({ kind: 'access_key', runnerId: row.id }));
+      const { id, agentId, valuesHash, startedAtMs } = row;
+      return { runner: { id, agentId, driver, ...at, accessKey, valuesHash, startedAtMs }, keyHash: row.runnerKeyHash };
     } catch (error) {
       runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
       return undefined;

@@ -6,6 +6,11 @@ import type { SettingsStore } from '../stores/settings';
 import type { RunnerStatus, RunnersService } from './runners';
 
 const PARALLEL = 8;
+/**
+ * A stale runner ends with its last lease. One that was taken back after a restart may be at work without one, and is
+ * given so long.
+ */
+const STALE_IDLE_SECONDS = 60;
 
 export interface IdleLimits {
   readonly defaultSeconds: number;
@@ -63,8 +68,9 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
 async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
   // A backend that is no longer configured has no work for its runners.
   const limitSeconds = backends.find(agent.backend) ? await idle.secondsOf(agent.userId, agent.backend) : 1;
-  if (limitSeconds === 0) return;
-  const isIdle = ({ idleMs }: RunnerStatus) => idleMs >= limitSeconds * 1000;
+  const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
+  const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
+    idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);
   // Looked at first, so that a busy agent's queue is left alone.
   if (isIdle(runners.status(agent.id))) await runners.reap(agent.id, isIdle);
 }

@@ -3,6 +3,7 @@ import type { RunnerNetwork, RunnerSpec } from '../../drivers/driver';
 import type { Backend } from '../backends';
 import type { Agent } from '../stores/agents';
 import type { User } from '../stores/users';
+import type { EffectiveValue } from './credentials-tiers';
 import { UPSTREAM_VARIABLES } from './credentials-values';
 
 export const INSTALLATION_LABEL = 'agent-stack.installation';
@@ -24,10 +25,29 @@ export interface SpecInput {
   readonly options: RunnerSpec['options'];
 }
 
+/** Whether runners of the backend are given the value itself: not of the upstream, unless they have it injected. */
+export function isHeldByRunner(backend: Backend, name: string): boolean {
+  if (!backend.userOverridableEnv.includes(name)) return false;
+  return backend.credentials === 'inject' || !UPSTREAM_VARIABLES.some((one) => one === name);
+}
+
+/** Whether runners of the backend are given any of their owner's values. */
+export function holdsValues(backend: Backend): boolean {
+  return backend.userOverridableEnv.some((name) => isHeldByRunner(backend, name));
+}
+
+/** What reaches a runner of its owner's effective values. */
+export function runnerValues(backend: Backend, values: readonly EffectiveValue[]): Record<string, string> {
+  return Object.fromEntries(
+    values.flatMap(({ name, value }) => (value !== undefined && isHeldByRunner(backend, name) ? [[name, value]] : [])),
+  );
+}
+
 /**
- * The runner's environment, and the variables its seed may use. No upstream credentials: `LLM_*` point at the broker
- * with the runner's own key (law 14).
+ * The runner's environment, and the variables its seed may use. `LLM_*` point at the broker with the runner's own key
+ * (law 14); where the backend has its credentials injected they are the real ones, and the broker has names of its own.
  * @param options.routerUrl the internal listener as this runner sees it.
+ * @param options.values the effective values of the runner's owner.
  */
 export function runnerEnv(options: {
   agent: Agent;
@@ -36,24 +56,27 @@ export function runnerEnv(options: {
   routerUrl: string;
   accessKey: string;
   runnerKey: string;
-  model: string | undefined;
+  values: readonly EffectiveValue[];
 }): Record<string, string> {
-  const { agent, user, backend, routerUrl, accessKey, runnerKey, model } = options;
+  const { agent, user, backend, routerUrl, accessKey, runnerKey, values } = options;
+  const brokerUrl = `${routerUrl}/upstream/v1`;
   const upstream: Record<(typeof UPSTREAM_VARIABLES)[number], string> = {
-    LLM_BASE_URL: `${routerUrl}/upstream/v1`,
+    LLM_BASE_URL: brokerUrl,
     LLM_API_KEY: runnerKey,
-    LLM_MODEL: model ?? MODEL_UNKNOWN,
+    LLM_MODEL: values.find(({ name }) => name === 'LLM_MODEL')?.value ?? MODEL_UNKNOWN,
   };
   const used = UPSTREAM_VARIABLES.filter((name) => backend.userOverridableEnv.includes(name));
   return {
     ...backend.extraEnv,
+    ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
+    ...runnerValues(backend, values),
+    ...(backend.credentials === 'inject' && { AGENT_BROKER_URL: brokerUrl, AGENT_BROKER_KEY: runnerKey }),
     AGENT_USER_ID: user.id,
     AGENT_USER_EMAIL: user.email,
     AGENT_USER_NAME: user.name || user.email,
     AGENT_USER_SLUG: user.slug,
     AGENT_STACK_AGENT_ID: agent.id,
     [backend.apiKeyEnv]: accessKey,
-    ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
   };
 }
 
