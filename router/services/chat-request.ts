@@ -4,6 +4,11 @@
 import { type Backend, fillIn } from '../backends';
 import { AppError } from '../errors';
 import { newId } from '../ids';
+import type { Conversation, Message } from '../stores/conversations';
+import { faultIn } from './json-fault';
+
+/** As `newId` makes them. */
+const CONVERSATION_ID = /^[0-9a-f]{24}$/;
 
 export interface ChatMessage {
   readonly role: string;
@@ -18,7 +23,7 @@ export type JsonBody = Readonly<Record<string, unknown>>;
 export interface SessionVariables {
   readonly user: string;
   readonly agent: string;
-  /** Absent where a request belongs to no conversation; what would name it is then left out. */
+  /** The `sessionName`. Absent where a request belongs to no conversation; what would name it is then left out. */
   readonly conversation?: string;
   /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
   readonly session: string;
@@ -30,16 +35,59 @@ export function sessionVariables(user: string, agent: string, conversation?: str
   return { user, agent, session, ...(conversation !== undefined && { conversation }) };
 }
 
+/**
+ * What a conversation is called towards its runtime: lower-case, and never used again once its messages were rewound,
+ * as no position is.
+ */
+export function sessionName({ id, sessionFrom }: Pick<Conversation, 'id' | 'sessionFrom'>): string {
+  return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
+}
+
+/** How a request stands to the session that a runtime keeps of its conversation. */
+export interface Standing {
+  /** The conversation's `sessionFrom` from this turn on. */
+  readonly sessionFrom: number;
+  /** Whether the session has been told what came before the newest turn. */
+  readonly isKnown: boolean;
+}
+
+/**
+ * Compares what a client says came before with what the session was told, from the newest message back. Where they
+ * differ the client has rewound or edited the conversation: that is another session, which must be told everything. A
+ * client that sends nothing but its new message leaves it to the session to know the rest.
+ * @param stored the conversation's messages, oldest first, up to its newest.
+ */
+export function standingOf(
+  { sessionFrom, lastPosition }: Conversation,
+  stored: readonly Message[],
+  messages: readonly unknown[],
+): Standing {
+  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(trimmedText).filter(Boolean);
+  if (told.length === 0) return { sessionFrom, isKnown: true };
+  const known = answeredTexts(stored.filter(({ position }) => position > sessionFrom));
+  if (known.length === 0) return { sessionFrom, isKnown: false };
+  const count = Math.min(told.length, known.length);
+  const isKnown = Bun.deepEquals(told.slice(-count), known.slice(-count));
+  return { sessionFrom: isKnown ? sessionFrom : lastPosition, isKnown };
+}
+
+/** The texts of the turns that came to an answer: of others a runtime may know or not, and clients leave them out. */
+function answeredTexts(stored: readonly Message[]): string[] {
+  const isAnswered = ({ role }: Message, index: number) => role !== 'user' || stored[index + 1]?.content.trim() !== '';
+  return stored.filter(isAnswered).map(trimmedText).filter(Boolean);
+}
+
 /** The JSON object that a body is. Throws `invalid_request`. */
 export function parseBody(bytes: Uint8Array): JsonBody {
   let body: unknown;
+  const text = new TextDecoder().decode(bytes);
   try {
-    body = JSON.parse(new TextDecoder().decode(bytes));
+    body = JSON.parse(text);
   } catch (cause) {
-    throw new AppError('invalid_request', {
-      message: `The body is not valid JSON: ${(cause as Error).message}`,
-      cause,
-    });
+    const fault = faultIn(text);
+    const place = fault ? ` at line ${fault.line}, column ${fault.column}` : '';
+    const why = (cause as Error).message.replace(/^JSON Parse error: /, '');
+    throw new AppError('invalid_request', { message: `The body is not valid JSON${place}: ${why}.`, cause });
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonBody;
   throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
@@ -55,16 +103,18 @@ export function sessionHeaders(backend: Backend, variables: SessionVariables): R
   );
 }
 
-/**
- * The body as this backend accepts it, or `undefined` when the client's own bytes can go as they are.
- * @param model value of the variable named by the backend's `forward_model_env`.
- */
-export function shapeChatBody(
-  backend: Backend,
-  body: JsonBody,
-  session: SessionVariables,
-  model: string | undefined,
-): JsonBody | undefined {
+/** What a body is shaped for. */
+export interface Shape {
+  readonly session: SessionVariables;
+  /** Value of the variable named by the backend's `forward_model_env`. */
+  readonly model: string | undefined;
+  /** Whether the runtime's session has been told what came before the newest turn. */
+  readonly isKnown: boolean;
+}
+
+/** The body as this backend accepts it, or `undefined` when the client's own bytes can go as they are. */
+export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): JsonBody | undefined {
+  const { session, model } = shape;
   const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? backend.model;
@@ -74,19 +124,37 @@ export function shapeChatBody(
     if (value !== undefined) changes[name] = value;
   }
   const messages = messagesOf(body);
-  const sent = messages && shapeMessages(backend, messages, session.conversation !== undefined);
+  const sent = messages && shapeMessages(backend, messages, shape);
   if (sent !== messages) changes.messages = sent;
   if (omitted.length === 0 && Object.keys(changes).length === 0) return undefined;
   return { ...Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name))), ...changes };
 }
 
 /** The messages as this backend takes them; the same array when there is nothing to change. */
-function shapeMessages(backend: Backend, messages: readonly unknown[], isInConversation: boolean): readonly unknown[] {
+function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Shape): readonly unknown[] {
   if (backend.history === 'full') return messages;
-  // The runtime keeps a conversation's history itself; what came before would be told twice.
-  const first = isInConversation ? Math.max(messages.findLastIndex(isFromUser), 0) : 0;
-  const turn = first > 0 ? messages.slice(first) : messages;
-  return backend.history === 'one-message' ? asOneMessage(turn) : turn;
+  const turn = shape.session.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
+  const named = turn.some(isDeveloper) ? turn.map(asSystem) : turn;
+  return backend.history === 'one-message' ? asOneMessage(named) : named;
+}
+
+/**
+ * What is told in a session that the runtime keeps itself: the newest turn only, or what came before would be told twice.
+ * A session that does not know it is told within the turn, as some runtimes take nothing else from a request that names
+ * a session. Instructions are no history: they are the client's, and hold for this turn.
+ */
+function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknown[] {
+  const start = turnStart(messages);
+  const before = messages.slice(0, start);
+  const instructions = before.filter(isInstruction);
+  if (instructions.length === start) return messages;
+  const talk = isKnown ? [] : before.filter((message) => !isInstruction(message));
+  return [...instructions, ...asOneMessage([...talk, messages[start]]), ...messages.slice(start + 1)];
+}
+
+/** Where the newest turn begins: with what the user said last. */
+function turnStart(messages: readonly unknown[]): number {
+  return Math.max(messages.findLastIndex(isFromUser), 0);
 }
 
 /** Several messages told as one of the user's, each under its role; what is not text is kept beside it. */
@@ -97,9 +165,28 @@ function asOneMessage(messages: readonly unknown[]): readonly unknown[] {
   return [{ role: 'user', content: others.length > 0 ? [{ type: 'text', text }, ...others] : text }];
 }
 
+/** The conversation that a body names in its `metadata`. Ids of other kinds are the client's own affair. */
+export function conversationIn({ metadata }: JsonBody): string | undefined {
+  if (typeof metadata !== 'object' || metadata === null || !('conversation_id' in metadata)) return undefined;
+  const id = metadata.conversation_id;
+  return typeof id === 'string' && CONVERSATION_ID.test(id) ? id : undefined;
+}
+
+/** A chat body without what it says to the router: an upstream would store it a second time, or refuse it. */
+export function withoutStorage(body: JsonBody): JsonBody {
+  if (body.store !== true && conversationIn(body) === undefined) return body;
+  const { store: _, metadata: __, ...rest } = body;
+  return rest;
+}
+
 /** The messages of a chat request, `undefined` where the body is not one. */
 export function messagesOf(body: JsonBody): readonly unknown[] | undefined {
   return Array.isArray(body.messages) ? body.messages : undefined;
+}
+
+/** What is said in a request to `/v1/responses`, as far as it looks like messages. */
+export function inputOf({ input }: JsonBody): readonly unknown[] | undefined {
+  return typeof input === 'string' ? [{ role: 'user', content: input }] : Array.isArray(input) ? input : undefined;
 }
 
 /** The text of the newest user message, '' when there is none. Parts that are not text are left out. */
@@ -113,6 +200,27 @@ function isMessage(message: unknown): message is ChatMessage {
 
 function isFromUser(message: unknown): message is ChatMessage {
   return isMessage(message) && message.role === 'user';
+}
+
+function isTalk(message: unknown): message is ChatMessage {
+  return isMessage(message) && (message.role === 'user' || message.role === 'assistant');
+}
+
+function isInstruction(message: unknown): boolean {
+  return isMessage(message) && (message.role === 'system' || message.role === 'developer');
+}
+
+function isDeveloper(message: unknown): message is ChatMessage {
+  return isMessage(message) && message.role === 'developer';
+}
+
+/** Runtimes pass over a role that they do not know, and not all of them know OpenAI's newer name for this one. */
+function asSystem(message: unknown): unknown {
+  return isDeveloper(message) ? { ...message, role: 'system' } : message;
+}
+
+function trimmedText({ content }: Pick<ChatMessage, 'content'>): string {
+  return textOf(content).trim();
 }
 
 function textOf(content: unknown): string {

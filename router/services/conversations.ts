@@ -21,6 +21,13 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     return conversation;
   }
 
+  /** A message of a conversation of this user. */
+  async function getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
+    const message = await conversations.findMessage(id);
+    if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
+    return { message, conversation: await get(userId, message.conversationId) };
+  }
+
   return {
     get,
 
@@ -33,11 +40,16 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
     after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
 
-    /** A message of a conversation of this user. */
-    async getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
+    getMessage,
+
+    /** An answer in a conversation of this user. */
+    async findAnswer(
+      userId: string,
+      id: string,
+    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
       const message = await conversations.findMessage(id);
-      if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
-      return { message, conversation: await get(userId, message.conversationId) };
+      const conversation = message?.role === 'assistant' && (await conversations.find(message.conversationId));
+      return conversation && conversation.userId === userId ? { message, conversation } : undefined;
     },
 
     async create(agent: Agent): Promise<Conversation> {
@@ -50,9 +62,17 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
         createdAtMs: nowMs,
         updatedAtMs: nowMs,
         lastPosition: 0,
+        sessionFrom: 0,
       };
       await conversations.insert(conversation);
       return conversation;
+    },
+
+    /** A new conversation with what was said up to a position in another one. */
+    async fork(conversation: Conversation, position: number): Promise<Conversation> {
+      const fork = await conversations.fork(conversation, { id: newId(), position, nowMs: now() });
+      events.publish(fork.userId, { kind: 'conversation', conversationId: fork.id });
+      return fork;
     },
 
     async rename(userId: string, id: string, title: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
+import { newId } from '../ids';
 import { type Db, isUniqueViolation, transaction } from './database';
 import { conversations, type MessageFailure, messages } from './schema';
 
@@ -17,6 +18,8 @@ export interface NewTurn {
   readonly answerId: string;
   /** An answer that this one replaces. */
   readonly replacesId?: string;
+  /** `sessionFrom` of the conversation from this turn on. */
+  readonly sessionFrom?: number;
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
@@ -49,6 +52,23 @@ export function conversationsStore(db: Db) {
     },
     async insert(conversation: Conversation): Promise<void> {
       db.insert(conversations).values(conversation).run();
+    },
+    /** A new conversation with copies of the messages of `from` up to a position, for another runtime session. */
+    async fork(from: Conversation, to: { id: string; position: number; nowMs: number }): Promise<Conversation> {
+      const { id, position, nowMs } = to;
+      return transaction(db, (tx) => {
+        const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+        const fork = { ...from, id, ...times, lastPosition: position, sessionFrom: position };
+        tx.insert(conversations).values(fork).run();
+        const upTo = and(eq(messages.conversationId, from.id), lte(messages.position, position));
+        const copies = tx.select().from(messages).where(upTo).all();
+        for (const copy of copies) {
+          tx.insert(messages)
+            .values({ ...copy, id: newId(), conversationId: id })
+            .run();
+        }
+        return fork;
+      });
     },
     async rename(id: string, title: string): Promise<void> {
       db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();
@@ -144,7 +164,12 @@ function insertTurn(tx: Db, turn: NewTurn): { user?: Message; answer: Message } 
   const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
   const answer = insert(turn.answerId, 'assistant', '');
   tx.update(conversations)
-    .set({ lastPosition: position, updatedAtMs: turn.nowMs, title: conversation.title || turn.title })
+    .set({
+      lastPosition: position,
+      updatedAtMs: turn.nowMs,
+      title: conversation.title || turn.title,
+      ...(turn.sessionFrom !== undefined && { sessionFrom: turn.sessionFrom }),
+    })
     .where(eq(conversations.id, conversation.id))
     .run();
   return user ? { user, answer } : { answer };

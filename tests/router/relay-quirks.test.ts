@@ -59,6 +59,19 @@ async function conversationOf(who: Person, backendName: string) {
   return { agent, conversation: await router.context.conversations.create(agent) };
 }
 
+/** A conversation in which the first turn of `TALK` was had. */
+async function begun(who: Person, backendName: string) {
+  const { conversation } = await conversationOf(who, backendName);
+  const { answer } = await router.context.generations.record(
+    { conversation, text: 'One?' },
+    { isStream: false, stop: () => undefined },
+  );
+  answer.chunk(await completion('One.').bytes());
+  answer.end('done');
+  await answer.saved;
+  return conversation;
+}
+
 const json = (text: string) => JSON.parse(text) as Record<string, unknown>;
 
 test('law 13: a backend without quirks gets the client’s own bytes', async () => {
@@ -99,10 +112,10 @@ test('law 13: a backend is sent the model of its entry, or the one its user has 
   expect(json((await send(alice, { model: 'forwarding' })).text).model).toBe('second');
 });
 
-test('law 13: a backend that remembers gets the last turn of a conversation, and all of anything else', async () => {
-  const { conversation } = await conversationOf(alice, 'remembering');
+test('law 13: a backend that remembers gets the last turn under its instructions, and all of anything else', async () => {
+  const conversation = await begun(alice, 'remembering');
   const inside = await send(alice, { model: 'remembering' }, { 'x-conversation-id': conversation.id });
-  expect(json(inside.text).messages).toEqual(TALK.slice(-1));
+  expect(json(inside.text).messages).toEqual([TALK[0], TALK[3]]);
   expect(json((await send(alice, { model: 'remembering' })).text).messages).toEqual(TALK);
   const full = await conversationOf(alice, 'plain');
   const all = await send(alice, { model: 'plain' }, { 'x-conversation-id': full.conversation.id });
@@ -110,10 +123,10 @@ test('law 13: a backend that remembers gets the last turn of a conversation, and
 });
 
 test('law 13: a last turn is everything since the user spoke', async () => {
-  const { conversation } = await conversationOf(alice, 'remembering');
+  const conversation = await begun(alice, 'remembering');
   const messages = [...TALK, { role: 'assistant', content: null, tool_calls: [] }, { role: 'tool', content: '4' }];
   const { text } = await send(alice, { model: 'x', messages }, { 'x-conversation-id': conversation.id });
-  expect(json(text).messages).toEqual(messages.slice(3));
+  expect(json(text).messages).toEqual([TALK[0], ...messages.slice(3)]);
 });
 
 test('law 13: members that a backend must not see are left out, and its own take their place', async () => {
@@ -125,9 +138,10 @@ test('law 13: members that a backend must not see are left out, and its own take
 });
 
 test('law 13: a backend that takes a single message gets the last turn, or all of them in one', async () => {
-  const { conversation } = await conversationOf(alice, 'single');
+  const conversation = await begun(alice, 'single');
   const inside = await send(alice, { model: 'single' }, { 'x-conversation-id': conversation.id });
-  expect(json(inside.text)).toMatchObject({ messages: TALK.slice(-1), session_id: conversation.id });
+  const turn = { role: 'user', content: 'system:\nBe brief.\n\nuser:\nTwo?' };
+  expect(json(inside.text)).toMatchObject({ messages: [turn], session_id: conversation.id });
   const outside = json((await send(alice, { model: 'single', session_id: conversation.id })).text);
   const content = 'system:\nBe brief.\n\nuser:\nOne?\n\nassistant:\nOne.\n\nuser:\nTwo?';
   expect(outside.messages).toEqual([{ role: 'user', content }]);

@@ -1,0 +1,1 @@
+ALTER TABLE `conversations` ADD `session_from` integer DEFAULT 0 NOT NULL;
