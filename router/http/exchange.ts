@@ -5,11 +5,15 @@
 import type { Context } from '../context';
 import { AppError, toAppError } from '../errors';
 import { relayLog } from '../log';
+import type { RecordedTurn } from '../services/generations';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
-import type { Conversation } from '../stores/conversations';
+import { answerHeaders, takeRequest } from './answer-headers';
 import { isEventStream, isShort, responseHeaders } from './outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from './relay';
+import type { Translation } from './responses';
 import type { Who } from './session';
+import { Silence } from './silence';
+import { within } from './within';
 
 /** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
 const STATUS_PATIENCE_MS = 2_000;
@@ -18,29 +22,39 @@ const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 
 /** What a request turned out to ask for. */
 export interface Plan {
-  readonly call: Omit<RunnerRequest, 'signal'>;
+  readonly call: Omit<RunnerRequest, 'signal' | 'silence'>;
   /** Below `/v1/`. */
   readonly path: string;
   readonly wantsStream: boolean;
   /** Where the answer is recorded, and the message that it answers. */
-  readonly turn?: { readonly conversation: Conversation; readonly text: string };
+  readonly turn?: RecordedTurn;
+  /** What makes the client's answer out of the runner's, where it is not the same. */
+  readonly translation?: Translation;
 }
 
-type ExchangeContext = Pick<Context, 'events' | 'generations' | 'runners' | 'streams'>;
+type ExchangeContext = Pick<Context, 'events' | 'generations' | 'rateLimits' | 'runners' | 'streams'>;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
+
+interface Options {
+  readonly request: Request;
+  readonly detach: boolean;
+  readonly headers: Record<string, string | number>;
+}
 
 /**
  * Answers a request as planned.
+ * @param options.headers what the answer says beside itself is put here, also that of a refusal.
  * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
  * @param options.plan begins at once; what it throws is thrown on.
  */
 export async function exchange(
   context: ExchangeContext,
   who: Who,
-  options: { readonly request: Request; readonly detach: boolean; plan(): Promise<Plan> },
+  options: Options & { plan(): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(context, who, options);
   try {
+    one.admit();
     return await one.respond(await options.plan());
   } catch (thrown) {
     return one.refuse(thrown);
@@ -52,8 +66,13 @@ class Exchange {
   readonly #abort = new AbortController();
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
+  /** Ends what counts as one of the key's requests at once. */
+  #leave: (() => void) | undefined;
   #plan: Plan | undefined;
+  /** Whether a runner has to be started first. */
+  #isCold = false;
   #recorder: Recorder | undefined;
+  #silence: Silence | undefined;
   /** From here on it is the relay that ends, before that it is the call. */
   #relay: Relay | undefined;
   /** How the call ends when it is aborted. */
@@ -64,7 +83,7 @@ class Exchange {
   constructor(
     readonly context: ExchangeContext,
     readonly who: Who,
-    readonly options: { readonly request: Request; readonly detach: boolean },
+    readonly options: Options,
   ) {
     const { signal } = options.request;
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
@@ -74,18 +93,25 @@ class Exchange {
     if (signal.aborted) this.#clientGone();
   }
 
+  /** Throws `rate_limit_exceeded`. */
+  admit(): void {
+    if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
+  }
+
   async respond(plan: Plan): Promise<Response> {
     const { generations, runners } = this.context;
     const { call, turn, wantsStream } = plan;
     const { signal } = this.#abort;
     signal.throwIfAborted();
     this.#plan = plan;
+    this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
-      const { conversation, text } = turn;
-      const recording = { text, isStream: wantsStream, stop: () => this.#stop() };
-      this.#recorder = (await generations.record(conversation, recording)).answer;
+      const options = { isStream: wantsStream, stop: () => this.#stop() };
+      this.#recorder = (await generations.record(turn, options)).answer;
     }
-    const settled = callRunner(runners, { ...call, signal }).then(
+    const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
+    this.#silence = silence;
+    const settled = callRunner(runners, { ...call, signal, silence }).then(
       (answer): Outcome => ({ answer }),
       (thrown): Outcome => ({ error: this.#toError(thrown) }),
     );
@@ -98,6 +124,7 @@ class Exchange {
   /** There is no answer. Throws what the client is told, if there still is one. */
   refuse(thrown: unknown): Response {
     const error = this.#toError(thrown);
+    Object.assign(this.options.headers, this.#headers());
     // A relay ends by itself.
     if (!this.#relay) {
       this.#recorder?.end(this.#abortedAs, error);
@@ -115,10 +142,12 @@ class Exchange {
     const relay = this.#open(events, recorder);
     this.#attach(relay, answer);
     if (this.options.request.signal.aborted) relay.clientGone();
-    const body = !events && isShort(answer.headers) ? await relay.whole() : relay.body;
+    // What is translated in one piece can fail for what is in it, which then is the request's error.
+    const isWhole = !events && (isShort(answer.headers) || this.#plan?.translation !== undefined);
+    const body = isWhole ? await relay.whole() : relay.body;
     return new Response(body, {
       status: answer.status,
-      headers: { ...responseHeaders(answer.headers), ...this.#conversationHeader() },
+      headers: { ...this.#headers(), ...responseHeaders(answer.headers) },
     });
   }
 
@@ -139,7 +168,7 @@ class Exchange {
       headers: {
         'content-type': 'text/event-stream; charset=utf-8',
         'cache-control': 'no-store',
-        ...this.#conversationHeader(),
+        ...this.#headers(),
       },
     });
   }
@@ -152,14 +181,18 @@ class Exchange {
   }
 
   #open(events: boolean, recorder: Recorder | undefined): Relay {
+    const translation = this.#plan?.translation;
     const relay = new Relay({
       events,
       expectDone: ENDS_WITH_DONE.has(this.#plan?.path ?? ''),
       onClientGone: this.options.detach ? 'detach' : 'cancel',
       abort: this.#abort,
       ...(recorder && { recorder }),
+      ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
-      lost: (cause) => this.#answer?.lost(cause) ?? new AppError('runner_lost', { cause }),
+      ...(translation && { ending: translation.ending }),
+      lost: (cause) =>
+        cause instanceof AppError ? cause : (this.#answer?.lost(cause) ?? new AppError('runner_lost', { cause })),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
     this.#relay = relay;
@@ -171,7 +204,13 @@ class Exchange {
     this.#answer = answer;
     // Ended while it waited: nobody else will.
     if (relay.hasEnded) answer.lease.release();
-    relay.attach(answer.body);
+    relay.attach(this.#bodyOf(answer));
+  }
+
+  /** What the client reads; a refusal is in the runner's own words. */
+  #bodyOf({ status, headers, body }: RunnerAnswer): ReadableStream<Uint8Array> | null {
+    const translation = status < 400 ? this.#plan?.translation : undefined;
+    return translation ? translation.body(body, isEventStream(headers)) : body;
   }
 
   #clientGone(): void {
@@ -187,7 +226,7 @@ class Exchange {
     else this.#abortCall('stopped', new AppError('conflict', { message: 'The answer was stopped.' }));
   }
 
-  /** The credential was revoked, or the router ends. */
+  /** The credential was revoked, the runner is silent for too long, or the router ends. */
   #close(why: AppError): void {
     if (this.#relay) this.#relay.fail(why);
     else this.#abortCall('failed', why);
@@ -201,6 +240,8 @@ class Exchange {
   #end(ending: Ending, bytes: number, error?: AppError): void {
     this.#answer?.lease.release();
     this.#forget();
+    this.#leave?.();
+    this.#silence?.end();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
     relayLog.info(
@@ -232,19 +273,13 @@ class Exchange {
     return `agent-stack: ${words}`;
   }
 
-  #conversationHeader(): Record<string, string> {
-    const conversation = this.#plan?.turn?.conversation;
-    return conversation ? { 'x-conversation-id': conversation.id } : {};
-  }
-}
-
-/** The promise's result, or `undefined` after `ms`. The promise must not reject. */
-function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms, undefined);
-    void promise.then((value) => {
-      clearTimeout(timer);
-      resolve(value);
+  #headers(): Record<string, string> {
+    return answerHeaders({
+      startedMs: this.#startedMs,
+      agentId: this.#plan?.call.agent.id,
+      isCold: this.#isCold,
+      runnerId: this.#answer?.lease.runner.id,
+      conversationId: this.#plan?.turn?.conversation.id,
     });
-  });
+  }
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { AppError } from '../errors';
+import { allowsOrigin, type CorsOrigins } from './cors';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -17,8 +18,13 @@ const HOST_LENGTH_MIN = 4;
  * A name that somebody else's DNS can point at this machine must be listed; an address cannot be rebound, so IP literals
  * are always ours.
  * @param options.allowedHosts names without a port, in lower case.
+ * @param options.corsOrigins whose pages may call `/v1` with a key.
  */
-export function createGuard(options: { readonly allowedHosts: readonly string[]; readonly publicUrl?: string }): Guard {
+export function createGuard(options: {
+  readonly allowedHosts: readonly string[];
+  readonly publicUrl?: string;
+  readonly corsOrigins?: CorsOrigins;
+}): Guard {
   const publicUrl = options.publicUrl === undefined ? undefined : new URL(options.publicUrl);
   const names = new Set(['localhost', hostname().toLowerCase(), ...options.allowedHosts, publicUrl?.hostname]);
   const isOurs = (name: string) => names.has(name) || isIP(name.replace(/^\[|\]$/g, '')) > 0;
@@ -34,7 +40,9 @@ export function createGuard(options: { readonly allowedHosts: readonly string[];
           hint: 'Add the name to ALLOWED_HOSTS or set ROUTER_PUBLIC_BASE_URL.',
         });
       }
-      if (!SAFE_METHODS.has(request.method) && !provesOrigin(request, [host, publicUrl?.host])) {
+      if (SAFE_METHODS.has(request.method) || provesOrigin(request, [host, publicUrl?.host])) return;
+      // With an Authorization header no cookie counts, and no page can make a browser add one.
+      if (!(request.headers.has('authorization') && allowsOrigin(options.corsOrigins, request))) {
         throw new AppError('forbidden', { message: 'This request came from another site and was refused.' });
       }
     },

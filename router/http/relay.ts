@@ -7,10 +7,11 @@
 import { AppError, toOpenAiError } from '../errors';
 import { relayLog } from '../log';
 import { EventTail } from './event-tail';
+import { startBeat, stopBeat } from './heartbeat';
+import type { Silence } from './silence';
 
 /** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
 export const QUIET_MS = 4_000;
-const TICK_MS = 1_000;
 /** A client that takes nothing for so long has gone without a word; the lease is not held for it any longer. */
 const STALLED_MS = 600_000;
 const utf8 = new TextEncoder();
@@ -38,15 +39,15 @@ export interface RelayOptions {
   readonly recorder?: Recorder;
   /** What the client is told when the body breaks off; `runner_lost` by default. May take its time to find out. */
   lost?(cause: unknown): AppError | Promise<AppError>;
+  /** The events that end a stream before its time, where they are not an error event and `[DONE]`. */
+  ending?(error?: AppError): string;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
+  /** Told when more is waited for and when it comes. */
+  readonly silence?: Silence;
   /** Called exactly once, last. Must not throw. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
-
-/** Every relay that has not ended: its client may need a sign of life, or give none; one timer for all of them. */
-const open = new Set<Relay>();
-let heartbeat: ReturnType<typeof setInterval> | undefined;
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>;
 
@@ -87,7 +88,7 @@ export class Relay {
       },
       { highWaterMark: 0 },
     );
-    watch(this);
+    startBeat(this);
   }
 
   /** The runner has answered: its body from here on. */
@@ -166,7 +167,9 @@ export class Relay {
   async #next(): Promise<void> {
     try {
       this.#reader ??= await this.#source.promise;
+      this.#options.silence?.awaited();
       const { done, value } = await this.#reader.read();
+      this.#options.silence?.heard();
       if (this.#ended) return;
       if (done) await this.#finish();
       else this.#pass(value);
@@ -205,8 +208,9 @@ export class Relay {
   /** Ends the answer before its time. */
   #cut(ending: Ending, error?: AppError): void {
     if (this.#ended) return;
-    const { events, abort } = this.#options;
-    if (events) this.#toClient(utf8.encode(`${this.#tail.ending(error && toOpenAiError(error))}data: [DONE]\n\n`));
+    const { events, abort, ending: ownEnding } = this.#options;
+    const last = ownEnding ? ownEnding(error) : `${this.#tail.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
+    if (events) this.#toClient(utf8.encode(last));
     const client = this.#controller;
     this.#controller = undefined;
     this.#end(ending, error);
@@ -220,7 +224,7 @@ export class Relay {
   #end(ending: Ending, error?: AppError): void {
     this.#ended = true;
     this.#reason = error;
-    open.delete(this);
+    stopBeat(this);
     try {
       this.#options.recorder?.end(ending, error);
     } catch (thrown) {
@@ -236,15 +240,4 @@ export class Relay {
     this.#quietSinceMs = Date.now();
     this.#controller?.enqueue(bytes);
   }
-}
-
-function watch(relay: Relay): void {
-  open.add(relay);
-  heartbeat ??= setInterval(() => {
-    const nowMs = Date.now();
-    for (const one of open) one.beat(nowMs);
-    if (open.size > 0) return;
-    clearInterval(heartbeat);
-    heartbeat = undefined;
-  }, TICK_MS);
 }

@@ -4,7 +4,11 @@ import { Elysia } from 'elysia';
 import { AppError } from '../errors';
 import type { AccountsService } from '../services/accounts';
 import { KEY_PREFIX, type KeysService } from '../services/keys';
+import type { Key, KeyScope } from '../stores/keys';
 import type { Session, User } from '../stores/users';
+
+/** What a key with the scope `manage` opens: its owner's own affairs, as JSON. */
+const MANAGED = /^\/api\/(me|runners)(\/|$)/;
 
 /** Somebody who has proved who they are. `credentialId` is what must stay good for their streams to go on. */
 export interface Who {
@@ -12,6 +16,8 @@ export interface Who {
   readonly credentialId: string;
   /** Present for a browser session. */
   readonly session?: Session;
+  /** Present where a key was shown. */
+  readonly key?: Key;
 }
 
 export interface SessionDeps {
@@ -25,7 +31,9 @@ export type SessionPlugin = ReturnType<typeof sessionPlugin>;
 
 /**
  * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for those of the administrator,
- * `{ caller: true }` for `/v1`, all with a typed `who`; `{ visitor: true }` where signing in is optional. The JWT only carries a session's id: the row decides (law 20).
+ * `{ caller: true }` for `/v1`, all with a typed `who`; `{ visitor: true }` where signing in is optional. The JWT only
+ * carries a session's id: the row decides (law 20). A session's own token is as good as its cookie, as it was in the
+ * predecessor; a key opens what its scopes say.
  */
 export function sessionPlugin(deps: SessionDeps) {
   const { accounts, keys, cookie: settings } = deps;
@@ -46,13 +54,11 @@ export function sessionPlugin(deps: SessionDeps) {
         const credential = bearer(header);
         if (!credential?.startsWith(KEY_PREFIX)) return fromToken(credential);
         const found = await keys.find(credential);
-        return found && { user: found.user, credentialId: found.keyId };
+        return found && { user: found.user, credentialId: found.key.id, key: found.key };
       }
       return {
         identify: identifier({
           cookie: () => fromToken(cookie[settings.name]?.value),
-          // A key opens `/v1` only; a session's own token is as good as its cookie, as it was in the predecessor.
-          token: (header) => fromToken(bearer(header)),
           bearer: fromBearer,
         }),
         signInCookie: {
@@ -112,31 +118,32 @@ interface Identified {
 /** Who sends this request, looked up once. */
 interface Identifier {
   visitor(): Promise<Who | undefined>;
-  /** Throws `signed_out`. */
+  /** Throws `signed_out`, or `forbidden` for a key that does not open this. */
   session(request: Request): Promise<Who>;
   /** Throws `signed_out`, or `forbidden` for everybody but the administrator. */
   admin(request: Request): Promise<Who>;
-  /** Throws `signed_out`. */
+  /** Throws `signed_out`, or `forbidden` for a key that does not open `/v1`. */
   caller(request: Request): Promise<Who>;
 }
 
 type Ask = (header: string) => Promise<Who | undefined>;
 
-function identifier(from: { cookie(): Promise<Who | undefined>; token: Ask; bearer: Ask }): Identifier {
+function identifier(from: { cookie(): Promise<Who | undefined>; bearer: Ask }): Identifier {
   let byCookie: Promise<Who | undefined> | undefined;
   let byHeader: Promise<Who | undefined> | undefined;
   const visitor = () => {
     byCookie ??= from.cookie();
     return byCookie;
   };
-  const byAuthorization = (request: Request, ask: Ask) => {
+  const byAuthorization = (request: Request) => {
     const header = request.headers.get('authorization');
-    if (header !== null) byHeader ??= ask(header);
+    if (header !== null) byHeader ??= from.bearer(header);
     return byHeader;
   };
   const session = async (request: Request) => {
-    const who = (await visitor()) ?? (await byAuthorization(request, from.token));
+    const who = (await visitor()) ?? (await byAuthorization(request));
     if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
+    if (who.key) requireManaging(who.key, request);
     return who;
   };
   return {
@@ -150,12 +157,31 @@ function identifier(from: { cookie(): Promise<Who | undefined>; token: Ask; bear
     },
     async caller(request) {
       // A Bearer credential says who the caller means to be; a cookie may only come along.
-      const asked = byAuthorization(request, from.bearer);
+      const asked = byAuthorization(request);
       const who = await (asked ?? visitor());
-      if (who) return who;
-      throw new AppError('signed_out', asked ? { message: 'That API key is not valid, or was revoked.' } : {});
+      if (!who) {
+        throw new AppError('signed_out', asked ? { message: 'That API key is not valid, or was revoked.' } : {});
+      }
+      if (who.key) requireScope(who.key, 'v1');
+      return who;
     },
   };
+}
+
+/** Pages, and what concerns others than its owner, are no key's business. */
+function requireManaging(key: Key, request: Request): void {
+  if (!MANAGED.test(new URL(request.url).pathname)) {
+    throw new AppError('signed_out', { message: 'An API key does not open this. Sign in first.' });
+  }
+  requireScope(key, 'manage');
+}
+
+function requireScope(key: Key, scope: KeyScope): void {
+  if (key.scopes.includes(scope)) return;
+  const opened = scope === 'v1' ? '/v1' : '/api/me and /api/runners';
+  throw new AppError('forbidden', {
+    message: `The key "${key.name}" lacks the scope "${scope}", which opens ${opened}. Use another key.`,
+  });
 }
 
 function bearer(header: string): string | undefined {

@@ -22,7 +22,9 @@ export function createOpenStreams(events: Events): OpenStreams {
     add(holder, close) {
       const unsubscribe = events.subscribe(holder.userId, (event) => {
         if (event.kind !== 'revoked' || event.credentialId !== holder.credentialId) return;
-        close(new AppError('signed_out', { message: 'The session or key of this request was revoked.' }));
+        close(
+          new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
+        );
       });
       open.add(close);
       return () => {

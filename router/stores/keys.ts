@@ -4,6 +4,7 @@ import type { Db } from './database';
 import { keys, users } from './schema';
 import type { User } from './users';
 
+export type { KeyScope } from './schema';
 export type Key = typeof keys.$inferSelect;
 
 export type KeysStore = ReturnType<typeof keysStore>;
@@ -34,14 +35,13 @@ export function keysStore(db: Db) {
     async list(userId: string): Promise<readonly Key[]> {
       return db.select().from(keys).where(eq(keys.userId, userId)).orderBy(desc(keys.createdAtMs)).all();
     },
-    /** Whether there was such a key of that user. */
-    async delete(userId: string, id: string): Promise<boolean> {
-      const rows = db
+    /** The key that was there, if it was that user's. */
+    async delete(userId: string, id: string): Promise<Key | undefined> {
+      return db
         .delete(keys)
         .where(and(eq(keys.id, id), eq(keys.userId, userId)))
-        .returning({ id: keys.id })
-        .all();
-      return rows.length > 0;
+        .returning()
+        .get();
     },
     /** @param usedAtMs key id → when it was last used. */
     async markUsed(usedAtMs: ReadonlyMap<string, number>): Promise<void> {

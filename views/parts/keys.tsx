@@ -1,13 +1,20 @@
 import { Icon } from '../icons';
 import type { FormState, KeyView } from '../models';
 import { useText } from '../render';
-import { Confirm } from './confirm';
 import { Field } from './field';
+import { KeyList } from './key-list';
 import { Notice } from './notice';
-import { Time } from './time';
+import { SelectField } from './select-field';
+
+interface Choice {
+  value: string;
+  label: string;
+}
 
 interface KeysProps {
   keys: KeyView[];
+  /** What a key may be limited to. */
+  backends?: Choice[];
   /** A key that was just made, shown this one time. */
   created?: { name: string; key: string } | undefined;
   form?: FormState | undefined;
@@ -16,7 +23,7 @@ interface KeysProps {
 }
 
 /** The user's keys for `/v1`, and the form that makes another. */
-export function Keys({ keys, created, form, apiUrl }: KeysProps) {
+export function Keys({ keys, backends = [], created, form, apiUrl }: KeysProps) {
   const t = useText();
   return (
     <section id="keys" class="card" aria-labelledby="keys-title">
@@ -24,31 +31,104 @@ export function Keys({ keys, created, form, apiUrl }: KeysProps) {
       <p class="quiet">{t.keys.lead}</p>
       {created && <CreatedKey name={created.name} value={created.key} />}
       {apiUrl && <CopyLine label={t.keys.baseUrl} value={apiUrl} />}
-      {keys.length === 0 ? (
-        <p class="quiet">{t.keys.none}</p>
-      ) : (
-        <ul class="rows">
-          {keys.map((key) => (
-            <KeyRow key={key.id} item={key} />
-          ))}
-        </ul>
-      )}
-      <form method="post" action="/settings/keys" class="inline-form">
-        <Field
-          id="key-name"
-          name="name"
-          label={t.keys.name}
-          placeholder={t.keys.namePlaceholder}
-          value={form?.values.name}
-          error={form?.errors.name ?? form?.message}
-          autocomplete="off"
-          required
-        />
-        <button type="submit" class="button primary">
-          {t.keys.create}
-        </button>
+      <KeyList keys={keys} action="/settings/keys" />
+      <form method="post" action="/settings/keys" class="key-form">
+        <div class="inline-form">
+          <Field
+            id="key-name"
+            name="name"
+            label={t.keys.name}
+            placeholder={t.keys.namePlaceholder}
+            value={form?.values.name}
+            error={form?.errors.name ?? form?.message}
+            autocomplete="off"
+            required
+          />
+          <button type="submit" class="button primary">
+            {t.keys.create}
+          </button>
+        </div>
+        <Limits backends={backends} form={form} />
       </form>
     </section>
+  );
+}
+
+/** Folded away: most keys need none of it. */
+function Limits({ backends, form }: { backends: Choice[]; form: FormState | undefined }) {
+  const t = useText().keys;
+  const { values = {}, errors = {} } = form ?? {};
+  const isRefused = Object.keys(errors).some((name) => name !== 'name');
+  const number = (name: string, label: string) => (
+    <Field
+      id={`key-${name.replaceAll('_', '-')}`}
+      name={name}
+      label={label}
+      value={values[name]}
+      error={errors[name]}
+      placeholder={t.noLimit}
+      inputmode="decimal"
+      autocomplete="off"
+    />
+  );
+  return (
+    <details class="scope" open={isRefused}>
+      <summary>{t.limits}</summary>
+      <p class="quiet">{t.limitsLead}</p>
+      <div class="field-grid">
+        <SelectField
+          id="key-scopes"
+          name="scopes"
+          label={t.scopes}
+          value={values.scopes}
+          error={errors.scopes}
+          groups={[
+            {
+              options: [
+                { value: 'v1', label: t.scopeNames.v1 },
+                { value: 'manage', label: t.scopeNames.manage },
+                { value: 'v1 manage', label: t.scopeNames.both },
+              ],
+            },
+          ]}
+        />
+        <Field
+          id="key-expires"
+          name="expires_at"
+          type="date"
+          label={t.expiresOn}
+          help={t.expiresHelp}
+          value={values.expires_at}
+          error={errors.expires_at}
+        />
+        {number('requests_per_minute', t.requestsPerMinute)}
+        {number('tokens_per_minute', t.tokensPerMinute)}
+        {number('concurrent_requests', t.concurrent)}
+      </div>
+      <OnlyFor backends={backends} chosen={values.backends?.split(' ') ?? []} error={errors.backends} />
+    </details>
+  );
+}
+
+function OnlyFor({ backends, chosen, error }: { backends: Choice[]; chosen: string[]; error: string | undefined }) {
+  const t = useText().keys;
+  return (
+    <fieldset class="choices" aria-describedby={error ? 'key-backends-error' : 'key-backends-help'}>
+      <legend>{t.onlyFor}</legend>
+      {backends.map(({ value, label }) => (
+        <label key={value}>
+          <input type="checkbox" name="backends" value={value} checked={chosen.includes(value)} /> {label}
+        </label>
+      ))}
+      {error && (
+        <p id="key-backends-error" class="field-error">
+          {error}
+        </p>
+      )}
+      <p id="key-backends-help" class="field-help">
+        {t.onlyForHelp}
+      </p>
+    </fieldset>
   );
 }
 
@@ -75,39 +155,5 @@ function CopyLine({ label, value }: { label?: string; value: string }) {
         <Icon name="copy" />
       </button>
     </p>
-  );
-}
-
-function KeyRow({ item }: { item: KeyView }) {
-  const t = useText();
-  return (
-    <li id={`key-${item.id}`}>
-      <Icon name="key-round" />
-      <div class="grow">
-        <p class="ellipsis" dir="auto">
-          {item.name}
-        </p>
-        <p class="quiet">
-          <code>{t.keys.endsWith(item.lastFour)}</code> · {t.keys.createdAt} <Time ms={item.createdAtMs} /> ·{' '}
-          {item.lastUsedAtMs === undefined ? (
-            t.keys.neverUsed
-          ) : (
-            <>
-              {t.keys.lastUsed} <Time ms={item.lastUsedAtMs} />
-            </>
-          )}
-        </p>
-      </div>
-      <Confirm
-        id={`revoke-${item.id}`}
-        triggerClass="button quiet-button"
-        trigger={t.keys.revoke}
-        triggerLabel={t.keys.revokeNamed(item.name)}
-        question={t.keys.revokeQuestion(item.name)}
-        consequence={t.keys.revokeConsequence}
-        action={`/settings/keys/${item.id}/revoke`}
-        label={t.keys.revoke}
-      />
-    </li>
   );
 }

@@ -1,0 +1,27 @@
+/** One clock for everything under way: a timer for each would cost more than all there is to look at. */
+
+const TICK_MS = 1_000;
+
+export interface Beating {
+  /** @param nowMs milliseconds since the epoch. */
+  beat(nowMs: number): void;
+}
+
+const beating = new Set<Beating>();
+let clock: ReturnType<typeof setInterval> | undefined;
+
+/** Has it told the time every second, until `stopBeat`. */
+export function startBeat(one: Beating): void {
+  beating.add(one);
+  clock ??= setInterval(() => {
+    const nowMs = Date.now();
+    for (const each of beating) each.beat(nowMs);
+    if (beating.size > 0) return;
+    clearInterval(clock);
+    clock = undefined;
+  }, TICK_MS);
+}
+
+export function stopBeat(one: Beating): void {
+  beating.delete(one);
+}

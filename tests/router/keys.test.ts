@@ -1,0 +1,221 @@
+/** Keys: what they open, for how long, who sees and revokes them. Each permission with its refused twin. */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { chunk, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+
+const runner = scriptedRunner('keys');
+let router: TestRouter;
+let alice: Person;
+let mallory: Person;
+let admin: Person;
+let nowMs = Date.now();
+
+beforeAll(async () => {
+  router = await startRouter({
+    backends: [
+      memoryBackend('echo', { display_name: 'Echo', extra_models: ['echo/main'] }),
+      memoryBackend('other', { display_name: 'Other' }, runner.program),
+    ],
+    now: () => nowMs,
+  });
+  alice = await router.person(PEOPLE.alice);
+  mallory = await router.person(PEOPLE.mallory);
+  admin = await router.person(ADMIN);
+});
+afterAll(() => router[Symbol.asyncDispose]());
+
+interface MadeKey {
+  readonly key: { readonly id: string; readonly [member: string]: unknown };
+  readonly secret: string;
+}
+
+async function make(body: object, person = alice): Promise<MadeKey> {
+  const response = await person.request('/api/me/keys', { method: 'POST', body: { name: 'test', ...body } });
+  expect(response.status).toBe(201);
+  return (await response.json()) as MadeKey;
+}
+
+const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
+const get = (secret: string, path: string) => router.request(path, { headers: bearer(secret) });
+const ask = (secret: string, model = 'echo', more: object = {}) =>
+  router.request('/v1/chat/completions', {
+    method: 'POST',
+    headers: bearer(secret),
+    body: { model, messages: [{ role: 'user', content: 'Hello' }], ...more },
+  });
+const list = async (person: Person, path = '/api/me/keys') =>
+  ((await (await person.request(path)).json()) as { keys: { id: string; user?: string }[] }).keys;
+
+async function expectError(response: Response, status: number, type: string, words: RegExp) {
+  const { error } = (await response.json()) as { error: { type: string; message: string } };
+  expect([response.status, error.type]).toEqual([status, type]);
+  expect(error.message).toMatch(words);
+}
+
+test('a key is made, listed without its secret, and revoked over the API', async () => {
+  const limits = { requests_per_minute: 60, tokens_per_minute: 1000, concurrent_requests: 2 };
+  const expires_at = Math.floor(nowMs / 1000) + 3600;
+  const { key, secret } = await make({ name: ' CI ', backends: ['echo'], expires_at, ...limits });
+  const shown = { name: 'CI', scopes: ['v1'], backends: ['echo'], agents: [], expires_at, ...limits };
+  expect(key as object).toEqual({
+    id: key.id,
+    last_four: secret.slice(-4),
+    created_at: Math.floor(nowMs / 1000),
+    last_used_at: null,
+    ...shown,
+  });
+  expect((await ask(secret)).status).toBe(200);
+  const listed = (await list(alice)).find(({ id }) => id === key.id);
+  expect(listed as object).toEqual({ ...key, last_used_at: Math.floor(nowMs / 1000) });
+  expect(JSON.stringify(await list(alice))).not.toContain(secret);
+  expect((await alice.request(`/api/me/keys/${key.id}`, { method: 'DELETE' })).status).toBe(200);
+  expect((await ask(secret)).status).toBe(401);
+  expect((await alice.request(`/api/me/keys/${key.id}`, { method: 'DELETE' })).status).toBe(404);
+});
+
+test('nobody sees or revokes a key of somebody else, but the administrator', async () => {
+  const { key, secret } = await make({});
+  expect((await list(mallory)).map(({ id }) => id)).not.toContain(key.id);
+  for (const path of [`/api/me/keys/${key.id}`, `/api/admin/keys/${key.id}`]) {
+    expect((await mallory.request(path, { method: 'DELETE' })).status).toBe(path.includes('admin') ? 403 : 404);
+  }
+  expect((await mallory.request('/api/admin/keys')).status).toBe(403);
+  expect((await mallory.request('/admin/keys', { headers: { accept: 'text/html' } })).status).toBe(403);
+  expect((await mallory.request(`/admin/keys/${key.id}/revoke`, { method: 'POST' })).status).toBe(403);
+  expect((await ask(secret)).status).toBe(200);
+
+  const seen = (await list(admin, '/api/admin/keys')).find(({ id }) => id === key.id);
+  expect(seen?.user).toBe(PEOPLE.alice.email);
+  const page = await (await admin.request('/admin/keys')).text();
+  expect(page).toContain(`/admin/keys/${key.id}/revoke`);
+  expect((await admin.request(`/api/admin/keys/${key.id}`, { method: 'DELETE' })).status).toBe(200);
+  expect((await ask(secret)).status).toBe(401);
+  const other = await make({});
+  expect((await admin.request(`/admin/keys/${other.key.id}/revoke`, { method: 'POST' })).status).toBe(303);
+  expect((await ask(other.secret)).status).toBe(401);
+});
+
+test('a key opens what its scopes say and nothing else', async () => {
+  const [v1, manage, both] = [
+    await make({}),
+    await make({ scopes: ['manage'] }),
+    await make({ scopes: ['v1', 'manage'] }),
+  ];
+  for (const path of ['/api/me/keys', '/api/me/env-overrides', '/api/runners']) {
+    expect((await get(manage.secret, path)).status).toBe(200);
+    expect((await get(both.secret, path)).status).toBe(200);
+    const refused = await get(v1.secret, path);
+    expect([refused.status, await refused.json()]).toMatchObject([
+      403,
+      { detail: expect.stringContaining('lacks the scope "manage"') },
+    ]);
+  }
+  expect((await ask(both.secret)).status).toBe(200);
+  await expectError(await ask(manage.secret), 403, 'permission_error', /lacks the scope "v1", which opens \/v1/);
+  await expectError(await get(manage.secret, '/v1/models'), 403, 'permission_error', /scope "v1"/);
+  for (const path of ['/settings', '/api/backends', '/api/meadow', '/api/admin/keys', '/admin/keys']) {
+    expect((await get(both.secret, path)).status).toBe(path === '/api/meadow' ? 404 : 401);
+  }
+});
+
+test('a key makes no keys, and revokes those of its owner', async () => {
+  const { secret } = await make({ scopes: ['manage'] });
+  const headers = bearer(secret);
+  const made = await router.request('/api/me/keys', { method: 'POST', headers, body: { name: 'more' } });
+  expect([made.status, await made.json()]).toMatchObject([403, { detail: expect.stringContaining('Sign in') }]);
+  const { key } = await make({});
+  expect((await router.request(`/api/me/keys/${key.id}`, { method: 'DELETE', headers })).status).toBe(200);
+  const foreign = await make({}, mallory);
+  expect((await router.request(`/api/me/keys/${foreign.key.id}`, { method: 'DELETE', headers })).status).toBe(404);
+});
+
+test('a key for some agents sees and reaches no others, also not by a conversation', async () => {
+  const own = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'echo');
+  expect(own).toBeDefined();
+  for (const grant of [{ backends: ['echo'] }, { agents: [own?.id] }]) {
+    const { secret } = await make(grant);
+    const { data } = (await (await get(secret, '/v1/models')).json()) as { data: { root: string }[] };
+    expect([...new Set(data.map(({ root }) => root))]).toEqual(['echo']);
+    expect((await ask(secret, 'echo/main')).status).toBe(200);
+    await expectError(await ask(secret, 'other'), 403, 'permission_error', /is not for Other/);
+    const missing = await ask(secret, 'nope');
+    const { error } = (await missing.json()) as { error: { message: string } };
+    expect([missing.status, error.message.includes('other')]).toEqual([404, false]);
+    const backend = router.context.backends.find('other');
+    if (!backend) throw new Error('There is no backend "other"');
+    const conversation = await router.context.conversations.create(
+      await router.context.agents.defaultOf(alice.id, backend),
+    );
+    const headers = { ...bearer(secret), 'x-conversation-id': conversation.id };
+    const body = { model: 'echo', messages: [{ role: 'user', content: 'Hi' }] };
+    const response = await router.request('/v1/chat/completions', { method: 'POST', headers, body });
+    await expectError(response, 403, 'permission_error', /is not for Other/);
+  }
+});
+
+test('law 20: a key that expires opens nothing any more, and its streams end', async () => {
+  const { secret } = await make({ expires_at: nowMs / 1000 + 60 });
+  const source = pipe();
+  runner.reply = () => source.response();
+  source.write(chunk('One.'));
+  const reading = new Reading(await ask(secret, 'other', { stream: true }));
+  await reading.until('One.');
+  nowMs += 61_000;
+  await expectError(await ask(secret), 401, 'authentication_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
+  const events = eventsOf(await reading.end());
+  expect(events.at(-1)).toBe('[DONE]');
+  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'signed_out' });
+  await until(() => router.context.streams.size === 0, 'nothing is held');
+});
+
+test('what a key cannot be is refused field by field', async () => {
+  const wrong: [object, string][] = [
+    [{ name: ' ' }, 'name'],
+    [{ scopes: ['all'] }, 'scopes'],
+    [{ scopes: [] }, 'scopes'],
+    [{ scopes: ['manage'], backends: ['echo'] }, 'scopes'],
+    [{ backends: ['nope'] }, 'backends'],
+    [{ agents: ['nope'] }, 'agents'],
+    [{ expires_at: nowMs / 1000 - 1 }, 'expires_at'],
+    [{ requests_per_minute: 0 }, 'requests_per_minute'],
+    [{ tokens_per_minute: -1 }, 'tokens_per_minute'],
+    [{ concurrent_requests: 0 }, 'concurrent_requests'],
+  ];
+  const before = await list(alice);
+  for (const [body, field] of wrong) {
+    const response = await alice.request('/api/me/keys', { method: 'POST', body: { name: 'test', ...body } });
+    expect([response.status, Object.keys(((await response.json()) as { fields: object }).fields)]).toEqual([
+      422,
+      [field],
+    ]);
+  }
+  expect(await list(alice)).toEqual(before);
+});
+
+test('the form on the settings page takes limits, and keeps what was typed when one is wrong', async () => {
+  const form = (fields: [string, string][]) =>
+    alice.request('/settings/keys', { method: 'POST', body: new URLSearchParams(fields) });
+  const refused = await form([
+    ['name', 'Form'],
+    ['backends', 'echo'],
+    ['requests_per_minute', 'many'],
+  ]);
+  const page = await refused.text();
+  expect(refused.status).toBe(422);
+  expect(page).toMatch(/<details class="scope" open/);
+  expect(page).toContain('value="many"');
+  expect(page).toMatch(/name="backends" value="echo" checked/);
+  const made = await form([
+    ['name', 'Form'],
+    ['backends', 'echo'],
+    ['backends', 'other'],
+    ['requests_per_minute', '1 000'],
+    ['expires_at', '2999-01-01'],
+  ]);
+  expect(made.status).toBe(200);
+  const [key] = await list(alice);
+  expect(key as object).toMatchObject({ name: 'Form', backends: ['echo', 'other'], requests_per_minute: 1000 });
+  expect(await (await alice.request('/settings')).text()).toContain(
+    'only Echo and Other · 1,000 requests a minute · expires',
+  );
+});
