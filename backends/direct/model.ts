@@ -1,7 +1,7 @@
 /** The upstream model: one streamed chat completion, read piece by piece. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import type { Pieces, Turn } from '../shared/chat';
-import { AgentError, isRecord, type Piece, type Usage } from '../shared/openai';
+import { AgentError, isRecord, type Piece, type ToolCallPart, type Usage } from '../shared/openai';
 
 /** What a client may decide about the completion. Everything else is the agent's business. */
 const PARAMETERS = [
@@ -15,6 +15,9 @@ const PARAMETERS = [
   'frequency_penalty',
   'reasoning_effort',
   'response_format',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
 ];
 
 /** An error message is for people; a page of HTML is not one. */
@@ -85,10 +88,11 @@ function readChunk(chunk: unknown, connection: Connection): Piece {
   if (isRecord(chunk.error)) throw toError(502, chunk.error, connection);
   const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
   const { delta, finish_reason: finish } = isRecord(choice) ? choice : {};
-  const { content, reasoning_content: reasoning } = isRecord(delta) ? delta : {};
+  const { content, reasoning_content: reasoning, tool_calls: calls } = isRecord(delta) ? delta : {};
   return {
     ...(typeof content === 'string' && { text: content }),
     ...(typeof reasoning === 'string' && { reasoning }),
+    ...(Array.isArray(calls) && calls.length > 0 && { toolCalls: calls as ToolCallPart[] }),
     ...(typeof finish === 'string' && { finish }),
     ...(isRecord(chunk.usage) && { usage: chunk.usage as unknown as Usage }),
   };

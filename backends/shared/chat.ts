@@ -7,6 +7,7 @@ import {
   type Message,
   type Piece,
   parseChatRequest,
+  type ToolCallPart,
 } from './openai';
 import { log } from './runner';
 import { checkSessionName, type Sessions } from './sessions';
@@ -39,8 +40,8 @@ export class BrokenConnection extends Error {
 }
 
 /**
- * Answers one request. With `X-Agent-Session` the agent remembers: only the newest user message of the request counts,
- * and the home knows the rest. Without it the messages of the request are all there is.
+ * Answers one request. With `X-Agent-Session` the agent remembers: of the talk only what begins with the newest user
+ * message counts, and the home knows the rest. Without it the messages of the request are all there is.
  */
 export async function chat(agent: Agent, sessions: Sessions, request: Request): Promise<Response> {
   const abort = new AbortController();
@@ -51,7 +52,7 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   const newest = body.messages.findLast((message) => message.role === 'user');
   if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
 
-  const messages = session === null ? body.messages : [...(await sessions.read(session)), newest];
+  const messages = session === null ? body.messages : recall(body.messages, newest, await sessions.read(session));
   const answer = agent.answer({ messages, parameters: body.parameters, signal: abort.signal });
   const pieces = remembered(answer, abort.signal, async (said) => {
     if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
@@ -63,15 +64,27 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   return streamed(toEvents(opened, shapes, body.includeUsage), abort);
 }
 
-/** Passes the pieces on and, however the answer ends, hands over what was said, if anything was. */
+/** What is asked in a session. Instructions and what came of the client's tools are of this turn: nobody remembers them. */
+function recall(sent: readonly Message[], newest: Message, history: readonly Message[]): readonly Message[] {
+  const isInstruction = ({ role }: Message) => role === 'system';
+  const turn = sent.slice(sent.indexOf(newest)).filter((message) => !isInstruction(message));
+  return [...sent.filter(isInstruction), ...history, ...turn];
+}
+
+/**
+ * Passes the pieces on and, however the answer ends, hands over what was said, if anything was. An answer that calls a
+ * tool of the client is not the end of the turn: there is another one to remember.
+ */
 async function* remembered(pieces: Pieces, signal: AbortSignal, remember: (said: string) => Promise<void>): Pieces {
   const startedMs = performance.now();
   let said = '';
+  let isCall = false;
   let outcome = 'cancelled';
   log('turn.started', {});
   try {
     for await (const piece of pieces) {
       said += piece.text ?? '';
+      isCall ||= piece.toolCalls !== undefined;
       yield piece;
     }
     outcome = 'finished';
@@ -82,7 +95,7 @@ async function* remembered(pieces: Pieces, signal: AbortSignal, remember: (said:
     }
     throw error;
   } finally {
-    if (said !== '') await remember(said);
+    if (said !== '' && !isCall) await remember(said);
     log(`turn.${outcome}`, { ms: Math.round(performance.now() - startedMs), characters: said.length });
   }
 }
@@ -102,13 +115,15 @@ type Shapes = ReturnType<typeof answerShapes>;
 async function collect(pieces: Pieces, shapes: Shapes): Promise<object> {
   let text = '';
   let reasoning = '';
+  const toolCalls: ToolCallPart[] = [];
   let last: Piece = {};
   for await (const piece of pieces) {
     text += piece.text ?? '';
     reasoning += piece.reasoning ?? '';
+    toolCalls.push(...(piece.toolCalls ?? []));
     last = { ...last, ...piece };
   }
-  return shapes.completion(text, reasoning, last.finish ?? 'stop', last.usage);
+  return shapes.completion({ text, reasoning, toolCalls, finish: last.finish ?? 'stop', usage: last.usage });
 }
 
 async function* toEvents(pieces: Pieces, shapes: Shapes, includeUsage: boolean): AsyncGenerator<string> {
@@ -120,6 +135,7 @@ async function* toEvents(pieces: Pieces, shapes: Shapes, includeUsage: boolean):
     for await (const piece of pieces) {
       if (piece.reasoning) yield chunk({ reasoning_content: piece.reasoning });
       if (piece.text) yield chunk({ content: piece.text });
+      if (piece.toolCalls) yield chunk({ tool_calls: piece.toolCalls });
       last = { ...last, ...piece };
     }
     yield chunk({}, last.finish ?? 'stop');

@@ -4,8 +4,12 @@
 export type Content = string | readonly Readonly<Record<string, unknown>>[];
 
 export interface Message {
-  readonly role: 'system' | 'user' | 'assistant';
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
   readonly content: Content;
+  /** Of an assistant that called tools of the client. */
+  readonly tool_calls?: readonly Readonly<Record<string, unknown>>[];
+  /** Of a tool: the call that it answers. */
+  readonly tool_call_id?: string;
 }
 
 export interface Usage {
@@ -19,9 +23,27 @@ export interface Piece {
   readonly text?: string;
   /** Thinking aloud: sent as `reasoning_content`, never remembered. */
   readonly reasoning?: string;
+  readonly toolCalls?: readonly ToolCallPart[];
   readonly usage?: Usage;
   /** OpenAI's `finish_reason`; `stop` when no piece says otherwise. */
   readonly finish?: string;
+}
+
+/** A part of a call of one of the client's tools, as OpenAI streams them: parts with the same `index` make one call. */
+export interface ToolCallPart {
+  readonly index: number;
+  readonly id?: string;
+  readonly type?: string;
+  readonly function?: { readonly name?: string; readonly arguments?: string };
+}
+
+/** What an answer came to. */
+export interface Whole {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCallPart[];
+  readonly finish: string;
+  readonly usage: Usage | undefined;
 }
 
 export interface ChatRequest {
@@ -78,13 +100,19 @@ function parseMessage(value: unknown, index: number): Message {
   const wrong = (what: string) => new AgentError(400, `messages[${index}]: ${what}`, { param: `messages[${index}]` });
   if (!isRecord(value)) throw wrong('must be an object.');
   const role = value.role === 'developer' ? 'system' : value.role;
-  if (role !== 'system' && role !== 'user' && role !== 'assistant') {
-    throw wrong('the role must be system, developer, user or assistant.');
+  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') {
+    throw wrong('the role must be system, developer, user, assistant or tool.');
   }
   const content = value.content ?? '';
-  if (typeof content === 'string') return { role, content };
-  if (Array.isArray(content) && content.every(isRecord)) return { role, content };
-  throw wrong('the content must be text or a list of content parts.');
+  const isContent = typeof content === 'string' || (Array.isArray(content) && content.every(isRecord));
+  if (!isContent) throw wrong('the content must be text or a list of content parts.');
+  const { tool_calls: calls, tool_call_id: id } = value;
+  if (role === 'tool') {
+    if (typeof id !== 'string') throw wrong('a tool says in tool_call_id which call it answers.');
+    return { role, content, tool_call_id: id };
+  }
+  const called = role === 'assistant' && Array.isArray(calls) && calls.length > 0 && calls.every(isRecord);
+  return { role, content, ...(called && { tool_calls: calls }) };
 }
 
 export function textOf(content: Content): string {
@@ -102,19 +130,35 @@ export function answerShapes(model: string) {
       choices: [{ index: 0, delta, finish_reason: finish }],
     }),
     usageChunk: (usage: Usage) => ({ ...base, object: 'chat.completion.chunk', choices: [], usage }),
-    completion: (text: string, reasoning: string, finish: string, usage: Usage | undefined) => ({
+    completion: ({ text, reasoning, toolCalls, finish, usage }: Whole) => ({
       ...base,
       object: 'chat.completion',
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: text, ...(reasoning && { reasoning_content: reasoning }) },
+          message: {
+            role: 'assistant',
+            content: toolCalls.length > 0 && text === '' ? null : text,
+            ...(reasoning && { reasoning_content: reasoning }),
+            ...(toolCalls.length > 0 && { tool_calls: wholeCalls(toolCalls) }),
+          },
           finish_reason: finish,
         },
       ],
       ...(usage && { usage }),
     }),
   };
+}
+
+/** The calls that `parts` make, in the order of their index. */
+function wholeCalls(parts: readonly ToolCallPart[]): object[] {
+  const indexes = [...new Set(parts.map(({ index }) => index))].sort((a, b) => a - b);
+  return indexes.map((index) => {
+    const own = parts.filter((part) => part.index === index);
+    const joined = (member: 'name' | 'arguments') => own.map((part) => part.function?.[member] ?? '').join('');
+    const id = own.find((part) => part.id)?.id;
+    return { id, type: 'function', function: { name: joined('name'), arguments: joined('arguments') } };
+  });
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

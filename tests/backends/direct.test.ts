@@ -27,7 +27,7 @@ async function messagesOf(request: number) {
 
 describe('the direct agent asks the model', () => {
   test('with LLM_MODEL, its own key and what the client chose', async () => {
-    await direct.ask('Hi', { body: { temperature: 0.3, max_tokens: 50, tools: [{}], user: 'someone' } });
+    await direct.ask('Hi', { body: { temperature: 0.3, max_tokens: 50, logit_bias: {}, user: 'someone' } });
     const { body, path, headers } = await upstream.request(1);
     expect(path).toBe('/chat/completions');
     expect(body).toEqual({
