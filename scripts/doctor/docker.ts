@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Value } from '@sinclair/typebox/value';
 import type Docker from 'dockerode';
 import { ask, createClient, find, messageOf } from '../../drivers/docker/engine';
+import { buildCommand } from '../../drivers/docker/images';
 import { createNetworks } from '../../drivers/docker/networks';
 import { backendOptionsOf, type DriverOptions, options as driverOptions } from '../../drivers/docker/options';
 import type { DriverServices, RunnerSpec } from '../../drivers/driver';
@@ -18,6 +19,7 @@ const ASK_MS = 15_000;
 /** Engine 20.10, the oldest that has been tried. */
 const API_VERSION = 1.41;
 const FIREWALL = 'the firewall rules of drivers/docker/README.md, under Networks, close that';
+const OTHER_ENGINES = 'drivers/docker/README.md, under Other engines, says what to set up';
 
 export interface Patient {
   readonly config: Config;
@@ -49,14 +51,26 @@ export async function engine(docker: Docker): Promise<readonly Finding[]> {
   // A proxy before the socket need not let this one through.
   const version = await ask(AbortSignal.timeout(ASK_MS), () => docker.version()).catch(() => undefined);
   if (version === undefined) return ok('it answers, and does not tell its version');
-  if (Number(version.ApiVersion) >= API_VERSION) return ok(`version ${version.Version}`);
-  return problem(`version ${version.Version} is older than 20.10`, 'https://docs.docker.com/engine/install/');
+  if (Number(version.ApiVersion) < API_VERSION) {
+    return problem(`version ${version.Version} is older than 20.10`, 'https://docs.docker.com/engine/install/');
+  }
+  return [...ok(`version ${version.Version}`), ...(await limits(docker))];
+}
+
+/** An engine that cannot limit, such as one without root on control groups version 1, starts runners all the same. */
+async function limits(docker: Docker): Promise<readonly Finding[]> {
+  const info = await ask(AbortSignal.timeout(ASK_MS), () => docker.info()).catch(() => undefined);
+  const cannot = { MemoryLimit: 'memory', CpuCfsQuota: 'CPUs', PidsLimit: 'processes' };
+  const names = Object.entries(cannot).flatMap(([member, name]) => (info?.[member] === false ? [name] : []));
+  if (names.length === 0) return [];
+  return note(`runners can take all ${names.join(', ')} of this machine: the engine sets no limits`, OTHER_ENGINES);
 }
 
 async function image({ docker, backend }: Patient): Promise<readonly Finding[]> {
   const { image: name } = backend;
   if (name === undefined) return problem('the backend names no image', 'give it an "image" in backends.json');
-  return (await isThere(docker, name)) ? ok(name) : problem(`${name} is not on this machine`, `docker pull ${name}`);
+  if (await isThere(docker, name)) return ok(name);
+  return problem(`${name} is not on this machine`, buildCommand(name) ?? `docker pull ${name}`);
 }
 
 async function isThere(docker: Docker, name: string): Promise<boolean> {
@@ -99,7 +113,7 @@ async function network(patient: Patient): Promise<readonly Finding[]> {
 }
 
 function unheard(host: string, reason: string): readonly Finding[] {
-  const remedy = 'in a container: network_mode: host. Otherwise: routerHost and listenHost in DRIVER_OPTIONS';
+  const remedy = `in a container: network_mode: host. Otherwise: ${OTHER_ENGINES}`;
   return problem(`the router cannot listen at ${host}, where runners look for it: ${reason}`, remedy);
 }
 

@@ -158,11 +158,15 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     });
     await container.start();
     const output = async () => String(await container.logs({ stdout: true, stderr: true }));
-    await until(async () => {
-      const { State: state } = await container.inspect();
-      if (!state.Running) throw new Error(await output());
-      return state.Health?.Status === 'healthy';
-    }, 'the health check is content');
+    await until(
+      async () => {
+        const { State: state } = await container.inspect();
+        if (!state.Running) throw new Error(await output());
+        return state.Health?.Status === 'healthy';
+      },
+      'the health check is content',
+      60_000,
+    );
     return { container, output, dataRoot, url: `http://127.0.0.1:${dotenv.FRONTEND_PORT}` };
   }
 

@@ -1,6 +1,6 @@
 /**
  * The docker driver on Podman's Docker-compatible socket. `bun run test:podman`, as root on Linux with podman and netavark
- * installed; no part of CI. It runs in a network namespace of its own, in which it may change a setting of the kernel.
+ * installed; no part of CI. It runs in a network namespace of its own, so that the machine's stays as it is.
  */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
@@ -19,6 +19,7 @@ import { createInsiders, HOME } from './docker-bench';
 setDefaultTimeout(120_000);
 
 const NETWORK = 'agents';
+const ROUTER = '10.98.0.1';
 
 /** Podman 4 reads the tag of what is imported from its name alone. */
 function clientOf(socketPath: string): Docker {
@@ -31,8 +32,8 @@ function clientOf(socketPath: string): Docker {
 
 /** A Podman of our own, which ends with this process. Its containers are gone by then. */
 async function startPodman() {
-  // Podman's bridges come and go with their containers, and the router listens at their addresses before.
-  await Bun.$`ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind`.quiet();
+  // As the driver's README says for engines whose networks the router cannot listen in.
+  await Bun.$`ip link set lo up && ip address add ${ROUTER}/32 dev lo`.quiet();
   const root = await mkdtemp(join(tmpdir(), 'agent-stack-podman-'));
   const at = (name: string) => join(root, name);
   const socketPath = at('podman.sock');
@@ -101,7 +102,7 @@ else {
   const { podman, socketPath, ...service } = await startPodman();
   const target: Conformance = {
     plugin: placed(plugin),
-    options: { host: socketPath },
+    options: { host: socketPath, routerHost: ROUTER, listenHost: ROUTER },
     image: await testImage(podman),
     homeTarget: HOME,
     broken: { image: 'agent-stack.invalid/none:1' },
