@@ -4,6 +4,7 @@ import type { Config, Secrets } from './config';
 import type { Context } from './context';
 import { assets } from './http/assets';
 import { compression } from './http/compress';
+import { cors } from './http/cors';
 import { createGuard } from './http/guard';
 import { responding } from './http/respond';
 import { sessionPlugin } from './http/session';
@@ -13,6 +14,7 @@ import { budgetsRoutes } from './routes/budgets';
 import { chatRoutes } from './routes/chat';
 import { credentialsRoutes } from './routes/credentials';
 import { credentialsApiRoutes } from './routes/credentials-api';
+import { keysRoutes } from './routes/keys';
 import { openaiRoutes } from './routes/openai';
 import { pricesRoutes } from './routes/prices';
 import { runnersRoutes } from './routes/runners';
@@ -34,6 +36,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const guard = createGuard({
     allowedHosts: config.allowedHosts,
     ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+    ...(config.corsOrigins !== undefined && { corsOrigins: config.corsOrigins }),
   });
   const session = sessionPlugin({
     accounts: context.accounts,
@@ -47,6 +50,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   });
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
+    .use(cors(config.corsOrigins))
     .use(systemRoutes(context))
     .use(openaiRoutes(context, session))
     .use(runnersRoutes(context, session))
@@ -58,6 +62,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
         .use(authRoutes(context, session))
         .use(chatRoutes(context, session))
         .use(settingsRoutes(context, session))
+        .use(keysRoutes(context, session))
         .use(usageRoutes(context, session))
         .use(pricesRoutes(context, session))
         .use(budgetsRoutes(context, session))

@@ -43,6 +43,10 @@ const entrySchema = Type.Object(
     templated_files: Type.Array(insidePath, { default: [] }),
     extra_env: Type.Record(variableName, Type.String(), { default: {}, additionalProperties: false }),
     user_overridable_env: Type.Array(variableName, { default: [] }),
+    credentials: Type.Unsafe<'broker' | 'inject'>({
+      ...text('"broker" or "inject"', '^(broker|inject)$'),
+      default: 'broker',
+    }),
     user: Type.Optional(Type.String({ minLength: 1 })),
     chown_uid: Type.Optional(id),
     chown_gid: Type.Optional(id),
@@ -84,6 +88,10 @@ const entrySchema = Type.Object(
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
+        // Generous: a tool may run for ten minutes without a word.
+        first_byte_seconds: { ...seconds, default: 900 },
+        between_chunks_seconds: { ...seconds, default: 900 },
+        total_seconds: { ...seconds, default: 3600 },
       },
       { additionalProperties: false, default: {} },
     ),
@@ -95,6 +103,10 @@ const fileSchema = Type.Array(entrySchema, { minItems: 1 });
 
 /** One entry of the file with its defaults filled in. */
 export type Entry = Static<typeof entrySchema>;
+
+/** Set by the router or a driver, or obeyed by what loads a program: a user's value would break out or do nothing. */
+const RESERVED =
+  /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
 
 /** Variables a value may contain as `${name}`, by the member that may contain them. */
 const variablesOf = {
@@ -119,7 +131,9 @@ export function parseEntries(label: string, json: string): { entries: readonly E
   const entries: Entry[] = [];
   for (const [index, entry] of (Array.isArray(filled) ? filled : []).entries()) {
     if (!Value.Check(entrySchema, entry)) continue;
-    problems.push(...variableProblems(`${label}/${index}`, entry), ...collisions(`${label}/${index}`, entry, entries));
+    const place = `${label}/${index}`;
+    problems.push(...variableProblems(place, entry), ...reservedProblems(place, entry));
+    problems.push(...collisions(place, entry, entries));
     entries.push(entry);
   }
   return { entries, problems };
@@ -164,6 +178,17 @@ function variableProblems(path: string, entry: Entry): string[] {
   );
 }
 
+function reservedProblems(path: string, { user_overridable_env: names, api_key_env: accessKey }: Entry): string[] {
+  return names.flatMap((name, index) => {
+    const place = `${path}/user_overridable_env/${index}`;
+    if (name === accessKey) {
+      return [`${place}: expected another variable than api_key_env, which the router sets (got "${name}")`];
+    }
+    if (!RESERVED.test(name)) return [];
+    return [`${place}: expected a variable that neither the router nor the system sets or obeys (got "${name}")`];
+  });
+}
+
 /** Model ids by which `entry` and one of the entries before it could both be meant. */
 function collisions(path: string, entry: Entry, earlier: readonly Entry[]): string[] {
   const claimed = (other: Entry, model: string) =>
@@ -174,4 +199,33 @@ function collisions(path: string, entry: Entry, earlier: readonly Entry[]): stri
     const stolen = other.extra_models.filter((model) => model.startsWith(`${entry.name}/`));
     return [...taken, ...stolen].map((model) => `${path}: model "${model}" belongs to "${other.name}" already`);
   });
+}
+
+/** Limits with the size in bytes. */
+export function limitsOf({ memory, cpus, pids }: Entry['limits']) {
+  return {
+    ...(memory !== undefined && { memoryBytes: toBytes(memory) }),
+    ...(cpus !== undefined && { cpus }),
+    ...(pids !== undefined && { pids }),
+  };
+}
+
+/** Sizes mean powers of 1024, as they do to container engines. */
+function toBytes(size: string | number): number {
+  if (typeof size === 'number') return size;
+  const exponent = ' kmgt'.indexOf(size.at(-1) ?? '');
+  return Math.floor(Number.parseFloat(size) * 1024 ** Math.max(exponent, 0));
+}
+
+/** Timeouts in milliseconds. */
+export function timeoutsOf(seconds: Entry['timeouts']) {
+  return {
+    pullMs: seconds.pull_seconds * 1000,
+    startMs: seconds.start_seconds * 1000,
+    ...(seconds.ready_seconds !== undefined && { readyMs: seconds.ready_seconds * 1000 }),
+    stopGraceMs: seconds.stop_grace_seconds * 1000,
+    firstByteMs: seconds.first_byte_seconds * 1000,
+    betweenChunksMs: seconds.between_chunks_seconds * 1000,
+    totalMs: seconds.total_seconds * 1000,
+  };
 }

@@ -2,7 +2,7 @@
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../drivers/driver';
-import { type Entry, parseEntries } from './backends-schema';
+import { type Entry, limitsOf, parseEntries, timeoutsOf } from './backends-schema';
 
 /** A kind of agent software, with its quirks as data. `Ms` is milliseconds. */
 export interface Backend {
@@ -37,8 +37,10 @@ export interface Backend {
   /** Files of the seed that are rendered at each start, relative to the home. */
   readonly templatedFiles: readonly string[];
   readonly extraEnv: Readonly<Record<string, string>>;
-  /** The LLM variables this backend needs. */
+  /** The variables that this backend needs of its users: those of an upstream, and any other. */
   readonly userOverridableEnv: readonly string[];
+  /** How it gets its upstream: through the broker, or the real address and key in its environment. */
+  readonly credentials: 'broker' | 'inject';
   readonly user?: string;
   readonly chownUid?: number;
   readonly chownGid?: number;
@@ -67,6 +69,10 @@ export interface Backend {
     readonly startMs: number;
     readonly readyMs?: number;
     readonly stopGraceMs: number;
+    /** How long a runner may be silent before and within an answer, and an answer may take. */
+    readonly firstByteMs: number;
+    readonly betweenChunksMs: number;
+    readonly totalMs: number;
   };
 }
 
@@ -210,8 +216,8 @@ function toBackend({ cmd, limits, timeouts, ...entry }: Entry, folder: string): 
     ...(chownGid !== undefined && { chownGid }),
     displayName: entry.display_name ?? entry.name,
     command: cmd.map((part) => fillIn(part, { BACKENDS_DIR: folder })),
-    limits: toLimits(limits),
-    timeouts: toTimeouts(timeouts),
+    limits: limitsOf(limits),
+    timeouts: timeoutsOf(timeouts),
   });
 }
 
@@ -223,28 +229,4 @@ type CamelCased<T> = { [Name in keyof T as Camel<Name & string>]: T[Name] };
 function camelCased<T extends object>(entry: T): CamelCased<T> {
   const rename = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
   return Object.fromEntries(Object.entries(entry).map(([name, value]) => [rename(name), value])) as CamelCased<T>;
-}
-
-function toLimits({ memory, cpus, pids }: Entry['limits']): Backend['limits'] {
-  return {
-    ...(memory !== undefined && { memoryBytes: toBytes(memory) }),
-    ...(cpus !== undefined && { cpus }),
-    ...(pids !== undefined && { pids }),
-  };
-}
-
-/** Sizes mean powers of 1024, as they do to container engines. */
-function toBytes(size: string | number): number {
-  if (typeof size === 'number') return size;
-  const exponent = ' kmgt'.indexOf(size.at(-1) ?? '');
-  return Math.floor(Number.parseFloat(size) * 1024 ** Math.max(exponent, 0));
-}
-
-function toTimeouts(seconds: Entry['timeouts']): Backend['timeouts'] {
-  return {
-    pullMs: seconds.pull_seconds * 1000,
-    startMs: seconds.start_seconds * 1000,
-    ...(seconds.ready_seconds !== undefined && { readyMs: seconds.ready_seconds * 1000 }),
-    stopGraceMs: seconds.stop_grace_seconds * 1000,
-  };
 }

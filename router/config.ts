@@ -22,6 +22,8 @@ export interface Config {
   readonly publicUrl?: string;
   /** Lower case, besides loopback, IP literals and the host of `publicUrl`. */
   readonly allowedHosts: readonly string[];
+  /** Origins whose pages may call `/v1`; `*`: any. */
+  readonly corsOrigins?: readonly string[] | '*';
   readonly session: { readonly cookieName: string; readonly cookieSecure: boolean; readonly ttlSeconds: number };
   readonly signup: { readonly open: boolean };
   readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
@@ -186,6 +188,7 @@ function toConfig(v: Values): Config {
     internal: { ...(v.ROUTER_BIND_HOST && { host: v.ROUTER_BIND_HOST }), port: v.ROUTER_PORT },
     ...(v.ROUTER_PUBLIC_BASE_URL && { publicUrl: v.ROUTER_PUBLIC_BASE_URL }),
     allowedHosts: v.ALLOWED_HOSTS ?? [],
+    ...(v.CORS_ORIGINS && { corsOrigins: v.CORS_ORIGINS }),
     session: { cookieName: v.COOKIE_NAME, cookieSecure: v.COOKIE_SECURE, ttlSeconds: v.JWT_TTL_SECONDS },
     signup: { open: v.ALLOW_SIGNUP },
     ...(v.BOOTSTRAP_ADMIN_EMAIL && {

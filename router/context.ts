@@ -3,8 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { DriverServices } from '../drivers/driver';
 import { BackendRegistry } from './backends';
+import { every } from './clock';
 import type { Config, Secrets } from './config';
 import { DriverRegistry } from './drivers';
+import { createIdempotency } from './http/idempotency';
 import { createOpenStreams } from './http/streams';
 import { newId } from './ids';
 import { driversLog, processLog } from './log';
@@ -23,6 +25,7 @@ import { keysService } from './services/keys';
 import { meteringService } from './services/metering';
 import { platformsService } from './services/platforms';
 import { pricesService } from './services/prices';
+import { rateLimitsService } from './services/rate-limits';
 import { idleService, sweep } from './services/reaper';
 import { INSTALLATION_LABEL } from './services/runner-spec';
 import { runnersService } from './services/runners';
@@ -34,6 +37,8 @@ import { createStores } from './stores';
 import { lockDatabase, openDatabase } from './stores/database';
 
 const KEYS_FLUSH_MS = 10_000;
+/** What was opened with a key that expires ends within seconds (law 20). */
+const KEYS_EXPIRE_MS = 1_000;
 /** How often platforms are asked for what they have not told. */
 const PLATFORMS_MS = 5_000;
 
@@ -65,6 +70,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
 
   const events = createEvents();
   const streams = createOpenStreams(events);
+  const idempotency = createIdempotency({ now });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -77,7 +83,8 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const prices = pricesService({ usage: stores.usage });
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
-  const metering = meteringService({ usage: stores.usage, prices, budgets, now });
+  const rateLimits = rateLimitsService({ now });
+  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -130,6 +137,8 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
   }
+  // What a runner was given in its environment changes only with the runner.
+  credentials.onChange(runners.valuesChanged);
   await generations.endOrphans();
   const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
   const stopping = new AbortController();
@@ -142,11 +151,14 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
       if (backends.problem) processLog.error({ problem: backends.problem }, 'backends.refused');
       else processLog.info({ backends: backends.all().map(({ name }) => name) }, 'backends.reloaded');
       watches.follow();
+      // Which values reach a runner is the backend's to say.
+      void runners.valuesChanged();
     },
     (changed) => drivers.ensureFor(changed),
   );
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
+  cleanUp.use(every(KEYS_EXPIRE_MS, async () => keys.endExpired()));
   const prepull = async () => {
     if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
   };
@@ -170,6 +182,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     streams,
+    idempotency,
     accounts,
     keys,
     credentials,
@@ -177,6 +190,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     prices,
     metering,
     budgets,
+    rateLimits,
     usage,
     agents,
     runners,
@@ -243,25 +257,4 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     backends: backends.all(),
     services,
   });
-}
-
-/** Does `work` again and again, never two at once, until disposed. */
-function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {
-  let running: Promise<unknown> = Promise.resolve();
-  let busy = false;
-  const timer = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    running = work()
-      .catch((error: unknown) => processLog.error({ err: error }, 'clock.failed'))
-      .finally(() => {
-        busy = false;
-      });
-  }, intervalMs);
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await running;
-    },
-  };
 }

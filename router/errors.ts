@@ -39,10 +39,16 @@ export const CODES = {
   too_large: entry(413, 'invalid_request_error', 'The request is too large.'),
   misdirected: entry(421, 'invalid_request_error', 'This address is not known to the router.'),
   invalid_fields: entry(422, 'invalid_request_error', 'Some fields need another look.'),
+  idempotency_key_reused: entry(
+    422,
+    'invalid_request_error',
+    'That Idempotency-Key came with another request before. Send a new key with a new request.',
+  ),
   credentials_missing: entry(422, 'invalid_request_error', 'This agent needs LLM credentials. Set them in Settings.'),
   too_many_runners: entry(429, 'rate_limit_error', 'You have as many runners at work as you may have. Stop one first.'),
   start_queue_timeout: entry(429, 'rate_limit_error', 'Too many agents start or are at work. Try again in a moment.'),
   insufficient_quota: entry(429, 'insufficient_quota', 'The budget is used up.'),
+  rate_limit_exceeded: entry(429, 'rate_limit_error', 'This API key is used too fast. Try again in a moment.'),
   too_many_requests: entry(429, 'rate_limit_error', 'Too many attempts. Wait a little and try again.'),
   internal: entry(500, 'server_error', 'Something went wrong here. The details are in the log under the request id.'),
   runner_failed: entry(502, 'server_error', 'The agent could not be started.'),
@@ -52,6 +58,9 @@ export const CODES = {
   driver_unavailable: entry(503, 'server_error', 'The platform that runs this agent does not answer. Try again soon.'),
   shutting_down: entry(503, 'server_error', 'The router is restarting. Try again in a moment.'),
   start_timeout: entry(504, 'server_error', 'The agent took too long to start.'),
+  first_byte_timeout: entry(504, 'server_error', 'The agent was asked and did not begin to answer. Try again.'),
+  chunk_timeout: entry(504, 'server_error', 'The agent fell silent in the middle of its answer. Try again.'),
+  total_timeout: entry(504, 'server_error', 'The answer took longer than one may. Ask for less at once.'),
 } as const satisfies Record<string, CodeEntry>;
 
 export type Code = keyof typeof CODES;

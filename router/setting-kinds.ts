@@ -83,6 +83,16 @@ export const origin: Kind<string> = {
   },
 };
 
+export const origins: Kind<readonly string[] | '*'> = {
+  rule: '*, or http and https origins such as https://chat.example.org, separated by commas',
+  parse: (text) => {
+    if (text === '*') return '*';
+    const parts = text.split(',').map((part) => part.trim());
+    const isOrigin = (part: string) => /^https?:\/\//.test(part) && URL.parse(part)?.origin === part;
+    return parts.every(isOrigin) ? parts : undefined;
+  },
+};
+
 export const key32: Kind<Uint8Array> = {
   rule: '32 bytes, as 64 hexadecimal digits or as base64',
   isSecret: true,

@@ -12,6 +12,7 @@ import {
   matching,
   number,
   origin,
+  origins,
   path,
   secret,
 } from './setting-kinds';
@@ -98,6 +99,11 @@ export const settingGroups = {
       description:
         'Further host names under which the router answers, besides loopback, IP addresses and the public URL.',
       example: 'agents.lan,agents.example.org',
+    }),
+    CORS_ORIGINS: optional(origins, {
+      description: 'Whose pages may call /v1 from a browser, with a key of their own. `*`: those of every site.',
+      whenUnset: 'no other site',
+      example: 'https://chat.example.org,http://localhost:5173',
     }),
   },
   Data: {

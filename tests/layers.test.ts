@@ -8,7 +8,7 @@ import { type Import, readSources, type Source } from './support/sources';
 
 /** Services from the bottom to the top: each may use those before it. */
 const SERVICES = [
-  ...['events', 'folders', 'templates', 'homes'],
+  ...['events', 'recent', 'json-fault', 'folders', 'templates', 'homes'],
   ...[
     'encryption',
     'upstream-address',
@@ -20,7 +20,8 @@ const SERVICES = [
   ],
   ...['accounts', 'keys', 'agents', 'conversations'],
   'chat-request',
-  ...['tokens', 'prices', 'budgets', 'metering', 'usage'],
+  ...['tokens', 'prices', 'budgets', 'rate-limits', 'metering', 'usage'],
+  ...['responses-request', 'responses-shape', 'responses-answer'],
   ...['upstream-body', 'upstream-stream', 'upstream-usage', 'upstream-call'],
   ...[
     'runner-clock',
@@ -31,13 +32,16 @@ const SERVICES = [
     'platforms',
     'readiness',
     'images',
+    'runner-words',
     'runner-remains',
     'runner-spec',
+    'stale',
     'addresses',
   ],
   ...[
     'runner-start',
     'runner-transitions',
+    'runner-health',
     'runner-end',
     'runners',
     'runner-call',
@@ -59,7 +63,17 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   ],
   ['router/http/outgoing'],
   ['router/http/event-tail'],
-  ['router/http/relay', 'router/http/event-tail', 'router/http/outgoing', 'router/errors', 'router/log'],
+  ['router/http/heartbeat'],
+  ['router/http/silence', 'router/http/heartbeat', 'router/errors'],
+  [
+    'router/http/relay',
+    'router/http/heartbeat',
+    'type:router/http/silence',
+    'router/http/event-tail',
+    'router/http/outgoing',
+    'router/errors',
+    'router/log',
+  ],
   // One exchange of `/v1` from end to end: as much a route as it is transport.
   [
     'router/http/exchange',
@@ -71,6 +85,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
     ...[
       'router/services/',
       'router/http/relay',
+      'router/http/silence',
       'router/http/outgoing',
       'router/stores/',
       'type:router/backends',
@@ -95,6 +110,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   ['router/setup', 'router/config'],
   ...FOUNDATION.map((file): [string] => [file]),
   ['router/listener'],
+  ['router/clock', 'router/log'],
   ['router/app', 'router/', 'drivers/driver'],
   ['router/context', 'router/', 'drivers/driver'],
   ['router/main', 'router/', 'drivers/driver'],

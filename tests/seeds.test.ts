@@ -40,13 +40,14 @@ async function render(backend: Backend): Promise<string> {
   const agent = { id: backend.name, userId: USER.id } as Parameters<typeof runnerEnv>[0]['agent'];
   const user = USER as Parameters<typeof runnerEnv>[0]['user'];
   const routerUrl = 'http://172.17.0.1:18080';
-  const keys = { accessKey: 'ak-0123456789', runnerKey: KEY, model: MODEL };
+  const keys = { accessKey: 'ak-0123456789', runnerKey: KEY };
+  const values = [{ name: 'LLM_MODEL', source: 'global', value: MODEL }] as const;
   const { path } = await prepareHome({
     homesRoot: join(folder, 'homes'),
     agentId: agent.id,
     seedDir: seedOf(backend),
     templatedFiles: backend.templatedFiles,
-    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys }),
+    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values }),
     ...(isRoot && backend.chownUid !== undefined && { uid: backend.chownUid }),
   });
   return path;

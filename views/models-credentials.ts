@@ -14,6 +14,8 @@ export interface CredentialField {
   masked?: string;
   /** What counts while nothing is set here: a value or a mask. */
   inherited?: string;
+  /** Names of the agents whose software is given the key itself. */
+  holders?: string[];
   /** On offer instead of free text. */
   choices?: string[];
   error?: string;
@@ -49,12 +51,16 @@ export interface EffectiveView {
   /** Names of variables without a value, and why a shared one does not count. */
   missing: string[];
   reason?: string;
+  /** Whose key the software of the agent holds itself, where it does. */
+  heldKey?: 'own' | 'shared';
 }
 
 /** The administrator's switch. `canShare` is false while there is nothing to share. */
 export interface ShareView {
   isShared: boolean;
   canShare: boolean;
+  /** Names of the agents whose runners would be given the values themselves, or are. */
+  receivers: string[];
 }
 
 /** Variables that belong together: those of the upstream (`llm`), or a single other one. */

@@ -15,6 +15,8 @@ export interface RunnerView {
   place?: number;
   message?: string;
   hint?: string;
+  /** Started with other values than the user has now; stops when it is idle. */
+  isStale?: boolean;
   unavailable?: UnavailableView;
   image?: ImageView;
 }
@@ -111,6 +113,15 @@ export interface KeyView {
   lastFour: string;
   createdAtMs: number;
   lastUsedAtMs?: number;
+  expiresAtMs?: number;
+  isExpired?: boolean;
+  /** Opens more than `/v1`. */
+  canManage?: boolean;
+  /** Names of the agents that it opens; none means all. */
+  only?: string[];
+  requestsPerMinute?: number;
+  tokensPerMinute?: number;
+  concurrentMax?: number;
 }
 
 /** How long a backend's runner may be idle before it is reaped; 0 seconds means never. */

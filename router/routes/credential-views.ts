@@ -14,6 +14,7 @@ import { text } from '../http/respond';
 import type { Who } from '../http/session';
 import type { Sharing, ShownValue } from '../services/credentials';
 import { UPSTREAM_VARIABLES } from '../services/credentials-values';
+import { isHeldByRunner } from '../services/runner-spec';
 import type { Agent } from '../stores/agents';
 import type { Message } from '../stores/conversations';
 
@@ -51,6 +52,15 @@ function groups(context: Context): ReadonlyMap<string, readonly string[]> {
   return found;
 }
 
+/** What people call the backends whose runners are given one of these variables itself; with `scope` that one at most. */
+export function holdersOf(context: Context, names: readonly string[], scope = ''): string[] {
+  return context.backends
+    .all()
+    .filter((backend) => scope === '' || backend.name === scope)
+    .filter((backend) => names.some((name) => isHeldByRunner(backend, name)))
+    .map(({ displayName }) => displayName);
+}
+
 /** A card for each group of variables. */
 export async function credentialGroups(context: Context, { user }: Who, typed?: Typed): Promise<CredentialGroup[]> {
   const shown = await context.credentials.shown(user.id);
@@ -59,16 +69,16 @@ export async function credentialGroups(context: Context, { user }: Who, typed?: 
     const scopes = [...shown]
       .map(([scope, values]) => ({ scope, values: values.filter(({ name }) => names.includes(name)) }))
       .filter(({ values }) => values.length > 0);
-    const share = sharing && shareView(names, sharing);
+    const share = sharing && { ...shareView(names, sharing), receivers: holdersOf(context, names) };
     return {
       group,
       effective: scopes
         .filter(({ scope }) => scope !== '')
-        .map((one) => effectiveView(labelOf(context, one.scope), one.values)),
+        .map((one) => ({ ...effectiveView(labelOf(context, one.scope), one.values), ...heldKey(context, one) })),
       scopes: scopes.map(({ scope, values }) => {
         const isTyped =
           typed?.scope === scope && names.some((name) => name in typed.values || (typed.trial && isUpstream(name)));
-        return scopeView(labelOf(context, scope), scope, values, isTyped ? typed : undefined);
+        return scopeView(context, scope, values, isTyped ? typed : undefined);
       }),
       ...(share && { share }),
     };
@@ -79,12 +89,12 @@ function labelOf(context: Context, scope: string): string {
   return scope === '' ? text.settings.allAgents : (context.backends.find(scope)?.displayName ?? scope);
 }
 
-function scopeView(label: string, scope: string, values: readonly ShownValue[], typed?: Typed): CredentialScope {
+function scopeView(context: Context, scope: string, values: readonly ShownValue[], typed?: Typed): CredentialScope {
   return {
     scope,
-    label,
+    label: labelOf(context, scope),
     isSet: values.some(({ isOwn }) => isOwn),
-    fields: values.map((value) => fieldView(value, value.isOwn, typed)),
+    fields: values.map((value) => ({ ...fieldView(value, value.isOwn, typed), ...keyHolders(context, scope, value) })),
     ...(typed?.error !== undefined && { error: typed.error }),
     ...(typed?.trial && { trial: typed.trial }),
   };
@@ -108,6 +118,21 @@ function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): Credential
   };
 }
 
+/** The agents that keep an upstream's key from the router. Of other variables it is understood that runners hold them. */
+function keyHolders(context: Context, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
+  const holders = name === 'LLM_API_KEY' ? holdersOf(context, [name], scope) : [];
+  return holders.length > 0 ? { holders } : {};
+}
+
+function heldKey(
+  context: Context,
+  { scope, values }: { scope: string; values: readonly ShownValue[] },
+): Pick<EffectiveView, 'heldKey'> {
+  const key = values.find(({ name, source }) => name === 'LLM_API_KEY' && source !== 'unset');
+  if (!key || holdersOf(context, [key.name], scope).length === 0) return {};
+  return { heldKey: key.source === 'shared' ? 'shared' : 'own' };
+}
+
 /** Where an agent gets its values from: of an upstream, from where its key comes. */
 function effectiveView(agentName: string, values: readonly ShownValue[]): EffectiveView {
   const of = (name: string) => values.find((value) => value.name === name);
@@ -128,7 +153,7 @@ function effectiveView(agentName: string, values: readonly ShownValue[]): Effect
   };
 }
 
-function shareView(names: readonly string[], { marked, present }: Sharing): ShareView {
+function shareView(names: readonly string[], { marked, present }: Sharing): Omit<ShareView, 'receivers'> {
   const profile = names.filter((name) => PROFILE.includes(name));
   const needed = profile.length > 0 ? profile : names;
   return { isShared: needed.every((name) => marked.has(name)), canShare: needed.every((name) => present.has(name)) };
@@ -152,7 +177,10 @@ export async function missingView(
   return {
     action: `/messages/${message.id}/credentials`,
     agentName: agent.name,
-    fields: asked.map((value) => fieldView(value, isOfUser(value), typed)),
+    fields: asked.map((value) => ({
+      ...fieldView(value, isOfUser(value), typed),
+      ...keyHolders(context, agent.backend, value),
+    })),
     scope: typed?.scope ?? (values.some(({ isOwn }) => isOwn) ? agent.backend : ''),
     ownScope: agent.backend,
     isAdmin: user.role === 'admin',

@@ -8,7 +8,7 @@ import { done, isPartRequest, part } from '../http/respond';
 import type { SessionPlugin, Who } from '../http/session';
 import { isSecret } from '../services/credentials-values';
 import { conversationPage } from './chat';
-import { credentialGroups, missingView, namesOfGroup, type Typed } from './credential-views';
+import { credentialGroups, holdersOf, missingView, namesOfGroup, type Typed } from './credential-views';
 import { messageView } from './presenters';
 import { backToSettings, settingsPage } from './settings';
 
@@ -32,7 +32,8 @@ export function credentialsRoutes(context: Context, session: SessionPlugin) {
           const refused = refusalOf(error, scope, typed);
           return typedPage(context, who, request, refused);
         }
-        return backToSettings(request, 'credentials', 'credentials');
+        const isHeld = holdersOf(context, Object.keys(values)).length > 0;
+        return backToSettings(request, isHeld ? 'variables' : 'credentials', 'credentials');
       },
       { session: true, body: fields },
     )
@@ -52,8 +53,10 @@ export function credentialsRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/settings/credentials/share',
       async ({ body, request }) => {
-        await credentials.share(namesOfGroup(context, body.group), body.shared);
-        return backToSettings(request, body.shared ? 'shared' : 'unshared', 'credentials');
+        const names = namesOfGroup(context, body.group);
+        await credentials.share(names, body.shared);
+        const ended = holdersOf(context, names).length > 0 ? 'withdrawn' : 'unshared';
+        return backToSettings(request, body.shared ? 'shared' : ended, 'credentials');
       },
       { admin: true, body: t.Object({ group: t.String(), shared: t.BooleanString() }) },
     )

@@ -1,27 +1,33 @@
 /** `/v1`: the router as if it were OpenAI. */
 import { Elysia } from 'elysia';
-import type { Backend } from '../backends';
 import type { Context } from '../context';
 import { AppError } from '../errors';
 import { exchange, type Plan } from '../http/exchange';
+import { answerOnce } from '../http/idempotency';
 import { readBody } from '../http/limits';
 import { requestHeaders } from '../http/outgoing';
+import { responsesTranslation } from '../http/responses';
 import type { SessionPlugin, Who } from '../http/session';
+import { newId } from '../ids';
 import {
-  type JsonBody,
+  inputOf,
   messagesOf,
   newestUserText,
   parseBody,
   sessionHeaders,
+  sessionName,
   sessionVariables,
   shapeChatBody,
+  standingOf,
+  withoutStorage,
 } from '../services/chat-request';
+import { HISTORY_MESSAGES_MAX } from '../services/generations';
+import { chatOf } from '../services/responses-request';
+import { storedResponse } from '../services/responses-shape';
 import { usesUpstream } from '../services/upstream-call';
-import type { Agent } from '../stores/agents';
-import type { Conversation } from '../stores/conversations';
+import type { Conversation, Message } from '../stores/conversations';
+import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves, storedAnswer } from './openai-route';
 
-/** How the predecessor's clients name a conversation. */
-const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
@@ -32,33 +38,53 @@ export function openaiRoutes(context: Context, session: SessionPlugin) {
     .get('/v1/models/*', ({ who, params }) => model(context, who, params['*']), { caller: true })
     .all(
       '/v1/*',
-      ({ who, request, server }) => {
+      ({ who, request, server, params, set: { headers } }) => {
+        const [noun, id] = params['*'].split('/');
+        if (noun === 'responses' && id !== undefined && isResponseId(id)) return response(context, who, id, request);
         server?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        return exchange(context, who, { request, detach, plan: () => plan(context, who, request, detach) });
+        const answer = () =>
+          exchange(context, who, { request, headers, detach, plan: () => plan(context, who, request, detach) });
+        const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
+        return key === null ? answer() : answerOnce(context, who, { request, key, answer });
       },
       { caller: true, parse: 'none' },
     );
 }
 
 async function models(context: Context, who: Who) {
-  const agents = await context.agents.list(who.user.id);
-  const data = context.backends.models().map(({ id, backend, displayName }) => {
-    const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
-    // `created` is a fact of the catalogue, not of the moment: clients cache by it.
-    const created = Math.floor(context.startedAtMs / 1000);
+  const { shared: backends, own: agents } = await modelsFor(context, who);
+  // `created` is a fact of the catalogue, not of the moment: clients cache by it.
+  const created = Math.floor(context.startedAtMs / 1000);
+  const one = (id: string, backend: string, running: boolean, displayName?: string) => {
     const name = displayName === undefined ? {} : { display_name: displayName };
     return { id, object: 'model', created, owned_by: 'agent-stack', root: backend, running, ...name };
+  };
+  const shared = backends.map(({ id, backend, displayName }) => {
+    const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
+    return one(id, backend, running, displayName);
   });
-  return { object: 'list', data };
+  const own = agents.map(({ id, slug, backend, name }) => one(`@${slug}`, backend, context.runners.isWarm(id), name));
+  return { object: 'list', data: [...shared, ...own] };
 }
 
 /** @param path a model id, as a URL has it. */
 async function model(context: Context, who: Who, path: string) {
   const id = decoded(path);
   const found = (await models(context, who)).data.find((one) => one.id === id);
-  if (!found) throw modelNotFound(context, id);
+  if (!found) throw await modelNotFound(context, who, id);
   return found;
+}
+
+/** A stored answer as a response. */
+async function response(context: Context, who: Who, id: string, { method }: Request): Promise<Response> {
+  const { message, conversation } = await storedAnswer(context, who, id);
+  if (method !== 'GET') {
+    const why = 'It goes with its conversation, which can be deleted in the chat.';
+    throw new AppError('method_not_allowed', { message: `A stored response can be read, nothing else. ${why}` });
+  }
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
+  return Response.json(storedResponse(message, agent.backend));
 }
 
 function decoded(path: string): string {
@@ -76,36 +102,91 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const bytes = await readBody(request, context.config.maxBodyBytes);
   const type = request.headers.get('content-type') ?? 'application/json';
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
-  const messages = body && messagesOf(body);
 
-  const routed = await route(context, who, { request, body, model: url.searchParams.get('model') });
+  const routed = await route(context, who, { request, path, body });
   const { agent, backend } = routed;
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
-  requireAllowed(backend, path);
   // Who has no browser session has come with a key.
   const keyId = who.session ? undefined : who.credentialId;
+  const runnerPath = runnerPathOf(routed, request, path);
+  const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
-  // What goes on without its client must be kept somewhere (law 9).
-  const conversation =
-    routed.conversation ?? (detach && messages ? await context.conversations.create(agent) : undefined);
 
-  const session = sessionVariables(who.user.id, agent.id, conversation?.id);
-  const shaped =
-    body && shapeChatBody(backend, body, session, await context.generations.modelOf(who.user.id, backend.name));
+  const stored = await storedBefore(context, routed);
+  const asked =
+    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : said(stored)) : withoutStorage(body));
+  const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
+  // What goes on without its client must be kept somewhere (law 9).
+  const isKept = messages !== undefined && (detach || body?.store === true);
+  const conversation = await conversationFor(context, routed, isKept);
+  const standing = conversation && messages ? standingOf(conversation, stored, messages) : undefined;
+
+  const session = sessionVariables(
+    who.user.id,
+    agent.id,
+    conversation && sessionName({ ...conversation, ...standing }),
+  );
+  const shape = {
+    session,
+    isKnown: standing?.isKnown === true,
+    model: await context.generations.modelOf(who.user.id, backend.name),
+  };
+  const sent = asked && (shapeChatBody(backend, asked, shape) ?? asked);
+  const answerId = newId();
   return {
     path,
     wantsStream: body?.stream === true,
-    ...(conversation && messages && { turn: { conversation, text: newestUserText(messages) } }),
+    ...(conversation && messages && { turn: { conversation, text: newestUserText(messages), answerId, ...standing } }),
+    ...(isTranslated &&
+      body && {
+        translation: responsesTranslation({
+          id: `resp_${answerId}`,
+          createdAtMs: Date.now(),
+          body: { ...body, model: body.model ?? backend.name },
+          ...(conversation && { conversationId: conversation.id }),
+        }),
+      }),
     call: {
       agent,
       backend,
       work: { ...(conversation && { conversationId: conversation.id }), ...(keyId !== undefined && { keyId }) },
       method: request.method,
-      path: `/v1/${path}${url.search}`,
+      path: `/v1/${runnerPath}${url.search}`,
       headers: { ...requestHeaders(request.headers), ...sessionHeaders(backend, session) },
-      ...(bytes.length > 0 && { body: shaped ? JSON.stringify(shaped) : bytes }),
+      ...(bytes.length > 0 && { body: sent === body ? bytes : JSON.stringify(sent) }),
     },
   };
+}
+
+/** Where on the runner a path is served. Throws `not_found`. */
+function runnerPathOf({ backend }: Routed, request: Request, path: string): string {
+  if (serves(backend, path)) return path;
+  // One surface for all backends: what says the same is asked instead.
+  if (path !== 'responses' || !serves(backend, 'chat/completions')) {
+    throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
+  }
+  if (request.method !== 'POST') throw new AppError('method_not_allowed', { message: 'Send a POST to /v1/responses.' });
+  return 'chat/completions';
+}
+
+/** What was said before in the request's conversation, as far as the request needs it. */
+async function storedBefore(context: Context, routed: Routed): Promise<readonly Message[]> {
+  const { conversation, backend, goesOnFrom } = routed;
+  if (!conversation || (backend.history === 'full' && goesOnFrom === undefined)) return [];
+  const before = (goesOnFrom ?? conversation.lastPosition) + 1;
+  return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
+}
+
+/** Where the answer is kept: nowhere, unless somebody wants it. A request that goes on from an earlier answer forks. */
+async function conversationFor(context: Context, routed: Routed, isKept: boolean): Promise<Conversation | undefined> {
+  const { conversation, goesOnFrom, agent } = routed;
+  if (!conversation) return isKept ? context.conversations.create(agent) : undefined;
+  const isNewest = goesOnFrom === undefined || goesOnFrom === conversation.lastPosition;
+  return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
+}
+
+function said(stored: readonly Message[]) {
+  return stored.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }));
 }
 
 /** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */
@@ -113,45 +194,4 @@ function relayPath({ pathname }: URL): string {
   // The server has resolved dot segments before it chose this route; these it does not see.
   if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'That path is not served.' });
   return pathname.slice('/v1/'.length);
-}
-
-/** Whose runner is meant: the conversation's agent, else the default agent of the model's backend. */
-async function route(
-  context: Context,
-  who: Who,
-  asked: { request: Request; body: JsonBody | undefined; model: string | null },
-): Promise<{ agent: Agent; backend: Backend; conversation?: Conversation }> {
-  const { request, body } = asked;
-  const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
-  const conversationId = request.headers.get('x-conversation-id') ?? user;
-  if (conversationId !== undefined) {
-    const conversation = await context.conversations.get(who.user.id, conversationId);
-    const agent = await context.agents.get(who.user.id, conversation.agentId);
-    const backend = context.backends.find(agent.backend);
-    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
-    return { agent, backend, conversation };
-  }
-  const name = body?.model ?? asked.model;
-  if (typeof name !== 'string' || name === '') {
-    throw new AppError('invalid_request', {
-      message: 'Name an agent in "model". GET /v1/models lists them.',
-      param: 'model',
-    });
-  }
-  const backend = context.backends.forModel(name);
-  if (!backend) throw modelNotFound(context, name);
-  return { agent: await context.agents.defaultOf(who.user.id, backend), backend };
-}
-
-function requireAllowed(backend: Backend, path: string): void {
-  const allowed = backend.paths.some((one) => (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one));
-  if (!allowed) throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
-}
-
-function modelNotFound(context: Context, name: string): AppError {
-  const available = context.backends.models().map(({ id }) => id);
-  return new AppError('model_not_found', {
-    message: `No agent serves model "${name.slice(0, 100)}". Available: ${available.join(', ')}.`,
-    param: 'model',
-  });
 }

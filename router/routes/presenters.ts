@@ -16,10 +16,11 @@ export interface Current {
 }
 
 export function runnerView(context: Context, who: Who, agent: Agent): RunnerView {
-  const { state, progress, failure } = context.runners.status(agent.id);
+  const { state, progress, failure, isStale } = context.runners.status(agent.id);
   return {
     agentId: agent.id,
     state,
+    ...(isStale && { isStale }),
     ...availabilityView(context, who, agent),
     ...(state === 'starting' && startView(progress)),
     // Not a failure of the runner's own, which is forgotten with the next start.

@@ -99,6 +99,8 @@ async function listRunners(context: Context, who: Who) {
         stops_in_seconds: idleSeconds === 0 ? null : Math.max(0, idleSeconds - idleForSeconds),
         state: status.state,
         running: status.state === 'running',
+        // Started with other values than the user has now: ends when it is idle.
+        stale: status.isStale,
       };
     }),
   );

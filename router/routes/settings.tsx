@@ -1,4 +1,4 @@
-/** Settings: the page of all of them, keys, idle times. Credentials have a file of their own. */
+/** Settings: the page of all of them, and idle times. Credentials and keys have files of their own. */
 import { Elysia, t } from 'elysia';
 import { SettingsPage } from '../../views/pages/settings';
 import type { Context } from '../context';
@@ -6,6 +6,7 @@ import { AppError } from '../errors';
 import { page, seeOther, text } from '../http/respond';
 import type { SessionPlugin, Who } from '../http/session';
 import { credentialGroups } from './credential-views';
+import { keyView } from './key-presenters';
 import { shellOf } from './presenters';
 
 type PageProps = Partial<Parameters<typeof SettingsPage>[0]>;
@@ -13,15 +14,17 @@ type PageProps = Partial<Parameters<typeof SettingsPage>[0]>;
 /** What a redirect back to the page says was done. */
 const FLASHES = {
   credentials: text.settings.savedCredentials,
+  variables: text.settings.savedVariables,
   cleared: text.settings.clearedCredentials,
   shared: text.settings.sharedCredentials,
   unshared: text.settings.unsharedCredentials,
+  withdrawn: text.settings.unsharedVariables,
   revoked: text.settings.revokedKey,
   idle: text.settings.savedIdle,
 } as const;
 
 export function settingsRoutes(context: Context, session: SessionPlugin) {
-  const { keys, idle } = context;
+  const { idle } = context;
 
   return new Elysia({ name: 'settings' })
     .use(session)
@@ -32,30 +35,6 @@ export function settingsRoutes(context: Context, session: SessionPlugin) {
         return settingsPage(context, who, request, message ? { flash: { kind: 'good', message } } : {});
       },
       { session: true, query: t.Object({ said: t.Optional(t.String()) }) },
-    )
-    .post(
-      '/settings/keys',
-      async ({ who, body, request }) => {
-        try {
-          const { key, secret } = await keys.create(who.user.id, body.name);
-          // Answered, not redirected to: the key is shown this once and is in no URL.
-          return await settingsPage(context, who, request, { createdKey: { name: key.name, key: secret } });
-        } catch (error) {
-          if (!(error instanceof AppError) || error.status >= 500) throw error;
-          const errors = { ...error.fields };
-          const form = { values: { name: body.name }, errors, ...(!error.fields && { message: error.message }) };
-          return settingsPage(context, who, request, { forms: { key: form } }, error.status);
-        }
-      },
-      { session: true, body: t.Object({ name: t.String() }) },
-    )
-    .post(
-      '/settings/keys/:id/revoke',
-      async ({ who, params, request }) => {
-        await keys.revoke(who.user.id, params.id);
-        return backToSettings(request, 'revoked', 'keys');
-      },
-      { session: true },
     )
     .post(
       '/settings/idle',
@@ -87,13 +66,9 @@ export async function settingsPage(
 ): Promise<Response> {
   const shell = await shellOf(context, who, {});
   const credentials = props.credentials ?? (await credentialGroups(context, who));
-  const keys = (await context.keys.list(who.user.id)).map(({ id, name, lastFour, createdAtMs, lastUsedAtMs }) => ({
-    id,
-    name,
-    lastFour,
-    createdAtMs,
-    ...(lastUsedAtMs !== null && { lastUsedAtMs }),
-  }));
+  const agents = new Map((await context.agents.list(who.user.id)).map(({ id, name }) => [id, name]));
+  const keys = (await context.keys.list(who.user.id)).map((key) => keyView(context, key, agents));
+  const backends = context.backends.all().map(({ name, displayName }) => ({ value: name, label: displayName }));
   const idle = await Promise.all(
     context.backends.all().map(async ({ name: backend, displayName: name }) => ({
       backend,
@@ -104,7 +79,15 @@ export async function settingsPage(
   );
   const origin = context.config.publicUrl ?? new URL(request.url).origin;
   const view = (
-    <SettingsPage shell={shell} keys={keys} idle={idle} apiUrl={`${origin}/v1`} {...props} credentials={credentials} />
+    <SettingsPage
+      shell={shell}
+      keys={keys}
+      keyBackends={backends}
+      idle={idle}
+      apiUrl={`${origin}/v1`}
+      {...props}
+      credentials={credentials}
+    />
   );
   return page(view, status);
 }

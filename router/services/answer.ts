@@ -133,7 +133,7 @@ export class Answer implements Recorder {
     const body = parseJson(data);
     if (!body) return;
     const choice = body.choices?.[0];
-    const piece = choice?.delta?.content ?? choice?.message?.content;
+    const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
     if (typeof piece === 'string') this.text += piece;
     // Not OpenAI's, but what several runtimes and gateways say where a stream has begun: the text is not the whole answer.
     if (body.error || choice?.finish_reason === 'error') {
@@ -148,7 +148,20 @@ export function failureOf(error: AppError): MessageFailure {
   return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
 }
 
+/** The text of a response of `/v1/responses`, or of one event of its stream. */
+function responseText({ type, delta, output }: ChatBody): unknown {
+  if (type === 'response.output_text.delta') return delta;
+  if (!Array.isArray(output)) return undefined;
+  return output
+    .flatMap((item) => (Array.isArray(item?.content) ? item.content : []))
+    .map((part) => (part?.type === 'output_text' ? part.text : ''))
+    .join('');
+}
+
 interface ChatBody {
+  type?: unknown;
+  delta?: unknown;
+  output?: unknown;
   choices?: { delta?: { content?: unknown }; message?: { content?: unknown }; finish_reason?: unknown }[];
   error?: { message?: unknown };
 }

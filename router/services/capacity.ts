@@ -7,6 +7,7 @@
 import { AppError } from '../errors';
 import { runnersLog } from '../log';
 import { FairQueue } from './fair-queue';
+import type { RunnerSlot } from './runner-slot';
 
 /** Refused clients come back after so many seconds, each at another moment. */
 const RETRY_MIN_SECONDS = 5;
@@ -29,6 +30,13 @@ export interface Occupant {
   readonly userId: string;
   readonly state: 'working' | 'idle' | 'ending';
   readonly lastActiveMs: number;
+}
+
+/** A slot with a runner, as capacity sees it. */
+export function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Occupant {
+  const isEnding = state === 'stopping' || state === 'failed';
+  const kind = isEnding ? 'ending' : state === 'running' && leases === 0 ? 'idle' : 'working';
+  return { agentId: agent.id, userId: agent.userId, state: kind, lastActiveMs };
 }
 
 export interface Fleet {

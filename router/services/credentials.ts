@@ -46,6 +46,9 @@ export interface Sharing {
   readonly present: ReadonlySet<string>;
 }
 
+/** Told after values have changed: one user's, or without `userId` anybody's. What it waits for, the change waits for. */
+export type ChangeListener = (userId?: string) => Promise<void>;
+
 export type CredentialsService = ReturnType<typeof credentialsService>;
 
 export function credentialsService(deps: {
@@ -57,8 +60,20 @@ export function credentialsService(deps: {
 }) {
   const { settings, backends, vault, now } = deps;
   const known = credentialsCache(deps);
+  const listeners: ChangeListener[] = [];
   const withVariables = () => backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
   const variables = () => [...new Set(withVariables().flatMap(({ userOverridableEnv }) => userOverridableEnv))];
+
+  /** The administrator's values may be everybody's. */
+  async function changed(userId: string): Promise<void> {
+    known.forget(userId);
+    const isAdmin = (await deps.users.findAdmin())?.id === userId;
+    await tell(isAdmin ? undefined : userId);
+  }
+
+  async function tell(userId?: string): Promise<void> {
+    for (const listener of listeners) await listener(userId);
+  }
 
   async function tiersOf(userId: string, scope: string): Promise<Tiers> {
     const [own, shared] = await Promise.all([known.of(userId), known.shared()]);
@@ -167,7 +182,7 @@ export function credentialsService(deps: {
         }));
       const removed = entries.filter(([, value]) => value === '').map(([name]) => name);
       await settings.putCredentials(rows, { userId, backend: scope, names: removed });
-      known.forget(userId);
+      await changed(userId);
     },
 
     /** Removes some values of a scope, or without `names` all of them. */
@@ -175,7 +190,7 @@ export function credentialsService(deps: {
       for (const name of names ?? []) requireVariable(name, scope);
       if (names === undefined) await settings.deleteCredentials({ userId, backend: scope });
       else await settings.putCredentials([], { userId, backend: scope, names });
-      known.forget(userId);
+      await changed(userId);
     },
 
     /** Which variables the administrator shares, whoever asks. */
@@ -189,7 +204,12 @@ export function credentialsService(deps: {
       for (const name of names) requireVariable(name);
       await settings.setShared(names, isShared, now());
       known.forgetShared();
+      await tell();
       accountsLog.info({ variables: names, isShared }, 'credentials.shared');
+    },
+
+    onChange(listener: ChangeListener): void {
+      listeners.push(listener);
     },
 
     /** The variables that some backend lets its users set. */

@@ -5,13 +5,14 @@
 import type { BackendRegistry } from '../backends';
 import { AppError, toAppError } from '../errors';
 import { Relay } from '../http/relay';
+import { Silence } from '../http/silence';
 import { newId } from '../ids';
 import { generationsLog } from '../log';
 import type { Agent, AgentsStore } from '../stores/agents';
 import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
 import { Answer } from './answer';
 import type { BudgetsService } from './budgets';
-import { type ChatMessage, sessionHeaders, sessionVariables, shapeChatBody } from './chat-request';
+import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from './chat-request';
 import { titleFrom } from './conversations';
 import type { CredentialsService } from './credentials';
 import type { Events } from './events';
@@ -22,7 +23,7 @@ import { usesUpstream } from './upstream-call';
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
 /** Messages sent to a backend that wants the whole history. */
-const HISTORY_MESSAGES_MAX = 400;
+export const HISTORY_MESSAGES_MAX = 400;
 
 /** An answer that is being written now. */
 interface Generation {
@@ -31,6 +32,16 @@ interface Generation {
   readonly agentId: string;
   readonly answer: Answer;
   stop(): void;
+}
+
+/** A turn that comes through `/v1`. `text` is the message that is answered. */
+export interface RecordedTurn {
+  readonly conversation: Conversation;
+  readonly text: string;
+  /** The answer's id, where it is told before it is stored. */
+  readonly answerId?: string;
+  /** The conversation's from this turn on. */
+  readonly sessionFrom?: number;
 }
 
 /** What a door that brings its own client needs to record an answer (`/v1` with a conversation). */
@@ -54,12 +65,16 @@ export function generationsService(deps: {
   const live = new Map<string, Generation>();
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
-  async function beginTurn(conversation: Conversation, turn: { text?: string; replacesId?: string }): Promise<Message> {
-    const { text, replacesId } = turn;
+  async function beginTurn(
+    conversation: Conversation,
+    turn: { text?: string; replacesId?: string; answerId?: string; sessionFrom?: number },
+  ): Promise<Message> {
+    const { text, replacesId, answerId = newId(), sessionFrom } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newId(), content: text } }),
-      answerId: newId(),
+      answerId,
+      ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       title: titleFrom(text ?? ''),
       nowMs: now(),
@@ -87,6 +102,8 @@ export function generationsService(deps: {
     const abort = new AbortController();
     let answered: RunnerAnswer | undefined;
     const answer = track(conversation, message, true, () => relay.stop());
+    const limits = backends.find(agent.backend)?.timeouts;
+    const silence = limits && new Silence(limits, (error) => relay.fail(error));
     const relay = new Relay({
       events: true,
       expectDone: true,
@@ -94,10 +111,14 @@ export function generationsService(deps: {
       abort,
       recorder: answer,
       lost: (cause) => answered?.lost(cause) ?? new AppError('runner_lost', { cause }),
-      onEnd: () => answered?.lease.release(),
+      ...(silence && { silence }),
+      onEnd: () => {
+        silence?.end();
+        answered?.lease.release();
+      },
     });
     void relay.drain();
-    void ask(conversation, agent, { signal: abort.signal, explicit })
+    void ask(conversation, agent, { signal: abort.signal, explicit, ...(silence && { silence }) })
       .then((found) => {
         answered = found;
         // Stopped in between: the relay has ended and will not call back.
@@ -113,13 +134,18 @@ export function generationsService(deps: {
   }
 
   /** Asks the agent's runner for the next answer of a conversation. */
-  async function ask(conversation: Conversation, agent: Agent, how: { signal: AbortSignal; explicit: boolean }) {
+  async function ask(
+    conversation: Conversation,
+    agent: Agent,
+    how: { signal: AbortSignal; explicit: boolean; silence?: Silence },
+  ) {
     const backend = backends.find(agent.backend);
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     if (usesUpstream(backend)) budgets.check({ userId: agent.userId });
-    const session = sessionVariables(agent.userId, agent.id, conversation.id);
-    const body = { model: backend.name, messages: await history(conversation), stream: true };
+    const session = sessionVariables(agent.userId, agent.id, sessionName(conversation));
+    const { messages, isKnown } = await history(conversation);
+    const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(agent.userId, agent.backend);
     const answered = await callRunner(runners, {
       agent,
@@ -128,16 +154,21 @@ export function generationsService(deps: {
       method: 'POST',
       path: '/v1/chat/completions',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },
-      body: JSON.stringify(shapeChatBody(backend, body, session, model) ?? body),
+      body: JSON.stringify(shapeChatBody(backend, body, { session, model, isKnown }) ?? body),
       ...how,
     });
     if (answered.status >= 200 && answered.status < 300) return answered;
     throw await refusalOf(answered);
   }
 
-  async function history(conversation: Conversation): Promise<readonly ChatMessage[]> {
-    const page = await conversations.page(conversation.id, { limit: HISTORY_MESSAGES_MAX });
-    return page.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }));
+  /** The messages so far, and whether the session that the runtime keeps has been told those before the newest. */
+  async function history({ id, sessionFrom }: Conversation): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
+    const said = (await conversations.page(id, { limit: HISTORY_MESSAGES_MAX })).filter(
+      ({ content }) => content !== '',
+    );
+    const isKnown =
+      sessionFrom === 0 || said.some(({ role, position }) => role === 'assistant' && position > sessionFrom);
+    return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
   }
 
   /** The model that a backend with `forward_model_env` is sent. */
@@ -184,12 +215,9 @@ export function generationsService(deps: {
     },
 
     /** Stores a turn that comes through `/v1`, whose relay does the work and is stopped by `stop`. */
-    async record(
-      conversation: Conversation,
-      options: { text: string; isStream: boolean; stop: () => void },
-    ): Promise<Recording> {
-      const message = await beginTurn(conversation, { text: options.text });
-      return { answer: track(conversation, message, options.isStream, options.stop) };
+    async record(turn: RecordedTurn, options: { isStream: boolean; stop: () => void }): Promise<Recording> {
+      const message = await beginTurn(turn.conversation, turn);
+      return { answer: track(turn.conversation, message, options.isStream, options.stop) };
     },
 
     /** Stops an answer; what was written stays. Nothing happens when it has ended already. */

@@ -31,10 +31,11 @@ export type MeteringService = ReturnType<typeof meteringService>;
 export function meteringService(deps: {
   usage: UsageStore;
   prices: Pick<PricesService, 'costOf'>;
-  budgets: Pick<BudgetsService, 'add'>;
+  /** Whoever counts what users and keys use. */
+  counters: readonly Pick<BudgetsService, 'add'>[];
   now: () => number;
 }) {
-  const { usage, prices, budgets, now } = deps;
+  const { usage, prices, counters, now } = deps;
   let pending: NewUsageRow[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -67,7 +68,8 @@ export function meteringService(deps: {
     record(use: UpstreamUse): void {
       const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
       const cost = prices.costOf(use.model, tokens);
-      budgets.add({ userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 });
+      const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
+      for (const counter of counters) counter.add(used);
       pending.push({
         ...rest,
         atMs: now(),

@@ -3,7 +3,7 @@ import type { DriverRegistry } from '../drivers';
 import { driversLog } from '../log';
 import type { Events } from './events';
 import { onClock, TimedOut } from './runner-clock';
-import { isDriverFailure } from './runner-failure';
+import { isDriverFailure, wordsOf } from './runner-failure';
 
 const PING_MS = 5_000;
 /** One that was silent a moment ago is not waited for that long again. */
@@ -75,8 +75,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
 export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
   if (!isDriverFailure(error)) return { message: 'It failed, and the log says how.' };
-  const { message, hint } = error;
-  return { message: sentence(message.replace(/^\[[^\]]*\] /, '')), ...(hint !== undefined && { hint }) };
+  return { message: sentence(wordsOf(error)), ...(error.hint !== undefined && { hint: error.hint }) };
 }
 
 function sentence(text: string): string {

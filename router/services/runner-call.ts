@@ -3,13 +3,17 @@ import type { Backend } from '../backends';
 import { AppError } from '../errors';
 import { open, readText, UnreachableError } from '../http/outgoing';
 import type { Recorder } from '../http/relay';
+import type { Silence } from '../http/silence';
 import type { Agent } from '../stores/agents';
 import { accessHeaders } from './readiness';
 import type { Work } from './runner-slot';
+import { withoutInsides } from './runner-words';
 import type { Lease, RunnersService } from './runners';
 
 /** Enough of a refusal to find its message. */
 const REFUSAL_BYTES_MAX = 65_536;
+/** No refusal is as long; what is behind it is not told. */
+const SHOWN_BYTES_MAX = 1_048_576;
 const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
@@ -24,6 +28,8 @@ export interface RunnerRequest {
   /** A person asks for it again: a back-off after failed starts does not hold. */
   readonly explicit?: boolean;
   readonly work?: Work;
+  /** Told when the runner is asked. */
+  readonly silence?: Silence;
 }
 
 /** What a runner answered. `lease` is the caller's to release when the body has ended. */
@@ -43,6 +49,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
     request.signal.throwIfAborted();
     const lease = await runners.lease(request.agent, request);
     try {
+      request.silence?.asked();
       const { status, headers, body } = await open({
         url: lease.runner.url + request.path,
         method: request.method,
@@ -50,9 +57,11 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         ...(request.body !== undefined && { body: request.body }),
         signal: request.signal,
       });
+      const shown = status >= 400 ? await refusalBody(headers, body, lease.runner.url) : { headers, body };
+      request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
-      return { status, headers, body, lease, lost };
+      return { status, ...shown, lease, lost };
     } catch (error) {
       if (!(error instanceof UnreachableError)) {
         lease.release();
@@ -65,6 +74,17 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
     }
   }
+}
+
+/** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
+async function refusalBody(headers: Headers, body: ReadableStream<Uint8Array> | null, runnerUrl: string) {
+  if (!body || !/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
+  const text = withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl);
+  const shown = new Response(text);
+  const length = String(Buffer.byteLength(text));
+  const shownHeaders = new Headers(headers);
+  shownHeaders.set('content-length', length);
+  return { headers: shownHeaders, body: shown.body };
 }
 
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */

@@ -52,7 +52,7 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   }
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
-    return withTail(code, `${could}: ${thrown.message}`, { tail, hint: thrown.hint, cause: thrown });
+    return withTail(code, `${could}: ${wordsOf(thrown)}`, { tail, hint: thrown.hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {
@@ -101,6 +101,11 @@ export function refusal(failure: Failure | undefined, nowMs: number): AppError |
 export function isRunnersOwn(error: AppError): boolean {
   // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
   return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
+}
+
+/** A driver's own words, without its name, which is for the log. */
+export function wordsOf({ message }: DriverFailure): string {
+  return message.replace(/^\[[^\]]*\] /, '');
 }
 
 /** By its shape: a driver from npm brings its own copy of `DriverError`. */

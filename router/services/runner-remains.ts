@@ -6,6 +6,7 @@ import { runnersLog } from '../log';
 import type { RunnerRow, RunnersStore } from '../stores/runners';
 import { onClock } from './runner-clock';
 import { RunnerExited } from './runner-failure';
+import { withoutKeys } from './runner-words';
 
 const LIST_MS = 10_000;
 const LOGS_MS = 5_000;
@@ -13,8 +14,6 @@ const LOGS_MS = 5_000;
 const STOP_MS = 20_000;
 const STRAY_GRACE_MS = 10_000;
 const TAIL_LINES = 20;
-/** Access keys and runner keys, as `newSecret` makes them. Never shown, also not when the runner printed them. */
-const KEYS = /\b[ar]k-[\w-]{43}/g;
 
 interface RemainsDeps {
   readonly runners: RunnersStore;
@@ -38,7 +37,7 @@ export async function logTail(driver: Driver, handle: Handle): Promise<string> {
     undefined,
     async (signal) => driver.logs?.(handle, { tailLines: TAIL_LINES, signal }) ?? [],
   ).catch(() => []);
-  return lines.join('\n').replace(KEYS, '[key]').trim();
+  return withoutKeys(lines.join('\n')).trim();
 }
 
 /**

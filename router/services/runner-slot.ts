@@ -28,6 +28,8 @@ export interface LiveRunner {
   readonly url: string;
   /** What the router shows to the runner. */
   readonly accessKey: string;
+  /** Of its owner's values it was started with, as `hashValues` makes it; null when it got none. */
+  readonly valuesHash: string | null;
   readonly startedAtMs: number;
 }
 
@@ -87,6 +89,8 @@ export class RunnerSlot {
   identity: RunnerIdentity | undefined;
   /** Of the last runner that has ended, or is about to. */
   end: RunnerEnd | undefined;
+  /** Id of the runner that is known to have been started with other values than its owner has now. */
+  staleId: string | undefined;
   leases = 0;
   /** Of the requests among the leases. */
   readonly works = new Set<Work>();
@@ -109,6 +113,11 @@ export class RunnerSlot {
     return isUp && this.end?.runnerId !== this.runner?.id ? this.runner : undefined;
   }
 
+  /** Whether the runner is to end as soon as nobody holds it, because its owner's values have changed. */
+  get isStale(): boolean {
+    return this.runner !== undefined && this.runner.id === this.staleId;
+  }
+
   /** Ends a start under way. Who asks for the runner from now on gets a start of their own, after this one's end. */
   abortStart(reason: AppError): boolean {
     const { starting } = this;
@@ -129,11 +138,13 @@ export interface RunnerStatus {
   /** Since when nobody has used it; 0 while somebody does. */
   readonly idleMs: number;
   readonly leases: number;
+  /** Started with other values than its owner has now; ends when nobody holds it. */
+  readonly isStale: boolean;
 }
 
 /** An agent without a slot has had no runner yet. */
 export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerStatus {
-  if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0 };
+  if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
   return {
     state: slot.state,
     progress: slot.progress,
@@ -142,5 +153,6 @@ export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerSta
     lastActiveMs: slot.lastActiveMs,
     idleMs: slot.leases > 0 ? 0 : Math.max(0, nowMs - slot.lastActiveMs),
     leases: slot.leases,
+    isStale: slot.isStale,
   };
 }

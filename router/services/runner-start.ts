@@ -9,6 +9,8 @@ import type { User, UsersStore } from '../stores/users';
 import type { Vault } from '../vault';
 import type { AddressesService } from './addresses';
 import { type CredentialsService, credentialsMissing } from './credentials';
+import type { EffectiveValue } from './credentials-tiers';
+import { ownerOf } from './encryption';
 import { prepareHome } from './homes';
 import type { ImagesService } from './images';
 import type { PlatformsService } from './platforms';
@@ -17,7 +19,8 @@ import { onClock, TimedOut } from './runner-clock';
 import { startError } from './runner-failure';
 import { cleanUp, clearEarlier, stopRunner } from './runner-remains';
 import type { LiveRunner, Progress, RunnerSlot } from './runner-slot';
-import { runnerEnv, runnerSpec } from './runner-spec';
+import { runnerEnv, runnerSpec, runnerValues } from './runner-spec';
+import { hashValues } from './stale';
 
 const ADDRESS_MS = 10_000;
 
@@ -53,7 +56,7 @@ export async function startRunner(
   report: Report,
 ): Promise<LiveRunner> {
   const { agent } = slot;
-  const { backend, user, driver } = await requireStartable(deps, slot, signal);
+  const { backend, user, driver, values } = await requireStartable(deps, slot, signal);
   const earlier = await deps.runners.findByAgent(agent.id);
   if (earlier) {
     await clearEarlier(deps, earlier).catch((error: unknown) => {
@@ -67,6 +70,7 @@ export async function startRunner(
   slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey) };
   slot.onExit = exited.resolve;
   const startedAtMs = deps.now();
+  const valuesHash = hashValues(runnerValues(backend, values), keys.accessKey);
   // Law 2: the intent is written before the driver is called.
   await deps.runners.insert({
     id: runnerId,
@@ -74,15 +78,17 @@ export async function startRunner(
     backend: backend.name,
     driver: backend.driver,
     state: 'starting',
-    accessKeySealed: deps.vault.seal(keys.accessKey, runnerId),
+    accessKeySealed: deps.vault.seal(keys.accessKey, ownerOf({ kind: 'access_key', runnerId })),
     runnerKeyHash: slot.identity.keyHash,
+    valuesHash,
     startedAtMs,
     lastActiveAtMs: startedAtMs,
   });
   try {
-    const up = { slot, backend, user, driver, runnerId, ...keys, exited: exited.promise, signal, report };
+    const up = { slot, backend, user, driver, values, runnerId, ...keys, exited: exited.promise, signal, report };
     const { handle, url } = await bringUp(deps, up);
-    return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey: keys.accessKey, startedAtMs };
+    const { accessKey } = keys;
+    return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey, valuesHash, startedAtMs };
   } catch (error) {
     throw startError(backend, error, await cleanUp(deps, { driver, backend, runnerId, error }));
   }
@@ -93,6 +99,7 @@ interface BringUp {
   readonly backend: Backend;
   readonly user: User;
   readonly driver: Driver;
+  readonly values: readonly EffectiveValue[];
   readonly runnerId: string;
   readonly accessKey: string;
   readonly runnerKey: string;
@@ -108,13 +115,14 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   const user = await deps.users.find(agent.userId);
   if (!user) throw new AppError('not_found');
-  const missing = await deps.credentials.missing(user.id, backend);
+  const values = await deps.credentials.resolve(user.id, backend);
+  const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length > 0) throw credentialsMissing(backend, missing);
   const driver = driverOf(deps, backend);
   await deps.platforms.require(backend.driver, signal).catch((error: unknown) => {
     throw startError(backend, error);
   });
-  return { backend, user, driver };
+  return { backend, user, driver, values };
 }
 
 async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
@@ -151,13 +159,11 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
 
 /** Prepares the home on the way: its templates and the runner's environment have the same variables. */
 async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
-  const { slot, backend, user, driver, runnerId, accessKey, runnerKey } = up;
+  const { slot, backend, user, driver, values, runnerId, accessKey, runnerKey } = up;
   const { agent } = slot;
   const { installationId } = deps;
   const routerUrl = await onClock(ADDRESS_MS, up.signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
-  const values = await deps.credentials.resolve(user.id, backend);
-  const model = values.find(({ name }) => name === 'LLM_MODEL')?.value;
-  const env = runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, model });
+  const env = runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values });
   const home = await prepareHome({
     homesRoot: deps.homesRoot,
     agentId: agent.id,

@@ -25,6 +25,8 @@ function queued(place: number): Progress {
   return { stage: 'queued', percent: Math.max(0, CREATING.percent - place), message, place };
 }
 
+export type RunnerTransitions = ReturnType<typeof runnerTransitions>;
+
 export function runnerTransitions(deps: TransitionDeps) {
   const { events, capacity, now } = deps;
 

@@ -3,14 +3,14 @@
  * back after a restart. The warm path is `lease()` on a running slot: no driver, no probe, no database (law 1).
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Health } from '../../drivers/driver';
 import { AppError } from '../errors';
+import { runnersLog } from '../log';
 import type { Agent } from '../stores/agents';
-import { type CapacityLimits, capacityService, type Occupant } from './capacity';
-import { askHealth } from './readiness';
+import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { orAbort } from './runner-clock';
 import { findEnd } from './runner-end';
 import { refusal } from './runner-failure';
+import { runnerHealth } from './runner-health';
 import {
   type HeldRunner,
   type LiveRunner,
@@ -22,6 +22,7 @@ import {
   type Work,
 } from './runner-slot';
 import { runnerTransitions, type TransitionDeps } from './runner-transitions';
+import { staleness } from './stale';
 
 export type { Progress, RunnerStatus } from './runner-slot';
 
@@ -57,6 +58,8 @@ export function runnersService(deps: RunnersDeps) {
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
+  const health = runnerHealth({ transitions, findByAgent: (agentId) => slots.get(agentId), findByRunner });
+  const stale = staleness(deps);
   let closed = false;
 
   function slotOf(agent: Agent): RunnerSlot {
@@ -80,7 +83,9 @@ export function runnersService(deps: RunnersDeps) {
       slot.leases -= 1;
       if (work) slot.works.delete(work);
       slot.lastActiveMs = now();
-      if (slot.leases === 0) capacity.wake();
+      if (slot.leases > 0) return;
+      capacity.wake();
+      recycle(slot);
     };
   }
 
@@ -91,7 +96,12 @@ export function runnersService(deps: RunnersDeps) {
     if (refused) return Promise.reject(refused);
     const abort = new AbortController();
     const runner = slot
-      .serial(() => transitions.start(slot, abort.signal))
+      .serial(async () => {
+        const started = await transitions.start(slot, abort.signal);
+        // What its owner has set may have changed while it started.
+        await refresh([slot]);
+        return started;
+      })
       .finally(() => {
         if (slot.starting?.abort === abort) slot.starting = undefined;
       });
@@ -109,31 +119,17 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
-  /**
-   * Asks the platform about a runner, because it did not answer or because nobody reports of it, and shows what is
-   * known then.
-   * @returns whether it is there no more.
-   */
-  async function isLost(runner: LiveRunner): Promise<boolean> {
-    const slot = slots.get(runner.agentId);
-    const health = await askHealth((signal) => runner.driver.inspect(runner.handle, signal));
-    if (health.state === 'exited' || health.state === 'gone') {
-      await slot?.serial(() => transitions.exited(slot, runner.id, health));
-      return true;
-    }
-    if (slot?.runner?.id === runner.id) {
-      if (health.state === 'unknown' && slot.state === 'running') transitions.unknown(slot);
-      if (health.state === 'running' && slot.state === 'unknown') transitions.running(slot);
-    }
-    return false;
+  /** Ends a stale runner that nobody holds. One that does not end now is tried again by the reaper. */
+  function recycle(slot: RunnerSlot): void {
+    if (!slot.isStale || slot.leases > 0 || closed) return;
+    reap(slot.agent.id, ({ isStale }) => isStale, 'stale').catch((error: unknown) => {
+      runnersLog.warn({ agent: slot.agent.id, err: error }, 'recycle.failed');
+    });
   }
 
-  async function healthChanged(runnerId: string, health: Health): Promise<void> {
-    if (health.state !== 'exited' && health.state !== 'gone') return;
-    const slot = findByRunner(runnerId);
-    slot?.onExit?.(health);
-    // In the queue, so that the end of a runner whose start is just through is not missed.
-    await slot?.serial(() => transitions.exited(slot, runnerId, health));
+  async function refresh(changed: readonly RunnerSlot[]): Promise<void> {
+    await stale.mark(changed);
+    for (const slot of changed) recycle(slot);
   }
 
   return {
@@ -167,16 +163,13 @@ export function runnersService(deps: RunnersDeps) {
 
     reap,
 
-    isLost,
+    ...health,
 
     /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
     async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
       const slot = slots.get(runner.agentId);
-      return slot && findEnd(runner, slot, { events, isLost });
+      return slot && findEnd(runner, slot, { events, isLost: health.isLost });
     },
-
-    /** The platform reports a change of health. */
-    healthChanged,
 
     /**
      * Takes back what `find` finds of an earlier life of the router, unless the agent has a runner by now. Its idle
@@ -198,6 +191,8 @@ export function runnersService(deps: RunnersDeps) {
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
         slot.lastActiveMs = now();
         transitions[state](slot);
+        // Not ended at once, stale or not: it may be at work without anybody who holds it.
+        await stale.mark([slot]);
         return true;
       });
     },
@@ -224,6 +219,13 @@ export function runnersService(deps: RunnersDeps) {
       );
     },
 
+    /**
+     * To be called when values have changed: a user's, or without `userId` anybody's. Resolves when it is known whose
+     * runners are stale by that; they end as soon as nobody holds them (laws 4 and 5).
+     */
+    valuesChanged: (userId?: string): Promise<void> =>
+      refresh([...slots.values()].filter(({ agent }) => userId === undefined || agent.userId === userId)),
+
     /** Writes when runners last worked. */
     async flush(): Promise<void> {
       const running = [...slots.values()].flatMap(({ runner, lastActiveMs }) =>
@@ -240,11 +242,4 @@ export function runnersService(deps: RunnersDeps) {
       await Promise.race([settled, delay(CLOSE_MS, undefined, { ref: false })]);
     },
   };
-}
-
-/** A slot with a runner, as capacity sees it. */
-function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Occupant {
-  const isEnding = state === 'stopping' || state === 'failed';
-  const kind = isEnding ? 'ending' : state === 'running' && leases === 0 ? 'idle' : 'working';
-  return { agentId: agent.id, userId: agent.userId, state: kind, lastActiveMs };
 }

@@ -39,6 +39,8 @@ export const sessions = sqliteTable(
   (table) => [index('sessions_by_user').on(table.userId)],
 );
 
+export type KeyScope = 'v1' | 'manage';
+
 export const keys = sqliteTable(
   'keys',
   {
@@ -52,6 +54,17 @@ export const keys = sqliteTable(
     lastFour: text('last_four').notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     lastUsedAtMs: integer('last_used_at_ms'),
+    /** Null: good until it is revoked. */
+    expiresAtMs: integer('expires_at_ms'),
+    /** `v1`: the OpenAI API; `manage`: the owner's `/api/me` and `/api/runners`. */
+    scopes: text({ mode: 'json' }).$type<readonly KeyScope[]>().notNull().default(['v1']),
+    /** Names of backends and ids of agents that it opens; where both are empty it opens all. */
+    backends: text({ mode: 'json' }).$type<readonly string[]>().notNull().default([]),
+    agents: text({ mode: 'json' }).$type<readonly string[]>().notNull().default([]),
+    /** Null: no limit. */
+    requestsPerMinute: integer('requests_per_minute'),
+    tokensPerMinute: integer('tokens_per_minute'),
+    concurrentMax: integer('concurrent_max'),
   },
   (table) => [index('keys_by_user').on(table.userId)],
 );
@@ -109,6 +122,8 @@ export const conversations = sqliteTable(
     updatedAtMs: integer('updated_at_ms').notNull(),
     /** Position of the newest message; grows, never shrinks, so that no position is used twice. */
     lastPosition: integer('last_position').notNull(),
+    /** The runtime's session knows the messages after this position; it is named by it (`sessionName`). */
+    sessionFrom: integer('session_from').notNull().default(0),
   },
   (table) => [index('conversations_by_user').on(table.userId, table.updatedAtMs)],
 );

@@ -1,4 +1,5 @@
 /** The settings: credentials, keys, idle time, theme. */
+import AxeBuilder from '@axe-core/playwright';
 import { PEOPLE } from '../support/router';
 import { startUpstream } from '../support/upstream';
 import { ended, expect, send, signIn, test } from './fixtures';
@@ -113,6 +114,43 @@ test('a key is shown once, works on /v1, and not any more once it is revoked', a
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
   await expect(page.getByRole('status').first()).toContainText('Revoked');
   await expect(page.locator('#keys')).toContainText('No keys yet.');
+  expect((await models()).status).toBe(401);
+});
+
+test('a key gets limits where they are folded away, and the administrator revokes those of everybody', async ({
+  page,
+  router,
+}) => {
+  await router.signIn(PEOPLE.alice);
+  await signIn(page, router);
+  await page.goto('/settings');
+  const card = page.locator('#keys');
+  await expect(card.getByLabel('Requests a minute')).toBeHidden();
+  await page.getByLabel('Name of the key').fill('CI');
+  await card.getByText('Limits', { exact: true }).click();
+  await card.getByLabel('Requests a minute').fill('none');
+  await card.getByLabel('Demo', { exact: true }).check();
+  await page.getByRole('button', { name: 'Create key' }).click();
+  await expect(card.getByLabel('Requests a minute')).toHaveAccessibleDescription(/A whole number/);
+  await expect(card.getByLabel('Demo', { exact: true })).toBeChecked();
+  expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+  await card.getByLabel('Requests a minute').fill('60');
+  await card.getByLabel('Last day').fill('2999-12-31');
+  await page.getByRole('button', { name: 'Create key' }).click();
+  const key = (await page.locator('#created-key code').textContent()) ?? '';
+  await expect(card.locator('.rows')).toContainText('only Demo · 60 requests a minute · expires');
+  const models = () => fetch(`${router.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+  expect(
+    ((await (await models()).json()) as { data: { root: string }[] }).data.every(({ root }) => root === 'demo'),
+  ).toBe(true);
+
+  await page.goto('/admin/usage');
+  await page.getByRole('link', { name: 'Keys', exact: true }).click();
+  await expect(page.locator('#keys .rows')).toContainText('CI');
+  expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([]);
+  await page.getByRole('button', { name: 'Revoke CI' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
+  await expect(page.getByRole('status').first()).toContainText('Revoked');
   expect((await models()).status).toBe(401);
 });
 

@@ -102,7 +102,7 @@ test('law 14: the upstream key is not in the runner, its home, the log, an API r
   const page = await (await alice.request('/settings')).text();
   const overrides = await (await alice.request('/api/me/env-overrides')).text();
   // Some servers quote the key they refuse.
-  upstream.script({ status: 401, message: `Incorrect API key provided: ${KEY}` });
+  upstream.script({ status: 400, message: `Incorrect API key provided: ${KEY}` });
   const refused = await answerOf(client, 'hi').catch((error: InstanceType<typeof OpenAI.APIError>) => error.message);
   expect(refused).toContain('Incorrect API key');
   const data = await filesBelow(router.dataRoot);

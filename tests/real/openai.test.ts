@@ -10,6 +10,7 @@ import OpenAI, {
   UnprocessableEntityError,
 } from 'openai';
 import { PASSAGE, UNICODE } from '../../backends/demo/texts';
+import shipped from '../../backends.json';
 import { type RouterProcess, startRouterProcess } from '../support/process';
 import { until } from '../support/router';
 
@@ -58,10 +59,9 @@ async function refusal(call: () => Promise<unknown>): Promise<APIError> {
 
 test('the client lists the models', async () => {
   const models = await Array.fromAsync(await client.models.list());
-  expect(models.map(({ id, object }) => ({ id, object }))).toEqual([
-    { id: 'demo', object: 'model' },
-    { id: 'direct', object: 'model' },
-  ]);
+  const names = shipped.map(({ name }) => name);
+  expect(models.map(({ id }) => id)).toEqual([...names, ...names.map((name) => `@${name}`)]);
+  expect(models.every(({ object }) => object === 'model')).toBe(true);
   expect((await client.models.retrieve('demo')).id).toBe('demo');
 });
 

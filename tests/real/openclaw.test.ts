@@ -64,7 +64,7 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
 
   test('the client lists OpenClaw, and reads what the upstream has counted', async () => {
     const models = await Array.fromAsync(await alice.openai.models.list());
-    expect(models.map(({ id }) => id)).toEqual(['openclaw', 'openclaw-small']);
+    expect(models.map(({ id }) => id)).toEqual(expect.arrayContaining(['openclaw', 'openclaw-small']));
     const messages = [{ role: 'user' as const, content: 'Hi' }];
     const { usage } = await alice.openai.chat.completions.create({ model: 'openclaw', messages });
     expect(usage).toMatchObject(UPSTREAM_USAGE);
@@ -125,13 +125,15 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     expect(await clawed.containers()).toHaveLength(2);
   });
 
-  test('law 16: a key that the upstream refuses is told in its words, and the right one counts from the next turn on', async () => {
+  test('law 16: a key that the upstream refuses is said to be wrong, and the right one counts from the next turn on', async () => {
     const { Id } = await bob.container();
     await bob.set('LLM_API_KEY', 'sk-wrong');
     const refused = await bob.ask('Hello?').catch((thrown: unknown) => thrown);
-    expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
-    expect(String(refused)).toContain('Incorrect API key provided.');
     await bob.set('LLM_API_KEY', REAL_KEY);
+    expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(String(refused)).toContain('does not accept what is set in Settings');
+    // The words of the upstream would make OpenClaw pause for half a minute, whatever its key.
+    expect(String(refused)).not.toContain('Incorrect API key');
     expect(await bob.ask('And now?')).toBe('Hello from upstream.');
     expect((await bob.container()).Id).toBe(Id);
   });

@@ -63,6 +63,7 @@ describe('loading', () => {
         templatedFiles: [],
         extraEnv: {},
         userOverridableEnv: [],
+        credentials: 'broker',
         networkMode: 'bridge',
         extraHosts: {},
         extraNetworks: [],
@@ -73,7 +74,14 @@ describe('loading', () => {
         history: 'full',
         paths: ['chat/completions', 'models'],
         limits: {},
-        timeouts: { pullMs: 900_000, startMs: 30_000, stopGraceMs: 10_000 },
+        timeouts: {
+          pullMs: 900_000,
+          startMs: 30_000,
+          stopGraceMs: 10_000,
+          firstByteMs: 900_000,
+          betweenChunksMs: 900_000,
+          totalMs: 3_600_000,
+        },
       },
     ]);
   });
@@ -116,12 +124,18 @@ describe('loading', () => {
       {
         name: 'one',
         limits: { memory: '1.5g', cpus: 0.5, pids: 64 },
-        timeouts: { pull_seconds: 1, start_seconds: 2.5, ready_seconds: 3, stop_grace_seconds: 0 },
+        timeouts: {
+          ...{ pull_seconds: 1, start_seconds: 2.5, ready_seconds: 3, stop_grace_seconds: 0 },
+          ...{ first_byte_seconds: 4, between_chunks_seconds: 5, total_seconds: 6 },
+        },
       },
       { name: 'two', limits: { memory: 4096 } },
     ]).all();
     expect(backend?.limits).toEqual({ memoryBytes: 1_610_612_736, cpus: 0.5, pids: 64 });
-    expect(backend?.timeouts).toEqual({ pullMs: 1000, startMs: 2500, readyMs: 3000, stopGraceMs: 0 });
+    expect(backend?.timeouts).toEqual({
+      ...{ pullMs: 1000, startMs: 2500, readyMs: 3000, stopGraceMs: 0 },
+      ...{ firstByteMs: 4000, betweenChunksMs: 5000, totalMs: 6000 },
+    });
   });
 
   test('a variable that is not known stays in the text', () => {

@@ -55,7 +55,7 @@ async function expectError(
   expect(response.headers.get('x-request-id')).toMatch(/^req-[0-9a-f]{24}$/);
 }
 
-test('the models are the backends and their further names, as the predecessor lists them', async () => {
+test('the models are the backends and their further names, as the predecessor lists them, and one’s own agents', async () => {
   const list = async () => (await (await alice.request('/v1/models')).json()) as { data: { created: number }[] };
   const before = await list();
   const base = { object: 'model', created: expect.any(Number), owned_by: 'agent-stack', running: false };
@@ -68,17 +68,20 @@ test('the models are the backends and their further names, as the predecessor li
       { id: 'scripted', root: 'scripted', display_name: 'scripted', ...base },
       { id: 'off', root: 'off', display_name: 'off', ...base },
       { id: 'keyed', root: 'keyed', display_name: 'keyed', ...base },
+      { id: '@echo', root: 'echo', display_name: 'Echo', ...base },
+      ...['scripted', 'off', 'keyed'].map((name) => ({ id: `@${name}`, root: name, display_name: name, ...base })),
     ],
   });
   expect(router.platform.runners.size).toBe(0);
   await complete(post(chat('echo')));
   const after = await list();
-  expect(after.data.filter((model) => 'running' in model && model.running)).toHaveLength(3);
-  expect(after.data.map(({ created }) => created)).toEqual(before.data.map(({ created }) => created));
+  const running = after.data.filter((model) => 'running' in model && model.running);
+  expect(running).toMatchObject([{ id: 'echo' }, { id: 'echo/main' }, { id: 'gpt-4o' }, { id: '@echo', root: 'echo' }]);
+  expect(new Set([...after.data, ...before.data].map(({ created }) => created)).size).toBe(1);
 });
 
 test('a single model is found by its id, also by one with a slash', async () => {
-  for (const path of ['echo', 'echo/main', 'echo%2Fmain']) {
+  for (const path of ['echo', 'echo/main', 'echo%2Fmain', '@echo']) {
     const response = await alice.request(`/v1/models/${path}`);
     expect([response.status, await response.json()]).toMatchObject([
       200,
@@ -91,16 +94,16 @@ test('a single model is found by its id, also by one with a slash', async () => 
 });
 
 test('a model means the backend of its name, of a further name, or of the name before the slash', async () => {
-  for (const model of ['echo', 'echo/main', 'gpt-4o', 'echo/anything/else']) {
+  for (const model of ['echo', 'echo/main', 'gpt-4o', 'echo/anything/else', '@echo']) {
     const response = await complete(post(chat(model)));
     expect([response.status, await response.json()]).toMatchObject([200, { model }]);
   }
-  for (const model of ['ech', 'echoo', 'Echo', 'main', 'x/echo']) {
+  for (const model of ['ech', 'echoo', 'Echo', 'main', 'x/echo', '@main', '@']) {
     await expectError(
       await complete(post(chat(model))),
       404,
       'model_not_found',
-      /serves model ".*Available: echo,/,
+      /serves model ".*Available: echo,.*, @keyed\./,
       'model',
     );
   }

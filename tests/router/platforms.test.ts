@@ -129,11 +129,11 @@ test('while the platform is silent a start is refused at once, with reason and r
     const response = await say(alice, 'hello', { stream });
     const { error } = (await response.json()) as { error: { code: string; message: string } };
     expect([response.status, error.code]).toEqual([503, 'driver_unavailable']);
-    expect(error.message).toContain('Echo could not start: [memory] the platform does not answer');
+    expect(error.message).toContain('Echo could not start: the platform does not answer');
   }
   expect(await router.context.stores.runners.list()).toEqual([]);
   const { data } = (await (await alice.request('/v1/models')).json()) as { data: { id: string }[] };
-  expect(data.map((model) => model.id)).toEqual(['echo', 'local']);
+  expect(data.map((model) => model.id)).toEqual(expect.arrayContaining(['echo', 'local']));
 });
 
 test('a platform that is back is used at once: nobody is held off for the time it was silent', async () => {

@@ -26,6 +26,7 @@ test("start, list and stop have the predecessor's JSON", async () => {
         stops_in_seconds: 558,
         state: 'running',
         running: true,
+        stale: false,
       },
     ],
   });

@@ -24,7 +24,7 @@ test('after failed starts messages wait 1, 2, 4 … 60 seconds before the next o
     clock.advanceSeconds(waitSeconds - 0.5);
     const early = await say(alice, 'hello?');
     expect([early.status, early.headers.get('retry-after')]).toEqual([502, '1']);
-    expect(await early.text()).toContain('echo could not start: [memory] no luck');
+    expect(await early.text()).toContain('echo could not start: no luck');
     expect(router.platform.calls('start')).toBe(index + 1);
     clock.advanceSeconds(0.5);
   }
@@ -62,7 +62,7 @@ test('asking again for an answer that failed starts the runner without waiting',
   const asked = await generations.start(conversation, 'hello');
   const read = (id: string) => conversations.getMessage(alice.id, id).then(({ message }) => message);
   const failed = await until(async () => (await read(asked.id)).status === 'failed' && read(asked.id), 'it has failed');
-  expect(failed.failure).toMatchObject({ message: 'echo could not start: [memory] no luck' });
+  expect(failed.failure).toMatchObject({ message: 'echo could not start: no luck' });
   mend();
   const again = await generations.retry(await conversations.get(alice.id, conversation.id), failed);
   await until(async () => (await read(again.id)).status === 'done', 'it is answered');
@@ -88,7 +88,7 @@ test("a driver's error is known by its shape: a driver from npm has a class of i
       throw foreign(fault);
     });
     const response = await start(alice);
-    const detail = 'echo could not start: [far] the far side said no';
+    const detail = 'echo could not start: the far side said no';
     expect([response.status, await problemOf(response)]).toMatchObject([status, { code, detail, hint: 'Ask it' }]);
     remove();
   }

@@ -14,6 +14,7 @@ export interface ListedRunner {
   readonly stops_in_seconds: number | null;
   readonly state: string;
   readonly running: boolean;
+  readonly stale: boolean;
 }
 
 /** A frame of `GET /api/runners/{backend}/progress`. */

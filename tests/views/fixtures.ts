@@ -152,7 +152,7 @@ export const credentials: CredentialGroup[] = [
         reason: 'You have set an address of your own, and the shared key never goes to another address.',
       },
     ],
-    share: { isShared: false, canShare: true },
+    share: { isShared: false, canShare: true, receivers: [] },
     scopes: [
       {
         scope: '',
@@ -198,7 +198,7 @@ export const credentials: CredentialGroup[] = [
   {
     group: 'SEARCH_API_KEY',
     effective: [{ agentName: 'OpenClaw', source: 'unset', missing: ['SEARCH_API_KEY'] }],
-    share: { isShared: true, canShare: false },
+    share: { isShared: true, canShare: false, receivers: ['Finder'] },
     scopes: [
       {
         scope: '',

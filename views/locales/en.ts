@@ -48,6 +48,9 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: 'The model agents use unless they ask for another.',
 };
 
+const conjunction = new Intl.ListFormat('en');
+const list = (names: string[]): string => conjunction.format(names);
+
 const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st', two: 'nd', few: 'rd' };
 const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
@@ -107,6 +110,9 @@ export const en = {
   runner: {
     states: runnerStates,
     sentences: runnerSentences,
+    stale: 'older settings',
+    staleSentence:
+      'Uses older settings. The runner stops when it is idle, and the next message starts it with the new ones.',
     place: (place: number) => `${ordinal(place)} in line`,
     queued: (place: number) => `Waiting for its turn to start: ${ordinal(place)} in line`,
     percent: (state: string, percent: number) => `${state} ${percent}%`,
@@ -201,18 +207,26 @@ export const en = {
     title: 'Settings',
     allAgents: 'All agents',
     savedCredentials: 'Saved. The next call of an agent uses it.',
+    savedVariables: 'Saved. Runners take it over as soon as they are idle.',
     clearedCredentials: 'Removed.',
     sharedCredentials: 'Shared. Everybody without values of their own can use them now.',
     unsharedCredentials: 'No longer shared. The next call of an agent sees it.',
+    unsharedVariables: 'No longer shared. Runners that hold it stop as soon as they are idle.',
     savedIdle: 'Saved.',
     revokedKey: 'Revoked. Programs that used it are cut off.',
     sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
   },
   credentials: {
     lead: 'Where agents find a model. Base URL and key belong together; a single agent may have its own.',
-    otherLead: 'A variable of some agents.',
+    otherLead:
+      'A variable that the runners of some agents are given. A change takes effect when a runner is idle: it stops, and the next message starts it anew.',
     effective: 'What each agent uses',
     effectiveSources,
+    heldBy: (names: string[]) => `Stays in the router, except for ${list(names)}, whose software holds it itself.`,
+    heldKey: {
+      own: 'The software of this agent holds your key itself, instead of the router.',
+      shared: 'The software of this agent holds the shared key itself, instead of the router.',
+    },
     uses: (model: string, host: string | undefined, modelSource: string | undefined) =>
       `${model}${modelSource === undefined ? '' : ` (${modelSource})`}${host === undefined ? '' : ` at ${host}`}`,
     names: credentialNames,
@@ -237,23 +251,29 @@ export const en = {
     clear: 'Remove',
     clearQuestion: (label: string) => `Remove the credentials for ${label}?`,
     clearConsequence: 'The next call of an agent will no longer use them.',
+    clearOtherConsequence: 'Runners that hold it stop as soon as they are idle.',
     shareTitle: 'Share with everybody',
     share: {
       off: 'Users without an address and key of their own would then use yours for all agents. They see the address and the model, never the key. Their calls are on your account; Usage shows them.',
       on: 'Users without an address and key of their own use yours for all agents. What you change counts from their next call on.',
       nothing: 'Set a base URL and a key for all agents first.',
       gone: 'There is no base URL or no key for all agents any more, so nobody can use them.',
+      receivers: (names: string[]) =>
+        `Not kept in the router for ${list(names)}: their software holds the key itself, so every user of theirs could read it.`,
+      stop: 'Users without values of their own get no more answers, from their next call on.',
     },
     shareOther: {
-      off: 'Users without a value of their own would then use yours for all agents, without seeing it if it is a secret.',
+      off: 'Users without a value of their own would then use yours for all agents.',
       on: 'Users without a value of their own use yours for all agents.',
       nothing: 'Set a value for all agents first.',
       gone: 'There is no value for all agents any more, so nobody can use it.',
+      receivers: (names: string[]) =>
+        `The runners of ${list(names)} are given the value itself, so every user of theirs could read it.`,
+      stop: 'Runners that hold your value stop as soon as they are idle. Users without one of their own cannot start them then.',
     },
     shareNow: 'Share with everybody',
     unshare: 'Stop sharing',
     unshareQuestion: 'Stop sharing?',
-    unshareConsequence: 'Users without values of their own get no more answers, from their next call on.',
   },
   keys: {
     lead: 'For programs that speak to your agents as if they were OpenAI. The model is the name of an agent.',
@@ -268,6 +288,31 @@ export const en = {
     neverUsed: 'never used',
     endsWith: (lastFour: string) => `…${lastFour}`,
     none: 'No keys yet.',
+    allLead: 'Of all users. A key that is revoked is cut off at once, with what it has under way.',
+    ofOwner: (email: string) => `of ${email}`,
+    limits: 'Limits',
+    limitsLead: 'What it opens, how long and how fast. A budget is set on the Usage page.',
+    scopes: 'Opens',
+    scopeNames: {
+      v1: 'Agents, as OpenAI (/v1)',
+      manage: 'Your settings and runners (/api/me, /api/runners)',
+      both: 'Both',
+    },
+    onlyFor: 'Only for these agents',
+    onlyForHelp: 'With none chosen it is for all.',
+    expiresOn: 'Last day',
+    expiresHelp: 'Empty: until it is revoked.',
+    requestsPerMinute: 'Requests a minute',
+    tokensPerMinute: 'Tokens a minute',
+    concurrent: 'Requests at once',
+    noLimit: 'No limit',
+    manages: 'manages settings and runners',
+    only: (names: string[]) => `only ${list(names)}`,
+    requests: (count: number) => `${count.toLocaleString('en')} requests a minute`,
+    tokens: (count: number) => `${count.toLocaleString('en')} tokens a minute`,
+    atOnce: (count: number) => `${count.toLocaleString('en')} at once`,
+    expires: 'expires',
+    expired: 'expired',
     revoke: 'Revoke',
     revokeNamed: (name: string) => `Revoke ${name}`,
     revokeQuestion: (name: string) => `Revoke the key “${name}”?`,
@@ -403,7 +448,7 @@ export const en = {
     removed: 'Removed.',
     cancel: 'Cancel',
   },
-  admin: { label: 'Administration', usage: 'Usage', prices: 'Prices', budgets: 'Budgets' },
+  admin: { label: 'Administration', usage: 'Usage', prices: 'Prices', budgets: 'Budgets', keys: 'Keys' },
 
   error: {
     titles: { notFound: 'Not found', refused: 'That did not work', server: 'Something went wrong' },

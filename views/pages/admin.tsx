@@ -4,6 +4,7 @@ import type { BudgetSubject, BudgetView, Flash, FormState, PriceView, Shell, Usa
 import { type AdminTab, AdminTabs } from '../parts/admin-tabs';
 import { BudgetList } from '../parts/budgets';
 import { BudgetForm } from '../parts/budgets-form';
+import { KeyList, type OwnedKeyView } from '../parts/key-list';
 import { Notice } from '../parts/notice';
 import { PriceForm, PriceTable } from '../parts/prices';
 import { UsageRange } from '../parts/usage-range';
@@ -61,6 +62,24 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
       <section class="card" aria-labelledby="set-budget-title">
         <h2 id="set-budget-title">{t.budgets.set}</h2>
         <BudgetForm action="/admin/budgets" subjects={subjects} form={form} />
+      </section>
+    </AdminPage>
+  );
+}
+
+interface KeysProps extends AdminProps {
+  keys: OwnedKeyView[];
+}
+
+/** The keys of everybody. */
+export function AdminKeysPage({ keys, ...props }: KeysProps) {
+  const t = useText();
+  return (
+    <AdminPage {...props} tab="keys">
+      <section id="keys" class="card" aria-labelledby="keys-title">
+        <h2 id="keys-title">{t.settings.sections.keys}</h2>
+        <p class="quiet">{t.keys.allLead}</p>
+        <KeyList keys={keys} action="/admin/keys" />
       </section>
     </AdminPage>
   );

@@ -13,6 +13,8 @@ interface SettingsProps {
   /** Refused values and what was tried are in their scopes. */
   credentials: CredentialGroup[];
   keys: KeyView[];
+  /** What a key may be limited to. */
+  keyBackends?: { value: string; label: string }[] | undefined;
   createdKey?: { name: string; key: string } | undefined;
   idle: IdleView[];
   flash?: Flash | undefined;
@@ -40,7 +42,13 @@ export function SettingsPage(props: SettingsProps) {
         {props.credentials.map((group) => (
           <CredentialCard key={group.group} group={group} />
         ))}
-        <Keys keys={props.keys} created={props.createdKey} form={props.forms?.key} apiUrl={props.apiUrl} />
+        <Keys
+          keys={props.keys}
+          backends={props.keyBackends ?? []}
+          created={props.createdKey}
+          form={props.forms?.key}
+          apiUrl={props.apiUrl}
+        />
         <IdleTimes idle={props.idle} />
         <section id="appearance" class="card script-only" aria-labelledby="appearance-title">
           <h2 id="appearance-title">{t.settings.sections.appearance}</h2>

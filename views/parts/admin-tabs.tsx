@@ -1,7 +1,7 @@
 import { useText } from '../render';
 
-export type AdminTab = 'usage' | 'prices' | 'budgets';
-const tabs: AdminTab[] = ['usage', 'prices', 'budgets'];
+export type AdminTab = 'usage' | 'prices' | 'budgets' | 'keys';
+const tabs: AdminTab[] = ['usage', 'prices', 'budgets', 'keys'];
 
 /** The pages of the administrator. */
 export function AdminTabs({ current }: { current: AdminTab }) {

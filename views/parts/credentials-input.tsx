@@ -5,8 +5,9 @@ import { Field } from './field';
 /** One value, as every form asks for it. */
 export function CredentialInput({ id, field, badge }: { id: string; field: CredentialField; badge?: string }) {
   const t = useText();
-  const { name, secret, value, masked, inherited, choices, error } = field;
-  const help = masked ? t.credentials.keep : inherited ? t.credentials.inherit : t.credentials.help[name];
+  const { name, secret, value, masked, inherited, choices, error, holders } = field;
+  const about = holders ? t.credentials.heldBy(holders) : t.credentials.help[name];
+  const help = masked ? t.credentials.keep : inherited ? t.credentials.inherit : about;
   return (
     <Field
       id={id}

@@ -46,7 +46,7 @@ function scopeId(group: string, scope: string): string {
 
 function Effective({ one }: { one: EffectiveView }) {
   const t = useText();
-  const { agentName, source, model, host, missing, reason, modelSource } = one;
+  const { agentName, source, model, host, missing, reason, modelSource, heldKey } = one;
   const words = t.credentials.effectiveSources;
   return (
     <li>
@@ -61,6 +61,7 @@ function Effective({ one }: { one: EffectiveView }) {
             {t.credentials.uses(model, host, modelSource && modelSource !== 'unset' ? words[modelSource] : undefined)}
           </p>
         )}
+        {heldKey && <p class="quiet">{t.credentials.heldKey[heldKey]}</p>}
       </div>
       <span class="badge" data-source={source}>
         {words[source]}
@@ -133,7 +134,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
             triggerClass="button quiet-button push"
             trigger={t.credentials.clear}
             question={t.credentials.clearQuestion(scope.label)}
-            consequence={t.credentials.clearConsequence}
+            consequence={group === upstream ? t.credentials.clearConsequence : t.credentials.clearOtherConsequence}
             action="/settings/credentials/clear"
             label={t.credentials.clear}
             fields={{ scope: scope.scope, group }}
@@ -200,6 +201,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
     <div id={id} class="sharing">
       <h3>{t.credentials.shareTitle}</h3>
       <p class="quiet">{share.isShared ? words.on : words.off}</p>
+      {share.receivers.length > 0 && <p class="quiet">{words.receivers(share.receivers)}</p>}
       {!share.canShare && <p class="quiet">{share.isShared ? words.gone : words.nothing}</p>}
       {share.isShared ? (
         <Confirm
@@ -207,7 +209,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
           triggerClass="button"
           trigger={t.credentials.unshare}
           question={t.credentials.unshareQuestion}
-          consequence={t.credentials.unshareConsequence}
+          consequence={words.stop}
           action="/settings/credentials/share"
           label={t.credentials.unshare}
           fields={{ group, shared: 'false' }}

@@ -5,8 +5,9 @@ import { useText } from '../render';
 /** The state of a runner in a word, never by colour alone. `place` tells the sidebar's badge from the title bar's. */
 export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'bar' }) {
   const t = useText();
-  const { unavailable } = runner;
-  const state = unavailable ? t.availability.badge(unavailable.platform) : t.runner.states[runner.state];
+  const { unavailable, isStale } = runner;
+  const stateWord = isStale && runner.state === 'running' ? t.runner.stale : t.runner.states[runner.state];
+  const state = unavailable ? t.availability.badge(unavailable.platform) : stateWord;
   const known = place === 'bar' && runner.state === 'starting' && runner.percent !== undefined;
   const words = known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
   return (
@@ -37,12 +38,13 @@ export function RunnerMenu({ agent }: { agent: AgentGroup }) {
 /** What the runner does now and the one thing to do about it. Inside the menu, so that an update leaves it open. */
 export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const t = useText();
-  const { agentId, state, percent, unavailable } = runner;
+  const { agentId, state, percent, unavailable, isStale } = runner;
+  const sentence = isStale && state === 'running' ? t.runner.staleSentence : t.runner.sentences[state];
   const up = state === 'running' || state === 'starting';
   const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
-      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? t.runner.sentences[state])}</p>
+      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? sentence)}</p>
       {runner.hint && !unavailable && <p class="verbatim">{runner.hint}</p>}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && !unavailable && (

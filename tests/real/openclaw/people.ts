@@ -58,7 +58,9 @@ export async function startOpenclaw(image: string): Promise<Clawed> {
   const containers = async (...labels: string[]) => {
     const label = [`agent-stack.installation=${router.context.installationId}`, ...labels];
     const found = await docker.listContainers({ all: true, filters: { label } });
-    return Promise.all(found.map(({ Id }) => docker.getContainer(Id).inspect()));
+    // One that goes between the two questions was not there.
+    const inspected = await Promise.allSettled(found.map(({ Id }) => docker.getContainer(Id).inspect()));
+    return inspected.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   };
   const owner = (who: Parameters<TestRouter['person']>[0]) => signIn(router, upstream, who, containers);
   return {

@@ -16,7 +16,7 @@ const KEY = 'sk-upstream-real-key';
 export const shippedEntries: readonly Record<string, unknown>[] = shipped.filter(({ driver }) => driver === 'docker');
 
 /** Hosted by the memory driver. Who is not root cannot give a home away, and has no need to. */
-function withTwin(entry: Record<string, unknown>): Record<string, unknown> {
+export function withTwin(entry: Record<string, unknown>): Record<string, unknown> {
   const name = String(entry.name);
   const twin = TWINS[name];
   if (!twin) throw new Error(`${name} has no twin`);
