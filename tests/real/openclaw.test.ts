@@ -8,7 +8,7 @@ import { docker } from '../support/engine';
 import { PEOPLE, until } from '../support/router';
 import { UPSTREAM_USAGE } from '../support/upstream';
 import { requireOpenclaw } from './openclaw/image';
-import { type Clawed, type Owner, REAL_KEY, startAgain, startOpenclaw, toolCall } from './openclaw/people';
+import { type Clawed, type Owner, REAL_KEY, startAgain, startOpenclaw, toolCall, toolOutput } from './openclaw/people';
 
 /** Ends only a test that has failed: OpenClaw starts within half a minute, on a slow machine within two. */
 setDefaultTimeout(300_000);
@@ -108,6 +108,15 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     expect(await filesWith(REAL_KEY, home)).toEqual([]);
     expect(JSON.stringify(container)).not.toContain(REAL_KEY);
     expect(clawed.upstream.requests.at(-1)?.headers.get('authorization')).toBe(`Bearer ${REAL_KEY}`);
+  });
+
+  test('law 14: an agent that prints the environment of all its processes shows no key of the upstream', async () => {
+    const command = "env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'";
+    clawed.upstream.script(toolCall('exec', { command }), { pieces: ['Printed.'] });
+    expect(await alice.ask('Print your environment.')).toBe('Printed.');
+    const printed = toolOutput(clawed.upstream);
+    expect(printed).toContain('/upstream/v1');
+    expect(printed).not.toContain(REAL_KEY);
   });
 
   test('two users have a container, a home and a memory of their own', async () => {
