@@ -26,15 +26,11 @@ export interface NewTurn {
 }
 
 export function conversationsStore(db: Db) {
-  const saveText = db
-    .update(messages)
-    .set({ content: sql`${sql.placeholder('content')}` })
-    .where(and(eq(messages.id, sql.placeholder('id')), eq(messages.status, 'streaming')))
-    .prepare();
+  const write = statements(db);
 
   return {
     async find(id: string): Promise<Conversation | undefined> {
-      return db.select().from(conversations).where(eq(conversations.id, id)).get();
+      return write.find.get({ id });
     },
     /** Last changed first. */
     async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
@@ -108,7 +104,7 @@ export function conversationsStore(db: Db) {
      */
     async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
       try {
-        return transaction(db, (tx) => insertTurn(tx, turn));
+        return transaction(db, (tx) => insertTurn(tx, write, turn));
       } catch (error) {
         if (isUniqueViolation(error)) return undefined;
         throw error;
@@ -116,19 +112,15 @@ export function conversationsStore(db: Db) {
     },
     /** Saves the text so far of an answer that is still being written. */
     async saveText(id: string, content: string): Promise<void> {
-      saveText.run({ id, content });
+      write.text.run({ id, content });
     },
     /** Ends an answer. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(
       id: string,
       end: { status: Exclude<MessageStatus, 'streaming'>; content: string; failure?: MessageFailure; nowMs: number },
     ): Promise<boolean> {
-      const rows = db
-        .update(messages)
-        .set({ status: end.status, content: end.content, failure: end.failure ?? null, endedAtMs: end.nowMs })
-        .where(and(eq(messages.id, id), eq(messages.status, 'streaming')))
-        .returning({ id: messages.id })
-        .all();
+      const { status, content, failure, nowMs } = end;
+      const rows = write.end.all({ id, status, content, failure: failure ? JSON.stringify(failure) : null, nowMs });
       return rows.length > 0;
     },
     /** Ends every answer that a crash left open; returns how many. */
@@ -144,8 +136,65 @@ export function conversationsStore(db: Db) {
   };
 }
 
-function insertTurn(tx: Db, turn: NewTurn): { user?: Message; answer: Message } | undefined {
-  const conversation = tx.select().from(conversations).where(eq(conversations.id, turn.conversationId)).get();
+/** What is written with every answer, made once: to build such a statement costs more than to run it. */
+function statements(db: Db) {
+  const { placeholder } = sql;
+  const isStreaming = and(eq(messages.id, placeholder('id')), eq(messages.status, 'streaming'));
+  return {
+    find: db
+      .select()
+      .from(conversations)
+      .where(eq(conversations.id, placeholder('id')))
+      .prepare(),
+    insert: db
+      .insert(messages)
+      .values({
+        id: placeholder('id'),
+        conversationId: placeholder('conversationId'),
+        position: placeholder('position'),
+        role: placeholder('role'),
+        content: placeholder('content'),
+        status: placeholder('status'),
+        createdAtMs: placeholder('nowMs'),
+      })
+      .returning()
+      .prepare(),
+    touch: db
+      .update(conversations)
+      .set({
+        lastPosition: sql`${placeholder('position')}`,
+        updatedAtMs: sql`${placeholder('nowMs')}`,
+        title: sql`${placeholder('title')}`,
+        sessionFrom: sql`${placeholder('sessionFrom')}`,
+      })
+      .where(eq(conversations.id, placeholder('id')))
+      .prepare(),
+    text: db
+      .update(messages)
+      .set({ content: sql`${placeholder('content')}` })
+      .where(isStreaming)
+      .prepare(),
+    end: db
+      .update(messages)
+      .set({
+        status: sql`${placeholder('status')}`,
+        content: sql`${placeholder('content')}`,
+        failure: sql`${placeholder('failure')}`,
+        endedAtMs: sql`${placeholder('nowMs')}`,
+      })
+      .where(isStreaming)
+      .returning({ id: messages.id })
+      .prepare(),
+  };
+}
+
+function insertTurn(
+  tx: Db,
+  write: ReturnType<typeof statements>,
+  turn: NewTurn,
+): { user?: Message; answer: Message } | undefined {
+  const { nowMs } = turn;
+  const conversation = write.find.get({ id: turn.conversationId });
   if (!conversation) return undefined;
   if (turn.replacesId) {
     const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning({ id: messages.id }).all();
@@ -155,22 +204,12 @@ function insertTurn(tx: Db, turn: NewTurn): { user?: Message; answer: Message } 
   const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
     position += 1;
     const status = role === 'user' ? 'done' : 'streaming';
-    return tx
-      .insert(messages)
-      .values({ id, conversationId: conversation.id, position, role, content, status, createdAtMs: turn.nowMs })
-      .returning()
-      .get();
+    return write.insert.get({ id, conversationId: conversation.id, position, role, content, status, nowMs });
   };
   const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
   const answer = insert(turn.answerId, 'assistant', '');
-  tx.update(conversations)
-    .set({
-      lastPosition: position,
-      updatedAtMs: turn.nowMs,
-      title: conversation.title || turn.title,
-      ...(turn.sessionFrom !== undefined && { sessionFrom: turn.sessionFrom }),
-    })
-    .where(eq(conversations.id, conversation.id))
-    .run();
+  const title = conversation.title || turn.title;
+  const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
+  write.touch.run({ id: conversation.id, position, title, sessionFrom, nowMs });
   return user ? { user, answer } : { answer };
 }
