@@ -62,6 +62,7 @@ const entrySchema = Type.Object(
     }),
     session_body: { ...textByName, default: {} },
     omit_body: { ...texts, default: [] },
+    stream_lacks_role: Type.Boolean({ default: false }),
     model: Type.Optional(Type.String({ minLength: 1 })),
     history: Type.Unsafe<'full' | 'last-turn' | 'one-message'>({
       ...text('"full", "last-turn" or "one-message"', '^(full|last-turn|one-message)$'),

@@ -57,6 +57,8 @@ export interface Backend {
   readonly sessionBody: Readonly<Record<string, string>>;
   /** Members of a client's JSON body that the runner never sees. */
   readonly omitBody: readonly string[];
+  /** Its streamed chats name no role, which OpenAI's begin with: they get a chunk that does. */
+  readonly streamLacksRole: boolean;
   /** What the runner is sent as `model`. */
   readonly model?: string;
   /** How much of a chat the runner is sent: all of it, in a conversation the newest turn, or always a single message. */

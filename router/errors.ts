@@ -65,6 +65,20 @@ export const CODES = {
 
 export type Code = keyof typeof CODES;
 
+/**
+ * Statuses of these codes say that they may pass, and OpenAI's clients send such a request again by themselves. Here that
+ * only costs: what is used up or switched off stays so, who stopped an answer does not want it again, and an agent that
+ * was silent for its whole limit may have done the work.
+ */
+const LASTING: ReadonlySet<Code> = new Set([
+  'conflict',
+  'insufficient_quota',
+  'backend_disabled',
+  'first_byte_timeout',
+  'chunk_timeout',
+  'total_timeout',
+]);
+
 export interface AppErrorOptions {
   readonly message?: string;
   /** What the administrator can do. */
@@ -98,6 +112,11 @@ export class AppError extends Error {
   /** HTTP status of this error's code. */
   get status(): number {
     return CODES[this.code].status;
+  }
+
+  /** Whether the same request would only fail again, though its status says otherwise. */
+  get isLasting(): boolean {
+    return LASTING.has(this.code);
   }
 }
 

@@ -19,7 +19,7 @@ const SERVICES = [
     'credentials',
   ],
   ...['accounts', 'keys', 'agents', 'conversations'],
-  'chat-request',
+  ...['chat-request', 'standing'],
   ...['tokens', 'prices', 'budgets', 'rate-limits', 'metering', 'usage'],
   ...['responses-request', 'responses-shape', 'responses-answer'],
   ...['upstream-body', 'upstream-stream', 'upstream-usage', 'upstream-call'],

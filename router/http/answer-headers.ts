@@ -7,6 +7,7 @@ export const EXPOSED_HEADERS = [
   'x-request-id',
   'openai-processing-ms',
   'retry-after',
+  'x-should-retry',
   ...['limit', 'remaining', 'reset'].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`]),
   'x-conversation-id',
   'x-agent-stack-agent',

@@ -117,7 +117,11 @@ function errorResponse(error: AppError, request: Request): Response {
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   const init = { status: error.status, headers };
-  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) return Response.json(toOpenAiError(error), init);
+  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
+    // The one word about it that OpenAI's clients obey, over the status.
+    if (error.isLasting) headers['x-should-retry'] = 'false';
+    return Response.json(toOpenAiError(error), init);
+  }
   if (!wantsHtml(request)) return problem(error, request, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {
     return seeOther(request, `/sign-in?next=${encodeURIComponent(pathname + search)}`);

@@ -10,7 +10,9 @@ import { responsesTranslation } from '../http/responses';
 import type { SessionPlugin, Who } from '../http/session';
 import { newId } from '../ids';
 import {
+  goesOnWithTurn,
   inputOf,
+  type JsonBody,
   messagesOf,
   newestUserText,
   parseBody,
@@ -18,12 +20,12 @@ import {
   sessionName,
   sessionVariables,
   shapeChatBody,
-  standingOf,
   withoutStorage,
 } from '../services/chat-request';
 import { HISTORY_MESSAGES_MAX } from '../services/generations';
 import { chatOf } from '../services/responses-request';
 import { storedResponse } from '../services/responses-shape';
+import { standingOf } from '../services/standing';
 import { usesUpstream } from '../services/upstream-call';
 import type { Conversation, Message } from '../stores/conversations';
 import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves, storedAnswer } from './openai-route';
@@ -112,14 +114,14 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
 
-  const stored = await storedBefore(context, routed);
+  const stored = await storedBefore(context, routed, body);
   const asked =
     body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : said(stored)) : withoutStorage(body));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
   // What goes on without its client must be kept somewhere (law 9).
   const isKept = messages !== undefined && (detach || body?.store === true);
   const conversation = await conversationFor(context, routed, isKept);
-  const standing = conversation && messages ? standingOf(conversation, stored, messages) : undefined;
+  const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
 
   const session = sessionVariables(
     who.user.id,
@@ -136,7 +138,10 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   return {
     path,
     wantsStream: body?.stream === true,
-    ...(conversation && messages && { turn: { conversation, text: newestUserText(messages), answerId, ...standing } }),
+    ...(conversation &&
+      messages && {
+        turn: { conversation, answerId, ...standing, ...(!standing?.isBegun && { text: newestUserText(messages) }) },
+      }),
     ...(isTranslated &&
       body && {
         translation: responsesTranslation({
@@ -170,9 +175,12 @@ function runnerPathOf({ backend }: Routed, request: Request, path: string): stri
 }
 
 /** What was said before in the request's conversation, as far as the request needs it. */
-async function storedBefore(context: Context, routed: Routed): Promise<readonly Message[]> {
+async function storedBefore(context: Context, routed: Routed, body: JsonBody = {}): Promise<readonly Message[]> {
   const { conversation, backend, goesOnFrom } = routed;
-  if (!conversation || (backend.history === 'full' && goesOnFrom === undefined)) return [];
+  if (!conversation) return [];
+  const isOfUse =
+    backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
+  if (!isOfUse) return [];
   const before = (goesOnFrom ?? conversation.lastPosition) + 1;
   return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
 }

@@ -4,7 +4,7 @@
 import { type Backend, fillIn } from '../backends';
 import { AppError } from '../errors';
 import { newId } from '../ids';
-import type { Conversation, Message } from '../stores/conversations';
+import type { Conversation } from '../stores/conversations';
 import { faultIn } from './json-fault';
 
 /** As `newId` makes them. */
@@ -41,40 +41,6 @@ export function sessionVariables(user: string, agent: string, conversation?: str
  */
 export function sessionName({ id, sessionFrom }: Pick<Conversation, 'id' | 'sessionFrom'>): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
-}
-
-/** How a request stands to the session that a runtime keeps of its conversation. */
-export interface Standing {
-  /** The conversation's `sessionFrom` from this turn on. */
-  readonly sessionFrom: number;
-  /** Whether the session has been told what came before the newest turn. */
-  readonly isKnown: boolean;
-}
-
-/**
- * Compares what a client says came before with what the session was told, from the newest message back. Where they
- * differ the client has rewound or edited the conversation: that is another session, which must be told everything. A
- * client that sends nothing but its new message leaves it to the session to know the rest.
- * @param stored the conversation's messages, oldest first, up to its newest.
- */
-export function standingOf(
-  { sessionFrom, lastPosition }: Conversation,
-  stored: readonly Message[],
-  messages: readonly unknown[],
-): Standing {
-  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(trimmedText).filter(Boolean);
-  if (told.length === 0) return { sessionFrom, isKnown: true };
-  const known = answeredTexts(stored.filter(({ position }) => position > sessionFrom));
-  if (known.length === 0) return { sessionFrom, isKnown: false };
-  const count = Math.min(told.length, known.length);
-  const isKnown = Bun.deepEquals(told.slice(-count), known.slice(-count));
-  return { sessionFrom: isKnown ? sessionFrom : lastPosition, isKnown };
-}
-
-/** The texts of the turns that came to an answer: of others a runtime may know or not, and clients leave them out. */
-function answeredTexts(stored: readonly Message[]): string[] {
-  const isAnswered = ({ role }: Message, index: number) => role !== 'user' || stored[index + 1]?.content.trim() !== '';
-  return stored.filter(isAnswered).map(trimmedText).filter(Boolean);
 }
 
 /** The JSON object that a body is. Throws `invalid_request`. */
@@ -153,7 +119,7 @@ function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknow
 }
 
 /** Where the newest turn begins: with what the user said last. */
-function turnStart(messages: readonly unknown[]): number {
+export function turnStart(messages: readonly unknown[]): number {
   return Math.max(messages.findLastIndex(isFromUser), 0);
 }
 
@@ -194,6 +160,11 @@ export function newestUserText(messages: readonly unknown[]): string {
   return textOf(messages.findLast(isFromUser)?.content);
 }
 
+/** Whether the newest turn was begun by an earlier request: its answer called the client's tools, and these have run. */
+export function goesOnWithTurn(messages: readonly unknown[]): boolean {
+  return messages.slice(turnStart(messages)).some(isToolResult);
+}
+
 function isMessage(message: unknown): message is ChatMessage {
   return typeof message === 'object' && message !== null && 'role' in message && typeof message.role === 'string';
 }
@@ -202,8 +173,17 @@ function isFromUser(message: unknown): message is ChatMessage {
   return isMessage(message) && message.role === 'user';
 }
 
-function isTalk(message: unknown): message is ChatMessage {
+/** What was said aloud: no instructions, and nothing of tools. */
+export function isTalk(message: unknown): message is ChatMessage {
   return isMessage(message) && (message.role === 'user' || message.role === 'assistant');
+}
+
+/** In a chat, or among the items of `/v1/responses`. */
+function isToolResult(message: unknown): boolean {
+  if (isMessage(message)) return message.role === 'tool' || message.role === 'function';
+  return (
+    typeof message === 'object' && message !== null && 'type' in message && message.type === 'function_call_output'
+  );
 }
 
 function isInstruction(message: unknown): boolean {
@@ -219,7 +199,7 @@ function asSystem(message: unknown): unknown {
   return isDeveloper(message) ? { ...message, role: 'system' } : message;
 }
 
-function trimmedText({ content }: Pick<ChatMessage, 'content'>): string {
+export function trimmedText({ content }: Pick<ChatMessage, 'content'>): string {
   return textOf(content).trim();
 }
 

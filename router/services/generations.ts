@@ -34,10 +34,10 @@ interface Generation {
   stop(): void;
 }
 
-/** A turn that comes through `/v1`. `text` is the message that is answered. */
+/** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
 export interface RecordedTurn {
   readonly conversation: Conversation;
-  readonly text: string;
+  readonly text?: string;
   /** The answer's id, where it is told before it is stored. */
   readonly answerId?: string;
   /** The conversation's from this turn on. */

@@ -1,9 +1,10 @@
 /** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
 import type { Backend } from '../backends';
 import { AppError } from '../errors';
-import { open, readText, UnreachableError } from '../http/outgoing';
+import { isEventStream, open, readText, UnreachableError } from '../http/outgoing';
 import type { Recorder } from '../http/relay';
 import type { Silence } from '../http/silence';
+import { newId } from '../ids';
 import type { Agent } from '../stores/agents';
 import { accessHeaders } from './readiness';
 import type { Work } from './runner-slot';
@@ -14,6 +15,8 @@ import type { Lease, RunnersService } from './runners';
 const REFUSAL_BYTES_MAX = 65_536;
 /** No refusal is as long; what is behind it is not told. */
 const SHOWN_BYTES_MAX = 1_048_576;
+const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
+const utf8 = new TextEncoder();
 const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
@@ -50,14 +53,15 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
     const lease = await runners.lease(request.agent, request);
     try {
       request.silence?.asked();
-      const { status, headers, body } = await open({
+      const answer = await open({
         url: lease.runner.url + request.path,
         method: request.method,
         headers: { ...request.headers, ...accessHeaders(request.backend, lease.runner.accessKey) },
         ...(request.body !== undefined && { body: request.body }),
         signal: request.signal,
       });
-      const shown = status >= 400 ? await refusalBody(headers, body, lease.runner.url) : { headers, body };
+      const { status } = answer;
+      const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
@@ -76,8 +80,43 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
   }
 }
 
+/** An answer as its runner gave it, unless its backend is known to leave something out. */
+function answerBody({ status, headers, body }: Response, { backend, path }: RunnerRequest) {
+  const lacksRole = backend.streamLacksRole && status === 200 && CHAT_PATH.test(path) && isEventStream(headers);
+  return { headers, body: body && lacksRole ? withRole(body, backend) : body };
+}
+
+/**
+ * A streamed chat behind a chunk that names the role: OpenAI's own client refuses a stream without one. The chunk comes
+ * with the runner's first bytes, so that a runner which says nothing is silent still; those are not touched (law 8).
+ */
+function withRole(body: ReadableStream<Uint8Array>, { name }: Backend): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  let isFirst = true;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) return controller.close();
+        if (isFirst) controller.enqueue(utf8.encode(roleChunk(name)));
+        isFirst = false;
+        controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function roleChunk(model: string): string {
+  const choices = [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }];
+  const created = Math.floor(Date.now() / 1000);
+  const chunk = { id: `chatcmpl-${newId()}`, object: 'chat.completion.chunk', created, model, choices };
+  return `data: ${JSON.stringify(chunk)}\n\n`;
+}
+
 /** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
-async function refusalBody(headers: Headers, body: ReadableStream<Uint8Array> | null, runnerUrl: string) {
+async function refusalBody({ headers, body }: Response, runnerUrl: string) {
   if (!body || !/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
   const text = withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl);
   const shown = new Response(text);

@@ -71,6 +71,7 @@ describe('loading', () => {
         headers: {},
         sessionBody: {},
         omitBody: [],
+        streamLacksRole: false,
         history: 'full',
         paths: ['chat/completions', 'models'],
         limits: {},

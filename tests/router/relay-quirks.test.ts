@@ -1,7 +1,7 @@
 /** Law 13: what backends want to be sent is data. None of these names is known to the router. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { completion, scriptedRunner } from '../support/scripted-runner';
+import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const SESSION = `\${user}/\${agent}/\${conversation}`;
@@ -23,6 +23,7 @@ beforeAll(async () => {
       backend('remembering', { history: 'last-turn', paths: ['chat/completions'] }),
       backend('omitting', { omit_body: ['user', 'model', 'absent'], session_body: { user: `c-\${conversation}` } }),
       backend('single', { history: 'one-message', session_body: { session_id: `\${session}` } }),
+      backend('roleless', { stream_lacks_role: true, paths: ['chat/completions', 'completions'] }),
       backend('keyed', { api_key_header: 'X-Key', api_key_scheme: '' }),
     ],
   });
@@ -160,6 +161,40 @@ test('law 13: what is not text stays beside the one message, and one message sta
   for (const messages of [[seen], [], 'Hi', [null, TALK[0]]]) {
     expect(json((await send(alice, { model: 'single', messages })).text).messages).toEqual(messages);
   }
+});
+
+const streamed = (path: string) =>
+  alice.request(path, { method: 'POST', body: { model: 'roleless', messages: TALK, prompt: 'Two?', stream: true } });
+
+test('law 13: a stream that names no role gets a chunk that does, with its first bytes, which are untouched', async () => {
+  const out = pipe();
+  runner.reply = () => out.response();
+  const pieces = [': hello\n\n', chunk('Zw'), chunk('ei').slice(0, 9), chunk('ei').slice(9), DONE];
+  for (const piece of pieces.slice(0, 2)) out.write(piece);
+  const reading = new Reading(await streamed('/v1/chat/completions'));
+  await reading.until('Zw');
+  for (const piece of pieces.slice(2)) out.write(piece);
+  out.close();
+  const text = await reading.end();
+  const [first = '', ...others] = eventsOf(text);
+  expect(JSON.parse(first)).toMatchObject({
+    object: 'chat.completion.chunk',
+    model: 'roleless',
+    choices: [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }],
+  });
+  expect([text.endsWith(pieces.join('')), others]).toEqual([true, eventsOf(pieces.join(''))]);
+});
+
+test('law 13: nothing but a streamed chat gets such a chunk', async () => {
+  const body = chunk('Hi') + DONE;
+  const events = { headers: { 'content-type': 'text/event-stream' } };
+  runner.reply = () => new Response(body, events);
+  expect(await (await streamed('/v1/completions')).text()).toBe(body);
+  runner.reply = () => new Response(body, { ...events, status: 203 });
+  expect(await (await streamed('/v1/chat/completions')).text()).toBe(body);
+  const said = await completion('Hi').text();
+  runner.reply = () => new Response(said, { headers: { 'content-type': 'application/json' } });
+  expect(await (await streamed('/v1/chat/completions')).text()).toBe(said);
 });
 
 test('law 13: the key goes where the backend looks for it', async () => {

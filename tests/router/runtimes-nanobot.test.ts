@@ -59,6 +59,15 @@ test('the model is left out, so that no name of a client’s is refused', async 
   }
 });
 
+test('its streams, which name no role, can be read by the helper of OpenAI’s client, and responses are as ever', async () => {
+  const asked = { model: 'nanobot', messages: [user('Hi')] };
+  const stream = alice.openai.chat.completions.stream(asked);
+  expect(await stream.finalMessage()).toMatchObject({ role: 'assistant', content: 'Hello from upstream.' });
+  const events = await alice.openai.responses.create({ model: 'nanobot', input: 'Hi', stream: true });
+  const ended = (await Array.fromAsync(events)).at(-1);
+  expect(ended).toMatchObject({ type: 'response.completed', response: { output: [{ role: 'assistant' }] } });
+});
+
 test('a stream that just ends is an error at both doors', async () => {
   const id = await alice.converse();
   expect(await alice.say(id, `Please ${BREAKS}.`)).toMatchObject({
