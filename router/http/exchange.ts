@@ -4,7 +4,7 @@
  */
 import type { Context } from '../context';
 import { AppError, toAppError } from '../errors';
-import { relayLog } from '../log';
+import { relayLog, requestsLog } from '../log';
 import type { RecordedTurn } from '../services/generations';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
 import { answerHeaders, takeRequest } from './answer-headers';
@@ -141,11 +141,11 @@ class Exchange {
     const events = isEventStream(answer.headers);
     const relay = this.#open(events, recorder);
     this.#attach(relay, answer);
-    if (this.options.request.signal.aborted) relay.clientGone();
     // What is translated in one piece can fail for what is in it, which then is the request's error.
     const isWhole = !events && (isShort(answer.headers) || this.#plan?.translation !== undefined);
-    const body = isWhole ? await relay.whole() : relay.body;
-    return new Response(body, {
+    const body = isWhole ? relay.whole() : relay.body;
+    if (this.options.request.signal.aborted) relay.clientGone();
+    return new Response(await body, {
       status: answer.status,
       headers: { ...this.#headers(), ...responseHeaders(answer.headers) },
     });
@@ -244,7 +244,7 @@ class Exchange {
     this.#silence?.end();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
-    relayLog.info(
+    requestsLog.info(
       {
         user: this.who.user.id,
         agent: call.agent.id,

@@ -73,9 +73,10 @@ function pinned({ url, address }: Outgoing): {
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: { readonly serverName: string };
 } {
+  if (address === undefined) return { url };
   const to = new URL(url);
   const host = to.hostname.replace(/^\[|\]$/g, '');
-  if (address === undefined || isIP(host)) return { url };
+  if (isIP(host)) return { url };
   const named = { headers: { host: to.host }, ...(to.protocol === 'https:' && { tls: { serverName: host } }) };
   to.hostname = isIPv6(address) ? `[${address}]` : address;
   return { url: to.href, ...named };

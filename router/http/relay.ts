@@ -49,15 +49,13 @@ export interface RelayOptions {
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>;
-
 export class Relay {
   /** What the client reads. Without a client, call `drain()` instead. */
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: RelayOptions;
-  readonly #source = Promise.withResolvers<Reader>();
+  readonly #source = Promise.withResolvers<ReadableStream<Uint8Array>>();
   readonly #tail = new EventTail();
-  #reader: Reader | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #step: Promise<void> = Promise.resolve();
   #ended = false;
@@ -93,9 +91,9 @@ export class Relay {
 
   /** The runner has answered: its body from here on. */
   attach(source: ReadableStream<Uint8Array> | null): void {
-    const reader: Reader = (source ?? new Blob([]).stream()).getReader();
-    if (this.#ended) void reader.cancel().catch(() => undefined);
-    else this.#source.resolve(reader);
+    const body = source ?? new Blob([]).stream();
+    if (this.#ended) void body.cancel().catch(() => undefined);
+    else this.#source.resolve(body);
   }
 
   /** There will be no (more) answer. The client of an event stream gets an error event and `[DONE]` (law 10). */
@@ -127,10 +125,8 @@ export class Relay {
   /** The client has left. Idempotent. */
   clientGone(): void {
     if (this.#ended || this.#detached) return;
-    const client = this.#controller;
+    this.#controller?.error();
     this.#controller = undefined;
-    // For whoever still waits in `whole()`.
-    client?.error();
     if (this.#options.onClientGone === 'detach') {
       void this.drain();
       return;
@@ -141,14 +137,25 @@ export class Relay {
 
   /**
    * The whole answer in place of `body`. For one that is short: to serve a stream costs more than all the rest of a
-   * request. Rejects with the reason when the answer ends before its time.
+   * request. With `detach` to be asked for before `clientGone`. Rejects with the reason when the answer ends before its time.
    */
   async whole(): Promise<Uint8Array<ArrayBuffer>> {
+    const { onClientGone, silence } = this.#options;
+    this.#controller = undefined;
+    this.#detached = onClientGone === 'detach';
     try {
-      return await new Response(this.body).bytes();
-    } catch {
-      throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
+      const source = await this.#source.promise;
+      silence?.awaited();
+      const bytes = await new Response(source).bytes();
+      silence?.heard();
+      if (this.#ended) throw this.#reason;
+      this.#pass(bytes);
+      this.#end('done');
+      return bytes;
+    } catch (cause) {
+      if (!this.#ended) await this.#lose(cause);
     }
+    throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
   }
 
   get hasEnded(): boolean {
@@ -166,7 +173,7 @@ export class Relay {
   /** Moves one chunk. Never rejects: what goes wrong is an ending. */
   async #next(): Promise<void> {
     try {
-      this.#reader ??= await this.#source.promise;
+      this.#reader ??= (await this.#source.promise).getReader();
       this.#options.silence?.awaited();
       const { done, value } = await this.#reader.read();
       this.#options.silence?.heard();
@@ -231,8 +238,10 @@ export class Relay {
       relayLog.error({ err: thrown }, 'recorder.failed');
     }
     // Lets go of a source that is still open, and of a step that waits for one that never comes.
-    this.#source.reject(new Error('ended'));
-    this.#source.promise.then((reader) => reader.cancel()).catch(() => undefined);
+    if (ending !== 'done') {
+      this.#source.reject(new Error('ended'));
+      this.#source.promise.then((source) => (this.#reader ?? source).cancel()).catch(() => undefined);
+    }
     this.#options.onEnd(ending, this.#bytes, error);
   }
 
