@@ -117,8 +117,10 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
 
     /** Throws `not_found` for a subject that has no budget. */
     async remove(subjectId: string): Promise<void> {
+      // The store first: a limit that is still in the database must not be lifted here.
+      const wasThere = await store.delete(subjectId);
       budgets.delete(subjectId);
-      if (!(await store.delete(subjectId))) throw new AppError('not_found', { message: 'There is no such budget.' });
+      if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };
 }

@@ -7,8 +7,9 @@ import type { UsersStore } from '../stores/users';
 import type { Vault } from '../vault';
 import type { Values } from './credentials-tiers';
 import { ownerOf } from './encryption';
+import { Recent } from './recent';
 
-/** Of how many users values are kept; the one that was longest not asked for goes first. */
+/** Of how many users values are kept. */
 const USERS_MAX = 1000;
 
 /** Scope ('' for all backends) → variable → plain value. */
@@ -22,7 +23,7 @@ export interface CacheDeps {
 
 export function credentialsCache({ settings, users, vault }: CacheDeps) {
   // Promises, not values: one that was begun before a change is forgotten with it and never comes back.
-  const byUser = new Map<string, Promise<Scopes>>();
+  const byUser = new Recent<string, Promise<Scopes>>(USERS_MAX);
   let shared: Promise<Values> | undefined;
 
   async function load(userId: string): Promise<Scopes> {
@@ -36,14 +37,10 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
 
   function of(userId: string): Promise<Scopes> {
     const found = byUser.get(userId);
-    const values = found ?? load(userId);
-    // Set anew, so that the map is in the order of use.
-    byUser.delete(userId);
-    byUser.set(userId, values);
     if (found) return found;
-    values.catch(() => forget(userId));
-    const [oldest] = byUser.keys();
-    if (byUser.size > USERS_MAX && oldest !== undefined) byUser.delete(oldest);
+    const values = load(userId);
+    byUser.set(userId, values);
+    values.catch(() => byUser.delete(userId, values));
     return values;
   }
 

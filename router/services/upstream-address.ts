@@ -6,6 +6,7 @@ import { lookup as lookUp } from 'node:dns/promises';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { AppError } from '../errors';
+import { Recent } from './recent';
 
 /** So long an address is called without asking for it again. */
 const RESOLUTION_MS = 10_000;
@@ -99,25 +100,30 @@ export interface UpstreamPolicy {
   readonly ownOrigin?: string;
 }
 
+interface Resolution {
+  readonly addresses: Promise<readonly string[]>;
+  readonly untilMs: number;
+}
+
 export type UpstreamAddresses = ReturnType<typeof upstreamAddresses>;
 
 /** @param deps.now milliseconds since the epoch. */
 export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup; now: () => number }) {
   const { policy, lookup, now } = deps;
-  const resolutions = new Map<string, { readonly addresses: Promise<readonly string[]>; readonly untilMs: number }>();
+  const resolutions = new Recent<string, Resolution>(RESOLUTIONS_MAX);
 
   function resolve(host: string): Promise<readonly string[]> {
     const known = resolutions.get(host);
     if (known && known.untilMs > now()) return known.addresses;
-    if (resolutions.size >= RESOLUTIONS_MAX) resolutions.clear();
     const addresses = lookup(host).catch((cause: unknown) => {
-      resolutions.delete(host);
+      resolutions.delete(host, resolution);
       throw new AppError('upstream_unreachable', {
         message: `LLM_BASE_URL: no address is known for "${host}". Check its spelling.`,
         cause,
       });
     });
-    resolutions.set(host, { addresses, untilMs: now() + RESOLUTION_MS });
+    const resolution = { addresses, untilMs: now() + RESOLUTION_MS };
+    resolutions.set(host, resolution);
     return addresses;
   }
 

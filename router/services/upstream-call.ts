@@ -6,6 +6,7 @@ import { type Outgoing, open, readText, UnreachableError } from '../http/outgoin
 import { relayLog } from '../log';
 import type { CredentialsService, Upstream } from './credentials';
 import { UPSTREAM_VARIABLES } from './credentials-values';
+import { Recent } from './recent';
 import type { UpstreamAddresses } from './upstream-address';
 import type { UpstreamBody } from './upstream-body';
 
@@ -55,12 +56,7 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
   /** Base URL → whether it knows `stream_options`. */
-  const knowsUsage = new Map<string, boolean>();
-
-  function learn(baseUrl: string, knows: boolean): void {
-    if (knowsUsage.size >= BASE_URLS_MAX) knowsUsage.clear();
-    knowsUsage.set(baseUrl, knows);
-  }
+  const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
   async function send(
@@ -105,12 +101,12 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     const addUsage = body.lacksUsage && knowsUsage.get(baseUrl) !== false;
     const response = await sendWith(addUsage);
     if (!addUsage) return { upstream, response, addedUsage: false };
-    if (response.ok) learn(baseUrl, true);
-    if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.has(baseUrl))
+    if (response.ok) knowsUsage.set(baseUrl, true);
+    if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.get(baseUrl) !== undefined)
       return { upstream, response, addedUsage: true };
     await response.body?.cancel();
     const plain = await sendWith(false);
-    if (plain.ok) learn(baseUrl, false);
+    if (plain.ok) knowsUsage.set(baseUrl, false);
     return { upstream, response: plain, addedUsage: false };
   }
 

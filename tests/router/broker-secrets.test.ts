@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { Glob } from 'bun';
 import { createVault } from '../../router/vault';
+import { callUpstream, LLM } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
 
-const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const ALICES_KEY = 'sk-real-of-alice-0123456789abcdef';
 const BOBS_KEY = 'sk-real-of-bob-0123456789abcdef';
 
@@ -26,12 +26,7 @@ beforeAll(async () => {
   alices = startUpstream({ key: ALICES_KEY });
   bobs = startUpstream({ key: BOBS_KEY });
   runner.reply = async ({ headers }) => {
-    const spec = runner.specs.findLast(({ env }) => headers.get('authorization') === `Bearer ${env.OPENAI_API_KEY}`);
-    const response = await fetch(`${spec?.env.LLM_BASE_URL}/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${spec?.env.LLM_API_KEY}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: spec?.env.LLM_MODEL, messages: [] }),
-    });
+    const response = await callUpstream(runner, headers);
     return response.ok ? completion('Fine.') : new Response(response.body, response);
   };
 });

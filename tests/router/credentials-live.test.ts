@@ -1,11 +1,11 @@
 /** Every tier and every switch through the broker, with runners that stay up all the while. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { resolveValue } from '../../router/services/credentials-tiers';
+import { callUpstream, LLM, setValues as set } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
 
-const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
 const BOBS_KEY = 'sk-of-bob-0123456789-WXYZ';
 
@@ -28,12 +28,7 @@ beforeAll(async () => {
   admins = startUpstream({ key: ADMINS_KEY });
   bobs = startUpstream({ key: BOBS_KEY });
   runner.reply = async ({ headers }) => {
-    const spec = runner.specs.findLast(({ env }) => headers.get('authorization') === `Bearer ${env.OPENAI_API_KEY}`);
-    const response = await fetch(`${spec?.env.LLM_BASE_URL}/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${spec?.env.LLM_API_KEY}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: spec?.env.LLM_MODEL, messages: [] }),
-    });
+    const response = await callUpstream(runner, headers);
     return response.ok ? completion('Fine.') : new Response(response.body, response);
   };
 });
@@ -42,11 +37,6 @@ afterAll(async () => {
   await admins.stop();
   await bobs.stop();
 });
-
-async function set(who: Person, values: Record<string, string>, backend = '') {
-  const response = await who.request('/api/me/env-overrides', { method: 'PUT', body: { values, backend } });
-  expect(response.status).toBe(200);
-}
 
 /** The switch as the settings page has it: one request for all three. */
 async function share(shared: boolean): Promise<void> {

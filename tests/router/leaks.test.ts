@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { basename } from 'node:path';
 import { publicApp } from '../../router/app';
+import { callUpstream, LLM, setValues as set } from '../support/broker';
 import { formsOf, leaksBelow, leaksIn } from '../support/leaks';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, DONE, scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
 
-const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCDEFGH';
 const ALICES_KEY = 'sk-of-alice-9876543210-STUVWXYZ';
 /** Typed, and refused. */
@@ -32,12 +32,7 @@ beforeAll(async () => {
     bob: await router.person(PEOPLE.bob),
   };
   runner.reply = async ({ headers }) => {
-    const spec = runner.specs.findLast(({ env }) => headers.get('authorization') === `Bearer ${env.OPENAI_API_KEY}`);
-    const response = await fetch(`${spec?.env.LLM_BASE_URL}/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${spec?.env.LLM_API_KEY}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: spec?.env.LLM_MODEL, messages: [] }),
-    });
+    const response = await callUpstream(runner, headers);
     const events = { headers: { 'content-type': 'text/event-stream' } };
     return response.ok ? new Response(chunk('Fine.') + DONE, events) : new Response(response.body, response);
   };
@@ -56,11 +51,6 @@ afterAll(async () => {
   await admins.stop();
   await alices.stop();
 });
-
-async function set(who: Person, values: Record<string, string>, backend = '') {
-  const response = await who.request('/api/me/env-overrides', { method: 'PUT', body: { values, backend } });
-  expect(response.status).toBe(200);
-}
 
 const refusal = (key: string) => ({ status: 400, message: `The key ${key} may not do this.` });
 

@@ -73,3 +73,19 @@ export async function startBroker(
     },
   };
 }
+
+/** What an agent does for each chat: calls its upstream, with the key of its own environment. */
+export function callUpstream(runner: ScriptedRunner, headers: Headers): Promise<Response> {
+  const spec = runner.specs.findLast(({ env }) => headers.get('authorization') === `Bearer ${env.OPENAI_API_KEY}`);
+  return fetch(`${spec?.env.LLM_BASE_URL}/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${spec?.env.LLM_API_KEY}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: spec?.env.LLM_MODEL, messages: [] }),
+  });
+}
+
+/** Sets values of one scope, as a client of the API does. @param backend '' for all. */
+export async function setValues(who: Person, values: Readonly<Record<string, string>>, backend = ''): Promise<void> {
+  const response = await who.request('/api/me/env-overrides', { method: 'PUT', body: { values, backend } });
+  expect(response.status).toBe(200);
+}
