@@ -44,7 +44,8 @@ export class EventTail {
 
   /** Whether it ends with an empty line, in any of SSE's line ends: a comment or another event may follow. */
   get isBetweenEvents(): boolean {
-    const [a, b, c, d] = this.#bytes.subarray(-4);
+    const bytes = this.#bytes;
+    const [a, b, c, d] = [bytes[TAIL_BYTES - 4], bytes[TAIL_BYTES - 3], bytes[TAIL_BYTES - 2], bytes[TAIL_BYTES - 1]];
     return (c === LF && d === LF) || (c === CR && d === CR) || (a === CR && b === LF && c === CR && d === LF);
   }
 

@@ -8,6 +8,7 @@ import { relayLog, requestsLog } from '../log';
 import type { RecordedTurn } from '../services/generations';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
 import { answerHeaders, takeRequest } from './answer-headers';
+import type { Body } from './body';
 import { isEventStream, isShort, responseHeaders } from './outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from './relay';
 import type { Translation } from './responses';
@@ -208,7 +209,7 @@ class Exchange {
   }
 
   /** What the client reads; a refusal is in the runner's own words. */
-  #bodyOf({ status, headers, body }: RunnerAnswer): ReadableStream<Uint8Array> | null {
+  #bodyOf({ status, headers, body }: RunnerAnswer): Body {
     const translation = status < 400 ? this.#plan?.translation : undefined;
     return translation ? translation.body(body, isEventStream(headers)) : body;
   }

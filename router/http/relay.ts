@@ -1,13 +1,15 @@
 /**
  * The relay: one answer on its way from a runner to a client, to a recorder, or to both.
  *
- * This is the hot path: one reader, no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to
- * the recorder second. Nothing here parses an answer, writes to the database or asks a driver.
+ * This is the hot path: no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to the recorder
+ * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
+ * asks a driver.
  */
 import { AppError, toOpenAiError } from '../errors';
 import { relayLog } from '../log';
+import type { Body, Sink } from './body';
 import { EventTail } from './event-tail';
-import { startBeat, stopBeat } from './heartbeat';
+import { type Beating, startBeat, stopBeat } from './heartbeat';
 import type { Silence } from './silence';
 
 /** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
@@ -43,22 +45,26 @@ export interface RelayOptions {
   ending?(error?: AppError): string;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
-  /** Told when more is waited for and when it comes. */
+  /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
   /** Called exactly once, last. Must not throw. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
-export class Relay {
-  /** What the client reads. Without a client, call `drain()` instead. */
+export class Relay implements Sink, Beating {
+  /** What the client reads. Without a client, call `drain()`; for the answer in one piece, `whole()`. */
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: RelayOptions;
-  readonly #source = Promise.withResolvers<ReadableStream<Uint8Array>>();
   readonly #tail = new EventTail();
-  #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  #source: Body | undefined;
+  /** Whether somebody wants the answer: only then is it read. */
+  #isWanted = false;
+  #isReading = false;
+  #isPaused = false;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #step: Promise<void> = Promise.resolve();
-  #ended = false;
+  /** The answer so far where it is wanted in one piece. */
+  #whole: { readonly chunks: Uint8Array[]; readonly ended: PromiseWithResolvers<void> } | undefined;
+  #ended: Ending | undefined;
   /** Why the answer ended before its time. */
   #reason: AppError | undefined;
   #detached = false;
@@ -70,8 +76,6 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    // Nobody reads yet when a start fails at once.
-    this.#source.promise.catch(() => undefined);
     this.body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -79,8 +83,7 @@ export class Relay {
         },
         pull: () => {
           this.#isAsked = true;
-          this.#step = this.#next();
-          return this.#step;
+          this.#want();
         },
         cancel: () => this.clientGone(),
       },
@@ -90,10 +93,10 @@ export class Relay {
   }
 
   /** The runner has answered: its body from here on. */
-  attach(source: ReadableStream<Uint8Array> | null): void {
-    const body = source ?? new Blob([]).stream();
-    if (this.#ended) void body.cancel().catch(() => undefined);
-    else this.#source.resolve(body);
+  attach(source: Body): void {
+    this.#source = source;
+    if (this.#ended) source.cancel();
+    else if (this.#isWanted) this.#want();
   }
 
   /** There will be no (more) answer. The client of an event stream gets an error event and `[DONE]` (law 10). */
@@ -108,16 +111,16 @@ export class Relay {
 
   /** Writes a comment, between events only (law 11), and not to a client that is behind. */
   comment(text: string): void {
-    if (this.#ended || !this.#options.events || !this.#tail.isBetweenEvents || this.#controller?.desiredSize !== 0)
-      return;
+    const isPossible = this.#options.events && this.#controller && !this.#isBehind && this.#tail.isBetweenEvents;
+    if (this.#ended || !isPossible) return;
     this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
   beat(nowMs: number): void {
     // With a comment in its queue, the client has not come back for what it had asked for.
-    const isBehind = this.#controller !== undefined && (!this.#isAsked || (this.#controller.desiredSize ?? 0) < 0);
-    this.#stalledSinceMs = isBehind ? (this.#stalledSinceMs ?? nowMs) : undefined;
+    const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
+    this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
     if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
     else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
@@ -128,7 +131,7 @@ export class Relay {
     this.#controller?.error();
     this.#controller = undefined;
     if (this.#options.onClientGone === 'detach') {
-      void this.drain();
+      this.drain();
       return;
     }
     this.#end('stopped');
@@ -140,76 +143,89 @@ export class Relay {
    * request. With `detach` to be asked for before `clientGone`. Rejects with the reason when the answer ends before its time.
    */
   async whole(): Promise<Uint8Array<ArrayBuffer>> {
-    const { onClientGone, silence } = this.#options;
+    const whole = { chunks: [], ended: Promise.withResolvers<void>() };
+    this.#whole = whole;
     this.#controller = undefined;
-    this.#detached = onClientGone === 'detach';
-    try {
-      const source = await this.#source.promise;
-      silence?.awaited();
-      const bytes = await new Response(source).bytes();
-      silence?.heard();
-      if (this.#ended) throw this.#reason;
-      this.#pass(bytes);
-      this.#end('done');
-      return bytes;
-    } catch (cause) {
-      if (!this.#ended) await this.#lose(cause);
-    }
-    throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
+    this.#detached = this.#options.onClientGone === 'detach';
+    if (this.#ended) whole.ended.resolve();
+    else this.#want();
+    await whole.ended.promise;
+    if (this.#ended !== 'done') throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
+    const [first, ...others] = whole.chunks as Uint8Array<ArrayBuffer>[];
+    return first && others.length === 0 ? first : new Uint8Array(Buffer.concat(whole.chunks));
   }
 
   get hasEnded(): boolean {
-    return this.#ended;
+    return this.#ended !== undefined;
   }
 
-  /** Reads to the end without a client. Resolves when the answer has ended. */
-  async drain(): Promise<void> {
+  /** Has the answer read to its end without a client. */
+  drain(): void {
     this.#detached = true;
     this.#controller = undefined;
-    await this.#step;
-    while (!this.#ended) await this.#next();
+    this.#want();
   }
 
-  /** Moves one chunk. Never rejects: what goes wrong is an ending. */
-  async #next(): Promise<void> {
-    try {
-      this.#reader ??= (await this.#source.promise).getReader();
+  /** Has the answer come, or go on coming, as soon as it is there. */
+  #want(): void {
+    this.#isWanted = true;
+    if (!this.#source || this.#ended) return;
+    if (!this.#isReading) {
+      this.#isReading = true;
       this.#options.silence?.awaited();
-      const { done, value } = await this.#reader.read();
-      this.#options.silence?.heard();
-      if (this.#ended) return;
-      if (done) await this.#finish();
-      else this.#pass(value);
-    } catch (cause) {
-      if (this.#ended) return;
-      await this.#lose(cause);
+      this.#source.read(this);
+    } else if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#options.silence?.awaited();
+      this.#source.resume();
     }
   }
 
-  async #lose(cause: unknown): Promise<void> {
-    relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
-    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
-  }
-
-  #pass(chunk: Uint8Array): void {
-    this.#bytes += chunk.length;
+  /** Of the source. */
+  chunk(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const { events, recorder, silence } = this.#options;
+    silence?.heard();
+    this.#bytes += bytes.length;
     this.#isAsked = false;
-    this.#toClient(chunk);
-    if (this.#options.events) this.#tail.push(chunk);
-    if (!this.#options.recorder) return;
+    this.#toClient(bytes);
+    if (this.#isBehind) {
+      this.#isPaused = true;
+      silence?.unawaited();
+      this.#source?.pause();
+    }
+    this.#whole?.chunks.push(bytes);
+    if (events) this.#tail.push(bytes);
+    if (!recorder) return;
     try {
-      this.#options.recorder.chunk(chunk);
+      recorder.chunk(bytes);
     } catch (error) {
       relayLog.error({ err: error }, 'recorder.failed');
     }
   }
 
-  async #finish(): Promise<void> {
+  /** Of the source. */
+  end(): void {
+    if (this.#ended) return;
     const { events, expectDone } = this.#options;
-    if (events && expectDone && !this.#tail.isDone) return this.#lose(new Error('closed without [DONE]'));
-    this.#end('done');
-    this.#controller?.close();
+    if (events && expectDone && !this.#tail.isDone) {
+      this.lost(new Error('closed without [DONE]'));
+      return;
+    }
+    const client = this.#controller;
     this.#controller = undefined;
+    this.#end('done');
+    client?.close();
+  }
+
+  /** Of the source. */
+  lost(cause: unknown): void {
+    if (!this.#ended) void this.#lose(cause);
+  }
+
+  async #lose(cause: unknown): Promise<void> {
+    relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
+    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
   }
 
   /** Ends the answer before its time. */
@@ -229,7 +245,7 @@ export class Relay {
   }
 
   #end(ending: Ending, error?: AppError): void {
-    this.#ended = true;
+    this.#ended = ending;
     this.#reason = error;
     stopBeat(this);
     try {
@@ -237,12 +253,14 @@ export class Relay {
     } catch (thrown) {
       relayLog.error({ err: thrown }, 'recorder.failed');
     }
-    // Lets go of a source that is still open, and of a step that waits for one that never comes.
-    if (ending !== 'done') {
-      this.#source.reject(new Error('ended'));
-      this.#source.promise.then((source) => (this.#reader ?? source).cancel()).catch(() => undefined);
-    }
+    if (ending !== 'done') this.#source?.cancel();
+    this.#whole?.ended.resolve();
     this.#options.onEnd(ending, this.#bytes, error);
+  }
+
+  /** Whether something waits in the queue for the client to come for it. */
+  get #isBehind(): boolean {
+    return (this.#controller?.desiredSize ?? 0) < 0;
   }
 
   #toClient(bytes: Uint8Array): void {

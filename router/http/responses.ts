@@ -3,13 +3,15 @@ import { createParser } from 'eventsource-parser';
 import type { AppError } from '../errors';
 import { ResponseAnswer } from '../services/responses-answer';
 import type { Asked } from '../services/responses-shape';
+import { type Body, mapBody } from './body';
 
 const utf8 = new TextEncoder();
+const NOTHING = new Uint8Array();
 
 /** Makes the answer to one request of another API out of the runner's. */
 export interface Translation {
   /** The runner's body as the client is to read it. @param isStream whether it is server-sent events. */
-  body(source: ReadableStream<Uint8Array> | null, isStream: boolean): ReadableStream<Uint8Array>;
+  body(source: Body, isStream: boolean): Body;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
 }
@@ -22,9 +24,8 @@ export function responsesTranslation(asked: Asked): Translation {
   };
 }
 
-/** Errors when the source ends without having said so. */
-function events(answer: ResponseAnswer, source: ReadableStream<Uint8Array> | null): ReadableStream<Uint8Array> {
-  const reader = (source ?? new Blob([]).stream()).getReader();
+/** Breaks off when the source ends without having said so. */
+function events(answer: ResponseAnswer, source: Body): Body {
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
@@ -32,34 +33,30 @@ function events(answer: ResponseAnswer, source: ReadableStream<Uint8Array> | nul
       made += answer.push(data);
     },
   });
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        while (made === '') {
-          const { done, value } = await reader.read();
-          if (!done) parser.feed(decoder.decode(value, { stream: true }));
-          else if (answer.isEnded) return controller.close();
-          else throw new Error('closed without [DONE]');
-        }
-        controller.enqueue(utf8.encode(made));
-        made = '';
-      },
-      cancel: (reason) => reader.cancel(reason),
+  const take = () => {
+    const taken = utf8.encode(made);
+    made = '';
+    return taken;
+  };
+  return mapBody(source, {
+    chunk(bytes) {
+      parser.feed(decoder.decode(bytes, { stream: true }));
+      return take();
     },
-    { highWaterMark: 0 },
-  );
+    end() {
+      if (!answer.isEnded) throw new Error('closed without [DONE]');
+      return take();
+    },
+  });
 }
 
-function whole(answer: ResponseAnswer, source: ReadableStream<Uint8Array> | null): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const text = await new Response(source).text();
-        controller.enqueue(utf8.encode(JSON.stringify(answer.whole(text))));
-        controller.close();
-      },
-      cancel: (reason) => source?.cancel(reason),
+function whole(answer: ResponseAnswer, source: Body): Body {
+  const chunks: Uint8Array[] = [];
+  return mapBody(source, {
+    chunk(bytes) {
+      chunks.push(bytes);
+      return NOTHING;
     },
-    { highWaterMark: 0 },
-  );
+    end: () => utf8.encode(JSON.stringify(answer.whole(Buffer.concat(chunks).toString()))),
+  });
 }

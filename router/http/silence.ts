@@ -14,7 +14,6 @@ export class Silence implements Beating {
   #askedMs: number | undefined;
   #hasBegun = false;
   #hasEnded = false;
-  /** Somebody wants more of the answer: a client that does not is no silence of the runner. */
   #isAwaited = false;
   /** Since when, to a beat: the time is not asked for with every chunk. */
   #awaitedSinceMs: number | undefined;
@@ -32,15 +31,21 @@ export class Silence implements Beating {
     startBeat(this);
   }
 
+  /** Somebody wants the answer, or more of it. */
   awaited(): void {
     this.#isAwaited = true;
     this.#awaitedSinceMs = undefined;
   }
 
-  /** Something came. */
-  heard(): void {
+  /** Whoever reads takes nothing for now: that is no silence of the runner's. */
+  unawaited(): void {
     this.#isAwaited = false;
+  }
+
+  /** Something came, and more is wanted. */
+  heard(): void {
     this.#hasBegun = true;
+    this.#awaitedSinceMs = undefined;
   }
 
   /** The answer has ended. Idempotent. */

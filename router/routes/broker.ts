@@ -131,7 +131,7 @@ class BrokerCall {
   async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const isFiltered = events && addedUsage && body !== null;
+    const isFiltered = events && addedUsage;
     const relay = new Relay({
       ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
       // Not every API closes with [DONE]; one that is cut breaks its connection.

@@ -1,7 +1,8 @@
 /** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
 import type { Backend } from '../backends';
 import { AppError } from '../errors';
-import { isEventStream, open, readText, UnreachableError } from '../http/outgoing';
+import { type Body, bodyOf, mapBody, readText } from '../http/body';
+import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../http/outgoing';
 import type { Recorder } from '../http/relay';
 import type { Silence } from '../http/silence';
 import { newId } from '../ids';
@@ -38,8 +39,8 @@ export interface RunnerRequest {
 /** What a runner answered. `lease` is the caller's to release when the body has ended. */
 export interface RunnerAnswer {
   readonly status: number;
-  readonly headers: Headers;
-  readonly body: ReadableStream<Uint8Array> | null;
+  readonly headers: AnswerHeaders;
+  readonly body: Body;
   readonly lease: Lease;
   /** Why there is no more of the body, where it breaks off. */
   lost(cause: unknown): Promise<AppError>;
@@ -81,31 +82,25 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
 }
 
 /** An answer as its runner gave it, unless its backend is known to leave something out. */
-function answerBody({ status, headers, body }: Response, { backend, path }: RunnerRequest) {
+function answerBody({ status, headers, body }: OutgoingAnswer, { backend, path }: RunnerRequest) {
   const lacksRole = backend.streamLacksRole && status === 200 && CHAT_PATH.test(path) && isEventStream(headers);
-  return { headers, body: body && lacksRole ? withRole(body, backend) : body };
+  return { headers, body: lacksRole ? withRole(body, backend) : body };
 }
 
 /**
  * A streamed chat behind a chunk that names the role: OpenAI's own client refuses a stream without one. The chunk comes
  * with the runner's first bytes, so that a runner which says nothing is silent still; those are not touched (law 8).
  */
-function withRole(body: ReadableStream<Uint8Array>, { name }: Backend): ReadableStream<Uint8Array> {
-  const reader = body.getReader();
+function withRole(body: Body, { name }: Backend): Body {
   let isFirst = true;
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await reader.read();
-        if (done) return controller.close();
-        if (isFirst) controller.enqueue(utf8.encode(roleChunk(name)));
-        isFirst = false;
-        controller.enqueue(value);
-      },
-      cancel: (reason) => reader.cancel(reason),
+  return mapBody(body, {
+    chunk(bytes) {
+      if (!isFirst) return bytes;
+      isFirst = false;
+      return Buffer.concat([utf8.encode(roleChunk(name)), bytes]);
     },
-    { highWaterMark: 0 },
-  );
+    end: () => new Uint8Array(),
+  });
 }
 
 function roleChunk(model: string): string {
@@ -116,14 +111,11 @@ function roleChunk(model: string): string {
 }
 
 /** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
-async function refusalBody({ headers, body }: Response, runnerUrl: string) {
-  if (!body || !/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
-  const text = withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl);
-  const shown = new Response(text);
-  const length = String(Buffer.byteLength(text));
-  const shownHeaders = new Headers(headers);
-  shownHeaders.set('content-length', length);
-  return { headers: shownHeaders, body: shown.body };
+async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
+  if (!/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
+  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl));
+  const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
+  return { headers: { get }, body: bodyOf(bytes) };
 }
 
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */

@@ -2,7 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends';
 import { AppError } from '../errors';
-import { type Outgoing, open, readText, UnreachableError } from '../http/outgoing';
+import { readText } from '../http/body';
+import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../http/outgoing';
 import { relayLog } from '../log';
 import type { CredentialsService, Upstream } from './credentials';
 import { UPSTREAM_VARIABLES } from './credentials-values';
@@ -46,7 +47,7 @@ export interface UpstreamRequest {
 
 export interface UpstreamAnswer {
   readonly upstream: Upstream;
-  readonly response: Response;
+  readonly response: OutgoingAnswer;
   /** Whether the stream says what it has used only because the broker has asked for it. */
   readonly addedUsage: boolean;
 }
@@ -63,7 +64,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
     path: string,
     rest: Omit<Outgoing, 'url' | 'address'>,
-  ): Promise<Response> {
+  ): Promise<OutgoingAnswer> {
     const [first, ...others] = await addresses.of(baseUrl);
     const outgoing = {
       ...rest,
@@ -83,7 +84,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       throw error;
     });
     if (response.status < 300 || response.status > 399) return response;
-    await response.body?.cancel();
+    response.body.cancel();
     // It would take the key to another address.
     throw new AppError('upstream_unreachable', {
       message: 'LLM_BASE_URL answers with a redirect. Set the address it redirects to.',
@@ -101,12 +102,12 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     const addUsage = body.lacksUsage && knowsUsage.get(baseUrl) !== false;
     const response = await sendWith(addUsage);
     if (!addUsage) return { upstream, response, addedUsage: false };
-    if (response.ok) knowsUsage.set(baseUrl, true);
+    if (isOk(response)) knowsUsage.set(baseUrl, true);
     if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.get(baseUrl) !== undefined)
       return { upstream, response, addedUsage: true };
-    await response.body?.cancel();
+    response.body.cancel();
     const plain = await sendWith(false);
-    if (plain.ok) knowsUsage.set(baseUrl, false);
+    if (isOk(plain)) knowsUsage.set(baseUrl, false);
     return { upstream, response: plain, addedUsage: false };
   }
 
@@ -128,7 +129,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
           return outcome;
         }
-        if (!(outcome instanceof UnreachableError)) await outcome.response.body?.cancel();
+        if (!(outcome instanceof UnreachableError)) outcome.response.body.cancel();
         relayLog.info({ path: request.path, tryNumber, waitMs: Math.round(waitMs) }, 'upstream.retried');
         await delay(waitMs, undefined, { signal: request.signal });
       }
@@ -144,7 +145,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       try {
         const either = AbortSignal.any([signal, late]);
         const response = await send(upstream, 'models', { method: 'GET', headers, signal: either });
-        if (!response.ok) throw await refusalOf(response, upstream.apiKey);
+        if (!isOk(response)) throw await refusalOf(response, upstream.apiKey);
         return modelsOf(await readText(response.body, MODELS_BYTES_MAX));
       } catch (error) {
         if (error instanceof AppError || signal.aborted) throw error;
@@ -154,6 +155,10 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       }
     },
   };
+}
+
+function isOk({ status }: OutgoingAnswer): boolean {
+  return status >= 200 && status < 300;
 }
 
 /** Nobody has answered: why, as far as the person can mend it who has set the address. */
@@ -179,7 +184,7 @@ function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: num
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */
-function retryAfterMs(headers: Headers): number | undefined {
+function retryAfterMs(headers: AnswerHeaders): number | undefined {
   const text = headers.get('retry-after');
   if (text === null) return undefined;
   const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
@@ -190,7 +195,7 @@ function retryAfterMs(headers: Headers): number | undefined {
  * What is wrong when an upstream refuses, for the person who has set it. Reads the body.
  * @param apiKey left out of the upstream's words: some APIs repeat it.
  */
-async function refusalOf(response: Response, apiKey: string): Promise<AppError> {
+async function refusalOf(response: OutgoingAnswer, apiKey: string): Promise<AppError> {
   const { status } = response;
   const words = wordsOf(await refusalText(response, apiKey));
   const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
@@ -203,7 +208,7 @@ async function refusalOf(response: Response, apiKey: string): Promise<AppError> 
 }
 
 /** The body of a refusal, or its beginning, without the key. */
-export async function refusalText(response: Response, apiKey: string): Promise<string> {
+export async function refusalText(response: OutgoingAnswer, apiKey: string): Promise<string> {
   return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
 }
 

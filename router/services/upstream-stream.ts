@@ -1,4 +1,5 @@
 /** Takes the event with the usage out of a stream again, where the broker has asked for it and the runner has not. */
+import { type Body, mapBody } from '../http/body';
 
 /** An event with usage is shorter than this by far; one that is longer goes on before its end is known. */
 const HELD_BYTES_MAX = 16_384;
@@ -81,26 +82,13 @@ function isUsage(event: Uint8Array): boolean {
  * The stream without its usage event.
  * @param seen is given every chunk as it comes, also what the filter takes out.
  */
-export function withoutUsage(
-  source: ReadableStream<Uint8Array>,
-  seen: (chunk: Uint8Array) => void,
-): ReadableStream<Uint8Array> {
-  const reader = source.getReader();
+export function withoutUsage(source: Body, seen: (chunk: Uint8Array) => void): Body {
   const filter = new UsageFilter();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (value) seen(value);
-          const passed = done ? filter.end() : filter.push(value);
-          if (passed.length > 0) controller.enqueue(passed);
-          if (done) controller.close();
-          if (done || passed.length > 0) return;
-        }
-      },
-      cancel: (reason) => reader.cancel(reason),
+  return mapBody(source, {
+    chunk(bytes) {
+      seen(bytes);
+      return filter.push(bytes);
     },
-    { highWaterMark: 0 },
-  );
+    end: () => filter.end(),
+  });
 }

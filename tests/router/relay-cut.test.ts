@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { createParser } from 'eventsource-parser';
 import OpenAI, { APIError } from 'openai';
+import { streamBody } from '../../router/http/body';
 import { EventTail } from '../../router/http/event-tail';
 import { type Ending, Relay } from '../../router/http/relay';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
@@ -87,7 +88,7 @@ function relayed(onClientGone: 'cancel' | 'detach', events: boolean) {
   const endings: Ending[] = [];
   const onEnd = (ending: Ending) => void endings.push(ending);
   const relay = new Relay({ events, expectDone: false, onClientGone, abort, onEnd });
-  relay.attach(source.body);
+  relay.attach(streamBody(source.body));
   return { source, abort, endings, relay, reader: relay.body.getReader() };
 }
 

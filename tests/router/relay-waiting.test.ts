@@ -1,6 +1,7 @@
 /** Law 11: a client that waits for a runner sees that something happens, and no event is ever broken for it. */
 import { afterAll, beforeAll, beforeEach, expect, setSystemTime, test } from 'bun:test';
 import type { StartContext } from '../../drivers/driver';
+import { streamBody } from '../../router/http/body';
 import { QUIET_MS, Relay } from '../../router/http/relay';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -122,7 +123,7 @@ function open(events = true) {
     abort: new AbortController(),
     onEnd() {},
   });
-  relay.attach(source.body);
+  relay.attach(streamBody(source.body));
   return { source, relay, received: new Reading(new Response(relay.body)), late: () => Date.now() + LAW_MS };
 }
 

@@ -1,0 +1,188 @@
+/**
+ * Reads one answer of HTTP/1.1 as it comes over a connection: RFC 9112. Strict where a second reader might find another
+ * answer in the same bytes; such a connection is of no more use.
+ */
+
+/** Of an answer's head, as of a line of trailers or the size of a chunk. Node and uvicorn send at most 16 KB. */
+const HEAD_BYTES_MAX = 65_536;
+const LINE_BYTES_MAX = 4_096;
+const LF = 10;
+const NOTHING = Buffer.alloc(0);
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
+const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
+
+/** Not HTTP, or not what it says itself. */
+export class MalformedError extends Error {
+  override readonly name = 'MalformedError';
+}
+
+/** The status and headers of an answer. */
+export class Head {
+  readonly #headers = new Map<string, string>();
+
+  /** Throws `MalformedError`. */
+  constructor(
+    readonly status: number,
+    lines: readonly string[],
+  ) {
+    for (const line of lines) {
+      const colon = line.indexOf(':');
+      // A name with a blank behind it is what one reader takes for a name and another does not.
+      const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+      if (name === '' || /\s/.test(name)) throw new MalformedError('a header line without a name');
+      const value = line.slice(colon + 1).trim();
+      const before = this.#headers.get(name);
+      this.#headers.set(name, before === undefined ? value : `${before}, ${value}`);
+    }
+  }
+
+  /** As `Headers` does it. @param name in lower case. */
+  get(name: string): string | null {
+    return this.#headers.get(name) ?? null;
+  }
+}
+
+/** What of an answer comes next. */
+type Part = 'head' | 'bytes' | 'chunk size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'nothing';
+
+export class WireReader {
+  /** As soon as it is whole. */
+  head: Head | undefined;
+  #part: Part = 'head';
+  /** What has come of a head or a line that is not whole. */
+  #held: Buffer = NOTHING;
+  /** Of the body, or of its chunk. */
+  #bytesLeft = 0;
+  #trailerBytes = 0;
+  #isReusable = false;
+
+  /** @param method of the request: the answer to `HEAD` has no body. */
+  constructor(readonly method: string) {}
+
+  /** Whether nothing more belongs to this answer. */
+  get isWhole(): boolean {
+    return this.#part === 'nothing';
+  }
+
+  /** Whether the connection may be used for another request after this answer. */
+  get isReusable(): boolean {
+    return this.isWhole && this.#isReusable;
+  }
+
+  /**
+   * @param bytes the reader's from now on: what it returns is a part of them.
+   * @returns what of the body was in these bytes. Throws `MalformedError`.
+   */
+  push(bytes: Buffer): Buffer {
+    let at = 0;
+    // The body's bytes: those of later chunks are moved up to those of the first.
+    let start = 0;
+    let end = 0;
+    while (at < bytes.length) {
+      switch (this.#part) {
+        case 'head':
+          at += this.#readHead(at === 0 ? bytes : bytes.subarray(at));
+          break;
+        case 'bytes':
+        case 'chunk': {
+          const count = Math.min(this.#bytesLeft, bytes.length - at);
+          if (start === end) start = end = at;
+          else bytes.copyWithin(end, at, at + count);
+          end += count;
+          at += count;
+          this.#bytesLeft -= count;
+          if (this.#bytesLeft === 0) this.#part = this.#part === 'chunk' ? 'chunk end' : 'nothing';
+          break;
+        }
+        case 'until close':
+          return bytes.subarray(at);
+        case 'nothing':
+          // More than was asked for: whose answer that is nobody knows.
+          this.#isReusable = false;
+          at = bytes.length;
+          break;
+        default:
+          at += this.#readLine(bytes, at);
+      }
+    }
+    return bytes.subarray(start, end);
+  }
+
+  /** The connection has closed. @returns whether that is the answer's end, and not a cut. */
+  close(): boolean {
+    if (this.#part === 'until close') this.#part = 'nothing';
+    return this.isWhole;
+  }
+
+  /** @returns how many of the bytes belong to the head, or to what is held of it. */
+  #readHead(bytes: Buffer): number {
+    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const end = all.indexOf('\r\n\r\n');
+    if (end === -1 || end > HEAD_BYTES_MAX) {
+      if (all.length > HEAD_BYTES_MAX) throw new MalformedError('a head that is too long');
+      // Other people's bytes: a copy.
+      this.#held = Buffer.from(all);
+      return bytes.length;
+    }
+    const used = end + 4 - this.#held.length;
+    this.#held = NOTHING;
+    const [first = '', ...lines] = all.toString('latin1', 0, end).split('\r\n');
+    const [, minor, status] = STATUS_LINE.exec(first) ?? [];
+    if (status === undefined) throw new MalformedError('no status line');
+    this.#begin(new Head(Number(status), lines), minor === '1');
+    return used;
+  }
+
+  /** What a head says of the body behind it: RFC 9112, 6.3. */
+  #begin(head: Head, isPersistent: boolean): void {
+    const { status } = head;
+    if (status === 101) throw new MalformedError('an upgrade that nobody asked for');
+    // An interim answer: the answer itself follows.
+    if (status < 200) return;
+    this.head = head;
+    this.#isReusable = isPersistent && !/\bclose\b/i.test(head.get('connection') ?? '');
+    const coding = head.get('transfer-encoding');
+    const length = head.get('content-length');
+    if (this.method === 'HEAD' || status === 204 || status === 304) this.#part = 'nothing';
+    else if (coding !== null) {
+      if (coding.toLowerCase() !== 'chunked') throw new MalformedError(`the transfer coding ${coding}`);
+      this.#part = 'chunk size';
+      // With both, one of them is wrong.
+      if (length !== null) this.#isReusable = false;
+    } else if (length !== null) {
+      if (!/^\d{1,15}$/.test(length)) throw new MalformedError('a length that is none');
+      this.#bytesLeft = Number(length);
+      this.#part = this.#bytesLeft === 0 ? 'nothing' : 'bytes';
+    } else this.#part = 'until close';
+  }
+
+  /** A line between chunks, from `at` on. @returns how many of the bytes belong to it, or to what is held of it. */
+  #readLine(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf(LF, at) + 1 || bytes.length;
+    if (this.#held.length + end - at > LINE_BYTES_MAX) throw new MalformedError('a line that is too long');
+    const isWhole = bytes[end - 1] === LF;
+    if (isWhole && this.#held.length === 0) this.#lineRead(bytes.toString('latin1', at, end));
+    else {
+      this.#held = Buffer.concat([this.#held, bytes.subarray(at, end)]);
+      if (isWhole) this.#lineRead(this.#held.toString('latin1'));
+      if (isWhole) this.#held = NOTHING;
+    }
+    return end - at;
+  }
+
+  #lineRead(line: string): void {
+    if (this.#part === 'chunk end') {
+      if (line !== '\r\n') throw new MalformedError('a chunk that is longer than it says');
+      this.#part = 'chunk size';
+    } else if (this.#part === 'trailers') {
+      this.#trailerBytes += line.length;
+      if (this.#trailerBytes > HEAD_BYTES_MAX) throw new MalformedError('too many trailers');
+      if (line === '\r\n') this.#part = 'nothing';
+    } else {
+      const size = CHUNK_SIZE.exec(line)?.[1];
+      if (size === undefined) throw new MalformedError('the size of a chunk that is none');
+      this.#bytesLeft = Number.parseInt(size, 16);
+      this.#part = this.#bytesLeft === 0 ? 'trailers' : 'chunk';
+    }
+  }
+}
