@@ -7,7 +7,7 @@ import { compression } from './http/compress';
 import { cors } from './http/cors';
 import { createGuard } from './http/guard';
 import { responding } from './http/respond';
-import { sessionPlugin } from './http/session';
+import { callerPlugin, sessionPlugin } from './http/session';
 import { authRoutes } from './routes/auth';
 import { brokerRoutes } from './routes/broker';
 import { budgetsRoutes } from './routes/budgets';
@@ -38,7 +38,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
     ...(config.corsOrigins !== undefined && { corsOrigins: config.corsOrigins }),
   });
-  const session = sessionPlugin({
+  const identities = {
     accounts: context.accounts,
     keys: context.keys,
     jwtSecret: secrets.jwtSecret,
@@ -47,27 +47,31 @@ export async function publicApp(context: Context, secrets: Secrets) {
       secure: config.session.cookieSecure,
       maxAgeSeconds: config.session.ttlSeconds,
     },
-  });
-  return new Elysia({ serve: serveOptions(config) })
-    .use(responding(guard, config.maxBodyBytes))
-    .use(cors(config.corsOrigins))
-    .use(systemRoutes(context))
-    .use(openaiRoutes(context, session))
-    .use(runnersRoutes(context, session))
-    .use(credentialsApiRoutes(context, session))
-    .use(
-      new Elysia({ name: 'pages' })
-        .use(compression)
-        .use(await assets())
-        .use(authRoutes(context, session))
-        .use(chatRoutes(context, session))
-        .use(settingsRoutes(context, session))
-        .use(keysRoutes(context, session))
-        .use(usageRoutes(context, session))
-        .use(pricesRoutes(context, session))
-        .use(budgetsRoutes(context, session))
-        .use(credentialsRoutes(context, session)),
-    );
+  };
+  const session = sessionPlugin(identities);
+  return (
+    new Elysia({ serve: serveOptions(config) })
+      .use(responding(guard, config.maxBodyBytes))
+      .use(cors(config.corsOrigins))
+      .use(systemRoutes(context))
+      // Before all that has sessions: what a session needs is made for every route behind it.
+      .use(openaiRoutes(context, callerPlugin(identities)))
+      .use(runnersRoutes(context, session))
+      .use(credentialsApiRoutes(context, session))
+      .use(
+        new Elysia({ name: 'pages' })
+          .use(compression)
+          .use(await assets())
+          .use(authRoutes(context, session))
+          .use(chatRoutes(context, session))
+          .use(settingsRoutes(context, session))
+          .use(keysRoutes(context, session))
+          .use(usageRoutes(context, session))
+          .use(pricesRoutes(context, session))
+          .use(budgetsRoutes(context, session))
+          .use(credentialsRoutes(context, session)),
+      )
+  );
 }
 
 /** Runners: the broker. Never reachable from the network. */

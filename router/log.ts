@@ -34,13 +34,10 @@ const root = pino(
   },
   output,
 );
-/** To look for secrets costs more than all the rest of a line. */
-const unredacted = pino(options, output);
-
 const areas: pino.Logger[] = [];
 
-function area(name: string, parent = root): pino.Logger {
-  const logger = parent.child({ area: name });
+function area(name: string): pino.Logger {
+  const logger = root.child({ area: name });
   areas.push(logger);
   return logger;
 }
@@ -51,10 +48,37 @@ export const accountsLog = area('accounts');
 export const runnersLog = area('runners');
 export const driversLog = area('drivers');
 export const relayLog = area('relay');
-/** For the line that every relayed request writes: its members are numbers, ids, a path and words of ours. */
-export const requestsLog = area('relay', unredacted);
 export const generationsLog = area('generations');
 
 export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;
 }
+
+/** So long the lines of requests wait for each other. */
+const TOGETHER_MS = 100;
+const TOGETHER_LINES_MAX = 500;
+let requestLines: string[] = [];
+let waiting: ReturnType<typeof setTimeout> | undefined;
+
+/**
+ * The line that every relayed request writes, like all others of its area, but together with those of the same moment:
+ * a line by itself costs more than to relay the request. Nothing of it is redacted.
+ * @param line numbers, ids, a path and words of ours.
+ */
+export function logRequest(line: Readonly<Record<string, string | number | undefined>>): void {
+  if (!relayLog.isLevelEnabled('info')) return;
+  requestLines.push(
+    JSON.stringify({ level: 'info', time: Date.now(), area: 'relay', ...line, event: 'request.relayed' }),
+  );
+  if (requestLines.length >= TOGETHER_LINES_MAX) writeRequests();
+  else waiting ??= setTimeout(writeRequests, TOGETHER_MS).unref();
+}
+
+function writeRequests(): void {
+  clearTimeout(waiting);
+  waiting = undefined;
+  if (requestLines.length > 0) output.write(`${requestLines.join('\n')}\n`);
+  requestLines = [];
+}
+
+process.once('exit', writeRequests);

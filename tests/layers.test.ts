@@ -54,23 +54,26 @@ const SERVICES = [
 ];
 
 /** Folder, or file of the router's own folder, to what it may import. `type:` stands for imports of types only. */
-const FOUNDATION = ['router/errors', 'router/ids', 'router/log', 'router/vault'];
+const FOUNDATION = ['router/crowd', 'router/errors', 'router/ids', 'router/log', 'router/vault'];
 const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   [
     'router/routes/',
     ...['router/routes/', 'router/http/', 'router/services/', 'type:router/stores/', 'type:router/context'],
     ...['type:router/backends', ...FOUNDATION, 'views/'],
   ],
-  ['router/http/outgoing'],
+  ['router/http/body'],
+  ['router/http/wire-reader'],
+  ['router/http/wire', 'router/http/body', 'router/http/heartbeat', 'router/http/wire-reader'],
+  ['router/http/outgoing', 'router/http/body', 'router/http/wire'],
   ['router/http/event-tail'],
-  ['router/http/heartbeat'],
+  ['router/http/heartbeat', 'router/crowd'],
   ['router/http/silence', 'router/http/heartbeat', 'router/errors'],
   [
     'router/http/relay',
     'router/http/heartbeat',
     'type:router/http/silence',
+    'type:router/http/body',
     'router/http/event-tail',
-    'router/http/outgoing',
     'router/errors',
     'router/log',
   ],
@@ -86,6 +89,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
       'router/services/',
       'router/http/relay',
       'router/http/silence',
+      'router/http/body',
       'router/http/outgoing',
       'router/stores/',
       'type:router/backends',
@@ -231,11 +235,15 @@ test('what knows requests asks services, never a store', () => {
   expect(asking.filter(({ code }) => /\bstores\b/.test(code)).map(({ path }) => path)).toEqual([]);
 });
 
-test('law 22: one file makes all outgoing requests', () => {
+test('law 22: one file makes all outgoing requests, and asks another for those without TLS', () => {
   const callers = inFolder('router/').filter(({ code }) =>
-    /(?<![.\w])fetch\(|\bnew WebSocket\b|\.request\(/.test(code),
+    /(?<![.\w])fetch\(|\bnew WebSocket\b|\.request\(|\bBun\.connect\b/.test(code),
   );
-  expect(callers.map(({ path }) => path)).toEqual(['router/http/outgoing.ts']);
+  expect(callers.map(({ path }) => path)).toEqual(['router/http/outgoing.ts', 'router/http/wire.ts']);
+  const askers = inFolder('router/').filter(({ imports }) =>
+    imports.some(({ target }) => target === 'router/http/wire'),
+  );
+  expect(askers.map(({ path }) => path)).toEqual(['router/http/outgoing.ts']);
 });
 
 test('markup that is not JSX comes from the Markdown renderer only', () => {

@@ -4,7 +4,7 @@
  */
 import type { Context } from '../context';
 import { AppError, toAppError } from '../errors';
-import { relayLog, requestsLog } from '../log';
+import { logRequest, relayLog } from '../log';
 import type { RecordedTurn } from '../services/generations';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
 import { answerHeaders, takeRequest } from './answer-headers';
@@ -40,6 +40,8 @@ interface Options {
   readonly request: Request;
   readonly detach: boolean;
   readonly headers: Record<string, string | number>;
+  /** Nobody adds `headers` to the answer: it has them already. */
+  readonly isFinal?: boolean;
 }
 
 /**
@@ -125,7 +127,7 @@ class Exchange {
   /** There is no answer. Throws what the client is told, if there still is one. */
   refuse(thrown: unknown): Response {
     const error = this.#toError(thrown);
-    Object.assign(this.options.headers, this.#headers());
+    Object.assign(this.options.headers, this.#known());
     // A relay ends by itself.
     if (!this.#relay) {
       this.#recorder?.end(this.#abortedAs, error);
@@ -148,7 +150,7 @@ class Exchange {
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(await body, {
       status: answer.status,
-      headers: { ...this.#headers(), ...responseHeaders(answer.headers) },
+      headers: this.#head(responseHeaders(answer.headers)),
     });
   }
 
@@ -166,11 +168,7 @@ class Exchange {
     void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(relay.body, {
-      headers: {
-        'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-store',
-        ...this.#headers(),
-      },
+      headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
     });
   }
 
@@ -245,20 +243,17 @@ class Exchange {
     this.#silence?.end();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
-    requestsLog.info(
-      {
-        user: this.who.user.id,
-        agent: call.agent.id,
-        path,
-        status: this.#answer?.status ?? error?.status,
-        answeredMs: this.#answeredMs && Math.round(this.#answeredMs),
-        totalMs: Math.round(performance.now() - this.#startedMs),
-        bytes,
-        ending,
-        code: error?.code,
-      },
-      'request.relayed',
-    );
+    logRequest({
+      user: this.who.user.id,
+      agent: call.agent.id,
+      path,
+      status: this.#answer?.status ?? error?.status,
+      answeredMs: this.#answeredMs && Math.round(this.#answeredMs),
+      totalMs: Math.round(performance.now() - this.#startedMs),
+      bytes,
+      ending,
+      code: error?.code,
+    });
   }
 
   #toError(thrown: unknown): AppError {
@@ -274,7 +269,8 @@ class Exchange {
     return `agent-stack: ${words}`;
   }
 
-  #headers(): Record<string, string> {
+  /** What is known of the answer by now, for its head. */
+  #known(): Record<string, string> {
     return answerHeaders({
       startedMs: this.#startedMs,
       agentId: this.#plan?.call.agent.id,
@@ -282,5 +278,10 @@ class Exchange {
       runnerId: this.#answer?.lease.runner.id,
       conversationId: this.#plan?.turn?.conversation.id,
     });
+  }
+
+  #head(own: Record<string, string>): Record<string, string> {
+    const { headers, isFinal = false } = this.options;
+    return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
   }
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { AppError } from '../errors';
+import { Recent } from '../services/recent';
 import { allowsOrigin, type CorsOrigins } from './cors';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -13,6 +14,7 @@ export interface Guard {
 
 /** Elysia 1.4 takes the path of a shorter Host from the wrong place, so that another route answers. */
 const HOST_LENGTH_MIN = 4;
+const HOSTS_MAX = 100;
 
 /**
  * A name that somebody else's DNS can point at this machine must be listed; an address cannot be rebound, so IP literals
@@ -28,17 +30,22 @@ export function createGuard(options: {
   const publicUrl = options.publicUrl === undefined ? undefined : new URL(options.publicUrl);
   const names = new Set(['localhost', hostname().toLowerCase(), ...options.allowedHosts, publicUrl?.hostname]);
   const isOurs = (name: string) => names.has(name) || isIP(name.replace(/^\[|\]$/g, '')) > 0;
+  // Clients come with the same one again and again.
+  const trusted = new Recent<string, true>(HOSTS_MAX);
 
   return {
     check(request) {
       // A real request without one has a URL without a host; one made in this process has no such header.
       const host = (request.headers.get('host') ?? URL.parse(request.url)?.host ?? '').toLowerCase();
-      const name = host.replace(/:\d+$/, '');
-      if (host.length < HOST_LENGTH_MIN || !isOurs(name)) {
-        throw new AppError('misdirected', {
-          message: `The router does not answer for "${name}".`,
-          hint: 'Add the name to ALLOWED_HOSTS or set ROUTER_PUBLIC_BASE_URL.',
-        });
+      if (!trusted.get(host)) {
+        const name = host.replace(/:\d+$/, '');
+        if (host.length < HOST_LENGTH_MIN || !isOurs(name)) {
+          throw new AppError('misdirected', {
+            message: `The router does not answer for "${name}".`,
+            hint: 'Add the name to ALLOWED_HOSTS or set ROUTER_PUBLIC_BASE_URL.',
+          });
+        }
+        trusted.set(host, true);
       }
       if (SAFE_METHODS.has(request.method) || provesOrigin(request, [host, publicUrl?.host])) return;
       // With an Authorization header no cookie counts, and no page can make a browser add one.

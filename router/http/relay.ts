@@ -73,6 +73,7 @@ export class Relay implements Sink, Beating {
   /** Whether the client has asked for the chunk that is waited for. */
   #isAsked = false;
   #stalledSinceMs: number | undefined;
+  place: number | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;

@@ -24,17 +24,6 @@ const locale: Locale = 'en';
 /** The words for what presenters build outside of a view. */
 export const text = locales[locale];
 
-const requestIds = new WeakMap<Request, string>();
-
-/** The id under which the log, the response and an error speak of this request. */
-export function requestId(request: Request): string {
-  const known = requestIds.get(request);
-  if (known) return known;
-  const id = `req-${newId()}`;
-  requestIds.set(request, id);
-  return id;
-}
-
 /** Whether the answer goes into a page that is there already. */
 export function isPartRequest(request: Request): boolean {
   return request.headers.get('hx-request') === 'true';
@@ -77,17 +66,18 @@ export function done(request: Request, to: string): Response {
 export function responding(guard: Guard, maxBodyBytes: number) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
-      set.headers['x-request-id'] = requestId(request);
-      Object.assign(set.headers, SECURITY_HEADERS);
+      // The id under which the log, the response and an error speak of this request.
+      set.headers = { 'x-request-id': `req-${newId()}`, ...SECURITY_HEADERS };
       guard.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
     .onError({ as: 'global' }, ({ error, code, request, set }) => {
       const shown = fromElysia(code, error);
+      const requestId = String(set.headers['x-request-id']);
       if (shown.status >= 500)
-        httpLog.error({ requestId: requestId(request), code: shown.code, err: shown.cause ?? error }, 'request.failed');
-      else httpLog.debug({ requestId: requestId(request), code: shown.code }, 'request.refused');
-      const response = errorResponse(shown, request);
+        httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
+      else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
+      const response = errorResponse(shown, request, requestId);
       for (const [name, value] of Object.entries(set.headers)) {
         if (typeof value === 'string') response.headers.set(name, value);
       }
@@ -111,7 +101,7 @@ function fromElysia(code: unknown, error: unknown): AppError {
   return toAppError(error);
 }
 
-function errorResponse(error: AppError, request: Request): Response {
+function errorResponse(error: AppError, request: Request, requestId: string): Response {
   // With a Host that is none there is no URL either.
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = { 'cache-control': 'no-store' };
@@ -122,7 +112,7 @@ function errorResponse(error: AppError, request: Request): Response {
     if (error.isLasting) headers['x-should-retry'] = 'false';
     return Response.json(toOpenAiError(error), init);
   }
-  if (!wantsHtml(request)) return problem(error, request, headers);
+  if (!wantsHtml(request)) return problem(error, requestId, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {
     return seeOther(request, `/sign-in?next=${encodeURIComponent(pathname + search)}`);
   }
@@ -132,7 +122,7 @@ function errorResponse(error: AppError, request: Request): Response {
       title={titleOf(error)}
       message={error.message}
       hint={error.hint}
-      requestId={requestId(request)}
+      requestId={requestId}
     />
   );
   const response = page(view, error.status);
@@ -141,7 +131,7 @@ function errorResponse(error: AppError, request: Request): Response {
 }
 
 /** RFC 9457. `detail` is what the predecessor's clients read. */
-function problem(error: AppError, request: Request, headers: Record<string, string>): Response {
+function problem(error: AppError, requestId: string, headers: Record<string, string>): Response {
   const body = {
     type: 'about:blank',
     title: titleOf(error),
@@ -150,7 +140,7 @@ function problem(error: AppError, request: Request, headers: Record<string, stri
     code: error.code,
     ...(error.hint !== undefined && { hint: error.hint }),
     ...(error.fields && { fields: error.fields }),
-    request_id: requestId(request),
+    request_id: requestId,
   };
   return Response.json(body, {
     status: error.status,

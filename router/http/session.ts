@@ -28,65 +28,99 @@ export interface SessionDeps {
 }
 
 export type SessionPlugin = ReturnType<typeof sessionPlugin>;
+export type CallerPlugin = ReturnType<typeof callerPlugin>;
+
+function tokens({ jwtSecret }: SessionDeps) {
+  return jwt({ name: 'jwt', secret: jwtSecret, alg: 'HS256' });
+}
+
+/** What can tell whether a token is one of ours. */
+type Verifier = { verify(token: string, options: { algorithms: string[] }): Promise<false | TokenClaims> };
+type TokenClaims = { readonly [claim: string]: unknown };
+
+/** Who holds a session's token. The JWT only carries a session's id: the row decides (law 20). */
+async function fromToken({ accounts }: SessionDeps, jwt: Verifier, token: unknown): Promise<Who | undefined> {
+  if (typeof token !== 'string' || token === '') return undefined;
+  const claims = await jwt.verify(token, { algorithms: ['HS256'] });
+  // One that never ends was not made here.
+  if (!claims || typeof claims.jti !== 'string' || typeof claims.exp !== 'number') return undefined;
+  const found = await accounts.findSession(claims.jti);
+  if (!found || found.user.id !== claims.sub) return undefined;
+  return { user: found.user, credentialId: found.session.id, session: found.session };
+}
+
+/** Who shows this Authorization header: a key, or a session's own token, which is as good as its cookie. */
+async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Promise<Who | undefined> {
+  const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
+  if (!credential?.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
+  const found = await deps.keys.find(credential);
+  return found && { user: found.user, credentialId: found.key.id, key: found.key };
+}
 
 /**
- * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for those of the administrator,
- * `{ caller: true }` for `/v1`, all with a typed `who`; `{ visitor: true }` where signing in is optional. The JWT only
- * carries a session's id: the row decides (law 20). A session's own token is as good as its cookie, as it was in the
- * predecessor; a key opens what its scopes say.
+ * The route option `{ caller: true }` of `/v1`, with a typed `who`. By itself, because every request of a program passes
+ * here: it wants no cookie taken apart that it does not ask for.
+ */
+export function callerPlugin(deps: SessionDeps) {
+  const { name } = deps.cookie;
+  return new Elysia({ name: 'caller' }).use(tokens(deps)).macro({
+    caller: {
+      resolve: async ({ request: { headers }, jwt }: { request: Request; jwt: Verifier }) => {
+        // A Bearer credential says who the caller means to be; a cookie may only come along.
+        const header = headers.get('authorization');
+        const who = await (header === null
+          ? fromToken(deps, jwt, new Bun.CookieMap(headers.get('cookie') ?? '').get(name))
+          : fromBearer(deps, jwt, header));
+        if (!who) {
+          const isGiven = header !== null;
+          throw new AppError('signed_out', isGiven ? { message: 'That API key is not valid, or was revoked.' } : {});
+        }
+        if (who.key) requireScope(who.key, 'v1');
+        return { who };
+      },
+    },
+  });
+}
+
+/**
+ * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for those of the administrator, both with a
+ * typed `who`; `{ visitor: true }` where signing in is optional. A key opens what its scopes say.
  */
 export function sessionPlugin(deps: SessionDeps) {
-  const { accounts, keys, cookie: settings } = deps;
+  const { accounts, cookie: settings } = deps;
 
   return new Elysia({ name: 'session' })
-    .use(jwt({ name: 'jwt', secret: deps.jwtSecret, alg: 'HS256' }))
-    .derive({ as: 'global' }, ({ jwt, cookie }) => {
-      async function fromToken(token: unknown): Promise<Who | undefined> {
-        if (typeof token !== 'string' || token === '') return undefined;
-        const claims = await jwt.verify(token, { algorithms: ['HS256'] });
-        // One that never ends was not made here.
-        if (!claims || typeof claims.jti !== 'string' || typeof claims.exp !== 'number') return undefined;
-        const found = await accounts.findSession(claims.jti);
-        if (!found || found.user.id !== claims.sub) return undefined;
-        return { user: found.user, credentialId: found.session.id, session: found.session };
-      }
-      async function fromBearer(header: string): Promise<Who | undefined> {
-        const credential = bearer(header);
-        if (!credential?.startsWith(KEY_PREFIX)) return fromToken(credential);
-        const found = await keys.find(credential);
-        return found && { user: found.user, credentialId: found.key.id, key: found.key };
-      }
-      return {
-        identify: identifier({
-          cookie: () => fromToken(cookie[settings.name]?.value),
-          bearer: fromBearer,
-        }),
-        signInCookie: {
-          async set(user: User): Promise<void> {
-            const session = await accounts.openSession(user.id);
-            const exp = Math.floor(session.expiresAtMs / 1000);
-            cookie[settings.name]?.set({
-              value: await jwt.sign({ sub: user.id, jti: session.id, exp }),
-              httpOnly: true,
-              sameSite: 'lax',
-              secure: settings.secure,
-              path: '/',
-              maxAge: settings.maxAgeSeconds,
-            });
-          },
-          clear(): void {
-            cookie[settings.name]?.set({
-              value: '',
-              httpOnly: true,
-              sameSite: 'lax',
-              secure: settings.secure,
-              path: '/',
-              maxAge: 0,
-            });
-          },
+    .use(tokens(deps))
+    .derive({ as: 'global' }, ({ jwt, cookie }) => ({
+      identify: identifier({
+        cookie: () => fromToken(deps, jwt, cookie[settings.name]?.value),
+        bearer: (header) => fromBearer(deps, jwt, header),
+      }),
+      signInCookie: {
+        async set(user: User): Promise<void> {
+          const session = await accounts.openSession(user.id);
+          const exp = Math.floor(session.expiresAtMs / 1000);
+          cookie[settings.name]?.set({
+            value: await jwt.sign({ sub: user.id, jti: session.id, exp }),
+            httpOnly: true,
+            sameSite: 'lax',
+            secure: settings.secure,
+            path: '/',
+            maxAge: settings.maxAgeSeconds,
+          });
         },
-      };
-    })
+        clear(): void {
+          cookie[settings.name]?.set({
+            value: '',
+            httpOnly: true,
+            sameSite: 'lax',
+            secure: settings.secure,
+            path: '/',
+            maxAge: 0,
+          });
+        },
+      },
+    }))
     .macro({
       visitor: {
         resolve: async ({ identify }: Identified) => ({ who: await identify.visitor() }),
@@ -99,10 +133,6 @@ export function sessionPlugin(deps: SessionDeps) {
       admin: {
         transform: async ({ identify, request }: Identified & Asked) => void (await identify.admin(request)),
         resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.admin(request) }),
-      },
-      caller: {
-        transform: async ({ identify, request }: Identified & Asked) => void (await identify.caller(request)),
-        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.caller(request) }),
       },
     });
 }
@@ -122,8 +152,6 @@ interface Identifier {
   session(request: Request): Promise<Who>;
   /** Throws `signed_out`, or `forbidden` for everybody but the administrator. */
   admin(request: Request): Promise<Who>;
-  /** Throws `signed_out`, or `forbidden` for a key that does not open `/v1`. */
-  caller(request: Request): Promise<Who>;
 }
 
 type Ask = (header: string) => Promise<Who | undefined>;
@@ -155,16 +183,6 @@ function identifier(from: { cookie(): Promise<Who | undefined>; bearer: Ask }): 
         throw new AppError('forbidden', { message: 'Only the administrator may do this.' });
       return who;
     },
-    async caller(request) {
-      // A Bearer credential says who the caller means to be; a cookie may only come along.
-      const asked = byAuthorization(request);
-      const who = await (asked ?? visitor());
-      if (!who) {
-        throw new AppError('signed_out', asked ? { message: 'That API key is not valid, or was revoked.' } : {});
-      }
-      if (who.key) requireScope(who.key, 'v1');
-      return who;
-    },
   };
 }
 
@@ -182,8 +200,4 @@ function requireScope(key: Key, scope: KeyScope): void {
   throw new AppError('forbidden', {
     message: `The key "${key.name}" lacks the scope "${scope}", which opens ${opened}. Use another key.`,
   });
-}
-
-function bearer(header: string): string | undefined {
-  return /^Bearer\s+(\S+)$/i.exec(header)?.[1];
 }

@@ -17,6 +17,7 @@ export class Silence implements Beating {
   #isAwaited = false;
   /** Since when, to a beat: the time is not asked for with every chunk. */
   #awaitedSinceMs: number | undefined;
+  place: number | undefined;
 
   /** @param onTooLong told why once, when a limit is passed. */
   constructor(

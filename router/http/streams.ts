@@ -1,4 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
+import { Crowd, type Member } from '../crowd';
 import { AppError } from '../errors';
 import type { Events } from '../services/events';
 
@@ -16,25 +17,33 @@ export interface OpenStreams {
   readonly size: number;
 }
 
+interface Stream extends Member {
+  readonly holder: Holder;
+  close(why: AppError): void;
+}
+
 export function createOpenStreams(events: Events): OpenStreams {
-  const open = new Set<(why: AppError) => void>();
+  const open = new Crowd<Stream>();
+  const close = (streams: readonly Stream[], why: AppError) => {
+    for (const stream of streams) if (stream.place !== undefined) stream.close(why);
+  };
+  events.subscribeToAll((userId, event) => {
+    if (event.kind !== 'revoked') return;
+    const isHeld = ({ holder }: Stream) => holder.userId === userId && holder.credentialId === event.credentialId;
+    close(
+      open.toArray().filter(isHeld),
+      new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
+    );
+  });
   return {
     add(holder, close) {
-      const unsubscribe = events.subscribe(holder.userId, (event) => {
-        if (event.kind !== 'revoked' || event.credentialId !== holder.credentialId) return;
-        close(
-          new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
-        );
-      });
-      open.add(close);
-      return () => {
-        unsubscribe();
-        open.delete(close);
-      };
+      const stream = { holder, close };
+      open.add(stream);
+      return () => open.delete(stream);
     },
     closeAll() {
-      const why = new AppError('shutting_down', { message: 'The router was restarted in the middle of this answer.' });
-      for (const close of [...open]) close(why);
+      const message = 'The router was restarted in the middle of this answer.';
+      close(open.toArray(), new AppError('shutting_down', { message }));
     },
     get size() {
       return open.size;

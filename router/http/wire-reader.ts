@@ -8,7 +8,9 @@ const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
 const LF = 10;
 const NOTHING = Buffer.alloc(0);
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/;
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?(?=\r\n|$)/;
+/** A name with a blank behind it is what one reader takes for a name and another does not. */
+const HEADER_LINES = /^(?:\r\n[^\s:]+:[^\r\n]*)*$/;
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 
 /** Not HTTP, or not what it says itself. */
@@ -16,29 +18,31 @@ export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
-/** The status and headers of an answer. */
+/** The status and headers of an answer. Most headers are never asked for, so none is taken apart before it is. */
 export class Head {
-  readonly #headers = new Map<string, string>();
+  readonly #text: string;
+  readonly #lowerCase: string;
 
-  /** Throws `MalformedError`. */
+  /** @param text from the end of the status line on, up to the empty line. Throws `MalformedError`. */
   constructor(
     readonly status: number,
-    lines: readonly string[],
+    text: string,
   ) {
-    for (const line of lines) {
-      const colon = line.indexOf(':');
-      // A name with a blank behind it is what one reader takes for a name and another does not.
-      const name = line.slice(0, Math.max(0, colon)).toLowerCase();
-      if (name === '' || /\s/.test(name)) throw new MalformedError('a header line without a name');
-      const value = line.slice(colon + 1).trim();
-      const before = this.#headers.get(name);
-      this.#headers.set(name, before === undefined ? value : `${before}, ${value}`);
-    }
+    if (!HEADER_LINES.test(text)) throw new MalformedError('a header line without a name');
+    this.#text = text;
+    this.#lowerCase = text.toLowerCase();
   }
 
-  /** As `Headers` does it. @param name in lower case. */
+  /** As `Headers` does it: several of one name are one, with commas. @param name in lower case. */
   get(name: string): string | null {
-    return this.#headers.get(name) ?? null;
+    const line = `\r\n${name}:`;
+    let found: string | null = null;
+    for (let at = this.#lowerCase.indexOf(line); at !== -1; at = this.#lowerCase.indexOf(line, at + 1)) {
+      const end = this.#text.indexOf('\r\n', at + 2);
+      const value = this.#text.slice(at + line.length, end === -1 ? undefined : end).trim();
+      found = found === null ? value : `${found}, ${value}`;
+    }
+    return found;
   }
 }
 
@@ -126,10 +130,10 @@ export class WireReader {
     }
     const used = end + 4 - this.#held.length;
     this.#held = NOTHING;
-    const [first = '', ...lines] = all.toString('latin1', 0, end).split('\r\n');
-    const [, minor, status] = STATUS_LINE.exec(first) ?? [];
-    if (status === undefined) throw new MalformedError('no status line');
-    this.#begin(new Head(Number(status), lines), minor === '1');
+    const text = all.toString('latin1', 0, end);
+    const [line, minor, status] = STATUS_LINE.exec(text) ?? [];
+    if (line === undefined) throw new MalformedError('no status line');
+    this.#begin(new Head(Number(status), text.slice(line.length)), minor === '1');
     return used;
   }
 

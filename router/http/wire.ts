@@ -50,17 +50,18 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   const { url, address, signal } = request;
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
-  const place = `${hostname} ${url.port || 80}`;
-  const connection = idle.get(place)?.at(-1) ?? (await connect(place, hostname, Number(url.port || 80), signal));
+  const destination = `${hostname} ${url.port || 80}`;
+  const connection =
+    idle.get(destination)?.at(-1) ?? (await connect(destination, hostname, Number(url.port || 80), signal));
   return connection.ask(request.method, bytes, signal);
 }
 
 /** A new connection. Who does not wait for it any more leaves it to the next one. */
-function connect(place: string, hostname: string, port: number, signal: AbortSignal): Promise<Connection> {
+function connect(destination: string, hostname: string, port: number, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   const left = (connection: Connection) => (signal.aborted ? connection.keepIdle() : resolve(connection));
-  Connection.open(place, hostname, port).then(left, reject);
+  Connection.open(destination, hostname, port).then(left, reject);
   return promise;
 }
 
@@ -98,11 +99,13 @@ class Connection implements Beating {
   #unsent: Uint8Array[] = [];
   #isPaused = false;
   #idleSinceMs = 0;
+  place: number | undefined;
 
-  private constructor(readonly place: string) {}
+  /** @param destination where it leads to. */
+  private constructor(readonly destination: string) {}
 
-  static async open(place: string, hostname: string, port: number): Promise<Connection> {
-    const connection = new Connection(place);
+  static async open(destination: string, hostname: string, port: number): Promise<Connection> {
+    const connection = new Connection(destination);
     connection.#socket = await Bun.connect<Connection>({ hostname, port, socket: handlers, data: connection });
     return connection;
   }
@@ -183,9 +186,9 @@ class Connection implements Beating {
     if (!this.#socket) return;
     this.resume();
     this.#idleSinceMs = Date.now();
-    const others = idle.get(this.place);
+    const others = idle.get(this.destination);
     if (others) others.push(this);
-    else idle.set(this.place, [this]);
+    else idle.set(this.destination, [this]);
     startBeat(this);
   }
 
@@ -212,18 +215,18 @@ class Connection implements Beating {
   /** @param how `terminate` also tells a peer that is still at work. */
   #end(how: 'end' | 'terminate'): void {
     this.#leaveIdle();
+    if (idle.get(this.destination)?.length === 0) idle.delete(this.place);
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.[how]();
   }
 
   #leaveIdle(): void {
-    const all = idle.get(this.place);
+    const all = idle.get(this.destination);
     const at = all?.lastIndexOf(this) ?? -1;
     if (!all || at === -1) return;
     stopBeat(this);
     all.splice(at, 1);
-    if (all.length === 0) idle.delete(this.place);
   }
 }
 

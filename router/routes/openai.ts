@@ -7,7 +7,7 @@ import { answerOnce } from '../http/idempotency';
 import { readBody } from '../http/limits';
 import { requestHeaders } from '../http/outgoing';
 import { responsesTranslation } from '../http/responses';
-import type { SessionPlugin, Who } from '../http/session';
+import type { CallerPlugin, Who } from '../http/session';
 import { newId } from '../ids';
 import {
   goesOnWithTurn,
@@ -33,22 +33,27 @@ import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves, sto
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
-export function openaiRoutes(context: Context, session: SessionPlugin) {
+export function openaiRoutes(context: Context, caller: CallerPlugin) {
   return new Elysia({ name: 'openai' })
-    .use(session)
+    .use(caller)
     .get('/v1/models', ({ who }) => models(context, who), { caller: true })
     .get('/v1/models/*', ({ who, params }) => model(context, who, params['*']), { caller: true })
     .all(
       '/v1/*',
-      ({ who, request, server, params, set: { headers } }) => {
+      async ({ who, request, server, params, set }) => {
         const [noun, id] = params['*'].split('/');
         if (noun === 'responses' && id !== undefined && isResponseId(id)) return response(context, who, id, request);
         server?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        const answer = () =>
-          exchange(context, who, { request, headers, detach, plan: () => plan(context, who, request, detach) });
+        const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
-        return key === null ? answer() : answerOnce(context, who, { request, key, answer });
+        if (key !== null) {
+          return answerOnce(context, who, { request, key, answer: () => exchange(context, who, asked) });
+        }
+        const answer = await exchange(context, who, { ...asked, isFinal: true });
+        // They are in the answer: where Elysia adds them, it makes a stream of a body that is there already.
+        set.headers = {};
+        return answer;
       },
       { caller: true, parse: 'none' },
     );

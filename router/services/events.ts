@@ -25,21 +25,28 @@ export interface Events {
   publishToAll(event: RouterEvent): void;
   /** @returns a function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
+  /** To what happens to any user, for good. */
+  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
+  const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
   // A copy: a listener may end its own subscription while it is told.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) listener(event);
   };
   return {
-    publish: (userId, event) => tell(byUser.get(userId) ?? [], event),
+    publish(userId, event) {
+      tell(byUser.get(userId) ?? [], event);
+      for (const listener of ofAll) listener(userId, event);
+    },
     publishToAll: (event) =>
       tell(
         [...byUser.values()].flatMap((listeners) => [...listeners]),
         event,
       ),
+    subscribeToAll: (listener) => void ofAll.push(listener),
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));

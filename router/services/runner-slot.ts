@@ -93,7 +93,7 @@ export class RunnerSlot {
   staleId: string | undefined;
   leases = 0;
   /** Of the requests among the leases. */
-  readonly works = new Set<Work>();
+  readonly works: Work[] = [];
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 

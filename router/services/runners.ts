@@ -75,13 +75,13 @@ export function runnersService(deps: RunnersDeps) {
   /** @returns an idempotent release. */
   function hold(slot: RunnerSlot, work?: Work): () => void {
     slot.leases += 1;
-    if (work) slot.works.add(work);
+    if (work) slot.works.push(work);
     let open = true;
     return () => {
       if (!open) return;
       open = false;
       slot.leases -= 1;
-      if (work) slot.works.delete(work);
+      if (work) slot.works.splice(slot.works.indexOf(work), 1);
       slot.lastActiveMs = now();
       if (slot.leases > 0) return;
       capacity.wake();
