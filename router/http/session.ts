@@ -57,9 +57,17 @@ async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Pro
   return found && { user: found.user, credentialId: found.key.id, key: found.key };
 }
 
+/** Not by Elysia's own cookies: where one route wants those, every request of every route has its own taken apart. */
+function cookieOf(headers: Headers, name: string): string | undefined {
+  return new Bun.CookieMap(headers.get('cookie') ?? '').get(name) ?? undefined;
+}
+
+function signInCookie({ name, secure }: SessionDeps['cookie'], value: string, maxAge: number): string {
+  return new Bun.Cookie({ name, value, maxAge, secure, path: '/', httpOnly: true, sameSite: 'lax' }).serialize();
+}
+
 /**
- * The route option `{ caller: true }` of `/v1`, with a typed `who`. By itself, because every request of a program passes
- * here: it wants no cookie taken apart that it does not ask for.
+ * The route option `{ caller: true }` of `/v1`, with a typed `who`. By itself, because every request of a program passes here.
  */
 export function callerPlugin(deps: SessionDeps) {
   const { name } = deps.cookie;
@@ -69,7 +77,7 @@ export function callerPlugin(deps: SessionDeps) {
         // A Bearer credential says who the caller means to be; a cookie may only come along.
         const header = headers.get('authorization');
         const who = await (header === null
-          ? fromToken(deps, jwt, new Bun.CookieMap(headers.get('cookie') ?? '').get(name))
+          ? fromToken(deps, jwt, cookieOf(headers, name))
           : fromBearer(deps, jwt, header));
         if (!who) {
           const isGiven = header !== null;
@@ -91,33 +99,20 @@ export function sessionPlugin(deps: SessionDeps) {
 
   return new Elysia({ name: 'session' })
     .use(tokens(deps))
-    .derive({ as: 'global' }, ({ jwt, cookie }) => ({
+    .derive({ as: 'global' }, ({ jwt, request, set }) => ({
       identify: identifier({
-        cookie: () => fromToken(deps, jwt, cookie[settings.name]?.value),
+        cookie: () => fromToken(deps, jwt, cookieOf(request.headers, settings.name)),
         bearer: (header) => fromBearer(deps, jwt, header),
       }),
       signInCookie: {
         async set(user: User): Promise<void> {
           const session = await accounts.openSession(user.id);
           const exp = Math.floor(session.expiresAtMs / 1000);
-          cookie[settings.name]?.set({
-            value: await jwt.sign({ sub: user.id, jti: session.id, exp }),
-            httpOnly: true,
-            sameSite: 'lax',
-            secure: settings.secure,
-            path: '/',
-            maxAge: settings.maxAgeSeconds,
-          });
+          const token = await jwt.sign({ sub: user.id, jti: session.id, exp });
+          set.headers['set-cookie'] = signInCookie(settings, token, settings.maxAgeSeconds);
         },
         clear(): void {
-          cookie[settings.name]?.set({
-            value: '',
-            httpOnly: true,
-            sameSite: 'lax',
-            secure: settings.secure,
-            path: '/',
-            maxAge: 0,
-          });
+          set.headers['set-cookie'] = signInCookie(settings, '', 0);
         },
       },
     }))

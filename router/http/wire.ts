@@ -215,7 +215,7 @@ class Connection implements Beating {
   /** @param how `terminate` also tells a peer that is still at work. */
   #end(how: 'end' | 'terminate'): void {
     this.#leaveIdle();
-    if (idle.get(this.destination)?.length === 0) idle.delete(this.place);
+    if (idle.get(this.destination)?.length === 0) idle.delete(this.destination);
     const socket = this.#socket;
     this.#socket = undefined;
     socket?.[how]();
