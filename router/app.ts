@@ -49,13 +49,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
     },
   };
   const session = sessionPlugin(identities);
+  const app = new Elysia({ serve: serveOptions(config) });
   return (
-    new Elysia({ serve: serveOptions(config) })
+    app
       .use(responding(guard, config.maxBodyBytes))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(context, callerPlugin(identities)))
+      .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

@@ -207,7 +207,7 @@ function readBackends(path: string): readonly Backend[] {
 }
 
 /** `text` with every `${name}` replaced by the variable of that name; unknown ones stay as they are. */
-export function fillIn(text: string, variables: Readonly<Record<string, string>>): string {
+export function fillIn(text: string, variables: Readonly<Record<string, string | undefined>>): string {
   return text.replace(/\$\{(\w+)\}/g, (whole, name: string) => variables[name] ?? whole);
 }
 

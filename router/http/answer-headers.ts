@@ -1,5 +1,5 @@
 /** What an answer of `/v1` says beside itself: OpenAI's headers about limits and time, and ours about the agent. */
-import type { LimitState, RateLimitsService } from '../services/rate-limits';
+import { isLimited, type LimitState, type RateLimitsService } from '../services/rate-limits';
 import type { Key } from '../stores/keys';
 
 /** Names that a page of another origin may read, where it may ask at all. */
@@ -22,6 +22,7 @@ export const EXPOSED_HEADERS = [
  * @returns an idempotent release, for the end of the request.
  */
 export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
+  if (!isLimited(key)) return () => undefined;
   try {
     return limits.take(key);
   } finally {
@@ -59,10 +60,14 @@ export interface Known {
 }
 
 export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
-  return {
+  const headers: Record<string, string> = {
     'openai-processing-ms': String(Math.round(performance.now() - startedMs)),
-    ...(agentId !== undefined && { 'x-agent-stack-agent': agentId, 'x-agent-stack-cold-start': String(isCold) }),
-    ...(runnerId !== undefined && { 'x-agent-stack-runner': runnerId }),
-    ...(conversationId !== undefined && { 'x-conversation-id': conversationId }),
   };
+  if (agentId !== undefined) {
+    headers['x-agent-stack-agent'] = agentId;
+    headers['x-agent-stack-cold-start'] = String(isCold);
+  }
+  if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
+  if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
+  return headers;
 }

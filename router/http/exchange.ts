@@ -28,9 +28,9 @@ export interface Plan {
   readonly path: string;
   readonly wantsStream: boolean;
   /** Where the answer is recorded, and the message that it answers. */
-  readonly turn?: RecordedTurn;
+  readonly turn: RecordedTurn | undefined;
   /** What makes the client's answer out of the runner's, where it is not the same. */
-  readonly translation?: Translation;
+  readonly translation: Translation | undefined;
 }
 
 type ExchangeContext = Pick<Context, 'events' | 'generations' | 'rateLimits' | 'runners' | 'streams'>;
@@ -146,7 +146,7 @@ class Exchange {
     this.#attach(relay, answer);
     // What is translated in one piece can fail for what is in it, which then is the request's error.
     const isWhole = !events && (isShort(answer.headers) || this.#plan?.translation !== undefined);
-    const body = isWhole ? relay.whole() : relay.body;
+    const body = isWhole ? relay.whole() : relay.stream();
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(await body, {
       status: answer.status,
@@ -157,6 +157,7 @@ class Exchange {
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
   #waitInStream(settled: Promise<Outcome>): Response {
     const relay = this.#open(true, this.#recorder);
+    const body = relay.stream();
     let told = '';
     const tell = () => {
       const progress = this.#progress();
@@ -167,7 +168,7 @@ class Exchange {
     tell();
     void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
-    return new Response(relay.body, {
+    return new Response(body, {
       headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
     });
   }

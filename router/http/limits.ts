@@ -12,9 +12,9 @@ const SIGN_UPS_MAX = 10;
 /** Reads a body, refusing it as soon as it is over the limit. Throws `too_large`, or `invalid_request` when it is cut. */
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const declared = request.headers.get('content-length');
-  if (!request.body) return new Uint8Array();
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // The server takes no more than was declared; without a length it is counted as it comes.
+  // The server takes no more than was declared; without a length it is counted as it comes. To ask for the stream of a
+  // body makes one.
   const reading = declared !== null ? request.bytes() : readChunks(request.body, maxBytes);
   const bytes = await reading.catch((cause: unknown) => {
     if (cause instanceof AppError) throw cause;
@@ -24,10 +24,10 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
   return bytes;
 }
 
-async function readChunks(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readChunks(body: Request['body'], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
+  for await (const chunk of body ?? []) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
     chunks.push(chunk);

@@ -1,7 +1,7 @@
 /** Requests that the router makes, and what may cross it in either direction. Nothing else makes any (law 22). */
 import { isIP, isIPv6 } from 'node:net';
 import { type Body, streamBody, streamOf } from './body';
-import { ask } from './wire';
+import { ask, type WireRequest } from './wire';
 
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
@@ -27,10 +27,10 @@ export interface Outgoing {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
   /** The IP address to connect to, whatever the URL's host resolves to by now. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 /** The headers of an answer; names in lower case. */
@@ -63,43 +63,45 @@ export class UnreachableError extends Error {
  * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { signal, headers, ...rest } = outgoing;
+  const { method, headers, body, signal, address } = outgoing;
   const url = new URL(outgoing.url);
-  const asked = { ...rest, url, signal, headers: { ...headers, 'accept-encoding': 'identity' } };
-  const answer = await (url.protocol === 'http:' ? ask(asked) : askTls(asked)).catch((error: unknown) => {
+  const asked = { url, address, method, headers, body, signal };
+  let answer: OutgoingAnswer;
+  try {
+    answer = url.protocol === 'http:' ? decoded(await ask(asked)) : await askTls(asked);
+  } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     throw new UnreachableError('The connection failed before an answer', !NOT_CONNECTED.has(code), { cause: error });
-  });
-  if (answer.status <= STATUS_MAX) return url.protocol === 'http:' ? decoded(answer) : answer;
+  }
+  if (answer.status <= STATUS_MAX) return answer;
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }
 
 /** An answer that was compressed against our wish, as it was before. */
 function decoded(answer: OutgoingAnswer): OutgoingAnswer {
-  const format = COMPRESSIONS[answer.headers.get('content-encoding')?.toLowerCase() ?? ''];
-  if (!format) return answer;
+  const coding = answer.headers.get('content-encoding');
+  const format = coding === null ? undefined : COMPRESSIONS[coding.toLowerCase()];
+  if (format === undefined) return answer;
   const body = streamBody(streamOf(answer.body).pipeThrough(new DecompressionStream(format as CompressionFormat)));
   // Its length is that of what was compressed.
   const get = (name: string) => (name === 'content-length' ? null : answer.headers.get(name));
   return { status: answer.status, headers: { get }, body };
 }
 
-type ToAddress = Omit<Outgoing, 'url'> & { readonly url: URL };
-
 /**
  * A request over TLS. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
  * that name, and shares no connection between names (tried on 1.4.5; a test holds it).
  */
-async function askTls({ url, address, method, headers, body, signal }: ToAddress): Promise<OutgoingAnswer> {
+async function askTls({ url, address, method, headers, body, signal }: WireRequest): Promise<OutgoingAnswer> {
   const to = new URL(url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const isPinned = address !== undefined && isIP(host) === 0;
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;
   const response = await fetch(to, {
     method,
-    headers: { ...headers, ...(isPinned && { host: url.host }) },
+    headers: { ...headers, 'accept-encoding': 'identity', ...(isPinned && { host: url.host }) },
     ...(isPinned && { tls: { serverName: host } }),
     ...(body !== undefined && { body }),
     signal,

@@ -52,10 +52,9 @@ export interface RelayOptions {
 }
 
 export class Relay implements Sink, Beating {
-  /** What the client reads. Without a client, call `drain()`; for the answer in one piece, `whole()`. */
-  readonly body: ReadableStream<Uint8Array>;
   readonly #options: RelayOptions;
-  readonly #tail = new EventTail();
+  /** Of a body of events. */
+  readonly #tail: EventTail | undefined;
   #source: Body | undefined;
   /** Whether somebody wants the answer: only then is it read. */
   #isWanted = false;
@@ -75,9 +74,16 @@ export class Relay implements Sink, Beating {
   #stalledSinceMs: number | undefined;
   place: number | undefined;
 
+  /** How the answer is wanted is said next, and once: by `stream`, `whole` or `drain`. */
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.body = new ReadableStream<Uint8Array>(
+    this.#tail = options.events ? new EventTail() : undefined;
+  }
+
+  /** The answer piece by piece, as it comes. */
+  stream(): ReadableStream<Uint8Array> {
+    startBeat(this);
+    return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           this.#controller = controller;
@@ -90,7 +96,6 @@ export class Relay implements Sink, Beating {
       },
       { highWaterMark: 0 },
     );
-    startBeat(this);
   }
 
   /** The runner has answered: its body from here on. */
@@ -112,7 +117,7 @@ export class Relay implements Sink, Beating {
 
   /** Writes a comment, between events only (law 11), and not to a client that is behind. */
   comment(text: string): void {
-    const isPossible = this.#options.events && this.#controller && !this.#isBehind && this.#tail.isBetweenEvents;
+    const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
     this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
   }
@@ -140,13 +145,12 @@ export class Relay implements Sink, Beating {
   }
 
   /**
-   * The whole answer in place of `body`. For one that is short: to serve a stream costs more than all the rest of a
-   * request. With `detach` to be asked for before `clientGone`. Rejects with the reason when the answer ends before its time.
+   * The whole answer. For one that is short: to serve a stream costs more than all the rest of a request. With `detach`
+   * to be asked for before `clientGone`. Rejects with the reason when the answer ends before its time.
    */
   async whole(): Promise<Uint8Array<ArrayBuffer>> {
     const whole = { chunks: [], ended: Promise.withResolvers<void>() };
     this.#whole = whole;
-    this.#controller = undefined;
     this.#detached = this.#options.onClientGone === 'detach';
     if (this.#ended) whole.ended.resolve();
     else this.#want();
@@ -185,7 +189,7 @@ export class Relay implements Sink, Beating {
   /** Of the source. */
   chunk(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const { events, recorder, silence } = this.#options;
+    const { recorder, silence } = this.#options;
     silence?.heard();
     this.#bytes += bytes.length;
     this.#isAsked = false;
@@ -196,7 +200,7 @@ export class Relay implements Sink, Beating {
       this.#source?.pause();
     }
     this.#whole?.chunks.push(bytes);
-    if (events) this.#tail.push(bytes);
+    this.#tail?.push(bytes);
     if (!recorder) return;
     try {
       recorder.chunk(bytes);
@@ -208,8 +212,8 @@ export class Relay implements Sink, Beating {
   /** Of the source. */
   end(): void {
     if (this.#ended) return;
-    const { events, expectDone } = this.#options;
-    if (events && expectDone && !this.#tail.isDone) {
+    const { expectDone } = this.#options;
+    if (expectDone && this.#tail?.isDone === false) {
       this.lost(new Error('closed without [DONE]'));
       return;
     }
@@ -232,15 +236,16 @@ export class Relay implements Sink, Beating {
   /** Ends the answer before its time. */
   #cut(ending: Ending, error?: AppError): void {
     if (this.#ended) return;
-    const { events, abort, ending: ownEnding } = this.#options;
-    const last = ownEnding ? ownEnding(error) : `${this.#tail.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
-    if (events) this.#toClient(utf8.encode(last));
+    const { abort, ending: ownEnding } = this.#options;
+    const tail = this.#tail;
+    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
+    if (tail) this.#toClient(utf8.encode(last()));
     const client = this.#controller;
     this.#controller = undefined;
     this.#end(ending, error);
     // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
     // reason that it is given.
-    if (events) client?.close();
+    if (tail) client?.close();
     else client?.error();
     abort.abort(error);
   }

@@ -20,17 +20,17 @@ const TOGETHER_BYTES_MAX = 65_536;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^[\x21-\x7e]+$/;
 /** What says where a request goes and where it ends is this file's affair. */
-const OWN_HEADERS = new Set(['host', 'connection', 'content-length', 'transfer-encoding']);
+const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-length', 'transfer-encoding']);
 
 export interface WireRequest {
   readonly method: string;
   readonly url: URL;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
   /** The IP address to connect to, whatever the URL's host resolves to. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 export interface WireAnswer {
@@ -65,13 +65,14 @@ function connect(destination: string, hostname: string, port: number, signal: Ab
   return promise;
 }
 
-/** A request as it goes over the wire; a long body by itself. Throws a `TypeError` for what would be another request. */
+/** A request as it goes over the wire, which asks for no compression; a long body by itself. Throws a `TypeError` for what would be another request. */
 function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
   const target = url.pathname + url.search;
   if (!TARGET.test(target)) throw new TypeError('The path is not one of HTTP.');
   const content = typeof body === 'string' ? Buffer.from(body) : body;
-  let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\n`;
-  for (const [name, value] of Object.entries(headers)) {
+  let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: identity\r\n`;
+  for (const name in headers) {
+    const value = headers[name] ?? '';
     if (OWN_HEADERS.has(name)) continue;
     if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that HTTP does not know.`);
     head += `${name}: ${value}\r\n`;

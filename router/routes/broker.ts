@@ -142,9 +142,9 @@ class BrokerCall {
     });
     this.#relay = relay;
     relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
+    const answer = !events && isShort(headers) ? relay.whole() : relay.stream();
     if (this.request.signal.aborted) relay.clientGone();
-    const whole = !events && isShort(headers);
-    return new Response(whole ? await relay.whole() : relay.body, { status, headers: responseHeaders(headers) });
+    return new Response(await answer, { status, headers: responseHeaders(headers) });
   }
 
   #see(bytes: Uint8Array): void {

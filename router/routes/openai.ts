@@ -1,5 +1,6 @@
 /** `/v1`: the router as if it were OpenAI. */
 import { Elysia } from 'elysia';
+import type { Server } from 'elysia/universal';
 import type { Context } from '../context';
 import { AppError } from '../errors';
 import { exchange, type Plan } from '../http/exchange';
@@ -33,17 +34,18 @@ import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves, sto
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
-export function openaiRoutes(context: Context, caller: CallerPlugin) {
+/** @param serverOf the listener; to ask Elysia for it costs each request a property of its own. */
+export function openaiRoutes(context: Context, caller: CallerPlugin, serverOf: () => Server | null) {
   return new Elysia({ name: 'openai' })
     .use(caller)
     .get('/v1/models', ({ who }) => models(context, who), { caller: true })
     .get('/v1/models/*', ({ who, params }) => model(context, who, params['*']), { caller: true })
     .all(
       '/v1/*',
-      async ({ who, request, server, params, set }) => {
+      async ({ who, request, params, set }) => {
         const [noun, id] = params['*'].split('/');
         if (noun === 'responses' && id !== undefined && isResponseId(id)) return response(context, who, id, request);
-        server?.timeout(request, 0);
+        serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
         const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
@@ -119,13 +121,13 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
 
-  const stored = await storedBefore(context, routed, body);
+  const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
   const asked =
     body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : said(stored)) : withoutStorage(body));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
   // What goes on without its client must be kept somewhere (law 9).
   const isKept = messages !== undefined && (detach || body?.store === true);
-  const conversation = await conversationFor(context, routed, isKept);
+  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
   const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
 
   const session = sessionVariables(
@@ -136,34 +138,34 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const shape = {
     session,
     isKnown: standing?.isKnown === true,
-    model: await context.generations.modelOf(who.user.id, backend.name),
+    model: backend.forwardModelEnv ? await context.generations.modelOf(who.user.id, backend.name) : undefined,
   };
   const sent = asked && (shapeChatBody(backend, asked, shape) ?? asked);
   const answerId = newId();
   return {
     path,
     wantsStream: body?.stream === true,
-    ...(conversation &&
-      messages && {
-        turn: { conversation, answerId, ...standing, ...(!standing?.isBegun && { text: newestUserText(messages) }) },
-      }),
-    ...(isTranslated &&
-      body && {
-        translation: responsesTranslation({
-          id: `resp_${answerId}`,
-          createdAtMs: Date.now(),
-          body: { ...body, model: body.model ?? backend.name },
-          ...(conversation && { conversationId: conversation.id }),
-        }),
-      }),
+    turn:
+      conversation && messages
+        ? { conversation, answerId, ...standing, ...(!standing?.isBegun && { text: newestUserText(messages) }) }
+        : undefined,
+    translation:
+      isTranslated && body
+        ? responsesTranslation({
+            id: `resp_${answerId}`,
+            createdAtMs: Date.now(),
+            body: { ...body, model: body.model ?? backend.name },
+            ...(conversation && { conversationId: conversation.id }),
+          })
+        : undefined,
     call: {
       agent,
       backend,
-      work: { ...(conversation && { conversationId: conversation.id }), ...(keyId !== undefined && { keyId }) },
+      work: { conversationId: conversation?.id, keyId },
       method: request.method,
       path: `/v1/${runnerPath}${url.search}`,
-      headers: { ...requestHeaders(request.headers), ...sessionHeaders(backend, session) },
-      ...(bytes.length > 0 && { body: sent === body ? bytes : JSON.stringify(sent) }),
+      headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),
+      body: bytes.length === 0 ? undefined : sent === body ? bytes : JSON.stringify(sent),
     },
   };
 }
@@ -190,10 +192,10 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
   return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
 }
 
-/** Where the answer is kept: nowhere, unless somebody wants it. A request that goes on from an earlier answer forks. */
-async function conversationFor(context: Context, routed: Routed, isKept: boolean): Promise<Conversation | undefined> {
+/** Where the answer is kept. A request that goes on from an earlier answer forks. */
+async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return isKept ? context.conversations.create(agent) : undefined;
+  if (!conversation) return context.conversations.create(agent);
   const isNewest = goesOnFrom === undefined || goesOnFrom === conversation.lastPosition;
   return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
 }

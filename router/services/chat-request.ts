@@ -9,6 +9,7 @@ import { faultIn } from './json-fault';
 
 /** As `newId` makes them. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
+const utf8 = new TextDecoder();
 
 export interface ChatMessage {
   readonly role: string;
@@ -24,15 +25,14 @@ export interface SessionVariables {
   readonly user: string;
   readonly agent: string;
   /** The `sessionName`. Absent where a request belongs to no conversation; what would name it is then left out. */
-  readonly conversation?: string;
+  readonly conversation: string | undefined;
   /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
   readonly session: string;
 }
 
 /** The variables of one request. */
 export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
-  const session = conversation ?? newId();
-  return { user, agent, session, ...(conversation !== undefined && { conversation }) };
+  return { user, agent, session: conversation ?? newId(), conversation };
 }
 
 /**
@@ -46,7 +46,7 @@ export function sessionName({ id, sessionFrom }: Pick<Conversation, 'id' | 'sess
 /** The JSON object that a body is. Throws `invalid_request`. */
 export function parseBody(bytes: Uint8Array): JsonBody {
   let body: unknown;
-  const text = new TextDecoder().decode(bytes);
+  const text = utf8.decode(bytes);
   try {
     body = JSON.parse(text);
   } catch (cause) {
@@ -61,12 +61,12 @@ export function parseBody(bytes: Uint8Array): JsonBody {
 
 /** The backend's own headers for this session. */
 export function sessionHeaders(backend: Backend, variables: SessionVariables): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(backend.headers).flatMap(([name, template]) => {
-      const value = fill(template, variables);
-      return value === undefined ? [] : [[name.toLowerCase(), value]];
-    }),
-  );
+  const headers: Record<string, string> = {};
+  for (const [name, template] of Object.entries(backend.headers)) {
+    const value = fill(template, variables);
+    if (value !== undefined) headers[name.toLowerCase()] = value;
+  }
+  return headers;
 }
 
 /** What a body is shaped for. */

@@ -88,7 +88,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
      */
     take(key: LimitedKey): () => void {
       const { requestsPerMinute, tokensPerMinute, concurrentMax } = key;
-      if (requestsPerMinute === null && tokensPerMinute === null && concurrentMax === null) return () => undefined;
+      if (!isLimited(key)) return () => undefined;
       const counter = counterOf(key.id);
       if (concurrentMax !== null && counter.open >= concurrentMax) throw tooManyAtOnce(concurrentMax);
       if (tokensPerMinute !== null) {
@@ -123,6 +123,10 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       };
     },
   };
+}
+
+export function isLimited({ requestsPerMinute, tokensPerMinute, concurrentMax }: LimitedKey): boolean {
+  return requestsPerMinute !== null || tokensPerMinute !== null || concurrentMax !== null;
 }
 
 /** @param missing how much has to come in before the next request is taken. */

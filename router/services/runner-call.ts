@@ -27,7 +27,7 @@ export interface RunnerRequest {
   /** Path and query on the runner, beginning with a slash. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
   /** A person asks for it again: a back-off after failed starts does not hold. */
   readonly explicit?: boolean;
@@ -58,7 +58,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         url: lease.runner.url + request.path,
         method: request.method,
         headers: { ...request.headers, ...accessHeaders(request.backend, lease.runner.accessKey) },
-        ...(request.body !== undefined && { body: request.body }),
+        body: request.body,
         signal: request.signal,
       });
       const { status } = answer;
@@ -66,7 +66,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
-      return { status, ...shown, lease, lost };
+      return { status, headers: shown.headers, body: shown.body, lease, lost };
     } catch (error) {
       if (!(error instanceof UnreachableError)) {
         lease.release();

@@ -42,8 +42,8 @@ export interface RunnerIdentity {
 
 /** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
 export interface Work {
-  readonly conversationId?: string;
-  readonly keyId?: string;
+  readonly conversationId?: string | undefined;
+  readonly keyId?: string | undefined;
 }
 
 /** A lease that a runner has taken itself. */

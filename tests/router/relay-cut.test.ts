@@ -89,7 +89,7 @@ function relayed(onClientGone: 'cancel' | 'detach', events: boolean) {
   const onEnd = (ending: Ending) => void endings.push(ending);
   const relay = new Relay({ events, expectDone: false, onClientGone, abort, onEnd });
   relay.attach(streamBody(source.body));
-  return { source, abort, endings, relay, reader: relay.body.getReader() };
+  return { source, abort, endings, relay, reader: relay.stream().getReader() };
 }
 
 const MINUTE_MS = 60_000;
