@@ -2,6 +2,7 @@
  * HTTP/1.1 over plain sockets: how runners are asked. Bun's `fetch` hands every request and every chunk from thread to
  * thread, which costs more than all that the router does with them (decision 0022).
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Socket } from 'bun';
 import type { Body, Sink } from './body';
 import { type Beating, startBeat, stopBeat } from './heartbeat';
@@ -12,6 +13,8 @@ import { type Head, WireReader } from './wire-reader';
  * would be lost, and what may have arrived is not sent again.
  */
 const IDLE_MS = 2_000;
+/** One that was in use until just now has not been closed since. */
+const RESTED_MS = 1;
 /** A peer that has gone without a word is noticed by the kernel, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
 /** A body up to this size goes out together with its head. */
@@ -51,8 +54,15 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
   const destination = `${hostname} ${url.port || 80}`;
-  const connection =
-    idle.get(destination)?.at(-1) ?? (await connect(destination, hostname, Number(url.port || 80), signal));
+  let connection = idle.get(destination)?.at(-1);
+  if (connection?.hasRested) {
+    // Its end may be here and not read yet. Only after the second turn the event loop has looked.
+    await setImmediate();
+    await setImmediate();
+    connection = idle.get(destination)?.at(-1);
+    signal.throwIfAborted();
+  }
+  connection ??= await connect(destination, hostname, Number(url.port || 80), signal);
   return connection.ask(request.method, bytes, signal);
 }
 
@@ -191,6 +201,10 @@ class Connection implements Beating {
     if (others) others.push(this);
     else idle.set(this.destination, [this]);
     startBeat(this);
+  }
+
+  get hasRested(): boolean {
+    return Date.now() - this.#idleSinceMs > RESTED_MS;
   }
 
   beat(nowMs: number): void {
