@@ -63,13 +63,11 @@ let waiting: ReturnType<typeof setTimeout> | undefined;
 /**
  * The line that every relayed request writes, like all others of its area, but together with those of the same moment:
  * a line by itself costs more than to relay the request. Nothing of it is redacted.
- * @param line numbers, ids, a path and words of ours.
+ * @param line numbers, ids, a path and words of ours; the event last.
  */
 export function logRequest(line: Readonly<Record<string, string | number | undefined>>): void {
   if (!relayLog.isLevelEnabled('info')) return;
-  requestLines.push(
-    JSON.stringify({ level: 'info', time: Date.now(), area: 'relay', ...line, event: 'request.relayed' }),
-  );
+  requestLines.push(`{"level":"info","time":${Date.now()},"area":"relay",${JSON.stringify(line).slice(1)}`);
   if (requestLines.length >= TOGETHER_LINES_MAX) writeRequests();
   else waiting ??= setTimeout(writeRequests, TOGETHER_MS).unref();
 }

@@ -114,11 +114,13 @@ class Exchange {
     }
     const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
     this.#silence = silence;
-    const settled = callRunner(runners, { ...call, signal, silence }).then(
+    const answered = callRunner(runners, { ...call, signal, silence });
+    if (!wantsStream) return this.#pass(await answered);
+    const settled = answered.then(
       (answer): Outcome => ({ answer }),
       (thrown): Outcome => ({ error: this.#toError(thrown) }),
     );
-    const outcome = wantsStream ? await within(STATUS_PATIENCE_MS, settled) : await settled;
+    const outcome = await within(STATUS_PATIENCE_MS, settled);
     if (!outcome) return this.#waitInStream(settled);
     if ('error' in outcome) throw outcome.error;
     return this.#pass(outcome.answer);
@@ -254,6 +256,7 @@ class Exchange {
       bytes,
       ending,
       code: error?.code,
+      event: 'request.relayed',
     });
   }
 

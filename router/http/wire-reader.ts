@@ -35,7 +35,7 @@ export class Head {
 
   /** As `Headers` does it: several of one name are one, with commas. @param name in lower case. */
   get(name: string): string | null {
-    const line = `\r\n${name}:`;
+    const line = lineOf(name);
     let found: string | null = null;
     for (let at = this.#lowerCase.indexOf(line); at !== -1; at = this.#lowerCase.indexOf(line, at + 1)) {
       const end = this.#text.indexOf('\r\n', at + 2);
@@ -44,6 +44,18 @@ export class Head {
     }
     return found;
   }
+}
+
+const lines = new Map<string, string>();
+
+/** How the line of a header begins. There are a dozen that are ever asked for. */
+function lineOf(name: string): string {
+  let line = lines.get(name);
+  if (line === undefined) {
+    line = `\r\n${name}:`;
+    lines.set(name, line);
+  }
+  return line;
 }
 
 /** What of an answer comes next. */

@@ -2,7 +2,6 @@
  * HTTP/1.1 over plain sockets: how runners are asked. Bun's `fetch` hands every request and every chunk from thread to
  * thread, which costs more than all that the router does with them (decision 0022).
  */
-import { setImmediate } from 'node:timers/promises';
 import type { Socket } from 'bun';
 import type { Body, Sink } from './body';
 import { type Beating, startBeat, stopBeat } from './heartbeat';
@@ -57,8 +56,7 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   let connection = idle.get(destination)?.at(-1);
   if (connection?.hasRested) {
     // Its end may be here and not read yet. Only after the second turn the event loop has looked.
-    await setImmediate();
-    await setImmediate();
+    await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     connection = idle.get(destination)?.at(-1);
     signal.throwIfAborted();
   }

@@ -63,13 +63,16 @@ function requireOpened({ key }: Who, agent: Agent, backend: Backend): void {
 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
-async function namedConversation(context: Context, who: Who, asked: RoutedRequest): Promise<Named | undefined> {
+/** Without a wait where nothing is named, as in most requests. */
+function namedConversation(context: Context, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
   const { request, path, body } = asked;
-  const goneOn = path === 'responses' && body ? await goneOnFrom(context, who, body) : undefined;
-  if (goneOn) return goneOn;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
   const id = request.headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  return id === undefined ? undefined : { conversation: await context.conversations.get(who.user.id, id) };
+  const byId = async (known: string) => ({ conversation: await context.conversations.get(who.user.id, known) });
+  if (path === 'responses' && body) {
+    return goneOnFrom(context, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
+  }
+  return id === undefined ? undefined : byId(id);
 }
 
 /** What `previous_response_id` or `conversation` names. A runtime that serves responses itself knows its own ones. */
