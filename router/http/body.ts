@@ -143,6 +143,18 @@ export function streamOf(body: Body): ReadableStream<Uint8Array<ArrayBuffer>> {
   );
 }
 
+/** A whole body. Rejects with the cause when it breaks off. */
+export function readBytes(body: Body): Promise<Uint8Array<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    body.read({
+      chunk: (bytes) => void chunks.push(bytes),
+      end: () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)) as Uint8Array<ArrayBuffer>),
+      lost: reject,
+    });
+  });
+}
+
 /** The text of a body, of a long one its first `maxBytes` or a little more, of one that is cut what there was. */
 export function readText(body: Body, maxBytes: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();

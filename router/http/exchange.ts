@@ -8,7 +8,7 @@ import { logRequest, relayLog } from '../log';
 import type { RecordedTurn } from '../services/generations';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../services/runner-call';
 import { answerHeaders, takeRequest } from './answer-headers';
-import type { Body } from './body';
+import { type Body, readBytes } from './body';
 import { isEventStream, isShort, responseHeaders } from './outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from './relay';
 import type { Translation } from './responses';
@@ -141,19 +141,37 @@ class Exchange {
 
   /** The runner has answered in time: its status and headers are the client's. */
   async #pass(answer: RunnerAnswer): Promise<Response> {
-    const isRefusal = answer.status >= 400;
-    const recorder = this.#recorder && isRefusal ? recordRefusal(this.#recorder, answer.status) : this.#recorder;
-    const events = isEventStream(answer.headers);
+    this.#answered(answer);
+    const { status, headers } = answer;
+    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, status) : this.#recorder;
+    const events = isEventStream(headers);
+    // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
+    // is in it, which then is the request's error.
+    const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
+    const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
+    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+  }
+
+  /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
+  async #whole(answer: RunnerAnswer, recorder: Recorder | undefined): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      const bytes = await readBytes(this.#bodyOf(answer));
+      recorder?.chunk(bytes);
+      recorder?.end('done');
+      this.#end('done', bytes.length);
+      return bytes;
+    } catch (cause) {
+      this.#abort.signal.throwIfAborted();
+      throw await this.#lost(cause);
+    }
+  }
+
+  #stream(answer: RunnerAnswer, events: boolean, recorder: Recorder | undefined): ReadableStream<Uint8Array> {
     const relay = this.#open(events, recorder);
-    this.#attach(relay, answer);
-    // What is translated in one piece can fail for what is in it, which then is the request's error.
-    const isWhole = !events && (isShort(answer.headers) || this.#plan?.translation !== undefined);
-    const body = isWhole ? relay.whole() : relay.stream();
+    const body = relay.stream();
+    relay.attach(this.#bodyOf(answer));
     if (this.options.request.signal.aborted) relay.clientGone();
-    return new Response(await body, {
-      status: answer.status,
-      headers: this.#head(responseHeaders(answer.headers)),
-    });
+    return body;
   }
 
   /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
@@ -177,7 +195,12 @@ class Exchange {
 
   async #arrived(relay: Relay, outcome: Outcome): Promise<void> {
     if ('error' in outcome) relay.fail(outcome.error);
-    else if (isEventStream(outcome.answer.headers)) this.#attach(relay, outcome.answer);
+    else if (isEventStream(outcome.answer.headers)) {
+      this.#answered(outcome.answer);
+      // Ended while it waited: nobody else will.
+      if (relay.hasEnded) outcome.answer.lease.release();
+      relay.attach(this.#bodyOf(outcome.answer));
+    }
     // The status is out already, so what is not a stream becomes an error event.
     else relay.fail(await refusalOf(outcome.answer));
   }
@@ -193,20 +216,22 @@ class Exchange {
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
       ...(translation && { ending: translation.ending }),
-      lost: (cause) =>
-        cause instanceof AppError ? cause : (this.#answer?.lost(cause) ?? new AppError('runner_lost', { cause })),
+      lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
     this.#relay = relay;
     return relay;
   }
 
-  #attach(relay: Relay, answer: RunnerAnswer): void {
+  #answered(answer: RunnerAnswer): void {
     this.#answeredMs = performance.now() - this.#startedMs;
     this.#answer = answer;
-    // Ended while it waited: nobody else will.
-    if (relay.hasEnded) answer.lease.release();
-    relay.attach(this.#bodyOf(answer));
+  }
+
+  /** Why there is no more of the body. */
+  async #lost(cause: unknown): Promise<AppError> {
+    if (cause instanceof AppError) return cause;
+    return (await this.#answer?.lost(cause)) ?? new AppError('runner_lost', { cause });
   }
 
   /** What the client reads; a refusal is in the runner's own words. */

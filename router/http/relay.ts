@@ -61,11 +61,7 @@ export class Relay implements Sink, Beating {
   #isReading = false;
   #isPaused = false;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** The answer so far where it is wanted in one piece. */
-  #whole: { readonly chunks: Uint8Array[]; readonly ended: PromiseWithResolvers<void> } | undefined;
   #ended: Ending | undefined;
-  /** Why the answer ended before its time. */
-  #reason: AppError | undefined;
   #detached = false;
   #bytes = 0;
   #quietSinceMs = Date.now();
@@ -74,13 +70,13 @@ export class Relay implements Sink, Beating {
   #stalledSinceMs: number | undefined;
   place: number | undefined;
 
-  /** How the answer is wanted is said next, and once: by `stream`, `whole` or `drain`. */
+  /** Whether there is a client is said next, by `stream` or `drain`. */
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#tail = options.events ? new EventTail() : undefined;
   }
 
-  /** The answer piece by piece, as it comes. */
+  /** What the client reads. */
   stream(): ReadableStream<Uint8Array> {
     startBeat(this);
     return new ReadableStream<Uint8Array>(
@@ -144,22 +140,6 @@ export class Relay implements Sink, Beating {
     this.#options.abort.abort();
   }
 
-  /**
-   * The whole answer. For one that is short: to serve a stream costs more than all the rest of a request. With `detach`
-   * to be asked for before `clientGone`. Rejects with the reason when the answer ends before its time.
-   */
-  async whole(): Promise<Uint8Array<ArrayBuffer>> {
-    const whole = { chunks: [], ended: Promise.withResolvers<void>() };
-    this.#whole = whole;
-    this.#detached = this.#options.onClientGone === 'detach';
-    if (this.#ended) whole.ended.resolve();
-    else this.#want();
-    await whole.ended.promise;
-    if (this.#ended !== 'done') throw this.#reason ?? new AppError('conflict', { message: 'The answer was stopped.' });
-    const [first, ...others] = whole.chunks as Uint8Array<ArrayBuffer>[];
-    return first && others.length === 0 ? first : new Uint8Array(Buffer.concat(whole.chunks));
-  }
-
   get hasEnded(): boolean {
     return this.#ended !== undefined;
   }
@@ -199,7 +179,6 @@ export class Relay implements Sink, Beating {
       silence?.unawaited();
       this.#source?.pause();
     }
-    this.#whole?.chunks.push(bytes);
     this.#tail?.push(bytes);
     if (!recorder) return;
     try {
@@ -252,7 +231,6 @@ export class Relay implements Sink, Beating {
 
   #end(ending: Ending, error?: AppError): void {
     this.#ended = ending;
-    this.#reason = error;
     stopBeat(this);
     try {
       this.#options.recorder?.end(ending, error);
@@ -260,7 +238,6 @@ export class Relay implements Sink, Beating {
       relayLog.error({ err: thrown }, 'recorder.failed');
     }
     if (ending !== 'done') this.#source?.cancel();
-    this.#whole?.ended.resolve();
     this.#options.onEnd(ending, this.#bytes, error);
   }
 

@@ -5,6 +5,7 @@
 import { Elysia } from 'elysia';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../errors';
+import { type Body, readBytes } from '../http/body';
 import { readBody } from '../http/limits';
 import { isEventStream, isShort, requestHeaders, responseHeaders } from '../http/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../http/relay';
@@ -131,6 +132,8 @@ class BrokerCall {
   async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
+    const init = { status, headers: responseHeaders(headers) };
+    if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
     const isFiltered = events && addedUsage;
     const relay = new Relay({
       ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
@@ -141,10 +144,21 @@ class BrokerCall {
       onEnd: (ending, bytes) => this.#end(ending, bytes, status),
     });
     this.#relay = relay;
+    const stream = relay.stream();
     relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
-    const answer = !events && isShort(headers) ? relay.whole() : relay.stream();
     if (this.request.signal.aborted) relay.clientGone();
-    return new Response(await answer, { status, headers: responseHeaders(headers) });
+    return new Response(stream, init);
+  }
+
+  /** A short answer is part of the call, and ends as that does. */
+  async #whole(body: Body, status: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await readBytes(body).catch((cause: unknown) => {
+      this.#abort.signal.throwIfAborted();
+      throw lost(cause);
+    });
+    this.#see(bytes);
+    this.#end('done', bytes.length, status);
+    return bytes;
   }
 
   #see(bytes: Uint8Array): void {
