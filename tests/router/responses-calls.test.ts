@@ -282,3 +282,25 @@ test('an answer asked for again on the page has the results of the one that it r
   const turn = [user('One?'), calling(null, call('call_1')), found('call_1', '1')];
   expect(told()).toEqual([...turn, { role: 'assistant', content: 'It is 42.' }, user('Sure?')]);
 });
+
+test('the page says what an answer called, each name once and as text, and nothing of calls that were cut off', async () => {
+  const page = async (id: string) => (await alice.request(`/conversations/${id}`)).text();
+  runner.reply = calls(null, call('call_1', 'get_weather'), call('call_2', '<b>x</b>'), call('call_3', 'get_weather'));
+  const id = await ask('chat/completions', { model: 'plain', messages: [user('Hi')] });
+  const lines = [...(await page(id)).matchAll(/<p class="note call"[^>]*>([^<]*)<\/p>/g)].map(([, line]) => line);
+  expect(lines).toEqual(['Called get_weather 2 times', 'Called &lt;b>x&lt;/b>']);
+  const out = pipe();
+  out.write(delta({ tool_calls: [{ index: 0, ...call('call_1', 'get_weather', '{') }] }));
+  runner.reply = () => out.response();
+  const stream = await client.responses.create({ model: 'plain', input: 'Hi', store: true, stream: true });
+  const cut = await until(async () => {
+    const [newest] = await router.context.conversations.list(alice.id);
+    return newest && newest.id !== id && newest.streaming ? newest.id : undefined;
+  }, 'it is being written');
+  await until(() => runner.requests.at(-1)?.headers.get('x-session') === cut, 'the runner is asked');
+  stream.controller.abort();
+  await until(async () => (await stored(cut)).at(-1)?.status === 'stopped', 'it is stopped');
+  expect(await page(cut)).not.toContain('Called');
+  const response = await retrieve(cut);
+  expect(response).toMatchObject({ status: 'incomplete' } as object);
+});
