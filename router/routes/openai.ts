@@ -191,7 +191,11 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
 async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
   const { conversation, goesOnFrom, agent } = routed;
   if (!conversation) return context.conversations.create(agent);
-  const isNewest = goesOnFrom === undefined || goesOnFrom === conversation.lastPosition;
+  // Newer ones may have been deleted.
+  const isNewest =
+    goesOnFrom === undefined ||
+    goesOnFrom === conversation.lastPosition ||
+    (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
   return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
 }
 

@@ -118,6 +118,19 @@ export function itemId(prefix: string, responseId: string, index: number): strin
   return `${responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
 }
 
+/** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
+export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
+  const status = 'completed';
+  const results = (message: Message) =>
+    (message.results ?? []).map(({ callId, output }, index) => {
+      return { id: `fco_${message.id}_${index}`, type: 'function_call_output', status, call_id: callId, output };
+    });
+  if (before?.role !== 'user') return results(answer);
+  const content = [{ type: 'input_text', text: before.content }];
+  const said = { id: `msg_${before.id}`, type: 'message', role: 'user', status, content };
+  return [...results(before), said, ...results(answer)];
+}
+
 const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {
   streaming: ['in_progress', 'in_progress'],
   done: ['completed', 'completed'],

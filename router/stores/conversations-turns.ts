@@ -1,5 +1,5 @@
-/** What is written with a turn of a conversation. */
-import { and, eq, sql } from 'drizzle-orm';
+/** What is written with a turn of a conversation, and what is deleted of one. */
+import { and, desc, eq, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import type { Message } from './conversations';
 import type { Db } from './database';
 import { conversations, messages, type ToolResult } from './schema';
@@ -104,6 +104,25 @@ export function insertTurn(
   const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
   write.touch.run({ id: conversation.id, position, title, sessionFrom, nowMs });
   return user ? { user, answer } : { answer };
+}
+
+export function deleteAnswer(tx: Db, id: string): readonly string[] {
+  const answer = tx.select().from(messages).where(eq(messages.id, id)).get();
+  if (!answer) return [];
+  const { conversationId, position } = answer;
+  const there = eq(messages.conversationId, conversationId);
+  const neighbour = (where: SQL, order: SQL | typeof messages.position) =>
+    tx.select().from(messages).where(and(there, where)).orderBy(order).limit(1).get();
+  const before = neighbour(lt(messages.position, position), desc(messages.position));
+  const after = neighbour(gt(messages.position, position), messages.position);
+  const isAlone = before?.role === 'user' && after?.role !== 'assistant';
+  const ids = isAlone ? [before.id, id] : [id];
+  tx.delete(messages).where(inArray(messages.id, ids)).run();
+  const conversation = eq(conversations.id, conversationId);
+  const isEmpty = tx.select({ id: messages.id }).from(messages).where(there).limit(1).get() === undefined;
+  if (isEmpty) tx.delete(conversations).where(conversation).run();
+  else tx.update(conversations).set({ sessionFrom: conversations.lastPosition }).where(conversation).run();
+  return ids;
 }
 
 /** Columns of prepared statements are not encoded by Drizzle. */

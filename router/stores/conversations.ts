@@ -1,7 +1,7 @@
 /** Conversations and their messages. Each function is one atomic step. */
 import { and, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import { newId } from '../ids';
-import { insertTurn, json, jsonList, type NewTurn, statements } from './conversations-turns';
+import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './conversations-turns';
 import { type Db, isUniqueViolation, transaction } from './database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from './schema';
 
@@ -115,6 +115,14 @@ export function conversationsStore(db: Db) {
       const { status, content, failure, calls, nowMs } = end;
       const rows = write.end.all({ id, status, content, failure: json(failure), calls: jsonList(calls), nowMs });
       return rows.length > 0;
+    },
+    /**
+     * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
+     * when nothing is left in it. What is left is a new session, as the runtime's own still knows what is deleted.
+     * @returns the ids of the messages that are gone.
+     */
+    async deleteAnswer(id: string): Promise<readonly string[]> {
+      return transaction(db, (tx) => deleteAnswer(tx, id));
     },
     /** Ends every answer that a crash left open; returns how many. */
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
