@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, ConflictError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { callingCompletion, chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
 const runner = scriptedRunner('responses-deleted');
 let router: TestRouter;
@@ -37,11 +37,8 @@ const respond = async (body: Body) => {
 const user = (content: string) => ({ role: 'user' as const, content });
 const assistant = (content: string) => ({ role: 'assistant' as const, content });
 const output = (call_id: string, output: string) => ({ type: 'function_call_output' as const, call_id, output });
-const calls = () => {
-  const tool_calls = ['call_1', 'call_2'].map((id) => ({ id, function: { name: 'add', arguments: '{}' } }));
-  const choices = [{ message: { content: null, tool_calls } }];
-  return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices });
-};
+const call = (id: string) => ({ id, type: 'function', function: { name: 'add', arguments: '{}' } });
+const calls = () => callingCompletion(null, call('call_1'), call('call_2'));
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '').messages as object[];
 const session = () => runner.requests.at(-1)?.headers.get('x-session');
 const stored = (id: string | undefined) => router.context.conversations.page(id ?? '', { limit: 99 });
