@@ -212,6 +212,16 @@ function endings(): MessageView[] {
     fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
     fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
     fixtures.message({ id: 'm3', text: 'This one was going to', status: 'stopped' }),
+    fixtures.message({ id: 'm7', text: '', retryable: false, calls: [{ name: 'get_weather', count: 1 }] }),
+    fixtures.message({
+      id: 'm8',
+      text: 'This one looks *two things* up.',
+      retryable: false,
+      calls: [
+        { name: 'get_weather', count: 3 },
+        { name: `find_${'a_very_long_name_'.repeat(9)}`, count: 1 },
+      ],
+    }),
     fixtures.message({ id: 'm4', ...failed, text: 'This one was cut off by a restart and', interrupted: true }),
     fixtures.message({
       id: 'm5',

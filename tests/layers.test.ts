@@ -21,7 +21,7 @@ const SERVICES = [
   ...['accounts', 'keys', 'agents', 'conversations'],
   ...['chat-request', 'standing'],
   ...['tokens', 'prices', 'budgets', 'rate-limits', 'metering', 'usage'],
-  ...['responses-request', 'responses-shape', 'responses-answer'],
+  ...['responses-history', 'responses-request', 'responses-shape', 'responses-answer'],
   ...['upstream-body', 'upstream-stream', 'upstream-usage', 'upstream-call'],
   ...[
     'runner-clock',
@@ -48,6 +48,7 @@ const SERVICES = [
     'reaper',
     'adoption',
     'watches',
+    'answer-calls',
     'answer',
     'generations',
   ],

@@ -81,6 +81,8 @@ export interface MessageView {
   status: 'streaming' | 'done' | 'stopped' | 'failed';
   createdAtMs: number;
   agentName: string;
+  /** Tools of the client's that the answer called: a line for each name. */
+  calls?: { name: string; count: number }[];
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;

@@ -195,14 +195,15 @@ async function conversationView(
   shown: PageOptions & { conversation: Conversation; agent: Agent },
 ): Promise<ConversationView> {
   const { conversation, agent, before, typed } = shown;
-  const messages = await context.conversations.page(conversation.id, {
-    limit: PAGE_MESSAGES,
+  // One more than is shown: whether there are earlier ones no position says, as messages can be deleted.
+  const found = await context.conversations.page(conversation.id, {
+    limit: PAGE_MESSAGES + 1,
     ...(before !== undefined && { before }),
   });
+  const messages = found.slice(-PAGE_MESSAGES);
   const seen = seenOf(context, conversation, messages);
   const streaming = messages.find((message) => message.status === 'streaming');
   const first = messages[0];
-  const hasEarlier = messages.length === PAGE_MESSAGES && first !== undefined && first.position > 1;
   const missing = await missingView(context, who, { agent, message: messages.at(-1), typed });
   const about = { agent, lastPosition: conversation.lastPosition, missing };
   return {
@@ -211,7 +212,8 @@ async function conversationView(
     agentId: agent.id,
     agentName: agent.name,
     messages: messages.map((message) => messageView(context, message, about)),
-    ...(hasEarlier && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    ...(first &&
+      found.length > PAGE_MESSAGES && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
   };

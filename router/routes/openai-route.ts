@@ -86,9 +86,7 @@ async function goneOnFrom(context: Context, who: Who, body: JsonBody): Promise<N
     throw new AppError('invalid_request', { message, param: 'previous_response_id' });
   }
   if (previous != null) {
-    const answerId = RESPONSE_ID.exec(String(previous))?.[1];
-    const answer = answerId === undefined ? undefined : await context.conversations.findAnswer(who.user.id, answerId);
-    if (!answer) throw responseNotFound(String(previous), 'previous_response_id');
+    const answer = await answerOf(context, who, { responseId: String(previous), param: 'previous_response_id' });
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
     return { conversation: answer.conversation, goesOnFrom: answer.message.position };
   }
@@ -102,17 +100,19 @@ export function isResponseId(id: string): boolean {
   return RESPONSE_ID.test(id);
 }
 
-/** The answer that a response's id stands for. Throws `not_found` in OpenAI's shape. */
-export async function storedAnswer(context: Context, who: Who, responseId: string) {
+/** The answer that a response's id stands for. Throws `not_found` in OpenAI's shape, with the request's member that named it. */
+export async function answerOf(
+  context: Context,
+  who: Who,
+  { responseId, param }: { responseId: string; param: string },
+) {
   const answerId = RESPONSE_ID.exec(responseId)?.[1];
   const answer = answerId === undefined ? undefined : await context.conversations.findAnswer(who.user.id, answerId);
-  if (!answer) throw responseNotFound(responseId, 'response_id');
-  const agent = await context.agents.get(who.user.id, answer.conversation.agentId);
-  if (!opens(who.key, agent)) throw responseNotFound(responseId, 'response_id');
+  if (!answer) throw responseNotFound(responseId, param);
   return answer;
 }
 
-function responseNotFound(id: string, param: string): AppError {
+export function responseNotFound(id: string, param: string): AppError {
   const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
   return new AppError('not_found', { message, param });
 }

@@ -15,6 +15,7 @@ import {
   inputOf,
   type JsonBody,
   messagesOf,
+  newestResults,
   newestUserText,
   parseBody,
   sessionHeaders,
@@ -25,11 +26,11 @@ import {
 } from '../services/chat-request';
 import { HISTORY_MESSAGES_MAX } from '../services/generations';
 import { chatOf } from '../services/responses-request';
-import { storedResponse } from '../services/responses-shape';
 import { standingOf } from '../services/standing';
 import { usesUpstream } from '../services/upstream-call';
 import type { Conversation, Message } from '../stores/conversations';
-import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves, storedAnswer } from './openai-route';
+import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves } from './openai-route';
+import { storedResponse } from './openai-stored';
 
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
@@ -43,8 +44,10 @@ export function openaiRoutes(context: Context, caller: CallerPlugin, serverOf: (
     .all(
       '/v1/*',
       async ({ who, request, params, set }) => {
-        const [noun, id] = params['*'].split('/');
-        if (noun === 'responses' && id !== undefined && isResponseId(id)) return response(context, who, id, request);
+        const [noun, id, part] = params['*'].split('/');
+        if (noun === 'responses' && id !== undefined && isResponseId(id)) {
+          return storedResponse(context, who, { request, id, part });
+        }
         serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
         const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
@@ -85,17 +88,6 @@ async function model(context: Context, who: Who, path: string) {
   return found;
 }
 
-/** A stored answer as a response. */
-async function response(context: Context, who: Who, id: string, { method }: Request): Promise<Response> {
-  const { message, conversation } = await storedAnswer(context, who, id);
-  if (method !== 'GET') {
-    const why = 'It goes with its conversation, which can be deleted in the chat.';
-    throw new AppError('method_not_allowed', { message: `A stored response can be read, nothing else. ${why}` });
-  }
-  const agent = await context.agents.get(who.user.id, conversation.agentId);
-  return Response.json(storedResponse(message, agent.backend));
-}
-
 function decoded(path: string): string {
   try {
     return decodeURIComponent(path);
@@ -123,7 +115,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
 
   const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
   const asked =
-    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : said(stored)) : withoutStorage(body));
+    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(body));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
   // What goes on without its client must be kept somewhere (law 9).
   const isKept = messages !== undefined && (detach || body?.store === true);
@@ -147,7 +139,10 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     wantsStream: body?.stream === true,
     turn:
       conversation && messages
-        ? { conversation, answerId, ...standing, ...(!standing?.isBegun && { text: newestUserText(messages) }) }
+        ? {
+            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
+            ...(!standing?.isBegun && { text: newestUserText(messages) }),
+          }
         : undefined,
     translation:
       isTranslated && body
@@ -196,12 +191,12 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
 async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
   const { conversation, goesOnFrom, agent } = routed;
   if (!conversation) return context.conversations.create(agent);
-  const isNewest = goesOnFrom === undefined || goesOnFrom === conversation.lastPosition;
+  // Newer ones may have been deleted.
+  const isNewest =
+    goesOnFrom === undefined ||
+    goesOnFrom === conversation.lastPosition ||
+    (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
   return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
-}
-
-function said(stored: readonly Message[]) {
-  return stored.filter(({ content }) => content !== '').map(({ role, content }) => ({ role, content }));
 }
 
 /** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */

@@ -7,7 +7,7 @@ import type { Who } from '../http/session';
 import { INTERRUPTED } from '../services/generations';
 import type { Progress } from '../services/runners';
 import type { Agent } from '../stores/agents';
-import type { Conversation, Message } from '../stores/conversations';
+import type { Conversation, Message, ToolCall } from '../stores/conversations';
 
 /** Which agent and conversation the page is about. */
 export interface Current {
@@ -129,6 +129,8 @@ export function messageView(
     createdAtMs: message.createdAtMs,
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(context, agent.id)),
+    // In an answer that did not end well nobody was called: its client waits for the end.
+    ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
     ...(failure &&
       !interrupted && {
         error: {
@@ -141,6 +143,12 @@ export function messageView(
     interrupted,
     retryable,
   };
+}
+
+/** Names in the order of their first call. */
+function callsView(calls: readonly ToolCall[]): { name: string; count: number }[] {
+  const counts = Map.groupBy(calls, ({ name }) => name);
+  return [...counts].map(([name, same]) => ({ name, count: same.length }));
 }
 
 /** How far a start is. Nobody knows how long a queue takes. */

@@ -1,6 +1,6 @@
 /**
  * The recorder of an answer: keeps the bytes that pass, parses them in batches, saves the text on a clock and at the
- * end (law 17).
+ * end (law 17), and with the end the calls of tools.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
@@ -8,6 +8,7 @@ import { AppError } from '../errors';
 import type { Ending, Recorder } from '../http/relay';
 import { generationsLog } from '../log';
 import type { ConversationsStore, MessageFailure } from '../stores/conversations';
+import { AnswerCalls, type CallsBody, outputText } from './answer-calls';
 import type { Events } from './events';
 
 /** How often watchers see the text grow. */
@@ -35,6 +36,7 @@ export class Answer implements Recorder {
   readonly #ids: AnswerIds;
   readonly #isStream: boolean;
   readonly #decoder = new TextDecoder();
+  readonly #calls = new AnswerCalls();
   readonly #parser = createParser({ onEvent: (event) => this.#event(event.data) });
   readonly #resolveSaved: () => void;
   #pending: Uint8Array[] = [];
@@ -71,9 +73,10 @@ export class Answer implements Recorder {
     const status = this.#failure && ending === 'done' ? 'failed' : ending;
     const { messageId, conversationId, userId } = this.#ids;
     const failure = status === 'failed' ? this.#failure : undefined;
+    const said = { content: this.text, calls: this.#calls.all };
     const nowMs = this.#deps.now();
     void this.#untilSaved(() =>
-      this.#deps.conversations.endAnswer(messageId, { status, content: this.text, ...(failure && { failure }), nowMs }),
+      this.#deps.conversations.endAnswer(messageId, { status, ...said, ...(failure && { failure }), nowMs }),
     ).then(() => {
       generationsLog.info({ message: messageId, status, code: failure?.code }, 'generation.ended');
       this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
@@ -135,6 +138,7 @@ export class Answer implements Recorder {
     const choice = body.choices?.[0];
     const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
     if (typeof piece === 'string') this.text += piece;
+    this.#calls.read(body, this.text.length);
     // Not OpenAI's, but what several runtimes and gateways say where a stream has begun: the text is not the whole answer.
     if (body.error || choice?.finish_reason === 'error') {
       const message = textOf(body.error?.message) ?? 'The agent reported an error.';
@@ -151,19 +155,19 @@ export function failureOf(error: AppError): MessageFailure {
 /** The text of a response of `/v1/responses`, or of one event of its stream. */
 function responseText({ type, delta, output }: ChatBody): unknown {
   if (type === 'response.output_text.delta') return delta;
-  if (!Array.isArray(output)) return undefined;
-  return output
-    .flatMap((item) => (Array.isArray(item?.content) ? item.content : []))
-    .map((part) => (part?.type === 'output_text' ? part.text : ''))
-    .join('');
+  return Array.isArray(output) ? output.map(outputText).join('') : undefined;
 }
 
-interface ChatBody {
-  type?: unknown;
-  delta?: unknown;
-  output?: unknown;
-  choices?: { delta?: { content?: unknown }; message?: { content?: unknown }; finish_reason?: unknown }[];
-  error?: { message?: unknown };
+interface ChatBody extends CallsBody {
+  readonly delta?: unknown;
+  readonly choices?: readonly Choice[];
+  readonly error?: { message?: unknown };
+}
+
+interface Choice {
+  readonly delta?: { content?: unknown; tool_calls?: unknown };
+  readonly message?: { content?: unknown; tool_calls?: unknown };
+  readonly finish_reason?: unknown;
 }
 
 function parseJson(data: string): ChatBody | undefined {

@@ -4,7 +4,7 @@
 import { type Backend, fillIn } from '../backends';
 import { AppError } from '../errors';
 import { newId } from '../ids';
-import type { Conversation } from '../stores/conversations';
+import type { Conversation, ToolResult } from '../stores/conversations';
 import { faultIn } from './json-fault';
 
 /** As `newId` makes them. */
@@ -165,6 +165,17 @@ export function goesOnWithTurn(messages: readonly unknown[]): boolean {
   return messages.slice(turnStart(messages)).some(isToolResult);
 }
 
+/** What the client's tools found since the last answer. Of its parts only text is kept, as of a message. */
+export function newestResults(messages: readonly unknown[]): readonly ToolResult[] {
+  return messages.slice(messages.findLastIndex(isFromAgent) + 1).flatMap(resultOf);
+}
+
+function resultOf(message: unknown): readonly ToolResult[] {
+  if (!isToolResult(message)) return [];
+  const { tool_call_id, call_id = tool_call_id, content, output = content } = message;
+  return typeof call_id === 'string' ? [{ callId: call_id, output: textOf(output) }] : [];
+}
+
 function isMessage(message: unknown): message is ChatMessage {
   return typeof message === 'object' && message !== null && 'role' in message && typeof message.role === 'string';
 }
@@ -173,17 +184,24 @@ function isFromUser(message: unknown): message is ChatMessage {
   return isMessage(message) && message.role === 'user';
 }
 
+/** In a chat, or among the items of `/v1/responses`. */
+function isFromAgent(message: unknown): boolean {
+  return isMessage(message) ? message.role === 'assistant' : isItem(message) && message.type === 'function_call';
+}
+
 /** What was said aloud: no instructions, and nothing of tools. */
 export function isTalk(message: unknown): message is ChatMessage {
   return isMessage(message) && (message.role === 'user' || message.role === 'assistant');
 }
 
 /** In a chat, or among the items of `/v1/responses`. */
-function isToolResult(message: unknown): boolean {
+function isToolResult(message: unknown): message is JsonBody {
   if (isMessage(message)) return message.role === 'tool' || message.role === 'function';
-  return (
-    typeof message === 'object' && message !== null && 'type' in message && message.type === 'function_call_output'
-  );
+  return isItem(message) && message.type === 'function_call_output';
+}
+
+function isItem(value: unknown): value is { readonly type: unknown } {
+  return typeof value === 'object' && value !== null && 'type' in value;
 }
 
 function isInstruction(message: unknown): boolean {
@@ -209,7 +227,7 @@ function textOf(content: unknown): string {
 }
 
 function isNotText(part: unknown): boolean {
-  return typeof part === 'object' && part !== null && 'type' in part && part.type !== 'text';
+  return isItem(part) && part.type !== 'text';
 }
 
 function textOfPart(part: unknown): string {

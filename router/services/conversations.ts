@@ -52,6 +52,19 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return conversation && conversation.userId === userId ? { message, conversation } : undefined;
     },
 
+    /**
+     * Deletes an answer, and with it what nothing else is an answer to (`deleteAnswer` of the store).
+     * Throws `answer_running` for one that is still being written.
+     */
+    async deleteAnswer(userId: string, answer: Message): Promise<void> {
+      if (answer.status === 'streaming') throw new AppError('answer_running');
+      const { conversationId } = answer;
+      for (const messageId of await conversations.deleteAnswer(answer.id)) {
+        events.publish(userId, { kind: 'message.removed', conversationId, messageId });
+      }
+      events.publish(userId, { kind: 'conversation', conversationId });
+    },
+
     async create(agent: Agent): Promise<Conversation> {
       const nowMs = now();
       const conversation: Conversation = {

@@ -9,7 +9,7 @@ import { Silence } from '../http/silence';
 import { newId } from '../ids';
 import { generationsLog } from '../log';
 import type { Agent, AgentsStore } from '../stores/agents';
-import type { Conversation, ConversationsStore, Message } from '../stores/conversations';
+import type { Conversation, ConversationsStore, Message, ToolResult } from '../stores/conversations';
 import { Answer } from './answer';
 import type { BudgetsService } from './budgets';
 import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from './chat-request';
@@ -38,6 +38,8 @@ interface Generation {
 export interface RecordedTurn {
   readonly conversation: Conversation;
   readonly text?: string;
+  /** What the client's tools found since the last answer. */
+  readonly results?: readonly ToolResult[];
   /** The answer's id, where it is told before it is stored. */
   readonly answerId?: string;
   /** The conversation's from this turn on. */
@@ -67,13 +69,14 @@ export function generationsService(deps: {
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
   async function beginTurn(
     conversation: Conversation,
-    turn: { text?: string; replacesId?: string; answerId?: string; sessionFrom?: number },
+    turn: Omit<RecordedTurn, 'conversation'> & { replacesId?: string },
   ): Promise<Message> {
-    const { text, replacesId, answerId = newId(), sessionFrom } = turn;
+    const { text, results, replacesId, answerId = newId(), sessionFrom } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newId(), content: text } }),
       answerId,
+      results,
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       title: titleFrom(text ?? ''),
@@ -161,7 +164,10 @@ export function generationsService(deps: {
     throw await refusalOf(answered);
   }
 
-  /** The messages so far, and whether the session that the runtime keeps has been told those before the newest. */
+  /**
+   * The messages so far, and whether the session that the runtime keeps has been told those before the newest. Calls of
+   * a client's tools are not told: a page offers no tools, and some LLMs refuse calls of what they are not offered.
+   */
   async function history({ id, sessionFrom }: Conversation): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
     const said = (await conversations.page(id, { limit: HISTORY_MESSAGES_MAX })).filter(
       ({ content }) => content !== '',

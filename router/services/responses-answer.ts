@@ -10,6 +10,7 @@ import {
   type Failure,
   type Item,
   type ItemStatus,
+  itemId,
   responseOf,
   type Status,
   shown,
@@ -198,8 +199,7 @@ export class ResponseAnswer {
   }
 
   #itemId(prefix: string): string {
-    const index = this.#output.length;
-    return `${this.#asked.id.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
+    return itemId(prefix, this.#asked.id, this.#output.length);
   }
 
   #finalStatus(): 'completed' | 'incomplete' {

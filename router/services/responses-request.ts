@@ -4,7 +4,9 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses/create
  */
 import { AppError } from '../errors';
-import type { ChatMessage, JsonBody } from './chat-request';
+import type { Message } from '../stores/conversations';
+import type { JsonBody } from './chat-request';
+import { historyOf, openCalls } from './responses-history';
 
 /** Members that mean the same in both. */
 const SAME = ['model', 'stream', 'temperature', 'top_p', 'user', 'parallel_tool_calls', 'service_tier'] as const;
@@ -16,10 +18,10 @@ const TEXT_PARTS = new Set(['input_text', 'output_text', 'text']);
 
 /**
  * The chat request.
- * @param history what was said before, where the request goes on from it.
+ * @param stored what was said before, where the request goes on from it.
  * @throws `invalid_request` that names the member.
  */
-export function chatOf(body: JsonBody, history: readonly ChatMessage[]): JsonBody {
+export function chatOf(body: JsonBody, stored: readonly Message[]): JsonBody {
   for (const name of REFUSED) {
     const value = body[name];
     if (value && !(Array.isArray(value) && value.length === 0)) throw unsupported(name);
@@ -28,9 +30,10 @@ export function chatOf(body: JsonBody, history: readonly ChatMessage[]): JsonBod
     [...SAME, ...SAME_TOO].flatMap((name) => (body[name] == null ? [] : [[name, body[name]]])),
   );
   const tools = toolsOf(body.tools);
+  const { messages, outputs } = inputOf(body.input, openCalls(stored));
   return {
     ...same,
-    messages: [...instructionsOf(body.instructions), ...history, ...messagesOfInput(body.input)],
+    messages: [...instructionsOf(body.instructions), ...historyOf(stored, outputs), ...messages],
     ...(body.max_output_tokens != null && { max_completion_tokens: body.max_output_tokens }),
     ...(tools.length > 0 && { tools }),
     ...(body.tool_choice != null && { tool_choice: toolChoiceOf(body.tool_choice) }),
@@ -47,20 +50,28 @@ function instructionsOf(instructions: unknown): JsonBody[] {
   return [{ role: 'system', content: instructions }];
 }
 
-function messagesOfInput(input: unknown): JsonBody[] {
-  if (typeof input === 'string') return [{ role: 'user', content: input }];
-  if (!Array.isArray(input)) throw invalid('input', 'must be text or a list of items.');
-  const messages: JsonBody[] = [];
-  for (const [index, item] of input.entries()) addItem(messages, record(item), `input[${index}]`);
-  return messages;
+interface Input {
+  readonly messages: JsonBody[];
+  /** Ids of stored calls. */
+  readonly open: ReadonlySet<string>;
+  /** What the input has for these. */
+  readonly outputs: Map<string, unknown>;
 }
 
-function addItem(messages: JsonBody[], item: JsonBody | undefined, at: string): void {
+function inputOf(input: unknown, open: ReadonlySet<string>): Input {
+  const said: Input = { messages: [], open, outputs: new Map() };
+  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
+  if (!Array.isArray(items)) throw invalid('input', 'must be text or a list of items.');
+  for (const [index, item] of items.entries()) addItem(said, record(item), `input[${index}]`);
+  return said;
+}
+
+function addItem(said: Input, item: JsonBody | undefined, at: string): void {
   if (!item) throw invalid(at, 'must be an object.');
   const type = item.type ?? 'message';
-  if (type === 'message') messages.push(messageOf(item, at));
-  else if (type === 'function_call') addCall(messages, item, at);
-  else if (type === 'function_call_output') messages.push(outputOf(messages, item, at));
+  if (type === 'message') said.messages.push(messageOf(item, at));
+  else if (type === 'function_call') addCall(said, item, at);
+  else if (type === 'function_call_output') addOutput(said, item, at);
   // What a model thought is not said to it again in chat.
   else if (type !== 'reasoning') throw unsupported(`${at}.type`, type);
 }
@@ -112,24 +123,29 @@ function textOfParts(parts: readonly JsonBody[]): string {
 }
 
 /** In chat the calls of one turn stand in one message, and with what was said before them. */
-function addCall(messages: JsonBody[], { call_id, name, arguments: args }: JsonBody, at: string): void {
+function addCall({ messages, open }: Input, { call_id, name, arguments: args }: JsonBody, at: string): void {
   if (typeof call_id !== 'string' || typeof name !== 'string') throw invalid(at, 'must have a call_id and a name.');
+  // Sent along although it is stored.
+  if (open.has(call_id)) return;
   const call = { id: call_id, type: 'function', function: { name, arguments: typeof args === 'string' ? args : '{}' } };
   const last = messages.at(-1);
   if (last?.role !== 'assistant') messages.push({ role: 'assistant', content: null, tool_calls: [call] });
   else messages[messages.length - 1] = { ...last, tool_calls: [...callsOf(last), call] };
 }
 
-function outputOf(messages: readonly JsonBody[], { call_id, output }: JsonBody, at: string): JsonBody {
-  if (!messages.flatMap(callsOf).some(({ id }) => id === call_id)) {
-    const why = 'The router keeps the texts of a conversation. Send the function_call item along with its output.';
-    throw new AppError('invalid_request', {
-      message: `${at}.call_id: there is no such call. ${why}`,
-      param: `${at}.call_id`,
-    });
-  }
+function addOutput({ messages, open, outputs }: Input, { call_id, output }: JsonBody, at: string): void {
   const content = contentOf(output ?? '', `${at}.output`);
-  return { role: 'tool', tool_call_id: call_id, content };
+  if (typeof call_id === 'string' && open.has(call_id)) outputs.set(call_id, content);
+  else if (messages.flatMap(callsOf).some(({ id }) => id === call_id)) {
+    messages.push({ role: 'tool', tool_call_id: call_id, content });
+  } else throw noSuchCall(call_id, `${at}.call_id`);
+}
+
+function noSuchCall(id: unknown, param: string): AppError {
+  const named = String(JSON.stringify(id)).slice(0, 100);
+  const what = `${param}: no call ${named} waits for its output, neither in the input nor in the newest turn of what is stored.`;
+  const how = 'Go on from the response that called ("previous_response_id"), or send its function_call item along.';
+  return new AppError('invalid_request', { message: `${what} ${how}`, param });
 }
 
 function callsOf({ tool_calls }: JsonBody): readonly JsonBody[] {

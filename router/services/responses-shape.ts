@@ -88,13 +88,47 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
   };
 }
 
-/** A stored answer. What it was asked with is not kept. */
-export function storedResponse(message: Message, model: string): object {
-  const { id, status, content, failure, createdAtMs, conversationId } = message;
+/** A stored answer. With which options it was asked is not kept. */
+export function responseFrom(message: Message, model: string): object {
+  const { id, status, failure, createdAtMs, conversationId } = message;
   const [how, itemStatus] = STATUSES[status];
-  const said: TextItem = { id: `msg_${id}`, type: 'message', role: 'assistant', status: itemStatus, text: content };
   const asked = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
-  return responseOf(asked, { status: how, output: content === '' ? [] : [said], ...(failure && { failure }) });
+  return responseOf(asked, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
+}
+
+/** The text and the calls of a stored answer, in the order in which they came. */
+function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly Item[] {
+  const output: Item[] = [];
+  const place = (prefix: string) => itemId(prefix, `resp_${id}`, output.length);
+  const say = (text: string) => {
+    if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
+  };
+  let told = 0;
+  for (const { id: call_id, name, arguments: args, textLengthBefore } of calls ?? []) {
+    say(content.slice(told, textLengthBefore));
+    told = textLengthBefore;
+    output.push({ id: place('fc'), type: 'function_call', status, call_id, name, arguments: args });
+  }
+  say(content.slice(told));
+  return output;
+}
+
+/** The id of the item at an index of a response's output. */
+export function itemId(prefix: string, responseId: string, index: number): string {
+  return `${responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
+}
+
+/** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
+export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
+  const status = 'completed';
+  const results = (message: Message) =>
+    (message.results ?? []).map(({ callId, output }, index) => {
+      return { id: `fco_${message.id}_${index}`, type: 'function_call_output', status, call_id: callId, output };
+    });
+  if (before?.role !== 'user') return results(answer);
+  const content = [{ type: 'input_text', text: before.content }];
+  const said = { id: `msg_${before.id}`, type: 'message', role: 'user', status, content };
+  return [...results(before), said, ...results(answer)];
 }
 
 const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {

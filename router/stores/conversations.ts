@@ -1,29 +1,16 @@
 /** Conversations and their messages. Each function is one atomic step. */
 import { and, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import { newId } from '../ids';
+import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './conversations-turns';
 import { type Db, isUniqueViolation, transaction } from './database';
-import { conversations, type MessageFailure, messages } from './schema';
+import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from './schema';
 
 export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
-export type { MessageFailure };
+export type { MessageFailure, ToolCall, ToolResult };
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
-
-export interface NewTurn {
-  readonly conversationId: string;
-  /** Absent when an answer is asked for again. */
-  readonly user?: { readonly id: string; readonly content: string };
-  readonly answerId: string;
-  /** An answer that this one replaces. */
-  readonly replacesId?: string;
-  /** `sessionFrom` of the conversation from this turn on. */
-  readonly sessionFrom?: number;
-  /** Title to take when the conversation has none. */
-  readonly title: string;
-  readonly nowMs: number;
-}
 
 export function conversationsStore(db: Db) {
   const write = statements(db);
@@ -117,11 +104,25 @@ export function conversationsStore(db: Db) {
     /** Ends an answer. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(
       id: string,
-      end: { status: Exclude<MessageStatus, 'streaming'>; content: string; failure?: MessageFailure; nowMs: number },
+      end: {
+        status: Exclude<MessageStatus, 'streaming'>;
+        content: string;
+        failure?: MessageFailure;
+        calls: readonly ToolCall[];
+        nowMs: number;
+      },
     ): Promise<boolean> {
-      const { status, content, failure, nowMs } = end;
-      const rows = write.end.all({ id, status, content, failure: failure ? JSON.stringify(failure) : null, nowMs });
+      const { status, content, failure, calls, nowMs } = end;
+      const rows = write.end.all({ id, status, content, failure: json(failure), calls: jsonList(calls), nowMs });
       return rows.length > 0;
+    },
+    /**
+     * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
+     * when nothing is left in it. What is left is a new session, as the runtime's own still knows what is deleted.
+     * @returns the ids of the messages that are gone.
+     */
+    async deleteAnswer(id: string): Promise<readonly string[]> {
+      return transaction(db, (tx) => deleteAnswer(tx, id));
     },
     /** Ends every answer that a crash left open; returns how many. */
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
@@ -134,82 +135,4 @@ export function conversationsStore(db: Db) {
       return rows.length;
     },
   };
-}
-
-/** What is written with every answer, made once: to build such a statement costs more than to run it. */
-function statements(db: Db) {
-  const { placeholder } = sql;
-  const isStreaming = and(eq(messages.id, placeholder('id')), eq(messages.status, 'streaming'));
-  return {
-    find: db
-      .select()
-      .from(conversations)
-      .where(eq(conversations.id, placeholder('id')))
-      .prepare(),
-    insert: db
-      .insert(messages)
-      .values({
-        id: placeholder('id'),
-        conversationId: placeholder('conversationId'),
-        position: placeholder('position'),
-        role: placeholder('role'),
-        content: placeholder('content'),
-        status: placeholder('status'),
-        createdAtMs: placeholder('nowMs'),
-      })
-      .returning()
-      .prepare(),
-    touch: db
-      .update(conversations)
-      .set({
-        lastPosition: sql`${placeholder('position')}`,
-        updatedAtMs: sql`${placeholder('nowMs')}`,
-        title: sql`${placeholder('title')}`,
-        sessionFrom: sql`${placeholder('sessionFrom')}`,
-      })
-      .where(eq(conversations.id, placeholder('id')))
-      .prepare(),
-    text: db
-      .update(messages)
-      .set({ content: sql`${placeholder('content')}` })
-      .where(isStreaming)
-      .prepare(),
-    end: db
-      .update(messages)
-      .set({
-        status: sql`${placeholder('status')}`,
-        content: sql`${placeholder('content')}`,
-        failure: sql`${placeholder('failure')}`,
-        endedAtMs: sql`${placeholder('nowMs')}`,
-      })
-      .where(isStreaming)
-      .returning({ id: messages.id })
-      .prepare(),
-  };
-}
-
-function insertTurn(
-  tx: Db,
-  write: ReturnType<typeof statements>,
-  turn: NewTurn,
-): { user?: Message; answer: Message } | undefined {
-  const { nowMs } = turn;
-  const conversation = write.find.get({ id: turn.conversationId });
-  if (!conversation) return undefined;
-  if (turn.replacesId) {
-    const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning({ id: messages.id }).all();
-    if (gone.length === 0) return undefined;
-  }
-  let position = conversation.lastPosition;
-  const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
-    position += 1;
-    const status = role === 'user' ? 'done' : 'streaming';
-    return write.insert.get({ id, conversationId: conversation.id, position, role, content, status, nowMs });
-  };
-  const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
-  const answer = insert(turn.answerId, 'assistant', '');
-  const title = conversation.title || turn.title;
-  const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
-  write.touch.run({ id: conversation.id, position, title, sessionFrom, nowMs });
-  return user ? { user, answer } : { answer };
 }

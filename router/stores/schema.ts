@@ -134,6 +134,22 @@ export interface MessageFailure {
   readonly hint?: string;
 }
 
+/** A call of one of the client's tools, in an answer. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON, as far as it came. */
+  readonly arguments: string;
+  /** Characters of the answer's text that came before it. */
+  readonly textLengthBefore: number;
+}
+
+/** What the client's tool gave for a call. */
+export interface ToolResult {
+  readonly callId: string;
+  readonly output: string;
+}
+
 export const messages = sqliteTable(
   'messages',
   {
@@ -148,6 +164,10 @@ export const messages = sqliteTable(
     /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
     status: text({ enum: ['streaming', 'done', 'stopped', 'failed'] }).notNull(),
     failure: text({ mode: 'json' }).$type<MessageFailure>(),
+    /** Of an answer that has ended. */
+    calls: text({ mode: 'json' }).$type<readonly ToolCall[]>(),
+    /** What the client sent for the calls of earlier answers, together with this message or for this answer. */
+    results: text({ mode: 'json' }).$type<readonly ToolResult[]>(),
     createdAtMs: integer('created_at_ms').notNull(),
     endedAtMs: integer('ended_at_ms'),
   },

@@ -72,6 +72,12 @@ export function completion(content: string): Response {
   return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices: [choice] });
 }
 
+/** One that calls tools. */
+export function callingCompletion(content: string | null, ...tool_calls: object[]): Response {
+  const choice = { index: 0, message: { role: 'assistant', content, tool_calls }, finish_reason: 'tool_calls' };
+  return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices: [choice] });
+}
+
 /** One event of a streamed chat completion. */
 export function chunk(content: string): string {
   const choice = { index: 0, delta: { content }, finish_reason: null };

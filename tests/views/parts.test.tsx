@@ -62,6 +62,23 @@ describe('a message', () => {
     expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBeUndefined();
   });
 
+  test('that only calls tools says which, each on a line of its own, as text', async () => {
+    const calls = [
+      { name: 'get_weather', count: 1 },
+      { name: '<b>x</b>', count: 2 },
+    ];
+    const part = answer({ text: '', retryable: false, calls });
+    expect((await all(part, '.call')).map(({ text }) => text)).toEqual([
+      'Called get_weather',
+      'Called <b>x</b> 2 times',
+    ]);
+    expect(await all(part, 'b, .prose, .actions')).toEqual([]);
+    expect((await all(answer({ calls }), 'p')).map(({ tag, attributes }) => attributes.class ?? tag)).toEqual([
+      'p',
+      ...['note call', 'note call'],
+    ]);
+  });
+
   test('can be tried again exactly when it says so', async () => {
     const retries = async (part: string) => (await all(part, 'form')).map((form) => form.attributes.action);
     expect(await retries(answer({ retryable: true }))).toEqual(['/messages/m2/retry']);

@@ -166,6 +166,7 @@ export const en = {
     you: 'You said',
     answer: (name: string) => `${name} answered`,
     thinking: 'Thinking',
+    called: (name: string, count: number) => (count === 1 ? `Called ${name}` : `Called ${name} ${count} times`),
     stopped: 'You stopped this answer.',
     failed: 'This answer failed.',
     interrupted: 'This answer was interrupted. What had arrived by then is kept.',

@@ -93,10 +93,21 @@ function FinishedText({ message }: { message: MessageView }) {
   return (
     <>
       {message.text !== '' && <div class="prose" dangerouslySetInnerHTML={markdown(message.text)} />}
+      <Calls message={message} />
       <Outcome message={message} />
       <AnswerActions message={message} />
     </>
   );
+}
+
+/** Which tools of its client the answer called. With which arguments is between the two. */
+function Calls({ message }: { message: MessageView }) {
+  const t = useText();
+  return message.calls?.map(({ name, count }) => (
+    <p key={name} class="note call" dir="auto">
+      {t.message.called(name, count)}
+    </p>
+  ));
 }
 
 /** How an answer ended, when it did not simply end. */

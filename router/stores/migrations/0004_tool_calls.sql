@@ -1,0 +1,2 @@
+ALTER TABLE `messages` ADD `calls` text;--> statement-breakpoint
+ALTER TABLE `messages` ADD `results` text;
