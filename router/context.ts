@@ -23,7 +23,7 @@ import { generationsService } from './services/generations';
 import { imagesService } from './services/images';
 import { keysService } from './services/keys';
 import { meteringService } from './services/metering';
-import { LAG_SAMPLE_MS, metricsService } from './services/metrics';
+import { metricsService } from './services/metrics';
 import { platformsService } from './services/platforms';
 import { pricesService } from './services/prices';
 import { rateLimitsService } from './services/rate-limits';
@@ -163,7 +163,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
   cleanUp.use(every(KEYS_EXPIRE_MS, async () => keys.endExpired()));
-  cleanUp.use(every(LAG_SAMPLE_MS, async () => metrics.sampleLag()));
+  cleanUp.use(metrics.watchLoop());
   const prepull = async () => {
     if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
   };

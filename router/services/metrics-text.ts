@@ -33,7 +33,7 @@ interface Family {
 const STATES = ['starting', 'running', 'stopping', 'unknown', 'failed'];
 
 export async function textOf(numbers: Numbers, live: Live): Promise<string> {
-  // It costs a start of the router more than all its routes.
+  // Loaded at the start of the router, it would cost more than all routes do.
   const [{ AggregatorRegistry }, { version }] = await Promise.all([
     import('prom-client'),
     import('../../package.json'),
@@ -127,8 +127,10 @@ function ofRunners(each: Each): readonly Family[] {
 function ofNow({ backends, drivers, platforms, runners, streams, generations }: Live): readonly Family[] {
   const { states, queuedStarts } = runners.census();
   const counted = new Map<string, number>();
-  for (const { backend, state } of states)
-    counted.set(`${state} ${backend}`, (counted.get(`${state} ${backend}`) ?? 0) + 1);
+  for (const { backend, state } of states) {
+    const kind = `${state} ${backend}`;
+    counted.set(kind, (counted.get(kind) ?? 0) + 1);
+  }
   const names = new Set([...backends.all().map(({ name }) => name), ...states.map(({ backend }) => backend)]);
   const problems = platforms.problems();
   const driverNames = new Set([...drivers.names(), ...Object.keys(problems)]);

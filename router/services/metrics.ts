@@ -7,7 +7,7 @@ import { BackendNumbers, Counts, Histogram, LAG_SECONDS, StartWatch } from './me
 import { type Live, textOf } from './metrics-text';
 
 /** How often the event loop is asked how late it is. */
-export const LAG_SAMPLE_MS = 1_000;
+const LAG_SAMPLE_MS = 1_000;
 
 export type MetricsService = ReturnType<typeof metricsService>;
 
@@ -17,7 +17,6 @@ export function metricsService() {
     ['ok', 'wrong_credentials', 'too_many_requests'].map((outcome) => ({ outcome })),
   );
   const lag = new Histogram(LAG_SECONDS);
-  let sampledMs = performance.now();
 
   function of(backend: string): BackendNumbers {
     const known = byBackend.get(backend);
@@ -73,11 +72,15 @@ export function metricsService() {
     /** @param outcome `ok`, or the code of the error. */
     signInTried: (outcome: string): void => signIns.add({ outcome }),
 
-    /** To be called every `LAG_SAMPLE_MS`. */
-    sampleLag(): void {
-      const nowMs = performance.now();
-      lag.observe(Math.max(0, nowMs - sampledMs - LAG_SAMPLE_MS));
-      sampledMs = nowMs;
+    /** Watches how late the event loop is, until disposed. */
+    watchLoop(): Disposable {
+      let sampledMs = performance.now();
+      const timer = setInterval(() => {
+        const nowMs = performance.now();
+        lag.observe(Math.max(0, nowMs - sampledMs - LAG_SAMPLE_MS));
+        sampledMs = nowMs;
+      }, LAG_SAMPLE_MS);
+      return { [Symbol.dispose]: () => clearInterval(timer) };
     },
 
     /** Everything, in the text format of Prometheus. */
