@@ -5,7 +5,7 @@ import type { Context } from './context';
 import { assets } from './http/assets';
 import { compression } from './http/compress';
 import { cors } from './http/cors';
-import { createGuard } from './http/guard';
+import { createGuard, type Guard } from './http/guard';
 import { responding } from './http/respond';
 import { callerPlugin, sessionPlugin } from './http/session';
 import { authRoutes } from './routes/auth';
@@ -15,6 +15,7 @@ import { chatRoutes } from './routes/chat';
 import { credentialsRoutes } from './routes/credentials';
 import { credentialsApiRoutes } from './routes/credentials-api';
 import { keysRoutes } from './routes/keys';
+import { metricsRoutes } from './routes/metrics';
 import { openaiRoutes } from './routes/openai';
 import { pricesRoutes } from './routes/prices';
 import { runnersRoutes } from './routes/runners';
@@ -30,14 +31,18 @@ function serveOptions({ maxBodyBytes }: Config) {
   return { maxRequestBodySize: maxBodyBytes * SERVER_BODY_FACTOR, reusePort: false };
 }
 
+function guardOf({ allowedHosts, publicUrl, corsOrigins }: Config): Guard {
+  return createGuard({
+    allowedHosts,
+    ...(publicUrl !== undefined && { publicUrl }),
+    ...(corsOrigins !== undefined && { corsOrigins }),
+  });
+}
+
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
   const { config } = context;
-  const guard = createGuard({
-    allowedHosts: config.allowedHosts,
-    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
-    ...(config.corsOrigins !== undefined && { corsOrigins: config.corsOrigins }),
-  });
+  const guard = guardOf(config);
   const identities = {
     accounts: context.accounts,
     keys: context.keys,
@@ -75,7 +80,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   );
 }
 
-/** Runners: the broker. Never reachable from the network. */
+/** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
   const { config } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
@@ -83,5 +88,6 @@ export function internalApp(context: Context) {
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(context))
+    .use(metricsRoutes(context, guardOf(config)))
     .use(brokerRoutes(context));
 }

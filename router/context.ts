@@ -23,6 +23,7 @@ import { generationsService } from './services/generations';
 import { imagesService } from './services/images';
 import { keysService } from './services/keys';
 import { meteringService } from './services/metering';
+import { metricsService } from './services/metrics';
 import { platformsService } from './services/platforms';
 import { pricesService } from './services/prices';
 import { rateLimitsService } from './services/rate-limits';
@@ -69,6 +70,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
 
   const events = createEvents();
+  const metrics = metricsService();
   const streams = createOpenStreams(events);
   const idempotency = createIdempotency({ now });
   const accounts = accountsService({
@@ -84,7 +86,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
-  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], now });
+  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -118,6 +120,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     credentials,
     vault,
     events,
+    metrics,
     now,
   });
   const agents = agentsService({ agents: stores.agents, backends, now });
@@ -130,6 +133,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     credentials,
     budgets,
     events,
+    metrics,
     now,
   });
   const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
@@ -159,6 +163,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
   cleanUp.use(every(KEYS_EXPIRE_MS, async () => keys.endExpired()));
+  cleanUp.use(metrics.watchLoop());
   const prepull = async () => {
     if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
   };
@@ -181,6 +186,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     drivers,
     platforms,
     events,
+    metrics,
     streams,
     idempotency,
     accounts,

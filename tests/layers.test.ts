@@ -8,6 +8,7 @@ import { type Import, readSources, type Source } from './support/sources';
 
 /** Services from the bottom to the top: each may use those before it. */
 const SERVICES = [
+  ...['metrics-numbers', 'metrics-text', 'metrics'],
   ...['events', 'recent', 'json-fault', 'folders', 'templates', 'homes'],
   ...[
     'encryption',
@@ -96,7 +97,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
       'type:router/backends',
       'type:router/drivers',
     ],
-    ...['router/backends', 'drivers/driver', ...FOUNDATION],
+    ...['router/backends', 'drivers/driver', 'package.json', ...FOUNDATION],
   ],
   ['router/stores/', 'router/stores/', 'router/ids'],
   ['router/backends-schema', 'type:drivers/driver'],

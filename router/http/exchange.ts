@@ -33,7 +33,7 @@ export interface Plan {
   readonly translation: Translation | undefined;
 }
 
-type ExchangeContext = Pick<Context, 'events' | 'generations' | 'rateLimits' | 'runners' | 'streams'>;
+type ExchangeContext = Pick<Context, 'events' | 'generations' | 'metrics' | 'rateLimits' | 'runners' | 'streams'>;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
 interface Options {
@@ -271,13 +271,17 @@ class Exchange {
     this.#silence?.end();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
+    const totalMs = performance.now() - this.#startedMs;
+    // A request that was stopped before its answer has no status: nobody was told one.
+    const status = this.#answer?.status ?? (ending === 'failed' ? error?.status : undefined);
+    this.context.metrics.relayed(call.backend.name, ending, status, this.#answeredMs, totalMs);
     logRequest({
       user: this.who.user.id,
       agent: call.agent.id,
       path,
       status: this.#answer?.status ?? error?.status,
       answeredMs: this.#answeredMs && Math.round(this.#answeredMs),
-      totalMs: Math.round(performance.now() - this.#startedMs),
+      totalMs: Math.round(totalMs),
       bytes,
       ending,
       code: error?.code,

@@ -5,7 +5,7 @@ import type { FormState } from '../../views/models';
 import { SignInPage } from '../../views/pages/sign-in';
 import { SignUpPage } from '../../views/pages/sign-up';
 import type { Context } from '../context';
-import { AppError } from '../errors';
+import { AppError, toAppError } from '../errors';
 import { type AttemptLimits, createAttemptLimits } from '../http/limits';
 import { page, seeOther } from '../http/respond';
 import type { SessionPlugin } from '../http/session';
@@ -115,14 +115,21 @@ const signUpFields = {
   invite_code: t.Optional(t.String()),
 };
 
-function signIn(
+async function signIn(
   context: Context,
   limits: AttemptLimits,
   body: { email: string; password: string },
   address: string,
 ): Promise<User> {
   const email = normaliseEmail(body.email);
-  return limits.signIn(address, email, () => context.accounts.signIn(email, body.password));
+  try {
+    const user = await limits.signIn(address, email, () => context.accounts.signIn(email, body.password));
+    context.metrics.signInTried('ok');
+    return user;
+  } catch (error) {
+    context.metrics.signInTried(toAppError(error).code);
+    throw error;
+  }
 }
 
 /** A user as the predecessor's clients know one. */

@@ -177,6 +177,7 @@ class BrokerCall {
     const { agent, work } = this.held;
     const totalMs = performance.now() - this.#startedMs;
     relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
+    this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
     if (!this.#upstream || !this.#body) return;
     const { tokens, isEstimated } = this.#tokens(this.#body, ending);
     this.context.metering.record({

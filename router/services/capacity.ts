@@ -170,6 +170,9 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
   return {
     wake,
 
+    /** How many starts wait for their turn. */
+    waitingCount: (): number => queue.inTurn().length,
+
     /**
      * Waits until the start may begin. Throws `too_many_runners` when all that the user may have are at work,
      * `start_queue_timeout` when its turn has not come in time, and the signal's reason.

@@ -16,6 +16,7 @@ import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeC
 import { titleFrom } from './conversations';
 import type { CredentialsService } from './credentials';
 import type { Events } from './events';
+import type { MetricsService } from './metrics';
 import { callRunner, type RunnerAnswer, refusalOf } from './runner-call';
 import type { RunnersService } from './runners';
 import { usesUpstream } from './upstream-call';
@@ -61,9 +62,10 @@ export function generationsService(deps: {
   credentials: CredentialsService;
   budgets: BudgetsService;
   events: Events;
+  metrics: MetricsService;
   now: () => number;
 }) {
-  const { conversations, agents, backends, runners, credentials, budgets, events, now } = deps;
+  const { conversations, agents, backends, runners, credentials, budgets, events, metrics, now } = deps;
   const live = new Map<string, Generation>();
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
@@ -103,7 +105,9 @@ export function generationsService(deps: {
   /** Produces an answer without a client: whoever wants to see it watches the events. */
   function produce(conversation: Conversation, agent: Agent, message: Message, explicit: boolean): void {
     const abort = new AbortController();
+    const begunMs = performance.now();
     let answered: RunnerAnswer | undefined;
+    let answeredMs: number | undefined;
     const answer = track(conversation, message, true, () => relay.stop());
     const limits = backends.find(agent.backend)?.timeouts;
     const silence = limits && new Silence(limits, (error) => relay.fail(error));
@@ -115,15 +119,18 @@ export function generationsService(deps: {
       recorder: answer,
       lost: (cause) => answered?.lost(cause) ?? new AppError('runner_lost', { cause }),
       ...(silence && { silence }),
-      onEnd: () => {
+      onEnd: (ending, _, error) => {
         silence?.end();
         answered?.lease.release();
+        const status = answered?.status ?? error?.status;
+        metrics.relayed(agent.backend, ending, status, answeredMs, performance.now() - begunMs);
       },
     });
     void relay.drain();
     void ask(conversation, agent, { signal: abort.signal, explicit, ...(silence && { silence }) })
       .then((found) => {
         answered = found;
+        answeredMs = performance.now() - begunMs;
         // Stopped in between: the relay has ended and will not call back.
         if (abort.signal.aborted) found.lease.release();
         relay.attach(found.body);
@@ -238,6 +245,11 @@ export function generationsService(deps: {
       const there = [...live.values()].filter((generation) => generation.conversationId === conversationId);
       for (const generation of there) generation.stop();
       await Promise.all(there.map((generation) => generation.answer.saved));
+    },
+
+    /** How many answers are being written. */
+    get size(): number {
+      return live.size;
     },
 
     /** The text so far of an answer that is being written. */

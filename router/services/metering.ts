@@ -5,6 +5,7 @@
 import { relayLog } from '../log';
 import type { NewUsageRow, UsageStore } from '../stores/usage';
 import type { BudgetsService } from './budgets';
+import type { MetricsService } from './metrics';
 import type { PricesService } from './prices';
 import type { Tokens } from './tokens';
 
@@ -33,9 +34,10 @@ export function meteringService(deps: {
   prices: Pick<PricesService, 'costOf'>;
   /** Whoever counts what users and keys use. */
   counters: readonly Pick<BudgetsService, 'add'>[];
+  metrics: MetricsService;
   now: () => number;
 }) {
-  const { usage, prices, counters, now } = deps;
+  const { usage, prices, counters, metrics, now } = deps;
   let pending: NewUsageRow[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -70,6 +72,7 @@ export function meteringService(deps: {
       const cost = prices.costOf(use.model, tokens);
       const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
       for (const counter of counters) counter.add(used);
+      metrics.tokensUsed(use.backend, tokens);
       pending.push({
         ...rest,
         atMs: now(),

@@ -156,3 +156,8 @@ export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerSta
     isStale: slot.isStale,
   };
 }
+
+/** The state of each agent's runner, also of those that have none now, without whose they are. */
+export function statesOf(slots: Iterable<RunnerSlot>): readonly { backend: string; state: RunnerState }[] {
+  return Array.from(slots, ({ agent, state }) => ({ backend: agent.backend, state }));
+}

@@ -4,6 +4,7 @@ import { AppError, toAppError } from '../errors';
 import { runnersLog } from '../log';
 import type { CapacityService } from './capacity';
 import type { Events } from './events';
+import type { MetricsService } from './metrics';
 import { exitError, isRunnersOwn, startFailure, stoppedError } from './runner-failure';
 import { logTail, stopRunner } from './runner-remains';
 import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './runner-slot';
@@ -12,6 +13,7 @@ import { requireStartable, type StartDeps, startRunner } from './runner-start';
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
   readonly capacity: CapacityService;
+  readonly metrics: MetricsService;
 }
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
@@ -28,7 +30,7 @@ function queued(place: number): Progress {
 export type RunnerTransitions = ReturnType<typeof runnerTransitions>;
 
 export function runnerTransitions(deps: TransitionDeps) {
-  const { events, capacity, now } = deps;
+  const { events, capacity, metrics, now } = deps;
 
   function change(slot: RunnerSlot, state: RunnerState, progress: Progress): void {
     slot.state = state;
@@ -51,10 +53,12 @@ export function runnerTransitions(deps: TransitionDeps) {
     // An end before us in the queue may not have come about, or the runner was adopted meanwhile.
     if (slot.runner) return slot.runner;
     signal.throwIfAborted();
+    const watch = metrics.startBegun(slot.agent.backend);
     let open = true;
     const report = (progress: Progress) => {
       // A driver that still reports when its start has ended has nothing to say.
       if (!open) return;
+      watch.enter(progress.stage);
       // What is shown never goes back within one start.
       const percent = Math.max(progress.percent, slot.state === 'starting' ? slot.progress.percent : 0);
       change(slot, 'starting', { ...progress, percent });
@@ -77,11 +81,14 @@ export function runnerTransitions(deps: TransitionDeps) {
       slot.failure = undefined;
       slot.lastActiveMs = now();
       running(slot);
+      watch.ready();
       runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: now() - runner.startedAtMs }, 'runner.started');
       return runner;
     } catch (thrown) {
       slot.identity = undefined;
-      throw startFailed(slot, toAppError(signal.aborted ? signal.reason : thrown), signal.aborted);
+      const error = toAppError(signal.aborted ? signal.reason : thrown);
+      watch.failed(error.code, signal.aborted);
+      throw startFailed(slot, error, signal.aborted);
     } finally {
       open = false;
       slot.onExit = undefined;
@@ -117,6 +124,7 @@ export function runnerTransitions(deps: TransitionDeps) {
       throw new AppError('driver_unavailable', { cause });
     }
     runnersLog.info({ agent: slot.agent.id, runner: runner.id, why }, 'runner.stopped');
+    metrics.runnerEnded(slot.agent.backend, why);
     await forget(slot, runner, () => change(slot, 'stopped', STOPPED));
     return true;
   }
@@ -129,6 +137,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     const { runner } = slot;
     if (!runner || runner.id !== runnerId) return;
     runnersLog.warn({ agent: slot.agent.id, runner: runnerId, health }, 'runner.exited');
+    metrics.runnerEnded(slot.agent.backend, causeOf(health));
     const told = health.state === 'gone' ? Promise.resolve('') : logTail(runner.driver, runner.handle);
     slot.end = { runnerId, isAsked: false, error: told.then((tail) => exitError(health, tail)) };
     if (health.state === 'gone') return forget(slot, runner, () => change(slot, 'stopped', STOPPED));
@@ -151,4 +160,10 @@ export function runnerTransitions(deps: TransitionDeps) {
   }
 
   return { running, unknown, start, end, exited };
+}
+
+/** In a word why a runner has ended by itself. */
+function causeOf(health: Health): 'vanished' | 'out_of_memory' | 'exited' {
+  if (health.state !== 'exited') return 'vanished';
+  return health.outOfMemory ? 'out_of_memory' : 'exited';
 }

@@ -9,6 +9,11 @@ const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
   /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
+/** Whether a text has what looks like a key of a runner in it, whether that runner is there or not. */
+export function hasRunnerKey(text: string): boolean {
+  return text.search(KEYS) !== -1;
+}
+
 /** Keys are never shown, also not when a runner has printed them. */
 export function withoutKeys(text: string): string {
   return text.replace(KEYS, '[key]');

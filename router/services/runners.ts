@@ -18,6 +18,7 @@ import {
   RunnerSlot,
   type RunnerState,
   type RunnerStatus,
+  statesOf,
   statusOf,
   type Work,
 } from './runner-slot';
@@ -187,6 +188,7 @@ export function runnersService(deps: RunnersDeps) {
         if (slot.runner && slot.state !== 'unknown') return false;
         const found = await find();
         if (!found) return false;
+        if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
         slot.runner = found.runner;
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
         slot.lastActiveMs = now();
@@ -211,6 +213,9 @@ export function runnersService(deps: RunnersDeps) {
     },
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),
+
+    /** How all runners are, and how many starts wait. */
+    census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
 
     /** Every runner that exists, with its agent. */
     running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
