@@ -39,11 +39,20 @@ export class Head {
     let found: string | null = null;
     for (let at = this.#lowerCase.indexOf(line); at !== -1; at = this.#lowerCase.indexOf(line, at + 1)) {
       const end = this.#text.indexOf('\r\n', at + 2);
-      const value = this.#text.slice(at + line.length, end === -1 ? undefined : end).trim();
+      const value = withoutBlanks(this.#text, at + line.length, end === -1 ? this.#text.length : end);
       found = found === null ? value : `${found}, ${value}`;
     }
     return found;
   }
+}
+
+/** RFC 9110, 5.5: blanks and tabs. Other white space of Unicode may be a part of a character here. */
+function withoutBlanks(text: string, start: number, end: number): string {
+  const isBlank = (at: number) => text[at] === ' ' || text[at] === '\t';
+  let [from, to] = [start, end];
+  while (from < to && isBlank(from)) from += 1;
+  while (to > from && isBlank(to - 1)) to -= 1;
+  return text.slice(from, to);
 }
 
 /** What of an answer comes next. */
