@@ -9,8 +9,11 @@ const LINE_BYTES_MAX = 4_096;
 const LF = 10;
 const NOTHING = Buffer.alloc(0);
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?(?=\r\n|$)/;
-/** A name with a blank behind it is what one reader takes for a name and another does not. */
-const HEADER_LINES = /^(?:\r\n[^\s:]+:[^\r\n]*)*$/;
+/**
+ * A name with a blank behind it is what one reader takes for a name and another does not. A NUL ends a value for some, and
+ * no answer of ours could have it.
+ */
+const HEADER_LINES = /^(?:\r\n[^\s:\0]+:[^\r\n\0]*)*$/;
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 
 /** Not HTTP, or not what it says itself. */
