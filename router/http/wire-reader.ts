@@ -193,6 +193,7 @@ export class WireReader {
     } else if (this.#part === 'trailers') {
       this.#trailerBytes += line.length;
       if (this.#trailerBytes > HEAD_BYTES_MAX) throw new MalformedError('too many trailers');
+      if (!line.endsWith('\r\n')) throw new MalformedError('a trailer without the end of a line');
       if (line === '\r\n') this.#part = 'nothing';
     } else {
       const size = CHUNK_SIZE.exec(line)?.[1];
