@@ -11,7 +11,7 @@ const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms',
 const CONTENT_TYPE =
   /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;
 /** How the system says that there was no connection, so that nothing of the request has left. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND']);
+const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
 const STATUS_MAX = 599;
 
@@ -72,7 +72,10 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new UnreachableError('The connection failed before an answer', !NOT_CONNECTED.has(code), { cause: error });
+    // Without a word of the system's it is a request that cannot be sent.
+    const isRefusedHere = error instanceof TypeError && code === '';
+    const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
+    throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
   }
   if (answer.status <= STATUS_MAX) return answer;
   answer.body.cancel();
