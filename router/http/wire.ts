@@ -21,6 +21,8 @@ const KEEP_ALIVE_MS = 60_000;
 const TOGETHER_BYTES_MAX = 65_536;
 /** What may stand in a header's value: RFC 9110, 5.5. Anything else could end the line. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** Lower case only: another one would be a second header of one that is ours. */
+const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const TARGET = /^[\x21-\x7e]+$/;
 /** What says where a request goes and where it ends is this file's affair. */
 const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-length', 'transfer-encoding']);
@@ -78,12 +80,13 @@ function connect(destination: string, hostname: string, port: number, signal: Ab
 /** A request as it goes over the wire, which asks for no compression; a long body by itself. Throws a `TypeError` for what would be another request. */
 function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
   const target = url.pathname + url.search;
-  if (!TARGET.test(target)) throw new TypeError('The path is not one of HTTP.');
+  if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or method is not one of HTTP.');
   const content = typeof body === 'string' ? Buffer.from(body) : body;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: identity\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
     if (OWN_HEADERS.has(name)) continue;
+    if (!NAME.test(name)) throw new TypeError('A header has a name that HTTP does not know.');
     if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that HTTP does not know.`);
     head += `${name}: ${value}\r\n`;
   }
