@@ -19,8 +19,8 @@ const RESTED_MS = 1;
 const KEEP_ALIVE_MS = 60_000;
 /** A body up to this size goes out together with its head. */
 const TOGETHER_BYTES_MAX = 65_536;
-/** What may stand in a header's value: RFC 9110, 5.5. Anything else could end the line. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** What may stand in a header's value: RFC 9110, 5.5, and DEL, which clients may send us. Anything else could end the line. */
+const VALUE = /^[\t\x20-\xff]*$/;
 /** Lower case only: another one would be a second header of one that is ours. */
 const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const TARGET = /^[\x21-\x7e]+$/;
