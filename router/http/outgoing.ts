@@ -68,7 +68,7 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const asked = { url, address, method, headers, body, signal };
   let answer: OutgoingAnswer;
   try {
-    answer = url.protocol === 'http:' ? decoded(await ask(asked)) : await askTls(asked);
+    answer = url.protocol === 'http:' ? decoded(await ask(asked), method) : await askTls(asked);
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -83,14 +83,19 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
 }
 
 /** An answer that was compressed against our wish, as it was before. */
-function decoded(answer: OutgoingAnswer): OutgoingAnswer {
+function decoded(answer: OutgoingAnswer, method: string): OutgoingAnswer {
   const coding = answer.headers.get('content-encoding');
   const format = coding === null ? undefined : COMPRESSIONS[coding.toLowerCase()];
-  if (format === undefined) return answer;
+  if (format === undefined || isEmpty(answer, method)) return answer;
   const body = streamBody(streamOf(answer.body).pipeThrough(new DecompressionStream(format as CompressionFormat)));
   // Its length is that of what was compressed.
   const get = (name: string) => (name === 'content-length' ? null : answer.headers.get(name));
   return { status: answer.status, headers: { get }, body };
+}
+
+/** Whether there is no body, which is not even the compressed form of an empty one. */
+function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
+  return method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0';
 }
 
 /**
