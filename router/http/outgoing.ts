@@ -160,7 +160,8 @@ export function isEventStream(headers: AnswerHeaders): boolean {
   return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
 }
 
-/** Whether a body is so short that it need not be streamed. One without a length is not. */
+/** Whether a body is so short that it need not be streamed. One without a length is not, nor one whose chunks belie it. */
 export function isShort(headers: AnswerHeaders): boolean {
+  if (headers.get('transfer-encoding') !== null) return false;
   return Number(headers.get('content-length') ?? Number.POSITIVE_INFINITY) <= SHORT_BYTES_MAX;
 }
