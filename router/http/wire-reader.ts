@@ -169,7 +169,10 @@ export class WireReader {
       if (!/^\d{1,15}$/.test(length)) throw new MalformedError('a length that is none');
       this.#bytesLeft = Number(length);
       this.#part = this.#bytesLeft === 0 ? 'nothing' : 'bytes';
-    } else this.#part = 'until close';
+    } else {
+      this.#part = 'until close';
+      this.#isReusable = false;
+    }
   }
 
   /** A line between chunks, from `at` on. @returns how many of the bytes belong to it, or to what is held of it. */
