@@ -174,7 +174,8 @@ class Connection implements Beating {
 
   closed(cause?: unknown): void {
     const exchange = this.#exchange;
-    if (exchange?.reader.close()) this.#finish(exchange);
+    // A reset, and whatever a reader of the body has thrown, is no end of an answer.
+    if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
     else this.#break(cause ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
   }
 
