@@ -56,6 +56,7 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
   const destination = `${hostname} ${url.port || 80}`;
+  signal.throwIfAborted();
   let connection = idle.get(destination)?.at(-1);
   if (connection?.hasRested) {
     // Its end may be here and not read yet. Only after the second turn the event loop has looked.
@@ -130,6 +131,11 @@ class Connection implements Beating {
     this.#leaveIdle();
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason), { once: true });
     this.#exchange = exchange;
+    // Between the end of the wait for a connection and now.
+    if (signal.aborted) {
+      this.#break(signal.reason);
+      return exchange.answered.promise;
+    }
     this.#unsent = [...bytes];
     this.sent();
     return exchange.answered.promise;
