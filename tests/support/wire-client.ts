@@ -20,10 +20,10 @@ export class Reader implements Sink {
   /** Why it broke off. */
   cause: unknown;
   /** Called for each piece, after it was counted. */
-  onChunk: (bytes: Uint8Array) => void;
+  onChunk: (reader: Reader) => void;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor(body: Body, onChunk: (bytes: Uint8Array) => void = () => undefined) {
+  constructor(body: Body, onChunk: (reader: Reader) => void = () => undefined) {
     this.onChunk = onChunk;
     body.read(this);
   }
@@ -31,7 +31,7 @@ export class Reader implements Sink {
   chunk(bytes: Uint8Array): void {
     this.pieces.push(bytes);
     this.bytes += bytes.length;
-    this.onChunk(bytes);
+    this.onChunk(this);
   }
 
   end(): void {
