@@ -283,9 +283,10 @@ class WireBody implements Body {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
+    // First, so that whoever pauses in the middle of what was held has paused.
+    if (held.length > 1) this.resume();
     for (const bytes of held) this.#sink?.chunk(bytes);
     if (this.#ending) this.#tellEnding(this.#ending);
-    else if (held.length > 1) this.resume();
   }
 
   pause(): void {
