@@ -93,6 +93,8 @@ export function streamBody(stream: ReadableStream<Uint8Array> | null): Body {
         else end()?.end();
       }
     } catch (cause) {
+      // It may be the reader's own fault, and the stream still there.
+      void reader?.cancel().catch(() => undefined);
       end()?.lost(cause);
     } finally {
       isAsked = false;
