@@ -110,6 +110,7 @@ test('a connection that rests for long is closed, and one that is in use never i
     if (path === '/work') working = peer;
     else peer.send(answer('ok'));
   });
+  await textOf(ask(server));
   const work = ask(server, { path: '/work' });
   await until(() => working, 'the work has begun');
   await textOf(ask(server));
@@ -118,6 +119,7 @@ test('a connection that rests for long is closed, and one that is in use never i
   await until(() => server.peers[1]?.isClosed, 'the resting connection is closed');
   await expectNewConnection(server);
   setSystemTime();
+  expect(working).toBe(server.peers[0]);
   expect(working?.isClosed).toBe(false);
   working?.send(answer('done'));
   expect(await textOf(work)).toBe('done');
