@@ -30,6 +30,7 @@ export interface Step {
 
 /** The body that `step` makes of `source`, chunk by chunk; a chunk of which nothing is made is not told. */
 export function mapBody(source: Body, step: Step): Body {
+  let isCancelled = false;
   return {
     read(sink) {
       const made = (make: () => Uint8Array): boolean => {
@@ -45,13 +46,17 @@ export function mapBody(source: Body, step: Step): Body {
       };
       source.read({
         chunk: (bytes) => void made(() => step.chunk(bytes)),
-        end: () => made(() => step.end()) && sink.end(),
+        // Whoever reads may have cancelled at the last word.
+        end: () => made(() => step.end()) && !isCancelled && sink.end(),
         lost: (cause) => sink.lost(cause),
       });
     },
     pause: () => source.pause(),
     resume: () => source.resume(),
-    cancel: () => source.cancel(),
+    cancel() {
+      isCancelled = true;
+      source.cancel();
+    },
   };
 }
 
@@ -88,6 +93,8 @@ export function streamBody(stream: ReadableStream<Uint8Array> | null): Body {
         else end()?.end();
       }
     } catch (cause) {
+      // It may be the reader's own fault, and the stream still there.
+      void reader?.cancel().catch(() => undefined);
       end()?.lost(cause);
     } finally {
       isAsked = false;

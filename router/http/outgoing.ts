@@ -11,7 +11,7 @@ const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms',
 const CONTENT_TYPE =
   /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;
 /** How the system says that there was no connection, so that nothing of the request has left. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND']);
+const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
 const STATUS_MAX = 599;
 
@@ -68,11 +68,14 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const asked = { url, address, method, headers, body, signal };
   let answer: OutgoingAnswer;
   try {
-    answer = url.protocol === 'http:' ? decoded(await ask(asked)) : await askTls(asked);
+    answer = url.protocol === 'http:' ? decoded(await ask(asked), method) : await askTls(asked);
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    throw new UnreachableError('The connection failed before an answer', !NOT_CONNECTED.has(code), { cause: error });
+    // Without a word of the system's it is a request that cannot be sent.
+    const isRefusedHere = error instanceof TypeError && code === '';
+    const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
+    throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
   }
   if (answer.status <= STATUS_MAX) return answer;
   answer.body.cancel();
@@ -80,14 +83,19 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
 }
 
 /** An answer that was compressed against our wish, as it was before. */
-function decoded(answer: OutgoingAnswer): OutgoingAnswer {
+function decoded(answer: OutgoingAnswer, method: string): OutgoingAnswer {
   const coding = answer.headers.get('content-encoding');
   const format = coding === null ? undefined : COMPRESSIONS[coding.toLowerCase()];
-  if (format === undefined) return answer;
+  if (format === undefined || isEmpty(answer, method)) return answer;
   const body = streamBody(streamOf(answer.body).pipeThrough(new DecompressionStream(format as CompressionFormat)));
   // Its length is that of what was compressed.
   const get = (name: string) => (name === 'content-length' ? null : answer.headers.get(name));
   return { status: answer.status, headers: { get }, body };
+}
+
+/** Whether there is no body, which is not even the compressed form of an empty one. */
+function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
+  return method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0';
 }
 
 /**
@@ -152,7 +160,8 @@ export function isEventStream(headers: AnswerHeaders): boolean {
   return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
 }
 
-/** Whether a body is so short that it need not be streamed. One without a length is not. */
+/** Whether a body is so short that it need not be streamed. One without a length is not, nor one whose chunks belie it. */
 export function isShort(headers: AnswerHeaders): boolean {
+  if (headers.get('transfer-encoding') !== null) return false;
   return Number(headers.get('content-length') ?? Number.POSITIVE_INFINITY) <= SHORT_BYTES_MAX;
 }

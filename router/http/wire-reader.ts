@@ -7,10 +7,15 @@
 const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
 const LF = 10;
+const TAB = 9;
+const BLANK = 32;
 const NOTHING = Buffer.alloc(0);
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?(?=\r\n|$)/;
-/** A name with a blank behind it is what one reader takes for a name and another does not. */
-const HEADER_LINES = /^(?:\r\n[^\s:]+:[^\r\n]*)*$/;
+/**
+ * A name with a blank behind it is what one reader takes for a name and another does not. A NUL ends a value for some, and
+ * no answer of ours could have it.
+ */
+const HEADER_LINES = /^(?:\r\n[^\s:\0]+:[^\r\n\0]*)*$/;
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 
 /** Not HTTP, or not what it says itself. */
@@ -39,7 +44,7 @@ export class Head {
     let found: string | null = null;
     for (let at = this.#lowerCase.indexOf(line); at !== -1; at = this.#lowerCase.indexOf(line, at + 1)) {
       const end = this.#text.indexOf('\r\n', at + 2);
-      const value = this.#text.slice(at + line.length, end === -1 ? undefined : end).trim();
+      const value = withoutBlanks(this.#text, at + line.length, end === -1 ? this.#text.length : end);
       found = found === null ? value : `${found}, ${value}`;
     }
     return found;
@@ -56,6 +61,16 @@ function lineOf(name: string): string {
     lines.set(name, line);
   }
   return line;
+}
+
+/** RFC 9110, 5.5: blanks and tabs. Other white space of Unicode may be a part of a character here. */
+function withoutBlanks(text: string, start: number, end: number): string {
+  const isBlank = (at: number) => text.charCodeAt(at) === BLANK || text.charCodeAt(at) === TAB;
+  let from = start;
+  let to = end;
+  while (from < to && isBlank(from)) from += 1;
+  while (to > from && isBlank(to - 1)) to -= 1;
+  return text.slice(from, to);
 }
 
 /** What of an answer comes next. */
@@ -169,7 +184,10 @@ export class WireReader {
       if (!/^\d{1,15}$/.test(length)) throw new MalformedError('a length that is none');
       this.#bytesLeft = Number(length);
       this.#part = this.#bytesLeft === 0 ? 'nothing' : 'bytes';
-    } else this.#part = 'until close';
+    } else {
+      this.#part = 'until close';
+      this.#isReusable = false;
+    }
   }
 
   /** A line between chunks, from `at` on. @returns how many of the bytes belong to it, or to what is held of it. */
@@ -193,6 +211,7 @@ export class WireReader {
     } else if (this.#part === 'trailers') {
       this.#trailerBytes += line.length;
       if (this.#trailerBytes > HEAD_BYTES_MAX) throw new MalformedError('too many trailers');
+      if (!line.endsWith('\r\n')) throw new MalformedError('a trailer without the end of a line');
       if (line === '\r\n') this.#part = 'nothing';
     } else {
       const size = CHUNK_SIZE.exec(line)?.[1];

@@ -18,8 +18,10 @@ const RESTED_MS = 1;
 const KEEP_ALIVE_MS = 60_000;
 /** A body up to this size goes out together with its head. */
 const TOGETHER_BYTES_MAX = 65_536;
-/** What may stand in a header's value: RFC 9110, 5.5. Anything else could end the line. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** What may stand in a header's value: RFC 9110, 5.5, and DEL, which clients may send us. Anything else could end the line. */
+const VALUE = /^[\t\x20-\xff]*$/;
+/** Lower case only: another one would be a second header of one that is ours. */
+const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const TARGET = /^[\x21-\x7e]+$/;
 /** What says where a request goes and where it ends is this file's affair. */
 const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-length', 'transfer-encoding']);
@@ -53,6 +55,7 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
   const destination = `${hostname} ${url.port || 80}`;
+  signal.throwIfAborted();
   let connection = idle.get(destination)?.at(-1);
   if (connection?.hasRested) {
     // Its end may be here and not read yet. Only after the second turn the event loop has looked.
@@ -76,12 +79,13 @@ function connect(destination: string, hostname: string, port: number, signal: Ab
 /** A request as it goes over the wire, which asks for no compression; a long body by itself. Throws a `TypeError` for what would be another request. */
 function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
   const target = url.pathname + url.search;
-  if (!TARGET.test(target)) throw new TypeError('The path is not one of HTTP.');
+  if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or method is not one of HTTP.');
   const content = typeof body === 'string' ? Buffer.from(body) : body;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: identity\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
     if (OWN_HEADERS.has(name)) continue;
+    if (!NAME.test(name)) throw new TypeError('A header has a name that HTTP does not know.');
     if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that HTTP does not know.`);
     head += `${name}: ${value}\r\n`;
   }
@@ -125,6 +129,11 @@ class Connection implements Beating {
     this.#leaveIdle();
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason), { once: true });
     this.#exchange = exchange;
+    // Between the end of the wait for a connection and now.
+    if (signal.aborted) {
+      this.#break(signal.reason);
+      return exchange.answered.promise;
+    }
     this.#unsent = [...bytes];
     this.sent();
     return exchange.answered.promise;
@@ -169,7 +178,8 @@ class Connection implements Beating {
 
   closed(cause?: unknown): void {
     const exchange = this.#exchange;
-    if (exchange?.reader.close()) this.#finish(exchange);
+    // A reset, and whatever a reader of the body has thrown, is no end of an answer.
+    if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
     else this.#break(cause ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
   }
 
@@ -271,9 +281,10 @@ class WireBody implements Body {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
+    // First, so that whoever pauses in the middle of what was held has paused.
+    if (held.length > 1) this.resume();
     for (const bytes of held) this.#sink?.chunk(bytes);
     if (this.#ending) this.#tellEnding(this.#ending);
-    else if (held.length > 1) this.resume();
   }
 
   pause(): void {
