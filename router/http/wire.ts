@@ -57,7 +57,7 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   const destination = `${hostname} ${url.port || 80}`;
   signal.throwIfAborted();
   let connection = idle.get(destination)?.at(-1);
-  if (connection?.hasRested) {
+  if (connection && connection.restedMs > RESTED_MS) {
     // Its end may be here and not read yet. Only after the second turn the event loop has looked.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     connection = idle.get(destination)?.at(-1);
@@ -211,12 +211,12 @@ class Connection implements Beating {
     startBeat(this);
   }
 
-  get hasRested(): boolean {
-    return Date.now() - this.#idleSinceMs > RESTED_MS;
+  get restedMs(): number {
+    return Date.now() - this.#idleSinceMs;
   }
 
-  beat(nowMs: number): void {
-    if (nowMs - this.#idleSinceMs >= IDLE_MS) this.#end('end');
+  beat(): void {
+    if (this.restedMs >= IDLE_MS) this.#end('end');
   }
 
   #finish({ reader, body }: Exchange): void {

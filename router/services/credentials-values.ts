@@ -28,6 +28,8 @@ export function valueProblem(name: string, value: string): string | undefined {
   if (value.length > VALUE_LENGTH_MAX) return `Must be at most ${VALUE_LENGTH_MAX} characters`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(value)) return 'Must be one line without control characters';
+  // A header has no others.
+  if (name === 'LLM_API_KEY' && /[^\u0020-\u00ff]/.test(value)) return 'Has characters that no key can have';
   if (name === 'LLM_BASE_URL') return baseUrlProblem(value);
   return undefined;
 }
