@@ -126,6 +126,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {
   'router/config.ts': 'the only reader of the router',
+  'drivers/docker/engine.ts': 'DOCKER_HOST, to see whether anybody listens where dockerode would look',
   'drivers/process/index.ts': 'PATH, without which a runner finds no programs',
   'drivers/conformance.ts': 'CI, where a suite that is skipped is one that failed',
   'drivers/conformance/runner.ts': 'a runner, which is configured by its environment',
