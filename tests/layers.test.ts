@@ -112,6 +112,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   ['router/settings', 'router/setting-kinds'],
   ['router/config', 'router/settings', 'type:drivers/driver'],
   ['router/setup', 'router/config'],
+  ['router/build'],
   ...FOUNDATION.map((file): [string] => [file]),
   ['router/listener'],
   ['router/clock', 'router/log'],

@@ -1,0 +1,52 @@
+/**
+ * Runs before a start: the router in one file with its bytecode, which starts in half the time that its 650 modules take.
+ * Prints the file's path. A file that was made of other sources, elsewhere or by another Bun is made anew.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const INPUTS = [
+  'router/**/*.{ts,tsx}',
+  'views/**/*.{ts,tsx}',
+  'drivers/driver.ts',
+  '{package,tsconfig}.json',
+  'bun.lock',
+];
+
+/** @returns the path of what to run in place of `router/main.ts`. Rejects when it cannot be made. */
+export async function build(root: string): Promise<string> {
+  const folder = join(root, 'node_modules/.cache/agent-stack');
+  const [file, keyFile] = [join(folder, 'main.js'), join(folder, 'key')];
+  const key = keyOf(root);
+  if (existsSync(file) && existsSync(keyFile) && readFileSync(keyFile, 'utf8') === key) return file;
+  await mkdir(folder, { recursive: true });
+  const made = await mkdtemp(join(folder, 'new-'));
+  try {
+    // Paths that are relative to a module stay those of its source only with this format, and so does the bytecode.
+    await Bun.build({
+      entrypoints: [join(root, 'router/main.ts')],
+      outdir: made,
+      target: 'bun',
+      format: 'cjs',
+      bytecode: true,
+    });
+    await writeFile(join(made, 'key'), key);
+    // The key last: without it, nothing of this is used.
+    await rm(keyFile, { force: true });
+    for (const name of ['main.js.jsc', 'main.js', 'key']) await rename(join(made, name), join(folder, name));
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+  return file;
+}
+
+/** Of the content, and of what the file has in it besides: where the sources are, and whose bytecode it is. */
+function keyOf(root: string): string {
+  const hash = new Bun.CryptoHasher('sha256').update(`${Bun.revision}\n${root}\n`);
+  const files = INPUTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })]);
+  for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest('hex');
+}
+
+if (import.meta.main) process.stdout.write(`${await build(join(import.meta.dir, '..'))}\n`);
