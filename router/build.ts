@@ -6,13 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const INPUTS = [
-  'router/**/*.{ts,tsx}',
-  'views/**/*.{ts,tsx}',
-  'drivers/driver.ts',
-  '{package,tsconfig}.json',
-  'bun.lock',
-];
+const INPUTS = ['{router,views,drivers}/**/*.{ts,tsx}', '{package,tsconfig}.json', 'bun.lock'];
 
 /** @returns the path of what to run in place of `router/main.ts`. Rejects when it cannot be made. */
 export async function build(root: string): Promise<string> {
@@ -26,6 +20,9 @@ export async function build(root: string): Promise<string> {
     // Paths that are relative to a module stay those of its source only with this format, and so does the bytecode.
     await Bun.build({
       entrypoints: [join(root, 'router/main.ts')],
+      files: { [join(root, 'router/driver-files.ts')]: importDriver(root) },
+      // Loaded by those who have an engine, from where it is.
+      external: ['dockerode'],
       outdir: made,
       target: 'bun',
       format: 'cjs',
@@ -39,6 +36,14 @@ export async function build(root: string): Promise<string> {
     await rm(made, { recursive: true, force: true });
   }
   return file;
+}
+
+/** `driver-files.ts` with the drivers beside the router in it: from their sources they would bring a second TypeBox. */
+function importDriver(root: string): string {
+  const files = [...new Bun.Glob('drivers/*/index.ts').scanSync({ cwd: root, absolute: true })].sort();
+  const known = files.map((file) => JSON.stringify(file)).map((file) => `[${file}, () => import(${file})]`);
+  return `const known = new Map([${known.join(', ')}]);
+    export const importDriver = (file) => known.get(file)?.() ?? import(file);`;
 }
 
 /** Of the content, and of what the file has in it besides: where the sources are, and whose bytecode it is. */

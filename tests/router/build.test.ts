@@ -43,6 +43,25 @@ test('a folder that was moved gets a file of its own', async () => {
   expect(said(await build(moved))).toBe(`${moved}/router first`);
 });
 
+test('the drivers beside the router share its modules, and one from elsewhere is loaded from there', async () => {
+  await using made = await program();
+  const source = (path: string, text: string) => Bun.write(join(made.root, path), text);
+  await source('drivers/driver.ts', 'export const only = {};\n');
+  await source('drivers/near/index.ts', "import { only } from '../driver';\nexport default only;\n");
+  await source('elsewhere/far/index.ts', "export default 'from afar';\n");
+  await source('router/driver-files.ts', 'export const importDriver = (file: string) => import(file);\n');
+  await source(
+    'router/main.ts',
+    `import { join } from 'node:path';
+    import { only } from '../drivers/driver';
+    import { importDriver } from './driver-files';
+    const load = async (path: string) => (await importDriver(join(import.meta.dir, '..', path))).default;
+    const loaded = Promise.all([load('drivers/near/index.ts'), load('elsewhere/far/index.ts')]);
+    loaded.then(([near, far]) => console.log(near === only, far));`,
+  );
+  expect(said(await build(made.root))).toBe('true from afar');
+});
+
 test('sources that cannot be made into a file leave none of other sources to be run', async () => {
   await using made = await program();
   await build(made.root);
