@@ -21,8 +21,8 @@ export async function build(root: string): Promise<string> {
     await Bun.build({
       entrypoints: [join(root, 'router/main.ts')],
       files: { [join(root, 'router/driver-files.ts')]: importDriver(root) },
-      // Loaded by those who have an engine, from where it is.
-      external: ['dockerode'],
+      // Packages do without these: nothing is compiled at installation.
+      external: ['*.node'],
       outdir: made,
       target: 'bun',
       format: 'cjs',

@@ -84,8 +84,9 @@ function placeOf(host: string, certificates: Docker.DockerOptions): Docker.Docke
 
 /** Under the names that the docker command looks for in `DOCKER_CERT_PATH`. */
 async function readCertificates(folder: string): Promise<Docker.DockerOptions> {
-  const [ca, cert, key] = await Promise.all(['ca', 'cert', 'key'].map((name) => readFile(join(folder, `${name}.pem`))));
-  return { ca, cert, key } as Docker.DockerOptions;
+  const read = (name: string) => readFile(join(folder, `${name}.pem`));
+  // One after the other: of those that are missing, the first is told.
+  return { ca: await read('ca'), cert: await read('cert'), key: await read('key') } as Docker.DockerOptions;
 }
 
 /**
