@@ -6,7 +6,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const INPUTS = ['{router,views,drivers}/**/*.{ts,tsx}', '{package,tsconfig}.json', 'bun.lock'];
+const INPUTS = ['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', '{package,tsconfig}.json', 'bun.lock'];
+
+const NOT_READ =
+  'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';
 
 /** @returns the path of what to run in place of `router/main.ts`. Rejects when it cannot be made. */
 export async function build(root: string): Promise<string> {
@@ -17,8 +20,8 @@ export async function build(root: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   const made = await mkdtemp(join(folder, 'new-'));
   try {
-    // Paths that are relative to a module stay those of its source only with this format, and so does the bytecode.
-    await Bun.build({
+    // This format has bytecode, and in it `import.meta.dir` is that of the source.
+    const { outputs } = await Bun.build({
       entrypoints: [join(root, 'router/main.ts')],
       files: { [join(root, 'router/driver-files.ts')]: importDriver(root) },
       // Packages do without these: nothing is compiled at installation.
@@ -28,6 +31,7 @@ export async function build(root: string): Promise<string> {
       format: 'cjs',
       bytecode: true,
     });
+    if (!outputs.some(({ kind }) => kind === 'bytecode')) throw new Error(NOT_READ);
     await writeFile(join(made, 'key'), key);
     // The key last: without it, nothing of this is used.
     await rm(keyFile, { force: true });
@@ -54,4 +58,11 @@ function keyOf(root: string): string {
   return hash.digest('hex');
 }
 
-if (import.meta.main) process.stdout.write(`${await build(join(import.meta.dir, '..'))}\n`);
+if (import.meta.main) {
+  try {
+    process.stdout.write(`${await build(join(import.meta.dir, '..'))}\n`);
+  } catch (error) {
+    process.stderr.write(`The router could not be made into one file: ${Bun.inspect(error)}\n`);
+    process.exit(1);
+  }
+}

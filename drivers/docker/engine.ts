@@ -45,7 +45,7 @@ function whenHeard(socketPath: () => string, open: Engine): Engine {
   };
 }
 
-/** Loaded here and not at the top: it costs 140 ms and 25 MB, which nobody is to pay on a machine without an engine. */
+/** Loaded here and not at the top: it costs time and 20 MB, which nobody is to pay on a machine without an engine. */
 async function open(place: Docker.DockerOptions): Promise<Docker> {
   const { default: Dockerode } = await import('dockerode');
   return new Dockerode(place);

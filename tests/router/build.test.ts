@@ -62,9 +62,11 @@ test('the drivers beside the router share its modules, and one from elsewhere is
   expect(said(await build(made.root))).toBe('true from afar');
 });
 
-test('sources that cannot be made into a file leave none of other sources to be run', async () => {
-  await using made = await program();
-  await build(made.root);
-  await writeFile(join(made.root, 'views/word.ts'), 'export const word = ;\n');
-  await expect(build(made.root)).rejects.toThrow();
+test('sources that cannot be made into a file are refused, and nothing made of others is in their place', async () => {
+  for (const text of ['export const word = ;', 'export const word = import.meta.resolve("./x");']) {
+    await using made = await program();
+    await build(made.root);
+    await writeFile(join(made.root, 'views/word.ts'), text);
+    for (const _ of ['once', 'and again']) await expect(build(made.root)).rejects.toThrow();
+  }
 });
