@@ -12,6 +12,7 @@ FROM ${BASE}
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY . .
+RUN ["bun", "--no-env-file", "router/build.ts"]
 # Bun reads the first as it starts, and would let only 256 answers stream at once. The sign-ins of `docker login` are
 # looked for below HOME.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=8192 STACK_DATA_ROOT=/data HOME=/data
@@ -20,4 +21,4 @@ USER 1000:1000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["bun", "--no-env-file", "-e", \
   "const { FRONTEND_BIND_HOST: host = '127.0.0.1', FRONTEND_PORT: port = '18000' } = process.env; const { ok } = await fetch(`http://${host.includes(':') ? `[${host}]` : host}:${port}/healthz`); process.exit(ok ? 0 : 1);"]
 # Without a shell in between, so that SIGTERM reaches the router.
-ENTRYPOINT ["bun", "--no-env-file", "router/main.ts"]
+ENTRYPOINT ["bun", "--no-env-file", "node_modules/.cache/agent-stack/main.js"]

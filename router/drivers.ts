@@ -6,6 +6,7 @@ import { Value } from '@sinclair/typebox/value';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../drivers/driver';
 import type { Backend } from './backends';
 import { schemaProblems } from './backends-schema';
+import { importDriver } from './driver-files';
 import { AppError } from './errors';
 import { repositoryRoot } from './setting-kinds';
 
@@ -141,8 +142,7 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   async #import(name: string, file: string): Promise<void> {
-    const exported: { default?: unknown } = await import(file);
-    const plugin = toPlugin(exported.default);
+    const plugin = toPlugin((await importDriver(file)).default);
     if (!name.startsWith('npm:') && plugin.name !== name) throw new Error(`calls itself "${plugin.name}" (${file})`);
     if ([...this.#found.values()].some((other) => other.plugin.name === plugin.name)) {
       this.#found.delete(name);

@@ -41,14 +41,17 @@ async function main(): Promise<void> {
   setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
 }
 
-try {
-  await main();
-  processLog.info('router.stopped');
-  process.exit(0);
-} catch (error) {
-  process.stderr.write(`${explain(error)}\n`);
-  process.exit(1);
-}
+// Not awaited at the top, which a file with bytecode cannot do (build.ts).
+main().then(
+  () => {
+    processLog.info('router.stopped');
+    process.exit(0);
+  },
+  (error) => {
+    process.stderr.write(`${explain(error)}\n`);
+    process.exit(1);
+  },
+);
 
 /** What to do, where we know; else all there is. */
 function explain(error: unknown): string {

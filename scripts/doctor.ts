@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type Docker from 'dockerode';
+import type { Engine } from '../drivers/docker/engine';
 import type { DriverServices } from '../drivers/driver';
 import { type Backend, BackendRegistry } from '../router/backends';
 import { type Config, ConfigError, type Env, environment, loadConfig } from '../router/config';
@@ -104,11 +104,12 @@ async function* containers(config: Config, backends: readonly Backend[]): AsyncG
 }
 
 /** Before the first start there is no installation that would use them again. */
-async function removeNetworks(docker: Docker, services: DriverServices): Promise<void> {
+async function removeNetworks(docker: Engine, services: DriverServices): Promise<void> {
   const label = [`${services.installationLabel}=${services.installationId}`];
   try {
-    const networks = await docker.listNetworks({ filters: { label } });
-    await Promise.all(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+    const client = await docker();
+    const networks = await client.listNetworks({ filters: { label } });
+    await Promise.all(networks.map(({ Id }) => client.getNetwork(Id).remove()));
   } catch {
     // A proxy before the engine's socket refuses it. Then an empty network stays.
   }

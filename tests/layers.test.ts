@@ -106,6 +106,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
     'router/drivers',
     'router/backends-schema',
     'type:router/backends',
+    'router/driver-files',
     'router/errors',
     'router/setting-kinds',
     'type:drivers/driver',
@@ -114,6 +115,8 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
   ['router/settings', 'router/setting-kinds'],
   ['router/config', 'router/settings', 'type:drivers/driver'],
   ['router/setup', 'router/config'],
+  ['router/build'],
+  ['router/driver-files'],
   ...FOUNDATION.map((file): [string] => [file]),
   ['router/listener'],
   ['router/clock', 'router/log'],
@@ -128,6 +131,7 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {
   'router/config.ts': 'the only reader of the router',
+  'drivers/docker/engine.ts': 'DOCKER_HOST, to see whether anybody listens where dockerode would look',
   'drivers/process/index.ts': 'PATH, without which a runner finds no programs',
   'drivers/conformance.ts': 'CI, where a suite that is skipped is one that failed',
   'drivers/conformance/runner.ts': 'a runner, which is configured by its environment',

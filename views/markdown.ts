@@ -1,6 +1,5 @@
 // Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole.
-import hljs from 'highlight.js/lib/common';
-import createMarkdownIt, { type Env, type MarkdownIt } from 'markdown-it';
+import type { Env, MarkdownIt } from 'markdown-it';
 
 /** Words for the controls inside rendered text. Without them there are no controls. */
 export interface MarkdownLabels {
@@ -16,17 +15,22 @@ const allowedLink = /^(https?:\/\/|mailto:)/i;
 /** A message is announced by an h2, so no heading of an answer is above h3. Most answers begin with their own h3. */
 const headingLevelMin = 3;
 
-const markdown = createMarkdown();
+// Loaded by the first text, and by the first code in one: 50 ms, which a start without any page does not wait for. By
+// `require`, because rendering is synchronous: also the first page has its colours.
+const createMarkdownIt = (): typeof import('markdown-it').default => require('markdown-it');
+const highlighter = (): typeof import('highlight.js').default => require('highlight.js/lib/common');
 
+let whole: MarkdownIt | undefined;
 /** Finds blocks only: inline work is most of the cost and moves no block. */
-const blocks = createMarkdownIt({ html: false }).disable(['inline', 'text_join']);
+let blocks: MarkdownIt | undefined;
 
 /**
  * Renders Markdown to HTML that is safe to show: no raw HTML, no active links, and images become links, because a
  * remote image would tell its host about the conversation.
  */
 export function renderMarkdown(text: string, labels?: MarkdownLabels): string {
-  return markdown.render(text, { labels });
+  whole ??= createMarkdown();
+  return whole.render(text, { labels });
 }
 
 /**
@@ -42,6 +46,7 @@ export function settledLength(text: string): number {
 }
 
 function lastBlockStart(text: string): number {
+  blocks ??= createMarkdownIt()({ html: false }).disable(['inline', 'text_join']);
   const last = blocks.parse(text, {}).findLast((token) => token.level === 0 && token.nesting >= 0 && token.map);
   return last?.map ? lineStart(text, last.map[0]) : 0;
 }
@@ -55,7 +60,7 @@ function lineStart(text: string, line: number): number {
 }
 
 function createMarkdown(): MarkdownIt {
-  const md = createMarkdownIt({ html: false, linkify: true });
+  const md = createMarkdownIt()({ html: false, linkify: true });
   const { rules } = md.renderer;
   const escapeText = md.utils.escapeHtml;
   md.validateLink = (url) => allowedLink.test(url.trim());
@@ -96,8 +101,9 @@ function createMarkdown(): MarkdownIt {
 }
 
 function codeBlock(code: string, language: string, env: Env | undefined, escapeText: (text: string) => string): string {
-  const known = language !== '' && code.length <= highlightBytesMax && hljs.getLanguage(language) !== undefined;
-  const body = known ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escapeText(code);
+  const colours = language !== '' && code.length <= highlightBytesMax ? highlighter() : undefined;
+  const isKnown = colours?.getLanguage(language) !== undefined;
+  const body = isKnown ? colours.highlight(code, { language, ignoreIllegals: true }).value : escapeText(code);
   // The icon is drawn by the style sheet: this string knows no asset URLs.
   const labels = env?.labels as MarkdownLabels | undefined;
   const label = escapeText(labels?.copyCode ?? '');

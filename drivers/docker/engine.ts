@@ -1,5 +1,9 @@
 /** The engine and how it is asked: every call ends with its signal, and every failure is a DriverError. */
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { DriverError, type DriverFault } from '../driver';
@@ -7,18 +11,61 @@ import type { DriverOptions } from './options';
 
 const unavailableHint = 'Is the Docker engine running, and may this user open its socket? Try: docker version';
 
+/** The engine's client, for one call. Rejects with the error of the connection while nobody listens at its socket. */
+export type Engine = () => Promise<Docker>;
+
 /**
- * Opens no connection yet. Without a host dockerode takes `DOCKER_HOST`, with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as
- * the docker command does, or the usual socket. Rejects as `unavailable` when those cannot be made sense of.
+ * Without a host dockerode takes `DOCKER_HOST`, with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as the docker command
+ * does, or the usual socket. Rejects as `unavailable` when those cannot be made sense of.
  */
-export async function createClient({ host, certPath }: Pick<DriverOptions, 'host' | 'certPath'>): Promise<Docker> {
+export async function createEngine({ host, certPath }: Pick<DriverOptions, 'host' | 'certPath'>): Promise<Engine> {
   try {
-    // Loaded here and not at the top: it costs 175 ms and 25 MB, which only an installation with docker backends pays.
-    const { default: Dockerode } = await import('dockerode');
     const certificates = certPath === undefined ? {} : await readCertificates(certPath);
-    return new Dockerode(host === undefined ? certificates : { ...placeOf(host, certificates), ...certificates });
+    const place = host === undefined ? certificates : { ...placeOf(host, certificates), ...certificates };
+    const socketPath = socketOf(host ?? process.env.DOCKER_HOST ?? '');
+    if (socketPath) return whenHeard(socketPath, () => open(place));
+    const client = await open(place);
+    return async () => client;
   } catch (cause) {
     throw failure('unavailable', `the engine's address is not usable: ${messageOf(cause)}`, cause);
+  }
+}
+
+/** Opens once, when somebody listens at the socket for the first time. Until then every call looks anew. */
+function whenHeard(socketPath: () => string, open: Engine): Engine {
+  let client: Promise<Docker> | undefined;
+  return () => {
+    client ??= listens(socketPath())
+      .then(open)
+      .catch((error) => {
+        client = undefined;
+        throw error;
+      });
+    return client;
+  };
+}
+
+/** Loaded here and not at the top: it costs time and 20 MB, which nobody is to pay on a machine without an engine. */
+async function open(place: Docker.DockerOptions): Promise<Docker> {
+  const { default: Dockerode } = await import('dockerode');
+  return new Dockerode(place);
+}
+
+/** Where dockerode looks for a socket of the engine; undefined for a URL, and for the pipe of Windows. */
+function socketOf(host: string): (() => string) | undefined {
+  const path = host.replace(/^unix:\/\//, '');
+  if (path !== '' || process.platform === 'win32') return path.startsWith('/') ? () => path : undefined;
+  const own = join(homedir(), '.docker/run/docker.sock');
+  return () => (existsSync(own) ? own : '/var/run/docker.sock');
+}
+
+/** Resolves when somebody listens at the socket; rejects with the words dockerode would have. */
+async function listens(socketPath: string): Promise<void> {
+  const socket = connect(socketPath);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    socket.destroy();
   }
 }
 
@@ -37,8 +84,9 @@ function placeOf(host: string, certificates: Docker.DockerOptions): Docker.Docke
 
 /** Under the names that the docker command looks for in `DOCKER_CERT_PATH`. */
 async function readCertificates(folder: string): Promise<Docker.DockerOptions> {
-  const [ca, cert, key] = await Promise.all(['ca', 'cert', 'key'].map((name) => readFile(join(folder, `${name}.pem`))));
-  return { ca, cert, key } as Docker.DockerOptions;
+  const read = (name: string) => readFile(join(folder, `${name}.pem`));
+  // One after the other: of those that are missing, the first is told.
+  return { ca: await read('ca'), cert: await read('cert'), key: await read('key') } as Docker.DockerOptions;
 }
 
 /**

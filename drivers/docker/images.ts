@@ -1,7 +1,6 @@
 /** Fetches images: one pull per image however many wait for it, given up when the last of them has gone. */
-import type Docker from 'dockerode';
 import type { StartContext, StartProgress } from '../driver';
-import { ask, failure, find, linesOf, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import { ask, type Engine, failure, find, linesOf, messageOf, refuseAborted, statusOf, toFailure } from './engine';
 import { createPullProgress, type PullEvent } from './pull-progress';
 import { createSignIns, registryOf } from './sign-ins';
 
@@ -22,7 +21,7 @@ interface Pull {
  * Makes `prepare`. Rejects as `image_missing` when the image cannot be had, with what to type.
  * @param authFile as `docker login` writes it.
  */
-export function createImages(docker: Docker, authFile: string) {
+export function createImages(docker: Engine, authFile: string) {
   const pulls = new Map<string, Pull>();
   const signIns = createSignIns(authFile);
 
@@ -75,8 +74,8 @@ export function buildCommand(image: string): string | undefined {
   return name && `docker build -t ${image} images/${name}`;
 }
 
-async function isPresent(docker: Docker, image: string, signal: AbortSignal): Promise<boolean> {
-  return (await find(signal, () => docker.getImage(image).inspect())) !== undefined;
+async function isPresent(docker: Engine, image: string, signal: AbortSignal): Promise<boolean> {
+  return (await find(signal, async () => (await docker()).getImage(image).inspect())) !== undefined;
 }
 
 interface Fetch {
@@ -86,13 +85,13 @@ interface Fetch {
   tell(step: StartProgress): void;
 }
 
-async function fetchImage(docker: Docker, { image, signIns, signal, tell }: Fetch): Promise<void> {
+async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetch): Promise<void> {
   tell({ stage: 'pull', percent: 0, message: `Fetching ${image}` });
   const step = createPullProgress(image);
   try {
     const authconfig = await signIns(image);
     const auth = authconfig === undefined ? {} : { authconfig };
-    const stream = await docker.pull(image, { ...auth, abortSignal: signal });
+    const stream = await (await docker()).pull(image, { ...auth, abortSignal: signal });
     for await (const line of linesOf(stream)) {
       const event: PullEvent = JSON.parse(line);
       // The engine answers 200 before it knows, and tells of trouble in the stream.

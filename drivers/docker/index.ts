@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Driver, defineDriver, type Health, type Started } from '../driver';
-import { ask, createClient, find, toFailure } from './engine';
+import { ask, createEngine, find, toFailure } from './engine';
 import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
@@ -21,7 +21,7 @@ export default defineDriver({
   options,
   backendOptions,
   async create(options, services): Promise<Driver<DockerHandle>> {
-    const docker = await createClient(options);
+    const docker = await createEngine(options);
     const networks = createNetworks(docker, services, options);
     const ground = {
       ...{ docker, networks, services, options },
@@ -40,7 +40,7 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
   return {
     name: 'docker',
     async ping(signal) {
-      await ask(signal, () => docker.ping());
+      await ask(signal, async () => (await docker()).ping());
     },
     routerAddress: (port, signal, runner = { options: {} }) => networks.routerAddress(port, runner, signal),
     prepare: createImages(docker, authFile),

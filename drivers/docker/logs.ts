@@ -1,12 +1,12 @@
 /** The runner's output as the engine keeps it. */
-import type Docker from 'dockerode';
+import type { Engine } from './engine';
 
 /** Stream (1 byte), padding (3), length (4): before each piece of output, as the engine's API documents `attach`. */
 const headerBytes = 8;
 
 /** The last lines of both streams in the order in which they were written. Rejects with the engine's error. */
-export async function tailOf(docker: Docker, id: string, lines: number, signal: AbortSignal): Promise<string[]> {
-  const output = await docker
+export async function tailOf(docker: Engine, id: string, lines: number, signal: AbortSignal): Promise<string[]> {
+  const output = await (await docker())
     .getContainer(id)
     .logs({ stdout: true, stderr: true, follow: false, tail: lines, abortSignal: signal });
   return demux(output)

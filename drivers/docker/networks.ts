@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { DriverServices, RouterAddress, RunnerSpec } from '../driver';
-import { ask, failure, find, statusOf } from './engine';
+import { ask, type Engine, failure, find, statusOf } from './engine';
 import { backendOptionsOf, type DriverOptions } from './options';
 
 /** A network that another process makes is there within two seconds, or will not be. */
@@ -37,10 +37,11 @@ export interface Networks {
   routerAddress(port: number, wish: Wish, signal: AbortSignal): Promise<RouterAddress>;
 }
 
-export function createNetworks(docker: Docker, services: DriverServices, options: DriverOptions): Networks {
+export function createNetworks(docker: Engine, services: DriverServices, options: DriverOptions): Networks {
   const creating = new Map<Own, Promise<Docker.NetworkInspectInfo>>();
 
-  const inspect = (name: string, signal: AbortSignal) => find(signal, () => docker.getNetwork(name).inspect());
+  const inspect = (name: string, signal: AbortSignal) =>
+    find(signal, async () => (await docker()).getNetwork(name).inspect());
 
   const ensure = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
     const { name } = namesOf(services.installationId, own);
@@ -103,7 +104,7 @@ function namesOf(installationId: string, own: Own): { readonly name: string; rea
   return { name: `agent-stack-${hash}${isSealed ? '-sealed' : ''}`, bridge: `as-${hash}${isSealed ? 's' : ''}` };
 }
 
-async function createNetwork(docker: Docker, services: DriverServices, own: Own): Promise<Docker.NetworkInspectInfo> {
+async function createNetwork(docker: Engine, services: DriverServices, own: Own): Promise<Docker.NetworkInspectInfo> {
   const { name, bridge } = namesOf(services.installationId, own);
   const wish = {
     Name: name,
@@ -117,19 +118,21 @@ async function createNetwork(docker: Docker, services: DriverServices, own: Own)
     Labels: { [services.installationLabel]: services.installationId },
   };
   try {
-    await docker.createNetwork(wish);
+    await (await docker()).createNetwork(wish);
   } catch (error) {
     // Another process of this installation was first: its name is taken (409), or its bridge is (403) and the network
     // is shown a moment later.
     if (statusOf(error) !== 409 && statusOf(error) !== 403) throw error;
     for (let left = APPEARS_TRIES; left > 0; left -= 1) {
-      const found = await find(AbortSignal.timeout(APPEARS_MS), () => docker.getNetwork(name).inspect());
+      const found = await find(AbortSignal.timeout(APPEARS_MS), async () =>
+        (await docker()).getNetwork(name).inspect(),
+      );
       if (found !== undefined) return found;
       await delay(APPEARS_GAP_MS);
     }
     throw error;
   }
-  return docker.getNetwork(name).inspect();
+  return (await docker()).getNetwork(name).inspect();
 }
 
 function gatewayOf({ IPAM: ipam }: Docker.NetworkInspectInfo): string | undefined {

@@ -1,7 +1,7 @@
 /** From containers to runners: which are ours, how they are, and where the router reaches them. */
 import type Docker from 'dockerode';
 import type { DriverServices, Health, Owned } from '../driver';
-import { ask, failure, find } from './engine';
+import { ask, type Engine, failure, find } from './engine';
 import type { Networks } from './networks';
 import type { DriverOptions } from './options';
 
@@ -14,7 +14,7 @@ export type DockerHandle = { readonly runnerId: string; readonly containerId: st
 
 /** What the driver's verbs stand on. */
 export interface Ground {
-  readonly docker: Docker;
+  readonly docker: Engine;
   readonly services: DriverServices;
   readonly options: DriverOptions;
   readonly networks: Networks;
@@ -32,7 +32,9 @@ export async function findContainer(
   handle: DockerHandle,
   signal: AbortSignal,
 ): Promise<{ readonly info: Docker.ContainerInspectInfo; readonly isOurs: boolean } | undefined> {
-  const info = await find(signal, (abortSignal) => docker.getContainer(handle.containerId).inspect({ abortSignal }));
+  const info = await find(signal, async (abortSignal) =>
+    (await docker()).getContainer(handle.containerId).inspect({ abortSignal }),
+  );
   if (info === undefined) return undefined;
   const { Labels: labels } = info.Config;
   const isOurs =
@@ -49,11 +51,13 @@ export async function findOwned(
   const { docker, services, known } = ground;
   const label = [`${services.installationLabel}=${services.installationId}`];
   if (runnerId !== undefined) label.push(`${RUNNER_LABEL}=${runnerId}`);
-  const summaries = await ask(signal, (abortSignal) =>
-    docker.listContainers({ all: true, filters: { label }, abortSignal }),
+  const summaries = await ask(signal, async (abortSignal) =>
+    (await docker()).listContainers({ all: true, filters: { label }, abortSignal }),
   );
   const infos = await Promise.all(
-    summaries.map(({ Id }) => find(signal, (abortSignal) => docker.getContainer(Id).inspect({ abortSignal }))),
+    summaries.map(({ Id }) =>
+      find(signal, async (abortSignal) => (await docker()).getContainer(Id).inspect({ abortSignal })),
+    ),
   );
   // One that went between the two calls is not there.
   const owned = infos.filter((info) => info !== undefined).map(toOwned);
@@ -95,12 +99,12 @@ export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
 
 /** Ends and removes a container with its anonymous volumes. What is gone already, or being removed, is fine. */
 export async function removeContainer({ docker, known }: Ground, id: string, signal: AbortSignal): Promise<void> {
-  const container = docker.getContainer(id);
+  const container = async () => (await docker()).getContainer(id);
   try {
-    await find(signal, (abortSignal) => container.remove({ force: true, v: true, abortSignal }));
+    await find(signal, async (abortSignal) => (await container()).remove({ force: true, v: true, abortSignal }));
   } catch (error) {
     if (!/already in progress/.test(String(error))) throw error;
-    await find(signal, (abortSignal) => container.wait({ condition: 'removed', abortSignal }));
+    await find(signal, async (abortSignal) => (await container()).wait({ condition: 'removed', abortSignal }));
   }
   known.delete(id);
 }

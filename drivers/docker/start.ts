@@ -57,7 +57,7 @@ async function bodyOf(ground: Ground, spec: RunnerSpec, signal: AbortSignal): Pr
   const place = await networks.place(spec, signal);
   for (const name of spec.network?.extra ?? []) await networks.require(name, signal);
   const port = place.network === 'host' ? pickPort(services.portRange) : spec.port;
-  const { socketPath } = docker.modem as { socketPath?: unknown };
+  const { socketPath } = (await docker()).modem as { socketPath?: unknown };
   const known = typeof socketPath === 'string' ? socketPath : undefined;
   return containerOf(spec, { place, port, socketPath: known }, services);
 }
@@ -70,12 +70,13 @@ async function launch(
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
   const { docker, known } = ground;
-  const container = await docker.createContainer(body).catch((error) => refused(ground, spec, error));
+  const client = await docker();
+  const container = await client.createContainer(body).catch((error) => refused(ground, spec, error));
   known.set(container.id, spec.id);
   try {
     for (const name of spec.network?.extra ?? []) {
       refuseAborted(context.signal);
-      await docker.getNetwork(name).connect({ Container: container.id });
+      await client.getNetwork(name).connect({ Container: container.id });
     }
     refuseAborted(context.signal);
     context.progress({ stage: 'start', message: 'Starting the container' });
@@ -107,7 +108,7 @@ async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Pr
   if (status !== 409 && !/name .+ is already in use/.test(messageOf(error))) throw startFailure(spec, error);
   const name = containerName(spec);
   const signal = AbortSignal.timeout(cleanUpMs);
-  const other = await find(signal, (abortSignal) => docker.getContainer(name).inspect({ abortSignal }));
+  const other = await find(signal, async (abortSignal) => (await docker()).getContainer(name).inspect({ abortSignal }));
   const isThis = other?.Config.Labels[RUNNER_LABEL] === spec.id;
   const message = isThis ? `the runner is being started elsewhere` : `another container is called ${name}`;
   const hint = isThis ? undefined : `Rename or remove it, or set another container_prefix: docker inspect ${name}`;

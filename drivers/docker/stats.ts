@@ -12,7 +12,9 @@ export function createStats({ docker, known }: Ground) {
   const samples = new Map<string, { readonly cpuNs: number; readonly atMs: number }>();
   return async ({ containerId }: DockerHandle, signal: AbortSignal): Promise<RunnerStats> => {
     for (const id of samples.keys()) if (!known.has(id)) samples.delete(id);
-    const stats = await find(signal, () => docker.getContainer(containerId).stats({ stream: false, 'one-shot': true }));
+    const stats = await find(signal, async () =>
+      (await docker()).getContainer(containerId).stats({ stream: false, 'one-shot': true }),
+    );
     const memoryBytes = stats && memoryOf(stats);
     // One that has exited is answered with zeros.
     if (stats === undefined || memoryBytes === undefined) return {};

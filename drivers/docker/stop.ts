@@ -18,7 +18,9 @@ export async function stopRunner(ground: Ground, handle: DockerHandle, graceMs: 
     // The engine goes on with its grace, also when the router does not live to see the end of it.
     const t = Math.ceil(graceMs / 1000);
     if (found.info.State.Running && t > 0) {
-      await find(signal, (abortSignal) => docker.getContainer(id).stop({ t, abortSignal }).catch(unlessStopped));
+      await find(signal, async (abortSignal) =>
+        (await docker()).getContainer(id).stop({ t, abortSignal }).catch(unlessStopped),
+      );
     }
     await removeContainer(ground, id, signal);
   } finally {

@@ -48,10 +48,10 @@ async function* follow(
   const { docker, services } = ground;
   const label = [`${services.installationLabel}=${services.installationId}`];
   const filters = JSON.stringify({ type: ['container'], event: ENDINGS, label });
-  const stream = await ask(signal, (abortSignal) => {
+  const stream = await ask(signal, async (abortSignal) => {
     // The types do not know of the signal.
     const query = { filters, abortSignal };
-    return docker.getEvents(query);
+    return (await docker()).getEvents(query);
   });
   // An error that comes while nobody reads is met by the reader below.
   stream.on('error', () => undefined);

@@ -5,7 +5,16 @@ import { type Driver, defineDriver, type Health, type Owned } from '../driver';
 import { createChildren } from './children';
 import { createExits } from './exits';
 import { createLogFiles } from './log-files';
-import { failure, findRunners, handleOf, isOf, type ProcessHandle, refuseAborted, urlOf } from './runners';
+import {
+  failure,
+  findRunners,
+  handleOf,
+  isOf,
+  type ProcessHandle,
+  refuseAborted,
+  requireReadable,
+  urlOf,
+} from './runners';
 import { type Ground, startRunner, stopRunner } from './start';
 import { createStats } from './stats';
 import { processTable } from './table';
@@ -56,7 +65,7 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
     name: 'process',
     async ping(signal) {
       refuseAborted(signal);
-      await findRunners(table);
+      await requireReadable(table);
     },
     routerAddress: async (port) => ({ url: `http://127.0.0.1:${port}`, listenHost: '127.0.0.1' }),
     async start(spec, context) {

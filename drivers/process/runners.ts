@@ -23,9 +23,7 @@ export interface Found {
 
 /** Reads the process table and gathers the marked runners of every installation. Rejects as `unavailable`. */
 export async function findRunners(table: ProcessTable): Promise<readonly Found[]> {
-  const processes = await table.list().catch((cause) => {
-    throw failure('unavailable', 'the process table could not be read', cause);
-  });
+  const processes = await table.list().catch(refuseUnreadable);
   const marked = processes.filter((entry) => readMark(entry.mark) !== undefined);
   const byMark = Map.groupBy(marked, (entry) => entry.mark);
   return [...byMark].flatMap(([text, carriers]) => {
@@ -38,6 +36,15 @@ export async function findRunners(table: ProcessTable): Promise<readonly Found[]
     const leader = leaders.toSorted((a, b) => a.startedAtMs - b.startedAtMs)[0];
     return [{ mark, leader, members }];
   });
+}
+
+/** Resolves when the table can be read, by one look at this process. Rejects as `unavailable`. */
+export async function requireReadable(table: ProcessTable): Promise<void> {
+  await table.find(process.pid).catch(refuseUnreadable);
+}
+
+function refuseUnreadable(cause: unknown): never {
+  throw failure('unavailable', 'the process table could not be read', cause);
 }
 
 export function handleOf({ mark, leader, members }: Found): ProcessHandle {

@@ -2,8 +2,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Value } from '@sinclair/typebox/value';
-import type Docker from 'dockerode';
-import { ask, createClient, find, messageOf } from '../../drivers/docker/engine';
+import { ask, createEngine, type Engine, find, messageOf } from '../../drivers/docker/engine';
 import { buildCommand } from '../../drivers/docker/images';
 import { createNetworks } from '../../drivers/docker/networks';
 import { backendOptionsOf, type DriverOptions, options as driverOptions } from '../../drivers/docker/options';
@@ -23,7 +22,7 @@ const OTHER_ENGINES = 'drivers/docker/README.md, under Other engines, says what 
 
 export interface Patient {
   readonly config: Config;
-  readonly docker: Docker;
+  readonly docker: Engine;
   readonly options: DriverOptions;
   readonly services: DriverServices;
   readonly backend: Backend;
@@ -35,21 +34,21 @@ export const dockerChecks: readonly Check<Patient>[] = [
 ];
 
 /** The engine as the driver reaches it. Rejects as the driver does. */
-export async function connectEngine(config: Config): Promise<{ docker: Docker; options: DriverOptions }> {
+export async function connectEngine(config: Config): Promise<{ docker: Engine; options: DriverOptions }> {
   const options = Value.Parse(driverOptions, config.driverOptions.docker ?? {});
-  return { docker: await createClient(options), options };
+  return { docker: await createEngine(options), options };
 }
 
-export async function engine(docker: Docker): Promise<readonly Finding[]> {
+export async function engine(docker: Engine): Promise<readonly Finding[]> {
   try {
-    await ask(AbortSignal.timeout(ASK_MS), () => docker.ping());
+    await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).ping());
   } catch (error) {
     if (!/EACCES/.test(String(error))) throw error;
     const remedy = 'sudo usermod -aG docker "$USER", then sign in again; with Compose, DOCKER_GID in .env';
     return problem("this user may not open the engine's socket", remedy);
   }
   // A proxy before the socket need not let this one through.
-  const version = await ask(AbortSignal.timeout(ASK_MS), () => docker.version()).catch(() => undefined);
+  const version = await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).version()).catch(() => undefined);
   if (version === undefined) return ok('it answers, and does not tell its version');
   if (Number(version.ApiVersion) < API_VERSION) {
     return problem(`version ${version.Version} is older than 20.10`, 'https://docs.docker.com/engine/install/');
@@ -58,8 +57,8 @@ export async function engine(docker: Docker): Promise<readonly Finding[]> {
 }
 
 /** An engine that cannot limit, such as one without root on control groups version 1, starts runners all the same. */
-async function limits(docker: Docker): Promise<readonly Finding[]> {
-  const info = await ask(AbortSignal.timeout(ASK_MS), () => docker.info()).catch(() => undefined);
+async function limits(docker: Engine): Promise<readonly Finding[]> {
+  const info = await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).info()).catch(() => undefined);
   const cannot = { MemoryLimit: 'memory', CpuCfsQuota: 'CPUs', PidsLimit: 'processes' };
   const names = Object.entries(cannot).flatMap(([member, name]) => (info?.[member] === false ? [name] : []));
   if (names.length === 0) return [];
@@ -73,8 +72,8 @@ async function image({ docker, backend }: Patient): Promise<readonly Finding[]> 
   return problem(`${name} is not on this machine`, buildCommand(name) ?? `docker pull ${name}`);
 }
 
-async function isThere(docker: Docker, name: string): Promise<boolean> {
-  return (await find(AbortSignal.timeout(ASK_MS), () => docker.getImage(name).inspect())) !== undefined;
+async function isThere(docker: Engine, name: string): Promise<boolean> {
+  return (await find(AbortSignal.timeout(ASK_MS), async () => (await docker()).getImage(name).inspect())) !== undefined;
 }
 
 /** From inside a container like a runner's. Says nothing while the image is missing, which is said already. */

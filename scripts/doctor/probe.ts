@@ -1,7 +1,6 @@
 /** A container like a runner's, which tells what it sees: the router, another listener of the host, its home. */
-import type Docker from 'dockerode';
 import { containerOf } from '../../drivers/docker/container';
-import { messageOf } from '../../drivers/docker/engine';
+import { type Engine, messageOf } from '../../drivers/docker/engine';
 import { tailOf } from '../../drivers/docker/logs';
 import type { Place } from '../../drivers/docker/networks';
 import type { DriverServices, RunnerSpec } from '../../drivers/driver';
@@ -60,14 +59,14 @@ const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
  * `PROBE_MARK` (a path). Rejects as the engine does. Leaves nothing behind.
  */
 export async function probe(
-  docker: Docker,
+  docker: Engine,
   spec: RunnerSpec,
   place: Place,
   services: DriverServices,
 ): Promise<Sight | undefined> {
   for (const [program, ...rest] of programs) {
     const body = containerOf(spec, { place, port: spec.port, socketPath: undefined }, services);
-    const container = await docker.createContainer({
+    const container = await (await docker()).createContainer({
       ...body,
       Entrypoint: [program],
       Cmd: rest,

@@ -10,7 +10,7 @@ with the least and the greatest in brackets; what is _added_ is against the same
 
 - **direct**: no proxy, only the scripted runner
 - **floor**: a dozen lines of \`Bun.serve\` and \`fetch\` that pass everything through and know nothing
-- **router**: \`router/main.ts\` with everything on: key, lease, log, policies for headers and bodies
+- **router**: what \`bin/start\` runs, with everything on: key, lease, log, policies for headers and bodies
 - **router, recording**: the same, with each answer recorded into a conversation, which the runner's are not
 - **Portkey**: the open-source gateway as its npm package is, on Bun and on Node`;
 

@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from '../../router/build';
 import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
 import type { RunnerStats } from './runner';
 import { CHAT_PATH, chatBody, MODEL } from './script';
@@ -58,10 +59,12 @@ async function routerServer(dataRoot: string, runnerPort: number, profileDir?: s
   const backendsPath = join(dataRoot, 'backends.json');
   await writeFile(backendsPath, JSON.stringify([backend]));
   const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileDir}`];
+  // As bin/start runs it; a profile is read beside the sources.
+  const main = profileDir === undefined ? await build(ROOT) : join(ROOT, 'router/main.ts');
   const port = freePort();
   return new Server({
     name: 'router',
-    command: [process.execPath, '--no-env-file', ...profile, join(ROOT, 'router/main.ts')],
+    command: [process.execPath, '--no-env-file', ...profile, main],
     cwd: ROOT,
     cpu: PROXY_CPU,
     port,

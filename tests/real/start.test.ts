@@ -1,6 +1,6 @@
 /** `bin/start` in a fresh copy of the repository: what a newcomer types. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { cp, mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { $ } from 'bun';
@@ -95,6 +95,17 @@ test('the first start shows address, e-mail and password once; a later one is si
   expect(await second.stop()).toBe(0);
   expect(await second.output()).not.toMatch(/Password|E-mail/);
   expect(await readFile(join(clone, '.env'), 'utf8')).toBe(dotenv);
+});
+
+test('where the one file cannot be made, the sources run', async () => {
+  const cache = join(clone, 'node_modules/.cache');
+  await rm(cache, { recursive: true, force: true });
+  await writeFile(cache, 'no folder');
+  await using started = start();
+  await started.serves();
+  expect(await started.stop()).toBe(0);
+  expect(await started.errors()).toContain('The router could not be made into one file');
+  await rm(cache);
 });
 
 test('the router refuses to start with wrong settings, and names all of them at once but none of the values', async () => {

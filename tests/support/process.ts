@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { endRunner } from '../../drivers/process/end';
 import { type Found, findRunners } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
+import { build } from '../../router/build';
 import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');
@@ -80,8 +81,9 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const env = { ...settings(dataRoot, backendsPath), ...options.env };
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
+  const main = await build(ROOT);
   let output = '';
-  let child = spawnRouter(env, dataRoot, (text) => {
+  let child = spawnRouter(main, env, dataRoot, (text) => {
     output += text;
   });
   const serves = () =>
@@ -111,7 +113,7 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     runners: () => runnersOf(dataRoot),
     kill,
     async start() {
-      child = spawnRouter(env, dataRoot, (text) => {
+      child = spawnRouter(main, env, dataRoot, (text) => {
         output += text;
       });
       await serves();
@@ -147,8 +149,8 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
 }
 
 /** `--no-env-file`: a developer's `.env` is none of a test's business. */
-function spawnRouter(env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
-  const command = [process.execPath, '--no-env-file', join(ROOT, 'router/main.ts')];
+function spawnRouter(main: string, env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
+  const command = [process.execPath, '--no-env-file', main];
   const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();

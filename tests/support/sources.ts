@@ -35,9 +35,11 @@ async function readSource(path: string): Promise<Source> {
   const transpiler = new Bun.Transpiler({ loader: path.endsWith('x') ? 'tsx' : 'ts', target: 'bun' });
   const statements = text.matchAll(/^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)';/gm);
   const expressions = text.matchAll(/(await )?\bimport\('([^']+)'\)/g);
+  const required = text.matchAll(/\brequire\('([^']+)'\)/g);
   const imports = [
     ...[...statements].map(([, type, name = '']) => toImport(path, name, type !== undefined)),
     ...[...expressions].map(([, awaited, name = '']) => toImport(path, name, awaited === undefined)),
+    ...[...required].map(([, name = '']) => toImport(path, name, false)),
   ];
   return { path, text, code: transpiler.transformSync(text), imports };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test';
+import { join } from 'node:path';
 import { renderMarkdown, settledLength } from '../../views/markdown';
 import { all } from './dom';
 
@@ -82,6 +83,23 @@ describe('rendering', () => {
     for (const fence of ['```\nconst a = 1;\n```', '```nope\nconst a = 1;\n```']) {
       expect(await all(renderMarkdown(fence), 'span')).toEqual([]);
     }
+  });
+
+  test('what renders is loaded by the first text, what colours by the first code, and that one has its colours', () => {
+    // In a process of its own: what is loaded is a matter of the whole process.
+    const script = `
+      const { renderMarkdown } = await import('./views/markdown');
+      await import('./views/pages/chat');
+      const loaded = () => ['markdown-it', 'highlight.js'].map((name) =>
+        Object.keys(require.cache).some((file) => file.includes('/node_modules/' + name + '/')));
+      const steps = [loaded()];
+      renderMarkdown('text');
+      steps.push(loaded());
+      const html = renderMarkdown('\`\`\`ts\\nconst a = 1;\\n\`\`\`');
+      console.log(JSON.stringify([...steps, loaded(), html.includes('hljs-keyword')]));`;
+    const command = [process.execPath, '--no-env-file', '-e', script];
+    const { stdout } = Bun.spawnSync(command, { cwd: join(import.meta.dir, '../..') });
+    expect(JSON.parse(stdout.toString())).toEqual([[false, false], [true, false], [true, true], true]);
   });
 
   test('a block above 20 KB is not highlighted', async () => {
