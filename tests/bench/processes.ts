@@ -170,10 +170,14 @@ export function rssMb(pid: number): number {
   }
 }
 
-/** A port that was free a moment ago. */
+const givenPorts = new Set<number>();
+
+/** A port that was free a moment ago, and another one each time. */
 export function freePort(): number {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
   const { port } = listener;
   listener.stop(true);
+  if (givenPorts.has(port)) return freePort();
+  givenPorts.add(port);
   return port;
 }

@@ -10,9 +10,12 @@ with the least and the greatest in brackets; what is _added_ is against the same
 
 - **direct**: no proxy, only the scripted runner
 - **floor**: a dozen lines of \`Bun.serve\` and \`fetch\` that pass everything through and know nothing
-- **router**: what \`bin/start\` runs, with everything on: key, lease, log, policies for headers and bodies
+- **router**: what \`bin/start\` runs, with everything on: key, lease, log, metrics, policies for headers and bodies
 - **router, recording**: the same, with each answer recorded into a conversation, which the runner's are not
 - **Portkey**: the open-source gateway as its npm package is, on Bun and on Node`;
+
+const IN_THE_WAY = `What stands in the way of those that are missed, by profile, is in
+[decision 22](decisions/0022-runners-are-asked-over-plain-sockets.md).`;
 
 /** The whole page. Tables of which nothing was measured are left out. */
 export function report(about: {
@@ -41,7 +44,8 @@ function targetsOf(results: Results): string {
   const all = verdicts(results);
   if (all.length === 0) return '';
   const rows = all.map(({ text, goal, value, isMet }) => [text, goal, value, isMet ? 'yes' : '**no**']);
-  return `## Targets\n\n${markdownTable(['The router', 'target', 'measured', 'met'], rows)}`;
+  const table = markdownTable(['The router', 'target', 'measured', 'met'], rows);
+  return `## Targets\n\n${table}${all.every(({ isMet }) => isMet) ? '' : `\n\n${IN_THE_WAY}`}`;
 }
 
 function section(results: Results, { name, title, load, note, columns }: Table): string {
