@@ -13,7 +13,7 @@ WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY . .
 RUN ["bun", "--no-env-file", "router/build.ts"]
-# Bun reads the first as it starts, and would let only 256 answers stream at once. The sign-ins of `docker login` are
+# Bun reads the first as it starts, and would let only 256 calls to LLM APIs run at once. The sign-ins of `docker login` are
 # looked for below HOME.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=8192 STACK_DATA_ROOT=/data HOME=/data
 # Whoever may use the engine's socket is as good as root there. That is no reason to be root here.

@@ -196,7 +196,7 @@ export const settingGroups = {
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),
       '8192',
-      'Answers that can stream at once. Read by Bun itself as it starts, which stops at 256 when it is unset.',
+      'Calls to LLM APIs at once. Read by Bun itself as it starts, which stops at 256 when it is unset.',
     ),
   },
 } as const satisfies Record<string, Record<string, Setting>>;

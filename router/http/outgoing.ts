@@ -1,7 +1,8 @@
 /** Requests that the router makes, and what may cross it in either direction. Nothing else makes any (law 22). */
 import { isIP, isIPv6 } from 'node:net';
 import { type Body, streamBody, streamOf } from './body';
-import { ask, type WireRequest } from './wire';
+import { ask } from './wire';
+import type { WireRequest } from './wire-request';
 
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
@@ -31,6 +32,8 @@ export interface Outgoing {
   readonly signal: AbortSignal;
   /** The IP address to connect to, whatever the URL's host resolves to by now. */
   readonly address?: string | undefined;
+  /** Who is asked there. A port may be another one's soon: no connection is used again for somebody else. */
+  readonly peer?: string | undefined;
 }
 
 /** The headers of an answer; names in lower case. */
@@ -63,9 +66,9 @@ export class UnreachableError extends Error {
  * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { method, headers, body, signal, address } = outgoing;
+  const { method, headers, body, signal, address, peer } = outgoing;
   const url = new URL(outgoing.url);
-  const asked = { url, address, method, headers, body, signal };
+  const asked = { url, address, peer, method, headers, body, signal };
   let answer: OutgoingAnswer;
   try {
     answer = url.protocol === 'http:' ? decoded(await ask(asked), method) : await askTls(asked);

@@ -3,9 +3,11 @@
  * thread, which costs more than all that the router does with them (decision 0022).
  */
 import type { Socket } from 'bun';
-import type { Body, Sink } from './body';
+import type { Body } from './body';
 import { type Beating, startBeat, stopBeat } from './heartbeat';
+import { type Source, WireBody } from './wire-body';
 import { type Head, WireReader } from './wire-reader';
+import { requestBytes, type WireRequest } from './wire-request';
 
 /**
  * An idle connection is used again for so long. Node and uvicorn close one after 5 s: a request that crosses with that
@@ -16,26 +18,6 @@ const IDLE_MS = 2_000;
 const RESTED_MS = 1;
 /** A peer that has gone without a word is noticed by the kernel, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
-/** A body up to this size goes out together with its head. */
-const TOGETHER_BYTES_MAX = 65_536;
-/** What may stand in a header's value: RFC 9110, 5.5, and DEL, which clients may send us. Anything else could end the line. */
-const VALUE = /^[\t\x20-\xff]*$/;
-/** Lower case only: another one would be a second header of one that is ours. */
-const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
-const TARGET = /^[\x21-\x7e]+$/;
-/** What says where a request goes and where it ends is this file's affair. */
-const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-length', 'transfer-encoding']);
-
-export interface WireRequest {
-  readonly method: string;
-  readonly url: URL;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
-  readonly signal: AbortSignal;
-  /** The IP address to connect to, whatever the URL's host resolves to. */
-  readonly address?: string | undefined;
-}
 
 export interface WireAnswer {
   readonly status: number;
@@ -51,10 +33,10 @@ const idle = new Map<string, Connection[]>();
  * connection (`code` is the system's word), or with `MalformedError`. Sends nothing a second time.
  */
 export async function ask(request: WireRequest): Promise<WireAnswer> {
-  const { url, address, signal } = request;
+  const { url, address, peer = '', signal } = request;
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
-  const destination = `${hostname} ${url.port || 80}`;
+  const destination = `${hostname} ${url.port || 80} ${peer}`;
   signal.throwIfAborted();
   let connection = idle.get(destination)?.at(-1);
   if (connection && connection.restedMs > RESTED_MS) {
@@ -76,28 +58,6 @@ function connect(destination: string, hostname: string, port: number, signal: Ab
   return promise;
 }
 
-/** A request as it goes over the wire, which asks for no compression; a long body by itself. Throws a `TypeError` for what would be another request. */
-function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
-  const target = url.pathname + url.search;
-  if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or method is not one of HTTP.');
-  const content = typeof body === 'string' ? Buffer.from(body) : body;
-  let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: identity\r\n`;
-  for (const name in headers) {
-    const value = headers[name] ?? '';
-    if (OWN_HEADERS.has(name)) continue;
-    if (!NAME.test(name)) throw new TypeError('A header has a name that HTTP does not know.');
-    if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that HTTP does not know.`);
-    head += `${name}: ${value}\r\n`;
-  }
-  if (content.length > 0 || method !== 'GET') head += `content-length: ${content.length}\r\n`;
-  head += '\r\n';
-  if (content.length > TOGETHER_BYTES_MAX) return [Buffer.from(head, 'latin1'), content];
-  const bytes = Buffer.allocUnsafe(head.length + content.length);
-  bytes.write(head, 0, 'latin1');
-  bytes.set(content, head.length);
-  return [bytes];
-}
-
 /** A request under way. */
 interface Exchange {
   readonly reader: WireReader;
@@ -105,7 +65,7 @@ interface Exchange {
   body?: WireBody;
 }
 
-class Connection implements Beating {
+class Connection implements Beating, Source {
   #socket: Socket<Connection> | undefined;
   #exchange: Exchange | undefined;
   /** Of the request, what the socket has not taken yet. */
@@ -264,68 +224,3 @@ const handlers = {
   close: (socket: Socket<Connection>, cause?: Error) => socket.data.closed(cause),
   error: (socket: Socket<Connection>, cause: Error) => socket.data.closed(cause),
 };
-
-/** The body of one answer, for as long as the connection is this answer's. */
-class WireBody implements Body {
-  #connection: Connection | undefined;
-  #sink: Sink | undefined;
-  /** What has come before anybody reads. */
-  #held: Uint8Array[] = [];
-  #ending: ((sink: Sink) => void) | undefined;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  read(sink: Sink): void {
-    this.#sink = sink;
-    const held = this.#held;
-    this.#held = [];
-    // First, so that whoever pauses in the middle of what was held has paused.
-    if (held.length > 1) this.resume();
-    for (const bytes of held) this.#sink?.chunk(bytes);
-    if (this.#ending) this.#tellEnding(this.#ending);
-  }
-
-  pause(): void {
-    this.#connection?.pause();
-  }
-
-  resume(): void {
-    this.#connection?.resume();
-  }
-
-  cancel(): void {
-    this.#sink = undefined;
-    this.#held = [];
-    this.#ending = undefined;
-    this.#connection?.cancel();
-    this.#connection = undefined;
-  }
-
-  push(bytes: Uint8Array): void {
-    if (this.#sink) {
-      this.#sink.chunk(bytes);
-      return;
-    }
-    this.#held.push(bytes);
-    // The first one comes along with the head.
-    if (this.#held.length > 1) this.pause();
-  }
-
-  finish(): void {
-    this.#tellEnding((sink) => sink.end());
-  }
-
-  break(cause: unknown): void {
-    this.#tellEnding((sink) => sink.lost(cause));
-  }
-
-  #tellEnding(ending: (sink: Sink) => void): void {
-    this.#connection = undefined;
-    const sink = this.#sink;
-    this.#ending = sink ? undefined : ending;
-    this.#sink = undefined;
-    if (sink) ending(sink);
-  }
-}

@@ -56,6 +56,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       request.silence?.asked();
       const answer = await open({
         url: lease.runner.url + request.path,
+        peer: lease.runner.id,
         method: request.method,
         headers: { ...request.headers, ...accessHeaders(request.backend, lease.runner.accessKey) },
         body: request.body,

@@ -39,6 +39,12 @@ test.each(REUSED)('after an answer %s its connection is used again', async (_, b
   expect([server.peers.length, server.requests.length]).toEqual([1, 10]);
 });
 
+test('a connection is used again for the same peer only: its port may be another one’s by then', async () => {
+  using server = wireServer(({ peer }) => peer.send(answer('ok')));
+  for (const peer of ['one', 'other', 'one', 'other']) expect(await textOf(ask(server, { peer }))).toBe('ok');
+  expect([server.peers.length, server.requests.length]).toEqual([2, 4]);
+});
+
 test('after a HEAD its connection is used again', async () => {
   using server = wireServer(({ peer, method }) => peer.send(answer(method === 'HEAD' ? '' : 'body')));
   for (const method of ['HEAD', 'GET', 'HEAD']) await textOf(ask(server, { method }));
