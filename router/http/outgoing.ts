@@ -24,16 +24,8 @@ const COMPRESSIONS: Readonly<Record<string, string>> = {
 
 const SHORT_BYTES_MAX = 65_536;
 
-export interface Outgoing {
+export interface Outgoing extends Omit<WireRequest, 'url'> {
   readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
-  readonly signal: AbortSignal;
-  /** The IP address to connect to, whatever the URL's host resolves to by now. */
-  readonly address?: string | undefined;
-  /** Who is asked there. A port may be another one's soon: no connection is used again for somebody else. */
-  readonly peer?: string | undefined;
 }
 
 /** The headers of an answer; names in lower case. */

@@ -17,9 +17,9 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
-  /** The IP address to connect to, whatever the URL's host resolves to. */
+  /** The IP address to connect to, whatever the URL's host resolves to by now. */
   readonly address?: string | undefined;
-  /** Who is asked there: connections are used again for the same one only. */
+  /** Who is asked there. A port may be another one's soon: no connection is used again for somebody else. */
   readonly peer?: string | undefined;
 }
 
