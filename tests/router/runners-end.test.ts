@@ -136,8 +136,11 @@ test('an agent that somebody stops in the middle of its answer is said to be sto
 
 test('a runner that is found gone before the request has left is replaced, also where the platform knows it late', async () => {
   const starts = runner.specs.length;
-  // One that is half gone may still take the request, which then is not sent again.
+  // One that is half gone may still take the request, which then is not sent again. And a connection that was in use
+  // until just now is not looked at.
   await breaksNow({ exitCode: 1 }, false);
+  const goneAtMs = Date.now();
+  await until(() => Date.now() > goneAtMs + 1, 'its connection has rested');
   runner.reply = () => completion('From a new one.');
   expect(await (await say(alice, 'Anyone?')).text()).toContain('From a new one.');
   expect(runner.specs).toHaveLength(starts + 1);
