@@ -154,16 +154,19 @@ class Exchange {
 
   /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
   async #whole(answer: RunnerAnswer, recorder: Recorder | undefined): Promise<Uint8Array<ArrayBuffer>> {
-    try {
-      const bytes = await readBytes(this.#bodyOf(answer));
-      recorder?.chunk(bytes);
-      recorder?.end('done');
-      this.#end('done', bytes.length);
-      return bytes;
-    } catch (cause) {
+    const bytes = await readBytes(this.#bodyOf(answer)).catch(async (cause: unknown) => {
       this.#abort.signal.throwIfAborted();
       throw await this.#lost(cause);
+    });
+    // As in a relay: what a recorder throws is no fault of the answer.
+    try {
+      recorder?.chunk(bytes);
+      recorder?.end('done');
+    } catch (error) {
+      relayLog.error({ err: error }, 'recorder.failed');
     }
+    this.#end('done', bytes.length);
+    return bytes;
   }
 
   #stream(answer: RunnerAnswer, events: boolean, recorder: Recorder | undefined): ReadableStream<Uint8Array> {

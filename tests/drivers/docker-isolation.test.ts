@@ -28,6 +28,9 @@ async function otherMachine() {
   const name = `as${crypto.randomUUID().slice(0, 6)}`;
   const address = '203.0.113.2';
   const run = async (command: string) => Bun.$`sh -c ${command}`.quiet();
+  // What a run that was killed has left would have the address still.
+  const left = "ip -o addr show to 203.0.113.1 | awk '{ print $2 }' | cut -d @ -f 1";
+  await run(`for name in $(${left}); do ip link del $name; ip netns del $name; done`);
   await run(`ip netns add ${name} && ip link add ${name} type veth peer name eth0 netns ${name}`);
   await run(`ip addr add 203.0.113.1/30 dev ${name} && ip link set ${name} up`);
   await run(`ip -n ${name} addr add ${address}/30 dev eth0 && ip -n ${name} link set eth0 up`);
