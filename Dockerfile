@@ -12,7 +12,7 @@ FROM ${BASE}
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
 COPY . .
-RUN ["bun", "--no-env-file", "router/build.ts"]
+RUN ["bun", "--no-env-file", "scripts/build.ts"]
 # Bun reads the first as it starts, and would let only 256 calls to LLM APIs run at once. The sign-ins of `docker login` are
 # looked for below HOME.
 ENV BUN_CONFIG_MAX_HTTP_REQUESTS=8192 STACK_DATA_ROOT=/data HOME=/data

@@ -1,27 +1,27 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
-import type { Config, Secrets } from './config';
+import { callerPlugin, sessionPlugin } from './accounts/identify';
+import { keysRoutes } from './accounts/keys-routes';
+import { authRoutes } from './accounts/routes';
+import { brokerRoutes } from './broker/routes';
+import { chatRoutes } from './chat/routes';
+import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
-import { assets } from './http/assets';
-import { compression } from './http/compress';
-import { cors } from './http/cors';
-import { createGuard, type Guard } from './http/guard';
-import { responding } from './http/respond';
-import { callerPlugin, sessionPlugin } from './http/session';
-import { authRoutes } from './routes/auth';
-import { brokerRoutes } from './routes/broker';
-import { budgetsRoutes } from './routes/budgets';
-import { chatRoutes } from './routes/chat';
-import { credentialsRoutes } from './routes/credentials';
-import { credentialsApiRoutes } from './routes/credentials-api';
-import { keysRoutes } from './routes/keys';
-import { metricsRoutes } from './routes/metrics';
-import { openaiRoutes } from './routes/openai';
-import { pricesRoutes } from './routes/prices';
-import { runnersRoutes } from './routes/runners';
-import { settingsRoutes } from './routes/settings';
-import { systemRoutes } from './routes/system';
-import { usageRoutes } from './routes/usage';
+import { credentialsApiRoutes } from './credentials/api-routes';
+import { credentialsRoutes } from './credentials/routes';
+import { metricsRoutes } from './metrics/routes';
+import { openaiRoutes } from './openai/routes';
+import { runnersRoutes } from './runners/routes';
+import { settingsRoutes } from './settings/routes';
+import { budgetsRoutes } from './usage/budgets-routes';
+import { pricesRoutes } from './usage/prices-routes';
+import { usageRoutes } from './usage/routes';
+import { assets } from './web/assets';
+import { compression } from './web/compress';
+import { cors } from './web/cors';
+import { createGuard, type Guard } from './web/guard';
+import { systemRoutes } from './web/health-routes';
+import { responding } from './web/respond';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;

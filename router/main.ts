@@ -1,13 +1,13 @@
 /** The process: config, context, listen, wait for a signal, dispose. */
 import { internalApp, publicApp } from './app';
-import { BackendsError } from './backends';
-import { ConfigError, environment, loadConfig } from './config';
+import { BackendsError } from './backends/backends';
+import { ConfigError, environment, loadConfig } from './config/config';
 import { createContext } from './context';
-import { DriversError } from './drivers';
-import { createInternalListener } from './listener';
-import { processLog, setLogLevel } from './log';
-import { WrongKeyError } from './services/encryption';
-import { InUseError } from './stores/database';
+import { InUseError } from './database/database';
+import { WrongKeyError } from './database/sealing';
+import { processLog, setLogLevel } from './lib/log';
+import { DriversError } from './platforms/drivers';
+import { createInternalListener } from './web/internal-listener';
 
 const SHUTDOWN_MS = 10_000;
 

@@ -1,7 +1,7 @@
 /** Writes what the documentation says about settings from the settings themselves: `bun scripts/docs.ts`. */
 import { join } from 'node:path';
-import { repositoryRoot } from '../router/setting-kinds';
-import { type Setting, settingGroups } from '../router/settings';
+import { repositoryRoot } from '../router/config/kinds';
+import { type Setting, settingGroups } from '../router/config/settings';
 
 const start = '<!-- settings:start -->';
 const end = '<!-- settings:end -->';
@@ -23,7 +23,7 @@ export function envExample(): string {
   });
   const header =
     '# Settings of agent-stack, with their defaults. The first start makes an .env with the secrets by itself.\n' +
-    '# Generated from router/settings.ts by `bun scripts/docs.ts`.\n';
+    '# Generated from router/config/settings.ts by `bun scripts/docs.ts`.\n';
   return [header, ...sections].join('\n');
 }
 

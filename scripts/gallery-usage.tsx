@@ -2,8 +2,8 @@
 import type { VNode } from 'preact';
 import { shell } from '../tests/views/fixtures';
 import * as fixtures from '../tests/views/usage-fixtures';
-import { AdminBudgetsPage, AdminPricesPage, AdminUsagePage } from '../views/pages/admin';
-import { UsagePage } from '../views/pages/usage';
+import { AdminBudgetsPage, AdminPricesPage, AdminUsagePage } from '../views/admin/page';
+import { UsagePage } from '../views/usage/page';
 
 const emptyForm = { values: {}, errors: {} };
 

@@ -3,13 +3,8 @@
 import { join } from 'node:path';
 import type { VNode } from 'preact';
 import * as fixtures from '../tests/views/fixtures';
-import { settledLength } from '../views/markdown';
-import type { ConversationView, MessageView, RunnerView } from '../views/models';
-import { ChatPage } from '../views/pages/chat';
-import { ErrorPage } from '../views/pages/error';
-import { SettingsPage } from '../views/pages/settings';
-import { SignInPage } from '../views/pages/sign-in';
-import { SignUpPage } from '../views/pages/sign-up';
+import { SignInPage } from '../views/accounts/sign-in-page';
+import { SignUpPage } from '../views/accounts/sign-up-page';
 import {
   LiveAnswerDelta,
   LiveAnswerEnd,
@@ -18,8 +13,13 @@ import {
   LiveConversationLink,
   LiveMessageAppend,
   LiveRunner,
-} from '../views/parts/live';
+} from '../views/chat/live';
+import { ChatPage } from '../views/chat/page';
+import { ErrorPage } from '../views/error';
+import { settledLength } from '../views/markdown';
+import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage, renderPart } from '../views/render';
+import { SettingsPage } from '../views/settings/page';
 import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');

@@ -7,10 +7,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Env, environment, loadConfig } from '../router/config';
-import { openVault, WrongKeyError } from '../router/services/encryption';
+import { ConfigError, type Env, environment, loadConfig } from '../router/config/config';
+import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
+import { openVault, WrongKeyError } from '../router/database/sealing';
 import { createStores } from '../router/stores';
-import { InUseError, lockDatabase, openDatabase } from '../router/stores/database';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pkg from '../package.json';
-import { ConfigError, loadConfig } from '../router/config';
-import { repositoryRoot } from '../router/setting-kinds';
-import { settings } from '../router/settings';
+import { ConfigError, loadConfig } from '../router/config/config';
+import { repositoryRoot } from '../router/config/kinds';
+import { settings } from '../router/config/settings';
 import { envExample, settingsTable, withSettings } from '../scripts/docs';
 
 const read = (file: string): Promise<string> => Bun.file(join(repositoryRoot, file)).text();

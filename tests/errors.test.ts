@@ -11,7 +11,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { publicApp } from '../router/app';
-import { CODES, type Code } from '../router/errors';
+import { CODES, type Code } from '../router/lib/errors';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestInit, type TestRouter } from './support/router';
 import { all } from './views/dom';
 

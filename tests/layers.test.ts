@@ -136,14 +136,14 @@ const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
 
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {
-  'router/config.ts': 'the only reader of the router',
+  'router/config/config.ts': 'the only reader of the router',
   'drivers/docker/engine.ts': 'DOCKER_HOST, to see whether anybody listens where dockerode would look',
   'drivers/process/index.ts': 'PATH, without which a runner finds no programs',
   'drivers/conformance.ts': 'CI, where a suite that is skipped is one that failed',
   'drivers/conformance/runner.ts': 'a runner, which is configured by its environment',
 };
 /** Tools of development that import their own package. */
-const DEVELOPMENT_FILES = ['router/stores/drizzle.config.ts'];
+const DEVELOPMENT_FILES = ['router/database/drizzle.config.ts'];
 const BACKENDS = ['demo', 'direct', 'openclaw', 'hermes', 'hermes-agent', 'nanobot'];
 
 let sources: readonly Source[] = [];
@@ -251,11 +251,11 @@ test('law 22: one file makes all outgoing requests, and asks another for those w
   const callers = inFolder('router/').filter(({ code }) =>
     /(?<![.\w])fetch\(|\bnew WebSocket\b|\.request\(|\bBun\.connect\b/.test(code),
   );
-  expect(callers.map(({ path }) => path)).toEqual(['router/http/outgoing.ts', 'router/http/wire.ts']);
+  expect(callers.map(({ path }) => path)).toEqual(['router/net/outgoing.ts', 'router/net/http1/connection.ts']);
   const askers = inFolder('router/').filter(({ imports }) =>
     imports.some(({ target }) => target === 'router/http/wire'),
   );
-  expect(askers.map(({ path }) => path)).toEqual(['router/http/outgoing.ts']);
+  expect(askers.map(({ path }) => path)).toEqual(['router/net/outgoing.ts']);
 });
 
 test('markup that is not JSX comes from the Markdown renderer only', () => {
@@ -263,7 +263,7 @@ test('markup that is not JSX comes from the Markdown renderer only', () => {
     const uses = [...text.matchAll(/dangerouslySetInnerHTML=\{([^(}]*)/g)].map(([, from]) => from);
     const isFed =
       uses.every((from) => from === 'markdown') && (uses.length === 0 || /const markdown = useMarkdown\(\)/.test(text));
-    const makes = /__html/.test(code) && path !== 'views/parts/markdown.tsx';
+    const makes = /__html/.test(code) && path !== 'views/kit/markdown.tsx';
     return isFed && !makes ? [] : [path];
   });
   expect(broken).toEqual([]);

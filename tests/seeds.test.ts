@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import entries from '../backends.json';
-import { type Backend, BackendRegistry } from '../router/backends';
-import { prepareHome } from '../router/services/homes';
-import { runnerEnv } from '../router/services/runner-spec';
-import { repositoryRoot } from '../router/setting-kinds';
+import { prepareHome } from '../router/agents/homes';
+import { type Backend, BackendRegistry } from '../router/backends/backends';
+import { repositoryRoot } from '../router/config/kinds';
+import { runnerEnv } from '../router/runners/spec';
 import { at } from './support/runtimes/twin';
 
 /** Values as hostile as users may make them. */

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
+import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
 import type { Shell } from './models';
-import { Sidebar } from './parts/sidebar';
 import { useAssets, useLocale, useText } from './render';
 
 const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'layout', 'chat', 'usage'];

@@ -2,7 +2,7 @@
  * View models: everything a page or part shows, already looked up. Routes build them; parts never look anything up.
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
-import type { MissingView } from './models-credentials';
+import type { MissingView } from './credentials/models';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
 

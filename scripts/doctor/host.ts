@@ -2,9 +2,9 @@
 import { access, constants, mkdir, mkdtemp, rmdir, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { BackendRegistry, BackendsError } from '../../router/backends';
-import type { Config } from '../../router/config';
-import { repositoryRoot } from '../../router/setting-kinds';
+import { BackendRegistry, BackendsError } from '../../router/backends/backends';
+import type { Config } from '../../router/config/config';
+import { repositoryRoot } from '../../router/config/kinds';
 import { type Check, type Finding, note, ok, problem } from './finding';
 
 /** Room for a database that grows and the homes of a few agents. Images need more, where the engine keeps them. */

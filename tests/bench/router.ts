@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from '../../router/build';
+import { build } from '../../scripts/build';
 import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
 import type { RunnerStats } from './runner';
 import { CHAT_PATH, chatBody, MODEL } from './script';

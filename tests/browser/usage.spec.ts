@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
-import { openDatabase } from '../../router/stores/database';
-import { usageStore } from '../../router/stores/usage';
+import { openDatabase } from '../../router/database/database';
+import { usageStore } from '../../router/usage/store';
 import type { RouterProcess } from '../support/process';
 import { usageRow } from '../support/usage';
 import { expect, signIn, test } from './fixtures';

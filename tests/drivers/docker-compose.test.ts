@@ -8,7 +8,7 @@ import { chown, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type Docker from 'dockerode';
-import { settings } from '../../router/settings';
+import { settings } from '../../router/config/settings';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';
 import { freePort } from '../support/process';

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { endRunner } from '../../drivers/process/end';
 import { type Found, findRunners } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
-import { build } from '../../router/build';
+import { build } from '../../scripts/build';
 import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MemoryPlatform, memoryPlatform, type Program, registerProgram } from '../../drivers/memory';
 import { internalApp, publicApp } from '../../router/app';
-import { loadConfig } from '../../router/config';
+import { loadConfig } from '../../router/config/config';
 import { type Context, createContext } from '../../router/context';
-import { createInternalListener } from '../../router/listener';
+import { createInternalListener } from '../../router/web/internal-listener';
 
 /** The people of every test. Mallory is the one who may not. */
 export const PEOPLE = {

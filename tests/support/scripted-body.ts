@@ -1,4 +1,4 @@
-import type { Body, Sink } from '../../router/http/body';
+import type { Body, Sink } from '../../router/net/body';
 
 export const bytes = (text: string) => new TextEncoder().encode(text);
 

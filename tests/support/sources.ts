@@ -1,6 +1,6 @@
 /** The source files with what each imports, for tests about the layers. */
 import { dirname, join, normalize } from 'node:path';
-import { repositoryRoot } from '../../router/setting-kinds';
+import { repositoryRoot } from '../../router/config/kinds';
 
 export interface Import {
   /** `router/services/keys` for our own files, else as written: `elysia`, `node:path`. */

@@ -1,6 +1,6 @@
 /** The router's own client as tests use it: through its front door, with an answer that is read step by step. */
-import type { Body, Sink } from '../../router/http/body';
-import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../../router/http/outgoing';
+import type { Body, Sink } from '../../router/net/body';
+import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../../router/net/outgoing';
 import type { WireServer } from './wire-server';
 
 /** Asks a server for `/`, or for what is said. */

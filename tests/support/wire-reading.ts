@@ -1,5 +1,5 @@
 /** What the reader of answers makes of bytes, without a connection. */
-import { type Head, WireReader } from '../../router/http/wire-reader';
+import { type Head, WireReader } from '../../router/net/http1/reader';
 
 export interface Reading {
   readonly status: number | undefined;

@@ -1,4 +1,6 @@
 // View models with awkward content, for the tests and for scripts/gallery.tsx.
+
+import type { CredentialGroup, MissingView } from '../../views/credentials/models';
 import type {
   AgentGroup,
   ConversationView,
@@ -8,7 +10,6 @@ import type {
   RunnerView,
   Shell,
 } from '../../views/models';
-import type { CredentialGroup, MissingView } from '../../views/models-credentials';
 
 /** 2026-08-04 09:30 UTC. */
 export const atMs = Date.UTC(2026, 7, 4, 9, 30);

@@ -89,7 +89,7 @@ describe('rendering', () => {
     // In a process of its own: what is loaded is a matter of the whole process.
     const script = `
       const { renderMarkdown } = await import('./views/markdown');
-      await import('./views/pages/chat');
+      await import('./views/chat/page');
       const loaded = () => ['markdown-it', 'highlight.js'].map((name) =>
         Object.keys(require.cache).some((file) => file.includes('/node_modules/' + name + '/')));
       const steps = [loaded()];

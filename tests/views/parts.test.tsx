@@ -1,8 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import type { VNode } from 'preact';
-import type { MessageView, RunnerState, RunnerView } from '../../views/models';
-import { Availability } from '../../views/parts/availability';
-import { Composer } from '../../views/parts/composer';
+import { Composer } from '../../views/chat/composer';
 import {
   LiveAnswerDelta,
   LiveAnswerEnd,
@@ -11,10 +9,12 @@ import {
   LiveConversationLink,
   LiveMessageAppend,
   LiveRunner,
-} from '../../views/parts/live';
-import { Message } from '../../views/parts/message';
-import { RunnerBadge, RunnerPanel } from '../../views/parts/runner';
+} from '../../views/chat/live';
+import { Message } from '../../views/chat/message';
+import type { MessageView, RunnerState, RunnerView } from '../../views/models';
 import { renderPart } from '../../views/render';
+import { Availability } from '../../views/runners/availability';
+import { RunnerBadge, RunnerPanel } from '../../views/runners/runner';
 import { all } from './dom';
 import { message, userMessage } from './fixtures';
 

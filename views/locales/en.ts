@@ -1,7 +1,7 @@
 // Every visible word of the UI, grouped by part. Values with a gap are functions, so that a language may order its words.
 
+import type { CredentialSource } from '../credentials/models';
 import type { RunnerState } from '../models';
-import type { CredentialSource } from '../models-credentials';
 
 const runnerStates: Record<RunnerState, string> = {
   stopped: 'stopped',

@@ -1,0 +1,177 @@
+/** Accounts: sign-up, sign-in, sessions, the bootstrap admin. */
+import { timingSafeEqual } from 'node:crypto';
+import { isUniqueViolation } from '../database/database';
+import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import { newId, sha256 } from '../lib/ids';
+import { accountsLog } from '../lib/log';
+import type { Session, User, UsersStore } from './store';
+
+/** NIST SP 800-63B's minimum, and the predecessor's. */
+const PASSWORD_LENGTH_MIN = 8;
+const PASSWORD_LENGTH_MAX = 200;
+const EMAIL_LENGTH_MAX = 254;
+const NAME_LENGTH_MAX = 80;
+const SLUG_LENGTH_MAX = 24;
+/** OWASP's first choice for argon2id. Bun's default of 64 MiB would let eight sign-ins take half a gigabyte. */
+const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
+
+export interface SignUp {
+  readonly email: string;
+  readonly password: string;
+  readonly name?: string;
+  readonly inviteCode?: string;
+}
+
+export type AccountsService = ReturnType<typeof accountsService>;
+
+export function accountsService(deps: {
+  users: UsersStore;
+  events: Events;
+  signup: { readonly open: boolean; readonly inviteCode?: string };
+  sessionTtlSeconds: number;
+  now: () => number;
+}) {
+  const { users, events, signup, sessionTtlSeconds, now } = deps;
+  // Verified against when there is no such user, so that both answers take the same time.
+  let decoyHash: Promise<string> | undefined;
+
+  async function insertUser(fields: { email: string; password: string; name: string; role: User['role'] }) {
+    const { email, password, name, role } = fields;
+    const passwordHash = await Bun.password.hash(password, HASHING);
+    const base = slugify(name || (email.split('@')[0] ?? ''));
+    for (;;) {
+      const slug = freeSlug(base, await users.slugsLike(base));
+      try {
+        return await users.insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+        if (await users.findByEmail(email)) throw emailTaken();
+        if (role === 'admin' && (await users.findAdmin())) throw new AppError('conflict', { cause: error });
+        // Somebody took the slug in between: look again.
+      }
+    }
+  }
+
+  return {
+    signupOpen: signup.open,
+    inviteRequired: signup.inviteCode !== undefined,
+
+    /** Makes a regular user. Throws `forbidden`, or `invalid_fields` with what is wrong per field. */
+    async signUp(input: SignUp): Promise<User> {
+      if (!signup.open) throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
+      if (signup.inviteCode !== undefined && !sameText(input.inviteCode?.trim() ?? '', signup.inviteCode)) {
+        throw new AppError('forbidden', {
+          message: 'That invite code is not valid.',
+          fields: { invite_code: 'Not valid' },
+        });
+      }
+      const email = normaliseEmail(input.email);
+      const name = (input.name ?? '').trim();
+      const fields: Record<string, string> = {};
+      if (!isEmail(email)) fields.email = 'Not an e-mail address';
+      const password = passwordProblem(input.password);
+      if (password) fields.password = password;
+      if (name.length > NAME_LENGTH_MAX) fields.name = `At most ${NAME_LENGTH_MAX} characters`;
+      if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+      if (await users.findByEmail(email)) throw emailTaken();
+      const user = await insertUser({ email, password: input.password, name, role: 'user' });
+      accountsLog.info({ user: user.id }, 'user.signed_up');
+      return user;
+    },
+
+    /** Throws `wrong_credentials`, the same for an unknown user and a wrong password. */
+    async signIn(email: string, password: string): Promise<User> {
+      const user = await users.findByEmail(normaliseEmail(email));
+      decoyHash ??= Bun.password.hash('decoy', HASHING);
+      const hash = user?.passwordHash ?? (await decoyHash);
+      const right = password.length <= PASSWORD_LENGTH_MAX && (await Bun.password.verify(password, hash));
+      if (!user || !right) throw new AppError('wrong_credentials');
+      return user;
+    },
+
+    async openSession(userId: string): Promise<Session> {
+      const nowMs = now();
+      await users.deleteExpiredSessions(nowMs);
+      const session: Session = {
+        id: newId(),
+        userId,
+        createdAtMs: nowMs,
+        expiresAtMs: nowMs + sessionTtlSeconds * 1000,
+      };
+      await users.insertSession(session);
+      return session;
+    },
+
+    /** Everybody, in the order of their addresses. */
+    list: (): Promise<readonly User[]> => users.list(),
+
+    find: (id: string): Promise<User | undefined> => users.find(id),
+
+    findSession: (id: string) => users.findSession(id, now()),
+
+    /** Signs out: the token is worthless from now on and the session's live streams end (law 20). */
+    async closeSession(session: Session): Promise<void> {
+      await users.deleteSession(session.id);
+      events.publish(session.userId, { kind: 'revoked', credentialId: session.id });
+    },
+
+    /** Makes the first admin. Says clearly when the address belongs to somebody who is not. */
+    async bootstrapAdmin(admin: { email: string; name: string; password: string }): Promise<void> {
+      const existing = await users.findAdmin();
+      if (existing) return;
+      const email = normaliseEmail(admin.email);
+      if (await users.findByEmail(email)) {
+        throw new Error(
+          `BOOTSTRAP_ADMIN_EMAIL ${email} already belongs to a regular user, and there is no admin. Choose another address.`,
+        );
+      }
+      const user = await insertUser({ email, password: admin.password, name: admin.name, role: 'admin' });
+      accountsLog.info({ user: user.id }, 'admin.created');
+    },
+  };
+}
+
+export function normaliseEmail(email: string): string {
+  return email.normalize('NFKC').trim().toLowerCase();
+}
+
+function isEmail(email: string): boolean {
+  return email.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
+}
+
+function passwordProblem(password: string): string | undefined {
+  if (password.length < PASSWORD_LENGTH_MIN) return `At least ${PASSWORD_LENGTH_MIN} characters`;
+  if (password.length > PASSWORD_LENGTH_MAX) return `At most ${PASSWORD_LENGTH_MAX} characters`;
+  return undefined;
+}
+
+function emailTaken(): AppError {
+  return new AppError('conflict', {
+    message: 'That e-mail address already has an account.',
+    fields: { email: 'Already has an account' },
+  });
+}
+
+function slugify(text: string): string {
+  const slug = text
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, SLUG_LENGTH_MAX)
+    .replace(/^-|-$/g, '');
+  return slug || 'user';
+}
+
+function freeSlug(base: string, taken: readonly string[]): string {
+  const used = new Set(taken);
+  let slug = base;
+  for (let n = 2; used.has(slug); n += 1) slug = `${base}-${n}`;
+  return slug;
+}
+
+/** Compares in a time that does not depend on where the texts differ. */
+function sameText(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(sha256(a)), Buffer.from(sha256(b)));
+}

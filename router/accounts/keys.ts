@@ -1,0 +1,198 @@
+/**
+ * Personal keys: made on the settings page or at `/api/me/keys`, shown once, kept as a hash. Whoever comes with one is
+ * found in memory, so that a warm request does not touch the database.
+ */
+import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import { newId, newSecret, sha256 } from '../lib/ids';
+import { Recent } from '../lib/lru';
+import type { Key, KeyScope, KeysStore } from './keys-store';
+import type { User } from './store';
+
+/** Starts like an OpenAI key, so that clients which check the form accept it. */
+export const KEY_PREFIX = 'sk-as-';
+export const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
+const NAME_LENGTH_MAX = 80;
+const KEYS_PER_USER_MAX = 50;
+/** Of a list of backends or agents. */
+const ALLOWED_MAX = 100;
+const LIMIT_MAX = 1_000_000_000;
+/** How many keys are known without the database. */
+const KNOWN_MAX = 10_000;
+
+/** What a key opens, for how long and how often. What is left out is not limited; the scope is `v1` then. */
+export type KeyGrant = Partial<
+  Pick<
+    Key,
+    'scopes' | 'backends' | 'agents' | 'expiresAtMs' | 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentMax'
+  >
+>;
+
+export interface KeyHolder {
+  readonly user: User;
+  readonly key: Key;
+}
+
+export type KeysService = ReturnType<typeof keysService>;
+
+/** @param deps.now milliseconds since the epoch. */
+export function keysService(deps: { keys: KeysStore; events: Events; now: () => number }) {
+  const { keys, events, now } = deps;
+  // Written in batches by `flush`: a warm request does no database write.
+  const usedAtMs = new Map<string, number>();
+  // By hash. Promises, not values: one that was begun before a change is forgotten with it and never comes back.
+  const known = new Recent<string, Promise<KeyHolder | undefined>>(KNOWN_MAX);
+  /** Keys that will expire and were used since the router's start: their streams end with them. */
+  const expiring = new Map<string, Key>();
+
+  function lookUp(hash: string): Promise<KeyHolder | undefined> {
+    const found = known.get(hash);
+    if (found) return found;
+    const holder = keys.findByHash(hash);
+    known.set(hash, holder);
+    // Whoever guesses keys must not push out those that there are.
+    const forget = () => known.delete(hash, holder);
+    holder.then((one) => one ?? forget(), forget);
+    return holder;
+  }
+
+  /** Also a use that is not written yet. */
+  function withLastUse(key: Key): Key {
+    return { ...key, lastUsedAtMs: usedAtMs.get(key.id) ?? key.lastUsedAtMs };
+  }
+
+  /** The key opens nothing any more, and every stream that was opened with it ends (law 20). */
+  function end({ id, userId, hash }: Key): void {
+    known.delete(hash);
+    usedAtMs.delete(id);
+    expiring.delete(id);
+    events.publish(userId, { kind: 'revoked', credentialId: id });
+  }
+
+  async function revoke(userId: string, id: string): Promise<void> {
+    const key = await keys.delete(userId, id);
+    if (!key) throw new AppError('not_found', { message: 'You have no such key.' });
+    end(key);
+  }
+
+  return {
+    /** Throws `invalid_fields`, or `conflict` for one too many. @returns the key itself, which cannot be had again. */
+    async create(userId: string, name: string, grant: KeyGrant = {}): Promise<{ key: Key; secret: string }> {
+      const secret = newSecret(KEY_PREFIX);
+      const key: Key = {
+        id: newId(),
+        userId,
+        name: name.trim(),
+        hash: sha256(secret),
+        lastFour: secret.slice(-4),
+        createdAtMs: now(),
+        lastUsedAtMs: null,
+        scopes: grant.scopes ?? ['v1'],
+        backends: grant.backends ?? [],
+        agents: grant.agents ?? [],
+        expiresAtMs: grant.expiresAtMs ?? null,
+        requestsPerMinute: grant.requestsPerMinute ?? null,
+        tokensPerMinute: grant.tokensPerMinute ?? null,
+        concurrentMax: grant.concurrentMax ?? null,
+      };
+      const fields = problemsOf(key);
+      if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+      if ((await keys.list(userId)).length >= KEYS_PER_USER_MAX) {
+        throw new AppError('conflict', {
+          message: `You have ${KEYS_PER_USER_MAX} keys. Revoke one you no longer use.`,
+        });
+      }
+      await keys.insert(key);
+      return { key, secret };
+    },
+
+    list: async (userId: string): Promise<readonly Key[]> => (await keys.list(userId)).map(withLastUse),
+
+    /** Those of all users, in the order of their names. */
+    listAll: async (): Promise<readonly Key[]> => (await keys.listAll()).map(withLastUse),
+
+    /** Of whatever user. */
+    findById: (id: string): Promise<Key | undefined> => keys.find(id),
+
+    /** Who holds this key, or `undefined` when nobody does. Throws `signed_out` when it has expired. */
+    async find(secret: string): Promise<KeyHolder | undefined> {
+      const holder = await lookUp(sha256(secret));
+      if (!holder) return undefined;
+      const { id, expiresAtMs } = holder.key;
+      if (expiresAtMs !== null) {
+        if (expiresAtMs <= now()) throw expired(expiresAtMs);
+        expiring.set(id, holder.key);
+      }
+      usedAtMs.set(id, now());
+      return holder;
+    },
+
+    /** Ends a key of the user's. Throws `not_found`. */
+    revoke,
+
+    /** Ends a key of whatever user, for the administrator. Throws `not_found`. */
+    async revokeAny(id: string): Promise<void> {
+      const key = await keys.find(id);
+      if (!key) throw new AppError('not_found', { message: 'There is no such key.' });
+      await revoke(key.userId, id);
+    },
+
+    /** To be called after a change of the user: what is known of their keys has a copy of them. */
+    async forget(userId: string): Promise<void> {
+      for (const [hash, holder] of [...known.entries()]) {
+        if ((await holder.catch(() => undefined))?.user.id === userId) known.delete(hash, holder);
+      }
+    },
+
+    /** Ends what was opened with keys that have expired by now. Costs nothing where no key will. */
+    endExpired(): void {
+      const nowMs = now();
+      for (const key of [...expiring.values()]) if ((key.expiresAtMs ?? nowMs) <= nowMs) end(key);
+    },
+
+    /** Writes when keys were last used. */
+    async flush(): Promise<void> {
+      if (usedAtMs.size === 0) return;
+      const batch = new Map(usedAtMs);
+      usedAtMs.clear();
+      await keys.markUsed(batch);
+    },
+  };
+
+  function problemsOf(key: Key): Record<string, string> {
+    const fields: Record<string, string> = {};
+    if (key.name === '' || key.name.length > NAME_LENGTH_MAX) {
+      fields.name = `Between 1 and ${NAME_LENGTH_MAX} characters`;
+    }
+    if (key.scopes.length === 0 || key.scopes.some((one) => !KEY_SCOPES.includes(one))) {
+      fields.scopes = `At least one of ${KEY_SCOPES.join(', ')}`;
+    } else if (key.scopes.includes('manage') && key.backends.length + key.agents.length > 0) {
+      fields.scopes = 'A key for some agents only cannot manage, which reaches all of them';
+    }
+    if (key.backends.length > ALLOWED_MAX) fields.backends = `At most ${ALLOWED_MAX}`;
+    if (key.agents.length > ALLOWED_MAX) fields.agents = `At most ${ALLOWED_MAX}`;
+    if (key.expiresAtMs !== null && !(key.expiresAtMs > now())) fields.expires_at = 'A moment that is still to come';
+    const limits = {
+      requests_per_minute: key.requestsPerMinute,
+      tokens_per_minute: key.tokensPerMinute,
+      concurrent_requests: key.concurrentMax,
+    };
+    for (const [name, value] of Object.entries(limits)) {
+      if (value !== null && !(Number.isInteger(value) && value >= 1 && value <= LIMIT_MAX)) {
+        fields[name] = `A whole number from 1 to ${LIMIT_MAX.toLocaleString('en')}, or nothing`;
+      }
+    }
+    return fields;
+  }
+}
+
+/** Whether the key opens an agent. A browser session, which has none, opens all of its user's. */
+export function opens(key: Key | undefined, agent: { readonly id?: string; readonly backend: string }): boolean {
+  if (!key || (key.backends.length === 0 && key.agents.length === 0)) return true;
+  return key.backends.includes(agent.backend) || (agent.id !== undefined && key.agents.includes(agent.id));
+}
+
+function expired(atMs: number): AppError {
+  const day = new Date(atMs).toISOString().slice(0, 10);
+  return new AppError('signed_out', { message: `That API key has expired on ${day}. Make another one in Settings.` });
+}

@@ -1,0 +1,120 @@
+/** Keys as pages and the API show them, and what is asked for a new one. */
+import type { KeyView } from '../../views/models';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { numberOf } from '../usage/present';
+import type { Who } from './identify';
+import type { KeyGrant } from './keys';
+import type { Key, KeyScope } from './keys-store';
+
+const DAY_MS = 86_400_000;
+
+/** What a new key is to be, as the API names it; what is left out is not limited. */
+export interface NewKey {
+  readonly name: string;
+  readonly scopes?: readonly string[] | undefined;
+  readonly backends?: readonly string[] | undefined;
+  readonly agents?: readonly string[] | undefined;
+  /** Seconds since the epoch. */
+  readonly expires_at?: number | null | undefined;
+  readonly requests_per_minute?: number | null | undefined;
+  readonly tokens_per_minute?: number | null | undefined;
+  readonly concurrent_requests?: number | null | undefined;
+}
+
+/** The fields of the form on the settings page. */
+export interface KeyFields {
+  readonly name: string;
+  readonly scopes?: string | undefined;
+  readonly backends?: string | string[] | undefined;
+  readonly expires_at?: string | undefined;
+  readonly requests_per_minute?: string | undefined;
+  readonly tokens_per_minute?: string | undefined;
+  readonly concurrent_requests?: string | undefined;
+}
+
+/** What was typed, as what is asked for, and as it is shown again when it is refused. */
+export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
+  const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
+  const chosen = [backends].flat();
+  const limits = {
+    requests_per_minute: fields.requests_per_minute ?? '',
+    tokens_per_minute: fields.tokens_per_minute ?? '',
+    concurrent_requests: fields.concurrent_requests ?? '',
+  };
+  return {
+    asked: {
+      name,
+      scopes: scopes.split(' '),
+      backends: chosen,
+      // The whole day is still good.
+      expires_at: day === '' ? null : (Date.parse(`${day}T00:00:00Z`) + DAY_MS) / 1000,
+      requests_per_minute: numberOf(limits.requests_per_minute),
+      tokens_per_minute: numberOf(limits.tokens_per_minute),
+      concurrent_requests: numberOf(limits.concurrent_requests),
+    },
+    values: { name, scopes, backends: chosen.join(' '), expires_at: day, ...limits },
+  };
+}
+
+/** Throws `invalid_fields` for a backend or an agent that the user does not have. */
+export async function grantOf(context: Context, who: Who, asked: NewKey): Promise<KeyGrant> {
+  const { scopes, backends = [], agents = [], expires_at: expiresAt } = asked;
+  const fields: Record<string, string> = {};
+  const backend = backends.find((name) => !context.backends.find(name));
+  if (backend !== undefined) fields.backends = `There is no backend "${backend}"`;
+  const own = new Set((await context.agents.list(who.user.id)).map(({ id }) => id));
+  const agent = agents.find((id) => !own.has(id));
+  if (agent !== undefined) fields.agents = `You have no agent "${agent}"`;
+  if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+  return {
+    // What is not a scope is refused with the other fields.
+    ...(scopes && { scopes: scopes as readonly KeyScope[] }),
+    backends,
+    agents,
+    expiresAtMs: expiresAt == null ? null : Math.round(expiresAt * 1000),
+    requestsPerMinute: asked.requests_per_minute ?? null,
+    tokensPerMinute: asked.tokens_per_minute ?? null,
+    concurrentMax: asked.concurrent_requests ?? null,
+  };
+}
+
+/** Times are seconds since the epoch. Neither the key itself nor its hash is in it. */
+export function keyJson(key: Key) {
+  const seconds = (atMs: number | null) => (atMs === null ? null : Math.floor(atMs / 1000));
+  return {
+    id: key.id,
+    name: key.name,
+    last_four: key.lastFour,
+    scopes: key.scopes,
+    backends: key.backends,
+    agents: key.agents,
+    expires_at: seconds(key.expiresAtMs),
+    requests_per_minute: key.requestsPerMinute,
+    tokens_per_minute: key.tokensPerMinute,
+    concurrent_requests: key.concurrentMax,
+    created_at: seconds(key.createdAtMs),
+    last_used_at: seconds(key.lastUsedAtMs),
+  };
+}
+
+/** @param agents names by id, of those that a key may be for. */
+export function keyView({ backends }: Context, key: Key, agents: ReadonlyMap<string, string>): KeyView {
+  const { id, name, lastFour, createdAtMs, lastUsedAtMs, expiresAtMs } = key;
+  return {
+    id,
+    name,
+    lastFour,
+    createdAtMs,
+    ...(lastUsedAtMs !== null && { lastUsedAtMs }),
+    ...(expiresAtMs !== null && { expiresAtMs, isExpired: expiresAtMs <= Date.now() }),
+    canManage: key.scopes.includes('manage'),
+    only: [
+      ...key.backends.map((one) => backends.find(one)?.displayName ?? one),
+      ...key.agents.map((one) => agents.get(one) ?? one),
+    ],
+    ...(key.requestsPerMinute !== null && { requestsPerMinute: key.requestsPerMinute }),
+    ...(key.tokensPerMinute !== null && { tokensPerMinute: key.tokensPerMinute }),
+    ...(key.concurrentMax !== null && { concurrentMax: key.concurrentMax }),
+  };
+}

@@ -1,0 +1,206 @@
+/** Signing in, up and out: pages for people, and the predecessor's JSON below `/auth`. */
+import { Elysia, t } from 'elysia';
+import type { VNode } from 'preact';
+import { SignInPage } from '../../views/accounts/sign-in-page';
+import { SignUpPage } from '../../views/accounts/sign-up-page';
+import type { FormState } from '../../views/models';
+import type { Context } from '../context';
+import { AppError, toAppError } from '../lib/errors';
+import { page, seeOther } from '../web/respond';
+import { normaliseEmail, type SignUp } from './accounts';
+import type { SessionPlugin } from './identify';
+import { type AttemptLimits, createAttemptLimits } from './sign-in-limits';
+import type { User } from './store';
+
+interface Server {
+  requestIP(request: Request): { address: string } | null;
+}
+
+export function authRoutes(context: Context, session: SessionPlugin) {
+  const { accounts } = context;
+  const limits = createAttemptLimits();
+  const addressOf = (request: Request, server: Server | null) => server?.requestIP(request)?.address ?? 'local';
+
+  async function signUp(input: SignUp, address: string): Promise<User> {
+    await limits.signUp(address, normaliseEmail(input.email));
+    return accounts.signUp(input);
+  }
+
+  return new Elysia({ name: 'auth' })
+    .use(session)
+    .get(
+      '/sign-in',
+      ({ who, query, request }) => (who ? seeOther(request, '/') : signInPage(context, {}, query.next)),
+      {
+        visitor: true,
+        query: t.Object({ next: t.Optional(t.String()) }),
+      },
+    )
+    .post(
+      '/sign-in',
+      async ({ body, request, server, signInCookie }) => {
+        try {
+          await signInCookie.set(await signIn(context, limits, body, addressOf(request, server)));
+        } catch (error) {
+          return signInPage(context, { email: body.email }, body.next, expected(error));
+        }
+        return seeOther(request, localPath(body.next));
+      },
+      { body: t.Object({ email: t.String(), password: t.String(), next: t.Optional(t.String()) }) },
+    )
+    .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(context, {})), { visitor: true })
+    .post(
+      '/sign-up',
+      async ({ body, request, server, signInCookie }) => {
+        const { email, password, name, invite_code: inviteCode } = body;
+        try {
+          await signInCookie.set(
+            await signUp({ email, password, ...optional({ name, inviteCode }) }, addressOf(request, server)),
+          );
+        } catch (error) {
+          return signUpPage(context, { email, name: name ?? '', invite_code: inviteCode ?? '' }, expected(error));
+        }
+        return seeOther(request, '/');
+      },
+      { body: t.Object(signUpFields) },
+    )
+    .post(
+      '/sign-out',
+      async ({ who, request, signInCookie }) => {
+        if (who?.session) await accounts.closeSession(who.session);
+        signInCookie.clear();
+        return seeOther(request, '/sign-in');
+      },
+      { visitor: true },
+    )
+
+    .post(
+      '/auth/login',
+      async ({ body, request, server, signInCookie }) => {
+        const user = await signIn(context, limits, body, addressOf(request, server));
+        await signInCookie.set(user);
+        return { user: userJson(user) };
+      },
+      { body: t.Object({ email: t.String(), password: t.String() }) },
+    )
+    .post(
+      '/auth/signup',
+      async ({ body, request, server, signInCookie }) => {
+        const { email, password, name, invite_code: inviteCode } = body;
+        const user = await signUp(
+          { email, password, ...optional({ name, inviteCode }) },
+          addressOf(request, server),
+        ).catch(asPredecessor);
+        await signInCookie.set(user);
+        return { user: userJson(user) };
+      },
+      { body: t.Object(signUpFields) },
+    )
+    .post(
+      '/auth/logout',
+      async ({ who, signInCookie }) => {
+        if (who?.session) await accounts.closeSession(who.session);
+        signInCookie.clear();
+        return { ok: true };
+      },
+      { visitor: true },
+    )
+    .get('/auth/me', ({ who }) => ({ user: userJson(who.user) }), { session: true });
+}
+
+const signUpFields = {
+  email: t.String(),
+  password: t.String(),
+  name: t.Optional(t.String()),
+  invite_code: t.Optional(t.String()),
+};
+
+async function signIn(
+  context: Context,
+  limits: AttemptLimits,
+  body: { email: string; password: string },
+  address: string,
+): Promise<User> {
+  const email = normaliseEmail(body.email);
+  try {
+    const user = await limits.signIn(address, email, () => context.accounts.signIn(email, body.password));
+    context.metrics.signInTried('ok');
+    return user;
+  } catch (error) {
+    context.metrics.signInTried(toAppError(error).code);
+    throw error;
+  }
+}
+
+/** A user as the predecessor's clients know one. */
+function userJson(user: User) {
+  return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
+}
+
+/** What a form can show; anything else goes on to the error page. */
+function expected(error: unknown): AppError {
+  if (error instanceof AppError && error.status < 500) return error;
+  throw error;
+}
+
+/** The predecessor answered 400 with one sentence to fields that are not right. */
+function asPredecessor(error: unknown): never {
+  if (error instanceof AppError && error.code === 'invalid_fields') {
+    const [field, problem] = Object.entries(error.fields ?? {})[0] ?? [];
+    throw new AppError('invalid_request', {
+      message: `${field}: ${problem}`,
+      ...(error.fields && { fields: error.fields }),
+      cause: error,
+    });
+  }
+  throw error;
+}
+
+function formState(values: Record<string, string>, error: AppError | undefined): FormState {
+  if (!error) return { values, errors: {} };
+  // Where fields say what is wrong, a sentence above them would say it twice.
+  return error.fields ? { values, errors: { ...error.fields } } : { values, errors: {}, message: error.message };
+}
+
+function signInPage(
+  context: Context,
+  values: Record<string, string>,
+  next: string | undefined,
+  error?: AppError,
+): Response {
+  const form = formState(values, error);
+  const view = (
+    <SignInPage form={form} signupOpen={context.accounts.signupOpen} {...(next !== undefined && { next })} />
+  );
+  return formPage(view, error);
+}
+
+function signUpPage(context: Context, values: Record<string, string>, error?: AppError): Response {
+  if (!context.accounts.signupOpen)
+    throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
+  return formPage(
+    <SignUpPage form={formState(values, error)} inviteRequired={context.accounts.inviteRequired} />,
+    error,
+  );
+}
+
+/** A form, with what was wrong with it: 422 whatever it was, except for too many attempts. */
+function formPage(view: VNode, error: AppError | undefined): Response {
+  const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
+  if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
+  return response;
+}
+
+/**
+ * Only a path of ours: a sign-in never sends anybody elsewhere. Browsers take a backslash for a slash and leave out tabs
+ * and line ends, so that "/<tab>/elsewhere" would be another host.
+ */
+function localPath(next: string | undefined): string {
+  return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';
+}
+
+function optional<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: string;
+  };
+}

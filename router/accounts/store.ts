@@ -1,0 +1,82 @@
+/** Users and their browser sessions. */
+import { and, eq, gt, lt, ne, sql } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { sessions, users } from '../database/schema';
+
+export type User = typeof users.$inferSelect;
+export type NewUser = typeof users.$inferInsert;
+export type Session = typeof sessions.$inferSelect;
+
+export type UsersStore = ReturnType<typeof usersStore>;
+
+export function usersStore(db: Db) {
+  const byId = db
+    .select()
+    .from(users)
+    .where(eq(users.id, sql.placeholder('id')))
+    .prepare();
+  const byEmail = db
+    .select()
+    .from(users)
+    .where(eq(users.email, sql.placeholder('email')))
+    .prepare();
+  const bySession = db
+    .select({ user: users, session: sessions })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(and(eq(sessions.id, sql.placeholder('id')), gt(sessions.expiresAtMs, sql.placeholder('nowMs'))))
+    .prepare();
+
+  return {
+    async find(id: string): Promise<User | undefined> {
+      return byId.get({ id });
+    },
+    /** @param email normalised. */
+    async findByEmail(email: string): Promise<User | undefined> {
+      return byEmail.get({ email });
+    },
+    /** In the order of their addresses. */
+    async list(): Promise<readonly User[]> {
+      return db.select().from(users).orderBy(users.email).all();
+    },
+    async findAdmin(): Promise<User | undefined> {
+      return db.select().from(users).where(eq(users.role, 'admin')).get();
+    },
+    /** Slugs that are `base` or `base-<something>`. */
+    async slugsLike(base: string): Promise<readonly string[]> {
+      const rows = db
+        .select({ slug: users.slug })
+        .from(users)
+        .where(sql`${users.slug} GLOB ${`${base}*`}`)
+        .all();
+      return rows.map((row) => row.slug);
+    },
+    /** Throws a unique violation (`isUniqueViolation`) when e-mail or slug is taken, or a second admin would be made. */
+    async insert(user: NewUser): Promise<User> {
+      return db.insert(users).values(user).returning().get();
+    },
+
+    async insertSession(session: Session): Promise<void> {
+      db.insert(sessions).values(session).run();
+    },
+    /** The session and its user, if it has not expired at `nowMs`. */
+    async findSession(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
+      return bySession.get({ id, nowMs });
+    },
+    async deleteSession(id: string): Promise<void> {
+      db.delete(sessions).where(eq(sessions.id, id)).run();
+    },
+    /** Ends all sessions of a user but `keepId`; returns the ids of the ended ones. */
+    async deleteSessionsOf(userId: string, keepId: string): Promise<readonly string[]> {
+      const rows = db
+        .delete(sessions)
+        .where(and(eq(sessions.userId, userId), ne(sessions.id, keepId)))
+        .returning({ id: sessions.id })
+        .all();
+      return rows.map((row) => row.id);
+    },
+    async deleteExpiredSessions(nowMs: number): Promise<void> {
+      db.delete(sessions).where(lt(sessions.expiresAtMs, nowMs)).run();
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** Agents: a user's durable instances of backends. */
+import { and, asc, eq, sql } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { agents } from '../database/schema';
+import { newId } from '../lib/ids';
+
+export type Agent = typeof agents.$inferSelect;
+
+export type AgentsStore = ReturnType<typeof agentsStore>;
+
+export function agentsStore(db: Db) {
+  const byId = db
+    .select()
+    .from(agents)
+    .where(eq(agents.id, sql.placeholder('id')))
+    .prepare();
+  const defaultOf = db
+    .select()
+    .from(agents)
+    .where(and(eq(agents.userId, sql.placeholder('userId')), eq(agents.backend, sql.placeholder('backend'))))
+    .orderBy(asc(agents.ordinal))
+    .limit(1)
+    .prepare();
+
+  return {
+    async find(id: string): Promise<Agent | undefined> {
+      return byId.get({ id });
+    },
+    /** Ordered by backend, then ordinal. */
+    async list(userId: string): Promise<readonly Agent[]> {
+      return db.select().from(agents).where(eq(agents.userId, userId)).orderBy(agents.backend, agents.ordinal).all();
+    },
+    /** The user's agent with the lowest ordinal on that backend, made when there is none. Parallel calls make one. */
+    async ensureDefault(options: { userId: string; backend: string; name: string; nowMs: number }): Promise<Agent> {
+      const { userId, backend, name, nowMs } = options;
+      const found = defaultOf.get({ userId, backend });
+      if (found) return found;
+      db.insert(agents)
+        .values({ id: newId(), userId, backend, name, ordinal: 1, createdAtMs: nowMs })
+        .onConflictDoNothing()
+        .run();
+      const made = defaultOf.get({ userId, backend });
+      if (!made) throw new Error(`The default agent of ${backend} could not be made`);
+      return made;
+    },
+  };
+}

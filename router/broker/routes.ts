@@ -1,0 +1,201 @@
+/**
+ * The broker, on the internal listener: a runner's own LLM endpoint. It knows the runner by its key, resolves its
+ * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
+ */
+import { Elysia } from 'elysia';
+import { readBody } from '../accounts/sign-in-limits';
+import type { Context } from '../context';
+import type { Upstream } from '../credentials/credentials';
+import { AppError, toAppError } from '../lib/errors';
+import { sha256 } from '../lib/ids';
+import { relayLog } from '../lib/log';
+import { type Body, readBytes } from '../net/body';
+import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
+import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
+import type { HeldRunner } from '../runners/slot';
+import { NO_TOKENS } from '../usage/tokens';
+import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from './request';
+import { refusalText, type UpstreamAnswer } from './upstreams';
+import { withoutUsage } from './usage-filter';
+
+export function brokerRoutes(context: Context) {
+  return new Elysia({ name: 'broker' }).all(
+    '/upstream/v1/*',
+    async ({ request, params, server }) => {
+      server?.timeout(request, 0);
+      const call = new BrokerCall(context, holdRunner(context, request), request);
+      try {
+        return await call.respond(params['*']);
+      } catch (thrown) {
+        return call.refuse(thrown);
+      }
+    },
+    { parse: 'none' },
+  );
+}
+
+/** A lease on the runner that shows its key: it is at work while its upstream answers (law 4). */
+function holdRunner(context: Context, request: Request): HeldRunner {
+  const key = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
+  const held = key === undefined ? undefined : context.runners.holdByKey(sha256(key));
+  if (held) return held;
+  throw new AppError('signed_out', {
+    message: 'That runner key is not known. A runner gets its key when it starts.',
+  });
+}
+
+/** One call of a runner from its arrival to the end of the answer, and to its row of usage. */
+class BrokerCall {
+  readonly #startedMs = performance.now();
+  readonly #abort = new AbortController();
+  readonly #tail = new AnswerTail();
+  /** Ends the watch for the router's end. */
+  readonly #forget: () => void;
+  #path = '';
+  #body: UpstreamBody | undefined;
+  /** Whose credentials the last try was made with. Before there is one, nothing was used. */
+  #upstream: Upstream | undefined;
+  #relay: Relay | undefined;
+  #status: number | undefined;
+  #firstByteMs: number | undefined;
+
+  constructor(
+    readonly context: Context,
+    readonly held: HeldRunner,
+    readonly request: Request,
+  ) {
+    const { agent } = held;
+    this.#forget = context.streams.add({ userId: agent.userId, credentialId: agent.id }, (why) => {
+      if (this.#relay) this.#relay.fail(why);
+      else this.#abort.abort(why);
+    });
+    request.signal.addEventListener('abort', () => this.#runnerGone(), { once: true });
+    if (request.signal.aborted) this.#runnerGone();
+  }
+
+  async respond(path: string): Promise<Response> {
+    const { context, held, request } = this;
+    const { agent, work } = held;
+    const allowed = UPSTREAM_PATHS.get(path);
+    if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
+    if (request.method !== allowed.method) throw new AppError('method_not_allowed');
+    this.#path = path;
+    const bytes = await readBody(request, context.config.maxBodyBytes);
+    const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
+    this.#body = body;
+    // What a runner asks for at its start uses nothing.
+    if (allowed.method === 'POST') context.budgets.check({ userId: agent.userId, keyId: work?.keyId });
+    const backend = context.backends.find(agent.backend);
+    if (!backend) {
+      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+    }
+    const answer = await context.upstreams.call({
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      headers: requestHeaders(request.headers),
+      signal: this.#abort.signal,
+      onTry: (upstream) => {
+        this.#upstream = upstream;
+      },
+    });
+    this.#status = answer.response.status;
+    return answer.response.status >= 400 ? this.#refused(answer) : this.#pass(answer);
+  }
+
+  /** There is no answer. Throws what the runner is told, if it is still there. */
+  refuse(thrown: unknown): Response {
+    const error = toAppError(thrown);
+    const isGone = this.request.signal.aborted;
+    // A relay ends by itself.
+    if (!this.#relay)
+      this.#end(isGone ? 'stopped' : 'failed', 0, isGone ? CLIENT_GONE : (this.#status ?? error.status));
+    if (isGone) return new Response(null, { status: CLIENT_GONE });
+    throw error;
+  }
+
+  /**
+   * The upstream's refusal, as it is but for the key. One that is about the key is the owner's to mend, and put in
+   * neutral words: from a 401, or from the upstream's own words for it, a runtime may take that its key is of no use and
+   * call nobody for a while, also when the owner has mended it by then (law 16; OpenClaw does, reference/runtimes.md 2).
+   */
+  async #refused({ upstream, response }: UpstreamAnswer): Promise<Response> {
+    const { status, headers } = response;
+    const text = await refusalText(response, upstream.apiKey);
+    if (status === 401 || status === 403) {
+      relayLog.warn({ agent: this.held.agent.id, status, said: text.slice(0, 300) }, 'upstream.key_refused');
+      throw new AppError('upstream_credentials_refused');
+    }
+    this.#end('failed', text.length, status);
+    return new Response(text, { status, headers: responseHeaders(headers) });
+  }
+
+  async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
+    const { status, headers, body } = response;
+    const events = isEventStream(headers);
+    const init = { status, headers: responseHeaders(headers) };
+    if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
+    const isFiltered = events && addedUsage;
+    const relay = new Relay({
+      ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
+      // Not every API closes with [DONE]; one that is cut breaks its connection.
+      expectDone: false,
+      // A filtered answer is seen before the filter.
+      recorder: { chunk: (bytes) => !isFiltered && this.#see(bytes), end: () => undefined },
+      onEnd: (ending, bytes) => this.#end(ending, bytes, status),
+    });
+    this.#relay = relay;
+    const stream = relay.stream();
+    relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
+    if (this.request.signal.aborted) relay.clientGone();
+    return new Response(stream, init);
+  }
+
+  /** A short answer is part of the call, and ends as that does. */
+  async #whole(body: Body, status: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await readBytes(body).catch((cause: unknown) => {
+      this.#abort.signal.throwIfAborted();
+      throw lost(cause);
+    });
+    this.#see(bytes);
+    this.#end('done', bytes.length, status);
+    return bytes;
+  }
+
+  #see(bytes: Uint8Array): void {
+    this.#firstByteMs ??= performance.now() - this.#startedMs;
+    this.#tail.push(bytes);
+  }
+
+  #runnerGone(): void {
+    if (this.#relay) this.#relay.clientGone();
+    else this.#abort.abort();
+  }
+
+  #end(ending: Ending, bytes: number, status: number): void {
+    this.held.release();
+    this.#forget();
+    const { agent, work } = this.held;
+    const totalMs = performance.now() - this.#startedMs;
+    relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
+    this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+    if (!this.#upstream || !this.#body) return;
+    const { tokens, isEstimated } = this.#tokens(this.#body, ending);
+    this.context.metering.record({
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path, ...work },
+      ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
+      ...{ tokens, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
+    });
+  }
+
+  #tokens(body: UpstreamBody, ending: Ending) {
+    const allowed = UPSTREAM_PATHS.get(this.#path);
+    // A refusal has used nothing. An upstream that was left before it had answered has begun to read.
+    const isRefused = this.#status === undefined ? ending !== 'stopped' : this.#status >= 400;
+    if (isRefused || allowed?.method === 'GET') return { tokens: NO_TOKENS, isEstimated: false };
+    return tokensOfAnswer(this.#tail, { prompt: () => body.promptTokens(), isText: allowed?.isText === true });
+  }
+}
+
+function lost(cause: unknown): AppError {
+  return new AppError('upstream_unreachable', { message: 'The LLM API ended in the middle of its answer.', cause });
+}

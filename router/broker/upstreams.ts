@@ -1,0 +1,238 @@
+/** Calls to upstreams: credentials of that moment, an address that was checked, and tries again where that is safe. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Backend } from '../backends/backends';
+import type { CredentialsService, Upstream } from '../credentials/credentials';
+import { UPSTREAM_VARIABLES } from '../credentials/values';
+import { AppError } from '../lib/errors';
+import { relayLog } from '../lib/log';
+import { Recent } from '../lib/lru';
+import type { UpstreamAddresses } from '../net/address-policy';
+import { readText } from '../net/body';
+import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import type { UpstreamBody } from './request';
+
+const TRIES_MAX = 3;
+/** A runner waits for this long rather than for its own, longer back-off; more is its own decision. */
+const RETRY_AFTER_MAX_MS = 5_000;
+const BACK_OFF_MS = 400;
+/** Nothing was done, or somebody in between says that nobody was there. */
+const RETRIED = new Set([429, 502, 503]);
+/** How an API says that it does not know a member of the body. */
+const UNKNOWN_MEMBER = new Set([400, 422]);
+const BASE_URLS_MAX = 1_000;
+const REFUSAL_BYTES_MAX = 65_536;
+const WORDS_LENGTH_MAX = 300;
+/** The longest list that is known, of a reseller of all models, is about 1 MB. */
+const MODELS_BYTES_MAX = 8_388_608;
+const MODELS_MS = 15_000;
+
+/** Whether the runners of a backend call upstreams, so that budgets are theirs too. */
+export function usesUpstream(backend: Backend): boolean {
+  return UPSTREAM_VARIABLES.some((name) => backend.userOverridableEnv.includes(name));
+}
+
+export interface UpstreamRequest {
+  readonly userId: string;
+  readonly backend: Backend;
+  /** Below `/v1/`. */
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: UpstreamBody;
+  /** The runner has left. */
+  readonly signal: AbortSignal;
+  /** Told whose credentials are used, before each try. */
+  onTry(upstream: Upstream): void;
+}
+
+export interface UpstreamAnswer {
+  readonly upstream: Upstream;
+  readonly response: OutgoingAnswer;
+  /** Whether the stream says what it has used only because the broker has asked for it. */
+  readonly addedUsage: boolean;
+}
+
+export type UpstreamsService = ReturnType<typeof upstreamsService>;
+
+export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
+  const { credentials, addresses } = deps;
+  /** Base URL → whether it knows `stream_options`. */
+  const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
+
+  /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
+  async function send(
+    { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
+    path: string,
+    rest: Omit<Outgoing, 'url' | 'address'>,
+  ): Promise<OutgoingAnswer> {
+    const [first, ...others] = await addresses.of(baseUrl);
+    const outgoing = {
+      ...rest,
+      url: `${baseUrl.replace(/\/+$/, '')}/${path}`,
+      headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
+    };
+    const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
+    let answer = at(first);
+    for (const address of others) {
+      answer = answer.catch((error: unknown) => {
+        if (error instanceof UnreachableError && !error.mayHaveArrived) return at(address);
+        throw error;
+      });
+    }
+    const response = await answer.catch((error: unknown) => {
+      if (error instanceof UnreachableError) addresses.forget(baseUrl);
+      throw error;
+    });
+    if (response.status < 300 || response.status > 399) return response;
+    response.body.cancel();
+    // It would take the key to another address.
+    throw new AppError('upstream_unreachable', {
+      message: 'LLM_BASE_URL answers with a redirect. Set the address it redirects to.',
+    });
+  }
+
+  /** Asks a stream for its usage if it would not tell, where the upstream does not mind. */
+  async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const { path, method, headers, body, signal } = request;
+    const { baseUrl } = upstream;
+    const sendWith = (addUsage: boolean) => {
+      const bytes = body.for(upstream.model, addUsage);
+      return send(upstream, path, { method, headers, signal, ...(bytes.length > 0 && { body: bytes }) });
+    };
+    const addUsage = body.lacksUsage && knowsUsage.get(baseUrl) !== false;
+    const response = await sendWith(addUsage);
+    if (!addUsage) return { upstream, response, addedUsage: false };
+    if (isOk(response)) knowsUsage.set(baseUrl, true);
+    if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.get(baseUrl) !== undefined)
+      return { upstream, response, addedUsage: true };
+    response.body.cancel();
+    const plain = await sendWith(false);
+    if (isOk(plain)) knowsUsage.set(baseUrl, false);
+    return { upstream, response: plain, addedUsage: false };
+  }
+
+  return {
+    /**
+     * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
+     * Throws what is missing or not allowed, `upstream_unreachable`, or the signal's reason.
+     */
+    async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
+      for (let tryNumber = 1; ; tryNumber += 1) {
+        const upstream = await credentials.upstreamOf(request.userId, request.backend);
+        request.onTry(upstream);
+        const outcome = await ask(upstream, request).catch((error: unknown) => {
+          if (error instanceof UnreachableError) return error;
+          throw error;
+        });
+        const waitMs = tryNumber < TRIES_MAX ? retryDelayMs(outcome, tryNumber) : undefined;
+        if (waitMs === undefined) {
+          if (outcome instanceof UnreachableError) throw unreachable(outcome);
+          return outcome;
+        }
+        if (!(outcome instanceof UnreachableError)) outcome.response.body.cancel();
+        relayLog.info({ path: request.path, tryNumber, waitMs: Math.round(waitMs) }, 'upstream.retried');
+        await delay(waitMs, undefined, { signal: request.signal });
+      }
+    },
+
+    /**
+     * The ids of the models that an upstream serves, as it orders them. Throws an `AppError` whose sentence is for the
+     * person who has set the upstream: its address is not allowed, nobody is there, the key is refused, no such API.
+     */
+    async listModels(upstream: Pick<Upstream, 'baseUrl' | 'apiKey'>, signal: AbortSignal): Promise<readonly string[]> {
+      const late = AbortSignal.timeout(MODELS_MS);
+      const headers = { accept: 'application/json' };
+      try {
+        const either = AbortSignal.any([signal, late]);
+        const response = await send(upstream, 'models', { method: 'GET', headers, signal: either });
+        if (!isOk(response)) throw await refusalOf(response, upstream.apiKey);
+        return modelsOf(await readText(response.body, MODELS_BYTES_MAX));
+      } catch (error) {
+        if (error instanceof AppError || signal.aborted) throw error;
+        if (!late.aborted) throw unreachable(error);
+        const message = `Nobody has answered at LLM_BASE_URL within ${MODELS_MS / 1000} seconds.`;
+        throw new AppError('upstream_unreachable', { message, cause: error });
+      }
+    },
+  };
+}
+
+function isOk({ status }: OutgoingAnswer): boolean {
+  return status >= 200 && status < 300;
+}
+
+/** Nobody has answered: why, as far as the person can mend it who has set the address. */
+function unreachable(cause: unknown): AppError {
+  const reason = cause instanceof UnreachableError ? cause.cause : cause;
+  const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
+  const message = /CERT|TLS|SSL|SIGNATURE/.test(code)
+    ? `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`
+    : undefined;
+  return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
+}
+
+/** How long to wait before another try; `undefined` where there must be none. */
+function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
+  // Jittered, so that those who failed together do not come back together.
+  const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
+  if (outcome instanceof UnreachableError) return outcome.mayHaveArrived ? undefined : backOffMs;
+  const { status, headers } = outcome.response;
+  if (!RETRIED.has(status)) return undefined;
+  const waitMs = retryAfterMs(headers);
+  if (waitMs === undefined) return backOffMs;
+  return waitMs <= RETRY_AFTER_MAX_MS ? Math.max(waitMs, backOffMs) : undefined;
+}
+
+/** RFC 9110, 10.2.3: seconds, or a date. */
+function retryAfterMs(headers: AnswerHeaders): number | undefined {
+  const text = headers.get('retry-after');
+  if (text === null) return undefined;
+  const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+/**
+ * What is wrong when an upstream refuses, for the person who has set it. Reads the body.
+ * @param apiKey left out of the upstream's words: some APIs repeat it.
+ */
+async function refusalOf(response: OutgoingAnswer, apiKey: string): Promise<AppError> {
+  const { status } = response;
+  const words = wordsOf(await refusalText(response, apiKey));
+  const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
+  if (status === 401 || status === 403) {
+    const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
+    return new AppError('upstream_credentials_refused', { message });
+  }
+  const message = `LLM_BASE_URL does not answer as an OpenAI-compatible API does. Is it complete, such as https://api.openai.com/v1? ${said}`;
+  return new AppError('upstream_unreachable', { message });
+}
+
+/** The body of a refusal, or its beginning, without the key. */
+export async function refusalText(response: OutgoingAnswer, apiKey: string): Promise<string> {
+  return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
+}
+
+/** The message in an error body of the shapes that are known: OpenAI's, and FastAPI's. */
+function wordsOf(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { error?: { message?: unknown } | string; detail?: unknown; message?: unknown };
+    const error = typeof body.error === 'object' ? body.error?.message : body.error;
+    const words = [error, body.detail, body.message].find((one) => typeof one === 'string' && one !== '');
+    return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function modelsOf(text: string): readonly string[] {
+  try {
+    const { data } = JSON.parse(text) as { data: readonly { id: unknown }[] };
+    return data.map(({ id }) => id).filter((id) => typeof id === 'string');
+  } catch (cause) {
+    throw new AppError('upstream_unreachable', {
+      message:
+        'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,116 @@
+/** Conversations as their owner sees them. Everything here is scoped to a user; what is not theirs is not found. */
+
+import type { Agent } from '../agents/store';
+import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import { newId } from '../lib/ids';
+import type { Conversation, ConversationsStore, Message } from './store';
+
+const TITLE_LENGTH_MAX = 200;
+/** The predecessor's: a conversation is called by the beginning of its first message. */
+const TITLE_FROM_TEXT_LENGTH = 60;
+export const LIST_LIMIT = 200;
+
+export type ConversationsService = ReturnType<typeof conversationsService>;
+
+export function conversationsService(deps: { conversations: ConversationsStore; events: Events; now: () => number }) {
+  const { conversations, events, now } = deps;
+
+  async function get(userId: string, id: string): Promise<Conversation> {
+    const conversation = await conversations.find(id);
+    if (conversation?.userId !== userId) throw new AppError('not_found', { message: 'There is no such conversation.' });
+    return conversation;
+  }
+
+  /** A message of a conversation of this user. */
+  async function getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
+    const message = await conversations.findMessage(id);
+    if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
+    return { message, conversation: await get(userId, message.conversationId) };
+  }
+
+  return {
+    get,
+
+    /** Last changed first. */
+    list: (userId: string) => conversations.list(userId, LIST_LIMIT),
+
+    /** Up to `limit` messages before `before`, oldest first. */
+    page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
+      conversations.page(id, options),
+
+    after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+
+    getMessage,
+
+    /** An answer in a conversation of this user. */
+    async findAnswer(
+      userId: string,
+      id: string,
+    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+      const message = await conversations.findMessage(id);
+      const conversation = message?.role === 'assistant' && (await conversations.find(message.conversationId));
+      return conversation && conversation.userId === userId ? { message, conversation } : undefined;
+    },
+
+    /**
+     * Deletes an answer, and with it what nothing else is an answer to (`deleteAnswer` of the store).
+     * Throws `answer_running` for one that is still being written.
+     */
+    async deleteAnswer(userId: string, answer: Message): Promise<void> {
+      if (answer.status === 'streaming') throw new AppError('answer_running');
+      const { conversationId } = answer;
+      for (const messageId of await conversations.deleteAnswer(answer.id)) {
+        events.publish(userId, { kind: 'message.removed', conversationId, messageId });
+      }
+      events.publish(userId, { kind: 'conversation', conversationId });
+    },
+
+    async create(agent: Agent): Promise<Conversation> {
+      const nowMs = now();
+      const conversation: Conversation = {
+        id: newId(),
+        userId: agent.userId,
+        agentId: agent.id,
+        title: '',
+        createdAtMs: nowMs,
+        updatedAtMs: nowMs,
+        lastPosition: 0,
+        sessionFrom: 0,
+      };
+      await conversations.insert(conversation);
+      return conversation;
+    },
+
+    /** A new conversation with what was said up to a position in another one. */
+    async fork(conversation: Conversation, position: number): Promise<Conversation> {
+      const fork = await conversations.fork(conversation, { id: newId(), position, nowMs: now() });
+      events.publish(fork.userId, { kind: 'conversation', conversationId: fork.id });
+      return fork;
+    },
+
+    async rename(userId: string, id: string, title: string): Promise<void> {
+      const conversation = await get(userId, id);
+      const trimmed = title.trim().slice(0, TITLE_LENGTH_MAX);
+      if (trimmed === '') throw new AppError('invalid_fields', { fields: { title: 'Give it a name' } });
+      await conversations.rename(conversation.id, trimmed);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+
+    /** Also ends nothing: stop the answer first (`generations.stopAll`). */
+    async delete(userId: string, id: string): Promise<void> {
+      const conversation = await get(userId, id);
+      await conversations.delete(conversation.id);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+  };
+}
+
+/** The title that a first message gives its conversation. */
+export function titleFrom(text: string): string {
+  const line = text.trim().replace(/\s+/g, ' ');
+  const characters = [...line];
+  return characters.length <= TITLE_FROM_TEXT_LENGTH
+    ? line
+    : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
+}

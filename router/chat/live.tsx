@@ -1,0 +1,228 @@
+/**
+ * The one live stream of a chat page: everything that changes on it arrives here, as parts that name their place.
+ *
+ * Each event's id says what the page then has: the position of its newest message and, while that one is being written,
+ * how much of it is settled. So a page that was away (a hidden tab, a lost network) says where it is and gets the rest.
+ */
+import type { JSX } from 'preact';
+import {
+  LiveAnswerDelta,
+  LiveAnswerEnd,
+  LiveAnswerProgress,
+  LiveComposerActions,
+  LiveConversationLink,
+  LiveMessageAppend,
+  LiveMessageRemove,
+  LiveRunner,
+} from '../../views/chat/live';
+import { settledLength } from '../../views/markdown';
+import type { Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import type { Context } from '../context';
+import { missingView } from '../credentials/present';
+import type { RouterEvent } from '../lib/events';
+import { httpLog } from '../lib/log';
+import { partHtml } from '../web/respond';
+import { type EventWriter, eventStream } from '../web/sse';
+import { conversationLink, messageView, runnerView } from './present';
+import type { Conversation, Message } from './store';
+
+/**
+ * An answer that ended while the page was away has left no event for its link. It was asked for lately, so its
+ * conversation is among the last changed.
+ */
+const LINKS_AT_FIRST = 20;
+
+/** What a page has: messages up to `position`, and of that one `settled` characters, or all of it. */
+export interface Seen {
+  readonly position: number;
+  /** `undefined` when the newest message is there whole. */
+  readonly settled: number | undefined;
+}
+
+/** `7` or `7.120`. */
+export function formatSeen(seen: Seen): string {
+  return seen.settled === undefined ? `${seen.position}` : `${seen.position}.${seen.settled}`;
+}
+
+export function parseSeen(value: string | null | undefined): Seen | undefined {
+  const found = /^(\d{1,15})(?:\.(\d{1,15}))?$/.exec(value ?? '');
+  if (!found) return undefined;
+  return { position: Number(found[1]), settled: found[2] === undefined ? undefined : Number(found[2]) };
+}
+
+/** What a page that shows `messages` has. */
+export function seenOf(context: Context, conversation: Conversation, messages: readonly Message[]): Seen {
+  const last = messages.at(-1);
+  if (last?.status !== 'streaming') return { position: conversation.lastPosition, settled: undefined };
+  const text = context.generations.textOf(last.id) ?? last.content;
+  return { position: last.position, settled: settledLength(text) };
+}
+
+export interface LiveOptions {
+  readonly who: Who;
+  /** Absent on pages without a conversation, which get only runner states. */
+  readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
+  readonly seen?: Seen;
+}
+
+export function liveStream(context: Context, options: LiveOptions): Response {
+  return eventStream((writer) => {
+    const live = new Live(context, options, writer);
+    const unsubscribe = context.events.subscribe(options.who.user.id, (event) => live.onEvent(event));
+    const forget = context.streams.add(
+      { userId: options.who.user.id, credentialId: options.who.credentialId },
+      writer.close,
+    );
+    live.wake();
+    return () => {
+      live.close();
+      unsubscribe();
+      forget();
+    };
+  });
+}
+
+/** One page's end of the stream. Works off what changed in order, one look at the database at a time. */
+class Live {
+  readonly #agents = new Set<string>();
+  readonly #removed = new Set<string>();
+  readonly #links = new Set<string>();
+  #position: number;
+  /** The message being written on the page, and how much of it the page has settled. */
+  #growing: { id: string; settled: number } | undefined;
+  #settledAtConnect: number | undefined;
+  #first = true;
+  #everyAgent = true;
+  #working = false;
+  #again = false;
+  #closed = false;
+
+  constructor(
+    readonly context: Context,
+    readonly options: LiveOptions,
+    readonly writer: EventWriter,
+  ) {
+    this.#position = options.seen?.position ?? 0;
+    this.#settledAtConnect = options.seen?.settled;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  onEvent(event: RouterEvent): void {
+    const here = this.options.conversation?.row.id;
+    if (event.kind === 'runner') this.#agents.add(event.agentId);
+    else if (event.kind === 'platforms') this.#everyAgent = true;
+    else if (event.kind === 'conversation') this.#links.add(event.conversationId);
+    else if (event.kind === 'revoked') return;
+    else {
+      // A link in the sidebar says whether an answer is being written there.
+      if (event.kind !== 'message.grew') this.#links.add(event.conversationId);
+      if (event.conversationId !== here && event.kind === 'message.grew') return;
+      if (event.kind === 'message.removed') this.#removed.add(event.messageId);
+    }
+    this.wake();
+  }
+
+  /** Looks at what changed, now or right after the look that is under way. */
+  wake(): void {
+    this.#again = true;
+    if (this.#working) return;
+    this.#work().catch((error: unknown) => {
+      httpLog.error({ err: error }, 'live.broke');
+      // The page comes back by itself and reads the state anew.
+      this.writer.close();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        const runners = await this.#runnerParts();
+        const messages = await this.#conversationParts();
+        const parts = [...runners, ...messages, ...(await this.#linkParts())];
+        this.#first = false;
+        if (parts.length > 0 && !this.#closed) this.#send(parts);
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  #send(parts: readonly JSX.Element[]): void {
+    const seen = { position: this.#position, settled: this.#growing?.settled };
+    this.writer.send({ id: formatSeen(seen), data: parts.map((part) => partHtml(part)).join('') });
+  }
+
+  async #runnerParts(): Promise<JSX.Element[]> {
+    const { context } = this;
+    const { who } = this.options;
+    const [changed, isEvery] = [new Set(this.#agents), this.#everyAgent];
+    this.#agents.clear();
+    this.#everyAgent = false;
+    if (changed.size === 0 && !isEvery) return [];
+    const agents = await context.agents.list(who.user.id);
+    return agents
+      .filter(({ id }) => isEvery || changed.has(id))
+      .map((agent) => <LiveRunner runner={runnerView(context, who, agent)} />);
+  }
+
+  async #linkParts(): Promise<JSX.Element[]> {
+    const { who, conversation } = this.options;
+    const changed = new Set(this.#links);
+    const isFirst = this.#first;
+    this.#links.clear();
+    if (changed.size === 0 && !isFirst) return [];
+    const current = conversation ? { conversationId: conversation.row.id } : {};
+    const rows = await this.context.conversations.list(who.user.id);
+    return rows
+      .filter((row, index) => changed.has(row.id) || (isFirst && index < LINKS_AT_FIRST))
+      .map((row) => <LiveConversationLink conversation={conversationLink(row, current)} />);
+  }
+
+  async #conversationParts(): Promise<JSX.Element[]> {
+    const { conversation } = this.options;
+    if (!conversation) return [];
+    const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
+    this.#removed.clear();
+    // The newest one that the page has is looked at again: it may have been growing there.
+    const growingFrom = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
+    const messages = await this.context.conversations.after(conversation.row.id, growingFrom);
+    const { agent } = conversation;
+    const last = messages.at(-1);
+    const missing = await missingView(this.context, this.options.who, { agent, message: last });
+    const about = { agent, lastPosition: last?.position ?? 0, missing };
+    for (const message of messages) parts.push(...this.#messageParts(message, about));
+    return parts;
+  }
+
+  #messageParts(message: Message, about: Parameters<typeof messageView>[2]): JSX.Element[] {
+    const view = messageView(this.context, message, about);
+    const isNew = message.position > this.#position;
+    this.#position = Math.max(this.#position, message.position);
+    const streaming = message.status === 'streaming';
+    if (isNew) {
+      this.#growing = streaming ? { id: message.id, settled: settledLength(view.text) } : undefined;
+      const actions =
+        message.role === 'assistant' ? [<LiveComposerActions streamingId={streaming ? message.id : undefined} />] : [];
+      return [<LiveMessageAppend message={view} />, ...actions];
+    }
+    const settled = this.#growing?.settled ?? this.#settledAtConnect ?? 0;
+    this.#settledAtConnect = undefined;
+    if (!streaming) {
+      this.#growing = undefined;
+      return [<LiveAnswerEnd message={view} />, <LiveComposerActions streamingId={undefined} />];
+    }
+    if (view.text === '') {
+      this.#growing = { id: message.id, settled: 0 };
+      return [<LiveAnswerProgress message={view} />];
+    }
+    const to = settled + settledLength(view.text.slice(settled));
+    this.#growing = { id: message.id, settled: to };
+    return [<LiveAnswerDelta messageId={message.id} text={view.text} from={settled} to={to} />];
+  }
+}

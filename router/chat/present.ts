@@ -1,0 +1,166 @@
+/** Turns what services know into what views show. Looks up, decides nothing. */
+
+import type { MissingView } from '../../views/credentials/models';
+import type { AgentGroup, ConversationLink, MessageView, RunnerView, Shell } from '../../views/models';
+import type { Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import type { Context } from '../context';
+import type { Progress } from '../runners/runners';
+import { text } from '../web/respond';
+import { INTERRUPTED } from './generations';
+import type { Conversation, Message, ToolCall } from './store';
+
+/** Which agent and conversation the page is about. */
+export interface Current {
+  readonly agentId?: string;
+  readonly conversationId?: string;
+}
+
+export function runnerView(context: Context, who: Who, agent: Agent): RunnerView {
+  const { state, progress, failure, isStale } = context.runners.status(agent.id);
+  return {
+    agentId: agent.id,
+    state,
+    ...(isStale && { isStale }),
+    ...availabilityView(context, who, agent),
+    ...(state === 'starting' && startView(progress)),
+    // Not a failure of the runner's own, which is forgotten with the next start.
+    ...(state === 'stopped' && progress.stage === 'error' && { message: progress.message }),
+    ...(failure && { message: failure.message, ...(failure.hint !== undefined && { hint: failure.hint }) }),
+  };
+}
+
+/** Whether a message to the agent has somewhere to go. A runner that is up needs its platform for nothing. */
+export function isUsable(context: Context, agent: Agent): boolean {
+  const backend = context.backends.find(agent.backend);
+  if (!backend || backend.disabled) return false;
+  return !isDown(context, agent) || context.platforms.problemOf(backend.driver) === undefined;
+}
+
+/** Neither up nor on the way. */
+function isDown(context: Context, { id }: Agent): boolean {
+  const { state } = context.runners.status(id);
+  return state === 'stopped' || state === 'failed';
+}
+
+/** What keeps an agent that is down from starting. Reasons and remedies are for the administrator. */
+function availabilityView(context: Context, who: Who, agent: Agent): Pick<RunnerView, 'unavailable' | 'image'> {
+  const backend = context.backends.find(agent.backend);
+  if (!backend || backend.disabled || !isDown(context, agent)) return {};
+  const forAdmin = ({ message, hint }: { message: string; hint?: string }) =>
+    who.user.role === 'admin' ? { message, ...(hint !== undefined && { hint }) } : {};
+  const problem = context.platforms.problemOf(backend.driver);
+  if (problem) {
+    const platform = context.drivers.platformOf(backend.driver);
+    return { unavailable: { ...(platform !== undefined && { platform }), ...forAdmin(problem) } };
+  }
+  const image = context.images.stateOf(backend);
+  if (image?.state === 'pulling') return { image: { state: 'pulling' } };
+  if (image?.state === 'failed') return { image: { state: 'failed', ...forAdmin(image) } };
+  return {};
+}
+
+export function conversationLink(
+  conversation: Conversation & { streaming?: boolean },
+  current: Current,
+): ConversationLink {
+  return {
+    id: conversation.id,
+    title: conversation.title || text.conversation.untitled,
+    current: conversation.id === current.conversationId,
+    streaming: conversation.streaming ?? false,
+  };
+}
+
+/**
+ * The sidebar: the user's default agent of every backend, made on first sight, and their other agents. Those that cannot
+ * start come last.
+ */
+export async function shellOf(context: Context, who: Who, current: Current): Promise<Shell> {
+  const { user } = who;
+  await context.agents.ensureDefaults(user.id);
+  const agents = await context.agents.list(user.id);
+  const conversations = await context.conversations.list(user.id);
+  const groups = agents
+    .map((agent) => agentGroup(context, who, { agent, conversations, current }))
+    .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
+  return { user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' }, groups };
+}
+
+function agentGroup(
+  context: Context,
+  who: Who,
+  about: { agent: Agent; conversations: readonly (Conversation & { streaming: boolean })[]; current: Current },
+): AgentGroup {
+  const { agent, conversations, current } = about;
+  const backend = context.backends.find(agent.backend);
+  return {
+    agentId: agent.id,
+    backend: agent.backend,
+    name: agent.name,
+    ...(backend?.description !== undefined && { description: backend.description }),
+    suggestions: backend?.suggestions ?? [],
+    disabled: backend?.disabled ?? true,
+    current: agent.id === current.agentId,
+    runner: runnerView(context, who, agent),
+    conversations: conversations
+      .filter((conversation) => conversation.agentId === agent.id)
+      .map((conversation) => conversationLink(conversation, current)),
+  };
+}
+
+export function messageView(
+  context: Context,
+  message: Message,
+  about: { agent: Agent; lastPosition: number; missing?: MissingView | undefined },
+): MessageView {
+  const { agent, lastPosition, missing } = about;
+  const { failure, status } = message;
+  const interrupted = failure?.code === INTERRUPTED;
+  const needsCredentials = failure?.code === 'credentials_missing';
+  const retryable =
+    message.role === 'assistant' && (status === 'failed' || status === 'stopped') && message.position === lastPosition;
+  const asks = retryable && status === 'failed' && missing !== undefined;
+  return {
+    id: message.id,
+    position: message.position,
+    role: message.role,
+    text: context.generations.textOf(message.id) ?? message.content,
+    status,
+    createdAtMs: message.createdAtMs,
+    agentName: agent.name,
+    ...(status === 'streaming' && progressOf(context, agent.id)),
+    // In an answer that did not end well nobody was called: its client waits for the end.
+    ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
+    ...(failure &&
+      !interrupted && {
+        error: {
+          message: failure.message,
+          ...(failure.hint !== undefined && { hint: failure.hint }),
+          ...(needsCredentials && { action: { href: '/settings#credentials', label: text.error.openSettings } }),
+        },
+      }),
+    ...(asks && { missing }),
+    interrupted,
+    retryable,
+  };
+}
+
+/** Names in the order of their first call. */
+function callsView(calls: readonly ToolCall[]): { name: string; count: number }[] {
+  const counts = Map.groupBy(calls, ({ name }) => name);
+  return [...counts].map(([name, same]) => ({ name, count: same.length }));
+}
+
+/** How far a start is. Nobody knows how long a queue takes. */
+function startView({ stage, percent, place }: Progress): { message: string; percent?: number; place?: number } {
+  if (place !== undefined) return { message: text.runner.queued(place), place };
+  return { message: text.runner.stages[stage], percent };
+}
+
+/** How far the runner is, while there is none to answer. */
+function progressOf(context: Context, agentId: string): Pick<MessageView, 'progress'> {
+  const { state, progress } = context.runners.status(agentId);
+  if (state !== 'starting') return {};
+  return { progress: startView(progress) };
+}

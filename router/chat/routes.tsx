@@ -1,0 +1,244 @@
+/** The chat: conversations, messages, and the live stream under them. */
+import { Elysia, t } from 'elysia';
+import { Composer } from '../../views/chat/composer';
+import { ChatPage } from '../../views/chat/page';
+import type { ConversationView } from '../../views/models';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import type { Context } from '../context';
+import { missingView, type Typed } from '../credentials/present';
+import { AppError } from '../lib/errors';
+import { done, isPartRequest, page, part, seeOther, text } from '../web/respond';
+import { home } from './home';
+import { formatSeen, liveStream, parseSeen, seenOf } from './live';
+import { messageView, shellOf } from './present';
+import type { Conversation } from './store';
+
+const PAGE_MESSAGES = 50;
+const form = t.Object({ text: t.String() });
+
+export function chatRoutes(context: Context, session: SessionPlugin) {
+  const { conversations, generations } = context;
+
+  return new Elysia({ name: 'chat' })
+    .use(session)
+    .get('/', async ({ who, request }) => seeOther(request, await home(context, who)), { session: true })
+
+    .get(
+      '/agents/:id',
+      async ({ who, params }) =>
+        newConversationPage(context, who, await context.agents.get(who.user.id, params.id), {}),
+      { session: true },
+    )
+    .post(
+      '/agents/:id/conversations',
+      async ({ who, params, body, request }) => {
+        const agent = await context.agents.get(who.user.id, params.id);
+        if (body.text.trim() === '') {
+          return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
+        }
+        const conversation = await conversations.create(agent);
+        await generations.start(conversation, body.text);
+        return seeOther(request, `/conversations/${conversation.id}`);
+      },
+      { session: true, body: form },
+    )
+
+    .get(
+      '/conversations/:id',
+      ({ who, params, query }) => conversationPage(context, who, params.id, { before: query.before }),
+      {
+        session: true,
+        query: t.Object({ before: t.Optional(t.Numeric()) }),
+      },
+    )
+    .post(
+      '/conversations/:id/messages',
+      async ({ who, params, body, request }) => {
+        const conversation = await conversations.get(who.user.id, params.id);
+        try {
+          await generations.start(conversation, body.text);
+        } catch (error) {
+          if (!(error instanceof AppError) || error.status >= 500) throw error;
+          return refusedMessage(context, { who, conversation, request, typed: body.text, error });
+        }
+        return done(request, `/conversations/${params.id}`);
+      },
+      { session: true, body: form },
+    )
+    .post(
+      '/conversations/:id/title',
+      async ({ who, params, body, request }) => {
+        await conversations.rename(who.user.id, params.id, body.title);
+        return done(request, `/conversations/${params.id}`);
+      },
+      { session: true, body: t.Object({ title: t.String() }) },
+    )
+    .post(
+      '/conversations/:id/delete',
+      async ({ who, params, request }) => {
+        const conversation = await conversations.get(who.user.id, params.id);
+        await generations.stopIn(conversation.id);
+        await conversations.delete(who.user.id, conversation.id);
+        return seeOther(request, `/agents/${conversation.agentId}`);
+      },
+      { session: true },
+    )
+
+    .post(
+      '/messages/:id/stop',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        await generations.stop(message.id);
+        return done(request, `/conversations/${conversation.id}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/messages/:id/retry',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        await generations.retry(conversation, message);
+        return done(request, `/conversations/${conversation.id}`);
+      },
+      { session: true },
+    )
+
+    .post(
+      '/agents/:id/runner',
+      async ({ who, params, request }) => {
+        const agent = await context.agents.get(who.user.id, params.id);
+        // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
+        void context.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
+          (lease) => lease.release(),
+          () => undefined,
+        );
+        return done(request, `/agents/${agent.id}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/agents/:id/runner/stop',
+      async ({ who, params, request }) => {
+        const agent = await context.agents.get(who.user.id, params.id);
+        await context.runners.stop(agent.id, 'asked');
+        return done(request, `/agents/${agent.id}`);
+      },
+      { session: true },
+    )
+
+    .get(
+      '/live',
+      async ({ who, query, headers, request, server }) => {
+        server?.timeout(request, 0);
+        if (query.conversation === undefined) return liveStream(context, { who });
+        const row = await conversations.get(who.user.id, query.conversation);
+        const agent = await context.agents.get(who.user.id, row.agentId);
+        const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+        return liveStream(context, { who, conversation: { row, agent }, ...(seen && { seen }) });
+      },
+      { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
+    );
+}
+
+async function aboutAgent(context: Context, who: Who, agent: Agent, conversationId?: string) {
+  const shell = await shellOf(context, who, {
+    agentId: agent.id,
+    ...(conversationId !== undefined && { conversationId }),
+  });
+  const group = shell.groups.find((one) => one.agentId === agent.id);
+  if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  return { shell, agent: group };
+}
+
+async function newConversationPage(
+  context: Context,
+  who: Who,
+  agent: Agent,
+  typed: { text?: string; error?: string; status?: number },
+): Promise<Response> {
+  const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
+  const about = await aboutAgent(context, who, agent);
+  const backend = context.backends.find(agent.backend);
+  const missing = backend ? await context.credentials.missing(who.user.id, backend) : [];
+  return page(
+    <ChatPage {...about} missing={missing.map(({ name }) => name)} composer={composer} liveUrl="/live" />,
+    typed.status,
+  );
+}
+
+interface PageOptions {
+  /** Messages before this position, instead of the newest. */
+  readonly before?: number | undefined;
+  readonly composer?: { text: string; error?: string };
+  /** A refused form in place of the newest answer. */
+  readonly typed?: Typed;
+  readonly status?: number;
+}
+
+export async function conversationPage(
+  context: Context,
+  who: Who,
+  id: string,
+  options: PageOptions,
+): Promise<Response> {
+  const conversation = await context.conversations.get(who.user.id, id);
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
+  const about = await aboutAgent(context, who, agent, conversation.id);
+  const view = await conversationView(context, who, { conversation, agent, ...options });
+  return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
+}
+
+async function conversationView(
+  context: Context,
+  who: Who,
+  shown: PageOptions & { conversation: Conversation; agent: Agent },
+): Promise<ConversationView> {
+  const { conversation, agent, before, typed } = shown;
+  // One more than is shown: whether there are earlier ones no position says, as messages can be deleted.
+  const found = await context.conversations.page(conversation.id, {
+    limit: PAGE_MESSAGES + 1,
+    ...(before !== undefined && { before }),
+  });
+  const messages = found.slice(-PAGE_MESSAGES);
+  const seen = seenOf(context, conversation, messages);
+  const streaming = messages.find((message) => message.status === 'streaming');
+  const first = messages[0];
+  const missing = await missingView(context, who, { agent, message: messages.at(-1), typed });
+  const about = { agent, lastPosition: conversation.lastPosition, missing };
+  return {
+    id: conversation.id,
+    title: conversation.title || text.conversation.untitled,
+    agentId: agent.id,
+    agentName: agent.name,
+    messages: messages.map((message) => messageView(context, message, about)),
+    ...(first &&
+      found.length > PAGE_MESSAGES && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    ...(streaming && { streamingId: streaming.id }),
+    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
+  };
+}
+
+/** The composer again with what was typed and why it was not taken. */
+async function refusedMessage(
+  context: Context,
+  refused: { who: Who; conversation: Conversation; request: Request; typed: string; error: AppError },
+): Promise<Response> {
+  const { who, conversation, request, typed, error } = refused;
+  const composer = { text: typed, error: error.fields?.text ?? error.message };
+  if (!isPartRequest(request)) {
+    return conversationPage(context, who, conversation.id, { composer, status: error.status });
+  }
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
+  const { streamingId } = await conversationView(context, who, { conversation, agent });
+  return part(
+    <Composer
+      agentId={agent.id}
+      agentName={agent.name}
+      composer={composer}
+      conversationId={conversation.id}
+      streamingId={streamingId}
+    />,
+    error.status,
+  );
+}

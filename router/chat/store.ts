@@ -1,0 +1,138 @@
+/** Conversations and their messages. Each function is one atomic step. */
+import { and, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
+import { type Db, isUniqueViolation, transaction } from '../database/database';
+import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
+import { newId } from '../lib/ids';
+import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
+
+export type Conversation = typeof conversations.$inferSelect;
+export type Message = typeof messages.$inferSelect;
+export type MessageStatus = Message['status'];
+export type { MessageFailure, ToolCall, ToolResult };
+
+export type ConversationsStore = ReturnType<typeof conversationsStore>;
+
+export function conversationsStore(db: Db) {
+  const write = statements(db);
+
+  return {
+    async find(id: string): Promise<Conversation | undefined> {
+      return write.find.get({ id });
+    },
+    /** Last changed first. */
+    async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
+      // Written out: in a sub-query Drizzle leaves the table off a column's name.
+      const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+        WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+      const rows = db
+        .select({ conversation: conversations, streaming })
+        .from(conversations)
+        .where(eq(conversations.userId, userId))
+        .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
+        .limit(limit)
+        .all();
+      return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
+    },
+    async insert(conversation: Conversation): Promise<void> {
+      db.insert(conversations).values(conversation).run();
+    },
+    /** A new conversation with copies of the messages of `from` up to a position, for another runtime session. */
+    async fork(from: Conversation, to: { id: string; position: number; nowMs: number }): Promise<Conversation> {
+      const { id, position, nowMs } = to;
+      return transaction(db, (tx) => {
+        const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+        const fork = { ...from, id, ...times, lastPosition: position, sessionFrom: position };
+        tx.insert(conversations).values(fork).run();
+        const upTo = and(eq(messages.conversationId, from.id), lte(messages.position, position));
+        const copies = tx.select().from(messages).where(upTo).all();
+        for (const copy of copies) {
+          tx.insert(messages)
+            .values({ ...copy, id: newId(), conversationId: id })
+            .run();
+        }
+        return fork;
+      });
+    },
+    async rename(id: string, title: string): Promise<void> {
+      db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();
+    },
+    async delete(id: string): Promise<void> {
+      db.delete(conversations).where(eq(conversations.id, id)).run();
+    },
+
+    async findMessage(id: string): Promise<Message | undefined> {
+      return db.select().from(messages).where(eq(messages.id, id)).get();
+    },
+    /** Up to `limit` messages before `position` (or the newest), oldest first. */
+    async page(conversationId: string, options: { before?: number; limit: number }): Promise<readonly Message[]> {
+      const before = options.before === undefined ? undefined : lt(messages.position, options.before);
+      return db
+        .select()
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversationId), before))
+        .orderBy(desc(messages.position))
+        .limit(options.limit)
+        .all()
+        .reverse();
+    },
+    /** Messages after `position`, oldest first. */
+    async after(conversationId: string, position: number): Promise<readonly Message[]> {
+      return db
+        .select()
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversationId), gt(messages.position, position)))
+        .orderBy(messages.position)
+        .all();
+    },
+
+    /**
+     * Writes a user's message and the empty answer to it, before anything is asked of a runner (law 17).
+     * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
+     */
+    async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
+      try {
+        return transaction(db, (tx) => insertTurn(tx, write, turn));
+      } catch (error) {
+        if (isUniqueViolation(error)) return undefined;
+        throw error;
+      }
+    },
+    /** Saves the text so far of an answer that is still being written. */
+    async saveText(id: string, content: string): Promise<void> {
+      write.text.run({ id, content });
+    },
+    /** Ends an answer. The first ending wins: returns whether this was it (law 19). */
+    async endAnswer(
+      id: string,
+      end: {
+        status: Exclude<MessageStatus, 'streaming'>;
+        content: string;
+        failure?: MessageFailure;
+        calls: readonly ToolCall[];
+        nowMs: number;
+      },
+    ): Promise<boolean> {
+      const { status, content, failure, calls, nowMs } = end;
+      const rows = write.end.all({ id, status, content, failure: json(failure), calls: jsonList(calls), nowMs });
+      return rows.length > 0;
+    },
+    /**
+     * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
+     * when nothing is left in it. What is left is a new session, as the runtime's own still knows what is deleted.
+     * @returns the ids of the messages that are gone.
+     */
+    async deleteAnswer(id: string): Promise<readonly string[]> {
+      return transaction(db, (tx) => deleteAnswer(tx, id));
+    },
+    /** Ends every answer that a crash left open; returns how many. */
+    async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
+      const rows = db
+        .update(messages)
+        .set({ status: 'failed', failure, endedAtMs: nowMs })
+        .where(eq(messages.status, 'streaming'))
+        .returning({ id: messages.id })
+        .all();
+      return rows.length;
+    },
+  };
+}

@@ -1,0 +1,230 @@
+/** The only reader of the environment: text in, decisions out, every problem in one report. */
+import { join } from 'node:path';
+import type { Json } from '../../drivers/driver';
+import { type Setting, type settingGroups, settings } from './settings';
+
+/** Paths are absolute, `Ms` is milliseconds, `Seconds` seconds. May be logged in full. `router/config/settings.ts` documents each. */
+export interface Config {
+  readonly dataRoot: string;
+  /** The data root as the container engine's host sees it. */
+  readonly hostStackRoot: string;
+  readonly databasePath: string;
+  readonly homesRoot: string;
+  readonly seedsRoot: string;
+  readonly backendsPath: string;
+  readonly driversDir?: string;
+  /** By driver name, as `backends.json` names it. */
+  readonly driverOptions: Readonly<Record<string, Record<string, Json>>>;
+  readonly public: { readonly host: string; readonly port: number };
+  /** Without a host: loopback, and whatever address the drivers need. */
+  readonly internal: { readonly host?: string; readonly port: number };
+  /** An origin: no path, no trailing slash. */
+  readonly publicUrl?: string;
+  /** Lower case, besides loopback, IP literals and the host of `publicUrl`. */
+  readonly allowedHosts: readonly string[];
+  /** Origins whose pages may call `/v1`; `*`: any. */
+  readonly corsOrigins?: readonly string[] | '*';
+  readonly session: { readonly cookieName: string; readonly cookieSecure: boolean; readonly ttlSeconds: number };
+  readonly signup: { readonly open: boolean };
+  readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
+  readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
+  readonly reaperIntervalMs: number;
+  /** `Infinity` where there is no limit. */
+  readonly capacity: {
+    readonly runners: number;
+    readonly runnersPerUser: number;
+    readonly starts: number;
+    readonly queueMs: number;
+  };
+  /** Inclusive. Absent: the kernel picks. */
+  readonly portRange?: { readonly start: number; readonly end: number };
+  readonly readyTimeoutMs: number;
+  readonly prepullAtStartup: boolean;
+  readonly allowPrivateUpstreams: boolean;
+  readonly maxBodyBytes: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Kept apart from Config so that logging one never shows the other. */
+export interface Secrets {
+  readonly jwtSecret: string;
+  /** 32 bytes. */
+  readonly encryptionKey: Uint8Array;
+  /** What the database may still be sealed under. */
+  readonly previousEncryptionKey?: Uint8Array;
+  readonly inviteCode?: string;
+  readonly bootstrapAdminPassword?: string;
+  toJSON(): '[secret]';
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** What the process was started with. Nothing else in the router touches `Bun.env`. */
+export const environment: Env = Bun.env;
+
+export interface ConfigProblem {
+  readonly variable: string;
+  /** Completes the sentence "must be …", except where it is a sentence of its own. */
+  readonly rule: string;
+  readonly example: string;
+}
+
+/** The message names every problem, but never a value: it could be a secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ variable, rule, example }) => `  ${variable}: ${rule}. Example: ${example}`);
+    super(
+      `The settings have ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${lines.join('\n')}`,
+    );
+  }
+}
+
+type Group = (typeof settingGroups)[keyof typeof settingGroups];
+type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never;
+type Settings = UnionToIntersection<Group>;
+type Values = { [Name in keyof Settings]: Settings[Name] extends Setting<infer T> ? T : never };
+
+interface CrossCheck {
+  /** The check is left out when one of these is itself in error. The first is the one to blame. */
+  readonly variables: readonly [keyof Values, ...(keyof Values)[]];
+  readonly rule: string;
+  readonly example: string;
+  holds(values: Values): boolean;
+}
+
+const crossChecks: readonly CrossCheck[] = [
+  {
+    variables: ['BOOTSTRAP_ADMIN_PASSWORD', 'BOOTSTRAP_ADMIN_EMAIL'],
+    rule: 'comes together with BOOTSTRAP_ADMIN_EMAIL',
+    example: 'set both, or neither',
+    holds: (v) => (v.BOOTSTRAP_ADMIN_EMAIL === undefined) === (v.BOOTSTRAP_ADMIN_PASSWORD === undefined),
+  },
+  {
+    variables: ['COOKIE_SECURE', 'ROUTER_PUBLIC_BASE_URL'],
+    rule: 'must be false as long as ROUTER_PUBLIC_BASE_URL is not https: browsers would drop the cookie',
+    example: 'false',
+    holds: (v) => !v.COOKIE_SECURE || !v.ROUTER_PUBLIC_BASE_URL?.startsWith('http:'),
+  },
+  {
+    variables: ['ROUTER_PORT', 'FRONTEND_PORT'],
+    rule: 'must differ from FRONTEND_PORT',
+    example: '18080',
+    holds: (v) => v.ROUTER_PORT === 0 || v.ROUTER_PORT !== v.FRONTEND_PORT,
+  },
+  {
+    variables: ['BACKEND_PORT_END', 'BACKEND_PORT_START'],
+    rule: 'comes together with BACKEND_PORT_START and is not below it',
+    example: 'BACKEND_PORT_START=19000 BACKEND_PORT_END=19999',
+    holds: (v) => {
+      if (v.BACKEND_PORT_START === undefined || v.BACKEND_PORT_END === undefined) {
+        return v.BACKEND_PORT_START === v.BACKEND_PORT_END;
+      }
+      return v.BACKEND_PORT_START <= v.BACKEND_PORT_END;
+    },
+  },
+  {
+    variables: ['BACKEND_PORT_START', 'BACKEND_PORT_END', 'FRONTEND_PORT', 'ROUTER_PORT'],
+    rule: 'with BACKEND_PORT_END must leave out FRONTEND_PORT and ROUTER_PORT',
+    example: 'BACKEND_PORT_START=19000 BACKEND_PORT_END=19999',
+    holds: (v) => {
+      const [start, end] = [v.BACKEND_PORT_START ?? Infinity, v.BACKEND_PORT_END ?? 0];
+      return ![v.FRONTEND_PORT, v.ROUTER_PORT].some((port) => port !== 0 && port >= start && port <= end);
+    },
+  },
+  {
+    variables: ['DEFAULT_IDLE_SECONDS', 'MIN_IDLE_SECONDS', 'MAX_IDLE_SECONDS'],
+    rule: 'must be from MIN_IDLE_SECONDS to MAX_IDLE_SECONDS',
+    example: 'MIN_IDLE_SECONDS=60 DEFAULT_IDLE_SECONDS=600 MAX_IDLE_SECONDS=21600',
+    holds: (v) => v.MIN_IDLE_SECONDS <= v.DEFAULT_IDLE_SECONDS && v.DEFAULT_IDLE_SECONDS <= v.MAX_IDLE_SECONDS,
+  },
+];
+
+/**
+ * Reads the settings, and nothing else, from `env`. Throws a ConfigError that lists every problem there is.
+ */
+export function loadConfig(env: Env): { config: Config; secrets: Secrets } {
+  const values = readEnv(env);
+  return { config: toConfig(values), secrets: toSecrets(values) };
+}
+
+function readEnv(env: Env): Values {
+  const values: Record<string, unknown> = {};
+  const problems: ConfigProblem[] = [];
+  for (const [variable, setting] of settings) {
+    const text = env[variable]?.trim() || setting.default;
+    if (text === undefined && !setting.required) continue;
+    values[variable] = setting.parse(text ?? '');
+    if (values[variable] === undefined) {
+      problems.push({ variable, rule: `must be ${setting.rule}`, example: setting.example });
+    }
+  }
+  const broken = new Set(problems.map((problem) => problem.variable));
+  // What follows reads only the settings that are in order, so this type holds where it is used.
+  const read = values as Values;
+  for (const { variables, rule, example, holds } of crossChecks) {
+    if (variables.some((name) => broken.has(name)) || holds(read)) continue;
+    problems.push({ variable: variables[0], rule, example });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return read;
+}
+
+function toConfig(v: Values): Config {
+  const dataRoot = v.STACK_DATA_ROOT;
+  const [portStart, portEnd] = [v.BACKEND_PORT_START, v.BACKEND_PORT_END];
+  return {
+    dataRoot,
+    hostStackRoot: v.HOST_STACK_ROOT ?? dataRoot,
+    databasePath: v.DB_PATH ?? join(dataRoot, 'router.db'),
+    homesRoot: v.USERS_ROOT ?? join(dataRoot, 'homes'),
+    seedsRoot: v.SEEDS_ROOT,
+    backendsPath: v.BACKENDS_CONFIG_PATH,
+    ...(v.DRIVERS_DIR && { driversDir: v.DRIVERS_DIR }),
+    driverOptions: v.DRIVER_OPTIONS,
+    public: { host: v.FRONTEND_BIND_HOST, port: v.FRONTEND_PORT },
+    internal: { ...(v.ROUTER_BIND_HOST && { host: v.ROUTER_BIND_HOST }), port: v.ROUTER_PORT },
+    ...(v.ROUTER_PUBLIC_BASE_URL && { publicUrl: v.ROUTER_PUBLIC_BASE_URL }),
+    allowedHosts: v.ALLOWED_HOSTS ?? [],
+    ...(v.CORS_ORIGINS && { corsOrigins: v.CORS_ORIGINS }),
+    session: { cookieName: v.COOKIE_NAME, cookieSecure: v.COOKIE_SECURE, ttlSeconds: v.JWT_TTL_SECONDS },
+    signup: { open: v.ALLOW_SIGNUP },
+    ...(v.BOOTSTRAP_ADMIN_EMAIL && {
+      bootstrapAdmin: { email: v.BOOTSTRAP_ADMIN_EMAIL, name: v.BOOTSTRAP_ADMIN_NAME },
+    }),
+    idle: {
+      defaultSeconds: v.DEFAULT_IDLE_SECONDS,
+      minSeconds: v.MIN_IDLE_SECONDS,
+      maxSeconds: v.MAX_IDLE_SECONDS,
+    },
+    reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
+    capacity: {
+      runners: v.MAX_RUNNERS || Infinity,
+      runnersPerUser: v.MAX_RUNNERS_PER_USER || Infinity,
+      starts: v.MAX_STARTS || Infinity,
+      queueMs: v.START_QUEUE_SECONDS * 1000,
+    },
+    ...(portStart !== undefined && portEnd !== undefined && { portRange: { start: portStart, end: portEnd } }),
+    readyTimeoutMs: v.BACKEND_STARTUP_TIMEOUT * 1000,
+    prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
+    allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
+    maxBodyBytes: v.MAX_BODY_BYTES,
+    logLevel: v.LOG_LEVEL,
+  };
+}
+
+function toSecrets(v: Values): Secrets {
+  const hidden = () => '[secret]' as const;
+  const secrets = {
+    jwtSecret: v.JWT_SECRET,
+    encryptionKey: v.ENCRYPTION_KEY,
+    ...(v.ENCRYPTION_KEY_PREVIOUS && { previousEncryptionKey: v.ENCRYPTION_KEY_PREVIOUS }),
+    ...(v.INVITE_CODE && { inviteCode: v.INVITE_CODE }),
+    ...(v.BOOTSTRAP_ADMIN_PASSWORD && { bootstrapAdminPassword: v.BOOTSTRAP_ADMIN_PASSWORD }),
+    toJSON: hidden,
+    [Bun.inspect.custom]: hidden,
+  };
+  return secrets;
+}

@@ -1,0 +1,207 @@
+/** Every setting of the router, once: what it is for, what it may be and what it is when unset. `.env.example` and the
+ * README's table are generated from here by `scripts/docs.ts`. */
+import {
+  bindHost,
+  driverOptions,
+  flag,
+  hosts,
+  integer,
+  type Kind,
+  key32,
+  logLevel,
+  matching,
+  number,
+  origin,
+  origins,
+  path,
+  secret,
+} from './kinds';
+
+interface Text {
+  readonly description: string;
+  readonly example: string;
+  /** How an unset value is described where it is derived from other settings. */
+  readonly whenUnset?: string;
+}
+
+export interface Setting<T = unknown> extends Kind<T>, Text {
+  readonly default?: string;
+  readonly required: boolean;
+}
+
+const required = <T>(kind: Kind<T>, text: Text): Setting<T> => ({ ...kind, ...text, required: true });
+const optional = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({ ...kind, ...text, required: false });
+const preset = <T>(kind: Kind<T>, value: string, description: string, example = value): Setting<T> => {
+  return { ...kind, description, example, default: value, required: false };
+};
+
+const port = integer(0, 65535);
+const limit = integer(0, 1_000_000);
+const idle = integer(1, 31_536_000, ' of seconds');
+
+/** By heading, in the order in which they are documented. An empty variable counts as unset. */
+export const settingGroups = {
+  Secrets: {
+    JWT_SECRET: required(secret(32), {
+      description: 'Signs what browsers carry. Changing it signs everybody out.',
+      example: 'the output of: openssl rand -hex 32',
+    }),
+    ENCRYPTION_KEY: required(key32, {
+      description: 'Encrypts stored credentials: 32 bytes as hex or base64. Without it they cannot be read again.',
+      example: 'the output of: openssl rand -hex 32',
+    }),
+    ENCRYPTION_KEY_PREVIOUS: optional(key32, {
+      description:
+        'The key before this one, for one start: what is sealed under it is sealed anew. `bun run rotate-key` sets both.',
+      whenUnset: 'nothing is sealed anew',
+      example: '5a'.repeat(32),
+    }),
+  },
+  'First administrator': {
+    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@]+\.[^\s@]+$/), {
+      description: 'Account made at the first start. Comes together with the password.',
+      example: 'admin@example.org',
+    }),
+    BOOTSTRAP_ADMIN_PASSWORD: optional(secret(12), {
+      description: 'Password of that account, at least 12 characters. Not used once the account exists.',
+      example: 'several words of your own',
+    }),
+    BOOTSTRAP_ADMIN_NAME: preset(matching('1 to 80 characters', /^.{1,80}$/u), 'Admin', 'Name of that account.'),
+  },
+  'Who gets in': {
+    ALLOW_SIGNUP: preset(flag, 'false', 'Whether strangers may make an account. Otherwise administrators make them.'),
+    INVITE_CODE: optional(secret(8), {
+      description: 'With ALLOW_SIGNUP: the code a stranger has to know. Unset: none is asked.',
+      example: 'tall-green-bicycle',
+    }),
+    COOKIE_NAME: preset(
+      matching("letters, digits, '_' and '-'", /^[A-Za-z0-9_-]+$/),
+      'agent_stack_session',
+      'Name of the session cookie.',
+    ),
+    COOKIE_SECURE: preset(flag, 'false', 'Send the session cookie over HTTPS only. Turn on behind TLS.'),
+    JWT_TTL_SECONDS: preset(integer(60, 34_560_000, ' of seconds'), '604800', 'How long a browser stays signed in.'),
+  },
+  Addresses: {
+    FRONTEND_BIND_HOST: preset(bindHost, '127.0.0.1', 'Where the public listener listens. 0.0.0.0 is everywhere.'),
+    FRONTEND_PORT: preset(port, '18000', 'Port of the public listener: pages, /auth, /api, /v1. 0: any free one.'),
+    ROUTER_BIND_HOST: optional(bindHost, {
+      description: 'Where the internal listener listens, for runners. Never open it to the network.',
+      whenUnset: 'loopback, and what the drivers need for runners to reach it',
+      example: '127.0.0.1',
+    }),
+    ROUTER_PORT: preset(integer(1, 65535), '18080', 'Port of the internal listener.'),
+    ROUTER_PUBLIC_BASE_URL: optional(origin, {
+      description: 'How people reach the router when something stands in front of it, such as a TLS proxy.',
+      example: 'https://agents.example.org',
+    }),
+    ALLOWED_HOSTS: optional(hosts, {
+      description:
+        'Further host names under which the router answers, besides loopback, IP addresses and the public URL.',
+      example: 'agents.lan,agents.example.org',
+    }),
+    CORS_ORIGINS: optional(origins, {
+      description: 'Whose pages may call /v1 from a browser, with a key of their own. `*`: those of every site.',
+      whenUnset: 'no other site',
+      example: 'https://chat.example.org,http://localhost:5173',
+    }),
+  },
+  Data: {
+    STACK_DATA_ROOT: preset(path, './data', 'Folder of everything the router stores. Relative: to the repository.'),
+    HOST_STACK_ROOT: optional(matching('an absolute path', /^(\/|[A-Za-z]:[\\/])/), {
+      description: 'That folder as the container engine sees it, when the router itself runs in a container.',
+      whenUnset: '`STACK_DATA_ROOT`',
+      example: '/srv/agent-stack/data',
+    }),
+    DB_PATH: optional(path, {
+      description: 'The database.',
+      whenUnset: '`router.db` in `STACK_DATA_ROOT`',
+      example: './data/router.db',
+    }),
+    USERS_ROOT: optional(path, {
+      description: 'Folder of the homes of agents.',
+      whenUnset: '`homes` in `STACK_DATA_ROOT`',
+      example: './data/homes',
+    }),
+    SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds from which homes start.'),
+  },
+  'Backends and drivers': {
+    BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
+    DRIVERS_DIR: optional(path, {
+      description: 'A further folder of drivers, one per folder.',
+      example: './my-drivers',
+    }),
+    DRIVER_OPTIONS: preset(
+      driverOptions,
+      '{}',
+      'Options of drivers: a JSON object by driver name.',
+      '{"docker":{"network":"agents"}}',
+    ),
+    BACKEND_PORT_START: optional(integer(1, 65535), {
+      description: 'First port a driver may publish runners on. Comes together with the last.',
+      whenUnset: 'the kernel picks',
+      example: '19000',
+    }),
+    BACKEND_PORT_END: optional(integer(1, 65535), {
+      description: 'Last port a driver may publish runners on.',
+      whenUnset: 'the kernel picks',
+      example: '19999',
+    }),
+    BACKEND_STARTUP_TIMEOUT: preset(
+      number(1, 86_400, ' of seconds'),
+      '90',
+      'How long a started runner may take to answer, in seconds.',
+    ),
+    BACKEND_PREPULL_AT_STARTUP: preset(flag, 'false', 'Fetch the images of all backends at start.'),
+  },
+  Upstreams: {
+    ALLOW_PRIVATE_UPSTREAMS: preset(
+      flag,
+      'true',
+      'Whether LLM_BASE_URL may be a loopback or private address, such as that of Ollama on this host. ' +
+        'Then every user can have the router call what listens there: turn off where users are strangers.',
+    ),
+  },
+  Capacity: {
+    MAX_RUNNERS: preset(limit, '100', 'Runners in total. Then the longest idle one makes room. 0: no limit.'),
+    MAX_RUNNERS_PER_USER: preset(
+      limit,
+      '10',
+      'Runners of one user. Then the longest idle one makes room. 0: no limit.',
+    ),
+    MAX_STARTS: preset(limit, '4', 'Runners that start at the same time; users take turns. 0: no limit.'),
+    START_QUEUE_SECONDS: preset(
+      number(0.01, 3600, ' of seconds'),
+      '60',
+      'How long a start may wait for its turn. Fractions work.',
+    ),
+  },
+  'Idle runners': {
+    DEFAULT_IDLE_SECONDS: preset(idle, '600', 'A runner without work is stopped after this many seconds.'),
+    MIN_IDLE_SECONDS: preset(idle, '60', 'The least a user may choose for an agent.'),
+    MAX_IDLE_SECONDS: preset(idle, '21600', 'The most a user may choose for an agent.'),
+    REAPER_INTERVAL_SECONDS: preset(
+      number(0.01, 3600, ' of seconds'),
+      '30',
+      'How often idle runners are looked for. Fractions work.',
+    ),
+  },
+  Operation: {
+    MAX_BODY_BYTES: preset(
+      integer(1024, 1_073_741_824, ' of bytes'),
+      '20971520',
+      'Largest request accepted, in bytes.',
+    ),
+    LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),
+    BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
+      integer(1, 65_336),
+      '8192',
+      'Calls to LLM APIs at once. Read by Bun itself as it starts, which stops at 256 when it is unset.',
+    ),
+  },
+} as const satisfies Record<string, Record<string, Setting>>;
+
+/** The same without headings. */
+export const settings: readonly (readonly [string, Setting])[] = Object.values(settingGroups).flatMap((group) =>
+  Object.entries<Setting>(group),
+);

@@ -1,0 +1,228 @@
+/**
+ * Upstream credentials, and whatever else a backend lets its users set: stored per user, for one backend or for all of
+ * them, and for all users where the administrator shares. `credentials-tiers.ts` says whose value counts.
+ */
+
+import type { UsersStore } from '../accounts/store';
+import type { Backend, BackendRegistry } from '../backends/backends';
+import { ownerOf } from '../database/sealing';
+import { AppError } from '../lib/errors';
+import { accountsLog } from '../lib/log';
+import type { Vault } from '../lib/vault';
+import { credentialsCache } from './cache';
+import type { SettingsStore } from './store';
+import { type EffectiveValue, resolveValue, type Source, type Tiers, type Values } from './tiers';
+import { type TypedUpstream, trialUpstream } from './trial';
+import { isSecret, mask, type UPSTREAM_VARIABLES, valueProblem } from './values';
+
+/** The scope of values for all backends. */
+const GLOBAL = '';
+const NO_VALUES: Values = new Map();
+
+/** What the broker calls with. */
+export interface Upstream {
+  readonly baseUrl: string;
+  readonly apiKey: string;
+  readonly model: string;
+  /** Whose key it is, and so who pays. */
+  readonly source: Exclude<Source, 'unset'>;
+}
+
+/** A variable in one scope of a user, as it may be shown to that user. */
+export interface ShownValue {
+  readonly name: string;
+  readonly isSecret: boolean;
+  /** Whether it is set in this scope itself. */
+  readonly isOwn: boolean;
+  /** Which tier counts in this scope. */
+  readonly source: Source;
+  /** What counts: secrets masked, the rest in clear. Absent when nothing does. */
+  readonly shown?: string;
+  readonly reason?: string;
+}
+
+/** Variables that the administrator has marked as shared, and those that the administrator has a value of. */
+export interface Sharing {
+  readonly marked: ReadonlySet<string>;
+  readonly present: ReadonlySet<string>;
+}
+
+/** Told after values have changed: one user's, or without `userId` anybody's. What it waits for, the change waits for. */
+export type ChangeListener = (userId?: string) => Promise<void>;
+
+export type CredentialsService = ReturnType<typeof credentialsService>;
+
+export function credentialsService(deps: {
+  settings: SettingsStore;
+  users: Pick<UsersStore, 'findAdmin'>;
+  backends: BackendRegistry;
+  vault: Vault;
+  now: () => number;
+}) {
+  const { settings, backends, vault, now } = deps;
+  const known = credentialsCache(deps);
+  const listeners: ChangeListener[] = [];
+  const withVariables = () => backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
+  const variables = () => [...new Set(withVariables().flatMap(({ userOverridableEnv }) => userOverridableEnv))];
+
+  /** The administrator's values may be everybody's. */
+  async function changed(userId: string): Promise<void> {
+    known.forget(userId);
+    const isAdmin = (await deps.users.findAdmin())?.id === userId;
+    await tell(isAdmin ? undefined : userId);
+  }
+
+  async function tell(userId?: string): Promise<void> {
+    for (const listener of listeners) await listener(userId);
+  }
+
+  async function tiersOf(userId: string, scope: string): Promise<Tiers> {
+    const [own, shared] = await Promise.all([known.of(userId), known.shared()]);
+    return {
+      backend: (scope !== GLOBAL && own.get(scope)) || NO_VALUES,
+      global: own.get(GLOBAL) ?? NO_VALUES,
+      shared,
+    };
+  }
+
+  async function resolve(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
+    const tiers = await tiersOf(userId, backend.name);
+    return backend.userOverridableEnv.map((name) => resolveValue(name, tiers));
+  }
+
+  async function shownIn(userId: string, scope: string, names: readonly string[]): Promise<readonly ShownValue[]> {
+    const tiers = await tiersOf(userId, scope);
+    const own = scope === GLOBAL ? tiers.global : tiers.backend;
+    return names.map((name) => {
+      const { value, ...rest } = resolveValue(name, tiers);
+      const shown = value === undefined ? {} : { shown: mask(name, value, rest.source !== 'shared') };
+      return { ...rest, ...shown, isSecret: isSecret(name), isOwn: own.has(name) };
+    });
+  }
+
+  function requireVariable(name: string, scope = GLOBAL): void {
+    if (!variables().includes(name)) {
+      throw new AppError('invalid_request', { message: `${name} is not a variable that users can set.` });
+    }
+    if (scope === GLOBAL) return;
+    const { userOverridableEnv, displayName } = requireScope(scope);
+    if (userOverridableEnv.includes(name)) return;
+    throw new AppError('invalid_request', { message: `${displayName} does not use ${name}.` });
+  }
+
+  function requireScope(scope: string): Backend {
+    const backend = backends.find(scope);
+    if (!backend) throw new AppError('not_found', { message: `There is no backend "${scope}".` });
+    return backend;
+  }
+
+  return {
+    /** The backend's variables for this user, each with the tier that it comes from. */
+    resolve,
+
+    /** The variables that this backend needs and this user does not have. */
+    async missing(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
+      return (await resolve(userId, backend)).filter(({ source }) => source === 'unset');
+    },
+
+    /** What the broker calls with for this user and backend at this moment. Throws `credentials_missing`. */
+    async upstreamOf(userId: string, backend: Backend): Promise<Upstream> {
+      const tiers = await tiersOf(userId, backend.name);
+      // What a backend does not list, its users do not have for it.
+      const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
+        backend.userOverridableEnv.includes(name) ? resolveValue(name, tiers) : { name, source: 'unset' };
+      const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
+      if (baseUrl.value === undefined || apiKey.value === undefined || model.value === undefined) {
+        const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');
+        throw credentialsMissing(backend, missing);
+      }
+      // A value has a source that is one.
+      const source = apiKey.source === 'unset' ? 'global' : apiKey.source;
+      return { baseUrl: baseUrl.value, apiKey: apiKey.value, model: model.value, source };
+    },
+
+    /** What to try, before it is saved, what was typed into a scope's form. Throws `invalid_fields`. */
+    async upstreamToTry(userId: string, scope: string, typed: TypedUpstream): Promise<TypedUpstream> {
+      requireVariable('LLM_BASE_URL', scope);
+      return trialUpstream(typed, await tiersOf(userId, scope));
+    },
+
+    /** Every scope of the user with its variables as they may be shown. Scope '' is for all backends. */
+    async shown(userId: string): Promise<ReadonlyMap<string, readonly ShownValue[]>> {
+      const scopes = [
+        { scope: GLOBAL, names: variables() },
+        ...withVariables().map(({ name, userOverridableEnv }) => ({ scope: name, names: userOverridableEnv })),
+      ];
+      const entries = scopes.map(async ({ scope, names }): Promise<[string, readonly ShownValue[]]> => {
+        return [scope, await shownIn(userId, scope, names)];
+      });
+      return new Map(await Promise.all(entries));
+    },
+
+    /**
+     * Sets values of one scope, all or none; an empty value removes. Takes effect on the next upstream call (law 16).
+     * Throws `invalid_fields` with what is wrong per variable.
+     */
+    async set(userId: string, scope: string, values: Readonly<Record<string, string>>): Promise<void> {
+      const fields: Record<string, string> = {};
+      const entries = Object.entries(values).map(([name, value]): [string, string] => [name, value.trim()]);
+      for (const [name, value] of entries) {
+        requireVariable(name, scope);
+        const problem = value === '' ? undefined : valueProblem(name, value);
+        if (problem) fields[name] = problem;
+      }
+      if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+      const rows = entries
+        .filter(([, value]) => value !== '')
+        .map(([name, value]) => ({
+          userId,
+          backend: scope,
+          name,
+          sealed: vault.seal(value, ownerOf({ kind: 'credential', userId, backend: scope, name })),
+          updatedAtMs: now(),
+        }));
+      const removed = entries.filter(([, value]) => value === '').map(([name]) => name);
+      await settings.putCredentials(rows, { userId, backend: scope, names: removed });
+      await changed(userId);
+    },
+
+    /** Removes some values of a scope, or without `names` all of them. */
+    async clear(userId: string, scope: string, names?: readonly string[]): Promise<void> {
+      for (const name of names ?? []) requireVariable(name, scope);
+      if (names === undefined) await settings.deleteCredentials({ userId, backend: scope });
+      else await settings.putCredentials([], { userId, backend: scope, names });
+      await changed(userId);
+    },
+
+    /** Which variables the administrator shares, whoever asks. */
+    async sharing(): Promise<Sharing> {
+      const [marked, values] = await Promise.all([settings.sharedVariables(), known.ofAdmin()]);
+      return { marked, present: new Set(values.keys()) };
+    },
+
+    /** Shares the administrator's values of these variables for all backends with everybody, or no longer. All or none. */
+    async share(names: readonly string[], isShared: boolean): Promise<void> {
+      for (const name of names) requireVariable(name);
+      await settings.setShared(names, isShared, now());
+      known.forgetShared();
+      await tell();
+      accountsLog.info({ variables: names, isShared }, 'credentials.shared');
+    },
+
+    onChange(listener: ChangeListener): void {
+      listeners.push(listener);
+    },
+
+    /** The variables that some backend lets its users set. */
+    variables,
+  };
+}
+
+export function credentialsMissing(backend: Backend, missing: readonly EffectiveValue[]): AppError {
+  const names = missing.map(({ name }) => name);
+  const reasons = missing.flatMap(({ reason }) => (reason === undefined ? [] : [`${reason} `]));
+  return new AppError('credentials_missing', {
+    message: `${backend.displayName} needs ${names.join(', ')}. ${reasons.join('')}Set ${names.length === 1 ? 'it' : 'them'} in Settings → Credentials.`,
+    fields: Object.fromEntries(missing.map(({ name, reason }) => [name, reason ?? 'Not set'])),
+  });
+}

@@ -1,0 +1,190 @@
+/** Turns credentials into what the settings page and an answer that lacks them show. Looks up, decides nothing. */
+import type {
+  CredentialField,
+  CredentialGroup,
+  CredentialScope,
+  EffectiveView,
+  MissingView,
+  ShareView,
+  TrialView,
+} from '../../views/credentials/models';
+import type { Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import type { Message } from '../chat/store';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { isHeldByRunner } from '../runners/spec';
+import { text } from '../web/respond';
+import type { Sharing, ShownValue } from './credentials';
+import { UPSTREAM_VARIABLES } from './values';
+
+/** The group of the variables that make up an upstream. Any other variable is a group by its own name. */
+const UPSTREAM_GROUP = 'llm';
+/** Without these two there is nothing to share: a model alone answers nobody. */
+const PROFILE: readonly string[] = UPSTREAM_VARIABLES.filter((name) => name !== 'LLM_MODEL');
+
+const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === name);
+const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
+
+/** A form of one scope that was not saved: what was typed, and what is to be said about it. */
+export interface Typed {
+  readonly scope: string;
+  readonly values: Readonly<Record<string, string>>;
+  /** Variable → what is wrong with it. */
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly error?: string;
+  readonly trial?: TrialView;
+}
+
+/** The variables of a group. Throws `not_found`. */
+export function namesOfGroup(context: Context, group: string): readonly string[] {
+  const found = groups(context).get(group);
+  if (!found) throw new AppError('not_found', { message: `There is no group of variables "${group}".` });
+  return found;
+}
+
+function groups(context: Context): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const name of context.credentials.variables()) {
+    const group = isUpstream(name) ? UPSTREAM_GROUP : name;
+    found.set(group, [...(found.get(group) ?? []), name]);
+  }
+  return found;
+}
+
+/** What people call the backends whose runners are given one of these variables itself; with `scope` that one at most. */
+export function holdersOf(context: Context, names: readonly string[], scope = ''): string[] {
+  return context.backends
+    .all()
+    .filter((backend) => scope === '' || backend.name === scope)
+    .filter((backend) => names.some((name) => isHeldByRunner(backend, name)))
+    .map(({ displayName }) => displayName);
+}
+
+/** A card for each group of variables. */
+export async function credentialGroups(context: Context, { user }: Who, typed?: Typed): Promise<CredentialGroup[]> {
+  const shown = await context.credentials.shown(user.id);
+  const sharing = user.role === 'admin' ? await context.credentials.sharing() : undefined;
+  return [...groups(context)].map(([group, names]) => {
+    const scopes = [...shown]
+      .map(([scope, values]) => ({ scope, values: values.filter(({ name }) => names.includes(name)) }))
+      .filter(({ values }) => values.length > 0);
+    const share = sharing && { ...shareView(names, sharing), receivers: holdersOf(context, names) };
+    return {
+      group,
+      effective: scopes
+        .filter(({ scope }) => scope !== '')
+        .map((one) => ({ ...effectiveView(labelOf(context, one.scope), one.values), ...heldKey(context, one) })),
+      scopes: scopes.map(({ scope, values }) => {
+        const isTyped =
+          typed?.scope === scope && names.some((name) => name in typed.values || (typed.trial && isUpstream(name)));
+        return scopeView(context, scope, values, isTyped ? typed : undefined);
+      }),
+      ...(share && { share }),
+    };
+  });
+}
+
+function labelOf(context: Context, scope: string): string {
+  return scope === '' ? text.settings.allAgents : (context.backends.find(scope)?.displayName ?? scope);
+}
+
+function scopeView(context: Context, scope: string, values: readonly ShownValue[], typed?: Typed): CredentialScope {
+  return {
+    scope,
+    label: labelOf(context, scope),
+    isSet: values.some(({ isOwn }) => isOwn),
+    fields: values.map((value) => ({ ...fieldView(value, value.isOwn, typed), ...keyHolders(context, scope, value) })),
+    ...(typed?.error !== undefined && { error: typed.error }),
+    ...(typed?.trial && { trial: typed.trial }),
+  };
+}
+
+function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): CredentialField {
+  const { name, isSecret: secret, source, shown } = value;
+  // A secret that was typed is never sent back.
+  const text = secret ? undefined : (typed?.values[name] ?? (isOwn ? shown : undefined));
+  const models = name === 'LLM_MODEL' ? typed?.trial?.models : undefined;
+  const error = typed?.fields?.[name];
+  return {
+    name,
+    secret,
+    source,
+    ...(text !== undefined && { value: text }),
+    ...(secret && isOwn && shown !== undefined && { masked: shown }),
+    ...(!isOwn && shown !== undefined && { inherited: shown }),
+    ...(models && models.length > 0 && { choices: models }),
+    ...(error !== undefined && { error }),
+  };
+}
+
+/** The agents that keep an upstream's key from the router. Of other variables it is understood that runners hold them. */
+function keyHolders(context: Context, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
+  const holders = name === 'LLM_API_KEY' ? holdersOf(context, [name], scope) : [];
+  return holders.length > 0 ? { holders } : {};
+}
+
+function heldKey(
+  context: Context,
+  { scope, values }: { scope: string; values: readonly ShownValue[] },
+): Pick<EffectiveView, 'heldKey'> {
+  const key = values.find(({ name, source }) => name === 'LLM_API_KEY' && source !== 'unset');
+  if (!key || holdersOf(context, [key.name], scope).length === 0) return {};
+  return { heldKey: key.source === 'shared' ? 'shared' : 'own' };
+}
+
+/** Where an agent gets its values from: of an upstream, from where its key comes. */
+function effectiveView(agentName: string, values: readonly ShownValue[]): EffectiveView {
+  const of = (name: string) => values.find((value) => value.name === name);
+  const missing = values.filter(({ source }) => source === 'unset');
+  const reason = missing.find((value) => value.reason !== undefined)?.reason;
+  const main = of('LLM_API_KEY') ?? of('LLM_BASE_URL') ?? values[0];
+  const source = missing.length > 0 ? 'unset' : (main?.source ?? 'unset');
+  const model = of('LLM_MODEL');
+  const host = URL.parse(of('LLM_BASE_URL')?.shown ?? '')?.host;
+  return {
+    agentName,
+    source,
+    missing: missing.map(({ name }) => name),
+    ...(model?.shown !== undefined && { model: model.shown }),
+    ...(model && model.source !== source && { modelSource: model.source }),
+    ...(host !== undefined && { host }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+function shareView(names: readonly string[], { marked, present }: Sharing): Omit<ShareView, 'receivers'> {
+  const profile = names.filter((name) => PROFILE.includes(name));
+  const needed = profile.length > 0 ? profile : names;
+  return { isShared: needed.every((name) => marked.has(name)), canShare: needed.every((name) => present.has(name)) };
+}
+
+/** The form in place of an answer that failed, for what its agent lacks right now, if it lacks anything. */
+export async function missingView(
+  context: Context,
+  { user }: Who,
+  about: { agent: Agent; message: Message | undefined; typed?: Typed | undefined },
+): Promise<MissingView | undefined> {
+  const { agent, message, typed } = about;
+  if (message?.status !== 'failed') return undefined;
+  const values = (await context.credentials.shown(user.id)).get(agent.backend) ?? [];
+  const missing = values.filter(({ source }) => source === 'unset');
+  if (missing.length === 0) return undefined;
+  // Address and key are entered together, and then a model that goes with them.
+  const asksUpstream = missing.some(({ name }) => PROFILE.includes(name));
+  const asked = values.filter(({ name, source }) => source === 'unset' || (asksUpstream && isUpstream(name)));
+  const reason = missing.find((value) => value.reason !== undefined)?.reason;
+  return {
+    action: `/messages/${message.id}/credentials`,
+    agentName: agent.name,
+    fields: asked.map((value) => ({
+      ...fieldView(value, isOfUser(value), typed),
+      ...keyHolders(context, agent.backend, value),
+    })),
+    scope: typed?.scope ?? (values.some(({ isOwn }) => isOwn) ? agent.backend : ''),
+    ownScope: agent.backend,
+    isAdmin: user.role === 'admin',
+    ...(reason !== undefined && { reason }),
+    ...(typed?.error !== undefined && { error: typed.error }),
+  };
+}

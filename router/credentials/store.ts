@@ -1,0 +1,87 @@
+/** What users have set: credential values (sealed), which of the administrator's are shared, and idle times. */
+import { and, eq, inArray } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { credentials, idlePreferences, sharedVariables } from '../database/schema';
+
+export type CredentialRow = typeof credentials.$inferSelect;
+
+export type SettingsStore = ReturnType<typeof settingsStore>;
+
+export function settingsStore(db: Db) {
+  return {
+    async credentialsOf(userId: string): Promise<readonly CredentialRow[]> {
+      return db.select().from(credentials).where(eq(credentials.userId, userId)).all();
+    },
+    /** Writes all rows and removes all `names` of a scope, or does neither. */
+    async putCredentials(
+      rows: readonly CredentialRow[],
+      removed?: { userId: string; backend: string; names: readonly string[] },
+    ): Promise<void> {
+      db.transaction((tx) => {
+        if (removed && removed.names.length > 0) {
+          const { userId, backend, names } = removed;
+          tx.delete(credentials)
+            .where(
+              and(
+                eq(credentials.userId, userId),
+                eq(credentials.backend, backend),
+                inArray(credentials.name, [...names]),
+              ),
+            )
+            .run();
+        }
+        for (const row of rows) {
+          tx.insert(credentials)
+            .values(row)
+            .onConflictDoUpdate({
+              target: [credentials.userId, credentials.backend, credentials.name],
+              set: { sealed: row.sealed, updatedAtMs: row.updatedAtMs },
+            })
+            .run();
+        }
+      });
+    },
+    /** Removes every value of a scope. */
+    async deleteCredentials({ userId, backend }: { userId: string; backend: string }): Promise<void> {
+      db.delete(credentials)
+        .where(and(eq(credentials.userId, userId), eq(credentials.backend, backend)))
+        .run();
+    },
+
+    /** Names of the variables that the administrator shares. */
+    async sharedVariables(): Promise<ReadonlySet<string>> {
+      return new Set(
+        db
+          .select()
+          .from(sharedVariables)
+          .all()
+          .map(({ name }) => name),
+      );
+    },
+    /** Shares all of `names`, or none of them from now on. */
+    async setShared(names: readonly string[], shared: boolean, updatedAtMs: number): Promise<void> {
+      if (names.length === 0) return;
+      if (!shared) {
+        db.delete(sharedVariables).where(inArray(sharedVariables.name, names)).run();
+        return;
+      }
+      const rows = names.map((name) => ({ name, updatedAtMs }));
+      db.insert(sharedVariables)
+        .values(rows)
+        .onConflictDoUpdate({ target: sharedVariables.name, set: { updatedAtMs } })
+        .run();
+    },
+
+    /** Backend → seconds, 0 for never. */
+    async idleSecondsOf(userId: string): Promise<ReadonlyMap<string, number>> {
+      const rows = db.select().from(idlePreferences).where(eq(idlePreferences.userId, userId)).all();
+      return new Map(rows.map((row) => [row.backend, row.idleSeconds]));
+    },
+    async putIdleSeconds(userId: string, backend: string, idleSeconds: number): Promise<void> {
+      db.insert(idlePreferences)
+        .values({ userId, backend, idleSeconds })
+        .onConflictDoUpdate({ target: [idlePreferences.userId, idlePreferences.backend], set: { idleSeconds } })
+        .run();
+    },
+  };
+}

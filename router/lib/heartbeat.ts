@@ -1,0 +1,28 @@
+/** One clock for everything under way: a timer for each would cost more than all there is to look at. */
+import { Crowd, type Member } from './crowd';
+
+const TICK_MS = 1_000;
+
+export interface Beating extends Member {
+  /** @param nowMs milliseconds since the epoch. */
+  beat(nowMs: number): void;
+}
+
+const beating = new Crowd<Beating>();
+let clock: ReturnType<typeof setInterval> | undefined;
+
+/** Has it told the time every second, until `stopBeat`. */
+export function startBeat(one: Beating): void {
+  beating.add(one);
+  clock ??= setInterval(() => {
+    const nowMs = Date.now();
+    for (const each of beating.toArray()) if (each.place !== undefined) each.beat(nowMs);
+    if (beating.size > 0) return;
+    clearInterval(clock);
+    clock = undefined;
+  }, TICK_MS);
+}
+
+export function stopBeat(one: Beating): void {
+  beating.delete(one);
+}

@@ -1,0 +1,172 @@
+/**
+ * What is counted while the router works: plain numbers, so that a request pays for a few additions. Their names and texts
+ * are made when somebody asks (`metrics-text.ts`).
+ */
+import type { Ending } from '../relay/relay';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** One line of the text. */
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+  /** Where it is not that of the family: `…_bucket`, `…_sum`, `…_count`. */
+  readonly metricName?: string;
+}
+
+/** Bounds in seconds. An answer may take milliseconds or, where an agent works, minutes. */
+const ANSWER_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+const START_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+export const LAG_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/** How often something took how long. */
+export class Histogram {
+  /** For each bound what is not over it but over the one before; the last are those over all. */
+  readonly #counts: number[];
+  #sum = 0;
+
+  /** @param bounds rising. */
+  constructor(readonly bounds: readonly number[]) {
+    this.#counts = [...bounds, Number.POSITIVE_INFINITY].map(() => 0);
+  }
+
+  observe(ms: number): void {
+    const seconds = ms / 1000;
+    let at = 0;
+    // Beyond the last bound there is no number to compare with, and the search ends.
+    while (seconds > (this.bounds[at] ?? Number.POSITIVE_INFINITY)) at += 1;
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    this.#sum += seconds;
+  }
+
+  samples(name: string, labels: Labels): readonly Sample[] {
+    let count = 0;
+    const buckets = this.#counts.map((one, at) => {
+      count += one;
+      const le = at < this.bounds.length ? String(this.bounds[at]) : '+Inf';
+      return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: this.#sum },
+      { metricName: `${name}_count`, labels, value: count },
+    ];
+  }
+}
+
+/** How often something has happened that happens seldom, by the value of one label or several. */
+export class Counts<Names extends string> {
+  readonly #all = new Map<string, { readonly labels: Readonly<Record<Names, string>>; value: number }>();
+
+  /** @param known what is shown also before it has happened, so that its first time is seen as a rise. */
+  constructor(known: readonly Readonly<Record<Names, string>>[] = []) {
+    for (const labels of known) this.add(labels, 0);
+  }
+
+  add(labels: Readonly<Record<Names, string>>, by = 1): void {
+    const key = JSON.stringify(labels);
+    const count = this.#all.get(key) ?? { labels, value: 0 };
+    count.value += by;
+    this.#all.set(key, count);
+  }
+
+  samples(labels: Labels = {}): readonly Sample[] {
+    return [...this.#all.values()].map((one) => ({ labels: { ...labels, ...one.labels }, value: one.value }));
+  }
+}
+
+/** By the first digit of a status; 0 stands for none. */
+const CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
+/** Each ending, with what is shown also before it has happened. */
+const ENDINGS: readonly (readonly [Ending, ...classes: string[]])[] = [
+  ['done', '2xx', '4xx', '5xx'],
+  ['stopped', 'none', '2xx'],
+  ['failed', '2xx', '4xx', '5xx'],
+];
+
+/** Answers that have been passed on, whoever gave them. */
+export class PassedAnswers {
+  readonly #ended: Readonly<Record<Ending, number[]>> = { done: zeros(), stopped: zeros(), failed: zeros() };
+  readonly firstByte = new Histogram(ANSWER_SECONDS);
+  readonly duration = new Histogram(ANSWER_SECONDS);
+
+  /** Of the hot path: additions and nothing else. */
+  count(ending: Ending, status: number | undefined, firstByteMs: number | undefined, totalMs: number): void {
+    const counts = this.#ended[ending];
+    const at = status === undefined ? 0 : Math.trunc(status / 100);
+    counts[at] = (counts[at] ?? 0) + 1;
+    if (firstByteMs !== undefined) this.firstByte.observe(firstByteMs);
+    this.duration.observe(totalMs);
+  }
+
+  endings(labels: Labels): readonly Sample[] {
+    return ENDINGS.flatMap(([ending, ...usual]) =>
+      CLASSES.map((status, at) => ({
+        labels: { ...labels, ending, status },
+        value: this.#ended[ending][at] ?? 0,
+      })).filter(({ value, labels: { status } }) => value > 0 || usual.includes(status)),
+    );
+  }
+}
+
+function zeros(): number[] {
+  return CLASSES.map(() => 0);
+}
+
+/** The parts of a start that take time, in their order. */
+export const START_STAGES = ['queued', 'creating', 'image_pull', 'starting', 'health_wait'] as const;
+
+/** Everything that is counted by backend. */
+export class BackendNumbers {
+  readonly relayed = new PassedAnswers();
+  readonly upstream = new PassedAnswers();
+  promptTokens = 0;
+  completionTokens = 0;
+  readonly starts = new Counts<'outcome' | 'code'>([
+    { outcome: 'ok', code: '' },
+    { outcome: 'failed', code: 'runner_failed' },
+    { outcome: 'failed', code: 'start_timeout' },
+    { outcome: 'failed', code: 'driver_unavailable' },
+  ]);
+  readonly startDuration = new Histogram(START_SECONDS);
+  readonly stages = new Map<string, Histogram>(START_STAGES.map((stage) => [stage, new Histogram(START_SECONDS)]));
+  readonly stops = new Counts<'cause'>(
+    ['asked', 'idle', 'room', 'stale', 'exited', 'out_of_memory', 'vanished'].map((cause) => ({ cause })),
+  );
+  adopted = 0;
+}
+
+/** One start, from the wish for a runner to its end. */
+export class StartWatch {
+  readonly #begunMs = performance.now();
+  #stage: string | undefined;
+  #enteredMs = 0;
+
+  constructor(readonly numbers: BackendNumbers) {}
+
+  /** Where the start is now. Whatever it was at before is done. */
+  enter(stage: string): void {
+    if (stage === this.#stage) return;
+    const nowMs = performance.now();
+    if (this.#stage !== undefined) this.numbers.stages.get(this.#stage)?.observe(nowMs - this.#enteredMs);
+    this.#stage = stage;
+    this.#enteredMs = nowMs;
+  }
+
+  ready(): void {
+    this.enter('ready');
+    this.numbers.starts.add({ outcome: 'ok', code: '' });
+    this.numbers.startDuration.observe(performance.now() - this.#begunMs);
+  }
+
+  /** @param isStopped somebody has ended it, or nobody wanted it any more. */
+  failed(code: string, isStopped: boolean): void {
+    this.numbers.starts.add({ outcome: isStopped ? 'stopped' : 'failed', code });
+  }
+}
+
+export interface Numbers {
+  readonly byBackend: ReadonlyMap<string, BackendNumbers>;
+  readonly signIns: Counts<'outcome'>;
+  readonly lag: Histogram;
+}

@@ -1,0 +1,28 @@
+/** Metrics, on the internal listener: for a collector on this machine, and for nobody else. */
+import { Elysia } from 'elysia';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { hasRunnerKey } from '../runners/redact';
+import type { Guard } from '../web/guard';
+
+const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
+
+/** @param guard no page may come here by a name of its own that it points at this machine. */
+export function metricsRoutes(context: Context, guard: Guard) {
+  return new Elysia({ name: 'metrics' }).get('/metrics', async ({ request, server }) => {
+    guard.check(request);
+    requireCollector(request, server?.requestIP(request)?.address);
+    return new Response(await context.metrics.text(context), {
+      headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' },
+    });
+  });
+}
+
+/** What all users do together is no runner's business. */
+function requireCollector(request: Request, address: string | undefined): void {
+  const isHere = address !== undefined && LOOPBACK.test(address);
+  if (isHere && !hasRunnerKey(request.headers.get('authorization') ?? '')) return;
+  throw new AppError('forbidden', {
+    message: 'Metrics are for a collector on the same machine: through its loopback, and without the key of a runner.',
+  });
+}

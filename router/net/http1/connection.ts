@@ -1,0 +1,226 @@
+/**
+ * HTTP/1.1 over plain sockets: how runners are asked. Bun's `fetch` hands every request and every chunk from thread to
+ * thread, which costs more than all that the router does with them (decision 0022).
+ */
+import type { Socket } from 'bun';
+import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
+import type { Body } from '../body';
+import { type Source, WireBody } from './body';
+import { type Head, WireReader } from './reader';
+import { requestBytes, type WireRequest } from './request';
+
+/**
+ * An idle connection is used again for so long. Node and uvicorn close one after 5 s: a request that crosses with that
+ * would be lost, and what may have arrived is not sent again.
+ */
+const IDLE_MS = 2_000;
+/** One that was in use until just now has not been closed since. */
+const RESTED_MS = 1;
+/** A peer that has gone without a word is noticed by the kernel, however long an agent thinks. */
+const KEEP_ALIVE_MS = 60_000;
+
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Pick<Head, 'get'>;
+  readonly body: Body;
+}
+
+/** Connections that nobody uses now, by where they lead to; the one that was used last is last. */
+const idle = new Map<string, Connection[]>();
+
+/**
+ * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the error of the
+ * connection (`code` is the system's word), or with `MalformedError`. Sends nothing a second time.
+ */
+export async function ask(request: WireRequest): Promise<WireAnswer> {
+  const { url, address, peer = '', signal } = request;
+  const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
+  const bytes = requestBytes(request);
+  const destination = `${hostname} ${url.port || 80} ${peer}`;
+  signal.throwIfAborted();
+  let connection = idle.get(destination)?.at(-1);
+  if (connection && connection.restedMs > RESTED_MS) {
+    // Its end may be here and not read yet. Only after the second turn the event loop has looked.
+    await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+    connection = idle.get(destination)?.at(-1);
+    signal.throwIfAborted();
+  }
+  connection ??= await connect(destination, hostname, Number(url.port || 80), signal);
+  return connection.ask(request.method, bytes, signal);
+}
+
+/** A new connection. Who does not wait for it any more leaves it to the next one. */
+function connect(destination: string, hostname: string, port: number, signal: AbortSignal): Promise<Connection> {
+  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  const left = (connection: Connection) => (signal.aborted ? connection.keepIdle() : resolve(connection));
+  Connection.open(destination, hostname, port).then(left, reject);
+  return promise;
+}
+
+/** A request under way. */
+interface Exchange {
+  readonly reader: WireReader;
+  readonly answered: PromiseWithResolvers<WireAnswer>;
+  body?: WireBody;
+}
+
+class Connection implements Beating, Source {
+  #socket: Socket<Connection> | undefined;
+  #exchange: Exchange | undefined;
+  /** Of the request, what the socket has not taken yet. */
+  #unsent: Uint8Array[] = [];
+  #isPaused = false;
+  #idleSinceMs = 0;
+  place: number | undefined;
+
+  /** @param destination where it leads to. */
+  private constructor(readonly destination: string) {}
+
+  static async open(destination: string, hostname: string, port: number): Promise<Connection> {
+    const connection = new Connection(destination);
+    connection.#socket = await Bun.connect<Connection>({ hostname, port, socket: handlers, data: connection });
+    return connection;
+  }
+
+  /** To be called only while it is idle or new. */
+  ask(method: string, bytes: readonly Uint8Array[], signal: AbortSignal): Promise<WireAnswer> {
+    const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
+    this.#leaveIdle();
+    signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason), { once: true });
+    this.#exchange = exchange;
+    // Between the end of the wait for a connection and now.
+    if (signal.aborted) {
+      this.#break(signal.reason);
+      return exchange.answered.promise;
+    }
+    this.#unsent = [...bytes];
+    this.sent();
+    return exchange.answered.promise;
+  }
+
+  /** The socket takes more. */
+  sent(): void {
+    while (this.#unsent.length > 0) {
+      const [next] = this.#unsent as [Uint8Array];
+      const count = Math.max(0, this.#socket?.write(next) ?? 0);
+      if (count < next.length) {
+        this.#unsent[0] = next.subarray(count);
+        return;
+      }
+      this.#unsent.shift();
+    }
+  }
+
+  received(bytes: Buffer): void {
+    const exchange = this.#exchange;
+    // Nobody has asked: whatever it is, it must not be taken for the next answer.
+    if (!exchange) {
+      this.#end('terminate');
+      return;
+    }
+    const { reader, answered } = exchange;
+    let piece: Buffer;
+    try {
+      piece = reader.push(bytes);
+    } catch (fault) {
+      this.#break(fault);
+      return;
+    }
+    if (reader.head && !exchange.body) {
+      exchange.body = new WireBody(this);
+      answered.resolve({ status: reader.head.status, headers: reader.head, body: exchange.body });
+    }
+    if (piece.length > 0) exchange.body?.push(piece);
+    // Whoever reads may have cancelled it.
+    if (reader.isWhole && this.#exchange === exchange) this.#finish(exchange);
+  }
+
+  closed(cause?: unknown): void {
+    const exchange = this.#exchange;
+    // A reset, and whatever a reader of the body has thrown, is no end of an answer.
+    if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
+    else this.#break(cause ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#socket?.resume();
+  }
+
+  /** Nobody wants the rest of the answer. */
+  cancel(): void {
+    this.#exchange = undefined;
+    this.#end('terminate');
+  }
+
+  /** To be called only when it has no request under way. */
+  keepIdle(): void {
+    if (!this.#socket) return;
+    this.resume();
+    this.#idleSinceMs = Date.now();
+    const others = idle.get(this.destination);
+    if (others) others.push(this);
+    else idle.set(this.destination, [this]);
+    startBeat(this);
+  }
+
+  get restedMs(): number {
+    return Date.now() - this.#idleSinceMs;
+  }
+
+  beat(): void {
+    if (this.restedMs >= IDLE_MS) this.#end('end');
+  }
+
+  #finish({ reader, body }: Exchange): void {
+    this.#exchange = undefined;
+    // An answer before its request was whole: the peer will not read the rest.
+    if (reader.isReusable && this.#unsent.length === 0) this.keepIdle();
+    else this.#end('end');
+    body?.finish();
+  }
+
+  #break(cause: unknown): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#end('terminate');
+    exchange?.answered.reject(cause);
+    exchange?.body?.break(cause);
+  }
+
+  /** @param how `terminate` also tells a peer that is still at work. */
+  #end(how: 'end' | 'terminate'): void {
+    this.#leaveIdle();
+    if (idle.get(this.destination)?.length === 0) idle.delete(this.destination);
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.[how]();
+  }
+
+  #leaveIdle(): void {
+    const all = idle.get(this.destination);
+    const at = all?.lastIndexOf(this) ?? -1;
+    if (!all || at === -1) return;
+    stopBeat(this);
+    all.splice(at, 1);
+  }
+}
+
+/** One for all sockets: Bun keeps a copy for each that comes with its own. */
+const handlers = {
+  open(socket: Socket<Connection>) {
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  },
+  data: (socket: Socket<Connection>, bytes: Buffer) => socket.data.received(bytes),
+  drain: (socket: Socket<Connection>) => socket.data.sent(),
+  close: (socket: Socket<Connection>, cause?: Error) => socket.data.closed(cause),
+  error: (socket: Socket<Connection>, cause: Error) => socket.data.closed(cause),
+};

@@ -1,0 +1,324 @@
+/**
+ * One relayed request of `/v1`, from its arrival to the end of the answer: the client leaving, its credential being
+ * revoked, the wait for a runner, the recording, the lease, and the one line in the log.
+ */
+
+import type { Who } from '../accounts/identify';
+import type { RecordedTurn } from '../chat/generations';
+import type { Context } from '../context';
+import { AppError, toAppError } from '../lib/errors';
+import { logRequest, relayLog } from '../lib/log';
+import { within } from '../lib/within';
+import { type Body, readBytes } from '../net/body';
+import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
+import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
+import { Silence } from '../relay/timeouts';
+import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../runners/call';
+import { answerHeaders, takeRequest } from './headers';
+import type { Translation } from './responses/translate';
+
+/** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
+const STATUS_PATIENCE_MS = 2_000;
+/** Bodies that close with `[DONE]`. */
+const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
+
+/** What a request turned out to ask for. */
+export interface Plan {
+  readonly call: Omit<RunnerRequest, 'signal' | 'silence'>;
+  /** Below `/v1/`. */
+  readonly path: string;
+  readonly wantsStream: boolean;
+  /** Where the answer is recorded, and the message that it answers. */
+  readonly turn: RecordedTurn | undefined;
+  /** What makes the client's answer out of the runner's, where it is not the same. */
+  readonly translation: Translation | undefined;
+}
+
+type ExchangeContext = Pick<Context, 'events' | 'generations' | 'metrics' | 'rateLimits' | 'runners' | 'streams'>;
+type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
+
+interface Options {
+  readonly request: Request;
+  readonly detach: boolean;
+  readonly headers: Record<string, string | number>;
+  /** Nobody adds `headers` to the answer: it has them already. */
+  readonly isFinal?: boolean;
+}
+
+/**
+ * Answers a request as planned.
+ * @param options.headers what the answer says beside itself is put here, also that of a refusal.
+ * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
+ * @param options.plan begins at once; what it throws is thrown on.
+ */
+export async function exchange(
+  context: ExchangeContext,
+  who: Who,
+  options: Options & { plan(): Promise<Plan> },
+): Promise<Response> {
+  const one = new Exchange(context, who, options);
+  try {
+    one.admit();
+    return await one.respond(await options.plan());
+  } catch (thrown) {
+    return one.refuse(thrown);
+  }
+}
+
+class Exchange {
+  readonly #startedMs = performance.now();
+  readonly #abort = new AbortController();
+  /** Ends the watch over the client's credential. */
+  readonly #forget: () => void;
+  /** Ends what counts as one of the key's requests at once. */
+  #leave: (() => void) | undefined;
+  #plan: Plan | undefined;
+  /** Whether a runner has to be started first. */
+  #isCold = false;
+  #recorder: Recorder | undefined;
+  #silence: Silence | undefined;
+  /** From here on it is the relay that ends, before that it is the call. */
+  #relay: Relay | undefined;
+  /** How the call ends when it is aborted. */
+  #abortedAs: Ending = 'failed';
+  #answer: RunnerAnswer | undefined;
+  #answeredMs: number | undefined;
+
+  constructor(
+    readonly context: ExchangeContext,
+    readonly who: Who,
+    readonly options: Options,
+  ) {
+    const { signal } = options.request;
+    this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
+      this.#close(why),
+    );
+    signal.addEventListener('abort', () => this.#clientGone(), { once: true });
+    if (signal.aborted) this.#clientGone();
+  }
+
+  /** Throws `rate_limit_exceeded`. */
+  admit(): void {
+    if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
+  }
+
+  async respond(plan: Plan): Promise<Response> {
+    const { generations, runners } = this.context;
+    const { call, turn, wantsStream } = plan;
+    const { signal } = this.#abort;
+    signal.throwIfAborted();
+    this.#plan = plan;
+    this.#isCold = !runners.isWarm(call.agent.id);
+    if (turn) {
+      const options = { isStream: wantsStream, stop: () => this.#stop() };
+      this.#recorder = (await generations.record(turn, options)).answer;
+    }
+    const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
+    this.#silence = silence;
+    const answered = callRunner(runners, { ...call, signal, silence });
+    if (!wantsStream) return this.#pass(await answered);
+    const settled = answered.then(
+      (answer): Outcome => ({ answer }),
+      (thrown): Outcome => ({ error: this.#toError(thrown) }),
+    );
+    const outcome = await within(STATUS_PATIENCE_MS, settled);
+    if (!outcome) return this.#waitInStream(settled);
+    if ('error' in outcome) throw outcome.error;
+    return this.#pass(outcome.answer);
+  }
+
+  /** There is no answer. Throws what the client is told, if there still is one. */
+  refuse(thrown: unknown): Response {
+    const error = this.#toError(thrown);
+    Object.assign(this.options.headers, this.#known());
+    // A relay ends by itself.
+    if (!this.#relay) {
+      this.#recorder?.end(this.#abortedAs, error);
+      this.#end(this.#abortedAs, 0, error);
+    }
+    if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
+    throw error;
+  }
+
+  /** The runner has answered in time: its status and headers are the client's. */
+  async #pass(answer: RunnerAnswer): Promise<Response> {
+    this.#answered(answer);
+    const { status, headers } = answer;
+    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, status) : this.#recorder;
+    const events = isEventStream(headers);
+    // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
+    // is in it, which then is the request's error.
+    const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
+    const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
+    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+  }
+
+  /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
+  async #whole(answer: RunnerAnswer, recorder: Recorder | undefined): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await readBytes(this.#bodyOf(answer)).catch(async (cause: unknown) => {
+      this.#abort.signal.throwIfAborted();
+      throw await this.#lost(cause);
+    });
+    // As in a relay: what a recorder throws is no fault of the answer.
+    try {
+      recorder?.chunk(bytes);
+      recorder?.end('done');
+    } catch (error) {
+      relayLog.error({ err: error }, 'recorder.failed');
+    }
+    this.#end('done', bytes.length);
+    return bytes;
+  }
+
+  #stream(answer: RunnerAnswer, events: boolean, recorder: Recorder | undefined): ReadableStream<Uint8Array> {
+    const relay = this.#open(events, recorder);
+    const body = relay.stream();
+    relay.attach(this.#bodyOf(answer));
+    if (this.options.request.signal.aborted) relay.clientGone();
+    return body;
+  }
+
+  /** The client gets a stream now, comments while the runner starts or thinks, then the answer (law 11). */
+  #waitInStream(settled: Promise<Outcome>): Response {
+    const relay = this.#open(true, this.#recorder);
+    const body = relay.stream();
+    let told = '';
+    const tell = () => {
+      const progress = this.#progress();
+      if (progress !== told) relay.comment(progress);
+      told = progress;
+    };
+    const unsubscribe = this.context.events.subscribe(this.who.user.id, ({ kind }) => kind === 'runner' && tell());
+    tell();
+    void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
+    if (this.options.request.signal.aborted) relay.clientGone();
+    return new Response(body, {
+      headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
+    });
+  }
+
+  async #arrived(relay: Relay, outcome: Outcome): Promise<void> {
+    if ('error' in outcome) relay.fail(outcome.error);
+    else if (isEventStream(outcome.answer.headers)) {
+      this.#answered(outcome.answer);
+      // Ended while it waited: nobody else will.
+      if (relay.hasEnded) outcome.answer.lease.release();
+      relay.attach(this.#bodyOf(outcome.answer));
+    }
+    // The status is out already, so what is not a stream becomes an error event.
+    else relay.fail(await refusalOf(outcome.answer));
+  }
+
+  #open(events: boolean, recorder: Recorder | undefined): Relay {
+    const translation = this.#plan?.translation;
+    const relay = new Relay({
+      events,
+      expectDone: ENDS_WITH_DONE.has(this.#plan?.path ?? ''),
+      onClientGone: this.options.detach ? 'detach' : 'cancel',
+      abort: this.#abort,
+      ...(recorder && { recorder }),
+      ...(this.#silence && { silence: this.#silence }),
+      signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
+      ...(translation && { ending: translation.ending }),
+      lost: (cause) => this.#lost(cause),
+      onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
+    });
+    this.#relay = relay;
+    return relay;
+  }
+
+  #answered(answer: RunnerAnswer): void {
+    this.#answeredMs = performance.now() - this.#startedMs;
+    this.#answer = answer;
+  }
+
+  /** Why there is no more of the body. */
+  async #lost(cause: unknown): Promise<AppError> {
+    if (cause instanceof AppError) return cause;
+    return (await this.#answer?.lost(cause)) ?? new AppError('runner_lost', { cause });
+  }
+
+  /** What the client reads; a refusal is in the runner's own words. */
+  #bodyOf({ status, headers, body }: RunnerAnswer): Body {
+    const translation = status < 400 ? this.#plan?.translation : undefined;
+    return translation ? translation.body(body, isEventStream(headers)) : body;
+  }
+
+  #clientGone(): void {
+    // What goes on without its client is its owner's, not the credential's.
+    if (this.options.detach) this.#forget();
+    if (this.#relay) this.#relay.clientGone();
+    else if (!this.options.detach) this.#abortCall('stopped');
+  }
+
+  /** The user stops the answer, in the UI. */
+  #stop(): void {
+    if (this.#relay) this.#relay.stop();
+    else this.#abortCall('stopped', new AppError('conflict', { message: 'The answer was stopped.' }));
+  }
+
+  /** The credential was revoked, the runner is silent for too long, or the router ends. */
+  #close(why: AppError): void {
+    if (this.#relay) this.#relay.fail(why);
+    else this.#abortCall('failed', why);
+  }
+
+  #abortCall(ending: Ending, why?: AppError): void {
+    this.#abortedAs = ending;
+    this.#abort.abort(why);
+  }
+
+  #end(ending: Ending, bytes: number, error?: AppError): void {
+    this.#answer?.lease.release();
+    this.#forget();
+    this.#leave?.();
+    this.#silence?.end();
+    if (!this.#plan) return;
+    const { call, path } = this.#plan;
+    const totalMs = performance.now() - this.#startedMs;
+    // A request that was stopped before its answer has no status: nobody was told one.
+    const status = this.#answer?.status ?? (ending === 'failed' ? error?.status : undefined);
+    this.context.metrics.relayed(call.backend.name, ending, status, this.#answeredMs, totalMs);
+    logRequest({
+      user: this.who.user.id,
+      agent: call.agent.id,
+      path,
+      status: this.#answer?.status ?? error?.status,
+      answeredMs: this.#answeredMs && Math.round(this.#answeredMs),
+      totalMs: Math.round(totalMs),
+      bytes,
+      ending,
+      code: error?.code,
+      event: 'request.relayed',
+    });
+  }
+
+  #toError(thrown: unknown): AppError {
+    const error = toAppError(thrown);
+    if (error.code === 'internal' && !this.#abort.signal.aborted) relayLog.error({ err: thrown }, 'relay.broke');
+    return error;
+  }
+
+  #progress(): string {
+    const { state, progress } = this.context.runners.status(this.#plan?.call.agent.id ?? '');
+    if (state !== 'starting') return 'agent-stack: waiting for the agent';
+    const words = progress.place === undefined ? `${progress.message} (${progress.percent}%)` : progress.message;
+    return `agent-stack: ${words}`;
+  }
+
+  /** What is known of the answer by now, for its head. */
+  #known(): Record<string, string> {
+    return answerHeaders({
+      startedMs: this.#startedMs,
+      agentId: this.#plan?.call.agent.id,
+      isCold: this.#isCold,
+      runnerId: this.#answer?.lease.runner.id,
+      conversationId: this.#plan?.turn?.conversation.id,
+    });
+  }
+
+  #head(own: Record<string, string>): Record<string, string> {
+    const { headers, isFinal = false } = this.options;
+    return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
+  }
+}

@@ -1,0 +1,73 @@
+/** What an answer of `/v1` says beside itself: OpenAI's headers about limits and time, and ours about the agent. */
+import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
+import type { Key } from '../accounts/keys-store';
+
+/** Names that a page of another origin may read, where it may ask at all. */
+export const EXPOSED_HEADERS = [
+  'x-request-id',
+  'openai-processing-ms',
+  'retry-after',
+  'x-should-retry',
+  ...['limit', 'remaining', 'reset'].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`]),
+  'x-conversation-id',
+  'x-agent-stack-agent',
+  'x-agent-stack-runner',
+  'x-agent-stack-cold-start',
+  'idempotent-replayed',
+];
+
+/**
+ * Takes one of the key's requests and says in `headers` what is left of its limits. Throws `rate_limit_exceeded`, which
+ * is told the same.
+ * @returns an idempotent release, for the end of the request.
+ */
+export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
+  if (!isLimited(key)) return () => undefined;
+  try {
+    return limits.take(key);
+  } finally {
+    const { requests, tokens } = limits.statesOf(key);
+    Object.assign(headers, ofUnit('requests', requests), ofUnit('tokens', tokens));
+  }
+}
+
+function ofUnit(unit: string, state: LimitState | undefined): Record<string, string> {
+  if (!state) return {};
+  return {
+    [`x-ratelimit-limit-${unit}`]: String(state.limit),
+    [`x-ratelimit-remaining-${unit}`]: String(state.remaining),
+    [`x-ratelimit-reset-${unit}`]: duration(state.resetMs),
+  };
+}
+
+/** As OpenAI writes it: `120ms`, `1.5s`, `1m0s`. */
+function duration(ms: number): string {
+  if (ms < 1_000) return `${ms}ms`;
+  const minutes = Math.floor(ms / 60_000);
+  const seconds = Math.round((ms % 60_000) / 100) / 10;
+  return `${minutes > 0 ? `${minutes}m` : ''}${seconds}s`;
+}
+
+/** What is known of an answer by now. */
+export interface Known {
+  /** On the clock of `performance.now()`. */
+  readonly startedMs: number;
+  readonly agentId?: string | undefined;
+  /** Whether a runner had to be started first. */
+  readonly isCold: boolean;
+  readonly runnerId?: string | undefined;
+  readonly conversationId?: string | undefined;
+}
+
+export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
+  const headers: Record<string, string> = {
+    'openai-processing-ms': String(Math.round(performance.now() - startedMs)),
+  };
+  if (agentId !== undefined) {
+    headers['x-agent-stack-agent'] = agentId;
+    headers['x-agent-stack-cold-start'] = String(isCold);
+  }
+  if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
+  if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
+  return headers;
+}

@@ -1,0 +1,143 @@
+/** Who and what a request of `/v1` means: a conversation, an agent, a backend. */
+
+import type { Who } from '../accounts/identify';
+import { opens } from '../accounts/keys';
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import { conversationIn, type JsonBody } from '../backends/shape';
+import type { Conversation } from '../chat/store';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+
+/** How the predecessor's clients name a conversation. */
+const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
+const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
+
+export interface RoutedRequest {
+  readonly request: Request;
+  /** Below `/v1/`. */
+  readonly path: string;
+  readonly body: JsonBody | undefined;
+}
+
+export interface Routed {
+  readonly agent: Agent;
+  readonly backend: Backend;
+  readonly conversation?: Conversation;
+  /** The request goes on from the message at this position, and what was said up to there belongs to it. */
+  readonly goesOnFrom?: number;
+}
+
+/** Whose runner is meant: the conversation's agent, the user's own agent `@slug`, or the default agent of a backend. */
+export async function route(context: Context, who: Who, asked: RoutedRequest): Promise<Routed> {
+  const named = await namedConversation(context, who, asked);
+  if (named) {
+    const agent = await context.agents.get(who.user.id, named.conversation.agentId);
+    const backend = context.backends.find(agent.backend);
+    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
+    requireOpened(who, agent, backend);
+    return { agent, backend, ...named };
+  }
+  const model = asked.body?.model ?? new URL(asked.request.url).searchParams.get('model');
+  if (typeof model !== 'string' || model === '') {
+    throw new AppError('invalid_request', {
+      message: 'Name an agent in "model". GET /v1/models lists them.',
+      param: 'model',
+    });
+  }
+  const own = model.startsWith('@') ? await context.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
+  const backend = own ? context.backends.find(own.backend) : context.backends.forModel(model);
+  if (!backend) throw await modelNotFound(context, who, model);
+  const agent = own ?? (await context.agents.defaultOf(who.user.id, backend));
+  requireOpened(who, agent, backend);
+  return { agent, backend };
+}
+
+/** Throws `forbidden` for an agent that the request's key does not open. */
+function requireOpened({ key }: Who, agent: Agent, backend: Backend): void {
+  if (opens(key, agent)) return;
+  throw new AppError('forbidden', {
+    message: `The key "${key?.name}" is not for ${backend.displayName}. Use another key, or an agent that GET /v1/models lists.`,
+    param: 'model',
+  });
+}
+
+type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
+
+/** Without a wait where nothing is named, as in most requests. */
+function namedConversation(context: Context, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
+  const { request, path, body } = asked;
+  const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
+  const id = request.headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
+  const byId = async (known: string) => ({ conversation: await context.conversations.get(who.user.id, known) });
+  if (path === 'responses' && body) {
+    return goneOnFrom(context, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
+  }
+  return id === undefined ? undefined : byId(id);
+}
+
+/** What `previous_response_id` or `conversation` names. A runtime that serves responses itself knows its own ones. */
+async function goneOnFrom(context: Context, who: Who, body: JsonBody): Promise<Named | undefined> {
+  const { previous_response_id: previous, conversation: member, model } = body;
+  const backend = typeof model === 'string' ? context.backends.forModel(model) : undefined;
+  if (backend && serves(backend, 'responses')) return undefined;
+  const named = typeof member === 'object' && member !== null && 'id' in member ? member.id : member;
+  if (previous != null && named != null) {
+    const message = 'Send either "previous_response_id" or "conversation".';
+    throw new AppError('invalid_request', { message, param: 'previous_response_id' });
+  }
+  if (previous != null) {
+    const answer = await answerOf(context, who, { responseId: String(previous), param: 'previous_response_id' });
+    if (answer.message.status === 'streaming') throw new AppError('answer_running');
+    return { conversation: answer.conversation, goesOnFrom: answer.message.position };
+  }
+  if (named == null) return undefined;
+  const conversation = await context.conversations.get(who.user.id, String(named));
+  return { conversation, goesOnFrom: conversation.lastPosition };
+}
+
+/** Whether an id may be one of ours; a runtime that serves responses itself has others. */
+export function isResponseId(id: string): boolean {
+  return RESPONSE_ID.test(id);
+}
+
+/** The answer that a response's id stands for. Throws `not_found` in OpenAI's shape, with the request's member that named it. */
+export async function answerOf(
+  context: Context,
+  who: Who,
+  { responseId, param }: { responseId: string; param: string },
+) {
+  const answerId = RESPONSE_ID.exec(responseId)?.[1];
+  const answer = answerId === undefined ? undefined : await context.conversations.findAnswer(who.user.id, answerId);
+  if (!answer) throw responseNotFound(responseId, param);
+  return answer;
+}
+
+export function responseNotFound(id: string, param: string): AppError {
+  const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
+  return new AppError('not_found', { message, param });
+}
+
+/** Whether a backend's runners have a path themselves. */
+export function serves(backend: Backend, path: string): boolean {
+  return backend.paths.some((one) => (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one));
+}
+
+/** What a caller may name as the model: ids that everybody has, and those of their own agents. */
+export async function modelsFor(context: Context, who: Who) {
+  const agents = await context.agents.list(who.user.id);
+  const defaultOf = (backend: string) => agents.find((agent) => agent.backend === backend) ?? { backend };
+  return {
+    shared: context.backends.models().filter(({ backend }) => opens(who.key, defaultOf(backend))),
+    own: agents.filter((agent) => opens(who.key, agent)),
+  };
+}
+
+export async function modelNotFound(context: Context, who: Who, name: string): Promise<AppError> {
+  const { shared, own } = await modelsFor(context, who);
+  const available = [...shared.map(({ id }) => id), ...own.map(({ slug }) => `@${slug}`)];
+  return new AppError('model_not_found', {
+    message: `No agent serves model "${name.slice(0, 100)}". Available: ${available.join(', ')}.`,
+    param: 'model',
+  });
+}

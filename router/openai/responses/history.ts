@@ -1,0 +1,36 @@
+/** What was said before in a stored conversation, as a chat request tells it to a runtime. */
+
+import type { ChatMessage } from '../../backends/shape';
+import type { Message, ToolCall } from '../../chat/store';
+
+/**
+ * The messages with their calls, each followed by its result. LLMs refuse a call without one: those that the client has
+ * passed over are not told.
+ * @param stored oldest first.
+ * @param outputs of open calls, by the call's id: what a request brings along.
+ */
+export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
+  const history: ChatMessage[] = [];
+  // From the newest back, as some runtimes use an id again: a result belongs to the last call before it.
+  const found = new Map(outputs);
+  for (const { role, content, calls, results } of stored.toReversed()) {
+    const answered = (calls ?? []).filter(({ id }) => found.has(id));
+    const told = answered.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: found.get(id) }));
+    if (answered.length > 0) {
+      history.unshift({ role, content: content || null, tool_calls: answered.map(chatCall) }, ...told);
+    } else if (content !== '') history.unshift({ role, content });
+    for (const { id } of answered) found.delete(id);
+    for (const { callId, output } of results ?? []) found.set(callId, output);
+  }
+  return history;
+}
+
+/** Ids of the calls that a request may bring the outputs of: those in answers to the newest message of the user. */
+export function openCalls(stored: readonly Message[]): ReadonlySet<string> {
+  const answers = stored.slice(stored.findLastIndex(({ role }) => role === 'user') + 1);
+  return new Set(answers.flatMap(({ calls }) => calls ?? []).map(({ id }) => id));
+}
+
+function chatCall({ id, name, arguments: args }: ToolCall) {
+  return { id, type: 'function', function: { name, arguments: args } };
+}

@@ -1,0 +1,165 @@
+/** The objects of OpenAI's `/v1/responses`: https://platform.openai.com/docs/api-reference/responses/object */
+
+import type { JsonBody } from '../../backends/shape';
+import type { Message } from '../../chat/store';
+import type { Tokens } from '../../usage/tokens';
+
+/** What an answer is to. */
+export interface Asked {
+  /** `resp_` and the id of the answer's message. */
+  readonly id: string;
+  readonly createdAtMs: number;
+  /** The request; its options are repeated in the answer. */
+  readonly body: JsonBody;
+  /** Where the answer is stored. */
+  readonly conversationId?: string;
+}
+
+export type ItemStatus = 'in_progress' | 'completed' | 'incomplete';
+export type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
+
+export interface TextItem {
+  readonly id: string;
+  readonly type: 'message';
+  status: ItemStatus;
+  readonly role: 'assistant';
+  text: string;
+}
+
+export interface CallItem {
+  readonly id: string;
+  readonly type: 'function_call';
+  status: ItemStatus;
+  readonly call_id: string;
+  readonly name: string;
+  arguments: string;
+}
+
+export type Item = TextItem | CallItem;
+
+/** An error as OpenAI writes it: of the router, or of the runtime. */
+export interface Failure {
+  readonly message: string;
+  readonly type?: string;
+  readonly code?: string | null;
+  readonly param?: string | null;
+}
+
+/** How far an answer has come. */
+export interface State {
+  readonly status: Status;
+  readonly output: readonly Item[];
+  readonly usage?: Tokens | undefined;
+  readonly failure?: Failure;
+  /** Why it is incomplete. */
+  readonly reason?: string;
+}
+
+/** The codes that a response's own error may have, other than `server_error`. */
+const ERROR_CODES: readonly unknown[] = ['rate_limit_exceeded', 'invalid_prompt'];
+
+export function responseOf(asked: Asked, { status, output, usage, failure, reason }: State): object {
+  const { body } = asked;
+  return {
+    id: asked.id,
+    object: 'response',
+    created_at: Math.floor(asked.createdAtMs / 1000),
+    status,
+    background: false,
+    error: failure ? errorOf(failure) : null,
+    incomplete_details: reason === undefined ? null : { reason },
+    instructions: body.instructions ?? null,
+    max_output_tokens: body.max_output_tokens ?? null,
+    model: body.model ?? null,
+    output: output.map((item) => shown(item)),
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
+    previous_response_id: body.previous_response_id ?? null,
+    reasoning: body.reasoning ?? { effort: null, summary: null },
+    store: asked.conversationId !== undefined,
+    temperature: body.temperature ?? null,
+    text: body.text ?? { format: { type: 'text' } },
+    tool_choice: body.tool_choice ?? 'auto',
+    tools: body.tools ?? [],
+    top_p: body.top_p ?? null,
+    truncation: 'disabled',
+    usage: usage ? usageOf(usage) : null,
+    user: body.user ?? null,
+    metadata: body.metadata ?? {},
+    ...(asked.conversationId !== undefined && { conversation: { id: asked.conversationId } }),
+  };
+}
+
+/** A stored answer. With which options it was asked is not kept. */
+export function responseFrom(message: Message, model: string): object {
+  const { id, status, failure, createdAtMs, conversationId } = message;
+  const [how, itemStatus] = STATUSES[status];
+  const asked = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
+  return responseOf(asked, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
+}
+
+/** The text and the calls of a stored answer, in the order in which they came. */
+function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly Item[] {
+  const output: Item[] = [];
+  const place = (prefix: string) => itemId(prefix, `resp_${id}`, output.length);
+  const say = (text: string) => {
+    if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
+  };
+  let told = 0;
+  for (const { id: call_id, name, arguments: args, textLengthBefore } of calls ?? []) {
+    say(content.slice(told, textLengthBefore));
+    told = textLengthBefore;
+    output.push({ id: place('fc'), type: 'function_call', status, call_id, name, arguments: args });
+  }
+  say(content.slice(told));
+  return output;
+}
+
+/** The id of the item at an index of a response's output. */
+export function itemId(prefix: string, responseId: string, index: number): string {
+  return `${responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
+}
+
+/** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
+export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
+  const status = 'completed';
+  const results = (message: Message) =>
+    (message.results ?? []).map(({ callId, output }, index) => {
+      return { id: `fco_${message.id}_${index}`, type: 'function_call_output', status, call_id: callId, output };
+    });
+  if (before?.role !== 'user') return results(answer);
+  const content = [{ type: 'input_text', text: before.content }];
+  const said = { id: `msg_${before.id}`, type: 'message', role: 'user', status, content };
+  return [...results(before), said, ...results(answer)];
+}
+
+const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {
+  streaming: ['in_progress', 'in_progress'],
+  done: ['completed', 'completed'],
+  stopped: ['incomplete', 'incomplete'],
+  failed: ['failed', 'incomplete'],
+};
+
+/** An item as the client sees it. @param content in place of a message's text. */
+export function shown(item: Item, content?: readonly object[]): object {
+  if (item.type === 'function_call') return item;
+  const { text, ...message } = item;
+  return { ...message, content: content ?? [textPart(text)] };
+}
+
+export function textPart(text: string): object {
+  return { type: 'output_text', text, annotations: [], logprobs: [] };
+}
+
+function errorOf({ message, code }: Failure): object {
+  return { code: ERROR_CODES.includes(code) ? code : 'server_error', message };
+}
+
+function usageOf({ prompt, completion, cached, reasoning }: Tokens): object {
+  return {
+    input_tokens: prompt,
+    input_tokens_details: { cached_tokens: cached },
+    output_tokens: completion,
+    output_tokens_details: { reasoning_tokens: reasoning },
+    total_tokens: prompt + completion,
+  };
+}

@@ -1,0 +1,57 @@
+/** `/v1/responses/{id}`: what is stored of a response, to be read and deleted. */
+
+import type { Who } from '../../accounts/identify';
+import { opens } from '../../accounts/keys';
+import type { Context } from '../../context';
+import { AppError } from '../../lib/errors';
+import { answerOf, responseNotFound } from '../resolve';
+import { inputItems, responseFrom } from './objects';
+
+const ITEMS_DEFAULT = 20;
+const ITEMS_MAX = 100;
+
+interface Asked {
+  readonly request: Request;
+  /** Of the response. */
+  readonly id: string;
+  /** What the path has behind the id. */
+  readonly part: string | undefined;
+}
+
+/**
+ * Answers whatever is asked of a stored response.
+ * Throws `not_found` where it is not there, somebody else's, or of an agent that the key does not open.
+ */
+export async function storedResponse(context: Context, who: Who, { request, id, part }: Asked): Promise<Response> {
+  const { message, conversation } = await answerOf(context, who, { responseId: id, param: 'response_id' });
+  const agent = await context.agents.get(who.user.id, conversation.agentId);
+  if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
+  const what = `${request.method} ${part ?? ''}`;
+  if (what === 'GET ') return Response.json(responseFrom(message, agent.backend));
+  if (what === 'GET input_items') {
+    const [before] = await context.conversations.page(conversation.id, { before: message.position, limit: 1 });
+    return Response.json(listOf(inputItems(message, before), new URL(request.url).searchParams));
+  }
+  if (what === 'DELETE ') {
+    await context.conversations.deleteAnswer(who.user.id, message);
+    return Response.json({ id, object: 'response', deleted: true });
+  }
+  throw new AppError('method_not_allowed', { message: 'A stored response can be read and deleted, nothing else.' });
+}
+
+/** A page of a list, as OpenAI's clients ask for it. Throws `invalid_request` that names the parameter. */
+function listOf(items: readonly { readonly id: string }[], query: URLSearchParams): object {
+  const limit = Number(query.get('limit') ?? ITEMS_DEFAULT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > ITEMS_MAX) throw invalid('limit', `must be 1 to ${ITEMS_MAX}`);
+  const ordered = query.get('order') === 'asc' ? items : items.toReversed();
+  const after = query.get('after');
+  const start = after === null ? 0 : ordered.findIndex(({ id }) => id === after) + 1;
+  if (after !== null && start === 0) throw invalid('after', 'names no item of this response');
+  const data = ordered.slice(start, start + limit);
+  const ends = { first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null };
+  return { object: 'list', data, ...ends, has_more: start + limit < ordered.length };
+}
+
+function invalid(param: string, what: string): AppError {
+  return new AppError('invalid_request', { message: `"${param}" ${what}.`, param });
+}

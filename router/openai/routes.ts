@@ -1,0 +1,207 @@
+/** `/v1`: the router as if it were OpenAI. */
+import { Elysia } from 'elysia';
+import type { Server } from 'elysia/universal';
+import type { CallerPlugin, Who } from '../accounts/identify';
+import { readBody } from '../accounts/sign-in-limits';
+import {
+  goesOnWithTurn,
+  inputOf,
+  type JsonBody,
+  messagesOf,
+  newestResults,
+  newestUserText,
+  parseBody,
+  sessionHeaders,
+  sessionName,
+  sessionVariables,
+  shapeChatBody,
+  withoutStorage,
+} from '../backends/shape';
+import { usesUpstream } from '../broker/upstreams';
+import { HISTORY_MESSAGES_MAX } from '../chat/generations';
+import type { Conversation, Message } from '../chat/store';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import { requestHeaders } from '../net/outgoing';
+import { exchange, type Plan } from './exchange';
+import { answerOnce } from './idempotency';
+import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves } from './resolve';
+import { chatOf } from './responses/request';
+import { storedResponse } from './responses/stored';
+import { responsesTranslation } from './responses/translate';
+import { standingOf } from './session';
+
+/** Separators and dots that a runner may decode to another path than the one that was allowed. */
+const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
+
+/** @param serverOf the listener; to ask Elysia for it costs each request a property of its own. */
+export function openaiRoutes(context: Context, caller: CallerPlugin, serverOf: () => Server | null) {
+  return new Elysia({ name: 'openai' })
+    .use(caller)
+    .get('/v1/models', ({ who }) => models(context, who), { caller: true })
+    .get('/v1/models/*', ({ who, params }) => model(context, who, params['*']), { caller: true })
+    .all(
+      '/v1/*',
+      async ({ who, request, params, set }) => {
+        const [noun, id, part] = params['*'].split('/');
+        if (noun === 'responses' && id !== undefined && isResponseId(id)) {
+          return storedResponse(context, who, { request, id, part });
+        }
+        serverOf()?.timeout(request, 0);
+        const detach = request.headers.get('x-agent-stack-detach') === 'true';
+        const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
+        const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
+        if (key !== null) {
+          return answerOnce(context, who, { request, key, answer: () => exchange(context, who, asked) });
+        }
+        const answer = await exchange(context, who, { ...asked, isFinal: true });
+        // They are in the answer: where Elysia adds them, it makes a stream of a body that is there already.
+        set.headers = {};
+        return answer;
+      },
+      { caller: true, parse: 'none' },
+    );
+}
+
+async function models(context: Context, who: Who) {
+  const { shared: backends, own: agents } = await modelsFor(context, who);
+  // `created` is a fact of the catalogue, not of the moment: clients cache by it.
+  const created = Math.floor(context.startedAtMs / 1000);
+  const one = (id: string, backend: string, running: boolean, displayName?: string) => {
+    const name = displayName === undefined ? {} : { display_name: displayName };
+    return { id, object: 'model', created, owned_by: 'agent-stack', root: backend, running, ...name };
+  };
+  const shared = backends.map(({ id, backend, displayName }) => {
+    const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
+    return one(id, backend, running, displayName);
+  });
+  const own = agents.map(({ id, slug, backend, name }) => one(`@${slug}`, backend, context.runners.isWarm(id), name));
+  return { object: 'list', data: [...shared, ...own] };
+}
+
+/** @param path a model id, as a URL has it. */
+async function model(context: Context, who: Who, path: string) {
+  const id = decoded(path);
+  const found = (await models(context, who)).data.find((one) => one.id === id);
+  if (!found) throw await modelNotFound(context, who, id);
+  return found;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** What a request asks of which runner. */
+async function plan(context: Context, who: Who, request: Request, detach: boolean): Promise<Plan> {
+  const url = new URL(request.url);
+  const path = relayPath(url);
+  const bytes = await readBody(request, context.config.maxBodyBytes);
+  const type = request.headers.get('content-type') ?? 'application/json';
+  const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
+
+  const routed = await route(context, who, { request, path, body });
+  const { agent, backend } = routed;
+  if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
+  // Who has no browser session has come with a key.
+  const keyId = who.session ? undefined : who.credentialId;
+  const runnerPath = runnerPathOf(routed, request, path);
+  const isTranslated = runnerPath !== path;
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
+
+  const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
+  const asked =
+    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(body));
+  const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
+  // What goes on without its client must be kept somewhere (law 9).
+  const isKept = messages !== undefined && (detach || body?.store === true);
+  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
+
+  const session = sessionVariables(
+    who.user.id,
+    agent.id,
+    conversation && sessionName({ ...conversation, ...standing }),
+  );
+  const shape = {
+    session,
+    isKnown: standing?.isKnown === true,
+    model: backend.forwardModelEnv ? await context.generations.modelOf(who.user.id, backend.name) : undefined,
+  };
+  const sent = asked && (shapeChatBody(backend, asked, shape) ?? asked);
+  const answerId = newId();
+  return {
+    path,
+    wantsStream: body?.stream === true,
+    turn:
+      conversation && messages
+        ? {
+            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
+            ...(!standing?.isBegun && { text: newestUserText(messages) }),
+          }
+        : undefined,
+    translation:
+      isTranslated && body
+        ? responsesTranslation({
+            id: `resp_${answerId}`,
+            createdAtMs: Date.now(),
+            body: { ...body, model: body.model ?? backend.name },
+            ...(conversation && { conversationId: conversation.id }),
+          })
+        : undefined,
+    call: {
+      agent,
+      backend,
+      work: { conversationId: conversation?.id, keyId },
+      method: request.method,
+      path: `/v1/${runnerPath}${url.search}`,
+      headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),
+      body: bytes.length === 0 ? undefined : sent === body ? bytes : JSON.stringify(sent),
+    },
+  };
+}
+
+/** Where on the runner a path is served. Throws `not_found`. */
+function runnerPathOf({ backend }: Routed, request: Request, path: string): string {
+  if (serves(backend, path)) return path;
+  // One surface for all backends: what says the same is asked instead.
+  if (path !== 'responses' || !serves(backend, 'chat/completions')) {
+    throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
+  }
+  if (request.method !== 'POST') throw new AppError('method_not_allowed', { message: 'Send a POST to /v1/responses.' });
+  return 'chat/completions';
+}
+
+/** What was said before in the request's conversation, as far as the request needs it. */
+async function storedBefore(context: Context, routed: Routed, body: JsonBody = {}): Promise<readonly Message[]> {
+  const { conversation, backend, goesOnFrom } = routed;
+  if (!conversation) return [];
+  const isOfUse =
+    backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
+  if (!isOfUse) return [];
+  const before = (goesOnFrom ?? conversation.lastPosition) + 1;
+  return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
+}
+
+/** Where the answer is kept. A request that goes on from an earlier answer forks. */
+async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
+  const { conversation, goesOnFrom, agent } = routed;
+  if (!conversation) return context.conversations.create(agent);
+  // Newer ones may have been deleted.
+  const isNewest =
+    goesOnFrom === undefined ||
+    goesOnFrom === conversation.lastPosition ||
+    (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
+  return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
+}
+
+/** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */
+function relayPath({ pathname }: URL): string {
+  // The server has resolved dot segments before it chose this route; these it does not see.
+  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'That path is not served.' });
+  return pathname.slice('/v1/'.length);
+}

@@ -1,0 +1,203 @@
+/** The drivers: found in folders and npm packages, checked against the contract, created when a backend uses them. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
+import type { Backend } from '../backends/backends';
+import { schemaProblems } from '../backends/schema';
+import { repositoryRoot } from '../config/kinds';
+import { AppError } from '../lib/errors';
+import { importDriver } from './load';
+
+export interface DriverSources {
+  /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
+  readonly driversDir?: string;
+  /** The folder from which `npm:` drivers are resolved, before the repository: that of `backends.json`. */
+  readonly packagesFrom?: string;
+  /** Each driver's own options, by the name `backends.json` uses for it. */
+  readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
+  readonly backends: readonly Backend[];
+  /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
+  services(driverName: string): DriverServices;
+}
+
+/** Why the router cannot host the enabled backends: one problem a line. */
+export class DriversError extends Error {
+  override readonly name = 'DriversError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+interface Found {
+  readonly plugin: DriverPlugin;
+  /** Its part of DRIVER_OPTIONS, checked and with defaults. */
+  readonly options: Static<TObject>;
+}
+
+export class DriverRegistry implements AsyncDisposable {
+  /** What is wrong with a driver, by the name `backends.json` uses for it. */
+  readonly problems: Record<string, string> = {};
+  readonly #found = new Map<string, Found>();
+  readonly #drivers = new Map<string, Driver>();
+
+  private constructor(readonly sources: DriverSources) {}
+
+  /** Throws a DriversError when an enabled backend cannot be hosted. Any other trouble is in `problems`. */
+  static async load(sources: DriverSources): Promise<DriverRegistry> {
+    const registry = new DriverRegistry(sources);
+    await registry.#discover(join(repositoryRoot, 'drivers'));
+    if (sources.driversDir) {
+      if (!existsSync(sources.driversDir)) throw new DriversError([`DRIVERS_DIR: there is no ${sources.driversDir}`]);
+      await registry.#discover(sources.driversDir);
+    }
+    const problems = await registry.ensureFor(sources.backends);
+    for (const name of Object.keys(sources.options)) {
+      if (!registry.#found.has(name))
+        registry.problems[name] ??= 'DRIVER_OPTIONS names it, but there is no such driver';
+    }
+    if (problems.length === 0) return registry;
+    await registry[Symbol.asyncDispose]();
+    throw new DriversError(problems);
+  }
+
+  /** Throws `driver_unavailable` when no backend made the driver be created, or it could not be. */
+  get(name: string): Driver {
+    const driver = this.#drivers.get(name);
+    if (driver) return driver;
+    throw new AppError('driver_unavailable', { hint: `Driver "${name}": ${this.problems[name] ?? 'not loaded'}.` });
+  }
+
+  /** Of the drivers that are there, as `backends.json` names them. */
+  names(): readonly string[] {
+    return [...this.#drivers.keys()];
+  }
+
+  find(name: string): Driver | undefined {
+    return this.#drivers.get(name);
+  }
+
+  /**
+   * Loads and creates what `backends` use and is not there yet, trying again what failed before. Returns what keeps the
+   * enabled ones from being hosted. One call at a time.
+   */
+  async ensureFor(backends: readonly Backend[]): Promise<string[]> {
+    for (const name of new Set(backends.map((backend) => backend.driver))) {
+      if (this.#drivers.has(name)) continue;
+      if (name.startsWith('npm:') && !this.#found.has(name)) await this.#attempt(name, () => this.#findPackage(name));
+      const found = this.#found.get(name);
+      if (found) await this.#attempt(name, () => this.#create(name, found));
+    }
+    return backends.filter((backend) => !backend.disabled).flatMap((backend) => this.checkBackend(backend));
+  }
+
+  /** What the driver needs on the machine, by the name people know it by. */
+  platformOf(name: string): string | undefined {
+    return this.#found.get(name)?.plugin.platform;
+  }
+
+  /** A backend's `driver_options` with the driver's defaults. */
+  optionsFor({ driver, driverOptions }: Pick<Backend, 'driver' | 'driverOptions'>): Readonly<Record<string, Json>> {
+    const plugin = this.#found.get(driver)?.plugin;
+    return plugin ? withDefaults(plugin, driverOptions) : driverOptions;
+  }
+
+  /** What keeps `backend` from being hosted. */
+  checkBackend({ name, driver, driverOptions, trusted }: Backend): string[] {
+    const plugin = this.#found.get(driver)?.plugin;
+    const problem = this.problems[driver];
+    if (problem !== undefined) return [`backend "${name}": driver "${driver}": ${problem}`];
+    if (!plugin) {
+      const known = [...this.#found.keys()].sort().join(', ');
+      return [`backend "${name}": there is no driver "${driver}" (there are: ${known})`];
+    }
+    const problems = schemaProblems('driver_options', plugin.backendOptions, withDefaults(plugin, driverOptions));
+    if (!plugin.isolates && !trusted) {
+      problems.push(`driver "${driver}" does not keep runners apart, so the backend needs "trusted": true`);
+    }
+    return problems.map((text) => `backend "${name}": ${text}`);
+  }
+
+  /** Lets go of every driver. Runners stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const drivers = [...this.#drivers.values()];
+    this.#drivers.clear();
+    await Promise.allSettled(drivers.map((driver) => driver[Symbol.asyncDispose]?.()));
+  }
+
+  async #discover(folder: string): Promise<void> {
+    for await (const file of new Bun.Glob('*/index.ts').scan({ cwd: folder, absolute: true, followSymlinks: true })) {
+      const name = basename(dirname(file));
+      await this.#attempt(name, () => this.#import(name, file));
+    }
+  }
+
+  async #findPackage(name: string): Promise<void> {
+    const packageName = name.slice('npm:'.length);
+    const folders = [this.sources.packagesFrom, repositoryRoot].filter((folder) => folder !== undefined);
+    const file = folders.map((folder) => resolvePackage(packageName, folder)).find((found) => found !== undefined);
+    if (!file) throw new Error(`package ${packageName} is not installed in ${folders.join(' or ')}`);
+    await this.#import(name, file);
+  }
+
+  async #import(name: string, file: string): Promise<void> {
+    const plugin = toPlugin((await importDriver(file)).default);
+    if (!name.startsWith('npm:') && plugin.name !== name) throw new Error(`calls itself "${plugin.name}" (${file})`);
+    if ([...this.#found.values()].some((other) => other.plugin.name === plugin.name)) {
+      this.#found.delete(name);
+      throw new Error(`there are two drivers called "${plugin.name}"; one of them is ${file}`);
+    }
+    const options = Value.Default(plugin.options, structuredClone(this.sources.options[name] ?? {}));
+    const problems = schemaProblems(`DRIVER_OPTIONS/${name}`, plugin.options, options);
+    if (problems.length > 0) throw new Error(problems.join('; '));
+    this.#found.set(name, { plugin, options: Value.Decode(plugin.options, options) });
+  }
+
+  async #create(name: string, { plugin, options }: Found): Promise<void> {
+    this.#drivers.set(name, await plugin.create(options, this.sources.services(plugin.name)));
+  }
+
+  /** One broken driver must not keep the others from being served: what `act` throws becomes the driver's problem. */
+  async #attempt(name: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+      delete this.problems[name];
+    } catch (error) {
+      this.problems[name] = error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+function withDefaults(plugin: DriverPlugin, driverOptions: Backend['driverOptions']): Readonly<Record<string, Json>> {
+  return Value.Default(plugin.backendOptions, structuredClone(driverOptions)) as Readonly<Record<string, Json>>;
+}
+
+function resolvePackage(name: string, folder: string): string | undefined {
+  try {
+    return Bun.resolveSync(name, folder);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The contract's own shape, as far as data can show it. */
+const pluginSchema = Type.Object({
+  name: Type.String({ pattern: '^[a-z][a-z0-9-]*$', rule: "lower-case letters, digits and '-'" }),
+  summary: Type.String(),
+  platform: Type.Optional(Type.String()),
+  isolates: Type.Boolean(),
+});
+
+function toPlugin(value: unknown): DriverPlugin {
+  const problems = schemaProblems('default export', pluginSchema, value);
+  const plugin = Object(value);
+  for (const member of ['options', 'backendOptions']) {
+    const schema: unknown = plugin[member];
+    if (KindGuard.IsObject(schema) && schema.additionalProperties === false) continue;
+    problems.push(`default export/${member}: expected a TypeBox object with additionalProperties: false`);
+  }
+  if (typeof plugin.create !== 'function') problems.push('default export/create: expected function');
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  return plugin;
+}

@@ -1,0 +1,52 @@
+/** How runners reach the internal listener: each driver says at which address, and the listener is made to listen there. */
+import type { Driver } from '../../drivers/driver';
+import type { Backend, BackendRegistry } from '../backends/backends';
+import { driversLog } from '../lib/log';
+import { runnerNetwork } from '../runners/spec';
+import type { DriverRegistry } from './drivers';
+
+const ADDRESS_MS = 10_000;
+
+export type AddressesService = ReturnType<typeof addressesService>;
+
+export function addressesService(deps: {
+  backends: BackendRegistry;
+  drivers: DriverRegistry;
+  internalPort: number;
+  /** Makes the internal listener listen on this address of the host as well. */
+  listenOn: (host: string) => void;
+}) {
+  const { backends, drivers, internalPort, listenOn } = deps;
+  /** Backends whose address is being listened on. */
+  const reached = new Set<string>();
+
+  /** The router's base URL for runners of this backend. Rejects as the driver does. */
+  async function urlFor(driver: Driver, backend: Backend, signal: AbortSignal): Promise<string> {
+    const runner = { network: runnerNetwork(backend), options: drivers.optionsFor(backend) };
+    const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner);
+    listenOn(listenHost);
+    reached.add(backend.name);
+    return url;
+  }
+
+  return {
+    urlFor,
+
+    /**
+     * Listens for the runners of every enabled backend, also those that an earlier life has started. To be called again
+     * until every driver has answered; a silent one keeps nobody else from it.
+     */
+    async reachAll(): Promise<void> {
+      const open = backends.all().filter(({ name, disabled }) => !disabled && !reached.has(name));
+      await Promise.all(
+        open.map(async (backend) => {
+          const driver = drivers.find(backend.driver);
+          if (!driver) return;
+          await urlFor(driver, backend, AbortSignal.timeout(ADDRESS_MS)).catch((error: unknown) => {
+            driversLog.debug({ driver: backend.driver, backend: backend.name, err: error }, 'address.delayed');
+          });
+        }),
+      );
+    },
+  };
+}

@@ -1,0 +1,253 @@
+/**
+ * The relay: one answer on its way from a runner to a client, to a recorder, or to both.
+ *
+ * This is the hot path: no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to the recorder
+ * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
+ * asks a driver.
+ */
+import { AppError, toOpenAiError } from '../lib/errors';
+import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
+import { relayLog } from '../lib/log';
+import type { Body, Sink } from '../net/body';
+import { EventTail } from './sse-tail';
+import type { Silence } from './timeouts';
+
+/** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
+export const QUIET_MS = 4_000;
+/** A client that takes nothing for so long has gone without a word; the lease is not held for it any longer. */
+const STALLED_MS = 600_000;
+const utf8 = new TextEncoder();
+
+/** nginx's status for a client that has left before there was one. Only ever seen in a log. */
+export const CLIENT_GONE = 499;
+
+export type Ending = 'done' | 'stopped' | 'failed';
+
+/** Watches an answer go by. Called after the client was served; what it throws is logged and changes nothing. */
+export interface Recorder {
+  chunk(bytes: Uint8Array): void;
+  end(ending: Ending, error?: AppError): void;
+}
+
+export interface RelayOptions {
+  /** Whether the body is server-sent events: only then may comments and error events be written into it. */
+  readonly events: boolean;
+  /** Whether a body of events must close with `[DONE]`; one that does not has been cut. */
+  readonly expectDone: boolean;
+  /** When the client goes: abort the runner's request, or let the answer go on for the recorder (law 9). */
+  readonly onClientGone: 'cancel' | 'detach';
+  /** Aborts the request to the runner. */
+  readonly abort: AbortController;
+  readonly recorder?: Recorder;
+  /** What the client is told when the body breaks off; `runner_lost` by default. May take its time to find out. */
+  lost?(cause: unknown): AppError | Promise<AppError>;
+  /** The events that end a stream before its time, where they are not an error event and `[DONE]`. */
+  ending?(error?: AppError): string;
+  /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
+  signOfLife?(): string;
+  /** Told whether more is waited for, and when it comes. */
+  readonly silence?: Silence;
+  /** Called exactly once, last. Must not throw. */
+  onEnd(ending: Ending, bytes: number, error?: AppError): void;
+}
+
+export class Relay implements Sink, Beating {
+  readonly #options: RelayOptions;
+  /** Of a body of events. */
+  readonly #tail: EventTail | undefined;
+  #source: Body | undefined;
+  /** Whether somebody wants the answer: only then is it read. */
+  #isWanted = false;
+  #isReading = false;
+  #isPaused = false;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #ended: Ending | undefined;
+  #detached = false;
+  #bytes = 0;
+  #quietSinceMs = Date.now();
+  /** Whether the client has asked for the chunk that is waited for. */
+  #isAsked = false;
+  #stalledSinceMs: number | undefined;
+  place: number | undefined;
+
+  /** Whether there is a client is said next, by `stream` or `drain`. */
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#tail = options.events ? new EventTail() : undefined;
+  }
+
+  /** What the client reads. */
+  stream(): ReadableStream<Uint8Array> {
+    startBeat(this);
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => {
+          this.#isAsked = true;
+          this.#want();
+        },
+        cancel: () => this.clientGone(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** The runner has answered: its body from here on. */
+  attach(source: Body): void {
+    this.#source = source;
+    if (this.#ended) source.cancel();
+    else if (this.#isWanted) this.#want();
+  }
+
+  /** There will be no (more) answer. The client of an event stream gets an error event and `[DONE]` (law 10). */
+  fail(error: AppError): void {
+    this.#cut('failed', error);
+  }
+
+  /** Somebody asked for the end of the answer. The client of an event stream gets a proper close. */
+  stop(): void {
+    this.#cut('stopped');
+  }
+
+  /** Writes a comment, between events only (law 11), and not to a client that is behind. */
+  comment(text: string): void {
+    const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
+    if (this.#ended || !isPossible) return;
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
+  }
+
+  /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
+  beat(nowMs: number): void {
+    // With a comment in its queue, the client has not come back for what it had asked for.
+    const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
+    this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
+    if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
+    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+  }
+
+  /** The client has left. Idempotent. */
+  clientGone(): void {
+    if (this.#ended || this.#detached) return;
+    this.#controller?.error();
+    this.#controller = undefined;
+    if (this.#options.onClientGone === 'detach') {
+      this.drain();
+      return;
+    }
+    this.#end('stopped');
+    this.#options.abort.abort();
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** Has the answer read to its end without a client. */
+  drain(): void {
+    this.#detached = true;
+    this.#controller = undefined;
+    this.#want();
+  }
+
+  /** Has the answer come, or go on coming, as soon as it is there. */
+  #want(): void {
+    this.#isWanted = true;
+    if (!this.#source || this.#ended) return;
+    if (!this.#isReading) {
+      this.#isReading = true;
+      this.#options.silence?.awaited();
+      this.#source.read(this);
+    } else if (this.#isPaused) {
+      this.#isPaused = false;
+      this.#options.silence?.awaited();
+      this.#source.resume();
+    }
+  }
+
+  /** Of the source. */
+  chunk(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const { recorder, silence } = this.#options;
+    silence?.heard();
+    this.#bytes += bytes.length;
+    this.#isAsked = false;
+    this.#toClient(bytes);
+    if (this.#isBehind) {
+      this.#isPaused = true;
+      silence?.unawaited();
+      this.#source?.pause();
+    }
+    this.#tail?.push(bytes);
+    if (!recorder) return;
+    try {
+      recorder.chunk(bytes);
+    } catch (error) {
+      relayLog.error({ err: error }, 'recorder.failed');
+    }
+  }
+
+  /** Of the source. */
+  end(): void {
+    if (this.#ended) return;
+    const { expectDone } = this.#options;
+    if (expectDone && this.#tail?.isDone === false) {
+      this.lost(new Error('closed without [DONE]'));
+      return;
+    }
+    const client = this.#controller;
+    this.#controller = undefined;
+    this.#end('done');
+    client?.close();
+  }
+
+  /** Of the source. */
+  lost(cause: unknown): void {
+    if (!this.#ended) void this.#lose(cause);
+  }
+
+  async #lose(cause: unknown): Promise<void> {
+    relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
+    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
+  }
+
+  /** Ends the answer before its time. */
+  #cut(ending: Ending, error?: AppError): void {
+    if (this.#ended) return;
+    const { abort, ending: ownEnding } = this.#options;
+    const tail = this.#tail;
+    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
+    if (tail) this.#toClient(utf8.encode(last()));
+    const client = this.#controller;
+    this.#controller = undefined;
+    this.#end(ending, error);
+    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
+    // reason that it is given.
+    if (tail) client?.close();
+    else client?.error();
+    abort.abort(error);
+  }
+
+  #end(ending: Ending, error?: AppError): void {
+    this.#ended = ending;
+    stopBeat(this);
+    try {
+      this.#options.recorder?.end(ending, error);
+    } catch (thrown) {
+      relayLog.error({ err: thrown }, 'recorder.failed');
+    }
+    if (ending !== 'done') this.#source?.cancel();
+    this.#options.onEnd(ending, this.#bytes, error);
+  }
+
+  /** Whether something waits in the queue for the client to come for it. */
+  get #isBehind(): boolean {
+    return (this.#controller?.desiredSize ?? 0) < 0;
+  }
+
+  #toClient(bytes: Uint8Array): void {
+    this.#quietSinceMs = Date.now();
+    this.#controller?.enqueue(bytes);
+  }
+}

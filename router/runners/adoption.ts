@@ -1,0 +1,137 @@
+/**
+ * After a restart: what the database says and what the platforms show are brought together (law 2). Runners that run are
+ * taken back with a grace period, strays are stopped, rows without a runner go. Starts may go on meanwhile: what this
+ * process holds already is left alone, and a runner is taken back in its agent's own queue.
+ */
+import type { Driver, Handle, Owned } from '../../drivers/driver';
+import type { AgentsStore } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import { ownerOf } from '../database/sealing';
+import { driversLog, runnersLog } from '../lib/log';
+import type { Vault } from '../lib/vault';
+import type { DriverRegistry } from '../platforms/drivers';
+import { listRunners, stopRunner } from './cleanup';
+import { isDriverFailure } from './failure';
+import { notReadyBecause } from './readiness';
+import type { Adopted, RunnersService } from './runners';
+import type { RunnerRow, RunnersStore } from './store';
+
+const PROBE_MS = 5_000;
+
+export interface AdoptionDeps {
+  readonly runners: RunnersService;
+  readonly rows: RunnersStore;
+  readonly agents: AgentsStore;
+  readonly backends: BackendRegistry;
+  readonly drivers: DriverRegistry;
+  readonly vault: Vault;
+}
+
+export type Adoption = ReturnType<typeof adoptionService>;
+
+export function adoptionService(deps: AdoptionDeps) {
+  const { runners, rows, agents, drivers } = deps;
+  /** Names of the drivers whose runners are known. */
+  const settled = new Set<string>();
+
+  async function adoptFrom(name: string, driver: Driver): Promise<void> {
+    // Before the platform is asked: what is written later belongs to a start that is under way.
+    const known = (await rows.list()).filter((row) => row.driver === name);
+    let owned: readonly Owned[];
+    try {
+      owned = await listRunners(driver);
+    } catch (error) {
+      // What it runs is unknown, which is not gone. That a platform is silent is logged once, and not by us.
+      const isSilent = isDriverFailure(error) && error.fault === 'unavailable';
+      driversLog[isSilent ? 'debug' : 'warn']({ driver: name, err: error }, 'adoption.delayed');
+      await Promise.all(known.map((row) => adoptUnseen(driver, row)));
+      return;
+    }
+    const byId = new Map(known.map((row) => [row.id, row]));
+    const foundIds = new Set(owned.map(({ runnerId }) => runnerId));
+    const done = await Promise.allSettled([
+      ...owned.map((found) => settleFound(driver, found, byId.get(found.runnerId))),
+      ...known.filter(({ id }) => !foundIds.has(id)).map(settleMissing),
+    ]);
+    const failed = done.find((one) => one.status === 'rejected');
+    if (failed) driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
+    else settled.add(name);
+  }
+
+  /** The platform is silent, but a runner that had been ready can be talked to all the same. */
+  async function adoptUnseen(driver: Driver, row: RunnerRow): Promise<void> {
+    const { handle, url } = row;
+    if (row.state !== 'running' || !handle || url === null || runners.stateOf(row.id)) return;
+    const agent = await agents.find(row.agentId);
+    if (agent) await runners.adopt(agent, 'unknown', async () => live(driver, row, { handle: handle as Handle, url }));
+  }
+
+  async function settleFound(driver: Driver, found: Owned, row: RunnerRow | undefined): Promise<void> {
+    const state = runners.stateOf(found.runnerId);
+    if (state && state !== 'unknown') return;
+    if (row && (await takeBack(driver, found, row))) return;
+    if (state) return runners.healthChanged(found.runnerId, found.health);
+    await stopRunner(driver, found.handle);
+    await rows.delete(found.runnerId);
+    runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
+  }
+
+  /** Was started once and is not there any more. */
+  async function settleMissing({ id }: RunnerRow): Promise<void> {
+    const state = runners.stateOf(id);
+    if (state === 'unknown') await runners.healthChanged(id, { state: 'gone' });
+    else if (!state) await rows.delete(id);
+  }
+
+  /** @returns whether the runner runs and is ours again. */
+  async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
+    const agent = await agents.find(row.agentId);
+    if (!agent || !deps.backends.find(row.backend) || health.state !== 'running' || url === undefined) return false;
+    return runners.adopt(agent, 'running', async () => {
+      // A start of this life may have cleared it away.
+      if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
+      const adopted = live(driver, row, { handle, url });
+      // One that was ready may be busy now and is not disturbed; one whose start was cut off has to show that it is.
+      if (!adopted || (row.state === 'starting' && !(await isReady(adopted, row)))) return undefined;
+      await rows.update(row.id, { state: 'running', handle, url });
+      runnersLog.info({ agent: agent.id, runner: row.id }, 'runner.adopted');
+      return adopted;
+    });
+  }
+
+  async function isReady({ runner }: Adopted, row: RunnerRow): Promise<boolean> {
+    const backend = deps.backends.find(row.backend);
+    if (!backend) return false;
+    const { url, accessKey } = runner;
+    const reason = await notReadyBecause({ url, backend, accessKey, signal: AbortSignal.timeout(PROBE_MS) });
+    if (reason !== undefined) runnersLog.warn({ runner: row.id, reason }, 'adoption.refused');
+    return reason === undefined;
+  }
+
+  function live(driver: Driver, row: RunnerRow, at: { handle: Handle; url: string }): Adopted | undefined {
+    try {
+      const accessKey = deps.vault.open(row.accessKeySealed, ownerOf({ kind: 'access_key', runnerId: row.id }));
+      const { id, agentId, valuesHash, startedAtMs } = row;
+      return { runner: { id, agentId, driver, ...at, accessKey, valuesHash, startedAtMs }, keyHash: row.runnerKeyHash };
+    } catch (error) {
+      runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
+      return undefined;
+    }
+  }
+
+  return {
+    /**
+     * Adopts from every driver that has not been heard yet: all of them at boot, then those that were silent or came with
+     * a new `backends.json`. To be called again and again, never twice at once; does nothing when all were heard.
+     */
+    async run(): Promise<void> {
+      const open = drivers.names().filter((name) => !settled.has(name));
+      await Promise.all(
+        open.map(async (name) => {
+          const driver = drivers.find(name);
+          if (driver) await adoptFrom(name, driver);
+        }),
+      );
+    },
+  };
+}

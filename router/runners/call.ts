@@ -1,0 +1,159 @@
+/** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
+
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import { AppError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import { type Body, bodyOf, mapBody, readText } from '../net/body';
+import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import type { Recorder } from '../relay/relay';
+import type { Silence } from '../relay/timeouts';
+import { accessHeaders } from './readiness';
+import { withoutInsides } from './redact';
+import type { Lease, RunnersService } from './runners';
+import type { Work } from './slot';
+
+/** Enough of a refusal to find its message. */
+const REFUSAL_BYTES_MAX = 65_536;
+/** No refusal is as long; what is behind it is not told. */
+const SHOWN_BYTES_MAX = 1_048_576;
+const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
+const utf8 = new TextEncoder();
+const NO_ANSWER = 'The agent closed the connection without an answer.';
+
+export interface RunnerRequest {
+  readonly agent: Agent;
+  readonly backend: Backend;
+  readonly method: string;
+  /** Path and query on the runner, beginning with a slash. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
+  readonly signal: AbortSignal;
+  /** A person asks for it again: a back-off after failed starts does not hold. */
+  readonly explicit?: boolean;
+  readonly work?: Work;
+  /** Told when the runner is asked. */
+  readonly silence?: Silence;
+}
+
+/** What a runner answered. `lease` is the caller's to release when the body has ended. */
+export interface RunnerAnswer {
+  readonly status: number;
+  readonly headers: AnswerHeaders;
+  readonly body: Body;
+  readonly lease: Lease;
+  /** Why there is no more of the body, where it breaks off. */
+  lost(cause: unknown): Promise<AppError>;
+}
+
+/** Throws what made the start fail, `runner_lost` when nobody answers, or the signal's reason. */
+export async function callRunner(runners: RunnersService, request: RunnerRequest): Promise<RunnerAnswer> {
+  for (let attempt = 1; ; attempt += 1) {
+    // A client that has left already needs no runner.
+    request.signal.throwIfAborted();
+    const lease = await runners.lease(request.agent, request);
+    try {
+      request.silence?.asked();
+      const answer = await open({
+        url: lease.runner.url + request.path,
+        peer: lease.runner.id,
+        method: request.method,
+        headers: { ...request.headers, ...accessHeaders(request.backend, lease.runner.accessKey) },
+        body: request.body,
+        signal: request.signal,
+      });
+      const { status } = answer;
+      const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
+      request.signal.throwIfAborted();
+      const lost = async (cause: unknown) =>
+        (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
+      return { status, headers: shown.headers, body: shown.body, lease, lost };
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) {
+        lease.release();
+        throw error;
+      }
+      const end = await runners.endOf(lease.runner);
+      lease.release();
+      // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
+      if (end && !end.isAsked && !error.mayHaveArrived && attempt === 1) continue;
+      throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
+    }
+  }
+}
+
+/** An answer as its runner gave it, unless its backend is known to leave something out. */
+function answerBody({ status, headers, body }: OutgoingAnswer, { backend, path }: RunnerRequest) {
+  const lacksRole = backend.streamLacksRole && status === 200 && CHAT_PATH.test(path) && isEventStream(headers);
+  return { headers, body: lacksRole ? withRole(body, backend) : body };
+}
+
+/**
+ * A streamed chat behind a chunk that names the role: OpenAI's own client refuses a stream without one. The chunk comes
+ * with the runner's first bytes, so that a runner which says nothing is silent still; those are not touched (law 8).
+ */
+function withRole(body: Body, { name }: Backend): Body {
+  let isFirst = true;
+  return mapBody(body, {
+    chunk(bytes) {
+      if (!isFirst) return bytes;
+      isFirst = false;
+      return Buffer.concat([utf8.encode(roleChunk(name)), bytes]);
+    },
+    end: () => new Uint8Array(),
+  });
+}
+
+function roleChunk(model: string): string {
+  const choices = [{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }];
+  const created = Math.floor(Date.now() / 1000);
+  const chunk = { id: `chatcmpl-${newId()}`, object: 'chat.completion.chunk', created, model, choices };
+  return `data: ${JSON.stringify(chunk)}\n\n`;
+}
+
+/** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
+async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
+  if (!/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
+  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl));
+  const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
+  return { headers: { get }, body: bodyOf(bytes) };
+}
+
+/** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
+export async function refusalOf(answer: RunnerAnswer): Promise<AppError> {
+  const text = await readText(answer.body, REFUSAL_BYTES_MAX);
+  answer.lease.release();
+  return refusal(answer.status, text);
+}
+
+/** Records that a runner refused: its body is not the answer's text, but the reason why there is none. */
+export function recordRefusal(recorder: Recorder, status: number): Recorder {
+  const decoder = new TextDecoder();
+  let text = '';
+  return {
+    chunk(bytes) {
+      if (text.length < REFUSAL_BYTES_MAX) text += decoder.decode(bytes, { stream: true });
+    },
+    end(ending, error) {
+      if (ending === 'stopped') recorder.end(ending);
+      else recorder.end('failed', error ?? refusal(status, text));
+    },
+  };
+}
+
+/** @param text the body of the answer, or its beginning. */
+function refusal(status: number, text: string): AppError {
+  const words = status >= 400 ? errorMessage(text) : 'A stream was asked for, and the agent sent something else.';
+  return new AppError('runner_lost', { message: words ?? `The agent answered ${status}.` });
+}
+
+/** The message in an error body of OpenAI's shape. */
+function errorMessage(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
+    return typeof body?.error?.message === 'string' ? body.error.message : undefined;
+  } catch {
+    return undefined;
+  }
+}

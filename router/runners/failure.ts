@@ -1,0 +1,124 @@
+/** Why a start failed, or a runner ended, in words for its user; how long a request is then refused at once. */
+import type { DriverFault, Health } from '../../drivers/driver';
+import { SeedError, TemplateError, UnsafePathError } from '../agents/homes';
+import type { Backend } from '../backends/backends';
+import { AppError, type Code, toAppError } from '../lib/errors';
+import { TimedOut } from '../lib/runner-clock';
+import type { Failure } from './slot';
+
+/** After failed starts in a row: 1 s, 2 s, 4 s … 60 s in which a request gets the failure at once. */
+const BACK_OFF_MS = 1_000;
+const BACK_OFF_MAX_MS = 60_000;
+
+const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
+
+/** What of a driver's error the router reads. */
+interface DriverFailure {
+  readonly fault: DriverFault;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+/** Every other fault is the runner's own. */
+const CODE_OF_FAULT: Partial<Record<DriverFault, Code>> = {
+  unavailable: 'driver_unavailable',
+  timeout: 'start_timeout',
+};
+
+/** A runner ended where it should have gone on. */
+export class RunnerExited extends Error {
+  override readonly name = 'RunnerExited';
+  constructor(readonly health: Health) {
+    super(describeExit(health));
+  }
+}
+
+/** How a runner ended, as the end of a sentence. */
+export function describeExit(health: Health): string {
+  if (health.state !== 'exited') return 'it disappeared';
+  if (health.outOfMemory) return 'it ran out of memory';
+  if (health.signal) return `it was ended by ${health.signal}`;
+  return health.exitCode === undefined ? 'it ended' : `it ended with exit code ${health.exitCode}`;
+}
+
+/** What the user is told of a failed start. `tail` is the runner's last output, empty when there is none. */
+export function startError(backend: Backend, thrown: unknown, tail = ''): AppError {
+  const could = `${backend.displayName} could not start`;
+  if (thrown instanceof RunnerExited) {
+    return withTail('runner_failed', `${could}: ${describeExit(thrown.health)}.`, { tail, cause: thrown });
+  }
+  if (thrown instanceof AppError) {
+    return tail ? withTail(thrown.code, thrown.message, { tail, hint: thrown.hint, cause: thrown }) : thrown;
+  }
+  if (isDriverFailure(thrown)) {
+    const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
+    return withTail(code, `${could}: ${wordsOf(thrown)}`, { tail, hint: thrown.hint, cause: thrown });
+  }
+  if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
+  if (thrown instanceof TemplateError || thrown instanceof SeedError) {
+    return new AppError('runner_failed', { message: `${could}: ${thrown.message}`, cause: thrown });
+  }
+  if (thrown instanceof UnsafePathError) {
+    // Its message names a path of this machine, which is for the log.
+    const message = `${could}: a link or a folder stands where one of its files has to be written at each start.`;
+    return new AppError('runner_failed', {
+      message,
+      hint: 'The log names it. Remove it from its home.',
+      cause: thrown,
+    });
+  }
+  return toAppError(thrown);
+}
+
+/** What the user is told when a runner that had been ready has ended by itself. */
+export function exitError(health: Health, tail: string): AppError {
+  const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
+  const hint = `Send the message again to start it anew.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
+  return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
+}
+
+/** What the user is told when somebody has stopped the runner of an answer that was under way. */
+export function stoppedError(): AppError {
+  return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
+}
+
+/** A failed start after `previous` ones in a row. */
+export function startFailure(error: AppError, previous: Failure | undefined, nowMs: number): Failure {
+  const count = (previous?.count ?? 0) + 1;
+  const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
+  return { error, atMs: nowMs, count, retryAtMs: nowMs + backOffMs };
+}
+
+/** The remembered failure for a request that comes too early, or `undefined` when the start may be tried again. */
+export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
+  if (!failure || nowMs >= failure.retryAtMs) return undefined;
+  const { code, message, hint } = failure.error;
+  const retryAfterSeconds = Math.ceil((failure.retryAtMs - nowMs) / 1000);
+  return new AppError(code, { message, ...(hint !== undefined && { hint }), retryAfterSeconds });
+}
+
+/** Whether `error` says something about the runner, and not about what its user or the administrator has set. */
+export function isRunnersOwn(error: AppError): boolean {
+  // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
+  return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
+}
+
+/** A driver's own words, without its name, which is for the log. */
+export function wordsOf({ message }: DriverFailure): string {
+  return message.replace(/^\[[^\]]*\] /, '');
+}
+
+/** By its shape: a driver from npm brings its own copy of `DriverError`. */
+export function isDriverFailure(thrown: unknown): thrown is DriverFailure {
+  return thrown instanceof Error && thrown.name === 'DriverError' && 'fault' in thrown;
+}
+
+function withTail(
+  code: Code,
+  message: string,
+  more: { tail: string; hint?: string | undefined; cause: unknown },
+): AppError {
+  const { tail, cause } = more;
+  const hint = [more.hint, tail && `Its last output:\n${tail}`].filter(Boolean).join('\n');
+  return new AppError(code, { message, ...(hint && { hint }), cause });
+}

@@ -1,0 +1,96 @@
+/** Readiness: a runner is ready when its health path and, with its key, its ready path answer 2xx. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Health } from '../../drivers/driver';
+import type { Backend } from '../backends/backends';
+import { AppError } from '../lib/errors';
+import { onClock } from '../lib/runner-clock';
+import { probe } from '../net/outgoing';
+import { RunnerExited } from './failure';
+
+const PROBE_TIMEOUT_MS = 2_000;
+/** Short at first so that a fast runner is not kept waiting, then slower so that a slow one is not disturbed. */
+const GAP_MIN_MS = 10;
+const GAP_MAX_MS = 500;
+const INSPECT_EVERY_MS = 1_000;
+const INSPECT_MS = 5_000;
+
+export interface ReadinessOptions {
+  readonly url: string;
+  readonly backend: Backend;
+  readonly accessKey: string;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Resolves when the platform reports the end of the runner. */
+  readonly exited: Promise<Health>;
+  /** Asked once a second: not every platform reports by itself, and a report can be lost. */
+  inspect(signal: AbortSignal): Promise<Health>;
+  /** @param fraction of the time allowed that has passed, from 0. */
+  onWait(fraction: number): void;
+}
+
+/** The headers that open a runner. */
+export function accessHeaders(backend: Backend, accessKey: string): Record<string, string> {
+  const value = backend.apiKeyScheme ? `${backend.apiKeyScheme} ${accessKey}` : accessKey;
+  return { [backend.apiKeyHeader.toLowerCase()]: value };
+}
+
+/** Why a runner that is asked now is not ready, or `undefined` when it is. */
+export async function notReadyBecause(
+  runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey' | 'signal'>,
+): Promise<string | undefined> {
+  const { url, backend, accessKey, signal } = runner;
+  for (const path of new Set([backend.healthPath, backend.readyPath])) {
+    const headers = path === backend.readyPath ? accessHeaders(backend, accessKey) : {};
+    const outcome = await probe(url + path, headers, AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]));
+    if (typeof outcome === 'string') return `${path}: ${outcome}`;
+    if (outcome < 200 || outcome > 299) return `${path} answered ${outcome}`;
+  }
+  return undefined;
+}
+
+/**
+ * Waits until the runner is ready. Throws `RunnerExited` at once when it ends, `start_timeout` after `timeoutMs`, and
+ * the signal's reason when it aborts (law 3).
+ */
+export async function waitReady(options: ReadinessOptions): Promise<void> {
+  const { backend, signal, exited, timeoutMs, onWait } = options;
+  const startedMs = performance.now();
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const probing = { ...options, signal: AbortSignal.any([signal, deadline]) };
+  const ended = exited.then((health) => {
+    throw new RunnerExited(health);
+  });
+  // Between two races nobody listens to it.
+  ended.catch(() => undefined);
+  let inspectedMs = startedMs;
+  let reason: string | undefined;
+  for (let gapMs = GAP_MIN_MS; ; gapMs = Math.min(gapMs * 1.5, GAP_MAX_MS)) {
+    const seen = await Promise.race([notReadyBecause(probing), ended]);
+    signal.throwIfAborted();
+    if (seen === undefined) return;
+    // A probe that the deadline has cut says nothing; the one before it does.
+    if (!deadline.aborted) reason = seen;
+    const elapsedMs = performance.now() - startedMs;
+    if (deadline.aborted) {
+      throw new AppError('start_timeout', {
+        message: `${backend.displayName} was started but did not become ready within ${timeoutMs / 1000} s (${reason ?? seen}).`,
+      });
+    }
+    if (performance.now() - inspectedMs >= INSPECT_EVERY_MS) {
+      inspectedMs = performance.now();
+      await requireRunning(options);
+    }
+    onWait(elapsedMs / timeoutMs);
+    await Promise.race([delay(gapMs, undefined, { signal: probing.signal }).catch(() => undefined), ended]);
+  }
+}
+
+async function requireRunning({ inspect, signal }: ReadinessOptions): Promise<void> {
+  const health = await askHealth(inspect, signal);
+  if (health.state === 'exited' || health.state === 'gone') throw new RunnerExited(health);
+}
+
+/** What the platform says of a runner; `unknown` when it says nothing in time. */
+export function askHealth(inspect: (signal: AbortSignal) => Promise<Health>, signal?: AbortSignal): Promise<Health> {
+  return onClock(INSPECT_MS, signal, inspect).catch((error): Health => ({ state: 'unknown', reason: String(error) }));
+}

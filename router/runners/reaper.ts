@@ -1,0 +1,77 @@
+/** The reaper: stops runners that nobody has used for their idle time, a few at once. */
+
+import type { Agent } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import type { SettingsStore } from '../credentials/store';
+import { runnersLog } from '../lib/log';
+import type { RunnerStatus, RunnersService } from './runners';
+
+const PARALLEL = 8;
+/**
+ * A stale runner ends with its last lease. One that was taken back after a restart may be at work without one, and is
+ * given so long.
+ */
+const STALE_IDLE_SECONDS = 60;
+
+export interface IdleLimits {
+  readonly defaultSeconds: number;
+  readonly minSeconds: number;
+  readonly maxSeconds: number;
+}
+
+export type IdleService = ReturnType<typeof idleService>;
+
+/** Idle times: the user's for a backend, else the backend's, else the installation's. 0 means never. */
+export function idleService(deps: { settings: SettingsStore; backends: BackendRegistry; limits: IdleLimits }) {
+  const { settings, backends, limits } = deps;
+  return {
+    async secondsOf(userId: string, backendName: string): Promise<number> {
+      const own = (await settings.idleSecondsOf(userId)).get(backendName);
+      return own ?? backends.find(backendName)?.defaultIdleSeconds ?? limits.defaultSeconds;
+    },
+    /** Stores 0 for anything that is not positive, else the value within the limits; returns what was stored. */
+    async set(userId: string, backendName: string, seconds: number): Promise<number> {
+      const { minSeconds, maxSeconds } = limits;
+      const stored = seconds <= 0 ? 0 : Math.min(Math.max(Math.round(seconds), minSeconds), maxSeconds);
+      await settings.putIdleSeconds(userId, backendName, stored);
+      return stored;
+    },
+  };
+}
+
+export interface ReaperDeps {
+  readonly runners: RunnersService;
+  readonly idle: IdleService;
+  readonly backends: BackendRegistry;
+}
+
+/**
+ * One sweep: asks about runners of whom nobody reports or of whom nothing was known, then reaps the idle ones. A runner
+ * that fails to stop does not keep the others from it.
+ */
+export async function sweep(deps: ReaperDeps): Promise<void> {
+  const queue = [...deps.runners.running()];
+  const worker = async () => {
+    for (let next = queue.pop(); next; next = queue.pop()) {
+      const { agent, runner, status } = next;
+      try {
+        if (!runner.driver.watch || status.state === 'unknown') await deps.runners.isLost(runner);
+        await reapIfIdle(deps, agent);
+      } catch (error) {
+        runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  await deps.runners.flush();
+}
+
+async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
+  // A backend that is no longer configured has no work for its runners.
+  const limitSeconds = backends.find(agent.backend) ? await idle.secondsOf(agent.userId, agent.backend) : 1;
+  const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
+  const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
+    idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);
+  // Looked at first, so that a busy agent's queue is left alone.
+  if (isIdle(runners.status(agent.id))) await runners.reap(agent.id, isIdle);
+}

@@ -1,0 +1,250 @@
+/**
+ * Runners: one per agent, started when somebody needs it, held by leases while work lasts, stopped when idle, taken
+ * back after a restart. The warm path is `lease()` on a running slot: no driver, no probe, no database (law 1).
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Agent } from '../agents/store';
+import { AppError } from '../lib/errors';
+import { runnersLog } from '../lib/log';
+import { orAbort } from '../lib/runner-clock';
+import { type CapacityLimits, capacityService, occupant } from './capacity';
+import { findEnd } from './end';
+import { refusal } from './failure';
+import { runnerHealth } from './health';
+import {
+  type HeldRunner,
+  type LiveRunner,
+  type RunnerEnd,
+  RunnerSlot,
+  type RunnerState,
+  type RunnerStatus,
+  statesOf,
+  statusOf,
+  type Work,
+} from './slot';
+import { staleness } from './stale';
+import { runnerTransitions, type TransitionDeps } from './transitions';
+
+export type { Progress, RunnerStatus } from './slot';
+
+/** On shutdown a start under way has so long to clear up; what is left then is found at the next boot (law 2). */
+const CLOSE_MS = 5_000;
+
+export interface Lease {
+  readonly runner: LiveRunner;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** A runner of an earlier life, and the SHA-256 of the key it shows to the broker. */
+export interface Adopted {
+  readonly runner: LiveRunner;
+  readonly keyHash: string;
+}
+
+export type RunnersService = ReturnType<typeof runnersService>;
+
+export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
+  readonly limits: CapacityLimits;
+}
+
+export function runnersService(deps: RunnersDeps) {
+  const { now, events } = deps;
+  const slots = new Map<string, RunnerSlot>();
+  const capacity = capacityService({
+    limits: deps.limits,
+    fleet: {
+      runners: () => [...slots.values()].flatMap((slot) => (slot.runner ? [occupant(slot)] : [])),
+      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running', 'room'),
+    },
+  });
+  const transitions = runnerTransitions({ ...deps, capacity });
+  const health = runnerHealth({ transitions, findByAgent: (agentId) => slots.get(agentId), findByRunner });
+  const stale = staleness(deps);
+  let closed = false;
+
+  function slotOf(agent: Agent): RunnerSlot {
+    const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
+    slots.set(agent.id, slot);
+    return slot;
+  }
+
+  function findByRunner(runnerId: string): RunnerSlot | undefined {
+    return [...slots.values()].find((slot) => slot.identity?.id === runnerId);
+  }
+
+  /** @returns an idempotent release. */
+  function hold(slot: RunnerSlot, work?: Work): () => void {
+    slot.leases += 1;
+    if (work) slot.works.push(work);
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      slot.leases -= 1;
+      if (work) slot.works.splice(slot.works.indexOf(work), 1);
+      slot.lastActiveMs = now();
+      if (slot.leases > 0) return;
+      capacity.wake();
+      recycle(slot);
+    };
+  }
+
+  /** The start under way, or a new one. */
+  function ensure(slot: RunnerSlot, explicit: boolean): Promise<LiveRunner> {
+    if (slot.starting) return slot.starting.runner;
+    const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, now());
+    if (refused) return Promise.reject(refused);
+    const abort = new AbortController();
+    const runner = slot
+      .serial(async () => {
+        const started = await transitions.start(slot, abort.signal);
+        // What its owner has set may have changed while it started.
+        await refresh([slot]);
+        return started;
+      })
+      .finally(() => {
+        if (slot.starting?.abort === abort) slot.starting = undefined;
+      });
+    slot.starting = { runner, abort };
+    return runner;
+  }
+
+  /** Stops the runner if `isIdle` still holds when its turn comes; nobody can take a lease in between (law 4). */
+  async function reap(agentId: string, isIdle: (status: RunnerStatus) => boolean, why = 'idle'): Promise<boolean> {
+    const slot = slots.get(agentId);
+    if (!slot) return false;
+    return slot.serial(async () => {
+      if (slot.leases > 0 || !isIdle(statusOf(slot, now()))) return false;
+      return transitions.end(slot, why);
+    });
+  }
+
+  /** Ends a stale runner that nobody holds. One that does not end now is tried again by the reaper. */
+  function recycle(slot: RunnerSlot): void {
+    if (!slot.isStale || slot.leases > 0 || closed) return;
+    reap(slot.agent.id, ({ isStale }) => isStale, 'stale').catch((error: unknown) => {
+      runnersLog.warn({ agent: slot.agent.id, err: error }, 'recycle.failed');
+    });
+  }
+
+  async function refresh(changed: readonly RunnerSlot[]): Promise<void> {
+    await stale.mark(changed);
+    for (const slot of changed) recycle(slot);
+  }
+
+  return {
+    /**
+     * Holds the agent's runner, started first if need be. While the lease is open the runner is not reaped.
+     * Throws what made the start fail. The caller's abort ends its waiting, not a start that others wait for too.
+     */
+    async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
+      const { signal, explicit = false, work } = options;
+      signal.throwIfAborted();
+      const slot = slotOf(agent);
+      const release = hold(slot, work);
+      try {
+        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), release };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+
+    /** Whether a lease would be had at once. */
+    isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
+
+    /** Stops the agent's runner, also one that is starting. @returns whether there was one. */
+    async stop(agentId: string, why: string): Promise<boolean> {
+      const slot = slots.get(agentId);
+      if (!slot) return false;
+      const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
+      return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
+    },
+
+    reap,
+
+    ...health,
+
+    /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
+    async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
+      const slot = slots.get(runner.agentId);
+      return slot && findEnd(runner, slot, { events, isLost: health.isLost });
+    },
+
+    /**
+     * Takes back what `find` finds of an earlier life of the router, unless the agent has a runner by now. Its idle
+     * time starts anew (law 2). `find` runs in the agent's queue: no start comes in between.
+     * @param state `unknown` when its platform does not answer.
+     * @returns whether there is something to hold now.
+     */
+    async adopt(
+      agent: Agent,
+      state: 'running' | 'unknown',
+      find: () => Promise<Adopted | undefined>,
+    ): Promise<boolean> {
+      const slot = slotOf(agent);
+      return slot.serial(async () => {
+        if (slot.runner && slot.state !== 'unknown') return false;
+        const found = await find();
+        if (!found) return false;
+        if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
+        slot.runner = found.runner;
+        slot.identity = { id: found.runner.id, keyHash: found.keyHash };
+        slot.lastActiveMs = now();
+        transitions[state](slot);
+        // Not ended at once, stale or not: it may be at work without anybody who holds it.
+        await stale.mark([slot]);
+        return true;
+      });
+    },
+
+    /** The state of a runner that this process knows of, by the runner's id. */
+    stateOf: (runnerId: string): RunnerState | undefined => findByRunner(runnerId)?.state,
+
+    /**
+     * The agent whose runner holds the key with this SHA-256, and a lease on it for the work that the runner itself
+     * asks for. A runner may ask while it is still starting.
+     */
+    holdByKey(keyHash: string): HeldRunner | undefined {
+      const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
+      const [work, ...others] = slot?.works ?? [];
+      return slot && { agent: slot.agent, release: hold(slot), ...(work && others.length === 0 && { work }) };
+    },
+
+    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),
+
+    /** How all runners are, and how many starts wait. */
+    census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
+
+    /** Every runner that exists, with its agent. */
+    running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
+      return [...slots.values()].flatMap((slot) =>
+        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, now()) }] : [],
+      );
+    },
+
+    /**
+     * To be called when values have changed: a user's, or without `userId` anybody's. Resolves when it is known whose
+     * runners are stale by that; they end as soon as nobody holds them (laws 4 and 5).
+     */
+    valuesChanged: (userId?: string): Promise<void> =>
+      refresh([...slots.values()].filter(({ agent }) => userId === undefined || agent.userId === userId)),
+
+    /** Writes when runners last worked. */
+    async flush(): Promise<void> {
+      const running = [...slots.values()].flatMap(({ runner, lastActiveMs }) =>
+        runner ? [[runner.id, lastActiveMs] as const] : [],
+      );
+      await deps.runners.markActive(new Map(running));
+    },
+
+    /** On shutdown: ends the starts under way. Runners stay. */
+    async close(): Promise<void> {
+      closed = true;
+      for (const slot of slots.values()) slot.abortStart(new AppError('shutting_down'));
+      const settled = Promise.all([...slots.values()].map((slot) => slot.serial(async () => undefined)));
+      await Promise.race([settled, delay(CLOSE_MS, undefined, { ref: false })]);
+    },
+  };
+}

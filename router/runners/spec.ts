@@ -1,0 +1,124 @@
+/** Turns an agent and its backend into what a driver is asked for. */
+import type { RunnerNetwork, RunnerSpec } from '../../drivers/driver';
+import type { User } from '../accounts/store';
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import type { EffectiveValue } from '../credentials/tiers';
+import { UPSTREAM_VARIABLES } from '../credentials/values';
+
+export const INSTALLATION_LABEL = 'agent-stack.installation';
+
+/** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
+const MODEL_UNKNOWN = 'default';
+
+export interface SpecInput {
+  readonly runnerId: string;
+  readonly installationId: string;
+  readonly agent: Agent;
+  readonly user: User;
+  readonly backend: Backend;
+  readonly homePath: string;
+  /** The home as the platform's host sees it (`HOST_STACK_ROOT`). */
+  readonly hostHomePath: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** The backend's `driver_options` with the driver's defaults. */
+  readonly options: RunnerSpec['options'];
+}
+
+/** Whether runners of the backend are given the value itself: not of the upstream, unless they have it injected. */
+export function isHeldByRunner(backend: Backend, name: string): boolean {
+  if (!backend.userOverridableEnv.includes(name)) return false;
+  return backend.credentials === 'inject' || !UPSTREAM_VARIABLES.some((one) => one === name);
+}
+
+/** Whether runners of the backend are given any of their owner's values. */
+export function holdsValues(backend: Backend): boolean {
+  return backend.userOverridableEnv.some((name) => isHeldByRunner(backend, name));
+}
+
+/** What reaches a runner of its owner's effective values. */
+export function runnerValues(backend: Backend, values: readonly EffectiveValue[]): Record<string, string> {
+  return Object.fromEntries(
+    values.flatMap(({ name, value }) => (value !== undefined && isHeldByRunner(backend, name) ? [[name, value]] : [])),
+  );
+}
+
+/**
+ * The runner's environment, and the variables its seed may use. `LLM_*` point at the broker with the runner's own key
+ * (law 14); where the backend has its credentials injected they are the real ones, and the broker has names of its own.
+ * @param options.routerUrl the internal listener as this runner sees it.
+ * @param options.values the effective values of the runner's owner.
+ */
+export function runnerEnv(options: {
+  agent: Agent;
+  user: User;
+  backend: Backend;
+  routerUrl: string;
+  accessKey: string;
+  runnerKey: string;
+  values: readonly EffectiveValue[];
+}): Record<string, string> {
+  const { agent, user, backend, routerUrl, accessKey, runnerKey, values } = options;
+  const brokerUrl = `${routerUrl}/upstream/v1`;
+  const upstream: Record<(typeof UPSTREAM_VARIABLES)[number], string> = {
+    LLM_BASE_URL: brokerUrl,
+    LLM_API_KEY: runnerKey,
+    LLM_MODEL: values.find(({ name }) => name === 'LLM_MODEL')?.value ?? MODEL_UNKNOWN,
+  };
+  const used = UPSTREAM_VARIABLES.filter((name) => backend.userOverridableEnv.includes(name));
+  return {
+    ...backend.extraEnv,
+    ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
+    ...runnerValues(backend, values),
+    ...(backend.credentials === 'inject' && { AGENT_BROKER_URL: brokerUrl, AGENT_BROKER_KEY: runnerKey }),
+    AGENT_USER_ID: user.id,
+    AGENT_USER_EMAIL: user.email,
+    AGENT_USER_NAME: user.name || user.email,
+    AGENT_USER_SLUG: user.slug,
+    AGENT_STACK_AGENT_ID: agent.id,
+    [backend.apiKeyEnv]: accessKey,
+  };
+}
+
+/** A runner's name on its platform: from ids that never change, and another one for another installation (law 6). */
+export function runnerName(installationId: string, runnerId: string): string {
+  return `ar-${installationId.slice(0, 8)}-${runnerId.slice(0, 12)}`;
+}
+
+/** The networks of a backend's runners. */
+export function runnerNetwork(backend: Backend): RunnerNetwork {
+  const { networkMode: mode, extraNetworks: extra, extraHosts: hosts, dns } = backend;
+  return { mode, extra, hosts, dns };
+}
+
+export function runnerSpec(input: SpecInput): RunnerSpec {
+  const { runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options } = input;
+  return {
+    id: runnerId,
+    name: runnerName(installationId, runnerId),
+    ...(backend.image !== undefined && { image: backend.image }),
+    command: backend.command,
+    env,
+    // Fixed per agent: a runtime may recognise its own lease on the home by it (reference/runtimes.md 5).
+    hostname: `agent-${agent.id.slice(0, 12)}`,
+    ...(backend.user !== undefined && { user: backend.user }),
+    ...(backend.containerPrefix !== undefined && { namePrefix: backend.containerPrefix }),
+    network: runnerNetwork(backend),
+    home: {
+      source: homePath,
+      hostSource: hostHomePath,
+      target: backend.mountTarget,
+      ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
+    },
+    port: backend.internalPort,
+    limits: backend.limits,
+    labels: {
+      [INSTALLATION_LABEL]: installationId,
+      'agent-stack.runner': runnerId,
+      'agent-stack.agent': agent.id,
+      'agent-stack.user': user.id,
+      'agent-stack.backend': backend.name,
+    },
+    options,
+  };
+}

@@ -1,0 +1,214 @@
+/** One start of one runner: intent, home, image, process, readiness, each failing in its own words. */
+import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../drivers/driver';
+import type { User, UsersStore } from '../accounts/store';
+import { prepareHome } from '../agents/homes';
+import type { Backend, BackendRegistry } from '../backends/backends';
+import { type CredentialsService, credentialsMissing } from '../credentials/credentials';
+import type { EffectiveValue } from '../credentials/tiers';
+import { ownerOf } from '../database/sealing';
+import { AppError } from '../lib/errors';
+import { newId, newSecret, sha256 } from '../lib/ids';
+import { onClock, TimedOut } from '../lib/runner-clock';
+import type { Vault } from '../lib/vault';
+import type { DriverRegistry } from '../platforms/drivers';
+import type { PlatformsService } from '../platforms/health';
+import type { ImagesService } from '../platforms/images';
+import type { AddressesService } from '../platforms/router-address';
+import { cleanUp, clearEarlier, stopRunner } from './cleanup';
+import { startError } from './failure';
+import { waitReady } from './readiness';
+import type { LiveRunner, Progress, RunnerSlot } from './slot';
+import { runnerEnv, runnerSpec, runnerValues } from './spec';
+import { hashValues } from './stale';
+import type { RunnersStore } from './store';
+
+const ADDRESS_MS = 10_000;
+
+export interface StartDeps {
+  readonly installationId: string;
+  readonly homesRoot: string;
+  readonly seedsRoot: string;
+  readonly addresses: AddressesService;
+  /** A path below the data root as the platform's host sees it. */
+  readonly hostPath: (path: string) => string;
+  readonly readyTimeoutMs: number;
+  readonly runners: RunnersStore;
+  readonly users: UsersStore;
+  readonly backends: BackendRegistry;
+  readonly drivers: DriverRegistry;
+  readonly platforms: PlatformsService;
+  readonly images: ImagesService;
+  readonly credentials: CredentialsService;
+  readonly vault: Vault;
+  readonly now: () => number;
+}
+
+export type Report = (progress: Progress) => void;
+
+/**
+ * Starts a runner for the slot's agent and waits until it is ready. Whatever goes wrong, nothing is left behind: not on
+ * the platform, not in the database. Throws an `AppError` with the reason and the runner's last output.
+ */
+export async function startRunner(
+  deps: StartDeps,
+  slot: RunnerSlot,
+  signal: AbortSignal,
+  report: Report,
+): Promise<LiveRunner> {
+  const { agent } = slot;
+  const { backend, user, driver, values } = await requireStartable(deps, slot, signal);
+  const earlier = await deps.runners.findByAgent(agent.id);
+  if (earlier) {
+    await clearEarlier(deps, earlier).catch((error: unknown) => {
+      throw startError(backend, error);
+    });
+  }
+  const runnerId = newId();
+  const keys = { accessKey: newSecret('ak-'), runnerKey: newSecret('rk-') };
+  const exited = Promise.withResolvers<Health>();
+  // From here on the platform may have news of it.
+  slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey) };
+  slot.onExit = exited.resolve;
+  const startedAtMs = deps.now();
+  const valuesHash = hashValues(runnerValues(backend, values), keys.accessKey);
+  // Law 2: the intent is written before the driver is called.
+  await deps.runners.insert({
+    id: runnerId,
+    agentId: agent.id,
+    backend: backend.name,
+    driver: backend.driver,
+    state: 'starting',
+    accessKeySealed: deps.vault.seal(keys.accessKey, ownerOf({ kind: 'access_key', runnerId })),
+    runnerKeyHash: slot.identity.keyHash,
+    valuesHash,
+    startedAtMs,
+    lastActiveAtMs: startedAtMs,
+  });
+  try {
+    const up = { slot, backend, user, driver, values, runnerId, ...keys, exited: exited.promise, signal, report };
+    const { handle, url } = await bringUp(deps, up);
+    const { accessKey } = keys;
+    return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey, valuesHash, startedAtMs };
+  } catch (error) {
+    throw startError(backend, error, await cleanUp(deps, { driver, backend, runnerId, error }));
+  }
+}
+
+interface BringUp {
+  readonly slot: RunnerSlot;
+  readonly backend: Backend;
+  readonly user: User;
+  readonly driver: Driver;
+  readonly values: readonly EffectiveValue[];
+  readonly runnerId: string;
+  readonly accessKey: string;
+  readonly runnerKey: string;
+  readonly exited: Promise<Health>;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+}
+
+/** What must be in order before anything is begun. Throws what the user is told when it is not. */
+export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, signal: AbortSignal) {
+  const backend = deps.backends.find(agent.backend);
+  if (!backend) throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
+  if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
+  const user = await deps.users.find(agent.userId);
+  if (!user) throw new AppError('not_found');
+  const values = await deps.credentials.resolve(user.id, backend);
+  const missing = values.filter(({ source }) => source === 'unset');
+  if (missing.length > 0) throw credentialsMissing(backend, missing);
+  const driver = driverOf(deps, backend);
+  await deps.platforms.require(backend.driver, signal).catch((error: unknown) => {
+    throw startError(backend, error);
+  });
+  return { backend, user, driver, values };
+}
+
+async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
+  const { backend, driver, runnerId, signal, report } = up;
+  const spec = await specOf(deps, up);
+  await fetchImage(deps, up);
+  report({ stage: 'starting', percent: 50, message: 'Starting' });
+  const late = `${backend.displayName} took too long to start: the platform was not done`;
+  const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
+    const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
+    const runner = await driver.start(spec, { signal: clock, progress });
+    if (!clock.aborted) return runner;
+    // Nobody waits for it any more, and the next start may be at the home already.
+    await stopRunner(driver, runner.handle, 0);
+    throw clock.reason;
+  });
+  await deps.runners.update(runnerId, { handle: started.handle, url: started.url });
+
+  const waiting = { stage: 'health_wait', message: 'Waiting for the agent to answer' } as const;
+  report({ ...waiting, percent: 60 });
+  await waitReady({
+    url: started.url,
+    backend,
+    accessKey: up.accessKey,
+    timeoutMs: backend.timeouts.readyMs ?? deps.readyTimeoutMs,
+    signal,
+    exited: up.exited,
+    inspect: (clock) => driver.inspect(started.handle, clock),
+    onWait: (fraction) => report({ ...waiting, percent: 60 + Math.round(Math.min(fraction, 1) * 35) }),
+  });
+  await deps.runners.update(runnerId, { state: 'running' });
+  return started;
+}
+
+/** Prepares the home on the way: its templates and the runner's environment have the same variables. */
+async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
+  const { slot, backend, user, driver, values, runnerId, accessKey, runnerKey } = up;
+  const { agent } = slot;
+  const { installationId } = deps;
+  const routerUrl = await onClock(ADDRESS_MS, up.signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
+  const env = runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values });
+  const home = await prepareHome({
+    homesRoot: deps.homesRoot,
+    agentId: agent.id,
+    ...(backend.seedSubdir !== undefined && { seedDir: `${deps.seedsRoot}/${backend.seedSubdir}` }),
+    templatedFiles: backend.templatedFiles,
+    variables: env,
+    ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
+  });
+  const homePath = home.path;
+  const hostHomePath = deps.hostPath(homePath);
+  const options = deps.drivers.optionsFor(backend);
+  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options });
+}
+
+async function fetchImage({ images }: StartDeps, { backend, driver, signal, report }: BringUp): Promise<void> {
+  const { image, displayName, timeouts } = backend;
+  if (!driver.prepare || image === undefined) return;
+  report({ stage: 'image_pull', percent: 10, message: 'Fetching the image' });
+  const progress = ({ percent = 0, message }: StartProgress) =>
+    report({ stage: 'image_pull', percent: 10 + Math.round(percent * 0.35), message });
+  await step(timeouts.pullMs, signal, `${displayName} could not start: its image was not fetched`, async (clock) =>
+    images.prepare(driver, image, { signal: clock, progress }),
+  );
+}
+
+/** The driver of a backend. Throws `driver_unavailable` when it could not be loaded. */
+function driverOf(deps: StartDeps, backend: Backend): Driver {
+  const problems = deps.drivers.checkBackend(backend);
+  const driver = deps.drivers.find(backend.driver);
+  if (driver && problems.length === 0) return driver;
+  throw new AppError('driver_unavailable', {
+    message: `${backend.displayName} cannot run here.`,
+    hint: problems.join(' ') || `The driver "${backend.driver}" is not loaded.`,
+  });
+}
+
+/** One step under its own clock (law 3). `late` begins the sentence of its timeout. */
+async function step<T>(
+  timeoutMs: number,
+  signal: AbortSignal,
+  late: string,
+  work: (clock: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return onClock(timeoutMs, signal, work).catch((error: unknown) => {
+    if (!(error instanceof TimedOut)) throw error;
+    throw new AppError('start_timeout', { message: `${late} within ${timeoutMs / 1000} s.`, cause: error });
+  });
+}

@@ -1,0 +1,40 @@
+/** Runners: one row from the intent to start one until it is known to be gone. */
+import { eq } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { runners } from '../database/schema';
+
+export type RunnerRow = typeof runners.$inferSelect;
+export type NewRunnerRow = typeof runners.$inferInsert;
+
+export type RunnersStore = ReturnType<typeof runnersStore>;
+
+export function runnersStore(db: Db) {
+  return {
+    async list(): Promise<readonly RunnerRow[]> {
+      return db.select().from(runners).all();
+    },
+    /** An agent has at most one. */
+    async findByAgent(agentId: string): Promise<RunnerRow | undefined> {
+      return db.select().from(runners).where(eq(runners.agentId, agentId)).get();
+    },
+    /** Writes the intent to start a runner. Throws a unique violation if the agent has one. */
+    async insert(row: NewRunnerRow): Promise<void> {
+      db.insert(runners).values(row).run();
+    },
+    async update(
+      id: string,
+      change: Partial<Pick<RunnerRow, 'state' | 'handle' | 'url' | 'lastActiveAtMs'>>,
+    ): Promise<void> {
+      db.update(runners).set(change).where(eq(runners.id, id)).run();
+    },
+    async delete(id: string): Promise<void> {
+      db.delete(runners).where(eq(runners.id, id)).run();
+    },
+    /** @param activeAtMs runner id → when it last worked. */
+    async markActive(activeAtMs: ReadonlyMap<string, number>): Promise<void> {
+      for (const [id, lastActiveAtMs] of activeAtMs) {
+        db.update(runners).set({ lastActiveAtMs }).where(eq(runners.id, id)).run();
+      }
+    },
+  };
+}

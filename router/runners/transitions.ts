@@ -1,0 +1,169 @@
+/** What changes one agent's runner: start, end, exit. Each runs inside the slot's queue, so never two at once (law 5). */
+import type { Health } from '../../drivers/driver';
+import { AppError, toAppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import { runnersLog } from '../lib/log';
+import type { MetricsService } from '../metrics/metrics';
+import type { CapacityService } from './capacity';
+import { logTail, stopRunner } from './cleanup';
+import { exitError, isRunnersOwn, startFailure, stoppedError } from './failure';
+import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
+import { requireStartable, type StartDeps, startRunner } from './start';
+
+export interface TransitionDeps extends StartDeps {
+  readonly events: Events;
+  readonly capacity: CapacityService;
+  readonly metrics: MetricsService;
+}
+
+const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
+const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
+const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
+const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
+
+/** Nearer is more, and less than what comes after it. */
+function queued(place: number): Progress {
+  const message = `Waiting for its turn, number ${place} in the queue`;
+  return { stage: 'queued', percent: Math.max(0, CREATING.percent - place), message, place };
+}
+
+export type RunnerTransitions = ReturnType<typeof runnerTransitions>;
+
+export function runnerTransitions(deps: TransitionDeps) {
+  const { events, capacity, metrics, now } = deps;
+
+  function change(slot: RunnerSlot, state: RunnerState, progress: Progress): void {
+    slot.state = state;
+    slot.progress = progress;
+    events.publish(slot.agent.userId, { kind: 'runner', agentId: slot.agent.id });
+    // Whatever it is, it may be room for a start that waits; a step of a start never is.
+    if (state !== 'starting') capacity.wake();
+  }
+
+  function running(slot: RunnerSlot): void {
+    change(slot, 'running', READY);
+  }
+
+  /** The platform does not answer: not gone, so everything is kept. */
+  function unknown(slot: RunnerSlot): void {
+    change(slot, 'unknown', SILENT);
+  }
+
+  async function start(slot: RunnerSlot, signal: AbortSignal): Promise<LiveRunner> {
+    // An end before us in the queue may not have come about, or the runner was adopted meanwhile.
+    if (slot.runner) return slot.runner;
+    signal.throwIfAborted();
+    const watch = metrics.startBegun(slot.agent.backend);
+    let open = true;
+    const report = (progress: Progress) => {
+      // A driver that still reports when its start has ended has nothing to say.
+      if (!open) return;
+      watch.enter(progress.stage);
+      // What is shown never goes back within one start.
+      const percent = Math.max(progress.percent, slot.state === 'starting' ? slot.progress.percent : 0);
+      change(slot, 'starting', { ...progress, percent });
+    };
+    let release: (() => void) | undefined;
+    try {
+      // What cannot start needs no turn, and nobody makes room for it.
+      await requireStartable(deps, slot, signal);
+      release = await capacity.admit({
+        agentId: slot.agent.id,
+        userId: slot.agent.userId,
+        signal,
+        isWanted: () => slot.leases > 0,
+        abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
+        onPlace: (place) => report(queued(place)),
+      });
+      report(CREATING);
+      const runner = await startRunner(deps, slot, signal, report);
+      slot.runner = runner;
+      slot.failure = undefined;
+      slot.lastActiveMs = now();
+      running(slot);
+      watch.ready();
+      runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: now() - runner.startedAtMs }, 'runner.started');
+      return runner;
+    } catch (thrown) {
+      slot.identity = undefined;
+      const error = toAppError(signal.aborted ? signal.reason : thrown);
+      watch.failed(error.code, signal.aborted);
+      throw startFailed(slot, error, signal.aborted);
+    } finally {
+      open = false;
+      slot.onExit = undefined;
+      release?.();
+    }
+  }
+
+  /** Shows and remembers why there is no runner. What somebody has to set or has asked for is no failure of its own. */
+  function startFailed(slot: RunnerSlot, error: AppError, isStopped: boolean): AppError {
+    const progress: Progress = { stage: 'error', percent: 100, message: error.message };
+    if (isStopped || !isRunnersOwn(error)) {
+      change(slot, 'stopped', progress);
+      return error;
+    }
+    slot.failure = startFailure(error, slot.failure, now());
+    const { count } = slot.failure;
+    runnersLog.warn({ agent: slot.agent.id, code: error.code, err: error.cause, count }, 'runner.start_failed');
+    change(slot, 'failed', progress);
+    return error;
+  }
+
+  /** Ends the slot's runner on the platform and in the database. @returns whether there was one. */
+  async function end(slot: RunnerSlot, why: string): Promise<boolean> {
+    const { runner } = slot;
+    if (!runner) return false;
+    slot.end = { runnerId: runner.id, isAsked: true, error: Promise.resolve(stoppedError()) };
+    change(slot, 'stopping', STOPPING);
+    try {
+      await stopRunner(runner.driver, runner.handle, deps.backends.find(slot.agent.backend)?.timeouts.stopGraceMs);
+    } catch (cause) {
+      slot.end = undefined;
+      unknown(slot);
+      throw new AppError('driver_unavailable', { cause });
+    }
+    runnersLog.info({ agent: slot.agent.id, runner: runner.id, why }, 'runner.stopped');
+    metrics.runnerEnded(slot.agent.backend, why);
+    await forget(slot, runner, () => change(slot, 'stopped', STOPPED));
+    return true;
+  }
+
+  /**
+   * The platform says that a runner is not there any more. One that was taken away is stopped, one that ended by itself
+   * has failed; either way the next message starts a new one.
+   */
+  async function exited(slot: RunnerSlot, runnerId: string, health: Health): Promise<void> {
+    const { runner } = slot;
+    if (!runner || runner.id !== runnerId) return;
+    runnersLog.warn({ agent: slot.agent.id, runner: runnerId, health }, 'runner.exited');
+    metrics.runnerEnded(slot.agent.backend, causeOf(health));
+    const told = health.state === 'gone' ? Promise.resolve('') : logTail(runner.driver, runner.handle);
+    slot.end = { runnerId, isAsked: false, error: told.then((tail) => exitError(health, tail)) };
+    if (health.state === 'gone') return forget(slot, runner, () => change(slot, 'stopped', STOPPED));
+    const error = await slot.end.error;
+    await stopRunner(runner.driver, runner.handle, 0).catch((cause: unknown) => {
+      runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
+    });
+    // It had been ready, so the next message may start it at once.
+    slot.failure = { error, atMs: now(), count: 0, retryAtMs: now() };
+    const progress: Progress = { stage: 'error', percent: 100, message: error.message };
+    await forget(slot, runner, () => change(slot, 'failed', progress));
+  }
+
+  /** The slot first: a row that cannot be deleted now is cleared by the next start. */
+  async function forget(slot: RunnerSlot, runner: LiveRunner, show: () => void): Promise<void> {
+    slot.runner = undefined;
+    slot.identity = undefined;
+    show();
+    await deps.runners.delete(runner.id);
+  }
+
+  return { running, unknown, start, end, exited };
+}
+
+/** In a word why a runner has ended by itself. */
+function causeOf(health: Health): 'vanished' | 'out_of_memory' | 'exited' {
+  if (health.state !== 'exited') return 'vanished';
+  return health.outOfMemory ? 'out_of_memory' : 'exited';
+}

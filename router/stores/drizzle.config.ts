@@ -1,7 +1,0 @@
-import { defineConfig } from 'drizzle-kit';
-
-export default defineConfig({
-  dialect: 'sqlite',
-  schema: './router/stores/schema.ts',
-  out: './router/stores/migrations',
-});

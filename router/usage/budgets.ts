@@ -1,0 +1,165 @@
+/**
+ * Budgets: what a user, or one of their keys, may use in a day or a month of UTC. What was used is counted in memory, so
+ * that a call is checked without the database; it is read from there once, at boot.
+ */
+import { AppError } from '../lib/errors';
+import type { Budget, BudgetsStore } from './budgets-store';
+import type { UsageStore } from './store';
+
+type Unit = Budget['unit'];
+type Period = Budget['period'];
+
+const UNITS: readonly Unit[] = ['tokens', 'money'];
+const PERIODS: readonly Period[] = ['day', 'month'];
+
+/** Who asks for a call: a user, and the key of theirs that it began with where that is known. */
+export interface BudgetSubject {
+  readonly userId: string;
+  readonly keyId?: string | undefined;
+}
+
+/** What a call has used. `cost` is 0 for a model without a price. */
+export interface BudgetUse extends BudgetSubject {
+  readonly tokens: number;
+  readonly cost: number;
+}
+
+export interface BudgetState {
+  readonly budget: Budget;
+  /** In the budget's unit, since its period has begun. */
+  readonly used: number;
+  /** When the next period begins. */
+  readonly resetsAtMs: number;
+  /** `soft`: its owner is warned. `hard`: nothing more is passed on. */
+  readonly level: 'within' | 'soft' | 'hard';
+}
+
+/** What one subject has used in the period that began at `sinceMs`. */
+interface Counter {
+  sinceMs: number;
+  tokens: number;
+  money: number;
+}
+
+export type BudgetsService = ReturnType<typeof budgetsService>;
+
+/** @param deps.now milliseconds since the epoch. */
+export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore; now: () => number }) {
+  const { budgets: store, usage, now } = deps;
+  const budgets = new Map<string, Budget>();
+  /** By period, then by the id of the user or key; also of those without a budget, who may get one. */
+  const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
+
+  function counterOf(period: Period, subjectId: string): Counter {
+    const sinceMs = beginning(period, now());
+    const known = counters[period].get(subjectId);
+    if (known?.sinceMs === sinceMs) return known;
+    const fresh = { sinceMs, tokens: 0, money: 0 };
+    counters[period].set(subjectId, fresh);
+    return fresh;
+  }
+
+  function stateOf(budget: Budget): BudgetState {
+    const used = counterOf(budget.period, budget.subjectId)[budget.unit];
+    const isOver = (limit: number | null) => limit !== null && used >= limit;
+    const level = isOver(budget.hardLimit) ? 'hard' : isOver(budget.softLimit) ? 'soft' : 'within';
+    return { budget, used, resetsAtMs: ending(budget.period, now()), level };
+  }
+
+  return {
+    /** Reads budgets and what was used in the periods of now. To be called once, before anything is asked. */
+    async load(): Promise<void> {
+      for (const budget of await store.list()) budgets.set(budget.subjectId, budget);
+      for (const period of PERIODS) {
+        const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
+        for (const dimension of ['user', 'key'] as const) {
+          for (const { key, promptTokens, completionTokens, cost } of await usage.groups(range, dimension)) {
+            const tokens = promptTokens + completionTokens;
+            counters[period].set(key, { sinceMs: range.fromMs, tokens, money: cost });
+          }
+        }
+      }
+    },
+
+    /** Throws `insufficient_quota` when the user or the key is at a hard limit. Calls under way are not counted yet. */
+    check({ userId, keyId }: BudgetSubject): void {
+      for (const subjectId of keyId === undefined ? [userId] : [userId, keyId]) {
+        const budget = budgets.get(subjectId);
+        const state = budget && stateOf(budget);
+        if (state?.level === 'hard') throw usedUp(state, now());
+      }
+    },
+
+    /** Counts what a call has used. */
+    add({ userId, keyId, tokens, cost }: BudgetUse): void {
+      for (const period of PERIODS) {
+        for (const subjectId of keyId === undefined ? [userId] : [userId, keyId]) {
+          const counter = counterOf(period, subjectId);
+          counter.tokens += tokens;
+          counter.money += cost;
+        }
+      }
+    },
+
+    /** Those of a user and of their keys. */
+    statesOf: (userId: string): readonly BudgetState[] =>
+      [...budgets.values()].filter((budget) => budget.userId === userId).map(stateOf),
+
+    list: (): readonly BudgetState[] => [...budgets.values()].map(stateOf),
+
+    /** Sets or replaces the budget of its subject, from the next call on. Throws `invalid_fields`. */
+    async put(budget: Budget): Promise<void> {
+      const fields = problemsOf(budget);
+      if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+      await store.put(budget);
+      budgets.set(budget.subjectId, budget);
+    },
+
+    /** Throws `not_found` for a subject that has no budget. */
+    async remove(subjectId: string): Promise<void> {
+      // The store first: a limit that is still in the database must not be lifted here.
+      const wasThere = await store.delete(subjectId);
+      budgets.delete(subjectId);
+      if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
+    },
+  };
+}
+
+function problemsOf({ unit, period, softLimit, hardLimit }: Budget): Record<string, string> {
+  const fields: Record<string, string> = {};
+  if (!UNITS.includes(unit)) fields.unit = 'tokens or money';
+  if (!PERIODS.includes(period)) fields.period = 'day or month';
+  const isLimit = (limit: number | null) => limit === null || (Number.isFinite(limit) && limit >= 0);
+  if (!isLimit(softLimit)) fields.soft_limit = 'A number of 0 or more';
+  if (!isLimit(hardLimit)) fields.hard_limit = 'A number of 0 or more';
+  if (softLimit === null && hardLimit === null) fields.hard_limit = 'Set at least one limit';
+  else if (softLimit !== null && hardLimit !== null && softLimit > hardLimit) {
+    fields.soft_limit = 'Not above the hard limit';
+  }
+  return fields;
+}
+
+/** When the day or month of UTC began that a moment is in. */
+function beginning(period: Period, atMs: number): number {
+  const at = new Date(atMs);
+  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), period === 'day' ? at.getUTCDate() : 1);
+}
+
+/** When it ends, and the next one begins. */
+function ending(period: Period, atMs: number): number {
+  const at = new Date(atMs);
+  if (period === 'day') return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1);
+  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
+}
+
+function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {
+  const whose = budget.keyId === null ? 'Your budget' : 'The budget of this API key';
+  const limit = (budget.hardLimit ?? 0).toLocaleString('en');
+  const amount = budget.unit === 'tokens' ? `${limit} tokens` : `${limit} (in the currency of the prices)`;
+  const reset = `${new Date(resetsAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const way = budget.keyId === null ? 'ask the administrator to raise it' : 'use another key, or raise it';
+  return new AppError('insufficient_quota', {
+    message: `${whose} for this ${budget.period}, ${amount}, is used up. It starts anew on ${reset}; until then ${way}.`,
+    retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1000)),
+  });
+}

@@ -1,0 +1,84 @@
+/** Tables as CSV, after RFC 4180, written while they are read. */
+import { AppError } from '../lib/errors';
+
+export type Cell = string | number | boolean | null;
+export type Line = readonly Cell[];
+
+const utf8 = new TextEncoder();
+
+/**
+ * A download of `lines`, which are asked for page by page as fast as the client takes them.
+ * @param onEnd is called exactly once, when the stream has ended in whatever way.
+ * @returns the response, and how to break it off.
+ */
+export function csvStream(options: {
+  readonly name: string;
+  readonly header: Line;
+  readonly pages: AsyncIterable<readonly Line[]>;
+  readonly onEnd: () => void;
+}): { response: Response; abort: (why: Error) => void } {
+  const { name, header, pages, onEnd } = options;
+  const reader = pages[Symbol.asyncIterator]();
+  let stream: ReadableStreamDefaultController<Uint8Array> | undefined;
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    void reader.return?.();
+    onEnd();
+  };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        stream = controller;
+        controller.enqueue(utf8.encode(csvLine(header)));
+      },
+      async pull(controller) {
+        const { done, value } = await reader.next().catch((error: unknown) => {
+          end();
+          throw error;
+        });
+        if (ended) return;
+        if (!done) return controller.enqueue(utf8.encode(value.map(csvLine).join('')));
+        end();
+        controller.close();
+      },
+      cancel: end,
+    },
+    { highWaterMark: 0 },
+  );
+  const headers = {
+    'content-type': 'text/csv; charset=utf-8; header=present',
+    'content-disposition': `attachment; filename="${name}"`,
+    'cache-control': 'no-store',
+  };
+  return {
+    response: new Response(body, { headers }),
+    abort(why) {
+      if (ended) return;
+      end();
+      stream?.error(why);
+    },
+  };
+}
+
+/** Whether a table is asked for as CSV, by `?format=csv` or by the Accept header. Throws for a format that is neither. */
+export function wantsCsv(request: Request): boolean {
+  const format = new URL(request.url).searchParams.get('format');
+  if (format !== null && format !== 'csv' && format !== 'json') {
+    throw new AppError('invalid_request', { message: '"format": expected "json" or "csv".' });
+  }
+  return format === null ? /\btext\/csv\b/.test(request.headers.get('accept') ?? '') : format === 'csv';
+}
+
+export function csvLine(cells: Line): string {
+  return `${cells.map(csvCell).join(',')}\r\n`;
+}
+
+function csvCell(cell: Cell): string {
+  if (cell === null) return '';
+  if (typeof cell !== 'string') return String(cell);
+  // Spreadsheets would run it as a formula: https://owasp.org/www-community/attacks/CSV_Injection
+  const text = /^[=+\-@\t\r\n＝＋－＠]/.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]|^\s|\s$|^'/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,95 @@
+/**
+ * Metering: one row for each call to an upstream, however it has ended. A row is priced and counted at once, and written
+ * with others soon after, so that no call waits for the database and a crash loses a second at most.
+ */
+import { relayLog } from '../lib/log';
+import type { MetricsService } from '../metrics/metrics';
+import type { BudgetsService } from './budgets';
+import type { PricesService } from './prices';
+import type { NewUsageRow, UsageStore } from './store';
+import type { Tokens } from './tokens';
+
+const WRITE_MS = 1_000;
+/** While the database refuses rows so many are kept; then the oldest are lost. */
+const PENDING_MAX = 50_000;
+
+type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
+
+/** A call that has ended. Times are milliseconds since it began. */
+export interface UpstreamUse extends Readonly<Pick<NewUsageRow, Described>> {
+  readonly conversationId?: string | undefined;
+  readonly keyId?: string | undefined;
+  readonly tokens: Tokens;
+  /** The upstream has not said how many tokens: they are a guess. */
+  readonly estimated: boolean;
+  /** Until the first byte of the answer; without one there was none. */
+  readonly firstByteMs?: number | undefined;
+}
+
+export type MeteringService = ReturnType<typeof meteringService>;
+
+/** @param deps.now milliseconds since the epoch. */
+export function meteringService(deps: {
+  usage: UsageStore;
+  prices: Pick<PricesService, 'costOf'>;
+  /** Whoever counts what users and keys use. */
+  counters: readonly Pick<BudgetsService, 'add'>[];
+  metrics: MetricsService;
+  now: () => number;
+}) {
+  const { usage, prices, counters, metrics, now } = deps;
+  let pending: NewUsageRow[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  async function write(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    const rows = pending;
+    pending = [];
+    try {
+      await usage.insert(rows);
+    } catch (error) {
+      relayLog.error({ err: error, rows: rows.length }, 'usage.refused');
+      pending = [...rows, ...pending].slice(-PENDING_MAX);
+      writeSoon();
+    }
+  }
+
+  function writeSoon(): void {
+    timer ??= setTimeout(() => void flush(), WRITE_MS);
+  }
+
+  function flush(): Promise<void> {
+    writing = writing.then(write);
+    return writing;
+  }
+
+  return {
+    /** Never throws and never waits. */
+    record(use: UpstreamUse): void {
+      const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
+      const cost = prices.costOf(use.model, tokens);
+      const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
+      for (const counter of counters) counter.add(used);
+      metrics.tokensUsed(use.backend, tokens);
+      pending.push({
+        ...rest,
+        atMs: now(),
+        conversationId: conversationId ?? null,
+        keyId: keyId ?? null,
+        promptTokens: tokens.prompt,
+        completionTokens: tokens.completion,
+        cachedTokens: tokens.cached,
+        reasoningTokens: tokens.reasoning,
+        cost: cost ?? null,
+        firstByteMs: firstByteMs === undefined ? null : Math.round(firstByteMs),
+        totalMs: Math.round(totalMs),
+      });
+      writeSoon();
+    },
+
+    /** Writes what is recorded so far: before a report, and when the router ends. Never rejects. */
+    flush,
+  };
+}

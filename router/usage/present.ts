@@ -1,0 +1,219 @@
+/** Usage, prices and budgets as pages and the API show them. Looks up, decides nothing. */
+import type {
+  BudgetSubject,
+  BudgetView,
+  Flash,
+  FormState,
+  UsageFigures,
+  UsageLine,
+  UsageView,
+} from '../../views/models';
+import type { Key } from '../accounts/keys-store';
+import type { User } from '../accounts/store';
+import type { Context } from '../context';
+import type { AppError } from '../lib/errors';
+import { text } from '../web/respond';
+import type { BudgetState } from './budgets';
+import { type Days, eachDay, type NamedGroup, type Scope } from './reports';
+import type { UsageDimension, UsageTotals } from './store';
+
+/** What days are divided into on a page. */
+type Division = Exclude<UsageDimension, 'day'>;
+
+export interface UsagePageOf {
+  readonly scope: Scope;
+  readonly divisions: readonly Division[];
+  readonly apiPath: string;
+  /** What was typed, and what is wrong with it. */
+  readonly refused?: { readonly typed: Days; readonly errors: Readonly<Record<string, string>> };
+}
+
+export async function usageView(context: Context, { scope, divisions, apiPath, refused }: UsagePageOf) {
+  const { usage } = context;
+  const { days } = scope;
+  const byDay = new Map((await usage.groups(scope, 'day')).map((group) => [group.key, group]));
+  const tables = await Promise.all(
+    divisions.map(async (by) => ({
+      id: `by-${by}`,
+      title: text.usage.tables[by],
+      nameOfLines: text.usage.name[by],
+      lines: (await usage.groups(scope, by)).map((group) => usageLine(group, by)),
+    })),
+  );
+  const view: UsageView = {
+    range: {
+      ...(refused?.typed ?? days),
+      presets: Object.entries(usage.usualDays()).map(([name, { from, to }]) => ({
+        label: text.usage.presets[name as keyof typeof text.usage.presets],
+        from,
+        to,
+        current: !refused && from === days.from && to === days.to,
+      })),
+      errors: { ...refused?.errors },
+    },
+    totals: figures(await usage.totals(scope)),
+    days: eachDay(days).map((day) => ({ ...figures(byDay.get(day)), key: day, name: day })),
+    // Nothing is told by a table of what has no key.
+    tables: tables.filter(({ lines }) => lines.some(({ key }) => key !== '')),
+    csvHref: `${apiPath}?format=csv&from=${days.from}&to=${days.to}`,
+  };
+  return view;
+}
+
+function usageLine(group: NamedGroup, by: Division): UsageLine {
+  return { ...figures(group), key: group.key, name: group.name || nameless(group.key, by) };
+}
+
+function nameless(key: string, by: Division): string {
+  const names = text.usage.unnamed;
+  if (by === 'backend') return key;
+  if (by === 'key' && key === '') return names.noKey;
+  return names[by];
+}
+
+function figures(totals?: UsageTotals): UsageFigures {
+  return {
+    calls: totals?.calls ?? 0,
+    promptTokens: totals?.promptTokens ?? 0,
+    completionTokens: totals?.completionTokens ?? 0,
+    cachedTokens: totals?.cachedTokens ?? 0,
+    reasoningTokens: totals?.reasoningTokens ?? 0,
+    cost: totals?.cost ?? 0,
+    estimatedCalls: totals?.estimatedCalls ?? 0,
+  };
+}
+
+/** The members of a report's totals and of each of its groups. */
+export function figuresJson(totals: UsageTotals) {
+  return {
+    calls: totals.calls,
+    prompt_tokens: totals.promptTokens,
+    completion_tokens: totals.completionTokens,
+    cached_tokens: totals.cachedTokens,
+    reasoning_tokens: totals.reasoningTokens,
+    total_tokens: totals.promptTokens + totals.completionTokens,
+    cost: money(totals.cost),
+    estimated_calls: totals.estimatedCalls,
+  };
+}
+
+/** Sums of fractions have digits that nobody paid. */
+export function money(amount: number): number {
+  return Math.round(amount * 1e9) / 1e9;
+}
+
+/** Users and keys by their ids: whose a budget is. */
+export interface Owners {
+  readonly users: ReadonlyMap<string, User>;
+  readonly keys: ReadonlyMap<string, Key>;
+}
+
+/** Everybody and every key: for the administrator. */
+export async function allOwners({ accounts, keys }: Context): Promise<Owners> {
+  return ownersOf(await accounts.list(), await keys.listAll());
+}
+
+/** One user and their keys. */
+export async function ownOwners({ keys }: Context, user: User): Promise<Owners> {
+  return ownersOf([user], await keys.list(user.id));
+}
+
+function ownersOf(users: readonly User[], keys: readonly Key[]): Owners {
+  return { users: new Map(users.map((user) => [user.id, user])), keys: new Map(keys.map((key) => [key.id, key])) };
+}
+
+export function budgetViews(states: readonly BudgetState[], owners: Owners): BudgetView[] {
+  const views = ofThose(states, owners).map((state) => budgetView(state, owners));
+  // A user comes before their keys.
+  const place = ({ owner, label, isKey }: BudgetView) => `${owner ?? label} ${isKey ? label : ''}`;
+  return views.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+}
+
+/** Budgets of keys end with their keys. */
+function ofThose(states: readonly BudgetState[], { keys }: Owners): readonly BudgetState[] {
+  return states.filter(({ budget }) => budget.keyId === null || keys.has(budget.keyId));
+}
+
+function budgetView({ budget, used, resetsAtMs, level }: BudgetState, { users, keys }: Owners): BudgetView {
+  const { subjectId, userId, keyId, unit, period, softLimit, hardLimit } = budget;
+  const email = users.get(userId)?.email ?? text.usage.unnamed.user;
+  return {
+    subjectId,
+    label: keyId === null ? email : (keys.get(keyId)?.name ?? text.usage.unnamed.key),
+    ...(keyId !== null && { owner: email }),
+    isKey: keyId !== null,
+    unit,
+    period,
+    ...(softLimit !== null && { softLimit }),
+    ...(hardLimit !== null && { hardLimit }),
+    used,
+    resetsAtMs,
+    level,
+  };
+}
+
+/** Whom a budget can be set for: keys with their owner beside them, unless all have the same. */
+export function budgetSubjects({ users, keys }: Owners): { users: BudgetSubject[]; keys: BudgetSubject[] } {
+  const emailOf = (userId: string) => users.get(userId)?.email ?? text.usage.unnamed.user;
+  const several = users.size > 1;
+  return {
+    users: [...users.values()].map(({ id, email }) => ({ id, label: email, isKey: false })),
+    keys: [...keys.values()].map(({ id, name, userId }) => ({
+      id,
+      label: several ? `${name} · ${emailOf(userId)}` : name,
+      isKey: true,
+    })),
+  };
+}
+
+/** The form that changes a budget, or sets one. */
+export function budgetForm(state?: BudgetState): FormState {
+  if (!state) return { values: {}, errors: {} };
+  const { subjectId, unit, period, softLimit, hardLimit } = state.budget;
+  const limits = { soft_limit: String(softLimit ?? ''), hard_limit: String(hardLimit ?? '') };
+  return { values: { subject: subjectId, unit, period, ...limits }, errors: {} };
+}
+
+/** What was sent and what is wrong with it. A sentence above the fields only where no field says it. */
+export function refusedForm(values: Readonly<Record<string, string>>, error: AppError): FormState {
+  return { values: { ...values }, errors: { ...error.fields }, ...(!error.fields && { message: error.message }) };
+}
+
+/** A number as people type it into a form: `1 000 000`, `2.50`. Empty is none; what is no number is not one here either. */
+export function numberOf(typed: string): number | null {
+  const digits = typed.replace(/[\s_]/g, '');
+  if (digits === '') return null;
+  return /^(\d+(\.\d+)?|\.\d+)$/.test(digits) ? Number(digits) : Number.NaN;
+}
+
+const SAID = {
+  price: text.prices.saved,
+  'no-price': text.prices.removed,
+  budget: text.budgets.saved,
+  'no-budget': text.budgets.removed,
+} as const;
+
+/** What a redirect back to a page says was done. */
+export function saidOf(said: string | undefined): Flash | undefined {
+  const message: string | undefined = SAID[said as keyof typeof SAID];
+  return message === undefined ? undefined : { kind: 'good', message };
+}
+
+export function budgetsJson(states: readonly BudgetState[], owners: Owners) {
+  return ofThose(states, owners).map((state) => budgetJson(state, owners));
+}
+
+function budgetJson({ budget, used, resetsAtMs, level }: BudgetState, { users, keys }: Owners) {
+  return {
+    subject: budget.subjectId,
+    user: users.get(budget.userId)?.email ?? null,
+    key: budget.keyId === null ? null : (keys.get(budget.keyId)?.name ?? null),
+    unit: budget.unit,
+    period: budget.period,
+    soft_limit: budget.softLimit,
+    hard_limit: budget.hardLimit,
+    used: budget.unit === 'money' ? money(used) : used,
+    resets_at: Math.floor(resetsAtMs / 1000),
+    level,
+  };
+}

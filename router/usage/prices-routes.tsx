@@ -1,0 +1,119 @@
+/** Prices of models: the administrator's page, and `/api/admin/prices`. */
+import { Elysia, t } from 'elysia';
+import { AdminPricesPage } from '../../views/admin/page';
+import type { FormState } from '../../views/models';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import { shellOf } from '../chat/present';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { page, seeOther } from '../web/respond';
+import { numberOf, refusedForm, saidOf } from './present';
+import type { Price } from './store';
+
+const priceBody = t.Object({
+  prompt: t.Number(),
+  completion: t.Number(),
+  cached: t.Optional(t.Union([t.Number(), t.Null()])),
+});
+
+export function pricesRoutes(context: Context, session: SessionPlugin) {
+  const { prices } = context;
+
+  return (
+    new Elysia({ name: 'prices' })
+      .use(session)
+      .get('/admin/prices', ({ who, query }) => pricesPage(context, who, query), {
+        admin: true,
+        query: t.Object({ model: t.Optional(t.String()), said: t.Optional(t.String()) }),
+      })
+      .post(
+        '/admin/prices',
+        async ({ who, body, request }) => {
+          const { model, prompt, completion, cached } = body;
+          try {
+            await prices.put({
+              model,
+              prompt: numberOf(prompt) ?? Number.NaN,
+              completion: numberOf(completion) ?? Number.NaN,
+              cached: numberOf(cached),
+            });
+          } catch (error) {
+            if (!(error instanceof AppError) || error.status >= 500) throw error;
+            return pricesPage(context, who, {}, { form: refusedForm(body, error), status: error.status });
+          }
+          return seeOther(request, '/admin/prices?said=price');
+        },
+        {
+          admin: true,
+          body: t.Object({ model: t.String(), prompt: t.String(), completion: t.String(), cached: t.String() }),
+        },
+      )
+      .post(
+        '/admin/prices/remove',
+        async ({ body, request }) => {
+          await prices.remove(body.model);
+          return seeOther(request, '/admin/prices?said=no-price');
+        },
+        { admin: true, body: t.Object({ model: t.String() }) },
+      )
+
+      .get('/api/admin/prices', () => ({ prices: prices.list() }), { admin: true })
+      // Names of models have slashes in them, so they are the rest of the path.
+      .put(
+        '/api/admin/prices/*',
+        async ({ params, body }) => {
+          const price: Price = { model: modelIn(params), ...body, cached: body.cached ?? null };
+          await prices.put(price);
+          return { ok: true };
+        },
+        { admin: true, body: priceBody },
+      )
+      .delete(
+        '/api/admin/prices/*',
+        async ({ params }) => {
+          await prices.remove(modelIn(params));
+          return { ok: true };
+        },
+        { admin: true },
+      )
+  );
+}
+
+/** The rest of the path, with its slashes as they are or as `%2F`. */
+function modelIn(params: { readonly '*': string }): string {
+  try {
+    return decodeURIComponent(params['*']);
+  } catch (cause) {
+    throw new AppError('invalid_request', { message: 'The name of the model is not encoded as a URL has it.', cause });
+  }
+}
+
+async function pricesPage(
+  context: Context,
+  who: Who,
+  query: { readonly model?: string | undefined; readonly said?: string | undefined },
+  refused?: { readonly form: FormState; readonly status: number },
+): Promise<Response> {
+  const prices = context.prices
+    .list()
+    .map(({ cached, ...price }) => ({ ...price, ...(cached !== null && { cached }) }));
+  const edited = prices.find(({ model }) => model === (refused?.form.values.model ?? query.model));
+  return page(
+    <AdminPricesPage
+      shell={await shellOf(context, who, {})}
+      prices={prices}
+      form={refused?.form ?? priceForm(edited, query.model)}
+      editing={edited?.model}
+      flash={saidOf(query.said)}
+    />,
+    refused?.status ?? 200,
+  );
+}
+
+/** The form that changes a price, or adds one for a model that may be known already. */
+function priceForm(price: (Omit<Price, 'cached'> & { cached?: number }) | undefined, model = ''): FormState {
+  if (!price) return { values: { model }, errors: {} };
+  const { prompt, completion, cached } = price;
+  const values = { prompt: String(prompt), completion: String(completion), cached: String(cached ?? '') };
+  return { values: { model: price.model, ...values }, errors: {} };
+}

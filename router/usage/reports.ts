@@ -1,0 +1,170 @@
+/** Reports of what was used: totals, groups, and the single calls; of one user or of all. Days are days of UTC. */
+
+import type { KeysStore } from '../accounts/keys-store';
+import type { UsersStore } from '../accounts/store';
+import type { AgentsStore } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import { AppError } from '../lib/errors';
+import type { UsageDimension, UsageGroup, UsageRange, UsageRow, UsageStore, UsageTotals } from './store';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_DAYS = 30;
+/** A year: a report is read as a whole, and one with a line per day stays one that can be read. */
+const DAYS_MAX = 366;
+const CALLS_PER_PAGE = 500;
+
+/** Days such as `2026-11-22`, the last one included. */
+export interface Days {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Of which days, and of whom: everybody without a `userId`. */
+export interface Scope {
+  readonly days: Days;
+  readonly userId?: string;
+}
+
+export interface NamedGroup extends UsageGroup {
+  /** What people call it; absent where that is not known, or not any more. */
+  readonly name?: string;
+}
+
+/** One call, with the names of what its row has ids of. */
+export interface Call {
+  readonly row: UsageRow;
+  readonly user: string;
+  readonly agent: string;
+  readonly key: string;
+}
+
+export type UsageService = ReturnType<typeof usageService>;
+
+export function usageService(deps: {
+  usage: UsageStore;
+  users: UsersStore;
+  agents: AgentsStore;
+  keys: KeysStore;
+  backends: BackendRegistry;
+  /** Writes the calls that wait to be written, so that no report is behind. */
+  flush: () => Promise<void>;
+  now: () => number;
+}) {
+  const { usage, users, agents, keys, backends, flush, now } = deps;
+
+  /** Looks each name up once. */
+  function names() {
+    const known = new Map<string, Promise<string | undefined>>();
+    const find = async (by: UsageDimension, id: string): Promise<string | undefined> => {
+      if (id === '') return undefined;
+      if (by === 'user') return (await users.find(id))?.email;
+      if (by === 'agent') return (await agents.find(id))?.name;
+      if (by === 'key') return (await keys.find(id))?.name;
+      return by === 'backend' ? backends.find(id)?.displayName : id;
+    };
+    return (by: UsageDimension, id: string): Promise<string | undefined> => {
+      const place = `${by} ${id}`;
+      const name = known.get(place) ?? find(by, id);
+      known.set(place, name);
+      return name;
+    };
+  }
+
+  return {
+    /**
+     * The days that were asked for; what is left out makes it the last 30. Throws `invalid_request`, which names what
+     * is wrong with which.
+     */
+    daysOf(asked: { readonly from?: string | undefined; readonly to?: string | undefined }): Days {
+      const toMs = asked.to ? startOf('to', asked.to) : startOf('to', dayOf(now()));
+      const fromMs = asked.from ? startOf('from', asked.from) : toMs - (DEFAULT_DAYS - 1) * DAY_MS;
+      if (fromMs > toMs) throw refused('from', `expected a day that is not after "to", which is ${dayOf(toMs)}`);
+      if (toMs - fromMs >= DAYS_MAX * DAY_MS) throw refused('from', `expected at most ${DAYS_MAX} days up to "to"`);
+      return { from: dayOf(fromMs), to: dayOf(toMs) };
+    },
+
+    /** The days that are asked for most. */
+    usualDays(): Readonly<Record<'week' | 'month' | 'thisMonth' | 'lastMonth', Days>> {
+      const nowMs = now();
+      const to = dayOf(nowMs);
+      const firstOf = (monthsBack: number) => {
+        const date = new Date(nowMs);
+        return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() - monthsBack);
+      };
+      return {
+        week: { from: dayOf(nowMs - 6 * DAY_MS), to },
+        month: { from: dayOf(nowMs - (DEFAULT_DAYS - 1) * DAY_MS), to },
+        thisMonth: { from: dayOf(firstOf(0)), to },
+        lastMonth: { from: dayOf(firstOf(1)), to: dayOf(firstOf(0) - DAY_MS) },
+      };
+    },
+
+    async totals(scope: Scope): Promise<UsageTotals> {
+      await flush();
+      return usage.totals(rangeOf(scope));
+    },
+
+    /** Days in their order, everything else by tokens, most first. */
+    async groups(scope: Scope, by: UsageDimension): Promise<readonly NamedGroup[]> {
+      await flush();
+      const nameOf = names();
+      const groups = await usage.groups(rangeOf(scope), by);
+      return Promise.all(
+        groups.map(async (group) => {
+          const name = await nameOf(by, group.key);
+          return { ...group, ...(name !== undefined && { name }) };
+        }),
+      );
+    },
+
+    /** The single calls, oldest first, a page at a time; those made meanwhile may be among them. */
+    async *calls(scope: Scope): AsyncGenerator<readonly Call[]> {
+      await flush();
+      const range = rangeOf(scope);
+      const nameOf = names();
+      for (let afterId = 0; ; ) {
+        const rows = await usage.page(range, afterId, CALLS_PER_PAGE);
+        const last = rows.at(-1);
+        if (!last) return;
+        afterId = last.id;
+        yield await Promise.all(
+          rows.map(async (row) => ({
+            row,
+            user: (await nameOf('user', row.userId)) ?? row.userId,
+            agent: (await nameOf('agent', row.agentId)) ?? row.agentId,
+            key: (await nameOf('key', row.keyId ?? '')) ?? row.keyId ?? '',
+          })),
+        );
+      }
+    },
+  };
+}
+
+/** Every day of a span, in order. */
+export function eachDay({ from, to }: Days): readonly string[] {
+  const fromMs = Date.parse(from);
+  const count = Math.round((Date.parse(to) - fromMs) / DAY_MS) + 1;
+  return Array.from({ length: count }, (_, index) => dayOf(fromMs + index * DAY_MS));
+}
+
+function rangeOf({ days, userId }: Scope): UsageRange {
+  const range = { fromMs: Date.parse(days.from), untilMs: Date.parse(days.to) + DAY_MS };
+  return userId === undefined ? range : { ...range, userId };
+}
+
+function startOf(name: string, day: string): number {
+  const ms = /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(day) : Number.NaN;
+  // A 30th of February is taken for a 2nd of March by some.
+  if (Number.isNaN(ms) || dayOf(ms) !== day) throw refused(name, 'expected a day such as 2026-11-22');
+  return ms;
+}
+
+/** The day in which a moment is. */
+export function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+function refused(name: string, expected: string): AppError {
+  const problem = `${expected.charAt(0).toUpperCase()}${expected.slice(1)}`;
+  return new AppError('invalid_request', { message: `"${name}": ${expected}.`, fields: { [name]: problem } });
+}

@@ -1,0 +1,176 @@
+/** What was used: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and as CSV. */
+import { Elysia, t } from 'elysia';
+import { AdminUsagePage } from '../../views/admin/page';
+import type { FormState } from '../../views/models';
+import { UsagePage } from '../../views/usage/page';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import { shellOf } from '../chat/present';
+import type { Context } from '../context';
+import { AppError } from '../lib/errors';
+import { page, seeOther } from '../web/respond';
+import { csvStream, type Line, wantsCsv } from './csv';
+import {
+  budgetForm,
+  budgetSubjects,
+  budgetViews,
+  figuresJson,
+  ownOwners,
+  saidOf,
+  type UsagePageOf,
+  usageView,
+} from './present';
+import type { Call, Days, Scope } from './reports';
+import type { UsageDimension } from './store';
+
+const OWN_GROUPS: readonly UsageDimension[] = ['day', 'model', 'backend', 'agent', 'key'];
+const ADMIN_GROUPS: readonly UsageDimension[] = [...OWN_GROUPS, 'user'];
+const CSV_HEADER = [
+  ...['time', 'user', 'agent', 'backend', 'model', 'path', 'key', 'conversation', 'credentials'],
+  ...['prompt_tokens', 'completion_tokens', 'cached_tokens', 'reasoning_tokens', 'total_tokens', 'estimated', 'cost'],
+  ...['status', 'ending', 'first_byte_ms', 'total_ms'],
+] as const;
+
+const days = { from: t.Optional(t.String()), to: t.Optional(t.String()) };
+const reportQuery = t.Object({ ...days, group: t.Optional(t.String()), format: t.Optional(t.String()) });
+
+interface Asked {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+export function usageRoutes(context: Context, session: SessionPlugin) {
+  return new Elysia({ name: 'usage' })
+    .use(session)
+    .get('/usage', ({ who, query }) => usagePage(context, who, query), {
+      session: true,
+      query: t.Object({ ...days, budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
+    })
+    .get('/admin', ({ request }) => seeOther(request, '/admin/usage'), { admin: true })
+    .get(
+      '/admin/usage',
+      async ({ who, query }) => {
+        const { scope, refused, status } = askedFor(context, query);
+        const usage = await usageView(context, {
+          scope,
+          divisions: ['user', 'model', 'backend'],
+          apiPath: '/api/admin/usage',
+          ...(refused && { refused }),
+        });
+        return page(<AdminUsagePage shell={await shellOf(context, who, {})} usage={usage} />, status);
+      },
+      { admin: true, query: t.Object(days) },
+    )
+    .get(
+      '/api/me/usage',
+      ({ who, query, request, server }) => {
+        server?.timeout(request, 0);
+        const scope = { days: context.usage.daysOf(query), userId: who.user.id };
+        return report(context, who, request, { scope, group: query.group, groups: OWN_GROUPS });
+      },
+      { session: true, query: reportQuery },
+    )
+    .get(
+      '/api/admin/usage',
+      ({ who, query, request, server }) => {
+        server?.timeout(request, 0);
+        const scope = { days: context.usage.daysOf(query) };
+        return report(context, who, request, { scope, group: query.group, groups: ADMIN_GROUPS });
+      },
+      { admin: true, query: reportQuery },
+    );
+}
+
+/**
+ * The user's own page. In its address, `budget` is the key whose budget is to be changed, and `said` what was done;
+ * `refused` is the budget's form as it was sent.
+ */
+export async function usagePage(
+  context: Context,
+  who: Who,
+  query: Asked & { readonly budget?: string | undefined; readonly said?: string | undefined },
+  refusedForm?: { readonly form: FormState; readonly status: number },
+): Promise<Response> {
+  const { scope, refused, status } = askedFor(context, query, who.user.id);
+  const about: UsagePageOf = {
+    scope,
+    divisions: ['model', 'agent', 'key'],
+    apiPath: '/api/me/usage',
+    ...(refused && { refused }),
+  };
+  const owners = await ownOwners(context, who.user);
+  const states = context.budgets.statesOf(who.user.id);
+  const chosen = states.find(({ budget }) => budget.subjectId === query.budget && budget.keyId !== null);
+  return page(
+    <UsagePage
+      shell={await shellOf(context, who, {})}
+      usage={await usageView(context, about)}
+      budgets={budgetViews(states, owners)}
+      keys={budgetSubjects(owners).keys}
+      form={{ ...(refusedForm?.form ?? budgetForm(chosen)), open: refusedForm !== undefined || chosen !== undefined }}
+      flash={saidOf(query.said)}
+    />,
+    refusedForm?.status ?? status,
+  );
+}
+
+/** Days of a page's address. What cannot be read shows the usual days, with what is wrong beside the field. */
+function askedFor(context: Context, { from, to }: Asked, userId?: string) {
+  const scopeOf = (days: Days): Scope => (userId === undefined ? { days } : { days, userId });
+  try {
+    return { scope: scopeOf(context.usage.daysOf({ from, to })), status: 200 };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const typed = { from: from ?? '', to: to ?? '' };
+    const refused = { typed, errors: { ...error.fields } };
+    return { scope: scopeOf(context.usage.daysOf({})), refused, status: error.status };
+  }
+}
+
+interface ReportOf {
+  readonly scope: Scope;
+  readonly group: string | undefined;
+  readonly groups: readonly UsageDimension[];
+}
+
+async function report(context: Context, who: Who, request: Request, { scope, group = 'day', groups }: ReportOf) {
+  if (wantsCsv(request)) return callsAsCsv(context, who, scope);
+  const by = groups.find((one) => one === group);
+  if (!by) throw new AppError('invalid_request', { message: `"group": expected one of ${groups.join(', ')}.` });
+  return {
+    ...scope.days,
+    group: by,
+    totals: figuresJson(await context.usage.totals(scope)),
+    groups: (await context.usage.groups(scope, by)).map((one) => ({
+      key: one.key,
+      name: one.name ?? null,
+      ...figuresJson(one),
+    })),
+  };
+}
+
+function callsAsCsv(context: Context, who: Who, scope: Scope): Response {
+  const { from, to } = scope.days;
+  let forget = () => {};
+  const { response, abort } = csvStream({
+    name: `usage-${from}-to-${to}.csv`,
+    header: CSV_HEADER,
+    pages: linesOf(context.usage.calls(scope)),
+    onEnd: () => forget(),
+  });
+  forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, abort);
+  return response;
+}
+
+async function* linesOf(pages: AsyncIterable<readonly Call[]>): AsyncGenerator<readonly Line[]> {
+  for await (const calls of pages) yield calls.map(callLine);
+}
+
+function callLine({ row, user, agent, key }: Call): Line {
+  return [
+    ...[new Date(row.atMs).toISOString(), user, agent, row.backend, row.model, row.path],
+    ...[key, row.conversationId, row.source],
+    ...[row.promptTokens, row.completionTokens, row.cachedTokens, row.reasoningTokens],
+    ...[row.promptTokens + row.completionTokens, row.estimated, row.cost],
+    ...[row.status, row.ending, row.firstByteMs, row.totalMs],
+  ];
+}

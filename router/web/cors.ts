@@ -1,0 +1,50 @@
+/**
+ * Pages of other origins that may call `/v1`: those that the setting names. Never with a cookie: a page that is not ours
+ * must bring a key of its own, so that it cannot act for whoever happens to be signed in here.
+ */
+import { Elysia } from 'elysia';
+import { EXPOSED_HEADERS } from '../openai/headers';
+
+/** How long a browser may go by the answer to its question: the most that Chromium keeps. */
+const PREFLIGHT_SECONDS = 7_200;
+
+/** Origins, or `*` for every one. Absent: none. */
+export type CorsOrigins = readonly string[] | '*' | undefined;
+
+/** Whether a page of that origin may send this request. */
+export function allowsOrigin(origins: CorsOrigins, request: Request): boolean {
+  const origin = request.headers.get('origin');
+  if (origins === undefined || origin === null || !isOpenAiDoor(request)) return false;
+  return origins === '*' || origins.includes(origin);
+}
+
+/** Answers browsers that ask before they send, and lets allowed pages read what they get. */
+export function cors(origins: CorsOrigins) {
+  return new Elysia({ name: 'cors' }).onRequest(({ request, set }) => {
+    if (origins === undefined || !isOpenAiDoor(request)) return;
+    // Caches must not hand one origin's answer to another.
+    if (origins !== '*') set.headers.vary = 'origin';
+    if (!allowsOrigin(origins, request)) return;
+    const headers = {
+      'access-control-allow-origin': origins === '*' ? '*' : (request.headers.get('origin') ?? ''),
+      'access-control-expose-headers': EXPOSED_HEADERS.join(', '),
+    };
+    Object.assign(set.headers, headers);
+    if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return;
+    return new Response(null, {
+      status: 204,
+      headers: {
+        ...headers,
+        'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
+        // What it names: the clients of OpenAI's API have headers of their own.
+        'access-control-allow-headers': request.headers.get('access-control-request-headers') ?? '',
+        'access-control-max-age': String(PREFLIGHT_SECONDS),
+        vary: 'origin, access-control-request-headers',
+      },
+    });
+  });
+}
+
+function isOpenAiDoor(request: Request): boolean {
+  return /^\/v1(\/|$)/.test(URL.parse(request.url)?.pathname ?? '');
+}

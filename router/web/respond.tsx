@@ -1,0 +1,161 @@
+/** Answers: errors in the three shapes, pages and parts, redirects. Routes do not look at headers; this file does. */
+import { Elysia, ValidationError } from 'elysia';
+import type { VNode } from 'preact';
+import { ErrorPage } from '../../views/error';
+import { type Locale, locales } from '../../views/locales';
+import { renderPage, renderPart } from '../../views/render';
+import { tooLarge } from '../accounts/sign-in-limits';
+import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import { httpLog } from '../lib/log';
+import { assetUrl } from './assets';
+import type { Guard } from './guard';
+
+/** Only our own origin, no inline script or style (law 21). Images of answers would tell third parties who reads. */
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+  'referrer-policy': 'same-origin',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'cross-origin-opener-policy': 'same-origin',
+};
+const locale: Locale = 'en';
+/** The words for what presenters build outside of a view. */
+export const text = locales[locale];
+
+/** Whether the answer goes into a page that is there already. */
+export function isPartRequest(request: Request): boolean {
+  return request.headers.get('hx-request') === 'true';
+}
+
+/** A whole page. */
+export function page(view: VNode, status = 200): Response {
+  return html(renderPage(view, { assets: assetUrl, locale }), status);
+}
+
+/** One part or several, for htmx. */
+export function part(view: VNode, status = 200): Response {
+  return html(partHtml(view), status);
+}
+
+/** A part as text, for a stream. */
+export function partHtml(view: VNode): string {
+  return renderPart(view, { assets: assetUrl, locale });
+}
+
+function html(markup: string, status: number): Response {
+  return new Response(markup, {
+    status,
+    headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' },
+  });
+}
+
+/** After a form: on to a page. htmx is told to go there as a whole. */
+export function seeOther(request: Request, to: string): Response {
+  if (isPartRequest(request)) return new Response(null, { status: 204, headers: { 'hx-redirect': to } });
+  return new Response(null, { status: 303, headers: { location: to } });
+}
+
+/** After a form whose effect arrives by the live stream: nothing for htmx, the page again without it. */
+export function done(request: Request, to: string): Response {
+  return isPartRequest(request) ? new Response(null, { status: 204 }) : seeOther(request, to);
+}
+
+/** What is first and last about every request: the guard, the request id, the security headers, and errors. */
+export function responding(guard: Guard, maxBodyBytes: number) {
+  return new Elysia({ name: 'responding' })
+    .onRequest(({ request, set }) => {
+      // The id under which the log, the response and an error speak of this request.
+      set.headers = { 'x-request-id': `req-${newId()}`, ...SECURITY_HEADERS };
+      guard.check(request);
+      if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
+    })
+    .onError({ as: 'global' }, ({ error, code, request, set }) => {
+      const shown = fromElysia(code, error);
+      const requestId = String(set.headers['x-request-id']);
+      if (shown.status >= 500)
+        httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
+      else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
+      const response = errorResponse(shown, request, requestId);
+      for (const [name, value] of Object.entries(set.headers)) {
+        if (typeof value === 'string') response.headers.set(name, value);
+      }
+      return response;
+    });
+}
+
+/** Elysia's own errors as ours; none of their text, which repeats what was sent. */
+function fromElysia(code: unknown, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  if (code === 'NOT_FOUND') return new AppError('not_found');
+  if (code === 'PARSE')
+    return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
+  if (error instanceof ValidationError) {
+    const fields: Record<string, string> = {};
+    for (const { path, message } of error.all as { path?: string; message?: string }[]) {
+      if (path) fields[path.replace(/^\//, '')] ??= message ?? 'Not valid';
+    }
+    return new AppError('invalid_fields', { fields });
+  }
+  return toAppError(error);
+}
+
+function errorResponse(error: AppError, request: Request, requestId: string): Response {
+  // With a Host that is none there is no URL either.
+  const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
+  const headers: Record<string, string> = { 'cache-control': 'no-store' };
+  if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
+  const init = { status: error.status, headers };
+  if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
+    // The one word about it that OpenAI's clients obey, over the status.
+    if (error.isLasting) headers['x-should-retry'] = 'false';
+    return Response.json(toOpenAiError(error), init);
+  }
+  if (!wantsHtml(request)) return problem(error, requestId, headers);
+  if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {
+    return seeOther(request, `/sign-in?next=${encodeURIComponent(pathname + search)}`);
+  }
+  const view = (
+    <ErrorPage
+      status={error.status}
+      title={titleOf(error)}
+      message={error.message}
+      hint={error.hint}
+      requestId={requestId}
+    />
+  );
+  const response = page(view, error.status);
+  for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+  return response;
+}
+
+/** RFC 9457. `detail` is what the predecessor's clients read. */
+function problem(error: AppError, requestId: string, headers: Record<string, string>): Response {
+  const body = {
+    type: 'about:blank',
+    title: titleOf(error),
+    status: error.status,
+    detail: error.message,
+    code: error.code,
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(error.fields && { fields: error.fields }),
+    request_id: requestId,
+  };
+  return Response.json(body, {
+    status: error.status,
+    headers: { ...headers, 'content-type': 'application/problem+json' },
+  });
+}
+
+function titleOf(error: AppError): string {
+  return error.status >= 500
+    ? text.error.titles.server
+    : text.error.titles[error.code === 'not_found' ? 'notFound' : 'refused'];
+}
+
+function wantsHtml(request: Request): boolean {
+  return isPartRequest(request) || (request.headers.get('accept') ?? '').includes('text/html');
+}
+
+export { CODES };

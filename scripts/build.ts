@@ -1,0 +1,68 @@
+/**
+ * Runs before a start: the router in one file with its bytecode, which starts in half the time that its 650 modules take.
+ * Prints the file's path. A file that was made of other sources, elsewhere or by another Bun is made anew.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const INPUTS = ['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', '{package,tsconfig}.json', 'bun.lock'];
+
+const NOT_READ =
+  'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';
+
+/** @returns the path of what to run in place of `router/main.ts`. Rejects when it cannot be made. */
+export async function build(root: string): Promise<string> {
+  const folder = join(root, 'node_modules/.cache/agent-stack');
+  const [file, keyFile] = [join(folder, 'main.js'), join(folder, 'key')];
+  const key = keyOf(root);
+  if (existsSync(file) && existsSync(keyFile) && readFileSync(keyFile, 'utf8') === key) return file;
+  await mkdir(folder, { recursive: true });
+  const made = await mkdtemp(join(folder, 'new-'));
+  try {
+    // This format has bytecode, and in it `import.meta.dir` is that of the source.
+    const { outputs } = await Bun.build({
+      entrypoints: [join(root, 'router/main.ts')],
+      files: { [join(root, 'router/platforms/load.ts')]: importDriver(root) },
+      // Packages do without these: nothing is compiled at installation.
+      external: ['*.node'],
+      outdir: made,
+      target: 'bun',
+      format: 'cjs',
+      bytecode: true,
+    });
+    if (!outputs.some(({ kind }) => kind === 'bytecode')) throw new Error(NOT_READ);
+    await writeFile(join(made, 'key'), key);
+    // The key last: without it, nothing of this is used.
+    await rm(keyFile, { force: true });
+    for (const name of ['main.js.jsc', 'main.js', 'key']) await rename(join(made, name), join(folder, name));
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+  return file;
+}
+
+/** `platforms/load.ts` with the drivers beside the router in it: from their sources they would bring a second TypeBox. */
+function importDriver(root: string): string {
+  const files = [...new Bun.Glob('drivers/*/index.ts').scanSync({ cwd: root, absolute: true })].sort();
+  const known = files.map((file) => JSON.stringify(file)).map((file) => `[${file}, () => import(${file})]`);
+  return `const known = new Map([${known.join(', ')}]);
+    export const importDriver = (file) => known.get(file)?.() ?? import(file);`;
+}
+
+/** Of the content, and of what the file has in it besides: where the sources are, and whose bytecode it is. */
+function keyOf(root: string): string {
+  const hash = new Bun.CryptoHasher('sha256').update(`${Bun.revision}\n${root}\n`);
+  const files = INPUTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })]);
+  for (const file of files.sort()) hash.update(`${file}\n`).update(readFileSync(join(root, file)));
+  return hash.digest('hex');
+}
+
+if (import.meta.main) {
+  try {
+    process.stdout.write(`${await build(join(import.meta.dir, '..'))}\n`);
+  } catch (error) {
+    process.stderr.write(`The router could not be made into one file: ${Bun.inspect(error)}\n`);
+    process.exit(1);
+  }
+}

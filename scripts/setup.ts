@@ -1,0 +1,67 @@
+/** Runs before the first start: makes up the secrets nobody has chosen yet, so that a fresh clone starts by itself. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Env, environment } from '../router/config/config';
+
+/** Without the characters that look like others (Crockford's base32): 4 groups of 5 are 100 random bits. */
+const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/**
+ * Writes `.env` (mode 0600) into `directory` with whatever the router needs and `env` lacks, and returns what to tell the
+ * person at the terminal. Returns undefined, and writes nothing, when there is an `.env` already or nothing is lacking.
+ * Two set-ups at once are safe: one of them writes.
+ */
+export function setUp(directory: string, env: Env): string | undefined {
+  const made: Record<string, string> = {
+    JWT_SECRET: randomBytes(32).toString('hex'),
+    ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    BOOTSTRAP_ADMIN_EMAIL: 'admin@agent-stack.local',
+    BOOTSTRAP_ADMIN_PASSWORD: readablePassword(),
+  };
+  const lacking = Object.entries(made).filter(([name]) => !env[name]?.trim());
+  if (lacking.length === 0) return undefined;
+  // Bun reads this one before any of our code runs, and `bun run start` has only this file to read it from.
+  const lines = [...lacking, ['BUN_CONFIG_MAX_HTTP_REQUESTS', env.BUN_CONFIG_MAX_HTTP_REQUESTS || '8192']];
+  const text = lines.map(([name, value]) => `${name}=${value}\n`).join('');
+  const header =
+    '# Made by the first start. Every other setting is in .env.example. Keep this file secret, and back it up.\n';
+  if (!createFile(join(directory, '.env'), header + text)) return undefined;
+  return greeting(
+    env.ROUTER_PUBLIC_BASE_URL || `http://127.0.0.1:${env.FRONTEND_PORT || '18000'}`,
+    env.BOOTSTRAP_ADMIN_EMAIL || made.BOOTSTRAP_ADMIN_EMAIL,
+    env.BOOTSTRAP_ADMIN_PASSWORD ? '(the one in BOOTSTRAP_ADMIN_PASSWORD)' : made.BOOTSTRAP_ADMIN_PASSWORD,
+  );
+}
+
+function readablePassword(): string {
+  const letters = Array.from(randomBytes(20), (byte) => readableAlphabet.charAt(byte % readableAlphabet.length));
+  return letters.join('').replace(/.{5}(?=.)/g, '$&-');
+}
+
+/** False when the file is there already. */
+function createFile(path: string, text: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+  writeSync(file, text);
+  closeSync(file);
+  return true;
+}
+
+function greeting(address: string, email = '', password = ''): string {
+  return `
+  agent-stack is set up. This is shown once; the password is also in .env.
+
+    Address    ${address}
+    E-mail     ${email}
+    Password   ${password}
+
+`;
+}
+
+if (import.meta.main) process.stdout.write(setUp(process.cwd(), environment) ?? '');

@@ -1,0 +1,191 @@
+/** Bodies on their way: told in order, once to their end, no faster than they are taken, and not at all any more if cancelled. */
+import { expect, test } from 'bun:test';
+import { setImmediate } from 'node:timers/promises';
+import { bodyOf, mapBody, type Step, streamBody } from '../../router/net/body';
+import { until } from '../support/router';
+import { bytes, Source } from '../support/scripted-body';
+import { Reader } from '../support/wire-client';
+
+const FAULT = new Error('a fault');
+
+/** A step that says everything twice, and in the end how much it was. */
+function doubling(more: Partial<Step> = {}): Step {
+  let count = 0;
+  return {
+    chunk(piece) {
+      count += piece.length;
+      return Buffer.concat([piece, piece]);
+    },
+    end: () => bytes(`=${count}`),
+    ...more,
+  };
+}
+
+test('a mapped body is what its step makes of each piece, and what it has left to say in the end', () => {
+  const source = new Source();
+  const reader = new Reader(mapBody(source, doubling()));
+  source.say('ab');
+  expect([reader.text, reader.endings]).toEqual(['abab', []]);
+  source.say('c');
+  source.end();
+  expect([reader.text, reader.pieces.length, reader.endings]).toEqual(['ababcc=3', 3, ['end']]);
+});
+
+test('a piece of which a step makes nothing is not told', () => {
+  const source = new Source();
+  const nothing = () => new Uint8Array();
+  const reader = new Reader(
+    mapBody(source, { chunk: (piece) => (piece[0] === 120 ? nothing() : piece), end: nothing }),
+  );
+  for (const text of ['x', 'a', 'x', '']) source.say(text);
+  source.end();
+  expect([reader.text, reader.pieces.length, reader.endings]).toEqual(['a', 1, ['end']]);
+});
+
+test('a fault of a step is how its body breaks off, and its source is read no further', () => {
+  const source = new Source();
+  const chunk = (piece: Uint8Array) => {
+    if (piece[0] === 120) throw FAULT;
+    return piece;
+  };
+  const reader = new Reader(mapBody(source, doubling({ chunk })));
+  for (const text of ['a', 'x', 'b']) source.say(text);
+  source.end();
+  expect([reader.text, reader.endings, reader.cause]).toEqual(['a', ['lost'], FAULT]);
+  expect(source.asked).toEqual(['read', 'cancel']);
+});
+
+test('a fault of a step in the end is no end', () => {
+  const source = new Source();
+  const end = () => {
+    throw FAULT;
+  };
+  const reader = new Reader(mapBody(source, doubling({ end })));
+  source.say('a');
+  source.end();
+  expect([reader.text, reader.endings, reader.cause]).toEqual(['aa', ['lost'], FAULT]);
+});
+
+test('a body that breaks off breaks off mapped too, and its step has nothing left to say', () => {
+  const source = new Source();
+  const reader = new Reader(mapBody(source, doubling()));
+  source.say('a');
+  source.lose(FAULT);
+  expect([reader.text, reader.endings, reader.cause]).toEqual(['aa', ['lost'], FAULT]);
+});
+
+test('a mapped body is paused, resumed and cancelled at its source', () => {
+  const source = new Source();
+  const body = mapBody(source, doubling());
+  const reader = new Reader(body);
+  body.pause();
+  body.resume();
+  body.cancel();
+  source.say('a');
+  source.end();
+  expect([source.asked, reader.text, reader.endings]).toEqual([['read', 'pause', 'resume', 'cancel'], '', []]);
+});
+
+test.each([1, 2])('whoever cancels a mapped body in the middle of its piece %i is told nothing more', (which) => {
+  const source = new Source();
+  const body = mapBody(source, doubling());
+  const reader = new Reader(body, ({ pieces }) => pieces.length === which && body.cancel());
+  source.say('a');
+  // The second piece is the step's last word.
+  source.end();
+  expect([reader.pieces.length, reader.endings]).toEqual([which, []]);
+});
+
+test('a body that is there already is told at once, unless it is empty or not wanted', () => {
+  const whole = new Reader(bodyOf(bytes('all')));
+  expect([whole.text, whole.endings]).toEqual(['all', ['end']]);
+  const empty = new Reader(bodyOf(new Uint8Array()));
+  expect([empty.pieces, empty.endings]).toEqual([[], ['end']]);
+  const body = bodyOf(bytes('all'));
+  const reader = new Reader(body, () => body.cancel());
+  expect([reader.text, reader.endings]).toEqual(['all', []]);
+});
+
+/** A stream of numbers that ends behind `last`, and what was asked of it. */
+function numbers(last: number) {
+  const seen = { pulled: 0, cancelled: 0 };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull(to) {
+        seen.pulled += 1;
+        if (seen.pulled > last) to.close();
+        else to.enqueue(bytes(String(seen.pulled)));
+      },
+      cancel() {
+        seen.cancelled += 1;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return { stream, seen };
+}
+
+/** Long enough for whatever would happen by itself to have happened. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+}
+
+test('a stream is a body with the same pieces and end, and none is an empty one', async () => {
+  const reader = new Reader(streamBody(numbers(3).stream));
+  expect([await reader.ended(), reader.text, reader.pieces.length]).toEqual(['end', '123', 3]);
+  const none = new Reader(streamBody(null));
+  expect([await none.ended(), none.text]).toEqual(['end', '']);
+});
+
+test('a stream that errs is a body that breaks off', async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const reader = new Reader(streamBody(readable));
+  const writer = writable.getWriter();
+  await writer.write(bytes('a'));
+  await writer.abort(FAULT);
+  expect([await reader.ended(), reader.cause, reader.text]).toEqual(['lost', FAULT, 'a']);
+});
+
+test('a stream is read no further than its reader goes, and goes on where it stopped', async () => {
+  const { stream, seen } = numbers(5);
+  const body = streamBody(stream);
+  const reader = new Reader(body, () => body.pause());
+  for (let count = 1; count <= 5; count += 1) {
+    await settled();
+    expect([seen.pulled, reader.pieces.length]).toEqual([count, count]);
+    // Asked for twice is not read twice.
+    body.resume();
+    body.resume();
+  }
+  expect([await reader.ended(), reader.text]).toEqual(['end', '12345']);
+});
+
+test('who stops and goes on in the middle of a piece loses none and gets none twice', async () => {
+  const body = streamBody(numbers(9).stream);
+  const reader = new Reader(body, () => {
+    body.pause();
+    body.resume();
+  });
+  expect([await reader.ended(), reader.text]).toEqual(['end', '123456789']);
+});
+
+test('a stream that nobody wants is cancelled, and nothing more is told', async () => {
+  for (const at of [0, 1, 2]) {
+    const { stream, seen } = numbers(5);
+    const body = streamBody(stream);
+    const reader = new Reader(body, ({ pieces }) => pieces.length === at && body.cancel());
+    if (at === 0) body.cancel();
+    await until(() => seen.cancelled, 'it is cancelled');
+    await settled();
+    expect([reader.pieces.length, reader.endings, seen.cancelled]).toEqual([at, [], 1]);
+  }
+});
+
+test('whoever throws at a piece of a stream has lost it, and the stream is cancelled', async () => {
+  const { stream, seen } = numbers(5);
+  const reader = new Reader(streamBody(stream), () => {
+    throw FAULT;
+  });
+  expect([await reader.ended(), reader.cause, reader.text]).toEqual(['lost', FAULT, '1']);
+  await until(() => seen.cancelled, 'it is cancelled');
+});

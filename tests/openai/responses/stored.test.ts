@@ -1,0 +1,202 @@
+/** Answers that are kept: `store`, `previous_response_id`, and the conversations that they make, at both endpoints. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import OpenAI, { ConflictError, NotFoundError } from 'openai';
+import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
+import { chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
+
+const runner = scriptedRunner('responses-stored');
+let router: TestRouter;
+let alice: Person;
+let mallory: Person;
+let client: OpenAI;
+let stranger: OpenAI;
+
+beforeAll(async () => {
+  router = await startRouter({
+    backends: [
+      memoryBackend('plain', {}, runner.program),
+      memoryBackend('keeper', { history: 'last-turn', headers: { 'X-Session': `\${conversation}` } }, runner.program),
+    ],
+  });
+  alice = await router.person(PEOPLE.alice);
+  mallory = await router.person(PEOPLE.mallory);
+  client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
+  stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
+});
+afterAll(() => router[Symbol.asyncDispose]());
+beforeEach(() => {
+  runner.reply = (asked) => completion(`to ${JSON.parse(asked.text).messages.at(-1).content.split('\n').at(-1)}`);
+});
+
+type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & { model?: string };
+const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
+const user = (content: string) => ({ role: 'user' as const, content });
+const assistant = (content: string) => ({ role: 'assistant' as const, content });
+/** What a session that does not know it is told of what came before. */
+const retold = (...messages: { role: string; content: string }[]) =>
+  user(messages.map(({ role, content }) => `${role}:\n${content}`).join('\n\n'));
+const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as { messages: object[]; [member: string]: unknown };
+const session = () => runner.requests.at(-1)?.headers.get('x-session');
+const conversations = () => router.context.conversations.list(alice.id);
+const textsOf = async (id: string | undefined) => {
+  const page = await router.context.conversations.page(id ?? '', { limit: 99 });
+  return page.map(({ content }) => content);
+};
+const saved = async (id: string | undefined) =>
+  until(async () => {
+    const page = await router.context.conversations.page(id ?? '', { limit: 99 });
+    return page.every(({ status }) => status === 'done');
+  }, 'the answer is saved');
+
+test('nothing is kept unless it is asked for', async () => {
+  const response = await respond({ input: 'Hi' });
+  await client.chat.completions.create({ model: 'plain', messages: [user('Hi')], store: false });
+  expect([response.conversation, await conversations()]).toEqual([undefined, []]);
+  for (const previous_response_id of [response.id, 'resp_x', 'x']) {
+    const error = await respond({ input: 'And?', previous_response_id }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error).toMatchObject({ code: 'not_found', param: 'previous_response_id' });
+  }
+});
+
+test('a response that is stored can be read again, gone on from by its id, and seen as a conversation', async () => {
+  const first = await respond({ input: 'One?', instructions: 'Be brief.', store: true });
+  expect(first.conversation?.id).toMatch(/^[0-9a-f]{24}$/);
+  const second = await respond({ input: 'Two?', previous_response_id: first.id });
+  // Instructions are of their request, as OpenAI has them.
+  expect(told().messages).toEqual([user('One?'), assistant('to One?'), user('Two?')]);
+  expect([second.previous_response_id, second.conversation]).toEqual([first.id, first.conversation ?? null]);
+  const id = first.conversation?.id;
+  await saved(id);
+  expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
+  expect(await client.responses.retrieve(second.id)).toMatchObject({
+    id: second.id,
+    status: 'completed',
+    output_text: 'to Two?',
+    conversation: { id },
+  } as object);
+  const third = await respond({ input: 'Three?', conversation: id ?? '' });
+  expect([told().messages.length, third.conversation?.id]).toEqual([5, id]);
+});
+
+test('what is somebody else’s is not there', async () => {
+  const mine = await respond({ input: 'A secret', store: true });
+  const id = mine.conversation?.id ?? '';
+  const count = runner.requests.length;
+  for (const attempt of [
+    () => stranger.responses.create({ model: 'plain', input: 'And?', previous_response_id: mine.id }),
+    () => stranger.responses.create({ model: 'plain', input: 'And?', conversation: id }),
+    () => stranger.chat.completions.create({ model: 'plain', messages: [], metadata: { conversation_id: id } }),
+    () => stranger.responses.retrieve(mine.id),
+    () => client.responses.retrieve(`resp_${id}`),
+  ]) {
+    expect(await attempt().catch((thrown: unknown) => thrown)).toBeInstanceOf(NotFoundError);
+  }
+  expect([runner.requests.length, await router.context.conversations.list(mallory.id)]).toEqual([count, []]);
+});
+
+test('going on from an answer that is not the newest makes a conversation of its own', async () => {
+  const first = await respond({ input: 'One?', store: true, model: 'keeper' });
+  const id = first.conversation?.id;
+  await saved(id);
+  await respond({ input: 'Two?', previous_response_id: first.id, model: 'keeper' });
+  expect([told().messages, session()]).toEqual([[user('Two?')], id]);
+  await saved(id);
+  const other = await respond({ input: 'Or two?', previous_response_id: first.id, model: 'keeper' });
+  const otherId = other.conversation?.id;
+  // The runtime's session of the fork knows nothing yet.
+  expect(told().messages).toEqual([retold(user('One?'), assistant('to One?'), user('Or two?'))]);
+  expect([otherId === id, session()?.startsWith(`${otherId}-`)]).toEqual([false, true]);
+  await saved(otherId);
+  const forked = session();
+  await respond({ input: 'Three?', previous_response_id: other.id, model: 'keeper' });
+  expect([told().messages, session()]).toEqual([[user('Three?')], forked]);
+  await saved(otherId);
+  expect(await textsOf(otherId)).toEqual(['One?', 'to One?', 'Or two?', 'to Or two?', 'Three?', 'to Three?']);
+  expect(await textsOf(id)).toEqual(['One?', 'to One?', 'Two?', 'to Two?']);
+});
+
+test('a stream is kept while it is written, and not gone on from before its end', async () => {
+  const out = pipe();
+  out.write(chunk('Hel'));
+  runner.reply = () => out.response();
+  const stream = await client.responses.create({ model: 'plain', input: 'Hi', stream: true, store: true });
+  let id = '';
+  let growing = false;
+  for await (const event of stream) {
+    if (event.type === 'response.created') id = event.response.id;
+    if (event.type !== 'response.output_text.delta' || growing) continue;
+    growing = true;
+    const text = () => router.context.generations.textOf(id.slice('resp_'.length));
+    await until(() => text() === 'Hel', 'the text grows');
+    expect(await client.responses.retrieve(id)).toMatchObject({ status: 'in_progress' } as object);
+    const early = await respond({ input: 'And?', previous_response_id: id }).catch((thrown: unknown) => thrown);
+    expect(early).toBeInstanceOf(ConflictError);
+    out.write(chunk('lo.') + DONE);
+    out.close();
+  }
+  await until(async () => (await client.responses.retrieve(id)).status === 'completed', 'it is saved');
+  expect((await client.responses.retrieve(id)).output_text).toBe('Hello.');
+});
+
+test('a chat with store starts a conversation and names it; metadata goes on in it; neither reaches the runtime', async () => {
+  const messages = [user('Hi')];
+  const { response } = await client.chat.completions
+    .create({ model: 'plain', messages, store: true, metadata: { note: 'x' } })
+    .withResponse();
+  const id = response.headers.get('x-conversation-id') ?? '';
+  expect(told()).toEqual({ model: 'plain', messages });
+  await saved(id);
+  const again = { model: 'plain', messages: [user('Again')], metadata: { conversation_id: id } };
+  const { response: second } = await client.chat.completions.create(again).withResponse();
+  expect([second.headers.get('x-conversation-id'), told()]).toEqual([
+    id,
+    { model: 'plain', messages: [user('Again')] },
+  ]);
+  await saved(id);
+  expect(await textsOf(id)).toEqual(['Hi', 'to Hi', 'Again', 'to Again']);
+  // An id of another kind is the client's own affair.
+  const metadata = { conversation_id: crypto.randomUUID() };
+  await client.chat.completions.create({ model: 'plain', messages, metadata });
+  expect(told()).toMatchObject({ metadata });
+});
+
+test('a conversation that its client rewinds or edits gets a new session, which is told everything', async () => {
+  const chat = async (messages: OpenAI.ChatCompletionMessageParam[], id?: string) => {
+    const body = { model: 'keeper', messages, store: true };
+    const headers = id === undefined ? {} : { 'x-conversation-id': id };
+    const { response } = await client.chat.completions.create(body, { headers }).withResponse();
+    const named = response.headers.get('x-conversation-id') ?? '';
+    await saved(named);
+    return named;
+  };
+  const one = [user('One?'), assistant('to One?')];
+  const two = [...one, user('Two?'), assistant('to Two?')];
+  const id = await chat([user('One?')]);
+  await chat([...one, user('Two?')], id);
+  expect([session(), told().messages]).toEqual([id, [user('Two?')]]);
+  await chat([...two, { role: 'developer', content: 'Be brief.' }, user('Three?')], id);
+  expect([session(), told().messages]).toEqual([id, [{ role: 'system', content: 'Be brief.' }, user('Three?')]]);
+  // Rewound to the second turn.
+  const edited = [...one, user('Or two?')];
+  await chat(edited, id);
+  const second = session();
+  expect([second, told().messages]).toEqual([`${id}-6`, [retold(...edited)]]);
+  // It is stable from there on.
+  const on = [...edited, assistant('to Or two?'), user('Four?')];
+  await chat(on, id);
+  expect([session(), told().messages]).toEqual([second, [user('Four?')]]);
+  // A client that sends its new message only leaves the rest to the runtime.
+  await chat([user('Five?')], id);
+  expect([session(), told().messages]).toEqual([second, [user('Five?')]]);
+  // An answer was edited.
+  const wrong = [...on, assistant('Something else'), user('Five?'), assistant('to Five?'), user('Six?')];
+  await chat(wrong, id);
+  expect([session(), told().messages]).toEqual([`${id}-12`, [retold(...wrong)]]);
+});
+
+test('a conversation that begins in the middle tells the runtime what came before', async () => {
+  const messages = [user('One?'), assistant('One.'), user('Two?')];
+  await client.chat.completions.create({ model: 'keeper', messages, store: true });
+  expect(told().messages).toEqual([retold(...messages)]);
+});

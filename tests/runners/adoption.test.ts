@@ -1,0 +1,188 @@
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/kinds';
+import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
+import { handClock, list, problemOf, type Script, say, start, switchable, theRunner } from '../support/runners';
+
+const demo = {
+  name: 'demo',
+  driver: 'process',
+  trusted: true,
+  cmd: [process.execPath, join(repositoryRoot, 'backends/demo/main.ts')],
+};
+const owned = (router: TestRouter) => router.context.drivers.get('process').list(AbortSignal.timeout(5_000));
+
+/** A router that has run one runner of Alice's and is stopped: what a restart finds. */
+async function earlierLife(
+  script: Script,
+  change: (router: TestRouter, id: string) => Promise<unknown> = async () => 0,
+) {
+  const backends = [memoryBackend('echo', {}, script.name)];
+  const router = await startRouter({ backends });
+  await start(await router.person(PEOPLE.alice));
+  const { spec, url } = theRunner(router);
+  await change(router, spec.id);
+  await router.stop();
+  return { platform: router.platform, runnerId: spec.id, url, again: { backends, dataRoot: router.dataRoot } };
+}
+
+test('law 2: a runner is taken back with its address and key', async () => {
+  const first = await startRouter({ backends: [demo] });
+  await start(await first.person(PEOPLE.alice), 'demo');
+  const [before] = await list(await first.person(PEOPLE.alice));
+  await first.stop();
+  await using router = await startRouter({ backends: [demo], dataRoot: first.dataRoot });
+  const alice = await router.person(PEOPLE.alice);
+  const [after] = await list(alice);
+  expect(after).toMatchObject({ running: true, host_port: before?.host_port ?? 0 });
+  expect(after?.container_name).toBe(before?.container_name ?? '');
+  // The demo agent refuses every key but its own.
+  expect((await say(alice, 'still you?', { model: 'demo' })).status).toBe(200);
+  expect(await owned(router)).toHaveLength(1);
+});
+
+test('law 2: a runner that is taken back is not reaped at once, however long ago it worked', async () => {
+  const clock = handClock();
+  const first = await startRouter({ now: clock.now });
+  await start(await first.person(PEOPLE.alice));
+  await first.stop();
+  clock.advanceSeconds(24 * 3600);
+  await using router = await startRouter({ now: clock.now, dataRoot: first.dataRoot });
+  const alice = await router.person(PEOPLE.alice);
+  await router.context.sweep();
+  expect(await list(alice)).toMatchObject([{ running: true, idle_for_seconds: 0 }]);
+  clock.advanceSeconds(600);
+  await router.context.sweep();
+  expect(await list(alice)).toEqual([]);
+});
+
+test('law 2: a runner that had been ready and is too busy to say so now is taken back', async () => {
+  const script = switchable('busy');
+  const { again, runnerId } = await earlierLife(script);
+  script.ready = false;
+  await using router = await startRouter(again);
+  expect(theRunner(router).spec.id).toBe(runnerId);
+  expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ running: true }]);
+});
+
+test('law 2: after a crash between start call and handle the runner is found by its label', async () => {
+  const script = switchable('no-handle');
+  const { again, url } = await earlierLife(script, ({ context }, id) =>
+    context.stores.runners.update(id, { state: 'starting', handle: null, url: null }),
+  );
+  await using router = await startRouter(again);
+  const alice = await router.person(PEOPLE.alice);
+  expect(await list(alice)).toMatchObject([{ running: true, host_port: Number(new URL(url).port) }]);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  expect(router.platform.calls('start')).toBe(1);
+});
+
+test('law 2: a runner whose start was cut off and that is not ready is stopped', async () => {
+  const script = switchable('cut-off');
+  const { again } = await earlierLife(script, ({ context }, id) =>
+    context.stores.runners.update(id, { state: 'starting' }),
+  );
+  script.ready = false;
+  await using router = await startRouter(again);
+  expect(router.platform.runners.size).toBe(0);
+  expect(await router.context.stores.runners.list()).toEqual([]);
+});
+
+test('law 2: after a crash between intent and start call the intent goes, and the next message starts', async () => {
+  const script = switchable('intent-only');
+  const { again, platform, runnerId } = await earlierLife(script);
+  platform.vanish(runnerId);
+  await using router = await startRouter(again);
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  expect((await say(await router.person(PEOPLE.alice), 'hello')).status).toBe(200);
+});
+
+test("law 2: a stray of ours is stopped, another installation's runner is not touched", async () => {
+  await using other = await startRouter({ backends: [demo] });
+  await start(await other.person(PEOPLE.bob), 'demo');
+  const first = await startRouter({ backends: [demo] });
+  await start(await first.person(PEOPLE.alice), 'demo');
+  expect(await owned(first)).toHaveLength(1);
+  const [row] = await first.context.stores.runners.list();
+  await first.context.stores.runners.delete(row?.id ?? '');
+  await first.stop();
+  await using router = await startRouter({ backends: [demo], dataRoot: first.dataRoot });
+  expect(await owned(router)).toEqual([]);
+  expect(await owned(other)).toMatchObject([{ health: { state: 'running' } }]);
+});
+
+test('law 2: the runner of a backend that is gone from backends.json is stopped', async () => {
+  const { again } = await earlierLife(switchable('gone-backend'));
+  await using router = await startRouter({ ...again, backends: [memoryBackend('another')] });
+  expect(router.platform.runners.size).toBe(0);
+  expect(await router.context.stores.runners.list()).toEqual([]);
+});
+
+test('a driver that is silent at boot leaves its runners unknown, and they can be talked to', async () => {
+  const { again, platform, runnerId } = await earlierLife(switchable('silent-boot'));
+  platform.available = false;
+  await using router = await startRouter(again);
+  const alice = await router.person(PEOPLE.alice);
+  expect(await list(alice)).toMatchObject([{ state: 'unknown', running: false }]);
+  expect((await say(alice, 'are you there?')).status).toBe(200);
+  await router.context.adopt();
+  expect(await router.context.stores.runners.list()).toMatchObject([{ id: runnerId }]);
+  platform.available = true;
+  await router.context.adopt();
+  expect(await list(alice)).toMatchObject([{ state: 'running', running: true }]);
+  expect(platform.calls('start')).toBe(1);
+});
+
+test('a runner that went while its driver was silent is known to be gone when the driver is back', async () => {
+  const { again, platform, runnerId } = await earlierLife(switchable('gone-silently'));
+  platform.available = false;
+  await using router = await startRouter(again);
+  const alice = await router.person(PEOPLE.alice);
+  platform.vanish(runnerId);
+  platform.available = true;
+  await router.context.adopt();
+  expect(await list(alice)).toEqual([]);
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  expect((await say(alice, 'hello')).status).toBe(200);
+});
+
+test('a start that is under way when its driver is heard at last is left alone', async () => {
+  const script = switchable('under-way', { ready: false });
+  const { again, platform } = await earlierLife(switchable('under-way-before'), async ({ context }) => {
+    const [running] = context.runners.running();
+    await context.runners.stop(running?.agent.id ?? '', 'test');
+  });
+  platform.available = false;
+  await using router = await startRouter({ ...again, backends: [memoryBackend('echo', {}, script.name)] });
+  platform.available = true;
+  const alice = await router.person(PEOPLE.alice);
+  const starting = start(alice);
+  await until(() => script.probes > 0, 'the runner is there');
+  await router.context.adopt();
+  expect(router.platform.runners.size).toBe(1);
+  script.ready = true;
+  expect((await starting).status).toBe(200);
+});
+
+test('a driver that comes with a new backends.json brings its runners back', async () => {
+  const { again, runnerId } = await earlierLife(switchable('late-driver'));
+  await using router = await startRouter({ ...again, backends: [demo] });
+  expect(await router.context.stores.runners.list()).toMatchObject([{ id: runnerId }]);
+  await router.writeBackends([demo, ...again.backends]);
+  await until(() => router.context.backends.find('echo'), 'the backend is there');
+  await router.context.adopt();
+  expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ backend: 'echo', running: true }]);
+});
+
+test('a start that a shutdown meets is ended and leaves nothing', async () => {
+  const script = switchable('shut-down', { ready: false });
+  const backends = [memoryBackend('echo', {}, script.name)];
+  const first = await startRouter({ backends });
+  const starting = start(await first.person(PEOPLE.alice));
+  await until(() => script.probes > 0, 'the runner is there');
+  await first.stop();
+  expect((await problemOf(await starting)).code).toBe('shutting_down');
+  expect(first.platform.runners.size).toBe(0);
+  await using router = await startRouter({ backends, dataRoot: first.dataRoot });
+  expect(await router.context.stores.runners.list()).toEqual([]);
+});

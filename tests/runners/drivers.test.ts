@@ -1,0 +1,88 @@
+/** Drivers that do less than their contract says: the memory driver with one thing changed, loaded from DRIVERS_DIR. */
+import { afterAll, expect, test } from 'bun:test';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/kinds';
+import { createWatches } from '../../router/runners/watch';
+import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
+import { problemOf, start, statusOf, switchable, theRunner } from '../support/runners';
+
+const driversDir = await mkdtemp(join(tmpdir(), 'agent-stack-drivers-'));
+afterAll(() => rm(driversDir, { recursive: true, force: true }));
+
+/** @param changes members of an object literal, in which `memory` is the memory driver. */
+async function driver(name: string, changes: string): Promise<void> {
+  await mkdir(join(driversDir, name));
+  const source = `
+    import plugin from ${JSON.stringify(join(repositoryRoot, 'drivers/memory/index.ts'))};
+    const create = async (...given) => {
+      const memory = await plugin.create(...given);
+      return { ...memory, name: '${name}', ${changes} };
+    };
+    export default { ...plugin, name: '${name}', create };`;
+  await writeFile(join(driversDir, name, 'index.ts'), source);
+}
+
+await driver('deaf', 'watch: undefined');
+await driver('fickle', 'async *watch() {}');
+await driver(
+  'stubborn',
+  `async start(spec, context) {
+     await globalThis.letStubbornStart;
+     return memory.start(spec, { ...context, signal: new AbortController().signal });
+   }`,
+);
+
+const routerWith = (name: string, more: Record<string, unknown> = {}, program?: string) =>
+  startRouter({
+    backends: [{ ...memoryBackend('echo', more, program), driver: name }],
+    env: { DRIVERS_DIR: driversDir },
+  });
+
+test('a crash is found by the sweep where the driver cannot report it', async () => {
+  await using router = await routerWith('deaf');
+  const alice = await router.person(PEOPLE.alice);
+  await start(alice);
+  router.platform.crash(theRunner(router).spec.id, { exitCode: 5 });
+  expect(await statusOf(router, alice)).toMatchObject({ state: 'running' });
+  await router.context.sweep();
+  const { state, failure } = await statusOf(router, alice);
+  expect([state, failure?.message]).toEqual(['failed', 'The agent stopped: it ended with exit code 5.']);
+});
+
+test('law 3: a runner that exits while starting is found where the driver cannot report it', async () => {
+  const script = switchable('exits-unheard', { ready: false });
+  await using router = await routerWith('deaf', { timeouts: { ready_seconds: 3600 } }, script.name);
+  const alice = await router.person(PEOPLE.alice);
+  const starting = start(alice);
+  await until(() => script.probes > 0, 'it waits to be ready');
+  script.runtime?.exit(4);
+  expect((await problemOf(await starting)).detail).toEndWith('it ended with exit code 4.');
+});
+
+test('a watch that ends is begun again, and what happened meanwhile is asked for', async () => {
+  await using router = await routerWith('fickle');
+  const alice = await router.person(PEOPLE.alice);
+  await start(alice);
+  const { drivers, runners } = router.context;
+  const stopping = new AbortController();
+  await using watches = createWatches({ drivers, runners, signal: stopping.signal, retryMs: 5 });
+  watches.follow();
+  router.platform.crash(theRunner(router).spec.id);
+  await until(async () => (await statusOf(router, alice)).state === 'failed', 'the crash is known');
+  stopping.abort();
+});
+
+test('a driver that ignores the end of its clock is not waited for, and what it brings later is stopped', async () => {
+  const gate = Promise.withResolvers<void>();
+  Object.assign(globalThis, { letStubbornStart: gate.promise });
+  await using router = await routerWith('stubborn', { timeouts: { start_seconds: 0.05 } });
+  const alice = await router.person(PEOPLE.alice);
+  const response = await start(alice);
+  expect([response.status, (await problemOf(response)).code]).toEqual([504, 'start_timeout']);
+  expect(await router.context.stores.runners.list()).toEqual([]);
+  gate.resolve();
+  await until(() => router.platform.calls('start') === 1, 'it starts after all');
+  await until(() => router.platform.calls('stop') === 1 && router.platform.runners.size === 0, 'it is stopped');
+});

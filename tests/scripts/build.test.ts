@@ -1,0 +1,72 @@
+/** What runs is made of these very sources, whatever was made before. */
+import { expect, test } from 'bun:test';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from '../../scripts/build';
+
+/** A small program in the place of the router's. Its words say where its own source is, and what another one says. */
+async function program() {
+  const folder = await mkdtemp(join(tmpdir(), 'agent-stack-build-'));
+  const root = join(folder, 'clone');
+  const write = (word: string) => writeFile(join(root, 'views/word.ts'), `export const word = '${word}';\n`);
+  await mkdir(join(root, 'router/platforms'), { recursive: true });
+  await mkdir(join(root, 'views'));
+  await mkdir(join(root, 'node_modules'));
+  await writeFile(
+    join(root, 'router/main.ts'),
+    "import { word } from '../views/word';\nconsole.log(import.meta.dir, word);\n",
+  );
+  await write('first');
+  return { folder, root, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+const said = (file: string) => Bun.spawnSync([process.execPath, '--no-env-file', file]).stdout.toString().trim();
+
+test('a change of a source is in the next file, and without one the file stays', async () => {
+  await using made = await program();
+  const file = await build(made.root);
+  expect(said(file)).toBe(`${made.root}/router first`);
+  const { mtimeMs } = await stat(file);
+  expect(await build(made.root)).toBe(file);
+  expect((await stat(file)).mtimeMs).toBe(mtimeMs);
+  await made.write('other');
+  expect(said(await build(made.root))).toBe(`${made.root}/router other`);
+  expect((await readdir(join(file, '..'))).sort()).toEqual(['key', 'main.js', 'main.js.jsc']);
+});
+
+test('a folder that was moved gets a file of its own', async () => {
+  await using made = await program();
+  await build(made.root);
+  const moved = join(made.folder, 'moved');
+  await rename(made.root, moved);
+  expect(said(await build(moved))).toBe(`${moved}/router first`);
+});
+
+test('the drivers beside the router share its modules, and one from elsewhere is loaded from there', async () => {
+  await using made = await program();
+  const source = (path: string, text: string) => Bun.write(join(made.root, path), text);
+  await source('drivers/driver.ts', 'export const only = {};\n');
+  await source('drivers/near/index.ts', "import { only } from '../driver';\nexport default only;\n");
+  await source('elsewhere/far/index.ts', "export default 'from afar';\n");
+  await source('router/platforms/load.ts', 'export const importDriver = (file: string) => import(file);\n');
+  await source(
+    'router/main.ts',
+    `import { join } from 'node:path';
+    import { only } from '../drivers/driver';
+    import { importDriver } from './platforms/load';
+    const load = async (path: string) => (await importDriver(join(import.meta.dir, '..', path))).default;
+    const loaded = Promise.all([load('drivers/near/index.ts'), load('elsewhere/far/index.ts')]);
+    loaded.then(([near, far]) => console.log(near === only, far));`,
+  );
+  expect(said(await build(made.root))).toBe('true from afar');
+});
+
+test('sources that cannot be made into a file are refused, and nothing made of others is in their place', async () => {
+  for (const text of ['export const word = ;', 'export const word = import.meta.resolve("./x");']) {
+    await using made = await program();
+    await build(made.root);
+    await writeFile(join(made.root, 'views/word.ts'), text);
+    for (const _ of ['once', 'and again']) await expect(build(made.root)).rejects.toThrow();
+  }
+});

@@ -1,0 +1,159 @@
+import { Icon } from '../icons';
+import { Field } from '../kit/field';
+import { Notice } from '../kit/notice';
+import { SelectField } from '../kit/select';
+import type { FormState, KeyView } from '../models';
+import { useText } from '../render';
+import { KeyList } from './key-list';
+
+interface Choice {
+  value: string;
+  label: string;
+}
+
+interface KeysProps {
+  keys: KeyView[];
+  /** What a key may be limited to. */
+  backends?: Choice[];
+  /** A key that was just made, shown this one time. */
+  created?: { name: string; key: string } | undefined;
+  form?: FormState | undefined;
+  /** The base URL programs use, e.g. `https://agents.example/v1`. */
+  apiUrl?: string | undefined;
+}
+
+/** The user's keys for `/v1`, and the form that makes another. */
+export function Keys({ keys, backends = [], created, form, apiUrl }: KeysProps) {
+  const t = useText();
+  return (
+    <section id="keys" class="card" aria-labelledby="keys-title">
+      <h2 id="keys-title">{t.settings.sections.keys}</h2>
+      <p class="quiet">{t.keys.lead}</p>
+      {created && <CreatedKey name={created.name} value={created.key} />}
+      {apiUrl && <CopyLine label={t.keys.baseUrl} value={apiUrl} />}
+      <KeyList keys={keys} action="/settings/keys" />
+      <form method="post" action="/settings/keys" class="key-form">
+        <div class="inline-form">
+          <Field
+            id="key-name"
+            name="name"
+            label={t.keys.name}
+            placeholder={t.keys.namePlaceholder}
+            value={form?.values.name}
+            error={form?.errors.name ?? form?.message}
+            autocomplete="off"
+            required
+          />
+          <button type="submit" class="button primary">
+            {t.keys.create}
+          </button>
+        </div>
+        <Limits backends={backends} form={form} />
+      </form>
+    </section>
+  );
+}
+
+/** Folded away: most keys need none of it. */
+function Limits({ backends, form }: { backends: Choice[]; form: FormState | undefined }) {
+  const t = useText().keys;
+  const { values = {}, errors = {} } = form ?? {};
+  const isRefused = Object.keys(errors).some((name) => name !== 'name');
+  const number = (name: string, label: string) => (
+    <Field
+      id={`key-${name.replaceAll('_', '-')}`}
+      name={name}
+      label={label}
+      value={values[name]}
+      error={errors[name]}
+      placeholder={t.noLimit}
+      inputmode="decimal"
+      autocomplete="off"
+    />
+  );
+  return (
+    <details class="scope" open={isRefused}>
+      <summary>{t.limits}</summary>
+      <p class="quiet">{t.limitsLead}</p>
+      <div class="field-grid">
+        <SelectField
+          id="key-scopes"
+          name="scopes"
+          label={t.scopes}
+          value={values.scopes}
+          error={errors.scopes}
+          groups={[
+            {
+              options: [
+                { value: 'v1', label: t.scopeNames.v1 },
+                { value: 'manage', label: t.scopeNames.manage },
+                { value: 'v1 manage', label: t.scopeNames.both },
+              ],
+            },
+          ]}
+        />
+        <Field
+          id="key-expires"
+          name="expires_at"
+          type="date"
+          label={t.expiresOn}
+          help={t.expiresHelp}
+          value={values.expires_at}
+          error={errors.expires_at}
+        />
+        {number('requests_per_minute', t.requestsPerMinute)}
+        {number('tokens_per_minute', t.tokensPerMinute)}
+        {number('concurrent_requests', t.concurrent)}
+      </div>
+      <OnlyFor backends={backends} chosen={values.backends?.split(' ') ?? []} error={errors.backends} />
+    </details>
+  );
+}
+
+function OnlyFor({ backends, chosen, error }: { backends: Choice[]; chosen: string[]; error: string | undefined }) {
+  const t = useText().keys;
+  return (
+    <fieldset class="choices" aria-describedby={error ? 'key-backends-error' : 'key-backends-help'}>
+      <legend>{t.onlyFor}</legend>
+      {backends.map(({ value, label }) => (
+        <label key={value}>
+          <input type="checkbox" name="backends" value={value} checked={chosen.includes(value)} /> {label}
+        </label>
+      ))}
+      {error && (
+        <p id="key-backends-error" class="field-error">
+          {error}
+        </p>
+      )}
+      <p id="key-backends-help" class="field-help">
+        {t.onlyForHelp}
+      </p>
+    </fieldset>
+  );
+}
+
+function CreatedKey({ name, value }: { name: string; value: string }) {
+  const t = useText();
+  return (
+    <Notice kind="good" role="status" id="created-key">
+      <p>
+        <strong>{t.keys.created(name)}</strong>
+      </p>
+      <p>{t.keys.createdHelp}</p>
+      <CopyLine value={value} />
+    </Notice>
+  );
+}
+
+function CopyLine({ label, value }: { label?: string; value: string }) {
+  const t = useText();
+  return (
+    <p class="copy-line">
+      {label && <span class="quiet">{label}</span>}
+      <code>{value}</code>
+      <button type="button" class="icon-button small script-only" data-copy="line" aria-label={t.copy.label}>
+        <Icon name="copy" />
+      </button>
+    </p>
+  );
+}

@@ -1,0 +1,112 @@
+import type { ComponentChildren } from 'preact';
+import { KeyList, type OwnedKeyView } from '../accounts/key-list';
+import { Notice } from '../kit/notice';
+import { AppLayout, SidebarButton } from '../layout';
+import type { BudgetSubject, BudgetView, Flash, FormState, PriceView, Shell, UsageView } from '../models';
+import { useText } from '../render';
+import { BudgetList } from '../usage/budgets';
+import { BudgetForm } from '../usage/budgets-form';
+import { PriceForm, PriceTable } from '../usage/prices';
+import { UsageRange } from '../usage/range';
+import { UsageReport } from '../usage/report';
+import { type AdminTab, AdminTabs } from './tabs';
+
+interface AdminProps {
+  shell: Shell;
+  flash?: Flash | undefined;
+}
+
+/** What everybody has used. */
+export function AdminUsagePage({ usage, ...props }: AdminProps & { usage: UsageView }) {
+  return (
+    <AdminPage {...props} tab="usage">
+      <UsageRange range={usage.range} action="/admin/usage" />
+      <UsageReport usage={usage} />
+    </AdminPage>
+  );
+}
+
+interface PricesProps extends AdminProps {
+  prices: PriceView[];
+  form: FormState;
+  /** The model whose price the form changes; absent: it adds one. */
+  editing?: string | undefined;
+}
+
+/** What models cost. */
+export function AdminPricesPage({ prices, form, editing, ...props }: PricesProps) {
+  return (
+    <AdminPage {...props} tab="prices">
+      <PriceTable prices={prices} />
+      <PriceForm form={form} editing={editing} />
+    </AdminPage>
+  );
+}
+
+interface BudgetsProps extends AdminProps {
+  budgets: BudgetView[];
+  subjects: BudgetSubject[];
+  form: FormState;
+}
+
+/** What users and their keys may use. */
+export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsProps) {
+  const t = useText();
+  return (
+    <AdminPage {...props} tab="budgets">
+      <section id="budgets" class="card" aria-labelledby="budgets-title">
+        <h2 id="budgets-title">{t.budgets.title}</h2>
+        <p class="quiet">{t.budgets.lead}</p>
+        {budgets.length === 0 ? <p>{t.budgets.none}</p> : <BudgetList budgets={budgets} page="/admin/budgets" />}
+      </section>
+      <section class="card" aria-labelledby="set-budget-title">
+        <h2 id="set-budget-title">{t.budgets.set}</h2>
+        <BudgetForm action="/admin/budgets" subjects={subjects} form={form} />
+      </section>
+    </AdminPage>
+  );
+}
+
+interface KeysProps extends AdminProps {
+  keys: OwnedKeyView[];
+}
+
+/** The keys of everybody. */
+export function AdminKeysPage({ keys, ...props }: KeysProps) {
+  const t = useText();
+  return (
+    <AdminPage {...props} tab="keys">
+      <section id="keys" class="card" aria-labelledby="keys-title">
+        <h2 id="keys-title">{t.settings.sections.keys}</h2>
+        <p class="quiet">{t.keys.allLead}</p>
+        <KeyList keys={keys} action="/admin/keys" />
+      </section>
+    </AdminPage>
+  );
+}
+
+interface FrameProps extends AdminProps {
+  tab: AdminTab;
+  children: ComponentChildren;
+}
+
+function AdminPage({ shell, flash, tab, children }: FrameProps) {
+  const t = useText();
+  return (
+    <AppLayout shell={shell} title={t.admin[tab]}>
+      <header class="title-bar">
+        <SidebarButton />
+        <h1 class="ellipsis">{t.admin.label}</h1>
+      </header>
+      <div class="settings column">
+        <AdminTabs current={tab} />
+        {flash && (
+          <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
+            {flash.message}
+          </Notice>
+        )}
+        {children}
+      </div>
+    </AppLayout>
+  );
+}

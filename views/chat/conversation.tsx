@@ -1,0 +1,101 @@
+import { Icon } from '../icons';
+import { Confirm } from '../kit/confirm';
+import { SidebarButton } from '../layout';
+import type { AgentGroup, ConversationView } from '../models';
+import { useText } from '../render';
+import { RunnerMenu } from '../runners/runner';
+import { Message } from './message';
+
+/** The one line above a conversation: its title, the runner, and what can be done with it. */
+export function TitleBar({ agent, conversation }: { agent: AgentGroup; conversation?: ConversationView | undefined }) {
+  const t = useText();
+  return (
+    <header class="title-bar">
+      <SidebarButton />
+      <div class="title">
+        {conversation ? <ConversationTitle title={conversation.title} /> : <h1 class="ellipsis">{agent.name}</h1>}
+        {!agent.disabled && <RunnerMenu agent={agent} />}
+      </div>
+      {conversation && <ConversationMenu conversation={conversation} />}
+      {conversation && (
+        <a class="icon-button narrow-only" href={`/agents/${agent.agentId}`} aria-label={t.sidebar.newWith(agent.name)}>
+          <Icon name="square-pen" />
+        </a>
+      )}
+    </header>
+  );
+}
+
+/** The conversation's title in the title bar. */
+export function ConversationTitle({ title }: { title: string }) {
+  return (
+    <h1 id="conversation-title" class="ellipsis" dir="auto">
+      {title}
+    </h1>
+  );
+}
+
+function ConversationMenu({ conversation }: { conversation: ConversationView }) {
+  const t = useText();
+  const path = `/conversations/${conversation.id}`;
+  return (
+    <>
+      <button type="button" class="icon-button" popovertarget="conversation-menu" aria-label={t.conversation.menu}>
+        <Icon name="ellipsis" />
+      </button>
+      <div id="conversation-menu" class="menu from-title-bar" popover="auto">
+        <form method="post" action={`${path}/title`} class="rename">
+          <label for="rename-title">{t.conversation.title}</label>
+          <div class="row">
+            <input id="rename-title" name="title" required value={conversation.title} autocomplete="off" dir="auto" />
+            <button type="submit" class="button">
+              {t.conversation.rename}
+            </button>
+          </div>
+        </form>
+        <hr />
+        <Confirm
+          id="delete-conversation"
+          triggerClass="menu-item bad"
+          trigger={
+            <>
+              <Icon name="trash-2" />
+              {t.conversation.delete}
+            </>
+          }
+          question={t.conversation.deleteQuestion}
+          consequence={t.conversation.deleteConsequence}
+          action={`${path}/delete`}
+          label={t.conversation.delete}
+        />
+      </div>
+    </>
+  );
+}
+
+/** All messages on the page, oldest first. Earlier ones are fetched in place, or as a page without scripts. */
+export function MessageLog({ conversation }: { conversation: ConversationView }) {
+  const t = useText();
+  const { earlierHref } = conversation;
+  return (
+    <div id="messages" class="column" role="log" aria-label={t.conversation.log}>
+      {earlierHref && (
+        <p class="earlier">
+          <a
+            class="button"
+            href={earlierHref}
+            hx-get={earlierHref}
+            hx-target="closest .earlier"
+            hx-swap="outerHTML"
+            hx-select="#messages > *"
+          >
+            {t.conversation.earlier}
+          </a>
+        </p>
+      )}
+      {conversation.messages.map((message) => (
+        <Message key={message.id} message={message} />
+      ))}
+    </div>
+  );
+}

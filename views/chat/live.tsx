@@ -1,0 +1,163 @@
+/**
+ * What the live stream of a chat page sends: pieces that each name the part they go to. A target that is not on the
+ * page is skipped, so one stream serves every page.
+ */
+
+import { useMarkdown } from '../kit/markdown';
+import type { ConversationLink, MessageView, RunnerView } from '../models';
+import { useText } from '../render';
+import { AvailabilityNotice } from '../runners/availability';
+import { RunnerBadge, RunnerPanel } from '../runners/runner';
+import { ComposerActions } from './composer';
+import { ConversationTitle } from './conversation';
+import { Message } from './message';
+import { ConversationItem } from './sidebar';
+
+/** The page's end of the stream, and the voice that says how an answer ended. */
+export function LiveConnection({ url }: { url: string }) {
+  return (
+    <>
+      {/* Events carry only hx-partials, so the element itself swaps nothing. app.js fires `retry` when the first
+          connection fails; later ones are retried by hx-sse itself, at least every 5 s. */}
+      <div
+        id="live"
+        hx-sse:connect={url}
+        hx-swap="none"
+        hx-trigger="load, retry"
+        hx-config='{"sse": {"reconnectMaxDelay": 5000}}'
+      />
+      <p id="status" class="visually-hidden" role="status" />
+    </>
+  );
+}
+
+/** A message that was not there before. app.js puts it in place of one with the same id, so a repeat does no harm. */
+export function LiveMessageAppend({ message }: { message: MessageView }) {
+  return (
+    <hx-partial hx-target="#messages" hx-swap="beforeend">
+      <Message message={message} />
+    </hx-partial>
+  );
+}
+
+/** A message that changed as a whole, e.g. an answer that is tried again. */
+export function LiveMessageReplace({ message }: { message: MessageView }) {
+  return (
+    <hx-partial hx-target={`#message-${message.id}`} hx-swap="outerHTML">
+      <Message message={message} />
+    </hx-partial>
+  );
+}
+
+/** How far the runner's start is, while the answer has no text. Morphed, so that the bar moves instead of blinking. */
+export function LiveAnswerProgress({ message }: { message: MessageView }) {
+  return (
+    <hx-partial hx-target={`#message-${message.id}`} hx-swap="outerMorph">
+      <Message message={message} />
+    </hx-partial>
+  );
+}
+
+interface DeltaProps {
+  messageId: string;
+  /** The answer's whole text so far. */
+  text: string;
+  /** The offset up to which the page already has settled blocks. */
+  from: number;
+  /** The new settled offset: `from + settledLength(text.slice(from))`. */
+  to: number;
+}
+
+/** The growth of an answer: newly settled blocks are appended, the last block is rendered anew. */
+export function LiveAnswerDelta({ messageId, text, from, to }: DeltaProps) {
+  const markdown = useMarkdown();
+  return (
+    <>
+      {to > from && (
+        <hx-partial
+          hx-target={`#message-${messageId}-settled`}
+          hx-swap="beforeend"
+          dangerouslySetInnerHTML={markdown(text.slice(from, to))}
+        />
+      )}
+      <hx-partial
+        hx-target={`#message-${messageId}-tail`}
+        hx-swap="innerMorph"
+        dangerouslySetInnerHTML={markdown(text.slice(to))}
+      />
+    </>
+  );
+}
+
+/** The finished answer exactly as a reload shows it, and a word for those who cannot see it. */
+export function LiveAnswerEnd({ message }: { message: MessageView }) {
+  const t = useText();
+  const words = {
+    streaming: '',
+    done: t.message.announceDone,
+    stopped: t.message.announceStopped,
+    failed: t.message.announceFailed,
+  };
+  return (
+    <>
+      <LiveMessageReplace message={message} />
+      <hx-partial hx-target="#status" hx-swap="innerHTML">
+        {words[message.status]}
+      </hx-partial>
+    </>
+  );
+}
+
+/** The runner's state, and whether there can be one, wherever the page shows it. */
+export function LiveRunner({ runner }: { runner: RunnerView }) {
+  const { agentId } = runner;
+  return (
+    <>
+      <hx-partial hx-target={`#runner-${agentId}`} hx-swap="outerHTML">
+        <RunnerBadge runner={runner} />
+      </hx-partial>
+      <hx-partial hx-target={`#runner-bar-${agentId}`} hx-swap="outerHTML">
+        <RunnerBadge runner={runner} place="bar" />
+      </hx-partial>
+      <hx-partial hx-target={`#runner-panel-${agentId}`} hx-swap="outerMorph">
+        <RunnerPanel runner={runner} />
+      </hx-partial>
+      <hx-partial hx-target={`#availability-${agentId}`} hx-swap="innerMorph">
+        <AvailabilityNotice runner={runner} />
+      </hx-partial>
+    </>
+  );
+}
+
+/** Send, or Stop while an answer streams. */
+export function LiveComposerActions({ streamingId }: { streamingId?: string | undefined }) {
+  return (
+    <hx-partial hx-target="#composer-actions" hx-swap="outerHTML">
+      <ComposerActions streamingId={streamingId} />
+    </hx-partial>
+  );
+}
+
+/** A conversation's entry in the sidebar and, when it is the one on the page, its title. */
+export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
+  const t = useText();
+  return (
+    <>
+      <hx-partial hx-target={`#conversation-link-${conversation.id}`} hx-swap="outerHTML">
+        <ConversationItem conversation={conversation} />
+      </hx-partial>
+      {conversation.current && (
+        <hx-partial hx-target="#conversation-title" hx-swap="outerHTML">
+          <ConversationTitle title={conversation.title} />
+        </hx-partial>
+      )}
+      {/* htmx takes a title outside of a partial as the document's. */}
+      {conversation.current && <title>{t.pageTitle(conversation.title)}</title>}
+    </>
+  );
+}
+
+/** A message that is no longer there, e.g. an answer that is asked for again. */
+export function LiveMessageRemove({ messageId }: { messageId: string }) {
+  return <hx-partial hx-target={`#message-${messageId}`} hx-swap="delete" />;
+}

@@ -1,0 +1,171 @@
+import { MissingForm } from '../credentials/missing';
+import { Icon } from '../icons';
+import { useMarkdown } from '../kit/markdown';
+import { Notice } from '../kit/notice';
+import { Time } from '../kit/time';
+import { settledLength } from '../markdown';
+import type { MessageView } from '../models';
+import { useText } from '../render';
+
+/** One message: the same part in the page, in an update and after a reload. */
+export function Message({ message }: { message: MessageView }) {
+  return message.role === 'user' ? <UserMessage message={message} /> : <Answer message={message} />;
+}
+
+function UserMessage({ message }: { message: MessageView }) {
+  const t = useText();
+  return (
+    <article id={`message-${message.id}`} class="message user">
+      <h2 class="visually-hidden">{t.message.you}</h2>
+      <p class="bubble" dir="auto">
+        {message.text}
+      </p>
+    </article>
+  );
+}
+
+function Answer({ message }: { message: MessageView }) {
+  const t = useText();
+  const streaming = message.status === 'streaming';
+  return (
+    <article
+      id={`message-${message.id}`}
+      class="message answer"
+      data-status={message.status}
+      aria-busy={streaming ? 'true' : undefined}
+    >
+      <header class="byline">
+        <span class={streaming ? 'dot busy' : 'dot'} aria-hidden="true" />
+        <h2>
+          <span class="visually-hidden">{t.message.answer(message.agentName)}</span>
+          <span aria-hidden="true">{message.agentName}</span>
+        </h2>
+        <Time ms={message.createdAtMs} />
+      </header>
+      {streaming ? <GrowingText message={message} /> : <FinishedText message={message} />}
+    </article>
+  );
+}
+
+/** Settled blocks only ever grow; the tail is rendered anew on each update and holds the progress until text arrives. */
+function GrowingText({ message }: { message: MessageView }) {
+  const markdown = useMarkdown();
+  const settled = settledLength(message.text);
+  const tailId = `message-${message.id}-tail`;
+  return (
+    <>
+      <div
+        id={`message-${message.id}-settled`}
+        class="prose settled"
+        dangerouslySetInnerHTML={markdown(message.text.slice(0, settled))}
+      />
+      {message.text === '' ? (
+        <div id={tailId} class="prose tail">
+          <Waiting message={message} />
+        </div>
+      ) : (
+        <div id={tailId} class="prose tail" dangerouslySetInnerHTML={markdown(message.text.slice(settled))} />
+      )}
+    </>
+  );
+}
+
+function Waiting({ message }: { message: MessageView }) {
+  const t = useText();
+  const { progress } = message;
+  if (!progress) {
+    return (
+      <p class="thinking">
+        <span class="visually-hidden">{t.message.thinking}</span>
+      </p>
+    );
+  }
+  return (
+    <div class="starting">
+      <p>{progress.message}</p>
+      <progress max={100} value={progress.percent} aria-label={t.runner.progress} />
+    </div>
+  );
+}
+
+function FinishedText({ message }: { message: MessageView }) {
+  const markdown = useMarkdown();
+  return (
+    <>
+      {message.text !== '' && <div class="prose" dangerouslySetInnerHTML={markdown(message.text)} />}
+      <Calls message={message} />
+      <Outcome message={message} />
+      <AnswerActions message={message} />
+    </>
+  );
+}
+
+/** Which tools of its client the answer called. With which arguments is between the two. */
+function Calls({ message }: { message: MessageView }) {
+  const t = useText();
+  return message.calls?.map(({ name, count }) => (
+    <p key={name} class="note call" dir="auto">
+      {t.message.called(name, count)}
+    </p>
+  ));
+}
+
+/** How an answer ended, when it did not simply end. */
+function Outcome({ message }: { message: MessageView }) {
+  const t = useText();
+  const { error, status, interrupted } = message;
+  if (status === 'stopped') return <p class="note">{t.message.stopped}</p>;
+  if (status !== 'failed') return null;
+  if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
+  return (
+    <Notice kind="bad">
+      <p>{error?.message ?? (interrupted ? t.message.interrupted : t.message.failed)}</p>
+      {error?.hint && <p class="quiet verbatim">{error.hint}</p>}
+      <div class="row">
+        {message.retryable && <RetryForm messageId={message.id} labelled />}
+        {error?.action && (
+          <a class="button" href={error.action.href}>
+            {error.action.label}
+          </a>
+        )}
+      </div>
+    </Notice>
+  );
+}
+
+function AnswerActions({ message }: { message: MessageView }) {
+  const t = useText();
+  const retryable = message.retryable && message.status !== 'failed';
+  if (message.text === '' && !retryable) return null;
+  return (
+    <footer class="actions">
+      {message.text !== '' && (
+        <button type="button" class="icon-button small script-only" data-copy="answer" aria-label={t.message.copy}>
+          <Icon name="copy" />
+        </button>
+      )}
+      {/* What the copy button copies: the Markdown, which survives a paste better than its rendering. */}
+      {message.text !== '' && <template>{message.text}</template>}
+      {retryable && <RetryForm messageId={message.id} />}
+    </footer>
+  );
+}
+
+function RetryForm({ messageId, labelled }: { messageId: string; labelled?: boolean }) {
+  const t = useText();
+  const action = `/messages/${messageId}/retry`;
+  return (
+    <form method="post" action={action} hx-post={action} hx-swap="none">
+      {labelled ? (
+        <button type="submit" class="button">
+          <Icon name="refresh-cw" />
+          {t.message.retry}
+        </button>
+      ) : (
+        <button type="submit" class="icon-button small" aria-label={t.message.retry}>
+          <Icon name="refresh-cw" />
+        </button>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,65 @@
+import { MissingCredentials } from '../credentials/missing';
+import { Icon } from '../icons';
+import { Notice } from '../kit/notice';
+import { AppLayout } from '../layout';
+import type { AgentGroup, ComposerView, ConversationView, Shell } from '../models';
+import { useText } from '../render';
+import { Availability } from '../runners/availability';
+import { Composer } from './composer';
+import { MessageLog, TitleBar } from './conversation';
+import { Greeting } from './greeting';
+import { LiveConnection } from './live';
+
+/** How often the page reloads itself while an answer grows, for readers without JavaScript. */
+const refreshSeconds = 2;
+
+interface ChatProps {
+  shell: Shell;
+  agent: AgentGroup;
+  /** Absent: the page where a new conversation begins. */
+  conversation?: ConversationView | undefined;
+  composer: ComposerView;
+  /** Names of credentials the agent needs and does not have. */
+  missing?: string[] | undefined;
+  /** The live stream where there is no conversation, which then carries only runner states. */
+  liveUrl?: string | undefined;
+}
+
+/** A conversation with an agent, or the beginning of one. */
+export function ChatPage({ shell, agent, conversation, composer, missing, liveUrl }: ChatProps) {
+  const t = useText();
+  const url = conversation?.liveUrl ?? liveUrl;
+  return (
+    <AppLayout
+      shell={shell}
+      title={conversation?.title ?? agent.name}
+      live={url !== undefined}
+      refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
+    >
+      <TitleBar agent={agent} conversation={conversation} />
+      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
+      <div class="dock">
+        <div class="column">
+          <button id="jump" type="button" class="button" hidden>
+            <Icon name="arrow-down" />
+            {t.conversation.jump}
+          </button>
+          {!agent.disabled && <Availability runner={agent.runner} />}
+          {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
+          {agent.disabled ? (
+            <Notice kind="info">{t.composer.disabled(agent.name)}</Notice>
+          ) : (
+            <Composer
+              agentId={agent.agentId}
+              agentName={agent.name}
+              composer={composer}
+              conversationId={conversation?.id}
+              streamingId={conversation?.streamingId}
+            />
+          )}
+        </div>
+      </div>
+      {url && <LiveConnection url={url} />}
+    </AppLayout>
+  );
+}

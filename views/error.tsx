@@ -1,0 +1,50 @@
+import { AppLayout, CardLayout, SidebarButton } from './layout';
+import type { Shell } from './models';
+import { useText } from './render';
+
+interface ErrorProps {
+  /** Present when somebody is signed in: the way out is then beside the error. */
+  shell?: Shell | undefined;
+  status: number;
+  title: string;
+  message: string;
+  hint?: string | undefined;
+  requestId: string;
+}
+
+/** A page that could not be shown: what happened, what helps, and the id under which the log has the rest. */
+export function ErrorPage({ shell, ...error }: ErrorProps) {
+  if (!shell) {
+    return (
+      <CardLayout title={error.title}>
+        <ErrorBody {...error} />
+      </CardLayout>
+    );
+  }
+  return (
+    <AppLayout shell={shell} title={error.title}>
+      <header class="title-bar narrow-only">
+        <SidebarButton />
+      </header>
+      <ErrorBody {...error} />
+    </AppLayout>
+  );
+}
+
+function ErrorBody({ status, title, message, hint, requestId }: Omit<ErrorProps, 'shell'>) {
+  const t = useText();
+  return (
+    <div class="entrance error-body">
+      <p class="quiet">{t.error.status(status)}</p>
+      <h1>{title}</h1>
+      <p>{message}</p>
+      {hint && <p class="quiet">{hint}</p>}
+      <a class="button primary" href="/">
+        {t.error.home}
+      </a>
+      <p class="quiet small-text">
+        {t.error.requestId} <code>{requestId}</code>
+      </p>
+    </div>
+  );
+}

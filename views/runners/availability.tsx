@@ -1,0 +1,53 @@
+import { Notice } from '../kit/notice';
+import type { RunnerView } from '../models';
+import { useText } from '../render';
+
+/**
+ * What keeps an agent from starting, above the place to write to it. Always there, so that what comes later is read out.
+ * While `#unavailable` is in it the styles hide the composer: hidden and not taken away, since it may hold a draft.
+ */
+export function Availability({ runner }: { runner: RunnerView }) {
+  return (
+    <div id={`availability-${runner.agentId}`} class="availability" role="status">
+      <AvailabilityNotice runner={runner} />
+    </div>
+  );
+}
+
+/** Nothing, when nothing is known to be in the way. */
+export function AvailabilityNotice({ runner }: { runner: RunnerView }) {
+  const t = useText();
+  const { unavailable, image } = runner;
+  if (unavailable) {
+    const { platform, message, hint } = unavailable;
+    return (
+      <Notice kind="info" id="unavailable">
+        <p>
+          <strong>{t.availability.title(platform)}</strong>
+        </p>
+        <p>
+          {message === undefined ? t.availability.forUser(platform) : t.availability.forAdmin(platform)}{' '}
+          {t.availability.heals}
+        </p>
+        <Details message={message} hint={hint} />
+      </Notice>
+    );
+  }
+  if (image?.state === 'pulling') return <p class="quiet">{t.availability.pulling}</p>;
+  if (image?.state !== 'failed') return null;
+  return (
+    <Notice kind="info" id="no-image">
+      <p>
+        <strong>{t.availability.noImage}</strong>
+      </p>
+      <p>{image.message === undefined ? t.availability.noImageForUser : t.availability.noImageForAdmin}</p>
+      <Details message={image.message} hint={image.hint} />
+    </Notice>
+  );
+}
+
+/** What the platform said and what helps, for the administrator. */
+function Details({ message, hint }: { message?: string | undefined; hint?: string | undefined }) {
+  const lines = [message, hint].filter((line) => line !== undefined);
+  return lines.length === 0 ? null : <p class="verbatim">{lines.join('\n')}</p>;
+}

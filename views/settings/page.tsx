@@ -1,0 +1,61 @@
+import { Keys } from '../accounts/keys';
+import { CredentialCard } from '../credentials/credentials';
+import type { CredentialGroup } from '../credentials/models';
+import { Notice } from '../kit/notice';
+import { AppLayout, SidebarButton } from '../layout';
+import type { Flash, FormState, IdleView, KeyView, Shell } from '../models';
+import { useText } from '../render';
+import { IdleTimes } from './idle';
+import { ThemeChoice } from './theme-choice';
+
+interface SettingsProps {
+  shell: Shell;
+  /** Refused values and what was tried are in their scopes. */
+  credentials: CredentialGroup[];
+  keys: KeyView[];
+  /** What a key may be limited to. */
+  keyBackends?: { value: string; label: string }[] | undefined;
+  createdKey?: { name: string; key: string } | undefined;
+  idle: IdleView[];
+  flash?: Flash | undefined;
+  /** Refused forms with what was typed. */
+  forms?: { key?: FormState | undefined } | undefined;
+  /** The base URL programs use, e.g. `https://agents.example/v1`. */
+  apiUrl?: string | undefined;
+}
+
+/** Everything a user may set, one card each. */
+export function SettingsPage(props: SettingsProps) {
+  const t = useText();
+  return (
+    <AppLayout shell={props.shell} title={t.settings.title} parts>
+      <header class="title-bar">
+        <SidebarButton />
+        <h1 class="ellipsis">{t.settings.title}</h1>
+      </header>
+      <div class="settings column">
+        {props.flash && (
+          <Notice kind={props.flash.kind} role={props.flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
+            {props.flash.message}
+          </Notice>
+        )}
+        {props.credentials.map((group) => (
+          <CredentialCard key={group.group} group={group} />
+        ))}
+        <Keys
+          keys={props.keys}
+          backends={props.keyBackends ?? []}
+          created={props.createdKey}
+          form={props.forms?.key}
+          apiUrl={props.apiUrl}
+        />
+        <IdleTimes idle={props.idle} />
+        <section id="appearance" class="card script-only" aria-labelledby="appearance-title">
+          <h2 id="appearance-title">{t.settings.sections.appearance}</h2>
+          <p class="quiet">{t.appearance.lead}</p>
+          <ThemeChoice />
+        </section>
+      </div>
+    </AppLayout>
+  );
+}

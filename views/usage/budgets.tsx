@@ -1,0 +1,99 @@
+import { Confirm } from '../kit/confirm';
+import { Time } from '../kit/time';
+import type { BudgetView } from '../models';
+import { type Numbers, useNumbers } from '../numbers';
+import { useText } from '../render';
+
+interface BudgetsProps {
+  budgets: BudgetView[];
+  /** Where those that may be changed are changed; a budget that is not `isOwn` here is only shown. */
+  page: '/usage' | '/admin/budgets';
+}
+
+/** What may be used, and how much of it is. */
+export function BudgetList({ budgets, page }: BudgetsProps) {
+  return (
+    <ul class="rows">
+      {budgets.map((budget) => (
+        <li key={budget.subjectId} id={`budget-${budget.subjectId}`}>
+          <BudgetState budget={budget} isMine={page === '/usage'} />
+          {(page === '/admin/budgets' || budget.isKey) && <BudgetControls budget={budget} page={page} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function BudgetState({ budget, isMine }: { budget: BudgetView; isMine: boolean }) {
+  const t = useText().budgets;
+  const label = isMine && !budget.isKey ? t.yours : budget.label;
+  const { isKey, owner, level } = budget;
+  const most = budget.hardLimit ?? budget.softLimit ?? 0;
+  const share = most > 0 ? Math.min(1, budget.used / most) : 1;
+  return (
+    <div class="budget">
+      <p class="budget-head">
+        <span class="ellipsis" dir="auto">
+          {label}
+        </span>
+        {isKey && (
+          <span class="quiet ellipsis budget-owner">{isMine || owner === undefined ? t.key : t.ofOwner(owner)}</span>
+        )}
+        {level !== 'within' && (
+          <span class="badge" data-level={level}>
+            <span class="dot" aria-hidden="true" />
+            {t.levels[level]}
+          </span>
+        )}
+      </p>
+      <meter aria-label={t.meter(label)} min={0} max={1} value={share} data-level={level} />
+      <BudgetNumbers budget={budget} />
+    </div>
+  );
+}
+
+function BudgetNumbers({ budget }: { budget: BudgetView }) {
+  const t = useText().budgets;
+  const n = useNumbers();
+  const { unit, softLimit, hardLimit } = budget;
+  const used = amountOf(n, unit, budget.used);
+  const most = hardLimit === undefined ? undefined : t.units[unit](amountOf(n, unit, hardLimit));
+  return (
+    <p class="quiet">
+      {most === undefined ? t.usedOnly(t.units[unit](used)) : t.used(used, most)} {t.periods[budget.period]}
+      {softLimit !== undefined && <> · {t.soft(amountOf(n, unit, softLimit))}</>} · {t.resets}{' '}
+      <Time ms={budget.resetsAtMs} />
+    </p>
+  );
+}
+
+function BudgetControls({ budget, page }: { budget: BudgetView; page: BudgetsProps['page'] }) {
+  const t = useText().budgets;
+  const { subjectId, label } = budget;
+  return (
+    <div class="row-actions">
+      <a
+        class="button"
+        href={`${page}?budget=${encodeURIComponent(subjectId)}#set-budget`}
+        aria-label={t.changeOf(label)}
+      >
+        {t.change}
+      </a>
+      <Confirm
+        id={`remove-budget-${subjectId}`}
+        triggerClass="button quiet-button"
+        trigger={t.remove}
+        triggerLabel={t.removeOf(label)}
+        question={t.removeQuestion(label)}
+        consequence={t.removeConsequence}
+        action={page === '/usage' ? '/usage/budgets/remove' : '/admin/budgets/remove'}
+        label={t.remove}
+        fields={{ subject: subjectId }}
+      />
+    </div>
+  );
+}
+
+function amountOf(n: Numbers, unit: BudgetView['unit'], amount: number): string {
+  return unit === 'money' ? n.money(amount) : n.count(amount);
+}

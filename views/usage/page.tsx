@@ -1,0 +1,72 @@
+import { Notice } from '../kit/notice';
+import { AppLayout, SidebarButton } from '../layout';
+import type { BudgetSubject, BudgetView, Flash, FormState, Shell, UsageView } from '../models';
+import { useText } from '../render';
+import { BudgetList } from './budgets';
+import { BudgetForm } from './budgets-form';
+import { UsageRange } from './range';
+import { UsageReport } from './report';
+
+interface UsageProps {
+  shell: Shell;
+  usage: UsageView;
+  budgets: BudgetView[];
+  /** The keys for which the user may set a budget. */
+  keys: BudgetSubject[];
+  /** The form for a key's budget; open when somebody is at it. */
+  form: FormState & { open: boolean };
+  flash?: Flash | undefined;
+}
+
+/** What the signed-in user has used, and may use. */
+export function UsagePage({ shell, usage, budgets, keys, form, flash }: UsageProps) {
+  const t = useText();
+  return (
+    <AppLayout shell={shell} title={t.usage.title}>
+      <header class="title-bar">
+        <SidebarButton />
+        <h1 class="ellipsis">{t.usage.title}</h1>
+      </header>
+      <div class="settings column">
+        {flash && (
+          <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
+            {flash.message}
+          </Notice>
+        )}
+        <BudgetWarning budgets={budgets} />
+        <UsageRange range={usage.range} action="/usage" />
+        <UsageReport usage={usage}>
+          <OwnBudgets budgets={budgets} keys={keys} form={form} />
+        </UsageReport>
+      </div>
+    </AppLayout>
+  );
+}
+
+/** What the user may use, and the way to limit a key. Of no interest to those who have neither. */
+function OwnBudgets({ budgets, keys, form }: Pick<UsageProps, 'budgets' | 'keys' | 'form'>) {
+  const t = useText().budgets;
+  if (budgets.length === 0 && keys.length === 0) return null;
+  return (
+    <section id="budgets" class="card" aria-labelledby="budgets-title">
+      <h2 id="budgets-title">{t.title}</h2>
+      <p class="quiet">{budgets.length === 0 ? t.mineNone : t.mineLead}</p>
+      {budgets.length > 0 && <BudgetList budgets={budgets} page="/usage" />}
+      {keys.length > 0 && (
+        <details class="scope" open={form.open}>
+          <summary>
+            {t.keyTitle} <span class="quiet">{t.keyLead}</span>
+          </summary>
+          <BudgetForm action="/usage/budgets" subjects={keys} form={form} />
+        </details>
+      )}
+    </section>
+  );
+}
+
+function BudgetWarning({ budgets }: { budgets: BudgetView[] }) {
+  const t = useText().budgets;
+  const reached = (level: BudgetView['level']) => budgets.some((budget) => budget.level === level);
+  if (reached('hard')) return <Notice kind="bad">{t.hardReached}</Notice>;
+  return reached('soft') ? <Notice kind="info">{t.softReached}</Notice> : null;
+}

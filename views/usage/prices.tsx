@@ -1,0 +1,135 @@
+import { Confirm } from '../kit/confirm';
+import { Field } from '../kit/field';
+import { Notice } from '../kit/notice';
+import { TableBox } from '../kit/table-box';
+import type { FormState, PriceView } from '../models';
+import { useNumbers } from '../numbers';
+import { useText } from '../render';
+
+/** What models cost, and the way to change it. */
+export function PriceTable({ prices }: { prices: PriceView[] }) {
+  const t = useText().prices;
+  return (
+    <section id="prices" class="card" aria-labelledby="prices-title">
+      <h2 id="prices-title">{t.title}</h2>
+      <p class="quiet">{t.lead}</p>
+      {prices.length === 0 ? (
+        <p>{t.none}</p>
+      ) : (
+        <TableBox labelledBy="prices-title">
+          <thead>
+            <tr>
+              <th scope="col">{t.model}</th>
+              <th scope="col">{t.prompt}</th>
+              <th scope="col">{t.completion}</th>
+              <th scope="col">{t.cached}</th>
+              <td />
+            </tr>
+          </thead>
+          <tbody>
+            {prices.map((price) => (
+              <PriceRow key={price.model} price={price} />
+            ))}
+          </tbody>
+        </TableBox>
+      )}
+    </section>
+  );
+}
+
+function PriceRow({ price }: { price: PriceView }) {
+  const t = useText().prices;
+  const n = useNumbers();
+  const { model } = price;
+  return (
+    <tr>
+      <th scope="row">{model}</th>
+      <td>{n.price(price.prompt)}</td>
+      <td>{n.price(price.completion)}</td>
+      <td>{price.cached === undefined ? <span class="quiet">{t.asPrompt}</span> : n.price(price.cached)}</td>
+      <td>
+        <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
+          {t.change}
+        </a>
+      </td>
+    </tr>
+  );
+}
+
+/** Adds a price, or changes the one of `editing`. */
+export function PriceForm({ form, editing }: { form: FormState; editing?: string | undefined }) {
+  const t = useText().prices;
+  const { values, errors } = form;
+  const amount = { type: 'text', inputmode: 'decimal', autocomplete: 'off' } as const;
+  return (
+    <section id="set-price" class="card" aria-labelledby="set-price-title">
+      <h2 id="set-price-title">{editing === undefined ? t.add : t.edit(editing)}</h2>
+      <form id="price-form" method="post" action="/admin/prices" class="field-grid">
+        {form.message && (
+          <Notice kind="bad" role="alert">
+            {form.message}
+          </Notice>
+        )}
+        <Field
+          id="price-model"
+          name="model"
+          label={t.model}
+          help={t.modelHelp}
+          value={values.model}
+          error={errors.model}
+          autocomplete="off"
+          required
+        />
+        <Field
+          id="price-prompt"
+          name="prompt"
+          label={t.promptLabel}
+          value={values.prompt}
+          error={errors.prompt}
+          {...amount}
+          required
+        />
+        <Field
+          id="price-completion"
+          name="completion"
+          label={t.completionLabel}
+          value={values.completion}
+          error={errors.completion}
+          {...amount}
+          required
+        />
+        <Field
+          id="price-cached"
+          name="cached"
+          label={t.cachedLabel}
+          help={t.cachedHelp}
+          value={values.cached}
+          error={errors.cached}
+          {...amount}
+        />
+      </form>
+      <div class="row end">
+        {editing !== undefined && (
+          <>
+            <Confirm
+              id="remove-price"
+              triggerClass="button quiet-button"
+              trigger={t.remove}
+              question={t.removeQuestion(editing)}
+              consequence={t.removeConsequence}
+              action="/admin/prices/remove"
+              label={t.remove}
+              fields={{ model: editing }}
+            />
+            <a class="button" href="/admin/prices">
+              {t.cancel}
+            </a>
+          </>
+        )}
+        <button type="submit" form="price-form" class="button primary">
+          {t.save}
+        </button>
+      </div>
+    </section>
+  );
+}

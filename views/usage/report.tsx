@@ -1,0 +1,39 @@
+import type { ComponentChildren } from 'preact';
+import { Icon } from '../icons';
+import type { UsageView } from '../models';
+import { useText } from '../render';
+import { UsageTotals } from './figures';
+import { UsageDays, UsageTable } from './table';
+
+/** What was used in some days: totals, the days, and what it divides into. `children` come after the totals. */
+export function UsageReport({ usage, children }: { usage: UsageView; children?: ComponentChildren }) {
+  const t = useText();
+  if (usage.totals.calls === 0) {
+    return (
+      <div id="report" class="report">
+        <section class="card nothing">
+          <h2>{t.usage.none}</h2>
+          <p class="quiet">{t.usage.noneHelp}</p>
+        </section>
+        {children}
+      </div>
+    );
+  }
+  return (
+    <div id="report" class="report">
+      <UsageTotals totals={usage.totals} />
+      {children}
+      <UsageDays days={usage.days} />
+      {usage.tables.map((table) => (
+        <UsageTable key={table.id} table={table} />
+      ))}
+      <div class="report-end">
+        <p class="field-help">{t.usage.daysAreUtc}</p>
+        <a class="button" href={usage.csvHref} download>
+          <Icon name="download" />
+          {t.usage.csv}
+        </a>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,86 @@
+import { TableBox } from '../kit/table-box';
+import type { UsageLine, UsageTableView } from '../models';
+import { useNumbers } from '../numbers';
+import { useText } from '../render';
+import { DayChart } from './chart';
+
+/** One way to divide what was used, the most first. */
+export function UsageTable({ table }: { table: UsageTableView }) {
+  const id = `${table.id}-title`;
+  return (
+    <section id={table.id} class="card" aria-labelledby={id}>
+      <h2 id={id}>{table.title}</h2>
+      <Lines lines={table.lines} nameOfLines={table.nameOfLines} labelledBy={id} withShare />
+    </section>
+  );
+}
+
+/** The days as a chart, and folded away below it as a table. */
+export function UsageDays({ days }: { days: UsageLine[] }) {
+  const t = useText();
+  const n = useNumbers();
+  const used = days.filter(({ calls }) => calls > 0).map((day) => ({ ...day, name: n.day(day.key) }));
+  return (
+    <section id="by-day" class="card" aria-labelledby="by-day-title">
+      <h2 id="by-day-title">{t.usage.byDay}</h2>
+      <DayChart days={days} />
+      <details class="scope">
+        <summary>{t.usage.asTable}</summary>
+        <Lines lines={used} nameOfLines={t.usage.day} labelledBy="by-day-title" />
+      </details>
+    </section>
+  );
+}
+
+interface LinesProps {
+  lines: UsageLine[];
+  nameOfLines: string;
+  labelledBy: string;
+  /** Whether each line shows how much of all it is. */
+  withShare?: boolean;
+}
+
+function Lines({ lines, nameOfLines, labelledBy, withShare }: LinesProps) {
+  const t = useText();
+  const n = useNumbers();
+  const withCost = lines.some(({ cost }) => cost > 0);
+  const all = lines.reduce((sum, line) => sum + line.promptTokens + line.completionTokens, 0);
+  return (
+    <TableBox labelledBy={labelledBy}>
+      <thead>
+        <tr>
+          <th scope="col">{nameOfLines}</th>
+          <th scope="col">{t.usage.callsShort}</th>
+          <th scope="col">{t.usage.prompt}</th>
+          <th scope="col">{t.usage.completion}</th>
+          {withCost && <th scope="col">{t.usage.cost}</th>}
+        </tr>
+      </thead>
+      <tbody>
+        {lines.map((line) => (
+          <tr key={line.key}>
+            <th scope="row">
+              <span dir="auto">{line.name}</span>
+              {withShare && <Share of={all} tokens={line.promptTokens + line.completionTokens} />}
+            </th>
+            <td>{n.count(line.calls)}</td>
+            <td>{n.count(line.promptTokens)}</td>
+            <td>{n.count(line.completionTokens)}</td>
+            {withCost && <td>{n.money(line.cost)}</td>}
+          </tr>
+        ))}
+      </tbody>
+    </TableBox>
+  );
+}
+
+/** How much of all tokens one line has, as a bar; the numbers beside it say it too. */
+function Share({ of, tokens }: { of: number; tokens: number }) {
+  if (of === 0) return null;
+  return (
+    <svg class="share-bar" aria-hidden="true">
+      <rect class="share-all" width="100%" height="100%" rx="2" />
+      <rect class="share-own" width={`${Math.round((tokens / of) * 1000) / 10}%`} height="100%" rx="2" />
+    </svg>
+  );
+}
