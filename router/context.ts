@@ -32,6 +32,7 @@ import { INSTALLATION_LABEL } from './runners/spec';
 import { createWatches } from './runners/watch';
 import { createStores } from './stores';
 import { budgetsService } from './usage/budgets';
+import { limitsService } from './usage/limits';
 import { meteringService } from './usage/metering';
 import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
@@ -86,7 +87,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
-  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
+  const limiters = [budgets, rateLimits];
+  const limits = limitsService({ limiters, prices });
+  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -195,6 +198,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     upstreams,
     prices,
     metering,
+    limits,
     budgets,
     rateLimits,
     usage,

@@ -61,7 +61,11 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
   const chosen = PARAMETERS.filter((name) => turn.parameters[name] !== undefined);
   const response = await fetch(`${connection.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${connection.apiKey}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${connection.apiKey}`,
+      'content-type': 'application/json',
+      ...(turn.work !== undefined && { 'x-agent-work': turn.work }),
+    },
     body: JSON.stringify({
       ...Object.fromEntries(chosen.map((name) => [name, turn.parameters[name]])),
       model: connection.model,
