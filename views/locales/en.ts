@@ -425,7 +425,7 @@ export const en = {
   },
   prices: {
     title: 'Prices',
-    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here.',
+    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here, and is not served with the shared key to those who have a hard limit of money.',
     none: 'No prices yet. Calls are counted in tokens only.',
     model: 'Model',
     modelHelp: 'By the name that the usage tables show.',
@@ -437,6 +437,11 @@ export const en = {
     cachedLabel: 'Price cached',
     cachedHelp: 'Empty: the price in.',
     asPrompt: 'as in',
+    perCall: 'Per call',
+    noPerCall: 'none',
+    perCallLabel: 'Price per call',
+    perCallHelp:
+      'On top, for each call; for pictures, for each of them. Without it a hard limit of money closes pictures and sounds.',
     add: 'Add a price',
     edit: (model: string) => `Price of ${model}`,
     change: 'Change',
@@ -448,6 +453,14 @@ export const en = {
     saved: 'Saved. It holds for calls from now on.',
     removed: 'Removed.',
     cancel: 'Cancel',
+  },
+  sharedModels: {
+    title: 'What the shared key is for',
+    lead: 'The models that may be used with the key that you share. With a key of their own everybody uses what they like.',
+    label: 'Names, one a line',
+    help: 'As the usage tables show them. Empty: every model.',
+    save: 'Save names',
+    saved: 'Saved. It holds for calls from now on.',
   },
   admin: { label: 'Administration', usage: 'Usage', prices: 'Prices', budgets: 'Budgets', keys: 'Keys' },
 
