@@ -113,7 +113,7 @@ const RESERVED =
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
   headers: ['conversation', 'session', 'work', 'user', 'agent'],
-  session_body: ['conversation', 'session', 'work', 'user', 'agent'],
+  session_body: ['conversation', 'session', 'user', 'agent'],
 } as const;
 
 /**
