@@ -425,7 +425,7 @@ export const en = {
   },
   prices: {
     title: 'Prices',
-    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here, and is not served with the shared key to those who have a hard limit of money.',
+    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here. To those who have a hard limit of money the shared key serves models with a price only, and pictures and sounds only with a price per call.',
     none: 'No prices yet. Calls are counted in tokens only.',
     model: 'Model',
     modelHelp: 'By the name that the usage tables show.',
@@ -440,8 +440,7 @@ export const en = {
     perCall: 'Per call',
     noPerCall: 'none',
     perCallLabel: 'Price per call',
-    perCallHelp:
-      'On top, for each call; for pictures, for each of them. Without it a hard limit of money closes pictures and sounds.',
+    perCallHelp: 'On top: for each call, or each picture of it.',
     add: 'Add a price',
     edit: (model: string) => `Price of ${model}`,
     change: 'Change',
