@@ -1,7 +1,7 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DriverServices } from '../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL } from '../drivers/driver';
 import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
@@ -38,7 +38,6 @@ import { addressesService } from './platforms/router-address';
 import { adoptionService } from './runners/adoption';
 import { sweep } from './runners/reaper';
 import { runnersService } from './runners/runners';
-import { INSTALLATION_LABEL } from './runners/spec';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { budgetsService } from './usage/budgets';

@@ -1,12 +1,10 @@
 /** Turns an agent and its backend into what a driver is asked for. */
-import type { RunnerSpec } from '../../drivers/driver';
+import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
 import type { User } from '../accounts/store';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/traits';
 import type { EffectiveValue } from '../credentials/tiers';
-
-export const INSTALLATION_LABEL = 'agent-stack.installation';
 
 /** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
 const MODEL_UNKNOWN = 'default';
