@@ -21,13 +21,17 @@ interface Message {
   readonly content?: unknown;
 }
 
-/** `slow`: counts for minutes. `echo …word-N`: says the word again. Anything else: tells all that the user has said. */
+/**
+ * `slow`: counts for minutes. `echo …word-N`: says the word again. Anything else: tells all that the user has said. An agent
+ * may put messages of its own behind the user's, so all since the last answer count.
+ */
 export function wordsFor(messages: readonly Message[]): readonly string[] {
-  const said = messages.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
-  const newest = said.at(-1) ?? '';
-  if (/\bslow\b/.test(newest)) return Array.from({ length: SLOW_WORDS }, (_, index) => `${index + 1} `);
-  const word = /\becho (word-\d+)/.exec(newest)?.[1];
-  return word === undefined ? ['You ', 'said: ', ...said] : [word];
+  const textOf = (some: readonly Message[]) =>
+    some.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
+  const turn = textOf(messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)).join(' ');
+  if (/\bslow\b/.test(turn)) return Array.from({ length: SLOW_WORDS }, (_, index) => `${index + 1} `);
+  const word = /\becho (word-\d+)/.exec(turn)?.[1];
+  return word === undefined ? ['You ', 'said: ', ...textOf(messages)] : [word];
 }
 
 export function startModel(): Model {
