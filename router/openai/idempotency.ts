@@ -40,7 +40,7 @@ export interface Idempotency {
   once(name: string, fingerprint: string, work: () => Promise<Response>): Promise<Response>;
 }
 
-/** @param deps.now milliseconds since the epoch. */
+/** @param deps.now milliseconds of a clock that is not set. */
 export function createIdempotency({ now }: { readonly now: () => number }): Idempotency {
   // In the order in which they were begun.
   const entries = new Map<string, Entry>();

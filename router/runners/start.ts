@@ -40,6 +40,7 @@ export interface StartDeps {
   readonly images: ImagesService;
   readonly credentials: CredentialsService;
   readonly vault: Vault;
+  /** Milliseconds since the epoch, for dates. */
   readonly now: () => number;
 }
 
