@@ -55,8 +55,9 @@ export function createAttemptLimits(): AttemptLimits {
   const signUps = new RateLimiterMemory({ points: SIGN_UPS_MAX, duration: 3600 });
   const inTurn = createTurns();
 
-  const refuse = (until: RateLimiterRes) => {
-    const retryAfterSeconds = Math.ceil(until.msBeforeNext / 1000);
+  const refuse = (until: RateLimiterRes, { duration }: RateLimiterMemory) => {
+    // It counts with a timer, and tells the time by the clock of dates, which may have been set.
+    const retryAfterSeconds = Math.max(1, Math.min(duration, Math.ceil(until.msBeforeNext / 1000)));
     return new AppError('too_many_requests', {
       message: `Too many attempts. Try again in ${Math.ceil(retryAfterSeconds / 60)} min.`,
       retryAfterSeconds,
@@ -71,7 +72,7 @@ export function createAttemptLimits(): AttemptLimits {
           [accounts, email],
         ] as const) {
           const used = await limiter.get(key);
-          if (used && used.consumedPoints >= limiter.points) throw refuse(used);
+          if (used && used.consumedPoints >= limiter.points) throw refuse(used, limiter);
         }
         try {
           return await signIn();
@@ -90,7 +91,7 @@ export function createAttemptLimits(): AttemptLimits {
         await signUps.consume(`address ${address}`);
         await signUps.consume(`account ${email}`);
       } catch (error) {
-        throw error instanceof RateLimiterRes ? refuse(error) : error;
+        throw error instanceof RateLimiterRes ? refuse(error, signUps) : error;
       }
     },
   };

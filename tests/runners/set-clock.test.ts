@@ -3,6 +3,7 @@ import { afterEach, expect, setSystemTime, test } from 'bun:test';
 import { Silence } from '../../router/relay/timeouts';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';
+import { readSources } from '../support/sources';
 
 const DAY_MS = 86_400_000;
 const env = { REAPER_INTERVAL_SECONDS: '3600', DEFAULT_IDLE_SECONDS: '60' };
@@ -102,6 +103,35 @@ test('an answer is kept for its Idempotency-Key as long as it says, whatever the
   clock.set(-4 * DAY_MS);
   clock.pass(3_600_000);
   expect([await ask(), runner.requests.length]).toEqual([200, 2]);
+});
+
+test('too many attempts to sign in are told a wait that ends, whatever the clock is set to', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  expect(alice.id).not.toBe('');
+  const signIn = () =>
+    router.request('/auth/login', { method: 'POST', body: { ...PEOPLE.alice, password: 'wrong-one' } });
+  let response = await signIn();
+  for (let tries = 0; response.status === 401 && tries < 20; tries += 1) response = await signIn();
+  expect(response.status).toBe(429);
+  setSystemTime(new Date(Date.now() - DAY_MS));
+  expect(Number((await signIn()).headers.get('retry-after'))).toBeWithin(1, 301);
+}, 20_000);
+
+test('nothing but dates is read from the clock of dates', async () => {
+  const files = (await readSources(['router'])).filter(({ code }) => /Date\.now\b/.test(code));
+  expect(files.map(({ path }) => path).sort()).toEqual([
+    // Whether a key has expired, for a page.
+    'router/accounts/present-keys.ts',
+    // The date in a Retry-After.
+    'router/broker/upstreams.ts',
+    // The clock of dates itself.
+    'router/context.ts',
+    'router/lib/log.ts',
+    // `created` and `created_at` of OpenAI's objects.
+    'router/openai/routes.ts',
+    'router/runners/call.ts',
+  ]);
 });
 
 test('a runner that is silent for too long is noticed after the clock was set back a day', async () => {
