@@ -69,7 +69,7 @@ describe('rendering', () => {
 
   test('no heading is above level three, and the higher ones keep their look by a class', () => {
     const html = '<h3 class="level-1">a</h3>\n<h3 class="level-2">b</h3>\n<h3>c</h3>\n<h6>d</h6>\n';
-    expect(renderMarkdown('# a\n## b\n### c\n###### d')).toBe(html);
+    expect<string>(renderMarkdown('# a\n## b\n### c\n###### d')).toBe(html);
   });
 
   test('code and tables can be scrolled by keyboard', async () => {
@@ -153,7 +153,7 @@ describe('settle and tail', () => {
     const text = '[a]: https://a.example\n\nfirst\n\nsee [a]\n';
     const at = settledLength(text);
     expect(at).toBe(text.indexOf('see'));
-    expect(renderMarkdown(text.slice(at))).toBe('<p>see [a]</p>\n');
+    expect<string>(renderMarkdown(text.slice(at))).toBe('<p>see [a]</p>\n');
     expect(renderMarkdown(text)).toContain('href="https://a.example"');
   });
 
