@@ -6,7 +6,7 @@ import { FairQueue } from './fair-queue';
 import { processLog } from './log';
 
 /** To load a worker's script takes about 0.1 s; on a machine that is busy it takes seconds. */
-const START_MS = 30_000;
+const START_MS = 10_000;
 
 export interface WorkerPoolOptions {
   /**
@@ -14,7 +14,7 @@ export interface WorkerPoolOptions {
    * says that the piece could not be done.
    */
   readonly file: string;
-  /** How many pieces are worked on at a time. */
+  /** How many pieces are worked on at a time. As many threads more may be about to end. */
   readonly threadsMax: number;
   /** For one piece, from its begin. */
   readonly deadlineMs: number;
@@ -35,6 +35,8 @@ interface Piece<Job, Result> {
 
 interface Thread<Job, Result> {
   readonly worker: Worker;
+  /** Resolves when it is ready, or has failed. */
+  readonly started: PromiseWithResolvers<void>;
   state: 'starting' | 'idle' | 'working' | 'ending';
   piece?: Piece<Job, Result> | undefined;
   timer?: ReturnType<typeof setTimeout> | undefined;
@@ -59,6 +61,15 @@ export class WorkerPool<Job, Result> implements Disposable {
     });
   }
 
+  /** Resolves when a thread is there, so that nobody's time is counted while the first one starts. */
+  async ready(): Promise<void> {
+    const isThere = ({ state }: Thread<Job, Result>) => state === 'idle' || state === 'working';
+    if ([...this.#threads].some(isThere)) return;
+    this.#startThread();
+    const starting = [...this.#threads].find(({ state }) => state === 'starting');
+    await starting?.started.promise;
+  }
+
   [Symbol.dispose](): void {
     this.#closed = true;
     for (const piece of this.#queue.inTurn()) piece.resolve('busy');
@@ -68,7 +79,7 @@ export class WorkerPool<Job, Result> implements Disposable {
   #next(): void {
     const working = new Set([...this.#threads].map(({ piece }) => piece?.userId));
     for (const piece of this.#queue.inTurn()) {
-      if (piece.beginsUntilMs < performance.now() || this.#isStuck) {
+      if (piece.beginsUntilMs < performance.now()) {
         this.#queue.remove(piece);
         piece.resolve('busy');
       } else if (!working.has(piece.userId)) {
@@ -84,13 +95,6 @@ export class WorkerPool<Job, Result> implements Disposable {
     }
   }
 
-  /** A thread ends between two steps of its script, and some steps are long: to match one regular expression is one. */
-  get #isStuck(): boolean {
-    return (
-      this.#threads.size === this.options.threadsMax && [...this.#threads].every(({ state }) => state === 'ending')
-    );
-  }
-
   #begin(thread: Thread<Job, Result>, piece: Piece<Job, Result>): void {
     thread.state = 'working';
     thread.piece = piece;
@@ -99,10 +103,13 @@ export class WorkerPool<Job, Result> implements Disposable {
   }
 
   #startThread(): void {
-    const isStarting = [...this.#threads].some(({ state }) => state === 'starting');
-    if (isStarting || this.#threads.size >= this.options.threadsMax || this.#closed) return;
+    const states = [...this.#threads].map(({ state }) => state);
+    const ending = states.filter((state) => state === 'ending').length;
+    // A thread ends between two steps of its script, and some are long: to match one regular expression is one.
+    const isFull = states.length - ending >= this.options.threadsMax || ending > this.options.threadsMax;
+    if (isFull || states.includes('starting') || this.#closed) return;
     const worker = new Worker(this.options.file, { smol: true, ref: false });
-    const thread: Thread<Job, Result> = { worker, state: 'starting' };
+    const thread: Thread<Job, Result> = { worker, state: 'starting', started: Promise.withResolvers() };
     this.#threads.add(thread);
     thread.timer = setTimeout(() => this.#fail(thread, `not ready after ${START_MS} ms`), START_MS);
     worker.onmessage = ({ data }: MessageEvent<Result | undefined>) => this.#onMessage(thread, data);
@@ -118,6 +125,7 @@ export class WorkerPool<Job, Result> implements Disposable {
     const { piece, state } = thread;
     if (state === 'ending') return;
     clearTimeout(thread.timer);
+    thread.started.resolve();
     thread.state = 'idle';
     thread.piece = undefined;
     if (state === 'working') piece?.resolve(result === undefined ? 'slow' : { result });
@@ -139,6 +147,7 @@ export class WorkerPool<Job, Result> implements Disposable {
   #end(thread: Thread<Job, Result>, outcome: 'slow' | 'busy'): void {
     const { piece, state } = thread;
     clearTimeout(thread.timer);
+    thread.started.resolve();
     thread.piece = undefined;
     piece?.resolve(outcome);
     if (state === 'ending') return;

@@ -3,7 +3,7 @@
  * much is shown as it is, in plain text. Finished answers are rendered once and kept.
  */
 import type { Growing, Html, MarkdownLabels } from '../../views/markdown';
-import { renderPlain } from '../../views/markdown';
+import { noHtml, renderPlain } from '../../views/markdown';
 import { Recent } from '../lib/lru';
 import { within } from '../lib/time';
 import { type Outcome, WorkerPool } from '../lib/worker-pool';
@@ -25,20 +25,12 @@ const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
 /** Answers that grow, of which it is known that they take too long. */
 const SLOW_MAX = 1_000;
 
-export type RenderingService = ReturnType<typeof renderingService>;
-
-/** Renders the texts of one page, or of one look of a live stream, within what these may take in time and length. */
-export interface PageRendering {
-  /** A whole text. */
-  whole(text: string): Promise<Html>;
-  /** A text that still grows, or its rest from a settled offset on. Plain from the first time that it takes too long. */
-  growing(messageId: string, text: string): Promise<Growing>;
-}
-
 interface Kept {
   /** Without it, the text is shown as it is. */
   readonly html?: Html;
 }
+
+export type RenderingService = ReturnType<typeof renderingService>;
 
 export function renderingService(labels: MarkdownLabels) {
   const pool = new WorkerPool<RenderJob, RenderResult>({
@@ -47,55 +39,75 @@ export function renderingService(labels: MarkdownLabels) {
     deadlineMs: DEADLINE_MS,
     waitingMax: WAITING_MAX,
   });
-  const kept = new Recent<string, Kept>(KEPT_LENGTH_MAX, ({ html = '' }) => html.length + 100);
-  const slow = new Recent<string, true>(SLOW_MAX);
-
+  const known = {
+    kept: new Recent<string, Kept>(KEPT_LENGTH_MAX, ({ html = '' }) => html.length + 100),
+    slow: new Recent<string, true>(SLOW_MAX),
+  };
   return {
-    page(userId: string): PageRendering {
-      const endsMs = performance.now() + PAGE_MS;
-      let length = 0;
-
-      async function ask(text: string, isGrowing: boolean): Promise<Outcome<RenderResult>> {
-        const leftMs = endsMs - performance.now();
-        if (leftMs <= 0 || length > PAGE_HTML_LENGTH_MAX) return 'busy';
-        return pool.run(userId, { text, isGrowing, labels }, endsMs);
-      }
-
-      function count<Part extends Html | Growing>(part: Part): Part {
-        length += typeof part === 'string' ? part.length : part.settled.length + part.tail.length;
-        return part;
-      }
-
-      async function whole(text: string): Promise<Html> {
-        const key = new Bun.CryptoHasher('sha256').update(text).digest('base64');
-        const known = kept.get(key);
-        if (known) return known.html ?? renderPlain(text);
-        const asked = ask(text, false).then((outcome) => {
-          // The page may be sent by then: the next one has it.
-          if (outcome === 'slow') kept.set(key, {});
-          const html = typeof outcome === 'object' && typeof outcome.result === 'string' ? outcome.result : undefined;
-          if (html !== undefined) kept.set(key, { html });
-          return html;
-        });
-        return (await within(Math.max(0, endsMs - performance.now()), asked)) ?? renderPlain(text);
-      }
-
-      async function growing(messageId: string, text: string): Promise<Growing> {
-        const plain = { length: 0, settled: renderPlain(''), tail: renderPlain(text) };
-        if (slow.get(messageId)) return plain;
-        const asked = ask(text, true).then((outcome) => {
-          if (outcome === 'slow') slow.set(messageId, true);
-          return typeof outcome === 'object' && typeof outcome.result === 'object' ? outcome.result : undefined;
-        });
-        return (await within(Math.max(0, endsMs - performance.now()), asked)) ?? plain;
-      }
-
-      return {
-        whole: async (text) => (text === '' ? renderPlain('') : count(await whole(text))),
-        growing: async (messageId, text) => count(await growing(messageId, text)),
-      };
-    },
-
+    page: (userId: string) => new PageRendering(pool, known, labels, userId),
     [Symbol.dispose]: () => pool[Symbol.dispose](),
   };
+}
+
+/** Renders the texts of one page, or of one look of a live stream, within what these may take in time and length. */
+export class PageRendering {
+  #length = 0;
+  #endsMs: number | undefined;
+
+  constructor(
+    readonly pool: WorkerPool<RenderJob, RenderResult>,
+    readonly known: { readonly kept: Recent<string, Kept>; readonly slow: Recent<string, true> },
+    readonly labels: MarkdownLabels,
+    readonly userId: string,
+  ) {}
+
+  /** A whole text. */
+  async whole(text: string): Promise<Html> {
+    const html = text === '' ? noHtml : ((await this.#whole(text)) ?? renderPlain(text));
+    this.#length += html.length;
+    return html;
+  }
+
+  /** A text that still grows, or its rest from a settled offset on. Plain from the first time that it takes too long. */
+  async growing(messageId: string, text: string): Promise<Growing> {
+    const plain = { length: 0, settled: noHtml, tail: renderPlain(text) };
+    const isPlain = text === '' || this.known.slow.get(messageId);
+    const rendered = isPlain ? plain : ((await this.#growing(messageId, text)) ?? plain);
+    this.#length += rendered.settled.length + rendered.tail.length;
+    return rendered;
+  }
+
+  async #whole(text: string): Promise<Html | undefined> {
+    if (this.#length > PAGE_HTML_LENGTH_MAX) return undefined;
+    const { kept } = this.known;
+    const key = new Bun.CryptoHasher('sha256').update(text).digest('base64');
+    const found = kept.get(key);
+    if (found) return found.html;
+    const result = await this.#ask({ text, isGrowing: false, labels: this.labels }, (outcome) => {
+      if (outcome === 'slow') kept.set(key, {});
+      else if (outcome !== 'busy' && typeof outcome.result === 'string') kept.set(key, { html: outcome.result });
+    });
+    return typeof result === 'string' ? result : undefined;
+  }
+
+  async #growing(messageId: string, text: string): Promise<Growing | undefined> {
+    if (this.#length > PAGE_HTML_LENGTH_MAX) return undefined;
+    const result = await this.#ask({ text, isGrowing: true, labels: this.labels }, (outcome) => {
+      if (outcome === 'slow') this.known.slow.set(messageId, true);
+    });
+    return typeof result === 'object' ? result : undefined;
+  }
+
+  /** @param onEnd is called also when the page did not wait for it: the next one has it. */
+  async #ask(job: RenderJob, onEnd: (outcome: Outcome<RenderResult>) => void): Promise<RenderResult | undefined> {
+    await this.pool.ready();
+    this.#endsMs ??= performance.now() + PAGE_MS;
+    const leftMs = this.#endsMs - performance.now();
+    if (leftMs <= 0) return undefined;
+    const asked = this.pool.run(this.userId, job, this.#endsMs).then((outcome) => {
+      onEnd(outcome);
+      return outcome === 'slow' || outcome === 'busy' ? undefined : outcome.result;
+    });
+    return within(leftMs, asked);
+  }
 }
