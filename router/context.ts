@@ -48,6 +48,8 @@ import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
 import { usageStore } from './usage/store';
 import { createOpenStreams } from './web/open-streams';
+import { renderingService } from './web/rendering';
+import { text } from './web/respond';
 
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
@@ -156,6 +158,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     metrics,
     now,
   });
+  const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
   const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -223,6 +226,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     runners,
     conversations,
     generations,
+    rendering,
     images,
     idle,
 
