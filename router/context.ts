@@ -14,6 +14,7 @@ import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
 import { lockDatabase, openDatabase } from './database/database';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
 import { newId } from './lib/ids';
 import { driversLog, processLog } from './lib/log';
@@ -71,8 +72,10 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -134,6 +137,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
   const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
@@ -187,6 +193,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,

@@ -9,6 +9,7 @@ import type { Conversation, ConversationsStore, Message } from './store';
 const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
+const TITLE_LOOKED_AT_LENGTH = 1_000;
 export const LIST_LIMIT = 200;
 
 export type ConversationsService = ReturnType<typeof conversationsService>;
@@ -108,7 +109,8 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
 /** The title that a first message gives its conversation. */
 export function titleFrom(text: string): string {
-  const line = text.trim().replace(/\s+/g, ' ');
+  // A message may be megabytes, of which no more is looked at.
+  const line = text.trimStart().slice(0, TITLE_LOOKED_AT_LENGTH).trim().replace(/\s+/g, ' ');
   const characters = [...line];
   return characters.length <= TITLE_FROM_TEXT_LENGTH
     ? line

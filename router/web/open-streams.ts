@@ -1,4 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
+import type { Allowance } from '../lib/allowance';
 import { Crowd, type Member } from '../lib/crowd';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -7,10 +8,15 @@ export interface Holder {
   readonly userId: string;
   /** Id of the session or key that opened the stream. */
   readonly credentialId: string;
+  /** Whose it is counted as; the user's where it is not said. */
+  readonly countedAs?: string;
 }
 
 export interface OpenStreams {
-  /** @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. */
+  /**
+   * Throws `too_much_at_once` or `overloaded` where there are too many.
+   * @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. Idempotent.
+   */
   add(holder: Holder, close: (why: AppError) => void): () => void;
   /** The router ends. */
   closeAll(): void;
@@ -22,7 +28,8 @@ interface Stream extends Member {
   close(why: AppError): void;
 }
 
-export function createOpenStreams(events: Events): OpenStreams {
+/** @param allowed how many there may be, of all users and of one. */
+export function createOpenStreams(events: Events, allowed: Allowance): OpenStreams {
   const open = new Crowd<Stream>();
   const close = (streams: readonly Stream[], why: AppError) => {
     for (const stream of streams) if (stream.place !== undefined) stream.close(why);
@@ -37,9 +44,13 @@ export function createOpenStreams(events: Events): OpenStreams {
   });
   return {
     add(holder, close) {
+      const leave = allowed.take(holder.countedAs ?? holder.userId);
       const stream = { holder, close };
       open.add(stream);
-      return () => open.delete(stream);
+      return () => {
+        open.delete(stream);
+        leave();
+      };
     },
     closeAll() {
       const message = 'The router was restarted in the middle of this answer.';
