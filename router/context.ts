@@ -89,6 +89,11 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
   const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
   const upstreams = upstreamsService({
     credentials,

@@ -114,6 +114,11 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       if (bucket) bucket.level -= tokens;
     },
 
+    /** A key that is gone is limited no more. */
+    forget(keyId: string): void {
+      counters.delete(keyId);
+    },
+
     /** Of the limits that the key has. */
     statesOf({ id, requestsPerMinute, tokensPerMinute }: LimitedKey): LimitStates {
       const counter = counters.get(id);

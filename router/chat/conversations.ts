@@ -10,6 +10,8 @@ const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
 const TITLE_LOOKED_AT_LENGTH = 1_000;
+/** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
+export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 export const LIST_LIMIT = 200;
 
 export type ConversationsService = ReturnType<typeof conversationsService>;
@@ -39,6 +41,10 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     /** Up to `limit` messages before `before`, oldest first. */
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
       conversations.page(id, options),
+
+    /** What was said before `before`, or up to now, as a runtime is told it: no more than is of use to an LLM. */
+    history: (id: string, before?: number): Promise<readonly Message[]> =>
+      conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
     after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
 

@@ -19,14 +19,12 @@ import { Silence } from '../relay/timeouts';
 import { callRunner, type RunnerAnswer, refusalOf } from '../runners/call';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
-import { titleFrom } from './conversations';
+import { HISTORY, titleFrom } from './conversations';
 import { Answer, type AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
-/** Messages sent to a backend that wants the whole history. */
-export const HISTORY_MESSAGES_MAX = 400;
 
 /** An answer that is being written now. */
 interface Generation {
@@ -205,9 +203,7 @@ export function generationsService(deps: {
    * a client's tools are not told: a page offers no tools, and some LLMs refuse calls of what they are not offered.
    */
   async function history({ id, sessionFrom }: Conversation): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
-    const said = (await conversations.page(id, { limit: HISTORY_MESSAGES_MAX })).filter(
-      ({ content }) => content !== '',
-    );
+    const said = (await conversations.page(id, HISTORY)).filter(({ content }) => content !== '');
     const isKnown =
       sessionFrom === 0 || said.some(({ role, position }) => role === 'assistant' && position > sessionFrom);
     return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };

@@ -17,7 +17,6 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { usesUpstream } from '../broker/upstreams';
-import { HISTORY_MESSAGES_MAX } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
 import type { Share } from '../lib/allowance';
@@ -205,7 +204,7 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
     backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
   if (!isOfUse) return [];
   const before = (goesOnFrom ?? conversation.lastPosition) + 1;
-  return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
+  return context.conversations.history(conversation.id, before);
 }
 
 /** Where the answer is kept. A request that goes on from an earlier answer forks. */

@@ -81,6 +81,11 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       }
     },
 
+    /** A key that is gone will use nothing any more. */
+    forget(subjectId: string): void {
+      for (const period of PERIODS) counters[period].delete(subjectId);
+    },
+
     /** Throws `insufficient_quota` when the user or the key is at a hard limit. Calls under way are not counted yet. */
     check({ userId, keyId }: BudgetSubject): void {
       for (const subjectId of keyId === undefined ? [userId] : [userId, keyId]) {

@@ -12,6 +12,8 @@ import type { Tokens } from './tokens';
 const WRITE_MS = 1_000;
 /** While the database refuses rows so many are kept; then the oldest are lost. */
 const PENDING_MAX = 50_000;
+/** What a runner names as its model is kept up to this length; no model's name is longer. */
+const MODEL_LENGTH_MAX = 200;
 
 type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
 
@@ -69,12 +71,14 @@ export function meteringService(deps: {
     /** Never throws and never waits. */
     record(use: UpstreamUse): void {
       const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
-      const cost = prices.costOf(use.model, tokens);
+      const model = use.model.slice(0, MODEL_LENGTH_MAX);
+      const cost = prices.costOf(model, tokens);
       const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
       for (const counter of counters) counter.add(used);
       metrics.tokensUsed(use.backend, tokens);
       pending.push({
         ...rest,
+        model,
         atMs: now(),
         conversationId: conversationId ?? null,
         keyId: keyId ?? null,
