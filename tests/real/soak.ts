@@ -69,13 +69,15 @@ export async function soak({ seconds, attacks, say }: SoakOptions): Promise<Figu
   });
   const reporting = setInterval(() => say(`${count} attacks, ${toMb(mostResident(router.pid))} at most`), 60_000);
   let residentBytes = 0;
-  const sampling = setInterval(() => {
+  const sample = () => {
     residentBytes = Math.max(residentBytes, mostResident(router.pid) || 0);
-  }, 500);
+  };
+  const sampling = setInterval(sample, 500);
   const alice = await router.signIn();
   const behaved = await behave(alice, router.url, isOver);
   clearInterval(reporting);
   clearInterval(sampling);
+  sample();
   const isAlive = router.isAlive;
   await Promise.all(attacking);
   if (!isAlive) say(router.output().slice(-4_000));

@@ -117,6 +117,9 @@ const throughUpstream = (world: World, attack: string) =>
 const login = (world: World, email: string, password = 'not-the-one', path = '/auth/login') =>
   send(world, { path, body: JSON.stringify({ email, password }) });
 
+/** As long as a form may be, and as long as a request may be. */
+const GROWING = [300_000, 2_500_000].map((length) => '\uFDFA'.repeat(length));
+
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   'a nested text part': {
     row: '1.1',
@@ -138,10 +141,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
   'brackets without an end': { row: '1.6', run: (world) => raw(world, '['.repeat(20_000_000)) },
   'addresses that grow': {
     row: '1.7',
-    run: (world) =>
-      times(4, (n) =>
-        login(world, '\uFDFA'.repeat(n % 2 ? 300_000 : 6_000_000), 'x', n < 2 ? '/auth/login' : '/auth/signup'),
-      ),
+    run: (world) => times(4, (n) => login(world, GROWING[n % 2] ?? '', 'x', n < 2 ? '/auth/login' : '/auth/signup')),
   },
   'code that is slow to highlight': { row: '1.8', run: (world) => view(world, 'fence') },
   'links without an end': { row: '1.8', run: (world) => view(world, 'links') },
