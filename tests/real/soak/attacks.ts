@@ -120,6 +120,10 @@ const login = (world: World, email: string, password = 'not-the-one', path = '/a
 /** As long as a form may be, and as long as a request may be. */
 const GROWING = [300_000, 2_500_000].map((length) => '\uFDFA'.repeat(length));
 
+/** A little less than a small machine takes. */
+const LONG = `{"model":"evil","messages":[],"x":"${'x'.repeat(8_000_000)}"}`;
+const SMALL_PARTS = `{"model":"evil","messages":[],"x":[${'{"a":1},'.repeat(1_000_000)}1]}`;
+
 export const ATTACKS: Readonly<Record<string, Attack>> = {
   'a nested text part': {
     row: '1.1',
@@ -222,14 +226,8 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     row: '2.6',
     run: (world) => times(200, () => login(world, MALLORY.email, MALLORY.password)),
   },
-  'bodies as long as may be': {
-    row: '1.12',
-    run: (world) => times(4, () => raw(world, `{"model":"evil","messages":[],"x":"${'x'.repeat(19 * MEBIBYTE)}"}`)),
-  },
-  'bodies of many small things': {
-    row: '1.12',
-    run: (world) => times(2, () => raw(world, `{"model":"evil","messages":[],"x":[${'{"a":1},'.repeat(2_000_000)}1]}`)),
-  },
+  'bodies as long as may be': { row: '1.12', run: (world) => times(4, () => raw(world, LONG)) },
+  'bodies of many small things': { row: '1.12', run: (world) => times(2, () => raw(world, SMALL_PARTS)) },
   'requests that stop in the middle': {
     row: '1.11',
     run: (world) =>
