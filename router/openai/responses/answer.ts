@@ -107,6 +107,12 @@ export class ResponseAnswer {
     return failure ? events + this.#end('failed', failure) : events;
   }
 
+  /** Lets go of what was said so far, which the end does not tell again then. */
+  drop(): void {
+    this.#output.length = 0;
+    this.#calls.clear();
+  }
+
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';

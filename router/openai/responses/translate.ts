@@ -39,20 +39,22 @@ const STEP_BYTES = 65_536;
 /** The last events of a stream tell its text four times. */
 const COPIES = 4;
 
-function holder({ maxBytes, share }: TranslationLimits) {
+/** @returns what is told how much is held, and throws where that is too much. */
+function holder({ maxBytes, share }: TranslationLimits, onTooMuch = () => {}) {
   let heldBytes = STEP_BYTES;
   return (bytes: number): void => {
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
-    for (; bytes > heldBytes; heldBytes += STEP_BYTES) {
-      const refusal = share.grow(COPIES * STEP_BYTES);
-      if (refusal) throw refusal;
-    }
+    let refusal = bytes > maxBytes ? tooLarge(maxBytes) : undefined;
+    for (; !refusal && bytes > heldBytes; heldBytes += STEP_BYTES) refusal = share.grow(COPIES * STEP_BYTES);
+    if (!refusal) return;
+    onTooMuch();
+    throw refusal;
   };
 }
 
 /** Breaks off when the source ends without having said so. */
 function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits): Body {
-  const hold = holder(limits);
+  // An answer that is too long would be four times as long at its end.
+  const hold = holder(limits, () => answer.drop());
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
@@ -61,7 +63,7 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
     },
     maxBufferSize: limits.maxBytes,
     onError: ({ type }) => {
-      if (type === 'max-buffer-size-exceeded') throw tooLarge(limits.maxBytes);
+      if (type === 'max-buffer-size-exceeded') hold(Number.POSITIVE_INFINITY);
     },
   });
   const take = () => {
