@@ -1,5 +1,5 @@
 /** Every setting of the router, once: what it is for, what it may be and what it is when unset. `.env.example` and the
- * README's table are generated from here by `scripts/docs.ts`. */
+ * docs/settings.md are generated from here by `scripts/docs.ts`. */
 import {
   bindHost,
   driverOptions,
@@ -201,8 +201,12 @@ export const settingGroups = {
       'Long requests and answers that are held in memory at once, in bytes. Beyond: 503, or an answer that ends.',
     ),
     MAX_HELD_BYTES_PER_USER: preset(bytes, '67108864', 'The same of one user. Beyond: 429, or an answer that ends.'),
-    MAX_REQUESTS: preset(count, '4096', 'Requests to /v1, live pages and answers under way at once. Beyond: 503.'),
-    MAX_REQUESTS_PER_USER: preset(count, '1024', 'The same of one user. Beyond: 429.'),
+    MAX_REQUESTS: preset(
+      count,
+      '4096',
+      'Requests, live pages, answers and calls of runners under way at once. Beyond: 503.',
+    ),
+    MAX_REQUESTS_PER_USER: preset(count, '1024', 'Requests and answers of one user under way at once. Beyond: 429.'),
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),

@@ -16,7 +16,7 @@ import {
   shapeChatBody,
   withoutStorage,
 } from '../backends/shape';
-import { usesUpstream } from '../broker/upstreams';
+import { serves, usesUpstream } from '../backends/traits';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
 import type { Share } from '../lib/allowance';
@@ -26,7 +26,7 @@ import { requestHeaders } from '../net/outgoing';
 import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
-import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves } from './resolve';
+import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
@@ -128,7 +128,7 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, request, path);
   const isTranslated = runnerPath !== path;
-  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
   const asked =
@@ -176,7 +176,7 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
     call: {
       agent,
       backend,
-      work: { conversationId: conversation?.id, keyId },
+      work: { id: session.work, conversationId: conversation?.id, keyId },
       method: request.method,
       path: `/v1/${runnerPath}${url.search}`,
       headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),

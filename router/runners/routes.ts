@@ -110,7 +110,7 @@ async function listRunners(context: Context, who: Who) {
 function progressStream(context: Context, who: Who, agent: Agent): Response {
   return eventStream((writer) => {
     // First: it may refuse.
-    const forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
       const { state, progress, failure } = context.runners.status(agent.id);
@@ -124,7 +124,7 @@ function progressStream(context: Context, who: Who, agent: Agent): Response {
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
-      if (data !== last) writer.send({ data });
+      if (data !== last) void writer.send({ data });
       last = data;
       if (stage === 'ready' || stage === 'error') writer.close();
     };

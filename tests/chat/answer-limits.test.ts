@@ -212,12 +212,11 @@ test('a user has so many requests, pages and answers under way and no more, and 
   };
   const streams = () => ask({ stream: true });
   const live = () => fetch(`${router.url}/live`, { headers: { cookie: alice.cookie } });
-  const open = [await streams(), await streams(), await live(), await live()];
+  const open = [await streams(), await streams(), await streams(), await streams(), await live()];
   const id = await converse(alice);
   open.push(await streams());
   const refusedStream = await streams();
-  const refusedPage = await live();
-  expect([refusedStream.status, refusedPage.status]).toEqual([429, 429]);
+  expect(refusedStream.status).toBe(429);
   expect(refusedStream.headers.get('retry-after')).toBe('1');
   const message = await alice.request(`/conversations/${id}/messages`, {
     method: 'POST',

@@ -16,6 +16,8 @@ export interface Translation {
   body(source: Body, isStream: boolean): Body;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
+  /** Whether the last event of a stream is made. */
+  isWhole(): boolean;
 }
 
 /** How much of an answer is kept until its end, which tells all of it once more. */
@@ -31,6 +33,7 @@ export function responsesTranslation(asked: Asked, limits: TranslationLimits): T
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
     ending: (error) => answer.cut(error),
+    isWhole: () => answer.isEnded,
   };
 }
 
