@@ -230,4 +230,6 @@ export interface PriceView {
   prompt: number;
   completion: number;
   cached?: number;
+  /** On top of the tokens: for each call, or for each picture of it. */
+  perCall?: number;
 }
