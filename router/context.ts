@@ -24,6 +24,7 @@ import { lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
 import { driversLog, processLog } from './lib/log';
 import { every, steadyMs } from './lib/time';
@@ -94,8 +95,10 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now: steady });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -109,6 +112,11 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now: steady });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
@@ -160,6 +168,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
   const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
@@ -214,6 +225,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,
