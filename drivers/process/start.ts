@@ -1,4 +1,4 @@
-/** Starts a runner as a process group of its own, with nothing of the router's in it. */
+/** Starts a runner in a process group of its own, with nothing of the router's environment. */
 import { closeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { DriverServices, Health, RunnerSpec, StartContext } from '../driver';
@@ -13,20 +13,23 @@ import { markVariable, type ProcessTable } from './table';
 
 const markMs = 500;
 
-/** What a start needs of its driver. */
-export interface Ground {
+/** The parts of the driver that starting and stopping a runner need. */
+export interface DriverParts {
   readonly table: ProcessTable;
   readonly logs: LogFiles;
   readonly children: Children;
   readonly exits: Exits;
   readonly services: DriverServices;
-  /** The `PATH` of runners. */
+  /** Value of `PATH` in the environment of runners. */
   readonly path: string;
 }
 
-/** Starts the runner, or finds the one that this spec id already has. A failed or aborted start leaves nothing. */
-export async function startRunner(ground: Ground, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
-  const { table, exits, services } = ground;
+/**
+ * Starts the runner, or returns the handle of the runner that already runs for `spec.id`. A failed or aborted start
+ * leaves nothing behind.
+ */
+export async function startRunner(parts: DriverParts, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
+  const { table, exits, services } = parts;
   refuseAborted(context.signal);
   const everyone = await findRunners(table);
   const found = everyone.find(
@@ -47,27 +50,27 @@ export async function startRunner(ground: Ground, spec: RunnerSpec, context: Sta
   if (picked === undefined) {
     throw failure('no_capacity', 'every port of the range is in use', { ...services.portRange }, 'Widen the range.');
   }
-  const handle = await launch(ground, spec, picked);
+  const handle = await launch(parts, spec, picked);
   if (context.signal.aborted) {
-    await stopRunner(ground, handle, 0);
+    await stopRunner(parts, handle, 0);
     refuseAborted(context.signal);
   }
   return handle;
 }
 
-/** Ends a runner, so that `inspect` says `gone`. Does nothing when the handle is of another process. */
-export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs: number): Promise<void> {
-  using _ = ground.exits.stopping(handle);
-  if (!(await endRunner(ground.table, handle, graceMs))) return;
-  ground.exits.forget(handle);
-  await ground.logs.remove(handle.life);
+/** Ends a runner; then `inspect` returns `gone`. Does nothing when the pid of the handle belongs to another process. */
+export async function stopRunner(parts: DriverParts, handle: ProcessHandle, graceMs: number): Promise<void> {
+  using _ = parts.exits.stopping(handle);
+  if (!(await endRunner(parts.table, handle, graceMs))) return;
+  parts.exits.forget(handle);
+  await parts.logs.remove(handle.life);
 }
 
-async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
+async function launch(parts: DriverParts, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
   const { port } = picked;
   const life = crypto.randomUUID();
   const mark = writeMark({ runnerId: spec.id, life, port, labels: spec.labels });
-  const child = await spawn(ground, spec, { life, mark, port }).catch((error) => {
+  const child = await spawn(parts, spec, { life, mark, port }).catch((error) => {
     picked.release();
     throw error;
   });
@@ -75,53 +78,57 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
   const { pid } = child;
   const exited = child.exited.then((exitCode): Extract<Health, { state: 'exited' }> => {
     picked.release();
-    ground.children.remove(pid);
+    parts.children.remove(pid);
     const signal = child.signalCode;
     return signal === null ? { state: 'exited', exitCode } : { state: 'exited', signal: String(signal) };
   });
   try {
-    const born = await birth(ground.table, pid, mark);
+    const born = await birth(parts.table, pid, mark);
     const handle = { runnerId: spec.id, life, pid, born, port };
-    if (child.exitCode === null && child.signalCode === null) ground.children.add({ pid, born, mark });
-    ground.exits.addChild(handle, exited);
+    if (child.exitCode === null && child.signalCode === null) parts.children.add({ pid, born, mark });
+    parts.exits.addChild(handle, exited);
     return handle;
   } catch (cause) {
-    // Ours beyond doubt: it is our child, and has not been collected.
+    // Safe to signal: the process is our child and its exit was not collected, so its pid was not reused.
     if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
-    await ground.logs.remove(life);
+    await parts.logs.remove(life);
     throw failure('unavailable', 'the process table could not be read', cause);
   }
 }
 
 /**
- * When the child was born; empty when it has ended already. Waits until the child shows its mark, because `spawn`
- * returns a moment before that and a start that is through must be found by everyone.
+ * Returns the start time of the child; an empty string when it has ended already. Waits until the process table shows the
+ * mark: `spawn` returns a moment earlier, and other drivers must find the runner as soon as its start has resolved.
  */
 async function birth(table: ProcessTable, pid: number, mark: string): Promise<string> {
   const deadlineMs = performance.now() + markMs;
   for (;;) {
     const entry = await table.find(pid);
-    // One that drops its environment at once never shows the mark, and is known here as our child.
+    // A child that overwrites its environment at once never shows the mark. This process then knows it as its child
+    // (children.ts).
     if (entry === undefined || entry.mark === mark || performance.now() > deadlineMs) return entry?.born ?? '';
     await Bun.sleep(1);
   }
 }
 
-/** `detached` makes the child the leader of a session: it has no terminal, and the router's signals do not reach it. */
+/**
+ * `detached` makes the child the leader of a new session: it has no terminal, and signals to the router's group do not
+ * reach it.
+ */
 async function spawn(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   { life, mark, port }: { readonly life: string; readonly mark: string; readonly port: number },
 ): Promise<Bun.Subprocess> {
   const [program = '', ...rest] = spec.command;
   let output: number | undefined;
   try {
-    output = ground.logs.open(life);
-    // A machine may run the router without a bun on its PATH.
+    output = parts.logs.open(life);
+    // `bun` means the Bun that runs the router, because `bun` need not be on PATH.
     return Bun.spawn([program === 'bun' ? process.execPath : program, ...rest], {
       cwd: spec.home.source,
       env: {
-        PATH: ground.path,
+        PATH: parts.path,
         ...spec.env,
         HOME: spec.home.source,
         HOST: '127.0.0.1',
@@ -134,9 +141,9 @@ async function spawn(
       detached: true,
     });
   } catch (cause) {
-    await ground.logs.remove(life);
+    await parts.logs.remove(life);
     const hint = 'Is the program installed, executable, and on the PATH of the driver?';
-    // Only the code: what Bun says about an invalid environment quotes the value.
+    // Takes only the error code: Bun's message about an invalid environment contains the value.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     throw failure('start_failed', `the program '${program}' could not be started (${code})`, { code }, hint);
   } finally {
