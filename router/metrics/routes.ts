@@ -1,4 +1,4 @@
-/** Metrics, on the internal listener: for a collector on this machine, and for nobody else. */
+/** The route `/metrics` of the internal listener. Only a collector on this machine may read it. */
 import { Elysia } from 'elysia';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
@@ -7,7 +7,7 @@ import type { Guard } from '../web/guard';
 
 const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
 
-/** @param guard no page may come here by a name of its own that it points at this machine. */
+/** @param guard checks the host name, so that no web page reaches this route through a domain that resolves to this machine. */
 export function metricsRoutes(context: Context, guard: Guard) {
   return new Elysia({ name: 'metrics' }).get('/metrics', async ({ request, server }) => {
     guard.check(request);
@@ -18,11 +18,12 @@ export function metricsRoutes(context: Context, guard: Guard) {
   });
 }
 
-/** What all users do together is no runner's business. */
+/** Throws `forbidden` for other machines and for runners: runners must not read the activity of all users. */
 function requireCollector(request: Request, address: string | undefined): void {
   const isHere = address !== undefined && LOOPBACK.test(address);
   if (isHere && !hasRunnerKey(request.headers.get('authorization') ?? '')) return;
   throw new AppError('forbidden', {
-    message: 'Metrics are for a collector on the same machine: through its loopback, and without the key of a runner.',
+    message:
+      'Only a collector on the same machine may read metrics: call loopback, and do not send the key of a runner.',
   });
 }
