@@ -1,4 +1,4 @@
-/** Turns credentials into what the settings page and an answer that lacks them show. Looks up, decides nothing. */
+/** Builds the view models of credentials: for the settings page, and for an answer that failed because they are missing. */
 import {
   type CredentialField,
   type CredentialGroup,
@@ -18,27 +18,27 @@ import { AppError } from '../lib/errors';
 import { text } from '../web/respond';
 import type { Sharing, ShownValue } from './credentials';
 
-/** The group of the variables that make up an upstream. Any other variable is a group by its own name. */
+/** Name of the group of upstream variables. Every other variable is a group of its own, named like the variable. */
 const UPSTREAM_GROUP = 'llm';
-/** Without these two there is nothing to share: a model alone answers nobody. */
+/** The variables without which sharing is not possible: base URL and key. A model alone is not enough. */
 const PROFILE: readonly string[] = UPSTREAM_VARIABLES.filter((name) => name !== 'LLM_MODEL');
 
 const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === name);
-/** Upstreams call their models as they like. */
+/** Filters out very long model names, because an upstream may return names of any length. */
 const isShort = (model: string) => model.length <= 200;
 const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
 
-/** A form of one scope that was not saved: what was typed, and what is to be said about it. */
+/** The form of one scope that was not saved: the typed values, and the problems or the result of the test. */
 export interface Typed {
   readonly scope: string;
   readonly values: Readonly<Record<string, string>>;
-  /** Variable → what is wrong with it. */
+  /** Variable → problem. */
   readonly fields?: Readonly<Record<string, string>>;
   readonly error?: string;
   readonly trial?: TrialView;
 }
 
-/** The variables of a group. Throws `not_found`. */
+/** Returns the variables of a group. Throws `not_found` for an unknown group. */
 export function namesOfGroup(context: Context, group: string): readonly string[] {
   const found = groups(context).get(group);
   if (!found) throw new AppError('not_found', { message: `There is no group of variables "${group}".` });
@@ -54,7 +54,10 @@ function groups(context: Context): ReadonlyMap<string, readonly string[]> {
   return found;
 }
 
-/** What people call the backends whose runners are given one of these variables itself; with `scope` that one at most. */
+/**
+ * Returns the display names of the backends whose runners get one of these variables in their environment. `scope`
+ * limits the search to one backend.
+ */
 export function holdersOf(context: Context, names: readonly string[], scope = ''): string[] {
   return context.backends
     .all()
@@ -63,7 +66,7 @@ export function holdersOf(context: Context, names: readonly string[], scope = ''
     .map(({ displayName }) => displayName);
 }
 
-/** A card for each group of variables. */
+/** Returns one card for each group of variables. */
 export async function credentialGroups(context: Context, { user }: Who, typed?: Typed): Promise<CredentialGroup[]> {
   const shown = await context.credentials.shown(user.id);
   const sharing = user.role === 'admin' ? await context.credentials.sharing() : undefined;
@@ -104,7 +107,7 @@ function scopeView(context: Context, scope: string, values: readonly ShownValue[
 
 function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): CredentialField {
   const { name, isSecret: secret, source, shown } = value;
-  // A secret that was typed is never sent back.
+  // A typed secret is never sent back to the browser.
   const text = secret ? undefined : (typed?.values[name] ?? (isOwn ? shown : undefined));
   const models = name === 'LLM_MODEL' ? typed?.trial?.models : undefined;
   const error = typed?.fields?.[name];
@@ -120,7 +123,7 @@ function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): Credential
   };
 }
 
-/** The agents that keep an upstream's key from the router. Of other variables it is understood that runners hold them. */
+/** The agents whose runners hold the upstream key. Not shown for other variables, because runners always hold those. */
 function keyHolders(context: Context, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
   const holders = name === 'LLM_API_KEY' ? holdersOf(context, [name], scope) : [];
   return holders.length > 0 ? { holders } : {};
@@ -135,7 +138,7 @@ function heldKey(
   return { heldKey: key.source === 'shared' ? 'shared' : 'own' };
 }
 
-/** Where an agent gets its values from: of an upstream, from where its key comes. */
+/** Returns the source of an agent's values. For an upstream it is the source of the key. */
 function effectiveView(agentName: string, values: readonly ShownValue[]): EffectiveView {
   const of = (name: string) => values.find((value) => value.name === name);
   const missing = values.filter(({ source }) => source === 'unset');
@@ -161,7 +164,7 @@ function shareView(names: readonly string[], { marked, present }: Sharing): Omit
   return { isShared: needed.every((name) => marked.has(name)), canShare: needed.every((name) => present.has(name)) };
 }
 
-/** The form in place of an answer that failed, for what its agent lacks right now, if it lacks anything. */
+/** Returns the form that replaces a failed answer, with the variables that its agent lacks now; undefined if it lacks none. */
 export async function missingView(
   context: Context,
   { user }: Who,
@@ -176,7 +179,7 @@ export async function missingView(
   const values = (await context.credentials.shown(user.id)).get(agent.backend) ?? [];
   const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length === 0) return undefined;
-  // Address and key are entered together, and then a model that goes with them.
+  // Base URL and key are entered together, and with them a model of that upstream.
   const asksUpstream = missing.some(({ name }) => PROFILE.includes(name));
   const asked = values.filter(({ name, source }) => source === 'unset' || (asksUpstream && isUpstream(name)));
   const reason = missing.find((value) => value.reason !== undefined)?.reason;

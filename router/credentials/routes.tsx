@@ -1,4 +1,4 @@
-/** Credentials: the forms of the settings page, and the one in place of an answer that lacks them. */
+/** The credential forms: on the settings page, and in place of an answer that failed because credentials are missing. */
 import { Elysia, t } from 'elysia';
 import { Message } from '../../views/chat/message';
 import { TrialParts } from '../../views/credentials/credentials';
@@ -12,7 +12,7 @@ import { done, isPartRequest, part } from '../web/respond';
 import { credentialGroups, holdersOf, missingView, namesOfGroup, type Typed } from './present';
 import { isSecret } from './values';
 
-/** A scope and whatever variables there are: an object schema would refuse those it does not name. */
+/** A scope and any variables. A record, because the names of the variables are not known here. */
 const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
 export function credentialsRoutes(context: Context, session: SessionPlugin) {
@@ -24,7 +24,7 @@ export function credentialsRoutes(context: Context, session: SessionPlugin) {
       '/settings/credentials',
       async ({ who, body, request }) => {
         const { scope = '', ...typed } = body;
-        // An empty field takes its value away. Not a secret, whose field is always empty: that one has a form of its own.
+        // An empty field removes its value, except for secrets: their field is always empty, and another form removes them.
         const values = pick(typed, (name, value) => value.trim() !== '' || !isSecret(name));
         try {
           await credentials.set(who.user.id, scope, values);
@@ -82,7 +82,7 @@ interface Refused {
   readonly status: number;
 }
 
-/** What a form that was not taken shows. Throws what is no refusal. */
+/** Returns what the form shows after a refusal. Rethrows errors that are no refusal. */
 function refusalOf(error: unknown, scope: string, values: Readonly<Record<string, string>>): Refused {
   if (!(error instanceof AppError) || error.status >= 500) throw error;
   const why = error.fields ? { fields: error.fields } : { error: error.message };
@@ -91,13 +91,16 @@ function refusalOf(error: unknown, scope: string, values: Readonly<Record<string
 
 async function typedPage(context: Context, who: Who, request: Request, { typed, status }: Refused): Promise<Response> {
   const groups = await credentialGroups(context, who, typed);
-  // A scope or a variable that is not there has no form to say so.
+  // An unknown scope has no form that could show the error, so the page shows it.
   const isShown = groups.some(({ scopes }) => scopes.some(({ scope, error }) => scope === typed.scope && error));
   const lost = typed.error !== undefined && !isShown && { flash: { kind: 'bad', message: typed.error } as const };
   return settingsPage(context, who, request, { credentials: groups, ...lost }, status);
 }
 
-/** Tries what was typed and saves nothing. For htmx, what came of it; without it, the page with what was typed. */
+/**
+ * Tests the typed credentials without saving them. Answers htmx with the result, and other requests with the whole page
+ * and the typed values.
+ */
 async function tryConnection(
   context: Context,
   who: Who,
@@ -134,7 +137,7 @@ async function trialOf(
   }
 }
 
-/** Keeps what an answer lacked and asks for it again. */
+/** Saves the credentials that an answer lacked, and requests the answer again. */
 async function fillIn(
   context: Context,
   who: Who,
@@ -163,7 +166,7 @@ async function fillIn(
   return done(request, `/conversations/${conversation.id}`);
 }
 
-/** Throws `invalid_fields` for what would still be missing. */
+/** Throws `invalid_fields` for variables that would still be missing. */
 async function requireFilled(
   context: Context,
   who: Who,
