@@ -1,18 +1,18 @@
-/** One clock for everything under way: a timer for each would cost more than all there is to look at. */
-import { Crowd, type Member } from './crowd';
+/** One shared timer for all open requests: a timer per request would cost more than the checks themselves. */
+import { type IndexedMember, IndexedSet } from './indexed-set';
 import { steadyMs } from './time';
 
 const TICK_MS = 1_000;
 
-export interface Beating extends Member {
-  /** @param nowMs by the steady clock. */
+export interface Beating extends IndexedMember {
+  /** @param nowMs the time of `steadyMs()`. */
   beat(nowMs: number): void;
 }
 
-const beating = new Crowd<Beating>();
+const beating = new IndexedSet<Beating>();
 let clock: ReturnType<typeof setInterval> | undefined;
 
-/** Has it told the time every second, until `stopBeat`. */
+/** Calls `one.beat()` every second until `stopBeat(one)`. */
 export function startBeat(one: Beating): void {
   beating.add(one);
   clock ??= setInterval(() => {

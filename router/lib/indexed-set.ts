@@ -1,16 +1,17 @@
 /**
- * Things that come and go many times a second. In a `Set` each of them would live on until the next full collection of
- * garbage: the tables that a set has outgrown still lead to those that replaced them, and what is old keeps what is new
- * (measured on Bun 1.4.5: a quarter of a request's time).
+ * An unordered set for members that are added and deleted many times a second. A built-in `Set` keeps deleted members in
+ * memory until the next full garbage collection: the hash tables that the set has outgrown still reference their
+ * successors, and the old tables keep the new ones alive. On Bun 1.4.5 that cost a quarter of the time of a request
+ * (measured).
  */
 
-/** What can be in one crowd at a time. */
-export interface Member {
-  /** The crowd's own note. */
+/** A member of at most one `IndexedSet` at a time. */
+export interface IndexedMember {
+  /** Index of the member in the array of its set; undefined when it is in no set. Only `IndexedSet` writes it. */
   place?: number | undefined;
 }
 
-export class Crowd<One extends Member> {
+export class IndexedSet<One extends IndexedMember> {
   readonly #all: One[] = [];
 
   get size(): number {
@@ -33,7 +34,7 @@ export class Crowd<One extends Member> {
     last.place = place;
   }
 
-  /** Those who are there now, in no order. */
+  /** Returns a copy of the current members, in no order. */
   toArray(): One[] {
     return [...this.#all];
   }
