@@ -9,6 +9,7 @@ import type { Upstream } from '../credentials/credentials';
 import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
@@ -18,6 +19,9 @@ import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
+
+/** What a call has used whose answer could not be looked at. */
+const UNKNOWN = { tokens: NO_TOKENS, isEstimated: true };
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
@@ -70,7 +74,7 @@ class BrokerCall {
       if (this.#relay) this.#relay.fail(why);
       else this.#abort.abort(why);
     });
-    request.signal.addEventListener('abort', () => this.#runnerGone(), { once: true });
+    request.signal.addEventListener('abort', () => safely('abort', {}, () => this.#runnerGone()), { once: true });
     if (request.signal.aborted) this.#runnerGone();
   }
 
@@ -177,9 +181,14 @@ class BrokerCall {
     const { agent, work } = this.held;
     const totalMs = performance.now() - this.#startedMs;
     relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
-    this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+    const of = { agent: agent.id };
+    safely('metrics', of, () => {
+      this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+    });
     if (!this.#upstream || !this.#body) return;
-    const { tokens, isEstimated } = this.#tokens(this.#body, ending);
+    const body = this.#body;
+    // Whatever an upstream has written: the call was made, and has its row.
+    const { tokens, isEstimated } = safely('tokens', of, () => this.#tokens(body, ending)) ?? UNKNOWN;
     this.context.metering.record({
       ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path, ...work },
       ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },

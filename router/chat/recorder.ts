@@ -8,6 +8,7 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { jsonObject } from '../lib/json';
 import { generationsLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
 import type { ConversationsStore, MessageFailure } from './store';
 import { AnswerCalls, type CallsBody, outputText } from './tool-calls';
@@ -59,7 +60,7 @@ export class Answer implements Recorder {
 
   chunk(bytes: Uint8Array): void {
     this.#pending.push(bytes);
-    if (this.#isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
+    if (this.#isStream) this.#tick ??= setTimeout(() => safely('tick', this.#ids, () => this.#onTick()), TICK_MS);
   }
 
   /** The first call decides how the answer ended. */
@@ -133,6 +134,11 @@ export class Answer implements Recorder {
 
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string): void {
+    // What a runner sends must not keep the rest of its answer from being saved.
+    safely('recorder', this.#ids, () => this.#read(data));
+  }
+
+  #read(data: string): void {
     if (data === '[DONE]') return;
     // A runtime's own events need not be JSON; they are not part of the answer's text.
     const body: ChatBody | undefined = jsonObject(data);

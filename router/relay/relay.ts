@@ -5,9 +5,10 @@
  * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
  * asks a driver.
  */
-import { AppError, toOpenAiError } from '../lib/errors';
+import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { Body, Sink } from '../net/body';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
@@ -47,7 +48,7 @@ export interface RelayOptions {
   signOfLife?(): string;
   /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
-  /** Called exactly once, last. Must not throw. */
+  /** Called exactly once, last. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
@@ -209,7 +210,9 @@ export class Relay implements Sink, Beating {
 
   async #lose(cause: unknown): Promise<void> {
     relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
-    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
+    const told = safely('lost', {}, () => this.#options.lost?.(cause));
+    const why = await Promise.resolve(told).catch((error: unknown) => toAppError(error));
+    this.fail(why ?? new AppError('runner_lost', { cause }));
   }
 
   /** Ends the answer before its time. */
@@ -218,7 +221,7 @@ export class Relay implements Sink, Beating {
     const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
     const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
-    if (tail) this.#toClient(utf8.encode(last()));
+    if (tail) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
     const client = this.#controller;
     this.#controller = undefined;
     this.#end(ending, error);
@@ -232,13 +235,9 @@ export class Relay implements Sink, Beating {
   #end(ending: Ending, error?: AppError): void {
     this.#ended = ending;
     stopBeat(this);
-    try {
-      this.#options.recorder?.end(ending, error);
-    } catch (thrown) {
-      relayLog.error({ err: thrown }, 'recorder.failed');
-    }
+    safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
     if (ending !== 'done') this.#source?.cancel();
-    this.#options.onEnd(ending, this.#bytes, error);
+    safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
   }
 
   /** Whether something waits in the queue for the client to come for it. */

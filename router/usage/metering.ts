@@ -3,6 +3,7 @@
  * with others soon after, so that no call waits for the database and a crash loses a second at most.
  */
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { MetricsService } from '../metrics/metrics';
 import type { BudgetsService } from './budgets';
 import type { PricesService } from './prices';
@@ -69,10 +70,11 @@ export function meteringService(deps: {
     /** Never throws and never waits. */
     record(use: UpstreamUse): void {
       const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
-      const cost = prices.costOf(use.model, tokens);
+      const of = { agent: use.agentId };
+      const cost = safely('price', of, () => prices.costOf(use.model, tokens));
       const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
-      for (const counter of counters) counter.add(used);
-      metrics.tokensUsed(use.backend, tokens);
+      for (const counter of counters) safely('counter', of, () => counter.add(used));
+      safely('metrics', of, () => metrics.tokensUsed(use.backend, tokens));
       pending.push({
         ...rest,
         atMs: now(),

@@ -2,6 +2,7 @@
 import { Crowd, type Member } from '../lib/crowd';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
+import { safely } from '../lib/safely';
 
 export interface Holder {
   readonly userId: string;
@@ -25,7 +26,8 @@ interface Stream extends Member {
 export function createOpenStreams(events: Events): OpenStreams {
   const open = new Crowd<Stream>();
   const close = (streams: readonly Stream[], why: AppError) => {
-    for (const stream of streams) if (stream.place !== undefined) stream.close(why);
+    for (const stream of streams)
+      if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
   events.subscribeToAll((userId, event) => {
     if (event.kind !== 'revoked') return;

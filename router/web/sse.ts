@@ -1,5 +1,7 @@
 /** Server-sent events that the router itself writes: progress and the UI's live streams. */
 
+import { safely } from '../lib/safely';
+
 /** Under the shortest idle limit that proxies are known for. */
 const HEARTBEAT_MS = 15_000;
 /** A client this many events behind is let go: it comes back with `Last-Event-ID` and reads the state. */
@@ -24,7 +26,7 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
     if (ended) return;
     ended = true;
     clearInterval(heartbeat);
-    onEnd?.();
+    safely('onEnd', {}, () => onEnd?.());
   };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -41,7 +43,7 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
       onEnd = onOpen({ send: (event) => write(frame(event)), close });
       // Closed while it was opening.
       if (ended) onEnd();
-      else heartbeat = setInterval(() => write(': keep-alive\n\n'), HEARTBEAT_MS);
+      else heartbeat = setInterval(() => safely('heartbeat', {}, () => write(': keep-alive\n\n')), HEARTBEAT_MS);
     },
     cancel: end,
   });

@@ -4,7 +4,7 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
 import { AppError, toOpenAiError } from '../../lib/errors';
-import { jsonObject } from '../../lib/json';
+import { isJsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -29,21 +29,28 @@ interface Completion {
 
 interface Said {
   readonly content?: unknown;
-  readonly tool_calls?: readonly Call[] | null;
+  readonly tool_calls?: unknown;
 }
 
+/** A call, or a piece of one. */
 interface Call {
-  readonly index?: number;
-  readonly id?: string;
-  readonly function?: { readonly name?: string; readonly arguments?: string };
+  readonly index: number | undefined;
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
 }
 
-const REASONS: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' };
+const REASONS = new Map<unknown, string>([
+  ['length', 'max_output_tokens'],
+  ['content_filter', 'content_filter'],
+]);
 const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 export class ResponseAnswer {
   readonly #asked: Asked;
   readonly #output: Item[] = [];
+  /** The index of each item in the output. */
+  readonly #places = new Map<Item, number>();
   /** Calls by their index in the chat's answer. */
   readonly #calls = new Map<number, CallItem>();
   #sequence = 0;
@@ -69,7 +76,7 @@ export class ResponseAnswer {
     const choice = completion.choices?.[0];
     const { content, tool_calls } = choice?.message ?? {};
     if (typeof content === 'string' && content !== '') this.#addText().text = content;
-    for (const [index, call] of (tool_calls ?? []).entries()) this.#addCall(call, index).arguments = argumentsOf(call);
+    for (const [index, call] of callsOf(tool_calls).entries()) this.#addCall(call, index).arguments = call.arguments;
     this.#usage = tokensOf(completion.usage);
     this.#finish = choice?.finish_reason;
     const failure = this.#failureIn(completion);
@@ -99,7 +106,7 @@ export class ResponseAnswer {
     const { content, tool_calls } = choice?.delta ?? {};
     let events = this.open();
     if (typeof content === 'string' && content !== '') events += this.#text(content);
-    for (const call of tool_calls ?? []) events += this.#call(call);
+    for (const call of callsOf(tool_calls)) events += this.#call(call);
     const failure = this.#failureIn(chunk);
     return failure ? events + this.#end('failed', failure) : events;
   }
@@ -135,10 +142,10 @@ export class ResponseAnswer {
       item = this.#addCall(call, index);
       events += this.#event('response.output_item.added', { output_index: this.#output.length - 1, item: shown(item) });
     }
-    const delta = argumentsOf(call);
+    const delta = call.arguments;
     if (delta === '') return events;
     item.arguments += delta;
-    const place = { item_id: item.id, output_index: this.#output.indexOf(item) };
+    const place = { item_id: item.id, output_index: this.#places.get(item) };
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
   }
 
@@ -157,9 +164,7 @@ export class ResponseAnswer {
   #close(item: Item, status: ItemStatus): string {
     item.status = status;
     const said = item.type === 'message' ? this.#textDone(item) : this.#callDone(item);
-    return (
-      said + this.#event('response.output_item.done', { output_index: this.#output.indexOf(item), item: shown(item) })
-    );
+    return said + this.#event('response.output_item.done', { output_index: this.#places.get(item), item: shown(item) });
   }
 
   #textDone(item: TextItem): string {
@@ -170,12 +175,12 @@ export class ResponseAnswer {
 
   #callDone(item: CallItem): string {
     const { id: item_id, name, arguments: args } = item;
-    const output_index = this.#output.indexOf(item);
+    const output_index = this.#places.get(item);
     return this.#event('response.function_call_arguments.done', { item_id, output_index, name, arguments: args });
   }
 
   #place(item: Item) {
-    return { item_id: item.id, output_index: this.#output.indexOf(item), content_index: 0 };
+    return { item_id: item.id, output_index: this.#places.get(item), content_index: 0 };
   }
 
   #addText(): TextItem {
@@ -186,18 +191,20 @@ export class ResponseAnswer {
       role: 'assistant',
       text: '',
     };
-    this.#output.push(item);
+    return this.#add(item);
+  }
+
+  #add<One extends Item>(item: One): One {
+    this.#places.set(item, this.#output.push(item) - 1);
     return item;
   }
 
-  #addCall({ id, function: called }: Call, index: number): CallItem {
+  #addCall({ id, name }: Call, index: number): CallItem {
     const own = this.#itemId('fc');
     const call_id = id || own.replace('fc', 'call');
-    const name = called?.name ?? '';
     const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
-    this.#output.push(item);
     this.#calls.set(index, item);
-    return item;
+    return this.#add(item);
   }
 
   #itemId(prefix: string): string {
@@ -205,12 +212,11 @@ export class ResponseAnswer {
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
-    return REASONS[String(this.#finish)] === undefined ? 'completed' : 'incomplete';
+    return REASONS.get(this.#finish) === undefined ? 'completed' : 'incomplete';
   }
 
   #failureIn({ error }: Completion): Failure | undefined {
     if (!error) return this.#finish === 'error' ? NO_ANSWER : undefined;
-    const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
     return {
       message: text(error.message) ?? NO_ANSWER.message,
       type: text(error.type) ?? 'server_error',
@@ -219,7 +225,7 @@ export class ResponseAnswer {
   }
 
   #response(status: Status, failure?: Failure): object {
-    const reason = status === 'incomplete' ? REASONS[String(this.#finish)] : undefined;
+    const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
     return responseOf(this.#asked, { status, output: this.#output, usage: this.#usage, ...more });
   }
@@ -231,6 +237,19 @@ export class ResponseAnswer {
   }
 }
 
-function argumentsOf(call: Call): string {
-  return call.function?.arguments ?? '';
+function callsOf(calls: unknown): readonly Call[] {
+  if (!Array.isArray(calls)) return [];
+  return calls.filter(isJsonObject).map(({ index, id, function: called }) => {
+    const { name, arguments: args } = isJsonObject(called) ? called : {};
+    return {
+      index: typeof index === 'number' ? index : undefined,
+      id: text(id) ?? '',
+      name: text(name) ?? '',
+      arguments: text(args) ?? '',
+    };
+  });
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
