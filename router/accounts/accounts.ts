@@ -137,7 +137,7 @@ export function normaliseEmail(email: string): string {
 }
 
 function isEmail(email: string): boolean {
-  return email.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
+  return email.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(email);
 }
 
 function passwordProblem(password: string): string | undefined {

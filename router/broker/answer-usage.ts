@@ -5,6 +5,8 @@ import { textBytes } from './request';
 
 /** Usage is among the last things of an answer; behind it there are at most a few members, or `[DONE]`. */
 const TAIL_BYTES = 16_384;
+/** Of an upstream that says it again and again, or never whole, its last words are looked at. */
+const TRIES_MAX = 8;
 const USAGE_MEMBER = /"usage"\s*:\s*\{/g;
 /** Keeps the end of an answer and nothing else of it, however long it is. Parses nothing before it is asked. */
 export class AnswerTail {
@@ -26,7 +28,7 @@ export class AnswerTail {
   tokens(): Tokens | undefined {
     const text = this.#text();
     // In a string of JSON the quotes would be escaped, so that no model can write this itself.
-    for (const { index } of [...text.matchAll(USAGE_MEMBER)].reverse()) {
+    for (const { index } of [...text.matchAll(USAGE_MEMBER)].slice(-TRIES_MAX).reverse()) {
       const tokens = tokensOf(jsonObject(objectAt(text, text.indexOf('{', index))));
       if (tokens) return tokens;
     }
@@ -40,12 +42,14 @@ export class AnswerTail {
     const values = lines.map((line) => jsonObject(line.replace(/^data: ?/, ''))).filter((value) => value !== undefined);
     // An answer in one piece that is longer than what is kept cannot be read: nearly all of it is text then.
     const share =
-      values.length === 0 ? 1 : values.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / this.#kept;
+      values.length === 0
+        ? 1
+        : values.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / Math.min(this.#kept, TAIL_BYTES);
     return estimatedTokens(this.#bytes * share);
   }
 
   #text(): string {
-    return Buffer.concat(this.#chunks).toString('utf8');
+    return Buffer.concat(this.#chunks).subarray(-TAIL_BYTES).toString('utf8');
   }
 }
 

@@ -36,6 +36,8 @@ const OTHER_MEMBERS = new Set([
   ...['data', 'file_data', 'image_url', 'b64_json', 'url'],
   ...['id', 'role', 'type', 'status', 'finish_reason'],
 ]);
+/** Of what a request names as its model, in its row of usage. */
+const MODEL_LENGTH_MAX = 200;
 const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
 
 export interface UpstreamBody {
@@ -63,20 +65,26 @@ export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, conte
       const usage = addUsage && { stream_options: { ...objectOf(body.stream_options), include_usage: true } };
       return JSON.stringify({ ...body, model, ...usage });
     },
-    modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked : ''),
+    modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked.slice(0, MODEL_LENGTH_MAX) : ''),
     lacksUsage: SILENT_STREAMS.has(path) && body?.stream === true && !hasUsage(body),
     promptTokens: () =>
       estimatedTokens(body ? PROMPT_MEMBERS.reduce((sum, name) => sum + textBytes(body[name]), 0) : 0),
   };
 }
 
-/** Bytes of all texts in a request or an answer. */
+/** Bytes of all texts in a request or an answer, however deep they stand in it. */
 export function textBytes(value: unknown): number {
-  if (typeof value === 'string') return Buffer.byteLength(value);
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.entries(value).reduce((sum, [name, inner]) => {
-    return OTHER_MEMBERS.has(name) ? sum : sum + textBytes(inner);
-  }, 0);
+  let sum = 0;
+  const rest = [value];
+  while (rest.length > 0) {
+    const one = rest.pop();
+    if (typeof one === 'string') sum += Buffer.byteLength(one);
+    if (Array.isArray(one)) for (const inner of one) rest.push(inner);
+    else if (isJsonObject(one)) {
+      for (const [name, inner] of Object.entries(one)) if (!OTHER_MEMBERS.has(name)) rest.push(inner);
+    }
+  }
+  return sum;
 }
 
 function hasUsage(body: JsonBody): boolean {

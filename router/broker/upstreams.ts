@@ -21,7 +21,7 @@ const RETRIED = new Set([429, 502, 503]);
 /** How an API says that it does not know a member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
 const BASE_URLS_MAX = 1_000;
-const REFUSAL_BYTES_MAX = 65_536;
+const REFUSAL_BYTES_MAX = 16_384;
 const WORDS_LENGTH_MAX = 300;
 /** The longest list that is known, of a reseller of all models, is about 1 MB. */
 const MODELS_BYTES_MAX = 8_388_608;
@@ -69,7 +69,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     const [first, ...others] = await addresses.of(baseUrl);
     const outgoing = {
       ...rest,
-      url: `${baseUrl.replace(/\/+$/, '')}/${path}`,
+      url: `${baseUrl.replace(/(?<!\/)\/+$/, '')}/${path}`,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
     const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });

@@ -21,6 +21,7 @@ import type { BudgetsService } from '../usage/budgets';
 import { titleFrom } from './conversations';
 import { Answer } from './recorder';
 import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
+import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
@@ -39,6 +40,8 @@ interface Generation {
 /** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
 export interface RecordedTurn {
   readonly conversation: Conversation;
+  /** Where the conversation begins with this turn. */
+  readonly beginning?: Beginning | undefined;
   readonly text?: string;
   /** What the client's tools found since the last answer. */
   readonly results?: readonly ToolResult[];
@@ -74,12 +77,13 @@ export function generationsService(deps: {
     conversation: Conversation,
     turn: Omit<RecordedTurn, 'conversation'> & { replacesId?: string },
   ): Promise<Message> {
-    const { text, results, replacesId, answerId = newId(), sessionFrom } = turn;
+    const { text, results, replacesId, answerId = newId(), sessionFrom, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newId(), content: text } }),
       answerId,
       results,
+      ...(beginning && { beginning }),
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       title: titleFrom(text ?? ''),
@@ -202,14 +206,14 @@ export function generationsService(deps: {
   return {
     modelOf,
 
-    /** Stores the user's message and starts the answer. Throws `answer_running` while another is being written. */
-    async start(conversation: Conversation, text: string): Promise<Message> {
+    /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
+    async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
       if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }
       const agent = await agentOf(conversation);
-      const message = await beginTurn(conversation, { text });
+      const message = await beginTurn(conversation, { text, beginning });
       produce(conversation, agent, message, false);
       return message;
     },

@@ -17,8 +17,9 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { usesUpstream } from '../broker/upstreams';
-import { HISTORY_MESSAGES_MAX } from '../chat/generations';
-import type { Conversation, Message } from '../chat/store';
+import { HISTORY_MESSAGES_MAX, type RecordedTurn } from '../chat/generations';
+import type { Message } from '../chat/store';
+import type { Beginning } from '../chat/store-turns';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
@@ -119,7 +120,8 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
   // What goes on without its client must be kept somewhere (law 9).
   const isKept = messages !== undefined && (detach || body?.store === true);
-  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const target = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const conversation = target?.conversation;
   const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
 
   const session = sessionVariables(
@@ -140,7 +142,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     turn:
       conversation && messages
         ? {
-            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
+            ...{ ...target, conversation, answerId, ...standing, results: newestResults(messages) },
             ...(!standing?.isBegun && { text: newestUserText(messages) }),
           }
         : undefined,
@@ -187,16 +189,22 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
   return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
 }
 
-/** Where the answer is kept. A request that goes on from an earlier answer forks. */
-async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
+type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
+
+/** Where the answer is kept. A request that goes on from an earlier answer forks. Nothing is stored here. */
+async function conversationFor(context: Context, routed: Routed): Promise<Target> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return context.conversations.create(agent);
+  if (!conversation) return beginningWith(context.conversations.begin(agent));
   // Newer ones may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
     (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
-  return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
+  return isNewest ? { conversation } : beginningWith(context.conversations.fork(conversation, goesOnFrom));
+}
+
+function beginningWith(beginning: Beginning): Target {
+  return { conversation: beginning.conversation, beginning };
 }
 
 /** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */
