@@ -30,6 +30,8 @@ export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
+  /** A file of `tests/support/` that is loaded first; the router runs from its sources then. */
+  readonly preload?: string;
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -81,7 +83,8 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const env = { ...settings(dataRoot, backendsPath), ...options.env };
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
-  const main = await build(ROOT);
+  const { preload } = options;
+  const main = preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
   let output = '';
   let child = spawnRouter(main, env, dataRoot, (text) => {
     output += text;
@@ -149,8 +152,13 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
 }
 
 /** `--no-env-file`: a developer's `.env` is none of a test's business. */
-function spawnRouter(main: string, env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
-  const command = [process.execPath, '--no-env-file', main];
+function spawnRouter(
+  main: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+  onOutput: (text: string) => void,
+) {
+  const command = [process.execPath, '--no-env-file', ...main];
   const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
