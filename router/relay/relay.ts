@@ -227,8 +227,7 @@ export class Relay implements Sink, Beating {
     this.#end(ending, error);
     // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
     // reason that it is given.
-    if (tail) client?.close();
-    else client?.error();
+    safely('close', {}, () => (tail ? client?.close() : client?.error()));
     abort.abort(error);
   }
 
@@ -247,6 +246,11 @@ export class Relay implements Sink, Beating {
 
   #toClient(bytes: Uint8Array): void {
     this.#quietSinceMs = Date.now();
-    this.#controller?.enqueue(bytes);
+    try {
+      this.#controller?.enqueue(bytes);
+    } catch {
+      // A stream that has broken without a word to us takes nothing more; the answer ends as it would have.
+      this.#controller = undefined;
+    }
   }
 }
