@@ -1,23 +1,33 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DriverServices } from '../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL } from '../drivers/driver';
 import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
+import { keysStore } from './accounts/keys-store';
+import { usersStore } from './accounts/store';
 import { agentsService } from './agents/agents';
+import { idleService } from './agents/idle';
+import { idleStore } from './agents/idle-store';
+import { agentsStore } from './agents/store';
 import { BackendRegistry } from './backends/backends';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
 import { generationsService } from './chat/generations';
+import { conversationsStore } from './chat/store';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
+import { settingsStore } from './credentials/store';
+import type { Db } from './database/database';
 import { lockDatabase, openDatabase } from './database/database';
+import { installationStore } from './database/installation-store';
+import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
-import { newId } from './lib/ids';
 import { driversLog, processLog } from './lib/log';
-import { every } from './lib/time';
+import { every, steadyMs } from './lib/time';
 import { metricsService } from './metrics/metrics';
 import { systemLookup, upstreamAddresses } from './net/address-policy';
 import { createIdempotency } from './openai/idempotency';
@@ -26,16 +36,21 @@ import { platformsService } from './platforms/health';
 import { imagesService } from './platforms/images';
 import { addressesService } from './platforms/router-address';
 import { adoptionService } from './runners/adoption';
-import { idleService, sweep } from './runners/reaper';
+import { installationAt } from './runners/installation';
+import { sweep } from './runners/reaper';
 import { runnersService } from './runners/runners';
-import { INSTALLATION_LABEL } from './runners/spec';
+import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
-import { createStores } from './stores';
 import { budgetsService } from './usage/budgets';
+import { budgetsStore } from './usage/budgets-store';
+import { limitsService } from './usage/limits';
 import { meteringService } from './usage/metering';
 import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
+import { usageStore } from './usage/store';
 import { createOpenStreams } from './web/open-streams';
+import { renderingService } from './web/rendering';
+import { text } from './web/respond';
 
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
@@ -51,28 +66,39 @@ export interface ContextOptions {
   /** The port at which the internal listener will answer, and how it is made to listen on one more address. */
   readonly internalPort: number;
   readonly listenOn: (host: string) => void;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for dates. */
   readonly now?: () => number;
+  /** Milliseconds that only ever grow, for durations; by default those of `now` where it is given. */
+  readonly steady?: () => number;
 }
 
 /**
  * Resolves when runners of an earlier life have been taken back and answers that a crash left open are closed; nothing
  * listens yet. Throws when a setting, `backends.json`, a driver or the database is not in order.
  */
-export async function createContext({ config, secrets, internalPort, listenOn, now = Date.now }: ContextOptions) {
+export async function createContext({ config, secrets, internalPort, listenOn, ...clocks }: ContextOptions) {
+  const { now = Date.now, steady = clocks.now ?? steadyMs } = clocks;
   await using cleanUp = new AsyncDisposableStack();
   const backends = cleanUp.use(BackendRegistry.load(config.backendsPath));
   cleanUp.use(lockDatabase(config.databasePath));
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
-  const installationId = await stores.installation.keep('id', newId);
-  const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
+  const installationId = await installationAt(hostPath(config, config.databasePath), stores, placeCheck(config));
+  const drivers = cleanUp.use(
+    await loadDrivers(config, {
+      backends,
+      installationId,
+      withRunners: (await stores.runners.list()).map(({ driver }) => driver),
+    }),
+  );
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -85,8 +111,15 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const prices = pricesService({ usage: stores.usage });
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
-  const rateLimits = rateLimitsService({ now });
-  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
+  const rateLimits = rateLimitsService({ now: steady });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
+  const limiters = [budgets, rateLimits];
+  const limits = limitsService({ limiters, prices });
+  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -122,6 +155,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     events,
     metrics,
     now,
+    steady,
   });
   const agents = agentsService({ agents: stores.agents, backends, now });
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
@@ -134,9 +168,13 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
-  const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
+  const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
+  const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
@@ -187,6 +225,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,
@@ -195,6 +234,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     upstreams,
     prices,
     metering,
+    limits,
     budgets,
     rateLimits,
     usage,
@@ -202,6 +242,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     runners,
     conversations,
     generations,
+    rendering,
     images,
     idle,
 
@@ -235,7 +276,7 @@ function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: 
     ownPorts: [port, internalPort],
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
   };
-  return { policy, lookup: systemLookup, now: Date.now };
+  return { policy, lookup: systemLookup, now: steadyMs };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */
@@ -244,7 +285,16 @@ function hostPath({ dataRoot, hostStackRoot }: Config, path: string): string {
   return below.startsWith('..') ? path : join(hostStackRoot, below);
 }
 
-function loadDrivers(config: Config, backends: BackendRegistry, installationId: string): Promise<DriverRegistry> {
+/** A router in a container cannot look at its host's folders, and takes what it cannot see for a copy. */
+function placeCheck({ dataRoot, hostStackRoot }: Config): (path: string) => boolean {
+  return dataRoot === hostStackRoot ? existsSync : () => true;
+}
+
+function loadDrivers(
+  config: Config,
+  about: { backends: BackendRegistry; installationId: string; withRunners: readonly string[] },
+): Promise<DriverRegistry> {
+  const { backends, installationId, withRunners } = about;
   const services = (driver: string): DriverServices => {
     const stateDir = join(config.dataRoot, 'drivers', driver);
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -261,6 +311,26 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     packagesFrom: dirname(config.backendsPath),
     options: config.driverOptions,
     backends: backends.all(),
+    withRunners,
     services,
   });
+}
+
+/** All stores over one database. */
+export type Stores = ReturnType<typeof createStores>;
+
+export function createStores(db: Db) {
+  return {
+    installation: installationStore(db),
+    users: usersStore(db),
+    keys: keysStore(db),
+    agents: agentsStore(db),
+    idle: idleStore(db),
+    runners: runnersStore(db),
+    conversations: conversationsStore(db),
+    settings: settingsStore(db),
+    sealed: sealedStore(db),
+    usage: usageStore(db),
+    budgets: budgetsStore(db),
+  };
 }

@@ -28,8 +28,8 @@ export interface LiveRunner {
   readonly url: string;
   /** What the router shows to the runner. */
   readonly accessKey: string;
-  /** Of its owner's values it was started with, as `hashValues` makes it; null when it got none. */
-  readonly valuesHash: string | null;
+  /** `fingerprint` of the spec it was started with; null when a crash came before it was known. */
+  readonly specHash: string | null;
   readonly startedAtMs: number;
 }
 
@@ -42,6 +42,8 @@ export interface RunnerIdentity {
 
 /** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
 export interface Work {
+  /** Known to nobody but the router and the runner, which may send it back with its calls. */
+  readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
 }
@@ -49,8 +51,8 @@ export interface Work {
 /** A lease that a runner has taken itself. */
 export interface HeldRunner {
   readonly agent: Agent;
-  /** The request that it is at work on; absent where there are several, or none. */
-  readonly work?: Work;
+  /** The request that it is at work on, or those that it may be at work on. */
+  readonly works: readonly Work[];
   /** Idempotent. */
   release(): void;
 }
@@ -67,10 +69,9 @@ export interface RunnerEnd {
 /** Why the last start, or the runner itself, ended badly. */
 export interface Failure {
   readonly error: AppError;
-  readonly atMs: number;
   /** Starts that failed in a row. */
   readonly count: number;
-  /** Until then a request gets the failure at once; an explicit start does not wait. */
+  /** By the steady clock: until then a request gets the failure at once; an explicit start does not wait. */
   readonly retryAtMs: number;
 }
 
@@ -89,11 +90,12 @@ export class RunnerSlot {
   identity: RunnerIdentity | undefined;
   /** Of the last runner that has ended, or is about to. */
   end: RunnerEnd | undefined;
-  /** Id of the runner that is known to have been started with other values than its owner has now. */
+  /** Id of the runner that is known to have been started with another spec than it would get now. */
   staleId: string | undefined;
   leases = 0;
   /** Of the requests among the leases. */
   readonly works: Work[] = [];
+  /** By the steady clock; 0 before it has worked. */
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -113,7 +115,7 @@ export class RunnerSlot {
     return isUp && this.end?.runnerId !== this.runner?.id ? this.runner : undefined;
   }
 
-  /** Whether the runner is to end as soon as nobody holds it, because its owner's values have changed. */
+  /** Whether the runner is to end as soon as nobody holds it, because it would be started with another spec now. */
   get isStale(): boolean {
     return this.runner !== undefined && this.runner.id === this.staleId;
   }
@@ -127,6 +129,17 @@ export class RunnerSlot {
   }
 }
 
+/** The clock of dates and the one of durations, both in milliseconds. */
+export interface Clocks {
+  now(): number;
+  steady(): number;
+}
+
+/** The date for what a slot knows as a duration; 0 before it has worked. */
+export function lastActiveAtMs({ lastActiveMs }: RunnerSlot, { now, steady }: Clocks): number {
+  return lastActiveMs === 0 ? 0 : now() - (steady() - lastActiveMs);
+}
+
 /** A runner as others may see it. */
 export interface RunnerStatus {
   readonly state: RunnerState;
@@ -134,24 +147,25 @@ export interface RunnerStatus {
   /** While the state is `failed`. */
   readonly failure?: AppError;
   readonly startedAtMs?: number;
+  /** A date. */
   readonly lastActiveMs: number;
   /** Since when nobody has used it; 0 while somebody does. */
   readonly idleMs: number;
   readonly leases: number;
-  /** Started with other values than its owner has now; ends when nobody holds it. */
+  /** Started with another spec than it would get now; ends when nobody holds it. */
   readonly isStale: boolean;
 }
 
 /** An agent without a slot has had no runner yet. */
-export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerStatus {
+export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerStatus {
   if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
   return {
     state: slot.state,
     progress: slot.progress,
     ...(slot.failure && slot.state === 'failed' && { failure: slot.failure.error }),
     ...(slot.runner && { startedAtMs: slot.runner.startedAtMs }),
-    lastActiveMs: slot.lastActiveMs,
-    idleMs: slot.leases > 0 ? 0 : Math.max(0, nowMs - slot.lastActiveMs),
+    lastActiveMs: lastActiveAtMs(slot, clocks),
+    idleMs: slot.leases > 0 ? 0 : Math.max(0, clocks.steady() - slot.lastActiveMs),
     leases: slot.leases,
     isStale: slot.isStale,
   };

@@ -5,7 +5,7 @@
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { MetricsService } from '../metrics/metrics';
-import type { BudgetsService } from './budgets';
+import type { Limiter } from './limits';
 import type { PricesService } from './prices';
 import type { NewUsageRow, UsageStore } from './store';
 import type { Tokens } from './tokens';
@@ -13,14 +13,19 @@ import type { Tokens } from './tokens';
 const WRITE_MS = 1_000;
 /** While the database refuses rows so many are kept; then the oldest are lost. */
 const PENDING_MAX = 50_000;
+/** What a runner names as its model is kept up to this length; no model's name is longer. */
+const MODEL_LENGTH_MAX = 200;
 
 type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
 
 /** A call that has ended. Times are milliseconds since it began. */
 export interface UpstreamUse extends Readonly<Pick<NewUsageRow, Described>> {
   readonly conversationId?: string | undefined;
-  readonly keyId?: string | undefined;
+  /** The key whose request it served, or those that it may have been for. */
+  readonly keyIds?: readonly string[] | undefined;
   readonly tokens: Tokens;
+  /** How often a price per call is charged: once, for each picture, or not at all for what was refused. */
+  readonly calls?: number;
   /** The upstream has not said how many tokens: they are a guess. */
   readonly estimated: boolean;
   /** Until the first byte of the answer; without one there was none. */
@@ -33,8 +38,8 @@ export type MeteringService = ReturnType<typeof meteringService>;
 export function meteringService(deps: {
   usage: UsageStore;
   prices: Pick<PricesService, 'costOf'>;
-  /** Whoever counts what users and keys use. */
-  counters: readonly Pick<BudgetsService, 'add'>[];
+  /** They count what users and keys use. */
+  counters: readonly Pick<Limiter, 'add'>[];
   metrics: MetricsService;
   now: () => number;
 }) {
@@ -69,17 +74,20 @@ export function meteringService(deps: {
   return {
     /** Never throws and never waits. */
     record(use: UpstreamUse): void {
-      const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
+      const { tokens, calls, conversationId, keyIds = [], firstByteMs, totalMs, ...rest } = use;
+      const model = use.model.slice(0, MODEL_LENGTH_MAX);
       const of = { agent: use.agentId };
-      const cost = safely('price', of, () => prices.costOf(use.model, tokens));
-      const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
+      const cost = safely('price', of, () => prices.costOf(model, tokens, calls));
+      const used = { userId: use.userId, keyIds, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
       for (const counter of counters) safely('counter', of, () => counter.add(used));
       safely('metrics', of, () => metrics.tokensUsed(use.backend, tokens));
       pending.push({
         ...rest,
+        model,
         atMs: now(),
         conversationId: conversationId ?? null,
-        keyId: keyId ?? null,
+        keyId: (keyIds.length === 1 && keyIds[0]) || null,
+        keyIds: keyIds.length > 1 ? keyIds : null,
         promptTokens: tokens.prompt,
         completionTokens: tokens.completion,
         cachedTokens: tokens.cached,

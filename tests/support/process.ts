@@ -32,6 +32,8 @@ export interface RouterProcessOptions {
   readonly backends?: readonly Record<string, unknown>[];
   /** A file of `tests/support/` that is loaded first; the router runs from its sources then. */
   readonly preload?: string;
+  /** What the router is started by: a command that ends as the one behind it. */
+  readonly prefix?: readonly string[];
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -51,6 +53,8 @@ export interface RouterProcess extends AsyncDisposable {
   readonly admin: typeof ADMIN;
   /** Of the process that runs now. */
   readonly pid: number;
+  /** Whether it has not ended. */
+  readonly isAlive: boolean;
   /** What was written to standard output and error, by every process so far. */
   output(): string;
   /** Signs in over the network, and up first where there is no such account. By default the administrator. */
@@ -86,7 +90,8 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const { preload } = options;
   const main = preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
   let output = '';
-  let child = spawnRouter(main, env, dataRoot, (text) => {
+  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', ...main];
+  let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });
   const serves = () =>
@@ -111,12 +116,15 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     get pid() {
       return child.pid;
     },
+    get isAlive() {
+      return child.exitCode === null && child.signalCode === null;
+    },
     output: () => output,
     signIn: (who = ADMIN) => signIn(url, who),
     runners: () => runnersOf(dataRoot),
     kill,
     async start() {
-      child = spawnRouter(main, env, dataRoot, (text) => {
+      child = spawnRouter(command, env, dataRoot, (text) => {
         output += text;
       });
       await serves();
@@ -153,13 +161,12 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
 
 /** `--no-env-file`: a developer's `.env` is none of a test's business. */
 function spawnRouter(
-  main: readonly string[],
+  command: readonly string[],
   env: Record<string, string>,
   cwd: string,
   onOutput: (text: string) => void,
 ) {
-  const command = [process.execPath, '--no-env-file', ...main];
-  const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
+  const child = Bun.spawn([...command], { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
     for await (const bytes of stream) onOutput(decoder.decode(bytes, { stream: true }));

@@ -46,7 +46,12 @@ const REASONS = new Map<unknown, string>([
 ]);
 const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
+/** What an item costs beside its text. */
+const ITEM_BYTES = 200;
+
 export class ResponseAnswer {
+  /** About so many bytes of the answer are kept. */
+  size = 0;
   readonly #asked: Asked;
   readonly #output: Item[] = [];
   /** The index of each item in the output. */
@@ -111,6 +116,12 @@ export class ResponseAnswer {
     return failure ? events + this.#end('failed', failure) : events;
   }
 
+  /** Lets go of what was said so far, which the end does not tell again then. */
+  drop(): void {
+    this.#output.length = 0;
+    this.#calls.clear();
+  }
+
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
@@ -129,6 +140,7 @@ export class ResponseAnswer {
       events += this.#event('response.content_part.added', { ...this.#place(item), part: textPart('') });
     }
     item.text += delta;
+    this.size += delta.length;
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
@@ -145,6 +157,7 @@ export class ResponseAnswer {
     const delta = call.arguments;
     if (delta === '') return events;
     item.arguments += delta;
+    this.size += delta.length;
     const place = { item_id: item.id, output_index: this.#places.get(item) };
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
   }
@@ -191,6 +204,7 @@ export class ResponseAnswer {
       role: 'assistant',
       text: '',
     };
+    this.size += ITEM_BYTES;
     return this.#add(item);
   }
 
@@ -204,6 +218,7 @@ export class ResponseAnswer {
     const call_id = id || own.replace('fc', 'call');
     const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
     this.#calls.set(index, item);
+    this.size += ITEM_BYTES + name.length + call_id.length;
     return this.#add(item);
   }
 
