@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pieces } from '../shared/chat';
 
 /** A word with the space before it. Scripts without spaces are cut, so that they stream as well. */
-const WORDS = /\s*\S{1,24}|\s+$/gu;
+const WORDS = /(?<!\s)\s*\S{1,24}|(?<!\s)\s+/gu;
 
 /** Says a text word by word. `paceMs` is the pause after each. Rejects as soon as the signal aborts. */
 export async function* say(text: string, paceMs: number, signal: AbortSignal): Pieces {

@@ -59,7 +59,7 @@ async function* complete(connection: Connection, turn: Turn): Pieces {
 
 async function request(connection: Connection, turn: Turn): Promise<Response> {
   const chosen = PARAMETERS.filter((name) => turn.parameters[name] !== undefined);
-  const response = await fetch(`${connection.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
+  const response = await fetch(`${connection.baseUrl.replace(/(?<!\/)\/+$/, '')}/chat/completions`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${connection.apiKey}`,

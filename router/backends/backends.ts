@@ -2,6 +2,8 @@
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import { processLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { type Entry, limitsOf, parseEntries, timeoutsOf } from './schema';
 
 /** A kind of agent software, with its quirks as data. `Ms` is milliseconds. */
@@ -154,14 +156,16 @@ export class BackendRegistry implements Disposable {
     const look = () => {
       if (this.#settling) return;
       const seen = versionOf(this.path);
-      this.#settling = setTimeout(() => {
+      const settled = () => {
         this.#settling = undefined;
         if (versionOf(this.path) !== seen) look();
         else this.#reloading = this.#reloading.then(() => this.#reload(onChange, check));
-      }, settleMs);
+      };
+      this.#settling = setTimeout(() => safely('backends', {}, settled), settleMs);
     };
     // The folder, not the file: editors write another file and rename it over this one.
-    this.#watcher = watch(dirname(this.path), { persistent: false }, look);
+    this.#watcher = watch(dirname(this.path), { persistent: false }, () => safely('backends', {}, look));
+    this.#watcher.on('error', (error) => processLog.error({ err: error }, 'backends.not_watched'));
     look();
   }
 
@@ -178,7 +182,7 @@ export class BackendRegistry implements Disposable {
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
     }
-    if (this.#watcher) onChange();
+    if (this.#watcher) safely('backends', {}, onChange);
   }
 
   [Symbol.dispose](): void {

@@ -9,6 +9,7 @@ import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
@@ -19,6 +20,9 @@ import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
+
+/** What a call has used whose answer could not be looked at. */
+const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
@@ -86,7 +90,7 @@ class BrokerCall {
       if (this.#relay) this.#relay.fail(why);
       else this.#abort.abort(why);
     });
-    request.signal.addEventListener('abort', () => this.#runnerGone(), { once: true });
+    request.signal.addEventListener('abort', () => safely('abort', {}, () => this.#runnerGone()), { once: true });
     if (request.signal.aborted) this.#runnerGone();
   }
 
@@ -214,13 +218,19 @@ class BrokerCall {
     const ending = told === 'stopped' && this.#isWhole ? 'done' : told;
     const totalMs = performance.now() - this.#startedMs;
     relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
-    this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
-    if (this.#upstream && this.#body) {
-      const { tokens, calls, isEstimated } = this.#used(this.#body, ending);
+    const of = { agent: agent.id };
+    safely('metrics', of, () => {
+      this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+    });
+    const body = this.#body;
+    if (this.#upstream && body) {
+      // Whatever an upstream has written: the call was made, and has its row.
+      const used = safely('tokens', of, () => this.#used(body, ending)) ?? UNKNOWN;
+      const { tokens, calls, isEstimated } = used;
       this.context.metering.record({
         ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path },
         ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
-        ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
+        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
         ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
       });
     }

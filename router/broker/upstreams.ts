@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
+import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
@@ -19,7 +20,7 @@ const RETRIED = new Set([429, 502, 503]);
 /** How an API says that it does not know a member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
 const BASE_URLS_MAX = 1_000;
-const REFUSAL_BYTES_MAX = 65_536;
+const REFUSAL_BYTES_MAX = 16_384;
 const WORDS_LENGTH_MAX = 300;
 /** The longest list that is known, of a reseller of all models, is about 1 MB. */
 const MODELS_BYTES_MAX = 8_388_608;
@@ -62,7 +63,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     const [first, ...others] = await addresses.of(baseUrl);
     const outgoing = {
       ...rest,
-      url: `${baseUrl.replace(/\/+$/, '')}/${path}`,
+      url: `${baseUrl.replace(/(?<!\/)\/+$/, '')}/${path}`,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
     const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
@@ -208,25 +209,21 @@ export async function refusalText(response: OutgoingAnswer, apiKey: string): Pro
 
 /** The message in an error body of the shapes that are known: OpenAI's, and FastAPI's. */
 function wordsOf(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } | string; detail?: unknown; message?: unknown };
-    const error = typeof body.error === 'object' ? body.error?.message : body.error;
-    const words = [error, body.detail, body.message].find((one) => typeof one === 'string' && one !== '');
-    return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
-  } catch {
-    return undefined;
-  }
+  const { error, detail, message } = jsonObject(text) ?? {};
+  const told = isJsonObject(error) ? error.message : error;
+  const words = [told, detail, message].find((one) => typeof one === 'string' && one !== '');
+  return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
 }
 
 function modelsOf(text: string): readonly string[] {
-  try {
-    const { data } = JSON.parse(text) as { data: readonly { id: unknown }[] };
-    return data.map(({ id }) => id).filter((id) => typeof id === 'string');
-  } catch (cause) {
-    throw new AppError('upstream_unreachable', {
-      message:
-        'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
-      cause,
-    });
-  }
+  const { data } = jsonObject(text) ?? {};
+  if (Array.isArray(data)) return data.map((one: unknown) => isJsonObject(one) && one.id).filter(isText);
+  throw new AppError('upstream_unreachable', {
+    message:
+      'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
+  });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }

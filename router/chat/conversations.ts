@@ -6,6 +6,7 @@ import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import type { Conversation, ConversationsStore, Message } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
+import type { Beginning } from './store-turns';
 
 const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
@@ -33,6 +34,14 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     const message = await conversations.findMessage(id);
     if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
     return { message, conversation: await get(userId, message.conversationId) };
+  }
+
+  /** A new conversation that is stored with its first turn, and not before: a request that is refused leaves nothing. */
+  function begin(agent: Agent): Beginning {
+    const nowMs = now();
+    const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+    const ids = { id: newId(), userId: agent.userId, agentId: agent.id };
+    return { conversation: { ...ids, title: '', ...times, lastPosition: 0, sessionFrom: 0 } };
   }
 
   return {
@@ -89,27 +98,21 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId });
     },
 
-    async create(agent: Agent): Promise<Conversation> {
+    begin,
+
+    /** A new conversation with what was said up to a position in another one, stored as `begin`'s is. */
+    fork(conversation: Conversation, position: number): Beginning {
       const nowMs = now();
-      const conversation: Conversation = {
-        id: newId(),
-        userId: agent.userId,
-        agentId: agent.id,
-        title: '',
-        createdAtMs: nowMs,
-        updatedAtMs: nowMs,
-        lastPosition: 0,
-        sessionFrom: 0,
-      };
-      await conversations.insert(conversation);
-      return conversation;
+      const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+      const fork = { ...conversation, id: newId(), ...times, lastPosition: position, sessionFrom: position };
+      return { conversation: fork, forkOf: conversation.id };
     },
 
-    /** A new conversation with what was said up to a position in another one. */
-    async fork(conversation: Conversation, position: number): Promise<Conversation> {
-      const fork = await conversations.fork(conversation, { id: newId(), position, nowMs: now() });
-      events.publish(fork.userId, { kind: 'conversation', conversationId: fork.id });
-      return fork;
+    /** A new conversation without a message. */
+    async create(agent: Agent): Promise<Conversation> {
+      const { conversation } = begin(agent);
+      await conversations.insert(conversation);
+      return conversation;
     },
 
     async rename(userId: string, id: string, title: string): Promise<void> {

@@ -22,6 +22,7 @@ import type { BudgetsService } from '../usage/budgets';
 import { HISTORY, titleFrom } from './conversations';
 import { Answer, type AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
+import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
@@ -38,6 +39,8 @@ interface Generation {
 /** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
 export interface RecordedTurn {
   readonly conversation: Conversation;
+  /** Where the conversation begins with this turn. */
+  readonly beginning?: Beginning | undefined;
   readonly text?: string;
   /** What the client's tools found since the last answer. */
   readonly results?: readonly ToolResult[];
@@ -86,12 +89,13 @@ export function generationsService(deps: {
     conversation: Conversation,
     turn: Omit<RecordedTurn, 'conversation'> & { replacesId?: string },
   ): Promise<Message> {
-    const { text, results, replacesId, answerId = newId(), sessionFrom } = turn;
+    const { text, results, replacesId, answerId = newId(), sessionFrom, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newId(), content: text } }),
       answerId,
       results,
+      ...(beginning && { beginning }),
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       title: titleFrom(text ?? ''),
@@ -226,7 +230,7 @@ export function generationsService(deps: {
   /** A turn whose answer has no client. Throws `too_much_at_once` before anything is stored. */
   async function begin(
     conversation: Conversation,
-    turn: { text?: string; replacesId?: string },
+    turn: { text?: string; replacesId?: string; beginning?: Beginning },
     explicit: boolean,
   ): Promise<Message> {
     const agent = await agentOf(conversation);
@@ -244,13 +248,13 @@ export function generationsService(deps: {
   return {
     modelOf,
 
-    /** Stores the user's message and starts the answer. Throws `answer_running` while another is being written. */
-    async start(conversation: Conversation, text: string): Promise<Message> {
+    /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
+    async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
       if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }
-      return begin(conversation, { text }, false);
+      return begin(conversation, { text, ...(beginning && { beginning }) }, false);
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */

@@ -7,7 +7,9 @@ import { createParser } from 'eventsource-parser';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
+import { jsonObject } from '../lib/json';
 import { generationsLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
 import type { ConversationsStore, MessageFailure } from './store';
 import { AnswerCalls, type CallsBody, outputText } from './tool-calls';
@@ -93,7 +95,7 @@ export class Answer implements Recorder {
     if (!isStream) this.#hold(this.#pendingBytes, maxBytes);
     else if (this.#pendingBytes > PENDING_BYTES_MAX) this.#parse();
     if (this.#tooLarge) this.#cut(this.#tooLarge);
-    else if (isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
+    else if (isStream) this.#tick ??= setTimeout(() => safely('tick', this.#ids, () => this.#onTick()), TICK_MS);
   }
 
   /** The first call decides how the answer ended. */
@@ -200,8 +202,14 @@ export class Answer implements Recorder {
 
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string): void {
+    // What a runner sends must not keep the rest of its answer from being saved.
+    safely('recorder', this.#ids, () => this.#read(data));
+  }
+
+  #read(data: string): void {
     if (data === '[DONE]' || this.#tooLarge) return;
-    const body = parseJson(data);
+    // A runtime's own events need not be JSON; they are not part of the answer's text.
+    const body: ChatBody | undefined = jsonObject(data);
     if (!body) return;
     const choice = body.choices?.[0];
     const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
@@ -243,16 +251,6 @@ interface Choice {
   readonly delta?: { content?: unknown; tool_calls?: unknown };
   readonly message?: { content?: unknown; tool_calls?: unknown };
   readonly finish_reason?: unknown;
-}
-
-function parseJson(data: string): ChatBody | undefined {
-  try {
-    const body: unknown = JSON.parse(data);
-    return typeof body === 'object' && body !== null ? (body as ChatBody) : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer's text.
-    return undefined;
-  }
 }
 
 function textOf(value: unknown): string | undefined {

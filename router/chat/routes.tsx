@@ -37,8 +37,9 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
         if (body.text.trim() === '') {
           return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
         }
-        const conversation = await conversations.create(agent);
-        await generations.start(conversation, body.text);
+        const beginning = conversations.begin(agent);
+        const { conversation } = beginning;
+        await generations.start(conversation, body.text, beginning);
         return seeOther(request, `/conversations/${conversation.id}`);
       },
       { session: true, body: form },

@@ -1,8 +1,7 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation, transaction } from '../database/database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
-import { newId } from '../lib/ids';
 import { shownStore } from './store-shown';
 import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
@@ -59,23 +58,6 @@ export function conversationsStore(db: Db) {
     },
     async insert(conversation: Conversation): Promise<void> {
       db.insert(conversations).values(conversation).run();
-    },
-    /** A new conversation with copies of the messages of `from` up to a position, for another runtime session. */
-    async fork(from: Conversation, to: { id: string; position: number; nowMs: number }): Promise<Conversation> {
-      const { id, position, nowMs } = to;
-      return transaction(db, (tx) => {
-        const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-        const fork = { ...from, id, ...times, lastPosition: position, sessionFrom: position };
-        tx.insert(conversations).values(fork).run();
-        const upTo = and(eq(messages.conversationId, from.id), lte(messages.position, position));
-        const copies = tx.select().from(messages).where(upTo).all();
-        for (const copy of copies) {
-          tx.insert(messages)
-            .values({ ...copy, id: newId(), conversationId: id })
-            .run();
-        }
-        return fork;
-      });
     },
     async rename(id: string, title: string): Promise<void> {
       db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();

@@ -44,7 +44,8 @@ export class AnswerCalls {
     if (Array.isArray(pieces)) {
       for (const [place, piece] of pieces.entries()) this.#piece(piece, place, textLength);
     } else if (body.type === 'response.output_item.added' || body.type === 'response.output_item.done') {
-      this.#item(body.item as SentItem | null, Number(body.output_index), textLength);
+      const index = typeof body.output_index === 'number' ? body.output_index : 0;
+      this.#item(body.item as SentItem | null, index, textLength);
     } else if (Array.isArray(body.output)) this.#items(body.output);
   }
 

@@ -60,7 +60,7 @@ export const settingGroups = {
     }),
   },
   'First administrator': {
-    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@]+\.[^\s@]+$/), {
+    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/), {
       description: 'Account made at the first start. Comes together with the password.',
       example: 'admin@example.org',
     }),

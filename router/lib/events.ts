@@ -2,6 +2,7 @@
  * What happened, told to whoever listens: the live streams of the UI, progress streams, waiting requests.
  * In memory and per user; a listener that was away reads the state again, it is never replayed from here.
  */
+import { safely } from './safely';
 
 export type RouterEvent =
   /** The state or progress of an agent's runner changed. */
@@ -23,7 +24,7 @@ export interface Events {
   publish(userId: string, event: RouterEvent): void;
   /** To every user's listeners. */
   publishToAll(event: RouterEvent): void;
-  /** @returns a function that ends the subscription. */
+  /** What a listener throws is its own affair. @returns a function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
   /** To what happens to any user, for good. */
   subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
@@ -34,12 +35,12 @@ export function createEvents(): Events {
   const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
   // A copy: a listener may end its own subscription while it is told.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
-    for (const listener of [...listeners]) listener(event);
+    for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
   };
   return {
     publish(userId, event) {
       tell(byUser.get(userId) ?? [], event);
-      for (const listener of ofAll) listener(userId, event);
+      for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
     },
     publishToAll: (event) =>
       tell(

@@ -1,5 +1,6 @@
 /** One clock for everything under way: a timer for each would cost more than all there is to look at. */
 import { Crowd, type Member } from './crowd';
+import { safely } from './safely';
 import { steadyMs } from './time';
 
 const TICK_MS = 1_000;
@@ -17,7 +18,7 @@ export function startBeat(one: Beating): void {
   beating.add(one);
   clock ??= setInterval(() => {
     const nowMs = steadyMs();
-    for (const each of beating.toArray()) if (each.place !== undefined) each.beat(nowMs);
+    for (const each of beating.toArray()) if (each.place !== undefined) safely('beat', {}, () => each.beat(nowMs));
     if (beating.size > 0) return;
     clearInterval(clock);
     clock = undefined;

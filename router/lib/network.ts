@@ -6,7 +6,7 @@ const NETWORK_GROUPS = 4;
 
 /** An IPv4 address as it is, also where IPv6 carries it; of an IPv6 address its /64. Anything else as it is. */
 export function networkOf(address: string): string {
-  const plain = address.replace(/%.*$/s, '');
+  const plain = address.replace(/%.*/s, '');
   if (!ipaddr.isValid(plain)) return address;
   const parsed = ipaddr.process(plain);
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();

@@ -9,6 +9,7 @@ import type { Context } from '../context';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
@@ -100,7 +101,7 @@ class Exchange {
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
       this.#close(why),
     );
-    signal.addEventListener('abort', () => this.#clientGone(), { once: true });
+    signal.addEventListener('abort', () => safely('abort', {}, () => this.#clientGone()), { once: true });
     if (signal.aborted) this.#clientGone();
   }
 
@@ -141,7 +142,7 @@ class Exchange {
     Object.assign(this.options.headers, this.#known());
     // A relay ends by itself.
     if (!this.#relay) {
-      this.#recorder?.end(this.#abortedAs, error);
+      safely('recorder', {}, () => this.#recorder?.end(this.#abortedAs, error));
       this.#end(this.#abortedAs, 0, error);
     }
     if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
@@ -168,12 +169,8 @@ class Exchange {
       throw await this.#lost(cause);
     });
     // As in a relay: what a recorder throws is no fault of the answer.
-    try {
-      recorder?.chunk(bytes);
-      recorder?.end('done');
-    } catch (error) {
-      relayLog.error({ err: error }, 'recorder.failed');
-    }
+    safely('recorder', {}, () => recorder?.chunk(bytes));
+    safely('recorder', {}, () => recorder?.end('done'));
     this.#end('done', bytes.length);
     return bytes;
   }
@@ -198,7 +195,8 @@ class Exchange {
     };
     const unsubscribe = this.context.events.subscribe(this.who.user.id, ({ kind }) => kind === 'runner' && tell());
     tell();
-    void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
+    const arrived = settled.then((outcome) => this.#arrived(relay, outcome));
+    void arrived.catch((error: unknown) => relay.fail(this.#toError(error))).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(body, {
       headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
@@ -282,6 +280,11 @@ class Exchange {
     this.#forget();
     this.#leave?.();
     this.#silence?.end();
+    // The answer is the client's, whatever happens to what is noted of it.
+    safely('report', { user: this.who.user.id }, () => this.#report(ending, bytes, error));
+  }
+
+  #report(ending: Ending, bytes: number, error?: AppError): void {
     if (!this.#plan) return;
     const { call, path } = this.#plan;
     const totalMs = performance.now() - this.#startedMs;

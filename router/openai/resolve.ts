@@ -49,13 +49,16 @@ export async function route(context: Context, who: Who, asked: RoutedRequest): P
   const own = model.startsWith('@') ? await context.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
   const backend = own ? context.backends.find(own.backend) : context.backends.forModel(model);
   if (!backend) throw await modelNotFound(context, who, model);
+  // Before an agent is made where there is none yet.
+  if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
+  if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
   const agent = own ?? (await context.agents.defaultOf(who.user.id, backend));
   requireOpened(who, agent, backend);
   return { agent, backend };
 }
 
 /** Throws `forbidden` for an agent that the request's key does not open. */
-function requireOpened({ key }: Who, agent: Agent, backend: Backend): void {
+function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly id?: string }, backend: Backend): void {
   if (opens(key, agent)) return;
   throw new AppError('forbidden', {
     message: `The key "${key?.name}" is not for ${backend.displayName}. Use another key, or an agent that GET /v1/models lists.`,

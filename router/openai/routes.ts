@@ -9,7 +9,6 @@ import {
   messagesOf,
   newestResults,
   newestUserText,
-  parseBody,
   sessionHeaders,
   sessionName,
   sessionVariables,
@@ -17,11 +16,14 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { serves, usesUpstream } from '../backends/traits';
-import type { Conversation, Message } from '../chat/store';
+import type { RecordedTurn } from '../chat/generations';
+import type { Message } from '../chat/store';
+import type { Beginning } from '../chat/store-turns';
 import type { Context } from '../context';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
@@ -136,7 +138,8 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
   // What goes on without its client must be kept somewhere (law 9).
   const isKept = messages !== undefined && (detach || body?.store === true);
-  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const target = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const conversation = target?.conversation;
   const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
 
   const session = sessionVariables(
@@ -157,7 +160,7 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
     turn:
       conversation && messages
         ? {
-            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
+            ...{ ...target, conversation, answerId, ...standing, results: newestResults(messages) },
             ...(!standing?.isBegun && { text: newestUserText(messages) }),
           }
         : undefined,
@@ -207,16 +210,22 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
   return context.conversations.history(conversation.id, before);
 }
 
-/** Where the answer is kept. A request that goes on from an earlier answer forks. */
-async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
+type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
+
+/** Where the answer is kept. A request that goes on from an earlier answer forks. Nothing is stored here. */
+async function conversationFor(context: Context, routed: Routed): Promise<Target> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return context.conversations.create(agent);
+  if (!conversation) return beginningWith(context.conversations.begin(agent));
   // Newer ones may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
     (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
-  return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
+  return isNewest ? { conversation } : beginningWith(context.conversations.fork(conversation, goesOnFrom));
+}
+
+function beginningWith(beginning: Beginning): Target {
+  return { conversation: beginning.conversation, beginning };
 }
 
 /** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */

@@ -3,8 +3,9 @@
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
-import { AppError } from '../lib/errors';
+import { AppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { isJsonObject, jsonObject } from '../lib/json';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
 import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
@@ -13,10 +14,12 @@ import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';
 
-/** Enough of a refusal to find its message. */
-const REFUSAL_BYTES_MAX = 65_536;
-/** No refusal is as long; what is behind it is not told. */
-const SHOWN_BYTES_MAX = 1_048_576;
+/** More of a refusal is not read: enough to find its message. */
+const REFUSAL_BYTES_MAX = 16_384;
+/** What may be missing at the end of a text that was cut, in UTF-8. */
+const CHARACTER_BYTES_MAX = 4;
+/** Of a refusal that is longer. */
+const WORDS_LENGTH_MAX = 1_000;
 const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
 const NO_ANSWER = 'The agent closed the connection without an answer.';
@@ -114,10 +117,20 @@ function roleChunk(model: string): string {
 
 /** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
 async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
-  if (!/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
-  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl));
+  const type = headers.get('content-type') ?? '';
+  if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
+  const read = await readText(body, REFUSAL_BYTES_MAX);
+  const words = withoutInsides(read, runnerUrl);
+  // Half of a JSON text is none.
+  const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
+  const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;
+  const bytes = utf8.encode(isCut ? JSON.stringify(shortened(words)) : words);
   const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
   return { headers: { get }, body: bodyOf(bytes) };
+}
+
+function shortened(words: string): object {
+  return toOpenAiError(new AppError('runner_lost', { message: `${words.slice(0, WORDS_LENGTH_MAX)}…` }));
 }
 
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
@@ -150,10 +163,6 @@ function refusal(status: number, text: string): AppError {
 
 /** The message in an error body of OpenAI's shape. */
 function errorMessage(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
-    return typeof body?.error?.message === 'string' ? body.error.message : undefined;
-  } catch {
-    return undefined;
-  }
+  const { error } = jsonObject(text) ?? {};
+  return isJsonObject(error) && typeof error.message === 'string' ? error.message : undefined;
 }

@@ -1,11 +1,17 @@
 /** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which knows none, can read them. */
 import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../lib/allowance';
+import { AppError } from '../lib/errors';
+import { parseBody } from '../lib/json';
 import { networkOf } from '../lib/network';
 import { readBody } from './read-body';
 
 /** No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
 const FORM_BYTES_MAX = 1_048_576;
+/** A form of ours has a field for each variable of a backend; a few hundred are far more than any has. */
+const FIELDS_MAX = 1_000;
+/** Of a JSON body, in the units of `parseJson`: those of these routes are lists of a few settings. */
+const WORK_MAX = 50_000;
 
 interface Server {
   requestIP(request: Request): { address: string } | null;
@@ -35,9 +41,9 @@ export function addressOf(request: Request, server: Server | null): string {
 
 /** Never `undefined`: Elysia would read the body itself. */
 async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
-  if (/^application\/json$/i.test(type)) return JSON.parse(new TextDecoder().decode(bytes));
+  if (/^application\/json$/i.test(type)) return bytes.length === 0 ? {} : parseBody(bytes, { workMax: WORK_MAX });
   if (/^application\/x-www-form-urlencoded$/i.test(type)) {
-    return fieldsOf(new URLSearchParams(new TextDecoder().decode(bytes)));
+    return fieldsOf(new URLSearchParams(formText(bytes)));
   }
   if (/^multipart\/form-data$/i.test(type)) {
     const headers = { 'content-type': request.headers.get('content-type') ?? type };
@@ -49,9 +55,26 @@ async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Req
 /** A name that comes several times has a list. */
 function fieldsOf(form: FormData | URLSearchParams): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null);
+  let count = 0;
   for (const [name, value] of form) {
+    count += 1;
+    if (count > FIELDS_MAX) throw tooManyFields();
     const before = fields[name];
-    fields[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    if (Array.isArray(before)) before.push(value);
+    else fields[name] = before === undefined ? value : [before, value];
   }
   return fields;
+}
+
+/** A text in which there cannot be too many fields. */
+function formText(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes);
+  let fields = 1;
+  for (let at = text.indexOf('&'); at !== -1 && fields <= FIELDS_MAX; at = text.indexOf('&', at + 1)) fields += 1;
+  if (fields > FIELDS_MAX) throw tooManyFields();
+  return text;
+}
+
+function tooManyFields(): AppError {
+  return new AppError('invalid_request', { message: `A form has at most ${FIELDS_MAX} fields.` });
 }

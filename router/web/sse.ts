@@ -1,5 +1,7 @@
 /** Server-sent events that the router itself writes: progress and the UI's live streams. */
 
+import { safely } from '../lib/safely';
+
 /** Under the shortest idle limit that proxies are known for. */
 const HEARTBEAT_MS = 15_000;
 /**
@@ -31,7 +33,7 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
   let heartbeat: ReturnType<typeof setInterval> | undefined;
   const end = () => {
     clearInterval(heartbeat);
-    onEnd?.();
+    safely('onEnd', {}, () => onEnd?.());
     onEnd = undefined;
   };
   const close = () => {
@@ -49,7 +51,11 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
         onEnd = onOpen({ send, close });
         // Closed while it was opening.
         if (queue.isClosed) end();
-        else heartbeat = setInterval(() => queue.bytes === 0 && queue.add(KEEP_ALIVE), HEARTBEAT_MS);
+        else
+          heartbeat = setInterval(
+            () => safely('heartbeat', {}, () => queue.bytes === 0 && queue.add(KEEP_ALIVE)),
+            HEARTBEAT_MS,
+          );
       },
       pull: (controller) => queue.take(controller),
       cancel: close,

@@ -216,6 +216,7 @@ class Connection implements Beating, Source {
 
 /** One for all sockets: Bun keeps a copy for each that comes with its own. */
 const handlers = {
+  // What one of these throws, Bun tells `error`: the request that it belongs to breaks off.
   open(socket: Socket<Connection>) {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);

@@ -4,6 +4,7 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
 import { AppError, toOpenAiError } from '../../lib/errors';
+import { isJsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -28,16 +29,21 @@ interface Completion {
 
 interface Said {
   readonly content?: unknown;
-  readonly tool_calls?: readonly Call[] | null;
+  readonly tool_calls?: unknown;
 }
 
+/** A call, or a piece of one. */
 interface Call {
-  readonly index?: number;
-  readonly id?: string;
-  readonly function?: { readonly name?: string; readonly arguments?: string };
+  readonly index: number | undefined;
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
 }
 
-const REASONS: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' };
+const REASONS = new Map<unknown, string>([
+  ['length', 'max_output_tokens'],
+  ['content_filter', 'content_filter'],
+]);
 const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 /** What an item costs beside its text. */
@@ -48,6 +54,8 @@ export class ResponseAnswer {
   size = 0;
   readonly #asked: Asked;
   readonly #output: Item[] = [];
+  /** The index of each item in the output. */
+  readonly #places = new Map<Item, number>();
   /** Calls by their index in the chat's answer. */
   readonly #calls = new Map<number, CallItem>();
   #sequence = 0;
@@ -67,13 +75,13 @@ export class ResponseAnswer {
 
   /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
   whole(body: string): object {
-    const completion = parsed(body);
+    const completion: Completion | undefined = jsonObject(body);
     if (!completion)
       throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
     const choice = completion.choices?.[0];
     const { content, tool_calls } = choice?.message ?? {};
     if (typeof content === 'string' && content !== '') this.#addText().text = content;
-    for (const [index, call] of (tool_calls ?? []).entries()) this.#addCall(call, index).arguments = argumentsOf(call);
+    for (const [index, call] of callsOf(tool_calls).entries()) this.#addCall(call, index).arguments = call.arguments;
     this.#usage = tokensOf(completion.usage);
     this.#finish = choice?.finish_reason;
     const failure = this.#failureIn(completion);
@@ -94,7 +102,8 @@ export class ResponseAnswer {
   push(data: string): string {
     if (this.#isEnded) return '';
     if (data === '[DONE]') return this.#end(this.#finalStatus());
-    const chunk = parsed(data);
+    // A runtime's own events need not be JSON; they are not part of the answer.
+    const chunk: Completion | undefined = jsonObject(data);
     const choice = chunk?.choices?.[0];
     if (!chunk) return '';
     this.#usage = tokensOf(chunk.usage) ?? this.#usage;
@@ -102,7 +111,7 @@ export class ResponseAnswer {
     const { content, tool_calls } = choice?.delta ?? {};
     let events = this.open();
     if (typeof content === 'string' && content !== '') events += this.#text(content);
-    for (const call of tool_calls ?? []) events += this.#call(call);
+    for (const call of callsOf(tool_calls)) events += this.#call(call);
     const failure = this.#failureIn(chunk);
     return failure ? events + this.#end('failed', failure) : events;
   }
@@ -145,11 +154,11 @@ export class ResponseAnswer {
       item = this.#addCall(call, index);
       events += this.#event('response.output_item.added', { output_index: this.#output.length - 1, item: shown(item) });
     }
-    const delta = argumentsOf(call);
+    const delta = call.arguments;
     if (delta === '') return events;
     item.arguments += delta;
     this.size += delta.length;
-    const place = { item_id: item.id, output_index: this.#output.indexOf(item) };
+    const place = { item_id: item.id, output_index: this.#places.get(item) };
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
   }
 
@@ -168,9 +177,7 @@ export class ResponseAnswer {
   #close(item: Item, status: ItemStatus): string {
     item.status = status;
     const said = item.type === 'message' ? this.#textDone(item) : this.#callDone(item);
-    return (
-      said + this.#event('response.output_item.done', { output_index: this.#output.indexOf(item), item: shown(item) })
-    );
+    return said + this.#event('response.output_item.done', { output_index: this.#places.get(item), item: shown(item) });
   }
 
   #textDone(item: TextItem): string {
@@ -181,12 +188,12 @@ export class ResponseAnswer {
 
   #callDone(item: CallItem): string {
     const { id: item_id, name, arguments: args } = item;
-    const output_index = this.#output.indexOf(item);
+    const output_index = this.#places.get(item);
     return this.#event('response.function_call_arguments.done', { item_id, output_index, name, arguments: args });
   }
 
   #place(item: Item) {
-    return { item_id: item.id, output_index: this.#output.indexOf(item), content_index: 0 };
+    return { item_id: item.id, output_index: this.#places.get(item), content_index: 0 };
   }
 
   #addText(): TextItem {
@@ -197,20 +204,22 @@ export class ResponseAnswer {
       role: 'assistant',
       text: '',
     };
-    this.#output.push(item);
     this.size += ITEM_BYTES;
+    return this.#add(item);
+  }
+
+  #add<One extends Item>(item: One): One {
+    this.#places.set(item, this.#output.push(item) - 1);
     return item;
   }
 
-  #addCall({ id, function: called }: Call, index: number): CallItem {
+  #addCall({ id, name }: Call, index: number): CallItem {
     const own = this.#itemId('fc');
     const call_id = id || own.replace('fc', 'call');
-    const name = called?.name ?? '';
     const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
-    this.#output.push(item);
     this.#calls.set(index, item);
     this.size += ITEM_BYTES + name.length + call_id.length;
-    return item;
+    return this.#add(item);
   }
 
   #itemId(prefix: string): string {
@@ -218,12 +227,11 @@ export class ResponseAnswer {
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
-    return REASONS[String(this.#finish)] === undefined ? 'completed' : 'incomplete';
+    return REASONS.get(this.#finish) === undefined ? 'completed' : 'incomplete';
   }
 
   #failureIn({ error }: Completion): Failure | undefined {
     if (!error) return this.#finish === 'error' ? NO_ANSWER : undefined;
-    const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
     return {
       message: text(error.message) ?? NO_ANSWER.message,
       type: text(error.type) ?? 'server_error',
@@ -232,7 +240,7 @@ export class ResponseAnswer {
   }
 
   #response(status: Status, failure?: Failure): object {
-    const reason = status === 'incomplete' ? REASONS[String(this.#finish)] : undefined;
+    const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
     return responseOf(this.#asked, { status, output: this.#output, usage: this.#usage, ...more });
   }
@@ -244,16 +252,19 @@ export class ResponseAnswer {
   }
 }
 
-function argumentsOf(call: Call): string {
-  return call.function?.arguments ?? '';
+function callsOf(calls: unknown): readonly Call[] {
+  if (!Array.isArray(calls)) return [];
+  return calls.filter(isJsonObject).map(({ index, id, function: called }) => {
+    const { name, arguments: args } = isJsonObject(called) ? called : {};
+    return {
+      index: typeof index === 'number' ? index : undefined,
+      id: text(id) ?? '',
+      name: text(name) ?? '',
+      arguments: text(args) ?? '',
+    };
+  });
 }
 
-function parsed(data: string): Completion | undefined {
-  try {
-    const value: unknown = JSON.parse(data);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer.
-    return undefined;
-  }
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

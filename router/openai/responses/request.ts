@@ -15,7 +15,7 @@ const SAME_TOO = ['prompt_cache_key', 'safety_identifier'] as const;
 /** Members that chat has nothing for. Their empty values ask for nothing. */
 const REFUSED = ['background', 'prompt', 'context_management', 'moderation', 'top_logprobs'] as const;
 const ROLES = new Set(['user', 'assistant', 'system', 'developer']);
-const TEXT_PARTS = new Set(['input_text', 'output_text', 'text']);
+const TEXT_PARTS = new Set<unknown>(['input_text', 'output_text', 'text']);
 
 /**
  * The chat request.
@@ -55,12 +55,14 @@ interface Input {
   readonly messages: JsonBody[];
   /** Ids of stored calls. */
   readonly open: ReadonlySet<string>;
-  /** What the input has for these. */
+  /** Ids of the calls in the input so far. */
+  readonly called: Set<unknown>;
+  /** What the input has for the open ones. */
   readonly outputs: Map<string, unknown>;
 }
 
 function inputOf(input: unknown, open: ReadonlySet<string>): Input {
-  const said: Input = { messages: [], open, outputs: new Map() };
+  const said: Input = { messages: [], open, called: new Set(), outputs: new Map() };
   const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
   if (!Array.isArray(items)) throw invalid('input', 'must be text or a list of items.');
   for (const [index, item] of items.entries()) addItem(said, record(item), `input[${index}]`);
@@ -98,8 +100,8 @@ function contentOf(content: unknown, at: string): string | readonly JsonBody[] {
 function partOf(part: JsonBody | undefined, at: string): JsonBody {
   if (!part) throw invalid(at, 'must be an object.');
   const { type } = part;
-  if (TEXT_PARTS.has(String(type)) && typeof part.text === 'string') return { type: 'text', text: part.text };
-  if (type === 'refusal') return { type: 'text', text: String(part.refusal ?? '') };
+  if (TEXT_PARTS.has(type) && typeof part.text === 'string') return { type: 'text', text: part.text };
+  if (type === 'refusal') return { type: 'text', text: typeof part.refusal === 'string' ? part.refusal : '' };
   if (type === 'input_image') {
     if (typeof part.image_url !== 'string') throw unsupported(`${at}.file_id`);
     return {
@@ -124,33 +126,31 @@ function textOfParts(parts: readonly JsonBody[]): string {
 }
 
 /** In chat the calls of one turn stand in one message, and with what was said before them. */
-function addCall({ messages, open }: Input, { call_id, name, arguments: args }: JsonBody, at: string): void {
+function addCall({ messages, open, called }: Input, { call_id, name, arguments: args }: JsonBody, at: string): void {
   if (typeof call_id !== 'string' || typeof name !== 'string') throw invalid(at, 'must have a call_id and a name.');
   // Sent along although it is stored.
   if (open.has(call_id)) return;
   const call = { id: call_id, type: 'function', function: { name, arguments: typeof args === 'string' ? args : '{}' } };
+  called.add(call_id);
   const last = messages.at(-1);
   if (last?.role !== 'assistant') messages.push({ role: 'assistant', content: null, tool_calls: [call] });
-  else messages[messages.length - 1] = { ...last, tool_calls: [...callsOf(last), call] };
+  // Ours: what a client says of an assistant has no such list.
+  else if (Array.isArray(last.tool_calls)) last.tool_calls.push(call);
+  else messages[messages.length - 1] = { ...last, tool_calls: [call] };
 }
 
-function addOutput({ messages, open, outputs }: Input, { call_id, output }: JsonBody, at: string): void {
+function addOutput({ messages, open, called, outputs }: Input, { call_id, output }: JsonBody, at: string): void {
   const content = contentOf(output ?? '', `${at}.output`);
   if (typeof call_id === 'string' && open.has(call_id)) outputs.set(call_id, content);
-  else if (messages.flatMap(callsOf).some(({ id }) => id === call_id)) {
+  else if (called.has(call_id)) {
     messages.push({ role: 'tool', tool_call_id: call_id, content });
   } else throw noSuchCall(call_id, `${at}.call_id`);
 }
 
 function noSuchCall(id: unknown, param: string): AppError {
-  const named = String(JSON.stringify(id)).slice(0, 100);
-  const what = `${param}: no call ${named} waits for its output, neither in the input nor in the newest turn of what is stored.`;
+  const what = `${param}: no call ${named(id, 100)} waits for its output, neither in the input nor in the newest turn of what is stored.`;
   const how = 'Go on from the response that called ("previous_response_id"), or send its function_call item along.';
   return new AppError('invalid_request', { message: `${what} ${how}`, param });
-}
-
-function callsOf({ tool_calls }: JsonBody): readonly JsonBody[] {
-  return Array.isArray(tool_calls) ? tool_calls : [];
 }
 
 function toolsOf(tools: unknown): JsonBody[] {
@@ -175,12 +175,12 @@ function toolChoiceOf(choice: unknown): unknown {
 
 function textOptions(text: JsonBody | undefined): JsonBody {
   const { type = 'text', ...schema } = record(text?.format) ?? {};
-  const formats: Record<string, JsonBody> = {
-    text: {},
-    json_object: { response_format: { type } },
-    json_schema: { response_format: { type, json_schema: schema } },
-  };
-  const format = formats[String(type)];
+  const formats = new Map<unknown, JsonBody>([
+    ['text', {}],
+    ['json_object', { response_format: { type } }],
+    ['json_schema', { response_format: { type, json_schema: schema } }],
+  ]);
+  const format = formats.get(type);
   if (!format) throw unsupported('text.format.type', type);
   return { ...format, ...(text?.verbosity != null && { verbosity: text.verbosity }) };
 }
@@ -189,12 +189,18 @@ function record(value: unknown): JsonBody | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonBody) : undefined;
 }
 
+/** A value of a client's in our words about it. */
+function named(value: unknown, lengthMax: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, lengthMax));
+  return typeof value === 'object' && value !== null ? 'that is not text' : String(value);
+}
+
 function invalid(param: string, what: string): AppError {
   return new AppError('invalid_request', { message: `${param} ${what}`, param });
 }
 
 function unsupported(param: string, value?: unknown): AppError {
-  const named = value === undefined ? param : `${param} ${JSON.stringify(value).slice(0, 80)}`;
-  const message = `This agent does not support ${named}: it is asked over its chat API. Leave it out.`;
+  const what = value === undefined ? param : `${param} ${named(value, 80)}`;
+  const message = `This agent does not support ${what}: it is asked over its chat API. Leave it out.`;
   return new AppError('invalid_request', { message, param });
 }
