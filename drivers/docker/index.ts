@@ -7,7 +7,7 @@ import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
 import { backendOptions, options } from './options';
-import { type DockerHandle, findContainer, findOwned, type Ground, healthOf } from './runners';
+import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known } from './runners';
 import { startRunner } from './start';
 import { createStats } from './stats';
 import { stopRunner } from './stop';
@@ -25,7 +25,7 @@ export default defineDriver({
     const networks = createNetworks(docker, services, options);
     const ground = {
       ...{ docker, networks, services, options },
-      known: new Map<string, string>(),
+      known: new Map<string, Known>(),
       stopping: new Set<string>(),
       replaced: new Set<string>(),
     };
@@ -56,6 +56,7 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
     inspect: (handle, signal) => inspect(ground, handle, signal),
     stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
     list: (signal) => findOwned(ground, signal),
+    resume: (handle, signal) => resume(ground, handle, signal),
     async logs({ containerId }, { tailLines, signal }) {
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
     },
@@ -67,11 +68,19 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
   };
 }
 
+/** Does nothing for one that is not paused, or not there. */
+async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<void> {
+  const found = await findContainer(ground, handle, signal);
+  if (!found?.isOurs || !found.info.State.Paused) return;
+  const { containerId } = handle;
+  await ask(signal, async (abortSignal) => (await ground.docker()).getContainer(containerId).unpause({ abortSignal }));
+}
+
 async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
   try {
     const found = await findContainer(ground, handle, signal);
     // A container that is not this runner's is no trace of it.
-    return found?.isOurs ? healthOf(found.info) : { state: 'gone' };
+    return found?.isOurs ? healthOf(found.info, handle) : { state: 'gone' };
   } catch (error) {
     return { state: 'unknown', reason: String(error) };
   }

@@ -28,8 +28,8 @@ export async function startRunner(
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
   const { signal } = context;
-  for (const { handle, url } of await findOwned(ground, signal, spec.id)) {
-    if (url !== undefined) return { handle, url };
+  for (const { handle, url, health } of await findOwned(ground, signal, spec.id)) {
+    if (url !== undefined && health.state === 'running') return { handle, url };
     ground.replaced.add(handle.containerId);
     await removeContainer(ground, handle.containerId, signal);
   }
@@ -72,7 +72,7 @@ async function launch(
   const { docker, known } = ground;
   const client = await docker();
   const container = await client.createContainer(body).catch((error) => refused(ground, spec, error));
-  known.set(container.id, spec.id);
+  known.set(container.id, { handle: { runnerId: spec.id, containerId: container.id } });
   try {
     for (const name of spec.network?.extra ?? []) {
       refuseAborted(context.signal);
@@ -86,6 +86,7 @@ async function launch(
     const url = urlOf(info);
     if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(ground, spec, info);
     refuseAborted(context.signal);
+    known.set(container.id, { handle: handleOf(info), url });
     return { handle: handleOf(info), url };
   } catch (error) {
     ground.replaced.add(container.id);

@@ -36,9 +36,10 @@ export class RunnerExited extends Error {
 /** How a runner ended, as the end of a sentence. */
 export function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
-  if (health.outOfMemory) return 'it ran out of memory';
-  if (health.signal) return `it was ended by ${health.signal}`;
-  return health.exitCode === undefined ? 'it ended' : `it ended with exit code ${health.exitCode}`;
+  const { exitCode, signal, outOfMemory, reason } = health;
+  if (outOfMemory) return 'it ran out of memory';
+  const end = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
+  return `${signal ? `it was ended by ${signal}` : end}${reason === undefined ? '' : ` (${reason})`}`;
 }
 
 /** What the user is told of a failed start. `tail` is the runner's last output, empty when there is none. */
@@ -80,6 +81,13 @@ export function exitError(health: Health, tail: string): AppError {
 /** What the user is told when somebody has stopped the runner of an answer that was under way. */
 export function stoppedError(): AppError {
   return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
+}
+
+/** What the user is told when a runner had to be ended because nobody answered for it at its address. */
+export function unreachableError(): AppError {
+  return new AppError('runner_lost', {
+    message: 'The agent could not be reached any more and was ended. Send the message again to start it anew.',
+  });
 }
 
 /** A failed start after `previous` ones in a row. */

@@ -34,6 +34,22 @@ export function accessHeaders(backend: Backend, accessKey: string): Record<strin
   return { [backend.apiKeyHeader.toLowerCase()]: value };
 }
 
+/**
+ * Whether the router still reaches at `url` the runner that `accessKey` opens, asked once. One that is too busy to answer
+ * in time, or says that it is not ready, is reached; where nobody listens, or somebody else does, it is not.
+ */
+export async function answersToKey(runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey'>): Promise<boolean> {
+  const { url, backend, accessKey } = runner;
+  const clock = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  const outcome = await probe(url + backend.readyPath, accessHeaders(backend, accessKey), clock);
+  return typeof outcome === 'string' ? clock.aborted : !isKeyRefused(outcome);
+}
+
+/** Whether a status says that the key is not the runner's: as when another runner has got its address. */
+export function isKeyRefused(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
 /** Why a runner that is asked now is not ready, or `undefined` when it is. */
 export async function notReadyBecause(
   runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey' | 'signal'>,

@@ -55,7 +55,8 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
     for (let next = queue.pop(); next; next = queue.pop()) {
       const { agent, runner, status } = next;
       try {
-        if (!runner.driver.watch || status.state === 'unknown') await deps.runners.isLost(runner);
+        const isUnsure = status.state === 'unknown' || status.state === 'paused';
+        if (!runner.driver.watch || isUnsure) await deps.runners.isLost(runner);
         await reapIfIdle(deps, agent);
       } catch (error) {
         runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');

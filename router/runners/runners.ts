@@ -13,6 +13,7 @@ import { refusal } from './failure';
 import { runnerHealth } from './health';
 import {
   type HeldRunner,
+  type Hold,
   type LiveRunner,
   type RunnerEnd,
   RunnerSlot,
@@ -30,10 +31,8 @@ export type { Progress, RunnerStatus } from './slot';
 /** On shutdown a start under way has so long to clear up; what is left then is found at the next boot (law 2). */
 const CLOSE_MS = 5_000;
 
-export interface Lease {
+export interface Lease extends Hold {
   readonly runner: LiveRunner;
-  /** Idempotent. */
-  release(): void;
 }
 
 /** A runner of an earlier life, and the SHA-256 of the key it shows to the broker. */
@@ -73,21 +72,11 @@ export function runnersService(deps: RunnersDeps) {
     return [...slots.values()].find((slot) => slot.identity?.id === runnerId);
   }
 
-  /** @returns an idempotent release. */
-  function hold(slot: RunnerSlot, work?: Work): () => void {
-    slot.leases += 1;
-    if (work) slot.works.push(work);
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      slot.leases -= 1;
-      if (work) slot.works.splice(slot.works.indexOf(work), 1);
-      slot.lastActiveMs = now();
-      if (slot.leases > 0) return;
+  function hold(slot: RunnerSlot, work?: Work): Hold {
+    return slot.hold(now, work, () => {
       capacity.wake();
       recycle(slot);
-    };
+    });
   }
 
   /** The start under way, or a new one. */
@@ -142,11 +131,11 @@ export function runnersService(deps: RunnersDeps) {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
       const slot = slotOf(agent);
-      const release = hold(slot, work);
+      const held = hold(slot, work);
       try {
-        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), release };
+        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), ...held };
       } catch (error) {
-        release();
+        held.release();
         throw error;
       }
     },
@@ -169,18 +158,18 @@ export function runnersService(deps: RunnersDeps) {
     /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
     async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
       const slot = slots.get(runner.agentId);
-      return slot && findEnd(runner, slot, { events, isLost: health.isLost });
+      return slot && findEnd(runner, slot, { events, look: health.look });
     },
 
     /**
      * Takes back what `find` finds of an earlier life of the router, unless the agent has a runner by now. Its idle
      * time starts anew (law 2). `find` runs in the agent's queue: no start comes in between.
-     * @param state `unknown` when its platform does not answer.
+     * @param state `unknown` when its platform does not answer, `paused` when somebody holds it still there.
      * @returns whether there is something to hold now.
      */
     async adopt(
       agent: Agent,
-      state: 'running' | 'unknown',
+      state: 'running' | 'unknown' | 'paused',
       find: () => Promise<Adopted | undefined>,
     ): Promise<boolean> {
       const slot = slotOf(agent);
@@ -192,7 +181,8 @@ export function runnersService(deps: RunnersDeps) {
         slot.runner = found.runner;
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
         slot.lastActiveMs = now();
-        transitions[state](slot);
+        if (state === 'paused') await transitions.paused(slot, found.runner.id);
+        else transitions[state](slot);
         // Not ended at once, stale or not: it may be at work without anybody who holds it.
         await stale.mark([slot]);
         return true;
@@ -209,7 +199,7 @@ export function runnersService(deps: RunnersDeps) {
     holdByKey(keyHash: string): HeldRunner | undefined {
       const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
       const [work, ...others] = slot?.works ?? [];
-      return slot && { agent: slot.agent, release: hold(slot), ...(work && others.length === 0 && { work }) };
+      return slot && { agent: slot.agent, release: hold(slot).release, ...(work && others.length === 0 && { work }) };
     },
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),

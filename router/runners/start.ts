@@ -128,7 +128,6 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
 async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
   const { backend, driver, runnerId, signal, report } = up;
   const spec = await specOf(deps, up);
-  await fetchImage(deps, up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
@@ -178,7 +177,14 @@ async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options });
 }
 
-async function fetchImage({ images }: StartDeps, { backend, driver, signal, report }: BringUp): Promise<void> {
+/**
+ * Fetches what the start needs, before its turn: a registry that does not answer keeps only those waiting who want its
+ * image. A pull has a clock of its own, and there is never more than one of an image.
+ */
+export async function fetchImage(
+  { images }: StartDeps,
+  { backend, driver, signal, report }: Pick<BringUp, 'backend' | 'driver' | 'signal' | 'report'>,
+): Promise<void> {
   const { image, displayName, timeouts } = backend;
   if (!driver.prepare || image === undefined) return;
   report({ stage: 'image_pull', percent: 10, message: 'Fetching the image' });
@@ -186,7 +192,9 @@ async function fetchImage({ images }: StartDeps, { backend, driver, signal, repo
     report({ stage: 'image_pull', percent: 10 + Math.round(percent * 0.35), message });
   await step(timeouts.pullMs, signal, `${displayName} could not start: its image was not fetched`, async (clock) =>
     images.prepare(driver, image, { signal: clock, progress }),
-  );
+  ).catch((error: unknown) => {
+    throw startError(backend, error);
+  });
 }
 
 /** The driver of a backend. Throws `driver_unavailable` when it could not be loaded. */
