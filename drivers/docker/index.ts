@@ -7,7 +7,8 @@ import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
 import { backendOptions, options } from './options';
-import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known } from './runners';
+import { createPorts } from './ports';
+import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known, letGoOn } from './runners';
 import { startRunner } from './start';
 import { createStats } from './stats';
 import { stopRunner } from './stop';
@@ -24,10 +25,11 @@ export default defineDriver({
     const docker = await createEngine(options);
     const networks = createNetworks(docker, services, options);
     const ground = {
-      ...{ docker, networks, services, options },
+      ...{ docker, networks, services, options, ports: createPorts(services.portRange) },
       known: new Map<string, Known>(),
       stopping: new Set<string>(),
       replaced: new Set<string>(),
+      left: new Set<string>(),
     };
     return createDriver(ground, options.authFile ?? join(homedir(), '.docker/config.json'));
   },
@@ -68,12 +70,10 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
   };
 }
 
-/** Does nothing for one that is not paused, or not there. */
+/** Does nothing for one that is not there. */
 async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<void> {
   const found = await findContainer(ground, handle, signal);
-  if (!found?.isOurs || !found.info.State.Paused) return;
-  const { containerId } = handle;
-  await ask(signal, async (abortSignal) => (await ground.docker()).getContainer(containerId).unpause({ abortSignal }));
+  if (found?.isOurs) await letGoOn(ground, found.info, signal);
 }
 
 async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {

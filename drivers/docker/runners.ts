@@ -4,6 +4,7 @@ import type { DriverServices, Health, Owned } from '../driver';
 import { ask, type Engine, failure, find } from './engine';
 import type { Networks } from './networks';
 import type { DriverOptions } from './options';
+import type { Ports } from './ports';
 
 /** By these a container is found and known, never by its name. */
 export const RUNNER_LABEL = 'agent-stack.runner';
@@ -24,13 +25,19 @@ export interface Ground {
   readonly services: DriverServices;
   readonly options: DriverOptions;
   readonly networks: Networks;
+  readonly ports: Ports;
   /** Containers as they were first seen, if not known to be gone, by id: what a reconnected watch looks for. */
   readonly known: Map<string, Known>;
   /** Ids of containers this driver is ending: their exit is no news. */
   readonly stopping: Set<string>;
   /** Ids of containers that made way in a start: nothing about them is news. */
   readonly replaced: Set<string>;
+  /** Ids of containers that have ended and cannot be removed: they count as gone. */
+  readonly left: Set<string>;
 }
+
+/** Ends the name of a container that has ended and cannot be removed, so that the next life of the router knows it. */
+const LEFT = '-left';
 
 export interface Known {
   readonly handle: DockerHandle;
@@ -39,14 +46,15 @@ export interface Known {
 
 /** The runner's container. Undefined when there is none, or when its labels do not prove it is the one. */
 export async function findContainer(
-  { docker, services }: Ground,
+  ground: Ground,
   handle: DockerHandle,
   signal: AbortSignal,
 ): Promise<{ readonly info: Docker.ContainerInspectInfo; readonly isOurs: boolean } | undefined> {
+  const { docker, services } = ground;
   const info = await find(signal, async (abortSignal) =>
     (await docker()).getContainer(handle.containerId).inspect({ abortSignal }),
   );
-  if (info === undefined) return undefined;
+  if (info === undefined || isLeft(ground, info)) return undefined;
   const { Labels: labels } = info.Config;
   const isOurs =
     labels[services.installationLabel] === services.installationId && labels[RUNNER_LABEL] === handle.runnerId;
@@ -80,7 +88,7 @@ export async function inspectOwned(
     ),
   );
   // One that went between the two calls is not there.
-  const owned = infos.filter((info) => info !== undefined);
+  const owned = infos.filter((info) => info !== undefined).filter((info) => !isLeft(ground, info));
   for (const info of owned) {
     // One that was only made had no life yet.
     if (known.get(info.Id)?.handle.startedAt === undefined) known.set(info.Id, toOwned(info));
@@ -88,7 +96,7 @@ export async function inspectOwned(
   return owned;
 }
 
-function toOwned(info: Docker.ContainerInspectInfo): Owned<DockerHandle> {
+export function toOwned(info: Docker.ContainerInspectInfo): Owned<DockerHandle> {
   const handle = handleOf(info);
   const health = healthOf(info);
   const url = health.state === 'exited' ? undefined : urlOf(info);
@@ -134,6 +142,42 @@ export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
   // Podman says `bridge` for every mode, and has the network that was named as the first.
   const address = (networks[mode] ?? Object.values(networks)[0])?.IPAddress;
   return address ? `http://${address}:${port}` : undefined;
+}
+
+/** Does nothing for a container that is not paused. */
+export async function letGoOn(
+  { docker }: Ground,
+  { Id: id, State: state }: Docker.ContainerInspectInfo,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!state.Paused) return;
+  const unpaused = find(signal, async (abortSignal) => (await docker()).getContainer(id).unpause({ abortSignal }));
+  await unpaused.catch((error: unknown) => {
+    if (!/is not paused/.test(String(error))) throw error;
+  });
+}
+
+function isLeft({ left }: Ground, { Id: id, Name: name }: Docker.ContainerInspectInfo): boolean {
+  return left.has(id) || name.endsWith(LEFT);
+}
+
+/**
+ * Puts a container aside that has ended and cannot be removed, such as one with an immutable file in its layer: it gets
+ * another name, the administrator is told once, and nobody's next start has to wait for it. Rejects with `why` when it
+ * has not ended.
+ */
+export async function setAside(ground: Ground, handle: DockerHandle, why: unknown, signal: AbortSignal): Promise<void> {
+  const { docker, services, known, left } = ground;
+  const { containerId: id } = handle;
+  const found = await findContainer(ground, handle, signal).catch(() => Promise.reject(why));
+  if (found === undefined) return;
+  if (found.info.State.Running) throw why;
+  const name = `${found.info.Name.replace(/^\//, '')}${LEFT}`;
+  // Without its new name it is known for as long as this process lives.
+  await ask(signal, async () => (await docker()).getContainer(id).rename({ name })).catch(() => undefined);
+  left.add(id);
+  known.delete(id);
+  services.log('error', 'container.left', { container: id, name, reason: String(why), remedy: `docker rm -f ${id}` });
 }
 
 /** Ends and removes a container with its anonymous volumes. What is gone already, or being removed, is fine. */

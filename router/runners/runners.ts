@@ -54,7 +54,7 @@ export function runnersService(deps: RunnersDeps) {
     limits: deps.limits,
     fleet: {
       runners: () => [...slots.values()].flatMap((slot) => (slot.runner ? [occupant(slot)] : [])),
-      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running', 'room'),
+      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running' || state === 'paused', 'room'),
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });

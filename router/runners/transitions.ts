@@ -133,7 +133,6 @@ export function runnerTransitions(deps: TransitionDeps) {
       // What cannot start needs no turn, and nobody makes room for it.
       const { backend, driver } = await requireStartable(deps, slot, signal);
       capacity.requireRoom(slot.agent.userId);
-      report(CREATING);
       await fetchImage(deps, { backend, driver, signal, report });
       release = await capacity.admit({
         agentId: slot.agent.id,
