@@ -6,6 +6,7 @@ import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
 import { agentsService } from './agents/agents';
+import { homesHealth } from './agents/home-check';
 import { BackendRegistry } from './backends/backends';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
@@ -101,7 +102,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     now,
   });
   const platforms = platformsService({ drivers, events });
-  const images = imagesService({ backends, drivers, platforms, events });
+  const images = imagesService({ backends, drivers, platforms, events, now });
   const addresses = addressesService({ backends, drivers, internalPort, listenOn });
   const runners = runnersService({
     installationId,
@@ -136,6 +137,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     metrics,
     now,
   });
+  const homes = homesHealth({ homesRoot: config.homesRoot, backends });
   const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -169,7 +171,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   };
   cleanUp.use(every(PLATFORMS_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
   cleanUp.use(every(PLATFORMS_MS, () => platforms.check(stopping.signal)));
-  cleanUp.use(every(PLATFORMS_MS, prepull));
+  // Not awaited: while one image is fetched, the next try of another may be due.
+  cleanUp.use(every(PLATFORMS_MS, async () => void prepull()));
+  cleanUp.defer(() => images.prepullAll(AbortSignal.abort()));
   // Not awaited: a platform that is slow to answer keeps nobody from the page, and nobody waits for an image that nobody
   // asked for.
   void addresses.reachAll();
@@ -203,6 +207,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     conversations,
     generations,
     images,
+    homes,
     idle,
 
     /** One pass of the reaper, as its clock does it. */

@@ -25,6 +25,8 @@ import {
 const abortMs = 800;
 const cleanUpMs = 30_000;
 const tailLines = 10;
+/** One line may be as long as the whole output. */
+const outputChars = 4_000;
 
 /** Starts the runner, or finds the one that this spec id already has. */
 export async function startRunner(
@@ -162,7 +164,7 @@ async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.Contai
   const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
     tailOf(ground.docker, info.Id, tailLines, signal),
   );
-  const output = withoutSecrets(spec, lines.join('\n'));
+  const output = withoutSecrets(spec, lines.join('\n')).slice(-outputChars).toWellFormed();
   const { ExitCode: exitCode } = info.State;
   const foreign = info.Config.Labels[FOREIGN_LABEL];
   const message = `the container ended at once with exit code ${exitCode}${foreign === undefined ? '' : `: ${foreign}`}`;

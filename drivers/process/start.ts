@@ -60,7 +60,10 @@ export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs:
   using _ = ground.exits.stopping(handle);
   if (!(await endRunner(ground.table, handle, graceMs))) return;
   ground.exits.forget(handle);
-  await ground.logs.remove(handle.life);
+  // It has ended: what is left of its output keeps nobody from the next start.
+  await ground.logs.remove(handle.life).catch((error) => {
+    ground.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
+  });
 }
 
 async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {

@@ -16,8 +16,6 @@ import { answersToKey, notReadyBecause } from './readiness';
 import type { Adopted, RunnersService } from './runners';
 import type { RunnerRow, RunnersStore } from './store';
 
-const PROBE_MS = 5_000;
-
 export interface AdoptionDeps {
   readonly runners: RunnersService;
   readonly rows: RunnersStore;
@@ -114,7 +112,12 @@ export function adoptionService(deps: AdoptionDeps) {
       if (!isItself) runnersLog.warn({ runner: row.id, reason: 'it does not answer' }, 'adoption.refused');
       return isItself;
     }
-    const reason = await notReadyBecause({ url, backend, accessKey, signal: AbortSignal.timeout(PROBE_MS) });
+    const reason = await notReadyBecause({
+      url,
+      backend,
+      accessKey,
+      signal: AbortSignal.timeout(2 * backend.timeouts.healthMs),
+    });
     if (reason !== undefined) runnersLog.warn({ runner: row.id, reason }, 'adoption.refused');
     return reason === undefined;
   }

@@ -1,6 +1,6 @@
 /** Why a start failed, or a runner ended, in words for its user; how long a request is then refused at once. */
 import type { DriverFault, Health } from '../../drivers/driver';
-import { SeedError, TemplateError, UnsafePathError } from '../agents/homes';
+import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/homes';
 import type { Backend } from '../backends/backends';
 import { AppError, type Code, toAppError } from '../lib/errors';
 import { TimedOut } from '../lib/runner-clock';
@@ -9,6 +9,9 @@ import type { Failure } from './slot';
 /** After failed starts in a row: 1 s, 2 s, 4 s … 60 s in which a request gets the failure at once. */
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
+
+/** Of a driver's words, and of its hint. */
+const WORDS_CHARS_MAX = 6_000;
 
 const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
 
@@ -53,11 +56,15 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   }
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
-    return withTail(code, `${could}: ${wordsOf(thrown)}`, { tail, hint: thrown.hint, cause: thrown });
+    const hint = thrown.hint && beginningOf(thrown.hint);
+    return withTail(code, `${could}: ${beginningOf(wordsOf(thrown))}`, { tail, hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {
     return new AppError('runner_failed', { message: `${could}: ${thrown.message}`, cause: thrown });
+  }
+  if (thrown instanceof HomeError) {
+    return new AppError('runner_failed', { message: `${could}: ${thrown.message}.`, hint: thrown.hint, cause: thrown });
   }
   if (thrown instanceof UnsafePathError) {
     // Its message names a path of this machine, which is for the log.
@@ -119,6 +126,11 @@ export function wordsOf({ message }: DriverFailure): string {
 /** By its shape: a driver from npm brings its own copy of `DriverError`. */
 export function isDriverFailure(thrown: unknown): thrown is DriverFailure {
   return thrown instanceof Error && thrown.name === 'DriverError' && 'fault' in thrown;
+}
+
+/** What a driver says may quote a whole output. */
+function beginningOf(text: string): string {
+  return text.length <= WORDS_CHARS_MAX ? text : `${text.slice(0, WORDS_CHARS_MAX).toWellFormed()}…`;
 }
 
 function withTail(

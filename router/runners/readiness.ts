@@ -7,7 +7,6 @@ import { onClock } from '../lib/runner-clock';
 import { probe } from '../net/outgoing';
 import { RunnerExited } from './failure';
 
-const PROBE_TIMEOUT_MS = 2_000;
 /** Short at first so that a fast runner is not kept waiting, then slower so that a slow one is not disturbed. */
 const GAP_MIN_MS = 10;
 const GAP_MAX_MS = 500;
@@ -40,7 +39,7 @@ export function accessHeaders(backend: Backend, accessKey: string): Record<strin
  */
 export async function answersToKey(runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey'>): Promise<boolean> {
   const { url, backend, accessKey } = runner;
-  const clock = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  const clock = AbortSignal.timeout(backend.timeouts.healthMs);
   const outcome = await probe(url + backend.readyPath, accessHeaders(backend, accessKey), clock);
   return typeof outcome === 'string' ? clock.aborted : !isKeyRefused(outcome);
 }
@@ -57,7 +56,11 @@ export async function notReadyBecause(
   const { url, backend, accessKey, signal } = runner;
   for (const path of new Set([backend.healthPath, backend.readyPath])) {
     const headers = path === backend.readyPath ? accessHeaders(backend, accessKey) : {};
-    const outcome = await probe(url + path, headers, AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]));
+    const outcome = await probe(
+      url + path,
+      headers,
+      AbortSignal.any([signal, AbortSignal.timeout(backend.timeouts.healthMs)]),
+    );
     if (typeof outcome === 'string') return `${path}: ${outcome}`;
     if (outcome < 200 || outcome > 299) return `${path} answered ${outcome}`;
   }

@@ -30,6 +30,8 @@ export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
+  /** A program that starts the router's, with its arguments, such as one that takes rights away. */
+  readonly prefix?: readonly string[];
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -79,11 +81,12 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const backendsPath = options.backends ? join(dataRoot, 'backends.json') : join(ROOT, 'backends.json');
   if (options.backends) await writeFile(backendsPath, JSON.stringify(options.backends));
   const env = { ...settings(dataRoot, backendsPath), ...options.env };
+  const { prefix = [] } = options;
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
   const main = await build(ROOT);
   let output = '';
-  let child = spawnRouter(main, env, dataRoot, (text) => {
+  let child = spawnRouter([...prefix, process.execPath, '--no-env-file', main], env, dataRoot, (text) => {
     output += text;
   });
   const serves = () =>
@@ -113,7 +116,7 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     runners: () => runnersOf(dataRoot),
     kill,
     async start() {
-      child = spawnRouter(main, env, dataRoot, (text) => {
+      child = spawnRouter([...prefix, process.execPath, '--no-env-file', main], env, dataRoot, (text) => {
         output += text;
       });
       await serves();
@@ -149,9 +152,13 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
 }
 
 /** `--no-env-file`: a developer's `.env` is none of a test's business. */
-function spawnRouter(main: string, env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
-  const command = [process.execPath, '--no-env-file', main];
-  const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
+function spawnRouter(
+  command: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+  onOutput: (text: string) => void,
+) {
+  const child = Bun.spawn([...command], { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
     for await (const bytes of stream) onOutput(decoder.decode(bytes, { stream: true }));
