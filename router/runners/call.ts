@@ -19,6 +19,7 @@ const REFUSAL_BYTES_MAX = 65_536;
 const SHOWN_BYTES_MAX = 1_048_576;
 const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
+const NOT_REACHED = 'The agent cannot be reached right now. Try again in a moment.';
 const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
@@ -93,9 +94,10 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
 /** Whether the runner's key was refused because somebody else has its address. Who has it then has not acted upon it. */
 async function isAnothers(runners: RunnersService, lease: Lease): Promise<boolean> {
   lease.answered(false);
-  const isAnothers = (await runners.reachOf(lease.runner)) === 'elsewhere';
-  lease.answered(!isAnothers);
-  return isAnothers;
+  const reach = await runners.reachOf(lease.runner);
+  if (reach === 'nowhere') throw new AppError('runner_lost', { message: NOT_REACHED });
+  lease.answered(reach === 'here');
+  return reach === 'elsewhere';
 }
 
 /** An answer as its runner gave it, unless its backend is known to leave something out. */
