@@ -23,6 +23,7 @@ import { hashValues } from './stale';
 import type { RunnersStore } from './store';
 
 const ADDRESS_MS = 10_000;
+export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
 
 export interface StartDeps {
   readonly installationId: string;
@@ -187,6 +188,7 @@ export async function fetchImage(
 ): Promise<void> {
   const { image, displayName, timeouts } = backend;
   if (!driver.prepare || image === undefined) return;
+  report(CREATING);
   report({ stage: 'image_pull', percent: 10, message: 'Fetching the image' });
   const progress = ({ percent = 0, message }: StartProgress) =>
     report({ stage: 'image_pull', percent: 10 + Math.round(percent * 0.35), message });

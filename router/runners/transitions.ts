@@ -10,7 +10,7 @@ import { logTail, stopRunner } from './cleanup';
 import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './failure';
 import { answersToKey } from './readiness';
 import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
-import { fetchImage, requireStartable, type StartDeps, startRunner } from './start';
+import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start';
 
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
@@ -22,7 +22,6 @@ const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
 const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
 const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused on its platform' };
 const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
-const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
 
 const RESUME_MS = 10_000;
 
@@ -142,7 +141,8 @@ export function runnerTransitions(deps: TransitionDeps) {
         abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
         onPlace: (place) => report(queued(place)),
       });
-      report(CREATING);
+      // Who came straight from the image is past it.
+      if (slot.progress.stage !== 'image_pull') report(CREATING);
       const runner = await startRunner(deps, slot, signal, report);
       slot.runner = runner;
       slot.failure = undefined;

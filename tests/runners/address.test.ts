@@ -1,5 +1,7 @@
 /** An address belongs to one life of a runner: who listens there afterwards is somebody else, or nobody. */
 import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/kinds';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, say, switchable, theRunner } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';
@@ -134,4 +136,16 @@ test('a platform that is silent says nothing of the address: the runner is kept,
   expect(await list(alice)).toMatchObject([{ state: 'unknown' }]);
   router.platform.available = true;
   expect((await say(alice, 'and now?')).status).toBe(200);
+});
+
+test('a runner that somebody stops while it is waited for goes on with the next look at it', async () => {
+  const cmd = [process.execPath, join(repositoryRoot, 'backends/demo/main.ts')];
+  await using router = await startRouter({ backends: [{ name: 'demo', driver: 'process', trusted: true, cmd }] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'echo one', { model: 'demo' })).status).toBe(200);
+  process.kill(Number(router.context.runners.running()[0]?.runner.handle.pid), 'SIGSTOP');
+  const waiting = say(alice, 'echo two', { model: 'demo' });
+  await until(() => router.context.runners.running()[0]?.status.leases === 1, 'she waits');
+  await router.context.sweep();
+  expect(await (await waiting).text()).toContain('two');
 });
