@@ -150,7 +150,12 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
     timeoutMs: backend.timeouts.readyMs ?? deps.readyTimeoutMs,
     signal,
     exited: up.exited,
-    inspect: (clock) => driver.inspect(started.handle, clock),
+    inspect: async (clock) => {
+      const health = await driver.inspect(started.handle, clock);
+      // Paused by hand before it was ready: somebody waits for it.
+      if (health.state === 'paused') await driver.resume?.(started.handle, clock);
+      return health;
+    },
     onWait: (fraction) => report({ ...waiting, percent: 60 + Math.round(Math.min(fraction, 1) * 35) }),
   });
   await deps.runners.update(runnerId, { state: 'running' });

@@ -18,8 +18,10 @@ const cleanUp = new AsyncDisposableStack();
 /** Before the rest: nothing else can be removed while they hold. */
 const holds = new AsyncDisposableStack();
 cleanUp.defer(() => rm(seeds, { recursive: true, force: true }));
+const installations = new Set<string>();
 afterAll(async () => {
   await holds.disposeAsync();
+  for (const id of installations) await removeInstallation(id);
   await cleanUp.disposeAsync();
 }, 60_000);
 
@@ -52,8 +54,7 @@ async function hold(id: string): Promise<void> {
 async function start(dataRoot?: string): Promise<TestRouter> {
   const backends = [await containedBackend('demo', { image: await testImage(), seeds })];
   const router = await startRouter({ backends, env: { SEEDS_ROOT: seeds }, ...(dataRoot && { dataRoot }) });
-  const { installationId } = router.context;
-  cleanUp.defer(() => removeInstallation(installationId));
+  installations.add(router.context.installationId);
   cleanUp.defer(() => rm(router.dataRoot, { recursive: true, force: true }));
   return router;
 }

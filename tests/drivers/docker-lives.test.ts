@@ -2,7 +2,7 @@
  * Containers that somebody changes behind the router's back: restarted, moved to another address, paused, while the
  * engine's events of it are lost or not. A message never stays without an answer, and nobody gets another's runner.
  */
-import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,12 @@ const isThere = await requireEngine('containers that somebody changes');
 const seeds = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
 const cleanUp = new AsyncDisposableStack();
 cleanUp.defer(() => rm(seeds, { recursive: true, force: true }));
+const installations = new Set<string>();
+// After each, and not at the end: an engine has addresses for thirty networks.
+afterEach(async () => {
+  for (const id of installations) await removeInstallation(id);
+  installations.clear();
+}, 60_000);
 afterAll(() => cleanUp.disposeAsync());
 
 /** A router that hears no events of its engine: what happens to a container is missed. */
@@ -38,8 +44,7 @@ async function start({ isDeaf = true, env = {}, ...options }: Options = {}): Pro
   const backends = [await containedBackend('demo', { image: await testImage(), seeds })];
   const host = isDeaf && deaf ? { DRIVER_OPTIONS: JSON.stringify({ docker: { host: deaf.path } }) } : {};
   const router = await startRouter({ backends, env: { SEEDS_ROOT: seeds, ...host, ...env }, ...options });
-  const { installationId } = router.context;
-  cleanUp.defer(() => removeInstallation(installationId));
+  installations.add(router.context.installationId);
   cleanUp.defer(() => rm(router.dataRoot, { recursive: true, force: true }));
   return router;
 }
