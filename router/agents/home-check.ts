@@ -2,7 +2,7 @@
 import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backend } from '../backends/backends';
-import { within } from '../lib/within';
+import { within } from '../lib/time';
 import { HomeError, homeFault } from './home-faults';
 import { Folder, type Owner } from './safe-folder';
 

@@ -2,7 +2,7 @@
  * What a backend wants to be sent: its quirks from `backends.json`, applied as data (law 13). No backend is named here.
  */
 
-import type { Conversation, ToolResult } from '../chat/store';
+import type { ToolResult } from '../database/schema';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { faultIn } from '../lib/json';
@@ -29,18 +29,21 @@ export interface SessionVariables {
   readonly conversation: string | undefined;
   /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
   readonly session: string;
+  /** The request itself, to nobody but the router and the runner: an agent sends it back with the calls that serve it. */
+  readonly work: string;
 }
 
 /** The variables of one request. */
 export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
-  return { user, agent, session: conversation ?? newId(), conversation };
+  const work = newId();
+  return { user, agent, session: conversation ?? work, conversation, work };
 }
 
 /**
  * What a conversation is called towards its runtime: lower-case, and never used again once its messages were rewound,
  * as no position is.
  */
-export function sessionName({ id, sessionFrom }: Pick<Conversation, 'id' | 'sessionFrom'>): string {
+export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
 }
 

@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { UPSTREAM_VARIABLES } from '../credentials/values';
 import { AppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
@@ -26,11 +25,6 @@ const WORDS_LENGTH_MAX = 300;
 const MODELS_BYTES_MAX = 8_388_608;
 const MODELS_MS = 15_000;
 
-/** Whether the runners of a backend call upstreams, so that budgets are theirs too. */
-export function usesUpstream(backend: Backend): boolean {
-  return UPSTREAM_VARIABLES.some((name) => backend.userOverridableEnv.includes(name));
-}
-
 export interface UpstreamRequest {
   readonly userId: string;
   readonly backend: Backend;
@@ -41,8 +35,8 @@ export interface UpstreamRequest {
   readonly body: UpstreamBody;
   /** The runner has left. */
   readonly signal: AbortSignal;
-  /** Told whose credentials are used, before each try. */
-  onTry(upstream: Upstream): void;
+  /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
+  allow(upstream: Upstream): Promise<void>;
 }
 
 export interface UpstreamAnswer {
@@ -114,12 +108,12 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
   return {
     /**
      * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
-     * Throws what is missing or not allowed, `upstream_unreachable`, or the signal's reason.
+     * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
-        request.onTry(upstream);
+        await request.allow(upstream);
         const outcome = await ask(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;

@@ -8,7 +8,7 @@ import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
-import { within } from '../lib/within';
+import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
@@ -219,7 +219,7 @@ class Exchange {
       ...(recorder && { recorder }),
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
-      ...(translation && { ending: translation.ending }),
+      ...(translation && { ending: translation.ending, isWhole: translation.isWhole }),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
@@ -319,6 +319,8 @@ class Exchange {
 
   #head(own: Record<string, string>): Record<string, string> {
     const { headers, isFinal = false } = this.options;
+    // nginx keeps a stream back until its buffer is full, unless it is told not to.
+    if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
     return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
   }
 }

@@ -5,6 +5,7 @@ import { opens } from '../accounts/keys';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';
+import { serves } from '../backends/traits';
 import type { Conversation } from '../chat/store';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
@@ -116,11 +117,6 @@ export async function answerOf(
 export function responseNotFound(id: string, param: string): AppError {
   const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
   return new AppError('not_found', { message, param });
-}
-
-/** Whether a backend's runners have a path themselves. */
-export function serves(backend: Backend, path: string): boolean {
-  return backend.paths.some((one) => (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one));
 }
 
 /** What a caller may name as the model: ids that everybody has, and those of their own agents. */

@@ -17,7 +17,7 @@ import {
   shapeChatBody,
   withoutStorage,
 } from '../backends/shape';
-import { usesUpstream } from '../broker/upstreams';
+import { serves, usesUpstream } from '../backends/traits';
 import { HISTORY_MESSAGES_MAX } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
@@ -26,7 +26,7 @@ import { newId } from '../lib/ids';
 import { requestHeaders } from '../net/outgoing';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
-import { isResponseId, modelNotFound, modelsFor, type Routed, route, serves } from './resolve';
+import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
@@ -111,7 +111,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, request, path);
   const isTranslated = runnerPath !== path;
-  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
   const asked =
@@ -156,7 +156,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     call: {
       agent,
       backend,
-      work: { conversationId: conversation?.id, keyId },
+      work: { id: session.work, conversationId: conversation?.id, keyId },
       method: request.method,
       path: `/v1/${runnerPath}${url.search}`,
       headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),

@@ -9,6 +9,7 @@ import { schemaProblems } from '../backends/schema';
 import { repositoryRoot } from '../config/kinds';
 import { AppError } from '../lib/errors';
 import { importDriver } from './load';
+import { sharePackages } from './shared-packages';
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -18,6 +19,8 @@ export interface DriverSources {
   /** Each driver's own options, by the name `backends.json` uses for it. */
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly backends: readonly Backend[];
+  /** Names of drivers that runners of an earlier life were started with: loaded too, or nothing would stop those runners. */
+  readonly withRunners?: readonly string[];
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
@@ -50,6 +53,7 @@ export class DriverRegistry implements AsyncDisposable {
     await registry.#discover(join(repositoryRoot, 'drivers'));
     if (sources.driversDir) {
       if (!existsSync(sources.driversDir)) throw new DriversError([`DRIVERS_DIR: there is no ${sources.driversDir}`]);
+      sharePackages();
       await registry.#discover(sources.driversDir);
     }
     const problems = await registry.ensureFor(sources.backends);
@@ -83,7 +87,8 @@ export class DriverRegistry implements AsyncDisposable {
    * enabled ones from being hosted. One call at a time.
    */
   async ensureFor(backends: readonly Backend[]): Promise<string[]> {
-    for (const name of new Set(backends.map((backend) => backend.driver))) {
+    const used = [...backends.map((backend) => backend.driver), ...(this.sources.withRunners ?? [])];
+    for (const name of new Set(used)) {
       if (this.#drivers.has(name)) continue;
       if (name.startsWith('npm:') && !this.#found.has(name)) await this.#attempt(name, () => this.#findPackage(name));
       const found = this.#found.get(name);

@@ -9,9 +9,9 @@ import type { BackendRegistry } from '../backends/backends';
 import { ownerOf } from '../database/sealing';
 import { driversLog, runnersLog } from '../lib/log';
 import type { Vault } from '../lib/vault';
+import { isDriverFailure } from '../platforms/driver-error';
 import type { DriverRegistry } from '../platforms/drivers';
 import { listRunners, stopRunner } from './cleanup';
-import { isDriverFailure } from './failure';
 import { answersToKey, notReadyBecause } from './readiness';
 import type { Adopted, RunnersService } from './runners';
 import type { RunnerRow, RunnersStore } from './store';
@@ -89,7 +89,9 @@ export function adoptionService(deps: AdoptionDeps) {
   async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
     const agent = await agents.find(row.agentId);
     const { state } = health;
-    if (!agent || !deps.backends.find(row.backend) || url === undefined) return false;
+    // A backend that is hosted elsewhere by now gets a new runner there: two would share the home.
+    const isHostedHere = deps.backends.find(row.backend)?.driver === row.driver;
+    if (!agent || !isHostedHere || url === undefined) return false;
     if (state !== 'running' && state !== 'paused') return false;
     return runners.adopt(agent, state, async () => {
       // A start of this life may have cleared it away.
@@ -125,8 +127,8 @@ export function adoptionService(deps: AdoptionDeps) {
   function live(driver: Driver, row: RunnerRow, at: { handle: Handle; url: string }): Adopted | undefined {
     try {
       const accessKey = deps.vault.open(row.accessKeySealed, ownerOf({ kind: 'access_key', runnerId: row.id }));
-      const { id, agentId, valuesHash, startedAtMs } = row;
-      return { runner: { id, agentId, driver, ...at, accessKey, valuesHash, startedAtMs }, keyHash: row.runnerKeyHash };
+      const { id, agentId, specHash, startedAtMs } = row;
+      return { runner: { id, agentId, driver, ...at, accessKey, specHash, startedAtMs }, keyHash: row.runnerKeyHash };
     } catch (error) {
       runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
       return undefined;

@@ -2,13 +2,14 @@
 
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
+import { accessHeaders } from '../backends/traits';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
 import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
-import { accessHeaders, isKeyRefused } from './readiness';
+import { isKeyRefused } from './readiness';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';

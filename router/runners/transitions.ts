@@ -3,7 +3,7 @@ import type { Health } from '../../drivers/driver';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
-import { onClock } from '../lib/runner-clock';
+import { onClock } from '../lib/time';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
 import { logTail, stopRunner } from './cleanup';

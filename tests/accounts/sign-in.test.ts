@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
+import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
-import { createStores } from '../../router/stores';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
@@ -122,6 +122,17 @@ describe('signing up', () => {
     expect((await all(page, 'input[name=email]'))[0]?.attributes['aria-invalid']).toBe('true');
     expect((await all(page, '#password-error'))[0]?.text).toBe('At least 8 characters');
     expect(page).not.toContain('s3cret');
+  });
+
+  test('a name or an address with control characters is refused: no environment of a runner takes them', async () => {
+    await using router = await startRouter();
+    for (const control of ['\0', '\u0007', '\r', '\u001b', '\u2028']) {
+      for (const fields of [{ name: `Mal${control}lory` }, { email: `mal${control}lory@example.org` }]) {
+        const response = await router.request('/auth/signup', json({ ...mallory, ...fields }));
+        const { detail } = (await response.json()) as { detail: string };
+        expect([control, response.status, detail.split(':')[0]]).toEqual([control, 400, Object.keys(fields)[0] ?? '']);
+      }
+    }
   });
 
   test('knows an address that is written in another way', async () => {
