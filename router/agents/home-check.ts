@@ -2,7 +2,7 @@
 import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backend } from '../backends/backends';
-import { within } from '../lib/time';
+import { steadyMs, within } from '../lib/time';
 import { HomeError, homeFault } from './home-faults';
 import { Folder, type Owner } from './safe-folder';
 
@@ -56,8 +56,8 @@ export function homesHealth(deps: { homesRoot: string; backends: { all(): readon
   return {
     /** What keeps homes from being made ready now, as a sentence. Never rejects; looks at most every 5 s. */
     async problem(): Promise<string | undefined> {
-      if (!checking || performance.now() - checkedAtMs > KEPT_MS) {
-        checkedAtMs = performance.now();
+      if (!checking || steadyMs() - checkedAtMs > KEPT_MS) {
+        checkedAtMs = steadyMs();
         checking = checkHomes(deps.homesRoot, homeOwners(deps.backends.all()));
       }
       const answer = await within(

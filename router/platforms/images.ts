@@ -22,6 +22,7 @@ export interface ImagesDeps {
   readonly drivers: DriverRegistry;
   readonly platforms: PlatformsService;
   readonly events: Events;
+  /** The steady clock, in milliseconds. */
   readonly now: () => number;
 }
 

@@ -15,6 +15,7 @@ import {
   type HeldRunner,
   type Hold,
   type LiveRunner,
+  lastActiveAtMs,
   type RunnerEnd,
   RunnerSlot,
   type RunnerState,
@@ -48,7 +49,7 @@ export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 }
 
 export function runnersService(deps: RunnersDeps) {
-  const { now, events } = deps;
+  const { steady, events } = deps;
   const slots = new Map<string, RunnerSlot>();
   const capacity = capacityService({
     limits: deps.limits,
@@ -73,7 +74,7 @@ export function runnersService(deps: RunnersDeps) {
   }
 
   function hold(slot: RunnerSlot, work?: Work): Hold {
-    return slot.hold(now, work, () => {
+    return slot.hold(steady, work, () => {
       capacity.wake();
       recycle(slot);
     });
@@ -82,7 +83,7 @@ export function runnersService(deps: RunnersDeps) {
   /** The start under way, or a new one. */
   function ensure(slot: RunnerSlot, explicit: boolean): Promise<LiveRunner> {
     if (slot.starting) return slot.starting.runner;
-    const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, now());
+    const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, steady());
     if (refused) return Promise.reject(refused);
     const abort = new AbortController();
     const runner = slot
@@ -104,7 +105,7 @@ export function runnersService(deps: RunnersDeps) {
     const slot = slots.get(agentId);
     if (!slot) return false;
     return slot.serial(async () => {
-      if (slot.leases > 0 || !isIdle(statusOf(slot, now()))) return false;
+      if (slot.leases > 0 || !isIdle(statusOf(slot, deps))) return false;
       return transitions.end(slot, why);
     });
   }
@@ -180,7 +181,7 @@ export function runnersService(deps: RunnersDeps) {
         if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
         slot.runner = found.runner;
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
-        slot.lastActiveMs = now();
+        slot.lastActiveMs = steady();
         if (state === 'paused') await transitions.paused(slot, found.runner.id);
         else transitions[state](slot);
         // Not ended at once, stale or not: it may be at work without anybody who holds it.
@@ -204,7 +205,7 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
-    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),
+    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
 
     /** How all runners are, and how many starts wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
@@ -212,7 +213,7 @@ export function runnersService(deps: RunnersDeps) {
     /** Every runner that exists, with its agent. */
     running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
       return [...slots.values()].flatMap((slot) =>
-        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, now()) }] : [],
+        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [],
       );
     },
 
@@ -225,8 +226,8 @@ export function runnersService(deps: RunnersDeps) {
 
     /** Writes when runners last worked. */
     async flush(): Promise<void> {
-      const running = [...slots.values()].flatMap(({ runner, lastActiveMs }) =>
-        runner ? [[runner.id, lastActiveMs] as const] : [],
+      const running = [...slots.values()].flatMap((slot) =>
+        slot.runner ? [[slot.runner.id, lastActiveAtMs(slot, deps)] as const] : [],
       );
       await deps.runners.markActive(new Map(running));
     },

@@ -78,10 +78,9 @@ export interface RunnerEnd {
 /** Why the last start, or the runner itself, ended badly. */
 export interface Failure {
   readonly error: AppError;
-  readonly atMs: number;
   /** Starts that failed in a row. */
   readonly count: number;
-  /** Until then a request gets the failure at once; an explicit start does not wait. */
+  /** By the steady clock: until then a request gets the failure at once; an explicit start does not wait. */
   readonly retryAtMs: number;
 }
 
@@ -107,6 +106,7 @@ export class RunnerSlot {
   unanswered = 0;
   /** Of the requests among the leases. */
   readonly works: Work[] = [];
+  /** By the steady clock; 0 before it has worked. */
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -119,8 +119,8 @@ export class RunnerSlot {
     return result;
   }
 
-  /** @param onFree called when the last hold is released. */
-  hold(now: () => number, work: Work | undefined, onFree: () => void): Hold {
+  /** @param steady the steady clock. @param onFree called when the last hold is released. */
+  hold(steady: () => number, work: Work | undefined, onFree: () => void): Hold {
     this.leases += 1;
     if (work) this.works.push(work);
     let isOpen = true;
@@ -135,7 +135,7 @@ export class RunnerSlot {
         isOpen = false;
         this.leases -= 1;
         if (work) this.works.splice(this.works.indexOf(work), 1);
-        if (isAnswered) this.lastActiveMs = now();
+        if (isAnswered) this.lastActiveMs = steady();
         else this.unanswered -= 1;
         if (this.leases === 0) onFree();
       },
@@ -163,6 +163,17 @@ export class RunnerSlot {
   }
 }
 
+/** The clock of dates and the one of durations, both in milliseconds. */
+export interface Clocks {
+  now(): number;
+  steady(): number;
+}
+
+/** The date for what a slot knows as a duration; 0 before it has worked. */
+export function lastActiveAtMs({ lastActiveMs }: RunnerSlot, { now, steady }: Clocks): number {
+  return lastActiveMs === 0 ? 0 : now() - (steady() - lastActiveMs);
+}
+
 /** A runner as others may see it. */
 export interface RunnerStatus {
   readonly state: RunnerState;
@@ -170,6 +181,7 @@ export interface RunnerStatus {
   /** While the state is `failed`. */
   readonly failure?: AppError;
   readonly startedAtMs?: number;
+  /** A date. */
   readonly lastActiveMs: number;
   /** Since when nobody has used it; 0 while somebody does. */
   readonly idleMs: number;
@@ -179,15 +191,15 @@ export interface RunnerStatus {
 }
 
 /** An agent without a slot has had no runner yet. */
-export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerStatus {
+export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerStatus {
   if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
   return {
     state: slot.state,
     progress: slot.progress,
     ...(slot.failure && slot.state === 'failed' && { failure: slot.failure.error }),
     ...(slot.runner && { startedAtMs: slot.runner.startedAtMs }),
-    lastActiveMs: slot.lastActiveMs,
-    idleMs: slot.leases > 0 ? 0 : Math.max(0, nowMs - slot.lastActiveMs),
+    lastActiveMs: lastActiveAtMs(slot, clocks),
+    idleMs: slot.leases > 0 ? 0 : Math.max(0, clocks.steady() - slot.lastActiveMs),
     leases: slot.leases,
     isStale: slot.isStale,
   };

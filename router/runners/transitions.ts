@@ -16,6 +16,8 @@ export interface TransitionDeps extends StartDeps {
   readonly events: Events;
   readonly capacity: CapacityService;
   readonly metrics: MetricsService;
+  /** Milliseconds that only ever grow, for durations. */
+  readonly steady: () => number;
 }
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
@@ -37,7 +39,7 @@ function queued(place: number): Progress {
 export type RunnerTransitions = ReturnType<typeof runnerTransitions>;
 
 export function runnerTransitions(deps: TransitionDeps) {
-  const { events, capacity, metrics, now } = deps;
+  const { events, capacity, metrics, steady } = deps;
 
   function change(slot: RunnerSlot, state: RunnerState, progress: Progress): void {
     slot.state = state;
@@ -143,13 +145,14 @@ export function runnerTransitions(deps: TransitionDeps) {
       });
       // Who came straight from the image is past it.
       if (slot.progress.stage !== 'image_pull') report(CREATING);
+      const begunMs = steady();
       const runner = await startRunner(deps, slot, signal, report);
       slot.runner = runner;
       slot.failure = undefined;
-      slot.lastActiveMs = now();
+      slot.lastActiveMs = steady();
       running(slot);
       watch.ready();
-      runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: now() - runner.startedAtMs }, 'runner.started');
+      runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: steady() - begunMs }, 'runner.started');
       return runner;
     } catch (thrown) {
       slot.identity = undefined;
@@ -170,7 +173,7 @@ export function runnerTransitions(deps: TransitionDeps) {
       change(slot, 'stopped', progress);
       return error;
     }
-    slot.failure = startFailure(error, slot.failure, now());
+    slot.failure = startFailure(error, slot.failure, steady());
     const { count } = slot.failure;
     runnersLog.warn({ agent: slot.agent.id, code: error.code, err: error.cause, count }, 'runner.start_failed');
     change(slot, 'failed', progress);
@@ -215,7 +218,7 @@ export function runnerTransitions(deps: TransitionDeps) {
       runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
     });
     // It had been ready, so the next message may start it at once.
-    slot.failure = { error, atMs: now(), count: 0, retryAtMs: now() };
+    slot.failure = { error, count: 0, retryAtMs: steady() };
     const progress: Progress = { stage: 'error', percent: 100, message: error.message };
     await forget(slot, runner, () => change(slot, 'failed', progress));
   }

@@ -30,7 +30,7 @@ export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
-  /** A program that starts the router's, with its arguments, such as one that takes rights away. */
+  /** What the router is started by: a command that ends as the one behind it. */
   readonly prefix?: readonly string[];
 }
 
@@ -51,6 +51,8 @@ export interface RouterProcess extends AsyncDisposable {
   readonly admin: typeof ADMIN;
   /** Of the process that runs now. */
   readonly pid: number;
+  /** Whether it has not ended. */
+  readonly isAlive: boolean;
   /** What was written to standard output and error, by every process so far. */
   output(): string;
   /** Signs in over the network, and up first where there is no such account. By default the administrator. */
@@ -81,12 +83,12 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const backendsPath = options.backends ? join(dataRoot, 'backends.json') : join(ROOT, 'backends.json');
   if (options.backends) await writeFile(backendsPath, JSON.stringify(options.backends));
   const env = { ...settings(dataRoot, backendsPath), ...options.env };
-  const { prefix = [] } = options;
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
   const main = await build(ROOT);
   let output = '';
-  let child = spawnRouter([...prefix, process.execPath, '--no-env-file', main], env, dataRoot, (text) => {
+  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', main];
+  let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });
   const serves = () =>
@@ -111,12 +113,15 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     get pid() {
       return child.pid;
     },
+    get isAlive() {
+      return child.exitCode === null && child.signalCode === null;
+    },
     output: () => output,
     signIn: (who = ADMIN) => signIn(url, who),
     runners: () => runnersOf(dataRoot),
     kill,
     async start() {
-      child = spawnRouter([...prefix, process.execPath, '--no-env-file', main], env, dataRoot, (text) => {
+      child = spawnRouter(command, env, dataRoot, (text) => {
         output += text;
       });
       await serves();
