@@ -64,17 +64,25 @@ export interface RunnerNetwork {
   readonly dns?: readonly string[];
 }
 
-/** What a driver needs to find its runner again after the router restarts. Stored as JSON, opaque to the router. */
+/**
+ * What a driver needs to find its runner again after the router restarts. Stored as JSON, opaque to the router. It points
+ * to one life of a runner: what somebody has restarted is another life, and the one of the handle is over.
+ */
 export type Handle = { readonly [key: string]: Json };
 
 export type Health =
-  | { readonly state: 'running'; readonly startedAtMs?: number }
+  /** `url` is where the router reaches it now, absent where that cannot change. */
+  | { readonly state: 'running'; readonly startedAtMs?: number; readonly url?: string }
+  /** It is there and does nothing: somebody holds it still on the platform. */
+  | { readonly state: 'paused' }
   /** Ended by itself. Where the platform knows why, it says so. */
   | {
       readonly state: 'exited';
       readonly exitCode?: number;
       readonly signal?: string;
       readonly outOfMemory?: boolean;
+      /** What else the platform knows about it, as a part of a sentence. */
+      readonly reason?: string;
     }
   /** Surely not there. */
   | { readonly state: 'gone' }
@@ -87,7 +95,7 @@ export interface Started<H extends Handle = Handle> {
   readonly url: string;
 }
 
-/** A runner found by its labels. `url` is there when it runs. */
+/** A runner found by its labels. `url` is there when it runs or is paused. */
 export interface Owned<H extends Handle = Handle> {
   readonly runnerId: string;
   readonly handle: H;
@@ -145,6 +153,8 @@ export interface Driver<H extends Handle = Handle> {
   /** Idempotent. After `graceMs` the runner is ended by force. When it resolves, `inspect` says `gone`. */
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
+  /** Lets a paused runner go on. Absent where nobody can pause one. */
+  resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
    * Fetches what `start` needs, on a clock of its own. What is there already is fetched without a word of progress.
    * Absent where there is nothing to fetch.

@@ -8,6 +8,7 @@ import { keysService } from './accounts/keys';
 import { keysStore } from './accounts/keys-store';
 import { usersStore } from './accounts/store';
 import { agentsService } from './agents/agents';
+import { homesHealth } from './agents/home-check';
 import { idleService } from './agents/idle';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
@@ -134,7 +135,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     now,
   });
   const platforms = platformsService({ drivers, events });
-  const images = imagesService({ backends, drivers, platforms, events });
+  const images = imagesService({ backends, drivers, platforms, events, now: steady });
   const addresses = addressesService({ backends, drivers, internalPort, listenOn });
   const runners = runnersService({
     installationId,
@@ -175,6 +176,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   });
   const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
   const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
+  const homes = homesHealth({ homesRoot: config.homesRoot, backends });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
@@ -207,7 +209,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   };
   cleanUp.use(every(PLATFORMS_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
   cleanUp.use(every(PLATFORMS_MS, () => platforms.check(stopping.signal)));
-  cleanUp.use(every(PLATFORMS_MS, prepull));
+  // Not awaited: while one image is fetched, the next try of another may be due.
+  cleanUp.use(every(PLATFORMS_MS, async () => void prepull()));
+  cleanUp.defer(() => images.prepullAll(AbortSignal.abort()));
   // Not awaited: a platform that is slow to answer keeps nobody from the page, and nobody waits for an image that nobody
   // asked for.
   void addresses.reachAll();
@@ -244,6 +248,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     generations,
     rendering,
     images,
+    homes,
     idle,
 
     /** One pass of the reaper, as its clock does it. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type Health, type Owned } from '../driver';
 import { createChildren } from './children';
+import { continueRunner } from './end';
 import { createExits } from './exits';
 import { createLogFiles } from './log-files';
 import {
@@ -17,7 +18,7 @@ import {
 } from './runners';
 import { type Ground, startRunner, stopRunner } from './start';
 import { createStats } from './stats';
-import { processTable } from './table';
+import { type Process, processTable } from './table';
 
 const options = Type.Object(
   {
@@ -82,6 +83,7 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
       refuseAborted(signal);
       return owned;
     },
+    resume: ({ life }) => continueRunner(table, life),
     logs: ({ life }, { tailLines }) => logs.tail(life, tailLines),
     watch: (signal) =>
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
@@ -95,13 +97,17 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
   };
 }
 
+function healthOf({ isStopped, startedAtMs }: Process): Health {
+  return isStopped ? { state: 'paused' } : { state: 'running', startedAtMs };
+}
+
 async function inspect({ table, exits }: Ground, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
   if (signal.aborted) return { state: 'unknown', reason: 'the call was aborted' };
   try {
     const entry = await table.find(handle.pid);
     if (entry === undefined || !isOf(handle, entry)) return (await exits.find(handle)) ?? { state: 'gone' };
     exits.addAdopted(handle);
-    return { state: 'running', startedAtMs: entry.startedAtMs };
+    return healthOf(entry);
   } catch (error) {
     return { state: 'unknown', reason: String(error) };
   }
@@ -115,8 +121,7 @@ async function list({ table, exits, services }: Ground): Promise<readonly Owned<
     const { runnerId } = handle;
     if (runner.leader === undefined) return { runnerId, handle, health: { state: 'exited' } };
     exits.addAdopted(handle);
-    const health = { state: 'running', startedAtMs: runner.leader.startedAtMs } as const;
-    return { runnerId, handle, health, url: urlOf(handle) };
+    return { runnerId, handle, health: healthOf(runner.leader), url: urlOf(handle) };
   });
   const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
   // How a runner ended is known better here than from what it has left behind.

@@ -13,6 +13,17 @@ import { markVariable, type ProcessTable } from './table';
 
 const markMs = 500;
 
+/** What the machine lacks, by the system's code; every other one is about the program. */
+const hints: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk of the data folder is full, where output is kept.',
+  EDQUOT: 'The disk quota of the data folder is used up, where output is kept.',
+  EROFS: 'The disk of the data folder is read-only, where output is kept.',
+  EMFILE: "Too many files are open: raise the limit of the router's process (ulimit -n).",
+  ENFILE: 'Too many files are open on this machine.',
+  EAGAIN: 'This user may have no more processes (ulimit -u).',
+  ENOMEM: 'The machine has no memory left.',
+};
+
 /** What a start needs of its driver. */
 export interface Ground {
   readonly table: ProcessTable;
@@ -60,7 +71,10 @@ export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs:
   using _ = ground.exits.stopping(handle);
   if (!(await endRunner(ground.table, handle, graceMs))) return;
   ground.exits.forget(handle);
-  await ground.logs.remove(handle.life);
+  // It has ended: what is left of its output keeps nobody from the next start.
+  await ground.logs.remove(handle.life).catch((error) => {
+    ground.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
+  });
 }
 
 async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
@@ -135,9 +149,9 @@ async function spawn(
     });
   } catch (cause) {
     await ground.logs.remove(life);
-    const hint = 'Is the program installed, executable, and on the PATH of the driver?';
     // Only the code: what Bun says about an invalid environment quotes the value.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const hint = hints[code] ?? 'Is the program installed, executable, and on the PATH of the driver?';
     throw failure('start_failed', `the program '${program}' could not be started (${code})`, { code }, hint);
   } finally {
     if (output !== undefined) closeSync(output);

@@ -9,6 +9,8 @@ export interface Process {
   /** When it started, as the platform writes it. With the pid it names a process beyond any reuse of the pid. */
   readonly born: string;
   readonly startedAtMs: number;
+  /** Somebody has stopped it (SIGSTOP), and it does nothing until SIGCONT. */
+  readonly isStopped?: true;
   /** The raw value of our mark in its environment. */
   readonly mark?: string;
 }

@@ -72,6 +72,8 @@ export interface Backend {
     readonly pullMs: number;
     readonly startMs: number;
     readonly readyMs?: number;
+    /** How long one answer of its health or ready path may take. */
+    readonly healthMs: number;
     readonly stopGraceMs: number;
     /** How long a runner may be silent before and within an answer, and an answer may take. */
     readonly firstByteMs: number;

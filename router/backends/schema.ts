@@ -91,6 +91,8 @@ const entrySchema = Type.Object(
         pull_seconds: { ...seconds, default: 900 },
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
+        // Long enough for an agent that asks its own parts first.
+        health_seconds: { ...seconds, default: 5 },
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
         // Generous: a tool may run for ten minutes without a word.
         first_byte_seconds: { ...seconds, default: 900 },
@@ -250,6 +252,7 @@ export function timeoutsOf(seconds: Entry['timeouts']) {
     pullMs: seconds.pull_seconds * 1000,
     startMs: seconds.start_seconds * 1000,
     ...(seconds.ready_seconds !== undefined && { readyMs: seconds.ready_seconds * 1000 }),
+    healthMs: seconds.health_seconds * 1000,
     stopGraceMs: seconds.stop_grace_seconds * 1000,
     firstByteMs: seconds.first_byte_seconds * 1000,
     betweenChunksMs: seconds.between_chunks_seconds * 1000,

@@ -30,7 +30,7 @@ interface Family {
 }
 
 /** An agent without a runner is nothing to watch; one whose runner could not be started is. */
-const STATES = ['starting', 'running', 'stopping', 'unknown', 'failed'];
+const STATES = ['starting', 'running', 'stopping', 'unknown', 'paused', 'failed'];
 
 export async function textOf(numbers: Numbers, live: Live): Promise<string> {
   // Loaded at the start of the router, it would cost more than all routes do.

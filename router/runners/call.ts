@@ -10,6 +10,7 @@ import { type Body, bodyOf, mapBody, readText } from '../net/body';
 import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
+import { isKeyRefused } from './readiness';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';
@@ -22,6 +23,7 @@ const CHARACTER_BYTES_MAX = 4;
 const WORDS_LENGTH_MAX = 1_000;
 const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
+const NOT_REACHED = 'The agent cannot be reached right now. Try again in a moment.';
 const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
@@ -67,23 +69,39 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         signal: request.signal,
       });
       const { status } = answer;
+      if (isKeyRefused(status) && attempt === 1 && (await isAnothers(runners, lease))) {
+        answer.body.cancel();
+        lease.release();
+        continue;
+      }
       const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
       return { status, headers: shown.headers, body: shown.body, lease, lost };
     } catch (error) {
-      if (!(error instanceof UnreachableError)) {
+      lease.answered(false);
+      try {
+        if (!(error instanceof UnreachableError)) throw error;
+        const end = await runners.endOf(lease.runner);
+        const mayTryAgain = end ? !end.isAsked : (await runners.reachOf(lease.runner)) !== 'nowhere';
+        // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
+        if (mayTryAgain && !error.mayHaveArrived && attempt === 1) continue;
+        throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
+      } finally {
         lease.release();
-        throw error;
       }
-      const end = await runners.endOf(lease.runner);
-      lease.release();
-      // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
-      if (end && !end.isAsked && !error.mayHaveArrived && attempt === 1) continue;
-      throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
     }
   }
+}
+
+/** Whether the runner's key was refused because somebody else has its address. Who has it then has not acted upon it. */
+async function isAnothers(runners: RunnersService, lease: Lease): Promise<boolean> {
+  lease.answered(false);
+  const reach = await runners.reachOf(lease.runner);
+  if (reach === 'nowhere') throw new AppError('runner_lost', { message: NOT_REACHED });
+  lease.answered(reach === 'here');
+  return reach === 'elsewhere';
 }
 
 /** An answer as its runner gave it, unless its backend is known to leave something out. */

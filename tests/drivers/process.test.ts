@@ -121,6 +121,22 @@ describe('stop', () => {
     stranger.kill('SIGKILL');
   });
 
+  test('a runner that somebody stops is paused, goes on, and can be ended while it is paused', async () => {
+    const driver = await create();
+    const { handle } = await driver.start(await bench.spec(), bench.context());
+    const pause = async () => {
+      process.kill(Number(handle.pid), 'SIGSTOP');
+      await until('it is paused', async () => (await inspect(driver, handle)).state === 'paused');
+    };
+    await pause();
+    expect(await driver.list(AbortSignal.timeout(5_000))).toMatchObject([{ health: { state: 'paused' } }]);
+    await driver.resume?.(handle, AbortSignal.timeout(5_000));
+    await until('it goes on', async () => (await inspect(driver, handle)).state === 'running');
+    await pause();
+    await driver.stop(handle, { graceMs: 60_000 });
+    expect(await inspect(driver, handle)).toEqual({ state: 'gone' });
+  });
+
   test('a runner that overwrote its environment is still the runner of the process that started it', async () => {
     const driver = await create();
     const { handle } = await driver.start(await shell('exec env -i sleep 1000'), bench.context());
