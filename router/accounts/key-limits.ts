@@ -53,7 +53,7 @@ interface Served {
 
 export type RateLimitsService = ReturnType<typeof rateLimitsService>;
 
-/** @param deps.now milliseconds since the epoch. */
+/** @param deps.now milliseconds of a clock that is not set: set back a day, a minute would last a day. */
 export function rateLimitsService({ now }: { readonly now: () => number }) {
   const counters = new Map<string, Counter>();
 
@@ -153,6 +153,11 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
         const bucket = counters.get(id)?.tokens;
         if (bucket) bucket.level -= tokens;
       }
+    },
+
+    /** A key that is gone is limited no more. */
+    forget(keyId: string): void {
+      counters.delete(keyId);
     },
 
     /** Of the limits that the key has. */

@@ -6,6 +6,7 @@
 import type { Who } from '../accounts/identify';
 import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
+import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/time';
@@ -34,7 +35,10 @@ export interface Plan {
   readonly translation: Translation | undefined;
 }
 
-type ExchangeContext = Pick<Context, 'events' | 'generations' | 'metrics' | 'rateLimits' | 'runners' | 'streams'>;
+type ExchangeContext = Pick<
+  Context,
+  'events' | 'generations' | 'held' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+>;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
 interface Options {
@@ -49,17 +53,17 @@ interface Options {
  * Answers a request as planned.
  * @param options.headers what the answer says beside itself is put here, also that of a refusal.
  * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
- * @param options.plan begins at once; what it throws is thrown on.
+ * @param options.plan begins at once; what it throws is thrown on. What it holds of `share` is given back at the end.
  */
 export async function exchange(
   context: ExchangeContext,
   who: Who,
-  options: Options & { plan(): Promise<Plan> },
+  options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(context, who, options);
   try {
     one.admit();
-    return await one.respond(await options.plan());
+    return await one.respond(await options.plan(one.share));
   } catch (thrown) {
     return one.refuse(thrown);
   }
@@ -68,6 +72,8 @@ export async function exchange(
 class Exchange {
   readonly #startedMs = performance.now();
   readonly #abort = new AbortController();
+  /** What a long request, and a long answer that is translated, are held of. */
+  readonly share: Share;
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
@@ -90,6 +96,7 @@ class Exchange {
     readonly options: Options,
   ) {
     const { signal } = options.request;
+    this.share = new Share(context.held, who.user.id);
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
       this.#close(why),
     );
@@ -110,7 +117,8 @@ class Exchange {
     this.#plan = plan;
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
-      const options = { isStream: wantsStream, stop: () => this.#stop() };
+      const stop = () => this.#stop();
+      const options = { isStream: wantsStream, stop, onTooLarge: (error: AppError) => this.#relay?.unrecord(error) };
       this.#recorder = (await generations.record(turn, options)).answer;
     }
     const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
@@ -270,6 +278,7 @@ class Exchange {
 
   #end(ending: Ending, bytes: number, error?: AppError): void {
     this.#answer?.lease.release();
+    this.share.end();
     this.#forget();
     this.#leave?.();
     this.#silence?.end();

@@ -8,6 +8,7 @@
 import { AppError, toOpenAiError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
+import { steadyMs } from '../lib/time';
 import type { Body, Sink } from '../net/body';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
@@ -65,8 +66,10 @@ export class Relay implements Sink, Beating {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #ended: Ending | undefined;
   #detached = false;
+  /** The recorder takes no more. */
+  #isUnrecorded = false;
   #bytes = 0;
-  #quietSinceMs = Date.now();
+  #quietSinceMs = steadyMs();
   /** Whether the client has asked for the chunk that is waited for. */
   #isAsked = false;
   #stalledSinceMs: number | undefined;
@@ -134,12 +137,18 @@ export class Relay implements Sink, Beating {
     if (this.#ended || this.#detached) return;
     this.#controller?.error();
     this.#controller = undefined;
-    if (this.#options.onClientGone === 'detach') {
+    if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
     }
     this.#end(this.#isWhole ? 'done' : 'stopped');
     this.#options.abort.abort();
+  }
+
+  /** The recorder takes no more: from here on the answer is for the client only, and ends where there is none. */
+  unrecord(error: AppError): void {
+    this.#isUnrecorded = true;
+    if (this.#detached) this.fail(error);
   }
 
   get hasEnded(): boolean {
@@ -258,7 +267,7 @@ export class Relay implements Sink, Beating {
   }
 
   #toClient(bytes: Uint8Array): void {
-    this.#quietSinceMs = Date.now();
+    this.#quietSinceMs = steadyMs();
     this.#controller?.enqueue(bytes);
   }
 }

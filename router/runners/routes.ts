@@ -109,6 +109,8 @@ async function listRunners(context: Context, who: Who) {
 /** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
 function progressStream(context: Context, who: Who, agent: Agent): Response {
   return eventStream((writer) => {
+    // First: it may refuse.
+    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
       const { state, progress, failure } = context.runners.status(agent.id);
@@ -129,7 +131,6 @@ function progressStream(context: Context, who: Who, agent: Agent): Response {
     const unsubscribe = context.events.subscribe(who.user.id, (event) => {
       if (event.kind === 'runner' && event.agentId === agent.id) tell();
     });
-    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     tell();
     return () => {
       unsubscribe();

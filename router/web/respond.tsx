@@ -4,12 +4,12 @@ import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
-import { tooLarge } from '../accounts/sign-in-limits';
 import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
+import { tooLarge } from './read-body';
 
 /** Only our own origin, no inline script or style (law 21). Images of answers would tell third parties who reads. */
 const SECURITY_HEADERS = {
@@ -111,6 +111,8 @@ export function responding(guard: Guard, maxBodyBytes: number) {
 function fromElysia(code: unknown, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
+  // What our own reader of bodies says.
+  if (code === 'PARSE' && error instanceof Error && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
   if (error instanceof ValidationError) {
