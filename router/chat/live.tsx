@@ -117,7 +117,9 @@ class Live {
     else {
       // A link in the sidebar says whether an answer is being written there.
       if (event.kind !== 'message.grew') this.#links.add(event.conversationId);
-      if (event.conversationId !== here && event.kind === 'message.grew') return;
+      // What is there more of than is shown looks the same when it has grown.
+      const isSeen = event.conversationId === here && !this.#growing?.isCut;
+      if (event.kind === 'message.grew' && !isSeen) return;
       if (event.kind === 'message.removed') this.#removed.add(event.messageId);
       if (this.#removed.size > REMOVED_MAX) this.writer.close();
     }
