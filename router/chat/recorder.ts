@@ -68,6 +68,8 @@ export class Answer implements Recorder {
   #tick: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   #savedLength = 0;
+  /** Of the text that watchers know of. */
+  #toldLength = 0;
   #failure: MessageFailure | undefined;
   #ended = false;
 
@@ -141,14 +143,14 @@ export class Answer implements Recorder {
 
   #onTick(): void {
     this.#tick = undefined;
-    const before = this.text.length;
     this.#parse();
     if (this.#tooLarge) {
       this.#cut(this.#tooLarge);
       return;
     }
     const { messageId, conversationId, userId } = this.#ids;
-    if (this.text.length > before) {
+    if (this.text.length > this.#toldLength) {
+      this.#toldLength = this.text.length;
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
     }
     this.#saveSoon();

@@ -206,7 +206,7 @@ export const settingGroups = {
       '4096',
       'Requests, live pages, answers and calls of runners under way at once. Beyond: 503.',
     ),
-    MAX_REQUESTS_PER_USER: preset(count, '1024', 'Requests and answers of one user under way at once. Beyond: 429.'),
+    MAX_REQUESTS_PER_USER: preset(count, '2048', 'Requests and answers of one user under way at once. Beyond: 429.'),
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),

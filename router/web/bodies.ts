@@ -21,9 +21,9 @@ interface Server {
  * Reads the body of every route behind it. Routes that read their own, with `parse: 'none'`, belong before it.
  * @param held of what long bodies are held: an address has its share, as nobody is known yet.
  */
-export function forms(held: Allowance, maxBodyBytes: number) {
+export function bodies(held: Allowance, maxBodyBytes: number) {
   const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
-  return new Elysia({ name: 'forms' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
+  return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
     const share = new Share(held, `network ${addressOf(request, server)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
@@ -39,9 +39,10 @@ export function addressOf(request: Request, server: Server | null): string {
   return networkOf(server?.requestIP(request)?.address ?? 'local');
 }
 
-/** Never `undefined`: Elysia would read the body itself. */
+/** Never `undefined`: Elysia would read the body itself. Throws `invalid_request`. */
 async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
-  if (/^application\/json$/i.test(type)) return bytes.length === 0 ? {} : parseBody(bytes, { workMax: WORK_MAX });
+  if (bytes.length === 0) return {};
+  if (/\bjson$/i.test(type)) return parseBody(bytes, { workMax: WORK_MAX });
   if (/^application\/x-www-form-urlencoded$/i.test(type)) {
     return fieldsOf(new URLSearchParams(formText(bytes)));
   }
@@ -49,7 +50,7 @@ async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Req
     const headers = { 'content-type': request.headers.get('content-type') ?? type };
     return fieldsOf(await new Response(bytes, { headers }).formData());
   }
-  return null;
+  throw new AppError('invalid_request', { message: 'The body could not be read. Send JSON, or a form.' });
 }
 
 /** A name that comes several times has a list. */
