@@ -7,6 +7,7 @@ import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
 import { agentsService } from './agents/agents';
 import { BackendRegistry } from './backends/backends';
+import { createHops } from './broker/hops';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
 import { generationsService } from './chat/generations';
@@ -20,6 +21,7 @@ import { driversLog, processLog } from './lib/log';
 import { every } from './lib/time';
 import { metricsService } from './metrics/metrics';
 import { systemLookup, upstreamAddresses } from './net/address-policy';
+import { proxyChooser } from './net/proxies';
 import { createIdempotency } from './openai/idempotency';
 import { DriverRegistry } from './platforms/drivers';
 import { platformsService } from './platforms/health';
@@ -87,9 +89,14 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
   const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
+  const ownPorts = [config.public.port, internalPort];
   const upstreams = upstreamsService({
     credentials,
-    addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
+    addresses: upstreamAddresses({
+      policy: upstreamPolicy(config, secrets, ownPorts, drivers),
+      lookup: systemLookup,
+      now: Date.now,
+    }),
   });
   const usage = usageService({
     usage: stores.usage,
@@ -193,6 +200,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     keys,
     credentials,
     upstreams,
+    hops: createHops(),
     prices,
     metering,
     budgets,
@@ -204,6 +212,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     generations,
     images,
     idle,
+
+    /** A port that is ours although no setting says so: upstreams are not called there. */
+    listensAt: (port: number) => void ownPorts.push(port),
 
     /** One pass of the reaper, as its clock does it. */
     sweep: () => sweep({ runners, idle, backends }),
@@ -229,13 +240,15 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
 }
 
 /** Where users may have the broker call. */
-function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: Config, internalPort: number) {
-  const policy = {
+function upstreamPolicy(config: Config, secrets: Secrets, ownPorts: readonly number[], drivers: DriverRegistry) {
+  const { allowPrivateUpstreams, publicUrl } = config;
+  return {
     allowPrivate: allowPrivateUpstreams,
-    ownPorts: [port, internalPort],
+    ownPorts,
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
+    platforms: () => drivers.platformUrls(),
+    proxyFor: proxyChooser(secrets.proxies),
   };
-  return { policy, lookup: systemLookup, now: Date.now };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */

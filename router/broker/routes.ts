@@ -15,6 +15,7 @@ import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
@@ -81,6 +82,7 @@ class BrokerCall {
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
+    const hops = Math.max(hopsIn(request.headers), context.hops.of(agent.id));
     const bytes = await readBody(request, context.config.maxBodyBytes);
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
@@ -91,7 +93,7 @@ class BrokerCall {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const answer = await context.upstreams.call({
-      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
       signal: this.#abort.signal,
       onTry: (upstream) => {

@@ -23,9 +23,13 @@ const COMPRESSIONS: Readonly<Record<string, string>> = {
 };
 
 const SHORT_BYTES_MAX = 65_536;
+/** Makes `fetch` leave the environment's proxies alone: left out, empty or null, Bun takes HTTP_PROXY (tried on 1.4.5; a test holds it). */
+const NO_PROXY = false;
 
 export interface Outgoing extends Omit<WireRequest, 'url'> {
   readonly url: string;
+  /** URL of the HTTP proxy that makes the connection, in place of `address`. Absent: none, whatever the environment says. */
+  readonly proxy?: string | undefined;
 }
 
 /** The headers of an answer; names in lower case. */
@@ -58,12 +62,13 @@ export class UnreachableError extends Error {
  * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { method, headers, body, signal, address, peer } = outgoing;
+  const { method, headers, body, signal, address, peer, proxy } = outgoing;
   const url = new URL(outgoing.url);
   const asked = { url, address, peer, method, headers, body, signal };
+  const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;
   try {
-    answer = url.protocol === 'http:' ? decoded(await ask(asked), method) : await askTls(asked);
+    answer = isPlain ? decoded(await ask(asked), method) : await askByFetch(asked, proxy);
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -94,13 +99,16 @@ function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
 }
 
 /**
- * A request over TLS. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
+ * A request over TLS, or through a proxy. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
  * that name, and shares no connection between names (tried on 1.4.5; a test holds it).
  */
-async function askTls({ url, address, method, headers, body, signal }: WireRequest): Promise<OutgoingAnswer> {
+async function askByFetch(
+  { url, address, method, headers, body, signal }: WireRequest,
+  proxy: string | undefined,
+): Promise<OutgoingAnswer> {
   const to = new URL(url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const isPinned = address !== undefined && isIP(host) === 0;
+  const isPinned = proxy === undefined && address !== undefined && isIP(host) === 0;
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;
   const response = await fetch(to, {
     method,
@@ -109,6 +117,7 @@ async function askTls({ url, address, method, headers, body, signal }: WireReque
     ...(body !== undefined && { body }),
     signal,
     redirect: 'manual',
+    proxy: proxy ?? NO_PROXY,
     // Bun's own limit of five idle minutes is shorter than a tool may run.
     timeout: false,
   } as RequestInit);
@@ -122,7 +131,7 @@ export async function probe(
   signal: AbortSignal,
 ): Promise<number | string> {
   try {
-    const response = await fetch(url, { headers, signal, redirect: 'manual' });
+    const response = await fetch(url, { headers, signal, redirect: 'manual', proxy: NO_PROXY } as RequestInit);
     await response.body?.cancel();
     return response.status;
   } catch (error) {
