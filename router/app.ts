@@ -63,7 +63,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(cors(config.corsOrigins))
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
+      .use(openaiRoutes(context, callerPlugin({ ...identities, guard }), () => app.server))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

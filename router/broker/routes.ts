@@ -10,10 +10,11 @@ import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
+import { isShort, requestHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
+import { foreignHeaders, isEventStream } from '../web/headers';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from './request';
@@ -128,13 +129,13 @@ class BrokerCall {
       throw new AppError('upstream_credentials_refused');
     }
     this.#end('failed', text.length, status);
-    return new Response(text, { status, headers: responseHeaders(headers) });
+    return new Response(text, { status, headers: foreignHeaders(headers) });
   }
 
   async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const init = { status, headers: responseHeaders(headers) };
+    const init = { status, headers: foreignHeaders(headers) };
     if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
     const isFiltered = events && addedUsage;
     const relay = new Relay({

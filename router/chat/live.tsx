@@ -60,6 +60,7 @@ export function seenOf(context: Context, conversation: Conversation, messages: r
 }
 
 export interface LiveOptions {
+  readonly request: Request;
   readonly who: Who;
   /** Absent on pages without a conversation, which get only runner states. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
@@ -67,7 +68,7 @@ export interface LiveOptions {
 }
 
 export function liveStream(context: Context, options: LiveOptions): Response {
-  return eventStream((writer) => {
+  return eventStream(options.request, (writer) => {
     const live = new Live(context, options, writer);
     const unsubscribe = context.events.subscribe(options.who.user.id, (event) => live.onEvent(event));
     const forget = context.streams.add(

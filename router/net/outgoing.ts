@@ -6,11 +6,6 @@ import type { WireRequest } from './http1/request';
 
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
-/** What may come back. Not set-cookie, not framing, not content-encoding: the body is decoded by then. */
-const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms', 'openai-version'];
-/** A runner's answer never becomes a page of ours: anything else is served as plain bytes. */
-const CONTENT_TYPE =
-  /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;
 /** How the system says that there was no connection, so that nothing of the request has left. */
 const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
@@ -141,27 +136,12 @@ export async function probe(
 
 /** The headers of a client's request that go on. */
 export function requestHeaders(headers: Headers): Record<string, string> {
-  return pick(headers, REQUEST_HEADERS, {});
-}
-
-/** The headers of a response that come back. */
-export function responseHeaders(headers: AnswerHeaders): Record<string, string> {
-  const kept = pick(headers, RESPONSE_HEADERS, { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
-  const type = kept['content-type'];
-  if (type !== undefined && !CONTENT_TYPE.test(type)) kept['content-type'] = 'application/octet-stream';
-  return kept;
-}
-
-function pick(headers: AnswerHeaders, names: readonly string[], into: Record<string, string>): Record<string, string> {
-  for (const name of names) {
+  const kept: Record<string, string> = {};
+  for (const name of REQUEST_HEADERS) {
     const value = headers.get(name);
-    if (value !== null) into[name] = value;
+    if (value !== null) kept[name] = value;
   }
-  return into;
-}
-
-export function isEventStream(headers: AnswerHeaders): boolean {
-  return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
+  return kept;
 }
 
 /** Whether a body is so short that it need not be streamed. One without a length is not, nor one whose chunks belie it. */

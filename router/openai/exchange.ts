@@ -11,10 +11,11 @@ import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/within';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
+import { isShort } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../runners/call';
+import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
 import { answerHeaders, takeRequest } from './headers';
 import type { Translation } from './responses/translate';
 
@@ -159,7 +160,7 @@ class Exchange {
     // is in it, which then is the request's error.
     const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
     const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
-    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+    return new Response(body, { status, headers: this.#head(foreignHeaders(headers)) });
   }
 
   /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
@@ -202,7 +203,7 @@ class Exchange {
     void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(body, {
-      headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
+      headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')),
     });
   }
 

@@ -6,7 +6,7 @@
 import type { Who } from '../accounts/identify';
 import { readBody } from '../accounts/sign-in-limits';
 import { AppError } from '../lib/errors';
-import { isEventStream } from '../net/outgoing';
+import { isEventStream } from '../web/headers';
 import type { OpenStreams } from '../web/open-streams';
 
 /** What Stripe takes, whose header this is. */

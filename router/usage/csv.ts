@@ -1,5 +1,6 @@
 /** Tables as CSV, after RFC 4180, written while they are read. */
 import { AppError } from '../lib/errors';
+import { dataHeaders } from '../web/headers';
 
 export type Cell = string | number | boolean | null;
 export type Line = readonly Cell[];
@@ -48,9 +49,8 @@ export function csvStream(options: {
     { highWaterMark: 0 },
   );
   const headers = {
-    'content-type': 'text/csv; charset=utf-8; header=present',
+    ...dataHeaders('text/csv; charset=utf-8; header=present'),
     'content-disposition': `attachment; filename="${name}"`,
-    'cache-control': 'no-store',
   };
   return {
     response: new Response(body, { headers }),

@@ -1,9 +1,11 @@
 /** Server-sent events that the router itself writes: progress and the UI's live streams. */
+import { dataHeaders } from './headers';
 
 /** Under the shortest idle limit that proxies are known for. */
 const HEARTBEAT_MS = 15_000;
 /** A client this many events behind is let go: it comes back with `Last-Event-ID` and reads the state. */
 const QUEUED_EVENTS_MAX = 256;
+const HEADERS = { ...dataHeaders('text/event-stream; charset=utf-8'), 'x-accel-buffering': 'no' };
 const utf8 = new TextEncoder();
 
 export interface EventWriter {
@@ -16,7 +18,9 @@ export interface EventWriter {
  * A response of server-sent events that stays open until either side closes it.
  * @param onOpen starts the writing, at once; what it returns is called exactly once, when the stream has ended.
  */
-export function eventStream(onOpen: (writer: EventWriter) => () => void): Response {
+export function eventStream({ method }: Request, onOpen: (writer: EventWriter) => () => void): Response {
+  // Elysia would read the body of the answer to a HEAD to its end, which does not come.
+  if (method === 'HEAD') return new Response(null, { headers: HEADERS });
   let onEnd: (() => void) | undefined;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
   let ended = false;
@@ -45,13 +49,7 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
     },
     cancel: end,
   });
-  return new Response(body, {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    },
-  });
+  return new Response(body, { headers: HEADERS });
 }
 
 /** One event on the wire: a `data:` line for each line, or the second one would be lost. */
