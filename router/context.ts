@@ -1,19 +1,29 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
 import { mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DriverServices } from '../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL } from '../drivers/driver';
 import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
+import { keysStore } from './accounts/keys-store';
+import { usersStore } from './accounts/store';
 import { agentsService } from './agents/agents';
+import { idleService } from './agents/idle';
+import { idleStore } from './agents/idle-store';
+import { agentsStore } from './agents/store';
 import { BackendRegistry } from './backends/backends';
 import { createHops } from './broker/hops';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
 import { generationsService } from './chat/generations';
+import { conversationsStore } from './chat/store';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
+import { settingsStore } from './credentials/store';
+import type { Db } from './database/database';
 import { lockDatabase, openDatabase } from './database/database';
+import { installationStore } from './database/installation-store';
+import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
 import { createEvents } from './lib/events';
 import { newId } from './lib/ids';
@@ -28,15 +38,16 @@ import { platformsService } from './platforms/health';
 import { imagesService } from './platforms/images';
 import { addressesService } from './platforms/router-address';
 import { adoptionService } from './runners/adoption';
-import { idleService, sweep } from './runners/reaper';
+import { sweep } from './runners/reaper';
 import { runnersService } from './runners/runners';
-import { INSTALLATION_LABEL } from './runners/spec';
+import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
-import { createStores } from './stores';
 import { budgetsService } from './usage/budgets';
+import { budgetsStore } from './usage/budgets-store';
 import { meteringService } from './usage/metering';
 import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
+import { usageStore } from './usage/store';
 import { createOpenStreams } from './web/open-streams';
 
 const KEYS_FLUSH_MS = 10_000;
@@ -143,7 +154,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     metrics,
     now,
   });
-  const idle = idleService({ settings: stores.settings, backends, limits: config.idle });
+  const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
@@ -276,4 +287,23 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     backends: backends.all(),
     services,
   });
+}
+
+/** All stores over one database. */
+export type Stores = ReturnType<typeof createStores>;
+
+export function createStores(db: Db) {
+  return {
+    installation: installationStore(db),
+    users: usersStore(db),
+    keys: keysStore(db),
+    agents: agentsStore(db),
+    idle: idleStore(db),
+    runners: runnersStore(db),
+    conversations: conversationsStore(db),
+    settings: settingsStore(db),
+    sealed: sealedStore(db),
+    usage: usageStore(db),
+    budgets: budgetsStore(db),
+  };
 }

@@ -9,8 +9,9 @@ import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { ConfigError, type Env, environment, loadConfig } from '../router/config/config';
 import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
+import { installationStore } from '../router/database/installation-store';
+import { sealedStore } from '../router/database/sealed-store';
 import { openVault, WrongKeyError } from '../router/database/sealing';
-import { createStores } from '../router/stores';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
@@ -36,7 +37,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
   using _lock = lockDatabase(config.databasePath);
   const database = openDatabase(config.databasePath);
   try {
-    const stores = createStores(database.db);
+    const stores = { installation: installationStore(database.db), sealed: sealedStore(database.db) };
     // Ends a rotation that was interrupted, and refuses a key that is not the database's.
     await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
     const next = randomBytes(32).toString('hex');

@@ -1,138 +1,26 @@
 /**
- * The layers, as rules over what files import: calls only go down, route → service → store or driver. What a file may
- * use is listed here and nowhere else; a new file finds its place by its folder, a new service by its place in `SERVICES`.
+ * The import rules of the source tree, over one ordered list of subjects. A new file finds its place by its folder and its
+ * name, and is listed nowhere. CONTRIBUTING.md shows the tree.
  */
 import { beforeAll, expect, test } from 'bun:test';
 import pkg from '../package.json';
 import { type Import, readSources, type Source } from './support/sources';
 
-/** Services from the bottom to the top: each may use those before it. */
-const SERVICES = [
-  ...['metrics-numbers', 'metrics-text', 'metrics'],
-  ...['events', 'recent', 'json-fault', 'folders', 'templates', 'homes'],
-  ...[
-    'encryption',
-    'upstream-address',
-    'credentials-tiers',
-    'credentials-values',
-    'credentials-cache',
-    'credentials-trial',
-    'credentials',
-  ],
-  ...['accounts', 'keys', 'agents', 'conversations'],
-  ...['chat-request', 'standing'],
-  ...['tokens', 'prices', 'budgets', 'rate-limits', 'metering', 'usage'],
-  ...['responses-history', 'responses-request', 'responses-shape', 'responses-answer'],
-  ...['upstream-body', 'upstream-stream', 'upstream-usage', 'upstream-call'],
-  ...[
-    'runner-clock',
-    'runner-slot',
-    'fair-queue',
-    'capacity',
-    'runner-failure',
-    'platforms',
-    'readiness',
-    'images',
-    'runner-words',
-    'runner-remains',
-    'runner-spec',
-    'stale',
-    'addresses',
-  ],
-  ...[
-    'runner-start',
-    'runner-transitions',
-    'runner-health',
-    'runner-end',
-    'runners',
-    'runner-call',
-    'reaper',
-    'adoption',
-    'watches',
-    'answer-calls',
-    'answer',
-    'generations',
-  ],
+/** Folders of `router/` from the ground up: each may import from those before it, and from itself. */
+const SUBJECTS = [
+  ...['lib', 'config', 'database', 'net', 'relay', 'web'],
+  ...['accounts', 'backends', 'platforms', 'agents', 'credentials', 'metrics', 'runners', 'usage', 'broker'],
+  ...['chat', 'openai', 'settings'],
 ];
+/** Files that wire the subjects together. */
+const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
 
-/** Folder, or file of the router's own folder, to what it may import. `type:` stands for imports of types only. */
-const FOUNDATION = ['router/crowd', 'router/errors', 'router/ids', 'router/log', 'router/vault'];
-const RULES: readonly (readonly [layer: string, ...allowed: string[]])[] = [
-  [
-    'router/routes/',
-    ...['router/routes/', 'router/http/', 'router/services/', 'type:router/stores/', 'type:router/context'],
-    ...['type:router/backends', ...FOUNDATION, 'views/'],
-  ],
-  ['router/http/body'],
-  ['router/http/wire-reader'],
-  ['router/http/wire-request'],
-  ['router/http/wire-body', 'router/http/body'],
-  [
-    'router/http/wire',
-    ...['router/http/body', 'router/http/heartbeat'],
-    ...['router/http/wire-body', 'router/http/wire-reader', 'router/http/wire-request'],
-  ],
-  ['router/http/outgoing', 'router/http/body', 'router/http/wire', 'type:router/http/wire-request'],
-  ['router/http/event-tail'],
-  ['router/http/heartbeat', 'router/crowd'],
-  ['router/http/silence', 'router/http/heartbeat', 'router/errors'],
-  [
-    'router/http/relay',
-    'router/http/heartbeat',
-    'type:router/http/silence',
-    'type:router/http/body',
-    'router/http/event-tail',
-    'router/errors',
-    'router/log',
-  ],
-  // One exchange of `/v1` from end to end: as much a route as it is transport.
-  [
-    'router/http/exchange',
-    ...['router/http/', 'router/services/', 'type:router/stores/', 'type:router/context', ...FOUNDATION],
-  ],
-  ['router/http/', 'router/http/', 'router/services/', 'type:router/stores/', ...FOUNDATION, 'views/'],
-  [
-    'router/services/',
-    ...[
-      'router/services/',
-      'router/http/relay',
-      'router/http/silence',
-      'router/http/body',
-      'router/http/outgoing',
-      'router/stores/',
-      'type:router/backends',
-      'type:router/drivers',
-    ],
-    ...['router/backends', 'drivers/driver', 'package.json', ...FOUNDATION],
-  ],
-  ['router/stores/', 'router/stores/', 'router/ids'],
-  ['router/backends-schema', 'type:drivers/driver'],
-  ['router/backends', 'router/backends-schema', 'type:drivers/driver'],
-  [
-    'router/drivers',
-    'router/backends-schema',
-    'type:router/backends',
-    'router/driver-files',
-    'router/errors',
-    'router/setting-kinds',
-    'type:drivers/driver',
-  ],
-  ['router/setting-kinds', 'type:drivers/driver'],
-  ['router/settings', 'router/setting-kinds'],
-  ['router/config', 'router/settings', 'type:drivers/driver'],
-  ['router/setup', 'router/config'],
-  ['router/build'],
-  ['router/driver-files'],
-  ...FOUNDATION.map((file): [string] => [file]),
-  ['router/listener'],
-  ['router/clock', 'router/log'],
-  ['router/app', 'router/', 'drivers/driver'],
-  ['router/context', 'router/', 'drivers/driver'],
-  ['router/main', 'router/', 'drivers/driver'],
-  ['drivers/', 'drivers/'],
-  ['views/', 'views/'],
-  ['backends/', 'backends/'],
-];
+/** Files by their role: the HTTP edge, rows → what a view takes, functions over tables. */
+const isEdge = (path: string) => /(^|[/-])(routes|present|live)(-[a-z]+)?\.tsx?$/.test(path);
+const isStore = (path: string) => /(^|[/-])store(-[a-z]+)?\.ts$/.test(path);
+const subjectOf = (path: string) => path.split('/')[1] ?? '';
+/** What no other package or folder of ours may use. */
+const SHARED = ['drivers/driver', 'package.json'];
 
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {
@@ -160,40 +48,88 @@ const packageOf = (name: string) =>
     .join('/');
 const isPackage = ({ isOurs, target }: Import) => !isOurs && !/^(node|bun):|^bun$/.test(target);
 
-function isAllowed({ target, isType }: Import, allowed: readonly string[]): boolean {
-  return allowed.some((entry) => {
-    const place = entry.replace(/^type:/, '');
-    const isThere = place.endsWith('/') ? `${target}/`.startsWith(place) : target === place;
-    return isThere && (isType || !entry.startsWith('type:'));
-  });
+/** The broken imports of files that `picks`, each with what to do. */
+function broken(
+  picks: (path: string) => boolean,
+  problem: (path: string, one: Import) => string | undefined,
+): string[] {
+  return sources
+    .filter(({ path }) => picks(path))
+    .flatMap(({ path, imports }) =>
+      imports
+        .filter(({ isOurs }) => isOurs)
+        .flatMap((one) => {
+          const what = problem(path, one);
+          return what === undefined ? [] : [`${path} imports ${one.target}: ${what}`];
+        }),
+    );
 }
 
-test('every file imports only what its layer may', () => {
+const isOfSubject = (path: string) => path.startsWith('router/') && !WIRING.includes(path);
+
+test('rule 1: a subject imports only from those above it in the list', () => {
   expect(sources.length).toBeGreaterThan(80);
-  const broken = sources.flatMap(({ path, imports }) => {
-    const [, ...allowed] = RULES.find(([layer]) =>
-      layer.endsWith('/') ? path.startsWith(layer) : withoutEnding(path) === layer,
-    ) ?? [''];
-    const wrong = imports.filter((one) => one.isOurs && !isAllowed(one, allowed));
-    return wrong.map(({ target, isType }) => `${path} may not import ${target}${isType ? '' : ' (a value)'}`);
-  });
-  expect(broken).toEqual([]);
-});
-
-test('every service has its place in the list, and uses only services before it', () => {
-  const services = inFolder('router/services/').map(({ path, imports }) => ({ name: nameOf(path), imports }));
-  expect(services.map(({ name }) => name).sort()).toEqual([...SERVICES].sort());
-  const broken = services.flatMap(({ name, imports }) =>
-    imports
-      .filter(({ target }) => target.startsWith('router/services/'))
-      .map(({ target }) => nameOf(target))
-      .filter((used) => SERVICES.indexOf(used) >= SERVICES.indexOf(name))
-      .map((used) => `router/services/${name}.ts uses ${used}, which is above it`),
+  const unknown = sources.filter(({ path }) => isOfSubject(path) && !SUBJECTS.includes(subjectOf(path)));
+  expect(
+    unknown.map(({ path }) => `${path}: move it to the folder of its subject, or add the subject to SUBJECTS`),
+  ).toEqual([]);
+  const order = broken(
+    (path) => isOfSubject(path) && !isEdge(path) && subjectOf(path) !== 'web',
+    (path, { target }) => {
+      if (!target.startsWith('router/')) {
+        const isView = target.startsWith('views/') && (isEdge(path) || subjectOf(path) === 'web');
+        return isView || SHARED.includes(target)
+          ? undefined
+          : 'only edges know views, and of drivers only the contract is known';
+      }
+      if (SUBJECTS.indexOf(subjectOf(target)) <= SUBJECTS.indexOf(subjectOf(path))) return undefined;
+      return 'move what both need down to the lower subject, or have it handed in by context.ts or app.ts';
+    },
   );
-  expect(broken).toEqual([]);
+  expect(order).toEqual([]);
 });
 
-const nameOf = (path: string) => withoutEnding(path.slice('router/services/'.length));
+/** What knows requests and answers besides the edges and `web/`: each has one job on the way of a request. */
+const HTTP_FILES = [
+  'accounts/identify',
+  'openai/exchange',
+  'openai/idempotency',
+  'openai/resolve',
+  'openai/responses/stored',
+  'usage/csv',
+];
+
+test('rule 3: Elysia is known at the edges only', () => {
+  const users = sources.filter(
+    ({ path, imports }) => isOfSubject(path) && imports.some(({ target }) => target === 'elysia'),
+  );
+  const wrong = users.filter(
+    ({ path }) =>
+      !isEdge(path) &&
+      subjectOf(path) !== 'web' &&
+      !HTTP_FILES.includes(path.slice('router/'.length).replace(/\.tsx?$/, '')),
+  );
+  expect(wrong.map(({ path }) => `${path} uses Elysia: move its route to a file routes.ts of its subject`)).toEqual([]);
+});
+
+test('rule 3: a store is used inside its subject only, but for its types', () => {
+  const wrong = broken(isOfSubject, (path, { target, isType }) => {
+    const isForeign = isStore(`${target}.ts`) && target.startsWith('router/') && subjectOf(target) !== subjectOf(path);
+    return isForeign && !isType && subjectOf(target) !== 'database' ? "ask the store's own subject" : undefined;
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('rule 5: views know their models, drivers the contract, backends each other, and none of them the router', () => {
+  const wrong = broken(
+    (path) => !path.startsWith('router/'),
+    (path, { target }) => {
+      const own = path.split('/')[0] ?? '';
+      return target.startsWith(`${own}/`) ? undefined : `nothing outside of ${own}/ is known there`;
+    },
+  );
+  expect(wrong).toEqual([]);
+});
 
 test('a driver imports its own folder and the contract, not another driver', () => {
   const broken = inFolder('drivers/').flatMap(({ path, imports }) => {
@@ -224,13 +160,15 @@ test('no file of the router imports itself in a circle', () => {
   expect([...uses.keys()].flatMap((file) => visit(file, []))).toEqual([]);
 });
 
-test('only stores know Drizzle and bun:sqlite', () => {
+test('rule 4: only stores and database/ know Drizzle and bun:sqlite', () => {
   const users = sources.filter(({ imports }) => imports.some(({ target }) => /^(drizzle-|bun:sqlite)/.test(target)));
   expect(users.length).toBeGreaterThan(5);
-  expect(users.map(({ path }) => path).filter((path) => !path.startsWith('router/stores/'))).toEqual([]);
+  expect(
+    users.map(({ path }) => path).filter((path) => !isStore(path) && !path.startsWith('router/database/')),
+  ).toEqual([]);
 });
 
-test('only the listed files read the environment', () => {
+test('rule 4: only the listed files read the environment', () => {
   const readers = inFolder('router/', 'drivers/', 'views/').filter(({ code }) =>
     /\b(Bun|process|import\.meta)\.env\b/.test(code),
   );
@@ -242,18 +180,13 @@ test('nothing is printed but through the loggers', () => {
   expect(printers.map(({ path }) => path)).toEqual([]);
 });
 
-test('what knows requests asks services, never a store', () => {
-  const asking = sources.filter(({ path }) => /^router\/(routes|http)\//.test(path));
-  expect(asking.filter(({ code }) => /\bstores\b/.test(code)).map(({ path }) => path)).toEqual([]);
-});
-
 test('law 22: one file makes all outgoing requests, and asks another for those without TLS', () => {
   const callers = inFolder('router/').filter(({ code }) =>
     /(?<![.\w])fetch\(|\bnew WebSocket\b|\.request\(|\bBun\.connect\b/.test(code),
   );
-  expect(callers.map(({ path }) => path)).toEqual(['router/net/outgoing.ts', 'router/net/http1/connection.ts']);
+  expect(callers.map(({ path }) => path)).toEqual(['router/net/http1/connection.ts', 'router/net/outgoing.ts']);
   const askers = inFolder('router/').filter(({ imports }) =>
-    imports.some(({ target }) => target === 'router/http/wire'),
+    imports.some(({ target }) => target === 'router/net/http1/connection'),
   );
   expect(askers.map(({ path }) => path)).toEqual(['router/net/outgoing.ts']);
 });

@@ -2,7 +2,7 @@
  * What a backend wants to be sent: its quirks from `backends.json`, applied as data (law 13). No backend is named here.
  */
 
-import type { Conversation, ToolResult } from '../chat/store';
+import type { ToolResult } from '../database/schema';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { faultIn } from '../lib/json';
@@ -40,7 +40,7 @@ export function sessionVariables(user: string, agent: string, conversation?: str
  * What a conversation is called towards its runtime: lower-case, and never used again once its messages were rewound,
  * as no position is.
  */
-export function sessionName({ id, sessionFrom }: Pick<Conversation, 'id' | 'sessionFrom'>): string {
+export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
 }
 

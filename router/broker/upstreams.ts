@@ -2,7 +2,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { UPSTREAM_VARIABLES } from '../credentials/values';
 import { AppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
@@ -27,11 +26,6 @@ const WORDS_LENGTH_MAX = 300;
 /** The longest list that is known, of a reseller of all models, is about 1 MB. */
 const MODELS_BYTES_MAX = 8_388_608;
 const MODELS_MS = 15_000;
-
-/** Whether the runners of a backend call upstreams, so that budgets are theirs too. */
-export function usesUpstream(backend: Backend): boolean {
-  return UPSTREAM_VARIABLES.some((name) => backend.userOverridableEnv.includes(name));
-}
 
 export interface UpstreamRequest {
   readonly userId: string;

@@ -6,7 +6,7 @@
 import type { Agent, AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from '../backends/shape';
-import { usesUpstream } from '../broker/upstreams';
+import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';

@@ -1,5 +1,5 @@
 /** Every setting of the router, once: what it is for, what it may be and what it is when unset. `.env.example` and the
- * README's table are generated from here by `scripts/docs.ts`. */
+ * docs/settings.md are generated from here by `scripts/docs.ts`. */
 import {
   bindHost,
   driverOptions,

@@ -5,6 +5,7 @@
 
 import type { UsersStore } from '../accounts/store';
 import type { Backend, BackendRegistry } from '../backends/backends';
+import type { UPSTREAM_VARIABLES } from '../backends/traits';
 import { ownerOf } from '../database/sealing';
 import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
@@ -13,7 +14,7 @@ import { credentialsCache } from './cache';
 import type { SettingsStore } from './store';
 import { type EffectiveValue, resolveValue, type Source, type Tiers, type Values } from './tiers';
 import { type TypedUpstream, trialUpstream } from './trial';
-import { isSecret, mask, type UPSTREAM_VARIABLES, valueProblem } from './values';
+import { isSecret, mask, valueProblem } from './values';
 
 /** The scope of values for all backends. */
 const GLOBAL = '';

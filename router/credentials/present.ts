@@ -10,13 +10,12 @@ import type {
 } from '../../views/credentials/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
+import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
 import type { Message } from '../chat/store';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
-import { isHeldByRunner } from '../runners/spec';
 import { text } from '../web/respond';
 import type { Sharing, ShownValue } from './credentials';
-import { UPSTREAM_VARIABLES } from './values';
 
 /** The group of the variables that make up an upstream. Any other variable is a group by its own name. */
 const UPSTREAM_GROUP = 'llm';

@@ -1,7 +1,7 @@
-/** What users have set: credential values (sealed), which of the administrator's are shared, and idle times. */
+/** What users have set: credential values (sealed), and which of the administrator's are shared. */
 import { and, eq, inArray } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { credentials, idlePreferences, sharedVariables } from '../database/schema';
+import { credentials, sharedVariables } from '../database/schema';
 
 export type CredentialRow = typeof credentials.$inferSelect;
 
@@ -69,18 +69,6 @@ export function settingsStore(db: Db) {
       db.insert(sharedVariables)
         .values(rows)
         .onConflictDoUpdate({ target: sharedVariables.name, set: { updatedAtMs } })
-        .run();
-    },
-
-    /** Backend → seconds, 0 for never. */
-    async idleSecondsOf(userId: string): Promise<ReadonlyMap<string, number>> {
-      const rows = db.select().from(idlePreferences).where(eq(idlePreferences.userId, userId)).all();
-      return new Map(rows.map((row) => [row.backend, row.idleSeconds]));
-    },
-    async putIdleSeconds(userId: string, backend: string, idleSeconds: number): Promise<void> {
-      db.insert(idlePreferences)
-        .values({ userId, backend, idleSeconds })
-        .onConflictDoUpdate({ target: [idlePreferences.userId, idlePreferences.backend], set: { idleSeconds } })
         .run();
     },
   };

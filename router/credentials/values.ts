@@ -1,9 +1,6 @@
 /** The values that users may set for their backends: which are secret, how they are shown, and what they may be. */
 import { baseUrlProblem } from '../net/addresses';
 
-/** The variables that make up one upstream. Values of these never reach a runner (law 14). */
-export const UPSTREAM_VARIABLES = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] as const;
-
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
 const VALUE_LENGTH_MAX = 4096;
 const MASK = '••••••••';

@@ -1,8 +1,8 @@
 /** The vault of this installation: whether its key is the right one, and the change to another key. */
 import { processLog } from '../lib/log';
 import { createVault, type Vault } from '../lib/vault';
-import type { Stores } from '../stores';
-import type { SealedPlace } from './sealed-store';
+import type { InstallationStore } from './installation-store';
+import type { SealedPlace, SealedStore } from './sealed-store';
 
 /** Sealed with the key of the first start; a router that cannot open it has another key. */
 const CHECK_TEXT = 'agent-stack';
@@ -37,7 +37,11 @@ export class WrongKeyError extends Error {
  * @param key 32 bytes, `ENCRYPTION_KEY`.
  * @param previous `ENCRYPTION_KEY_PREVIOUS`: what is still sealed under this one is sealed anew, all or nothing.
  */
-export async function openVault(stores: Stores, key: Uint8Array, previous?: Uint8Array): Promise<Vault> {
+export async function openVault(
+  stores: { installation: InstallationStore; sealed: SealedStore },
+  key: Uint8Array,
+  previous?: Uint8Array,
+): Promise<Vault> {
   const vault = createVault(key);
   const check = await stores.installation.keep('key_check', () => vault.seal(CHECK_TEXT, ownerOf({ kind: 'check' })));
   if (isKeyOf(vault, check)) return vault;

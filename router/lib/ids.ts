@@ -25,3 +25,11 @@ export function newSecret(prefix: string): string {
 export function sha256(text: string): string {
   return Bun.SHA256.hash(text, 'hex');
 }
+
+/** Access keys and runner keys, as `newSecret` makes them. */
+export const RUNNER_KEYS = /\b[ar]k-[\w-]{43}/g;
+
+/** Whether a text has what looks like a key of a runner in it, whether that runner is there or not. */
+export function hasRunnerKey(text: string): boolean {
+  return text.search(RUNNER_KEYS) !== -1;
+}

@@ -1,5 +1,8 @@
-/** What is done again and again while the router runs. */
+/** Work on a clock: repeated, with a deadline, or until a signal. */
 import { processLog } from './log';
+
+/** A driver has to honour an abort within a second; twice that is waited for. */
+const ABORT_GRACE_MS = 2_000;
 
 /** Does `work` again and again, never two at once, until disposed. */
 export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {
@@ -20,4 +23,63 @@ export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDi
       await running;
     },
   };
+}
+
+/** The time allowed is over. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut';
+  constructor(readonly timeoutMs: number) {
+    super(`There was no end after ${timeoutMs / 1000} s`);
+  }
+}
+
+/**
+ * Does `work` until it ends, until `timeoutMs` have passed (throws `TimedOut`) or until `outer` aborts (throws its
+ * reason). Then the work is told by its signal and gets a moment to clear up, so that what it leaves can be found; a
+ * result that still arrives counts.
+ */
+export async function onClock<T>(
+  timeoutMs: number,
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  outer?.throwIfAborted();
+  const clock = new AbortController();
+  const signal = outer ? AbortSignal.any([outer, clock.signal]) : clock.signal;
+  const given = Promise.withResolvers<never>();
+  let patience: Timer | undefined;
+  const onAbort = () => {
+    patience = setTimeout(() => given.reject(signal.reason), ABORT_GRACE_MS);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  const timer = setTimeout(() => clock.abort(new TimedOut(timeoutMs)), timeoutMs);
+  try {
+    return await Promise.race([work(signal), given.promise]);
+  } catch (error) {
+    // Whatever the driver calls it: it was told to end.
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(patience);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The promise's result, or the signal's reason when that comes first. The promise goes on either way, and may fail. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
+}
+
+/** The promise's result, or `undefined` after `ms`. The promise must not reject. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, undefined);
+    void promise.then((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
 }

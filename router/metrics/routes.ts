@@ -2,7 +2,7 @@
 import { Elysia } from 'elysia';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
-import { hasRunnerKey } from '../runners/redact';
+import { hasRunnerKey } from '../lib/ids';
 import type { Guard } from '../web/guard';
 
 const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;

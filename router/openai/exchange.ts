@@ -9,7 +9,7 @@ import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
-import { within } from '../lib/within';
+import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isShort } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';

@@ -2,20 +2,6 @@
 import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
 import type { Key } from '../accounts/keys-store';
 
-/** Names that a page of another origin may read, where it may ask at all. */
-export const EXPOSED_HEADERS = [
-  'x-request-id',
-  'openai-processing-ms',
-  'retry-after',
-  'x-should-retry',
-  ...['limit', 'remaining', 'reset'].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`]),
-  'x-conversation-id',
-  'x-agent-stack-agent',
-  'x-agent-stack-runner',
-  'x-agent-stack-cold-start',
-  'idempotent-replayed',
-];
-
 /**
  * Takes one of the key's requests and says in `headers` what is left of its limits. Throws `rate_limit_exceeded`, which
  * is told the same.

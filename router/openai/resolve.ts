@@ -5,6 +5,7 @@ import { opens } from '../accounts/keys';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';
+import { serves } from '../backends/traits';
 import type { Conversation } from '../chat/store';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
@@ -130,11 +131,6 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 export function requireMethod(path: string, method: string): void {
   if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
   throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.` });
-}
-
-/** Whether a backend's runners have a path themselves. */
-export function serves(backend: Backend, path: string): boolean {
-  return backend.paths.some((one) => (one.endsWith('/*') ? path.startsWith(one.slice(0, -1)) : path === one));
 }
 
 /** What a caller may name as the model: ids that everybody has, and those of their own agents. */

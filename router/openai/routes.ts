@@ -17,7 +17,7 @@ import {
   shapeChatBody,
   withoutStorage,
 } from '../backends/shape';
-import { usesUpstream } from '../broker/upstreams';
+import { serves, usesUpstream } from '../backends/traits';
 import { HISTORY_MESSAGES_MAX } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
@@ -26,7 +26,7 @@ import { newId } from '../lib/ids';
 import { requestHeaders } from '../net/outgoing';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
-import { isResponseId, modelNotFound, modelsFor, type Routed, requireMethod, route, serves } from './resolve';
+import { isResponseId, modelNotFound, modelsFor, type Routed, requireMethod, route } from './resolve';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';

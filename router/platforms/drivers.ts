@@ -9,6 +9,7 @@ import { schemaProblems } from '../backends/schema';
 import { repositoryRoot } from '../config/kinds';
 import { AppError } from '../lib/errors';
 import { importDriver } from './load';
+import { sharePackages } from './shared-packages';
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -50,6 +51,7 @@ export class DriverRegistry implements AsyncDisposable {
     await registry.#discover(join(repositoryRoot, 'drivers'));
     if (sources.driversDir) {
       if (!existsSync(sources.driversDir)) throw new DriversError([`DRIVERS_DIR: there is no ${sources.driversDir}`]);
+      sharePackages();
       await registry.#discover(sources.driversDir);
     }
     const problems = await registry.ensureFor(sources.backends);

@@ -2,8 +2,8 @@
 
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
-import { onClock, TimedOut } from '../lib/runner-clock';
-import { isDriverFailure, wordsOf } from '../runners/failure';
+import { onClock, TimedOut } from '../lib/time';
+import { isDriverFailure, wordsOf } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const PING_MS = 5_000;

@@ -3,7 +3,7 @@ import type { Driver, StartContext } from '../../drivers/driver';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
-import { isDriverFailure } from '../runners/failure';
+import { isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 import { type PlatformsService, problemFrom } from './health';
 

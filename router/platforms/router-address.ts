@@ -1,8 +1,8 @@
 /** How runners reach the internal listener: each driver says at which address, and the listener is made to listen there. */
 import type { Driver } from '../../drivers/driver';
 import type { Backend, BackendRegistry } from '../backends/backends';
+import { runnerNetwork } from '../backends/traits';
 import { driversLog } from '../lib/log';
-import { runnerNetwork } from '../runners/spec';
 import type { DriverRegistry } from './drivers';
 
 const ADDRESS_MS = 10_000;

@@ -2,6 +2,7 @@
 
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
+import { accessHeaders } from '../backends/traits';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
@@ -9,7 +10,6 @@ import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from 
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
 import { isEventStream } from '../web/headers';
-import { accessHeaders } from './readiness';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';

@@ -2,7 +2,7 @@
 import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { runnersLog } from '../lib/log';
-import { onClock } from '../lib/runner-clock';
+import { onClock } from '../lib/time';
 import type { DriverRegistry } from '../platforms/drivers';
 import { RunnerExited } from './failure';
 import { withoutKeys } from './redact';

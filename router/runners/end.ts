@@ -1,6 +1,6 @@
 /** How a runner has ended whose connection broke: a platform may know it a moment later than the connection. */
 import type { Events } from '../lib/events';
-import { orAbort } from '../lib/runner-clock';
+import { orAbort } from '../lib/time';
 import { exitError } from './failure';
 import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
 

@@ -3,7 +3,8 @@ import type { DriverFault, Health } from '../../drivers/driver';
 import { SeedError, TemplateError, UnsafePathError } from '../agents/homes';
 import type { Backend } from '../backends/backends';
 import { AppError, type Code, toAppError } from '../lib/errors';
-import { TimedOut } from '../lib/runner-clock';
+import { TimedOut } from '../lib/time';
+import { isDriverFailure, wordsOf } from '../platforms/driver-error';
 import type { Failure } from './slot';
 
 /** After failed starts in a row: 1 s, 2 s, 4 s … 60 s in which a request gets the failure at once. */
@@ -11,13 +12,6 @@ const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
 const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
-
-/** What of a driver's error the router reads. */
-interface DriverFailure {
-  readonly fault: DriverFault;
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
 
 /** Every other fault is the runner's own. */
 const CODE_OF_FAULT: Partial<Record<DriverFault, Code>> = {
@@ -101,16 +95,6 @@ export function refusal(failure: Failure | undefined, nowMs: number): AppError |
 export function isRunnersOwn(error: AppError): boolean {
   // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
   return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
-}
-
-/** A driver's own words, without its name, which is for the log. */
-export function wordsOf({ message }: DriverFailure): string {
-  return message.replace(/^\[[^\]]*\] /, '');
-}
-
-/** By its shape: a driver from npm brings its own copy of `DriverError`. */
-export function isDriverFailure(thrown: unknown): thrown is DriverFailure {
-  return thrown instanceof Error && thrown.name === 'DriverError' && 'fault' in thrown;
 }
 
 function withTail(

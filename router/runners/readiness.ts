@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Health } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
+import { accessHeaders } from '../backends/traits';
 import { AppError } from '../lib/errors';
-import { onClock } from '../lib/runner-clock';
+import { onClock } from '../lib/time';
 import { probe } from '../net/outgoing';
 import { RunnerExited } from './failure';
 
@@ -26,12 +27,6 @@ export interface ReadinessOptions {
   inspect(signal: AbortSignal): Promise<Health>;
   /** @param fraction of the time allowed that has passed, from 0. */
   onWait(fraction: number): void;
-}
-
-/** The headers that open a runner. */
-export function accessHeaders(backend: Backend, accessKey: string): Record<string, string> {
-  const value = backend.apiKeyScheme ? `${backend.apiKeyScheme} ${accessKey}` : accessKey;
-  return { [backend.apiKeyHeader.toLowerCase()]: value };
 }
 
 /** Why a runner that is asked now is not ready, or `undefined` when it is. */

@@ -1,8 +1,8 @@
 /** The reaper: stops runners that nobody has used for their idle time, a few at once. */
 
+import type { IdleService } from '../agents/idle';
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
-import type { SettingsStore } from '../credentials/store';
 import { runnersLog } from '../lib/log';
 import type { RunnerStatus, RunnersService } from './runners';
 
@@ -12,32 +12,6 @@ const PARALLEL = 8;
  * given so long.
  */
 const STALE_IDLE_SECONDS = 60;
-
-export interface IdleLimits {
-  readonly defaultSeconds: number;
-  readonly minSeconds: number;
-  readonly maxSeconds: number;
-}
-
-export type IdleService = ReturnType<typeof idleService>;
-
-/** Idle times: the user's for a backend, else the backend's, else the installation's. 0 means never. */
-export function idleService(deps: { settings: SettingsStore; backends: BackendRegistry; limits: IdleLimits }) {
-  const { settings, backends, limits } = deps;
-  return {
-    async secondsOf(userId: string, backendName: string): Promise<number> {
-      const own = (await settings.idleSecondsOf(userId)).get(backendName);
-      return own ?? backends.find(backendName)?.defaultIdleSeconds ?? limits.defaultSeconds;
-    },
-    /** Stores 0 for anything that is not positive, else the value within the limits; returns what was stored. */
-    async set(userId: string, backendName: string, seconds: number): Promise<number> {
-      const { minSeconds, maxSeconds } = limits;
-      const stored = seconds <= 0 ? 0 : Math.min(Math.max(Math.round(seconds), minSeconds), maxSeconds);
-      await settings.putIdleSeconds(userId, backendName, stored);
-      return stored;
-    },
-  };
-}
 
 export interface ReaperDeps {
   readonly runners: RunnersService;

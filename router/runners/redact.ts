@@ -1,7 +1,6 @@
 /** What a runner says when it refuses, without what is nobody's business: its keys, its name and where it listens. */
+import { RUNNER_KEYS } from '../lib/ids';
 
-/** Access keys and runner keys, as `newSecret` makes them. */
-const KEYS = /\b[ar]k-[\w-]{43}/g;
 /** As `runnerName` and the host name of a runner are made, with what a driver may put before them. */
 const NAMES = /\b(?:[A-Za-z0-9][\w.]*-)*(?:ar-[0-9a-f]{8}-[0-9a-f]{12}|agent-[0-9a-f]{12})\b/g;
 /** The broker, by whatever name a platform knows it. */
@@ -9,14 +8,9 @@ const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
   /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
-/** Whether a text has what looks like a key of a runner in it, whether that runner is there or not. */
-export function hasRunnerKey(text: string): boolean {
-  return text.search(KEYS) !== -1;
-}
-
 /** Keys are never shown, also not when a runner has printed them. */
 export function withoutKeys(text: string): string {
-  return text.replace(KEYS, '[key]');
+  return text.replace(RUNNER_KEYS, '[key]');
 }
 
 /** @param runnerUrl where the router reaches the runner. */

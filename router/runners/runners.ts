@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
-import { orAbort } from '../lib/runner-clock';
+import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { findEnd } from './end';
 import { refusal } from './failure';

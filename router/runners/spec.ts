@@ -1,12 +1,10 @@
 /** Turns an agent and its backend into what a driver is asked for. */
-import type { RunnerNetwork, RunnerSpec } from '../../drivers/driver';
+import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
 import type { User } from '../accounts/store';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
+import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/traits';
 import type { EffectiveValue } from '../credentials/tiers';
-import { UPSTREAM_VARIABLES } from '../credentials/values';
-
-export const INSTALLATION_LABEL = 'agent-stack.installation';
 
 /** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
 const MODEL_UNKNOWN = 'default';
@@ -23,17 +21,6 @@ export interface SpecInput {
   readonly env: Readonly<Record<string, string>>;
   /** The backend's `driver_options` with the driver's defaults. */
   readonly options: RunnerSpec['options'];
-}
-
-/** Whether runners of the backend are given the value itself: not of the upstream, unless they have it injected. */
-export function isHeldByRunner(backend: Backend, name: string): boolean {
-  if (!backend.userOverridableEnv.includes(name)) return false;
-  return backend.credentials === 'inject' || !UPSTREAM_VARIABLES.some((one) => one === name);
-}
-
-/** Whether runners of the backend are given any of their owner's values. */
-export function holdsValues(backend: Backend): boolean {
-  return backend.userOverridableEnv.some((name) => isHeldByRunner(backend, name));
 }
 
 /** What reaches a runner of its owner's effective values. */
@@ -83,12 +70,6 @@ export function runnerEnv(options: {
 /** A runner's name on its platform: from ids that never change, and another one for another installation (law 6). */
 export function runnerName(installationId: string, runnerId: string): string {
   return `ar-${installationId.slice(0, 8)}-${runnerId.slice(0, 12)}`;
-}
-
-/** The networks of a backend's runners. */
-export function runnerNetwork(backend: Backend): RunnerNetwork {
-  const { networkMode: mode, extraNetworks: extra, extraHosts: hosts, dns } = backend;
-  return { mode, extra, hosts, dns };
 }
 
 export function runnerSpec(input: SpecInput): RunnerSpec {

@@ -5,11 +5,12 @@
  */
 import { createHmac } from 'node:crypto';
 import type { BackendRegistry } from '../backends/backends';
+import { holdsValues } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
 import type { RunnerSlot } from './slot';
-import { holdsValues, runnerValues } from './spec';
+import { runnerValues } from './spec';
 
 /**
  * HMAC-SHA-256 of the values as hex, whatever their order; null when there are none.

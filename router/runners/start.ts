@@ -8,7 +8,7 @@ import type { EffectiveValue } from '../credentials/tiers';
 import { ownerOf } from '../database/sealing';
 import { AppError } from '../lib/errors';
 import { newId, newSecret, sha256 } from '../lib/ids';
-import { onClock, TimedOut } from '../lib/runner-clock';
+import { onClock, TimedOut } from '../lib/time';
 import type { Vault } from '../lib/vault';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { PlatformsService } from '../platforms/health';

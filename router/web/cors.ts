@@ -3,10 +3,23 @@
  * must bring a key of its own, so that it cannot act for whoever happens to be signed in here.
  */
 import { Elysia } from 'elysia';
-import { EXPOSED_HEADERS } from '../openai/headers';
 
 /** How long a browser may go by the answer to its question: the most that Chromium keeps. */
 const PREFLIGHT_SECONDS = 7_200;
+
+/** Names that a page of another origin may read, where it may ask at all. */
+const EXPOSED_HEADERS = [
+  'x-request-id',
+  'openai-processing-ms',
+  'retry-after',
+  'x-should-retry',
+  ...['limit', 'remaining', 'reset'].flatMap((what) => [`x-ratelimit-${what}-requests`, `x-ratelimit-${what}-tokens`]),
+  'x-conversation-id',
+  'x-agent-stack-agent',
+  'x-agent-stack-runner',
+  'x-agent-stack-cold-start',
+  'idempotent-replayed',
+];
 
 /** Origins, or `*` for every one. Absent: none. */
 export type CorsOrigins = readonly string[] | '*' | undefined;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
+import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
-import { createStores } from '../../router/stores';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
