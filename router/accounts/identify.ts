@@ -8,8 +8,11 @@ import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
 import type { Session, User } from './store';
 
-/** What a key with the scope `manage` opens: its owner's own affairs, as JSON. */
-const MANAGED = /^\/api\/(me|runners)(\/|$)/;
+/**
+ * What a key with the scope `manage` opens: its owner's own affairs, as JSON. A list, so that what may be added below
+ * `/api/me`, such as a password, is not opened by all keys that exist.
+ */
+const MANAGED = /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/;
 
 /** Somebody who has proved who they are. `credentialId` is what must stay good for their streams to go on. */
 export interface Who {
