@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { upstreamsService } from '../../router/broker/upstreams';
 import { type Lookup, upstreamAddresses } from '../../router/net/address-policy';
-import { type BrokerBench, startBroker } from '../support/broker';
+import { type BrokerBench, callUpstream, LLM, setValues, startBroker } from '../support/broker';
+import { memoryBackend, PEOPLE, startRouter } from '../support/router';
+import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream } from '../support/upstream';
 
 let bench: BrokerBench;
@@ -158,6 +160,37 @@ test('law 22: what commands a platform is never called, whatever way its address
   ]) {
     expect([url, await codeOf(addresses.of(url))]).toEqual([url, 'none']);
   }
+});
+
+test('law 22: the engine that a driver is set to, and one of this machine beside its socket, are never called', async () => {
+  const asked: string[] = [];
+  const engine = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request) {
+      asked.push(new URL(request.url).pathname);
+      return new Response('', { status: 500 });
+    },
+  });
+  const runner = scriptedRunner('broker-address-engine');
+  const agent = memoryBackend('agent', { user_overridable_env: LLM }, runner.program);
+  const boxed = { name: 'boxed', driver: 'docker', image: 'none', internal_port: 8080 };
+  const env = { DRIVER_OPTIONS: JSON.stringify({ docker: { host: `tcp://127.0.0.1:${engine.port}` } }) };
+  await using router = await startRouter({ backends: [agent, boxed], env });
+  const alice = await router.person(PEOPLE.alice);
+  runner.reply = ({ headers }) => callUpstream(runner, headers);
+  for (const place of [`127.0.0.1:${engine.port}`, `localhost.:${engine.port}`, '127.0.0.1:2375', '[::1]:2376']) {
+    await setValues(alice, { LLM_BASE_URL: `http://${place}/v1`, LLM_API_KEY: 'k', LLM_MODEL: 'm' });
+    const body = { model: 'agent', messages: [{ role: 'user', content: 'Hi' }] };
+    const answer = await alice.request('/v1/chat/completions', { method: 'POST', body });
+    expect([place, answer.status, await answer.text()]).toEqual([
+      place,
+      400,
+      expect.stringContaining('what runs the agents'),
+    ]);
+  }
+  expect(asked.filter((path) => path.includes('completions'))).toEqual([]);
+  await engine.stop(true);
 });
 
 test('law 22: a base URL that was stored before it was refused is refused when it is called', async () => {
