@@ -16,7 +16,7 @@ import {
 } from '../views/chat/live';
 import { ChatPage } from '../views/chat/page';
 import { ErrorPage } from '../views/error';
-import { settledLength } from '../views/markdown';
+import { renderGrowing } from '../views/markdown';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage, renderPart } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
@@ -283,16 +283,16 @@ async function script(text: string): Promise<void> {
   let grown = '';
   for (let length = 12; length < fixtures.longAnswer.length && !stopped; length += 12) {
     grown = fixtures.longAnswer.slice(0, length);
-    const to = from + settledLength(grown.slice(from));
-    send(<LiveAnswerDelta messageId={message.id} text={grown} from={from} to={to} />);
-    from = to;
+    const { length: settledLength, settled, tail } = renderGrowing(grown.slice(from));
+    send(<LiveAnswerDelta messageId={message.id} settled={settled} tail={tail} />);
+    from += settledLength;
     await Bun.sleep(20);
   }
-  const end = {
+  const end = fixtures.message({
     ...message,
     text: stopped ? grown : fixtures.longAnswer,
     status: stopped ? 'stopped' : 'done',
-  } as const;
+  });
   send(<LiveAnswerEnd message={end} />);
   send(<LiveComposerActions />);
   send(<LiveConversationLink conversation={{ id: 'c1', title: `About: ${text}`, current: true, streaming: false }} />);

@@ -1,10 +1,12 @@
 /** Accounts: sign-up, sign-in, sessions, the bootstrap admin. */
+
 import { timingSafeEqual } from 'node:crypto';
 import { isUniqueViolation } from '../database/database';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId, sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
+import { lineProblem } from '../lib/text';
 import type { Session, User, UsersStore } from './store';
 
 /** NIST SP 800-63B's minimum, and the predecessor's. */
@@ -72,7 +74,8 @@ export function accountsService(deps: {
       if (!isEmail(email)) fields.email = 'Not an e-mail address';
       const password = passwordProblem(input.password);
       if (password) fields.password = password;
-      if (name.length > NAME_LENGTH_MAX) fields.name = `At most ${NAME_LENGTH_MAX} characters`;
+      const nameProblem = lineProblem(name, NAME_LENGTH_MAX);
+      if (nameProblem) fields.name = nameProblem;
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       if (await users.findByEmail(email)) throw emailTaken();
       const user = await insertUser({ email, password: input.password, name, role: 'user' });
@@ -137,7 +140,7 @@ export function normaliseEmail(email: string): string {
 }
 
 function isEmail(email: string): boolean {
-  return email.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
+  return lineProblem(email, EMAIL_LENGTH_MAX) === undefined && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
 }
 
 function passwordProblem(password: string): string | undefined {

@@ -3,6 +3,7 @@ import { and, desc, eq, gt, lt, lte, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation, transaction } from '../database/database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
 import { newId } from '../lib/ids';
+import { shownStore } from './store-shown';
 import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
 export type Conversation = typeof conversations.$inferSelect;
@@ -16,6 +17,7 @@ export function conversationsStore(db: Db) {
   const write = statements(db);
 
   return {
+    ...shownStore(db),
     async find(id: string): Promise<Conversation | undefined> {
       return write.find.get({ id });
     },

@@ -162,7 +162,11 @@ function shareView(names: readonly string[], { marked, present }: Sharing): Omit
 export async function missingView(
   context: Context,
   { user }: Who,
-  about: { agent: Agent; message: Message | undefined; typed?: Typed | undefined },
+  about: {
+    agent: Agent;
+    message: Pick<Message, 'id' | 'status'> | undefined;
+    typed?: Typed | undefined;
+  },
 ): Promise<MissingView | undefined> {
   const { agent, message, typed } = about;
   if (message?.status !== 'failed') return undefined;

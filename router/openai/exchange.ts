@@ -229,7 +229,7 @@ class Exchange {
       ...(recorder && { recorder }),
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
-      ...(translation && { ending: translation.ending }),
+      ...(translation && { ending: translation.ending, isWhole: translation.isWhole }),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
@@ -330,6 +330,8 @@ class Exchange {
 
   #head(own: Record<string, string>): Record<string, string> {
     const { headers, isFinal = false } = this.options;
+    // nginx keeps a stream back until its buffer is full, unless it is told not to.
+    if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
     return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
   }
 }

@@ -19,6 +19,8 @@ export interface DriverSources {
   /** Each driver's own options, by the name `backends.json` uses for it. */
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly backends: readonly Backend[];
+  /** Names of drivers that runners of an earlier life were started with: loaded too, or nothing would stop those runners. */
+  readonly withRunners?: readonly string[];
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
@@ -90,7 +92,8 @@ export class DriverRegistry implements AsyncDisposable {
    * enabled ones from being hosted. One call at a time.
    */
   async ensureFor(backends: readonly Backend[]): Promise<string[]> {
-    for (const name of new Set(backends.map((backend) => backend.driver))) {
+    const used = [...backends.map((backend) => backend.driver), ...(this.sources.withRunners ?? [])];
+    for (const name of new Set(used)) {
       if (this.#drivers.has(name)) continue;
       if (name.startsWith('npm:') && !this.#found.has(name)) await this.#attempt(name, () => this.#findPackage(name));
       const found = this.#found.get(name);

@@ -126,14 +126,14 @@ function progressStream(
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
-      if (data !== last) writer.send({ data });
+      if (data !== last) void writer.send({ data });
       last = data;
       if (stage === 'ready' || stage === 'error') writer.close();
     };
     const unsubscribe = context.events.subscribe(who.user.id, (event) => {
       if (event.kind === 'runner' && event.agentId === agent.id) tell();
     });
-    const forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     tell();
     return () => {
       unsubscribe();

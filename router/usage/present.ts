@@ -189,6 +189,7 @@ export function numberOf(typed: string): number | null {
 const SAID = {
   price: text.prices.saved,
   'no-price': text.prices.removed,
+  'shared-models': text.sharedModels.saved,
   budget: text.budgets.saved,
   'no-budget': text.budgets.removed,
 } as const;

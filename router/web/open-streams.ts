@@ -9,9 +9,14 @@ export interface Holder {
   readonly credentialId: string;
 }
 
+/** A browser opens six at most, and closes those of hidden tabs. A stream whose client is gone may take long to end. */
+export const LIVE_STREAMS_PER_USER_MAX = 12;
+
 export interface OpenStreams {
   /** @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. */
   add(holder: Holder, close: (why: AppError) => void): () => void;
+  /** As `add`, for a stream of the router's own events. The oldest one of its user ends where it would be one too many. */
+  addLive(holder: Holder, close: () => void): () => void;
   /** The router ends. */
   closeAll(): void;
   readonly size: number;
@@ -24,6 +29,8 @@ interface Stream extends Member {
 
 export function createOpenStreams(events: Events): OpenStreams {
   const open = new Crowd<Stream>();
+  /** By user; the oldest first. */
+  const live = new Map<string, Set<Stream>>();
   const close = (streams: readonly Stream[], why: AppError) => {
     for (const stream of streams) if (stream.place !== undefined) stream.close(why);
   };
@@ -35,11 +42,29 @@ export function createOpenStreams(events: Events): OpenStreams {
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
     );
   });
+  const add = (holder: Holder, close: (why: AppError) => void) => {
+    const stream = { holder, close };
+    open.add(stream);
+    return stream;
+  };
   return {
     add(holder, close) {
-      const stream = { holder, close };
-      open.add(stream);
+      const stream = add(holder, close);
       return () => open.delete(stream);
+    },
+    addLive(holder, close) {
+      const { userId } = holder;
+      const ofUser = live.get(userId) ?? new Set();
+      const [oldest] = ofUser;
+      const stream = add(holder, close);
+      live.set(userId, ofUser.add(stream));
+      if (ofUser.size > LIVE_STREAMS_PER_USER_MAX)
+        oldest?.close(new AppError('too_many_requests', { message: 'Too many live streams of this user.' }));
+      return () => {
+        open.delete(stream);
+        ofUser.delete(stream);
+        if (ofUser.size === 0) live.delete(userId);
+      };
     },
     closeAll() {
       const message = 'The router was restarted in the middle of this answer.';

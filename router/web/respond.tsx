@@ -36,6 +36,28 @@ export function partHtml(view: VNode): string {
   return renderPart(view, { assets: assetUrl, locale });
 }
 
+/** A text of others as it is, in pieces of UTF-8: no document, whatever is in it. */
+export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { value, done } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}
+
 function html(markup: string, status: number): Response {
   return new Response(markup, {
     status,
