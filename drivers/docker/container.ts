@@ -1,6 +1,7 @@
 /** From a spec to a container: everything that keeps it apart from the host and from others is decided here. */
 import type Docker from 'dockerode';
 import type { DriverServices, RunnerSpec } from '../driver';
+import { runnerHost } from '../runner-host';
 import { failure } from './engine';
 import type { Place } from './networks';
 import { backendOptionsOf, defaultLimits } from './options';
@@ -75,7 +76,7 @@ function hardening(spec: RunnerSpec): Docker.HostConfig {
 
 /** On loopback only, at a port of the engine's choice. */
 function publish({ portRange }: DriverServices): { HostIp: string; HostPort: string } {
-  return { HostIp: '127.0.0.1', HostPort: portRange === undefined ? '' : `${portRange.start}-${portRange.end}` };
+  return { HostIp: runnerHost(), HostPort: portRange === undefined ? '' : `${portRange.start}-${portRange.end}` };
 }
 
 function imageOf({ image }: RunnerSpec): string {
