@@ -25,6 +25,7 @@ import { lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
 import { driversLog, processLog } from './lib/log';
 import { every } from './lib/time';
@@ -93,8 +94,10 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -108,6 +111,11 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
@@ -163,6 +171,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
   const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
@@ -217,6 +228,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,

@@ -10,6 +10,8 @@ import type { ShownMessages, ShownRange } from './store-shown';
 const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
+/** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
+export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 export const LIST_LIMIT = 200;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */
@@ -42,6 +44,10 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     /** Up to `limit` messages before `before`, oldest first. */
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
       conversations.page(id, options),
+
+    /** What was said before `before`, or up to now, as a runtime is told it: no more than is of use to an LLM. */
+    history: (id: string, before?: number): Promise<readonly Message[]> =>
+      conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
     after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
 

@@ -67,10 +67,11 @@ export interface LiveOptions {
 
 export function liveStream(context: Context, options: LiveOptions): Response {
   return eventStream(options.request, (writer) => {
+    const { user, credentialId } = options.who;
+    // First: it may refuse.
+    const forget = context.streams.addLive({ userId: user.id, credentialId }, writer.close);
     const live = new Live(context, options, writer);
-    const unsubscribe = context.events.subscribe(options.who.user.id, (event) => live.onEvent(event));
-    const holder = { userId: options.who.user.id, credentialId: options.who.credentialId };
-    const forget = context.streams.addLive(holder, writer.close);
+    const unsubscribe = context.events.subscribe(user.id, (event) => live.onEvent(event));
     live.wake();
     return () => {
       live.close();

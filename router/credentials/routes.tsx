@@ -13,7 +13,7 @@ import { credentialGroups, holdersOf, missingView, namesOfGroup, type Typed } fr
 import { isSecret } from './values';
 
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
-const fields = t.Record(t.String(), t.String());
+const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
 export function credentialsRoutes(context: Context, session: SessionPlugin) {
   const { credentials } = context;

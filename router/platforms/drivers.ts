@@ -5,7 +5,7 @@ import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
-import { schemaProblems } from '../backends/schema';
+import { schemaProblems, withDefaults } from '../backends/schema';
 import { repositoryRoot } from '../config/kinds';
 import { AppError } from '../lib/errors';
 import { importDriver } from './load';
@@ -110,7 +110,7 @@ export class DriverRegistry implements AsyncDisposable {
   /** A backend's `driver_options` with the driver's defaults. */
   optionsFor({ driver, driverOptions }: Pick<Backend, 'driver' | 'driverOptions'>): Readonly<Record<string, Json>> {
     const plugin = this.#found.get(driver)?.plugin;
-    return plugin ? withDefaults(plugin, driverOptions) : driverOptions;
+    return plugin ? optionsOf(plugin, driverOptions) : driverOptions;
   }
 
   /** What keeps `backend` from being hosted. */
@@ -122,7 +122,7 @@ export class DriverRegistry implements AsyncDisposable {
       const known = [...this.#found.keys()].sort().join(', ');
       return [`backend "${name}": there is no driver "${driver}" (there are: ${known})`];
     }
-    const problems = schemaProblems('driver_options', plugin.backendOptions, withDefaults(plugin, driverOptions));
+    const problems = schemaProblems('driver_options', plugin.backendOptions, optionsOf(plugin, driverOptions));
     if (!plugin.isolates && !trusted) {
       problems.push(`driver "${driver}" does not keep runners apart, so the backend needs "trusted": true`);
     }
@@ -158,7 +158,7 @@ export class DriverRegistry implements AsyncDisposable {
       this.#found.delete(name);
       throw new Error(`there are two drivers called "${plugin.name}"; one of them is ${file}`);
     }
-    const options = Value.Default(plugin.options, structuredClone(this.sources.options[name] ?? {}));
+    const options = withDefaults(plugin.options, this.sources.options[name] ?? {});
     const problems = schemaProblems(`DRIVER_OPTIONS/${name}`, plugin.options, options);
     if (problems.length > 0) throw new Error(problems.join('; '));
     this.#found.set(name, { plugin, options: Value.Decode(plugin.options, options) });
@@ -179,8 +179,8 @@ export class DriverRegistry implements AsyncDisposable {
   }
 }
 
-function withDefaults(plugin: DriverPlugin, driverOptions: Backend['driverOptions']): Readonly<Record<string, Json>> {
-  return Value.Default(plugin.backendOptions, structuredClone(driverOptions)) as Readonly<Record<string, Json>>;
+function optionsOf({ backendOptions }: DriverPlugin, own: Backend['driverOptions']): Readonly<Record<string, Json>> {
+  return withDefaults(backendOptions, own) as Readonly<Record<string, Json>>;
 }
 
 function resolvePackage(name: string, folder: string): string | undefined {

@@ -113,6 +113,8 @@ function progressStream(
   agent: Agent,
 ): Response {
   return eventStream(request, (writer) => {
+    // First: it may refuse.
+    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
       const { state, progress, failure } = context.runners.status(agent.id);
@@ -133,7 +135,6 @@ function progressStream(
     const unsubscribe = context.events.subscribe(who.user.id, (event) => {
       if (event.kind === 'runner' && event.agentId === agent.id) tell();
     });
-    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     tell();
     return () => {
       unsubscribe();

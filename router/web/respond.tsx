@@ -4,13 +4,13 @@ import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
-import { tooLarge } from '../accounts/sign-in-limits';
 import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
 import { DATA_HEADERS, PAGE_HEADERS } from './headers';
+import { tooLarge } from './read-body';
 
 const locale: Locale = 'en';
 /** The words for what presenters build outside of a view. */
@@ -103,6 +103,8 @@ export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
 function fromElysia(code: unknown, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
+  // What our own reader of bodies says.
+  if (code === 'PARSE' && error instanceof Error && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
   if (error instanceof ValidationError) {

@@ -73,10 +73,12 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
+  /** How many more there are. */
+  hidden: number;
 }
 
 /** The keys of everybody. */
-export function AdminKeysPage({ keys, ...props }: KeysProps) {
+export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="keys">
@@ -84,6 +86,7 @@ export function AdminKeysPage({ keys, ...props }: KeysProps) {
         <h2 id="keys-title">{t.settings.sections.keys}</h2>
         <p class="quiet">{t.keys.allLead}</p>
         <KeyList keys={keys} action="/admin/keys" />
+        {hidden > 0 && <p class="quiet">{t.keys.hidden(hidden)}</p>}
       </section>
     </AdminPage>
   );

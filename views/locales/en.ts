@@ -246,8 +246,9 @@ export const en = {
     save: 'Save credentials',
     saveFor: (label: string) => `Save credentials for ${label}`,
     try: 'Test connection',
-    answers: (count: number) => {
+    answers: (count: number, isListed: boolean) => {
       if (count === 0) return 'It answers, but lists no models. Write the name of one under Model.';
+      if (!isListed) return `It answers, and serves ${count} models. Write the name of one under Model, then save.`;
       return `It answers, and serves ${count === 1 ? 'one model' : `${count} models`}. Choose one under Model, then save.`;
     },
     keyIsGone: 'Enter the key once more before you save: a page never gets it back.',
@@ -294,6 +295,7 @@ export const en = {
     endsWith: (lastFour: string) => `…${lastFour}`,
     none: 'No keys yet.',
     allLead: 'Of all users. A key that is revoked is cut off at once, with what it has under way.',
+    hidden: (count: number) => `And ${count} more, which GET /api/admin/keys lists.`,
     ofOwner: (email: string) => `of ${email}`,
     limits: 'Limits',
     limitsLead: 'What it opens, how long and how fast. A budget is set on the Usage page.',
@@ -368,6 +370,7 @@ export const en = {
       key: 'By API key',
     },
     name: { user: 'User', backend: 'Agent', model: 'Model', agent: 'Agent', key: 'API key' },
+    others: 'All others',
     unnamed: {
       user: 'A user who is gone',
       agent: 'An agent that is gone',
