@@ -56,13 +56,15 @@ export async function publicApp(context: Context, secrets: Secrets) {
   };
   const session = sessionPlugin(identities);
   const app = new Elysia({ serve: serveOptions(config) });
+  // With port 0 only the kernel knows it.
+  app.onStart(({ server }) => server?.port !== undefined && context.listensAt(server.port));
   return (
     app
       .use(responding(guard, config.maxBodyBytes))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
+      .use(openaiRoutes(context, callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
       .use(bodies(context.held, config.maxBodyBytes))
       .use(runnersRoutes(context, session))

@@ -1,6 +1,7 @@
 /** From a spec to a container: everything that keeps it apart from the host and from others is decided here. */
 import type Docker from 'dockerode';
 import type { RunnerSpec } from '../driver';
+import { runnerHost } from '../runner-host';
 import { failure } from './engine';
 import type { Place } from './networks';
 import { backendOptionsOf, defaultLimits } from './options';
@@ -33,7 +34,7 @@ export function containerOf(
   const { place, port } = at;
   const { env, network = {} } = spec;
   const image = imageOf(spec);
-  const inside = place.network === 'host' ? { ...env, HOST: '127.0.0.1', PORT: String(port) } : env;
+  const inside = place.network === 'host' ? { ...env, HOST: runnerHost(), PORT: String(port) } : env;
   return {
     name: containerName(spec),
     Image: image,
@@ -87,7 +88,7 @@ function hardening(spec: RunnerSpec): Docker.HostConfig {
 
 /** On loopback only. */
 function publish(hostPort: number | undefined): { HostIp: string; HostPort: string } {
-  return { HostIp: '127.0.0.1', HostPort: hostPort === undefined ? '' : String(hostPort) };
+  return { HostIp: runnerHost(), HostPort: hostPort === undefined ? '' : String(hostPort) };
 }
 
 function imageOf({ image }: RunnerSpec): string {

@@ -1,5 +1,6 @@
 /** Ports of the host at which runners are reached: of the range where there is one, else of the kernel's or the engine's choice. */
 import type { DriverServices } from '../driver';
+import { runnerHost } from '../runner-host';
 import { failure } from './engine';
 
 /** A port that no other start of this driver gets meanwhile. */
@@ -45,7 +46,7 @@ export function rangeFull(range: DriverServices['portRange'], cause: unknown = {
 /** The port, or with 0 one of the kernel's choice; undefined where somebody listens at it. */
 function freePort(port: number): number | undefined {
   try {
-    const listener = Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } });
+    const listener = Bun.listen({ hostname: runnerHost(), port, socket: { data() {} } });
     listener.stop(true);
     return listener.port;
   } catch {

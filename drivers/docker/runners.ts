@@ -1,6 +1,8 @@
 /** From containers to runners: which are ours, how they are, and where the router reaches them. */
+
 import type Docker from 'dockerode';
 import type { DriverServices, Health, Owned } from '../driver';
+import { runnerHost } from '../runner-host';
 import { ask, type Engine, failure, find } from './engine';
 import type { Networks } from './networks';
 import type { DriverOptions } from './options';
@@ -135,7 +137,7 @@ export function healthOf(info: Docker.ContainerInspectInfo, handle?: DockerHandl
 export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
   const port = info.Config.Labels[PORT_LABEL];
   const { NetworkMode: mode = '' } = info.HostConfig;
-  if (mode === 'host') return `http://127.0.0.1:${port}`;
+  if (mode === 'host') return `http://${runnerHost()}:${port}`;
   const published = info.NetworkSettings.Ports[`${port}/tcp`]?.[0];
   if (published !== undefined) return `http://${published.HostIp}:${published.HostPort}`;
   const networks = info.NetworkSettings.Networks;

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type Health, type Owned } from '../driver';
+import { runnerHost } from '../runner-host';
 import { createChildren } from './children';
 import { continueRunner } from './end';
 import { createExits } from './exits';
@@ -52,6 +53,7 @@ export default defineDriver({
       services,
       exits: createExits(table),
       logs,
+      host: runnerHost(),
       path: path ?? process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     });
   },

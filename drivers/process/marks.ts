@@ -1,17 +1,20 @@
 /** The mark that a runner carries in its environment: by it, and by nothing that is stored, a runner is found again. */
 
+import { EARLIER_HOST } from '../runner-host';
+
 /** What a mark says. It is read by whoever may read the environment, so there is no secret in it. */
 export interface Mark {
   readonly runnerId: string;
   /** Tells two processes of one runner apart: one that was stopped, and one that was started again. */
   readonly life: string;
+  readonly host: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Writes a mark without spaces or line ends, readable in `/proc/<pid>/environ`: `id=…&life=…&port=…&label.<name>=…`. */
-export function writeMark({ runnerId, life, port, labels }: Mark): string {
-  const mark = new URLSearchParams({ id: runnerId, life, port: String(port) });
+/** Writes a mark without spaces or line ends, readable in `/proc/<pid>/environ`: `id=…&life=…&host=…&port=…&label.<name>=…`. */
+export function writeMark({ runnerId, life, host, port, labels }: Mark): string {
+  const mark = new URLSearchParams({ id: runnerId, life, host, port: String(port) });
   for (const [name, value] of Object.entries(labels)) mark.set(`label.${name}`, value);
   return mark.toString();
 }
@@ -24,8 +27,9 @@ export function readMark(text: string | undefined): Mark | undefined {
   const life = mark.get('life');
   const port = Number(mark.get('port'));
   if (runnerId === null || life === null || !Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+  const host = mark.get('host') ?? EARLIER_HOST;
   const labels = [...mark]
     .filter(([name]) => name.startsWith('label.'))
     .map(([name, value]) => [name.slice('label.'.length), value]);
-  return { runnerId, life, port, labels: Object.fromEntries(labels) };
+  return { runnerId, life, host, port, labels: Object.fromEntries(labels) };
 }

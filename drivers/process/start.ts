@@ -31,6 +31,8 @@ export interface Ground {
   readonly children: Children;
   readonly exits: Exits;
   readonly services: DriverServices;
+  /** The address at which runners listen. */
+  readonly host: string;
   /** The `PATH` of runners. */
   readonly path: string;
 }
@@ -54,7 +56,7 @@ export async function startRunner(ground: Ground, spec: RunnerSpec, context: Sta
   const home = await stat(spec.home.source).catch(() => undefined);
   if (!home?.isDirectory()) throw failure('start_failed', 'the home is not a directory', { home: spec.home.source });
   refuseAborted(context.signal);
-  const picked = pickPort(services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
+  const picked = pickPort(ground.host, services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
   if (picked === undefined) {
     throw failure('no_capacity', 'every port of the range is in use', { ...services.portRange }, 'Widen the range.');
   }
@@ -79,8 +81,9 @@ export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs:
 
 async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
   const { port } = picked;
+  const { host } = ground;
   const life = crypto.randomUUID();
-  const mark = writeMark({ runnerId: spec.id, life, port, labels: spec.labels });
+  const mark = writeMark({ runnerId: spec.id, life, host, port, labels: spec.labels });
   const child = await spawn(ground, spec, { life, mark, port }).catch((error) => {
     picked.release();
     throw error;
@@ -95,7 +98,7 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
   });
   try {
     const born = await birth(ground.table, pid, mark);
-    const handle = { runnerId: spec.id, life, pid, born, port };
+    const handle = { runnerId: spec.id, life, pid, born, host, port };
     if (child.exitCode === null && child.signalCode === null) ground.children.add({ pid, born, mark });
     ground.exits.addChild(handle, exited);
     return handle;
@@ -138,7 +141,7 @@ async function spawn(
         PATH: ground.path,
         ...spec.env,
         HOME: spec.home.source,
-        HOST: '127.0.0.1',
+        HOST: ground.host,
         PORT: String(port),
         [markVariable]: mark,
       },

@@ -11,12 +11,14 @@ import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
+import { isShort, requestHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
+import { foreignHeaders, isEventStream } from '../web/headers';
 import { readBody } from '../web/read-body';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
@@ -101,6 +103,7 @@ class BrokerCall {
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
+    const hops = Math.max(hopsIn(request.headers), context.hops.of(agent.id));
     const bytes = await readBody(request, { maxBytes: context.config.maxBodyBytes, share: this.#share });
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
@@ -109,7 +112,7 @@ class BrokerCall {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const answer = await context.upstreams.call({
-      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
       signal: this.#abort.signal,
       allow: (upstream) => this.#allow(upstream, allowed, body),
@@ -165,13 +168,13 @@ class BrokerCall {
       throw new AppError('upstream_credentials_refused');
     }
     this.#end('failed', text.length, status);
-    return new Response(text, { status, headers: responseHeaders(headers) });
+    return new Response(text, { status, headers: foreignHeaders(headers) });
   }
 
   async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const init = { status, headers: responseHeaders(headers) };
+    const init = { status, headers: foreignHeaders(headers) };
     if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
     const isFiltered = events && addedUsage;
     const relay = new Relay({

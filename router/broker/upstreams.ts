@@ -7,8 +7,10 @@ import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
+import { addressBelow } from '../net/addresses';
 import { readText } from '../net/body';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { HOPS_HEADER } from './hops';
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
@@ -34,6 +36,8 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: UpstreamBody;
+  /** How many routers the request behind it has come through. */
+  readonly hops: number;
   /** The runner has left. */
   readonly signal: AbortSignal;
   /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
@@ -60,10 +64,13 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     path: string,
     rest: Omit<Outgoing, 'url' | 'address'>,
   ): Promise<OutgoingAnswer> {
-    const [first, ...others] = await addresses.of(baseUrl);
+    const allowed = await addresses.of(baseUrl);
+    const proxy = addresses.proxyOf(baseUrl);
+    const [first, ...others] = proxy === undefined ? allowed : [];
     const outgoing = {
       ...rest,
-      url: `${baseUrl.replace(/(?<!\/)\/+$/, '')}/${path}`,
+      url: addressBelow(baseUrl, path),
+      proxy,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
     const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
@@ -88,7 +95,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
 
   /** Asks a stream for its usage if it would not tell, where the upstream does not mind. */
   async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { path, method, headers, body, signal } = request;
+    const { path, method, body, signal } = request;
+    const headers = { ...request.headers, [HOPS_HEADER]: String(request.hops + 1) };
     const { baseUrl } = upstream;
     const sendWith = (addUsage: boolean) => {
       const bytes = body.for(upstream.model, addUsage);

@@ -58,6 +58,7 @@ export function parseSeen(value: string | null | undefined): Seen | undefined {
 }
 
 export interface LiveOptions {
+  readonly request: Request;
   readonly who: Who;
   /** Absent on pages without a conversation, which get only runner states. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
@@ -65,7 +66,7 @@ export interface LiveOptions {
 }
 
 export function liveStream(context: Context, options: LiveOptions): Response {
-  return eventStream((writer) => {
+  return eventStream(options.request, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
     const forget = context.streams.addLive({ userId: user.id, credentialId }, writer.close);

@@ -4,6 +4,7 @@
  */
 
 import type { Who } from '../accounts/identify';
+import { hopsIn } from '../broker/hops';
 import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
 import { Share } from '../lib/allowance';
@@ -12,10 +13,11 @@ import { logRequest, relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
+import { isShort } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
 import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../runners/call';
+import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
 import { answerHeaders, takeRequest } from './headers';
 import type { Translation } from './responses/translate';
 
@@ -38,7 +40,7 @@ export interface Plan {
 
 type ExchangeContext = Pick<
   Context,
-  'events' | 'generations' | 'held' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+  'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
 >;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
@@ -79,6 +81,9 @@ class Exchange {
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
   #leave: (() => void) | undefined;
+  /** How many routers it has come through. */
+  #hops = 0;
+  #leaveHops: (() => void) | undefined;
   #plan: Plan | undefined;
   /** Whether a runner has to be started first. */
   #isCold = false;
@@ -105,8 +110,9 @@ class Exchange {
     if (signal.aborted) this.#clientGone();
   }
 
-  /** Throws `rate_limit_exceeded`. */
+  /** Throws `loop_detected` or `rate_limit_exceeded`. */
   admit(): void {
+    this.#hops = hopsIn(this.options.request.headers);
     if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
   }
 
@@ -116,6 +122,7 @@ class Exchange {
     const { signal } = this.#abort;
     signal.throwIfAborted();
     this.#plan = plan;
+    this.#leaveHops = this.context.hops.enter(call.agent.id, this.#hops);
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
       const stop = () => this.#stop();
@@ -159,7 +166,7 @@ class Exchange {
     // is in it, which then is the request's error.
     const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
     const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
-    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+    return new Response(body, { status, headers: this.#head(foreignHeaders(headers)) });
   }
 
   /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
@@ -199,7 +206,7 @@ class Exchange {
     void arrived.catch((error: unknown) => relay.fail(this.#toError(error))).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(body, {
-      headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
+      headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')),
     });
   }
 
@@ -279,6 +286,7 @@ class Exchange {
     this.share.end();
     this.#forget();
     this.#leave?.();
+    this.#leaveHops?.();
     this.#silence?.end();
     // The answer is the client's, whatever happens to what is noted of it.
     safely('report', { user: this.who.user.id }, () => this.#report(ending, bytes, error));

@@ -7,7 +7,7 @@ import type { Who } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
-import { isEventStream } from '../net/outgoing';
+import { isEventStream } from '../web/headers';
 import type { OpenStreams } from '../web/open-streams';
 import { readBody } from '../web/read-body';
 

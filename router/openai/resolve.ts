@@ -122,6 +122,20 @@ export function responseNotFound(id: string, param: string): AppError {
   return new AppError('not_found', { message, param });
 }
 
+/** What OpenAI's API makes by a POST and has nothing to read at. A page that leads a browser there must not reach a runner. */
+const POSTED = new Set([
+  ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations', 'edits'],
+  ...['audio/speech', 'audio/transcriptions', 'audio/translations'],
+  ...['images/generations', 'images/edits', 'images/variations'],
+]);
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** Throws `method_not_allowed`. Paths of which nothing is known, such as `files/*`, are a backend's to list, with all methods. */
+export function requireMethod(path: string, method: string): void {
+  if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
+  throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.` });
+}
+
 /** What a caller may name as the model: ids that everybody has, and those of their own agents. */
 export async function modelsFor(context: Context, who: Who) {
   const agents = await context.agents.list(who.user.id);

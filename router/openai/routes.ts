@@ -28,7 +28,7 @@ import { requestHeaders } from '../net/outgoing';
 import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
-import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
+import { isResponseId, modelNotFound, modelsFor, type Routed, requireMethod, route } from './resolve';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
@@ -120,6 +120,7 @@ interface Planned {
 async function plan(context: Context, who: Who, { request, detach, bytes, share }: Planned): Promise<Plan> {
   const url = new URL(request.url);
   const path = relayPath(url);
+  requireMethod(path, request.method);
   const type = request.headers.get('content-type') ?? 'application/json';
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
 
@@ -128,7 +129,7 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   // Who has no browser session has come with a key.
   const keyId = who.session ? undefined : who.credentialId;
-  const runnerPath = runnerPathOf(routed, request, path);
+  const runnerPath = runnerPathOf(routed, path);
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
@@ -189,13 +190,12 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
 }
 
 /** Where on the runner a path is served. Throws `not_found`. */
-function runnerPathOf({ backend }: Routed, request: Request, path: string): string {
+function runnerPathOf({ backend }: Routed, path: string): string {
   if (serves(backend, path)) return path;
   // One surface for all backends: what says the same is asked instead.
   if (path !== 'responses' || !serves(backend, 'chat/completions')) {
     throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
   }
-  if (request.method !== 'POST') throw new AppError('method_not_allowed', { message: 'Send a POST to /v1/responses.' });
   return 'chat/completions';
 }
 

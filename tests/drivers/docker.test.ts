@@ -178,7 +178,7 @@ if (await requireEngine('what the docker driver owns')) {
       };
       const driver = await bench.target.plugin.create({}, { ...services, portRange: range, log: () => {} });
       const { url } = await driver.start(await bench.spec(), bench.context());
-      expect(url).toBe(`http://127.0.0.1:${port}`);
+      expect(url).toBe(`http://127.0.0.2:${port}`);
       expect(await failureOf(driver.start(await bench.spec(), bench.context()))).toMatchObject({
         fault: 'no_capacity',
       });
