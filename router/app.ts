@@ -17,6 +17,7 @@ import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
 import { usageRoutes } from './usage/routes';
 import { assets } from './web/assets';
+import { bodies } from './web/bodies';
 import { compression } from './web/compress';
 import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
@@ -62,6 +63,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
+      .use(bodies(config.maxBodyBytes))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

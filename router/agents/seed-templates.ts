@@ -3,6 +3,7 @@
  * and begin a setting. The name of the file decides the format.
  */
 import { basename, extname } from 'node:path';
+import { parseJson } from '../lib/json';
 
 /** A template that cannot be rendered. The message names file and variable and never contains a value. */
 export class TemplateError extends Error {
@@ -57,7 +58,7 @@ function formatOf(file: string): Render {
 }
 
 function renderJson(text: string, insert: Insert, file: string): string {
-  const data = parse(() => JSON.parse(text), file, 'JSON');
+  const data = parse(() => parseJson(text), file, 'JSON');
   return `${JSON.stringify(
     mapStrings(data, (string) => string.replace(PLACEHOLDER, (_, name) => insert(name)), file),
     null,

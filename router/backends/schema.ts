@@ -2,6 +2,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
+import { parseJson } from '../lib/json';
 
 /** `rule` replaces TypeBox's own words where those would show a pattern: "expected " + rule. */
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
@@ -123,7 +124,7 @@ const variablesOf = {
 export function parseEntries(label: string, json: string): { entries: readonly Entry[]; problems: readonly string[] } {
   let file: unknown;
   try {
-    file = JSON.parse(json);
+    file = parseJson(json);
   } catch (error) {
     return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
   }

@@ -3,14 +3,12 @@
  */
 
 import type { ToolResult } from '../database/schema';
-import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
-import { faultIn } from '../lib/json';
+import type { JsonObject } from '../lib/json';
 import { type Backend, fillIn } from './backends';
 
 /** As `newId` makes them. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
-const utf8 = new TextDecoder();
 
 export interface ChatMessage {
   readonly role: string;
@@ -19,7 +17,7 @@ export interface ChatMessage {
 }
 
 /** A JSON object as a client sent it: nothing in it can be relied upon. */
-export type JsonBody = Readonly<Record<string, unknown>>;
+export type JsonBody = JsonObject;
 
 /** What `${…}` stands for in a backend's `headers` and `session_body`. */
 export interface SessionVariables {
@@ -42,22 +40,6 @@ export function sessionVariables(user: string, agent: string, conversation?: str
  */
 export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
-}
-
-/** The JSON object that a body is. Throws `invalid_request`. */
-export function parseBody(bytes: Uint8Array): JsonBody {
-  let body: unknown;
-  const text = utf8.decode(bytes);
-  try {
-    body = JSON.parse(text);
-  } catch (cause) {
-    const fault = faultIn(text);
-    const place = fault ? ` at line ${fault.line}, column ${fault.column}` : '';
-    const why = (cause as Error).message.replace(/^JSON Parse error: /, '');
-    throw new AppError('invalid_request', { message: `The body is not valid JSON${place}: ${why}.`, cause });
-  }
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonBody;
-  throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
 }
 
 /** The backend's own headers for this session. */

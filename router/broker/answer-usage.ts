@@ -1,4 +1,5 @@
 /** What an answer of an upstream has used, read from its end or guessed from its size, while it goes by. */
+import { type JsonObject, jsonObject } from '../lib/json';
 import { estimatedTokens, NO_TOKENS, type Tokens, tokensOf } from '../usage/tokens';
 import { textBytes } from './request';
 
@@ -26,7 +27,7 @@ export class AnswerTail {
     const text = this.#text();
     // In a string of JSON the quotes would be escaped, so that no model can write this itself.
     for (const { index } of [...text.matchAll(USAGE_MEMBER)].reverse()) {
-      const tokens = tokensOf(parsed(objectAt(text, text.indexOf('{', index))));
+      const tokens = tokensOf(jsonObject(objectAt(text, text.indexOf('{', index))));
       if (tokens) return tokens;
     }
     return undefined;
@@ -36,7 +37,7 @@ export class AnswerTail {
   writtenTokens(): number {
     if (this.#bytes === 0) return 0;
     const lines = this.#text().split('\n');
-    const values = lines.map((line) => parsed(line.replace(/^data: ?/, ''))).filter((value) => value !== undefined);
+    const values = lines.map((line) => jsonObject(line.replace(/^data: ?/, ''))).filter((value) => value !== undefined);
     // An answer in one piece that is longer than what is kept cannot be read: nearly all of it is text then.
     const share =
       values.length === 0 ? 1 : values.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / this.#kept;
@@ -71,18 +72,8 @@ function objectAt(text: string, start: number): string {
   return '';
 }
 
-function parsed(text: string): unknown {
-  if (!text.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Bytes of what a model has written in a whole answer, or in one event of a stream, of any of OpenAI's APIs. */
-function writtenBytes(value: unknown): number {
-  const { choices, delta, output } = value as Readonly<Record<string, unknown>>;
+function writtenBytes({ choices, delta, output }: JsonObject): number {
   const parts = Array.isArray(choices)
     ? choices.flatMap((choice) => [choice?.delta, choice?.message, choice?.text])
     : [];

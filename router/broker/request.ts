@@ -1,5 +1,6 @@
 /** What a runner asks of its upstream: which paths there are, and what the broker changes in a body. */
-import { type JsonBody, parseBody } from '../backends/shape';
+import type { JsonBody } from '../backends/shape';
+import { isJsonObject, jsonObject, parseBody } from '../lib/json';
 import { estimatedTokens } from '../usage/tokens';
 
 interface UpstreamPath {
@@ -52,7 +53,8 @@ export interface UpstreamBody {
 export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): UpstreamBody {
   const isText = UPSTREAM_PATHS.get(path)?.isText === true;
   // Multipart forms, and whatever else is none of the broker's business, go as they are.
-  const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? readJson(bytes) : undefined;
+  // A body that is not read is the upstream's to refuse, where it is not text: it knows what it takes there.
+  const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? jsonObject(bytes) : undefined;
   const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
   return {
     for(model, addUsage) {
@@ -82,16 +84,7 @@ function hasUsage(body: JsonBody): boolean {
 }
 
 function objectOf(value: unknown): JsonBody | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonBody) : undefined;
-}
-
-function readJson(bytes: Uint8Array): JsonBody | undefined {
-  try {
-    return objectOf(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    // The upstream's to refuse: it knows what it takes here.
-    return undefined;
-  }
+  return isJsonObject(value) ? value : undefined;
 }
 
 function formModel(bytes: Uint8Array, contentType: string): string | undefined {

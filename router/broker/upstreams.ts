@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
+import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
@@ -208,25 +209,21 @@ export async function refusalText(response: OutgoingAnswer, apiKey: string): Pro
 
 /** The message in an error body of the shapes that are known: OpenAI's, and FastAPI's. */
 function wordsOf(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } | string; detail?: unknown; message?: unknown };
-    const error = typeof body.error === 'object' ? body.error?.message : body.error;
-    const words = [error, body.detail, body.message].find((one) => typeof one === 'string' && one !== '');
-    return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
-  } catch {
-    return undefined;
-  }
+  const { error, detail, message } = jsonObject(text) ?? {};
+  const told = isJsonObject(error) ? error.message : error;
+  const words = [told, detail, message].find((one) => typeof one === 'string' && one !== '');
+  return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
 }
 
 function modelsOf(text: string): readonly string[] {
-  try {
-    const { data } = JSON.parse(text) as { data: readonly { id: unknown }[] };
-    return data.map(({ id }) => id).filter((id) => typeof id === 'string');
-  } catch (cause) {
-    throw new AppError('upstream_unreachable', {
-      message:
-        'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
-      cause,
-    });
-  }
+  const { data } = jsonObject(text) ?? {};
+  if (Array.isArray(data)) return data.map((one: unknown) => isJsonObject(one) && one.id).filter(isText);
+  throw new AppError('upstream_unreachable', {
+    message:
+      'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
+  });
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
+import { jsonObject } from '../lib/json';
 import { generationsLog } from '../lib/log';
 import type { Ending, Recorder } from '../relay/relay';
 import type { ConversationsStore, MessageFailure } from './store';
@@ -133,7 +134,8 @@ export class Answer implements Recorder {
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string): void {
     if (data === '[DONE]') return;
-    const body = parseJson(data);
+    // A runtime's own events need not be JSON; they are not part of the answer's text.
+    const body: ChatBody | undefined = jsonObject(data);
     if (!body) return;
     const choice = body.choices?.[0];
     const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
@@ -168,16 +170,6 @@ interface Choice {
   readonly delta?: { content?: unknown; tool_calls?: unknown };
   readonly message?: { content?: unknown; tool_calls?: unknown };
   readonly finish_reason?: unknown;
-}
-
-function parseJson(data: string): ChatBody | undefined {
-  try {
-    const body: unknown = JSON.parse(data);
-    return typeof body === 'object' && body !== null ? (body as ChatBody) : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer's text.
-    return undefined;
-  }
 }
 
 function textOf(value: unknown): string | undefined {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
+import { parseJson } from '../lib/json';
 
 /** The folder that holds `package.json`: relative paths in settings start here. */
 export const repositoryRoot = resolve(import.meta.dir, '../..');
@@ -108,7 +109,7 @@ export const driverOptions: Kind<Record<string, Record<string, Json>>> = {
   rule: 'a JSON object of objects, by driver name',
   parse: (text) => {
     try {
-      const value: unknown = JSON.parse(text);
+      const value: unknown = parseJson(text);
       return Value.Check(optionsByDriver, value) ? value : undefined;
     } catch {
       return undefined;

@@ -6,6 +6,7 @@
 import type { Who } from '../accounts/identify';
 import { readBody } from '../accounts/sign-in-limits';
 import { AppError } from '../lib/errors';
+import { jsonObject } from '../lib/json';
 import { isEventStream } from '../net/outgoing';
 import type { OpenStreams } from '../web/open-streams';
 
@@ -120,7 +121,7 @@ export async function answerOnce(
   const work = () => (isRevoked ? revoked.promise : answer());
   try {
     const bytes = await Promise.race([readBody(request.clone(), config.maxBodyBytes), revoked.promise]);
-    if (wantsStream(bytes)) return await work();
+    if (jsonObject(bytes)?.stream === true) return await work();
     const once = idempotency.once(`${credentialId} ${key}`, fingerprintOf(request, bytes), work);
     return await Promise.race([once, revoked.promise]);
   } finally {
@@ -133,15 +134,6 @@ function fingerprintOf({ url, headers }: Request, bytes: Uint8Array): string {
   const { pathname, search } = new URL(url);
   const hash = new Bun.CryptoHasher('sha256').update(`${pathname}${search}\n${headers.get('x-conversation-id')}\n`);
   return hash.update(bytes).digest('hex');
-}
-
-function wantsStream(bytes: Uint8Array): boolean {
-  try {
-    const body: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true;
-  } catch {
-    return false;
-  }
 }
 
 /** What went well. A failure is worth another try. */

@@ -10,7 +10,6 @@ import {
   messagesOf,
   newestResults,
   newestUserText,
-  parseBody,
   sessionHeaders,
   sessionName,
   sessionVariables,
@@ -23,6 +22,7 @@ import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';

@@ -1,5 +1,7 @@
 /** The end of a stream of server-sent events, without the stream: what may follow it, and whether it is whole. */
 
+import { parseJson } from '../lib/json';
+
 /** Room for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
 /** Chunks in which an event has not ended are kept up to this size together; few events are as long. */
@@ -100,7 +102,7 @@ function completion(cut: string, more: object): string | undefined {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseJson(text);
     return true;
   } catch {
     return false;

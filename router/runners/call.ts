@@ -5,6 +5,7 @@ import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { isJsonObject, jsonObject } from '../lib/json';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
 import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
@@ -150,10 +151,6 @@ function refusal(status: number, text: string): AppError {
 
 /** The message in an error body of OpenAI's shape. */
 function errorMessage(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
-    return typeof body?.error?.message === 'string' ? body.error.message : undefined;
-  } catch {
-    return undefined;
-  }
+  const { error } = jsonObject(text) ?? {};
+  return isJsonObject(error) && typeof error.message === 'string' ? error.message : undefined;
 }

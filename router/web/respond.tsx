@@ -1,5 +1,5 @@
 /** Answers: errors in the three shapes, pages and parts, redirects. Routes do not look at headers; this file does. */
-import { Elysia, ValidationError } from 'elysia';
+import { Elysia, ParseError, ValidationError } from 'elysia';
 import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
@@ -89,6 +89,7 @@ export function responding(guard: Guard, maxBodyBytes: number) {
 function fromElysia(code: unknown, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
+  if (error instanceof ParseError && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
   if (error instanceof ValidationError) {

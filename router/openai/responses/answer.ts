@@ -4,6 +4,7 @@
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
 import { AppError, toOpenAiError } from '../../lib/errors';
+import { jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -62,7 +63,7 @@ export class ResponseAnswer {
 
   /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
   whole(body: string): object {
-    const completion = parsed(body);
+    const completion: Completion | undefined = jsonObject(body);
     if (!completion)
       throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
     const choice = completion.choices?.[0];
@@ -89,7 +90,8 @@ export class ResponseAnswer {
   push(data: string): string {
     if (this.#isEnded) return '';
     if (data === '[DONE]') return this.#end(this.#finalStatus());
-    const chunk = parsed(data);
+    // A runtime's own events need not be JSON; they are not part of the answer.
+    const chunk: Completion | undefined = jsonObject(data);
     const choice = chunk?.choices?.[0];
     if (!chunk) return '';
     this.#usage = tokensOf(chunk.usage) ?? this.#usage;
@@ -231,14 +233,4 @@ export class ResponseAnswer {
 
 function argumentsOf(call: Call): string {
   return call.function?.arguments ?? '';
-}
-
-function parsed(data: string): Completion | undefined {
-  try {
-    const value: unknown = JSON.parse(data);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer.
-    return undefined;
-  }
 }
