@@ -43,6 +43,7 @@ import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { budgetsService } from './usage/budgets';
 import { budgetsStore } from './usage/budgets-store';
+import { limitsService } from './usage/limits';
 import { meteringService } from './usage/metering';
 import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
@@ -98,7 +99,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
-  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
+  const limiters = [budgets, rateLimits];
+  const limits = limitsService({ limiters, prices });
+  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -207,6 +210,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     upstreams,
     prices,
     metering,
+    limits,
     budgets,
     rateLimits,
     usage,

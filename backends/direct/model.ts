@@ -8,7 +8,8 @@ import { eventsOf, type Said } from './events';
 /** Members of a client's request that are answered here, where the model is one and its answer always streamed. */
 const OWN = new Set(['model', 'messages', 'stream', 'stream_options']);
 const REFUSAL_BYTES_MAX = 65_536;
-/** How long the end of a body is waited for that has said that it is done: then its connection serves again. */
+
+/** So long a server has to end its body after its last event. */
 const END_MS = 1_000;
 
 interface Connection {
@@ -25,11 +26,12 @@ export function connectModel(connection: Connection): { complete(turn: Turn): Pi
 
 async function* complete(connection: Connection, turn: Turn): Pieces {
   refuseUnable(turn.parameters);
-  const response = await request(connection, turn);
+  const own = new AbortController();
+  const response = await request(connection, turn, AbortSignal.any([turn.signal, own.signal]));
   yield {};
   const answer = new AnswerReader();
   try {
-    for await (const said of untilDone(response)) yield answer.read(said);
+    for await (const said of untilDone(response, () => own.abort())) yield answer.read(said);
   } catch (error) {
     if (error instanceof UpstreamFailure) throw toError(502, error.error, connection);
     if (error instanceof AgentError || turn.signal.aborted) throw error;
@@ -48,11 +50,15 @@ function refuseUnable({ n, modalities }: Turn['parameters']): void {
   }
 }
 
-async function request(connection: Connection, turn: Turn): Promise<Response> {
+async function request(connection: Connection, turn: Turn, signal: AbortSignal): Promise<Response> {
   const chosen = Object.entries(turn.parameters).filter(([name]) => !OWN.has(name));
   const response = await fetch(`${connection.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${connection.apiKey}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${connection.apiKey}`,
+      'content-type': 'application/json',
+      ...(turn.work !== undefined && { 'x-agent-work': turn.work }),
+    },
     body: JSON.stringify({
       ...Object.fromEntries(chosen),
       model: connection.model,
@@ -61,7 +67,7 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
       // The broker knows which upstreams do not take this, and asks those without.
       stream_options: { ...turn.streamOptions, include_usage: true },
     }),
-    signal: turn.signal,
+    signal,
     // A model may think for minutes before its first token; who waits decides how long.
     timeout: false,
   }).catch((error) => {
@@ -73,32 +79,35 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
 }
 
 /** The events up to `[DONE]`. What follows is read to its end and belongs to nobody. */
-async function* untilDone(response: Response): AsyncGenerator<Said> {
+async function* untilDone(response: Response, stop: () => void): AsyncGenerator<Said> {
   if (!response.body) return;
-  const events = eventsOf(response.body);
+  const reader = eventsOf(response.body);
   let isDone = false;
   try {
-    for (let next = await events.next(); !next.done; next = await events.next()) {
+    for (let next = await reader.next(); !next.done; next = await reader.next()) {
       isDone = next.value.data.trim() === '[DONE]';
       if (isDone) return;
       yield next.value;
     }
   } finally {
-    if (isDone) void drain(events);
-    else await events.return(undefined);
+    if (isDone) void finish(reader, stop);
+    else stop();
   }
 }
 
-async function drain(events: AsyncGenerator<Said>): Promise<void> {
-  const late = Promise.withResolvers<'late'>();
-  const timer = setTimeout(() => late.resolve('late'), END_MS);
-  const rest = async () => {
+/**
+ * After the last event the body is read to its end, which is at hand: a body that is left before it costs the
+ * connection, and is a call that was broken off to everybody who counts calls. Nobody waits for this.
+ */
+async function finish(events: AsyncGenerator<Said>, stop: () => void): Promise<void> {
+  const timer = setTimeout(stop, END_MS);
+  try {
     while (!(await events.next()).done);
-  };
-  await Promise.race([rest(), late.promise]).catch(() => undefined);
-  clearTimeout(timer);
-  // What still waits for the body's next bytes ends with it.
-  void events.return(undefined).catch(() => undefined);
+  } catch {
+    // The answer is whole already.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function refused(response: Response, connection: Connection): Promise<AgentError> {

@@ -21,6 +21,8 @@ export interface Turn {
   readonly streamOptions: ChatRequest['streamOptions'];
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
+  /** Sent back as `X-Agent-Work` with the calls that this turn makes, so that the router knows whom they are counted for. */
+  readonly work?: string;
 }
 
 export type Pieces = AsyncGenerator<Piece, void, undefined>;
@@ -56,7 +58,8 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
 
   const messages = session === null ? body.messages : recall(body.messages, newest, await sessions.read(session));
-  const answer = agent.answer({ ...body, messages, signal: abort.signal });
+  const work = request.headers.get('x-agent-work');
+  const answer = agent.answer({ ...body, messages, signal: abort.signal, ...(work !== null && { work }) });
   const pieces = remembered(answer, abort.signal, async (said) => {
     if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
   });

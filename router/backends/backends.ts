@@ -51,7 +51,7 @@ export interface Backend {
   readonly defaultIdleSeconds?: number;
   /** The request's model is replaced by this variable's value. */
   readonly forwardModelEnv?: string;
-  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${user}` and `${agent}`. */
+  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${work}`, `${user}` and `${agent}`. */
   readonly headers: Readonly<Record<string, string>>;
   /** Members added to the JSON body, with the same variables. */
   readonly sessionBody: Readonly<Record<string, string>>;

@@ -113,8 +113,8 @@ const RESERVED =
 /** Variables a value may contain as `${name}`, by the member that may contain them. */
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
-  headers: ['conversation', 'session', 'user', 'agent'],
-  session_body: ['conversation', 'session', 'user', 'agent'],
+  headers: ['conversation', 'session', 'work', 'user', 'agent'],
+  session_body: ['conversation', 'session', 'work', 'user', 'agent'],
 } as const;
 
 /**

@@ -161,7 +161,7 @@ export function generationsService(deps: {
     const answered = await callRunner(runners, {
       agent,
       backend,
-      work: { conversationId: conversation.id },
+      work: { id: session.work, conversationId: conversation.id },
       method: 'POST',
       path: '/v1/chat/completions',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },

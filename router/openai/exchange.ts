@@ -219,7 +219,7 @@ class Exchange {
       ...(recorder && { recorder }),
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
-      ...(translation && { ending: translation.ending }),
+      ...(translation && { ending: translation.ending, isWhole: translation.isWhole }),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });

@@ -111,7 +111,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, request, path);
   const isTranslated = runnerPath !== path;
-  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
   const asked =
@@ -156,7 +156,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     call: {
       agent,
       backend,
-      work: { conversationId: conversation?.id, keyId },
+      work: { id: session.work, conversationId: conversation?.id, keyId },
       method: request.method,
       path: `/v1/${runnerPath}${url.search}`,
       headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),

@@ -42,6 +42,8 @@ export interface RunnerIdentity {
 
 /** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
 export interface Work {
+  /** Known to nobody but the router and the runner, which may send it back with its calls. */
+  readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
 }
@@ -49,8 +51,8 @@ export interface Work {
 /** A lease that a runner has taken itself. */
 export interface HeldRunner {
   readonly agent: Agent;
-  /** The request that it is at work on; absent where there are several, or none. */
-  readonly work?: Work;
+  /** The request that it is at work on, or those that it may be at work on. */
+  readonly works: readonly Work[];
   /** Idempotent. */
   release(): void;
 }

@@ -14,6 +14,7 @@ const priceBody = t.Object({
   prompt: t.Number(),
   completion: t.Number(),
   cached: t.Optional(t.Union([t.Number(), t.Null()])),
+  per_call: t.Optional(t.Union([t.Number(), t.Null()])),
 });
 
 export function pricesRoutes(context: Context, session: SessionPlugin) {
@@ -29,13 +30,14 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
       .post(
         '/admin/prices',
         async ({ who, body, request }) => {
-          const { model, prompt, completion, cached } = body;
+          const { model, prompt, completion, cached, per_call } = body;
           try {
             await prices.put({
               model,
               prompt: numberOf(prompt) ?? Number.NaN,
               completion: numberOf(completion) ?? Number.NaN,
               cached: numberOf(cached),
+              perCall: numberOf(per_call ?? ''),
             });
           } catch (error) {
             if (!(error instanceof AppError) || error.status >= 500) throw error;
@@ -45,7 +47,13 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         },
         {
           admin: true,
-          body: t.Object({ model: t.String(), prompt: t.String(), completion: t.String(), cached: t.String() }),
+          body: t.Object({
+            model: t.String(),
+            prompt: t.String(),
+            completion: t.String(),
+            cached: t.String(),
+            per_call: t.Optional(t.String()),
+          }),
         },
       )
       .post(
@@ -57,12 +65,13 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         { admin: true, body: t.Object({ model: t.String() }) },
       )
 
-      .get('/api/admin/prices', () => ({ prices: prices.list() }), { admin: true })
+      .get('/api/admin/prices', () => ({ prices: prices.list().map(priceJson) }), { admin: true })
       // Names of models have slashes in them, so they are the rest of the path.
       .put(
         '/api/admin/prices/*',
         async ({ params, body }) => {
-          const price: Price = { model: modelIn(params), ...body, cached: body.cached ?? null };
+          const { prompt, completion, cached = null, per_call: perCall = null } = body;
+          const price: Price = { model: modelIn(params), prompt, completion, cached, perCall };
           await prices.put(price);
           return { ok: true };
         },
@@ -77,6 +86,10 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         { admin: true },
       )
   );
+}
+
+function priceJson({ perCall, ...price }: Price) {
+  return { ...price, ...(perCall !== null && { per_call: perCall }) };
 }
 
 /** The rest of the path, with its slashes as they are or as `%2F`. */

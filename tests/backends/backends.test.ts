@@ -159,7 +159,7 @@ describe('refusals', () => {
       'backends.json/0/history: expected "full", "last-turn" or "one-message" (got "some")',
       'backends.json/1/name: expected required property',
       "backends.json/2/limits/memory: expected a number of bytes, or a size such as '512m' or '2g' (got \"much\")",
-      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${user}, ${agent} (got ${BACKENDS_DIR})',
+      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${work}, ${user}, ${agent} (got ${BACKENDS_DIR})',
     ]);
   });
 

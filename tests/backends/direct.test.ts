@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
 import { type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
 
@@ -24,6 +25,43 @@ function environment() {
 async function messagesOf(request: number) {
   return (await upstream.request(request)).body.messages ?? [];
 }
+
+test('ended is ended: an answer is read to its end, and the connection serves the next one', async () => {
+  const ports = new Set<number | undefined>();
+  const ends: string[] = [];
+  const body = (end: 'close' | 'never') =>
+    new ReadableStream({
+      async start(controller) {
+        const choice = { index: 0, delta: { content: 'Hi.' }, finish_reason: 'stop' };
+        controller.enqueue(`data: ${JSON.stringify({ choices: [choice] })}\n\ndata: [DONE]\n\n`);
+        if (end === 'never') return;
+        // The end comes behind the last event, as a server's own events of its end do.
+        await new Promise((resolve) => setImmediate(resolve));
+        controller.close();
+        ends.push('finished');
+      },
+      cancel: () => void ends.push('left'),
+    }).pipeThrough(new TextEncoderStream());
+  using server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request, self) {
+      ports.add(self.requestIP(request)?.port);
+      const headers = { 'content-type': 'text/event-stream' };
+      return new Response(body(new URL(request.url).pathname.startsWith('/never') ? 'never' : 'close'), { headers });
+    },
+  });
+  const url = `http://127.0.0.1:${server.port}`;
+  await using kept = await startAgent('direct', { ...environment(), LLM_BASE_URL: `${url}/v1` });
+  for (let count = 1; count <= 5; count += 1) {
+    expect(await answerText(await kept.ask('Hi'))).toBe('Hi.');
+    await until(() => ends.length === count, 'the answer has ended');
+  }
+  expect([ends, ports.size]).toEqual([Array(5).fill('finished'), 1]);
+  // A server that does not close its body keeps nobody waiting.
+  await using held = await startAgent('direct', { ...environment(), LLM_BASE_URL: `${url}/never/v1` });
+  expect(await answerText(await held.ask('Hi'))).toBe('Hi.');
+});
 
 describe('the direct agent asks the model', () => {
   test('with LLM_MODEL, its own key and what the client chose', async () => {

@@ -53,7 +53,9 @@ describe('prices', () => {
     await first.context.prices.put({ model: 'm', prompt: 1, completion: 2, cached: null });
     await first.stop();
     await using second = await startRouter({ dataRoot: first.dataRoot });
-    expect(second.context.prices.list()).toEqual([{ model: 'm', prompt: 1, completion: 2, cached: null }]);
+    expect(second.context.prices.list()).toEqual([
+      { model: 'm', prompt: 1, completion: 2, cached: null, perCall: null },
+    ]);
   });
 
   test('the form sets one, and a number that is none keeps what was typed', async () => {

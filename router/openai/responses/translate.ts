@@ -14,6 +14,8 @@ export interface Translation {
   body(source: Body, isStream: boolean): Body;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
+  /** Whether the last event of a stream is made. */
+  isWhole(): boolean;
 }
 
 export function responsesTranslation(asked: Asked): Translation {
@@ -21,6 +23,7 @@ export function responsesTranslation(asked: Asked): Translation {
   return {
     body: (source, isStream) => (isStream ? events(answer, source) : whole(answer, source)),
     ending: (error) => answer.cut(error),
+    isWhole: () => answer.isEnded,
   };
 }
 
