@@ -2,7 +2,7 @@
 import { type CallPart, CallReader } from '../shared/calls';
 import { isRecord, readJson } from '../shared/json';
 import type { Members, Piece, ToolCallPart, Usage } from '../shared/openai';
-import { errorIn, isPage, readRefusal, type UpstreamError } from '../shared/upstream-errors';
+import { bareErrorIn, errorIn, isPage, readRefusal, type UpstreamError } from '../shared/upstream-errors';
 import type { Said } from './events';
 
 /** Other words for OpenAI's reasons why an answer ended, in lower case. */
@@ -33,7 +33,7 @@ export class AnswerReader {
   read({ event, data, isWhole }: Said): Piece {
     if (data.trim() === '') return {};
     const body = readJson(data);
-    const error = event === 'error' ? (readRefusal(data) ?? NO_WORDS) : errorIn(body);
+    const error = event === 'error' ? (readRefusal(data) ?? NO_WORDS) : (errorIn(body) ?? bareErrorIn(body));
     if (error) throw new UpstreamFailure(error);
     if (isWhole) return this.#completion(body, data);
     // A comment of the server's, as text where only JSON should be. Half an object is half an answer.

@@ -74,7 +74,12 @@ export class CallReader {
     const part = { index: call.place, isNew, id: call.id, name: nameIn(call, sent), arguments: moreOf(call, sent) };
     if (sent.name !== '') call.list = this.#list;
     const kind = type === undefined || type === null || type === 'function' ? {} : { type };
-    return { ...part, isFunction: isRecord(called), more: { ...kind, ...more }, functionMore };
+    return {
+      ...part,
+      isFunction: isRecord(called),
+      more: told({ ...kind, ...more }),
+      functionMore: told(functionMore),
+    };
   }
 
   #ownerOf({ id, index }: Sent): Call | undefined {
@@ -123,6 +128,11 @@ function moreOf(call: Call, { arguments: added }: Sent): string {
   call.hasArguments = true;
   call.nesting.push(added);
   return added;
+}
+
+/** Without the members that say nothing. */
+function told(members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value != null));
 }
 
 function argumentsOf(value: unknown): string {

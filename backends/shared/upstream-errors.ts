@@ -33,7 +33,7 @@ export function readRefusal(text: string): UpstreamError | undefined {
   const data = /^(?:event:[^\r\n]*[\r\n]+)?data: ?([^\r\n]*)/.exec(text.trimStart())?.[1] ?? text;
   const body = readJson(data);
   if (body === undefined) return plain(data);
-  return typeof body === 'string' ? plain(body) : (errorIn(body) ?? bareError(body));
+  return typeof body === 'string' ? plain(body) : (errorIn(body) ?? bareErrorIn(body));
 }
 
 /** The error in a body, or an event, of an answer that began well; `undefined` for what is no error. */
@@ -48,13 +48,16 @@ export function errorIn(body: unknown): UpstreamError | undefined {
     return fromObject({ message: base.status_msg, code: base.status_code });
   }
   const [choice] = Array.isArray(choices) ? choices : [];
-  if (isRecord(choice)) return isRecord(choice.error) ? fromObject(choice.error) : undefined;
-  return Array.isArray(choices) || body.usage || typeof object === 'string' ? undefined : bareError(body);
+  return isRecord(choice) && isRecord(choice.error) ? fromObject(choice.error) : undefined;
 }
 
-/** The error in a body that is nothing else, and does not say that it is one. */
-function bareError(body: unknown): UpstreamError | undefined {
-  return isRecord(body) && words(body) !== undefined ? fromObject(body) : undefined;
+/**
+ * The error in a body that does not say that it is one: some words, and nothing of an answer. An agent may send events of
+ * its own that look the same; a model sends none.
+ */
+export function bareErrorIn(body: unknown): UpstreamError | undefined {
+  const isAnswer = !isRecord(body) || body.choices || body.usage || typeof body.object === 'string';
+  return isAnswer || words(body) === undefined ? undefined : fromObject(body);
 }
 
 /** The members of an error object, whatever they are called. */

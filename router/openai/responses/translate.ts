@@ -32,8 +32,8 @@ function events(answer: ResponseAnswer, source: Body): Body {
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
-    onEvent: ({ data }) => {
-      made += answer.push(data);
+    onEvent: ({ data, event }) => {
+      made += answer.push(data, event);
     },
   });
   const take = () => {
@@ -47,6 +47,8 @@ function events(answer: ResponseAnswer, source: Body): Body {
       return take();
     },
     end() {
+      // The last event counts although no empty line follows it, as for OpenAI's own clients.
+      parser.feed('\n\n');
       if (!answer.isEnded) throw new Error('closed without [DONE]');
       return take();
     },
