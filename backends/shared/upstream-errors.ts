@@ -23,7 +23,7 @@ const WRAPS_MAX = 4;
 
 /** Whether a body is a web page: words of a server in between, or of one that is no API. */
 export function isPage(text: string): boolean {
-  return /^\s*<(!doctype|html|head|body|\?xml)/i.test(text.slice(0, 200));
+  return /^\s*<[!?a-z]/i.test(text.slice(0, 200));
 }
 
 /** The error in a body that came with a status of 400 or more; `undefined` where it has no words for people. */

@@ -3,6 +3,7 @@
  * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
  */
 import { Elysia } from 'elysia';
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import { readBody } from '../accounts/sign-in-limits';
 import type { Context } from '../context';
 import type { Upstream } from '../credentials/credentials';
@@ -14,10 +15,16 @@ import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
+import { decompressed } from '../web/decompress';
+import { addressHint, isElsewhere } from './address-hint';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
+
+/** As much of a body as has an error in it. */
+const SAID_BYTES_MAX = 2_000;
+const utf8 = new TextDecoder();
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
@@ -84,7 +91,8 @@ class BrokerCall {
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
-    const bytes = await readBody(request, context.config.maxBodyBytes);
+    const { maxBodyBytes } = context.config;
+    const bytes = await decompressed(request, await readBody(request, maxBodyBytes), maxBodyBytes);
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
     const backend = context.backends.find(agent.backend);
@@ -148,14 +156,23 @@ class BrokerCall {
       throw new AppError('upstream_credentials_refused');
     }
     this.#end('failed', text.length, status);
+    const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
+    if (hint !== undefined) return misplaced(text, status, hint);
     return new Response(text, { status, headers: responseHeaders(headers) });
   }
 
-  async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
+  async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
     const init = { status, headers: responseHeaders(headers) };
-    if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
+    if (!events && isShort(headers)) {
+      const bytes = await this.#whole(body, status);
+      const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
+      // No answer of an API begins so. Some servers have a status of 200 for it.
+      const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
+      const hint = isError ? addressHint(upstream.baseUrl) : undefined;
+      return hint === undefined ? new Response(bytes, init) : misplaced(text, 502, hint);
+    }
     const isFiltered = events && addedUsage;
     const relay = new Relay({
       ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
@@ -227,6 +244,14 @@ class BrokerCall {
     const guess = { prompt: () => body.promptTokens(), isText: allowed?.isText === true };
     return { ...tokensOfAnswer(this.#tail, guess), calls: body.calls };
   }
+}
+
+/** What answered is no API, and its words are for the person who has set its address. */
+function misplaced(text: string, status: number, hint: string): Response {
+  const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
+  const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
+  const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
+  return Response.json({ error }, { status });
 }
 
 function lost(cause: unknown): AppError {
