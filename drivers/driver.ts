@@ -125,6 +125,11 @@ export interface RunnerStats {
 
 export interface Driver<H extends Handle = Handle> {
   readonly name: string;
+  /**
+   * URLs at which the platform takes commands over the network. Who reaches one owns the platform, so the router never
+   * calls it for a user. Absent: there is none.
+   */
+  readonly platformUrls?: readonly string[];
   /** Resolves when the platform answers. */
   ping(signal: AbortSignal): Promise<void>;
   /**

@@ -56,6 +56,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
   };
   const session = sessionPlugin(identities);
   const app = new Elysia({ serve: serveOptions(config) });
+  // With port 0 only the kernel knows it.
+  app.onStart(({ server }) => server?.port !== undefined && context.listensAt(server.port));
   return (
     app
       .use(responding(guard, config.maxBodyBytes))

@@ -12,6 +12,7 @@ import { idleService } from './agents/idle';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
 import { BackendRegistry } from './backends/backends';
+import { createHops } from './broker/hops';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
 import { generationsService } from './chat/generations';
@@ -30,6 +31,7 @@ import { driversLog, processLog } from './lib/log';
 import { every } from './lib/time';
 import { metricsService } from './metrics/metrics';
 import { systemLookup, upstreamAddresses } from './net/address-policy';
+import { proxyChooser } from './net/proxies';
 import { createIdempotency } from './openai/idempotency';
 import { DriverRegistry } from './platforms/drivers';
 import { platformsService } from './platforms/health';
@@ -102,9 +104,14 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
+  const ownPorts = [config.public.port, internalPort];
   const upstreams = upstreamsService({
     credentials,
-    addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
+    addresses: upstreamAddresses({
+      policy: upstreamPolicy(config, secrets, ownPorts, drivers),
+      lookup: systemLookup,
+      now: Date.now,
+    }),
   });
   const usage = usageService({
     usage: stores.usage,
@@ -208,6 +215,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     keys,
     credentials,
     upstreams,
+    hops: createHops(),
     prices,
     metering,
     limits,
@@ -220,6 +228,9 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     generations,
     images,
     idle,
+
+    /** A port that is ours although no setting says so: upstreams are not called there. */
+    listensAt: (port: number) => void ownPorts.push(port),
 
     /** One pass of the reaper, as its clock does it. */
     sweep: () => sweep({ runners, idle, backends }),
@@ -245,13 +256,15 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
 }
 
 /** Where users may have the broker call. */
-function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: Config, internalPort: number) {
-  const policy = {
+function upstreamPolicy(config: Config, secrets: Secrets, ownPorts: readonly number[], drivers: DriverRegistry) {
+  const { allowPrivateUpstreams, publicUrl } = config;
+  return {
     allowPrivate: allowPrivateUpstreams,
-    ownPorts: [port, internalPort],
+    ownPorts,
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
+    platforms: () => drivers.platformUrls(),
+    proxyFor: proxyChooser(secrets.proxies),
   };
-  return { policy, lookup: systemLookup, now: Date.now };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */

@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Driver, defineDriver, type Health, type Started } from '../driver';
-import { ask, createEngine, find, toFailure } from './engine';
+import { ask, createEngine, engineUrls, find, toFailure } from './engine';
 import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
@@ -34,11 +34,12 @@ export default defineDriver({
 });
 
 function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
-  const { docker, networks } = ground;
+  const { docker, networks, options } = ground;
   const starting = new Map<string, Promise<Started<DockerHandle>>>();
   const watches = new AbortController();
   return {
     name: 'docker',
+    platformUrls: engineUrls(options.host),
     async ping(signal) {
       await ask(signal, async () => (await docker()).ping());
     },

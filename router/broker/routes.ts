@@ -18,6 +18,7 @@ import { NO_TOKENS } from '../usage/tokens';
 import { decompressed } from '../web/decompress';
 import { addressHint, isElsewhere } from './address-hint';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
@@ -91,6 +92,7 @@ class BrokerCall {
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
+    const hops = Math.max(hopsIn(request.headers), context.hops.of(agent.id));
     const { maxBodyBytes } = context.config;
     const bytes = await decompressed(request, await readBody(request, maxBodyBytes), maxBodyBytes);
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
@@ -100,7 +102,7 @@ class BrokerCall {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const answer = await context.upstreams.call({
-      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
       signal: this.#abort.signal,
       allow: (upstream) => this.#allow(upstream, allowed, body),

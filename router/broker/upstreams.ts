@@ -8,9 +8,12 @@ import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
+import { addressBelow } from '../net/addresses';
 import { bodyOf, readText } from '../net/body';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from '../net/connect-timeout';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import { addressHint } from './address-hint';
+import { HOPS_HEADER } from './hops';
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
@@ -38,6 +41,8 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: UpstreamBody;
+  /** How many routers the request behind it has come through. */
+  readonly hops: number;
   /** The runner has left. */
   readonly signal: AbortSignal;
   /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
@@ -64,10 +69,13 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     path: string,
     rest: Omit<Outgoing, 'url' | 'address'>,
   ): Promise<OutgoingAnswer> {
-    const [first, ...others] = await addresses.of(baseUrl);
+    const allowed = await addresses.of(baseUrl);
+    const proxy = addresses.proxyOf(baseUrl);
+    const [first, ...others] = proxy === undefined ? allowed : [];
     const outgoing = {
       ...rest,
-      url: `${baseUrl.replace(/\/+$/, '')}/${path}`,
+      url: addressBelow(baseUrl, path),
+      proxy,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
     const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
@@ -95,7 +103,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
    * a runner need not know which upstreams do.
    */
   async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { path, method, headers, body, signal } = request;
+    const { path, method, body, signal } = request;
+    const headers = { ...request.headers, [HOPS_HEADER]: String(request.hops + 1) };
     const sendWith = (usage?: 'add' | 'omit') => {
       const bytes = body.for(upstream.model, usage);
       return send(upstream, path, { method, headers, signal, ...(bytes.length > 0 && { body: bytes }) });
@@ -172,9 +181,9 @@ function isOk({ status }: OutgoingAnswer): boolean {
 function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
-  const message = /CERT|TLS|SSL|SIGNATURE/.test(code)
-    ? `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`
-    : undefined;
+  const silent = `Nobody answers at LLM_BASE_URL: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
+  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`;
+  const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
 }
 
@@ -182,7 +191,11 @@ function unreachable(cause: unknown): AppError {
 function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
   // Jittered, so that those who failed together do not come back together.
   const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
-  if (outcome instanceof UnreachableError) return outcome.mayHaveArrived ? undefined : backOffMs;
+  if (outcome instanceof UnreachableError) {
+    // Who was silent for so long was asked long enough.
+    const isSilent = outcome.cause instanceof ConnectTimeoutError;
+    return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
+  }
   const { status, headers } = outcome.response;
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);

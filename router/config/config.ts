@@ -54,6 +54,8 @@ export interface Secrets {
   readonly previousEncryptionKey?: Uint8Array;
   readonly inviteCode?: string;
   readonly bootstrapAdminPassword?: string;
+  /** How upstreams are called: URLs of proxies, which may hold a password, and NO_PROXY. */
+  readonly proxies: { readonly http?: string; readonly https?: string; readonly except: readonly string[] };
   toJSON(): '[secret]';
 }
 
@@ -154,7 +156,8 @@ function readEnv(env: Env): Values {
   const values: Record<string, unknown> = {};
   const problems: ConfigProblem[] = [];
   for (const [variable, setting] of settings) {
-    const text = env[variable]?.trim() || setting.default;
+    const inLowerCase = setting.isAnyCase && env[variable.toLowerCase()]?.trim();
+    const text = inLowerCase || env[variable]?.trim() || setting.default;
     if (text === undefined && !setting.required) continue;
     values[variable] = setting.parse(text ?? '');
     if (values[variable] === undefined) {
@@ -217,12 +220,14 @@ function toConfig(v: Values): Config {
 
 function toSecrets(v: Values): Secrets {
   const hidden = () => '[secret]' as const;
+  const [http, https] = [v.HTTP_PROXY ?? v.ALL_PROXY, v.HTTPS_PROXY ?? v.ALL_PROXY];
   const secrets = {
     jwtSecret: v.JWT_SECRET,
     encryptionKey: v.ENCRYPTION_KEY,
     ...(v.ENCRYPTION_KEY_PREVIOUS && { previousEncryptionKey: v.ENCRYPTION_KEY_PREVIOUS }),
     ...(v.INVITE_CODE && { inviteCode: v.INVITE_CODE }),
     ...(v.BOOTSTRAP_ADMIN_PASSWORD && { bootstrapAdminPassword: v.BOOTSTRAP_ADMIN_PASSWORD }),
+    proxies: { ...(http && { http }), ...(https && { https }), except: v.NO_PROXY ?? [] },
     toJSON: hidden,
     [Bun.inspect.custom]: hidden,
   };

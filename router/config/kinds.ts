@@ -94,6 +94,20 @@ export const origins: Kind<readonly string[] | '*'> = {
   },
 };
 
+/** A scheme may be left out, as curl has it. SOCKS is one that people have set for other programs: no reason not to start. */
+export const proxyUrl: Kind<string> = {
+  rule: 'the URL of a proxy, such as http://proxy.example.org:3128',
+  parse: (text) => {
+    const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+    return url && /^(https?|socks[45]?[ah]?):$/.test(url.protocol) && url.hostname !== '' ? url.href : undefined;
+  },
+};
+
+export const list: Kind<readonly string[]> = {
+  rule: 'a list, separated by commas',
+  parse: (text) => text.split(/[\s,]+/).filter((entry) => entry !== ''),
+};
+
 export const key32: Kind<Uint8Array> = {
   rule: '32 bytes, as 64 hexadecimal digits or as base64',
   isSecret: true,

@@ -8,12 +8,14 @@ import {
   integer,
   type Kind,
   key32,
+  list,
   logLevel,
   matching,
   number,
   origin,
   origins,
   path,
+  proxyUrl,
   secret,
 } from './kinds';
 
@@ -27,6 +29,8 @@ interface Text {
 export interface Setting<T = unknown> extends Kind<T>, Text {
   readonly default?: string;
   readonly required: boolean;
+  /** The same in lower case counts too, and first, as other programs have it. */
+  readonly isAnyCase?: true;
 }
 
 const required = <T>(kind: Kind<T>, text: Text): Setting<T> => ({ ...kind, ...text, required: true });
@@ -34,6 +38,11 @@ const optional = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({ ..
 const preset = <T>(kind: Kind<T>, value: string, description: string, example = value): Setting<T> => {
   return { ...kind, description, example, default: value, required: false };
 };
+
+const proxy = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({
+  ...optional(kind, text),
+  isAnyCase: true,
+});
 
 const port = integer(0, 65535);
 const limit = integer(0, 1_000_000);
@@ -161,6 +170,26 @@ export const settingGroups = {
       'Whether LLM_BASE_URL may be a loopback or private address, such as that of Ollama on this host. ' +
         'Then every user can have the router call what listens there: turn off where users are strangers.',
     ),
+    HTTPS_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to https LLM APIs. Runners are never asked through one.',
+      whenUnset: '`ALL_PROXY`',
+      example: 'http://proxy.example.org:3128',
+    }),
+    HTTP_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to http LLM APIs.',
+      whenUnset: '`ALL_PROXY`',
+      example: 'http://proxy.example.org:3128',
+    }),
+    ALL_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to LLM APIs for which there is none above.',
+      whenUnset: 'they are called directly',
+      example: 'http://proxy.example.org:3128',
+    }),
+    NO_PROXY: proxy(list, {
+      description: 'Hosts that are called directly: domains with all below them, addresses, ranges; `*`: all.',
+      whenUnset: 'this machine alone',
+      example: 'example.org,192.168.0.0/16',
+    }),
   },
   Capacity: {
     MAX_RUNNERS: preset(limit, '100', 'Runners in total. Then the longest idle one makes room. 0: no limit.'),

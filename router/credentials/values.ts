@@ -1,5 +1,5 @@
 /** The values that users may set for their backends: which are secret, how they are shown, and what they may be. */
-import { baseUrlProblem } from '../net/address-policy';
+import { baseUrlProblem } from '../net/addresses';
 
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
 const VALUE_LENGTH_MAX = 4096;

@@ -24,6 +24,12 @@ export const CODES = {
     'invalid_request_error',
     'The LLM API does not accept what is set in Settings. Test the connection there.',
   ),
+  loop_detected: entry(
+    // Not 508, which clients and runtimes send again, each time through the whole circle.
+    400,
+    'invalid_request_error',
+    'LLM_BASE_URL leads back to this router, so that the agent asks itself for ever. Set the address of an LLM API in Settings.',
+  ),
   signed_out: entry(401, 'authentication_error', 'Sign in, or send an API key as "Authorization: Bearer <key>".'),
   wrong_credentials: entry(401, 'authentication_error', 'That e-mail and password do not belong together.'),
   forbidden: entry(403, 'permission_error', 'You are not allowed to do this.'),

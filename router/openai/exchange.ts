@@ -4,6 +4,7 @@
  */
 
 import type { Who } from '../accounts/identify';
+import { hopsIn } from '../broker/hops';
 import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
@@ -34,7 +35,10 @@ export interface Plan {
   readonly translation: Translation | undefined;
 }
 
-type ExchangeContext = Pick<Context, 'events' | 'generations' | 'metrics' | 'rateLimits' | 'runners' | 'streams'>;
+type ExchangeContext = Pick<
+  Context,
+  'events' | 'generations' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+>;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
 interface Options {
@@ -72,6 +76,9 @@ class Exchange {
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
   #leave: (() => void) | undefined;
+  /** How many routers it has come through. */
+  #hops = 0;
+  #leaveHops: (() => void) | undefined;
   #plan: Plan | undefined;
   /** Whether a runner has to be started first. */
   #isCold = false;
@@ -97,8 +104,9 @@ class Exchange {
     if (signal.aborted) this.#clientGone();
   }
 
-  /** Throws `rate_limit_exceeded`. */
+  /** Throws `loop_detected` or `rate_limit_exceeded`. */
   admit(): void {
+    this.#hops = hopsIn(this.options.request.headers);
     if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
   }
 
@@ -108,6 +116,7 @@ class Exchange {
     const { signal } = this.#abort;
     signal.throwIfAborted();
     this.#plan = plan;
+    this.#leaveHops = this.context.hops.enter(call.agent.id, this.#hops);
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
       const options = { isStream: wantsStream, stop: () => this.#stop() };
@@ -272,6 +281,7 @@ class Exchange {
     this.#answer?.lease.release();
     this.#forget();
     this.#leave?.();
+    this.#leaveHops?.();
     this.#silence?.end();
     if (!this.#plan) return;
     const { call, path } = this.#plan;
