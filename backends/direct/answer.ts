@@ -131,7 +131,9 @@ function textsOf(content: unknown): { readonly text: string; readonly thinking: 
   if (typeof content === 'string') return { text: content, thinking: '' };
   const parts = Array.isArray(content) ? content.filter(isRecord) : [];
   const join = (texts: readonly unknown[]) => texts.filter((text) => typeof text === 'string').join('');
-  const thoughts = parts.flatMap(({ thinking }) => (Array.isArray(thinking) ? thinking.map(textIn) : [thinking]));
+  const thoughts = parts.flatMap(({ thinking, summary = thinking }) => {
+    return Array.isArray(summary) ? summary.map(textIn) : [summary];
+  });
   return { text: join(parts.map(textIn)), thinking: join(thoughts) };
 }
 

@@ -19,7 +19,7 @@ const TEXT_CHARACTERS_MAX = 500;
 /** How many of a list of faults are told. */
 const FAULTS_MAX = 5;
 /** How deep a message may be wrapped in others. */
-const WRAPS_MAX = 4;
+const WRAPS_MAX = 8;
 
 /** Whether a body is a web page: words of a server in between, or of one that is no API. */
 export function isPage(text: string): boolean {
