@@ -30,6 +30,8 @@ export function addressesService(deps: {
   }
 
   return {
+    /** The port of the internal listener. */
+    internalPort,
     urlFor,
 
     /**
