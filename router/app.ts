@@ -17,9 +17,9 @@ import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
 import { usageRoutes } from './usage/routes';
 import { assets } from './web/assets';
-import { bodies } from './web/bodies';
 import { compression } from './web/compress';
 import { cors } from './web/cors';
+import { forms } from './web/forms';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
@@ -65,7 +65,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
-      .use(bodies(config.maxBodyBytes))
+      // Before all that read a body in any other way than by themselves.
+      .use(forms(context.held, config.maxBodyBytes))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

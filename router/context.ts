@@ -1,7 +1,7 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DriverServices } from '../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL } from '../drivers/driver';
 import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
@@ -25,8 +25,8 @@ import { lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
-import { newId } from './lib/ids';
 import { driversLog, processLog } from './lib/log';
 import { every } from './lib/time';
 import { metricsService } from './metrics/metrics';
@@ -38,9 +38,9 @@ import { platformsService } from './platforms/health';
 import { imagesService } from './platforms/images';
 import { addressesService } from './platforms/router-address';
 import { adoptionService } from './runners/adoption';
+import { installationAt } from './runners/installation';
 import { sweep } from './runners/reaper';
 import { runnersService } from './runners/runners';
-import { INSTALLATION_LABEL } from './runners/spec';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { budgetsService } from './usage/budgets';
@@ -51,6 +51,8 @@ import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
 import { usageStore } from './usage/store';
 import { createOpenStreams } from './web/open-streams';
+import { renderingService } from './web/rendering';
+import { text } from './web/respond';
 
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
@@ -81,13 +83,21 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
-  const installationId = await stores.installation.keep('id', newId);
-  const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
+  const installationId = await installationAt(hostPath(config, config.databasePath), stores, placeCheck(config));
+  const drivers = cleanUp.use(
+    await loadDrivers(config, {
+      backends,
+      installationId,
+      withRunners: (await stores.runners.list()).map(({ driver }) => driver),
+    }),
+  );
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -101,6 +111,11 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
@@ -156,8 +171,12 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
+  const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
   const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -209,6 +228,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,
@@ -226,6 +246,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     runners,
     conversations,
     generations,
+    rendering,
     images,
     idle,
 
@@ -273,7 +294,16 @@ function hostPath({ dataRoot, hostStackRoot }: Config, path: string): string {
   return below.startsWith('..') ? path : join(hostStackRoot, below);
 }
 
-function loadDrivers(config: Config, backends: BackendRegistry, installationId: string): Promise<DriverRegistry> {
+/** A router in a container cannot look at its host's folders, and takes what it cannot see for a copy. */
+function placeCheck({ dataRoot, hostStackRoot }: Config): (path: string) => boolean {
+  return dataRoot === hostStackRoot ? existsSync : () => true;
+}
+
+function loadDrivers(
+  config: Config,
+  about: { backends: BackendRegistry; installationId: string; withRunners: readonly string[] },
+): Promise<DriverRegistry> {
+  const { backends, installationId, withRunners } = about;
   const services = (driver: string): DriverServices => {
     const stateDir = join(config.dataRoot, 'drivers', driver);
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -290,6 +320,7 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     packagesFrom: dirname(config.backendsPath),
     options: config.driverOptions,
     backends: backends.all(),
+    withRunners,
     services,
   });
 }

@@ -155,6 +155,11 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       }
     },
 
+    /** A key that is gone is limited no more. */
+    forget(keyId: string): void {
+      counters.delete(keyId);
+    },
+
     /** Of the limits that the key has. */
     statesOf({ id, requestsPerMinute, tokensPerMinute }: LimitedKey): LimitStates {
       const counter = counters.get(id);

@@ -4,9 +4,9 @@
  */
 import { Elysia } from 'elysia';
 import { readRefusal } from '../../backends/shared/upstream-errors';
-import { readBody } from '../accounts/sign-in-limits';
 import type { Context } from '../context';
 import type { Upstream } from '../credentials/credentials';
+import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
@@ -15,7 +15,7 @@ import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
-import { decompressed } from '../web/decompress';
+import { readBody } from '../web/read-body';
 import { addressHint, isElsewhere } from './address-hint';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { hopsIn } from './hops';
@@ -32,7 +32,14 @@ export function brokerRoutes(context: Context) {
     '/upstream/v1/*',
     async ({ request, params, server }) => {
       server?.timeout(request, 0);
-      const call = new BrokerCall(context, holdRunner(context, request), request);
+      const held = holdRunner(context, request);
+      let call: BrokerCall;
+      try {
+        call = new BrokerCall(context, held, request);
+      } catch (thrown) {
+        held.release();
+        throw thrown;
+      }
       try {
         return await call.respond(params['*']);
       } catch (thrown) {
@@ -59,6 +66,8 @@ class BrokerCall {
   readonly #startedMs = performance.now();
   readonly #abort = new AbortController();
   readonly #tail = new AnswerTail();
+  /** What a long request is held of. */
+  readonly #share: Share;
   /** Ends the watch for the router's end. */
   readonly #forget: () => void;
   #path = '';
@@ -77,7 +86,10 @@ class BrokerCall {
     readonly request: Request,
   ) {
     const { agent } = held;
-    this.#forget = context.streams.add({ userId: agent.userId, credentialId: agent.id }, (why) => {
+    this.#share = new Share(context.held, agent.userId);
+    // Counted apart from what users ask for themselves, each of which may make a runner call.
+    const holder = { userId: agent.userId, credentialId: agent.id, countedAs: `runners of ${agent.userId}` };
+    this.#forget = context.streams.add(holder, (why) => {
       if (this.#relay) this.#relay.fail(why);
       else this.#abort.abort(why);
     });
@@ -93,8 +105,7 @@ class BrokerCall {
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
     const hops = Math.max(hopsIn(request.headers), context.hops.of(agent.id));
-    const { maxBodyBytes } = context.config;
-    const bytes = await decompressed(request, await readBody(request, maxBodyBytes), maxBodyBytes);
+    const bytes = await readBody(request, { maxBytes: context.config.maxBodyBytes, share: this.#share });
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
     const backend = context.backends.find(agent.backend);
@@ -214,6 +225,7 @@ class BrokerCall {
 
   #end(told: Ending, bytes: number, status: number): void {
     this.held.release();
+    this.#share.end();
     this.#forget();
     const { agent, works } = this.held;
     const ending = told === 'stopped' && this.#isWhole ? 'done' : told;

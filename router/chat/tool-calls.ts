@@ -6,7 +6,12 @@ import type { ToolCall } from './store';
 /** An answer or one event of it, as a runtime sent it: nothing in it can be relied upon. */
 export type CallsBody = JsonObject;
 
+/** What a call costs beside its texts. */
+const CALL_BYTES = 200;
+
 export class AnswerCalls {
+  /** About so many bytes are held. */
+  size = 0;
   readonly #reader: CallReader;
   /** In the order in which they came, by their place in a chat or the number of their item. */
   readonly #calls = new Map<unknown, ToolCall>();
@@ -34,7 +39,11 @@ export class AnswerCalls {
     for (const { index, id, name, arguments: args, more } of this.#reader.read(pieces)) {
       const sofar: ToolCall = this.#calls.get(index) ?? { id, name: '', arguments: '', textLengthBefore };
       const call = { ...sofar, name: sofar.name + name, arguments: sofar.arguments + args };
-      this.#calls.set(index, Object.keys(more).length === 0 ? call : { ...call, more: { ...sofar.more, ...more } });
+      if (Object.keys(more).length === 0) this.#set(index, call);
+      else {
+        this.size += JSON.stringify(more).length;
+        this.#set(index, { ...call, more: { ...sofar.more, ...more } });
+      }
     }
   }
 
@@ -42,12 +51,18 @@ export class AnswerCalls {
   #item(item: unknown, index: unknown, textLength: number): void {
     if (!isJsonObject(item) || item.type !== 'function_call') return;
     const key = typeof index === 'number' ? index : item.call_id;
-    this.#calls.set(key, {
+    this.#set(key, {
       id: text(item.call_id),
       name: text(item.name),
       arguments: text(item.arguments),
       textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength,
     });
+  }
+
+  #set(key: unknown, call: ToolCall): void {
+    const before = this.#calls.get(key);
+    this.size += sizeOf(call) - (before ? sizeOf(before) : 0);
+    this.#calls.set(key, call);
   }
 
   #items(items: readonly unknown[]): void {
@@ -58,6 +73,10 @@ export class AnswerCalls {
       else textLength += outputText(item).length;
     }
   }
+}
+
+function sizeOf(call: ToolCall): number {
+  return CALL_BYTES + call.id.length + call.name.length + call.arguments.length;
 }
 
 /** The id of a call that its runtime did not name: the same wherever the answer is read. */

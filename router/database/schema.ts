@@ -101,8 +101,8 @@ export const runners = sqliteTable('runners', {
   accessKeySealed: text('access_key_sealed').notNull(),
   /** SHA-256 of what the runner shows to the broker. */
   runnerKeyHash: text('runner_key_hash').notNull().unique(),
-  /** SHA-256 of the user's values it was started with; another one by now means that it is stale. */
-  valuesHash: text('values_hash'),
+  /** `fingerprint` of the spec it was started with; another one by now means that it is stale. Null until it has started. */
+  specHash: text('values_hash'),
   startedAtMs: integer('started_at_ms').notNull(),
   lastActiveAtMs: integer('last_active_at_ms').notNull(),
 });

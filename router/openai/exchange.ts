@@ -7,6 +7,7 @@ import type { Who } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
+import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/time';
@@ -37,7 +38,7 @@ export interface Plan {
 
 type ExchangeContext = Pick<
   Context,
-  'events' | 'generations' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+  'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
 >;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
@@ -53,17 +54,17 @@ interface Options {
  * Answers a request as planned.
  * @param options.headers what the answer says beside itself is put here, also that of a refusal.
  * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
- * @param options.plan begins at once; what it throws is thrown on.
+ * @param options.plan begins at once; what it throws is thrown on. What it holds of `share` is given back at the end.
  */
 export async function exchange(
   context: ExchangeContext,
   who: Who,
-  options: Options & { plan(): Promise<Plan> },
+  options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(context, who, options);
   try {
     one.admit();
-    return await one.respond(await options.plan());
+    return await one.respond(await options.plan(one.share));
   } catch (thrown) {
     return one.refuse(thrown);
   }
@@ -72,6 +73,8 @@ export async function exchange(
 class Exchange {
   readonly #startedMs = performance.now();
   readonly #abort = new AbortController();
+  /** What a long request, and a long answer that is translated, are held of. */
+  readonly share: Share;
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
@@ -97,6 +100,7 @@ class Exchange {
     readonly options: Options,
   ) {
     const { signal } = options.request;
+    this.share = new Share(context.held, who.user.id);
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
       this.#close(why),
     );
@@ -119,7 +123,8 @@ class Exchange {
     this.#leaveHops = this.context.hops.enter(call.agent.id, this.#hops);
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
-      const options = { isStream: wantsStream, stop: () => this.#stop() };
+      const stop = () => this.#stop();
+      const options = { isStream: wantsStream, stop, onTooLarge: (error: AppError) => this.#relay?.unrecord(error) };
       this.#recorder = (await generations.record(turn, options)).answer;
     }
     const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
@@ -279,6 +284,7 @@ class Exchange {
 
   #end(ending: Ending, bytes: number, error?: AppError): void {
     this.#answer?.lease.release();
+    this.share.end();
     this.#forget();
     this.#leave?.();
     this.#leaveHops?.();
@@ -329,6 +335,8 @@ class Exchange {
 
   #head(own: Record<string, string>): Record<string, string> {
     const { headers, isFinal = false } = this.options;
+    // nginx keeps a stream back until its buffer is full, unless it is told not to.
+    if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
     return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
   }
 }

@@ -2,7 +2,6 @@
 import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { CallerPlugin, Who } from '../accounts/identify';
-import { readBody } from '../accounts/sign-in-limits';
 import {
   goesOnWithTurn,
   inputOf,
@@ -17,14 +16,14 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { serves, usesUpstream } from '../backends/traits';
-import { HISTORY_MESSAGES_MAX } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
+import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
-import { decompressed } from '../web/decompress';
+import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
 import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
@@ -56,12 +55,19 @@ export function openaiRoutes(context: Context, caller: CallerPlugin, serverOf: (
         }
         serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
+        const asked = { request, headers: set.headers, detach };
+        const planned = (bytes: Bytes, share: Share) => plan(context, who, { request, detach, bytes, share });
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
-          return answerOnce(context, who, { request, key, answer: () => exchange(context, who, asked) });
+          const answer = (bytes: Bytes) => exchange(context, who, { ...asked, plan: (share) => planned(bytes, share) });
+          return answerOnce(context, who, { request, key, answer });
         }
-        const answer = await exchange(context, who, { ...asked, isFinal: true });
+        const { maxBodyBytes: maxBytes } = context.config;
+        const answer = await exchange(context, who, {
+          ...asked,
+          isFinal: true,
+          plan: async (share) => planned(await readBody(request, { maxBytes, share }), share),
+        });
         // They are in the answer: where Elysia adds them, it makes a stream of a body that is there already.
         set.headers = {};
         return answer;
@@ -102,12 +108,21 @@ function decoded(path: string): string {
   }
 }
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
+interface Planned {
+  readonly request: Request;
+  readonly detach: boolean;
+  /** The request's body. */
+  readonly bytes: Bytes;
+  /** What a long answer is held of. */
+  readonly share: Share;
+}
+
 /** What a request asks of which runner. */
-async function plan(context: Context, who: Who, request: Request, detach: boolean): Promise<Plan> {
+async function plan(context: Context, who: Who, { request, detach, bytes, share }: Planned): Promise<Plan> {
   const url = new URL(request.url);
   const path = relayPath(url);
-  const { maxBodyBytes } = context.config;
-  const bytes = await decompressed(request, await readBody(request, maxBodyBytes), maxBodyBytes);
   const type = request.headers.get('content-type') ?? 'application/json';
   if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
@@ -154,12 +169,15 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
         : undefined,
     translation:
       isTranslated && body
-        ? responsesTranslation({
-            id: `resp_${answerId}`,
-            createdAtMs: Date.now(),
-            body: { ...body, model: body.model ?? backend.name },
-            ...(conversation && { conversationId: conversation.id }),
-          })
+        ? responsesTranslation(
+            {
+              id: `resp_${answerId}`,
+              createdAtMs: Date.now(),
+              body: { ...body, model: body.model ?? backend.name },
+              ...(conversation && { conversationId: conversation.id }),
+            },
+            { maxBytes: context.config.maxAnswerBytes, share },
+          )
         : undefined,
     call: {
       agent,
@@ -201,7 +219,7 @@ async function storedBefore(context: Context, routed: Routed, body: JsonBody = {
     backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
   if (!isOfUse) return [];
   const before = (goesOnFrom ?? conversation.lastPosition) + 1;
-  return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
+  return context.conversations.history(conversation.id, before);
 }
 
 /** Where the answer is kept. A request that goes on from an earlier answer forks. */

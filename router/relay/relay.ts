@@ -65,6 +65,8 @@ export class Relay implements Sink, Beating {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #ended: Ending | undefined;
   #detached = false;
+  /** The recorder takes no more. */
+  #isUnrecorded = false;
   #bytes = 0;
   #quietSinceMs = Date.now();
   /** Whether the client has asked for the chunk that is waited for. */
@@ -137,12 +139,18 @@ export class Relay implements Sink, Beating {
     if (this.#ended || this.#detached) return;
     this.#controller?.error();
     this.#controller = undefined;
-    if (this.#options.onClientGone === 'detach') {
+    if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
     }
     this.#end(this.#isWhole ? 'done' : 'stopped');
     this.#options.abort.abort();
+  }
+
+  /** The recorder takes no more: from here on the answer is for the client only, and ends where there is none. */
+  unrecord(error: AppError): void {
+    this.#isUnrecorded = true;
+    if (this.#detached) this.fail(error);
   }
 
   get hasEnded(): boolean {

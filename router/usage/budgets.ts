@@ -95,6 +95,11 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       }
     },
 
+    /** A key that is gone will use nothing any more. */
+    forget(subjectId: string): void {
+      for (const period of PERIODS) counters[period].delete(subjectId);
+    },
+
     /**
      * Throws `insufficient_quota` when the user or a key is at a hard limit: for a request that is going to make calls. What
      * calls under way hold is no reason to refuse it.

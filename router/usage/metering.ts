@@ -12,6 +12,8 @@ import type { Tokens } from './tokens';
 const WRITE_MS = 1_000;
 /** While the database refuses rows so many are kept; then the oldest are lost. */
 const PENDING_MAX = 50_000;
+/** What a runner names as its model is kept up to this length; no model's name is longer. */
+const MODEL_LENGTH_MAX = 200;
 
 type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
 
@@ -72,12 +74,14 @@ export function meteringService(deps: {
     /** Never throws and never waits. */
     record(use: UpstreamUse): void {
       const { tokens, calls, conversationId, keyIds = [], firstByteMs, totalMs, ...rest } = use;
-      const cost = prices.costOf(use.model, tokens, calls);
+      const model = use.model.slice(0, MODEL_LENGTH_MAX);
+      const cost = prices.costOf(model, tokens, calls);
       const used = { userId: use.userId, keyIds, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
       for (const counter of counters) counter.add(used);
       metrics.tokensUsed(use.backend, tokens);
       pending.push({
         ...rest,
+        model,
         atMs: now(),
         conversationId: conversationId ?? null,
         keyId: (keyIds.length === 1 && keyIds[0]) || null,

@@ -65,7 +65,9 @@ export function pricesService(deps: { usage: UsageStore }) {
       }
       for (const name of ['prompt', 'completion', 'cached', 'perCall'] as const) {
         const value = price[name];
-        if (value !== null && !(value >= 0 && value <= PRICE_MAX)) fields[name] = 'A number of 0 or more, such as 2.50';
+        const field = name === 'perCall' ? 'per_call' : name;
+        if (value !== null && !(value >= 0 && value <= PRICE_MAX))
+          fields[field] = 'A number of 0 or more, such as 2.50';
       }
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       const kept: Price = { ...price, model };

@@ -77,7 +77,7 @@ export function usageStore(db: Db) {
     },
 
     /** Days in their order, everything else by tokens, most first. */
-    async groups(range: UsageRange, by: UsageDimension): Promise<readonly UsageGroup[]> {
+    async groups(range: UsageRange, by: UsageDimension, limit?: number): Promise<readonly UsageGroup[]> {
       const key = dimensions[by];
       const order = by === 'day' ? sql`1` : sql`${totals.promptTokens} + ${totals.completionTokens} DESC, 1`;
       return db
@@ -86,6 +86,7 @@ export function usageStore(db: Db) {
         .where(within(range))
         .groupBy(key)
         .orderBy(order)
+        .limit(limit ?? -1)
         .all();
     },
 

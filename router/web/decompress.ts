@@ -1,7 +1,6 @@
 /** Bodies of requests that were compressed: HTTP's content codings, taken off within the limit of the body. */
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib';
-import { tooLarge } from '../accounts/sign-in-limits';
 import { AppError } from '../lib/errors';
 
 type Decompress = (bytes: InputType, options: ZlibOptions) => Promise<Uint8Array<ArrayBuffer>>;
@@ -20,11 +19,12 @@ const CODINGS: Readonly<Record<string, Decompress>> = {
  * `too_large`, and `invalid_request` for bytes that are not of their coding.
  */
 export async function decompressed(
-  request: Request,
   bytes: Uint8Array<ArrayBuffer>,
+  encoding: string | null,
   maxBytes: number,
+  tooLarge: (maxBytes: number) => AppError,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const coding = request.headers.get('content-encoding')?.trim().toLowerCase();
+  const coding = encoding?.trim().toLowerCase();
   if (coding === undefined || coding === '' || coding === 'identity' || bytes.length === 0) return bytes;
   const decompress = Object.hasOwn(CODINGS, coding) ? CODINGS[coding] : undefined;
   if (!decompress) {

@@ -159,8 +159,24 @@ describe('refusals', () => {
       'backends.json/0/history: expected "full", "last-turn" or "one-message" (got "some")',
       'backends.json/1/name: expected required property',
       "backends.json/2/limits/memory: expected a number of bytes, or a size such as '512m' or '2g' (got \"much\")",
-      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${work}, ${user}, ${agent} (got ${BACKENDS_DIR})',
+      'backends.json/3/session_body/id: expected no variable but ${conversation}, ${session}, ${user}, ${agent} (got ${BACKENDS_DIR})',
     ]);
+  });
+
+  test.each([
+    [{ cmd: { 0: 'x' } }, '/cmd: expected array'],
+    [{ dns: { a: 1 } }, '/dns: expected array'],
+    [{ headers: ['x'] }, '/headers: expected object'],
+    [{ extra_env: [] }, '/extra_env: expected object'],
+    [{ limits: ['1g'] }, '/limits: expected object'],
+    [{ driver_options: [] }, '/driver_options: expected object'],
+  ])('%j, an object for a list or a list for an object, is refused and not filled up', (member, problem) => {
+    expect(problemsOf([{ name: 'a', ...member }]).join()).toContain(`backends.json/0${problem}`);
+  });
+
+  test('a member with a line break in its name is looked at like any other', () => {
+    expect(problemsOf([{ name: 'a', session_body: { 'x\ny': 1 } }])).toHaveLength(1);
+    expect(problemsOf([{ name: 'a', extra_hosts: { 'x\ny': ['1.2.3.4'] } }])).toHaveLength(1);
   });
 
   test('a command knows only the folder of the file', () => {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
-import { type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
+import { ACCESS_KEY, type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
 
 setDefaultTimeout(30_000);
 
@@ -80,6 +80,18 @@ describe('the direct agent asks the model', () => {
     });
     expect(headers.get('x-agent-session')).toBeNull();
     expect(upstream.refusedCount).toBe(0);
+  });
+
+  test('with the name of the request that it serves, where it was told', async () => {
+    for (const work of ['0123456789abcdef01234567', undefined]) {
+      const response = await fetch(`${direct.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${ACCESS_KEY}`, ...(work !== undefined && { 'x-agent-work': work }) },
+        body: JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }] }),
+      });
+      expect(response.status).toBe(200);
+      expect(upstream.requests.at(-1)?.headers.get('x-agent-work')).toBe(work ?? null);
+    }
   });
 
   test('with AGENTS.md and USER.md of its home as they are at that turn', async () => {

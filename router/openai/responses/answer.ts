@@ -26,7 +26,12 @@ import {
 const REASONS: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' };
 const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
+/** What an item costs beside its text. */
+const ITEM_BYTES = 200;
+
 export class ResponseAnswer {
+  /** About so many bytes of the answer are kept. */
+  size = 0;
   readonly #asked: Asked;
   readonly #output: Item[] = [];
   readonly #reader: CallReader;
@@ -91,6 +96,12 @@ export class ResponseAnswer {
     return failure ? events + this.#end('failed', failure) : events;
   }
 
+  /** Lets go of what was said so far, which the end does not tell again then. */
+  drop(): void {
+    this.#output.length = 0;
+    this.#calls.length = 0;
+  }
+
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
@@ -109,6 +120,7 @@ export class ResponseAnswer {
       events += this.#event('response.content_part.added', { ...this.#place(item), part: textPart('') });
     }
     item.text += delta;
+    this.size += delta.length;
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
@@ -125,10 +137,8 @@ export class ResponseAnswer {
       events += this.#event('response.output_item.added', { output_index, item: begun });
     }
     if (part.arguments === '') return events;
-    return (
-      events +
-      this.#event('response.function_call_arguments.delta', { item_id: item.id, output_index, delta: part.arguments })
-    );
+    const place = { item_id: item.id, output_index };
+    return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
   /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
@@ -176,28 +186,27 @@ export class ResponseAnswer {
       text: '',
     };
     this.#output.push(item);
+    this.size += ITEM_BYTES;
     return item;
   }
 
   #addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
     const known = this.#calls[index];
     const id = this.#itemId('fc');
-    const item: CallItem = known ?? {
-      id,
-      type: 'function_call',
-      status: 'in_progress',
-      call_id,
-      name: '',
-      arguments: '',
-      more: {},
-    };
+    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
+    const item: CallItem = known ?? { type: 'function_call', ...begun };
     if (!known) {
       this.#output.push(item);
       this.#calls[index] = item;
+      this.size += ITEM_BYTES + call_id.length;
     }
     item.name += name;
     item.arguments += args;
-    item.more = { ...item.more, ...more };
+    this.size += name.length + args.length;
+    if (Object.keys(more).length > 0) {
+      this.size += JSON.stringify(more).length;
+      item.more = { ...item.more, ...more };
+    }
     return item;
   }
 
