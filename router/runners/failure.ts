@@ -76,14 +76,17 @@ export function stoppedError(): AppError {
   return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
 }
 
-/** A failed start after `previous` ones in a row. */
+/** A failed start after `previous` ones in a row. @param nowMs by the steady clock. */
 export function startFailure(error: AppError, previous: Failure | undefined, nowMs: number): Failure {
   const count = (previous?.count ?? 0) + 1;
   const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
-  return { error, atMs: nowMs, count, retryAtMs: nowMs + backOffMs };
+  return { error, count, retryAtMs: nowMs + backOffMs };
 }
 
-/** The remembered failure for a request that comes too early, or `undefined` when the start may be tried again. */
+/**
+ * The remembered failure for a request that comes too early, or `undefined` when the start may be tried again.
+ * @param nowMs by the steady clock.
+ */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
   if (!failure || nowMs >= failure.retryAtMs) return undefined;
   const { code, message, hint } = failure.error;

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
+import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
 import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
@@ -178,7 +179,7 @@ class Connection implements Beating, Source {
   keepIdle(): void {
     if (!this.#socket) return;
     this.resume();
-    this.#idleSinceMs = Date.now();
+    this.#idleSinceMs = steadyMs();
     const others = idle.get(this.destination);
     if (others) others.push(this);
     else idle.set(this.destination, [this]);
@@ -186,7 +187,7 @@ class Connection implements Beating, Source {
   }
 
   get restedMs(): number {
-    return Date.now() - this.#idleSinceMs;
+    return steadyMs() - this.#idleSinceMs;
   }
 
   beat(): void {
