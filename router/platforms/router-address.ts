@@ -30,8 +30,6 @@ export function addressesService(deps: {
   }
 
   return {
-    /** The port of the internal listener. */
-    internalPort,
     urlFor,
 
     /**

@@ -65,8 +65,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         signal: request.signal,
       });
       const { status } = answer;
-      const shown =
-        status >= 400 ? await refusalBody(answer, lease.runner.url, runners.routerPort) : answerBody(answer, request);
+      const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
@@ -115,9 +114,9 @@ function roleChunk(model: string): string {
 }
 
 /** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
-async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string, routerPort: number) {
+async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
   if (!/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
-  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl, routerPort));
+  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl));
   const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
   return { headers: { get }, body: bodyOf(bytes) };
 }

@@ -6,27 +6,21 @@ const NAMES = /\b(?:[A-Za-z0-9][\w.]*-)*(?:ar-[0-9a-f]{8}-[0-9a-f]{12}|agent-[0-
 /** The broker, by whatever name a platform knows it. */
 const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
-  /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::(\d{1,5}))?\b/g;
-const IS_LOOPBACK = /^(127\.|localhost$|\[::1\]$)/;
+  /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
 /** Keys are never shown, also not when a runner has printed them. */
 export function withoutKeys(text: string): string {
   return text.replace(RUNNER_KEYS, '[key]');
 }
 
-/**
- * An address of this machine is hidden where its port is ours. With another one it is the user's own: an LLM API that they
- * have set, and whose name they must read to mend what is wrong with it.
- * @param runnerUrl where the router reaches the runner.
- * @param routerPort where the runner reaches the router.
- */
-export function withoutInsides(text: string, runnerUrl: string, routerPort: number): string {
-  const { host, hostname, port } = new URL(runnerUrl);
-  const ours = new Set([port, String(routerPort)]);
-  const plain = withoutKeys(text)
+/** @param runnerUrl where the router reaches the runner. */
+export function withoutInsides(text: string, runnerUrl: string): string {
+  const { host, hostname } = new URL(runnerUrl);
+  return withoutKeys(text)
     .replace(BROKER, '[router]')
     .replaceAll(`http://${host}`, '[agent]')
     .replaceAll(host, '[agent]')
-    .replace(LOOPBACK, (address, at?: string) => (at !== undefined && ours.has(at) ? '[address]' : address));
-  return (IS_LOOPBACK.test(hostname) ? plain : plain.replaceAll(hostname, '[agent]')).replace(NAMES, '[agent]');
+    .replace(LOOPBACK, '[address]')
+    .replaceAll(hostname, '[agent]')
+    .replace(NAMES, '[agent]');
 }

@@ -135,9 +135,6 @@ export function runnersService(deps: RunnersDeps) {
   }
 
   return {
-    /** Where runners reach the router, on this machine. */
-    routerPort: deps.addresses.internalPort,
-
     /**
      * Holds the agent's runner, started first if need be. While the lease is open the runner is not reaped.
      * Throws what made the start fail. The caller's abort ends its waiting, not a start that others wait for too.
