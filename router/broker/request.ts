@@ -57,12 +57,15 @@ const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
 const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
 export interface UpstreamBody {
-  /** The body for an upstream with this model. @param addUsage whether a stream is to tell its usage at its end. */
-  for(model: string, addUsage: boolean): string | Uint8Array<ArrayBuffer>;
+  /**
+   * The body for an upstream with this model.
+   * @param usage whether a stream is asked for its usage although it was not, or must not be asked for it at all.
+   */
+  for(model: string, usage?: 'add' | 'omit'): string | Uint8Array<ArrayBuffer>;
   /** The model that this asks for at an upstream with this one. Empty where a path has none. */
   modelAt(model: string): string;
-  /** Whether it asks for a stream that will not tell its usage. */
-  readonly lacksUsage: boolean;
+  /** Whether it asks for a stream that tells its usage only when it is asked for it, and whether it is asked. */
+  readonly usage: 'asked' | 'lacking' | undefined;
   /** Whether the answer comes later, at another address, and what it has used with it. */
   readonly isBackground: boolean;
   /** How often a price per call is charged: once, or for each picture that it asks for. */
@@ -82,14 +85,19 @@ export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, conte
   const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
   const promptTokens = () => (body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0);
   return {
-    for(model, addUsage) {
-      if (!body || !isText || (body.model === model && !addUsage)) return bytes;
+    for(model, usage) {
+      if (!body || !isText || (body.model === model && !usage)) return bytes;
       // URL, key and model belong together, and a runner may have started with an older model.
-      const usage = addUsage && { stream_options: { ...objectOf(body.stream_options), include_usage: true } };
-      return JSON.stringify({ ...body, model, ...usage });
+      const { stream_options: options, ...rest } = body;
+      const asked = usage === 'add' ? { ...objectOf(options), include_usage: true } : options;
+      return JSON.stringify({
+        ...rest,
+        model,
+        ...(usage !== 'omit' && asked !== undefined && { stream_options: asked }),
+      });
     },
     modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked.slice(0, MODEL_LENGTH_MAX) : ''),
-    lacksUsage: SILENT_STREAMS.has(path) && body?.stream === true && !hasUsage(body),
+    usage: SILENT_STREAMS.has(path) && body?.stream === true ? (hasUsage(body) ? 'asked' : 'lacking') : undefined,
     isBackground: path === 'responses' && body?.background === true,
     calls: PICTURES.test(path) ? piecesOf(body ? body.n : formCount(bytes, contentType)) : 1,
     promptTokens,

@@ -3,6 +3,7 @@
  * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
  */
 import { Elysia } from 'elysia';
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Context } from '../context';
 import type { Upstream } from '../credentials/credentials';
 import { Share } from '../lib/allowance';
@@ -17,6 +18,7 @@ import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
 import { foreignHeaders, isEventStream } from '../web/headers';
 import { readBody } from '../web/read-body';
+import { addressHint, isElsewhere } from './address-hint';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
@@ -25,6 +27,9 @@ import { withoutUsage } from './usage-filter';
 
 /** What a call has used whose answer could not be looked at. */
 const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
+/** As much of a body as has an error in it. */
+const SAID_BYTES_MAX = 2_000;
+const utf8 = new TextDecoder();
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
@@ -168,14 +173,23 @@ class BrokerCall {
       throw new AppError('upstream_credentials_refused');
     }
     this.#end('failed', text.length, status);
+    const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
+    if (hint !== undefined) return misplaced(text, status, hint);
     return new Response(text, { status, headers: foreignHeaders(headers) });
   }
 
-  async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
+  async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
     const init = { status, headers: foreignHeaders(headers) };
-    if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
+    if (!events && isShort(headers)) {
+      const bytes = await this.#whole(body, status);
+      const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
+      // No answer of an API begins so. Some servers have a status of 200 for it.
+      const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
+      const hint = isError ? addressHint(upstream.baseUrl) : undefined;
+      return hint === undefined ? new Response(bytes, init) : misplaced(text, 502, hint);
+    }
     const isFiltered = events && addedUsage;
     const relay = new Relay({
       ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
@@ -254,6 +268,14 @@ class BrokerCall {
     const guess = { prompt: () => body.promptTokens(), isText: allowed?.isText === true };
     return { ...tokensOfAnswer(this.#tail, guess), calls: body.calls };
   }
+}
+
+/** What answered is no API, and its words are for the person who has set its address. */
+function misplaced(text: string, status: number, hint: string): Response {
+  const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
+  const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
+  const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
+  return Response.json({ error }, { status });
 }
 
 function lost(cause: unknown): AppError {

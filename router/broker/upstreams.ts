@@ -1,5 +1,6 @@
 /** Calls to upstreams: credentials of that moment, an address that was checked, and tries again where that is safe. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
@@ -8,8 +9,10 @@ import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
 import { addressBelow } from '../net/addresses';
-import { readText } from '../net/body';
+import { bodyOf, readText } from '../net/body';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from '../net/connect-timeout';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { addressHint } from './address-hint';
 import { HOPS_HEADER } from './hops';
 import type { UpstreamBody } from './request';
 
@@ -21,7 +24,9 @@ const BACK_OFF_MS = 400;
 const RETRIED = new Set([429, 502, 503]);
 /** How an API says that it does not know a member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
-const BASE_URLS_MAX = 1_000;
+const USAGE_MEMBER = /stream_options|include_usage/;
+const utf8 = new TextEncoder();
+const UPSTREAMS_MAX = 1_000;
 const REFUSAL_BYTES_MAX = 16_384;
 const WORDS_LENGTH_MAX = 300;
 /** The longest list that is known, of a reseller of all models, is about 1 MB. */
@@ -55,8 +60,8 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
-  /** Base URL → whether it knows `stream_options`. */
-  const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
+  /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
+  const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
   async function send(
@@ -93,24 +98,32 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     });
   }
 
-  /** Asks a stream for its usage if it would not tell, where the upstream does not mind. */
+  /**
+   * Asks a stream for its usage if it would not tell, and asks without where the upstream refuses that, whoever has asked:
+   * a runner need not know which upstreams do.
+   */
   async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { path, method, body, signal } = request;
     const headers = { ...request.headers, [HOPS_HEADER]: String(request.hops + 1) };
-    const { baseUrl } = upstream;
-    const sendWith = (addUsage: boolean) => {
-      const bytes = body.for(upstream.model, addUsage);
+    const sendWith = (usage?: 'add' | 'omit') => {
+      const bytes = body.for(upstream.model, usage);
       return send(upstream, path, { method, headers, signal, ...(bytes.length > 0 && { body: bytes }) });
     };
-    const addUsage = body.lacksUsage && knowsUsage.get(baseUrl) !== false;
-    const response = await sendWith(addUsage);
-    if (!addUsage) return { upstream, response, addedUsage: false };
-    if (isOk(response)) knowsUsage.set(baseUrl, true);
-    if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.get(baseUrl) !== undefined)
-      return { upstream, response, addedUsage: true };
-    response.body.cancel();
-    const plain = await sendWith(false);
-    if (isOk(plain)) knowsUsage.set(baseUrl, false);
+    if (!body.usage) return { upstream, response: await sendWith(), addedUsage: false };
+    const place = `${upstream.baseUrl} ${upstream.model}`;
+    const isKnown = knowsUsage.get(place);
+    if (isKnown === false) return { upstream, response: await sendWith('omit'), addedUsage: false };
+    const addedUsage = body.usage === 'lacking';
+    const response = await sendWith(addedUsage ? 'add' : undefined);
+    if (isOk(response)) knowsUsage.set(place, true);
+    if (!UNKNOWN_MEMBER.has(response.status)) return { upstream, response, addedUsage };
+    const text = await readText(response.body, REFUSAL_BYTES_MAX);
+    // One that took it before takes it still, unless it says so.
+    if (isKnown && !USAGE_MEMBER.test(text)) {
+      return { upstream, response: { ...response, body: bodyOf(utf8.encode(text)) }, addedUsage };
+    }
+    const plain = await sendWith('omit');
+    if (isOk(plain)) knowsUsage.set(place, false);
     return { upstream, response: plain, addedUsage: false };
   }
 
@@ -148,8 +161,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       try {
         const either = AbortSignal.any([signal, late]);
         const response = await send(upstream, 'models', { method: 'GET', headers, signal: either });
-        if (!isOk(response)) throw await refusalOf(response, upstream.apiKey);
-        return modelsOf(await readText(response.body, MODELS_BYTES_MAX));
+        if (!isOk(response)) throw await refusalOf(response, upstream);
+        return modelsOf(await readText(response.body, MODELS_BYTES_MAX), upstream.baseUrl);
       } catch (error) {
         if (error instanceof AppError || signal.aborted) throw error;
         if (!late.aborted) throw unreachable(error);
@@ -168,9 +181,9 @@ function isOk({ status }: OutgoingAnswer): boolean {
 function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
-  const message = /CERT|TLS|SSL|SIGNATURE/.test(code)
-    ? `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`
-    : undefined;
+  const silent = `Nobody answers at LLM_BASE_URL: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
+  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`;
+  const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
 }
 
@@ -178,7 +191,11 @@ function unreachable(cause: unknown): AppError {
 function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
   // Jittered, so that those who failed together do not come back together.
   const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
-  if (outcome instanceof UnreachableError) return outcome.mayHaveArrived ? undefined : backOffMs;
+  if (outcome instanceof UnreachableError) {
+    // Who was silent for so long was asked long enough.
+    const isSilent = outcome.cause instanceof ConnectTimeoutError;
+    return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
+  }
   const { status, headers } = outcome.response;
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);
@@ -194,20 +211,20 @@ function retryAfterMs(headers: AnswerHeaders): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/**
- * What is wrong when an upstream refuses, for the person who has set it. Reads the body.
- * @param apiKey left out of the upstream's words: some APIs repeat it.
- */
-async function refusalOf(response: OutgoingAnswer, apiKey: string): Promise<AppError> {
+/** What is wrong when an upstream refuses, for the person who has set it. Reads the body. */
+async function refusalOf(
+  response: OutgoingAnswer,
+  { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
+): Promise<AppError> {
   const { status } = response;
-  const words = wordsOf(await refusalText(response, apiKey));
+  const words = readRefusal(await refusalText(response, apiKey))?.message.slice(0, WORDS_LENGTH_MAX);
   const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
   if (status === 401 || status === 403) {
     const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
     return new AppError('upstream_credentials_refused', { message });
   }
-  const message = `LLM_BASE_URL does not answer as an OpenAI-compatible API does. Is it complete, such as https://api.openai.com/v1? ${said}`;
-  return new AppError('upstream_unreachable', { message });
+  const what = 'LLM_BASE_URL does not answer as an OpenAI-compatible API does.';
+  return new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)} ${said}` });
 }
 
 /** The body of a refusal, or its beginning, without the key. */
@@ -215,21 +232,16 @@ export async function refusalText(response: OutgoingAnswer, apiKey: string): Pro
   return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
 }
 
-/** The message in an error body of the shapes that are known: OpenAI's, and FastAPI's. */
-function wordsOf(text: string): string | undefined {
-  const { error, detail, message } = jsonObject(text) ?? {};
-  const told = isJsonObject(error) ? error.message : error;
-  const words = [told, detail, message].find((one) => typeof one === 'string' && one !== '');
-  return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
-}
-
-function modelsOf(text: string): readonly string[] {
+function modelsOf(text: string, baseUrl: string): readonly string[] {
   const { data } = jsonObject(text) ?? {};
   if (Array.isArray(data)) return data.map((one: unknown) => isJsonObject(one) && one.id).filter(isText);
-  throw new AppError('upstream_unreachable', {
-    message:
-      'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
-  });
+  const what = 'What answers at LLM_BASE_URL is no OpenAI-compatible API.';
+  throw new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)}` });
+}
+
+function completeness(baseUrl: string): string {
+  const hint = addressHint(baseUrl);
+  return `Is it complete, such as https://api.openai.com/v1?${hint === undefined ? '' : ` ${hint}`}`;
 }
 
 function isText(value: unknown): value is string {

@@ -142,6 +142,8 @@ export interface ToolCall {
   readonly arguments: string;
   /** Characters of the answer's text that came before it. */
   readonly textLengthBefore: number;
+  /** Members that nobody here knows, and that the model wants back with the call. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** What the client's tool gave for a call. */

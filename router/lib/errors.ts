@@ -43,6 +43,7 @@ export const CODES = {
     'An answer is still being written. Wait for it, or stop it first.',
   ),
   too_large: entry(413, 'invalid_request_error', 'The request is too large.'),
+  unsupported_media_type: entry(415, 'invalid_request_error', 'The body is of a kind that is not read here.'),
   misdirected: entry(421, 'invalid_request_error', 'This address is not known to the router.'),
   invalid_fields: entry(422, 'invalid_request_error', 'Some fields need another look.'),
   idempotency_key_reused: entry(

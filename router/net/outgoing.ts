@@ -1,13 +1,22 @@
 /** Requests that the router makes, and what may cross it in either direction. Nothing else makes any (law 22). */
 import { isIP, isIPv6 } from 'node:net';
+import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
 import { ask } from './http1/connection';
 import type { WireRequest } from './http1/request';
 
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
 /** How the system says that there was no connection, so that nothing of the request has left. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+const NOT_CONNECTED = new Set([
+  CONNECT_TIMEOUT,
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
 const STATUS_MAX = 599;
 
@@ -57,9 +66,9 @@ export class UnreachableError extends Error {
  * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { method, headers, body, signal, address, peer, proxy } = outgoing;
+  const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
   const url = new URL(outgoing.url);
-  const asked = { url, address, peer, method, headers, body, signal };
+  const asked = { url, address, peer, method, headers, body, signal, connectMs };
   const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;
   try {
@@ -98,13 +107,17 @@ function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
  * that name, and shares no connection between names (tried on 1.4.5; a test holds it).
  */
 async function askByFetch(
-  { url, address, method, headers, body, signal }: WireRequest,
+  { url, address, method, headers, body, signal, connectMs }: WireRequest,
   proxy: string | undefined,
 ): Promise<OutgoingAnswer> {
   const to = new URL(url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const isPinned = proxy === undefined && address !== undefined && isIP(host) === 0;
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;
+  const port = Number(url.port || 443);
+  const destination = { hostname: address ?? host, port, ...(isIP(host) === 0 && { serverName: host }) };
+  // A proxy has clocks of its own.
+  if (proxy === undefined) await greet(destination, connectMs ?? CONNECT_MS, signal);
   const response = await fetch(to, {
     method,
     headers: { ...headers, 'accept-encoding': 'identity', ...(isPinned && { host: url.host }) },
@@ -116,7 +129,59 @@ async function askByFetch(
     // Bun's own limit of five idle minutes is shorter than a tool may run.
     timeout: false,
   } as RequestInit);
+  if (proxy === undefined) answered(destination);
   return { status: response.status, headers: response.headers, body: streamBody(response.body) };
+}
+
+/** So long after an answer nobody asks again; a connection that rests is used for less. */
+const KNOWN_MS = 60_000;
+const KNOWN_MAX = 1_000;
+
+interface Destination {
+  /** An address or a name, without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** The name that TLS is told; none for an address. */
+  readonly serverName?: string;
+}
+
+const answeredAtMs = new Recent<string, number>(KNOWN_MAX);
+const keyOf = ({ hostname, port, serverName = '' }: Destination) => `${hostname} ${port} ${serverName}`;
+
+/** An answer came from there. */
+function answered(destination: Destination): void {
+  answeredAtMs.set(keyOf(destination), performance.now());
+}
+
+/**
+ * Resolves when the other side has said anything at all, and at once where it has answered lately: what is wrong with it,
+ * such as its certificate, is for the request to find out. Rejects with `ConnectTimeoutError` after `limitMs` of silence, with the
+ * system's error where there is no connection, or with the signal's reason.
+ */
+async function greet(destination: Destination, limitMs: number, signal: AbortSignal): Promise<void> {
+  const lastMs = answeredAtMs.get(keyOf(destination));
+  if (lastMs !== undefined && performance.now() - lastMs < KNOWN_MS) return;
+  const { hostname, port, serverName } = destination;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const leave = () => reject(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
+  const timer = setTimeout(() => reject(new ConnectTimeoutError(limitMs)), limitMs);
+  const said = () => resolve();
+  const connecting = Bun.connect({
+    ...{ hostname, port, tls: serverName === undefined ? true : { serverName } },
+    socket: { data: said, handshake: said, close: said, error: said },
+  });
+  connecting.catch(reject);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', leave);
+    connecting.then(
+      (socket) => socket.terminate(),
+      () => undefined,
+    );
+  }
 }
 
 /** Asks for a path and forgets the body: the status, or why there is none. */

@@ -34,6 +34,11 @@ import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
 import { standingOf } from './session';
 
+/** Paths whose requests are JSON, whatever else a runner may serve. */
+const JSON_PATHS = new Set([
+  ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations'],
+  ...['images/generations', 'audio/speech'],
+]);
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
@@ -122,6 +127,7 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   const path = relayPath(url);
   requireMethod(path, request.method);
   const type = request.headers.get('content-type') ?? 'application/json';
+  if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
 
   const routed = await route(context, who, { request, path, body });
@@ -187,6 +193,15 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
       body: bytes.length === 0 ? undefined : sent === body ? bytes : JSON.stringify(sent),
     },
   };
+}
+
+/** Throws `unsupported_media_type` for what a path has no use for: nearly all take JSON, and the others forms with files. */
+function checkType(path: string, type: string): void {
+  const isForm = /^\s*application\/x-www-form-urlencoded/i.test(type);
+  if (!isForm && (/json/i.test(type) || !JSON_PATHS.has(path))) return;
+  const sent = type.split(';')[0]?.trim().slice(0, 100);
+  const message = `/v1/${path} takes JSON, and this is "${sent}". Send the header "Content-Type: application/json".`;
+  throw new AppError('unsupported_media_type', { message });
 }
 
 /** Where on the runner a path is served. Throws `not_found`. */

@@ -117,11 +117,14 @@ export class Relay implements Sink, Beating {
     this.#cut('stopped');
   }
 
-  /** Writes a comment, between events only (law 11), and not to a client that is behind. */
+  /**
+   * Writes a comment, between events only (law 11), and not to a client that is behind. It is one line: after an `id:` OpenAI's
+   * Python client takes an empty line for an event without data, and fails.
+   */
   comment(text: string): void {
     const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */

@@ -1,11 +1,12 @@
 /** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
 
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
 import { AppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
-import { isJsonObject, jsonObject } from '../lib/json';
+import { jsonObject } from '../lib/json';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
 import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
@@ -176,12 +177,7 @@ export function recordRefusal(recorder: Recorder, status: number): Recorder {
 
 /** @param text the body of the answer, or its beginning. */
 function refusal(status: number, text: string): AppError {
-  const words = status >= 400 ? errorMessage(text) : 'A stream was asked for, and the agent sent something else.';
+  const words =
+    status >= 400 ? readRefusal(text)?.message : 'A stream was asked for, and the agent sent something else.';
   return new AppError('runner_lost', { message: words ?? `The agent answered ${status}.` });
-}
-
-/** The message in an error body of OpenAI's shape. */
-function errorMessage(text: string): string | undefined {
-  const { error } = jsonObject(text) ?? {};
-  return isJsonObject(error) && typeof error.message === 'string' ? error.message : undefined;
 }

@@ -3,8 +3,11 @@
  * the events of a stream in OpenAI's order.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
+import { type CallPart, CallReader } from '../../../backends/shared/calls';
+import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
+import { callId, contentText, saidIn } from '../../chat/tool-calls';
 import { AppError, toOpenAiError } from '../../lib/errors';
-import { isJsonObject, jsonObject } from '../../lib/json';
+import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -20,31 +23,11 @@ import {
   textPart,
 } from './objects';
 
-/** A chat completion, or a chunk of one, as a runtime sent it: nothing in it can be relied upon. */
-interface Completion {
-  readonly choices?: readonly { readonly delta?: Said; readonly message?: Said; readonly finish_reason?: unknown }[];
-  readonly usage?: unknown;
-  readonly error?: { readonly message?: unknown; readonly type?: unknown; readonly code?: unknown } | null;
-}
-
-interface Said {
-  readonly content?: unknown;
-  readonly tool_calls?: unknown;
-}
-
-/** A call, or a piece of one. */
-interface Call {
-  readonly index: number | undefined;
-  readonly id: string;
-  readonly name: string;
-  readonly arguments: string;
-}
-
 const REASONS = new Map<unknown, string>([
   ['length', 'max_output_tokens'],
   ['content_filter', 'content_filter'],
 ]);
-const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
+const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 /** What an item costs beside its text. */
 const ITEM_BYTES = 200;
@@ -56,8 +39,9 @@ export class ResponseAnswer {
   readonly #output: Item[] = [];
   /** The index of each item in the output. */
   readonly #places = new Map<Item, number>();
-  /** Calls by their index in the chat's answer. */
-  readonly #calls = new Map<number, CallItem>();
+  readonly #reader: CallReader;
+  /** Calls by their place in the chat's answer. */
+  readonly #calls: CallItem[] = [];
   #sequence = 0;
   #isOpen = false;
   #isEnded = false;
@@ -66,6 +50,7 @@ export class ResponseAnswer {
 
   constructor(asked: Asked) {
     this.#asked = asked;
+    this.#reader = new CallReader((place) => callId(asked.id.replace(/^resp_/, ''), place));
   }
 
   /** Whether the last event is out. */
@@ -75,15 +60,15 @@ export class ResponseAnswer {
 
   /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
   whole(body: string): object {
-    const completion: Completion | undefined = jsonObject(body);
+    const completion = jsonObject(body);
     if (!completion)
       throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
-    const choice = completion.choices?.[0];
-    const { content, tool_calls } = choice?.message ?? {};
-    if (typeof content === 'string' && content !== '') this.#addText().text = content;
-    for (const [index, call] of callsOf(tool_calls).entries()) this.#addCall(call, index).arguments = call.arguments;
+    const { content, tool_calls } = saidIn(completion) ?? {};
+    const text = contentText(content);
+    if (text !== '') this.#addText().text = text;
+    for (const part of this.#reader.read(tool_calls)) this.#addPart(part);
     this.#usage = tokensOf(completion.usage);
-    this.#finish = choice?.finish_reason;
+    this.#finish = finishIn(completion);
     const failure = this.#failureIn(completion);
     const status = failure ? 'failed' : this.#finalStatus();
     for (const item of this.#output) item.status = status === 'completed' ? 'completed' : 'incomplete';
@@ -98,28 +83,28 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
-  /** What the data of one event of the chat's stream becomes. */
-  push(data: string): string {
+  /** What one event of the chat's stream becomes. @param name of the event, where it has one. */
+  push(data: string, name?: string): string {
     if (this.#isEnded) return '';
-    if (data === '[DONE]') return this.#end(this.#finalStatus());
+    if (data.trim() === '[DONE]') return this.#end(this.#finalStatus());
     // A runtime's own events need not be JSON; they are not part of the answer.
-    const chunk: Completion | undefined = jsonObject(data);
-    const choice = chunk?.choices?.[0];
-    if (!chunk) return '';
-    this.#usage = tokensOf(chunk.usage) ?? this.#usage;
-    this.#finish = choice?.finish_reason ?? this.#finish;
-    const { content, tool_calls } = choice?.delta ?? {};
+    const chunk = jsonObject(data);
+    if (!chunk && name !== 'error') return '';
+    this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
+    this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
+    const { content, tool_calls } = saidIn(chunk ?? {}) ?? {};
+    const text = contentText(content);
     let events = this.open();
-    if (typeof content === 'string' && content !== '') events += this.#text(content);
-    for (const call of callsOf(tool_calls)) events += this.#call(call);
-    const failure = this.#failureIn(chunk);
+    if (text !== '') events += this.#text(text);
+    for (const part of this.#reader.read(tool_calls)) events += this.#call(part);
+    const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
     return failure ? events + this.#end('failed', failure) : events;
   }
 
   /** Lets go of what was said so far, which the end does not tell again then. */
   drop(): void {
     this.#output.length = 0;
-    this.#calls.clear();
+    this.#calls.length = 0;
   }
 
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
@@ -144,22 +129,21 @@ export class ResponseAnswer {
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
-  #call(call: Call): string {
-    const index = call.index ?? 0;
+  #call(part: CallPart): string {
     let events = '';
-    let item = this.#calls.get(index);
-    if (!item) {
+    if (part.isNew) {
       const before = this.#output.at(-1);
       if (before?.type === 'message') events += this.#close(before, 'completed');
-      item = this.#addCall(call, index);
-      events += this.#event('response.output_item.added', { output_index: this.#output.length - 1, item: shown(item) });
     }
-    const delta = call.arguments;
-    if (delta === '') return events;
-    item.arguments += delta;
-    this.size += delta.length;
-    const place = { item_id: item.id, output_index: this.#places.get(item) };
-    return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
+    const item = this.#addPart(part);
+    const output_index = this.#places.get(item);
+    if (part.isNew) {
+      const begun = shown({ ...item, arguments: '' });
+      events += this.#event('response.output_item.added', { output_index, item: begun });
+    }
+    if (part.arguments === '') return events;
+    const place = { item_id: item.id, output_index };
+    return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
   /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
@@ -213,13 +197,24 @@ export class ResponseAnswer {
     return item;
   }
 
-  #addCall({ id, name }: Call, index: number): CallItem {
-    const own = this.#itemId('fc');
-    const call_id = id || own.replace('fc', 'call');
-    const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
-    this.#calls.set(index, item);
-    this.size += ITEM_BYTES + name.length + call_id.length;
-    return this.#add(item);
+  #addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
+    const known = this.#calls[index];
+    const id = this.#itemId('fc');
+    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
+    const item: CallItem = known ?? { type: 'function_call', ...begun };
+    if (!known) {
+      this.#add(item);
+      this.#calls[index] = item;
+      this.size += ITEM_BYTES + call_id.length;
+    }
+    item.name += name;
+    item.arguments += args;
+    this.size += name.length + args.length;
+    if (Object.keys(more).length > 0) {
+      this.size += JSON.stringify(more).length;
+      item.more = { ...item.more, ...more };
+    }
+    return item;
   }
 
   #itemId(prefix: string): string {
@@ -230,13 +225,9 @@ export class ResponseAnswer {
     return REASONS.get(this.#finish) === undefined ? 'completed' : 'incomplete';
   }
 
-  #failureIn({ error }: Completion): Failure | undefined {
-    if (!error) return this.#finish === 'error' ? NO_ANSWER : undefined;
-    return {
-      message: text(error.message) ?? NO_ANSWER.message,
-      type: text(error.type) ?? 'server_error',
-      code: text(error.code) ?? 'runner_error',
-    };
+  #failureIn(body: JsonObject): Failure | undefined {
+    const error = errorIn(body);
+    return error ? failureOf(error) : this.#finish === 'error' ? NO_ANSWER : undefined;
   }
 
   #response(status: Status, failure?: Failure): object {
@@ -252,19 +243,12 @@ export class ResponseAnswer {
   }
 }
 
-function callsOf(calls: unknown): readonly Call[] {
-  if (!Array.isArray(calls)) return [];
-  return calls.filter(isJsonObject).map(({ index, id, function: called }) => {
-    const { name, arguments: args } = isJsonObject(called) ? called : {};
-    return {
-      index: typeof index === 'number' ? index : undefined,
-      id: text(id) ?? '',
-      name: text(name) ?? '',
-      arguments: text(args) ?? '',
-    };
-  });
+function failureOf(error: UpstreamError | undefined): Failure {
+  const { message, type, code } = NO_ANSWER;
+  return { message: error?.message ?? message, type: error?.type ?? type, code: error?.code ?? code };
 }
 
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+function finishIn({ choices }: JsonObject): unknown {
+  const [choice] = Array.isArray(choices) ? choices : [];
+  return isJsonObject(choice) ? choice.finish_reason : undefined;
 }

@@ -31,8 +31,10 @@ export interface CallItem {
   readonly type: 'function_call';
   status: ItemStatus;
   readonly call_id: string;
-  readonly name: string;
+  name: string;
   arguments: string;
+  /** Members of the model's own, which it wants back with the call. */
+  more?: JsonBody;
 }
 
 export type Item = TextItem | CallItem;
@@ -105,10 +107,18 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
     if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
   };
   let told = 0;
-  for (const { id: call_id, name, arguments: args, textLengthBefore } of calls ?? []) {
+  for (const { id: call_id, name, arguments: args, textLengthBefore, more } of calls ?? []) {
     say(content.slice(told, textLengthBefore));
     told = textLengthBefore;
-    output.push({ id: place('fc'), type: 'function_call', status, call_id, name, arguments: args });
+    output.push({
+      id: place('fc'),
+      type: 'function_call',
+      status,
+      call_id,
+      name,
+      arguments: args,
+      ...(more && { more }),
+    });
   }
   say(content.slice(told));
   return output;
@@ -141,7 +151,10 @@ const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]
 
 /** An item as the client sees it. @param content in place of a message's text. */
 export function shown(item: Item, content?: readonly object[]): object {
-  if (item.type === 'function_call') return item;
+  if (item.type === 'function_call') {
+    const { more, ...call } = item;
+    return { ...more, ...call };
+  }
   const { text, ...message } = item;
   return { ...message, content: content ?? [textPart(text)] };
 }

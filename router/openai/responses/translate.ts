@@ -61,8 +61,8 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
-    onEvent: ({ data }) => {
-      made += answer.push(data);
+    onEvent: ({ data, event }) => {
+      made += answer.push(data, event);
     },
     maxBufferSize: limits.maxBytes,
     onError: ({ type }) => {
@@ -81,6 +81,8 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
       return take();
     },
     end() {
+      // The last event counts although no empty line follows it, as for OpenAI's own clients.
+      parser.feed('\n\n');
       if (!answer.isEnded) throw new Error('closed without [DONE]');
       return take();
     },
