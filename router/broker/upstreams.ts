@@ -11,8 +11,16 @@ import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, Unreachab
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
-/** A runner waits for this long rather than for its own, longer back-off; more is its own decision. */
-const RETRY_AFTER_MAX_MS = 5_000;
+/**
+ * So long after the first try another one may begin: a runner waits for this rather than for its own, longer back-off, and
+ * the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). More is their own decision.
+ */
+const TRIES_MS = 3_000;
+/**
+ * An upstream that has refused all tries is asked once only for so long, or until it answers: those behind the broker try
+ * again too, and their tries times ours would be a dozen.
+ */
+const TIRED_MS = 30_000;
 const BACK_OFF_MS = 400;
 /** Nothing was done, or somebody in between says that nobody was there. */
 const RETRIED = new Set([429, 502, 503]);
@@ -52,6 +60,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
   const { credentials, addresses } = deps;
   /** Base URL → whether it knows `stream_options`. */
   const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
+  /** User and base URL → when all tries were refused, on the clock of `performance.now()`. */
+  const tiredSinceMs = new Recent<string, number>(BASE_URLS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
   async function send(
@@ -111,6 +121,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
      * Throws what is missing or not allowed, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
+      const firstMs = performance.now();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         request.onTry(upstream);
@@ -118,8 +129,15 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
           if (error instanceof UnreachableError) return error;
           throw error;
         });
-        const waitMs = tryNumber < TRIES_MAX ? retryDelayMs(outcome, tryNumber) : undefined;
-        if (waitMs === undefined) {
+        const name = `${request.userId} ${upstream.baseUrl}`;
+        const nowMs = performance.now();
+        const waitMs = retryDelayMs(outcome, tryNumber);
+        const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
+        const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;
+        if (waitMs === undefined) tiredSinceMs.delete(name);
+        // One that wants a longer wait was not tried again yet.
+        else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);
+        if (waitMs === undefined || isLast) {
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
           return outcome;
         }
@@ -173,8 +191,7 @@ function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: num
   const { status, headers } = outcome.response;
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);
-  if (waitMs === undefined) return backOffMs;
-  return waitMs <= RETRY_AFTER_MAX_MS ? Math.max(waitMs, backOffMs) : undefined;
+  return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */

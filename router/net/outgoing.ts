@@ -7,7 +7,7 @@ import type { WireRequest } from './http1/request';
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
 /** What may come back. Not set-cookie, not framing, not content-encoding: the body is decoded by then. */
-const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms', 'openai-version'];
+const RESPONSE_HEADERS = ['content-type', 'retry-after', 'x-should-retry', 'openai-processing-ms', 'openai-version'];
 /** A runner's answer never becomes a page of ours: anything else is served as plain bytes. */
 const CONTENT_TYPE =
   /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;

@@ -6,19 +6,21 @@
 import type { Who } from '../accounts/identify';
 import type { RecordedTurn } from '../chat/generations';
 import type { Context } from '../context';
-import { AppError, toAppError } from '../lib/errors';
+import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
-import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../runners/call';
+import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalIn, refusalOf } from '../runners/call';
 import { answerHeaders, takeRequest } from './headers';
 import type { Translation } from './responses/translate';
 
 /** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
-const STATUS_PATIENCE_MS = 2_000;
+const START_PATIENCE_MS = 2_000;
+/** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
+const WARM_PATIENCE_MS = 3_500;
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 
@@ -121,7 +123,7 @@ class Exchange {
       (answer): Outcome => ({ answer }),
       (thrown): Outcome => ({ error: this.#toError(thrown) }),
     );
-    const outcome = await within(STATUS_PATIENCE_MS, settled);
+    const outcome = await within(this.#isCold ? START_PATIENCE_MS : WARM_PATIENCE_MS, settled);
     if (!outcome) return this.#waitInStream(settled);
     if ('error' in outcome) throw outcome.error;
     return this.#pass(outcome.answer);
@@ -144,13 +146,19 @@ class Exchange {
   async #pass(answer: RunnerAnswer): Promise<Response> {
     this.#answered(answer);
     const { status, headers } = answer;
-    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, status) : this.#recorder;
+    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, answer) : this.#recorder;
     const events = isEventStream(headers);
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
-    const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
-    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+    const own = responseHeaders(headers);
+    if (!isWhole) {
+      return new Response(this.#stream(answer, events, recorder), { status, headers: this.#head(own) });
+    }
+    const bytes = await this.#whole(answer, recorder);
+    const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
+    if (isLasting) own['x-should-retry'] = 'false';
+    return new Response(bytes, { status, headers: this.#head(own) });
   }
 
   /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */

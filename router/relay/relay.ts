@@ -5,7 +5,7 @@
  * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
  * asks a driver.
  */
-import { AppError, toOpenAiError } from '../lib/errors';
+import { AppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
 import type { Body, Sink } from '../net/body';
@@ -45,6 +45,8 @@ export interface RelayOptions {
   ending?(error?: AppError): string;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
+  /** Events that go with it, for clients that count events and pass over comments. */
+  aliveEvents?(): string;
   /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
   /** Called exactly once, last. Must not throw. */
@@ -111,11 +113,14 @@ export class Relay implements Sink, Beating {
     this.#cut('stopped');
   }
 
-  /** Writes a comment, between events only (law 11), and not to a client that is behind. */
-  comment(text: string): void {
+  /**
+   * Writes a comment, between events only (law 11), and not to a client that is behind.
+   * @param events whole events that are written behind it; asked for only where the comment can be written.
+   */
+  comment(text: string, events?: () => string): void {
     const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n${events?.() ?? ''}`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
@@ -124,7 +129,10 @@ export class Relay implements Sink, Beating {
     const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
     this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
     if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
-    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+    else if (nowMs - this.#quietSinceMs >= QUIET_MS) {
+      const { signOfLife, aliveEvents } = this.#options;
+      this.comment(signOfLife?.() ?? 'keep-alive', aliveEvents);
+    }
   }
 
   /** The client has left. Idempotent. */
@@ -217,7 +225,7 @@ export class Relay implements Sink, Beating {
     if (this.#ended) return;
     const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
-    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
+    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
     if (tail) this.#toClient(utf8.encode(last()));
     const client = this.#controller;
     this.#controller = undefined;
