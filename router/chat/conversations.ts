@@ -77,6 +77,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
         updatedAtMs: nowMs,
         lastPosition: 0,
         sessionFrom: 0,
+        expiresAtMs: null,
       };
       await conversations.insert(conversation);
       return conversation;

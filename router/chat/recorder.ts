@@ -34,7 +34,7 @@ export class Answer implements Recorder {
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
   readonly #ids: AnswerIds;
-  readonly #isStream: boolean;
+  #isStream: boolean;
   readonly #decoder = new TextDecoder();
   readonly #calls = new AnswerCalls();
   readonly #parser = createParser({ onEvent: (event) => this.#event(event.data) });
@@ -46,7 +46,7 @@ export class Answer implements Recorder {
   #failure: MessageFailure | undefined;
   #ended = false;
 
-  /** @param isStream whether the runner answers with server-sent events, or with one JSON body. */
+  /** @param isStream whether the runner is asked for server-sent events, or for one JSON body. */
   constructor(deps: AnswerDeps, ids: AnswerIds, isStream: boolean) {
     this.#deps = deps;
     this.#ids = ids;
@@ -54,6 +54,11 @@ export class Answer implements Recorder {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
+  }
+
+  /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
+  comesAs({ isStream }: { readonly isStream: boolean }): void {
+    this.#isStream = isStream;
   }
 
   chunk(bytes: Uint8Array): void {

@@ -2,6 +2,6 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'sqlite',
-  schema: './router/stores/schema.ts',
+  schema: './router/database/schema.ts',
   out: './router/database/migrations',
 });

@@ -114,7 +114,9 @@ export function isLastingRefusal({ status, type, code }: Refusal): boolean {
 export interface AppErrorOptions {
   readonly message?: string;
   /** What the administrator can do. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
+  /** The line of a longer hint that tells why, for programs: they show the beginning of a message only. */
+  readonly reason?: string | undefined;
   /** Field name → what is wrong with it, for forms. */
   readonly fields?: Readonly<Record<string, string>>;
   /** Which request member is wrong: OpenAI's `param`. */
@@ -130,6 +132,7 @@ export interface AppErrorOptions {
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly hint: string | undefined;
+  readonly reason: string | undefined;
   readonly fields: Readonly<Record<string, string>> | undefined;
   readonly param: string | undefined;
   readonly retryAfterSeconds: number | undefined;
@@ -143,6 +146,7 @@ export class AppError extends Error {
   ) {
     super(options.message ?? CODES[code].message, { cause: options.cause });
     this.hint = options.hint;
+    this.reason = options.reason;
     this.fields = options.fields;
     this.param = options.param;
     this.retryAfterSeconds = options.retryAfterSeconds;
@@ -175,12 +179,16 @@ export function toOpenAiError(error: AppError): { error: OpenAiError } {
   const { openAiCode, type }: CodeEntry = CODES[error.code];
   return {
     error: {
-      message: error.hint ? `${error.message}${/[.!?]$/.test(error.message) ? '' : '.'} ${error.hint}` : error.message,
+      message: [error.message, error.reason, error.hint].filter((part) => part !== undefined).reduce(followedBy),
       type: error.refusal?.type ?? type,
       param: error.param ?? null,
       code: error.refusal ? error.refusal.code : (openAiCode ?? error.code),
     },
   };
+}
+
+function followedBy(before: string, more: string): string {
+  return `${before}${/[.!?]$/.test(before) ? '' : '.'} ${more}`;
 }
 
 /** An error inside a stream, which also says what a response says by its status and its headers. */

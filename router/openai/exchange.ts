@@ -5,15 +5,24 @@
 
 import type { Who } from '../accounts/identify';
 import type { RecordedTurn } from '../chat/generations';
+import type { Answer } from '../chat/recorder';
 import type { Context } from '../context';
 import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
-import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
+import { CLIENT_GONE, type Ending, QUIET_MS, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
-import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalIn, refusalOf } from '../runners/call';
+import {
+  callRunner,
+  type RunnerAnswer,
+  type RunnerRequest,
+  recordRefusal,
+  refusalIn,
+  refusalOf,
+} from '../runners/call';
+import { emptyChunk, eventsOfCompletion } from './chunks';
 import { answerHeaders, takeRequest } from './headers';
 import type { Translation } from './responses/translate';
 
@@ -23,6 +32,8 @@ const START_PATIENCE_MS = 2_000;
 const WARM_PATIENCE_MS = 3_500;
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
+
+const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
 
 /** What a request turned out to ask for. */
 export interface Plan {
@@ -77,7 +88,9 @@ class Exchange {
   #plan: Plan | undefined;
   /** Whether a runner has to be started first. */
   #isCold = false;
-  #recorder: Recorder | undefined;
+  #recorder: Answer | undefined;
+  /** When the client was last sent an event only to show that the answer is being made. */
+  #aliveAtMs = 0;
   #silence: Silence | undefined;
   /** From here on it is the relay that ends, before that it is the call. */
   #relay: Relay | undefined;
@@ -144,10 +157,15 @@ class Exchange {
 
   /** The runner has answered in time: its status and headers are the client's. */
   async #pass(answer: RunnerAnswer): Promise<Response> {
-    this.#answered(answer);
     const { status, headers } = answer;
+    // What is translated into events has to come as events.
+    if (this.#plan?.wantsStream && this.#plan.translation && status < 400 && !isEventStream(headers)) {
+      return this.#waitInStream(Promise.resolve({ answer }));
+    }
+    this.#answered(answer);
     const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, answer) : this.#recorder;
     const events = isEventStream(headers);
+    this.#recorder?.comesAs({ isStream: events });
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
@@ -207,14 +225,19 @@ class Exchange {
 
   async #arrived(relay: Relay, outcome: Outcome): Promise<void> {
     if ('error' in outcome) relay.fail(outcome.error);
-    else if (isEventStream(outcome.answer.headers)) {
-      this.#answered(outcome.answer);
-      // Ended while it waited: nobody else will.
-      if (relay.hasEnded) outcome.answer.lease.release();
-      relay.attach(this.#bodyOf(outcome.answer));
-    }
-    // The status is out already, so what is not a stream becomes an error event.
-    else relay.fail(await refusalOf(outcome.answer));
+    else await this.#attach(relay, outcome.answer);
+  }
+
+  /** The client has its stream: a whole completion becomes the events of one, anything else an error event. */
+  async #attach(relay: Relay, answer: RunnerAnswer): Promise<void> {
+    const { status, headers } = answer;
+    if (status >= 400) return relay.fail(await refusalOf(answer));
+    const body = isEventStream(headers) ? answer.body : await eventsOfCompletion(answer.body);
+    this.#answered(answer);
+    // Ended while it waited: nobody else will.
+    if (relay.hasEnded || !body) answer.lease.release();
+    if (body) relay.attach(this.#streamOf(body));
+    else relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
   }
 
   #open(events: boolean, recorder: Recorder | undefined): Relay {
@@ -228,11 +251,23 @@ class Exchange {
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
       ...(translation && { ending: translation.ending }),
+      aliveEvents: () => this.#aliveEvents(),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
     this.#relay = relay;
     return relay;
+  }
+
+  /** Events for clients that count those only: of `responses` always, of a chat where the key is set so. */
+  #aliveEvents(): string {
+    const { translation, path, call } = this.#plan ?? {};
+    const isChat = path === 'chat/completions' && this.who.key?.eventsWhileWaiting === true;
+    const nowMs = Date.now();
+    // A start may tell its progress many times a second.
+    if ((!translation && !isChat) || nowMs - this.#aliveAtMs < QUIET_MS) return '';
+    this.#aliveAtMs = nowMs;
+    return translation?.alive() ?? emptyChunk(call?.backend.name ?? '');
   }
 
   #answered(answer: RunnerAnswer): void {
@@ -250,6 +285,10 @@ class Exchange {
   #bodyOf({ status, headers, body }: RunnerAnswer): Body {
     const translation = status < 400 ? this.#plan?.translation : undefined;
     return translation ? translation.body(body, isEventStream(headers)) : body;
+  }
+
+  #streamOf(body: Body): Body {
+    return this.#plan?.translation?.body(body, true) ?? body;
   }
 
   #clientGone(): void {

@@ -45,7 +45,7 @@ export interface RelayOptions {
   ending?(error?: AppError): string;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
-  /** Events that go with it, for clients that count events and pass over comments. */
+  /** Whole events that are written behind a comment, or '', for clients that count events and pass over comments. */
   aliveEvents?(): string;
   /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
@@ -113,14 +113,12 @@ export class Relay implements Sink, Beating {
     this.#cut('stopped');
   }
 
-  /**
-   * Writes a comment, between events only (law 11), and not to a client that is behind.
-   * @param events whole events that are written behind it; asked for only where the comment can be written.
-   */
-  comment(text: string, events?: () => string): void {
+  /** Writes a comment, between events only (law 11), and not to a client that is behind. */
+  comment(text: string): void {
     const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n${events?.() ?? ''}`));
+    const events = this.#options.aliveEvents?.() ?? '';
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n${events}`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
@@ -129,10 +127,7 @@ export class Relay implements Sink, Beating {
     const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
     this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
     if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
-    else if (nowMs - this.#quietSinceMs >= QUIET_MS) {
-      const { signOfLife, aliveEvents } = this.#options;
-      this.comment(signOfLife?.() ?? 'keep-alive', aliveEvents);
-    }
+    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has left. Idempotent. */

@@ -121,7 +121,9 @@ async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string)
 }
 
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
-export async function refusalOf(answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>): Promise<AppError> {
+export async function refusalOf(
+  answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>,
+): Promise<AppError> {
   const text = await readText(answer.body, REFUSAL_BYTES_MAX);
   answer.lease.release();
   return refusal(answer, text);
@@ -144,10 +146,6 @@ export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'st
 
 /** @param text the body of the answer, or its beginning. */
 function refusal({ status, headers }: Pick<RunnerAnswer, 'status' | 'headers'>, text: string): AppError {
-  if (status < 400) {
-    const message = 'A stream was asked for, and the agent sent something else.';
-    return new AppError('runner_lost', { message });
-  }
   const { message, type, code, param } = wordsOf(text);
   const usualType = status < 500 ? 'invalid_request_error' : 'server_error';
   return new AppError('runner_lost', {

@@ -3,7 +3,7 @@
  * the events of a stream in OpenAI's order.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
-import { AppError, toOpenAiError } from '../../lib/errors';
+import { AppError, toStreamedError } from '../../lib/errors';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -18,6 +18,7 @@ import {
   type TextItem,
   textPart,
 } from './objects';
+import { type ToolNames, toolNames } from './tools';
 
 /** A chat completion, or a chunk of one, as a runtime sent it: nothing in it can be relied upon. */
 interface Completion {
@@ -42,6 +43,8 @@ const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'ser
 
 export class ResponseAnswer {
   readonly #asked: Asked;
+  /** Of the client's namespaces. */
+  readonly #names: ToolNames;
   readonly #output: Item[] = [];
   /** Calls by their index in the chat's answer. */
   readonly #calls = new Map<number, CallItem>();
@@ -53,6 +56,7 @@ export class ResponseAnswer {
 
   constructor(asked: Asked) {
     this.#asked = asked;
+    this.#names = toolNames(asked.body);
   }
 
   /** Whether the last event is out. */
@@ -85,6 +89,12 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
+  /** Events that say that the answer is being made, for clients that pass over comments. */
+  alive(): string {
+    if (this.#isEnded) return '';
+    return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
+  }
+
   /** What the data of one event of the chat's stream becomes. */
   push(data: string): string {
     if (this.#isEnded) return '';
@@ -105,7 +115,7 @@ export class ResponseAnswer {
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
-    return this.open() + (error ? this.#end('failed', toOpenAiError(error).error) : this.#end('incomplete'));
+    return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
   }
 
   #text(delta: string): string {
@@ -191,8 +201,8 @@ export class ResponseAnswer {
   #addCall({ id, function: called }: Call, index: number): CallItem {
     const own = this.#itemId('fc');
     const call_id = id || own.replace('fc', 'call');
-    const name = called?.name ?? '';
-    const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
+    const tool = this.#names.get(called?.name ?? '') ?? { name: called?.name ?? '' };
+    const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, ...tool, arguments: '' };
     this.#output.push(item);
     this.#calls.set(index, item);
     return item;

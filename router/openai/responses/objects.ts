@@ -32,6 +32,8 @@ export interface CallItem {
   status: ItemStatus;
   readonly call_id: string;
   readonly name: string;
+  /** Of the client's, where the tool is a member of one. */
+  readonly namespace?: string;
   arguments: string;
 }
 
@@ -43,6 +45,10 @@ export interface Failure {
   readonly type?: string;
   readonly code?: string | null;
   readonly param?: string | null;
+  /** Of a refusal that is passed on. */
+  readonly status?: number;
+  /** The same request would only fail again. */
+  readonly should_retry?: false;
 }
 
 /** How far an answer has come. */
@@ -54,9 +60,6 @@ export interface State {
   /** Why it is incomplete. */
   readonly reason?: string;
 }
-
-/** The codes that a response's own error may have, other than `server_error`. */
-const ERROR_CODES: readonly unknown[] = ['rate_limit_exceeded', 'invalid_prompt'];
 
 export function responseOf(asked: Asked, { status, output, usage, failure, reason }: State): object {
   const { body } = asked;
@@ -150,8 +153,14 @@ export function textPart(text: string): object {
   return { type: 'output_text', text, annotations: [], logprobs: [] };
 }
 
-function errorOf({ message, code }: Failure): object {
-  return { code: ERROR_CODES.includes(code) ? code : 'server_error', message };
+/**
+ * By their code clients decide whether to ask again: that of a refusal stands as it is, and one without a code gets
+ * OpenAI's for its kind. What the router or an agent calls its own troubles is `server_error`, which may pass.
+ */
+function errorOf({ message, code, status, should_retry }: Failure): object {
+  const usual = status === 429 ? 'rate_limit_exceeded' : should_retry === false ? 'invalid_prompt' : 'server_error';
+  const isKnown = status !== undefined || code === 'rate_limit_exceeded' || code === 'insufficient_quota';
+  return { code: (isKnown && code) || usual, message };
 }
 
 function usageOf({ prompt, completion, cached, reasoning }: Tokens): object {

@@ -12,6 +12,8 @@ const NOTHING = new Uint8Array();
 export interface Translation {
   /** The runner's body as the client is to read it. @param isStream whether it is server-sent events. */
   body(source: Body, isStream: boolean): Body;
+  /** Events for a client that waits: the first ones, then one that says that the answer is still being made. */
+  alive(): string;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
 }
@@ -20,6 +22,7 @@ export function responsesTranslation(asked: Asked): Translation {
   const answer = new ResponseAnswer(asked);
   return {
     body: (source, isStream) => (isStream ? events(answer, source) : whole(answer, source)),
+    alive: () => answer.alive(),
     ending: (error) => answer.cut(error),
   };
 }
