@@ -32,7 +32,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
   return {
     get,
 
-    /** Last changed first. */
+    /** Last changed first; without those that a program's answers are kept in unasked. */
     list: (userId: string) => conversations.list(userId, LIST_LIMIT),
 
     /** Up to `limit` messages before `before`, oldest first. */
@@ -43,14 +43,29 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
     getMessage,
 
+    /** A conversation of this user. */
+    async find(userId: string, id: string): Promise<Conversation | undefined> {
+      const conversation = await conversations.find(id);
+      return conversation?.userId === userId ? conversation : undefined;
+    },
+
+    /** A message of a conversation of this user. */
+    async findMessage(
+      userId: string,
+      id: string,
+    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+      const message = await conversations.findMessage(id);
+      const conversation = message && (await conversations.find(message.conversationId));
+      return message && conversation?.userId === userId ? { message, conversation } : undefined;
+    },
+
     /** An answer in a conversation of this user. */
     async findAnswer(
       userId: string,
       id: string,
     ): Promise<{ message: Message; conversation: Conversation } | undefined> {
-      const message = await conversations.findMessage(id);
-      const conversation = message?.role === 'assistant' && (await conversations.find(message.conversationId));
-      return conversation && conversation.userId === userId ? { message, conversation } : undefined;
+      const found = await this.findMessage(userId, id);
+      return found?.message.role === 'assistant' ? found : undefined;
     },
 
     /**
@@ -66,7 +81,8 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId });
     },
 
-    async create(agent: Agent): Promise<Conversation> {
+    /** @param expiresAtMs until when it is kept, where nobody has asked for that. */
+    async create(agent: Agent, expiresAtMs: number | null = null): Promise<Conversation> {
       const nowMs = now();
       const conversation: Conversation = {
         id: newId(),
@@ -77,7 +93,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
         updatedAtMs: nowMs,
         lastPosition: 0,
         sessionFrom: 0,
-        expiresAtMs: null,
+        expiresAtMs,
       };
       await conversations.insert(conversation);
       return conversation;
@@ -89,6 +105,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(fork.userId, { kind: 'conversation', conversationId: fork.id });
       return fork;
     },
+
+    /** Deletes what was kept unasked and whose time is over. */
+    deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
 
     async rename(userId: string, id: string, title: string): Promise<void> {
       const conversation = await get(userId, id);

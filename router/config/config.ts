@@ -42,6 +42,8 @@ export interface Config {
   readonly prepullAtStartup: boolean;
   readonly allowPrivateUpstreams: boolean;
   readonly maxBodyBytes: number;
+  /** Answers of `/v1/responses` that nobody has said anything about. */
+  readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -211,6 +213,7 @@ function toConfig(v: Values): Config {
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
+    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
     logLevel: v.LOG_LEVEL,
   };
 }

@@ -6,7 +6,6 @@ import { readBody } from '../accounts/sign-in-limits';
 import {
   goesOnWithTurn,
   inputOf,
-  type JsonBody,
   messagesOf,
   newestResults,
   newestUserText,
@@ -26,7 +25,9 @@ import { newId } from '../lib/ids';
 import { requestHeaders } from '../net/outgoing';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
+import { type FailedTurn, failedTurn, keepingOf } from './kept';
 import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
+import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
@@ -113,13 +114,19 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
 
-  const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
+  const told = body && isTranslated ? await withReferences(context, who, body) : body;
+  const said = told && (path === 'responses' ? (messagesOf(told) ?? inputOf(told)) : messagesOf(told));
+  const keeping = said && keepingOf(context, told, { detach, isTranslated });
+  const failed = said && (await failedTurn(context, routed, said, keeping));
+  const stored = routed.conversation && said ? await storedBefore(context, routed, said, failed) : [];
   const asked =
-    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(body));
+    told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
-  // What goes on without its client must be kept somewhere (law 9).
-  const isKept = messages !== undefined && (detach || body?.store === true);
-  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const isKept = messages !== undefined && keeping !== undefined;
+  const expiresAtMs = keeping === 'asked' ? undefined : context.now() + context.config.responses.retentionMs;
+  const conversation =
+    failed?.conversation ??
+    (routed.conversation || isKept ? await conversationFor(context, routed, expiresAtMs) : undefined);
   const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
 
   const session = sessionVariables(
@@ -140,8 +147,10 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
     turn:
       conversation && messages
         ? {
-            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
-            ...(!standing?.isBegun && { text: newestUserText(messages) }),
+            ...{ conversation, answerId, ...standing },
+            ...(expiresAtMs !== undefined && { expiresAtMs }),
+            ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
+            ...(!standing?.isBegun && !failed && { text: newestUserText(messages) }),
           }
         : undefined,
     translation:
@@ -177,20 +186,27 @@ function runnerPathOf({ backend }: Routed, request: Request, path: string): stri
 }
 
 /** What was said before in the request's conversation, as far as the request needs it. */
-async function storedBefore(context: Context, routed: Routed, body: JsonBody = {}): Promise<readonly Message[]> {
-  const { conversation, backend, goesOnFrom } = routed;
+async function storedBefore(
+  context: Context,
+  { conversation, backend, goesOnFrom }: Routed,
+  said: readonly unknown[],
+  failed: FailedTurn | undefined,
+): Promise<readonly Message[]> {
   if (!conversation) return [];
-  const isOfUse =
-    backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
+  const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  const before = (goesOnFrom ?? conversation.lastPosition) + 1;
+  const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
   return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
 }
 
 /** Where the answer is kept. A request that goes on from an earlier answer forks. */
-async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
+async function conversationFor(
+  context: Context,
+  routed: Routed,
+  expiresAtMs: number | undefined,
+): Promise<Conversation> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return context.conversations.create(agent);
+  if (!conversation) return context.conversations.create(agent, expiresAtMs);
   // Newer ones may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||

@@ -69,13 +69,14 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   return toAppError(thrown);
 }
 
-/** Of what a runner has said last, the line that most likely tells why it ended. */
+/** Of several lines that a runner has said last, the one that most likely tells why it ended. */
 function reasonIn(tail: string): string | undefined {
   const texts = tail
     .slice(-TAIL_LENGTH_MAX)
     .split('\n')
     .map((line) => line.trim());
   const lines = texts.filter((line) => line !== '');
+  if (lines.length < 2) return undefined;
   const line = lines.findLast((one) => one.length <= LINE_LENGTH_MAX && REASON.test(one)) ?? lines.at(-1);
   return line?.slice(0, LINE_LENGTH_MAX);
 }

@@ -39,6 +39,7 @@ describe('defaults', () => {
       prepullAtStartup: false,
       allowPrivateUpstreams: true,
       maxBodyBytes: 20 * 1024 * 1024,
+      responses: { areKept: true, retentionMs: 30 * 86_400_000 },
       logLevel: 'info',
     });
   });

@@ -124,15 +124,25 @@ export function itemId(prefix: string, responseId: string, index: number): strin
 
 /** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
 export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
-  const status = 'completed';
-  const results = (message: Message) =>
-    (message.results ?? []).map(({ callId, output }, index) => {
-      return { id: `fco_${message.id}_${index}`, type: 'function_call_output', status, call_id: callId, output };
-    });
-  if (before?.role !== 'user') return results(answer);
-  const content = [{ type: 'input_text', text: before.content }];
-  const said = { id: `msg_${before.id}`, type: 'message', role: 'user', status, content };
-  return [...results(before), said, ...results(answer)];
+  return before?.role === 'user' ? [...itemsOf(before), ...resultsOf(answer)] : resultsOf(answer);
+}
+
+/** All items of a stored message, by the ids under which they were told. */
+export function itemsOf(message: Message): readonly { readonly id: string }[] {
+  const { id, role, content, status } = message;
+  if (role === 'assistant') {
+    const output = outputOf(message, STATUSES[status][1]);
+    return [...resultsOf(message), ...output.map((item) => ({ ...shown(item), id: item.id }))];
+  }
+  const text = [{ type: 'input_text', text: content }];
+  const said = { id: `msg_${id}`, type: 'message', role, status: 'completed', content: text };
+  return [...resultsOf(message), said];
+}
+
+function resultsOf({ id, results }: Message): readonly { readonly id: string }[] {
+  return (results ?? []).map(({ callId, output }, index) => {
+    return { id: `fco_${id}_${index}`, type: 'function_call_output', status: 'completed', call_id: callId, output };
+  });
 }
 
 const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {
