@@ -103,7 +103,7 @@ export function keyJson(key: Key) {
     requests_per_minute: key.requestsPerMinute,
     tokens_per_minute: key.tokensPerMinute,
     concurrent_requests: key.concurrentMax,
-    events_while_waiting: key.eventsWhileWaiting,
+    ...(key.eventsWhileWaiting && { events_while_waiting: true }),
     created_at: seconds(key.createdAtMs),
     last_used_at: seconds(key.lastUsedAtMs),
   };

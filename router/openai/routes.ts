@@ -31,7 +31,7 @@ import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
-import { standingOf } from './session';
+import { bringsHistory, standingOf, untold } from './session';
 
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
@@ -70,8 +70,13 @@ async function models(context: Context, who: Who) {
   // `created` is a fact of the catalogue, not of the moment: clients cache by it.
   const created = Math.floor(context.startedAtMs / 1000);
   const one = (id: string, backend: string, running: boolean, displayName?: string) => {
-    const name = displayName === undefined ? {} : { display_name: displayName };
-    return { id, object: 'model', created, owned_by: 'agent-stack', root: backend, running, ...name };
+    const { contextWindow, maxTokens } = context.backends.find(backend) ?? {};
+    return {
+      ...{ id, object: 'model', created, owned_by: 'agent-stack', root: backend, running },
+      ...(displayName !== undefined && { display_name: displayName }),
+      ...(contextWindow !== undefined && { context_window: contextWindow }),
+      ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    };
   };
   const shared = backends.map(({ id, backend, displayName }) => {
     const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
@@ -127,12 +132,17 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const conversation =
     failed?.conversation ??
     (routed.conversation || isKept ? await conversationFor(context, routed, expiresAtMs) : undefined);
-  const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
+  const standing =
+    conversation && messages
+      ? keeping === 'unasked' && !routed.conversation && bringsHistory(messages)
+        ? untold(conversation)
+        : standingOf(backend, conversation, stored, messages)
+      : undefined;
 
   const session = sessionVariables(
     who.user.id,
     agent.id,
-    conversation && sessionName({ ...conversation, ...standing }),
+    conversation && standing?.isUntold !== true ? sessionName({ ...conversation, ...standing }) : undefined,
   );
   const shape = {
     session,

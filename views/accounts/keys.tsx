@@ -106,10 +106,13 @@ function Limits({ backends, form }: { backends: Choice[]; form: FormState | unde
         {number('concurrent_requests', t.concurrent)}
       </div>
       <p>
-        <label>
-          <input type="checkbox" name="events_while_waiting" checked={values.events_while_waiting === 'on'} />{' '}
-          {t.eventsWhileWaiting}
-        </label>
+        <input
+          id="key-events-while-waiting"
+          type="checkbox"
+          name="events_while_waiting"
+          checked={values.events_while_waiting === 'on'}
+        />{' '}
+        <label for="key-events-while-waiting">{t.eventsWhileWaiting}</label>
       </p>
       <OnlyFor backends={backends} chosen={values.backends?.split(' ') ?? []} error={errors.backends} />
     </details>

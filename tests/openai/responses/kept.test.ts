@@ -17,6 +17,7 @@ beforeAll(async () => {
     env: { RESPONSES_RETENTION_DAYS: '7', JWT_TTL_SECONDS: '34560000' },
     backends: [
       memoryBackend('plain', {}, runner.program),
+      memoryBackend('keeper', { history: 'last-turn', headers: { 'X-Session': `\${conversation}` } }, runner.program),
       memoryBackend('native', { paths: ['responses'] }, runner.program),
     ],
   });
@@ -93,6 +94,19 @@ test('items are found by their ids: what was said, what was called, and what tha
   const [mine] = second.output;
   await respond({ input: [reference(items.data[0]?.id ?? ''), thought, { id: mine?.id } as never, user('And?')] });
   expect(told().messages).toEqual([user('What is there?'), { role: 'assistant', content: 'A bird.' }, user('And?')]);
+});
+
+test('what a client tells of its own is told as it is, and whoever goes on from the answer has it told', async () => {
+  const input = [user('One?'), { role: 'assistant' as const, content: 'One.' }, user('Two?')];
+  const first = await client.responses.create({ model: 'keeper', input });
+  expect(told().messages).toEqual(input);
+  expect(runner.requests.at(-1)?.headers.get('x-session')).toBeNull();
+  await client.responses.create({ model: 'keeper', input: 'Three?', previous_response_id: first.id });
+  const retold = 'user:\nTwo?\n\nassistant:\nFine.\n\nuser:\nThree?';
+  expect(told().messages).toEqual([user(retold)]);
+  expect(runner.requests.at(-1)?.headers.get('x-session')).toBe(`${first.conversation?.id}-2`);
+  await client.responses.create({ model: 'keeper', input: 'Four?', conversation: first.conversation?.id ?? '' });
+  expect(told().messages).toEqual([user('Four?')]);
 });
 
 test('only what is gone, or not the caller’s, is refused, by its place', async () => {
