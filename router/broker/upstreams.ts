@@ -2,12 +2,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { AppError } from '../lib/errors';
+import { AppError, isLastingRefusal } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import type { UpstreamAddresses } from '../net/address-policy';
-import { readText } from '../net/body';
+import { bodyOf, readText } from '../net/body';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { refusalIn } from '../runners/call';
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
@@ -125,13 +126,14 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         request.onTry(upstream);
-        const outcome = await ask(upstream, request).catch((error: unknown) => {
+        const answer = await ask(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
+        const { outcome, isLasting } = await read(answer);
         const name = `${request.userId} ${upstream.baseUrl}`;
         const nowMs = performance.now();
-        const waitMs = retryDelayMs(outcome, tryNumber);
+        const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
         const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;
         if (waitMs === undefined) tiredSinceMs.delete(name);
@@ -181,6 +183,18 @@ function unreachable(cause: unknown): AppError {
     ? `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`
     : undefined;
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
+}
+
+/** A refusal that may pass by its status, with whether its words say that it will not: a quota that is used up is also 429. */
+async function read(answer: UpstreamAnswer | UnreachableError) {
+  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
+    return { outcome: answer, isLasting: false };
+  }
+  const { status, headers, body } = answer.response;
+  const text = await readText(body, REFUSAL_BYTES_MAX);
+  const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));
+  const response = { status, headers, body: bodyOf(new TextEncoder().encode(text)) };
+  return { outcome: { ...answer, response }, isLasting };
 }
 
 /** How long to wait before another try; `undefined` where there must be none. */

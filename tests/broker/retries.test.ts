@@ -42,6 +42,19 @@ test('nothing is tried again that may have been done, or is the runner’s to me
   }
 });
 
+test('a quota that is used up is not tried again, whichever way the upstream says so', async () => {
+  for (const script of [
+    { status: 429, code: 'insufficient_quota' },
+    { status: 503, code: 'insufficient_balance' },
+    { status: 429, headers: { 'x-should-retry': 'false' } },
+  ]) {
+    bench.upstream.script({ ...script, message: 'You have no credit.' });
+    const { tries, response } = await triesOf(() => bench.complete());
+    expect([tries, response.status]).toEqual([1, script.status]);
+    expect(await response.json()).toMatchObject({ error: { message: 'You have no credit.' } });
+  }
+});
+
 test('an upstream that wants a longer wait gets it: its answer is passed on at once with Retry-After', async () => {
   const date = new Date(Date.now() + 3_600_000).toUTCString();
   for (const retryAfter of ['3', '3600', date]) {
