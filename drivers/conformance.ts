@@ -7,13 +7,20 @@ import type { DriverPlugin, Json, RunnerSpec } from './driver';
 /** A driver under test, and what the suite cannot know about it. */
 export interface Conformance {
   readonly plugin: DriverPlugin;
+  /**
+   * The plugin's module, as `import.meta.resolve` or a path names it: a process of its own starts a runner with it, is
+   * killed, and the runner has to be found from here.
+   */
+  readonly file: string;
+  /** Why runners end with the process that started them, where that is so: nothing is left to be found then. */
+  readonly endsWithRouter?: string;
   /** Options of the driver. Default: none. */
   readonly options?: Readonly<Record<string, Json>>;
   /** Options of the backend, given to the driver as `spec.options`. Default: none. */
   readonly backendOptions?: Readonly<Record<string, Json>>;
   /**
    * How the platform starts the suite's runner, which lies in the home as `runner.ts` and runs under Bun and Node.
-   * Default: `bun <home>/runner.ts`. A driver that runs no commands serves `answer` of `conformance/runner.ts`.
+   * Default: `<home>/runner.ts`, run by the image's `bun`, without an image by the Bun that runs the suite. A driver that runs no commands serves `answer` of `conformance/runner.ts`.
    */
   readonly command?: (homeTarget: string) => readonly string[];
   /** Image to run, for drivers that have images. */

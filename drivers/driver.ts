@@ -7,6 +7,9 @@
  */
 import type { Static, TObject } from '@sinclair/typebox';
 
+/** The label of every runner whose value is the id of the installation that started it. Drivers are given it as `services.installationLabel`. */
+export const INSTALLATION_LABEL = 'agent-stack.installation';
+
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** What the router asks for. Plain data, already decided: the driver adds nothing of its own. */

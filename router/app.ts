@@ -19,6 +19,7 @@ import { usageRoutes } from './usage/routes';
 import { assets } from './web/assets';
 import { compression } from './web/compress';
 import { cors } from './web/cors';
+import { forms } from './web/forms';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
@@ -62,6 +63,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
+      // Before all that read a body in any other way than by themselves.
+      .use(forms(context.held, config.maxBodyBytes))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

@@ -1,7 +1,7 @@
 /** Builds everything once and owns its end: database, stores, drivers, services. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import type { DriverServices } from '../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL } from '../drivers/driver';
 import { accountsService } from './accounts/accounts';
 import { rateLimitsService } from './accounts/key-limits';
 import { keysService } from './accounts/keys';
@@ -24,8 +24,8 @@ import { lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
-import { newId } from './lib/ids';
 import { driversLog, processLog } from './lib/log';
 import { every } from './lib/time';
 import { metricsService } from './metrics/metrics';
@@ -36,18 +36,21 @@ import { platformsService } from './platforms/health';
 import { imagesService } from './platforms/images';
 import { addressesService } from './platforms/router-address';
 import { adoptionService } from './runners/adoption';
+import { installationAt } from './runners/installation';
 import { sweep } from './runners/reaper';
 import { runnersService } from './runners/runners';
-import { INSTALLATION_LABEL } from './runners/spec';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { budgetsService } from './usage/budgets';
 import { budgetsStore } from './usage/budgets-store';
+import { limitsService } from './usage/limits';
 import { meteringService } from './usage/metering';
 import { pricesService } from './usage/prices';
 import { usageService } from './usage/reports';
 import { usageStore } from './usage/store';
 import { createOpenStreams } from './web/open-streams';
+import { renderingService } from './web/rendering';
+import { text } from './web/respond';
 
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
@@ -80,13 +83,21 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const database = cleanUp.adopt(openDatabase(config.databasePath), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
-  const installationId = await stores.installation.keep('id', newId);
-  const drivers = cleanUp.use(await loadDrivers(config, backends, installationId));
+  const installationId = await installationAt(hostPath(config, config.databasePath), stores, placeCheck(config));
+  const drivers = cleanUp.use(
+    await loadDrivers(config, {
+      backends,
+      installationId,
+      withRunners: (await stores.runners.list()).map(({ driver }) => driver),
+    }),
+  );
 
   const events = createEvents();
   const metrics = metricsService();
-  const streams = createOpenStreams(events);
-  const idempotency = createIdempotency({ now });
+  const held = new Allowance(config.held);
+  const requests = new Allowance(config.requests);
+  const streams = createOpenStreams(events, requests);
+  const idempotency = createIdempotency({ now, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -100,7 +111,14 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
   const rateLimits = rateLimitsService({ now });
-  const metering = meteringService({ usage: stores.usage, prices, counters: [budgets, rateLimits], metrics, now });
+  events.subscribeToAll((_, event) => {
+    if (event.kind !== 'revoked') return;
+    budgets.forget(event.credentialId);
+    rateLimits.forget(event.credentialId);
+  });
+  const limiters = [budgets, rateLimits];
+  const limits = limitsService({ limiters, prices });
+  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
   const upstreams = upstreamsService({
     credentials,
     addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
@@ -148,8 +166,12 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     budgets,
     events,
     metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
+  const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
   const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
@@ -203,6 +225,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     platforms,
     events,
     metrics,
+    held,
     streams,
     idempotency,
     accounts,
@@ -211,6 +234,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     upstreams,
     prices,
     metering,
+    limits,
     budgets,
     rateLimits,
     usage,
@@ -218,6 +242,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     runners,
     conversations,
     generations,
+    rendering,
     images,
     idle,
 
@@ -260,7 +285,16 @@ function hostPath({ dataRoot, hostStackRoot }: Config, path: string): string {
   return below.startsWith('..') ? path : join(hostStackRoot, below);
 }
 
-function loadDrivers(config: Config, backends: BackendRegistry, installationId: string): Promise<DriverRegistry> {
+/** A router in a container cannot look at its host's folders, and takes what it cannot see for a copy. */
+function placeCheck({ dataRoot, hostStackRoot }: Config): (path: string) => boolean {
+  return dataRoot === hostStackRoot ? existsSync : () => true;
+}
+
+function loadDrivers(
+  config: Config,
+  about: { backends: BackendRegistry; installationId: string; withRunners: readonly string[] },
+): Promise<DriverRegistry> {
+  const { backends, installationId, withRunners } = about;
   const services = (driver: string): DriverServices => {
     const stateDir = join(config.dataRoot, 'drivers', driver);
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -277,6 +311,7 @@ function loadDrivers(config: Config, backends: BackendRegistry, installationId: 
     packagesFrom: dirname(config.backendsPath),
     options: config.driverOptions,
     backends: backends.all(),
+    withRunners,
     services,
   });
 }

@@ -38,15 +38,15 @@ export function settingsTable(): string {
   return ['| Variable | Default | Meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
-/** `readme` with its table up to date, or unchanged when it has no place for one. */
-export function withSettings(readme: string): string {
-  const [before, rest] = readme.split(start);
+/** The page with its table up to date, or unchanged when it has no place for one. */
+export function withSettings(page: string): string {
+  const [before, rest] = page.split(start);
   const after = rest?.split(end)[1];
-  return after === undefined ? readme : `${before}${start}\n${settingsTable()}\n${end}${after}`;
+  return after === undefined ? page : `${before}${start}\n${settingsTable()}\n${end}${after}`;
 }
 
 if (import.meta.main) {
   await Bun.write(join(repositoryRoot, '.env.example'), envExample());
-  const readme = Bun.file(join(repositoryRoot, 'README.md'));
-  if (await readme.exists()) await Bun.write(readme, withSettings(await readme.text()));
+  const page = Bun.file(join(repositoryRoot, 'docs/settings.md'));
+  await Bun.write(page, withSettings(await page.text()));
 }

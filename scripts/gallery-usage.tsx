@@ -39,9 +39,10 @@ export const usagePages: Record<string, () => VNode> = {
         errors: { prompt: 'A number of 0 or more, such as 2.50' },
       }}
       editing="gpt-5.5"
+      shared={{ values: { models: 'gpt-5.5\nglm-5.2' }, errors: { models: 'At most 200 characters each' } }}
     />
   ),
-  'admin-prices-none': () => <AdminPricesPage shell={shell()} prices={[]} form={emptyForm} />,
+  'admin-prices-none': () => <AdminPricesPage shell={shell()} prices={[]} form={emptyForm} shared={emptyForm} />,
   'admin-budgets': () => (
     <AdminBudgetsPage
       shell={shell()}

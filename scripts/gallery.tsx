@@ -16,7 +16,7 @@ import {
 } from '../views/chat/live';
 import { ChatPage } from '../views/chat/page';
 import { ErrorPage } from '../views/error';
-import { settledLength } from '../views/markdown';
+import { renderGrowing, renderPlain } from '../views/markdown';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage, renderPart } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
@@ -211,6 +211,16 @@ function endings(): MessageView[] {
   return [
     fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
     fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
+    { ...fixtures.userMessage('m9', 'A message of many pages. '.repeat(20)), wholeHref: '/messages/m9/text' },
+    fixtures.message({
+      id: 'm10',
+      text: 'This one is **much longer** than a page shows',
+      wholeHref: '/messages/m10/text',
+    }),
+    fixtures.message({
+      id: 'm11',
+      html: renderPlain(`This one took **too long** to render:\n\n\t${'wide '.repeat(60)}`),
+    }),
     fixtures.message({ id: 'm3', text: 'This one was going to', status: 'stopped' }),
     fixtures.message({ id: 'm7', text: '', retryable: false, calls: [{ name: 'get_weather', count: 1 }] }),
     fixtures.message({
@@ -283,16 +293,16 @@ async function script(text: string): Promise<void> {
   let grown = '';
   for (let length = 12; length < fixtures.longAnswer.length && !stopped; length += 12) {
     grown = fixtures.longAnswer.slice(0, length);
-    const to = from + settledLength(grown.slice(from));
-    send(<LiveAnswerDelta messageId={message.id} text={grown} from={from} to={to} />);
-    from = to;
+    const { length: settledLength, settled, tail } = renderGrowing(grown.slice(from));
+    send(<LiveAnswerDelta messageId={message.id} settled={settled} tail={tail} />);
+    from += settledLength;
     await Bun.sleep(20);
   }
-  const end = {
+  const end = fixtures.message({
     ...message,
     text: stopped ? grown : fixtures.longAnswer,
     status: stopped ? 'stopped' : 'done',
-  } as const;
+  });
   send(<LiveAnswerEnd message={end} />);
   send(<LiveComposerActions />);
   send(<LiveConversationLink conversation={{ id: 'c1', title: `About: ${text}`, current: true, streaming: false }} />);

@@ -57,7 +57,9 @@ function steps(isFast: boolean): Step[] {
   const isOpenclaw = isIn('real/openclaw');
   const isReal = isIn('real/');
   const isDocker = isIn('drivers/docker');
-  const isFastTest = (file: string) => ![isReal, isDocker, isIn('browser/'), isIn('support/')].some((is) => is(file));
+  const isFuzz = isIn('fuzz/');
+  const isFastTest = (file: string) =>
+    ![isReal, isDocker, isFuzz, isIn('browser/'), isIn('support/')].some((is) => is(file));
   const fast = [
     { name: 'format and lint', command: tool('biome', 'check', '--error-on-warnings', '.') },
     { name: 'types', command: tool('tsc') },
@@ -66,6 +68,7 @@ function steps(isFast: boolean): Step[] {
   if (isFast) return fast;
   return [
     ...fast,
+    bunTest('fuzz tests', files.filter(isFuzz)),
     bunTest('engine tests', files.filter(isDocker)),
     bunTest(
       'real tests',

@@ -14,15 +14,15 @@ describe('settings', () => {
     expect(await read('.env.example')).toBe(envExample());
   });
 
-  test("the README's settings table is what `bun scripts/docs.ts` writes", async () => {
-    const readme = await read('README.md');
-    expect(readme).toContain(settingsTable());
-    expect(readme).toBe(withSettings(readme));
+  test('the table of docs/settings.md is what `bun scripts/docs.ts` writes', async () => {
+    const page = await read('docs/settings.md');
+    expect(page).toContain(settingsTable());
+    expect(page).toBe(withSettings(page));
   });
 
   test('the table goes between its markers and nowhere else', () => {
-    const readme = 'before\n<!-- settings:start -->\nold\n<!-- settings:end -->\nafter\n';
-    expect(withSettings(readme)).toBe(
+    const page = 'before\n<!-- settings:start -->\nold\n<!-- settings:end -->\nafter\n';
+    expect(withSettings(page)).toBe(
       `before\n<!-- settings:start -->\n${settingsTable()}\n<!-- settings:end -->\nafter\n`,
     );
     expect(withSettings('no markers')).toBe('no markers');
@@ -58,6 +58,7 @@ describe('pages', () => {
       expect(statSync(join(repositoryRoot, command)).mode & 0o111).not.toBe(0);
     }
     expect(readme.indexOf('![')).toBeWithin(1, readme.indexOf('```sh'));
+    expect(readme.split('\n').length).toBeLessThan(120);
   });
 
   test.each(pages.sort())('%s links only to what is there', async (page) => {

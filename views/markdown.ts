@@ -1,13 +1,34 @@
-// Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole.
+/**
+ * Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole. Texts come
+ * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
+ */
 import type { Env, MarkdownIt } from 'markdown-it';
+
+declare const isHtml: unique symbol;
+
+/** Markup that this file made, the only one that a view takes as it is. */
+export type Html = string & { readonly [isHtml]: true };
+
+export const noHtml = '' as Html;
+
+/** A text that still grows: what later text cannot change any more, and the rest. */
+export interface Growing {
+  /** `settledLength` of the text. */
+  readonly length: number;
+  readonly settled: Html;
+  readonly tail: Html;
+}
 
 /** Words for the controls inside rendered text. Without them there are no controls. */
 export interface MarkdownLabels {
   copyCode: string;
 }
 
-/** Larger blocks stay plain: highlighting is the only super-linear work here, and nobody reads colours in 20 KB. */
-const highlightBytesMax = 20 * 1024;
+/**
+ * Larger blocks stay plain, in UTF-16 units. Some languages take the third power of a block's length: C# needs 0.6 s for
+ * 10 KB of `a a a`, and 7 s for 20 KB, most of it in one regular expression, which nothing can interrupt.
+ */
+const highlightLengthMax = 10 * 1024;
 
 /** Where a link in an answer may lead. No relative ones: a runner's text must not act on the router's own pages. */
 const allowedLink = /^(https?:\/\/|mailto:)/i;
@@ -15,8 +36,7 @@ const allowedLink = /^(https?:\/\/|mailto:)/i;
 /** A message is announced by an h2, so no heading of an answer is above h3. Most answers begin with their own h3. */
 const headingLevelMin = 3;
 
-// Loaded by the first text, and by the first code in one: 50 ms, which a start without any page does not wait for. By
-// `require`, because rendering is synchronous: also the first page has its colours.
+// Loaded by the first text, and by the first code in one. By `require`, because rendering is synchronous.
 const createMarkdownIt = (): typeof import('markdown-it').default => require('markdown-it');
 const highlighter = (): typeof import('highlight.js').default => require('highlight.js/lib/common');
 
@@ -28,9 +48,21 @@ let blocks: MarkdownIt | undefined;
  * Renders Markdown to HTML that is safe to show: no raw HTML, no active links, and images become links, because a
  * remote image would tell its host about the conversation.
  */
-export function renderMarkdown(text: string, labels?: MarkdownLabels): string {
+export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
   whole ??= createMarkdown();
-  return whole.render(text, { labels });
+  return whole.render(text, { labels }) as Html;
+}
+
+/** Renders the two pieces of a growing text. */
+export function renderGrowing(text: string, labels?: MarkdownLabels): Growing {
+  const length = settledLength(text);
+  const settled = renderMarkdown(text.slice(0, length), labels);
+  return { length, settled, tail: renderMarkdown(text.slice(length), labels) };
+}
+
+/** A text as it is, where rendering it takes too long or makes too much. At most six times as long. */
+export function renderPlain(text: string): Html {
+  return (text === '' ? '' : `<p class="plain">${Bun.escapeHTML(text)}</p>`) as Html;
 }
 
 /**
@@ -101,7 +133,7 @@ function createMarkdown(): MarkdownIt {
 }
 
 function codeBlock(code: string, language: string, env: Env | undefined, escapeText: (text: string) => string): string {
-  const colours = language !== '' && code.length <= highlightBytesMax ? highlighter() : undefined;
+  const colours = language !== '' && code.length <= highlightLengthMax ? highlighter() : undefined;
   const isKnown = colours?.getLanguage(language) !== undefined;
   const body = isKnown ? colours.highlight(code, { language, ignoreIllegals: true }).value : escapeText(code);
   // The icon is drawn by the style sheet: this string knows no asset URLs.

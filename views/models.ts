@@ -3,6 +3,7 @@
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
 import type { MissingView } from './credentials/models';
+import type { Growing, Html } from './markdown';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
 
@@ -76,8 +77,14 @@ export interface MessageView {
   id: string;
   position: number;
   role: 'user' | 'assistant';
-  /** Markdown for an answer, plain text for a user's message. */
+  /** Markdown for an answer, plain text for a user's message. Where it is long, its beginning. */
   text: string;
+  /** The text of an answer that has ended. */
+  html?: Html;
+  /** The text of one that is being written. */
+  growing?: Growing;
+  /** Where the whole text is, when `text` is only its beginning. */
+  wholeHref?: string;
   status: 'streaming' | 'done' | 'stopped' | 'failed';
   createdAtMs: number;
   agentName: string;
@@ -225,4 +232,6 @@ export interface PriceView {
   prompt: number;
   completion: number;
   cached?: number;
+  /** On top of the tokens: for each call, or for each picture of it. */
+  perCall?: number;
 }

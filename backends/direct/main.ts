@@ -15,8 +15,8 @@ const model = connectModel({
 serveAgent({
   name: 'direct',
   ready: Promise.resolve(),
-  async *answer({ messages, parameters, signal }) {
-    yield* model.complete({ messages: [...(await instructions()), ...messages], parameters, signal });
+  async *answer({ messages, ...turn }) {
+    yield* model.complete({ ...turn, messages: [...(await instructions()), ...messages] });
   },
 });
 

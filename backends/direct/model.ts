@@ -23,6 +23,9 @@ const PARAMETERS = [
 /** An error message is for people; a page of HTML is not one. */
 const ERROR_CHARACTERS_MAX = 2000;
 
+/** So long a server has to end its body after its last event. */
+const END_MS = 1_000;
+
 interface Connection {
   /** Ends in `/v1`: the router's broker. */
   readonly baseUrl: string;
@@ -58,7 +61,11 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
   const chosen = PARAMETERS.filter((name) => turn.parameters[name] !== undefined);
   const response = await fetch(`${connection.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${connection.apiKey}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${connection.apiKey}`,
+      'content-type': 'application/json',
+      ...(turn.work !== undefined && { 'x-agent-work': turn.work }),
+    },
     body: JSON.stringify({
       ...Object.fromEntries(chosen.map((name) => [name, turn.parameters[name]])),
       model: connection.model,
@@ -79,8 +86,36 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
 
 async function* events(response: Response): AsyncGenerator<string> {
   if (!response.body) return;
-  const parsed = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  for await (const { data } of parsed) yield data;
+  const reader = response.body
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream())
+    .getReader();
+  let isDone = false;
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      isDone ||= read.value.data === '[DONE]';
+      yield read.value.data;
+    }
+  } finally {
+    void finish(reader, isDone);
+  }
+}
+
+/**
+ * After the last event the body is read to its end, which is at hand: a body that is left before it costs the
+ * connection, and is a call that was broken off to everybody who counts calls. Nobody waits for this.
+ */
+async function finish(reader: ReadableStreamDefaultReader<unknown>, isDone: boolean): Promise<void> {
+  const cancel = () => reader.cancel().catch(() => undefined);
+  if (!isDone) return cancel();
+  const timer = setTimeout(cancel, END_MS);
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The answer is whole already.
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function readChunk(chunk: unknown, connection: Connection): Piece {

@@ -18,6 +18,8 @@ export interface Turn {
   readonly parameters: ChatRequest['parameters'];
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
+  /** Sent back as `X-Agent-Work` with the calls that this turn makes, so that the router knows whom they are counted for. */
+  readonly work?: string;
 }
 
 export type Pieces = AsyncGenerator<Piece, void, undefined>;
@@ -53,7 +55,9 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
 
   const messages = session === null ? body.messages : recall(body.messages, newest, await sessions.read(session));
-  const answer = agent.answer({ messages, parameters: body.parameters, signal: abort.signal });
+  const work = request.headers.get('x-agent-work');
+  const turn = { messages, parameters: body.parameters, signal: abort.signal, ...(work !== null && { work }) };
+  const answer = agent.answer(turn);
   const pieces = remembered(answer, abort.signal, async (said) => {
     if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
   });

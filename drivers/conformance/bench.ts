@@ -3,13 +3,21 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Conformance } from '../conformance';
-import type { Driver, Json, RunnerSpec, StartContext, Started } from '../driver';
+import {
+  type Driver,
+  INSTALLATION_LABEL,
+  type Json,
+  type RunnerSpec,
+  type StartContext,
+  type Started,
+} from '../driver';
 
-export const INSTALLATION_LABEL = 'agent-stack.installation';
 /** Stands in the environment of every runner; law 9 looks for it where it must not be. */
 export const SECRET = 'sk-conformance-never-to-be-seen';
-/** Law 12 says one second. A loaded machine is not a broken driver, so the suite gives it five. */
-const abortMs = 5_000;
+/** Law 12's second, in ticks of this process: on a loaded machine they take longer, for the driver as for the suite. */
+const abortTicks = 20;
+const tickMs = 50;
+const dumpMs = 5_000;
 const conditionMs = 30_000;
 
 export interface Bench {
@@ -25,6 +33,8 @@ export interface Bench {
   context(signal?: AbortSignal): StartContext;
   /** Starts and waits until the runner answers HTTP with its own id. */
   ready(driver: Driver, spec: RunnerSpec): Promise<Started>;
+  /** Starts the runner from a process of its own, and kills that process: a router that crashed right after the start. */
+  startElsewhere(spec: RunnerSpec): Promise<Started>;
   dump(): Promise<string>;
   /** Stops by label whatever a case has left. */
   sweep(): Promise<void>;
@@ -77,6 +87,18 @@ export async function createBench(target: Conformance): Promise<Bench> {
       await until(`${spec.id} answers at ${started.url}`, async () => (await ask(started.url, '/id')) === spec.id);
       return started;
     },
+    async startElsewhere(spec) {
+      const stateDir = await mkdtemp(join(directory, 'state-'));
+      const services = { installationId, installationLabel: INSTALLATION_LABEL, stateDir };
+      const argument = JSON.stringify({ file: target.file, options: target.options ?? {}, services, spec });
+      const script = join(import.meta.dir, 'elsewhere.ts');
+      const router = Bun.spawn([process.execPath, script, argument], { stdout: 'pipe', stderr: 'inherit' });
+      const { value } = await router.stdout.getReader().read();
+      router.kill('SIGKILL');
+      await router.exited;
+      if (value === undefined) throw new Error('The other process started no runner: its output says why.');
+      return JSON.parse(new TextDecoder().decode(value));
+    },
     dump: () => dump(drivers, events),
     sweep,
     async dispose() {
@@ -102,7 +124,8 @@ async function createSpec(
     id,
     name: `ar-${id.slice(0, 12)}`,
     ...(target.image === undefined ? {} : { image: target.image }),
-    command: target.command?.(home.target) ?? ['bun', `${home.target}/runner.ts`],
+    // The image's own Bun, or the one that runs the suite: it need not be on PATH.
+    command: target.command?.(home.target) ?? [target.image ? 'bun' : process.execPath, `${home.target}/runner.ts`],
     env: {
       CONFORMANCE_ID: id,
       CONFORMANCE_HOME: home.target,
@@ -136,12 +159,16 @@ export async function until(name: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** How a promise settled; rejects when it is still open long after law 12's second. */
+/** How a promise settled; rejects when it is still open after law 12's second. */
 export async function settled<T>(what: string, promise: Promise<T>): Promise<PromiseSettledResult<T>> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`${what} did not honour the abort`)), abortMs);
-  const outcome = Promise.allSettled([promise]).then(([result]) => result);
-  return Promise.race([outcome, late]).finally(() => clearTimeout(timer));
+  let isOpen = true;
+  const outcome = Promise.allSettled([promise]).then(([result]) => {
+    isOpen = false;
+    return result;
+  });
+  for (let tick = 0; isOpen && tick < abortTicks; tick++) await Promise.race([outcome, Bun.sleep(tickMs)]);
+  if (isOpen) throw new Error(`${what} did not honour the abort within a second (driver law 12)`);
+  return outcome;
 }
 
 /** Command lines of all processes of this machine, as far as it shows them. */
@@ -154,7 +181,7 @@ export async function processTitles(): Promise<string> {
 }
 
 async function dump(drivers: readonly Driver[], events: readonly Json[]): Promise<string> {
-  const signal = AbortSignal.timeout(abortMs);
+  const signal = AbortSignal.timeout(dumpMs);
   const report: unknown[] = [{ events: events.slice(-20) }];
   for (const driver of drivers) {
     const owned = await driver.list(signal).catch((error) => [{ error: String(error) }]);

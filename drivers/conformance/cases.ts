@@ -1,7 +1,7 @@
 /** The cases of the conformance suite: a case per law, in the order of `drivers/README.md`, then the capabilities. */
 import { expect } from 'bun:test';
 import type { Conformance } from '../conformance';
-import type { Driver } from '../driver';
+import { type Driver, INSTALLATION_LABEL } from '../driver';
 import { ask, type Bench, processTitles, SECRET, settled, until } from './bench';
 import { capabilityCases } from './capabilities';
 
@@ -127,7 +127,7 @@ const identityCases: readonly Case[] = [
     async run(bench) {
       const mine = await bench.spec();
       const other = await bench.spec();
-      const labels = { ...other.labels, 'agent-stack.installation': bench.foreignInstallationId };
+      const labels = { ...other.labels, [INSTALLATION_LABEL]: bench.foreignInstallationId };
       const started = await (await bench.create()).start(mine, bench.context());
       const stranger = await bench.create(bench.foreignInstallationId);
       await stranger.start({ ...other, labels }, bench.context());
@@ -136,6 +136,23 @@ const identityCases: readonly Case[] = [
       expect(listed[0]).toMatchObject({ runnerId: mine.id, handle: started.handle, url: started.url });
       expect(listed[0]?.health.state).toBe('running');
       expect(await ids(stranger)).toEqual([other.id]);
+    },
+  },
+  {
+    name: 'driver law 6: a runner whose router was killed is listed, inspected and stopped by another process',
+    needs: (_, { endsWithRouter }) => endsWithRouter,
+    async run(bench) {
+      const spec = await bench.spec();
+      const started = await bench.startElsewhere(spec);
+      const driver = await bench.create();
+      const listed = await driver.list(AbortSignal.timeout(5_000));
+      expect(listed).toMatchObject([{ runnerId: spec.id, handle: started.handle, url: started.url }]);
+      expect((await driver.inspect(started.handle, AbortSignal.timeout(5_000))).state).toBe('running');
+      await until('the runner answers', async () => (await ask(started.url, '/id')) === spec.id);
+      expect(await driver.start(spec, bench.context())).toEqual(started);
+      await driver.stop(started.handle, quick);
+      expect(await ids(driver)).toEqual([]);
+      expect(await ask(started.url, '/id')).toBeUndefined();
     },
   },
   {

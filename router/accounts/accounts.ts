@@ -1,10 +1,12 @@
 /** Accounts: sign-up, sign-in, sessions, the bootstrap admin. */
+
 import { timingSafeEqual } from 'node:crypto';
 import { isUniqueViolation } from '../database/database';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId, sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
+import { lineProblem } from '../lib/text';
 import type { Session, User, UsersStore } from './store';
 
 /** NIST SP 800-63B's minimum, and the predecessor's. */
@@ -12,6 +14,8 @@ const PASSWORD_LENGTH_MIN = 8;
 const PASSWORD_LENGTH_MAX = 200;
 const EMAIL_LENGTH_MAX = 254;
 const NAME_LENGTH_MAX = 80;
+/** Of a field as it is typed, with the blanks around it: nothing longer is looked at. */
+const TYPED_LENGTH_MAX = 1_000;
 const SLUG_LENGTH_MAX = 24;
 /** OWASP's first choice for argon2id. Bun's default of 64 MiB would let eight sign-ins take half a gigabyte. */
 const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
@@ -53,26 +57,34 @@ export function accountsService(deps: {
     }
   }
 
+  function requireSignUpOpen(): void {
+    if (!signup.open) throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
+  }
+
   return {
     signupOpen: signup.open,
     inviteRequired: signup.inviteCode !== undefined,
 
+    /** Throws `forbidden` where strangers may not make an account. */
+    requireSignUpOpen,
+
     /** Makes a regular user. Throws `forbidden`, or `invalid_fields` with what is wrong per field. */
     async signUp(input: SignUp): Promise<User> {
-      if (!signup.open) throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
-      if (signup.inviteCode !== undefined && !sameText(input.inviteCode?.trim() ?? '', signup.inviteCode)) {
+      requireSignUpOpen();
+      if (signup.inviteCode !== undefined && !sameText(shortened(input.inviteCode).trim(), signup.inviteCode)) {
         throw new AppError('forbidden', {
           message: 'That invite code is not valid.',
           fields: { invite_code: 'Not valid' },
         });
       }
       const email = normaliseEmail(input.email);
-      const name = (input.name ?? '').trim();
+      const name = shortened(input.name).trim();
       const fields: Record<string, string> = {};
       if (!isEmail(email)) fields.email = 'Not an e-mail address';
       const password = passwordProblem(input.password);
       if (password) fields.password = password;
-      if (name.length > NAME_LENGTH_MAX) fields.name = `At most ${NAME_LENGTH_MAX} characters`;
+      const nameProblem = lineProblem(name, NAME_LENGTH_MAX);
+      if (nameProblem) fields.name = nameProblem;
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       if (await users.findByEmail(email)) throw emailTaken();
       const user = await insertUser({ email, password: input.password, name, role: 'user' });
@@ -132,12 +144,22 @@ export function accountsService(deps: {
   };
 }
 
-export function normaliseEmail(email: string): string {
-  return email.normalize('NFKC').trim().toLowerCase();
+/**
+ * An address as it is kept and compared. What is too long to be one becomes nothing, which nobody has: its length is
+ * looked at first, as a character can become eighteen.
+ */
+export function normaliseEmail(typed: string): string {
+  const email = typed.length > TYPED_LENGTH_MAX ? '' : typed.normalize('NFKC').trim().toLowerCase();
+  return email.length > EMAIL_LENGTH_MAX ? '' : email;
+}
+
+/** What somebody has typed, or the beginning of what is longer than any field may be. */
+function shortened(typed = ''): string {
+  return typed.slice(0, TYPED_LENGTH_MAX);
 }
 
 function isEmail(email: string): boolean {
-  return email.length <= EMAIL_LENGTH_MAX && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
+  return lineProblem(email, EMAIL_LENGTH_MAX) === undefined && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
 }
 
 function passwordProblem(password: string): string | undefined {

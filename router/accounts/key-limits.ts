@@ -38,8 +38,17 @@ interface Bucket {
 interface Counter {
   requests?: Bucket;
   tokens?: Bucket;
+  /** The key's limit when it last asked. */
+  tokensPerMinute: number | null;
+  /** What calls under way may use. */
+  heldTokens: number;
   /** The key's requests that have not ended. */
   open: number;
+}
+
+/** The keys whose requests a call may serve. */
+interface Served {
+  readonly keyIds?: readonly string[] | undefined;
 }
 
 export type RateLimitsService = ReturnType<typeof rateLimitsService>;
@@ -52,7 +61,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
     const known = counters.get(keyId);
     if (known) return known;
     if (counters.size >= COUNTERS_MAX) forgetIdle();
-    const counter: Counter = { open: 0 };
+    const counter: Counter = { tokensPerMinute: null, heldTokens: 0, open: 0 };
     counters.set(keyId, counter);
     return counter;
   }
@@ -60,8 +69,8 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
   function forgetIdle(): void {
     const longAgoMs = now() - MINUTE_MS;
     const isIdle = (bucket?: Bucket) => !bucket || (bucket.level >= 0 && bucket.atMs < longAgoMs);
-    for (const [id, { open, requests, tokens }] of counters) {
-      if (open === 0 && isIdle(requests) && isIdle(tokens)) counters.delete(id);
+    for (const [id, { open, heldTokens, requests, tokens }] of counters) {
+      if (open === 0 && heldTokens === 0 && isIdle(requests) && isIdle(tokens)) counters.delete(id);
     }
   }
 
@@ -81,6 +90,14 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
     };
   }
 
+  /** Those of the keys whose tokens are limited. */
+  function limitedOf({ keyIds = [] }: Served): readonly { counter: Counter; limit: number }[] {
+    return keyIds.flatMap((id) => {
+      const counter = counters.get(id);
+      return counter && counter.tokensPerMinute !== null ? [{ counter, limit: counter.tokensPerMinute }] : [];
+    });
+  }
+
   return {
     /**
      * Takes one of the key's requests. Throws `rate_limit_exceeded` when a limit is reached; that request does not count.
@@ -90,6 +107,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       const { requestsPerMinute, tokensPerMinute, concurrentMax } = key;
       if (!isLimited(key)) return () => undefined;
       const counter = counterOf(key.id);
+      counter.tokensPerMinute = tokensPerMinute;
       if (concurrentMax !== null && counter.open >= concurrentMax) throw tooManyAtOnce(concurrentMax);
       if (tokensPerMinute !== null) {
         counter.tokens = filled(counter.tokens, tokensPerMinute);
@@ -108,10 +126,38 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       };
     },
 
-    /** Counts the tokens that a call has used; it is refused nothing, but the next one may be. */
-    add({ keyId, tokens }: { readonly keyId?: string | undefined; readonly tokens: number }): void {
-      const bucket = keyId === undefined ? undefined : counters.get(keyId)?.tokens;
-      if (bucket) bucket.level -= tokens;
+    /** Why a call for requests of these keys may not be made now. `isHeld`: only calls under way stand in its way. */
+    refusalOf(served: Served): { readonly error: AppError; readonly isHeld: boolean } | undefined {
+      const refusals = limitedOf(served).flatMap(({ counter, limit }) => {
+        const { level } = filled(counter.tokens, limit);
+        if (level < 1) return { error: tooFast('tokens', limit, 1 - level), isHeld: false };
+        return level - counter.heldTokens < 1 ? { error: taken(limit), isHeld: true } : [];
+      });
+      return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
+    },
+
+    /** Holds what a call may use at most. @returns an idempotent release. */
+    hold(served: Served, { tokens }: { readonly tokens: number }): () => void {
+      const held = limitedOf(served).map(({ counter }) => counter);
+      for (const counter of held) counter.heldTokens += tokens;
+      return () => {
+        for (const counter of held.splice(0)) counter.heldTokens -= tokens;
+      };
+    },
+
+    unitsOf: (served: Served): readonly 'tokens'[] => limitedOf(served).map(() => 'tokens' as const),
+
+    /** Counts the tokens that a call has used. */
+    add({ keyIds = [], tokens }: Served & { readonly tokens: number }): void {
+      for (const id of keyIds) {
+        const bucket = counters.get(id)?.tokens;
+        if (bucket) bucket.level -= tokens;
+      }
+    },
+
+    /** A key that is gone is limited no more. */
+    forget(keyId: string): void {
+      counters.delete(keyId);
     },
 
     /** Of the limits that the key has. */
@@ -142,6 +188,14 @@ function tooManyAtOnce(limit: number): AppError {
   const requests = limit === 1 ? 'one request' : `${limit} requests`;
   return new AppError('rate_limit_exceeded', {
     message: `This API key may have ${requests} under way at once. Try again when one has ended.`,
+    retryAfterSeconds: 1,
+  });
+}
+
+/** All that is left is held by calls under way. */
+function taken(limit: number): AppError {
+  return new AppError('rate_limit_exceeded', {
+    message: `This API key may use ${limit.toLocaleString('en')} tokens a minute, and calls under way may use what is left of them. Try again when one has ended.`,
     retryAfterSeconds: 1,
   });
 }

@@ -36,6 +36,9 @@ const keyFields = t.Object({
   events_while_waiting: typed,
 });
 
+/** Keys on the page of everybody's. The API has them all. */
+const KEYS_SHOWN_MAX = 500;
+
 export function keysRoutes(context: Context, session: SessionPlugin) {
   const { keys } = context;
 
@@ -140,8 +143,16 @@ async function keysPage(context: Context, who: Who, isRevoked: boolean): Promise
     owner: emails.get(key.userId) ?? text.usage.unnamed.user,
   }));
   views.sort((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
+  const shown = views.slice(0, KEYS_SHOWN_MAX);
   const flash = isRevoked ? { kind: 'good' as const, message: text.settings.revokedKey } : undefined;
-  return page(<AdminKeysPage shell={await shellOf(context, who, {})} keys={views} flash={flash} />);
+  return page(
+    <AdminKeysPage
+      shell={await shellOf(context, who, {})}
+      keys={shown}
+      hidden={views.length - shown.length}
+      flash={flash}
+    />,
+  );
 }
 
 async function emailsOf({ accounts }: Context): Promise<ReadonlyMap<string, string>> {

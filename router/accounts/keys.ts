@@ -2,10 +2,12 @@
  * Personal keys: made on the settings page or at `/api/me/keys`, shown once, kept as a hash. Whoever comes with one is
  * found in memory, so that a warm request does not touch the database.
  */
+
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId, newSecret, sha256 } from '../lib/ids';
 import { Recent } from '../lib/lru';
+import { lineProblem } from '../lib/text';
 import type { Key, KeyScope, KeysStore } from './keys-store';
 import type { User } from './store';
 
@@ -169,8 +171,9 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
 
   function problemsOf(key: Key): Record<string, string> {
     const fields: Record<string, string> = {};
-    if (key.name === '' || key.name.length > NAME_LENGTH_MAX) {
-      fields.name = `Between 1 and ${NAME_LENGTH_MAX} characters`;
+    const nameProblem = lineProblem(key.name, NAME_LENGTH_MAX);
+    if (key.name === '' || nameProblem) {
+      fields.name = nameProblem ?? `Between 1 and ${NAME_LENGTH_MAX} characters`;
     }
     if (key.scopes.length === 0 || key.scopes.some((one) => !KEY_SCOPES.includes(one))) {
       fields.scopes = `At least one of ${KEY_SCOPES.join(', ')}`;

@@ -6,25 +6,18 @@ import { SignUpPage } from '../../views/accounts/sign-up-page';
 import type { FormState } from '../../views/models';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
+import { addressOf } from '../web/forms';
 import { page, seeOther } from '../web/respond';
 import { normaliseEmail, type SignUp } from './accounts';
 import type { SessionPlugin } from './identify';
 import { type AttemptLimits, createAttemptLimits } from './sign-in-limits';
 import type { User } from './store';
 
-interface Server {
-  requestIP(request: Request): { address: string } | null;
-}
-
 export function authRoutes(context: Context, session: SessionPlugin) {
   const { accounts } = context;
   const limits = createAttemptLimits();
-  const addressOf = (request: Request, server: Server | null) => server?.requestIP(request)?.address ?? 'local';
-
-  async function signUp(input: SignUp, address: string): Promise<User> {
-    await limits.signUp(address, normaliseEmail(input.email));
-    return accounts.signUp(input);
-  }
+  const signUp = (input: SignUp, address: string): Promise<User> =>
+    limits.signUp(address, normaliseEmail(input.email), () => accounts.signUp(input));
 
   return new Elysia({ name: 'auth' })
     .use(session)
@@ -46,7 +39,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
         }
         return seeOther(request, localPath(body.next));
       },
-      { body: t.Object({ email: t.String(), password: t.String(), next: t.Optional(t.String()) }) },
+      { body: t.Object({ ...signInFields, next: t.Optional(t.String({ maxLength: 10_000 })) }) },
     )
     .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(context, {})), { visitor: true })
     .post(
@@ -62,7 +55,8 @@ export function authRoutes(context: Context, session: SessionPlugin) {
         }
         return seeOther(request, '/');
       },
-      { body: t.Object(signUpFields) },
+      // Before anything else is looked at.
+      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
     )
     .post(
       '/sign-out',
@@ -81,7 +75,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
-      { body: t.Object({ email: t.String(), password: t.String() }) },
+      { body: t.Object(signInFields) },
     )
     .post(
       '/auth/signup',
@@ -94,7 +88,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
-      { body: t.Object(signUpFields) },
+      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
     )
     .post(
       '/auth/logout',
@@ -108,12 +102,10 @@ export function authRoutes(context: Context, session: SessionPlugin) {
     .get('/auth/me', ({ who }) => ({ user: userJson(who.user) }), { session: true });
 }
 
-const signUpFields = {
-  email: t.String(),
-  password: t.String(),
-  name: t.Optional(t.String()),
-  invite_code: t.Optional(t.String()),
-};
+/** Longer than any of these may be, with the blanks around it: what waits for its turn is short. */
+const field = t.String({ maxLength: 1_000 });
+const signInFields = { email: field, password: field };
+const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
 
 async function signIn(
   context: Context,

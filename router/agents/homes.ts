@@ -76,7 +76,7 @@ export async function quarantineHome(options: {
 }
 
 /** Ids come from `ids.ts`; this is the wall behind it. No dot, so that `.trash` is nobody's home. */
-function homePath(homesRoot: string, agentId: string): string {
+export function homePath(homesRoot: string, agentId: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(agentId)) throw new TypeError('An agent id must be a plain name.');
   return join(homesRoot, agentId);
 }

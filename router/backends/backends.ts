@@ -51,9 +51,9 @@ export interface Backend {
   readonly defaultIdleSeconds?: number;
   /** The request's model is replaced by this variable's value. */
   readonly forwardModelEnv?: string;
-  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${user}` and `${agent}`. */
+  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${user}`, `${agent}` and `${work}`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Members added to the JSON body, with the same variables. */
+  /** Members added to the JSON body, with the same variables but `${work}`. */
   readonly sessionBody: Readonly<Record<string, string>>;
   /** Members of a client's JSON body that the runner never sees. */
   readonly omitBody: readonly string[];

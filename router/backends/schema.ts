@@ -1,5 +1,5 @@
 /** What may stand in `backends.json`: names as the file has them, a rule for each, and every breach of one. */
-import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { KindGuard, type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
 
@@ -7,7 +7,9 @@ import type { Json } from '../../drivers/driver';
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
 const anyText = Type.String();
 const texts = Type.Array(Type.String({ minLength: 1 }));
-const textByName = Type.Record(Type.String(), Type.String());
+/** A name with a line break fits no pattern of TypeBox's, and its value would not be looked at. */
+const named = { additionalProperties: false } as const;
+const textByName = Type.Record(Type.String(), Type.String(), named);
 const seconds = Type.Number({ minimum: 0.01, maximum: 86_400 });
 const id = Type.Integer({ minimum: 0, maximum: 4_294_967_295 });
 const variableName = text('the name of an environment variable', '^[A-Za-z_][A-Za-z0-9_]*$');
@@ -25,7 +27,7 @@ const entrySchema = Type.Object(
       ...text("a driver's name or npm:package", '^([a-z][a-z0-9-]*|npm:(@[a-z0-9][\\w.-]*/)?[a-z0-9][\\w.-]*)$'),
       default: 'docker',
     },
-    driver_options: Type.Record(Type.String(), Type.Unsafe<Json>(Type.Unknown()), { default: {} }),
+    driver_options: Type.Record(Type.String(), Type.Unsafe<Json>(Type.Unknown()), { default: {}, ...named }),
     trusted: Type.Boolean({ default: false }),
     suggestions: { ...texts, default: [] },
     image: Type.Optional(Type.String({ minLength: 1 })),
@@ -114,7 +116,7 @@ const RESERVED =
 /** Variables a value may contain as `${name}`, by the member that may contain them. */
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
-  headers: ['conversation', 'session', 'user', 'agent'],
+  headers: ['conversation', 'session', 'work', 'user', 'agent'],
   session_body: ['conversation', 'session', 'user', 'agent'],
 } as const;
 
@@ -129,7 +131,7 @@ export function parseEntries(label: string, json: string): { entries: readonly E
   } catch (error) {
     return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
   }
-  const filled = Value.Default(fileSchema, Array.isArray(file) ? file.map(withoutNulls) : file);
+  const filled = Array.isArray(file) ? file.map((entry) => withDefaults(entrySchema, withoutNulls(entry))) : file;
   const problems = schemaProblems(label, fileSchema, filled);
   const entries: Entry[] = [];
   const isFine = problems.length === 0;
@@ -143,9 +145,29 @@ export function parseEntries(label: string, json: string): { entries: readonly E
   return { entries, problems };
 }
 
+/**
+ * `value` with the defaults of the members that it lacks; a value that is no object is returned as it is, to be refused. Not
+ * `Value.Default`, which mixes an array and an object into a value that passes the check.
+ */
+export function withDefaults(schema: TObject, value: unknown): unknown {
+  if (!isPlain(value)) return value;
+  const filled = { ...value };
+  for (const [name, member] of Object.entries(schema.properties)) {
+    const own = filled[name];
+    if (own === undefined && 'default' in member) filled[name] = structuredClone(member.default);
+    else if (isPlain(own) && isPlain(member.default)) filled[name] = { ...structuredClone(member.default), ...own };
+    if (KindGuard.IsObject(member) && filled[name] !== undefined) filled[name] = withDefaults(member, filled[name]);
+  }
+  return filled;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The predecessor wrote null for "not set". */
 function withoutNulls(entry: unknown): unknown {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return entry;
+  if (!isPlain(entry)) return entry;
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null));
 }
 

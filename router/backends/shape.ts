@@ -35,11 +35,14 @@ export interface SessionVariables {
   readonly conversation: string | undefined;
   /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
   readonly session: string;
+  /** The request itself, to nobody but the router and the runner: an agent sends it back with the calls that serve it. */
+  readonly work: string;
 }
 
 /** The variables of one request. */
 export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
-  return { user, agent, session: conversation ?? newId(), conversation };
+  const work = newId();
+  return { user, agent, session: conversation ?? work, conversation, work };
 }
 
 /**

@@ -27,11 +27,6 @@ export function isHeldByRunner(backend: Backend, name: string): boolean {
   return backend.credentials === 'inject' || !UPSTREAM_VARIABLES.some((one) => one === name);
 }
 
-/** Whether runners of the backend are given any of their owner's values. */
-export function holdsValues(backend: Backend): boolean {
-  return backend.userOverridableEnv.some((name) => isHeldByRunner(backend, name));
-}
-
 /** The networks of a backend's runners. */
 export function runnerNetwork(backend: Backend): RunnerNetwork {
   const { networkMode: mode, extraNetworks: extra, extraHosts: hosts, dns } = backend;

@@ -4,7 +4,13 @@ import { textBytes } from './request';
 
 /** Usage is among the last things of an answer; behind it there are at most a few members, or `[DONE]`. */
 const TAIL_BYTES = 16_384;
-const USAGE_MEMBER = /"usage"\s*:\s*\{/g;
+/** Where servers write it: OpenAI's member, which others put into a choice or into a member of their own, comes first. */
+const USAGE_MEMBERS = [
+  /"usage"\s*:\s*\{/g,
+  // Gemini, llama.cpp, Bedrock.
+  /"(?:usageMetadata|timings|amazon-bedrock-invocationMetrics)"\s*:\s*\{/g,
+];
+
 /** Keeps the end of an answer and nothing else of it, however long it is. Parses nothing before it is asked. */
 export class AnswerTail {
   readonly #chunks: Uint8Array[] = [];
@@ -25,21 +31,23 @@ export class AnswerTail {
   tokens(): Tokens | undefined {
     const text = this.#text();
     // In a string of JSON the quotes would be escaped, so that no model can write this itself.
-    for (const { index } of [...text.matchAll(USAGE_MEMBER)].reverse()) {
-      const tokens = tokensOf(parsed(objectAt(text, text.indexOf('{', index))));
-      if (tokens) return tokens;
+    for (const member of USAGE_MEMBERS) {
+      for (const { index } of [...text.matchAll(member)].reverse()) {
+        const tokens = tokensOf(parsed(objectAt(text, text.indexOf('{', index))));
+        if (tokens) return tokens;
+      }
     }
-    return undefined;
+    // Ollama writes it among the members of the last object.
+    return tokensOf(values(text).at(-1));
   }
 
   /** A guess at the tokens that a model has written, from the share of its text in the end that is kept. */
   writtenTokens(): number {
     if (this.#bytes === 0) return 0;
-    const lines = this.#text().split('\n');
-    const values = lines.map((line) => parsed(line.replace(/^data: ?/, ''))).filter((value) => value !== undefined);
+    const said = values(this.#text());
     // An answer in one piece that is longer than what is kept cannot be read: nearly all of it is text then.
     const share =
-      values.length === 0 ? 1 : values.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / this.#kept;
+      said.length === 0 ? 1 : said.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / this.#kept;
     return estimatedTokens(this.#bytes * share);
   }
 
@@ -54,9 +62,17 @@ export function tokensOfAnswer(
   guess: { readonly prompt: () => number; readonly isText: boolean },
 ): { readonly tokens: Tokens; readonly isEstimated: boolean } {
   const told = tail.tokens();
+  // Some tell what was written only; no text comes from no prompt.
+  if (told?.prompt === 0 && guess.isText) return { tokens: { ...told, prompt: guess.prompt() }, isEstimated: true };
   if (told) return { tokens: told, isEstimated: false };
   const completion = guess.isText ? tail.writtenTokens() : 0;
   return { tokens: { ...NO_TOKENS, prompt: guess.prompt(), completion }, isEstimated: true };
+}
+
+/** The JSON objects of a body's lines: of a stream's events, or the one of an answer in one piece. */
+function values(text: string): readonly unknown[] {
+  const lines = text.split('\n').map((line) => parsed(line.replace(/^data: ?/, '')));
+  return lines.filter((value) => value !== undefined);
 }
 
 /** The text of the object that opens at `start`, or of its beginning when it is cut. */

@@ -1,31 +1,44 @@
 /** What a runner asks of its upstream: which paths there are, and what the broker changes in a body. */
 import { type JsonBody, parseBody } from '../backends/shape';
-import { estimatedTokens } from '../usage/tokens';
+import { estimatedTokens, NO_TOKENS, type Tokens } from '../usage/tokens';
 
-interface UpstreamPath {
+export interface UpstreamPath {
   readonly method: 'GET' | 'POST';
   /** Whether the answer is a model's text: the owner's model answers, and its tokens can be guessed. */
   readonly isText: boolean;
+  /** Whether it is known in any case what was used: an answer tells its tokens, or they can be guessed from texts. */
+  readonly isCountable: boolean;
 }
 
-const get: UpstreamPath = { method: 'GET', isText: false };
-const post: UpstreamPath = { method: 'POST', isText: false };
-const text: UpstreamPath = { method: 'POST', isText: true };
+const get: UpstreamPath = { method: 'GET', isText: false, isCountable: true };
+const text: UpstreamPath = { method: 'POST', isText: true, isCountable: true };
+const vectors: UpstreamPath = { method: 'POST', isText: false, isCountable: true };
+/** Pictures and sounds: some models tell tokens of them, others are paid by the piece. */
+const media: UpstreamPath = { method: 'POST', isText: false, isCountable: false };
 
 /** What runners may call, below `/v1/`. */
 export const UPSTREAM_PATHS: ReadonlyMap<string, UpstreamPath> = new Map([
   ['chat/completions', text],
   ['completions', text],
   ['responses', text],
-  ['embeddings', post],
+  ['embeddings', vectors],
   ['models', get],
-  ['audio/speech', post],
-  ['audio/transcriptions', post],
-  ['audio/translations', post],
-  ['images/generations', post],
-  ['images/edits', post],
-  ['images/variations', post],
+  ['audio/speech', media],
+  ['audio/transcriptions', media],
+  ['audio/translations', media],
+  ['images/generations', media],
+  ['images/edits', media],
+  ['images/variations', media],
 ]);
+/** Paths whose requests ask for several pieces, each of which is paid for. */
+const PICTURES = /^images\//;
+/**
+ * What a model may write where a request sets no bound. Several stop there by themselves, and hardly any answer of an
+ * agent is as long.
+ */
+const WRITTEN_TOKENS = 16_384;
+/** OpenAI's names of the bound, of three of its APIs. */
+const BOUNDS = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'];
 /** Streams that tell their usage only when `stream_options` asks for it; a stream of `responses` always does. */
 const SILENT_STREAMS = new Set(['chat/completions', 'completions']);
 /** Members whose texts are the prompt. */
@@ -36,6 +49,9 @@ const OTHER_MEMBERS = new Set([
   ...['id', 'role', 'type', 'status', 'finish_reason'],
 ]);
 const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
+/** Fields of a form that a server may take for the model, however they are written. */
+const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
+const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
 export interface UpstreamBody {
   /** The body for an upstream with this model. @param addUsage whether a stream is to tell its usage at its end. */
@@ -44,8 +60,14 @@ export interface UpstreamBody {
   modelAt(model: string): string;
   /** Whether it asks for a stream that will not tell its usage. */
   readonly lacksUsage: boolean;
+  /** Whether the answer comes later, at another address, and what it has used with it. */
+  readonly isBackground: boolean;
+  /** How often a price per call is charged: once, or for each picture that it asks for. */
+  readonly calls: number;
   /** A guess at the tokens of the prompt. */
   promptTokens(): number;
+  /** What it may use at most, by a guess at its prompt and by the bound that it sets to its answer. */
+  mostTokens(): Tokens;
 }
 
 /** @param path one of `UPSTREAM_PATHS`. Throws `invalid_request` where the broker must know the body and cannot. */
@@ -54,6 +76,7 @@ export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, conte
   // Multipart forms, and whatever else is none of the broker's business, go as they are.
   const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? readJson(bytes) : undefined;
   const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
+  const promptTokens = () => (body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0);
   return {
     for(model, addUsage) {
       if (!body || !isText || (body.model === model && !addUsage)) return bytes;
@@ -63,9 +86,38 @@ export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, conte
     },
     modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked : ''),
     lacksUsage: SILENT_STREAMS.has(path) && body?.stream === true && !hasUsage(body),
-    promptTokens: () =>
-      estimatedTokens(body ? PROMPT_MEMBERS.reduce((sum, name) => sum + textBytes(body[name]), 0) : 0),
+    isBackground: path === 'responses' && body?.background === true,
+    calls: PICTURES.test(path) ? piecesOf(body ? body.n : formCount(bytes, contentType)) : 1,
+    promptTokens,
+    mostTokens: () => ({ ...NO_TOKENS, prompt: promptTokens(), completion: isText && body ? mostWritten(body) : 0 }),
   };
+}
+
+/** A guess at the tokens of a prompt: from its texts, and from tokens that stand in it as numbers. */
+function tokensIn(value: unknown): number {
+  return estimatedTokens(textBytes(value)) + numbersIn(value);
+}
+
+/** Of a prompt of tokens, or of several: `[1, 2]`, `[[1, 2], [3]]`. */
+function numbersIn(value: unknown): number {
+  if (typeof value === 'number') return 1;
+  return Array.isArray(value) ? value.reduce<number>((sum, one) => sum + numbersIn(one), 0) : 0;
+}
+
+/** For each of the answers that are asked for, and for each of several prompts. */
+function mostWritten(body: JsonBody): number {
+  const bounds = BOUNDS.flatMap((name) => positive(body[name]) ?? []);
+  const answers = Math.max(piecesOf(body.n), piecesOf(body.best_of));
+  const prompts = Array.isArray(body.prompt) && typeof body.prompt[0] !== 'number' ? body.prompt.length : 1;
+  return (bounds.length > 0 ? Math.max(...bounds) : WRITTEN_TOKENS) * answers * Math.max(1, prompts);
+}
+
+function piecesOf(value: unknown): number {
+  return positive(Number(value)) ?? 1;
+}
+
+function positive(value: unknown): number | undefined {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.ceil(value) : undefined;
 }
 
 /** Bytes of all texts in a request or an answer. */
@@ -94,7 +146,18 @@ function readJson(bytes: Uint8Array): JsonBody | undefined {
   }
 }
 
+/** Empty where a server could read another one: what is not known has no price. */
 function formModel(bytes: Uint8Array, contentType: string): string | undefined {
-  if (!/^multipart\/form-data/i.test(contentType)) return undefined;
-  return FORM_MODEL.exec(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'))?.[1];
+  const form = formText(bytes, contentType);
+  return form.match(FORM_MODELS)?.length === 1 ? FORM_MODEL.exec(form)?.[1] : undefined;
+}
+
+/** The largest, where there are several: which one counts is the server's to say. */
+function formCount(bytes: Uint8Array, contentType: string): number {
+  return Math.max(0, ...[...formText(bytes, contentType).matchAll(FORM_COUNTS)].map(([, count]) => Number(count)));
+}
+
+function formText(bytes: Uint8Array, contentType: string): string {
+  if (!/^multipart\/form-data/i.test(contentType)) return '';
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

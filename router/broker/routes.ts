@@ -3,9 +3,9 @@
  * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
  */
 import { Elysia } from 'elysia';
-import { readBody } from '../accounts/sign-in-limits';
 import type { Context } from '../context';
 import type { Upstream } from '../credentials/credentials';
+import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
@@ -14,8 +14,9 @@ import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
+import { readBody } from '../web/read-body';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
-import { UPSTREAM_PATHS, type UpstreamBody, upstreamBody } from './request';
+import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
 
@@ -24,7 +25,14 @@ export function brokerRoutes(context: Context) {
     '/upstream/v1/*',
     async ({ request, params, server }) => {
       server?.timeout(request, 0);
-      const call = new BrokerCall(context, holdRunner(context, request), request);
+      const held = holdRunner(context, request);
+      let call: BrokerCall;
+      try {
+        call = new BrokerCall(context, held, request);
+      } catch (thrown) {
+        held.release();
+        throw thrown;
+      }
       try {
         return await call.respond(params['*']);
       } catch (thrown) {
@@ -38,7 +46,8 @@ export function brokerRoutes(context: Context) {
 /** A lease on the runner that shows its key: it is at work while its upstream answers (law 4). */
 function holdRunner(context: Context, request: Request): HeldRunner {
   const key = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
-  const held = key === undefined ? undefined : context.runners.holdByKey(sha256(key));
+  const workId = request.headers.get('x-agent-work');
+  const held = key === undefined ? undefined : context.runners.holdByKey(sha256(key), workId);
   if (held) return held;
   throw new AppError('signed_out', {
     message: 'That runner key is not known. A runner gets its key when it starts.',
@@ -50,12 +59,16 @@ class BrokerCall {
   readonly #startedMs = performance.now();
   readonly #abort = new AbortController();
   readonly #tail = new AnswerTail();
+  /** What a long request is held of. */
+  readonly #share: Share;
   /** Ends the watch for the router's end. */
   readonly #forget: () => void;
   #path = '';
   #body: UpstreamBody | undefined;
   /** Whose credentials the last try was made with. Before there is one, nothing was used. */
   #upstream: Upstream | undefined;
+  /** Gives back what is held of budgets and limits. */
+  #settle: (() => void) | undefined;
   #relay: Relay | undefined;
   #status: number | undefined;
   #firstByteMs: number | undefined;
@@ -66,7 +79,10 @@ class BrokerCall {
     readonly request: Request,
   ) {
     const { agent } = held;
-    this.#forget = context.streams.add({ userId: agent.userId, credentialId: agent.id }, (why) => {
+    this.#share = new Share(context.held, agent.userId);
+    // Counted apart from what users ask for themselves, each of which may make a runner call.
+    const holder = { userId: agent.userId, credentialId: agent.id, countedAs: `runners of ${agent.userId}` };
+    this.#forget = context.streams.add(holder, (why) => {
       if (this.#relay) this.#relay.fail(why);
       else this.#abort.abort(why);
     });
@@ -76,16 +92,14 @@ class BrokerCall {
 
   async respond(path: string): Promise<Response> {
     const { context, held, request } = this;
-    const { agent, work } = held;
+    const { agent } = held;
     const allowed = UPSTREAM_PATHS.get(path);
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
-    const bytes = await readBody(request, context.config.maxBodyBytes);
+    const bytes = await readBody(request, { maxBytes: context.config.maxBodyBytes, share: this.#share });
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
-    // What a runner asks for at its start uses nothing.
-    if (allowed.method === 'POST') context.budgets.check({ userId: agent.userId, keyId: work?.keyId });
     const backend = context.backends.find(agent.backend);
     if (!backend) {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
@@ -94,12 +108,33 @@ class BrokerCall {
       ...{ userId: agent.userId, backend, path, method: allowed.method, body },
       headers: requestHeaders(request.headers),
       signal: this.#abort.signal,
-      onTry: (upstream) => {
-        this.#upstream = upstream;
-      },
+      allow: (upstream) => this.#allow(upstream, allowed, body),
     });
     this.#status = answer.response.status;
     return answer.response.status >= 400 ? this.#refused(answer) : this.#pass(answer);
+  }
+
+  /** Each try, as another one may be made with another model or another key. What a runner asks for at its start is free. */
+  async #allow(upstream: Upstream, { method, isCountable }: UpstreamPath, body: UpstreamBody): Promise<void> {
+    const earlier = this.#upstream;
+    const isSame = earlier?.model === upstream.model && earlier.source === upstream.source;
+    if (method === 'POST' && !isSame) {
+      this.#settle?.();
+      this.#settle = undefined;
+      const { isBackground } = body;
+      const call = {
+        ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path: this.#path, isCountable, isBackground },
+        ...{ model: body.modelAt(upstream.model), source: upstream.source },
+        most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
+      };
+      this.#settle = await this.context.limits.admit(call, this.#abort.signal);
+    }
+    this.#upstream = upstream;
+  }
+
+  /** The keys whose requests this may serve. */
+  get #keyIds(): readonly string[] {
+    return [...new Set(this.held.works.flatMap(({ keyId }) => keyId ?? []))];
   }
 
   /** There is no answer. Throws what the runner is told, if it is still there. */
@@ -171,28 +206,40 @@ class BrokerCall {
     else this.#abort.abort();
   }
 
-  #end(ending: Ending, bytes: number, status: number): void {
+  #end(told: Ending, bytes: number, status: number): void {
     this.held.release();
+    this.#share.end();
     this.#forget();
-    const { agent, work } = this.held;
+    const { agent, works } = this.held;
+    const ending = told === 'stopped' && this.#isWhole ? 'done' : told;
     const totalMs = performance.now() - this.#startedMs;
     relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
     this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
-    if (!this.#upstream || !this.#body) return;
-    const { tokens, isEstimated } = this.#tokens(this.#body, ending);
-    this.context.metering.record({
-      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path, ...work },
-      ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
-      ...{ tokens, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
-    });
+    if (this.#upstream && this.#body) {
+      const { tokens, calls, isEstimated } = this.#used(this.#body, ending);
+      this.context.metering.record({
+        ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path },
+        ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+        ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
+        ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
+      });
+    }
+    // After what was used is counted: between the two there is nothing to spend.
+    this.#settle?.();
   }
 
-  #tokens(body: UpstreamBody, ending: Ending) {
+  /** Whether the last event was there, of a stream that tells its usage in it and has no `[DONE]`. */
+  get #isWhole(): boolean {
+    return this.#path === 'responses' && this.#relay !== undefined && this.#tail.tokens() !== undefined;
+  }
+
+  #used(body: UpstreamBody, ending: Ending) {
     const allowed = UPSTREAM_PATHS.get(this.#path);
     // A refusal has used nothing. An upstream that was left before it had answered has begun to read.
     const isRefused = this.#status === undefined ? ending !== 'stopped' : this.#status >= 400;
-    if (isRefused || allowed?.method === 'GET') return { tokens: NO_TOKENS, isEstimated: false };
-    return tokensOfAnswer(this.#tail, { prompt: () => body.promptTokens(), isText: allowed?.isText === true });
+    if (isRefused || allowed?.method === 'GET') return { tokens: NO_TOKENS, calls: 0, isEstimated: false };
+    const guess = { prompt: () => body.promptTokens(), isText: allowed?.isText === true };
+    return { ...tokensOfAnswer(this.#tail, guess), calls: body.calls };
   }
 }
 

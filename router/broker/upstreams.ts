@@ -44,8 +44,8 @@ export interface UpstreamRequest {
   readonly body: UpstreamBody;
   /** The runner has left. */
   readonly signal: AbortSignal;
-  /** Told whose credentials are used, before each try. */
-  onTry(upstream: Upstream): void;
+  /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
+  allow(upstream: Upstream): Promise<void>;
 }
 
 export interface UpstreamAnswer {
@@ -119,13 +119,13 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
   return {
     /**
      * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
-     * Throws what is missing or not allowed, `upstream_unreachable`, or the signal's reason.
+     * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = performance.now();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
-        request.onTry(upstream);
+        await request.allow(upstream);
         const answer = await ask(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;

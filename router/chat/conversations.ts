@@ -5,11 +5,17 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import type { Conversation, ConversationsStore, Message } from './store';
+import type { ShownMessages, ShownRange } from './store-shown';
 
 const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
+/** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
+export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 export const LIST_LIMIT = 200;
+const TEXT_PIECE_BYTES = 512 * 1024;
+/** Characters of a message that its conversation's title is made from. */
+const TITLE_READ_LENGTH = 1_000;
 
 export type ConversationsService = ReturnType<typeof conversationsService>;
 
@@ -39,7 +45,24 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
       conversations.page(id, options),
 
+    /** What was said before `before`, or up to now, as a runtime is told it: no more than is of use to an LLM. */
+    history: (id: string, before?: number): Promise<readonly Message[]> =>
+      conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
+
     after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+
+    /** What a page shows of a conversation. */
+    shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),
+
+    /** The whole text of a message in UTF-8, a piece at a time: it may be larger than what a request may hold. */
+    async *text(messageId: string): AsyncGenerator<Uint8Array> {
+      for (let from = 0; ; ) {
+        const piece = await conversations.textBytes(messageId, from, TEXT_PIECE_BYTES);
+        if (piece.length === 0) return;
+        yield piece;
+        from += piece.length;
+      }
+    },
 
     getMessage,
 
@@ -128,7 +151,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
 /** The title that a first message gives its conversation. */
 export function titleFrom(text: string): string {
-  const line = text.trim().replace(/\s+/g, ' ');
+  const line = text.trim().slice(0, TITLE_READ_LENGTH).replace(/\s+/g, ' ');
   const characters = [...line];
   return characters.length <= TITLE_FROM_TEXT_LENGTH
     ? line

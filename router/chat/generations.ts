@@ -8,6 +8,7 @@ import type { BackendRegistry } from '../backends/backends';
 import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
+import { type Allowance, Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
@@ -19,14 +20,12 @@ import { Silence } from '../relay/timeouts';
 import { callRunner, type RunnerAnswer, refusalOf } from '../runners/call';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
-import { titleFrom } from './conversations';
-import { Answer } from './recorder';
+import { HISTORY, titleFrom } from './conversations';
+import { Answer, type AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
-/** Messages sent to a backend that wants the whole history. */
-export const HISTORY_MESSAGES_MAX = 400;
 
 /** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
 const BEGUN_MAX = 1_000;
@@ -61,6 +60,12 @@ export interface Recording {
   readonly answer: Answer;
 }
 
+/** How an answer is recorded that another one relays. */
+export interface RecordOptions extends Pick<AnswerOptions, 'isStream' | 'onTooLarge'> {
+  /** The user wants it to end. */
+  stop(): void;
+}
+
 export type GenerationsService = ReturnType<typeof generationsService>;
 
 export function generationsService(deps: {
@@ -72,9 +77,16 @@ export function generationsService(deps: {
   budgets: BudgetsService;
   events: Events;
   metrics: MetricsService;
+  /** Of what long answers are held. */
+  held: Allowance;
+  /** How many answers without a client there may be. */
+  requests: Allowance;
+  /** Of what is recorded of one answer. */
+  maxAnswerBytes: number;
   now: () => number;
 }) {
   const { conversations, agents, backends, runners, credentials, budgets, events, metrics, now } = deps;
+  const { held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -103,21 +115,34 @@ export function generationsService(deps: {
     return written.answer;
   }
 
-  function track(conversation: Conversation, message: Message, isStream: boolean, stop: () => void): Answer {
+  function track(conversation: Conversation, message: Message, how: RecordOptions): Answer {
     const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
-    const answer = new Answer({ conversations, events, now }, ids, isStream);
+    const { stop, ...rest } = how;
+    const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
+    const answer = new Answer({ conversations, events, now }, ids, options);
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;
   }
 
-  /** Produces an answer without a client: whoever wants to see it watches the events. */
-  function produce(conversation: Conversation, agent: Agent, message: Message, explicit: boolean): void {
+  /**
+   * Produces an answer without a client: whoever wants to see it watches the events.
+   * @param leave called when it has ended.
+   */
+  function produce(
+    turn: { conversation: Conversation; agent: Agent; message: Message; explicit: boolean },
+    leave: () => void,
+  ) {
+    const { conversation, agent, message, explicit } = turn;
     const abort = new AbortController();
     const begunMs = performance.now();
     let answered: RunnerAnswer | undefined;
     let answeredMs: number | undefined;
-    const answer = track(conversation, message, true, () => relay.stop());
+    const answer = track(conversation, message, {
+      isStream: true,
+      stop: () => relay.stop(),
+      onTooLarge: (error) => relay.fail(error),
+    });
     const limits = backends.find(agent.backend)?.timeouts;
     const silence = limits && new Silence(limits, (error) => relay.fail(error));
     const relay = new Relay({
@@ -131,6 +156,7 @@ export function generationsService(deps: {
       onEnd: (ending, _, error) => {
         silence?.end();
         answered?.lease.release();
+        leave();
         const status = answered?.status ?? error?.status;
         metrics.relayed(agent.backend, ending, status, answeredMs, performance.now() - begunMs);
       },
@@ -169,7 +195,7 @@ export function generationsService(deps: {
     const answered = await callRunner(runners, {
       agent,
       backend,
-      work: { conversationId: conversation.id },
+      work: { id: session.work, conversationId: conversation.id },
       method: 'POST',
       path: '/v1/chat/completions',
       headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },
@@ -185,9 +211,7 @@ export function generationsService(deps: {
    * a client's tools are not told: a page offers no tools, and some LLMs refuse calls of what they are not offered.
    */
   async function history({ id, sessionFrom }: Conversation): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
-    const said = (await conversations.page(id, { limit: HISTORY_MESSAGES_MAX })).filter(
-      ({ content }) => content !== '',
-    );
+    const said = (await conversations.page(id, HISTORY)).filter(({ content }) => content !== '');
     const isKnown =
       sessionFrom === 0 || said.some(({ role, position }) => role === 'assistant' && position > sessionFrom);
     return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
@@ -207,6 +231,24 @@ export function generationsService(deps: {
     return agent;
   }
 
+  /** A turn whose answer has no client. Throws `too_much_at_once` before anything is stored. */
+  async function begin(
+    conversation: Conversation,
+    turn: { text?: string; replacesId?: string },
+    explicit: boolean,
+  ): Promise<Message> {
+    const agent = await agentOf(conversation);
+    const leave = requests.take(conversation.userId);
+    try {
+      const message = await beginTurn(conversation, turn);
+      produce({ conversation, agent, message, explicit }, leave);
+      return message;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
   return {
     modelOf,
 
@@ -216,10 +258,7 @@ export function generationsService(deps: {
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }
-      const agent = await agentOf(conversation);
-      const message = await beginTurn(conversation, { text });
-      produce(conversation, agent, message, false);
-      return message;
+      return begin(conversation, { text }, false);
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */
@@ -230,20 +269,17 @@ export function generationsService(deps: {
       if (message.position !== conversation.lastPosition) {
         throw new AppError('conflict', { message: 'Only the last answer can be asked for again.' });
       }
-      const agent = await agentOf(conversation);
-      const fresh = await beginTurn(conversation, { replacesId: message.id });
-      produce(conversation, agent, fresh, true);
-      return fresh;
+      return begin(conversation, { replacesId: message.id }, true);
     },
 
-    /** Stores a turn that comes through `/v1`, whose relay does the work and is stopped by `stop`. */
-    async record(turn: RecordedTurn, options: { isStream: boolean; stop: () => void }): Promise<Recording> {
+    /** Stores a turn that comes through `/v1`, whose relay does the work. */
+    async record(turn: RecordedTurn, options: RecordOptions): Promise<Recording> {
       const { conversation, text } = turn;
       const message = await beginTurn(conversation, turn);
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }
-      return { answer: track(conversation, message, options.isStream, options.stop) };
+      return { answer: track(conversation, message, options) };
     },
 
     /** The conversation of `/v1` that this message has begun last. */

@@ -13,20 +13,26 @@ import {
   LiveConversationLink,
   LiveMessageAppend,
   LiveMessageRemove,
+  LiveMessageReplace,
   LiveRunner,
 } from '../../views/chat/live';
-import { settledLength } from '../../views/markdown';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import type { Context } from '../context';
 import { missingView } from '../credentials/present';
 import type { RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
+import type { PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
-import { conversationLink, messageView, runnerView } from './present';
-import type { Conversation, Message } from './store';
+import { type AboutMessages, conversationLink, messageView, runnerView, shownText } from './present';
+import type { Conversation } from './store';
+import type { ShownMessage } from './store-shown';
 
+/** Messages in one event: there may be any number that a page has not seen. */
+const MESSAGES_AT_A_TIME = 20;
+/** Ids of removed messages that a page has not been told yet. Beyond it, the page is closed and comes back. */
+const REMOVED_MAX = 1_000;
 /**
  * An answer that ended while the page was away has left no event for its link. It was asked for lately, so its
  * conversation is among the last changed.
@@ -51,14 +57,6 @@ export function parseSeen(value: string | null | undefined): Seen | undefined {
   return { position: Number(found[1]), settled: found[2] === undefined ? undefined : Number(found[2]) };
 }
 
-/** What a page that shows `messages` has. */
-export function seenOf(context: Context, conversation: Conversation, messages: readonly Message[]): Seen {
-  const last = messages.at(-1);
-  if (last?.status !== 'streaming') return { position: conversation.lastPosition, settled: undefined };
-  const text = context.generations.textOf(last.id) ?? last.content;
-  return { position: last.position, settled: settledLength(text) };
-}
-
 export interface LiveOptions {
   readonly who: Who;
   /** Absent on pages without a conversation, which get only runner states. */
@@ -68,12 +66,11 @@ export interface LiveOptions {
 
 export function liveStream(context: Context, options: LiveOptions): Response {
   return eventStream((writer) => {
+    const { user, credentialId } = options.who;
+    // First: it may refuse.
+    const forget = context.streams.addLive({ userId: user.id, credentialId }, writer.close);
     const live = new Live(context, options, writer);
-    const unsubscribe = context.events.subscribe(options.who.user.id, (event) => live.onEvent(event));
-    const forget = context.streams.add(
-      { userId: options.who.user.id, credentialId: options.who.credentialId },
-      writer.close,
-    );
+    const unsubscribe = context.events.subscribe(user.id, (event) => live.onEvent(event));
     live.wake();
     return () => {
       live.close();
@@ -89,8 +86,8 @@ class Live {
   readonly #removed = new Set<string>();
   readonly #links = new Set<string>();
   #position: number;
-  /** The message being written on the page, and how much of it the page has settled. */
-  #growing: { id: string; settled: number } | undefined;
+  /** The message being written on the page, how much of it the page has settled, and whether more is not shown. */
+  #growing: { settled: number; isCut: boolean } | undefined;
   #settledAtConnect: number | undefined;
   #first = true;
   #everyAgent = true;
@@ -122,6 +119,7 @@ class Live {
       if (event.kind !== 'message.grew') this.#links.add(event.conversationId);
       if (event.conversationId !== here && event.kind === 'message.grew') return;
       if (event.kind === 'message.removed') this.#removed.add(event.messageId);
+      if (this.#removed.size > REMOVED_MAX) this.writer.close();
     }
     this.wake();
   }
@@ -146,16 +144,17 @@ class Live {
         const messages = await this.#conversationParts();
         const parts = [...runners, ...messages, ...(await this.#linkParts())];
         this.#first = false;
-        if (parts.length > 0 && !this.#closed) this.#send(parts);
+        // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
+        if (parts.length > 0 && !this.#closed) await this.#send(parts);
       }
     } finally {
       this.#working = false;
     }
   }
 
-  #send(parts: readonly JSX.Element[]): void {
+  #send(parts: readonly JSX.Element[]): Promise<void> {
     const seen = { position: this.#position, settled: this.#growing?.settled };
-    this.writer.send({ id: formatSeen(seen), data: parts.map((part) => partHtml(part)).join('') });
+    return this.writer.send({ id: formatSeen(seen), data: parts.map((part) => partHtml(part)).join('') });
   }
 
   async #runnerParts(): Promise<JSX.Element[]> {
@@ -190,39 +189,48 @@ class Live {
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.
-    const growingFrom = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
-    const messages = await this.context.conversations.after(conversation.row.id, growingFrom);
+    const after = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
+    const { messages, hasMore } = await this.context.conversations.shown(conversation.row.id, {
+      after,
+      limit: MESSAGES_AT_A_TIME,
+    });
+    if (hasMore) this.#again = true;
     const { agent } = conversation;
     const last = messages.at(-1);
     const missing = await missingView(this.context, this.options.who, { agent, message: last });
     const about = { agent, lastPosition: last?.position ?? 0, missing };
-    for (const message of messages) parts.push(...this.#messageParts(message, about));
+    const rendering = this.context.rendering.page(this.options.who.user.id);
+    for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
     return parts;
   }
 
-  #messageParts(message: Message, about: Parameters<typeof messageView>[2]): JSX.Element[] {
-    const view = messageView(this.context, message, about);
+  async #messageParts(
+    rendering: PageRendering,
+    about: AboutMessages & { message: ShownMessage },
+  ): Promise<JSX.Element[]> {
+    const { message } = about;
     const isNew = message.position > this.#position;
+    const isStreaming = message.status === 'streaming';
+    const { text, isCut } = shownText(this.context, message);
     this.#position = Math.max(this.#position, message.position);
-    const streaming = message.status === 'streaming';
-    if (isNew) {
-      this.#growing = streaming ? { id: message.id, settled: settledLength(view.text) } : undefined;
-      const actions =
-        message.role === 'assistant' ? [<LiveComposerActions streamingId={streaming ? message.id : undefined} />] : [];
-      return [<LiveMessageAppend message={view} />, ...actions];
-    }
-    const settled = this.#growing?.settled ?? this.#settledAtConnect ?? 0;
+    if (!isNew && isStreaming && text !== '' && !isCut) return [await this.#delta(rendering, message.id, text)];
+    // Only its beginning is shown, and that is there.
+    if (!isNew && isStreaming && isCut && this.#growing?.isCut) return [];
+    const view = await messageView(this.context, rendering, about);
     this.#settledAtConnect = undefined;
-    if (!streaming) {
-      this.#growing = undefined;
-      return [<LiveAnswerEnd message={view} />, <LiveComposerActions streamingId={undefined} />];
-    }
-    if (view.text === '') {
-      this.#growing = { id: message.id, settled: 0 };
-      return [<LiveAnswerProgress message={view} />];
-    }
-    const to = settled + settledLength(view.text.slice(settled));
-    this.#growing = { id: message.id, settled: to };
-    return [<LiveAnswerDelta messageId={message.id} text={view.text} from={settled} to={to} />];
+    this.#growing = isStreaming ? { settled: view.growing?.length ?? 0, isCut } : undefined;
+    const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
+    if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];
+    if (!isStreaming) return [<LiveAnswerEnd message={view} />, actions];
+    return [text === '' ? <LiveAnswerProgress message={view} /> : <LiveMessageReplace message={view} />];
+  }
+
+  /** The growth of an answer that the page has. */
+  async #delta(rendering: PageRendering, messageId: string, text: string): Promise<JSX.Element> {
+    const from = this.#growing?.settled ?? this.#settledAtConnect ?? 0;
+    this.#settledAtConnect = undefined;
+    const { length, settled, tail } = await rendering.growing(messageId, text.slice(from));
+    this.#growing = { settled: from + length, isCut: false };
+    return <LiveAnswerDelta messageId={messageId} settled={settled} tail={tail} />;
   }
 }

@@ -1,14 +1,23 @@
 /** Turns what services know into what views show. Looks up, decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
-import type { AgentGroup, ConversationLink, MessageView, RunnerView, Shell } from '../../views/models';
+import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import type { Context } from '../context';
 import type { Progress } from '../runners/runners';
+import type { PageRendering } from '../web/rendering';
 import { text } from '../web/respond';
 import { INTERRUPTED } from './generations';
-import type { Conversation, Message, ToolCall } from './store';
+import type { Conversation, MessageFailure, ToolCall } from './store';
+import { SHOWN_LENGTH_MAX, type ShownMessage } from './store-shown';
+
+/** Characters of an error's message, and of its hint. */
+const ERROR_LENGTH_MAX = 4_000;
+/** OpenAI allows 64. */
+const CALL_NAME_LENGTH_MAX = 128;
+/** Tools whose names an answer shows. */
+const CALL_NAMES_MAX = 20;
 
 /** Which agent and conversation the page is about. */
 export interface Current {
@@ -109,47 +118,84 @@ function agentGroup(
   };
 }
 
-export function messageView(
+export interface AboutMessages {
+  readonly agent: Agent;
+  /** The conversation's newest one. */
+  readonly lastPosition: number;
+  readonly missing?: MissingView | undefined;
+}
+
+/** Messages of a page, oldest first. */
+export async function messageViews(
   context: Context,
-  message: Message,
-  about: { agent: Agent; lastPosition: number; missing?: MissingView | undefined },
-): MessageView {
-  const { agent, lastPosition, missing } = about;
-  const { failure, status } = message;
+  who: Who,
+  about: AboutMessages & { readonly messages: readonly ShownMessage[] },
+): Promise<MessageView[]> {
+  const rendering = context.rendering.page(who.user.id);
+  const views: MessageView[] = [];
+  // The newest first: readers begin with it, and what a page may take need not be enough for all.
+  for (const message of about.messages.toReversed()) {
+    views.push(await messageView(context, rendering, { ...about, message }));
+  }
+  return views.reverse();
+}
+
+/** The text of a message as far as pages show it. */
+export function shownText(context: Context, message: ShownMessage): { text: string; isCut: boolean } {
+  const whole = context.generations.textOf(message.id) ?? message.content;
+  if (whole.length <= SHOWN_LENGTH_MAX) return { text: whole, isCut: false };
+  // Not between the two halves of a character.
+  const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(SHOWN_LENGTH_MAX - 1));
+  return { text: whole.slice(0, SHOWN_LENGTH_MAX - (isHalf ? 1 : 0)), isCut: true };
+}
+
+export async function messageView(
+  context: Context,
+  rendering: PageRendering,
+  about: AboutMessages & { readonly message: ShownMessage },
+): Promise<MessageView> {
+  const { agent, message, lastPosition, missing } = about;
+  const { id, position, role, status, failure, createdAtMs } = message;
+  const { text: first, isCut } = shownText(context, message);
   const interrupted = failure?.code === INTERRUPTED;
-  const needsCredentials = failure?.code === 'credentials_missing';
-  const retryable =
-    message.role === 'assistant' && (status === 'failed' || status === 'stopped') && message.position === lastPosition;
+  const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
   const asks = retryable && status === 'failed' && missing !== undefined;
   return {
-    id: message.id,
-    position: message.position,
-    role: message.role,
-    text: context.generations.textOf(message.id) ?? message.content,
-    status,
-    createdAtMs: message.createdAtMs,
+    ...{ id, position, role, status, createdAtMs, interrupted, retryable },
+    text: first,
+    ...(role === 'assistant' &&
+      (status === 'streaming'
+        ? { growing: await rendering.growing(id, first) }
+        : { html: await rendering.whole(first) })),
+    ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(context, agent.id)),
     // In an answer that did not end well nobody was called: its client waits for the end.
     ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
-    ...(failure &&
-      !interrupted && {
-        error: {
-          message: failure.message,
-          ...(failure.hint !== undefined && { hint: failure.hint }),
-          ...(needsCredentials && { action: { href: '/settings#credentials', label: text.error.openSettings } }),
-        },
-      }),
+    ...(failure && !interrupted && { error: errorView(failure) }),
     ...(asks && { missing }),
-    interrupted,
-    retryable,
   };
+}
+
+/** Its words are those of a runner or an upstream. */
+function errorView({ code, message, hint }: MessageFailure): ErrorView {
+  return {
+    message: clip(message, ERROR_LENGTH_MAX),
+    ...(hint !== undefined && { hint: clip(hint, ERROR_LENGTH_MAX) }),
+    ...(code === 'credentials_missing' && {
+      action: { href: '/settings#credentials', label: text.error.openSettings },
+    }),
+  };
+}
+
+function clip(words: string, lengthMax: number): string {
+  return words.length <= lengthMax ? words : `${words.slice(0, lengthMax)}…`;
 }
 
 /** Names in the order of their first call. */
 function callsView(calls: readonly ToolCall[]): { name: string; count: number }[] {
-  const counts = Map.groupBy(calls, ({ name }) => name);
-  return [...counts].map(([name, same]) => ({ name, count: same.length }));
+  const counts = [...Map.groupBy(calls, ({ name }) => clip(name, CALL_NAME_LENGTH_MAX))];
+  return counts.slice(0, CALL_NAMES_MAX).map(([name, same]) => ({ name, count: same.length }));
 }
 
 /** How far a start is. Nobody knows how long a queue takes. */

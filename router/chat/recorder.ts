@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
+import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { generationsLog } from '../lib/log';
@@ -15,6 +16,12 @@ import { AnswerCalls, type CallsBody, outputText } from './tool-calls';
 const TICK_MS = 50;
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
+/** To save a text of megabytes takes tens of milliseconds, in which nothing else goes on: a twentieth of the time at most. */
+const SAVE_TIME_FACTOR = 20;
+/** What has come is parsed when there is so much of it, also before the tick. */
+const PENDING_BYTES_MAX = 262_144;
+/** An answer of up to this size is not counted among what is held; a longer one by pieces of this size. */
+const HELD_STEP_BYTES = 65_536;
 
 export interface AnswerDeps {
   readonly conversations: ConversationsStore;
@@ -28,29 +35,51 @@ export interface AnswerIds {
   readonly messageId: string;
 }
 
+export interface AnswerOptions {
+  /** Whether the runner answers with server-sent events, or with one JSON body. */
+  readonly isStream: boolean;
+  /** Of its text and its calls together, or of the body that is no stream. */
+  readonly maxBytes: number;
+  /** What a long answer is held of. The recorder's to end. */
+  readonly share: Share;
+  /** The answer has ended here because it is too long; what still comes of it is not recorded. */
+  onTooLarge?(error: AppError): void;
+}
+
 export class Answer implements Recorder {
   text = '';
   /** Resolves when the ending is in the database. */
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
   readonly #ids: AnswerIds;
-  #isStream: boolean;
+  #options: AnswerOptions;
   readonly #decoder = new TextDecoder();
   readonly #calls = new AnswerCalls();
-  readonly #parser = createParser({ onEvent: (event) => this.#event(event.data) });
+  readonly #parser;
   readonly #resolveSaved: () => void;
   #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #textBytes = 0;
+  #heldBytes = HELD_STEP_BYTES;
+  /** Why no more is recorded. */
+  #tooLarge: AppError | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  #savedText = '';
+  #savedLength = 0;
   #failure: MessageFailure | undefined;
   #ended = false;
 
-  /** @param isStream whether the runner is asked for server-sent events, or for one JSON body. */
-  constructor(deps: AnswerDeps, ids: AnswerIds, isStream: boolean) {
+  constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
     this.#ids = ids;
-    this.#isStream = isStream;
+    this.#options = options;
+    this.#parser = createParser({
+      onEvent: (event) => this.#event(event.data),
+      maxBufferSize: options.maxBytes,
+      onError: ({ type }) => {
+        if (type === 'max-buffer-size-exceeded') this.#tooLarge = tooLarge(options.maxBytes);
+      },
+    });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
@@ -58,12 +87,18 @@ export class Answer implements Recorder {
 
   /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
   comesAs({ isStream }: { readonly isStream: boolean }): void {
-    this.#isStream = isStream;
+    this.#options = { ...this.#options, isStream };
   }
 
   chunk(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const { isStream, maxBytes } = this.#options;
     this.#pending.push(bytes);
-    if (this.#isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
+    this.#pendingBytes += bytes.length;
+    if (!isStream) this.#hold(this.#pendingBytes, maxBytes);
+    else if (this.#pendingBytes > PENDING_BYTES_MAX) this.#parse();
+    if (this.#tooLarge) this.#cut(this.#tooLarge);
+    else if (isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
   }
 
   /** The first call decides how the answer ended. */
@@ -73,6 +108,7 @@ export class Answer implements Recorder {
     clearTimeout(this.#tick);
     clearTimeout(this.#saveTimer);
     this.#parse();
+    if (this.#tooLarge) this.#failure = failureOf(this.#tooLarge);
     if (ending === 'failed' && !this.#failure) this.#failure = failureOf(error ?? new AppError('runner_lost'));
     // An error event inside a stream that closes properly is a failure all the same.
     const status = this.#failure && ending === 'done' ? 'failed' : ending;
@@ -85,6 +121,7 @@ export class Answer implements Recorder {
     ).then(() => {
       generationsLog.info({ message: messageId, status, code: failure?.code }, 'generation.ended');
       this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
+      this.#options.share.end();
       this.#resolveSaved();
     });
   }
@@ -109,6 +146,10 @@ export class Answer implements Recorder {
     this.#tick = undefined;
     const before = this.text.length;
     this.#parse();
+    if (this.#tooLarge) {
+      this.#cut(this.#tooLarge);
+      return;
+    }
     const { messageId, conversationId, userId } = this.#ids;
     if (this.text.length > before) {
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
@@ -116,40 +157,74 @@ export class Answer implements Recorder {
     this.#saveSoon();
   }
 
-  #saveSoon(): void {
-    if (this.text === this.#savedText || this.#ended) return;
+  #saveSoon(afterMs = SAVE_EVERY_MS): void {
+    if (this.text.length === this.#savedLength || this.#ended) return;
     this.#saveTimer ??= setTimeout(async () => {
       const { text } = this;
+      const startedMs = performance.now();
       const isSaved = await this.#attempt(() => this.#deps.conversations.saveText(this.#ids.messageId, text));
-      if (isSaved) this.#savedText = text;
+      if (isSaved) this.#savedLength = text.length;
       this.#saveTimer = undefined;
-      this.#saveSoon();
-    }, SAVE_EVERY_MS);
+      this.#saveSoon(Math.max(SAVE_EVERY_MS, (performance.now() - startedMs) * SAVE_TIME_FACTOR));
+    }, afterMs);
+  }
+
+  /** Ends the answer with what there is of it. */
+  #cut(error: AppError): void {
+    if (this.#ended) return;
+    this.#pending = [];
+    this.end('failed', error);
+    this.#options.onTooLarge?.(error);
   }
 
   #parse(): void {
     const bytes = this.#pending;
     this.#pending = [];
+    this.#pendingBytes = 0;
+    if (this.#tooLarge) return;
     const text = bytes.map((chunk) => this.#decoder.decode(chunk, { stream: true })).join('');
-    if (this.#isStream) this.#parser.feed(text);
+    if (this.#options.isStream) this.#parser.feed(text);
     else if (text) this.#event(text);
+  }
+
+  /** Notes why no more can be recorded, where that is so. */
+  #hold(bytes: number, maxBytes: number): void {
+    if (bytes > maxBytes) this.#tooLarge = tooLarge(maxBytes);
+    while (!this.#tooLarge && bytes > this.#heldBytes) {
+      this.#tooLarge = this.#options.share.grow(HELD_STEP_BYTES);
+      this.#heldBytes += HELD_STEP_BYTES;
+    }
+  }
+
+  /** Of a piece that is too long its beginning. */
+  #say(piece: string): void {
+    const room = this.#options.maxBytes - this.#textBytes;
+    this.#textBytes += Buffer.byteLength(piece);
+    this.text += this.#textBytes > this.#options.maxBytes ? piece.slice(0, Math.max(0, room)) : piece;
   }
 
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string): void {
-    if (data === '[DONE]') return;
+    if (data === '[DONE]' || this.#tooLarge) return;
     const body = parseJson(data);
     if (!body) return;
     const choice = body.choices?.[0];
     const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
-    if (typeof piece === 'string') this.text += piece;
+    if (typeof piece === 'string') this.#say(piece);
     this.#calls.read(body, this.text.length);
+    if (this.#options.isStream) this.#hold(this.#textBytes + this.#calls.size, this.#options.maxBytes);
     // Not OpenAI's, but what several runtimes and gateways say where a stream has begun: the text is not the whole answer.
     if (body.error || choice?.finish_reason === 'error') {
       const message = textOf(body.error?.message) ?? 'The agent reported an error.';
       this.#failure ??= { code: 'runner_error', message };
     }
   }
+}
+
+/** @param maxBytes the limit. */
+export function tooLarge(maxBytes: number): AppError {
+  const hint = `The limit is ${maxBytes} bytes: MAX_ANSWER_BYTES.`;
+  return new AppError('answer_too_large', { hint });
 }
 
 /** An error as it is kept with the answer it ended. */

@@ -8,10 +8,10 @@ import type { Agent } from '../agents/store';
 import type { Context } from '../context';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
-import { done, isPartRequest, page, part, seeOther, text } from '../web/respond';
+import { done, isPartRequest, page, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
-import { formatSeen, liveStream, parseSeen, seenOf } from './live';
-import { messageView, shellOf } from './present';
+import { formatSeen, liveStream, parseSeen } from './live';
+import { messageViews, shellOf } from './present';
 import type { Conversation } from './store';
 
 const PAGE_MESSAGES = 50;
@@ -85,6 +85,14 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
       { session: true },
     )
 
+    .get(
+      '/messages/:id/text',
+      async ({ who, params }) => {
+        const { message } = await conversations.getMessage(who.user.id, params.id);
+        return plainText(conversations.text(message.id));
+      },
+      { session: true },
+    )
     .post(
       '/messages/:id/stop',
       async ({ who, params, request }) => {
@@ -195,25 +203,20 @@ async function conversationView(
   shown: PageOptions & { conversation: Conversation; agent: Agent },
 ): Promise<ConversationView> {
   const { conversation, agent, before, typed } = shown;
-  // One more than is shown: whether there are earlier ones no position says, as messages can be deleted.
-  const found = await context.conversations.page(conversation.id, {
-    limit: PAGE_MESSAGES + 1,
-    ...(before !== undefined && { before }),
-  });
-  const messages = found.slice(-PAGE_MESSAGES);
-  const seen = seenOf(context, conversation, messages);
-  const streaming = messages.find((message) => message.status === 'streaming');
-  const first = messages[0];
-  const missing = await missingView(context, who, { agent, message: messages.at(-1), typed });
-  const about = { agent, lastPosition: conversation.lastPosition, missing };
+  const { messages, hasMore } = await context.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
+  const [first, last] = [messages[0], messages.at(-1)];
+  const missing = await missingView(context, who, { agent, message: last, typed });
+  const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
+  const views = await messageViews(context, who, about);
+  const streaming = views.find(({ status }) => status === 'streaming');
+  const seen = { position: last?.position ?? conversation.lastPosition, settled: views.at(-1)?.growing?.length };
   return {
     id: conversation.id,
     title: conversation.title || text.conversation.untitled,
     agentId: agent.id,
     agentName: agent.name,
-    messages: messages.map((message) => messageView(context, message, about)),
-    ...(first &&
-      found.length > PAGE_MESSAGES && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    messages: views,
+    ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
   };
@@ -230,7 +233,8 @@ async function refusedMessage(
     return conversationPage(context, who, conversation.id, { composer, status: error.status });
   }
   const agent = await context.agents.get(who.user.id, conversation.agentId);
-  const { streamingId } = await conversationView(context, who, { conversation, agent });
+  const { messages } = await context.conversations.shown(conversation.id, { limit: 1 });
+  const streamingId = messages.find(({ status }) => status === 'streaming')?.id;
   return part(
     <Composer
       agentId={agent.id}

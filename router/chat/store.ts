@@ -1,8 +1,9 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, inArray, isNull, lt, lte, notExists, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation, transaction } from '../database/database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
 import { newId } from '../lib/ids';
+import { shownStore } from './store-shown';
 import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
 export type Conversation = typeof conversations.$inferSelect;
@@ -18,7 +19,30 @@ export type ConversationsStore = ReturnType<typeof conversationsStore>;
 export function conversationsStore(db: Db) {
   const write = statements(db);
 
+  /** The position from which on messages are so long together at most; undefined where there are none. */
+  function firstWithin(there: SQL | undefined, limit: number, maxBytes: number): number | undefined {
+    // The length of a column in bytes is read without the column.
+    const bytes = sql<number>`octet_length(${messages.content}) + ifnull(octet_length(${messages.calls}), 0)
+      + ifnull(octet_length(${messages.results}), 0)`;
+    const sizes = db
+      .select({ position: messages.position, bytes })
+      .from(messages)
+      .where(there)
+      .orderBy(desc(messages.position))
+      .limit(limit)
+      .all();
+    let sum = 0;
+    let first = sizes[0]?.position;
+    for (const { position, bytes: own } of sizes) {
+      sum += own;
+      if (sum > maxBytes) break;
+      first = position;
+    }
+    return first;
+  }
+
   return {
+    ...shownStore(db),
     async find(id: string): Promise<Conversation | undefined> {
       return write.find.get({ id });
     },
@@ -79,13 +103,21 @@ export function conversationsStore(db: Db) {
     async findMessage(id: string): Promise<Message | undefined> {
       return db.select().from(messages).where(eq(messages.id, id)).get();
     },
-    /** Up to `limit` messages before `position` (or the newest), oldest first. */
-    async page(conversationId: string, options: { before?: number; limit: number }): Promise<readonly Message[]> {
+    /**
+     * Up to `limit` messages before `position` (or the newest), oldest first.
+     * @param options.maxBytes of their texts, calls and results together: older ones are left out, the newest is not.
+     */
+    async page(
+      conversationId: string,
+      options: { before?: number; limit: number; maxBytes?: number },
+    ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
+      const there = and(eq(messages.conversationId, conversationId), before);
+      const from = options.maxBytes === undefined ? undefined : firstWithin(there, options.limit, options.maxBytes);
       return db
         .select()
         .from(messages)
-        .where(and(eq(messages.conversationId, conversationId), before))
+        .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
         .limit(options.limit)
         .all()

@@ -24,7 +24,12 @@ interface SentItem {
   readonly content?: unknown;
 }
 
+/** What a call costs beside its texts. */
+const CALL_BYTES = 200;
+
 export class AnswerCalls {
+  /** About so many bytes are held. */
+  size = 0;
   /** By the index that the answer gives them, in the order in which they came. */
   readonly #byIndex = new Map<number, ToolCall>();
 
@@ -48,7 +53,7 @@ export class AnswerCalls {
     const index = typeof piece?.index === 'number' ? piece.index : place;
     const sofar = this.#byIndex.get(index) ?? { id: '', name: '', arguments: '', textLengthBefore };
     const { name, arguments: more } = piece?.function ?? {};
-    this.#byIndex.set(index, {
+    this.#set(index, {
       ...sofar,
       id: sofar.id || text(piece?.id),
       name: sofar.name || text(name),
@@ -59,12 +64,18 @@ export class AnswerCalls {
   /** Of `/v1/responses`, where an item comes at its beginning, and at its end as a whole. */
   #item(item: SentItem | null, index: number, textLength: number): void {
     if (item?.type !== 'function_call') return;
-    this.#byIndex.set(index, {
+    this.#set(index, {
       id: text(item.call_id),
       name: text(item.name),
       arguments: text(item.arguments),
       textLengthBefore: this.#byIndex.get(index)?.textLengthBefore ?? textLength,
     });
+  }
+
+  #set(index: number, call: ToolCall): void {
+    const before = this.#byIndex.get(index);
+    this.size += sizeOf(call) - (before ? sizeOf(before) : 0);
+    this.#byIndex.set(index, call);
   }
 
   #items(items: readonly (SentItem | null)[]): void {
@@ -74,6 +85,10 @@ export class AnswerCalls {
       else textLength += outputText(item).length;
     }
   }
+}
+
+function sizeOf(call: ToolCall): number {
+  return CALL_BYTES + call.id.length + call.name.length + call.arguments.length;
 }
 
 /** The text of an item of a response. */

@@ -1,6 +1,7 @@
 /** The only reader of the environment: text in, decisions out, every problem in one report. */
 import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import type { AllowanceLimits } from '../lib/allowance';
 import { type Setting, type settingGroups, settings } from './settings';
 
 /** Paths are absolute, `Ms` is milliseconds, `Seconds` seconds. May be logged in full. `router/config/settings.ts` documents each. */
@@ -44,6 +45,12 @@ export interface Config {
   readonly maxBodyBytes: number;
   /** Answers of `/v1/responses` that nobody has said anything about. */
   readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
+  /** Of an answer that is recorded, translated or kept. */
+  readonly maxAnswerBytes: number;
+  /** Bytes of long requests and answers that are held at once. */
+  readonly held: AllowanceLimits;
+  /** Requests, live pages and answers under way at once. */
+  readonly requests: AllowanceLimits;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -214,6 +221,9 @@ function toConfig(v: Values): Config {
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
     responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
+    maxAnswerBytes: v.MAX_ANSWER_BYTES,
+    held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
+    requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
     logLevel: v.LOG_LEVEL,
   };
 }

@@ -1,5 +1,5 @@
 /** Every setting of the router, once: what it is for, what it may be and what it is when unset. `.env.example` and the
- * README's table are generated from here by `scripts/docs.ts`. */
+ * docs/settings.md are generated from here by `scripts/docs.ts`. */
 import {
   bindHost,
   driverOptions,
@@ -37,6 +37,8 @@ const preset = <T>(kind: Kind<T>, value: string, description: string, example = 
 
 const port = integer(0, 65535);
 const limit = integer(0, 1_000_000);
+const bytes = integer(1024, 1_073_741_824, ' of bytes');
+const count = integer(1, 1_000_000);
 const idle = integer(1, 31_536_000, ' of seconds');
 
 /** By heading, in the order in which they are documented. An empty variable counts as unset. */
@@ -198,12 +200,27 @@ export const settingGroups = {
       'How long such answers are kept after the last request that went on from them.',
     ),
   },
-  Operation: {
-    MAX_BODY_BYTES: preset(
-      integer(1024, 1_073_741_824, ' of bytes'),
-      '20971520',
-      'Largest request accepted, in bytes.',
+  'Sizes and numbers': {
+    MAX_BODY_BYTES: preset(bytes, '20971520', 'Largest request accepted, in bytes. Forms: at most 1 MiB of it.'),
+    MAX_ANSWER_BYTES: preset(
+      bytes,
+      '16777216',
+      'Longest answer that is recorded, translated or kept, in bytes. One that is only passed on has no limit.',
     ),
+    MAX_HELD_BYTES: preset(
+      bytes,
+      '134217728',
+      'Long requests and answers that are held in memory at once, in bytes. Beyond: 503, or an answer that ends.',
+    ),
+    MAX_HELD_BYTES_PER_USER: preset(bytes, '67108864', 'The same of one user. Beyond: 429, or an answer that ends.'),
+    MAX_REQUESTS: preset(
+      count,
+      '4096',
+      'Requests, live pages, answers and calls of runners under way at once. Beyond: 503.',
+    ),
+    MAX_REQUESTS_PER_USER: preset(count, '1024', 'Requests and answers of one user under way at once. Beyond: 429.'),
+  },
+  Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),

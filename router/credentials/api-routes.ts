@@ -25,7 +25,10 @@ export function credentialsApiRoutes(context: Context, session: SessionPlugin) {
         },
         {
           session: true,
-          body: t.Object({ values: t.Record(t.String(), t.String()), backend: t.Optional(t.String()) }),
+          body: t.Object({
+            values: t.Record(t.String(), t.String(), { additionalProperties: false }),
+            backend: t.Optional(t.String()),
+          }),
         },
       )
       .put(

@@ -1,12 +1,13 @@
 /** Turns credentials into what the settings page and an answer that lacks them show. Looks up, decides nothing. */
-import type {
-  CredentialField,
-  CredentialGroup,
-  CredentialScope,
-  EffectiveView,
-  MissingView,
-  ShareView,
-  TrialView,
+import {
+  type CredentialField,
+  type CredentialGroup,
+  type CredentialScope,
+  choicesMax,
+  type EffectiveView,
+  type MissingView,
+  type ShareView,
+  type TrialView,
 } from '../../views/credentials/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
@@ -23,6 +24,8 @@ const UPSTREAM_GROUP = 'llm';
 const PROFILE: readonly string[] = UPSTREAM_VARIABLES.filter((name) => name !== 'LLM_MODEL');
 
 const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === name);
+/** Upstreams call their models as they like. */
+const isShort = (model: string) => model.length <= 200;
 const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
 
 /** A form of one scope that was not saved: what was typed, and what is to be said about it. */
@@ -112,7 +115,7 @@ function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): Credential
     ...(text !== undefined && { value: text }),
     ...(secret && isOwn && shown !== undefined && { masked: shown }),
     ...(!isOwn && shown !== undefined && { inherited: shown }),
-    ...(models && models.length > 0 && { choices: models }),
+    ...(models && models.length > 0 && models.length <= choicesMax && { choices: models.filter(isShort) }),
     ...(error !== undefined && { error }),
   };
 }
@@ -162,7 +165,11 @@ function shareView(names: readonly string[], { marked, present }: Sharing): Omit
 export async function missingView(
   context: Context,
   { user }: Who,
-  about: { agent: Agent; message: Message | undefined; typed?: Typed | undefined },
+  about: {
+    agent: Agent;
+    message: Pick<Message, 'id' | 'status'> | undefined;
+    typed?: Typed | undefined;
+  },
 ): Promise<MissingView | undefined> {
   const { agent, message, typed } = about;
   if (message?.status !== 'failed') return undefined;

@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia';
 import { Message } from '../../views/chat/message';
 import { TrialParts } from '../../views/credentials/credentials';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import { messageView } from '../chat/present';
+import { messageViews } from '../chat/present';
 import { conversationPage } from '../chat/routes';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
@@ -13,7 +13,7 @@ import { credentialGroups, holdersOf, missingView, namesOfGroup, type Typed } fr
 import { isSecret } from './values';
 
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
-const fields = t.Record(t.String(), t.String());
+const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
 export function credentialsRoutes(context: Context, session: SessionPlugin) {
   const { credentials } = context;
@@ -155,7 +155,10 @@ async function fillIn(
     if (!isPartRequest(request)) return conversationPage(context, who, conversation.id, refused);
     const missing = await missingView(context, who, { agent, message, typed: refused.typed });
     const about = { agent, lastPosition: conversation.lastPosition, missing };
-    return part(<Message message={messageView(context, message, about)} />, refused.status);
+    const { messages } = await context.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
+    const [view] = await messageViews(context, who, { ...about, messages });
+    if (!view) throw new AppError('not_found');
+    return part(<Message message={view} />, refused.status);
   }
   return done(request, `/conversations/${conversation.id}`);
 }

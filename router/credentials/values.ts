@@ -1,4 +1,5 @@
 /** The values that users may set for their backends: which are secret, how they are shown, and what they may be. */
+import { lineProblem } from '../lib/text';
 import { baseUrlProblem } from '../net/address-policy';
 
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
@@ -22,9 +23,8 @@ export function mask(name: string, value: string, isOwn: boolean): string {
 
 /** What is wrong with a value for this variable, if anything. */
 export function valueProblem(name: string, value: string): string | undefined {
-  if (value.length > VALUE_LENGTH_MAX) return `Must be at most ${VALUE_LENGTH_MAX} characters`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(value)) return 'Must be one line without control characters';
+  const problem = lineProblem(value, VALUE_LENGTH_MAX);
+  if (problem) return problem;
   // A header has no others.
   if (name === 'LLM_API_KEY' && /[^\u0020-\u00ff]/.test(value)) return 'Has characters that no key can have';
   if (name === 'LLM_BASE_URL') return baseUrlProblem(value);

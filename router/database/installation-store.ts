@@ -1,5 +1,5 @@
 /** Facts about this installation: its id, and a proof that the encryption key is the one it was made with. */
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { Db } from './database';
 import { installation } from './schema';
 
@@ -7,6 +7,17 @@ export type InstallationStore = ReturnType<typeof installationStore>;
 
 export function installationStore(db: Db) {
   return {
+    async find(name: string): Promise<string | undefined> {
+      return db.select().from(installation).where(eq(installation.name, name)).get()?.value;
+    },
+    /** Writes all of `facts`, or none of them. */
+    async put(facts: Readonly<Record<string, string>>): Promise<void> {
+      const rows = Object.entries(facts).map(([name, value]) => ({ name, value }));
+      db.insert(installation)
+        .values(rows)
+        .onConflictDoUpdate({ target: installation.name, set: { value: sql`excluded.value` } })
+        .run();
+    },
     /** The value kept under `name`: the one that is there, else `value`, kept from now on. */
     async keep(name: string, value: () => string): Promise<string> {
       const find = () => db.select().from(installation).where(eq(installation.name, name)).get()?.value;

@@ -103,8 +103,8 @@ export const runners = sqliteTable('runners', {
   accessKeySealed: text('access_key_sealed').notNull(),
   /** SHA-256 of what the runner shows to the broker. */
   runnerKeyHash: text('runner_key_hash').notNull().unique(),
-  /** SHA-256 of the user's values it was started with; another one by now means that it is stale. */
-  valuesHash: text('values_hash'),
+  /** `fingerprint` of the spec it was started with; another one by now means that it is stale. Null until it has started. */
+  specHash: text('values_hash'),
   startedAtMs: integer('started_at_ms').notNull(),
   lastActiveAtMs: integer('last_active_at_ms').notNull(),
 });
@@ -231,6 +231,8 @@ export const usage = sqliteTable(
     /** Of the request that the runner was at work on, where that is certain. */
     conversationId: text('conversation_id'),
     keyId: text('key_id'),
+    /** Where that is not certain, but can only be some: the keys of all of them. Their budgets count it, each in full. */
+    keyIds: text('key_ids', { mode: 'json' }).$type<readonly string[]>(),
     /** Below `/v1/`, such as `chat/completions`. */
     path: text().notNull(),
     model: text().notNull(),
@@ -260,7 +262,12 @@ export const prices = sqliteTable('prices', {
   completion: real().notNull(),
   /** Null: as the other tokens of the prompt. */
   cached: real(),
+  /** Money for each call on top, or for each picture of it. Null: none. */
+  perCall: real('per_call'),
 });
+
+/** What the shared key may be used for; where there is no row, every model. */
+export const sharedModels = sqliteTable('shared_models', { model: text().primaryKey() });
 
 /** What a user, or one of their keys, may use in a period. */
 export const budgets = sqliteTable('budgets', {

@@ -59,13 +59,20 @@ export const CODES = {
   start_queue_timeout: entry(429, 'rate_limit_error', 'Too many agents start or are at work. Try again in a moment.'),
   insufficient_quota: entry(429, 'insufficient_quota', 'The budget is used up.'),
   rate_limit_exceeded: entry(429, 'rate_limit_error', 'This API key is used too fast. Try again in a moment.'),
+  too_much_at_once: entry(
+    429,
+    'rate_limit_error',
+    'You have as much under way as you may have. Try again when some of it has ended.',
+  ),
   too_many_requests: entry(429, 'rate_limit_error', 'Too many attempts. Wait a little and try again.'),
   internal: entry(500, 'server_error', 'Something went wrong here. The details are in the log under the request id.'),
   runner_failed: entry(502, 'server_error', 'The agent could not be started.'),
+  answer_too_large: entry(502, 'server_error', 'The answer is longer than one may be. Ask for less at once.'),
   runner_lost: entry(502, 'server_error', 'The agent ended in the middle of its answer. Send the message again.'),
   upstream_unreachable: entry(502, 'server_error', 'The LLM API could not be reached. Check LLM_BASE_URL in Settings.'),
   backend_disabled: entry(503, 'server_error', 'This agent is switched off by the administrator.'),
   driver_unavailable: entry(503, 'server_error', 'The platform that runs this agent does not answer. Try again soon.'),
+  overloaded: entry(503, 'server_error', 'The router has as much under way as it can hold. Try again in a moment.'),
   shutting_down: entry(503, 'server_error', 'The router is restarting. Try again in a moment.'),
   start_timeout: entry(504, 'server_error', 'The agent took too long to start.'),
   first_byte_timeout: entry(504, 'server_error', 'The agent was asked and did not begin to answer. Try again.'),
@@ -84,6 +91,7 @@ const LASTING: ReadonlySet<Code> = new Set([
   'conflict',
   'insufficient_quota',
   'backend_disabled',
+  'answer_too_large',
   'first_byte_timeout',
   'chunk_timeout',
   'total_timeout',
@@ -206,7 +214,7 @@ export function toStreamedError(shown: AppError): { error: StreamedError } {
   const { error } = toOpenAiError(shown);
   const { refusal, retryAfterSeconds: seconds, isLasting } = shown;
   // OpenAI's own words: some clients read how long to wait out of the message, as they see no header.
-  const isSaid = seconds === undefined || /try again in/i.test(error.message);
+  const isSaid = isLasting || seconds === undefined || /try again in/i.test(error.message);
   const message = isSaid ? error.message : `${error.message} Please try again in ${seconds}s.`;
   return {
     error: {

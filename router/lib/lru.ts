@@ -1,11 +1,18 @@
-/** What was used last, up to a number: for what is asked for with every request and must not grow for ever. */
+/** What was used last, up to a size: for what is asked for with every request and must not grow for ever. */
 
 export class Recent<Key, Value> {
   readonly #entries = new Map<Key, Value>();
   #newest: Key | undefined;
+  #size = 0;
 
-  /** @param max the entry that was longest not asked for goes first. */
-  constructor(readonly max: number) {}
+  /**
+   * @param max the entry that was longest not asked for goes first.
+   * @param sizeOf what an entry counts: without it, `max` is their number.
+   */
+  constructor(
+    readonly max: number,
+    readonly sizeOf: (value: Value) => number = () => 1,
+  ) {}
 
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
@@ -18,16 +25,22 @@ export class Recent<Key, Value> {
   }
 
   set(key: Key, value: Value): void {
-    this.#entries.delete(key);
+    this.delete(key);
     this.#entries.set(key, value);
     this.#newest = key;
-    const [oldest] = this.#entries.keys();
-    if (this.#entries.size > this.max && oldest !== undefined) this.#entries.delete(oldest);
+    this.#size += this.sizeOf(value);
+    for (const [oldest] of this.#entries) {
+      if (this.#size <= this.max) return;
+      this.delete(oldest);
+    }
   }
 
   /** With `value`: only as long as it is still the one that is kept. */
   delete(key: Key, value?: Value): void {
-    if (value === undefined || this.#entries.get(key) === value) this.#entries.delete(key);
+    const kept = this.#entries.get(key);
+    if (kept === undefined || (value !== undefined && kept !== value)) return;
+    this.#entries.delete(key);
+    this.#size -= this.sizeOf(kept);
   }
 
   /** The longest not asked for first. */
@@ -35,6 +48,7 @@ export class Recent<Key, Value> {
     return this.#entries.entries();
   }
 
+  /** How many there are. */
   get size(): number {
     return this.#entries.size;
   }

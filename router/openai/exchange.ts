@@ -7,6 +7,7 @@ import type { Who } from '../accounts/identify';
 import type { RecordedTurn } from '../chat/generations';
 import type { Answer } from '../chat/recorder';
 import type { Context } from '../context';
+import { Share } from '../lib/allowance';
 import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
 import { within } from '../lib/time';
@@ -47,7 +48,10 @@ export interface Plan {
   readonly translation: Translation | undefined;
 }
 
-type ExchangeContext = Pick<Context, 'events' | 'generations' | 'metrics' | 'rateLimits' | 'runners' | 'streams'>;
+type ExchangeContext = Pick<
+  Context,
+  'events' | 'generations' | 'held' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+>;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
 interface Options {
@@ -62,17 +66,17 @@ interface Options {
  * Answers a request as planned.
  * @param options.headers what the answer says beside itself is put here, also that of a refusal.
  * @param options.detach the answer goes on when the client leaves; otherwise the runner's request is aborted (law 9).
- * @param options.plan begins at once; what it throws is thrown on.
+ * @param options.plan begins at once; what it throws is thrown on. What it holds of `share` is given back at the end.
  */
 export async function exchange(
   context: ExchangeContext,
   who: Who,
-  options: Options & { plan(): Promise<Plan> },
+  options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(context, who, options);
   try {
     one.admit();
-    return await one.respond(await options.plan());
+    return await one.respond(await options.plan(one.share));
   } catch (thrown) {
     return one.refuse(thrown);
   }
@@ -81,6 +85,8 @@ export async function exchange(
 class Exchange {
   readonly #startedMs = performance.now();
   readonly #abort = new AbortController();
+  /** What a long request, and a long answer that is translated, are held of. */
+  readonly share: Share;
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
@@ -105,6 +111,7 @@ class Exchange {
     readonly options: Options,
   ) {
     const { signal } = options.request;
+    this.share = new Share(context.held, who.user.id);
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
       this.#close(why),
     );
@@ -125,7 +132,8 @@ class Exchange {
     this.#plan = plan;
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
-      const options = { isStream: wantsStream, stop: () => this.#stop() };
+      const stop = () => this.#stop();
+      const options = { isStream: wantsStream, stop, onTooLarge: (error: AppError) => this.#relay?.unrecord(error) };
       this.#recorder = (await generations.record(turn, options)).answer;
     }
     const silence = new Silence(call.backend.timeouts, (why) => this.#close(why));
@@ -138,8 +146,11 @@ class Exchange {
     );
     const outcome = await within(this.#isCold ? START_PATIENCE_MS : WARM_PATIENCE_MS, settled);
     if (!outcome) return this.#waitInStream(settled);
-    if ('error' in outcome) throw outcome.error;
-    return this.#pass(outcome.answer);
+    if ('answer' in outcome) return this.#pass(outcome.answer);
+    const { isLasting, status } = outcome.error;
+    // Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show.
+    if (plan.translation && isLasting && status >= 500) return this.#waitInStream(settled);
+    throw outcome.error;
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
@@ -250,7 +261,7 @@ class Exchange {
       ...(recorder && { recorder }),
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
-      ...(translation && { ending: translation.ending }),
+      ...(translation && { ending: translation.ending, isWhole: translation.isWhole }),
       aliveEvents: () => this.#aliveEvents(),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
@@ -317,6 +328,7 @@ class Exchange {
 
   #end(ending: Ending, bytes: number, error?: AppError): void {
     this.#answer?.lease.release();
+    this.share.end();
     this.#forget();
     this.#leave?.();
     this.#silence?.end();
@@ -366,6 +378,8 @@ class Exchange {
 
   #head(own: Record<string, string>): Record<string, string> {
     const { headers, isFinal = false } = this.options;
+    // nginx keeps a stream back until its buffer is full, unless it is told not to.
+    if (own['content-type']?.startsWith('text/event-stream')) own['x-accel-buffering'] = 'no';
     return Object.assign(isFinal ? { ...(headers as Record<string, string>) } : {}, this.#known(), own);
   }
 }

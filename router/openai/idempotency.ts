@@ -4,10 +4,11 @@
  */
 
 import type { Who } from '../accounts/identify';
-import { readBody } from '../accounts/sign-in-limits';
+import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { isEventStream } from '../net/outgoing';
 import type { OpenStreams } from '../web/open-streams';
+import { readBody } from '../web/read-body';
 
 /** What Stripe takes, whose header this is. */
 const KEY_LENGTH_MAX = 255;
@@ -16,6 +17,8 @@ const KEEP_MS = 3_600_000;
 const ANSWERS_MAX = 1_000;
 /** Of all answers that are kept. */
 const BYTES_MAX = 33_554_432;
+/** A credential has a quarter of both, so that it pushes out its own answers and not those of others. */
+const SHARE = 4;
 
 interface KeptAnswer {
   readonly status: number;
@@ -24,6 +27,8 @@ interface KeptAnswer {
 }
 
 interface Entry {
+  /** Id of the credential that it came with. */
+  readonly holder: string;
   readonly fingerprint: string;
   readonly startedAtMs: number;
   /** `undefined` when there is no answer to be had again: the request has failed, or its client has left. */
@@ -32,46 +37,85 @@ interface Entry {
   bytes?: number;
 }
 
+export interface Named {
+  /** Id of the credential that the request came with. */
+  readonly holder: string;
+  /** The client's key. */
+  readonly key: string;
+  /** What makes it this request and no other. */
+  readonly fingerprint: string;
+}
+
 export interface Idempotency {
   /**
    * The answer to the first request of this name, which `work` makes where there is none. Throws
    * `idempotency_key_reused` when the first one was another request, and what `work` throws.
    */
-  once(name: string, fingerprint: string, work: () => Promise<Response>): Promise<Response>;
+  once(named: Named, work: () => Promise<Response>): Promise<Response>;
 }
 
-/** @param deps.now milliseconds since the epoch. */
-export function createIdempotency({ now }: { readonly now: () => number }): Idempotency {
+interface Kept {
+  answers: number;
+  bytes: number;
+}
+
+/**
+ * @param deps.now milliseconds since the epoch.
+ * @param deps.maxAnswerBytes a longer answer is passed on and not kept.
+ */
+export function createIdempotency(deps: { readonly now: () => number; readonly maxAnswerBytes: number }): Idempotency {
+  const { now } = deps;
+  const maxAnswerBytes = Math.min(deps.maxAnswerBytes, BYTES_MAX / SHARE);
   // In the order in which they were begun.
   const entries = new Map<string, Entry>();
-  let bytes = 0;
+  const total: Kept = { answers: 0, bytes: 0 };
+  const byHolder = new Map<string, Kept>();
+
+  function count({ holder }: Entry, answers: number, bytes: number): void {
+    const own = byHolder.get(holder) ?? { answers: 0, bytes: 0 };
+    for (const kept of [total, own]) {
+      kept.answers += answers;
+      kept.bytes += bytes;
+    }
+    if (own.answers > 0) byHolder.set(holder, own);
+    else byHolder.delete(holder);
+  }
 
   function forget(name: string, entry: Entry): void {
     if (entries.get(name) !== entry) return;
     entries.delete(name);
-    bytes -= entry.bytes ?? 0;
+    if (entry.bytes !== undefined) count(entry, -1, -entry.bytes);
   }
 
-  /** What is still being made is bounded by the requests there are. */
+  /** Forgets what is old, and what is more than may be, the oldest first. What is still being made is bounded by the requests there are. */
   function trim(): void {
+    const isFull = ({ answers, bytes }: Kept, share: number) =>
+      answers > ANSWERS_MAX / share || bytes > BYTES_MAX / share;
+    const isAnyFull = isFull(total, 1) || [...byHolder.values()].some((own) => isFull(own, SHARE));
     for (const [name, entry] of entries) {
       const isOld = now() - entry.startedAtMs >= KEEP_MS;
-      if (!isOld && entries.size <= ANSWERS_MAX && bytes <= BYTES_MAX) return;
-      if (entry.bytes !== undefined) forget(name, entry);
+      if (!isOld && !isAnyFull) return;
+      const own = byHolder.get(entry.holder);
+      const isTooMuch = isFull(total, 1) || (own !== undefined && isFull(own, SHARE));
+      if (entry.bytes !== undefined && (isOld || isTooMuch)) forget(name, entry);
     }
   }
 
-  async function begin(name: string, fingerprint: string, work: () => Promise<Response>): Promise<Response> {
+  async function begin(name: string, named: Named, work: () => Promise<Response>): Promise<Response> {
+    const { holder, fingerprint } = named;
     const { promise, resolve } = Promise.withResolvers<KeptAnswer | undefined>();
-    const entry: Entry = { fingerprint, startedAtMs: now(), answer: promise };
+    const entry: Entry = { holder, fingerprint, startedAtMs: now(), answer: promise };
     entries.set(name, entry);
     let answer: KeptAnswer | undefined;
     try {
       const response = await work();
       if (!isKept(response)) return response;
-      answer = { status: response.status, headers: response.headers, body: await bodyOf(response) };
-      entry.bytes = answer.body.length;
-      bytes += answer.body.length;
+      const { status, headers } = response;
+      const body = await bodyOf(response, maxAnswerBytes);
+      if (!(body instanceof Uint8Array)) return new Response(body, { status, headers: headers.toJSON() });
+      answer = { status, headers, body };
+      entry.bytes = body.length;
+      count(entry, 1, body.length);
       return responseOf(answer);
     } finally {
       if (!answer) forget(name, entry);
@@ -81,29 +125,35 @@ export function createIdempotency({ now }: { readonly now: () => number }): Idem
   }
 
   return {
-    async once(name, fingerprint, work) {
+    async once(named, work) {
+      const { holder, key, fingerprint } = named;
+      const name = `${holder} ${key}`;
       trim();
       for (let entry = entries.get(name); entry; entry = entries.get(name)) {
         if (entry.fingerprint !== fingerprint) throw new AppError('idempotency_key_reused');
         const answer = await entry.answer;
         if (answer) return responseOf(answer, { 'idempotent-replayed': 'true' });
       }
-      return begin(name, fingerprint, work);
+      return begin(name, named, work);
     },
   };
 }
 
 interface OnceDeps {
   readonly config: { readonly maxBodyBytes: number };
+  readonly held: Allowance;
   readonly idempotency: Idempotency;
   readonly streams: OpenStreams;
 }
 
+/** @param bytes the body of the request, which is read by then. */
+type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
+
 /** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */
 export async function answerOnce(
-  { config, idempotency, streams }: OnceDeps,
+  { config, held, idempotency, streams }: OnceDeps,
   { user, credentialId }: Who,
-  { request, key, answer }: { readonly request: Request; readonly key: string; answer(): Promise<Response> },
+  { request, key, answer }: { readonly request: Request; readonly key: string; answer: Answering },
 ): Promise<Response> {
   if (key === '' || key.length > KEY_LENGTH_MAX) {
     throw new AppError('invalid_request', { message: `An Idempotency-Key has 1 to ${KEY_LENGTH_MAX} characters.` });
@@ -116,14 +166,17 @@ export async function answerOnce(
     isRevoked = true;
     revoked.reject(why);
   });
-  // The turn of one that has waited may come when its credential is gone.
-  const work = () => (isRevoked ? revoked.promise : answer());
+  const share = new Share(held, user.id);
   try {
-    const bytes = await Promise.race([readBody(request.clone(), config.maxBodyBytes), revoked.promise]);
+    const read = readBody(request, { maxBytes: config.maxBodyBytes, share });
+    const bytes = await Promise.race([read, revoked.promise]);
+    // The turn of one that has waited may come when its credential is gone.
+    const work = () => (isRevoked ? revoked.promise : answer(bytes));
     if (wantsStream(bytes)) return await work();
-    const once = idempotency.once(`${credentialId} ${key}`, fingerprintOf(request, bytes), work);
+    const once = idempotency.once({ holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) }, work);
     return await Promise.race([once, revoked.promise]);
   } finally {
+    share.end();
     forget();
   }
 }
@@ -149,12 +202,35 @@ function isKept({ ok, headers }: Response): boolean {
   return ok && !isEventStream(headers);
 }
 
-async function bodyOf(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+/** The whole body, or of one that is longer than `maxBytes` a stream of it. */
+async function bodyOf(
+  { body }: Response,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>> {
+  const reader = body?.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
   try {
-    return await response.bytes();
+    while (length <= maxBytes) {
+      const { done = true, value } = (await reader?.read()) ?? {};
+      if (done || !value) return new Uint8Array(Buffer.concat(chunks));
+      chunks.push(value);
+      length += value.length;
+    }
   } catch (cause) {
     throw new AppError('runner_lost', { cause });
   }
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const next = chunks.shift() ?? (await reader?.read())?.value;
+        if (next) controller.enqueue(next);
+        else controller.close();
+      },
+      cancel: () => reader?.cancel(),
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 function responseOf({ status, headers, body }: KeptAnswer, more: Record<string, string> = {}): Response {

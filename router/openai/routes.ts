@@ -2,7 +2,6 @@
 import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { CallerPlugin, Who } from '../accounts/identify';
-import { readBody } from '../accounts/sign-in-limits';
 import {
   goesOnWithTurn,
   inputOf,
@@ -17,12 +16,13 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { serves, usesUpstream } from '../backends/traits';
-import { HISTORY_MESSAGES_MAX } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Context } from '../context';
+import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { requestHeaders } from '../net/outgoing';
+import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
 import { type FailedTurn, failedTurn, keepingOf } from './kept';
@@ -51,12 +51,19 @@ export function openaiRoutes(context: Context, caller: CallerPlugin, serverOf: (
         }
         serverOf()?.timeout(request, 0);
         const detach = request.headers.get('x-agent-stack-detach') === 'true';
-        const asked = { request, headers: set.headers, detach, plan: () => plan(context, who, request, detach) };
+        const asked = { request, headers: set.headers, detach };
+        const planned = (bytes: Bytes, share: Share) => plan(context, who, { request, detach, bytes, share });
         const key = request.method === 'POST' ? request.headers.get('idempotency-key') : null;
         if (key !== null) {
-          return answerOnce(context, who, { request, key, answer: () => exchange(context, who, asked) });
+          const answer = (bytes: Bytes) => exchange(context, who, { ...asked, plan: (share) => planned(bytes, share) });
+          return answerOnce(context, who, { request, key, answer });
         }
-        const answer = await exchange(context, who, { ...asked, isFinal: true });
+        const { maxBodyBytes: maxBytes } = context.config;
+        const answer = await exchange(context, who, {
+          ...asked,
+          isFinal: true,
+          plan: async (share) => planned(await readBody(request, { maxBytes, share }), share),
+        });
         // They are in the answer: where Elysia adds them, it makes a stream of a body that is there already.
         set.headers = {};
         return answer;
@@ -102,11 +109,21 @@ function decoded(path: string): string {
   }
 }
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
+interface Planned {
+  readonly request: Request;
+  readonly detach: boolean;
+  /** The request's body. */
+  readonly bytes: Bytes;
+  /** What a long answer is held of. */
+  readonly share: Share;
+}
+
 /** What a request asks of which runner. */
-async function plan(context: Context, who: Who, request: Request, detach: boolean): Promise<Plan> {
+async function plan(context: Context, who: Who, { request, detach, bytes, share }: Planned): Promise<Plan> {
   const url = new URL(request.url);
   const path = relayPath(url);
-  const bytes = await readBody(request, context.config.maxBodyBytes);
   const type = request.headers.get('content-type') ?? 'application/json';
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
 
@@ -117,7 +134,7 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, request, path);
   const isTranslated = runnerPath !== path;
-  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyId });
+  if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(context, who, body) : body;
   const said = told && (path === 'responses' ? (messagesOf(told) ?? inputOf(told)) : messagesOf(told));
@@ -165,17 +182,20 @@ async function plan(context: Context, who: Who, request: Request, detach: boolea
         : undefined,
     translation:
       isTranslated && body
-        ? responsesTranslation({
-            id: `resp_${answerId}`,
-            createdAtMs: Date.now(),
-            body: { ...body, model: body.model ?? backend.name },
-            ...(conversation && { conversationId: conversation.id }),
-          })
+        ? responsesTranslation(
+            {
+              id: `resp_${answerId}`,
+              createdAtMs: Date.now(),
+              body: { ...body, model: body.model ?? backend.name },
+              ...(conversation && { conversationId: conversation.id }),
+            },
+            { maxBytes: context.config.maxAnswerBytes, share },
+          )
         : undefined,
     call: {
       agent,
       backend,
-      work: { conversationId: conversation?.id, keyId },
+      work: { id: session.work, conversationId: conversation?.id, keyId },
       method: request.method,
       path: `/v1/${runnerPath}${url.search}`,
       headers: Object.assign(requestHeaders(request.headers), sessionHeaders(backend, session)),
@@ -206,7 +226,7 @@ async function storedBefore(
   const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
   const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
-  return context.conversations.page(conversation.id, { before, limit: HISTORY_MESSAGES_MAX });
+  return context.conversations.history(conversation.id, before);
 }
 
 /** Where the answer is kept. A request that goes on from an earlier answer forks. */

@@ -5,10 +5,11 @@ import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
-import { schemaProblems } from '../backends/schema';
+import { schemaProblems, withDefaults } from '../backends/schema';
 import { repositoryRoot } from '../config/kinds';
 import { AppError } from '../lib/errors';
 import { importDriver } from './load';
+import { sharePackages } from './shared-packages';
 
 export interface DriverSources {
   /** A further folder of drivers: `<driversDir>/<name>/index.ts`. */
@@ -18,6 +19,8 @@ export interface DriverSources {
   /** Each driver's own options, by the name `backends.json` uses for it. */
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly backends: readonly Backend[];
+  /** Names of drivers that runners of an earlier life were started with: loaded too, or nothing would stop those runners. */
+  readonly withRunners?: readonly string[];
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
@@ -50,6 +53,7 @@ export class DriverRegistry implements AsyncDisposable {
     await registry.#discover(join(repositoryRoot, 'drivers'));
     if (sources.driversDir) {
       if (!existsSync(sources.driversDir)) throw new DriversError([`DRIVERS_DIR: there is no ${sources.driversDir}`]);
+      sharePackages();
       await registry.#discover(sources.driversDir);
     }
     const problems = await registry.ensureFor(sources.backends);
@@ -83,7 +87,8 @@ export class DriverRegistry implements AsyncDisposable {
    * enabled ones from being hosted. One call at a time.
    */
   async ensureFor(backends: readonly Backend[]): Promise<string[]> {
-    for (const name of new Set(backends.map((backend) => backend.driver))) {
+    const used = [...backends.map((backend) => backend.driver), ...(this.sources.withRunners ?? [])];
+    for (const name of new Set(used)) {
       if (this.#drivers.has(name)) continue;
       if (name.startsWith('npm:') && !this.#found.has(name)) await this.#attempt(name, () => this.#findPackage(name));
       const found = this.#found.get(name);
@@ -100,7 +105,7 @@ export class DriverRegistry implements AsyncDisposable {
   /** A backend's `driver_options` with the driver's defaults. */
   optionsFor({ driver, driverOptions }: Pick<Backend, 'driver' | 'driverOptions'>): Readonly<Record<string, Json>> {
     const plugin = this.#found.get(driver)?.plugin;
-    return plugin ? withDefaults(plugin, driverOptions) : driverOptions;
+    return plugin ? optionsOf(plugin, driverOptions) : driverOptions;
   }
 
   /** What keeps `backend` from being hosted. */
@@ -112,7 +117,7 @@ export class DriverRegistry implements AsyncDisposable {
       const known = [...this.#found.keys()].sort().join(', ');
       return [`backend "${name}": there is no driver "${driver}" (there are: ${known})`];
     }
-    const problems = schemaProblems('driver_options', plugin.backendOptions, withDefaults(plugin, driverOptions));
+    const problems = schemaProblems('driver_options', plugin.backendOptions, optionsOf(plugin, driverOptions));
     if (!plugin.isolates && !trusted) {
       problems.push(`driver "${driver}" does not keep runners apart, so the backend needs "trusted": true`);
     }
@@ -148,7 +153,7 @@ export class DriverRegistry implements AsyncDisposable {
       this.#found.delete(name);
       throw new Error(`there are two drivers called "${plugin.name}"; one of them is ${file}`);
     }
-    const options = Value.Default(plugin.options, structuredClone(this.sources.options[name] ?? {}));
+    const options = withDefaults(plugin.options, this.sources.options[name] ?? {});
     const problems = schemaProblems(`DRIVER_OPTIONS/${name}`, plugin.options, options);
     if (problems.length > 0) throw new Error(problems.join('; '));
     this.#found.set(name, { plugin, options: Value.Decode(plugin.options, options) });
@@ -169,8 +174,8 @@ export class DriverRegistry implements AsyncDisposable {
   }
 }
 
-function withDefaults(plugin: DriverPlugin, driverOptions: Backend['driverOptions']): Readonly<Record<string, Json>> {
-  return Value.Default(plugin.backendOptions, structuredClone(driverOptions)) as Readonly<Record<string, Json>>;
+function optionsOf({ backendOptions }: DriverPlugin, own: Backend['driverOptions']): Readonly<Record<string, Json>> {
+  return withDefaults(backendOptions, own) as Readonly<Record<string, Json>>;
 }
 
 function resolvePackage(name: string, folder: string): string | undefined {

@@ -43,6 +43,8 @@ export interface RelayOptions {
   lost?(cause: unknown): AppError | Promise<AppError>;
   /** The events that end a stream before its time, where they are not an error event and `[DONE]`. */
   ending?(error?: AppError): string;
+  /** Whether the last event is out, in a stream that does not close with `[DONE]`. */
+  isWhole?(): boolean;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
   /** Whole events that are written behind a comment, or '', for clients that count events and pass over comments. */
@@ -65,6 +67,8 @@ export class Relay implements Sink, Beating {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #ended: Ending | undefined;
   #detached = false;
+  /** The recorder takes no more. */
+  #isUnrecorded = false;
   #bytes = 0;
   #quietSinceMs = Date.now();
   /** Whether the client has asked for the chunk that is waited for. */
@@ -135,12 +139,18 @@ export class Relay implements Sink, Beating {
     if (this.#ended || this.#detached) return;
     this.#controller?.error();
     this.#controller = undefined;
-    if (this.#options.onClientGone === 'detach') {
+    if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
     }
-    this.#end('stopped');
+    this.#end(this.#isWhole ? 'done' : 'stopped');
     this.#options.abort.abort();
+  }
+
+  /** The recorder takes no more: from here on the answer is for the client only, and ends where there is none. */
+  unrecord(error: AppError): void {
+    this.#isUnrecorded = true;
+    if (this.#detached) this.fail(error);
   }
 
   get hasEnded(): boolean {
@@ -207,7 +217,9 @@ export class Relay implements Sink, Beating {
 
   /** Of the source. */
   lost(cause: unknown): void {
-    if (!this.#ended) void this.#lose(cause);
+    if (this.#ended) return;
+    if (this.#isWhole) this.#cut('done');
+    else void this.#lose(cause);
   }
 
   async #lose(cause: unknown): Promise<void> {
@@ -220,11 +232,13 @@ export class Relay implements Sink, Beating {
     if (this.#ended) return;
     const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
+    const isWhole = this.#isWhole;
     const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
-    if (tail) this.#toClient(utf8.encode(last()));
+    if (tail && !isWhole) this.#toClient(utf8.encode(last()));
     const client = this.#controller;
     this.#controller = undefined;
-    this.#end(ending, error);
+    if (isWhole) this.#end('done');
+    else this.#end(ending, error);
     // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
     // reason that it is given.
     if (tail) client?.close();
@@ -242,6 +256,11 @@ export class Relay implements Sink, Beating {
     }
     if (ending !== 'done') this.#source?.cancel();
     this.#options.onEnd(ending, this.#bytes, error);
+  }
+
+  /** Whether the last event is out: what comes between it and the end of the body changes nothing about the answer. */
+  get #isWhole(): boolean {
+    return this.#tail?.isDone === true || this.#options.isWhole?.() === true;
   }
 
   /** Whether something waits in the queue for the client to come for it. */

@@ -86,7 +86,9 @@ export function adoptionService(deps: AdoptionDeps) {
   /** @returns whether the runner runs and is ours again. */
   async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
     const agent = await agents.find(row.agentId);
-    if (!agent || !deps.backends.find(row.backend) || health.state !== 'running' || url === undefined) return false;
+    // A backend that is hosted elsewhere by now gets a new runner there: two would share the home.
+    const isHostedHere = deps.backends.find(row.backend)?.driver === row.driver;
+    if (!agent || !isHostedHere || health.state !== 'running' || url === undefined) return false;
     return runners.adopt(agent, 'running', async () => {
       // A start of this life may have cleared it away.
       if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
@@ -111,8 +113,8 @@ export function adoptionService(deps: AdoptionDeps) {
   function live(driver: Driver, row: RunnerRow, at: { handle: Handle; url: string }): Adopted | undefined {
     try {
       const accessKey = deps.vault.open(row.accessKeySealed, ownerOf({ kind: 'access_key', runnerId: row.id }));
-      const { id, agentId, valuesHash, startedAtMs } = row;
-      return { runner: { id, agentId, driver, ...at, accessKey, valuesHash, startedAtMs }, keyHash: row.runnerKeyHash };
+      const { id, agentId, specHash, startedAtMs } = row;
+      return { runner: { id, agentId, driver, ...at, accessKey, specHash, startedAtMs }, keyHash: row.runnerKeyHash };
     } catch (error) {
       runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
       return undefined;

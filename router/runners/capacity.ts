@@ -5,8 +5,8 @@
  * for calls `wake()`.
  */
 import { AppError } from '../lib/errors';
+import { FairQueue } from '../lib/fair-queue';
 import { runnersLog } from '../lib/log';
-import { FairQueue } from './fair-queue';
 import type { RunnerSlot } from './slot';
 
 /** Refused clients come back after so many seconds, each at another moment. */

@@ -109,6 +109,8 @@ async function listRunners(context: Context, who: Who) {
 /** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
 function progressStream(context: Context, who: Who, agent: Agent): Response {
   return eventStream((writer) => {
+    // First: it may refuse.
+    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
       const { state, progress, failure } = context.runners.status(agent.id);
@@ -122,14 +124,13 @@ function progressStream(context: Context, who: Who, agent: Agent): Response {
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
-      if (data !== last) writer.send({ data });
+      if (data !== last) void writer.send({ data });
       last = data;
       if (stage === 'ready' || stage === 'error') writer.close();
     };
     const unsubscribe = context.events.subscribe(who.user.id, (event) => {
       if (event.kind === 'runner' && event.agentId === agent.id) tell();
     });
-    const forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     tell();
     return () => {
       unsubscribe();

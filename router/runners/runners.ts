@@ -205,11 +205,13 @@ export function runnersService(deps: RunnersDeps) {
     /**
      * The agent whose runner holds the key with this SHA-256, and a lease on it for the work that the runner itself
      * asks for. A runner may ask while it is still starting.
+     * @param workId the request that it says to serve. Without one, or when that is not open, it may be any.
      */
-    holdByKey(keyHash: string): HeldRunner | undefined {
+    holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
       const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
-      const [work, ...others] = slot?.works ?? [];
-      return slot && { agent: slot.agent, release: hold(slot), ...(work && others.length === 0 && { work }) };
+      if (!slot) return undefined;
+      const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
+      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot) };
     },
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),

@@ -28,8 +28,8 @@ export interface LiveRunner {
   readonly url: string;
   /** What the router shows to the runner. */
   readonly accessKey: string;
-  /** Of its owner's values it was started with, as `hashValues` makes it; null when it got none. */
-  readonly valuesHash: string | null;
+  /** `fingerprint` of the spec it was started with; null when a crash came before it was known. */
+  readonly specHash: string | null;
   readonly startedAtMs: number;
 }
 
@@ -42,6 +42,8 @@ export interface RunnerIdentity {
 
 /** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
 export interface Work {
+  /** Known to nobody but the router and the runner, which may send it back with its calls. */
+  readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
 }
@@ -49,8 +51,8 @@ export interface Work {
 /** A lease that a runner has taken itself. */
 export interface HeldRunner {
   readonly agent: Agent;
-  /** The request that it is at work on; absent where there are several, or none. */
-  readonly work?: Work;
+  /** The request that it is at work on, or those that it may be at work on. */
+  readonly works: readonly Work[];
   /** Idempotent. */
   release(): void;
 }
@@ -89,7 +91,7 @@ export class RunnerSlot {
   identity: RunnerIdentity | undefined;
   /** Of the last runner that has ended, or is about to. */
   end: RunnerEnd | undefined;
-  /** Id of the runner that is known to have been started with other values than its owner has now. */
+  /** Id of the runner that is known to have been started with another spec than it would get now. */
   staleId: string | undefined;
   leases = 0;
   /** Of the requests among the leases. */
@@ -113,7 +115,7 @@ export class RunnerSlot {
     return isUp && this.end?.runnerId !== this.runner?.id ? this.runner : undefined;
   }
 
-  /** Whether the runner is to end as soon as nobody holds it, because its owner's values have changed. */
+  /** Whether the runner is to end as soon as nobody holds it, because it would be started with another spec now. */
   get isStale(): boolean {
     return this.runner !== undefined && this.runner.id === this.staleId;
   }
@@ -138,7 +140,7 @@ export interface RunnerStatus {
   /** Since when nobody has used it; 0 while somebody does. */
   readonly idleMs: number;
   readonly leases: number;
-  /** Started with other values than its owner has now; ends when nobody holds it. */
+  /** Started with another spec than it would get now; ends when nobody holds it. */
   readonly isStale: boolean;
 }
 

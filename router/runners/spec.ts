@@ -1,12 +1,12 @@
 /** Turns an agent and its backend into what a driver is asked for. */
-import type { RunnerSpec } from '../../drivers/driver';
+
+import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
 import type { User } from '../accounts/store';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/traits';
 import type { EffectiveValue } from '../credentials/tiers';
-
-export const INSTALLATION_LABEL = 'agent-stack.installation';
+import { withoutControls } from '../lib/text';
 
 /** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
 const MODEL_UNKNOWN = 'default';
@@ -62,7 +62,8 @@ export function runnerEnv(options: {
     ...(backend.credentials === 'inject' && { AGENT_BROKER_URL: brokerUrl, AGENT_BROKER_KEY: runnerKey }),
     AGENT_USER_ID: user.id,
     AGENT_USER_EMAIL: user.email,
-    AGENT_USER_NAME: user.name || user.email,
+    // Names are refused with control characters, but were not always.
+    AGENT_USER_NAME: withoutControls(user.name || user.email),
     AGENT_USER_SLUG: user.slug,
     AGENT_STACK_AGENT_ID: agent.id,
     [backend.apiKeyEnv]: accessKey,

@@ -1,29 +1,18 @@
 /**
- * Stale runners: those that were started with other values than their owner has by now. What a runner was given is kept
- * as a hash, so that a restart of the router forgets nothing; who is stale is worked out anew at each change, so that
- * only a value that really differs for that user and backend counts.
+ * Stale runners were started with another spec than they would get now. The fingerprint of what a runner was given is kept in
+ * the database, so that a restart of the router forgets nothing; which runners are stale is computed at each change, so that
+ * only what really differs for that user and backend counts.
  */
-import { createHmac } from 'node:crypto';
+import type { UsersStore } from '../accounts/store';
 import type { BackendRegistry } from '../backends/backends';
-import { holdsValues } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
+import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
 import type { RunnerSlot } from './slot';
-import { runnerValues } from './spec';
 
-/**
- * HMAC-SHA-256 of the values as hex, whatever their order; null when there are none.
- * @param accessKey the runner's own, 256 random bits that are in no file in clear: without it a short value could be
- * guessed from the database.
- */
-export function hashValues(values: Readonly<Record<string, string>>, accessKey: string): string | null {
-  const entries = Object.entries(values).sort(([one], [other]) => (one < other ? -1 : 1));
-  if (entries.length === 0) return null;
-  return createHmac('sha256', accessKey).update(JSON.stringify(entries)).digest('hex');
-}
-
-export interface StaleDeps {
+export interface StaleDeps extends SpecDeps {
+  readonly users: Pick<UsersStore, 'find'>;
   readonly credentials: CredentialsService;
   readonly backends: BackendRegistry;
   readonly events: Events;
@@ -31,19 +20,24 @@ export interface StaleDeps {
 
 export type Staleness = ReturnType<typeof staleness>;
 
-export function staleness({ credentials, backends, events }: StaleDeps) {
+export function staleness(deps: StaleDeps) {
+  const { credentials, backends, events, users } = deps;
   let checks: Promise<unknown> = Promise.resolve();
 
   async function check(slot: RunnerSlot): Promise<void> {
     const { runner, agent } = slot;
     const backend = backends.find(agent.backend);
-    // A backend that is no longer configured has no values; the reaper ends its runners.
+    // The reaper ends runners of a backend that is no longer configured.
     if (!runner || !backend) return;
-    const values = holdsValues(backend) ? runnerValues(backend, await credentials.resolve(agent.userId, backend)) : {};
-    const staleId = hashValues(values, runner.accessKey) === runner.valuesHash ? undefined : runner.id;
+    const user = await users.find(agent.userId);
+    if (!user) return;
+    const values = await credentials.resolve(user.id, backend);
+    const { id: runnerId, driver, accessKey } = runner;
+    const spec = await desiredSpec(deps, { agent, user, backend, driver, values, runnerId, accessKey, runnerKey: '' });
+    const staleId = fingerprint(spec, backend, accessKey) === runner.specHash ? undefined : runner.id;
     if (slot.runner !== runner || slot.staleId === staleId) return;
     slot.staleId = staleId;
-    runnersLog.info({ agent: agent.id, runner: runner.id, isStale: staleId !== undefined }, 'runner.values_changed');
+    runnersLog.info({ agent: agent.id, runner: runner.id, isStale: staleId !== undefined }, 'runner.spec_changed');
     events.publish(agent.userId, { kind: 'runner', agentId: agent.id });
   }
 
@@ -56,7 +50,8 @@ export function staleness({ credentials, backends, events }: StaleDeps) {
       const marked = checks.then(async () => {
         for (const slot of slots) {
           await check(slot).catch((error: unknown) => {
-            runnersLog.error({ agent: slot.agent.id, err: error }, 'runner.check_failed');
+            // A platform that does not say where it reaches the router is asked at the next change.
+            runnersLog.warn({ agent: slot.agent.id, err: error }, 'runner.check_failed');
           });
         }
       });

@@ -10,32 +10,21 @@ import { AppError } from '../lib/errors';
 import { newId, newSecret, sha256 } from '../lib/ids';
 import { onClock, TimedOut } from '../lib/time';
 import type { Vault } from '../lib/vault';
-import type { DriverRegistry } from '../platforms/drivers';
 import type { PlatformsService } from '../platforms/health';
 import type { ImagesService } from '../platforms/images';
-import type { AddressesService } from '../platforms/router-address';
 import { cleanUp, clearEarlier, stopRunner } from './cleanup';
+import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
 import { startError } from './failure';
 import { waitReady } from './readiness';
 import type { LiveRunner, Progress, RunnerSlot } from './slot';
-import { runnerEnv, runnerSpec, runnerValues } from './spec';
-import { hashValues } from './stale';
 import type { RunnersStore } from './store';
 
-const ADDRESS_MS = 10_000;
-
-export interface StartDeps {
-  readonly installationId: string;
-  readonly homesRoot: string;
+export interface StartDeps extends SpecDeps {
   readonly seedsRoot: string;
-  readonly addresses: AddressesService;
-  /** A path below the data root as the platform's host sees it. */
-  readonly hostPath: (path: string) => string;
   readonly readyTimeoutMs: number;
   readonly runners: RunnersStore;
   readonly users: UsersStore;
   readonly backends: BackendRegistry;
-  readonly drivers: DriverRegistry;
   readonly platforms: PlatformsService;
   readonly images: ImagesService;
   readonly credentials: CredentialsService;
@@ -70,7 +59,6 @@ export async function startRunner(
   slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey) };
   slot.onExit = exited.resolve;
   const startedAtMs = deps.now();
-  const valuesHash = hashValues(runnerValues(backend, values), keys.accessKey);
   // Law 2: the intent is written before the driver is called.
   await deps.runners.insert({
     id: runnerId,
@@ -80,15 +68,14 @@ export async function startRunner(
     state: 'starting',
     accessKeySealed: deps.vault.seal(keys.accessKey, ownerOf({ kind: 'access_key', runnerId })),
     runnerKeyHash: slot.identity.keyHash,
-    valuesHash,
     startedAtMs,
     lastActiveAtMs: startedAtMs,
   });
   try {
     const up = { slot, backend, user, driver, values, runnerId, ...keys, exited: exited.promise, signal, report };
-    const { handle, url } = await bringUp(deps, up);
+    const { handle, url, specHash } = await bringUp(deps, up);
     const { accessKey } = keys;
-    return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey, valuesHash, startedAtMs };
+    return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey, specHash, startedAtMs };
   } catch (error) {
     throw startError(backend, error, await cleanUp(deps, { driver, backend, runnerId, error }));
   }
@@ -125,9 +112,10 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
   return { backend, user, driver, values };
 }
 
-async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
+async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHash: string }> {
   const { backend, driver, runnerId, signal, report } = up;
-  const spec = await specOf(deps, up);
+  const spec = await prepare(deps, up);
+  const specHash = fingerprint(spec, backend, up.accessKey);
   await fetchImage(deps, up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
@@ -139,7 +127,7 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
     await stopRunner(driver, runner.handle, 0);
     throw clock.reason;
   });
-  await deps.runners.update(runnerId, { handle: started.handle, url: started.url });
+  await deps.runners.update(runnerId, { handle: started.handle, url: started.url, specHash });
 
   const waiting = { stage: 'health_wait', message: 'Waiting for the agent to answer' } as const;
   report({ ...waiting, percent: 60 });
@@ -154,28 +142,22 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started> {
     onWait: (fraction) => report({ ...waiting, percent: 60 + Math.round(Math.min(fraction, 1) * 35) }),
   });
   await deps.runners.update(runnerId, { state: 'running' });
-  return started;
+  return { ...started, specHash };
 }
 
-/** Prepares the home on the way: its templates and the runner's environment have the same variables. */
-async function specOf(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
-  const { slot, backend, user, driver, values, runnerId, accessKey, runnerKey } = up;
-  const { agent } = slot;
-  const { installationId } = deps;
-  const routerUrl = await onClock(ADDRESS_MS, up.signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
-  const env = runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values });
-  const home = await prepareHome({
+/** Prepares the home: its templates and the runner's environment have the same variables. */
+async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
+  const { slot, backend } = up;
+  const spec = await desiredSpec(deps, { ...up, agent: slot.agent }, up.signal);
+  await prepareHome({
     homesRoot: deps.homesRoot,
-    agentId: agent.id,
+    agentId: slot.agent.id,
     ...(backend.seedSubdir !== undefined && { seedDir: `${deps.seedsRoot}/${backend.seedSubdir}` }),
     templatedFiles: backend.templatedFiles,
-    variables: env,
+    variables: spec.env,
     ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
   });
-  const homePath = home.path;
-  const hostHomePath = deps.hostPath(homePath);
-  const options = deps.drivers.optionsFor(backend);
-  return runnerSpec({ runnerId, installationId, agent, user, backend, homePath, hostHomePath, env, options });
+  return spec;
 }
 
 async function fetchImage({ images }: StartDeps, { backend, driver, signal, report }: BringUp): Promise<void> {

@@ -23,9 +23,13 @@ export function runnersStore(db: Db) {
     },
     async update(
       id: string,
-      change: Partial<Pick<RunnerRow, 'state' | 'handle' | 'url' | 'lastActiveAtMs'>>,
+      change: Partial<Pick<RunnerRow, 'state' | 'handle' | 'url' | 'specHash' | 'lastActiveAtMs'>>,
     ): Promise<void> {
       db.update(runners).set(change).where(eq(runners.id, id)).run();
+    },
+    /** Forgets every runner: none of them is this router's any more. */
+    async deleteAll(): Promise<void> {
+      db.delete(runners).run();
     },
     async delete(id: string): Promise<void> {
       db.delete(runners).where(eq(runners.id, id)).run();

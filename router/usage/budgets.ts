@@ -4,6 +4,8 @@
  */
 import { AppError } from '../lib/errors';
 import type { Budget, BudgetsStore } from './budgets-store';
+import { Held } from './held';
+import type { Amount, Counted, Refusal } from './limits';
 import type { UsageStore } from './store';
 
 type Unit = Budget['unit'];
@@ -11,18 +13,6 @@ type Period = Budget['period'];
 
 const UNITS: readonly Unit[] = ['tokens', 'money'];
 const PERIODS: readonly Period[] = ['day', 'month'];
-
-/** Who asks for a call: a user, and the key of theirs that it began with where that is known. */
-export interface BudgetSubject {
-  readonly userId: string;
-  readonly keyId?: string | undefined;
-}
-
-/** What a call has used. `cost` is 0 for a model without a price. */
-export interface BudgetUse extends BudgetSubject {
-  readonly tokens: number;
-  readonly cost: number;
-}
 
 export interface BudgetState {
   readonly budget: Budget;
@@ -49,6 +39,7 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
   const budgets = new Map<string, Budget>();
   /** By period, then by the id of the user or key; also of those without a budget, who may get one. */
   const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
+  const held = new Held();
 
   function counterOf(period: Period, subjectId: string): Counter {
     const sinceMs = beginning(period, now());
@@ -66,6 +57,24 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
     return { budget, used, resetsAtMs: ending(budget.period, now()), level };
   }
 
+  function hardBudgetsOf(who: Counted): readonly Budget[] {
+    return subjectsOf(who).flatMap((id) => {
+      const budget = budgets.get(id);
+      return budget && budget.hardLimit !== null ? [budget] : [];
+    });
+  }
+
+  function refusalOf(who: Counted): Refusal | undefined {
+    const refusals = hardBudgetsOf(who).flatMap((budget): Refusal | [] => {
+      const state = stateOf(budget);
+      if (state.level === 'hard') return { error: usedUp(state, now()), isHeld: false };
+      const { tokens, cost } = held.of(budget.subjectId);
+      const most = state.used + (budget.unit === 'tokens' ? tokens : cost);
+      return most >= (budget.hardLimit ?? Number.POSITIVE_INFINITY) ? { error: taken(budget), isHeld: true } : [];
+    });
+    return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
+  }
+
   return {
     /** Reads budgets and what was used in the periods of now. To be called once, before anything is asked. */
     async load(): Promise<void> {
@@ -78,22 +87,38 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
             counters[period].set(key, { sinceMs: range.fromMs, tokens, money: cost });
           }
         }
+        for (const { keyId, tokens, cost } of await usage.possibleKeys(range)) {
+          const counter = counterOf(period, keyId);
+          counter.tokens += tokens;
+          counter.money += cost;
+        }
       }
     },
 
-    /** Throws `insufficient_quota` when the user or the key is at a hard limit. Calls under way are not counted yet. */
-    check({ userId, keyId }: BudgetSubject): void {
-      for (const subjectId of keyId === undefined ? [userId] : [userId, keyId]) {
-        const budget = budgets.get(subjectId);
-        const state = budget && stateOf(budget);
-        if (state?.level === 'hard') throw usedUp(state, now());
-      }
+    /** A key that is gone will use nothing any more. */
+    forget(subjectId: string): void {
+      for (const period of PERIODS) counters[period].delete(subjectId);
     },
+
+    /**
+     * Throws `insufficient_quota` when the user or a key is at a hard limit: for a request that is going to make calls. What
+     * calls under way hold is no reason to refuse it.
+     */
+    check(who: Counted): void {
+      const refusal = refusalOf(who);
+      if (refusal && !refusal.isHeld) throw refusal.error;
+    },
+
+    refusalOf,
+
+    hold: (who: Counted, amount: Amount): (() => void) => held.hold(subjectsOf(who), amount),
+
+    unitsOf: (who: Counted): readonly Unit[] => hardBudgetsOf(who).map(({ unit }) => unit),
 
     /** Counts what a call has used. */
-    add({ userId, keyId, tokens, cost }: BudgetUse): void {
+    add({ tokens, cost, ...who }: Counted & Amount): void {
       for (const period of PERIODS) {
-        for (const subjectId of keyId === undefined ? [userId] : [userId, keyId]) {
+        for (const subjectId of subjectsOf(who)) {
           const counter = counterOf(period, subjectId);
           counter.tokens += tokens;
           counter.money += cost;
@@ -123,6 +148,10 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };
+}
+
+function subjectsOf({ userId, keyIds = [] }: Counted): readonly string[] {
+  return keyIds.length === 0 ? [userId] : [userId, ...keyIds];
 }
 
 function problemsOf({ unit, period, softLimit, hardLimit }: Budget): Record<string, string> {
@@ -161,5 +190,14 @@ function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {
   return new AppError('insufficient_quota', {
     message: `${whose} for this ${budget.period}, ${amount}, is used up. It starts anew on ${reset}; until then ${way}.`,
     retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1000)),
+  });
+}
+
+/** All that is left is held by calls under way. */
+function taken({ keyId, period }: Budget): AppError {
+  const whose = keyId === null ? 'your budget' : 'the budget of this API key';
+  return new AppError('rate_limit_exceeded', {
+    message: `Calls under way may use all that is left of ${whose} for this ${period}. Try again when one has ended, or ask for fewer tokens at most.`,
+    retryAfterSeconds: 1,
   });
 }

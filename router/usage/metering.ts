@@ -4,7 +4,7 @@
  */
 import { relayLog } from '../lib/log';
 import type { MetricsService } from '../metrics/metrics';
-import type { BudgetsService } from './budgets';
+import type { Limiter } from './limits';
 import type { PricesService } from './prices';
 import type { NewUsageRow, UsageStore } from './store';
 import type { Tokens } from './tokens';
@@ -12,14 +12,19 @@ import type { Tokens } from './tokens';
 const WRITE_MS = 1_000;
 /** While the database refuses rows so many are kept; then the oldest are lost. */
 const PENDING_MAX = 50_000;
+/** What a runner names as its model is kept up to this length; no model's name is longer. */
+const MODEL_LENGTH_MAX = 200;
 
 type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
 
 /** A call that has ended. Times are milliseconds since it began. */
 export interface UpstreamUse extends Readonly<Pick<NewUsageRow, Described>> {
   readonly conversationId?: string | undefined;
-  readonly keyId?: string | undefined;
+  /** The key whose request it served, or those that it may have been for. */
+  readonly keyIds?: readonly string[] | undefined;
   readonly tokens: Tokens;
+  /** How often a price per call is charged: once, for each picture, or not at all for what was refused. */
+  readonly calls?: number;
   /** The upstream has not said how many tokens: they are a guess. */
   readonly estimated: boolean;
   /** Until the first byte of the answer; without one there was none. */
@@ -32,8 +37,8 @@ export type MeteringService = ReturnType<typeof meteringService>;
 export function meteringService(deps: {
   usage: UsageStore;
   prices: Pick<PricesService, 'costOf'>;
-  /** Whoever counts what users and keys use. */
-  counters: readonly Pick<BudgetsService, 'add'>[];
+  /** They count what users and keys use. */
+  counters: readonly Pick<Limiter, 'add'>[];
   metrics: MetricsService;
   now: () => number;
 }) {
@@ -68,16 +73,19 @@ export function meteringService(deps: {
   return {
     /** Never throws and never waits. */
     record(use: UpstreamUse): void {
-      const { tokens, conversationId, keyId, firstByteMs, totalMs, ...rest } = use;
-      const cost = prices.costOf(use.model, tokens);
-      const used = { userId: use.userId, keyId, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
+      const { tokens, calls, conversationId, keyIds = [], firstByteMs, totalMs, ...rest } = use;
+      const model = use.model.slice(0, MODEL_LENGTH_MAX);
+      const cost = prices.costOf(model, tokens, calls);
+      const used = { userId: use.userId, keyIds, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
       for (const counter of counters) counter.add(used);
       metrics.tokensUsed(use.backend, tokens);
       pending.push({
         ...rest,
+        model,
         atMs: now(),
         conversationId: conversationId ?? null,
-        keyId: keyId ?? null,
+        keyId: (keyIds.length === 1 && keyIds[0]) || null,
+        keyIds: keyIds.length > 1 ? keyIds : null,
         promptTokens: tokens.prompt,
         completionTokens: tokens.completion,
         cachedTokens: tokens.cached,

@@ -20,6 +20,15 @@ import type { UsageDimension, UsageTotals } from './store';
 /** What days are divided into on a page. */
 type Division = Exclude<UsageDimension, 'day'>;
 
+/** Lines of a table on a page. The API has them all. */
+const LINES_MAX = 100;
+/** Characters of a name: those of models are what clients write. */
+const NAME_MAX = 200;
+const FIGURES = [
+  ...(['calls', 'promptTokens', 'completionTokens', 'cachedTokens', 'reasoningTokens', 'cost'] as const),
+  'estimatedCalls',
+] as const;
+
 export interface UsagePageOf {
   readonly scope: Scope;
   readonly divisions: readonly Division[];
@@ -31,13 +40,14 @@ export interface UsagePageOf {
 export async function usageView(context: Context, { scope, divisions, apiPath, refused }: UsagePageOf) {
   const { usage } = context;
   const { days } = scope;
+  const totals = figures(await usage.totals(scope));
   const byDay = new Map((await usage.groups(scope, 'day')).map((group) => [group.key, group]));
   const tables = await Promise.all(
     divisions.map(async (by) => ({
       id: `by-${by}`,
       title: text.usage.tables[by],
       nameOfLines: text.usage.name[by],
-      lines: (await usage.groups(scope, by)).map((group) => usageLine(group, by)),
+      lines: linesOf(await usage.groups(scope, by, LINES_MAX + 1), by, totals),
     })),
   );
   const view: UsageView = {
@@ -51,7 +61,7 @@ export async function usageView(context: Context, { scope, divisions, apiPath, r
       })),
       errors: { ...refused?.errors },
     },
-    totals: figures(await usage.totals(scope)),
+    totals,
     days: eachDay(days).map((day) => ({ ...figures(byDay.get(day)), key: day, name: day })),
     // Nothing is told by a table of what has no key.
     tables: tables.filter(({ lines }) => lines.some(({ key }) => key !== '')),
@@ -60,8 +70,18 @@ export async function usageView(context: Context, { scope, divisions, apiPath, r
   return view;
 }
 
+/** Where there are too many, the last line is all that the others make together. */
+function linesOf(groups: readonly NamedGroup[], by: Division, totals: UsageFigures): UsageLine[] {
+  const lines = groups.slice(0, LINES_MAX).map((group) => usageLine(group, by));
+  if (groups.length <= LINES_MAX) return lines;
+  const others = { ...totals };
+  for (const line of lines) for (const name of FIGURES) others[name] -= line[name];
+  return [...lines, { ...others, key: 'others', name: text.usage.others }];
+}
+
 function usageLine(group: NamedGroup, by: Division): UsageLine {
-  return { ...figures(group), key: group.key, name: group.name || nameless(group.key, by) };
+  const name = group.name || nameless(group.key, by);
+  return { ...figures(group), key: group.key, name: name.length > NAME_MAX ? `${name.slice(0, NAME_MAX)}…` : name };
 }
 
 function nameless(key: string, by: Division): string {
@@ -189,6 +209,7 @@ export function numberOf(typed: string): number | null {
 const SAID = {
   price: text.prices.saved,
   'no-price': text.prices.removed,
+  'shared-models': text.sharedModels.saved,
   budget: text.budgets.saved,
   'no-budget': text.budgets.removed,
 } as const;

@@ -1,7 +1,7 @@
 /** Prices of models: the administrator's page, and `/api/admin/prices`. */
 import { Elysia, t } from 'elysia';
 import { AdminPricesPage } from '../../views/admin/page';
-import type { FormState } from '../../views/models';
+import type { FormState, PriceView } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { shellOf } from '../chat/present';
 import type { Context } from '../context';
@@ -14,6 +14,7 @@ const priceBody = t.Object({
   prompt: t.Number(),
   completion: t.Number(),
   cached: t.Optional(t.Union([t.Number(), t.Null()])),
+  per_call: t.Optional(t.Union([t.Number(), t.Null()])),
 });
 
 export function pricesRoutes(context: Context, session: SessionPlugin) {
@@ -29,13 +30,14 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
       .post(
         '/admin/prices',
         async ({ who, body, request }) => {
-          const { model, prompt, completion, cached } = body;
+          const { model, prompt, completion, cached, per_call } = body;
           try {
             await prices.put({
               model,
               prompt: numberOf(prompt) ?? Number.NaN,
               completion: numberOf(completion) ?? Number.NaN,
               cached: numberOf(cached),
+              perCall: numberOf(per_call ?? ''),
             });
           } catch (error) {
             if (!(error instanceof AppError) || error.status >= 500) throw error;
@@ -45,7 +47,13 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         },
         {
           admin: true,
-          body: t.Object({ model: t.String(), prompt: t.String(), completion: t.String(), cached: t.String() }),
+          body: t.Object({
+            model: t.String(),
+            prompt: t.String(),
+            completion: t.String(),
+            cached: t.String(),
+            per_call: t.Optional(t.String()),
+          }),
         },
       )
       .post(
@@ -57,12 +65,36 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         { admin: true, body: t.Object({ model: t.String() }) },
       )
 
-      .get('/api/admin/prices', () => ({ prices: prices.list() }), { admin: true })
+      .post(
+        '/admin/prices/shared',
+        async ({ who, body, request }) => {
+          try {
+            await prices.putSharedModels(body.models.split('\n'));
+          } catch (error) {
+            if (!(error instanceof AppError) || error.status >= 500) throw error;
+            return pricesPage(context, who, {}, { shared: refusedForm(body, error), status: error.status });
+          }
+          return seeOther(request, '/admin/prices?said=shared-models#shared-models');
+        },
+        { admin: true, body: t.Object({ models: t.String() }) },
+      )
+
+      .get('/api/admin/shared-models', () => ({ models: prices.sharedModels() }), { admin: true })
+      .put(
+        '/api/admin/shared-models',
+        async ({ body }) => {
+          await prices.putSharedModels(body.models);
+          return { ok: true };
+        },
+        { admin: true, body: t.Object({ models: t.Array(t.String()) }) },
+      )
+      .get('/api/admin/prices', () => ({ prices: prices.list().map(priceJson) }), { admin: true })
       // Names of models have slashes in them, so they are the rest of the path.
       .put(
         '/api/admin/prices/*',
         async ({ params, body }) => {
-          const price: Price = { model: modelIn(params), ...body, cached: body.cached ?? null };
+          const { prompt, completion, cached = null, per_call: perCall = null } = body;
+          const price: Price = { model: modelIn(params), prompt, completion, cached, perCall };
           await prices.put(price);
           return { ok: true };
         },
@@ -79,6 +111,10 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
   );
 }
 
+function priceJson({ perCall, ...price }: Price) {
+  return { ...price, ...(perCall !== null && { per_call: perCall }) };
+}
+
 /** The rest of the path, with its slashes as they are or as `%2F`. */
 function modelIn(params: { readonly '*': string }): string {
   try {
@@ -92,18 +128,21 @@ async function pricesPage(
   context: Context,
   who: Who,
   query: { readonly model?: string | undefined; readonly said?: string | undefined },
-  refused?: { readonly form: FormState; readonly status: number },
+  refused?: { readonly form?: FormState; readonly shared?: FormState; readonly status: number },
 ): Promise<Response> {
-  const prices = context.prices
-    .list()
-    .map(({ cached, ...price }) => ({ ...price, ...(cached !== null && { cached }) }));
-  const edited = prices.find(({ model }) => model === (refused?.form.values.model ?? query.model));
+  const prices = context.prices.list().map(({ cached, perCall, ...price }) => ({
+    ...price,
+    ...(cached !== null && { cached }),
+    ...(perCall !== null && { perCall }),
+  }));
+  const edited = prices.find(({ model }) => model === (refused?.form?.values.model ?? query.model));
   return page(
     <AdminPricesPage
       shell={await shellOf(context, who, {})}
       prices={prices}
       form={refused?.form ?? priceForm(edited, query.model)}
       editing={edited?.model}
+      shared={refused?.shared ?? { values: { models: context.prices.sharedModels().join('\n') }, errors: {} }}
       flash={saidOf(query.said)}
     />,
     refused?.status ?? 200,
@@ -111,9 +150,12 @@ async function pricesPage(
 }
 
 /** The form that changes a price, or adds one for a model that may be known already. */
-function priceForm(price: (Omit<Price, 'cached'> & { cached?: number }) | undefined, model = ''): FormState {
+function priceForm(price: PriceView | undefined, model = ''): FormState {
   if (!price) return { values: { model }, errors: {} };
-  const { prompt, completion, cached } = price;
-  const values = { prompt: String(prompt), completion: String(completion), cached: String(cached ?? '') };
+  const { prompt, completion, cached, perCall } = price;
+  const values = {
+    ...{ prompt: String(prompt), completion: String(completion) },
+    ...{ cached: String(cached ?? ''), per_call: String(perCall ?? '') },
+  };
   return { values: { model: price.model, ...values }, errors: {} };
 }

@@ -1,4 +1,7 @@
-/** Prices of models, which the administrator keeps: money per million tokens, in whatever currency they count. */
+/**
+ * Prices of models, which the administrator keeps: money per million tokens and for each call, in whatever currency they
+ * count; and what of them the shared key may be used for.
+ */
 import { AppError } from '../lib/errors';
 import type { Price, UsageStore } from './store';
 import type { Tokens } from './tokens';
@@ -7,6 +10,16 @@ const MODEL_LENGTH_MAX = 200;
 /** Dearer than any model by far; what is above it is a slip of the hand. */
 const PRICE_MAX = 1_000_000;
 const PER_TOKENS = 1_000_000;
+const SHARED_MODELS_MAX = 1_000;
+/** How many of them an error names. */
+const NAMED_MODELS_MAX = 20;
+
+/** What is charged of one call. */
+export interface Charged {
+  readonly tokens: Tokens;
+  /** The call itself, or the pictures that it asks for. */
+  readonly calls: number;
+}
 
 export type PricesService = ReturnType<typeof pricesService>;
 
@@ -14,20 +27,27 @@ export function pricesService(deps: { usage: UsageStore }) {
   const { usage } = deps;
   // All of them, because every call to an upstream asks for one.
   const prices = new Map<string, Price>();
+  let sharedModels: ReadonlySet<string> = new Set();
 
   return {
     /** Reads what is stored. To be called once, before anything is asked. */
     async load(): Promise<void> {
       for (const price of await usage.prices()) prices.set(price.model, price);
+      sharedModels = new Set(await usage.sharedModels());
     },
 
-    /** What these tokens cost by the prices of now; `undefined` for a model without a price. */
-    costOf(model: string, { prompt, completion, cached }: Tokens): number | undefined {
+    find: (model: string): Price | undefined => prices.get(model),
+
+    /**
+     * What a call costs by the prices of now; `undefined` for a model without a price.
+     * @param calls how often its price per call is charged.
+     */
+    costOf(model: string, { prompt, completion, cached }: Tokens, calls = 1): number | undefined {
       const price = prices.get(model);
       if (!price) return undefined;
       const reused = Math.min(cached, prompt);
       const dear = (prompt - reused) * price.prompt + completion * price.completion;
-      return (dear + reused * (price.cached ?? price.prompt)) / PER_TOKENS;
+      return (dear + reused * (price.cached ?? price.prompt)) / PER_TOKENS + calls * (price.perCall ?? 0);
     },
 
     /** In the order of models' names. */
@@ -36,15 +56,18 @@ export function pricesService(deps: { usage: UsageStore }) {
     },
 
     /** Sets or changes the price of a model, for calls from now on. Throws `invalid_fields`. */
-    async put(price: Price): Promise<void> {
+    async put({ perCall = null, ...rest }: Omit<Price, 'perCall'> & Partial<Price>): Promise<void> {
+      const price: Price = { ...rest, perCall };
       const model = price.model.trim();
       const fields: Record<string, string> = {};
       if (model === '' || model.length > MODEL_LENGTH_MAX) {
         fields.model = `Between 1 and ${MODEL_LENGTH_MAX} characters`;
       }
-      for (const name of ['prompt', 'completion', 'cached'] as const) {
+      for (const name of ['prompt', 'completion', 'cached', 'perCall'] as const) {
         const value = price[name];
-        if (value !== null && !(value >= 0 && value <= PRICE_MAX)) fields[name] = 'A number of 0 or more, such as 2.50';
+        const field = name === 'perCall' ? 'per_call' : name;
+        if (value !== null && !(value >= 0 && value <= PRICE_MAX))
+          fields[field] = 'A number of 0 or more, such as 2.50';
       }
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       const kept: Price = { ...price, model };
@@ -56,6 +79,32 @@ export function pricesService(deps: { usage: UsageStore }) {
     async remove(model: string): Promise<void> {
       if (!(await usage.deletePrice(model))) throw new AppError('not_found', { message: 'That model has no price.' });
       prices.delete(model);
+    },
+
+    /** The models that the shared key may be used for, in the order of their names; none are all of them. */
+    sharedModels: (): readonly string[] => [...sharedModels].sort(),
+
+    /** From the next call on. Throws `invalid_fields`. */
+    async putSharedModels(names: readonly string[]): Promise<void> {
+      const kept = [...new Set(names.map((name) => name.trim()).filter((name) => name !== ''))];
+      const isTooLong = kept.some((name) => name.length > MODEL_LENGTH_MAX);
+      if (isTooLong)
+        throw new AppError('invalid_fields', { fields: { models: `At most ${MODEL_LENGTH_MAX} characters each` } });
+      if (kept.length > SHARED_MODELS_MAX) {
+        throw new AppError('invalid_fields', { fields: { models: `At most ${SHARED_MODELS_MAX} models` } });
+      }
+      await usage.putSharedModels(kept);
+      sharedModels = new Set(kept);
+    },
+
+    /** Throws `invalid_request` for a model that the shared key is not for. */
+    requireShared(model: string): void {
+      if (sharedModels.size === 0 || sharedModels.has(model)) return;
+      const names = [...sharedModels].sort().slice(0, NAMED_MODELS_MAX).join(', ');
+      throw new AppError('invalid_request', {
+        message: `The shared key is not for the model "${model}". Set LLM_MODEL to one of these in Settings: ${names}. Or use a key of your own.`,
+        param: 'model',
+      });
     },
   };
 }

@@ -104,11 +104,11 @@ export function usageService(deps: {
       return usage.totals(rangeOf(scope));
     },
 
-    /** Days in their order, everything else by tokens, most first. */
-    async groups(scope: Scope, by: UsageDimension): Promise<readonly NamedGroup[]> {
+    /** Days in their order, everything else by tokens, most first; without a `limit`, all. */
+    async groups(scope: Scope, by: UsageDimension, limit?: number): Promise<readonly NamedGroup[]> {
       await flush();
       const nameOf = names();
-      const groups = await usage.groups(rangeOf(scope), by);
+      const groups = await usage.groups(rangeOf(scope), by, limit);
       return Promise.all(
         groups.map(async (group) => {
           const name = await nameOf(by, group.key);

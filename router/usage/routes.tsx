@@ -150,14 +150,15 @@ async function report(context: Context, who: Who, request: Request, { scope, gro
 
 function callsAsCsv(context: Context, who: Who, scope: Scope): Response {
   const { from, to } = scope.days;
-  let forget = () => {};
+  let close = (_why: Error) => {};
+  const forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
   const { response, abort } = csvStream({
     name: `usage-${from}-to-${to}.csv`,
     header: CSV_HEADER,
     pages: linesOf(context.usage.calls(scope)),
-    onEnd: () => forget(),
+    onEnd: forget,
   });
-  forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, abort);
+  close = abort;
   return response;
 }
 

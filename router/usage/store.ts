@@ -1,7 +1,7 @@
 /** What calls to upstreams have used, and their prices. */
 import { and, count, eq, gte, lt, max, type SQL, sql, sum } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { prices, usage } from '../database/schema';
+import { prices, sharedModels, usage } from '../database/schema';
 
 export type UsageRow = typeof usage.$inferSelect;
 export type NewUsageRow = typeof usage.$inferInsert;
@@ -77,7 +77,7 @@ export function usageStore(db: Db) {
     },
 
     /** Days in their order, everything else by tokens, most first. */
-    async groups(range: UsageRange, by: UsageDimension): Promise<readonly UsageGroup[]> {
+    async groups(range: UsageRange, by: UsageDimension, limit?: number): Promise<readonly UsageGroup[]> {
       const key = dimensions[by];
       const order = by === 'day' ? sql`1` : sql`${totals.promptTokens} + ${totals.completionTokens} DESC, 1`;
       return db
@@ -86,6 +86,20 @@ export function usageStore(db: Db) {
         .where(within(range))
         .groupBy(key)
         .orderBy(order)
+        .limit(limit ?? -1)
+        .all();
+    },
+
+    /** What was used by calls of which only some key of several is known: each of these keys used all of it. */
+    async possibleKeys(range: UsageRange): Promise<readonly { keyId: string; tokens: number; cost: number }[]> {
+      const keyId = sql<string>`json_each.value`;
+      const tokens = sql<number>`sum(${usage.promptTokens} + ${usage.completionTokens})`.mapWith(Number);
+      return db
+        .select({ keyId, tokens, cost: totals.cost })
+        .from(usage)
+        .innerJoin(possibleKeys, sql`true`)
+        .where(within(range))
+        .groupBy(keyId)
         .all();
     },
 
@@ -106,12 +120,28 @@ export function usageStore(db: Db) {
     async putPrice(price: Price): Promise<void> {
       db.insert(prices).values(price).onConflictDoUpdate({ target: prices.model, set: price }).run();
     },
+    async sharedModels(): Promise<readonly string[]> {
+      return db
+        .select()
+        .from(sharedModels)
+        .all()
+        .map(({ model }) => model);
+    },
+    async putSharedModels(models: readonly string[]): Promise<void> {
+      db.transaction((tx) => {
+        tx.delete(sharedModels).run();
+        for (const model of models) tx.insert(sharedModels).values({ model }).run();
+      });
+    },
     /** Whether there was one. */
     async deletePrice(model: string): Promise<boolean> {
       return db.delete(prices).where(eq(prices.model, model)).returning({ model: prices.model }).all().length > 0;
     },
   };
 }
+
+/** Those keys of the rows that are not certain, one line for each. */
+const possibleKeys = sql`json_each(${usage.keyIds})`;
 
 function within({ fromMs, untilMs, userId, keyId }: UsageRange): SQL | undefined {
   return and(

@@ -1,4 +1,7 @@
-/** Tokens: what an upstream says it has used, in any of the shapes of OpenAI's APIs, or a guess where it says nothing. */
+/**
+ * Tokens: what an upstream says it has used, in the words of OpenAI's APIs and of those that stand beside them, or a
+ * guess where it says nothing. Where the words leave a doubt, the larger number counts: a budget is there to hold.
+ */
 
 /** `cached` are among the prompt's, `reasoning` among the completion's, as OpenAI counts them. */
 export interface Tokens {
@@ -13,25 +16,106 @@ export const NO_TOKENS: Tokens = { prompt: 0, completion: 0, cached: 0, reasonin
 /** OpenAI's rule of thumb for English text: https://help.openai.com/en/articles/4936856 */
 const BYTES_PER_TOKEN = 4;
 
+/** What servers call the same number; the first that is there counts. A dot leads into a member. */
+const NAMES = {
+  // OpenAI's chat, its responses, Bedrock's Converse, Gemini, Ollama, Bedrock's metrics.
+  prompt: [
+    ...['prompt_tokens', 'input_tokens', 'inputTokens', 'promptTokenCount'],
+    ...['prompt_eval_count', 'inputTokenCount'],
+  ],
+  completion: [
+    ...['completion_tokens', 'output_tokens', 'outputTokens', 'candidatesTokenCount'],
+    ...['eval_count', 'outputTokenCount', 'predicted_n'],
+  ],
+  total: ['total_tokens', 'totalTokens', 'totalTokenCount'],
+  cached: [
+    ...[
+      'prompt_tokens_details.cached_tokens',
+      'input_tokens_details.cached_tokens',
+      'prompt_token_details.cached_tokens',
+    ],
+    // DeepSeek, Kimi, Mistral, Gemini, llama.cpp.
+    ...['prompt_cache_hit_tokens', 'cached_tokens', 'num_cached_tokens', 'cachedContentTokenCount', 'cache_n'],
+  ],
+  reasoning: [
+    ...['completion_tokens_details.reasoning_tokens', 'output_tokens_details.reasoning_tokens'],
+    // SGLang, Gemini.
+    ...['reasoning_tokens', 'thoughtsTokenCount'],
+  ],
+  /** Read from a cache and written to one: Anthropic's and Bedrock's words, which gateways pass on. */
+  cacheRead: ['cache_read_input_tokens', 'cacheReadInputTokens'],
+  cacheWritten: ['cache_creation_input_tokens', 'cacheWriteInputTokens'],
+  /** llama.cpp: what it has read of a prompt beside what it had in its cache. */
+  promptRead: ['prompt_n'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
 /** A guess from the size of a text in bytes. */
 export function estimatedTokens(textBytes: number): number {
   return Math.ceil(textBytes / BYTES_PER_TOKEN);
 }
 
-/** The `usage` member of an answer: of chat and completions, of responses (`input_tokens`), of embeddings. */
+/**
+ * The usage that an answer tells. `undefined` where there is none: also where all of it is zero, as some servers write
+ * that do not count.
+ */
 export function tokensOf(usage: unknown): Tokens | undefined {
   if (!isObject(usage)) return undefined;
-  const prompt = count(usage.prompt_tokens) ?? count(usage.input_tokens);
-  const completion = count(usage.completion_tokens) ?? count(usage.output_tokens);
-  if (prompt === undefined && completion === undefined) return undefined;
-  const prompts = usage.prompt_tokens_details ?? usage.input_tokens_details;
-  const completions = usage.completion_tokens_details ?? usage.output_tokens_details;
+  const told = (name: keyof typeof NAMES) => first(usage, NAMES[name]);
+  const total = told('total') ?? 0;
+  const inCache = (told('cacheRead') ?? 0) + (told('cacheWritten') ?? 0);
+  const prompt = wholePrompt(told('prompt') ?? promptOfParts(told('promptRead'), told('cached')), inCache, usage);
+  const written = told('completion');
+  if (prompt === undefined && written === undefined && total === 0) return undefined;
+  const reasoning = told('reasoning') ?? 0;
+  // Where nothing else is said, as of embeddings, the total is the prompt.
+  const read = prompt ?? (written === undefined ? total : 0);
+  const completion = wholeCompletion(written ?? 0, reasoning, total - read);
+  if (read === 0 && completion === 0) return undefined;
   return {
-    prompt: prompt ?? 0,
-    completion: completion ?? 0,
-    cached: (isObject(prompts) && count(prompts.cached_tokens)) || 0,
-    reasoning: (isObject(completions) && count(completions.reasoning_tokens)) || 0,
+    prompt: read,
+    completion,
+    cached: Math.min(read, told('cached') ?? told('cacheRead') ?? 0),
+    reasoning: Math.min(completion, Math.max(reasoning, completion - (written ?? 0))),
   };
+}
+
+function promptOfParts(promptRead: number | undefined, cached: number | undefined): number | undefined {
+  return promptRead === undefined ? undefined : promptRead + (cached ?? 0);
+}
+
+/**
+ * Anthropic and Bedrock count what is in their cache beside the input; OpenAI counts it within, and says so in details.
+ * A gateway between the two may have done either: what is in the cache was part of the prompt in any case.
+ */
+function wholePrompt(
+  prompt: number | undefined,
+  inCache: number,
+  usage: Readonly<Record<string, unknown>>,
+): number | undefined {
+  if (inCache === 0 || prompt === undefined) return prompt ?? (inCache > 0 ? inCache : undefined);
+  const isBeside = !('prompt_tokens' in usage) && !('input_tokens_details' in usage);
+  return isBeside || inCache > prompt ? prompt + inCache : prompt;
+}
+
+/**
+ * Thoughts are written and paid for like the rest. Some servers count them beside the answer and only within the total,
+ * and some say them in the details alone.
+ * @param rest what the total leaves for the completion; below zero where no total is told.
+ */
+function wholeCompletion(written: number, reasoning: number, rest: number): number {
+  const least = reasoning > written ? written + reasoning : written;
+  // A total that is told decides, unless it is less than its parts.
+  return Math.max(rest > 0 ? Math.max(written, reasoning, rest) : least, written);
+}
+
+function first(usage: Readonly<Record<string, unknown>>, names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const [outer = '', inner] = name.split('.');
+    const member = usage[outer];
+    const value = count(inner === undefined ? member : isObject(member) ? member[inner] : undefined);
+    if (value !== undefined) return value;
+  }
+  return undefined;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -39,5 +123,5 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+  return typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER ? Math.ceil(value) : undefined;
 }

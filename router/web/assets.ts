@@ -32,6 +32,13 @@ export function assetUrl(name: string): string {
   return url;
 }
 
+const paths = new Set([...urls.values()].map((url) => url.split('?')[0]));
+
+/** Whether an asset is served at this path, whatever query comes with it. */
+export function isAssetPath(pathname: string): boolean {
+  return paths.has(pathname);
+}
+
 export async function assets() {
   const app = new Elysia({ name: 'assets' });
   for (const { prefix, folder, names } of FOLDERS) {

@@ -1,11 +1,12 @@
 /** Gzip for pages, parts and assets: half of the page budget is htmx alone. Streams and `/v1` are never touched. */
 import { Elysia } from 'elysia';
+import { isAssetPath } from './assets';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
 /** Below this, gzip's own bytes and time are not worth it. */
 const BYTES_MIN = 1_024;
 
-/** Compressed assets by URL, which changes with their content. */
+/** Compressed assets by path: as many as there are assets, since anybody can ask for one with any query. */
 const kept = new Map<string, Uint8Array<ArrayBuffer>>();
 
 export const compression = new Elysia({ name: 'compression' }).mapResponse(
@@ -14,12 +15,12 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
     if (!(response instanceof Response) || response.status !== 200) return;
     if (!COMPRESSIBLE.test(response.headers.get('content-type') ?? '')) return;
     if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return;
-    const { pathname, search } = new URL(request.url);
-    const isAsset = pathname.startsWith('/assets/') && search !== '';
-    const cached = isAsset ? kept.get(pathname + search) : undefined;
+    const { pathname } = new URL(request.url);
+    const isAsset = isAssetPath(pathname);
+    const cached = isAsset ? kept.get(pathname) : undefined;
     const bytes = cached ?? (await gzip(response));
     if (!bytes) return;
-    if (isAsset) kept.set(pathname + search, bytes);
+    if (isAsset) kept.set(pathname, bytes);
     const headers = new Headers(response.headers);
     for (const [name, value] of Object.entries(set.headers)) if (typeof value === 'string') headers.set(name, value);
     headers.set('content-encoding', 'gzip');

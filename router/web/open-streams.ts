@@ -1,4 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
+import { Allowance } from '../lib/allowance';
 import { Crowd, type Member } from '../lib/crowd';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -7,11 +8,21 @@ export interface Holder {
   readonly userId: string;
   /** Id of the session or key that opened the stream. */
   readonly credentialId: string;
+  /** Whose it is counted as; the user's where it is not said. */
+  readonly countedAs?: string;
 }
 
+/** A browser opens six at most, and closes those of hidden tabs. A stream whose client is gone may take long to end. */
+export const LIVE_STREAMS_PER_USER_MAX = 12;
+
 export interface OpenStreams {
-  /** @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. */
+  /**
+   * Throws `too_much_at_once` or `overloaded` where there are too many.
+   * @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. Idempotent.
+   */
   add(holder: Holder, close: (why: AppError) => void): () => void;
+  /** As `add`, for a stream of the router's own events. The oldest one of its user ends where it would be one too many. */
+  addLive(holder: Holder, close: () => void): () => void;
   /** The router ends. */
   closeAll(): void;
   readonly size: number;
@@ -22,8 +33,13 @@ interface Stream extends Member {
   close(why: AppError): void;
 }
 
-export function createOpenStreams(events: Events): OpenStreams {
+const NO_LIMITS = { total: Number.POSITIVE_INFINITY, perHolder: Number.POSITIVE_INFINITY };
+
+/** @param allowed how many there may be, of all users and of one. */
+export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIMITS)): OpenStreams {
   const open = new Crowd<Stream>();
+  /** By user; the oldest first. */
+  const live = new Map<string, Set<Stream>>();
   const close = (streams: readonly Stream[], why: AppError) => {
     for (const stream of streams) if (stream.place !== undefined) stream.close(why);
   };
@@ -35,11 +51,36 @@ export function createOpenStreams(events: Events): OpenStreams {
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
     );
   });
+  const add = (holder: Holder, close: (why: AppError) => void) => {
+    const stream = { holder, close };
+    open.add(stream);
+    return stream;
+  };
   return {
     add(holder, close) {
-      const stream = { holder, close };
-      open.add(stream);
-      return () => open.delete(stream);
+      const leave = allowed.take(holder.countedAs ?? holder.userId);
+      const stream = add(holder, close);
+      return () => {
+        open.delete(stream);
+        leave();
+      };
+    },
+    addLive(holder, close) {
+      const { userId } = holder;
+      // Apart from requests, which must not keep a page from being live.
+      const leave = allowed.take(`pages of ${userId}`);
+      const ofUser = live.get(userId) ?? new Set();
+      const [oldest] = ofUser;
+      const stream = add(holder, close);
+      live.set(userId, ofUser.add(stream));
+      if (ofUser.size > LIVE_STREAMS_PER_USER_MAX)
+        oldest?.close(new AppError('too_many_requests', { message: 'Too many live streams of this user.' }));
+      return () => {
+        open.delete(stream);
+        leave();
+        ofUser.delete(stream);
+        if (ofUser.size === 0) live.delete(userId);
+      };
     },
     closeAll() {
       const message = 'The router was restarted in the middle of this answer.';

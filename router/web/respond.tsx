@@ -4,12 +4,12 @@ import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
-import { tooLarge } from '../accounts/sign-in-limits';
 import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
+import { tooLarge } from './read-body';
 
 /** Only our own origin, no inline script or style (law 21). Images of answers would tell third parties who reads. */
 const SECURITY_HEADERS = {
@@ -42,6 +42,28 @@ export function part(view: VNode, status = 200): Response {
 /** A part as text, for a stream. */
 export function partHtml(view: VNode): string {
   return renderPart(view, { assets: assetUrl, locale });
+}
+
+/** A text of others as it is, in pieces of UTF-8: no document, whatever is in it. */
+export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { value, done } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, {
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+    },
+  });
 }
 
 function html(markup: string, status: number): Response {
@@ -89,6 +111,8 @@ export function responding(guard: Guard, maxBodyBytes: number) {
 function fromElysia(code: unknown, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
+  // What our own reader of bodies says.
+  if (code === 'PARSE' && error instanceof Error && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
   if (error instanceof ValidationError) {

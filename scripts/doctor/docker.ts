@@ -6,11 +6,10 @@ import { ask, createEngine, type Engine, find, messageOf } from '../../drivers/d
 import { buildCommand } from '../../drivers/docker/images';
 import { createNetworks } from '../../drivers/docker/networks';
 import { backendOptionsOf, type DriverOptions, options as driverOptions } from '../../drivers/docker/options';
-import type { DriverServices, RunnerSpec } from '../../drivers/driver';
+import { type DriverServices, INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
 import type { Backend } from '../../router/backends/backends';
 import { runnerNetwork } from '../../router/backends/traits';
 import type { Config } from '../../router/config/config';
-import { INSTALLATION_LABEL } from '../../router/runners/spec';
 import { type Check, type Finding, note, ok, problem } from './finding';
 import { whyNotListen } from './host';
 import { probe } from './probe';

@@ -94,7 +94,7 @@ test('tokens count when a call has ended, and the next request waits until there
   expect(limitsIn(await ask(secret), 'tokens')).toEqual(['600', '600', '0ms']);
   router.context.metering.record({
     ...{ userId: alice.id, agentId: 'a', backend: 'scripted', path: 'chat/completions', model: 'm', source: 'global' },
-    ...{ keyId: key.id, status: 200, ending: 'done', totalMs: 1, estimated: false },
+    ...{ keyIds: [key.id], status: 200, ending: 'done', totalMs: 1, estimated: false },
     tokens: { prompt: 700, completion: 100, cached: 0, reasoning: 0 },
   });
   const refused = await ask(secret);

@@ -171,6 +171,8 @@ test('law 20: a key that expires opens nothing any more, and its streams end', a
 test('what a key cannot be is refused field by field', async () => {
   const wrong: [object, string][] = [
     [{ name: ' ' }, 'name'],
+    [{ name: 'C\0I' }, 'name'],
+    [{ name: 'C\u001bI' }, 'name'],
     [{ scopes: ['all'] }, 'scopes'],
     [{ scopes: [] }, 'scopes'],
     [{ scopes: ['manage'], backends: ['echo'] }, 'scopes'],

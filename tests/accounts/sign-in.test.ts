@@ -124,6 +124,17 @@ describe('signing up', () => {
     expect(page).not.toContain('s3cret');
   });
 
+  test('a name or an address with control characters is refused: no environment of a runner takes them', async () => {
+    await using router = await startRouter();
+    for (const control of ['\0', '\u0007', '\r', '\u001b', '\u2028']) {
+      for (const fields of [{ name: `Mal${control}lory` }, { email: `mal${control}lory@example.org` }]) {
+        const response = await router.request('/auth/signup', json({ ...mallory, ...fields }));
+        const { detail } = (await response.json()) as { detail: string };
+        expect([control, response.status, detail.split(':')[0]]).toEqual([control, 400, Object.keys(fields)[0] ?? '']);
+      }
+    }
+  });
+
   test('knows an address that is written in another way', async () => {
     await using router = await startRouter();
     await router.person(bob);

@@ -163,6 +163,22 @@ describe('refusals', () => {
     ]);
   });
 
+  test.each([
+    [{ cmd: { 0: 'x' } }, '/cmd: expected array'],
+    [{ dns: { a: 1 } }, '/dns: expected array'],
+    [{ headers: ['x'] }, '/headers: expected object'],
+    [{ extra_env: [] }, '/extra_env: expected object'],
+    [{ limits: ['1g'] }, '/limits: expected object'],
+    [{ driver_options: [] }, '/driver_options: expected object'],
+  ])('%j, an object for a list or a list for an object, is refused and not filled up', (member, problem) => {
+    expect(problemsOf([{ name: 'a', ...member }]).join()).toContain(`backends.json/0${problem}`);
+  });
+
+  test('a member with a line break in its name is looked at like any other', () => {
+    expect(problemsOf([{ name: 'a', session_body: { 'x\ny': 1 } }])).toHaveLength(1);
+    expect(problemsOf([{ name: 'a', extra_hosts: { 'x\ny': ['1.2.3.4'] } }])).toHaveLength(1);
+  });
+
   test('a command knows only the folder of the file', () => {
     expect(problemsOf([{ name: 'one', cmd: ['sh', '${HOME}/x'] }])).toEqual([
       'backends.json/0/cmd/1: expected no variable but ${BACKENDS_DIR} (got ${HOME})',

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
-import { type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
+import { ACCESS_KEY, type AgentProcess, allChunks, answerText, chunks, startAgent, textOf } from './agent-process';
 
 setDefaultTimeout(30_000);
 
@@ -25,6 +26,43 @@ async function messagesOf(request: number) {
   return (await upstream.request(request)).body.messages ?? [];
 }
 
+test('ended is ended: an answer is read to its end, and the connection serves the next one', async () => {
+  const ports = new Set<number | undefined>();
+  const ends: string[] = [];
+  const body = (end: 'close' | 'never') =>
+    new ReadableStream({
+      async start(controller) {
+        const choice = { index: 0, delta: { content: 'Hi.' }, finish_reason: 'stop' };
+        controller.enqueue(`data: ${JSON.stringify({ choices: [choice] })}\n\ndata: [DONE]\n\n`);
+        if (end === 'never') return;
+        // The end comes behind the last event, as a server's own events of its end do.
+        await new Promise((resolve) => setImmediate(resolve));
+        controller.close();
+        ends.push('finished');
+      },
+      cancel: () => void ends.push('left'),
+    }).pipeThrough(new TextEncoderStream());
+  using server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request, self) {
+      ports.add(self.requestIP(request)?.port);
+      const headers = { 'content-type': 'text/event-stream' };
+      return new Response(body(new URL(request.url).pathname.startsWith('/never') ? 'never' : 'close'), { headers });
+    },
+  });
+  const url = `http://127.0.0.1:${server.port}`;
+  await using kept = await startAgent('direct', { ...environment(), LLM_BASE_URL: `${url}/v1` });
+  for (let count = 1; count <= 5; count += 1) {
+    expect(await answerText(await kept.ask('Hi'))).toBe('Hi.');
+    await until(() => ends.length === count, 'the answer has ended');
+  }
+  expect([ends, ports.size]).toEqual([Array(5).fill('finished'), 1]);
+  // A server that does not close its body keeps nobody waiting.
+  await using held = await startAgent('direct', { ...environment(), LLM_BASE_URL: `${url}/never/v1` });
+  expect(await answerText(await held.ask('Hi'))).toBe('Hi.');
+});
+
 describe('the direct agent asks the model', () => {
   test('with LLM_MODEL, its own key and what the client chose', async () => {
     await direct.ask('Hi', { body: { temperature: 0.3, max_tokens: 50, logit_bias: {}, user: 'someone' } });
@@ -40,6 +78,18 @@ describe('the direct agent asks the model', () => {
     });
     expect(headers.get('x-agent-session')).toBeNull();
     expect(upstream.refusedCount).toBe(0);
+  });
+
+  test('with the name of the request that it serves, where it was told', async () => {
+    for (const work of ['0123456789abcdef01234567', undefined]) {
+      const response = await fetch(`${direct.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${ACCESS_KEY}`, ...(work !== undefined && { 'x-agent-work': work }) },
+        body: JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }] }),
+      });
+      expect(response.status).toBe(200);
+      expect(upstream.requests.at(-1)?.headers.get('x-agent-work')).toBe(work ?? null);
+    }
   });
 
   test('with AGENTS.md and USER.md of its home as they are at that turn', async () => {

@@ -146,7 +146,7 @@ test('a connection that is refused is tried again, so that an upstream may resta
     ...{ userId: bench.alice.id, backend, path: 'models', method: 'GET', headers: {} },
     body: upstreamBody('models', new Uint8Array(), ''),
     signal: new AbortController().signal,
-    onTry: () => undefined,
+    allow: async () => undefined,
   });
   expect([response.status, lookups]).toEqual([200, 2]);
   await again?.stop(true);

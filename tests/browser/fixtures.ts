@@ -1,4 +1,5 @@
 /** What every browser test has: a router of its own, and a page that must not complain. */
+import AxeBuilder from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
 import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 
@@ -48,6 +49,41 @@ export const test = base.extend<Options & Fixtures>({
 });
 
 export { expect };
+
+/**
+ * Resolves when the page stands still: fonts are there, and no colour, size or place is changing over. What moves for ever,
+ * such as the dot of an answer that is being written, is not waited for.
+ */
+export async function standsStill(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const isChanging = (animation: Animation) =>
+      animation.playState === 'running' && animation.effect?.getComputedTiming().endTime !== Number.POSITIVE_INFINITY;
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    await document.fonts.ready;
+    // A change of styles begins its transitions with the next frame, and the end of one may begin another.
+    for (let frames = 0; frames < 2; frames++) {
+      await frame();
+      if (document.getAnimations().some(isChanging)) frames = -1;
+    }
+  });
+}
+
+/** No finding of axe, in light and dark, on the page as it stands when nothing changes any more. */
+export async function expectAccessible(page: Page, name: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await standsStill(page);
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+    expect(found, `${name}, ${colorScheme}`).toEqual([]);
+  }
+}
+
+export async function expectNoOverflow(page: Page, name: string): Promise<void> {
+  await standsStill(page);
+  const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
+  expect([name, scrollWidth]).toEqual([name, clientWidth]);
+}
 
 /** Signs in on the page, as the administrator unless told otherwise. */
 export async function signIn(page: Page, router: RouterProcess, email = router.admin.email): Promise<void> {

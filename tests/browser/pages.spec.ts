@@ -3,26 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
-import { answer, ended, expect, send, signIn, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
 
-// A page is judged as it stands, not in the middle of a transition from the one before.
+// A page is judged as it stands, not in the middle of a transition from the one before (which axe itself does not see).
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
-
-async function expectAccessible(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-    expect(found, `${name}, ${colorScheme}`).toEqual([]);
-  }
-}
-
-async function expectNoOverflow(page: Page): Promise<void> {
-  const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
-  expect(scrollWidth).toBe(clientWidth);
-}
 
 for (const size of [
   { name: 'desktop', width: 1280, height: 800 },
@@ -44,7 +28,7 @@ for (const size of [
       await expectAccessible(page, 'conversation while the runner starts');
       await ended(page, 'done');
       await expectAccessible(page, 'conversation');
-      await expectNoOverflow(page);
+      await expectNoOverflow(page, 'conversation');
       await send(page, 'crash');
       await ended(page, 'failed');
       await expectAccessible(page, 'conversation with a failed answer');
@@ -53,11 +37,11 @@ for (const size of [
       await expectAccessible(page, 'conversation while an answer grows');
       await page.goto('/settings');
       await expectAccessible(page, 'settings');
-      await expectNoOverflow(page);
+      await expectNoOverflow(page, 'settings');
       await page.getByLabel('Name of the key').fill('Laptop');
       await page.getByRole('button', { name: 'Create key' }).click();
       await expectAccessible(page, 'settings with a new key');
-      await expectNoOverflow(page);
+      await expectNoOverflow(page, 'settings with a new key');
       await page.goto('/conversations/none');
       await expectAccessible(page, 'not found');
     });
@@ -101,7 +85,7 @@ test.describe('an agent whose platform is not there', () => {
     await expectAccessible(page, 'an agent that cannot start');
     await page.setViewportSize({ width: 390, height: 844 });
     await expectAccessible(page, 'an agent that cannot start, on a phone');
-    await expectNoOverflow(page);
+    await expectNoOverflow(page, 'an agent that cannot start, on a phone');
     // As much of an engine as says that one is there.
     const engine = createServer((_asked, answer) => answer.end('OK')).listen(socket);
     await expect(composer).toBeVisible({ timeout: 20_000 });

@@ -1,12 +1,10 @@
 /** What was used, what it costs and what is allowed: the user's page and the administrator's. */
 import { join } from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
 import { openDatabase } from '../../router/database/database';
 import { usageStore } from '../../router/usage/store';
 import type { RouterProcess } from '../support/process';
 import { usageRow } from '../support/usage';
-import { expect, signIn, test } from './fixtures';
+import { expect, expectAccessible, expectNoOverflow, signIn, test } from './fixtures';
 
 const DAY_MS = 86_400_000;
 const CALLS_PER_DAY = 12;
@@ -26,19 +24,6 @@ async function useForThirtyDays(router: RouterProcess): Promise<void> {
   const database = openDatabase(join(router.dataRoot, 'router.db'));
   await usageStore(database.db).insert(rows);
   database.close();
-}
-
-async function expectAccessible(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    // Colours of controls change over in a moment, in which they are neither.
-    await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-    expect(found, `${name}, ${colorScheme}`).toEqual([]);
-  }
-  const { scrollWidth, clientWidth } = await page.evaluate(() => document.documentElement);
-  expect([name, scrollWidth]).toEqual([name, clientWidth]);
 }
 
 for (const size of [
@@ -64,10 +49,12 @@ for (const size of [
       for (const path of ['/usage', '/admin/usage', '/admin/prices?model=gpt-5.5', '/admin/budgets']) {
         await page.goto(path);
         await expectAccessible(page, path);
+        await expectNoOverflow(page, path);
       }
       await page.goto('/usage');
       await page.getByText('As a table').click();
       await expectAccessible(page, 'the days as a table');
+      await expectNoOverflow(page, 'the days as a table');
     });
   });
 }
@@ -78,6 +65,7 @@ test('pages without anything to show have no accessibility finding either', asyn
   for (const path of ['/usage', '/admin/prices', '/admin/budgets']) {
     await page.goto(path);
     await expectAccessible(page, path);
+    await expectNoOverflow(page, path);
   }
 });
 

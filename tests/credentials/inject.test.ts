@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:tes
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { hashValues } from '../../router/runners/stale';
+import { fingerprint } from '../../router/runners/desired-spec';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, problemOf, start } from '../support/runners';
 import { scriptedRunner } from '../support/scripted-runner';
@@ -175,7 +175,7 @@ describe('the settings page', () => {
   });
 });
 
-test('law 2: after a restart a stale runner is known and given time, and the hash of its values tells nothing', async () => {
+test('law 2: after a restart a stale runner is known and given time, and the hash of its spec tells nothing', async () => {
   const clock = handClock();
   const needs = { user_overridable_env: ['PIN'] };
   const options = { backends: [memoryBackend('echo', needs), memoryBackend('same', needs)], now: clock.now };
@@ -189,7 +189,13 @@ test('law 2: after a restart a stale runner is known and given time, and the has
     const hashes = database.query<{ values_hash: string }, []>('SELECT values_hash FROM runners').all();
     // Two runners with one value have two hashes, and none that could be had without the key of the runner.
     expect(new Set(hashes.map((row) => row.values_hash)).size).toBe(2);
-    expect(hashes.map((row) => row.values_hash)).not.toContain(hashValues({ PIN: '1234' }, '') ?? '');
+    const guesses = [...first.platform.runners.values()].map(({ spec }) => {
+      const backend = first.context.backends.find(spec.labels['agent-stack.backend'] ?? '');
+      if (!backend) throw new Error('premise: its backend is there');
+      return fingerprint(spec, backend, '');
+    });
+    expect(guesses).toHaveLength(2);
+    for (const row of hashes) expect(guesses).not.toContain(row.values_hash);
     database.run("DELETE FROM credentials WHERE backend = 'echo'");
   }
   await using second = await startRouter({ ...options, dataRoot: first.dataRoot });

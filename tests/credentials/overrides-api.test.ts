@@ -89,6 +89,13 @@ describe('/api/me/env-overrides', () => {
     expect((await overrides(alice)).effective.two?.LLM_MODEL?.source).toBe('unset');
   });
 
+  test('a name with a line break is refused like any other that is no variable', async () => {
+    for (const values of [{ 'LLM\nMODEL': { a: 1 } }, { 'LLM\nMODEL': 'x' }]) {
+      const response = await alice.request('/api/me/env-overrides', { method: 'PUT', body: { values } });
+      expect(response.status).toBeWithin(400, 500);
+    }
+  });
+
   test.each([
     ['a variable nobody may set', 'PATH', 'x', undefined, 400],
     ['a variable the backend does not use', 'LLM_API_KEY', 'x', 'two', 400],

@@ -15,6 +15,7 @@ export async function dockerTarget(options: Readonly<Record<string, Json>> = {})
   const isThere = (await engineAvailable()) === true;
   const target: Conformance = {
     plugin,
+    file: import.meta.resolve('../../drivers/docker/index'),
     options,
     homeTarget: HOME,
     ...(isThere && { image: await testImage() }),

@@ -10,15 +10,14 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import { type Conformance, conformDriver } from '../../drivers/conformance';
 import { until } from '../../drivers/conformance/bench';
-import plugin from '../../drivers/docker';
-import type { DriverPlugin, HealthChange, RunnerSpec } from '../../drivers/driver';
+import type { HealthChange, RunnerSpec } from '../../drivers/driver';
 import { testImage } from '../support/image';
 import { createInsiders, HOME } from './docker-bench';
+import plugin, { NETWORK } from './podman-plugin';
 
 /** Ends only a test that has failed: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
-const NETWORK = 'agents';
 const ROUTER = '10.98.0.1';
 
 /** Podman 4 reads the tag of what is imported from its name alone. */
@@ -81,27 +80,12 @@ async function startPodman() {
   };
 }
 
-/** Every runner in the administrator's network, since the driver makes none of its own here. */
-function placed({ create, ...rest }: DriverPlugin): DriverPlugin {
-  const network = { mode: NETWORK };
-  return {
-    ...rest,
-    async create(options, services) {
-      const driver = await create(options, services);
-      return {
-        ...driver,
-        start: (spec, context) => driver.start({ ...spec, network: { ...network, ...spec.network } }, context),
-        routerAddress: (port, signal) => driver.routerAddress(port, signal, { options: {}, network }),
-      };
-    },
-  };
-}
-
 if (process.env.TEST_PODMAN !== '1') test.skip('the docker driver on Podman (bun run test:podman)', () => {});
 else {
   const { podman, socketPath, ...service } = await startPodman();
   const target: Conformance = {
-    plugin: placed(plugin),
+    plugin,
+    file: import.meta.resolve('./podman-plugin'),
     options: { host: socketPath, routerHost: ROUTER, listenHost: ROUTER },
     image: await testImage(podman),
     homeTarget: HOME,

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, describe, expect, test } from 'bun:test';
 import { rm } from 'node:fs/promises';
 import { conformDriver } from '../../drivers/conformance';
-import { ask, INSTALLATION_LABEL, SECRET, until } from '../../drivers/conformance/bench';
+import { ask, SECRET, until } from '../../drivers/conformance/bench';
 import type { StartProgress } from '../../drivers/driver';
+import { INSTALLATION_LABEL } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
 import { createDockerBench, dockerTarget } from './docker-bench';
 

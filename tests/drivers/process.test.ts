@@ -3,13 +3,15 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Conformance, conformDriver } from '../../drivers/conformance';
-import { ask, createBench, INSTALLATION_LABEL, until } from '../../drivers/conformance/bench';
-import type { Driver, Handle, HealthChange } from '../../drivers/driver';
+import { ask, createBench, until } from '../../drivers/conformance/bench';
+import { type Driver, type Handle, type HealthChange, INSTALLATION_LABEL } from '../../drivers/driver';
 import plugin from '../../drivers/process/index';
 import { parseLine } from '../../drivers/process/ps';
 import { processTable } from '../../drivers/process/table';
 
-const target: Conformance = { plugin, options: { logBytes: 65_536 }, available: () => true };
+const DRIVERS = join(import.meta.dir, '../../drivers');
+const file = join(DRIVERS, 'process/index.ts');
+const target: Conformance = { plugin, file, options: { logBytes: 65_536 }, available: () => true };
 await conformDriver(target);
 
 const bench = await createBench(target);
@@ -42,8 +44,8 @@ afterAll(async () => {
 describe('a runner outlives its router', () => {
   test('law 2: a runner survives kill -9 of the router, and a fresh one finds, watches and stops it', async () => {
     const spec = await bench.spec();
-    const argument = JSON.stringify({ spec, services });
-    const parent = Bun.spawn([process.execPath, join(import.meta.dir, 'process-parent.ts'), argument]);
+    const argument = JSON.stringify({ file, options: {}, services, spec });
+    const parent = Bun.spawn([process.execPath, join(DRIVERS, 'conformance/elsewhere.ts'), argument]);
     const { value } = await parent.stdout.getReader().read();
     const started = JSON.parse(new TextDecoder().decode(value));
     parent.kill('SIGKILL');

@@ -252,5 +252,12 @@ test('a start that fails for the same reason again is not to be tried by itself,
   expect(await chat()).toMatchObject({ status: 502, retry: null });
   nowMs += 1_000;
   expect(await chat()).toEqual({ ...first, retry: 'false' });
-  expect(await chat()).toEqual({ ...first, retry: 'false' });
+  // A stream of responses is told in it: programs that go by the status would try again, and not show the reason.
+  const body = { model: 'broken', input: 'Hi', stream: true };
+  const response = await bob.request('/v1/responses', { method: 'POST', body });
+  const [failed] = eventsOf((await response.text()).replaceAll(/^event: .*\n/gm, '')).slice(-2);
+  expect(JSON.parse(failed ?? '')).toMatchObject({
+    type: 'response.failed',
+    response: { error: { code: 'invalid_prompt', message: first.message } },
+  });
 });

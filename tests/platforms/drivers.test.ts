@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { DriverServices } from '../../drivers/driver';
@@ -18,12 +18,14 @@ const write = (path: string, text: string): void => {
 };
 
 let folders = 0;
-/** A folder of drivers made of `index.ts` texts by driver name. Each is new: an import is remembered by its path. */
+/**
+ * A folder of drivers made of `index.ts` texts by driver name, with no packages beside it: TypeBox is the router's. Each is
+ * new: an import is remembered by its path.
+ */
 function driversOf(texts: Record<string, string>): string {
   const path = join(folder, `drivers-${folders++}`);
   mkdirSync(path);
   for (const [name, text] of Object.entries(texts)) write(join(path, name, 'index.ts'), text);
-  symlinkSync(join(repositoryRoot, 'node_modules'), join(path, 'node_modules'));
   return path;
 }
 

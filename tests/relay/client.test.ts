@@ -194,3 +194,23 @@ test('an answer that is stopped in the UI ends properly for the client of /v1', 
   expect(await savedIn(id)).toMatchObject({ status: 'stopped', content: 'Half' });
   await released();
 });
+
+test('ended is ended: an answer is done whose client left, or whose runner broke off, behind the last event', async () => {
+  for (const leave of ['client', 'runner', 'stop'] as const) {
+    const source = pipe();
+    runner.reply = () => source.response();
+    const { id } = await router.context.conversations.create(
+      await router.context.agents.get(alice.id, await agentId()),
+    );
+    source.write(chunk('All of it.') + DONE);
+    const asked = ask(true, { 'x-conversation-id': id });
+    const reading = new Reading(await asked.response);
+    await reading.until('[DONE]');
+    if (leave === 'client') asked.leave();
+    else if (leave === 'runner') source.cut();
+    else await router.context.generations.stopIn(id);
+    expect([leave, await savedIn(id)]).toMatchObject([leave, { status: 'done', content: 'All of it.' }]);
+    expect(reading.text.split('[DONE]')).toHaveLength(2);
+    await released();
+  }
+});

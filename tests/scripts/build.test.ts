@@ -11,12 +11,16 @@ async function program() {
   const root = join(folder, 'clone');
   const write = (word: string) => writeFile(join(root, 'views/word.ts'), `export const word = '${word}';\n`);
   await mkdir(join(root, 'router/platforms'), { recursive: true });
+  await mkdir(join(root, 'router/web'));
   await mkdir(join(root, 'views'));
   await mkdir(join(root, 'node_modules'));
   await writeFile(
     join(root, 'router/main.ts'),
     "import { word } from '../views/word';\nconsole.log(import.meta.dir, word);\n",
   );
+  await writeFile(join(root, 'router/web/worker-file.ts'), "export const workerFile = 'of the sources';\n");
+  const worker = "import { word } from '../../views/word';\npostMessage(word + ' in a thread');\n";
+  await writeFile(join(root, 'router/web/markdown-worker.ts'), worker);
   await write('first');
   return { folder, root, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
@@ -32,7 +36,23 @@ test('a change of a source is in the next file, and without one the file stays',
   expect((await stat(file)).mtimeMs).toBe(mtimeMs);
   await made.write('other');
   expect(said(await build(made.root))).toBe(`${made.root}/router other`);
-  expect((await readdir(join(file, '..'))).sort()).toEqual(['key', 'main.js', 'main.js.jsc']);
+  expect((await readdir(join(file, '..'))).sort()).toEqual([
+    ...['key', 'main.js', 'main.js.jsc'],
+    ...['markdown-worker.js', 'markdown-worker.js.jsc'],
+  ]);
+});
+
+test('a thread runs from a file that was made with the router, not from what its sources are by then', async () => {
+  await using made = await program();
+  await Bun.write(
+    join(made.root, 'router/main.ts'),
+    `import { workerFile } from './web/worker-file';
+    const worker = new Worker(workerFile);
+    worker.onmessage = ({ data }) => { console.log(data); process.exit(); };`,
+  );
+  const file = await build(made.root);
+  await made.write('later');
+  expect(said(file)).toBe('first in a thread');
 });
 
 test('a folder that was moved gets a file of its own', async () => {

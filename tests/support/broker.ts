@@ -33,10 +33,10 @@ export interface BrokerBench extends AsyncDisposable {
 /** @param name of the scripted program, one for each test file. */
 export async function startBroker(
   name: string,
-  options: Pick<TestRouterOptions, 'env' | 'now'> = {},
+  options: Pick<TestRouterOptions, 'env' | 'now'> & { readonly backend?: Record<string, unknown> } = {},
 ): Promise<BrokerBench> {
   const runner = scriptedRunner(name);
-  const backend = memoryBackend('agent', { user_overridable_env: LLM }, runner.program);
+  const backend = memoryBackend('agent', { user_overridable_env: LLM, ...options.backend }, runner.program);
   const router = await startRouter({ ...options, backends: [backend] });
   const upstream = startUpstream();
   const alice = await router.person(PEOPLE.alice);

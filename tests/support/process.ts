@@ -30,6 +30,8 @@ export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
+  /** What the router is started by: a command that ends as the one behind it. */
+  readonly prefix?: readonly string[];
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -49,6 +51,8 @@ export interface RouterProcess extends AsyncDisposable {
   readonly admin: typeof ADMIN;
   /** Of the process that runs now. */
   readonly pid: number;
+  /** Whether it has not ended. */
+  readonly isAlive: boolean;
   /** What was written to standard output and error, by every process so far. */
   output(): string;
   /** Signs in over the network, and up first where there is no such account. By default the administrator. */
@@ -83,7 +87,8 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
 
   const main = await build(ROOT);
   let output = '';
-  let child = spawnRouter(main, env, dataRoot, (text) => {
+  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', main];
+  let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });
   const serves = () =>
@@ -108,12 +113,15 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     get pid() {
       return child.pid;
     },
+    get isAlive() {
+      return child.exitCode === null && child.signalCode === null;
+    },
     output: () => output,
     signIn: (who = ADMIN) => signIn(url, who),
     runners: () => runnersOf(dataRoot),
     kill,
     async start() {
-      child = spawnRouter(main, env, dataRoot, (text) => {
+      child = spawnRouter(command, env, dataRoot, (text) => {
         output += text;
       });
       await serves();
@@ -149,9 +157,13 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
 }
 
 /** `--no-env-file`: a developer's `.env` is none of a test's business. */
-function spawnRouter(main: string, env: Record<string, string>, cwd: string, onOutput: (text: string) => void) {
-  const command = [process.execPath, '--no-env-file', main];
-  const child = Bun.spawn(command, { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
+function spawnRouter(
+  command: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+  onOutput: (text: string) => void,
+) {
+  const child = Bun.spawn([...command], { cwd: ROOT, env: { HOME: cwd, ...env }, stdout: 'pipe', stderr: 'pipe' });
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
     for await (const bytes of stream) onOutput(decoder.decode(bytes, { stream: true }));

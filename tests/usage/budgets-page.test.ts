@@ -38,6 +38,8 @@ describe('prices', () => {
 
     expect((await put(admin, '/api/admin/prices/lab/m', { prompt: 2, completion: 10 })).status).toBe(200);
     expect(costOf('lab/m', tokens)).toBeCloseTo(3);
+    await put(admin, '/api/admin/prices/lab%2Fm', { prompt: 2, completion: 10, per_call: 0.25 });
+    expect([costOf('lab/m', tokens), costOf('lab/m', tokens, 4)]).toEqual([3.25, 4]);
     await put(admin, '/api/admin/prices/lab%2Fm', { prompt: 2, completion: 10, cached: 0.5 });
     expect(await prices()).toEqual({ prices: [{ model: 'lab/m', prompt: 2, completion: 10, cached: 0.5 }] });
     expect(costOf('lab/m', tokens)).toBeCloseTo(2.4);
@@ -53,7 +55,9 @@ describe('prices', () => {
     await first.context.prices.put({ model: 'm', prompt: 1, completion: 2, cached: null });
     await first.stop();
     await using second = await startRouter({ dataRoot: first.dataRoot });
-    expect(second.context.prices.list()).toEqual([{ model: 'm', prompt: 1, completion: 2, cached: null }]);
+    expect(second.context.prices.list()).toEqual([
+      { model: 'm', prompt: 1, completion: 2, cached: null, perCall: null },
+    ]);
   });
 
   test('the form sets one, and a number that is none keeps what was typed', async () => {
@@ -85,6 +89,49 @@ describe('prices', () => {
     ];
     expect(tried.map(({ status }) => status)).toEqual(tried.map(() => 403));
     expect(await prices()).toEqual({ prices: [] });
+  });
+});
+
+describe('what the shared key is for', () => {
+  const models = async () => (await json(admin.request('/api/admin/shared-models'))) as unknown;
+  const path = '/api/admin/shared-models';
+
+  test('is every model at first, is listed by the form or the API, and is there after a restart', async () => {
+    expect(await models()).toEqual({ models: [] });
+    expect((await put(admin, path, { models: ['lab/b', ' a ', 'a', ''] })).status).toBe(200);
+    expect(await models()).toEqual({ models: ['a', 'lab/b'] });
+    const page = await (await admin.request('/admin/prices')).text();
+    expect((await all(page, '#shared-models-list'))[0]?.text).toBe('a lab/b');
+    const saved = await admin.request('/admin/prices/shared', form({ models: 'c\r\n\r\n d' }));
+    expect(where(saved)).toEqual([303, '/admin/prices?said=shared-models#shared-models']);
+    expect(await models()).toEqual({ models: ['c', 'd'] });
+    const refused = await admin.request('/admin/prices/shared', form({ models: 'x'.repeat(201) }));
+    const html = await refused.text();
+    expect(refused.status).toBe(422);
+    expect((await all(html, '#shared-models-list'))[0]).toMatchObject({
+      text: 'x'.repeat(201),
+      attributes: { 'aria-invalid': 'true' },
+    });
+    expect((await put(admin, path, { models: Array.from({ length: 1_001 }, (_, index) => `m${index}`) })).status).toBe(
+      422,
+    );
+    expect((await put(admin, path, { models: 'a' })).status).toBe(422);
+    await using other = await startRouter();
+    await other.context.prices.putSharedModels(['kept']);
+    await other.stop();
+    await using again = await startRouter({ dataRoot: other.dataRoot });
+    expect(again.context.prices.sharedModels()).toEqual(['kept']);
+    await put(admin, path, { models: [] });
+  });
+
+  test('is the administrator alone to see and to change', async () => {
+    const tried = [
+      await mallory.request(path),
+      await put(mallory, path, { models: ['m'] }),
+      await mallory.request('/admin/prices/shared', form({ models: 'm' })),
+    ];
+    expect(tried.map(({ status }) => status)).toEqual([403, 403, 403]);
+    expect(await models()).toEqual({ models: [] });
   });
 });
 

@@ -222,13 +222,21 @@ test('what was used is known after a restart', async () => {
   await first.context.budgets.put(budgetOf(bob, { hardLimit: 100 }));
   await first.context.budgets.put(budgetOf(bob, { subjectId: keyId, keyId, period: 'month', hardLimit: 30 }));
   const use: UpstreamUse = {
-    ...{ userId: bob.id, agentId: 'a', backend: 'echo', keyId, path: 'completions', model: 'm', source: 'global' },
+    ...{
+      userId: bob.id,
+      agentId: 'a',
+      backend: 'echo',
+      keyIds: [keyId],
+      path: 'completions',
+      model: 'm',
+      source: 'global',
+    },
     ...{ tokens: { prompt: 20, completion: 10, cached: 0, reasoning: 0 }, estimated: false },
     ...{ status: 200, ending: 'done', totalMs: 1 },
   };
   first.context.metering.record(use);
   nowMs += DAY_MS;
-  first.context.metering.record({ ...use, keyId: undefined });
+  first.context.metering.record({ ...use, keyIds: [] });
   const states = first.context.budgets.statesOf(bob.id);
   await first.stop();
   await using second = await startRouter({ dataRoot: first.dataRoot, now: () => nowMs });
@@ -239,5 +247,5 @@ test('what was used is known after a restart', async () => {
     [30, 'hard'],
   ]);
   expect(() => budgets.check({ userId: bob.id })).not.toThrow();
-  expect(() => budgets.check({ userId: bob.id, keyId })).toThrow('this API key');
+  expect(() => budgets.check({ userId: bob.id, keyIds: [keyId] })).toThrow('this API key');
 });

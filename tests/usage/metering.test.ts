@@ -151,7 +151,9 @@ test('an answer that is broken off is a guess from what had come, and says so', 
 
 test('all totals together are what the upstream says it has served, and only guesses come on top', async () => {
   const before = { ...bench.upstream.served };
-  const calls = Array.from({ length: 40 }, (_, index) => {
+  const calls = Array.from({ length: 40 }, (_, at) => {
+    // An upstream that tells nothing but zeros has not counted.
+    const index = at + 1;
     const usage = { prompt_tokens: index, completion_tokens: 2 * index, total_tokens: 3 * index };
     bench.upstream.script({ pieces: ['Some', ' text'], usage });
     return bench.complete({ stream: index % 2 === 0 });

@@ -1,6 +1,7 @@
 // View models with awkward content, for the tests and for scripts/gallery.tsx.
 
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
+import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
   AgentGroup,
   ConversationView,
@@ -52,8 +53,12 @@ export function relay(upstream: Response): Response {
 no language, and a line that is much wider than any phone: ${'0123456789 '.repeat(16)}
 \`\`\``;
 
+/** With its text rendered, as presenters do it. */
 export function message(overrides: Partial<MessageView>): MessageView {
+  const { text = 'All good.', status = 'done' } = overrides;
+  const labels = { copyCode: 'Copy code' };
   return {
+    ...(status === 'streaming' ? { growing: renderGrowing(text, labels) } : { html: renderMarkdown(text, labels) }),
     id: 'm2',
     position: 2,
     role: 'assistant',

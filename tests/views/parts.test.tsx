@@ -11,6 +11,7 @@ import {
   LiveRunner,
 } from '../../views/chat/live';
 import { Message } from '../../views/chat/message';
+import { renderGrowing } from '../../views/markdown';
 import type { MessageView, RunnerState, RunnerView } from '../../views/models';
 import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';
@@ -190,13 +191,13 @@ describe('a live update', () => {
   });
 
   test('of a growing answer appends what settled and renders the tail anew', async () => {
-    const delta = <LiveAnswerDelta messageId="m2" text={'one\n\ntwo'} from={0} to={5} />;
+    const delta = <LiveAnswerDelta messageId="m2" {...renderGrowing('one\n\ntwo\n')} />;
     expect(await targets(delta)).toEqual([
       ['#message-m2-settled', 'beforeend'],
       ['#message-m2-tail', 'innerMorph'],
     ]);
     expect((await all(html(delta), 'hx-partial')).map((partial) => partial.text)).toEqual(['one', 'two']);
-    const tailOnly = <LiveAnswerDelta messageId="m2" text={'one\n\ntwo'} from={5} to={5} />;
+    const tailOnly = <LiveAnswerDelta messageId="m2" {...renderGrowing('two')} />;
     expect(await targets(tailOnly)).toEqual([['#message-m2-tail', 'innerMorph']]);
   });
 

@@ -127,5 +127,6 @@ export const prices: PriceView[] = [
     cached: 0.5,
   },
   { model: 'glm-5.2', prompt: 0, completion: 0 },
+  { model: 'paint-5', prompt: 0, completion: 0, perCall: 0.04 },
   { model: 'gpt-5.5', prompt: 1.25, completion: 10, cached: 0.125 },
 ];

@@ -9,6 +9,7 @@ import { BudgetForm } from '../usage/budgets-form';
 import { PriceForm, PriceTable } from '../usage/prices';
 import { UsageRange } from '../usage/range';
 import { UsageReport } from '../usage/report';
+import { SharedModels } from '../usage/shared-models';
 import { type AdminTab, AdminTabs } from './tabs';
 
 interface AdminProps {
@@ -31,14 +32,17 @@ interface PricesProps extends AdminProps {
   form: FormState;
   /** The model whose price the form changes; absent: it adds one. */
   editing?: string | undefined;
+  /** What the shared key may be used for. */
+  shared: FormState;
 }
 
 /** What models cost. */
-export function AdminPricesPage({ prices, form, editing, ...props }: PricesProps) {
+export function AdminPricesPage({ prices, form, editing, shared, ...props }: PricesProps) {
   return (
     <AdminPage {...props} tab="prices">
       <PriceTable prices={prices} />
       <PriceForm form={form} editing={editing} />
+      <SharedModels form={shared} />
     </AdminPage>
   );
 }
@@ -69,10 +73,12 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
+  /** How many more there are. */
+  hidden: number;
 }
 
 /** The keys of everybody. */
-export function AdminKeysPage({ keys, ...props }: KeysProps) {
+export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="keys">
@@ -80,6 +86,7 @@ export function AdminKeysPage({ keys, ...props }: KeysProps) {
         <h2 id="keys-title">{t.settings.sections.keys}</h2>
         <p class="quiet">{t.keys.allLead}</p>
         <KeyList keys={keys} action="/admin/keys" />
+        {hidden > 0 && <p class="quiet">{t.keys.hidden(hidden)}</p>}
       </section>
     </AdminPage>
   );

@@ -3,7 +3,8 @@
  * page is skipped, so one stream serves every page.
  */
 
-import { useMarkdown } from '../kit/markdown';
+import { markup } from '../kit/markdown';
+import type { Html } from '../markdown';
 import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
@@ -60,31 +61,21 @@ export function LiveAnswerProgress({ message }: { message: MessageView }) {
 
 interface DeltaProps {
   messageId: string;
-  /** The answer's whole text so far. */
-  text: string;
-  /** The offset up to which the page already has settled blocks. */
-  from: number;
-  /** The new settled offset: `from + settledLength(text.slice(from))`. */
-  to: number;
+  /** What is settled since the last update. */
+  settled: Html;
+  /** What may still change. */
+  tail: Html;
 }
 
 /** The growth of an answer: newly settled blocks are appended, the last block is rendered anew. */
-export function LiveAnswerDelta({ messageId, text, from, to }: DeltaProps) {
-  const markdown = useMarkdown();
+export function LiveAnswerDelta({ messageId, settled, tail }: DeltaProps) {
+  const [settledId, tailId] = [`#message-${messageId}-settled`, `#message-${messageId}-tail`];
   return (
     <>
-      {to > from && (
-        <hx-partial
-          hx-target={`#message-${messageId}-settled`}
-          hx-swap="beforeend"
-          dangerouslySetInnerHTML={markdown(text.slice(from, to))}
-        />
+      {settled !== '' && (
+        <hx-partial hx-target={settledId} hx-swap="beforeend" dangerouslySetInnerHTML={markup(settled)} />
       )}
-      <hx-partial
-        hx-target={`#message-${messageId}-tail`}
-        hx-swap="innerMorph"
-        dangerouslySetInnerHTML={markdown(text.slice(to))}
-      />
+      <hx-partial hx-target={tailId} hx-swap="innerMorph" dangerouslySetInnerHTML={markup(tail)} />
     </>
   );
 }

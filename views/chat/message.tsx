@@ -1,9 +1,9 @@
 import { MissingForm } from '../credentials/missing';
 import { Icon } from '../icons';
-import { useMarkdown } from '../kit/markdown';
+import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import { settledLength } from '../markdown';
+import { noHtml } from '../markdown';
 import type { MessageView } from '../models';
 import { useText } from '../render';
 
@@ -19,7 +19,9 @@ function UserMessage({ message }: { message: MessageView }) {
       <h2 class="visually-hidden">{t.message.you}</h2>
       <p class="bubble" dir="auto">
         {message.text}
+        {message.wholeHref !== undefined && '…'}
       </p>
+      <WholeText message={message} />
     </article>
   );
 }
@@ -49,23 +51,23 @@ function Answer({ message }: { message: MessageView }) {
 
 /** Settled blocks only ever grow; the tail is rendered anew on each update and holds the progress until text arrives. */
 function GrowingText({ message }: { message: MessageView }) {
-  const markdown = useMarkdown();
-  const settled = settledLength(message.text);
+  const { growing } = message;
   const tailId = `message-${message.id}-tail`;
   return (
     <>
       <div
         id={`message-${message.id}-settled`}
         class="prose settled"
-        dangerouslySetInnerHTML={markdown(message.text.slice(0, settled))}
+        dangerouslySetInnerHTML={markup(growing?.settled ?? noHtml)}
       />
-      {message.text === '' ? (
+      {message.text === '' || !growing ? (
         <div id={tailId} class="prose tail">
           <Waiting message={message} />
         </div>
       ) : (
-        <div id={tailId} class="prose tail" dangerouslySetInnerHTML={markdown(message.text.slice(settled))} />
+        <div id={tailId} class="prose tail" dangerouslySetInnerHTML={markup(growing.tail)} />
       )}
+      <WholeText message={message} />
     </>
   );
 }
@@ -89,14 +91,29 @@ function Waiting({ message }: { message: MessageView }) {
 }
 
 function FinishedText({ message }: { message: MessageView }) {
-  const markdown = useMarkdown();
   return (
     <>
-      {message.text !== '' && <div class="prose" dangerouslySetInnerHTML={markdown(message.text)} />}
+      {message.html && <div class="prose" dangerouslySetInnerHTML={markup(message.html)} />}
+      <WholeText message={message} />
       <Calls message={message} />
       <Outcome message={message} />
       <AnswerActions message={message} />
     </>
+  );
+}
+
+/** What a page shows is only the beginning of a text that is very long. */
+function WholeText({ message }: { message: MessageView }) {
+  const t = useText();
+  const { wholeHref, role, status } = message;
+  if (wholeHref === undefined) return null;
+  return (
+    <p class="note whole-text">
+      {status === 'streaming' ? t.message.beginningGrows : t.message.beginning}{' '}
+      <a href={wholeHref} target="_blank" rel="noopener">
+        {role === 'user' ? t.message.wholeMessage : t.message.wholeAnswer}
+      </a>
+    </p>
   );
 }
 
@@ -136,16 +153,18 @@ function Outcome({ message }: { message: MessageView }) {
 function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
   const retryable = message.retryable && message.status !== 'failed';
-  if (message.text === '' && !retryable) return null;
+  // Copied would be what is shown, and taken for the whole.
+  const isCopied = message.text !== '' && message.wholeHref === undefined;
+  if (!isCopied && !retryable) return null;
   return (
     <footer class="actions">
-      {message.text !== '' && (
+      {isCopied && (
         <button type="button" class="icon-button small script-only" data-copy="answer" aria-label={t.message.copy}>
           <Icon name="copy" />
         </button>
       )}
       {/* What the copy button copies: the Markdown, which survives a paste better than its rendering. */}
-      {message.text !== '' && <template>{message.text}</template>}
+      {isCopied && <template>{message.text}</template>}
       {retryable && <RetryForm messageId={message.id} />}
     </footer>
   );

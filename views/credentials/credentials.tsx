@@ -3,6 +3,7 @@ import { Notice } from '../kit/notice';
 import { useText } from '../render';
 import { CredentialInput } from './input';
 import type { CredentialField, CredentialGroup, CredentialScope, EffectiveView, ShareView, TrialView } from './models';
+import { choicesMax } from './models';
 
 /** The variables of an upstream. */
 const upstream = 'llm';
@@ -162,7 +163,7 @@ function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
       )}
       {trial?.models && (
         <Notice kind="good" role="status">
-          <p>{t.credentials.answers(trial.models.length)}</p>
+          <p>{t.credentials.answers(trial.models.length, trial.models.length <= choicesMax)}</p>
           {trial.keyIsGone && <p>{t.credentials.keyIsGone}</p>}
         </Notice>
       )}

@@ -1,5 +1,8 @@
 /** View models of credentials: the cards of the settings page, and the form in place of an answer. */
 
+/** Models that a form offers. A longer list is of no help: the name is typed then. */
+export const choicesMax = 1_000;
+
 /** Whose value counts: the user's for one backend, the user's for all, the one the administrator shares, or nobody's. */
 export type CredentialSource = 'backend' | 'global' | 'shared' | 'unset';
 

@@ -1,8 +1,6 @@
-import { renderMarkdown } from '../markdown';
-import { useText } from '../render';
+import type { Html } from '../markdown';
 
-/** Markdown as HTML for `dangerouslySetInnerHTML`, the one place where markup is not written as JSX. */
-export function useMarkdown(): (text: string) => { __html: string } {
-  const t = useText();
-  return (text) => ({ __html: renderMarkdown(text, { copyCode: t.copy.code }) });
+/** Rendered Markdown for `dangerouslySetInnerHTML`, the one place where markup is not written as JSX. */
+export function markup(html: Html): { __html: string } {
+  return { __html: html };
 }

@@ -172,6 +172,10 @@ export const en = {
     interrupted: 'This answer was interrupted. What had arrived by then is kept.',
     retry: 'Try again',
     copy: 'Copy answer',
+    beginning: 'This is the beginning of a very long text.',
+    beginningGrows: 'This is the beginning of a very long text, which is still being written.',
+    wholeAnswer: 'Show the whole answer',
+    wholeMessage: 'Show the whole message',
     announceDone: 'Answer finished',
     announceStopped: 'Answer stopped',
     announceFailed: 'Answer failed',
@@ -242,8 +246,9 @@ export const en = {
     save: 'Save credentials',
     saveFor: (label: string) => `Save credentials for ${label}`,
     try: 'Test connection',
-    answers: (count: number) => {
+    answers: (count: number, isListed: boolean) => {
       if (count === 0) return 'It answers, but lists no models. Write the name of one under Model.';
+      if (!isListed) return `It answers, and serves ${count} models. Write the name of one under Model, then save.`;
       return `It answers, and serves ${count === 1 ? 'one model' : `${count} models`}. Choose one under Model, then save.`;
     },
     keyIsGone: 'Enter the key once more before you save: a page never gets it back.',
@@ -290,6 +295,7 @@ export const en = {
     endsWith: (lastFour: string) => `…${lastFour}`,
     none: 'No keys yet.',
     allLead: 'Of all users. A key that is revoked is cut off at once, with what it has under way.',
+    hidden: (count: number) => `And ${count} more, which GET /api/admin/keys lists.`,
     ofOwner: (email: string) => `of ${email}`,
     limits: 'Limits',
     limitsLead: 'What it opens, how long and how fast. A budget is set on the Usage page.',
@@ -366,6 +372,7 @@ export const en = {
       key: 'By API key',
     },
     name: { user: 'User', backend: 'Agent', model: 'Model', agent: 'Agent', key: 'API key' },
+    others: 'All others',
     unnamed: {
       user: 'A user who is gone',
       agent: 'An agent that is gone',
@@ -427,7 +434,7 @@ export const en = {
   },
   prices: {
     title: 'Prices',
-    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here.',
+    lead: 'Money per million tokens, in whatever currency you count. A call is charged by the price at its time; a model without one costs nothing here. To those who have a hard limit of money the shared key serves models with a price only, and pictures and sounds only with a price per call.',
     none: 'No prices yet. Calls are counted in tokens only.',
     model: 'Model',
     modelHelp: 'By the name that the usage tables show.',
@@ -439,6 +446,10 @@ export const en = {
     cachedLabel: 'Price cached',
     cachedHelp: 'Empty: the price in.',
     asPrompt: 'as in',
+    perCall: 'Per call',
+    noPerCall: 'none',
+    perCallLabel: 'Price per call',
+    perCallHelp: 'On top: for each call, or each picture of it.',
     add: 'Add a price',
     edit: (model: string) => `Price of ${model}`,
     change: 'Change',
@@ -450,6 +461,14 @@ export const en = {
     saved: 'Saved. It holds for calls from now on.',
     removed: 'Removed.',
     cancel: 'Cancel',
+  },
+  sharedModels: {
+    title: 'What the shared key is for',
+    lead: 'The models that may be used with the key that you share. With a key of their own everybody uses what they like.',
+    label: 'Names, one a line',
+    help: 'As the usage tables show them. Empty: every model.',
+    save: 'Save names',
+    saved: 'Saved. It holds for calls from now on.',
   },
   admin: { label: 'Administration', usage: 'Usage', prices: 'Prices', budgets: 'Budgets', keys: 'Keys' },
 

@@ -23,6 +23,7 @@ export function PriceTable({ prices }: { prices: PriceView[] }) {
               <th scope="col">{t.prompt}</th>
               <th scope="col">{t.completion}</th>
               <th scope="col">{t.cached}</th>
+              <th scope="col">{t.perCall}</th>
               <td />
             </tr>
           </thead>
@@ -47,6 +48,7 @@ function PriceRow({ price }: { price: PriceView }) {
       <td>{n.price(price.prompt)}</td>
       <td>{n.price(price.completion)}</td>
       <td>{price.cached === undefined ? <span class="quiet">{t.asPrompt}</span> : n.price(price.cached)}</td>
+      <td>{price.perCall === undefined ? <span class="quiet">{t.noPerCall}</span> : n.price(price.perCall)}</td>
       <td>
         <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
           {t.change}
@@ -105,6 +107,15 @@ export function PriceForm({ form, editing }: { form: FormState; editing?: string
           help={t.cachedHelp}
           value={values.cached}
           error={errors.cached}
+          {...amount}
+        />
+        <Field
+          id="price-per-call"
+          name="per_call"
+          label={t.perCallLabel}
+          help={t.perCallHelp}
+          value={values.per_call}
+          error={errors.per_call}
           {...amount}
         />
       </form>

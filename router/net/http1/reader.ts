@@ -6,6 +6,8 @@
 /** Of an answer's head, as of a line of trailers or the size of a chunk. Node and uvicorn send at most 16 KB. */
 const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
+/** Interim answers before the answer itself. Nobody sends more than two or three. */
+const INTERIMS_MAX = 32;
 const LF = 10;
 const TAB = 9;
 const BLANK = 32;
@@ -85,6 +87,7 @@ export class WireReader {
   /** Of the body, or of its chunk. */
   #bytesLeft = 0;
   #trailerBytes = 0;
+  #interims = 0;
   #isReusable = false;
 
   /** @param method of the request: the answer to `HEAD` has no body. */
@@ -169,7 +172,11 @@ export class WireReader {
     const { status } = head;
     if (status === 101) throw new MalformedError('an upgrade that nobody asked for');
     // An interim answer: the answer itself follows.
-    if (status < 200) return;
+    if (status < 200) {
+      this.#interims += 1;
+      if (this.#interims > INTERIMS_MAX) throw new MalformedError('interim answers without an end');
+      return;
+    }
     this.head = head;
     this.#isReusable = isPersistent && !/\bclose\b/i.test(head.get('connection') ?? '');
     const coding = head.get('transfer-encoding');

@@ -41,7 +41,12 @@ interface Call {
 const REASONS: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' };
 const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
+/** What an item costs beside its text. */
+const ITEM_BYTES = 200;
+
 export class ResponseAnswer {
+  /** About so many bytes of the answer are kept. */
+  size = 0;
   readonly #asked: Asked;
   /** Of the client's namespaces. */
   readonly #names: ToolNames;
@@ -112,6 +117,12 @@ export class ResponseAnswer {
     return failure ? events + this.#end('failed', failure) : events;
   }
 
+  /** Lets go of what was said so far, which the end does not tell again then. */
+  drop(): void {
+    this.#output.length = 0;
+    this.#calls.clear();
+  }
+
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
@@ -130,6 +141,7 @@ export class ResponseAnswer {
       events += this.#event('response.content_part.added', { ...this.#place(item), part: textPart('') });
     }
     item.text += delta;
+    this.size += delta.length;
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
@@ -146,6 +158,7 @@ export class ResponseAnswer {
     const delta = argumentsOf(call);
     if (delta === '') return events;
     item.arguments += delta;
+    this.size += delta.length;
     const place = { item_id: item.id, output_index: this.#output.indexOf(item) };
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
   }
@@ -195,6 +208,7 @@ export class ResponseAnswer {
       text: '',
     };
     this.#output.push(item);
+    this.size += ITEM_BYTES;
     return item;
   }
 
@@ -205,6 +219,7 @@ export class ResponseAnswer {
     const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, ...tool, arguments: '' };
     this.#output.push(item);
     this.#calls.set(index, item);
+    this.size += ITEM_BYTES + tool.name.length + call_id.length;
     return item;
   }
 

@@ -1,5 +1,7 @@
 /** The bodies of `/v1/responses` where the runner answers with those of chat. */
 import { createParser } from 'eventsource-parser';
+import { tooLarge } from '../../chat/recorder';
+import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
 import { type Body, mapBody } from '../../net/body';
 import { ResponseAnswer } from './answer';
@@ -16,24 +18,58 @@ export interface Translation {
   alive(): string;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
+  /** Whether the last event of a stream is made. */
+  isWhole(): boolean;
 }
 
-export function responsesTranslation(asked: Asked): Translation {
+/** How much of an answer is kept until its end, which tells all of it once more. */
+export interface TranslationLimits {
+  readonly maxBytes: number;
+  /** What a long answer is held of; its owner ends it. */
+  readonly share: Share;
+}
+
+/** A body that is longer than may be breaks off with `answer_too_large`. */
+export function responsesTranslation(asked: Asked, limits: TranslationLimits): Translation {
   const answer = new ResponseAnswer(asked);
   return {
-    body: (source, isStream) => (isStream ? events(answer, source) : whole(answer, source)),
+    body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
     alive: () => answer.alive(),
     ending: (error) => answer.cut(error),
+    isWhole: () => answer.isEnded,
+  };
+}
+
+/** What an answer of up to this size takes is not counted; of a longer one pieces of this size. */
+const STEP_BYTES = 65_536;
+/** The last events of a stream tell its text four times. */
+const COPIES = 4;
+
+/** @returns what is told how much is held, and throws where that is too much. */
+function holder({ maxBytes, share }: TranslationLimits, onTooMuch = () => {}) {
+  let heldBytes = STEP_BYTES;
+  return (bytes: number): void => {
+    let refusal = bytes > maxBytes ? tooLarge(maxBytes) : undefined;
+    for (; !refusal && bytes > heldBytes; heldBytes += STEP_BYTES) refusal = share.grow(COPIES * STEP_BYTES);
+    if (!refusal) return;
+    onTooMuch();
+    throw refusal;
   };
 }
 
 /** Breaks off when the source ends without having said so. */
-function events(answer: ResponseAnswer, source: Body): Body {
+function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits): Body {
+  // An answer that is too long would be four times as long at its end.
+  const hold = holder(limits, () => answer.drop());
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
     onEvent: ({ data }) => {
       made += answer.push(data);
+    },
+    maxBufferSize: limits.maxBytes,
+    onError: ({ type }) => {
+      if (type === 'max-buffer-size-exceeded') hold(Number.POSITIVE_INFINITY);
     },
   });
   const take = () => {
@@ -44,6 +80,7 @@ function events(answer: ResponseAnswer, source: Body): Body {
   return mapBody(source, {
     chunk(bytes) {
       parser.feed(decoder.decode(bytes, { stream: true }));
+      hold(answer.size);
       return take();
     },
     end() {
@@ -53,11 +90,15 @@ function events(answer: ResponseAnswer, source: Body): Body {
   });
 }
 
-function whole(answer: ResponseAnswer, source: Body): Body {
+function whole(answer: ResponseAnswer, source: Body, limits: TranslationLimits): Body {
+  const hold = holder(limits);
   const chunks: Uint8Array[] = [];
+  let length = 0;
   return mapBody(source, {
     chunk(bytes) {
       chunks.push(bytes);
+      length += bytes.length;
+      hold(length);
       return NOTHING;
     },
     end: () => utf8.encode(JSON.stringify(answer.whole(Buffer.concat(chunks).toString()))),

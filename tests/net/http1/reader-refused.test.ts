@@ -92,6 +92,15 @@ test('an upgrade that nobody has asked for is refused', () => {
   expectRefused(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n${OK}content-length: 0\r\n\r\n`);
 });
 
+test('interim answers come before an answer a few times, and not without an end', () => {
+  const interims = (count: number) => 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'.repeat(count);
+  const [reading] = [readWire(`${interims(32)}${OK}content-length: 2\r\n\r\nok`)];
+  expect(reading).toMatchObject({ status: 200, body: 'ok', isWhole: true });
+  for (const status of ['100 Continue', '102 Processing', '103 Early Hints']) {
+    expectRefused(`HTTP/1.1 ${status}\r\n\r\n`.repeat(33));
+  }
+});
+
 test('an interim answer is held to the same rules', () => {
   expectRefused(`HTTP/1.1 103 Early Hints\r\nx : y\r\n\r\n${OK}content-length: 0\r\n\r\n`);
 });

@@ -1,4 +1,4 @@
-/** The README's lines for programs, as somebody would paste them: they have to work. */
+/** The lines for programs in docs/clients.md, as a user would paste them: they have to work. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { backendsWithDemoEnv } from '../../support/process';
@@ -18,10 +18,10 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** The one block of the README in this language that has `part` in it, meant for this router. */
+/** The one block of the page in this language that has `part` in it, meant for this router. */
 async function block(language: string, part: string): Promise<string> {
-  const readme = await Bun.file(join(ROOT, 'README.md')).text();
-  const blocks = [...readme.matchAll(/^```(\w+)\n([\s\S]*?)```$/gm)];
+  const page = await Bun.file(join(ROOT, 'docs/clients.md')).text();
+  const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)```$/gm)];
   const found = blocks.filter(([, name, text]) => name === language && text?.includes(part));
   expect([part, found.length]).toEqual([part, 1]);
   return (found[0]?.[2] ?? '').replaceAll('http://127.0.0.1:18000', router.url).replaceAll('sk-as-…', key);

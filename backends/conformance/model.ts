@@ -1,0 +1,98 @@
+/**
+ * The model behind an agent under test: an OpenAI-compatible API on loopback that answers by the words of the newest user
+ * message. They are those of the demo agent, which asks no model and is tested by the same cases.
+ */
+
+export interface Model extends AsyncDisposable {
+  /** Ends in `/v1`. */
+  readonly url: string;
+  readonly key: string;
+  readonly name: string;
+  /** Answers that are being sent right now. */
+  open(): number;
+}
+
+const PACE_MS = 20;
+/** Longer than any case waits. */
+const SLOW_WORDS = 10_000;
+
+interface Message {
+  readonly role?: string;
+  readonly content?: unknown;
+}
+
+/**
+ * `slow`: counts for minutes. `echo …word-N`: says the word again. Anything else: tells all that the user has said. An agent
+ * may put messages of its own behind the user's, so all since the last answer count.
+ */
+export function wordsFor(messages: readonly Message[]): readonly string[] {
+  const textOf = (some: readonly Message[]) =>
+    some.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
+  const turn = textOf(messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)).join(' ');
+  if (/\bslow\b/.test(turn)) return Array.from({ length: SLOW_WORDS }, (_, index) => `${index + 1} `);
+  const word = /\becho (word-\d+)/.exec(turn)?.[1];
+  return word === undefined ? ['You ', 'said: ', ...textOf(messages)] : [word];
+}
+
+export function startModel(): Model {
+  const key = 'sk-conformance-model';
+  const open = new Set<Request>();
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    idleTimeout: 0,
+    async fetch(request) {
+      if (!new URL(request.url).pathname.endsWith('/chat/completions'))
+        return Response.json({ object: 'list', data: [] });
+      const { messages = [], stream, model } = await request.json();
+      const words = wordsFor(messages);
+      if (!stream) return Response.json(completion(model, words.join('')));
+      open.add(request);
+      const events = eventsOf(model, words, request.signal);
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { done, value } = await events.next();
+          if (!done) return controller.enqueue(new TextEncoder().encode(`data: ${value}\n\n`));
+          open.delete(request);
+          if (!request.signal.aborted) controller.close();
+        },
+        async cancel() {
+          await events.return();
+          open.delete(request);
+        },
+      });
+      return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+    },
+  });
+  return {
+    url: `http://127.0.0.1:${server.port}/v1`,
+    key,
+    name: 'conformance-model',
+    open: () => open.size,
+    [Symbol.asyncDispose]: () => server.stop(true),
+  };
+}
+
+async function* eventsOf(model: string, words: readonly string[], signal: AbortSignal): AsyncGenerator<string, void> {
+  const chunk = (delta: object, finish: string | null = null) =>
+    JSON.stringify({
+      ...{ id: 'chatcmpl-conformance', object: 'chat.completion.chunk', created: 0, model },
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    });
+  yield chunk({ role: 'assistant', content: '' });
+  for (const content of words) {
+    if (signal.aborted) return;
+    yield chunk({ content });
+    if (words.length === SLOW_WORDS) await Bun.sleep(PACE_MS);
+  }
+  yield chunk({}, 'stop');
+  yield '[DONE]';
+}
+
+function completion(model: string, content: string): object {
+  return {
+    ...{ id: 'chatcmpl-conformance', object: 'chat.completion', created: 0, model },
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+  };
+}

@@ -1,0 +1,12 @@
+/**
+ * A router in small, to be killed: creates the driver, starts one runner, says its handle and url as a line of JSON, and
+ * stays. Its argument is JSON: the plugin's file, its options, the driver's services and the runner's spec.
+ */
+import type { DriverPlugin } from '../driver';
+
+const { file, options, services, spec } = JSON.parse(process.argv[2] ?? '{}');
+const { default: plugin }: { default: DriverPlugin } = await import(file);
+const driver = await plugin.create(options, { ...services, log: () => {} });
+const started = await driver.start(spec, { signal: new AbortController().signal, progress: () => {} });
+process.stdout.write(`${JSON.stringify(started)}\n`);
+setInterval(() => {}, 60_000);

@@ -1,0 +1,92 @@
+/** What pages show of messages: as many as fit, and of each the first part. The rest of a long one stays in the database. */
+import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { messages } from '../database/schema';
+import type { Message, ToolCall } from './store';
+
+/** Characters (UTF-16 units) of a message that a page shows. */
+export const SHOWN_LENGTH_MAX = 64 * 1024;
+/** Bytes that the messages of a page have in the database, however much of them is shown: so much is read for a page. */
+const PAGE_BYTES_MAX = 512 * 1024;
+/** Bytes of a message's calls, or of its failure, that are read. */
+const DETAIL_BYTES_MAX = 256 * 1024;
+
+/** A message as a page shows it. */
+export interface ShownMessage extends Omit<Message, 'results'> {
+  /** The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that. */
+  readonly content: string;
+}
+
+export interface ShownMessages {
+  /** Oldest first. */
+  readonly messages: readonly ShownMessage[];
+  /** Whether there are more: earlier ones, or later ones where those after a position were asked for. */
+  readonly hasMore: boolean;
+}
+
+export interface ShownRange {
+  /** Only messages before this position, from the newest on. */
+  readonly before?: number | undefined;
+  /** Only messages after this position, from the oldest on. */
+  readonly after?: number;
+  /** How many at most. There is at least one if there is any. */
+  readonly limit: number;
+}
+
+export function shownStore(db: Db) {
+  const { id, conversationId, position, role, content, status, failure, calls, createdAtMs, endedAtMs } = messages;
+  // Text with a NUL in it ends there for SQLite's `substr`, and not as bytes.
+  const bytesOf = (from: number, length: number) =>
+    sql<Uint8Array>`ifnull(substr(CAST(${content} AS BLOB), ${from + 1}, ${length}), x'')`;
+  // At most three bytes of UTF-8 for a UTF-16 unit.
+  const firstPart = bytesOf(0, 3 * (SHOWN_LENGTH_MAX + 1)).mapWith((bytes: Uint8Array) => decodeFirst(bytes));
+  const ifSmall = <Value>(column: typeof failure | typeof calls) =>
+    sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
+  const shown = {
+    ...{ id, conversationId, position, role, content: firstPart, status, createdAtMs, endedAtMs },
+    failure: ifSmall<NonNullable<Message['failure']>>(failure),
+    calls: ifSmall<readonly ToolCall[]>(calls),
+  };
+  // Known without reading the texts.
+  const bytes = sql<number>`octet_length(${content}) + coalesce(octet_length(${failure}), 0) + coalesce(octet_length(${calls}), 0)`;
+
+  return {
+    async shown(inConversation: string, { before, after, limit }: ShownRange): Promise<ShownMessages> {
+      const range = and(
+        eq(conversationId, inConversation),
+        before === undefined ? undefined : lt(position, before),
+        after === undefined ? undefined : gt(position, after),
+      );
+      const found = db
+        .select({ id, bytes })
+        .from(messages)
+        .where(range)
+        .orderBy(after === undefined ? desc(position) : asc(position))
+        .limit(limit + 1)
+        .all();
+      let sum = 0;
+      const fits = found.slice(0, limit).filter((one, index) => {
+        sum += one.bytes;
+        return index === 0 || sum <= PAGE_BYTES_MAX;
+      });
+      const ids = fits.map((one) => one.id);
+      const rows = db.select(shown).from(messages).where(inArray(id, ids)).orderBy(position).all();
+      return { messages: rows, hasMore: found.length > fits.length };
+    },
+
+    /** Bytes of a message's text in UTF-8, from an offset on; empty at its end. */
+    async textBytes(messageId: string, from: number, length: number): Promise<Uint8Array> {
+      const row = db
+        .select({ piece: bytesOf(from, length) })
+        .from(messages)
+        .where(eq(id, messageId))
+        .get();
+      return row?.piece ?? new Uint8Array();
+    },
+  };
+}
+
+/** Without the half of a character at which it may have been cut. */
+function decodeFirst(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true });
+}

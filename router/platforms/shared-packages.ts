@@ -1,0 +1,18 @@
+/**
+ * The packages of the router that a driver outside of its repository may import. Bun looks for packages beside the file
+ * that imports them, and a folder such as `DRIVERS_DIR` has none.
+ */
+import * as typebox from '@sinclair/typebox';
+import * as typeboxValue from '@sinclair/typebox/value';
+
+const PACKAGES = { '@sinclair/typebox': typebox, '@sinclair/typebox/value': typeboxValue };
+
+/** Makes them known to every module that is loaded from now on. */
+export function sharePackages(): void {
+  Bun.plugin({
+    name: 'packages shared with drivers',
+    setup(build) {
+      for (const [name, exports] of Object.entries(PACKAGES)) build.module(name, () => ({ exports, loader: 'object' }));
+    },
+  });
+}

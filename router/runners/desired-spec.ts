@@ -1,0 +1,83 @@
+/**
+ * The spec that an agent's runner gets when it is started now, and its fingerprint. A runner that was started with another
+ * one is stale: its backend's entry, its owner's values, the router's address or the place of its home have changed since.
+ */
+import { createHmac } from 'node:crypto';
+import type { Driver, RunnerSpec } from '../../drivers/driver';
+import type { User } from '../accounts/store';
+import { homePath } from '../agents/homes';
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
+import type { EffectiveValue } from '../credentials/tiers';
+import { onClock } from '../lib/time';
+import type { DriverRegistry } from '../platforms/drivers';
+import type { AddressesService } from '../platforms/router-address';
+import { runnerEnv, runnerSpec } from './spec';
+
+const ADDRESS_MS = 10_000;
+
+export interface SpecDeps {
+  readonly installationId: string;
+  readonly homesRoot: string;
+  readonly addresses: AddressesService;
+  readonly drivers: DriverRegistry;
+  /** A path below the data root as the platform's host sees it. */
+  readonly hostPath: (path: string) => string;
+}
+
+export interface SpecOf {
+  readonly agent: Agent;
+  readonly user: User;
+  readonly backend: Backend;
+  readonly driver: Driver;
+  readonly values: readonly EffectiveValue[];
+  readonly runnerId: string;
+  readonly accessKey: string;
+  readonly runnerKey: string;
+}
+
+/** Rejects as the driver does when it cannot say at which address its runners reach the router. */
+export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSignal): Promise<RunnerSpec> {
+  const { agent, user, backend, driver, values, runnerId, accessKey, runnerKey } = of;
+  const routerUrl = await onClock(ADDRESS_MS, signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
+  const path = homePath(deps.homesRoot, agent.id);
+  return runnerSpec({
+    runnerId,
+    installationId: deps.installationId,
+    agent,
+    user,
+    backend,
+    homePath: path,
+    hostHomePath: deps.hostPath(path),
+    env: runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values }),
+    options: deps.drivers.optionsFor(backend),
+  });
+}
+
+/**
+ * HMAC-SHA-256 of the spec as hex, whatever the order of its members. Left out is what is this one runner's own (its names and
+ * its keys), and the upstream's key and model, which the broker puts in anew at each call.
+ * @param accessKey the runner's own, 256 random bits that are in no file in clear: without it a short value could be guessed
+ * from the database.
+ */
+export function fingerprint(spec: RunnerSpec, backend: Backend, accessKey: string): string {
+  const { id: _id, name: _name, labels: _labels, env, ...rest } = spec;
+  const own = [backend.apiKeyEnv, 'AGENT_BROKER_KEY', ...UPSTREAM_VARIABLES.filter((name) => isBrokers(backend, name))];
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !own.includes(name)));
+  const text = JSON.stringify(
+    { ...rest, driver: backend.driver, keyName: backend.apiKeyEnv, env: kept },
+    sortedMembers,
+  );
+  return createHmac('sha256', accessKey).update(text).digest('hex');
+}
+
+/** The broker's own address counts: a runner that was given another one calls nobody any more. */
+function isBrokers(backend: Backend, name: (typeof UPSTREAM_VARIABLES)[number]): boolean {
+  return name !== 'LLM_BASE_URL' && !isHeldByRunner(backend, name);
+}
+
+function sortedMembers(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+}

@@ -1,0 +1,34 @@
+/** What calls under way may still use, by whom it counts for. In memory: a call does not outlive its router. */
+import type { Amount } from './limits';
+
+const NOTHING: Amount = { tokens: 0, cost: 0 };
+
+export class Held {
+  /** By the id of a user or key; without those for whom no call is under way. */
+  readonly #calls = new Map<string, Set<Amount>>();
+
+  of(subjectId: string): Amount {
+    const calls = this.#calls.get(subjectId);
+    // Added up anew, as sums of fractions that are taken back do not come out at zero.
+    return calls ? [...calls].reduce(sum, NOTHING) : NOTHING;
+  }
+
+  /** @returns an idempotent release. */
+  hold(subjectIds: readonly string[], { tokens, cost }: Amount): () => void {
+    const amount = { tokens, cost };
+    for (const id of subjectIds) {
+      const calls = this.#calls.get(id) ?? new Set();
+      this.#calls.set(id, calls.add(amount));
+    }
+    return () => {
+      for (const id of subjectIds) {
+        const calls = this.#calls.get(id);
+        if (calls?.delete(amount) && calls.size === 0) this.#calls.delete(id);
+      }
+    };
+  }
+}
+
+function sum(a: Amount, b: Amount): Amount {
+  return { tokens: a.tokens + b.tokens, cost: a.cost + b.cost };
+}

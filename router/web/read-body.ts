@@ -1,0 +1,59 @@
+/** Bodies of requests: read up to a limit, whatever they say of their length, and within what may be held at once. */
+import type { Share } from '../lib/allowance';
+import { AppError } from '../lib/errors';
+
+/** Bodies of up to this size are not counted among what is held: a connection costs as much. */
+const COUNTED_BYTES_MIN = 65_536;
+
+export interface BodyLimits {
+  /** A longer body is refused as soon as that shows. */
+  readonly maxBytes: number;
+  /** What a long body is held of, until its owner ends it. */
+  readonly share?: Share;
+}
+
+/**
+ * Reads a whole body. What is read is counted, not what is declared.
+ * Throws `too_large`, `invalid_request` when the body is cut, or what `share` refuses with.
+ */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  const { maxBytes } = limits;
+  const declared = request.headers.get('content-length');
+  if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
+  // The server takes no more than was declared; without a length it is counted as it comes. To ask for the stream of a
+  // body makes one.
+  const isDeclared = declared !== null && request.headers.get('transfer-encoding') === null;
+  if (isDeclared) hold(limits.share, Number(declared));
+  const reading = isDeclared ? request.bytes() : readChunks(request.body, limits);
+  const bytes = await reading.catch((cause: unknown) => {
+    if (cause instanceof AppError) throw cause;
+    throw new AppError('invalid_request', { message: 'The request ended before its body was whole.', cause });
+  });
+  if (bytes.length > maxBytes) throw tooLarge(maxBytes);
+  return bytes;
+}
+
+async function readChunks(body: Request['body'], { maxBytes, share }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  let held = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    if (bytes - held > COUNTED_BYTES_MIN) {
+      hold(share, bytes - held);
+      held = bytes;
+    }
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array<ArrayBuffer>) : new Uint8Array(Buffer.concat(chunks));
+}
+
+function hold(share: Share | undefined, bytes: number): void {
+  const refusal = bytes > COUNTED_BYTES_MIN ? share?.grow(bytes) : undefined;
+  if (refusal) throw refusal;
+}
+
+export function tooLarge(maxBytes: number): AppError {
+  return new AppError('too_large', { message: `The request is larger than ${maxBytes} bytes.` });
+}

@@ -1,0 +1,113 @@
+/**
+ * Markdown of messages as HTML, rendered in workers: some texts of 20 KB take minutes. What takes too long or becomes too
+ * much is shown as it is, in plain text. Finished answers are rendered once and kept.
+ */
+import type { Growing, Html, MarkdownLabels } from '../../views/markdown';
+import { noHtml, renderPlain } from '../../views/markdown';
+import { Recent } from '../lib/lru';
+import { within } from '../lib/time';
+import { type Outcome, WorkerPool } from '../lib/worker-pool';
+import type { RenderJob, RenderResult } from './markdown-worker';
+import { workerFile } from './worker-file';
+
+/** Two, so that one text that takes too long leaves a thread to everybody else. */
+const THREADS_MAX = 2;
+/** For one text. An answer of 64 K characters takes 0.15 s. */
+const DEADLINE_MS = 1_000;
+/** For all texts of one page, and of one look of a live stream: so long a reader waits at most. */
+const PAGE_MS = 2_000;
+/** Markup of one page, in UTF-16 units. Beyond it, texts are plain: that is at most six times their length. */
+const PAGE_HTML_LENGTH_MAX = 1024 * 1024;
+/** Texts of one user that wait: those of some pages at a time. */
+const WAITING_MAX = 100;
+/** Markup of finished answers that is kept, in UTF-16 units; of all users together. */
+const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
+/** Answers that grow, of which it is known that they take too long. */
+const SLOW_MAX = 1_000;
+
+interface Kept {
+  /** Without it, the text is shown as it is. */
+  readonly html?: Html;
+}
+
+export type RenderingService = ReturnType<typeof renderingService>;
+
+export function renderingService(labels: MarkdownLabels) {
+  const pool = new WorkerPool<RenderJob, RenderResult>({
+    file: workerFile,
+    threadsMax: THREADS_MAX,
+    deadlineMs: DEADLINE_MS,
+    waitingMax: WAITING_MAX,
+  });
+  const known = {
+    kept: new Recent<string, Kept>(KEPT_LENGTH_MAX, ({ html = '' }) => html.length + 100),
+    slow: new Recent<string, true>(SLOW_MAX),
+  };
+  return {
+    page: (userId: string) => new PageRendering(pool, known, labels, userId),
+    [Symbol.dispose]: () => pool[Symbol.dispose](),
+  };
+}
+
+/** Renders the texts of one page, or of one look of a live stream, within what these may take in time and length. */
+export class PageRendering {
+  #length = 0;
+  #endsMs: number | undefined;
+
+  constructor(
+    readonly pool: WorkerPool<RenderJob, RenderResult>,
+    readonly known: { readonly kept: Recent<string, Kept>; readonly slow: Recent<string, true> },
+    readonly labels: MarkdownLabels,
+    readonly userId: string,
+  ) {}
+
+  /** A whole text. */
+  async whole(text: string): Promise<Html> {
+    const html = text === '' ? noHtml : ((await this.#whole(text)) ?? renderPlain(text));
+    this.#length += html.length;
+    return html;
+  }
+
+  /** A text that still grows, or its rest from a settled offset on. Plain from the first time that it takes too long. */
+  async growing(messageId: string, text: string): Promise<Growing> {
+    const plain = { length: 0, settled: noHtml, tail: renderPlain(text) };
+    const isPlain = text === '' || this.known.slow.get(messageId);
+    const rendered = isPlain ? plain : ((await this.#growing(messageId, text)) ?? plain);
+    this.#length += rendered.settled.length + rendered.tail.length;
+    return rendered;
+  }
+
+  async #whole(text: string): Promise<Html | undefined> {
+    if (this.#length > PAGE_HTML_LENGTH_MAX) return undefined;
+    const { kept } = this.known;
+    const key = new Bun.CryptoHasher('sha256').update(text).digest('base64');
+    const found = kept.get(key);
+    if (found) return found.html;
+    const result = await this.#ask({ text, isGrowing: false, labels: this.labels }, (outcome) => {
+      if (outcome === 'slow') kept.set(key, {});
+      else if (outcome !== 'busy' && typeof outcome.result === 'string') kept.set(key, { html: outcome.result });
+    });
+    return typeof result === 'string' ? result : undefined;
+  }
+
+  async #growing(messageId: string, text: string): Promise<Growing | undefined> {
+    if (this.#length > PAGE_HTML_LENGTH_MAX) return undefined;
+    const result = await this.#ask({ text, isGrowing: true, labels: this.labels }, (outcome) => {
+      if (outcome === 'slow') this.known.slow.set(messageId, true);
+    });
+    return typeof result === 'object' ? result : undefined;
+  }
+
+  /** @param onEnd is called also when the page did not wait for it: the next one has it. */
+  async #ask(job: RenderJob, onEnd: (outcome: Outcome<RenderResult>) => void): Promise<RenderResult | undefined> {
+    await this.pool.ready();
+    this.#endsMs ??= performance.now() + PAGE_MS;
+    const leftMs = this.#endsMs - performance.now();
+    if (leftMs <= 0) return undefined;
+    const asked = this.pool.run(this.userId, job, this.#endsMs).then((outcome) => {
+      onEnd(outcome);
+      return outcome === 'slow' || outcome === 'busy' ? undefined : outcome.result;
+    });
+    return within(leftMs, asked);
+  }
+}

@@ -1,0 +1,166 @@
+/** Live streams whose readers are slow, or many: what waits for them is bounded, and is made anew when they read. */
+import { afterAll, expect, test } from 'bun:test';
+import { createEvents } from '../../router/lib/events';
+import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/open-streams';
+import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/sse';
+import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { scripted } from '../support/scripted';
+
+const runner = scripted('readers');
+const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
+const alice = await router.person(PEOPLE.alice);
+afterAll(() => router[Symbol.asyncDispose]());
+
+const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
+
+async function converse(text: string): Promise<string> {
+  const backend = router.context.backends.find('scribe');
+  if (!backend) throw new Error('No backend');
+  const agent = await router.context.agents.defaultOf(alice.id, backend);
+  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
+  return response.headers.get('location')?.split('/').at(-1) ?? '';
+}
+
+/** A live stream of which nothing is read unless the test does. */
+async function open(path: string, who: Person = alice) {
+  const response = await who.request(path);
+  const reader = response.body?.getReader();
+  if (!reader) throw new Error(`No stream: ${response.status}`);
+  return reader;
+}
+
+async function textOf(reader: Awaited<ReturnType<typeof open>>): Promise<string> {
+  return new TextDecoder().decode((await reader.read()).value);
+}
+
+/** An event stream outside of a router, and how often it was said that it ended. */
+function bare() {
+  let writer: EventWriter | undefined;
+  let ends = 0;
+  const response = eventStream((opened) => {
+    writer = opened;
+    return () => ends++;
+  });
+  const reader = response.body?.getReader();
+  if (!reader || !writer) throw new Error('No stream');
+  return { reader, writer, ends: () => ends };
+}
+
+test('an event is taken when the reader wants the next one, and not before', async () => {
+  const { reader, writer } = bare();
+  let isTaken = false;
+  const taken = writer.send({ data: 'first' }).then(() => {
+    isTaken = true;
+  });
+  expect(await textOf(reader)).toBe('data: first\n\n');
+  expect(isTaken).toBe(false);
+  const next = reader.read();
+  await taken;
+  void writer.send({ data: 'second' });
+  expect(new TextDecoder().decode((await next).value)).toBe('data: second\n\n');
+});
+
+test('a reader that takes nothing has a bounded number of bytes waiting, and its stream ends after them', async () => {
+  const { reader, writer, ends } = bare();
+  const sent: Promise<void>[] = [];
+  for (let n = 0; n < 2_000 && ends() === 0; n++) sent.push(writer.send({ data: 'x'.repeat(1_000) }));
+  expect(ends()).toBe(1);
+  await Promise.all(sent);
+  let bytes = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) bytes += part.value.length;
+  expect(bytes).toBeGreaterThan(QUEUED_BYTES_MAX / 2);
+  expect(bytes).toBeLessThanOrEqual(QUEUED_BYTES_MAX);
+  expect(ends()).toBe(1);
+});
+
+test('nobody waits for a reader that has left, and what is sent after the end is nothing', async () => {
+  const { reader, writer, ends } = bare();
+  const sent = writer.send({ data: 'never read' });
+  await reader.cancel();
+  await sent;
+  await writer.send({ data: 'nobody is there' });
+  writer.close();
+  expect(ends()).toBe(1);
+});
+
+test('what was sent before a stream is closed arrives', async () => {
+  const { reader, writer } = bare();
+  void writer.send({ data: 'one' });
+  void writer.send({ data: 'two' });
+  writer.close();
+  const words: string[] = [];
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    words.push(new TextDecoder().decode(part.value));
+  }
+  expect(words).toEqual(['data: one\n\n', 'data: two\n\n']);
+});
+
+test('what a slow reader missed is rendered anew when it reads: the newest state, and not what led to it', async () => {
+  const id = await converse('write');
+  const answer = await runner.next();
+  const messages = () => router.context.conversations.page(id, { limit: 1 });
+  const messageId = (await messages())[0]?.id ?? '';
+  const written = () => router.context.generations.textOf(messageId) ?? '';
+  const reader = await open(`/live?conversation=${id}`);
+  let text = '';
+  for (let n = 0; n < 40; n++) {
+    text += `word ${n} `.repeat(100);
+    answer.say(`word ${n} `.repeat(100));
+    // Each piece is an event of its own for readers that are there.
+    await until(() => written().length === text.length, 'the piece arrives');
+  }
+  answer.finish();
+  await until(async () => (await messages())[0]?.status === 'done', 'it is done');
+  const seen: string[] = [];
+  while (!seen.at(-1)?.includes('data-status="done"')) seen.push(await textOf(reader));
+  expect(seen.length).toBeLessThan(10);
+  expect(seen.at(-1)).toContain('word 39');
+  await reader.cancel();
+});
+
+test('however many messages a page has missed, it gets them all, some at a time', async () => {
+  const id = await converse('0');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  for (let n = 1; n <= 30; n++) {
+    expect((await alice.request(`/conversations/${id}/messages`, form({ text: `${n}` }))).status).toBe(303);
+    (await runner.next()).finish();
+    await until(() => router.context.generations.size === 0, 'it is done');
+  }
+  const reader = await open(`/live?conversation=${id}`);
+  const seen: string[] = [];
+  while (!seen.join('').includes('>30</p>')) seen.push(await textOf(reader));
+  expect(seen.filter((part) => part.includes('hx-target="#messages"')).length).toBeGreaterThan(2);
+  const shown = [...seen.join('').matchAll(/<p class="bubble" dir="auto">(\d+)<\/p>/g)].map(([, n]) => Number(n));
+  expect(shown).toEqual(Array.from({ length: 31 }, (_, n) => n));
+  await reader.cancel();
+});
+
+test('a user has a bounded number of live streams: the oldest makes room, and those of others stay', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  // Makes his agents, whose states are the first that a stream tells.
+  await bob.request('/');
+  const first = await open('/live');
+  const bobs = await open('/live', bob);
+  const isOver = async (reader: typeof first) => {
+    for (let part = await reader.read(); !part.done; part = await reader.read());
+    return true;
+  };
+  const over = isOver(first);
+  const others = [];
+  for (let n = 0; n < LIVE_STREAMS_PER_USER_MAX; n++) others.push(await open('/live'));
+  expect(await over).toBe(true);
+  expect((await bobs.read()).done).toBe(false);
+  for (const reader of others) expect((await reader.read()).done).toBe(false);
+  await Promise.all([bobs, ...others].map((reader) => reader.cancel()));
+  await until(() => router.context.streams.size === 0, 'all are closed');
+});
+
+test('a stream that has ended makes room by itself', () => {
+  const streams = createOpenStreams(createEvents());
+  const holder = { userId: 'alice', credentialId: 'session' };
+  let ended = 0;
+  for (let n = 0; n < 3 * LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, () => ended++)();
+  for (let n = 0; n < LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, () => ended++);
+  expect([ended, streams.size]).toEqual([0, LIVE_STREAMS_PER_USER_MAX]);
+});

@@ -1,0 +1,47 @@
+import { Notice } from '../kit/notice';
+import type { FormState } from '../models';
+import { useText } from '../render';
+
+/** What the key that the administrator shares may be used for. */
+export function SharedModels({ form: { values, errors, message } }: { form: FormState }) {
+  const t = useText().sharedModels;
+  return (
+    <section id="shared-models" class="card" aria-labelledby="shared-models-title">
+      <h2 id="shared-models-title">{t.title}</h2>
+      <p class="quiet">{t.lead}</p>
+      <form id="shared-models-form" method="post" action="/admin/prices/shared">
+        {message && (
+          <Notice kind="bad" role="alert">
+            {message}
+          </Notice>
+        )}
+        <div class="field">
+          <label for="shared-models-list">{t.label}</label>
+          <textarea
+            id="shared-models-list"
+            name="models"
+            rows={4}
+            spellcheck={false}
+            aria-describedby={errors.models ? 'shared-models-error shared-models-help' : 'shared-models-help'}
+            aria-invalid={errors.models ? 'true' : undefined}
+          >
+            {values.models}
+          </textarea>
+          {errors.models && (
+            <p id="shared-models-error" class="field-error">
+              {errors.models}
+            </p>
+          )}
+          <p id="shared-models-help" class="field-help">
+            {t.help}
+          </p>
+        </div>
+      </form>
+      <div class="row end">
+        <button type="submit" form="shared-models-form" class="button primary">
+          {t.save}
+        </button>
+      </div>
+    </section>
+  );
+}
