@@ -27,7 +27,7 @@ import { openVault } from './database/sealing';
 import { Allowance } from './lib/allowance';
 import { createEvents } from './lib/events';
 import { driversLog, processLog } from './lib/log';
-import { every } from './lib/time';
+import { every, steadyMs } from './lib/time';
 import { metricsService } from './metrics/metrics';
 import { systemLookup, upstreamAddresses } from './net/address-policy';
 import { createIdempotency } from './openai/idempotency';
@@ -68,15 +68,18 @@ export interface ContextOptions {
   /** The port at which the internal listener will answer, and how it is made to listen on one more address. */
   readonly internalPort: number;
   readonly listenOn: (host: string) => void;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, for dates. */
   readonly now?: () => number;
+  /** Milliseconds that only ever grow, for durations; by default those of `now` where it is given. */
+  readonly steady?: () => number;
 }
 
 /**
  * Resolves when runners of an earlier life have been taken back and answers that a crash left open are closed; nothing
  * listens yet. Throws when a setting, `backends.json`, a driver or the database is not in order.
  */
-export async function createContext({ config, secrets, internalPort, listenOn, now = Date.now }: ContextOptions) {
+export async function createContext({ config, secrets, internalPort, listenOn, ...clocks }: ContextOptions) {
+  const { now = Date.now, steady = clocks.now ?? steadyMs } = clocks;
   await using cleanUp = new AsyncDisposableStack();
   const backends = cleanUp.use(BackendRegistry.load(config.backendsPath));
   cleanUp.use(lockDatabase(config.databasePath));
@@ -97,7 +100,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const held = new Allowance(config.held);
   const requests = new Allowance(config.requests);
   const streams = createOpenStreams(events, requests);
-  const idempotency = createIdempotency({ now, maxAnswerBytes: config.maxAnswerBytes });
+  const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
   const accounts = accountsService({
     users: stores.users,
     events,
@@ -110,7 +113,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
   const prices = pricesService({ usage: stores.usage });
   const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
   await Promise.all([prices.load(), budgets.load()]);
-  const rateLimits = rateLimitsService({ now });
+  const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => {
     if (event.kind !== 'revoked') return;
     budgets.forget(event.credentialId);
@@ -154,6 +157,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, n
     events,
     metrics,
     now,
+    steady,
   });
   const agents = agentsService({ agents: stores.agents, backends, now });
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
@@ -276,7 +280,7 @@ function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: 
     ownPorts: [port, internalPort],
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
   };
-  return { policy, lookup: systemLookup, now: Date.now };
+  return { policy, lookup: systemLookup, now: steadyMs };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */

@@ -152,9 +152,9 @@ export async function ask(url: string, path: string, value = ''): Promise<string
 
 /** Waits for a condition; rejects by its name when it does not come true. */
 export async function until(name: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + conditionMs;
+  const deadline = performance.now() + conditionMs;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${conditionMs} ms in vain until ${name}`);
+    if (performance.now() > deadline) throw new Error(`waited ${conditionMs} ms in vain until ${name}`);
     await Bun.sleep(50);
   }
 }

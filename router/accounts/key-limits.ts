@@ -53,7 +53,7 @@ interface Served {
 
 export type RateLimitsService = ReturnType<typeof rateLimitsService>;
 
-/** @param deps.now milliseconds since the epoch. */
+/** @param deps.now milliseconds of a clock that is not set: set back a day, a minute would last a day. */
 export function rateLimitsService({ now }: { readonly now: () => number }) {
   const counters = new Map<string, Counter>();
 

@@ -1,10 +1,11 @@
 /** One clock for everything under way: a timer for each would cost more than all there is to look at. */
 import { Crowd, type Member } from './crowd';
+import { steadyMs } from './time';
 
 const TICK_MS = 1_000;
 
 export interface Beating extends Member {
-  /** @param nowMs milliseconds since the epoch. */
+  /** @param nowMs by the steady clock. */
   beat(nowMs: number): void;
 }
 
@@ -15,7 +16,7 @@ let clock: ReturnType<typeof setInterval> | undefined;
 export function startBeat(one: Beating): void {
   beating.add(one);
   clock ??= setInterval(() => {
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     for (const each of beating.toArray()) if (each.place !== undefined) each.beat(nowMs);
     if (beating.size > 0) return;
     clearInterval(clock);

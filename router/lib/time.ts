@@ -1,8 +1,17 @@
-/** Work on a clock: repeated, with a deadline, or until a signal. */
+/** The clock for durations, and work on a clock: repeated, with a deadline, or until a signal. */
 import { processLog } from './log';
 
 /** A driver has to honour an abort within a second; twice that is waited for. */
 const ABORT_GRACE_MS = 2_000;
+
+/**
+ * Whole milliseconds that only ever grow, by the pace of the system's monotonic clock: what durations are measured with. The
+ * clock that tells the date may be set, by a person or by the network, and then a minute lasts a day or no time at all. Near
+ * milliseconds since the epoch, but no date.
+ */
+export function steadyMs(): number {
+  return Math.floor(performance.timeOrigin + performance.now());
+}
 
 /** Does `work` again and again, never two at once, until disposed. */
 export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {

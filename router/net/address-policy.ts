@@ -107,7 +107,7 @@ interface Resolution {
 
 export type UpstreamAddresses = ReturnType<typeof upstreamAddresses>;
 
-/** @param deps.now milliseconds since the epoch. */
+/** @param deps.now milliseconds of a clock that is not set. */
 export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup; now: () => number }) {
   const { policy, lookup, now } = deps;
   const resolutions = new Recent<string, Resolution>(RESOLUTIONS_MAX);

@@ -60,7 +60,7 @@ interface Kept {
 }
 
 /**
- * @param deps.now milliseconds since the epoch.
+ * @param deps.now milliseconds of a clock that is not set.
  * @param deps.maxAnswerBytes a longer answer is passed on and not kept.
  */
 export function createIdempotency(deps: { readonly now: () => number; readonly maxAnswerBytes: number }): Idempotency {

@@ -8,6 +8,7 @@
 import { AppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
+import { steadyMs } from '../lib/time';
 import type { Body, Sink } from '../net/body';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
@@ -70,7 +71,7 @@ export class Relay implements Sink, Beating {
   /** The recorder takes no more. */
   #isUnrecorded = false;
   #bytes = 0;
-  #quietSinceMs = Date.now();
+  #quietSinceMs = steadyMs();
   /** Whether the client has asked for the chunk that is waited for. */
   #isAsked = false;
   #stalledSinceMs: number | undefined;
@@ -269,7 +270,7 @@ export class Relay implements Sink, Beating {
   }
 
   #toClient(bytes: Uint8Array): void {
-    this.#quietSinceMs = Date.now();
+    this.#quietSinceMs = steadyMs();
     this.#controller?.enqueue(bytes);
   }
 }

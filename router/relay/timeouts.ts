@@ -1,6 +1,7 @@
 /** How long a runner may be silent: before its answer begins, within it, and how long an answer may take in all. */
 import { AppError, type Code } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
+import { steadyMs } from '../lib/time';
 
 /** Milliseconds; a limit is noticed up to a second late. */
 export interface SilenceLimits {
@@ -28,7 +29,7 @@ export class Silence implements Beating {
   /** The runner is asked, or asked again. */
   asked(): void {
     if (this.#hasEnded) return;
-    this.#askedMs = Date.now();
+    this.#askedMs = steadyMs();
     startBeat(this);
   }
 

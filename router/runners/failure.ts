@@ -96,6 +96,7 @@ export function stoppedError(): AppError {
 /**
  * A failed start after `previous` ones in a row. One that fails for the same reason a second time will fail again: nobody
  * is to try it by themselves.
+ * @param nowMs by the steady clock.
  */
 export function startFailure(failed: AppError, previous: Failure | undefined, nowMs: number): Failure {
   const { code, message, hint, reason, cause } = failed;
@@ -103,10 +104,13 @@ export function startFailure(failed: AppError, previous: Failure | undefined, no
   const error = isLasting ? new AppError(code, { message, hint, reason, cause, isLasting }) : failed;
   const count = (previous?.count ?? 0) + 1;
   const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
-  return { error, atMs: nowMs, count, retryAtMs: nowMs + backOffMs };
+  return { error, count, retryAtMs: nowMs + backOffMs };
 }
 
-/** The remembered failure for a request that comes too early, or `undefined` when the start may be tried again. */
+/**
+ * The remembered failure for a request that comes too early, or `undefined` when the start may be tried again.
+ * @param nowMs by the steady clock.
+ */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
   if (!failure || nowMs >= failure.retryAtMs) return undefined;
   const { code, message, hint, reason, isLasting } = failure.error;

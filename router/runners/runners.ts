@@ -14,6 +14,7 @@ import { runnerHealth } from './health';
 import {
   type HeldRunner,
   type LiveRunner,
+  lastActiveAtMs,
   type RunnerEnd,
   RunnerSlot,
   type RunnerState,
@@ -49,7 +50,7 @@ export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 }
 
 export function runnersService(deps: RunnersDeps) {
-  const { now, events } = deps;
+  const { steady, events } = deps;
   const slots = new Map<string, RunnerSlot>();
   const capacity = capacityService({
     limits: deps.limits,
@@ -83,7 +84,7 @@ export function runnersService(deps: RunnersDeps) {
       open = false;
       slot.leases -= 1;
       if (work) slot.works.splice(slot.works.indexOf(work), 1);
-      slot.lastActiveMs = now();
+      slot.lastActiveMs = steady();
       if (slot.leases > 0) return;
       capacity.wake();
       recycle(slot);
@@ -93,7 +94,7 @@ export function runnersService(deps: RunnersDeps) {
   /** The start under way, or a new one. */
   function ensure(slot: RunnerSlot, explicit: boolean): Promise<LiveRunner> {
     if (slot.starting) return slot.starting.runner;
-    const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, now());
+    const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, steady());
     if (refused) return Promise.reject(refused);
     const abort = new AbortController();
     const runner = slot
@@ -115,7 +116,7 @@ export function runnersService(deps: RunnersDeps) {
     const slot = slots.get(agentId);
     if (!slot) return false;
     return slot.serial(async () => {
-      if (slot.leases > 0 || !isIdle(statusOf(slot, now()))) return false;
+      if (slot.leases > 0 || !isIdle(statusOf(slot, deps))) return false;
       return transitions.end(slot, why);
     });
   }
@@ -191,7 +192,7 @@ export function runnersService(deps: RunnersDeps) {
         if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
         slot.runner = found.runner;
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
-        slot.lastActiveMs = now();
+        slot.lastActiveMs = steady();
         transitions[state](slot);
         // Not ended at once, stale or not: it may be at work without anybody who holds it.
         await stale.mark([slot]);
@@ -214,7 +215,7 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot) };
     },
 
-    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), now()),
+    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
 
     /** How all runners are, and how many starts wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
@@ -222,7 +223,7 @@ export function runnersService(deps: RunnersDeps) {
     /** Every runner that exists, with its agent. */
     running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
       return [...slots.values()].flatMap((slot) =>
-        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, now()) }] : [],
+        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [],
       );
     },
 
@@ -235,8 +236,8 @@ export function runnersService(deps: RunnersDeps) {
 
     /** Writes when runners last worked. */
     async flush(): Promise<void> {
-      const running = [...slots.values()].flatMap(({ runner, lastActiveMs }) =>
-        runner ? [[runner.id, lastActiveMs] as const] : [],
+      const running = [...slots.values()].flatMap((slot) =>
+        slot.runner ? [[slot.runner.id, lastActiveAtMs(slot, deps)] as const] : [],
       );
       await deps.runners.markActive(new Map(running));
     },

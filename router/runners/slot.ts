@@ -69,10 +69,9 @@ export interface RunnerEnd {
 /** Why the last start, or the runner itself, ended badly. */
 export interface Failure {
   readonly error: AppError;
-  readonly atMs: number;
   /** Starts that failed in a row. */
   readonly count: number;
-  /** Until then a request gets the failure at once; an explicit start does not wait. */
+  /** By the steady clock: until then a request gets the failure at once; an explicit start does not wait. */
   readonly retryAtMs: number;
 }
 
@@ -96,6 +95,7 @@ export class RunnerSlot {
   leases = 0;
   /** Of the requests among the leases. */
   readonly works: Work[] = [];
+  /** By the steady clock; 0 before it has worked. */
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -129,6 +129,17 @@ export class RunnerSlot {
   }
 }
 
+/** The clock of dates and the one of durations, both in milliseconds. */
+export interface Clocks {
+  now(): number;
+  steady(): number;
+}
+
+/** The date for what a slot knows as a duration; 0 before it has worked. */
+export function lastActiveAtMs({ lastActiveMs }: RunnerSlot, { now, steady }: Clocks): number {
+  return lastActiveMs === 0 ? 0 : now() - (steady() - lastActiveMs);
+}
+
 /** A runner as others may see it. */
 export interface RunnerStatus {
   readonly state: RunnerState;
@@ -136,6 +147,7 @@ export interface RunnerStatus {
   /** While the state is `failed`. */
   readonly failure?: AppError;
   readonly startedAtMs?: number;
+  /** A date. */
   readonly lastActiveMs: number;
   /** Since when nobody has used it; 0 while somebody does. */
   readonly idleMs: number;
@@ -145,15 +157,15 @@ export interface RunnerStatus {
 }
 
 /** An agent without a slot has had no runner yet. */
-export function statusOf(slot: RunnerSlot | undefined, nowMs: number): RunnerStatus {
+export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerStatus {
   if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
   return {
     state: slot.state,
     progress: slot.progress,
     ...(slot.failure && slot.state === 'failed' && { failure: slot.failure.error }),
     ...(slot.runner && { startedAtMs: slot.runner.startedAtMs }),
-    lastActiveMs: slot.lastActiveMs,
-    idleMs: slot.leases > 0 ? 0 : Math.max(0, nowMs - slot.lastActiveMs),
+    lastActiveMs: lastActiveAtMs(slot, clocks),
+    idleMs: slot.leases > 0 ? 0 : Math.max(0, clocks.steady() - slot.lastActiveMs),
     leases: slot.leases,
     isStale: slot.isStale,
   };

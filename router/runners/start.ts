@@ -29,6 +29,7 @@ export interface StartDeps extends SpecDeps {
   readonly images: ImagesService;
   readonly credentials: CredentialsService;
   readonly vault: Vault;
+  /** Milliseconds since the epoch, for dates. */
   readonly now: () => number;
 }
 

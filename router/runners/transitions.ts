@@ -14,6 +14,8 @@ export interface TransitionDeps extends StartDeps {
   readonly events: Events;
   readonly capacity: CapacityService;
   readonly metrics: MetricsService;
+  /** Milliseconds that only ever grow, for durations. */
+  readonly steady: () => number;
 }
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
@@ -30,7 +32,7 @@ function queued(place: number): Progress {
 export type RunnerTransitions = ReturnType<typeof runnerTransitions>;
 
 export function runnerTransitions(deps: TransitionDeps) {
-  const { events, capacity, metrics, now } = deps;
+  const { events, capacity, metrics, steady } = deps;
 
   function change(slot: RunnerSlot, state: RunnerState, progress: Progress): void {
     slot.state = state;
@@ -76,13 +78,14 @@ export function runnerTransitions(deps: TransitionDeps) {
         onPlace: (place) => report(queued(place)),
       });
       report(CREATING);
+      const begunMs = steady();
       const runner = await startRunner(deps, slot, signal, report);
       slot.runner = runner;
       slot.failure = undefined;
-      slot.lastActiveMs = now();
+      slot.lastActiveMs = steady();
       running(slot);
       watch.ready();
-      runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: now() - runner.startedAtMs }, 'runner.started');
+      runnersLog.info({ agent: slot.agent.id, runner: runner.id, ms: steady() - begunMs }, 'runner.started');
       return runner;
     } catch (thrown) {
       slot.identity = undefined;
@@ -103,7 +106,7 @@ export function runnerTransitions(deps: TransitionDeps) {
       change(slot, 'stopped', progress);
       return error;
     }
-    slot.failure = startFailure(error, slot.failure, now());
+    slot.failure = startFailure(error, slot.failure, steady());
     const { count, error: failed } = slot.failure;
     runnersLog.warn({ agent: slot.agent.id, code: error.code, err: error.cause, count }, 'runner.start_failed');
     change(slot, 'failed', progress);
@@ -146,7 +149,7 @@ export function runnerTransitions(deps: TransitionDeps) {
       runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
     });
     // It had been ready, so the next message may start it at once.
-    slot.failure = { error, atMs: now(), count: 0, retryAtMs: now() };
+    slot.failure = { error, count: 0, retryAtMs: steady() };
     const progress: Progress = { stage: 'error', percent: 100, message: error.message };
     await forget(slot, runner, () => change(slot, 'failed', progress));
   }

@@ -111,6 +111,8 @@ test('law 22: an address of machine metadata is not called, also when it was set
   const sealed = createVault(Buffer.alloc(32)).seal(value, `${alice.id}/agent/${name}`);
   const row = { userId: alice.id, backend: 'agent', name, sealed, updatedAtMs: Date.now() };
   await router.context.stores.settings.putCredentials([row]);
+  // The router keeps what it has read, until something is set through it.
+  await set(alice, { LLM_MODEL: 'm' }, 'agent');
   const { status, text } = await chat(alice);
   expect([status, text]).toEqual([400, expect.stringContaining('never called')]);
   await set(alice, { LLM_BASE_URL: alices.url }, 'agent');

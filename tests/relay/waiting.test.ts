@@ -1,10 +1,11 @@
 /** Law 11: a client that waits for a runner sees that something happens, and no event is ever broken for it. */
-import { afterAll, beforeAll, beforeEach, expect, setSystemTime, test } from 'bun:test';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { StartContext } from '../../drivers/driver';
 import { streamBody } from '../../router/net/body';
 import { QUIET_MS, Relay } from '../../router/relay/relay';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { passTime, restoreTime } from '../support/time';
 
 const LAW_MS = 5_000;
 const TICK_MS = 1_000;
@@ -68,9 +69,9 @@ test('law 11: a start that is quiet is told about again and again, within five s
   const received = new Reading(await ask());
   const line = ': agent-stack: Starting (50%)\n\n';
   await received.until(line);
-  setSystemTime(Date.now() + LAW_MS);
+  passTime(LAW_MS);
   await until(() => received.text.split(line).length > 2, 'the progress is repeated');
-  setSystemTime();
+  restoreTime();
   start.go();
   await received.end();
 });

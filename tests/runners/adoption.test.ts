@@ -164,16 +164,6 @@ test('a start that is under way when its driver is heard at last is left alone',
   expect((await starting).status).toBe(200);
 });
 
-test('a driver that comes with a new backends.json brings its runners back', async () => {
-  const { again, runnerId } = await earlierLife(switchable('late-driver'));
-  await using router = await startRouter({ ...again, backends: [demo] });
-  expect(await router.context.stores.runners.list()).toMatchObject([{ id: runnerId }]);
-  await router.writeBackends([demo, ...again.backends]);
-  await until(() => router.context.backends.find('echo'), 'the backend is there');
-  await router.context.adopt();
-  expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ backend: 'echo', running: true }]);
-});
-
 test('a start that a shutdown meets is ended and leaves nothing', async () => {
   const script = switchable('shut-down', { ready: false });
   const backends = [memoryBackend('echo', {}, script.name)];

@@ -1,12 +1,12 @@
 /** Drivers that do less than their contract says: the memory driver with one thing changed, loaded from DRIVERS_DIR. */
 import { afterAll, expect, test } from 'bun:test';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
 import { createWatches } from '../../router/runners/watch';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { problemOf, start, statusOf, switchable, theRunner } from '../support/runners';
+import { list, problemOf, start, statusOf, switchable, theRunner } from '../support/runners';
 
 const driversDir = await mkdtemp(join(tmpdir(), 'agent-stack-drivers-'));
 afterAll(() => rm(driversDir, { recursive: true, force: true }));
@@ -32,6 +32,15 @@ await driver(
      await globalThis.letStubbornStart;
      return memory.start(spec, { ...context, signal: new AbortController().signal });
    }`,
+);
+
+await driver('late', '');
+await writeFile(
+  join(driversDir, 'late/index.ts'),
+  (await readFile(join(driversDir, 'late/index.ts'), 'utf8')).replace(
+    'const create = async (...given) => {',
+    "$& if (globalThis.lateIsAway) throw new Error('not yet');",
+  ),
 );
 
 const routerWith = (name: string, more: Record<string, unknown> = {}, program?: string) =>
@@ -85,4 +94,22 @@ test('a driver that ignores the end of its clock is not waited for, and what it 
   gate.resolve();
   await until(() => router.platform.calls('start') === 1, 'it starts after all');
   await until(() => router.platform.calls('stop') === 1 && router.platform.runners.size === 0, 'it is stopped');
+});
+
+test('a driver that could not be loaded at boot and comes with a new backends.json brings its runners back', async () => {
+  const first = await routerWith('late');
+  await start(await first.person(PEOPLE.alice));
+  const [row] = await first.context.stores.runners.list();
+  await first.stop();
+  Object.assign(globalThis, { lateIsAway: true });
+  const env = { DRIVERS_DIR: driversDir };
+  const other = { name: 'other', driver: 'process', trusted: true, cmd: ['true'] };
+  await using router = await startRouter({ dataRoot: first.dataRoot, backends: [other], env });
+  expect(await router.context.stores.runners.list()).toMatchObject([{ id: row?.id }]);
+  Object.assign(globalThis, { lateIsAway: false });
+  await router.writeBackends([{ ...memoryBackend('echo'), driver: 'late' }]);
+  await until(() => router.context.backends.find('echo'), 'the backend is there');
+  await router.context.adopt();
+  expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ backend: 'echo', running: true }]);
+  expect(theRunner(router).spec.id).toBe(row?.id ?? '');
 });

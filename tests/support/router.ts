@@ -36,6 +36,8 @@ export interface TestRouterOptions {
   /** Keeps the data of an earlier router: a restart. */
   readonly dataRoot?: string;
   readonly now?: () => number;
+  /** For durations; by default the same as `now`. */
+  readonly steady?: () => number;
 }
 
 export interface Person {
@@ -111,6 +113,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     internalPort,
     listenOn,
     ...(options.now && { now: options.now }),
+    ...(options.steady && { steady: options.steady }),
   });
   const app = await publicApp(context, secrets);
   app.listen({ hostname: '127.0.0.1', port: 0 });

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
+import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
 import { type Source, WireBody } from './body';
 import { type Head, WireReader } from './reader';
@@ -164,7 +165,7 @@ class Connection implements Beating, Source {
   keepIdle(): void {
     if (!this.#socket) return;
     this.resume();
-    this.#idleSinceMs = Date.now();
+    this.#idleSinceMs = steadyMs();
     const others = idle.get(this.destination);
     if (others) others.push(this);
     else idle.set(this.destination, [this]);
@@ -172,7 +173,7 @@ class Connection implements Beating, Source {
   }
 
   get restedMs(): number {
-    return Date.now() - this.#idleSinceMs;
+    return steadyMs() - this.#idleSinceMs;
   }
 
   beat(): void {

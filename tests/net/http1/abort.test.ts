@@ -1,12 +1,13 @@
 /** Who does not want an answer any more: told at once with the reason, and the server sees the connection close. */
-import { afterEach, expect, setSystemTime, test } from 'bun:test';
+import { afterEach, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
 import { until } from '../../support/router';
+import { passTime, restoreTime } from '../../support/time';
 import { ask, Reader, textOf } from '../../support/wire-client';
 import { answer, type WireServer, wireServer } from '../../support/wire-server';
 
 afterEach(() => {
-  setSystemTime();
+  restoreTime();
 });
 
 const REASON = new Error('not wanted any more');
@@ -29,7 +30,7 @@ test('a request that was given up before it began is not sent, over whatever con
   expect(server.peers).toHaveLength(0);
   for (const restedMs of [0, 100]) {
     await textOf(ask(server));
-    setSystemTime(new Date(Date.now() + restedMs));
+    passTime(restedMs);
     expect(await reasonOf(ask(server, { signal, path: '/never' }))).toBe(REASON);
   }
   await textOf(ask(server));
@@ -51,7 +52,7 @@ test('a request given up while it connects is not sent, and its connection is le
 test('a request given up while it looks at a connection that has rested is not sent, and the connection stays', async () => {
   using server = quiet();
   await textOf(ask(server));
-  setSystemTime(new Date(Date.now() + 100));
+  passTime(100);
   const abort = new AbortController();
   const asking = reasonOf(ask(server, { signal: abort.signal, path: '/never' }));
   abort.abort(REASON);

@@ -1,11 +1,12 @@
 /** Which connection a request goes over: one that rests where there is one, and never one whose state is in doubt. */
-import { afterEach, expect, setSystemTime, test } from 'bun:test';
+import { afterEach, expect, test } from 'bun:test';
 import { until } from '../../support/router';
+import { passTime, restoreTime } from '../../support/time';
 import { ask, failureOf, Reader, textOf } from '../../support/wire-client';
 import { answer, chunked, type Peer, type WireAsked, type WireServer, wireServer } from '../../support/wire-server';
 
 afterEach(() => {
-  setSystemTime();
+  restoreTime();
 });
 
 /** The next request is served as well, over a new connection, and the one before it is closed. */
@@ -121,10 +122,10 @@ test('a connection that rests for long is closed, and one that is in use never i
   await until(() => working, 'the work has begun');
   await textOf(ask(server));
   expect(server.peers.map(({ isClosed }) => isClosed)).toEqual([false, false]);
-  setSystemTime(new Date(Date.now() + 2_000));
+  passTime(2_000);
   await until(() => server.peers[1]?.isClosed, 'the resting connection is closed');
   await expectNewConnection(server);
-  setSystemTime();
+  restoreTime();
   expect(working).toBe(server.peers[0]);
   expect(working?.isClosed).toBe(false);
   working?.send(answer('done'));
