@@ -5,6 +5,7 @@ import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { AppError, isLastingRefusal } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
+import { steadyMs } from '../lib/time';
 import type { UpstreamAddresses } from '../net/address-policy';
 import { bodyOf, readText } from '../net/body';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
@@ -61,7 +62,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
   const { credentials, addresses } = deps;
   /** Base URL → whether it knows `stream_options`. */
   const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
-  /** User and base URL → when all tries were refused, on the clock of `performance.now()`. */
+  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
   const tiredSinceMs = new Recent<string, number>(BASE_URLS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
@@ -122,7 +123,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
      * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
-      const firstMs = performance.now();
+      const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         await request.allow(upstream);
@@ -132,7 +133,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
         });
         const { outcome, isLasting } = await read(answer);
         const name = `${request.userId} ${upstream.baseUrl}`;
-        const nowMs = performance.now();
+        const nowMs = steadyMs();
         const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
         const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;

@@ -10,7 +10,7 @@ import type { Context } from '../context';
 import { Share } from '../lib/allowance';
 import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
-import { within } from '../lib/time';
+import { steadyMs, within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
 import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, QUIET_MS, type Recorder, Relay } from '../relay/relay';
@@ -274,7 +274,7 @@ class Exchange {
   #aliveEvents(): string {
     const { translation, path, call } = this.#plan ?? {};
     const isChat = path === 'chat/completions' && this.who.key?.eventsWhileWaiting === true;
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     // A start may tell its progress many times a second.
     if ((!translation && !isChat) || nowMs - this.#aliveAtMs < QUIET_MS) return '';
     this.#aliveAtMs = nowMs;

@@ -1,10 +1,11 @@
 /** A refusal reaches its client whole, with a status or in the stream, and says whether to ask again. */
-import { afterAll, beforeAll, beforeEach, expect, setSystemTime, test } from 'bun:test';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { repositoryRoot } from '../../router/config/kinds';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, Reading, scriptedRunner } from '../support/scripted-runner';
+import { passTime, restoreTime } from '../support/time';
 import { startUpstream } from '../support/upstream';
 
 const runner = scriptedRunner('refusals');
@@ -158,9 +159,9 @@ test('a response that waits is an event at once and again, and begins once', asy
   const go = heldStart();
   const received = new Reading(await ask('responses', { stream: true }));
   await received.until('event: response.in_progress');
-  setSystemTime(Date.now() + 5_000);
+  passTime(5_000);
   await until(() => received.text.split('event: response.in_progress').length > 2, 'it is said again');
-  setSystemTime();
+  restoreTime();
   const text = chunk('Fine.') + DONE;
   runner.reply = () => new Response(text, { headers: { 'content-type': 'text/event-stream' } });
   go();
@@ -168,7 +169,7 @@ test('a response that waits is an event at once and again, and begins once', asy
   expect(events.map(({ sequence_number }) => sequence_number)).toEqual(events.map((_, index) => index));
   expect(events.filter(({ type }) => type === 'response.created')).toHaveLength(1);
   expect(events.at(-1)).toMatchObject({ type: 'response.completed', response: { status: 'completed' } });
-});
+}, 20_000);
 
 test('a chat that waits gets empty events where its key is set so, and no other', async () => {
   const made = await alice.request('/api/me/keys', {
