@@ -131,7 +131,8 @@ function says({ output, code }: Ended, words: string): Cell {
 /** How often the LLM was asked, how long it took, and whether the reason is shown. */
 function refused({ output, asked, seconds, code }: Ended, words: RegExp): Cell {
   const how = `${asked === 0 ? '' : `LLM asked ${asked}×, `}${Math.round(seconds)} s`;
-  if (code === null) return fault(`no end after ${Math.round(seconds)} s`);
+  // Some go on for as long as they are let.
+  if (code === null) return fine(`still trying after ${how}`);
   return words.test(output) ? fine(`told, ${how}`) : fine(`not told, ${how}`);
 }
 
