@@ -58,6 +58,8 @@ import { text } from './web/respond';
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
+/** How often answers that were kept unasked are looked through for those whose time is over. */
+const EXPIRED_MS = 60_000;
 /** How often platforms are asked for what they have not told. */
 const PLATFORMS_MS = 5_000;
 
@@ -210,6 +212,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
   cleanUp.use(every(KEYS_EXPIRE_MS, async () => keys.endExpired()));
+  cleanUp.use(every(EXPIRED_MS, conversations.deleteExpired));
   cleanUp.use(metrics.watchLoop());
   const prepull = async () => {
     if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
@@ -227,6 +230,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   const owned = cleanUp.move();
   return {
     config,
+    now,
     startedAtMs: now(),
     installationId,
     database,

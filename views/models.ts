@@ -131,6 +131,8 @@ export interface KeyView {
   requestsPerMinute?: number;
   tokensPerMinute?: number;
   concurrentMax?: number;
+  /** Whether a chat that waits is sent empty events beside its comments. */
+  hasEventsWhileWaiting?: boolean;
 }
 
 /** How long a backend's runner may be idle before it is reaped; 0 seconds means never. */

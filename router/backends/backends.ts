@@ -63,6 +63,9 @@ export interface Backend {
   readonly streamLacksRole: boolean;
   /** What the runner is sent as `model`. */
   readonly model?: string;
+  /** Tokens of a conversation, and of one answer, for programs that ask for models. */
+  readonly contextWindow?: number;
+  readonly maxTokens?: number;
   /** How much of a chat the runner is sent: all of it, in a conversation the newest turn, or always a single message. */
   readonly history: 'full' | 'last-turn' | 'one-message';
   /** Allowed below `/v1`. One that ends in `/*` allows everything below it. */

@@ -67,6 +67,8 @@ const entrySchema = Type.Object(
     omit_body: { ...texts, default: [] },
     stream_lacks_role: Type.Boolean({ default: false }),
     model: Type.Optional(Type.String({ minLength: 1 })),
+    context_window: Type.Optional(Type.Integer({ minimum: 1 })),
+    max_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
     history: Type.Unsafe<'full' | 'last-turn' | 'one-message'>({
       ...text('"full", "last-turn" or "one-message"', '^(full|last-turn|one-message)$'),
       default: 'full',

@@ -10,6 +10,12 @@ import { type Backend, fillIn } from './backends';
 /** As `newId` makes them. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
 
+/**
+ * Marks a message under the user's role that is what a tool gave: chat has no other place for pictures among its outputs,
+ * nor for outputs of tools that are no functions. Not sent: JSON has no symbols.
+ */
+export const OF_TOOL = Symbol('of a tool');
+
 export interface ChatMessage {
   readonly role: string;
   readonly content: unknown;
@@ -167,7 +173,7 @@ function isMessage(message: unknown): message is ChatMessage {
 }
 
 function isFromUser(message: unknown): message is ChatMessage {
-  return isMessage(message) && message.role === 'user';
+  return isMessage(message) && message.role === 'user' && !(OF_TOOL in message);
 }
 
 /** In a chat, or among the items of `/v1/responses`. */
@@ -177,12 +183,12 @@ function isFromAgent(message: unknown): boolean {
 
 /** What was said aloud: no instructions, and nothing of tools. */
 export function isTalk(message: unknown): message is ChatMessage {
-  return isMessage(message) && (message.role === 'user' || message.role === 'assistant');
+  return isFromUser(message) || (isMessage(message) && message.role === 'assistant');
 }
 
 /** In a chat, or among the items of `/v1/responses`. */
 function isToolResult(message: unknown): message is JsonBody {
-  if (isMessage(message)) return message.role === 'tool' || message.role === 'function';
+  if (isMessage(message)) return message.role === 'tool' || message.role === 'function' || OF_TOOL in message;
   return isItem(message) && message.type === 'function_call_output';
 }
 

@@ -3,22 +3,32 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { AppError } from '../lib/errors';
+import { AppError, isLastingRefusal } from '../lib/errors';
 import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
+import { steadyMs } from '../lib/time';
 import type { UpstreamAddresses } from '../net/address-policy';
 import { addressBelow } from '../net/addresses';
 import { bodyOf, readText } from '../net/body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from '../net/connect-timeout';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { refusalIn } from '../runners/call';
 import { addressHint } from './address-hint';
 import { HOPS_HEADER } from './hops';
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
-/** A runner waits for this long rather than for its own, longer back-off; more is its own decision. */
-const RETRY_AFTER_MAX_MS = 5_000;
+/**
+ * So long after the first try another one may begin: a runner waits for this rather than for its own, longer back-off, and
+ * the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). More is their own decision.
+ */
+const TRIES_MS = 3_000;
+/**
+ * An upstream that has refused all tries is asked once only for so long, or until it answers: those behind the broker try
+ * again too, and their tries times ours would be a dozen.
+ */
+const TIRED_MS = 30_000;
 const BACK_OFF_MS = 400;
 /** Nothing was done, or somebody in between says that nobody was there. */
 const RETRIED = new Set([429, 502, 503]);
@@ -62,6 +72,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
   const { credentials, addresses } = deps;
   /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
   const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
+  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
+  const tiredSinceMs = new Recent<string, number>(UPSTREAMS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
   async function send(
@@ -133,15 +145,24 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
      * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
+      const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         await request.allow(upstream);
-        const outcome = await ask(upstream, request).catch((error: unknown) => {
+        const answer = await ask(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
-        const waitMs = tryNumber < TRIES_MAX ? retryDelayMs(outcome, tryNumber) : undefined;
-        if (waitMs === undefined) {
+        const { outcome, isLasting } = await read(answer);
+        const name = `${request.userId} ${upstream.baseUrl}`;
+        const nowMs = steadyMs();
+        const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
+        const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
+        const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;
+        if (waitMs === undefined) tiredSinceMs.delete(name);
+        // One that wants a longer wait was not tried again yet.
+        else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);
+        if (waitMs === undefined || isLast) {
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
           return outcome;
         }
@@ -187,6 +208,18 @@ function unreachable(cause: unknown): AppError {
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
 }
 
+/** A refusal that may pass by its status, with whether its words say that it will not: a quota that is used up is also 429. */
+async function read(answer: UpstreamAnswer | UnreachableError) {
+  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
+    return { outcome: answer, isLasting: false };
+  }
+  const { status, headers, body } = answer.response;
+  const text = await readText(body, REFUSAL_BYTES_MAX);
+  const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));
+  const response = { status, headers, body: bodyOf(new TextEncoder().encode(text)) };
+  return { outcome: { ...answer, response }, isLasting };
+}
+
 /** How long to wait before another try; `undefined` where there must be none. */
 function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
   // Jittered, so that those who failed together do not come back together.
@@ -199,8 +232,7 @@ function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: num
   const { status, headers } = outcome.response;
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);
-  if (waitMs === undefined) return backOffMs;
-  return waitMs <= RETRY_AFTER_MAX_MS ? Math.max(waitMs, backOffMs) : undefined;
+  return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */

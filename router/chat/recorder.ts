@@ -55,7 +55,7 @@ export class Answer implements Recorder {
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
   readonly #ids: AnswerIds;
-  readonly #options: AnswerOptions;
+  #options: AnswerOptions;
   readonly #decoder = new TextDecoder();
   readonly #calls: AnswerCalls;
   readonly #parser;
@@ -89,6 +89,11 @@ export class Answer implements Recorder {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
+  }
+
+  /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
+  comesAs({ isStream }: { readonly isStream: boolean }): void {
+    this.#options = { ...this.#options, isStream };
   }
 
   chunk(bytes: Uint8Array): void {

@@ -25,6 +25,8 @@ export interface NewTurn {
   readonly replacesId?: string;
   /** `sessionFrom` of the conversation from this turn on. */
   readonly sessionFrom?: number;
+  /** Until when the conversation is kept, unless it stays anyway; absent: it stays. */
+  readonly expiresAtMs?: number | undefined;
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
@@ -61,6 +63,7 @@ export function statements(db: Db) {
         updatedAtMs: sql`${placeholder('nowMs')}`,
         title: sql`${placeholder('title')}`,
         sessionFrom: sql`${placeholder('sessionFrom')}`,
+        expiresAtMs: sql`${placeholder('expiresAtMs')}`,
       })
       .where(eq(conversations.id, placeholder('id')))
       .prepare(),
@@ -113,7 +116,9 @@ export function insertTurn(
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
   const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
-  write.touch.run({ id: conversation.id, position, title, sessionFrom, nowMs });
+  // One that stays never begins to expire.
+  const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
+  write.touch.run({ id: conversation.id, position, title, sessionFrom, expiresAtMs, nowMs });
   return user ? { user, answer } : { answer };
 }
 

@@ -1,5 +1,5 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation, transaction } from '../database/database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
 import { shownStore } from './store-shown';
@@ -9,6 +9,9 @@ export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
 export type { MessageFailure, ToolCall, ToolResult };
+
+/** A few milliseconds' worth, so that nobody waits for it. */
+const EXPIRED_AT_ONCE = 200;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
@@ -42,7 +45,7 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return write.find.get({ id });
     },
-    /** Last changed first. */
+    /** Last changed first; without those that expire. */
     async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
       // Written out: in a sub-query Drizzle leaves the table off a column's name.
       const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
@@ -50,7 +53,7 @@ export function conversationsStore(db: Db) {
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(eq(conversations.userId, userId))
+        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs)))
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
@@ -64,6 +67,19 @@ export function conversationsStore(db: Db) {
     },
     async delete(id: string): Promise<void> {
       db.delete(conversations).where(eq(conversations.id, id)).run();
+    },
+    /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
+    async deleteExpired(nowMs: number): Promise<void> {
+      const isStreaming = db
+        .select({ id: messages.id })
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversations.id), eq(messages.status, 'streaming')));
+      const due = db
+        .select({ id: conversations.id })
+        .from(conversations)
+        .where(and(lte(conversations.expiresAtMs, nowMs), notExists(isStreaming)))
+        .limit(EXPIRED_AT_ONCE);
+      db.delete(conversations).where(inArray(conversations.id, due)).run();
     },
 
     async findMessage(id: string): Promise<Message | undefined> {

@@ -43,6 +43,8 @@ export interface Config {
   readonly prepullAtStartup: boolean;
   readonly allowPrivateUpstreams: boolean;
   readonly maxBodyBytes: number;
+  /** Answers of `/v1/responses` that nobody has said anything about. */
+  readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
   /** Of an answer that is recorded, translated or kept. */
   readonly maxAnswerBytes: number;
   /** Bytes of long requests and answers that are held at once. */
@@ -221,6 +223,7 @@ function toConfig(v: Values): Config {
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
+    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },

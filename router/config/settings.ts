@@ -217,6 +217,18 @@ export const settingGroups = {
       'How often idle runners are looked for. Fractions work.',
     ),
   },
+  'Stored responses': {
+    STORE_RESPONSES: preset(
+      flag,
+      'true',
+      "Whether answers of /v1/responses are kept where a request does not say, as OpenAI keeps them. They are not among the user's conversations.",
+    ),
+    RESPONSES_RETENTION_DAYS: preset(
+      integer(1, 3650, ' of days'),
+      '30',
+      'How long such answers are kept after the last request that went on from them.',
+    ),
+  },
   'Sizes and numbers': {
     MAX_BODY_BYTES: preset(bytes, '20971520', 'Largest request accepted, in bytes. Forms: at most 1 MiB of it.'),
     MAX_ANSWER_BYTES: preset(

@@ -5,7 +5,6 @@ import type { CallerPlugin, Who } from '../accounts/identify';
 import {
   goesOnWithTurn,
   inputOf,
-  type JsonBody,
   messagesOf,
   newestResults,
   newestUserText,
@@ -28,11 +27,13 @@ import { requestHeaders } from '../net/outgoing';
 import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
+import { type FailedTurn, failedTurn, keepingOf } from './kept';
 import { isResponseId, modelNotFound, modelsFor, type Routed, requireMethod, route } from './resolve';
+import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
-import { standingOf } from './session';
+import { bringsHistory, standingOf, untold } from './session';
 
 /** Paths whose requests are JSON, whatever else a runner may serve. */
 const JSON_PATHS = new Set([
@@ -83,8 +84,13 @@ async function models(context: Context, who: Who) {
   // `created` is a fact of the catalogue, not of the moment: clients cache by it.
   const created = Math.floor(context.startedAtMs / 1000);
   const one = (id: string, backend: string, running: boolean, displayName?: string) => {
-    const name = displayName === undefined ? {} : { display_name: displayName };
-    return { id, object: 'model', created, owned_by: 'agent-stack', root: backend, running, ...name };
+    const { contextWindow, maxTokens } = context.backends.find(backend) ?? {};
+    return {
+      ...{ id, object: 'model', created, owned_by: 'agent-stack', root: backend, running },
+      ...(displayName !== undefined && { display_name: displayName }),
+      ...(contextWindow !== undefined && { context_window: contextWindow }),
+      ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    };
   };
   const shared = backends.map(({ id, backend, displayName }) => {
     const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
@@ -139,20 +145,27 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
-  const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
+  const told = body && isTranslated ? await withReferences(context, who, body) : body;
+  const said = told && (path === 'responses' ? (messagesOf(told) ?? inputOf(told)) : messagesOf(told));
+  const keeping = said && keepingOf(context, told, { detach, isTranslated });
+  const failed = said && (await failedTurn(context, routed, said, keeping));
+  const stored = routed.conversation && said ? await storedBefore(context, routed, said, failed) : [];
   const asked =
-    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(body));
+    told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
-  // What goes on without its client must be kept somewhere (law 9).
-  const isKept = messages !== undefined && (detach || body?.store === true);
-  const target = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
+  const isKept = messages !== undefined && keeping !== undefined;
+  const expiresAtMs = keeping === 'asked' ? undefined : context.now() + context.config.responses.retentionMs;
+  const isStored = routed.conversation !== undefined || isKept;
+  const target = failed ?? (isStored ? await conversationFor(context, routed, expiresAtMs) : undefined);
   const conversation = target?.conversation;
-  const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
+  const isUntold = keeping === 'unasked' && !routed.conversation && messages !== undefined && bringsHistory(messages);
+  const standing =
+    conversation && messages && (isUntold ? untold(conversation) : standingOf(backend, conversation, stored, messages));
 
   const session = sessionVariables(
     who.user.id,
     agent.id,
-    conversation && sessionName({ ...conversation, ...standing }),
+    conversation && standing?.isUntold !== true ? sessionName({ ...conversation, ...standing }) : undefined,
   );
   const shape = {
     session,
@@ -167,8 +180,11 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
     turn:
       conversation && messages
         ? {
-            ...{ ...target, conversation, answerId, ...standing, results: newestResults(messages) },
-            ...(!standing?.isBegun && { text: newestUserText(messages) }),
+            ...{ conversation, answerId, ...standing },
+            ...(target && 'beginning' in target && { beginning: target.beginning }),
+            ...(expiresAtMs !== undefined && { expiresAtMs }),
+            ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
+            ...(!standing?.isBegun && !failed && { text: newestUserText(messages) }),
           }
         : undefined,
     translation:
@@ -215,22 +231,25 @@ function runnerPathOf({ backend }: Routed, path: string): string {
 }
 
 /** What was said before in the request's conversation, as far as the request needs it. */
-async function storedBefore(context: Context, routed: Routed, body: JsonBody = {}): Promise<readonly Message[]> {
-  const { conversation, backend, goesOnFrom } = routed;
+async function storedBefore(
+  context: Context,
+  { conversation, backend, goesOnFrom }: Routed,
+  said: readonly unknown[],
+  failed: FailedTurn | undefined,
+): Promise<readonly Message[]> {
   if (!conversation) return [];
-  const isOfUse =
-    backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
+  const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  const before = (goesOnFrom ?? conversation.lastPosition) + 1;
+  const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
   return context.conversations.history(conversation.id, before);
 }
 
 type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
 
 /** Where the answer is kept. A request that goes on from an earlier answer forks. Nothing is stored here. */
-async function conversationFor(context: Context, routed: Routed): Promise<Target> {
+async function conversationFor(context: Context, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return beginningWith(context.conversations.begin(agent));
+  if (!conversation) return beginningWith(context.conversations.begin(agent, expiresAtMs));
   // Newer ones may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||

@@ -5,7 +5,7 @@
  * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
  * asks a driver.
  */
-import { AppError, toAppError, toOpenAiError } from '../lib/errors';
+import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
@@ -49,6 +49,8 @@ export interface RelayOptions {
   isWhole?(): boolean;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
+  /** Whole events that are written behind a comment, or '', for clients that count events and pass over comments. */
+  aliveEvents?(): string;
   /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
   /** Called exactly once, last. */
@@ -124,7 +126,9 @@ export class Relay implements Sink, Beating {
   comment(text: string): void {
     const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n`));
+    const events = this.#options.aliveEvents?.() ?? '';
+    // One line: an empty one would end an event of the runner's. Events of ours begin between those of the runner.
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
@@ -237,7 +241,7 @@ export class Relay implements Sink, Beating {
     const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
     const isWhole = this.#isWhole;
-    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
+    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
     if (tail && !isWhole) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
     const client = this.#controller;
     this.#controller = undefined;

@@ -4,7 +4,7 @@ import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
-import { AppError, toOpenAiError } from '../lib/errors';
+import { AppError, type Refusal, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { jsonObject } from '../lib/json';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
@@ -154,14 +154,16 @@ function shortened(words: string): object {
 }
 
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
-export async function refusalOf(answer: RunnerAnswer): Promise<AppError> {
+export async function refusalOf(
+  answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>,
+): Promise<AppError> {
   const text = await readText(answer.body, REFUSAL_BYTES_MAX);
   answer.lease.release();
-  return refusal(answer.status, text);
+  return refusal(answer, text);
 }
 
 /** Records that a runner refused: its body is not the answer's text, but the reason why there is none. */
-export function recordRefusal(recorder: Recorder, status: number): Recorder {
+export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'status' | 'headers'>): Recorder {
   const decoder = new TextDecoder();
   let text = '';
   return {
@@ -170,14 +172,33 @@ export function recordRefusal(recorder: Recorder, status: number): Recorder {
     },
     end(ending, error) {
       if (ending === 'stopped') recorder.end(ending);
-      else recorder.end('failed', error ?? refusal(status, text));
+      else recorder.end('failed', error ?? refusal(answer, text));
     },
   };
 }
 
 /** @param text the body of the answer, or its beginning. */
-function refusal(status: number, text: string): AppError {
-  const words =
-    status >= 400 ? readRefusal(text)?.message : 'A stream was asked for, and the agent sent something else.';
-  return new AppError('runner_lost', { message: words ?? `The agent answered ${status}.` });
+function refusal({ status, headers }: Pick<RunnerAnswer, 'status' | 'headers'>, text: string): AppError {
+  const { message, type, code, param } = readRefusal(text) ?? {};
+  const usualType = status < 500 ? 'invalid_request_error' : 'server_error';
+  return new AppError('runner_lost', {
+    message: message ?? `The agent answered ${status}.`,
+    refusal: { status, type: type ?? (status === 429 ? 'rate_limit_error' : usualType), code: code ?? null },
+    ...(param !== undefined && { param }),
+    retryAfterSeconds: retryAfterSeconds(headers),
+  });
+}
+
+/** What a whole refusal says of itself, for the headers of the answer that passes it on. */
+export function refusalIn(status: number, text: string): Refusal {
+  const { type = '', code = null } = readRefusal(text) ?? {};
+  return { status, type, code };
+}
+
+/** RFC 9110, 10.2.3: seconds, or a date; at least one second, as whole ones are told on. */
+function retryAfterSeconds(headers: AnswerHeaders): number | undefined {
+  const text = headers.get('retry-after')?.trim();
+  if (!text) return undefined;
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
 }

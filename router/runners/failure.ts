@@ -13,6 +13,10 @@ const BACK_OFF_MAX_MS = 60_000;
 
 /** Of a driver's words, and of its hint. */
 const WORDS_CHARS_MAX = 6_000;
+/** Of a last output, so much is searched for the reason. */
+const TAIL_LENGTH_MAX = 8_192;
+const LINE_LENGTH_MAX = 200;
+const REASON = /error|fatal|failed|cannot|could not|missing|refused|denied|not found|no such|invalid|panic/i;
 
 const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
 
@@ -72,6 +76,18 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   return toAppError(thrown);
 }
 
+/** Of several lines that a runner has said last, the one that most likely tells why it ended. */
+function reasonIn(tail: string): string | undefined {
+  const texts = tail
+    .slice(-TAIL_LENGTH_MAX)
+    .split('\n')
+    .map((line) => line.trim());
+  const lines = texts.filter((line) => line !== '');
+  if (lines.length < 2) return undefined;
+  const line = lines.findLast((one) => one.length <= LINE_LENGTH_MAX && REASON.test(one)) ?? lines.at(-1);
+  return line?.slice(0, LINE_LENGTH_MAX);
+}
+
 /** What the user is told when a runner that had been ready has ended by itself. */
 export function exitError(health: Health, tail: string): AppError {
   const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
@@ -91,8 +107,15 @@ export function unreachableError(): AppError {
   });
 }
 
-/** A failed start after `previous` ones in a row. @param nowMs by the steady clock. */
-export function startFailure(error: AppError, previous: Failure | undefined, nowMs: number): Failure {
+/**
+ * A failed start after `previous` ones in a row. One that fails for the same reason a second time will fail again: nobody
+ * is to try it by themselves.
+ * @param nowMs by the steady clock.
+ */
+export function startFailure(failed: AppError, previous: Failure | undefined, nowMs: number): Failure {
+  const { code, message, hint, reason, cause } = failed;
+  const isLasting = previous?.error.code === code && previous.error.message === message;
+  const error = isLasting ? new AppError(code, { message, hint, reason, cause, isLasting }) : failed;
   const count = (previous?.count ?? 0) + 1;
   const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
   return { error, count, retryAtMs: nowMs + backOffMs };
@@ -104,9 +127,9 @@ export function startFailure(error: AppError, previous: Failure | undefined, now
  */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
   if (!failure || nowMs >= failure.retryAtMs) return undefined;
-  const { code, message, hint } = failure.error;
+  const { code, message, hint, reason, isLasting } = failure.error;
   const retryAfterSeconds = Math.ceil((failure.retryAtMs - nowMs) / 1000);
-  return new AppError(code, { message, ...(hint !== undefined && { hint }), retryAfterSeconds });
+  return new AppError(code, { message, hint, reason, isLasting, retryAfterSeconds });
 }
 
 /** Whether `error` says something about the runner, and not about what its user or the administrator has set. */
@@ -127,5 +150,5 @@ function withTail(
 ): AppError {
   const { tail, cause } = more;
   const hint = [more.hint, tail && `Its last output:\n${tail}`].filter(Boolean).join('\n');
-  return new AppError(code, { message, ...(hint && { hint }), cause });
+  return new AppError(code, { message, ...(hint && { hint }), reason: reasonIn(tail), cause });
 }

@@ -174,10 +174,10 @@ export function runnerTransitions(deps: TransitionDeps) {
       return error;
     }
     slot.failure = startFailure(error, slot.failure, steady());
-    const { count } = slot.failure;
+    const { count, error: failed } = slot.failure;
     runnersLog.warn({ agent: slot.agent.id, code: error.code, err: error.cause, count }, 'runner.start_failed');
     change(slot, 'failed', progress);
-    return error;
+    return failed;
   }
 
   /** Ends the slot's runner on the platform and in the database. @returns whether there was one. */

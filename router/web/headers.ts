@@ -27,7 +27,7 @@ export const DATA_HEADERS = {
 export const PAGE_HEADERS = { 'content-security-policy': PAGE_POLICY };
 
 /** What may come along from a runner or an upstream. Not set-cookie, not framing, not content-encoding: the body is decoded by then. */
-const PASSED_ON = ['retry-after', 'openai-processing-ms', 'openai-version'];
+const PASSED_ON = ['retry-after', 'x-should-retry', 'openai-processing-ms', 'openai-version'];
 /** What the clients of `/v1` read. Anything else is bytes to them. */
 const MEDIA_TYPES = new Set([
   ...['application/json', 'application/problem+json', 'application/x-ndjson', 'application/octet-stream'],

@@ -203,10 +203,10 @@ test('law 20: a key that expires opens nothing any more, and its streams end', a
   const reading = new Reading(await ask(secret, 'other', { stream: true }));
   await reading.until('One.');
   nowMs += 61_000;
-  await expectError(await ask(secret), 401, 'authentication_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
+  await expectError(await ask(secret), 401, 'invalid_request_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
   const events = eventsOf(await reading.end());
   expect(events.at(-1)).toBe('[DONE]');
-  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'signed_out' });
+  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'invalid_api_key' });
   await until(() => router.context.streams.size === 0, 'nothing is held');
 });
 

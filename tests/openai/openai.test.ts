@@ -129,12 +129,12 @@ test('a chat is answered to a cookie and to a key, streamed or not', async () =>
 });
 
 test('nobody is served without a credential, or with one that is not good', async () => {
-  await expectError(await complete(post(chat('echo'), {})), 401, 'signed_out', /Bearer/);
+  await expectError(await complete(post(chat('echo'), {})), 401, 'invalid_api_key', /Bearer/);
   const bad = ['Bearer sk-as-nope', 'Bearer', 'Basic eDp5', `Bearer ${key}x`, key, 'Bearer a.b.c'];
   for (const authorization of bad) {
     // A Bearer credential that is not good is not made good by a cookie.
     const headers = { authorization, cookie: alice.cookie };
-    await expectError(await complete(post(chat('echo'), headers)), 401, 'signed_out', /not valid/);
+    await expectError(await complete(post(chat('echo'), headers)), 401, 'invalid_api_key', /not valid/);
   }
 });
 

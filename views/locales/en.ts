@@ -314,6 +314,8 @@ export const en = {
     requestsPerMinute: 'Requests a minute',
     tokensPerMinute: 'Tokens a minute',
     concurrent: 'Requests at once',
+    eventsWhileWaiting: 'Send empty events while a chat waits, for programs that pass over comments',
+    hasEventsWhileWaiting: 'empty events while waiting',
     noLimit: 'No limit',
     manages: 'manages settings and runners',
     only: (names: string[]) => `only ${list(names)}`,

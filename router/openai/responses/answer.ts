@@ -6,7 +6,7 @@
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
 import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
 import { callId, contentText, saidIn } from '../../chat/tool-calls';
-import { AppError, toOpenAiError } from '../../lib/errors';
+import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
@@ -22,6 +22,7 @@ import {
   type TextItem,
   textPart,
 } from './objects';
+import { type ToolNames, toolNames } from './tools';
 
 const REASONS = new Map<unknown, string>([
   ['length', 'max_output_tokens'],
@@ -36,10 +37,14 @@ export class ResponseAnswer {
   /** About so many bytes of the answer are kept. */
   size = 0;
   readonly #asked: Asked;
+  /** Of the client's namespaces. */
+  readonly #names: ToolNames;
   readonly #output: Item[] = [];
   /** The index of each item in the output. */
   readonly #places = new Map<Item, number>();
   readonly #reader: CallReader;
+  /** The name of each call in the chat. */
+  readonly #called = new Map<CallItem, string>();
   /** Calls by their place in the chat's answer. */
   readonly #calls: CallItem[] = [];
   #sequence = 0;
@@ -51,6 +56,7 @@ export class ResponseAnswer {
   constructor(asked: Asked) {
     this.#asked = asked;
     this.#reader = new CallReader((place) => callId(asked.id.replace(/^resp_/, ''), place));
+    this.#names = toolNames(asked.body);
   }
 
   /** Whether the last event is out. */
@@ -83,6 +89,12 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
+  /** Events that say that the answer is being made, for clients that pass over comments. */
+  alive(): string {
+    if (this.#isEnded) return '';
+    return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
+  }
+
   /** What one event of the chat's stream becomes. @param name of the event, where it has one. */
   push(data: string, name?: string): string {
     if (this.#isEnded) return '';
@@ -110,7 +122,7 @@ export class ResponseAnswer {
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
-    return this.open() + (error ? this.#end('failed', toOpenAiError(error).error) : this.#end('incomplete'));
+    return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
   }
 
   #text(delta: string): string {
@@ -207,7 +219,9 @@ export class ResponseAnswer {
       this.#calls[index] = item;
       this.size += ITEM_BYTES + call_id.length;
     }
-    item.name += name;
+    const called = (this.#called.get(item) ?? '') + name;
+    this.#called.set(item, called);
+    Object.assign(item, this.#names.get(called) ?? { name: called });
     item.arguments += args;
     this.size += name.length + args.length;
     if (Object.keys(more).length > 0) {

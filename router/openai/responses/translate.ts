@@ -14,6 +14,8 @@ const NOTHING = new Uint8Array();
 export interface Translation {
   /** The runner's body as the client is to read it. @param isStream whether it is server-sent events. */
   body(source: Body, isStream: boolean): Body;
+  /** Events for a client that waits: the first ones, then one that says that the answer is still being made. */
+  alive(): string;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
   /** Whether the last event of a stream is made. */
@@ -32,6 +34,7 @@ export function responsesTranslation(asked: Asked, limits: TranslationLimits): T
   const answer = new ResponseAnswer(asked);
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
+    alive: () => answer.alive(),
     ending: (error) => answer.cut(error),
     isWhole: () => answer.isEnded,
   };
