@@ -65,6 +65,8 @@ export class Answer implements Recorder {
   #tooLarge: AppError | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How much of the text watchers were told of. */
+  #toldLength = 0;
   #savedLength = 0;
   #failure: MessageFailure | undefined;
   #ended = false;
@@ -139,14 +141,15 @@ export class Answer implements Recorder {
 
   #onTick(): void {
     this.#tick = undefined;
-    const before = this.text.length;
     this.#parse();
     if (this.#tooLarge) {
       this.#cut(this.#tooLarge);
       return;
     }
     const { messageId, conversationId, userId } = this.#ids;
-    if (this.text.length > before) {
+    // Some of it may have been parsed before the tick.
+    if (this.text.length > this.#toldLength) {
+      this.#toldLength = this.text.length;
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
     }
     this.#saveSoon();
