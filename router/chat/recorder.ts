@@ -68,9 +68,9 @@ export class Answer implements Recorder {
   #tooLarge: AppError | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  #savedLength = 0;
-  /** Of the text that watchers know of. */
+  /** How much of the text watchers were told of. */
   #toldLength = 0;
+  #savedLength = 0;
   #failure: MessageFailure | undefined;
   #ended = false;
 
@@ -158,6 +158,7 @@ export class Answer implements Recorder {
       return;
     }
     const { messageId, conversationId, userId } = this.#ids;
+    // Some of it may have been parsed before the tick.
     if (this.text.length > this.#toldLength) {
       this.#toldLength = this.text.length;
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });

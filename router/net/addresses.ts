@@ -100,7 +100,7 @@ export function baseUrlProblem(value: string): string | undefined {
   }
   const path = BASE_URL.exec(value)?.groups?.path;
   // What the parser has changed would be called at another path than the one that was read.
-  const isPlain = path !== undefined && !HIDDEN.test(path) && !path.replace(/\/+$/, '').includes('//');
+  const isPlain = path !== undefined && !HIDDEN.test(path) && !path.replace(/(?<!\/)\/+$/, '').includes('//');
   if (!isPlain || url.pathname !== (path || '/') || url.username || url.password) {
     return 'Must be a plain address and path, without user, query, #, spaces, or . and .. as parts of the path';
   }
@@ -112,7 +112,7 @@ export function baseUrlProblem(value: string): string | undefined {
 /** The address of a path below a base URL that has no problem. By its path only: nothing else of the base URL takes part. */
 export function addressBelow(baseUrl: string, path: string): string {
   const url = new URL(baseUrl);
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`;
+  url.pathname = `${url.pathname.replace(/(?<!\/)\/+$/, '')}/${path}`;
   url.search = '';
   url.hash = '';
   return url.href;

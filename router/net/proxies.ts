@@ -35,12 +35,20 @@ function isHere(host: string): boolean {
 function matches(entry: string, url: URL): boolean {
   if (entry === '*') return true;
   const host = hostOf(url);
-  const [, name = '', port] = /^(\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/.exec(entry) ?? [];
+  const { name, port } = splitPort(entry);
   if (port !== undefined && Number(port) !== portOf(url)) return false;
   const plain = name.replace(/^\[|\]$/g, '').toLowerCase();
   if (isIP(host) !== 0) return isIP(plain) !== 0 ? canonical(plain) === canonical(host) : isInRange(plain, host);
   const domain = plain.replace(/^\*?\./, '').replace(/\.$/, '');
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`));
+}
+
+/** A host, an address in brackets, or a bare IPv6 address, and the port behind the first two. */
+function splitPort(entry: string): { name: string; port?: string } {
+  const colon = entry.lastIndexOf(':');
+  const isBareIPv6 = !entry.endsWith(']') && !entry.startsWith('[') && entry.indexOf(':') !== colon;
+  const port = colon === -1 || isBareIPv6 ? '' : entry.slice(colon + 1);
+  return /^\d+$/.test(port) ? { name: entry.slice(0, colon), port } : { name: entry };
 }
 
 function isInRange(range: string, host: string): boolean {
