@@ -81,18 +81,24 @@ export interface RunnerNetwork {
 
 /**
  * What a driver needs to find its runner again after a restart of the router. The router stores it as JSON and never
- * reads it.
+ * reads it. A handle points to one life of a runner: a runner that somebody has restarted on the platform has a new life,
+ * and the life of the handle is over.
  */
 export type Handle = { readonly [key: string]: Json };
 
 export type Health =
-  | { readonly state: 'running'; readonly startedAtMs?: number }
+  /** `url` is the current address of the runner; absent when the address cannot change. */
+  | { readonly state: 'running'; readonly startedAtMs?: number; readonly url?: string }
+  /** The runner exists but does not run: somebody has paused it on the platform. */
+  | { readonly state: 'paused' }
   /** The runner ended by itself. The fields give the cause, as far as the platform knows it. */
   | {
       readonly state: 'exited';
       readonly exitCode?: number;
       readonly signal?: string;
       readonly outOfMemory?: boolean;
+      /** What else the platform knows about it, as a part of a sentence. */
+      readonly reason?: string;
     }
   /** The platform says that the runner does not exist. */
   | { readonly state: 'gone' }
@@ -105,7 +111,7 @@ export interface Started<H extends Handle = Handle> {
   readonly url: string;
 }
 
-/** A runner that was found by its labels. `url` is set while the runner runs. */
+/** A runner that was found by its labels. `url` is set while the runner runs or is paused. */
 export interface Owned<H extends Handle = Handle> {
   readonly runnerId: string;
   readonly handle: H;
@@ -146,6 +152,11 @@ export interface RunnerStats {
 
 export interface Driver<H extends Handle = Handle> {
   readonly name: string;
+  /**
+   * URLs at which the platform takes commands over the network. Who reaches one owns the platform, so the router never
+   * calls it for a user. Absent: there is none.
+   */
+  readonly platformUrls?: readonly string[];
   /** Resolves when the platform answers. */
   ping(signal: AbortSignal): Promise<void>;
   /**
@@ -163,6 +174,8 @@ export interface Driver<H extends Handle = Handle> {
   /** Idempotent. Ends the runner by force after `graceMs`. When `stop` has resolved, `inspect` returns `gone`. */
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
+  /** Lets a paused runner go on. Absent where nobody can pause one. */
+  resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
    * Fetches the image that `start` needs; the router gives it a time limit of its own. Reports no progress when the image
    * is present already. Absent when the driver has nothing to fetch.

@@ -17,9 +17,9 @@ import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
 import { usageRoutes } from './usage/routes';
 import { assets } from './web/assets';
+import { bodies } from './web/bodies';
 import { compression } from './web/compress';
 import { cors } from './web/cors';
-import { forms } from './web/forms';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
@@ -56,15 +56,17 @@ export async function publicApp(context: Context, secrets: Secrets) {
   };
   const session = sessionPlugin(identities);
   const app = new Elysia({ serve: serveOptions(config) });
+  // With port 0 only the kernel knows it.
+  app.onStart(({ server }) => server?.port !== undefined && context.listensAt(server.port));
   return (
     app
       .use(responding(guard, config.maxBodyBytes))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(context))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(context, callerPlugin(identities), () => app.server))
+      .use(openaiRoutes(context, callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
-      .use(forms(context.held, config.maxBodyBytes))
+      .use(bodies(context.held, config.maxBodyBytes))
       .use(runnersRoutes(context, session))
       .use(credentialsApiRoutes(context, session))
       .use(

@@ -8,10 +8,12 @@ import { keysService } from './accounts/keys';
 import { keysStore } from './accounts/keys-store';
 import { usersStore } from './accounts/store';
 import { agentsService } from './agents/agents';
+import { homesHealth } from './agents/home-check';
 import { idleService } from './agents/idle';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
 import { BackendRegistry } from './backends/backends';
+import { createHops } from './broker/hops';
 import { upstreamsService } from './broker/upstreams';
 import { conversationsService } from './chat/conversations';
 import { generationsService } from './chat/generations';
@@ -30,6 +32,7 @@ import { driversLog, processLog } from './lib/log';
 import { every, steadyMs } from './lib/time';
 import { metricsService } from './metrics/metrics';
 import { systemLookup, upstreamAddresses } from './net/address-policy';
+import { proxyChooser } from './net/proxies';
 import { createIdempotency } from './openai/idempotency';
 import { DriverRegistry } from './platforms/drivers';
 import { platformsService } from './platforms/health';
@@ -55,6 +58,8 @@ import { text } from './web/respond';
 const KEYS_FLUSH_MS = 10_000;
 /** What was opened with a key that expires ends within seconds (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
+/** How often answers that were kept unasked are looked through for those whose time is over. */
+const EXPIRED_MS = 60_000;
 /** How often platforms are asked for what they have not told. */
 const PLATFORMS_MS = 5_000;
 
@@ -120,9 +125,14 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
+  const ownPorts = [config.public.port, internalPort];
   const upstreams = upstreamsService({
     credentials,
-    addresses: upstreamAddresses(upstreamPolicy(config, internalPort)),
+    addresses: upstreamAddresses({
+      policy: upstreamPolicy(config, secrets, ownPorts, drivers),
+      lookup: systemLookup,
+      now: steadyMs,
+    }),
   });
   const usage = usageService({
     usage: stores.usage,
@@ -134,7 +144,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     now,
   });
   const platforms = platformsService({ drivers, events });
-  const images = imagesService({ backends, drivers, platforms, events });
+  const images = imagesService({ backends, drivers, platforms, events, now: steady });
   const addresses = addressesService({ backends, drivers, internalPort, listenOn });
   const runners = runnersService({
     installationId,
@@ -175,6 +185,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   });
   const rendering = cleanUp.use(renderingService({ copyCode: text.copy.code }));
   const idle = idleService({ idle: stores.idle, backends, limits: config.idle });
+  const homes = homesHealth({ homesRoot: config.homesRoot, backends });
 
   if (config.bootstrapAdmin && secrets.bootstrapAdminPassword !== undefined) {
     await accounts.bootstrapAdmin({ ...config.bootstrapAdmin, password: secrets.bootstrapAdminPassword });
@@ -201,13 +212,16 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   cleanUp.use(every(config.reaperIntervalMs, () => sweep({ runners, idle, backends })));
   cleanUp.use(every(KEYS_FLUSH_MS, keys.flush));
   cleanUp.use(every(KEYS_EXPIRE_MS, async () => keys.endExpired()));
+  cleanUp.use(every(EXPIRED_MS, conversations.deleteExpired));
   cleanUp.use(metrics.watchLoop());
   const prepull = async () => {
     if (config.prepullAtStartup) await images.prepullAll(stopping.signal);
   };
   cleanUp.use(every(PLATFORMS_MS, () => Promise.all([adoption.run(), addresses.reachAll()])));
   cleanUp.use(every(PLATFORMS_MS, () => platforms.check(stopping.signal)));
-  cleanUp.use(every(PLATFORMS_MS, prepull));
+  // Not awaited: while one image is fetched, the next try of another may be due.
+  cleanUp.use(every(PLATFORMS_MS, async () => void prepull()));
+  cleanUp.defer(() => images.prepullAll(AbortSignal.abort()));
   // Not awaited: a platform that is slow to answer keeps nobody from the page, and nobody waits for an image that nobody
   // asked for.
   void addresses.reachAll();
@@ -216,6 +230,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   const owned = cleanUp.move();
   return {
     config,
+    now,
     startedAtMs: now(),
     installationId,
     database,
@@ -232,6 +247,7 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     keys,
     credentials,
     upstreams,
+    hops: createHops(),
     prices,
     metering,
     limits,
@@ -244,7 +260,11 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
     generations,
     rendering,
     images,
+    homes,
     idle,
+
+    /** A port that is ours although no setting says so: upstreams are not called there. */
+    listensAt: (port: number) => void ownPorts.push(port),
 
     /** One pass of the reaper, as its clock does it. */
     sweep: () => sweep({ runners, idle, backends }),
@@ -270,13 +290,15 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
 }
 
 /** Where users may have the broker call. */
-function upstreamPolicy({ allowPrivateUpstreams, publicUrl, public: { port } }: Config, internalPort: number) {
-  const policy = {
+function upstreamPolicy(config: Config, secrets: Secrets, ownPorts: readonly number[], drivers: DriverRegistry) {
+  const { allowPrivateUpstreams, publicUrl } = config;
+  return {
     allowPrivate: allowPrivateUpstreams,
-    ownPorts: [port, internalPort],
+    ownPorts,
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
+    platforms: () => drivers.platformUrls(),
+    proxyFor: proxyChooser(secrets.proxies),
   };
-  return { policy, lookup: systemLookup, now: steadyMs };
 }
 
 /** A path below the data root as the container engine's host has it, when the router itself runs in a container. */

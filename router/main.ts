@@ -10,12 +10,15 @@ import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
 const SHUTDOWN_MS = 10_000;
+/** A timer that throws at each of its ticks comes to more; requests that somebody sends by hand do not. */
+const FAULTS_PER_MINUTE_MAX = 1_000;
 
 async function main(): Promise<void> {
   const { config, secrets } = loadConfig(environment);
   setLogLevel(config.logLevel);
   const stopped = Promise.withResolvers<string>();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.resolve(signal));
+  surviveFaults(() => stopped.resolve('too many faults'));
 
   const internal = createInternalListener(config.internal);
   const { port: internalPort } = config.internal;
@@ -41,11 +44,32 @@ async function main(): Promise<void> {
   setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
 }
 
+/**
+ * What nobody has caught. It came from a callback of one request, or of a timer that comes again: that one thing failed,
+ * and everybody else's answers go on. So many in a minute are something that does not mend itself: then the router ends
+ * in order, with answers saved and runners left, for whoever has started it to start it anew.
+ */
+function surviveFaults(end: () => void): void {
+  let sinceMs = 0;
+  let count = 0;
+  const fault = (kind: string) => (error: unknown) => {
+    processLog.error({ kind, err: error }, 'process.fault');
+    const nowMs = performance.now();
+    if (nowMs - sinceMs > 60_000) [sinceMs, count] = [nowMs, 0];
+    count += 1;
+    if (count < FAULTS_PER_MINUTE_MAX) return;
+    process.exitCode = 1;
+    end();
+  };
+  process.on('uncaughtException', fault('exception'));
+  process.on('unhandledRejection', fault('rejection'));
+}
+
 // Not awaited at the top, which a file with bytecode cannot do (build.ts).
 main().then(
   () => {
     processLog.info('router.stopped');
-    process.exit(0);
+    process.exit(process.exitCode ?? 0);
   },
   (error) => {
     process.stderr.write(`${explain(error)}\n`);

@@ -58,7 +58,11 @@ async function expectProblem(response: Response, code: Code, more: Record<string
 
 async function expectOpenAi(response: Response, code: Code, param: string | null = null): Promise<void> {
   expect((await response.json()) as unknown).toEqual({
-    error: { message: expect.stringMatching(/./), type: CODES[code].type, param, code },
+    error: {
+      ...{ message: expect.stringMatching(/./), type: CODES[code].type, param },
+      // On this door a credential that is missing or not good has OpenAI's name.
+      code: code === 'signed_out' ? 'invalid_api_key' : code,
+    },
   });
   expect(response.status).toBe(CODES[code].status);
   expect(response.headers.get('content-type')).toStartWith('application/json');
@@ -111,6 +115,19 @@ test("/v1 answers in OpenAI's shape", async () => {
   await expectOpenAi(await request('/v1/files?model=echo'), 'not_found');
   await expectOpenAi(await request('/v1/chat/completions', post({ model: 'x'.repeat(4096) })), 'too_large');
   await expectOpenAi(await request('/v1/models', { headers: { host: 'rebound.example' } }), 'misdirected');
+});
+
+test("a key that is missing, unknown or malformed is told in OpenAI's words, and only on its door", async () => {
+  for (const authorization of [undefined, 'Bearer sk-x', 'Bearer ', 'Basic eDp5', 'sk-x']) {
+    const headers = authorization === undefined ? {} : { authorization };
+    const response = await router.request('/v1/chat/completions', { method: 'POST', headers });
+    const { error } = (await response.json()) as { error: object };
+    expect([response.status, error]).toMatchObject([
+      401,
+      { type: 'invalid_request_error', code: 'invalid_api_key', param: null },
+    ]);
+  }
+  await expectProblem(await router.request('/api/me/keys'), 'signed_out');
 });
 
 test('a browser gets a page, and is sent to sign in first where that is what it lacks', async () => {

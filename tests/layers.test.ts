@@ -19,8 +19,11 @@ const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
 const isEdge = (path: string) => /(^|[/-])(routes|present|live)(-[a-z]+)?\.tsx?$/.test(path);
 const isStore = (path: string) => /(^|[/-])store(-[a-z]+)?\.ts$/.test(path);
 const subjectOf = (path: string) => path.split('/')[1] ?? '';
-/** What no other package or folder of ours may use. */
-const SHARED = ['drivers/driver', 'package.json'];
+/**
+ * What the router may use of other folders of ours: the contract of drivers, and how the answers of models are read, so that
+ * the router and the agents read them alike.
+ */
+const SHARED = ['drivers/driver', 'package.json', 'backends/shared/calls', 'backends/shared/upstream-errors'];
 
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {

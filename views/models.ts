@@ -5,7 +5,7 @@
 import type { MissingView } from './credentials/models';
 import type { Growing, Html } from './markdown';
 
-export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
+export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
 /** The state of one agent's runner. `message` is a sentence for people: what it waits for, or why it failed; `hint` more. */
 export interface RunnerView {
@@ -131,6 +131,8 @@ export interface KeyView {
   requestsPerMinute?: number;
   tokensPerMinute?: number;
   concurrentMax?: number;
+  /** Whether a chat that waits is sent empty events beside its comments. */
+  hasEventsWhileWaiting?: boolean;
 }
 
 /** How long a backend's runner may be idle before it is reaped; 0 seconds means never. */

@@ -1,6 +1,6 @@
 /** The direct agent: the user's upstream model with the instructions and the memory that are in its home. */
 import { join } from 'node:path';
-import type { Message } from '../shared/openai';
+import { type Members, type Message, textOf } from '../shared/openai';
 import { readRunnerEnv, required } from '../shared/runner';
 import { serveAgent } from '../shared/server';
 import { connectModel } from './model';
@@ -15,18 +15,47 @@ const model = connectModel({
 serveAgent({
   name: 'direct',
   ready: Promise.resolve(),
-  async *answer({ messages, ...turn }) {
-    yield* model.complete({ ...turn, messages: [...(await instructions()), ...messages] });
+  async *answer(turn) {
+    const { tools, functions } = turn.parameters;
+    const hasTools = [tools, functions].some((list) => Array.isArray(list) && list.length > 0);
+    yield* model.complete({ ...turn, messages: withSystem(await instructions(hasTools), turn.messages) });
   },
 });
 
 /**
- * `AGENTS.md` of the home and, behind it, `USER.md` if somebody wrote one: the first comes from the seed, at every start.
- * Read at each turn: an edit counts from the next message on.
+ * The messages with one system message, at the start: the templates of many models refuse a second one, or one that comes
+ * later. It says what this agent's home says, and then what the client says.
  */
-async function instructions(): Promise<Message[]> {
-  const files = ['AGENTS.md', 'USER.md'].map((name) => Bun.file(join(home, name)));
+function withSystem(own: string, messages: readonly Message[]): readonly Message[] {
+  const theirs = messages.filter(({ role }) => role === 'system');
+  const others = messages.filter(({ role }) => role !== 'system');
+  const [only] = theirs;
+  if (own === '' && theirs.length === 1 && only) return [only, ...others];
+  const said = [own, ...theirs.map(({ content }) => content)].filter(
+    (content) => content != null && content.length > 0,
+  );
+  if (said.length === 0) return others;
+  // A part may say more than its text: how long it is to be cached.
+  const isPlain = said.every((content) => typeof content === 'string' || content?.every(isPlainText));
+  const content = isPlain ? said.map(textOf).join('\n\n') : said.flatMap(partsOf);
+  return [{ role: 'system', content }, ...others];
+}
+
+function isPlainText(part: Members): boolean {
+  return part.type === 'text' && Object.keys(part).length === 2;
+}
+
+function partsOf(content: Message['content']): readonly Members[] {
+  return typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? []);
+}
+
+/**
+ * `AGENTS.md` of the home and, behind it, `NO-TOOLS.md` where the client brings no tools of its own, and `USER.md` if somebody
+ * wrote one. Read at each turn: an edit counts from the next message on.
+ */
+async function instructions(hasTools: boolean): Promise<string> {
+  const names = ['AGENTS.md', ...(hasTools ? [] : ['NO-TOOLS.md']), 'USER.md'];
+  const files = names.map((name) => Bun.file(join(home, name)));
   const texts = await Promise.all(files.map(async (file) => ((await file.exists()) ? (await file.text()).trim() : '')));
-  const content = texts.filter((text) => text !== '').join('\n\n');
-  return content === '' ? [] : [{ role: 'system', content }];
+  return texts.filter((text) => text !== '').join('\n\n');
 }

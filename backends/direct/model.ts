@@ -1,27 +1,13 @@
 /** The upstream model: one streamed chat completion, read piece by piece. */
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import type { Pieces, Turn } from '../shared/chat';
-import { AgentError, isRecord, type Piece, type ToolCallPart, type Usage } from '../shared/openai';
+import { AgentError, type Members } from '../shared/openai';
+import { readRefusal, type UpstreamError } from '../shared/upstream-errors';
+import { AnswerReader, UpstreamFailure } from './answer';
+import { eventsOf, type Said } from './events';
 
-/** What a client may decide about the completion. Everything else is the agent's business. */
-const PARAMETERS = [
-  'temperature',
-  'top_p',
-  'max_tokens',
-  'max_completion_tokens',
-  'stop',
-  'seed',
-  'presence_penalty',
-  'frequency_penalty',
-  'reasoning_effort',
-  'response_format',
-  'tools',
-  'tool_choice',
-  'parallel_tool_calls',
-];
-
-/** An error message is for people; a page of HTML is not one. */
-const ERROR_CHARACTERS_MAX = 2000;
+/** Members of a client's request that are answered here, where the model is one and its answer always streamed. */
+const OWN = new Set(['model', 'messages', 'stream', 'stream_options']);
+const REFUSAL_BYTES_MAX = 65_536;
 
 /** So long a server has to end its body after its last event. */
 const END_MS = 1_000;
@@ -39,27 +25,34 @@ export function connectModel(connection: Connection): { complete(turn: Turn): Pi
 }
 
 async function* complete(connection: Connection, turn: Turn): Pieces {
-  const response = await request(connection, turn);
+  refuseUnable(turn.parameters);
+  const own = new AbortController();
+  const response = await request(connection, turn, AbortSignal.any([turn.signal, own.signal]));
   yield {};
-  let isWhole = false;
+  const answer = new AnswerReader();
   try {
-    for await (const data of events(response)) {
-      if (data === '[DONE]') return;
-      const piece = readChunk(JSON.parse(data), connection);
-      isWhole ||= piece.finish !== undefined;
-      yield piece;
-    }
+    for await (const said of untilDone(response, () => own.abort())) yield answer.read(said);
   } catch (error) {
+    if (error instanceof UpstreamFailure) throw toError(502, error.error, connection);
     if (error instanceof AgentError || turn.signal.aborted) throw error;
     throw lost();
   }
-  // Some servers close without [DONE] after the last chunk; an answer without a finish_reason was cut.
-  if (!isWhole) throw lost();
+  // Some servers close without [DONE] after the last chunk; an answer that does not say why it ended was cut.
+  if (!answer.isWhole) throw lost();
 }
 
-async function request(connection: Connection, turn: Turn): Promise<Response> {
-  const chosen = PARAMETERS.filter((name) => turn.parameters[name] !== undefined);
-  const response = await fetch(`${connection.baseUrl.replace(/\/+$/, '')}/chat/completions`, {
+/** What this agent cannot do. Everything else is for the model to know or to refuse. */
+function refuseUnable({ n, modalities }: Turn['parameters']): void {
+  const unable = (param: string, what: string) => new AgentError(400, `${param}: ${what}`, { param });
+  if (n != null && n !== 1) throw unable('n', 'this agent gives one answer to a message. Leave it out, or send 1.');
+  if (Array.isArray(modalities) && modalities.some((kind) => kind !== 'text')) {
+    throw unable('modalities', 'this agent answers in text only. Leave it out, or send ["text"].');
+  }
+}
+
+async function request(connection: Connection, turn: Turn, signal: AbortSignal): Promise<Response> {
+  const chosen = Object.entries(turn.parameters).filter(([name]) => !OWN.has(name));
+  const response = await fetch(`${connection.baseUrl.replace(/(?<!\/)\/+$/, '')}/chat/completions`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${connection.apiKey}`,
@@ -67,13 +60,14 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
       ...(turn.work !== undefined && { 'x-agent-work': turn.work }),
     },
     body: JSON.stringify({
-      ...Object.fromEntries(chosen.map((name) => [name, turn.parameters[name]])),
+      ...Object.fromEntries(chosen),
       model: connection.model,
       messages: turn.messages,
       stream: true,
-      stream_options: { include_usage: true },
+      // The broker knows which upstreams do not take this, and asks those without.
+      stream_options: { ...turn.streamOptions, include_usage: true },
     }),
-    signal: turn.signal,
+    signal,
     // A model may think for minutes before its first token; who waits decides how long.
     timeout: false,
   }).catch((error) => {
@@ -84,20 +78,20 @@ async function request(connection: Connection, turn: Turn): Promise<Response> {
   return response;
 }
 
-async function* events(response: Response): AsyncGenerator<string> {
+/** The events up to `[DONE]`. What follows is read to its end and belongs to nobody. */
+async function* untilDone(response: Response, stop: () => void): AsyncGenerator<Said> {
   if (!response.body) return;
-  const reader = response.body
-    .pipeThrough(new TextDecoderStream())
-    .pipeThrough(new EventSourceParserStream())
-    .getReader();
+  const reader = eventsOf(response.body);
   let isDone = false;
   try {
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      isDone ||= read.value.data === '[DONE]';
-      yield read.value.data;
+    for (let next = await reader.next(); !next.done; next = await reader.next()) {
+      isDone = next.value.data.trim() === '[DONE]';
+      if (isDone) return;
+      yield next.value;
     }
   } finally {
-    void finish(reader, isDone);
+    if (isDone) void finish(reader, stop);
+    else stop();
   }
 }
 
@@ -105,12 +99,10 @@ async function* events(response: Response): AsyncGenerator<string> {
  * After the last event the body is read to its end, which is at hand: a body that is left before it costs the
  * connection, and is a call that was broken off to everybody who counts calls. Nobody waits for this.
  */
-async function finish(reader: ReadableStreamDefaultReader<unknown>, isDone: boolean): Promise<void> {
-  const cancel = () => reader.cancel().catch(() => undefined);
-  if (!isDone) return cancel();
-  const timer = setTimeout(cancel, END_MS);
+async function finish(events: AsyncGenerator<Said>, stop: () => void): Promise<void> {
+  const timer = setTimeout(stop, END_MS);
   try {
-    while (!(await reader.read()).done);
+    while (!(await events.next()).done);
   } catch {
     // The answer is whole already.
   } finally {
@@ -118,39 +110,37 @@ async function finish(reader: ReadableStreamDefaultReader<unknown>, isDone: bool
   }
 }
 
-function readChunk(chunk: unknown, connection: Connection): Piece {
-  if (!isRecord(chunk)) return {};
-  if (isRecord(chunk.error)) throw toError(502, chunk.error, connection);
-  const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : undefined;
-  const { delta, finish_reason: finish } = isRecord(choice) ? choice : {};
-  const { content, reasoning_content: reasoning, tool_calls: calls } = isRecord(delta) ? delta : {};
-  return {
-    ...(typeof content === 'string' && { text: content }),
-    ...(typeof reasoning === 'string' && { reasoning }),
-    ...(Array.isArray(calls) && calls.length > 0 && { toolCalls: calls as ToolCallPart[] }),
-    ...(typeof finish === 'string' && { finish }),
-    ...(isRecord(chunk.usage) && { usage: chunk.usage as unknown as Usage }),
-  };
-}
-
 async function refused(response: Response, connection: Connection): Promise<AgentError> {
-  const body: unknown = await response.json().catch(() => undefined);
-  const error = isRecord(body) && isRecord(body.error) ? body.error : {};
-  const retryAfter = response.headers.get('retry-after');
-  return toError(response.status, error, connection, retryAfter === null ? {} : { 'retry-after': retryAfter });
+  const error = readRefusal(await beginningOf(response)) ?? {
+    message: `The model answered with HTTP ${response.status}.`,
+  };
+  const kept = ['retry-after', 'x-should-retry'].flatMap((name) => {
+    const value = response.headers.get(name);
+    return value === null ? [] : [[name, value]];
+  });
+  return toError(response.status, error, connection, Object.fromEntries(kept));
 }
 
-/** Takes over what people and clients read of OpenAI's error object. Servers like to quote the key: it is cut out. */
-function toError(status: number, error: Record<string, unknown>, { apiKey }: Connection, headers = {}): AgentError {
-  const plain = (value: unknown) =>
-    typeof value === 'string' ? value.replaceAll(apiKey, '[key]').slice(0, ERROR_CHARACTERS_MAX) : undefined;
-  const { type, code, param } = { type: plain(error.type), code: plain(error.code), param: plain(error.param) };
-  return new AgentError(status, plain(error.message) ?? `The model answered with HTTP ${status}.`, {
-    ...(type !== undefined && { type }),
-    ...(code !== undefined && { code }),
-    ...(param !== undefined && { param }),
-    headers,
-  });
+async function beginningOf(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  try {
+    for await (const bytes of response.body ?? []) {
+      text += decoder.decode(bytes, { stream: true });
+      if (text.length > REFUSAL_BYTES_MAX) break;
+    }
+  } catch {
+    // Half a reason is better than none.
+  }
+  return text;
+}
+
+/** Takes over what people and clients read of an error. Servers like to quote the key: it is cut out. */
+function toError(status: number, error: UpstreamError, { apiKey }: Connection, headers: Members = {}): AgentError {
+  const { message, ...labels } = Object.fromEntries(
+    Object.entries(error).map(([name, value]) => [name, String(value).replaceAll(apiKey, '[key]')]),
+  );
+  return new AgentError(status, message ?? '', { ...labels, headers: headers as Record<string, string> });
 }
 
 function lost(): AgentError {

@@ -1,13 +1,14 @@
 /** One turn of `POST /v1/chat/completions`: from the request to the agent's pieces and to what the client reads. */
+import { readJson } from './json';
 import {
   AgentError,
+  Assembly,
   answerShapes,
   type ChatRequest,
   errorBody,
   type Message,
   type Piece,
   parseChatRequest,
-  type ToolCallPart,
 } from './openai';
 import { log } from './runner';
 import { checkSessionName, type Sessions } from './sessions';
@@ -16,6 +17,8 @@ import { checkSessionName, type Sessions } from './sessions';
 export interface Turn {
   readonly messages: readonly Message[];
   readonly parameters: ChatRequest['parameters'];
+  /** `stream_options` as they came. */
+  readonly streamOptions: ChatRequest['streamOptions'];
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
   /** Sent back as `X-Agent-Work` with the calls that this turn makes, so that the router knows whom they are counted for. */
@@ -50,14 +53,13 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   request.signal.addEventListener('abort', () => abort.abort(), { once: true });
   const session = request.headers.get('x-agent-session');
   if (session !== null) checkSessionName(session);
-  const body = parseChatRequest(await request.json().catch(() => undefined));
+  const body = parseChatRequest(readJson(await request.text()));
   const newest = body.messages.findLast((message) => message.role === 'user');
   if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
 
   const messages = session === null ? body.messages : recall(body.messages, newest, await sessions.read(session));
   const work = request.headers.get('x-agent-work');
-  const turn = { messages, parameters: body.parameters, signal: abort.signal, ...(work !== null && { work }) };
-  const answer = agent.answer(turn);
+  const answer = agent.answer({ ...body, messages, signal: abort.signal, ...(work !== null && { work }) });
   const pieces = remembered(answer, abort.signal, async (said) => {
     if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
   });
@@ -117,38 +119,41 @@ async function* prepend(first: IteratorResult<Piece, void>, rest: Pieces): Piece
 type Shapes = ReturnType<typeof answerShapes>;
 
 async function collect(pieces: Pieces, shapes: Shapes): Promise<object> {
-  let text = '';
-  let reasoning = '';
-  const toolCalls: ToolCallPart[] = [];
-  let last: Piece = {};
-  for await (const piece of pieces) {
-    text += piece.text ?? '';
-    reasoning += piece.reasoning ?? '';
-    toolCalls.push(...(piece.toolCalls ?? []));
-    last = { ...last, ...piece };
-  }
-  return shapes.completion({ text, reasoning, toolCalls, finish: last.finish ?? 'stop', usage: last.usage });
+  const assembly = new Assembly();
+  for await (const piece of pieces) assembly.add(piece);
+  return shapes.completion(assembly.whole());
 }
 
 async function* toEvents(pieces: Pieces, shapes: Shapes, includeUsage: boolean): AsyncGenerator<string> {
-  const chunk = (delta: object, finish: string | null = null) =>
-    event({ ...shapes.chunk(delta, finish), ...(includeUsage && { usage: null }) });
-  let last: Piece = {};
+  const chunk = (...said: Parameters<Shapes['chunk']>) =>
+    event({ ...shapes.chunk(...said), ...(includeUsage && { usage: null }) });
+  let finish = 'stop';
+  let usage: Piece['usage'];
   yield chunk({ role: 'assistant', content: '' });
   try {
     for await (const piece of pieces) {
-      if (piece.reasoning) yield chunk({ reasoning_content: piece.reasoning });
-      if (piece.text) yield chunk({ content: piece.text });
-      if (piece.toolCalls) yield chunk({ tool_calls: piece.toolCalls });
-      last = { ...last, ...piece };
+      const delta = deltaOf(piece);
+      const hasMore = piece.choiceMore ?? piece.chunkMore;
+      if (hasMore || Object.keys(delta).length > 0) yield chunk(delta, null, piece);
+      finish = piece.finish ?? finish;
+      usage = piece.usage ?? usage;
     }
-    yield chunk({}, last.finish ?? 'stop');
-    if (includeUsage && last.usage) yield event(shapes.usageChunk(last.usage));
+    yield chunk({}, finish);
+    if (includeUsage && usage) yield event(shapes.usageChunk(usage));
   } catch (error) {
     if (error instanceof BrokenConnection) throw error;
     yield event(errorBody(error));
   }
   yield 'data: [DONE]\n\n';
+}
+
+function deltaOf({ text, reasoning, toolCalls, deltaMore }: Piece): object {
+  return {
+    ...deltaMore,
+    ...(reasoning && { reasoning_content: reasoning }),
+    ...(text && { content: text }),
+    ...(toolCalls && { tool_calls: toolCalls }),
+  };
 }
 
 function event(data: object): string {

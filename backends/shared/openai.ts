@@ -1,22 +1,30 @@
 /** The part of OpenAI's chat API that an agent has to speak: what comes in, what goes out, how errors look. */
+import { isRecord } from './json';
+import { merge } from './merge';
 
 /** A list of content parts (text, images) is kept as it came; `textOf` reads the text out of it. */
 export type Content = string | readonly Readonly<Record<string, unknown>>[];
 
+/** A message as it came: members that no agent knows go on to the model, which may want them back. */
 export interface Message {
-  readonly role: 'system' | 'user' | 'assistant' | 'tool';
-  readonly content: Content;
+  readonly role: 'system' | 'user' | 'assistant' | 'tool' | 'function';
+  /** An assistant that only called tools has said nothing. */
+  readonly content?: Content | null;
   /** Of an assistant that called tools of the client. */
-  readonly tool_calls?: readonly Readonly<Record<string, unknown>>[];
+  readonly tool_calls?: unknown;
   /** Of a tool: the call that it answers. */
   readonly tool_call_id?: string;
+  readonly [member: string]: unknown;
 }
 
 export interface Usage {
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
   readonly total_tokens: number;
+  readonly [detail: string]: unknown;
 }
+
+export type Members = Readonly<Record<string, unknown>>;
 
 /** One step of an answer. An empty one opens the answer before there is text. */
 export interface Piece {
@@ -27,23 +35,22 @@ export interface Piece {
   readonly usage?: Usage;
   /** OpenAI's `finish_reason`; `stop` when no piece says otherwise. */
   readonly finish?: string;
+  /** Members of a model's own, which reach the client as they came: of the delta, the choice and the chunk. */
+  readonly deltaMore?: Members;
+  readonly choiceMore?: Members;
+  readonly chunkMore?: Members;
 }
 
-/** A part of a call of one of the client's tools, as OpenAI streams them: parts with the same `index` make one call. */
+/**
+ * A part of a call of one of the client's tools, as OpenAI streams them: parts with the same `index` make one call, and the
+ * first of them says its id and type.
+ */
 export interface ToolCallPart {
   readonly index: number;
   readonly id?: string;
   readonly type?: string;
-  readonly function?: { readonly name?: string; readonly arguments?: string };
-}
-
-/** What an answer came to. */
-export interface Whole {
-  readonly text: string;
-  readonly reasoning: string;
-  readonly toolCalls: readonly ToolCallPart[];
-  readonly finish: string;
-  readonly usage: Usage | undefined;
+  readonly function?: { readonly name?: string; readonly arguments?: string; readonly [member: string]: unknown };
+  readonly [member: string]: unknown;
 }
 
 export interface ChatRequest {
@@ -51,6 +58,7 @@ export interface ChatRequest {
   readonly messages: readonly Message[];
   readonly stream: boolean;
   readonly includeUsage: boolean;
+  readonly streamOptions: Members;
   /** The rest of the body, as it came: `temperature`, `max_tokens` and their like. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
@@ -82,6 +90,8 @@ export function errorBody(error: unknown): object {
   return { error: { message: known.message, type: type ?? usual, param: param ?? null, code: code ?? null } };
 }
 
+const ROLES = new Set(['system', 'user', 'assistant', 'tool', 'function']);
+
 /** Reads the body of `POST /v1/chat/completions`. Throws an `AgentError` with status 400 that names the member. */
 export function parseChatRequest(body: unknown): ChatRequest {
   if (!isRecord(body)) throw new AgentError(400, 'The body must be a JSON object.');
@@ -92,6 +102,7 @@ export function parseChatRequest(body: unknown): ChatRequest {
     messages: messages.map(parseMessage),
     stream: stream === true,
     includeUsage: isRecord(streamOptions) && streamOptions.include_usage === true,
+    streamOptions: isRecord(streamOptions) ? streamOptions : {},
     parameters,
   };
 }
@@ -100,23 +111,19 @@ function parseMessage(value: unknown, index: number): Message {
   const wrong = (what: string) => new AgentError(400, `messages[${index}]: ${what}`, { param: `messages[${index}]` });
   if (!isRecord(value)) throw wrong('must be an object.');
   const role = value.role === 'developer' ? 'system' : value.role;
-  if (role !== 'system' && role !== 'user' && role !== 'assistant' && role !== 'tool') {
-    throw wrong('the role must be system, developer, user, assistant or tool.');
-  }
-  const content = value.content ?? '';
-  const isContent = typeof content === 'string' || (Array.isArray(content) && content.every(isRecord));
+  if (!ROLES.has(String(role))) throw wrong('the role must be system, developer, user, assistant, tool or function.');
+  const { content } = value;
+  const isContent =
+    content == null || typeof content === 'string' || (Array.isArray(content) && content.every(isRecord));
   if (!isContent) throw wrong('the content must be text or a list of content parts.');
-  const { tool_calls: calls, tool_call_id: id } = value;
-  if (role === 'tool') {
-    if (typeof id !== 'string') throw wrong('a tool says in tool_call_id which call it answers.');
-    return { role, content, tool_call_id: id };
+  if (role === 'tool' && typeof value.tool_call_id !== 'string') {
+    throw wrong('a tool says in tool_call_id which call it answers.');
   }
-  const called = role === 'assistant' && Array.isArray(calls) && calls.length > 0 && calls.every(isRecord);
-  return { role, content, ...(called && { tool_calls: calls }) };
+  return { ...value, role } as Message;
 }
 
-export function textOf(content: Content): string {
-  if (typeof content === 'string') return content;
+export function textOf(content: Content | null | undefined): string {
+  if (content == null || typeof content === 'string') return content ?? '';
   return content.map((part) => (typeof part.text === 'string' ? part.text : '')).join('');
 }
 
@@ -124,43 +131,65 @@ export function textOf(content: Content): string {
 export function answerShapes(model: string) {
   const base = { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
   return {
-    chunk: (delta: object, finish: string | null = null) => ({
+    chunk: (delta: object, finish: string | null = null, more: Pick<Piece, 'choiceMore' | 'chunkMore'> = {}) => ({
+      ...more.chunkMore,
       ...base,
       object: 'chat.completion.chunk',
-      choices: [{ index: 0, delta, finish_reason: finish }],
+      choices: [{ ...more.choiceMore, index: 0, delta, finish_reason: finish }],
     }),
     usageChunk: (usage: Usage) => ({ ...base, object: 'chat.completion.chunk', choices: [], usage }),
-    completion: ({ text, reasoning, toolCalls, finish, usage }: Whole) => ({
+    completion: ({ message, finish, usage, choiceMore, chunkMore }: Whole) => ({
+      ...chunkMore,
       ...base,
       object: 'chat.completion',
-      choices: [
-        {
-          index: 0,
-          message: {
-            role: 'assistant',
-            content: toolCalls.length > 0 && text === '' ? null : text,
-            ...(reasoning && { reasoning_content: reasoning }),
-            ...(toolCalls.length > 0 && { tool_calls: wholeCalls(toolCalls) }),
-          },
-          finish_reason: finish,
-        },
-      ],
+      choices: [{ ...choiceMore, index: 0, message, finish_reason: finish }],
       ...(usage && { usage }),
     }),
   };
 }
 
-/** The calls that `parts` make, in the order of their index. */
-function wholeCalls(parts: readonly ToolCallPart[]): object[] {
-  const indexes = [...new Set(parts.map(({ index }) => index))].sort((a, b) => a - b);
-  return indexes.map((index) => {
-    const own = parts.filter((part) => part.index === index);
-    const joined = (member: 'name' | 'arguments') => own.map((part) => part.function?.[member] ?? '').join('');
-    const id = own.find((part) => part.id)?.id;
-    return { id, type: 'function', function: { name: joined('name'), arguments: joined('arguments') } };
-  });
+/** What an answer came to. */
+export interface Whole {
+  readonly message: Members;
+  readonly finish: string;
+  readonly usage: Usage | undefined;
+  readonly choiceMore: Members;
+  readonly chunkMore: Members;
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Puts the pieces of an answer together. */
+export class Assembly {
+  readonly #delta: Record<string, unknown> = {};
+  readonly #calls: Record<string, unknown>[] = [];
+  readonly #choiceMore: Record<string, unknown> = {};
+  #chunkMore: Members = {};
+  #text = '';
+  #finish = 'stop';
+  #usage: Usage | undefined;
+
+  add({ text, reasoning, toolCalls, finish, usage, deltaMore, choiceMore, chunkMore }: Piece): void {
+    this.#text += text ?? '';
+    merge(this.#delta, { ...deltaMore, ...(reasoning !== undefined && { reasoning_content: reasoning }) });
+    for (const { index, ...part } of toolCalls ?? []) {
+      const call = this.#calls[index] ?? {};
+      this.#calls[index] = call;
+      merge(call, part);
+    }
+    const { logprobs, ...rest } = choiceMore ?? {};
+    // Only these come token by token. What else a chunk says of the choice, or of the answer, it says again with each.
+    merge(this.#choiceMore, { logprobs });
+    Object.assign(this.#choiceMore, rest);
+    this.#chunkMore = { ...this.#chunkMore, ...chunkMore };
+    this.#finish = finish ?? this.#finish;
+    this.#usage = usage ?? this.#usage;
+  }
+
+  whole(): Whole {
+    const calls = this.#calls.filter(isRecord);
+    const content = this.#text === '' && calls.length > 0 ? null : this.#text;
+    return {
+      message: { ...this.#delta, role: 'assistant', content, ...(calls.length > 0 && { tool_calls: calls }) },
+      ...{ finish: this.#finish, usage: this.#usage, choiceMore: this.#choiceMore, chunkMore: this.#chunkMore },
+    };
+  }
 }

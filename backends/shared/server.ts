@@ -48,7 +48,7 @@ async function route(serving: Serving, request: Request): Promise<Response> {
 }
 
 function authorise(serving: Serving, request: Request): void {
-  const key = /^Bearer\s+(.+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] ?? '';
+  const key = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1] ?? '';
   if (timingSafeEqual(hash(key), serving.keyHash)) return;
   throw new AgentError(401, 'Send the access key of this agent as "Authorization: Bearer <key>".', {
     type: 'authentication_error',

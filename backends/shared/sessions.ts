@@ -1,7 +1,8 @@
 /** Conversations in the agent's home: one JSON Lines file of messages per session, appended to after every turn. */
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, isRecord, type Message } from './openai';
+import { isRecord, readJson } from './json';
+import { AgentError, type Message } from './openai';
 
 /** What is remembered of a session: its newest messages, up to this many characters of JSON. The file keeps all. */
 export const HISTORY_CHARACTERS_MAX = 200_000;
@@ -57,11 +58,7 @@ function newest(lines: readonly string[]): Message[] {
 }
 
 function parseLine(line: string): Message | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (isRecord(value) && (value.role === 'user' || value.role === 'assistant')) return value as unknown as Message;
-  } catch {
-    // Not a whole line.
-  }
-  return undefined;
+  // A line that is not whole is no JSON.
+  const value = readJson(line);
+  return isRecord(value) && (value.role === 'user' || value.role === 'assistant') ? (value as Message) : undefined;
 }

@@ -1,10 +1,11 @@
 /** From a spec to a container: everything that keeps it apart from the host and from others is decided here. */
 import type Docker from 'dockerode';
-import type { DriverServices, RunnerSpec } from '../driver';
+import type { RunnerSpec } from '../driver';
+import { runnerHost } from '../runner-host';
 import { failure } from './engine';
 import type { Place } from './networks';
 import { backendOptionsOf, defaultLimits } from './options';
-import { PORT_LABEL, RUNNER_LABEL } from './runners';
+import { FOREIGN_LABEL, PORT_LABEL, RUNNER_LABEL } from './runners';
 
 /** Kernel's accounting period. A quota, and not `NanoCpus`: the engine refuses more of those than there are CPUs. */
 const cpuPeriodUs = 100_000;
@@ -15,24 +16,36 @@ export function containerName({ namePrefix, name }: RunnerSpec): string {
 }
 
 /**
- * What the engine is asked for. `port` is where the agent listens.
+ * What the engine is asked for. `port` is where the agent listens, `hostPort` where that is published; the engine's choice
+ * when absent.
  * Throws `start_failed` when the spec has no image, or its home holds the engine's socket.
  */
 export function containerOf(
   spec: RunnerSpec,
-  at: { readonly place: Place; readonly port: number; readonly socketPath: string | undefined },
-  services: DriverServices,
+  at: {
+    readonly place: Place;
+    readonly port: number;
+    readonly hostPort: number | undefined;
+    readonly socketPath: string | undefined;
+    /** What is said of an image that is made for another machine. */
+    readonly foreign?: string | undefined;
+  },
 ): Docker.ContainerCreateOptions {
   const { place, port } = at;
   const { env, network = {} } = spec;
   const image = imageOf(spec);
-  const inside = place.network === 'host' ? { ...env, HOST: '127.0.0.1', PORT: String(port) } : env;
+  const inside = place.network === 'host' ? { ...env, HOST: runnerHost(), PORT: String(port) } : env;
   return {
     name: containerName(spec),
     Image: image,
     ...(spec.command.length > 0 && { Cmd: [...spec.command] }),
     Env: Object.entries(inside).map(([name, value]) => `${name}=${value}`),
-    Labels: { ...spec.labels, [RUNNER_LABEL]: spec.id, [PORT_LABEL]: String(port) },
+    Labels: {
+      ...spec.labels,
+      [RUNNER_LABEL]: spec.id,
+      [PORT_LABEL]: String(port),
+      ...(at.foreign !== undefined && { [FOREIGN_LABEL]: at.foreign }),
+    },
     ...(spec.hostname !== undefined && { Hostname: spec.hostname }),
     ...(spec.user !== undefined && { User: spec.user }),
     ...(place.isPublished && { ExposedPorts: { [`${port}/tcp`]: {} } }),
@@ -40,7 +53,7 @@ export function containerOf(
       ...hardening(spec),
       Mounts: [{ Type: 'bind', Source: homeOf(spec, at.socketPath), Target: spec.home.target }],
       NetworkMode: place.network,
-      ...(place.isPublished && { PortBindings: { [`${port}/tcp`]: [publish(services)] } }),
+      ...(place.isPublished && { PortBindings: { [`${port}/tcp`]: [publish(at.hostPort)] } }),
       ExtraHosts: Object.entries(network.hosts ?? {}).map(([name, address]) => `${name}:${address}`),
       Dns: [...(network.dns ?? [])],
       RestartPolicy: { Name: 'no' },
@@ -73,9 +86,9 @@ function hardening(spec: RunnerSpec): Docker.HostConfig {
   };
 }
 
-/** On loopback only, at a port of the engine's choice. */
-function publish({ portRange }: DriverServices): { HostIp: string; HostPort: string } {
-  return { HostIp: '127.0.0.1', HostPort: portRange === undefined ? '' : `${portRange.start}-${portRange.end}` };
+/** On loopback only. */
+function publish(hostPort: number | undefined): { HostIp: string; HostPort: string } {
+  return { HostIp: runnerHost(), HostPort: hostPort === undefined ? '' : String(hostPort) };
 }
 
 function imageOf({ image }: RunnerSpec): string {

@@ -31,6 +31,18 @@ export async function createEngine({ host, certPath }: Pick<DriverOptions, 'host
   }
 }
 
+/** The ports that an engine of this machine listens at when its socket is opened to the network, without TLS and with it. */
+const USUAL_URLS = ['http://localhost:2375', 'https://localhost:2376'];
+
+/** Where an engine takes commands over the network: the one that is asked, and one of this machine beside its socket. */
+export function engineUrls(host: string = process.env.DOCKER_HOST ?? ''): readonly string[] {
+  const url = URL.parse(host.replace(/^tcp:/, 'http:'));
+  if (!url || !/^https?:$/.test(url.protocol)) return USUAL_URLS;
+  // Without a port dockerode takes one of the usual ones.
+  const all = url.port ? [url.href] : [`http://${url.hostname}:2375`, `http://${url.hostname}:2376`, url.href];
+  return [...all, ...USUAL_URLS];
+}
+
 /** Opens once, when somebody listens at the socket for the first time. Until then every call looks anew. */
 function whenHeard(socketPath: () => string, open: Engine): Engine {
   let client: Promise<Docker> | undefined;

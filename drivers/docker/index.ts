@@ -2,12 +2,13 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Driver, defineDriver, type Health, type Started } from '../driver';
-import { ask, createEngine, find, toFailure } from './engine';
+import { ask, createEngine, engineUrls, find, toFailure } from './engine';
 import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
 import { backendOptions, options } from './options';
-import { type DockerHandle, findContainer, findOwned, type Ground, healthOf } from './runners';
+import { createPorts } from './ports';
+import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known, letGoOn } from './runners';
 import { startRunner } from './start';
 import { createStats } from './stats';
 import { stopRunner } from './stop';
@@ -24,21 +25,23 @@ export default defineDriver({
     const docker = await createEngine(options);
     const networks = createNetworks(docker, services, options);
     const ground = {
-      ...{ docker, networks, services, options },
-      known: new Map<string, string>(),
+      ...{ docker, networks, services, options, ports: createPorts(services.portRange) },
+      known: new Map<string, Known>(),
       stopping: new Set<string>(),
       replaced: new Set<string>(),
+      left: new Set<string>(),
     };
     return createDriver(ground, options.authFile ?? join(homedir(), '.docker/config.json'));
   },
 });
 
 function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
-  const { docker, networks } = ground;
+  const { docker, networks, options } = ground;
   const starting = new Map<string, Promise<Started<DockerHandle>>>();
   const watches = new AbortController();
   return {
     name: 'docker',
+    platformUrls: engineUrls(options.host),
     async ping(signal) {
       await ask(signal, async () => (await docker()).ping());
     },
@@ -56,6 +59,7 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
     inspect: (handle, signal) => inspect(ground, handle, signal),
     stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
     list: (signal) => findOwned(ground, signal),
+    resume: (handle, signal) => resume(ground, handle, signal),
     async logs({ containerId }, { tailLines, signal }) {
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
     },
@@ -67,11 +71,17 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
   };
 }
 
+/** Does nothing for one that is not there. */
+async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<void> {
+  const found = await findContainer(ground, handle, signal);
+  if (found?.isOurs) await letGoOn(ground, found.info, signal);
+}
+
 async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
   try {
     const found = await findContainer(ground, handle, signal);
     // A container that is not this runner's is no trace of it.
-    return found?.isOurs ? healthOf(found.info) : { state: 'gone' };
+    return found?.isOurs ? healthOf(found.info, handle) : { state: 'gone' };
   } catch (error) {
     return { state: 'unknown', reason: String(error) };
   }

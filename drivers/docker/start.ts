@@ -4,15 +4,20 @@ import { DriverError, type RunnerSpec, type StartContext, type Started } from '.
 import { containerName, containerOf } from './container';
 import { ask, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
 import { tailOf } from './logs';
-import { pickPort } from './ports';
+import type { Place } from './networks';
+import { rangeFull } from './ports';
 import {
   type DockerHandle,
-  findOwned,
+  FOREIGN_LABEL,
   type Ground,
   handleOf,
   healthOf,
+  inspectOwned,
+  letGoOn,
   RUNNER_LABEL,
   removeContainer,
+  setAside,
+  toOwned,
   urlOf,
 } from './runners';
 
@@ -20,6 +25,8 @@ import {
 const abortMs = 800;
 const cleanUpMs = 30_000;
 const tailLines = 10;
+/** One line may be as long as the whole output. */
+const outputChars = 4_000;
 
 /** Starts the runner, or finds the one that this spec id already has. */
 export async function startRunner(
@@ -28,12 +35,15 @@ export async function startRunner(
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
   const { signal } = context;
-  for (const { handle, url } of await findOwned(ground, signal, spec.id)) {
+  for (const info of await inspectOwned(ground, signal, spec.id)) {
+    const { handle, url } = toOwned(info);
+    await letGoOn(ground, info, signal);
     if (url !== undefined) return { handle, url };
     ground.replaced.add(handle.containerId);
-    await removeContainer(ground, handle.containerId, signal);
+    await removeContainer(ground, handle.containerId, signal).catch((error) => setAside(ground, handle, error, signal));
   }
-  const body = await bodyOf(ground, spec, signal);
+  const place = await ground.networks.place(spec, signal);
+  for (const name of spec.network?.extra ?? []) await ground.networks.require(name, signal);
   context.progress({ stage: 'create', message: 'Creating the container' });
   refuseAborted(signal);
   const late = Promise.withResolvers<never>();
@@ -42,7 +52,7 @@ export async function startRunner(
     timer = setTimeout(() => late.reject(failure('timeout', 'the start was aborted', signal.reason)), abortMs);
   };
   signal.addEventListener('abort', abort, { once: true });
-  const launched = launch(ground, spec, body, context);
+  const launched = launchSomewhere(ground, spec, place, context);
   launched.catch(() => undefined);
   try {
     return await Promise.race([launched, late.promise]);
@@ -52,14 +62,47 @@ export async function startRunner(
   }
 }
 
-async function bodyOf(ground: Ground, spec: RunnerSpec, signal: AbortSignal): Promise<Docker.ContainerCreateOptions> {
-  const { docker, networks, services } = ground;
-  const place = await networks.place(spec, signal);
-  for (const name of spec.network?.extra ?? []) await networks.require(name, signal);
-  const port = place.network === 'host' ? pickPort(services.portRange) : spec.port;
-  const { socketPath } = (await docker()).modem as { socketPath?: unknown };
-  const known = typeof socketPath === 'string' ? socketPath : undefined;
-  return containerOf(spec, { place, port, socketPath: known }, services);
+/** At the first port of the host that nobody else has, where the runner needs one of our choice. */
+async function launchSomewhere(
+  ground: Ground,
+  spec: RunnerSpec,
+  place: Place,
+  context: StartContext,
+): Promise<Started<DockerHandle>> {
+  const { docker, ports, services } = ground;
+  const { socketPath: path } = (await docker()).modem as { socketPath?: unknown };
+  const socketPath = typeof path === 'string' ? path : undefined;
+  const known = { place, socketPath, foreign: await foreignTo(ground, spec, context.signal) };
+  const isHost = place.network === 'host';
+  if (!isHost && (!place.isPublished || services.portRange === undefined)) {
+    return launch(ground, spec, containerOf(spec, { ...known, port: spec.port, hostPort: undefined }), context);
+  }
+  let taken: unknown;
+  for (const picked of ports.free()) {
+    using _ = picked;
+    const { port } = picked;
+    const at = isHost ? { port, hostPort: undefined } : { port: spec.port, hostPort: port };
+    try {
+      return await launch(ground, spec, containerOf(spec, { ...known, ...at }), context);
+    } catch (error) {
+      if (!(error instanceof DriverError) || !isPortTaken.test(error.message)) throw error;
+      taken = error;
+    }
+  }
+  throw rangeFull(services.portRange, taken);
+}
+
+/** What is said of an image that is made for another machine; undefined where it is not, or the engine does not tell. */
+async function foreignTo(
+  { docker }: Ground,
+  { image = '' }: RunnerSpec,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const made = await find(signal, async () => (await docker()).getImage(image).inspect());
+  // Not every proxy before the engine's socket lets this one through.
+  const engine = await find(signal, async () => (await docker()).version()).catch(() => undefined);
+  if (!made?.Architecture || !engine?.Arch || made.Architecture === engine.Arch) return undefined;
+  return `its image is made for ${made.Architecture}, and this machine is ${engine.Arch}`;
 }
 
 /** Not cut short by the signal: a request that is given up half-way may still make a container. */
@@ -72,7 +115,7 @@ async function launch(
   const { docker, known } = ground;
   const client = await docker();
   const container = await client.createContainer(body).catch((error) => refused(ground, spec, error));
-  known.set(container.id, spec.id);
+  known.set(container.id, { handle: { runnerId: spec.id, containerId: container.id } });
   try {
     for (const name of spec.network?.extra ?? []) {
       refuseAborted(context.signal);
@@ -86,6 +129,7 @@ async function launch(
     const url = urlOf(info);
     if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(ground, spec, info);
     refuseAborted(context.signal);
+    known.set(container.id, { handle: handleOf(info), url });
     return { handle: handleOf(info), url };
   } catch (error) {
     ground.replaced.add(container.id);
@@ -93,7 +137,7 @@ async function launch(
     await removeContainer(ground, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
       ground.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
     );
-    throw startFailure(spec, error);
+    throw startFailure(spec, error, body.Labels?.[FOREIGN_LABEL]);
   }
 }
 
@@ -120,19 +164,24 @@ async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.Contai
   const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
     tailOf(ground.docker, info.Id, tailLines, signal),
   );
-  const output = withoutSecrets(spec, lines.join('\n'));
+  const output = withoutSecrets(spec, lines.join('\n')).slice(-outputChars).toWellFormed();
   const { ExitCode: exitCode } = info.State;
-  const message = `the container ended at once with exit code ${exitCode}`;
+  const foreign = info.Config.Labels[FOREIGN_LABEL];
+  const message = `the container ended at once with exit code ${exitCode}${foreign === undefined ? '' : `: ${foreign}`}`;
   return failure('start_failed', message, { exitCode }, output && `Its last output:\n${output}`);
 }
 
-const full = /port is already allocated|all ports are allocated|address already in use|no available IPv4/;
+const isPortTaken = /port is already allocated|address already in use|ports are not available/;
+const isFull = /all ports are allocated|no available IPv4/;
 
-function startFailure(spec: RunnerSpec, error: unknown): DriverError {
+/** @param foreign what is said of an image for another machine. */
+function startFailure(spec: RunnerSpec, error: unknown, foreign?: string): DriverError {
   if (error instanceof DriverError || statusOf(error) === undefined) return toFailure(error);
   const cause = says(spec, error);
-  const said = `the container could not be started: ${cause.message}`;
-  if (full.test(cause.message)) return failure('no_capacity', said, cause, 'Widen the range of ports or addresses.');
+  const said = `the container could not be started: ${foreign === undefined ? '' : `${foreign}: `}${cause.message}`;
+  if (isPortTaken.test(said) || isFull.test(said)) {
+    return failure('no_capacity', said, cause, 'Widen the range of ports or addresses.');
+  }
   const hint = /source path does not exist/.test(cause.message)
     ? "The engine does not see the home at this path. In a container the router needs the host's path: HOST_STACK_ROOT."
     : undefined;

@@ -1,6 +1,6 @@
 /** Ends a runner: asks it to end, ends it by force after the grace, and removes what is left of it. */
 import { find } from './engine';
-import { type DockerHandle, findContainer, type Ground, notOurs, removeContainer } from './runners';
+import { type DockerHandle, findContainer, type Ground, letGoOn, notOurs, removeContainer, setAside } from './runners';
 
 /** How long the engine may take beyond the grace. */
 const engineMs = 30_000;
@@ -17,12 +17,14 @@ export async function stopRunner(ground: Ground, handle: DockerHandle, graceMs: 
   try {
     // The engine goes on with its grace, also when the router does not live to see the end of it.
     const t = Math.ceil(graceMs / 1000);
+    // Not every engine ends what is paused.
+    await letGoOn(ground, found.info, signal);
     if (found.info.State.Running && t > 0) {
       await find(signal, async (abortSignal) =>
         (await docker()).getContainer(id).stop({ t, abortSignal }).catch(unlessStopped),
       );
     }
-    await removeContainer(ground, id, signal);
+    await removeContainer(ground, id, signal).catch((error) => setAside(ground, handle, error, signal));
   } finally {
     stopping.delete(id);
   }

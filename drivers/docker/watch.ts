@@ -1,14 +1,14 @@
 /** Changes of health from the engine's events. Nothing is missed: after each connection the runners are looked at. */
 import type { Health, HealthChange } from '../driver';
 import { ask, destroy, linesOf, toFailure } from './engine';
-import { findContainer, findOwned, type Ground, healthOf, RUNNER_LABEL } from './runners';
+import { findContainer, type Ground, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
 
 const backOffMs = { min: 100, max: 1_000 };
 /** A connection that has died without a word is replaced after this long. */
 const connectionMs = 60_000;
 
-/** A runner has ended, or is no longer there: in the words of Docker and in those of Podman. */
-const ENDINGS = ['die', 'died', 'destroy', 'remove'];
+/** A runner has ended, is no longer there, or is held still: in the words of Docker and in those of Podman. */
+const ACTIONS = ['die', 'died', 'destroy', 'remove', 'pause', 'unpause'];
 const GONE = new Set(['destroy', 'remove']);
 
 /** What of an event is read. */
@@ -17,15 +17,18 @@ interface EngineEvent {
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
 }
 
+/** What was last told of each container that is not gone, by its id. */
+type Told = Map<string, string>;
+
 /** Runs until the signal aborts, and reconnects by itself. */
 export async function* watchRunners(ground: Ground, signal: AbortSignal): AsyncGenerator<HealthChange> {
   const { log } = ground.services;
-  const exited = new Set<string>();
+  const told: Told = new Map();
   let waitMs = backOffMs.min;
   while (!signal.aborted) {
     const connection = AbortSignal.any([signal, AbortSignal.timeout(connectionMs)]);
     try {
-      for await (const change of follow(ground, exited, connection)) {
+      for await (const change of follow(ground, told, connection)) {
         waitMs = backOffMs.min;
         if (change !== 'connected') yield change;
       }
@@ -39,15 +42,11 @@ export async function* watchRunners(ground: Ground, signal: AbortSignal): AsyncG
   }
 }
 
-/** One connection. `exited` are the containers whose end has been told and that are not gone. */
-async function* follow(
-  ground: Ground,
-  exited: Set<string>,
-  signal: AbortSignal,
-): AsyncGenerator<HealthChange | 'connected'> {
+/** One connection. */
+async function* follow(ground: Ground, told: Told, signal: AbortSignal): AsyncGenerator<HealthChange | 'connected'> {
   const { docker, services } = ground;
   const label = [`${services.installationLabel}=${services.installationId}`];
-  const filters = JSON.stringify({ type: ['container'], event: ENDINGS, label });
+  const filters = JSON.stringify({ type: ['container'], event: ACTIONS, label });
   const stream = await ask(signal, async (abortSignal) => {
     // The types do not know of the signal.
     const query = { filters, abortSignal };
@@ -58,55 +57,58 @@ async function* follow(
   try {
     yield 'connected';
     // Listening first and looking then: what happens in between is seen twice, and told once.
-    yield* reconcile(ground, exited, signal);
-    for await (const line of linesOf(stream)) yield* changesOf(ground, exited, JSON.parse(line), signal);
+    yield* reconcile(ground, told, signal);
+    for await (const line of linesOf(stream)) yield* changesOf(ground, told, JSON.parse(line), signal);
   } finally {
     destroy(stream);
   }
 }
 
-async function* reconcile(ground: Ground, exited: Set<string>, signal: AbortSignal): AsyncGenerator<HealthChange> {
+async function* reconcile(ground: Ground, told: Told, signal: AbortSignal): AsyncGenerator<HealthChange> {
   const before = [...ground.known];
-  const owned = await findOwned(ground, signal);
-  const there = new Set(owned.map(({ handle }) => handle.containerId));
-  for (const [id, runnerId] of before) {
-    if (!there.has(id)) yield* tell(ground, exited, { id, runnerId, health: { state: 'gone' } });
+  const owned = await inspectOwned(ground, signal);
+  const there = new Set(owned.map(({ Id }) => Id));
+  for (const [id, { handle }] of before) {
+    if (!there.has(id)) yield* tell(ground, told, { id, runnerId: handle.runnerId, health: { state: 'gone' } });
   }
-  for (const { runnerId, handle, health } of owned) {
-    // One without an exit code was never started: it is being made, or was left by a crash.
-    const isNews = health.state === 'exited' && health.exitCode !== undefined;
-    if (isNews) yield* tell(ground, exited, { id: handle.containerId, runnerId, health });
+  for (const info of owned) {
+    // One that was never started is being made, or was left by a crash.
+    if (info.State.Status === 'created') continue;
+    const health = healthOf(info, ground.known.get(info.Id)?.handle);
+    yield* tell(ground, told, { id: info.Id, runnerId: handleOf(info).runnerId, health });
   }
 }
 
 async function* changesOf(
   ground: Ground,
-  exited: Set<string>,
+  told: Told,
   { Action: action, Actor: actor }: EngineEvent,
   signal: AbortSignal,
 ): AsyncGenerator<HealthChange> {
   const { ID: id, Attributes: attributes } = actor;
   const runnerId = attributes[RUNNER_LABEL] ?? '';
-  if (GONE.has(action)) return yield* tell(ground, exited, { id, runnerId, health: { state: 'gone' } });
+  if (GONE.has(action)) return yield* tell(ground, told, { id, runnerId, health: { state: 'gone' } });
   // The event has the exit code, and only the container knows whether memory was the reason.
   const found = await findContainer(ground, { runnerId, containerId: id }, signal);
-  const health = found && healthOf(found.info);
-  if (health?.state === 'exited') yield* tell(ground, exited, { id, runnerId, health });
+  if (!found) return;
+  yield* tell(ground, told, { id, runnerId, health: healthOf(found.info, ground.known.get(id)?.handle) });
 }
 
 function* tell(
   { known, stopping, replaced }: Ground,
-  exited: Set<string>,
+  told: Told,
   { id, runnerId, health }: { readonly id: string; readonly runnerId: string; readonly health: Health },
 ): Generator<HealthChange> {
   if (health.state === 'gone') {
     known.delete(id);
-    exited.delete(id);
+    told.delete(id);
     if (!replaced.delete(id)) yield { runnerId, health };
     return;
   }
-  if (exited.has(id) || stopping.has(id) || replaced.has(id)) return;
-  exited.add(id);
+  const last = told.get(id) ?? `running ${known.get(id)?.url}`;
+  const word = health.state === 'running' ? `running ${health.url}` : health.state;
+  if (last === word || last === 'exited' || stopping.has(id) || replaced.has(id)) return;
+  told.set(id, word);
   yield { runnerId, health };
 }
 

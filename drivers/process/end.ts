@@ -29,9 +29,17 @@ export async function endRunner(
       throw failure('timeout', `runner ${found.mark.runnerId} did not end on SIGKILL`, { pid: found.leader?.pid });
     }
     if (killing || !asked) signalGroups(found, killing ? 'SIGKILL' : 'SIGTERM');
+    // What somebody has stopped would not hear of it.
+    if (!asked && !killing) signalGroups(found, 'SIGCONT');
     asked = true;
     await goneOrLate(table, found.members, killing ? performance.now() + 500 : killAtMs);
   }
+}
+
+/** Lets everything of a runner go on that somebody has stopped. */
+export async function continueRunner(table: ProcessTable, life: string): Promise<void> {
+  const found = (await findRunners(table)).find(({ mark }) => mark.life === life);
+  if (found) signalGroups(found, 'SIGCONT');
 }
 
 function isForeign({ members }: Found, handle: Partial<ProcessHandle>): boolean {
@@ -39,7 +47,7 @@ function isForeign({ members }: Found, handle: Partial<ProcessHandle>): boolean 
   return entry !== undefined && handle.born !== undefined && entry.born !== handle.born;
 }
 
-function signalGroups({ mark, members }: Found, signal: 'SIGTERM' | 'SIGKILL'): void {
+function signalGroups({ mark, members }: Found, signal: 'SIGTERM' | 'SIGKILL' | 'SIGCONT'): void {
   for (const groupId of new Set(members.map((entry) => entry.groupId))) {
     try {
       process.kill(-groupId, signal);

@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type Health, type Owned } from '../driver';
+import { runnerHost } from '../runner-host';
 import { createChildren } from './children';
+import { continueRunner } from './end';
 import { createExits } from './exits';
 import { createLogFiles } from './log-files';
 import {
@@ -17,7 +19,7 @@ import {
 } from './runners';
 import { type DriverParts, startRunner, stopRunner } from './start';
 import { createStats } from './stats';
-import { processTable } from './table';
+import { type Process, processTable } from './table';
 
 const options = Type.Object(
   {
@@ -51,6 +53,7 @@ export default defineDriver({
       services,
       exits: createExits(table),
       logs,
+      host: runnerHost(),
       path: path ?? process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     });
   },
@@ -82,6 +85,7 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
       refuseAborted(signal);
       return owned;
     },
+    resume: ({ life }) => continueRunner(table, life),
     logs: ({ life }, { tailLines }) => logs.tail(life, tailLines),
     watch: (signal) =>
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
@@ -95,13 +99,17 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
   };
 }
 
+function healthOf({ isStopped, startedAtMs }: Process): Health {
+  return isStopped ? { state: 'paused' } : { state: 'running', startedAtMs };
+}
+
 async function inspect({ table, exits }: DriverParts, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
   if (signal.aborted) return { state: 'unknown', reason: 'the call was aborted' };
   try {
     const entry = await table.find(handle.pid);
     if (entry === undefined || !isOf(handle, entry)) return (await exits.find(handle)) ?? { state: 'gone' };
     exits.addAdopted(handle);
-    return { state: 'running', startedAtMs: entry.startedAtMs };
+    return healthOf(entry);
   } catch (error) {
     return { state: 'unknown', reason: String(error) };
   }
@@ -115,8 +123,7 @@ async function list({ table, exits, services }: DriverParts): Promise<readonly O
     const { runnerId } = handle;
     if (runner.leader === undefined) return { runnerId, handle, health: { state: 'exited' } };
     exits.addAdopted(handle);
-    const health = { state: 'running', startedAtMs: runner.leader.startedAtMs } as const;
-    return { runnerId, handle, health, url: urlOf(handle) };
+    return { runnerId, handle, health: healthOf(runner.leader), url: urlOf(handle) };
   });
   const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
   // `remembered` says how a runner ended. Its entry wins over one in `living`, which comes from processes that the

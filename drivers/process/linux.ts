@@ -32,7 +32,8 @@ async function read(pid: number, bootMs: number): Promise<Process | undefined> {
   const born = stat?.[19];
   if (born === undefined || state === 'Z' || state === 'X') return undefined;
   const mark = await readMark(pid, (Number(stat?.[6]) & kernelThread) !== 0);
-  const entry = { pid, groupId: Number(group), born, startedAtMs: bootMs + Number(born) * tickMs };
+  const startedAtMs = bootMs + Number(born) * tickMs;
+  const entry = { pid, groupId: Number(group), born, startedAtMs, ...(state === 'T' && { isStopped: true as const }) };
   return mark === undefined ? entry : { ...entry, mark };
 }
 

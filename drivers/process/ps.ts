@@ -27,7 +27,8 @@ export function parseLine(line: string): Process | undefined {
   const match = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\w{3}\s+\w{3}\s+\d+\s+[\d:]+\s+\d{4})\s(.*)$/.exec(line);
   const [, pid, group, state = '', born = '', command = ''] = match ?? [];
   if (match === null || state.startsWith('Z')) return undefined;
-  const entry = { pid: Number(pid), groupId: Number(group), born, startedAtMs: Date.parse(born) };
+  const isStopped = state.startsWith('T') && { isStopped: true as const };
+  const entry = { pid: Number(pid), groupId: Number(group), born, startedAtMs: Date.parse(born), ...isStopped };
   const mark = new RegExp(`(?:^|\\s)${markVariable}=(\\S+)`).exec(command)?.[1];
   return mark === undefined ? entry : { ...entry, mark };
 }

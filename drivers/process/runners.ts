@@ -1,5 +1,6 @@
 /** Finds runners in the process table: which processes carry a mark, which process is the leader, and which a handle means. */
 import { DriverError, type DriverFault } from '../driver';
+import { EARLIER_HOST } from '../runner-host';
 import { type Mark, readMark } from './marks';
 import type { Process, ProcessTable } from './table';
 
@@ -9,6 +10,8 @@ export type ProcessHandle = {
   readonly life: string;
   readonly pid: number;
   readonly born: string;
+  /** Absent in what an earlier version has stored. */
+  readonly host?: string;
   readonly port: number;
 };
 
@@ -48,8 +51,8 @@ function refuseUnreadable(cause: unknown): never {
 }
 
 export function handleOf({ mark, leader, members }: Found): ProcessHandle {
-  const { runnerId, life, port } = mark;
-  return { runnerId, life, pid: leader?.pid ?? members[0]?.groupId ?? 0, born: leader?.born ?? '', port };
+  const { runnerId, life, host, port } = mark;
+  return { runnerId, life, pid: leader?.pid ?? members[0]?.groupId ?? 0, born: leader?.born ?? '', host, port };
 }
 
 /** Whether the handle belongs to this process, and not to an earlier process with the same pid. */
@@ -57,8 +60,8 @@ export function isOf(handle: ProcessHandle, entry: Process): boolean {
   return entry.pid === handle.pid && entry.born === handle.born && readMark(entry.mark)?.life === handle.life;
 }
 
-export function urlOf({ port }: { readonly port: number }): string {
-  return `http://127.0.0.1:${port}`;
+export function urlOf({ host = EARLIER_HOST, port }: Pick<ProcessHandle, 'host' | 'port'>): string {
+  return `http://${host}:${port}`;
 }
 
 /** Makes a DriverError of this driver. `message` and `cause` must not contain a value of `env`. */

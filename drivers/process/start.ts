@@ -13,6 +13,17 @@ import { markVariable, type ProcessTable } from './table';
 
 const markMs = 500;
 
+/** Hints for faults of the machine, by error code of the system. All other codes are about the program. */
+const hints: Readonly<Record<string, string>> = {
+  ENOSPC: 'The disk of the data folder is full, where output is kept.',
+  EDQUOT: 'The disk quota of the data folder is used up, where output is kept.',
+  EROFS: 'The disk of the data folder is read-only, where output is kept.',
+  EMFILE: "Too many files are open: raise the limit of the router's process (ulimit -n).",
+  ENFILE: 'Too many files are open on this machine.',
+  EAGAIN: 'This user may have no more processes (ulimit -u).',
+  ENOMEM: 'The machine has no memory left.',
+};
+
 /** The parts of the driver that starting and stopping a runner need. */
 export interface DriverParts {
   readonly table: ProcessTable;
@@ -20,6 +31,8 @@ export interface DriverParts {
   readonly children: Children;
   readonly exits: Exits;
   readonly services: DriverServices;
+  /** Address on which runners listen. */
+  readonly host: string;
   /** Value of `PATH` in the environment of runners. */
   readonly path: string;
 }
@@ -46,7 +59,7 @@ export async function startRunner(parts: DriverParts, spec: RunnerSpec, context:
   const home = await stat(spec.home.source).catch(() => undefined);
   if (!home?.isDirectory()) throw failure('start_failed', 'the home is not a directory', { home: spec.home.source });
   refuseAborted(context.signal);
-  const picked = pickPort(services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
+  const picked = pickPort(parts.host, services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
   if (picked === undefined) {
     throw failure('no_capacity', 'every port of the range is in use', { ...services.portRange }, 'Widen the range.');
   }
@@ -63,13 +76,17 @@ export async function stopRunner(parts: DriverParts, handle: ProcessHandle, grac
   using _ = parts.exits.stopping(handle);
   if (!(await endRunner(parts.table, handle, graceMs))) return;
   parts.exits.forget(handle);
-  await parts.logs.remove(handle.life);
+  // The runner has ended. A log that cannot be removed must not prevent the next start.
+  await parts.logs.remove(handle.life).catch((error) => {
+    parts.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
+  });
 }
 
 async function launch(parts: DriverParts, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
   const { port } = picked;
+  const { host } = parts;
   const life = crypto.randomUUID();
-  const mark = writeMark({ runnerId: spec.id, life, port, labels: spec.labels });
+  const mark = writeMark({ runnerId: spec.id, life, host, port, labels: spec.labels });
   const child = await spawn(parts, spec, { life, mark, port }).catch((error) => {
     picked.release();
     throw error;
@@ -84,7 +101,7 @@ async function launch(parts: DriverParts, spec: RunnerSpec, picked: PickedPort):
   });
   try {
     const born = await birth(parts.table, pid, mark);
-    const handle = { runnerId: spec.id, life, pid, born, port };
+    const handle = { runnerId: spec.id, life, pid, born, host, port };
     if (child.exitCode === null && child.signalCode === null) parts.children.add({ pid, born, mark });
     parts.exits.addChild(handle, exited);
     return handle;
@@ -131,7 +148,7 @@ async function spawn(
         PATH: parts.path,
         ...spec.env,
         HOME: spec.home.source,
-        HOST: '127.0.0.1',
+        HOST: parts.host,
         PORT: String(port),
         [markVariable]: mark,
       },
@@ -142,9 +159,9 @@ async function spawn(
     });
   } catch (cause) {
     await parts.logs.remove(life);
-    const hint = 'Is the program installed, executable, and on the PATH of the driver?';
     // Takes only the error code: Bun's message about an invalid environment contains the value.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+    const hint = hints[code] ?? 'Is the program installed, executable, and on the PATH of the driver?';
     throw failure('start_failed', `the program '${program}' could not be started (${code})`, { code }, hint);
   } finally {
     if (output !== undefined) closeSync(output);

@@ -12,6 +12,8 @@ export interface Process {
    */
   readonly born: string;
   readonly startedAtMs: number;
+  /** The process was stopped (SIGSTOP) and does not run until SIGCONT. */
+  readonly isStopped?: true;
   /** The unparsed value of the variable `AGENT_STACK_RUNNER` in its environment. */
   readonly mark?: string;
 }

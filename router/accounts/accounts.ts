@@ -159,7 +159,7 @@ function shortened(typed = ''): string {
 }
 
 function isEmail(email: string): boolean {
-  return lineProblem(email, EMAIL_LENGTH_MAX) === undefined && /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email);
+  return lineProblem(email, EMAIL_LENGTH_MAX) === undefined && /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(email);
 }
 
 function passwordProblem(password: string): string | undefined {

@@ -2,13 +2,17 @@
 import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
+import type { Guard } from '../web/guard';
 import type { AccountsService } from './accounts';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
 import type { Session, User } from './store';
 
-/** What a key with the scope `manage` opens: its owner's own affairs, as JSON. */
-const MANAGED = /^\/api\/(me|runners)(\/|$)/;
+/**
+ * What a key with the scope `manage` opens: its owner's own affairs, as JSON. A list, so that what may be added below
+ * `/api/me`, such as a password, is not opened by all keys that exist.
+ */
+const MANAGED = /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/;
 
 /** Somebody who has proved who they are. `credentialId` is what must stay good for their streams to go on. */
 export interface Who {
@@ -69,15 +73,16 @@ function signInCookie({ name, secure }: SessionDeps['cookie'], value: string, ma
 /**
  * The route option `{ caller: true }` of `/v1`, with a typed `who`. By itself, because every request of a program passes here.
  */
-export function callerPlugin(deps: SessionDeps) {
+export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, 'trustsCookie'> }) {
   const { name } = deps.cookie;
   return new Elysia({ name: 'caller' }).use(tokens(deps)).macro({
     caller: {
-      resolve: async ({ request: { headers }, jwt }: { request: Request; jwt: Verifier }) => {
+      resolve: async ({ request, jwt }: { request: Request; jwt: Verifier }) => {
+        const { headers } = request;
         // A Bearer credential says who the caller means to be; a cookie may only come along.
         const header = headers.get('authorization');
         const who = await (header === null
-          ? fromToken(deps, jwt, cookieOf(headers, name))
+          ? deps.guard.trustsCookie(request) && fromToken(deps, jwt, cookieOf(headers, name))
           : fromBearer(deps, jwt, header));
         if (!who) {
           const isGiven = header !== null;

@@ -22,6 +22,7 @@ const keyBody = t.Object({
   requests_per_minute: limit,
   tokens_per_minute: limit,
   concurrent_requests: limit,
+  events_while_waiting: t.Optional(t.Boolean()),
 });
 const typed = t.Optional(t.String());
 const keyFields = t.Object({
@@ -32,6 +33,7 @@ const keyFields = t.Object({
   requests_per_minute: typed,
   tokens_per_minute: typed,
   concurrent_requests: typed,
+  events_while_waiting: typed,
 });
 
 /** Keys on the page of everybody's. The API has them all. */

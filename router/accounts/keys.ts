@@ -26,7 +26,14 @@ const KNOWN_MAX = 10_000;
 export type KeyGrant = Partial<
   Pick<
     Key,
-    'scopes' | 'backends' | 'agents' | 'expiresAtMs' | 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentMax'
+    | 'scopes'
+    | 'backends'
+    | 'agents'
+    | 'expiresAtMs'
+    | 'requestsPerMinute'
+    | 'tokensPerMinute'
+    | 'concurrentMax'
+    | 'eventsWhileWaiting'
   >
 >;
 
@@ -96,6 +103,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
         requestsPerMinute: grant.requestsPerMinute ?? null,
         tokensPerMinute: grant.tokensPerMinute ?? null,
         concurrentMax: grant.concurrentMax ?? null,
+        eventsWhileWaiting: grant.eventsWhileWaiting ?? false,
       };
       const fields = problemsOf(key);
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });

@@ -20,6 +20,8 @@ export interface NewKey {
   readonly requests_per_minute?: number | null | undefined;
   readonly tokens_per_minute?: number | null | undefined;
   readonly concurrent_requests?: number | null | undefined;
+  /** Whether a chat that waits is sent empty events beside its comments. */
+  readonly events_while_waiting?: boolean | undefined;
 }
 
 /** The fields of the form on the settings page. */
@@ -31,12 +33,15 @@ export interface KeyFields {
   readonly requests_per_minute?: string | undefined;
   readonly tokens_per_minute?: string | undefined;
   readonly concurrent_requests?: string | undefined;
+  /** Of a box that is ticked. */
+  readonly events_while_waiting?: string | undefined;
 }
 
 /** What was typed, as what is asked for, and as it is shown again when it is refused. */
 export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
+  const isEventful = fields.events_while_waiting !== undefined;
   const limits = {
     requests_per_minute: fields.requests_per_minute ?? '',
     tokens_per_minute: fields.tokens_per_minute ?? '',
@@ -52,8 +57,12 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
       requests_per_minute: numberOf(limits.requests_per_minute),
       tokens_per_minute: numberOf(limits.tokens_per_minute),
       concurrent_requests: numberOf(limits.concurrent_requests),
+      events_while_waiting: isEventful,
     },
-    values: { name, scopes, backends: chosen.join(' '), expires_at: day, ...limits },
+    values: {
+      ...{ name, scopes, backends: chosen.join(' '), expires_at: day, ...limits },
+      ...(isEventful && { events_while_waiting: 'on' }),
+    },
   };
 }
 
@@ -76,6 +85,7 @@ export async function grantOf(context: Context, who: Who, asked: NewKey): Promis
     requestsPerMinute: asked.requests_per_minute ?? null,
     tokensPerMinute: asked.tokens_per_minute ?? null,
     concurrentMax: asked.concurrent_requests ?? null,
+    eventsWhileWaiting: asked.events_while_waiting ?? false,
   };
 }
 
@@ -93,6 +103,7 @@ export function keyJson(key: Key) {
     requests_per_minute: key.requestsPerMinute,
     tokens_per_minute: key.tokensPerMinute,
     concurrent_requests: key.concurrentMax,
+    ...(key.eventsWhileWaiting && { events_while_waiting: true }),
     created_at: seconds(key.createdAtMs),
     last_used_at: seconds(key.lastUsedAtMs),
   };
@@ -116,5 +127,6 @@ export function keyView({ backends }: Context, key: Key, agents: ReadonlyMap<str
     ...(key.requestsPerMinute !== null && { requestsPerMinute: key.requestsPerMinute }),
     ...(key.tokensPerMinute !== null && { tokensPerMinute: key.tokensPerMinute }),
     ...(key.concurrentMax !== null && { concurrentMax: key.concurrentMax }),
+    hasEventsWhileWaiting: key.eventsWhileWaiting,
   };
 }

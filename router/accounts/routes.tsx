@@ -6,7 +6,7 @@ import { SignUpPage } from '../../views/accounts/sign-up-page';
 import type { FormState } from '../../views/models';
 import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
-import { addressOf } from '../web/forms';
+import { addressOf } from '../web/bodies';
 import { page, seeOther } from '../web/respond';
 import { normaliseEmail, type SignUp } from './accounts';
 import type { SessionPlugin } from './identify';

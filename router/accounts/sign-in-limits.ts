@@ -17,7 +17,7 @@ const COUNTED_MAX = 20_000;
 
 /** Passwords are hashed on threads of Bun's, each for about 50 ms and with 19 MiB. */
 const HASHING_AT_ONCE = 3;
-/** Of one network: two slots are left to others. */
+/** Of one network: one slot is left to others. */
 const NETWORK_AT_ONCE = 2;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;

@@ -8,10 +8,11 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, realpath, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HomeError, homeFault } from './home-faults';
 import { Folder, hasCode, type Owner, UnsafePathError } from './safe-folder';
 import { renderTemplate, TemplateError, type Variables } from './seed-templates';
 
-export { TemplateError, UnsafePathError };
+export { HomeError, TemplateError, UnsafePathError };
 
 /** Thrown for a seed that cannot be used. The message names the path within the seed. */
 export class SeedError extends Error {
@@ -39,19 +40,23 @@ export interface PrepareHomeOptions {
  * files are rendered and replaced at every start. Starts of one agent must be serial.
  *
  * Throws `TemplateError` or `SeedError` before anything is written. Throws `UnsafePathError` when the home has a link or
- * the wrong kind of file at the path of a templated file.
+ * the wrong kind of file at the path of a templated file, and `HomeError` when the file system refuses an operation.
  */
 export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: string }> {
   const path = homePath(options.homesRoot, options.agentId);
   const seed = options.seedDir === undefined ? [] : await readSeed(options.seedDir, '');
   const rendered = await renderAll(seed, options);
   const owner = options.uid === undefined ? undefined : { uid: options.uid, gid: options.gid ?? options.uid };
-  await mkdir(options.homesRoot, { recursive: true, mode: 0o700 });
-  // The operator may have made the root a link, so it is resolved. Below the root no link is followed.
-  await using root = await Folder.open(await realpath(options.homesRoot));
-  await using home = await root.enter(options.agentId, owner);
-  await fill(home, seed, { rendered, owner });
-  return { path };
+  try {
+    await mkdir(options.homesRoot, { recursive: true, mode: 0o700 });
+    // The operator may have made the root a link, so it is resolved. Below the root no link is followed.
+    await using root = await Folder.open(await realpath(options.homesRoot));
+    await using home = await root.enter(options.agentId, owner);
+    await fill(home, seed, { rendered, owner });
+    return { path };
+  } catch (error) {
+    throw homeFault(error);
+  }
 }
 
 /**
@@ -116,12 +121,12 @@ async function renderAll(
   seed: readonly SeedEntry[],
   { templatedFiles, variables }: PrepareHomeOptions,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
-  const files = new Map(flatten(seed).map((entry) => [entry.path, entry.from]));
+  const files = new Map(flatten(seed).map((entry) => [entry.path, entry]));
   const rendered = new Map<string, Uint8Array>();
   for (const path of templatedFiles) {
-    const from = files.get(path);
-    if (from === undefined) throw new SeedError(`The templated file ${path} is not in the seed.`);
-    const { bytes } = await readSeedFile(from);
+    const entry = files.get(path);
+    if (entry === undefined) throw new SeedError(`The templated file ${path} is not in the seed.`);
+    const { bytes } = await readSeedFile(entry);
     rendered.set(path, new TextEncoder().encode(renderTemplate(path, decode(bytes, path), variables)));
   }
   return rendered;
@@ -139,10 +144,16 @@ function decode(bytes: Uint8Array, path: string): string {
   }
 }
 
-async function readSeedFile(from: string): Promise<{ bytes: Uint8Array; isExecutable: boolean }> {
-  await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const { mode } = await file.stat();
-  return { bytes: await file.readFile(), isExecutable: (mode & 0o100) !== 0 };
+/** Throws `SeedError`, but for what is no fault of the seed. */
+async function readSeedFile({ from, path }: SeedEntry): Promise<{ bytes: Uint8Array; isExecutable: boolean }> {
+  try {
+    await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { mode } = await file.stat();
+    return { bytes: await file.readFile(), isExecutable: (mode & 0o100) !== 0 };
+  } catch (cause) {
+    if (hasCode(cause, 'EMFILE', 'ENFILE', 'ENOMEM')) throw homeFault(cause);
+    throw new SeedError(`${path} in the seed cannot be read.`, { cause });
+  }
 }
 
 interface Filling {
@@ -176,6 +187,6 @@ async function fillFolder(
 async function fillFile(folder: Folder, entry: SeedEntry, { rendered, owner }: Filling): Promise<void> {
   const text = rendered.get(entry.path);
   if (!text && (await folder.has(entry.name))) return;
-  const { bytes, isExecutable } = await readSeedFile(entry.from);
+  const { bytes, isExecutable } = await readSeedFile(entry);
   await folder.write(entry.name, text ?? bytes, { owner, isExecutable });
 }

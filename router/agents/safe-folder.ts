@@ -9,6 +9,7 @@
 import { constants, existsSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownerFault } from './home-faults';
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const HAS_PROC = existsSync('/proc/self/fd');
@@ -47,10 +48,9 @@ export class Folder implements AsyncDisposable {
     await mkdir(this.at(name), 0o700).catch(alreadyThere);
     const path = join(this.path, name);
     const folder = new Folder(await openFolder(this.at(name), path), path);
-    // A folder that belongs to the router's user was created by the router, now or before a crash. `chown` works on the
+    // A folder that belongs to the router's user was created by the router, now or before a crash. `give` works on the
     // handle and not on the name, because the name may mean another folder by now.
-    if (owner && (await folder.handle.stat()).uid === process.getuid?.())
-      await folder.handle.chown(owner.uid, owner.gid);
+    if (owner && (await folder.handle.stat()).uid === process.getuid?.()) await give(folder.handle, owner);
     return folder;
   }
 
@@ -70,7 +70,7 @@ export class Folder implements AsyncDisposable {
     const file = await open(this.at(temporary), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     try {
       await file.writeFile(bytes);
-      if (options.owner) await file.chown(options.owner.uid, options.owner.gid);
+      if (options.owner) await give(file, options.owner);
       await rename(this.at(temporary), this.at(name));
     } catch (cause) {
       await unlink(this.at(temporary)).catch(missing);
@@ -90,6 +90,13 @@ export class Folder implements AsyncDisposable {
   private at(name: string): string {
     return HAS_PROC ? `/proc/self/fd/${this.handle.fd}/${name}` : join(this.path, name);
   }
+}
+
+/** Throws a `HomeError` when the system refuses it. */
+async function give(handle: FileHandle, owner: Owner): Promise<void> {
+  await handle.chown(owner.uid, owner.gid).catch((error: unknown) => {
+    throw ownerFault(owner, error);
+  });
 }
 
 async function openFolder(where: string, path: string): Promise<FileHandle> {

@@ -3,6 +3,7 @@
  * that it cannot end its string and begin another setting. The file name determines the format.
  */
 import { basename, extname } from 'node:path';
+import { parseJson } from '../lib/json';
 
 /** Thrown for a template that cannot be rendered. The message names file and variable and never contains a value. */
 export class TemplateError extends Error {
@@ -20,7 +21,7 @@ export class TemplateError extends Error {
 
 export type Variables = Readonly<Record<string, string>>;
 
-const PLACEHOLDER = /\$\{([^}\n]*)\}/g;
+const PLACEHOLDER = /\$\{([^{}\n]*)\}/g;
 
 type Insert = (name: string) => string;
 type Render = (text: string, insert: Insert, file: string) => string;
@@ -57,7 +58,7 @@ function formatOf(file: string): Render {
 }
 
 function renderJson(text: string, insert: Insert, file: string): string {
-  const data = parse(() => JSON.parse(text), file, 'JSON');
+  const data = parse(() => parseJson(text), file, 'JSON');
   return `${JSON.stringify(
     mapStrings(data, (string) => string.replace(PLACEHOLDER, (_, name) => insert(name)), file),
     null,
@@ -66,7 +67,7 @@ function renderJson(text: string, insert: Insert, file: string): string {
 }
 
 /** The tokens of a YAML line that matter for placeholders: comments, quoted strings and unquoted placeholders. */
-const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([^}\n]*)\}/gm;
+const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([^{}\n]*)\}/gm;
 
 /**
  * Keeps the author's text, because YAML parsers disagree about plain values (`yes`, `0644`, dates). Inserts values as
@@ -115,10 +116,12 @@ function yamlString(value: string): string {
 }
 
 function renderDotenv(text: string, insert: Insert, file: string): string {
-  return text.replace(/^(?!\s*#).*\$\{.*$/gm, (line) => {
-    const [, key, value = ''] = /^(\s*(?:export\s+)?[A-Za-z_]\w*\s*=)\s*(.*?)\s*$/.exec(line) ?? [];
+  return text.replace(/^.+$/gm, (line) => {
+    if (!line.includes('${') || line.trimStart().startsWith('#')) return line;
+    const key = /^\s*(?:export\s+)?[A-Za-z_]\w*\s*=/.exec(line)?.[0];
+    const value = line.slice(key?.length ?? 0).trim();
     const bare = /^(["'])([^"']*)\1$/.exec(value)?.[2] ?? value;
-    const name = /\$\{([^}]*)\}/.exec(line)?.[1];
+    const name = /\$\{([^{}]*)\}/.exec(line)?.[1];
     if (key === undefined || /["'\s\\]/.test(bare)) {
       throw new TemplateError(file, name, 'in a .env file it must stand in the value of KEY=value.');
     }

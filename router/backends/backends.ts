@@ -2,6 +2,8 @@
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import { processLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { type Entry, limitsOf, parseEntries, timeoutsOf } from './schema';
 
 /** A kind of agent software, with its quirks as data. `Ms` is milliseconds. */
@@ -61,6 +63,9 @@ export interface Backend {
   readonly streamLacksRole: boolean;
   /** What the runner is sent as `model`. */
   readonly model?: string;
+  /** Tokens of a conversation, and of one answer, for programs that ask for models. */
+  readonly contextWindow?: number;
+  readonly maxTokens?: number;
   /** How much of a chat the runner is sent: all of it, in a conversation the newest turn, or always a single message. */
   readonly history: 'full' | 'last-turn' | 'one-message';
   /** Allowed below `/v1`. One that ends in `/*` allows everything below it. */
@@ -70,6 +75,8 @@ export interface Backend {
     readonly pullMs: number;
     readonly startMs: number;
     readonly readyMs?: number;
+    /** How long one answer of its health or ready path may take. */
+    readonly healthMs: number;
     readonly stopGraceMs: number;
     /** How long a runner may be silent before and within an answer, and an answer may take. */
     readonly firstByteMs: number;
@@ -154,14 +161,16 @@ export class BackendRegistry implements Disposable {
     const look = () => {
       if (this.#settling) return;
       const seen = versionOf(this.path);
-      this.#settling = setTimeout(() => {
+      const settled = () => {
         this.#settling = undefined;
         if (versionOf(this.path) !== seen) look();
         else this.#reloading = this.#reloading.then(() => this.#reload(onChange, check));
-      }, settleMs);
+      };
+      this.#settling = setTimeout(() => safely('backends', {}, settled), settleMs);
     };
     // The folder, not the file: editors write another file and rename it over this one.
-    this.#watcher = watch(dirname(this.path), { persistent: false }, look);
+    this.#watcher = watch(dirname(this.path), { persistent: false }, () => safely('backends', {}, look));
+    this.#watcher.on('error', (error) => processLog.error({ err: error }, 'backends.not_watched'));
     look();
   }
 
@@ -178,7 +187,7 @@ export class BackendRegistry implements Disposable {
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
     }
-    if (this.#watcher) onChange();
+    if (this.#watcher) safely('backends', {}, onChange);
   }
 
   [Symbol.dispose](): void {

@@ -2,6 +2,7 @@
 import { KindGuard, type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
+import { parseJson } from '../lib/json';
 
 /** `rule` replaces TypeBox's own words where those would show a pattern: "expected " + rule. */
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
@@ -66,6 +67,8 @@ const entrySchema = Type.Object(
     omit_body: { ...texts, default: [] },
     stream_lacks_role: Type.Boolean({ default: false }),
     model: Type.Optional(Type.String({ minLength: 1 })),
+    context_window: Type.Optional(Type.Integer({ minimum: 1 })),
+    max_tokens: Type.Optional(Type.Integer({ minimum: 1 })),
     history: Type.Unsafe<'full' | 'last-turn' | 'one-message'>({
       ...text('"full", "last-turn" or "one-message"', '^(full|last-turn|one-message)$'),
       default: 'full',
@@ -90,6 +93,8 @@ const entrySchema = Type.Object(
         pull_seconds: { ...seconds, default: 900 },
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
+        // Long enough for an agent that asks its own parts first.
+        health_seconds: { ...seconds, default: 5 },
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
         // Generous: a tool may run for ten minutes without a word.
         first_byte_seconds: { ...seconds, default: 900 },
@@ -125,7 +130,7 @@ const variablesOf = {
 export function parseEntries(label: string, json: string): { entries: readonly Entry[]; problems: readonly string[] } {
   let file: unknown;
   try {
-    file = JSON.parse(json);
+    file = parseJson(json);
   } catch (error) {
     return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
   }
@@ -249,6 +254,7 @@ export function timeoutsOf(seconds: Entry['timeouts']) {
     pullMs: seconds.pull_seconds * 1000,
     startMs: seconds.start_seconds * 1000,
     ...(seconds.ready_seconds !== undefined && { readyMs: seconds.ready_seconds * 1000 }),
+    healthMs: seconds.health_seconds * 1000,
     stopGraceMs: seconds.stop_grace_seconds * 1000,
     firstByteMs: seconds.first_byte_seconds * 1000,
     betweenChunksMs: seconds.between_chunks_seconds * 1000,

@@ -3,14 +3,18 @@
  */
 
 import type { ToolResult } from '../database/schema';
-import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
-import { faultIn } from '../lib/json';
+import type { JsonObject } from '../lib/json';
 import { type Backend, fillIn } from './backends';
 
 /** As `newId` makes them. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
-const utf8 = new TextDecoder();
+
+/**
+ * Marks a message under the user's role that is what a tool gave: chat has no other place for pictures among its outputs,
+ * nor for outputs of tools that are no functions. Not sent: JSON has no symbols.
+ */
+export const OF_TOOL = Symbol('of a tool');
 
 export interface ChatMessage {
   readonly role: string;
@@ -19,7 +23,7 @@ export interface ChatMessage {
 }
 
 /** A JSON object as a client sent it: nothing in it can be relied upon. */
-export type JsonBody = Readonly<Record<string, unknown>>;
+export type JsonBody = JsonObject;
 
 /** What `${…}` stands for in a backend's `headers` and `session_body`. */
 export interface SessionVariables {
@@ -45,22 +49,6 @@ export function sessionVariables(user: string, agent: string, conversation?: str
  */
 export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
-}
-
-/** The JSON object that a body is. Throws `invalid_request`. */
-export function parseBody(bytes: Uint8Array): JsonBody {
-  let body: unknown;
-  const text = utf8.decode(bytes);
-  try {
-    body = JSON.parse(text);
-  } catch (cause) {
-    const fault = faultIn(text);
-    const place = fault ? ` at line ${fault.line}, column ${fault.column}` : '';
-    const why = (cause as Error).message.replace(/^JSON Parse error: /, '');
-    throw new AppError('invalid_request', { message: `The body is not valid JSON${place}: ${why}.`, cause });
-  }
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as JsonBody;
-  throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
 }
 
 /** The backend's own headers for this session. */
@@ -185,7 +173,7 @@ function isMessage(message: unknown): message is ChatMessage {
 }
 
 function isFromUser(message: unknown): message is ChatMessage {
-  return isMessage(message) && message.role === 'user';
+  return isMessage(message) && message.role === 'user' && !(OF_TOOL in message);
 }
 
 /** In a chat, or among the items of `/v1/responses`. */
@@ -195,12 +183,12 @@ function isFromAgent(message: unknown): boolean {
 
 /** What was said aloud: no instructions, and nothing of tools. */
 export function isTalk(message: unknown): message is ChatMessage {
-  return isMessage(message) && (message.role === 'user' || message.role === 'assistant');
+  return isFromUser(message) || (isMessage(message) && message.role === 'assistant');
 }
 
 /** In a chat, or among the items of `/v1/responses`. */
 function isToolResult(message: unknown): message is JsonBody {
-  if (isMessage(message)) return message.role === 'tool' || message.role === 'function';
+  if (isMessage(message)) return message.role === 'tool' || message.role === 'function' || OF_TOOL in message;
   return isItem(message) && message.type === 'function_call_output';
 }
 

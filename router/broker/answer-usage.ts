@@ -1,9 +1,12 @@
 /** What an answer of an upstream has used, read from its end or guessed from its size, while it goes by. */
+import { type JsonObject, jsonObject } from '../lib/json';
 import { estimatedTokens, NO_TOKENS, type Tokens, tokensOf } from '../usage/tokens';
 import { textBytes } from './request';
 
 /** Usage is among the last things of an answer; behind it there are at most a few members, or `[DONE]`. */
 const TAIL_BYTES = 16_384;
+/** Of an upstream that says it again and again, or never whole, its last words are looked at. */
+const TRIES_MAX = 8;
 /** Where servers write it: OpenAI's member, which others put into a choice or into a member of their own, comes first. */
 const USAGE_MEMBERS = [
   /"usage"\s*:\s*\{/g,
@@ -32,8 +35,8 @@ export class AnswerTail {
     const text = this.#text();
     // In a string of JSON the quotes would be escaped, so that no model can write this itself.
     for (const member of USAGE_MEMBERS) {
-      for (const { index } of [...text.matchAll(member)].reverse()) {
-        const tokens = tokensOf(parsed(objectAt(text, text.indexOf('{', index))));
+      for (const { index } of [...text.matchAll(member)].slice(-TRIES_MAX).reverse()) {
+        const tokens = tokensOf(jsonObject(objectAt(text, text.indexOf('{', index))));
         if (tokens) return tokens;
       }
     }
@@ -47,12 +50,14 @@ export class AnswerTail {
     const said = values(this.#text());
     // An answer in one piece that is longer than what is kept cannot be read: nearly all of it is text then.
     const share =
-      said.length === 0 ? 1 : said.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / this.#kept;
+      said.length === 0
+        ? 1
+        : said.reduce<number>((sum, value) => sum + writtenBytes(value), 0) / Math.min(this.#kept, TAIL_BYTES);
     return estimatedTokens(this.#bytes * share);
   }
 
   #text(): string {
-    return Buffer.concat(this.#chunks).toString('utf8');
+    return Buffer.concat(this.#chunks).subarray(-TAIL_BYTES).toString('utf8');
   }
 }
 
@@ -70,8 +75,8 @@ export function tokensOfAnswer(
 }
 
 /** The JSON objects of a body's lines: of a stream's events, or the one of an answer in one piece. */
-function values(text: string): readonly unknown[] {
-  const lines = text.split('\n').map((line) => parsed(line.replace(/^data: ?/, '')));
+function values(text: string): readonly JsonObject[] {
+  const lines = text.split('\n').map((line) => jsonObject(line.replace(/^data: ?/, '')));
   return lines.filter((value) => value !== undefined);
 }
 
@@ -87,18 +92,8 @@ function objectAt(text: string, start: number): string {
   return '';
 }
 
-function parsed(text: string): unknown {
-  if (!text.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Bytes of what a model has written in a whole answer, or in one event of a stream, of any of OpenAI's APIs. */
-function writtenBytes(value: unknown): number {
-  const { choices, delta, output } = value as Readonly<Record<string, unknown>>;
+function writtenBytes({ choices, delta, output }: JsonObject): number {
   const parts = Array.isArray(choices)
     ? choices.flatMap((choice) => [choice?.delta, choice?.message, choice?.text])
     : [];

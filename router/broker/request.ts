@@ -1,5 +1,6 @@
 /** What a runner asks of its upstream: which paths there are, and what the broker changes in a body. */
-import { type JsonBody, parseBody } from '../backends/shape';
+import type { JsonBody } from '../backends/shape';
+import { isJsonObject, jsonObject, parseBody } from '../lib/json';
 import { estimatedTokens, NO_TOKENS, type Tokens } from '../usage/tokens';
 
 export interface UpstreamPath {
@@ -48,18 +49,23 @@ const OTHER_MEMBERS = new Set([
   ...['data', 'file_data', 'image_url', 'b64_json', 'url'],
   ...['id', 'role', 'type', 'status', 'finish_reason'],
 ]);
+/** Of what a request names as its model, in its row of usage. */
+const MODEL_LENGTH_MAX = 200;
 const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
 /** Fields of a form that a server may take for the model, however they are written. */
 const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
 const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
 export interface UpstreamBody {
-  /** The body for an upstream with this model. @param addUsage whether a stream is to tell its usage at its end. */
-  for(model: string, addUsage: boolean): string | Uint8Array<ArrayBuffer>;
+  /**
+   * The body for an upstream with this model.
+   * @param usage whether a stream is asked for its usage although it was not, or must not be asked for it at all.
+   */
+  for(model: string, usage?: 'add' | 'omit'): string | Uint8Array<ArrayBuffer>;
   /** The model that this asks for at an upstream with this one. Empty where a path has none. */
   modelAt(model: string): string;
-  /** Whether it asks for a stream that will not tell its usage. */
-  readonly lacksUsage: boolean;
+  /** Whether it asks for a stream that tells its usage only when it is asked for it, and whether it is asked. */
+  readonly usage: 'asked' | 'lacking' | undefined;
   /** Whether the answer comes later, at another address, and what it has used with it. */
   readonly isBackground: boolean;
   /** How often a price per call is charged: once, or for each picture that it asks for. */
@@ -74,18 +80,24 @@ export interface UpstreamBody {
 export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): UpstreamBody {
   const isText = UPSTREAM_PATHS.get(path)?.isText === true;
   // Multipart forms, and whatever else is none of the broker's business, go as they are.
-  const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? readJson(bytes) : undefined;
+  // A body that is not read is the upstream's to refuse, where it is not text: it knows what it takes there.
+  const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? jsonObject(bytes) : undefined;
   const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
   const promptTokens = () => (body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0);
   return {
-    for(model, addUsage) {
-      if (!body || !isText || (body.model === model && !addUsage)) return bytes;
+    for(model, usage) {
+      if (!body || !isText || (body.model === model && !usage)) return bytes;
       // URL, key and model belong together, and a runner may have started with an older model.
-      const usage = addUsage && { stream_options: { ...objectOf(body.stream_options), include_usage: true } };
-      return JSON.stringify({ ...body, model, ...usage });
+      const { stream_options: options, ...rest } = body;
+      const asked = usage === 'add' ? { ...objectOf(options), include_usage: true } : options;
+      return JSON.stringify({
+        ...rest,
+        model,
+        ...(usage !== 'omit' && asked !== undefined && { stream_options: asked }),
+      });
     },
-    modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked : ''),
-    lacksUsage: SILENT_STREAMS.has(path) && body?.stream === true && !hasUsage(body),
+    modelAt: (model) => (isText ? model : typeof asked === 'string' ? asked.slice(0, MODEL_LENGTH_MAX) : ''),
+    usage: SILENT_STREAMS.has(path) && body?.stream === true ? (hasUsage(body) ? 'asked' : 'lacking') : undefined,
     isBackground: path === 'responses' && body?.background === true,
     calls: PICTURES.test(path) ? piecesOf(body ? body.n : formCount(bytes, contentType)) : 1,
     promptTokens,
@@ -113,20 +125,26 @@ function mostWritten(body: JsonBody): number {
 }
 
 function piecesOf(value: unknown): number {
-  return positive(Number(value)) ?? 1;
+  return positive(typeof value === 'string' ? Number(value) : value) ?? 1;
 }
 
 function positive(value: unknown): number | undefined {
   return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.ceil(value) : undefined;
 }
 
-/** Bytes of all texts in a request or an answer. */
+/** Bytes of all texts in a request or an answer, however deep they stand in it. */
 export function textBytes(value: unknown): number {
-  if (typeof value === 'string') return Buffer.byteLength(value);
-  if (typeof value !== 'object' || value === null) return 0;
-  return Object.entries(value).reduce((sum, [name, inner]) => {
-    return OTHER_MEMBERS.has(name) ? sum : sum + textBytes(inner);
-  }, 0);
+  let sum = 0;
+  const rest = [value];
+  while (rest.length > 0) {
+    const one = rest.pop();
+    if (typeof one === 'string') sum += Buffer.byteLength(one);
+    if (Array.isArray(one)) for (const inner of one) rest.push(inner);
+    else if (isJsonObject(one)) {
+      for (const [name, inner] of Object.entries(one)) if (!OTHER_MEMBERS.has(name)) rest.push(inner);
+    }
+  }
+  return sum;
 }
 
 function hasUsage(body: JsonBody): boolean {
@@ -134,16 +152,7 @@ function hasUsage(body: JsonBody): boolean {
 }
 
 function objectOf(value: unknown): JsonBody | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonBody) : undefined;
-}
-
-function readJson(bytes: Uint8Array): JsonBody | undefined {
-  try {
-    return objectOf(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch {
-    // The upstream's to refuse: it knows what it takes here.
-    return undefined;
-  }
+  return isJsonObject(value) ? value : undefined;
 }
 
 /** Empty where a server could read another one: what is not known has no price. */

@@ -3,22 +3,33 @@
  * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
  */
 import { Elysia } from 'elysia';
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Context } from '../context';
 import type { Upstream } from '../credentials/credentials';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, requestHeaders, responseHeaders } from '../net/outgoing';
+import { isShort, requestHeaders } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { NO_TOKENS } from '../usage/tokens';
+import { foreignHeaders, isEventStream } from '../web/headers';
 import { readBody } from '../web/read-body';
+import { addressHint, isElsewhere } from './address-hint';
 import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import { hopsIn } from './hops';
 import { UPSTREAM_PATHS, type UpstreamBody, type UpstreamPath, upstreamBody } from './request';
 import { refusalText, type UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
+
+/** What a call has used whose answer could not be looked at. */
+const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
+/** As much of a body as has an error in it. */
+const SAID_BYTES_MAX = 2_000;
+const utf8 = new TextDecoder();
 
 export function brokerRoutes(context: Context) {
   return new Elysia({ name: 'broker' }).all(
@@ -86,7 +97,7 @@ class BrokerCall {
       if (this.#relay) this.#relay.fail(why);
       else this.#abort.abort(why);
     });
-    request.signal.addEventListener('abort', () => this.#runnerGone(), { once: true });
+    request.signal.addEventListener('abort', () => safely('abort', {}, () => this.#runnerGone()), { once: true });
     if (request.signal.aborted) this.#runnerGone();
   }
 
@@ -97,6 +108,7 @@ class BrokerCall {
     if (!allowed) throw new AppError('not_found', { message: `The broker does not serve /${path}.` });
     if (request.method !== allowed.method) throw new AppError('method_not_allowed');
     this.#path = path;
+    const hops = Math.max(hopsIn(request.headers), context.hops.of(agent.id));
     const bytes = await readBody(request, { maxBytes: context.config.maxBodyBytes, share: this.#share });
     const body = upstreamBody(path, bytes, request.headers.get('content-type') ?? '');
     this.#body = body;
@@ -105,7 +117,7 @@ class BrokerCall {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const answer = await context.upstreams.call({
-      ...{ userId: agent.userId, backend, path, method: allowed.method, body },
+      ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
       signal: this.#abort.signal,
       allow: (upstream) => this.#allow(upstream, allowed, body),
@@ -161,14 +173,23 @@ class BrokerCall {
       throw new AppError('upstream_credentials_refused');
     }
     this.#end('failed', text.length, status);
-    return new Response(text, { status, headers: responseHeaders(headers) });
+    const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
+    if (hint !== undefined) return misplaced(text, status, hint);
+    return new Response(text, { status, headers: foreignHeaders(headers) });
   }
 
-  async #pass({ response, addedUsage }: UpstreamAnswer): Promise<Response> {
+  async #pass({ upstream, response, addedUsage }: UpstreamAnswer): Promise<Response> {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
-    const init = { status, headers: responseHeaders(headers) };
-    if (!events && isShort(headers)) return new Response(await this.#whole(body, status), init);
+    const init = { status, headers: foreignHeaders(headers) };
+    if (!events && isShort(headers)) {
+      const bytes = await this.#whole(body, status);
+      const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
+      // No answer of an API begins so. Some servers have a status of 200 for it.
+      const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
+      const hint = isError ? addressHint(upstream.baseUrl) : undefined;
+      return hint === undefined ? new Response(bytes, init) : misplaced(text, 502, hint);
+    }
     const isFiltered = events && addedUsage;
     const relay = new Relay({
       ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
@@ -214,13 +235,19 @@ class BrokerCall {
     const ending = told === 'stopped' && this.#isWhole ? 'done' : told;
     const totalMs = performance.now() - this.#startedMs;
     relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
-    this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
-    if (this.#upstream && this.#body) {
-      const { tokens, calls, isEstimated } = this.#used(this.#body, ending);
+    const of = { agent: agent.id };
+    safely('metrics', of, () => {
+      this.context.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+    });
+    const body = this.#body;
+    if (this.#upstream && body) {
+      // Whatever an upstream has written: the call was made, and has its row.
+      const used = safely('tokens', of, () => this.#used(body, ending)) ?? UNKNOWN;
+      const { tokens, calls, isEstimated } = used;
       this.context.metering.record({
         ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.#path },
         ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
-        ...{ model: this.#body.modelAt(this.#upstream.model), source: this.#upstream.source },
+        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
         ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs: this.#firstByteMs, totalMs },
       });
     }
@@ -241,6 +268,14 @@ class BrokerCall {
     const guess = { prompt: () => body.promptTokens(), isText: allowed?.isText === true };
     return { ...tokensOfAnswer(this.#tail, guess), calls: body.calls };
   }
+}
+
+/** What answered is no API, and its words are for the person who has set its address. */
+function misplaced(text: string, status: number, hint: string): Response {
+  const said = readRefusal(text)?.message ?? 'What answers at LLM_BASE_URL sent a web page.';
+  const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
+  const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
+  return Response.json({ error }, { status });
 }
 
 function lost(cause: unknown): AppError {

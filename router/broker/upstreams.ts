@@ -1,25 +1,43 @@
 /** Calls to upstreams: credentials of that moment, an address that was checked, and tries again where that is safe. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { AppError } from '../lib/errors';
+import { AppError, isLastingRefusal } from '../lib/errors';
+import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
+import { steadyMs } from '../lib/time';
 import type { UpstreamAddresses } from '../net/address-policy';
-import { readText } from '../net/body';
+import { addressBelow } from '../net/addresses';
+import { bodyOf, readText } from '../net/body';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from '../net/connect-timeout';
 import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { refusalIn } from '../runners/call';
+import { addressHint } from './address-hint';
+import { HOPS_HEADER } from './hops';
 import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
-/** A runner waits for this long rather than for its own, longer back-off; more is its own decision. */
-const RETRY_AFTER_MAX_MS = 5_000;
+/**
+ * So long after the first try another one may begin: a runner waits for this rather than for its own, longer back-off, and
+ * the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). More is their own decision.
+ */
+const TRIES_MS = 3_000;
+/**
+ * An upstream that has refused all tries is asked once only for so long, or until it answers: those behind the broker try
+ * again too, and their tries times ours would be a dozen.
+ */
+const TIRED_MS = 30_000;
 const BACK_OFF_MS = 400;
 /** Nothing was done, or somebody in between says that nobody was there. */
 const RETRIED = new Set([429, 502, 503]);
 /** How an API says that it does not know a member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
-const BASE_URLS_MAX = 1_000;
-const REFUSAL_BYTES_MAX = 65_536;
+const USAGE_MEMBER = /stream_options|include_usage/;
+const utf8 = new TextEncoder();
+const UPSTREAMS_MAX = 1_000;
+const REFUSAL_BYTES_MAX = 16_384;
 const WORDS_LENGTH_MAX = 300;
 /** The longest list that is known, of a reseller of all models, is about 1 MB. */
 const MODELS_BYTES_MAX = 8_388_608;
@@ -33,6 +51,8 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: UpstreamBody;
+  /** How many routers the request behind it has come through. */
+  readonly hops: number;
   /** The runner has left. */
   readonly signal: AbortSignal;
   /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
@@ -50,8 +70,10 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
-  /** Base URL → whether it knows `stream_options`. */
-  const knowsUsage = new Recent<string, boolean>(BASE_URLS_MAX);
+  /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
+  const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
+  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
+  const tiredSinceMs = new Recent<string, number>(UPSTREAMS_MAX);
 
   /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
   async function send(
@@ -59,10 +81,13 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     path: string,
     rest: Omit<Outgoing, 'url' | 'address'>,
   ): Promise<OutgoingAnswer> {
-    const [first, ...others] = await addresses.of(baseUrl);
+    const allowed = await addresses.of(baseUrl);
+    const proxy = addresses.proxyOf(baseUrl);
+    const [first, ...others] = proxy === undefined ? allowed : [];
     const outgoing = {
       ...rest,
-      url: `${baseUrl.replace(/\/+$/, '')}/${path}`,
+      url: addressBelow(baseUrl, path),
+      proxy,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
     const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
@@ -85,23 +110,32 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     });
   }
 
-  /** Asks a stream for its usage if it would not tell, where the upstream does not mind. */
+  /**
+   * Asks a stream for its usage if it would not tell, and asks without where the upstream refuses that, whoever has asked:
+   * a runner need not know which upstreams do.
+   */
   async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const { path, method, headers, body, signal } = request;
-    const { baseUrl } = upstream;
-    const sendWith = (addUsage: boolean) => {
-      const bytes = body.for(upstream.model, addUsage);
+    const { path, method, body, signal } = request;
+    const headers = { ...request.headers, [HOPS_HEADER]: String(request.hops + 1) };
+    const sendWith = (usage?: 'add' | 'omit') => {
+      const bytes = body.for(upstream.model, usage);
       return send(upstream, path, { method, headers, signal, ...(bytes.length > 0 && { body: bytes }) });
     };
-    const addUsage = body.lacksUsage && knowsUsage.get(baseUrl) !== false;
-    const response = await sendWith(addUsage);
-    if (!addUsage) return { upstream, response, addedUsage: false };
-    if (isOk(response)) knowsUsage.set(baseUrl, true);
-    if (!UNKNOWN_MEMBER.has(response.status) || knowsUsage.get(baseUrl) !== undefined)
-      return { upstream, response, addedUsage: true };
-    response.body.cancel();
-    const plain = await sendWith(false);
-    if (isOk(plain)) knowsUsage.set(baseUrl, false);
+    if (!body.usage) return { upstream, response: await sendWith(), addedUsage: false };
+    const place = `${upstream.baseUrl} ${upstream.model}`;
+    const isKnown = knowsUsage.get(place);
+    if (isKnown === false) return { upstream, response: await sendWith('omit'), addedUsage: false };
+    const addedUsage = body.usage === 'lacking';
+    const response = await sendWith(addedUsage ? 'add' : undefined);
+    if (isOk(response)) knowsUsage.set(place, true);
+    if (!UNKNOWN_MEMBER.has(response.status)) return { upstream, response, addedUsage };
+    const text = await readText(response.body, REFUSAL_BYTES_MAX);
+    // One that took it before takes it still, unless it says so.
+    if (isKnown && !USAGE_MEMBER.test(text)) {
+      return { upstream, response: { ...response, body: bodyOf(utf8.encode(text)) }, addedUsage };
+    }
+    const plain = await sendWith('omit');
+    if (isOk(plain)) knowsUsage.set(place, false);
     return { upstream, response: plain, addedUsage: false };
   }
 
@@ -111,15 +145,24 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
      * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
+      const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         await request.allow(upstream);
-        const outcome = await ask(upstream, request).catch((error: unknown) => {
+        const answer = await ask(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
-        const waitMs = tryNumber < TRIES_MAX ? retryDelayMs(outcome, tryNumber) : undefined;
-        if (waitMs === undefined) {
+        const { outcome, isLasting } = await read(answer);
+        const name = `${request.userId} ${upstream.baseUrl}`;
+        const nowMs = steadyMs();
+        const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
+        const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
+        const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;
+        if (waitMs === undefined) tiredSinceMs.delete(name);
+        // One that wants a longer wait was not tried again yet.
+        else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);
+        if (waitMs === undefined || isLast) {
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
           return outcome;
         }
@@ -139,8 +182,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       try {
         const either = AbortSignal.any([signal, late]);
         const response = await send(upstream, 'models', { method: 'GET', headers, signal: either });
-        if (!isOk(response)) throw await refusalOf(response, upstream.apiKey);
-        return modelsOf(await readText(response.body, MODELS_BYTES_MAX));
+        if (!isOk(response)) throw await refusalOf(response, upstream);
+        return modelsOf(await readText(response.body, MODELS_BYTES_MAX), upstream.baseUrl);
       } catch (error) {
         if (error instanceof AppError || signal.aborted) throw error;
         if (!late.aborted) throw unreachable(error);
@@ -159,22 +202,37 @@ function isOk({ status }: OutgoingAnswer): boolean {
 function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
-  const message = /CERT|TLS|SSL|SIGNATURE/.test(code)
-    ? `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`
-    : undefined;
+  const silent = `Nobody answers at LLM_BASE_URL: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
+  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`;
+  const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
+}
+
+/** A refusal that may pass by its status, with whether its words say that it will not: a quota that is used up is also 429. */
+async function read(answer: UpstreamAnswer | UnreachableError) {
+  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
+    return { outcome: answer, isLasting: false };
+  }
+  const { status, headers, body } = answer.response;
+  const text = await readText(body, REFUSAL_BYTES_MAX);
+  const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));
+  const response = { status, headers, body: bodyOf(new TextEncoder().encode(text)) };
+  return { outcome: { ...answer, response }, isLasting };
 }
 
 /** How long to wait before another try; `undefined` where there must be none. */
 function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
   // Jittered, so that those who failed together do not come back together.
   const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
-  if (outcome instanceof UnreachableError) return outcome.mayHaveArrived ? undefined : backOffMs;
+  if (outcome instanceof UnreachableError) {
+    // Who was silent for so long was asked long enough.
+    const isSilent = outcome.cause instanceof ConnectTimeoutError;
+    return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
+  }
   const { status, headers } = outcome.response;
   if (!RETRIED.has(status)) return undefined;
   const waitMs = retryAfterMs(headers);
-  if (waitMs === undefined) return backOffMs;
-  return waitMs <= RETRY_AFTER_MAX_MS ? Math.max(waitMs, backOffMs) : undefined;
+  return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */
@@ -185,20 +243,20 @@ function retryAfterMs(headers: AnswerHeaders): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/**
- * What is wrong when an upstream refuses, for the person who has set it. Reads the body.
- * @param apiKey left out of the upstream's words: some APIs repeat it.
- */
-async function refusalOf(response: OutgoingAnswer, apiKey: string): Promise<AppError> {
+/** What is wrong when an upstream refuses, for the person who has set it. Reads the body. */
+async function refusalOf(
+  response: OutgoingAnswer,
+  { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
+): Promise<AppError> {
   const { status } = response;
-  const words = wordsOf(await refusalText(response, apiKey));
+  const words = readRefusal(await refusalText(response, apiKey))?.message.slice(0, WORDS_LENGTH_MAX);
   const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
   if (status === 401 || status === 403) {
     const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
     return new AppError('upstream_credentials_refused', { message });
   }
-  const message = `LLM_BASE_URL does not answer as an OpenAI-compatible API does. Is it complete, such as https://api.openai.com/v1? ${said}`;
-  return new AppError('upstream_unreachable', { message });
+  const what = 'LLM_BASE_URL does not answer as an OpenAI-compatible API does.';
+  return new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)} ${said}` });
 }
 
 /** The body of a refusal, or its beginning, without the key. */
@@ -206,27 +264,18 @@ export async function refusalText(response: OutgoingAnswer, apiKey: string): Pro
   return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
 }
 
-/** The message in an error body of the shapes that are known: OpenAI's, and FastAPI's. */
-function wordsOf(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } | string; detail?: unknown; message?: unknown };
-    const error = typeof body.error === 'object' ? body.error?.message : body.error;
-    const words = [error, body.detail, body.message].find((one) => typeof one === 'string' && one !== '');
-    return typeof words === 'string' ? words.slice(0, WORDS_LENGTH_MAX) : undefined;
-  } catch {
-    return undefined;
-  }
+function modelsOf(text: string, baseUrl: string): readonly string[] {
+  const { data } = jsonObject(text) ?? {};
+  if (Array.isArray(data)) return data.map((one: unknown) => isJsonObject(one) && one.id).filter(isText);
+  const what = 'What answers at LLM_BASE_URL is no OpenAI-compatible API.';
+  throw new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)}` });
 }
 
-function modelsOf(text: string): readonly string[] {
-  try {
-    const { data } = JSON.parse(text) as { data: readonly { id: unknown }[] };
-    return data.map(({ id }) => id).filter((id) => typeof id === 'string');
-  } catch (cause) {
-    throw new AppError('upstream_unreachable', {
-      message:
-        'What answers at LLM_BASE_URL is no OpenAI-compatible API. Is it complete, such as https://api.openai.com/v1?',
-      cause,
-    });
-  }
+function completeness(baseUrl: string): string {
+  const hint = addressHint(baseUrl);
+  return `Is it complete, such as https://api.openai.com/v1?${hint === undefined ? '' : ` ${hint}`}`;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }

@@ -1,4 +1,5 @@
 /** Takes the event with the usage out of a stream again, where the broker has asked for it and the runner has not. */
+import { jsonObject } from '../lib/json';
 import { type Body, mapBody } from '../net/body';
 
 /** An event with usage is shorter than this by far; one that is longer goes on before its end is known. */
@@ -68,14 +69,10 @@ function withoutLineEnd(bytes: Uint8Array): number {
 function isUsage(event: Uint8Array): boolean {
   const text = latin1(event);
   if (!CHOICELESS.test(text)) return false;
-  try {
-    const lines = text.split(/\r?\n/).filter((line) => line.startsWith('data:'));
-    const { choices, usage } = JSON.parse(lines.map((line) => line.slice('data:'.length)).join('\n'));
-    // Some APIs begin with an event that has no choice either, but no usage.
-    return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
-  } catch {
-    return false;
-  }
+  const lines = text.split(/\r?\n/).filter((line) => line.startsWith('data:'));
+  const { choices, usage } = jsonObject(lines.map((line) => line.slice('data:'.length)).join('\n')) ?? {};
+  // Some APIs begin with an event that has no choice either, but no usage.
+  return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
 }
 
 /**

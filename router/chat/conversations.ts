@@ -6,6 +6,7 @@ import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import type { Conversation, ConversationsStore, Message } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
+import type { Beginning } from './store-turns';
 
 const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
@@ -35,10 +36,21 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     return { message, conversation: await get(userId, message.conversationId) };
   }
 
+  /**
+   * A new conversation that is stored with its first turn, and not before: a request that is refused leaves nothing.
+   * @param expiresAtMs until when it is kept, where nobody has asked for that.
+   */
+  function begin(agent: Agent, expiresAtMs: number | null = null): Beginning {
+    const nowMs = now();
+    const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+    const ids = { id: newId(), userId: agent.userId, agentId: agent.id };
+    return { conversation: { ...ids, title: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
+  }
+
   return {
     get,
 
-    /** Last changed first. */
+    /** Last changed first; without those that a program's answers are kept in unasked. */
     list: (userId: string) => conversations.list(userId, LIST_LIMIT),
 
     /** Up to `limit` messages before `before`, oldest first. */
@@ -66,14 +78,29 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
     getMessage,
 
+    /** A conversation of this user. */
+    async find(userId: string, id: string): Promise<Conversation | undefined> {
+      const conversation = await conversations.find(id);
+      return conversation?.userId === userId ? conversation : undefined;
+    },
+
+    /** A message of a conversation of this user. */
+    async findMessage(
+      userId: string,
+      id: string,
+    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+      const message = await conversations.findMessage(id);
+      const conversation = message && (await conversations.find(message.conversationId));
+      return message && conversation?.userId === userId ? { message, conversation } : undefined;
+    },
+
     /** An answer in a conversation of this user. */
     async findAnswer(
       userId: string,
       id: string,
     ): Promise<{ message: Message; conversation: Conversation } | undefined> {
-      const message = await conversations.findMessage(id);
-      const conversation = message?.role === 'assistant' && (await conversations.find(message.conversationId));
-      return conversation && conversation.userId === userId ? { message, conversation } : undefined;
+      const found = await this.findMessage(userId, id);
+      return found?.message.role === 'assistant' ? found : undefined;
     },
 
     /**
@@ -89,28 +116,25 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId });
     },
 
-    async create(agent: Agent): Promise<Conversation> {
+    begin,
+
+    /** A new conversation with what was said up to a position in another one, stored as `begin`'s is. */
+    fork(conversation: Conversation, position: number): Beginning {
       const nowMs = now();
-      const conversation: Conversation = {
-        id: newId(),
-        userId: agent.userId,
-        agentId: agent.id,
-        title: '',
-        createdAtMs: nowMs,
-        updatedAtMs: nowMs,
-        lastPosition: 0,
-        sessionFrom: 0,
-      };
+      const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+      const fork = { ...conversation, id: newId(), ...times, lastPosition: position, sessionFrom: position };
+      return { conversation: fork, forkOf: conversation.id };
+    },
+
+    /** A new conversation without a message. */
+    async create(agent: Agent, expiresAtMs: number | null = null): Promise<Conversation> {
+      const { conversation } = begin(agent, expiresAtMs);
       await conversations.insert(conversation);
       return conversation;
     },
 
-    /** A new conversation with what was said up to a position in another one. */
-    async fork(conversation: Conversation, position: number): Promise<Conversation> {
-      const fork = await conversations.fork(conversation, { id: newId(), position, nowMs: now() });
-      events.publish(fork.userId, { kind: 'conversation', conversationId: fork.id });
-      return fork;
-    },
+    /** Deletes what was kept unasked and whose time is over. */
+    deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
 
     async rename(userId: string, id: string, title: string): Promise<void> {
       const conversation = await get(userId, id);

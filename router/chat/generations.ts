@@ -13,6 +13,7 @@ import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import { generationsLog } from '../lib/log';
+import { Recent } from '../lib/lru';
 import type { MetricsService } from '../metrics/metrics';
 import { Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
@@ -22,9 +23,13 @@ import type { BudgetsService } from '../usage/budgets';
 import { HISTORY, titleFrom } from './conversations';
 import { Answer, type AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
+import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
+
+/** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
+const BEGUN_MAX = 1_000;
 
 /** An answer that is being written now. */
 interface Generation {
@@ -38,6 +43,8 @@ interface Generation {
 /** A turn that comes through `/v1`. Without the `text` that is answered, the answer goes on with the newest turn stored. */
 export interface RecordedTurn {
   readonly conversation: Conversation;
+  /** Where the conversation begins with this turn. */
+  readonly beginning?: Beginning | undefined;
   readonly text?: string;
   /** What the client's tools found since the last answer. */
   readonly results?: readonly ToolResult[];
@@ -45,6 +52,10 @@ export interface RecordedTurn {
   readonly answerId?: string;
   /** The conversation's from this turn on. */
   readonly sessionFrom?: number;
+  /** An answer that did not end well, which this one replaces. */
+  readonly replacesId?: string;
+  /** Until when the answer is kept, where nobody has asked for that. */
+  readonly expiresAtMs?: number;
 }
 
 /** What a door that brings its own client needs to record an answer (`/v1` with a conversation). */
@@ -80,20 +91,21 @@ export function generationsService(deps: {
   const { conversations, agents, backends, runners, credentials, budgets, events, metrics, now } = deps;
   const { held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
+  /** Conversations of `/v1` by the agent and the message that they began with. */
+  const begun = new Recent<string, string>(BEGUN_MAX);
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
-  async function beginTurn(
-    conversation: Conversation,
-    turn: Omit<RecordedTurn, 'conversation'> & { replacesId?: string },
-  ): Promise<Message> {
-    const { text, results, replacesId, answerId = newId(), sessionFrom } = turn;
+  async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<Message> {
+    const { text, results, replacesId, answerId = newId(), sessionFrom, expiresAtMs, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newId(), content: text } }),
       answerId,
       results,
+      ...(beginning && { beginning }),
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
+      expiresAtMs,
       title: titleFrom(text ?? ''),
       nowMs: now(),
     });
@@ -226,7 +238,7 @@ export function generationsService(deps: {
   /** A turn whose answer has no client. Throws `too_much_at_once` before anything is stored. */
   async function begin(
     conversation: Conversation,
-    turn: { text?: string; replacesId?: string },
+    turn: { text?: string; replacesId?: string; beginning?: Beginning },
     explicit: boolean,
   ): Promise<Message> {
     const agent = await agentOf(conversation);
@@ -244,13 +256,13 @@ export function generationsService(deps: {
   return {
     modelOf,
 
-    /** Stores the user's message and starts the answer. Throws `answer_running` while another is being written. */
-    async start(conversation: Conversation, text: string): Promise<Message> {
+    /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
+    async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
       if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }
-      return begin(conversation, { text }, false);
+      return begin(conversation, { text, ...(beginning && { beginning }) }, false);
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */
@@ -266,9 +278,16 @@ export function generationsService(deps: {
 
     /** Stores a turn that comes through `/v1`, whose relay does the work. */
     async record(turn: RecordedTurn, options: RecordOptions): Promise<Recording> {
-      const message = await beginTurn(turn.conversation, turn);
-      return { answer: track(turn.conversation, message, options) };
+      const { conversation, text } = turn;
+      const message = await beginTurn(conversation, turn);
+      if (text !== undefined && conversation.lastPosition === 0) {
+        begun.set(beginningOf(conversation.agentId, text), conversation.id);
+      }
+      return { answer: track(conversation, message, options) };
     },
+
+    /** The conversation of `/v1` that this message has begun last. */
+    begunWith: (agentId: string, text: string): string | undefined => begun.get(beginningOf(agentId, text)),
 
     /** Stops an answer; what was written stays. Nothing happens when it has ended already. */
     async stop(messageId: string): Promise<void> {
@@ -306,6 +325,10 @@ export function generationsService(deps: {
       if (count > 0) generationsLog.warn({ count, code }, 'orphans.ended');
     },
   };
+}
+
+function beginningOf(agentId: string, text: string): string {
+  return `${agentId} ${Bun.hash(text)}`;
 }
 
 /** The code that an answer keeps when the router itself ended in the middle of it. */

@@ -58,6 +58,7 @@ export function parseSeen(value: string | null | undefined): Seen | undefined {
 }
 
 export interface LiveOptions {
+  readonly request: Request;
   readonly who: Who;
   /** Absent on pages without a conversation, which get only runner states. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
@@ -65,7 +66,7 @@ export interface LiveOptions {
 }
 
 export function liveStream(context: Context, options: LiveOptions): Response {
-  return eventStream((writer) => {
+  return eventStream(options.request, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
     const forget = context.streams.addLive({ userId: user.id, credentialId }, writer.close);
@@ -117,7 +118,9 @@ class Live {
     else {
       // A link in the sidebar says whether an answer is being written there.
       if (event.kind !== 'message.grew') this.#links.add(event.conversationId);
-      if (event.conversationId !== here && event.kind === 'message.grew') return;
+      // What is there more of than is shown looks the same when it has grown.
+      const isSeen = event.conversationId === here && !this.#growing?.isCut;
+      if (event.kind === 'message.grew' && !isSeen) return;
       if (event.kind === 'message.removed') this.#removed.add(event.messageId);
       if (this.#removed.size > REMOVED_MAX) this.writer.close();
     }

@@ -4,13 +4,16 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { createParser } from 'eventsource-parser';
+import { errorIn, readRefusal } from '../../backends/shared/upstream-errors';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
+import { isJsonObject, type JsonObject, jsonObject } from '../lib/json';
 import { generationsLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
 import type { ConversationsStore, MessageFailure } from './store';
-import { AnswerCalls, type CallsBody, outputText } from './tool-calls';
+import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
 
 /** How often watchers see the text grow. */
 const TICK_MS = 50;
@@ -52,9 +55,9 @@ export class Answer implements Recorder {
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
   readonly #ids: AnswerIds;
-  readonly #options: AnswerOptions;
+  #options: AnswerOptions;
   readonly #decoder = new TextDecoder();
-  readonly #calls = new AnswerCalls();
+  readonly #calls: AnswerCalls;
   readonly #parser;
   readonly #resolveSaved: () => void;
   #pending: Uint8Array[] = [];
@@ -65,6 +68,8 @@ export class Answer implements Recorder {
   #tooLarge: AppError | undefined;
   #tick: ReturnType<typeof setTimeout> | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How much of the text watchers were told of. */
+  #toldLength = 0;
   #savedLength = 0;
   #failure: MessageFailure | undefined;
   #ended = false;
@@ -72,9 +77,10 @@ export class Answer implements Recorder {
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
     this.#ids = ids;
+    this.#calls = new AnswerCalls(ids.messageId);
     this.#options = options;
     this.#parser = createParser({
-      onEvent: (event) => this.#event(event.data),
+      onEvent: ({ data, event }) => this.#event(data, event),
       maxBufferSize: options.maxBytes,
       onError: ({ type }) => {
         if (type === 'max-buffer-size-exceeded') this.#tooLarge = tooLarge(options.maxBytes);
@@ -85,6 +91,11 @@ export class Answer implements Recorder {
     this.#resolveSaved = resolve;
   }
 
+  /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
+  comesAs({ isStream }: { readonly isStream: boolean }): void {
+    this.#options = { ...this.#options, isStream };
+  }
+
   chunk(bytes: Uint8Array): void {
     if (this.#ended) return;
     const { isStream, maxBytes } = this.#options;
@@ -93,7 +104,7 @@ export class Answer implements Recorder {
     if (!isStream) this.#hold(this.#pendingBytes, maxBytes);
     else if (this.#pendingBytes > PENDING_BYTES_MAX) this.#parse();
     if (this.#tooLarge) this.#cut(this.#tooLarge);
-    else if (isStream) this.#tick ??= setTimeout(() => this.#onTick(), TICK_MS);
+    else if (isStream) this.#tick ??= setTimeout(() => safely('tick', this.#ids, () => this.#onTick()), TICK_MS);
   }
 
   /** The first call decides how the answer ended. */
@@ -103,6 +114,8 @@ export class Answer implements Recorder {
     clearTimeout(this.#tick);
     clearTimeout(this.#saveTimer);
     this.#parse();
+    // The last event counts although no empty line follows it, as for OpenAI's own clients.
+    if (this.#options.isStream && !this.#tooLarge) this.#parser.feed('\n\n');
     if (this.#tooLarge) this.#failure = failureOf(this.#tooLarge);
     if (ending === 'failed' && !this.#failure) this.#failure = failureOf(error ?? new AppError('runner_lost'));
     // An error event inside a stream that closes properly is a failure all the same.
@@ -139,14 +152,15 @@ export class Answer implements Recorder {
 
   #onTick(): void {
     this.#tick = undefined;
-    const before = this.text.length;
     this.#parse();
     if (this.#tooLarge) {
       this.#cut(this.#tooLarge);
       return;
     }
     const { messageId, conversationId, userId } = this.#ids;
-    if (this.text.length > before) {
+    // Some of it may have been parsed before the tick.
+    if (this.text.length > this.#toldLength) {
+      this.#toldLength = this.text.length;
       this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
     }
     this.#saveSoon();
@@ -199,21 +213,33 @@ export class Answer implements Recorder {
   }
 
   /** One event of a stream, or the whole body of an answer that was not streamed. */
-  #event(data: string): void {
-    if (data === '[DONE]' || this.#tooLarge) return;
-    const body = parseJson(data);
-    if (!body) return;
-    const choice = body.choices?.[0];
-    const piece = choice?.delta?.content ?? choice?.message?.content ?? responseText(body);
-    if (typeof piece === 'string') this.#say(piece);
+  #event(data: string, name?: string): void {
+    // What a runner sends must not keep the rest of its answer from being saved.
+    safely('recorder', this.#ids, () => this.#read(data, name));
+  }
+
+  #read(data: string, name?: string): void {
+    if (data.trim() === '[DONE]' || this.#tooLarge) return;
+    // A runtime's own events need not be JSON; they are not part of the answer's text.
+    const body = jsonObject(data) ?? {};
+    const said = saidIn(body);
+    const piece = said ? contentText(said.content) : responseText(body);
+    if (piece !== '') this.#say(piece);
     this.#calls.read(body, this.text.length);
     if (this.#options.isStream) this.#hold(this.#textBytes + this.#calls.size, this.#options.maxBytes);
-    // Not OpenAI's, but what several runtimes and gateways say where a stream has begun: the text is not the whole answer.
-    if (body.error || choice?.finish_reason === 'error') {
-      const message = textOf(body.error?.message) ?? 'The agent reported an error.';
-      this.#failure ??= { code: 'runner_error', message };
-    }
+    const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body);
+    if (error) this.#failure ??= { code: 'runner_error', message: error.message };
   }
+}
+
+const NO_WORDS = { message: 'The agent reported an error.' };
+
+/** Why the text is not the whole answer, as several runtimes and gateways say it where a stream has begun. */
+function failureIn(body: JsonObject): { readonly message: string } | undefined {
+  const [choice] = Array.isArray(body.choices) ? body.choices : [];
+  const ofResponse = body.type === 'response.failed' && isJsonObject(body.response) ? body.response : {};
+  const error = errorIn(body) ?? errorIn(ofResponse);
+  return error ?? (isJsonObject(choice) && choice.finish_reason === 'error' ? NO_WORDS : undefined);
 }
 
 /** @param maxBytes the limit. */
@@ -228,33 +254,7 @@ export function failureOf(error: AppError): MessageFailure {
 }
 
 /** The text of a response of `/v1/responses`, or of one event of its stream. */
-function responseText({ type, delta, output }: ChatBody): unknown {
-  if (type === 'response.output_text.delta') return delta;
-  return Array.isArray(output) ? output.map(outputText).join('') : undefined;
-}
-
-interface ChatBody extends CallsBody {
-  readonly delta?: unknown;
-  readonly choices?: readonly Choice[];
-  readonly error?: { message?: unknown };
-}
-
-interface Choice {
-  readonly delta?: { content?: unknown; tool_calls?: unknown };
-  readonly message?: { content?: unknown; tool_calls?: unknown };
-  readonly finish_reason?: unknown;
-}
-
-function parseJson(data: string): ChatBody | undefined {
-  try {
-    const body: unknown = JSON.parse(data);
-    return typeof body === 'object' && body !== null ? (body as ChatBody) : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer's text.
-    return undefined;
-  }
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+function responseText({ type, delta, output }: JsonObject): string {
+  if (type === 'response.output_text.delta') return typeof delta === 'string' ? delta : '';
+  return Array.isArray(output) ? output.map(outputText).join('') : '';
 }

@@ -37,8 +37,9 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
         if (body.text.trim() === '') {
           return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
         }
-        const conversation = await conversations.create(agent);
-        await generations.start(conversation, body.text);
+        const beginning = conversations.begin(agent);
+        const { conversation } = beginning;
+        await generations.start(conversation, body.text, beginning);
         return seeOther(request, `/conversations/${conversation.id}`);
       },
       { session: true, body: form },
@@ -139,11 +140,11 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
       '/live',
       async ({ who, query, headers, request, server }) => {
         server?.timeout(request, 0);
-        if (query.conversation === undefined) return liveStream(context, { who });
+        if (query.conversation === undefined) return liveStream(context, { who, request });
         const row = await conversations.get(who.user.id, query.conversation);
         const agent = await context.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
-        return liveStream(context, { who, conversation: { row, agent }, ...(seen && { seen }) });
+        return liveStream(context, { who, request, conversation: { row, agent }, ...(seen && { seen }) });
       },
       { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
     );

@@ -13,7 +13,10 @@ const DETAIL_BYTES_MAX = 256 * 1024;
 
 /** A message as a page shows it. */
 export interface ShownMessage extends Omit<Message, 'results'> {
-  /** The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that. */
+  /**
+   * The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that; nothing
+   * of a longer one that is still being written.
+   */
   readonly content: string;
 }
 
@@ -39,7 +42,11 @@ export function shownStore(db: Db) {
   const bytesOf = (from: number, length: number) =>
     sql<Uint8Array>`ifnull(substr(CAST(${content} AS BLOB), ${from + 1}, ${length}), x'')`;
   // At most three bytes of UTF-8 for a UTF-16 unit.
-  const firstPart = bytesOf(0, 3 * (SHOWN_LENGTH_MAX + 1)).mapWith((bytes: Uint8Array) => decodeFirst(bytes));
+  const firstBytes = 3 * (SHOWN_LENGTH_MAX + 1);
+  // A long text that is being written is in memory, and looked at many times a second: to read it here takes too long.
+  const firstPart =
+    sql<Uint8Array>`CASE WHEN ${status} = 'streaming' AND octet_length(${content}) > ${firstBytes} THEN x''
+    ELSE ${bytesOf(0, firstBytes)} END`.mapWith((bytes: Uint8Array) => decodeFirst(bytes));
   const ifSmall = <Value>(column: typeof failure | typeof calls) =>
     sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
   const shown = {

@@ -1,11 +1,21 @@
 /** What is written with a turn of a conversation, and what is deleted of one. */
-import { and, desc, eq, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema';
-import type { Message } from './store';
+import { newId } from '../lib/ids';
+import type { Conversation, Message } from './store';
+
+/** A conversation that begins with a turn. */
+export interface Beginning {
+  readonly conversation: Conversation;
+  /** The one that it goes on from, with copies of its messages up to `lastPosition`. */
+  readonly forkOf?: string;
+}
 
 export interface NewTurn {
   readonly conversationId: string;
+  /** Absent for a conversation that is stored. */
+  readonly beginning?: Beginning;
   /** Absent when an answer is asked for again. */
   readonly user?: { readonly id: string; readonly content: string };
   readonly answerId: string;
@@ -15,6 +25,8 @@ export interface NewTurn {
   readonly replacesId?: string;
   /** `sessionFrom` of the conversation from this turn on. */
   readonly sessionFrom?: number;
+  /** Until when the conversation is kept, unless it stays anyway; absent: it stays. */
+  readonly expiresAtMs?: number | undefined;
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
@@ -51,6 +63,7 @@ export function statements(db: Db) {
         updatedAtMs: sql`${placeholder('nowMs')}`,
         title: sql`${placeholder('title')}`,
         sessionFrom: sql`${placeholder('sessionFrom')}`,
+        expiresAtMs: sql`${placeholder('expiresAtMs')}`,
       })
       .where(eq(conversations.id, placeholder('id')))
       .prepare(),
@@ -81,6 +94,7 @@ export function insertTurn(
   turn: NewTurn,
 ): { user?: Message; answer: Message } | undefined {
   const { nowMs } = turn;
+  if (turn.beginning) begin(tx, turn.beginning);
   const conversation = write.find.get({ id: turn.conversationId });
   if (!conversation) return undefined;
   let { results = [] } = turn;
@@ -102,8 +116,21 @@ export function insertTurn(
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
   const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
-  write.touch.run({ id: conversation.id, position, title, sessionFrom, nowMs });
+  // One that stays never begins to expire.
+  const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
+  write.touch.run({ id: conversation.id, position, title, sessionFrom, expiresAtMs, nowMs });
   return user ? { user, answer } : { answer };
+}
+
+function begin(tx: Db, { conversation, forkOf }: Beginning): void {
+  tx.insert(conversations).values(conversation).run();
+  if (forkOf === undefined) return;
+  const upTo = and(eq(messages.conversationId, forkOf), lte(messages.position, conversation.lastPosition));
+  for (const copy of tx.select().from(messages).where(upTo).all()) {
+    tx.insert(messages)
+      .values({ ...copy, id: newId(), conversationId: conversation.id })
+      .run();
+  }
 }
 
 export function deleteAnswer(tx: Db, id: string): readonly string[] {

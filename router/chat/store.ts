@@ -1,8 +1,7 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation, transaction } from '../database/database';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
-import { newId } from '../lib/ids';
 import { shownStore } from './store-shown';
 import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
@@ -10,6 +9,9 @@ export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
 export type { MessageFailure, ToolCall, ToolResult };
+
+/** A few milliseconds' worth, so that nobody waits for it. */
+const EXPIRED_AT_ONCE = 200;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
@@ -43,7 +45,7 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return write.find.get({ id });
     },
-    /** Last changed first. */
+    /** Last changed first; without those that expire. */
     async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
       // Written out: in a sub-query Drizzle leaves the table off a column's name.
       const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
@@ -51,7 +53,7 @@ export function conversationsStore(db: Db) {
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(eq(conversations.userId, userId))
+        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs)))
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
@@ -60,28 +62,24 @@ export function conversationsStore(db: Db) {
     async insert(conversation: Conversation): Promise<void> {
       db.insert(conversations).values(conversation).run();
     },
-    /** A new conversation with copies of the messages of `from` up to a position, for another runtime session. */
-    async fork(from: Conversation, to: { id: string; position: number; nowMs: number }): Promise<Conversation> {
-      const { id, position, nowMs } = to;
-      return transaction(db, (tx) => {
-        const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-        const fork = { ...from, id, ...times, lastPosition: position, sessionFrom: position };
-        tx.insert(conversations).values(fork).run();
-        const upTo = and(eq(messages.conversationId, from.id), lte(messages.position, position));
-        const copies = tx.select().from(messages).where(upTo).all();
-        for (const copy of copies) {
-          tx.insert(messages)
-            .values({ ...copy, id: newId(), conversationId: id })
-            .run();
-        }
-        return fork;
-      });
-    },
     async rename(id: string, title: string): Promise<void> {
       db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();
     },
     async delete(id: string): Promise<void> {
       db.delete(conversations).where(eq(conversations.id, id)).run();
+    },
+    /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
+    async deleteExpired(nowMs: number): Promise<void> {
+      const isStreaming = db
+        .select({ id: messages.id })
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversations.id), eq(messages.status, 'streaming')));
+      const due = db
+        .select({ id: conversations.id })
+        .from(conversations)
+        .where(and(lte(conversations.expiresAtMs, nowMs), notExists(isStreaming)))
+        .limit(EXPIRED_AT_ONCE);
+      db.delete(conversations).where(inArray(conversations.id, due)).run();
     },
 
     async findMessage(id: string): Promise<Message | undefined> {

@@ -46,6 +46,8 @@ export interface Config {
   readonly prepullAtStartup: boolean;
   readonly allowPrivateUpstreams: boolean;
   readonly maxBodyBytes: number;
+  /** Defaults for answers of `/v1/responses` when the request does not say whether to keep them. */
+  readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
   /** Longest answer that is recorded, translated or kept. */
   readonly maxAnswerBytes: number;
   /** Bytes of long requests and answers that are held in memory at once. */
@@ -64,6 +66,8 @@ export interface Secrets {
   readonly previousEncryptionKey?: Uint8Array;
   readonly inviteCode?: string;
   readonly bootstrapAdminPassword?: string;
+  /** How upstreams are called: URLs of proxies, which may hold a password, and NO_PROXY. */
+  readonly proxies: { readonly http?: string; readonly https?: string; readonly except: readonly string[] };
   toJSON(): '[secret]';
 }
 
@@ -162,7 +166,8 @@ function readEnv(env: Env): Values {
   const values: Record<string, unknown> = {};
   const problems: ConfigProblem[] = [];
   for (const [variable, setting] of settings) {
-    const text = env[variable]?.trim() || setting.default;
+    const inLowerCase = setting.isAnyCase && env[variable.toLowerCase()]?.trim();
+    const text = inLowerCase || env[variable]?.trim() || setting.default;
     if (text === undefined && !setting.required) continue;
     values[variable] = setting.parse(text ?? '');
     if (values[variable] === undefined) {
@@ -220,6 +225,7 @@ function toConfig(v: Values): Config {
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
+    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
@@ -229,12 +235,14 @@ function toConfig(v: Values): Config {
 
 function toSecrets(v: Values): Secrets {
   const hidden = () => '[secret]' as const;
+  const [http, https] = [v.HTTP_PROXY ?? v.ALL_PROXY, v.HTTPS_PROXY ?? v.ALL_PROXY];
   const secrets = {
     jwtSecret: v.JWT_SECRET,
     encryptionKey: v.ENCRYPTION_KEY,
     ...(v.ENCRYPTION_KEY_PREVIOUS && { previousEncryptionKey: v.ENCRYPTION_KEY_PREVIOUS }),
     ...(v.INVITE_CODE && { inviteCode: v.INVITE_CODE }),
     ...(v.BOOTSTRAP_ADMIN_PASSWORD && { bootstrapAdminPassword: v.BOOTSTRAP_ADMIN_PASSWORD }),
+    proxies: { ...(http && { http }), ...(https && { https }), except: v.NO_PROXY ?? [] },
     toJSON: hidden,
     [Bun.inspect.custom]: hidden,
   };

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
+import { parseJson } from '../lib/json';
 
 /** The folder that holds `package.json`. Relative paths in settings are relative to it. */
 export const repositoryRoot = resolve(import.meta.dir, '../..');
@@ -96,6 +97,20 @@ export const origins: Kind<readonly string[] | '*'> = {
   },
 };
 
+/** A scheme may be left out, as curl has it. SOCKS is one that people have set for other programs: no reason not to start. */
+export const proxyUrl: Kind<string> = {
+  rule: 'the URL of a proxy, such as http://proxy.example.org:3128',
+  parse: (text) => {
+    const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+    return url && /^(https?|socks[45]?[ah]?):$/.test(url.protocol) && url.hostname !== '' ? url.href : undefined;
+  },
+};
+
+export const list: Kind<readonly string[]> = {
+  rule: 'a list, separated by commas',
+  parse: (text) => text.split(/[\s,]+/).filter((entry) => entry !== ''),
+};
+
 export const key32: Kind<Uint8Array> = {
   rule: '32 bytes, as 64 hexadecimal digits or as base64',
   isSecret: true,
@@ -111,7 +126,7 @@ export const driverOptions: Kind<Record<string, Record<string, Json>>> = {
   rule: 'a JSON object of objects, by driver name',
   parse: (text) => {
     try {
-      const value: unknown = JSON.parse(text);
+      const value: unknown = parseJson(text);
       return Value.Check(optionsByDriver, value) ? value : undefined;
     } catch {
       return undefined;

@@ -10,12 +10,14 @@ import {
   integer,
   type Kind,
   key32,
+  list,
   logLevel,
   matching,
   number,
   origin,
   origins,
   path,
+  proxyUrl,
   secret,
 } from './kinds';
 
@@ -29,6 +31,8 @@ interface Text {
 export interface Setting<T = unknown> extends Kind<T>, Text {
   readonly default?: string;
   readonly required: boolean;
+  /** The same in lower case counts too, and first, as other programs have it. */
+  readonly isAnyCase?: true;
 }
 
 const required = <T>(kind: Kind<T>, text: Text): Setting<T> => ({ ...kind, ...text, required: true });
@@ -36,6 +40,11 @@ const optional = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({ ..
 const preset = <T>(kind: Kind<T>, value: string, description: string, example = value): Setting<T> => {
   return { ...kind, description, example, default: value, required: false };
 };
+
+const proxy = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({
+  ...optional(kind, text),
+  isAnyCase: true,
+});
 
 const port = integer(0, 65535);
 const limit = integer(0, 1_000_000);
@@ -62,7 +71,7 @@ export const settingGroups = {
     }),
   },
   'First administrator': {
-    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@]+\.[^\s@]+$/), {
+    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/), {
       description: 'Account made at the first start. Comes together with the password.',
       example: 'admin@example.org',
     }),
@@ -165,6 +174,26 @@ export const settingGroups = {
       'Whether LLM_BASE_URL may be a loopback or private address, such as that of Ollama on this host. ' +
         'Then every user can have the router call what listens there: turn off where users are strangers.',
     ),
+    HTTPS_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to https LLM APIs. Runners are never asked through one.',
+      whenUnset: '`ALL_PROXY`',
+      example: 'http://proxy.example.org:3128',
+    }),
+    HTTP_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to http LLM APIs.',
+      whenUnset: '`ALL_PROXY`',
+      example: 'http://proxy.example.org:3128',
+    }),
+    ALL_PROXY: proxy(proxyUrl, {
+      description: 'HTTP proxy for calls to LLM APIs for which there is none above.',
+      whenUnset: 'they are called directly',
+      example: 'http://proxy.example.org:3128',
+    }),
+    NO_PROXY: proxy(list, {
+      description: 'Hosts that are called directly: domains with all below them, addresses, ranges; `*`: all.',
+      whenUnset: 'this machine alone',
+      example: 'example.org,192.168.0.0/16',
+    }),
   },
   Capacity: {
     MAX_RUNNERS: preset(limit, '100', 'Runners in total. Then the longest idle one makes room. 0: no limit.'),
@@ -190,6 +219,18 @@ export const settingGroups = {
       'How often idle runners are looked for. Fractions work.',
     ),
   },
+  'Stored responses': {
+    STORE_RESPONSES: preset(
+      flag,
+      'true',
+      "Whether answers of /v1/responses are kept where a request does not say, as OpenAI keeps them. They are not among the user's conversations.",
+    ),
+    RESPONSES_RETENTION_DAYS: preset(
+      integer(1, 3650, ' of days'),
+      '30',
+      'How long such answers are kept after the last request that went on from them.',
+    ),
+  },
   'Sizes and numbers': {
     MAX_BODY_BYTES: preset(bytes, '20971520', 'Largest request accepted, in bytes. Forms: at most 1 MiB of it.'),
     MAX_ANSWER_BYTES: preset(
@@ -208,7 +249,7 @@ export const settingGroups = {
       '4096',
       'Requests, live pages, answers and calls of runners under way at once. Beyond: 503.',
     ),
-    MAX_REQUESTS_PER_USER: preset(count, '1024', 'Requests and answers of one user under way at once. Beyond: 429.'),
+    MAX_REQUESTS_PER_USER: preset(count, '2048', 'Requests and answers of one user under way at once. Beyond: 429.'),
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),

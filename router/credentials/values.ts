@@ -1,6 +1,6 @@
 /** Rules for the values that users may set: which are secret, how they are shown, and which are valid. */
 import { lineProblem } from '../lib/text';
-import { baseUrlProblem } from '../net/address-policy';
+import { baseUrlProblem } from '../net/addresses';
 
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD/;
 const VALUE_LENGTH_MAX = 4096;

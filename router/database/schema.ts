@@ -65,6 +65,8 @@ export const keys = sqliteTable(
     requestsPerMinute: integer('requests_per_minute'),
     tokensPerMinute: integer('tokens_per_minute'),
     concurrentMax: integer('concurrent_max'),
+    /** A chat that waits is sent empty events, for clients that take comments for silence. */
+    eventsWhileWaiting: integer('events_while_waiting', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [index('keys_by_user').on(table.userId)],
 );
@@ -130,8 +132,13 @@ export const conversations = sqliteTable(
      * (`sessionName`).
      */
     sessionFrom: integer('session_from').notNull().default(0),
+    /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
+    expiresAtMs: integer('expires_at_ms'),
   },
-  (table) => [index('conversations_by_user').on(table.userId, table.updatedAtMs)],
+  (table) => [
+    index('conversations_by_user').on(table.userId, table.updatedAtMs),
+    index('conversations_by_expiry').on(table.expiresAtMs),
+  ],
 );
 
 export interface MessageFailure {
@@ -148,6 +155,8 @@ export interface ToolCall {
   readonly arguments: string;
   /** Number of characters of the answer's text before the call. */
   readonly textLengthBefore: number;
+  /** Members that nobody here knows, and that the model wants back with the call. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** The output of the client's tool for a call. */

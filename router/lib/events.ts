@@ -2,6 +2,7 @@
  * Publishes events to listeners: live streams of the UI, progress streams, waiting requests. Events are per user and in
  * memory only, and are never replayed: a listener that subscribes again must read the current state.
  */
+import { safely } from './safely';
 
 export type RouterEvent =
   /** The state or progress of an agent's runner changed. */
@@ -23,7 +24,7 @@ export interface Events {
   publish(userId: string, event: RouterEvent): void;
   /** Publishes to the listeners of all users. */
   publishToAll(event: RouterEvent): void;
-  /** @returns a function that ends the subscription. */
+  /** What a listener throws is its own affair. @returns a function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
   /** Subscribes to the events of all users, for the life of the process. */
   subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
@@ -34,12 +35,12 @@ export function createEvents(): Events {
   const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
   // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
-    for (const listener of [...listeners]) listener(event);
+    for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
   };
   return {
     publish(userId, event) {
       tell(byUser.get(userId) ?? [], event);
-      for (const listener of ofAll) listener(userId, event);
+      for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
     },
     publishToAll: (event) =>
       tell(

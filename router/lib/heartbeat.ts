@@ -1,5 +1,6 @@
 /** One shared timer for all open requests: a timer per request would cost more than the checks themselves. */
 import { type IndexedMember, IndexedSet } from './indexed-set';
+import { safely } from './safely';
 import { steadyMs } from './time';
 
 const TICK_MS = 1_000;
@@ -17,7 +18,7 @@ export function startBeat(one: Beating): void {
   beating.add(one);
   clock ??= setInterval(() => {
     const nowMs = steadyMs();
-    for (const each of beating.toArray()) if (each.place !== undefined) each.beat(nowMs);
+    for (const each of beating.toArray()) if (each.place !== undefined) safely('beat', {}, () => each.beat(nowMs));
     if (beating.size > 0) return;
     clearInterval(clock);
     clock = undefined;

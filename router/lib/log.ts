@@ -12,6 +12,8 @@ const options: pino.LoggerOptions = {
   formatters: { level: (label) => ({ level: label }) },
 };
 const output = pino.destination(1);
+// A full disk or a reader that has gone: there is nowhere to say it, and it is no reason to end.
+output.on('error', () => undefined);
 const root = pino(
   {
     ...options,
@@ -75,8 +77,9 @@ export function logRequest(line: Readonly<Record<string, string | number | undef
 function writeRequests(): void {
   clearTimeout(waiting);
   waiting = undefined;
-  if (requestLines.length > 0) output.write(`${requestLines.join('\n')}\n`);
+  const lines = requestLines;
   requestLines = [];
+  if (lines.length > 0) output.write(`${lines.join('\n')}\n`);
 }
 
 process.once('exit', writeRequests);

@@ -12,7 +12,7 @@ const NETWORK_GROUPS = 4;
  * other text unchanged.
  */
 export function networkOf(address: string): string {
-  const plain = address.replace(/%.*$/s, '');
+  const plain = address.replace(/%.*/s, '');
   if (!ipaddr.isValid(plain)) return address;
   const parsed = ipaddr.process(plain);
   if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();

@@ -23,7 +23,7 @@ export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDi
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
-    running = work()
+    running = Promise.try(work)
       .catch((error: unknown) => processLog.error({ err: error }, 'clock.failed'))
       .finally(() => {
         busy = false;

@@ -30,7 +30,7 @@ interface Family {
 }
 
 /** States with a sample. `stopped` has none: an agent without a runner needs no monitoring. */
-const STATES = ['starting', 'running', 'stopping', 'unknown', 'failed'];
+const STATES = ['starting', 'running', 'stopping', 'unknown', 'paused', 'failed'];
 
 export async function textOf(numbers: Numbers, live: Live): Promise<string> {
   // Loaded here, because at the start of the router prom-client would take longer to load than all routes.

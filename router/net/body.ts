@@ -162,17 +162,17 @@ export function readBytes(body: Body): Promise<Uint8Array<ArrayBuffer>> {
   });
 }
 
-/** The text of a body, of a long one its first `maxBytes` or a little more, of one that is cut what there was. */
+/** The text of a body, of a long one its first `maxBytes` at most, of one that is cut what there was. */
 export function readText(body: Body, maxBytes: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const decoder = new TextDecoder();
   let text = '';
-  let bytes = 0;
+  let bytesLeft = maxBytes;
   body.read({
     chunk(chunk) {
-      text += decoder.decode(chunk, { stream: true });
-      bytes += chunk.length;
-      if (bytes < maxBytes) return;
+      text += decoder.decode(chunk.subarray(0, bytesLeft), { stream: true });
+      bytesLeft -= chunk.length;
+      if (bytesLeft > 0) return;
       body.cancel();
       resolve(text);
     },

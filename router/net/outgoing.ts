@@ -1,18 +1,22 @@
 /** Requests that the router makes, and what may cross it in either direction. Nothing else makes any (law 22). */
 import { isIP, isIPv6 } from 'node:net';
+import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
 import { ask } from './http1/connection';
 import type { WireRequest } from './http1/request';
 
 /** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
-/** What may come back. Not set-cookie, not framing, not content-encoding: the body is decoded by then. */
-const RESPONSE_HEADERS = ['content-type', 'retry-after', 'openai-processing-ms', 'openai-version'];
-/** A runner's answer never becomes a page of ours: anything else is served as plain bytes. */
-const CONTENT_TYPE =
-  /^(application\/(json|problem\+json|octet-stream|x-ndjson)|text\/(event-stream|plain)|audio\/|image\/(png|jpeg|webp|gif))/i;
 /** How the system says that there was no connection, so that nothing of the request has left. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN']);
+const NOT_CONNECTED = new Set([
+  CONNECT_TIMEOUT,
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
 /** The largest that HTTP has a meaning for, and a response of ours may have. */
 const STATUS_MAX = 599;
 
@@ -23,9 +27,13 @@ const COMPRESSIONS: Readonly<Record<string, string>> = {
 };
 
 const SHORT_BYTES_MAX = 65_536;
+/** Makes `fetch` leave the environment's proxies alone: left out, empty or null, Bun takes HTTP_PROXY (tried on 1.4.5; a test holds it). */
+const NO_PROXY = false;
 
 export interface Outgoing extends Omit<WireRequest, 'url'> {
   readonly url: string;
+  /** URL of the HTTP proxy that makes the connection, in place of `address`. Absent: none, whatever the environment says. */
+  readonly proxy?: string | undefined;
 }
 
 /** The headers of an answer; names in lower case. */
@@ -58,12 +66,13 @@ export class UnreachableError extends Error {
  * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
-  const { method, headers, body, signal, address, peer } = outgoing;
+  const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
   const url = new URL(outgoing.url);
-  const asked = { url, address, peer, method, headers, body, signal };
+  const asked = { url, address, peer, method, headers, body, signal, connectMs };
+  const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;
   try {
-    answer = url.protocol === 'http:' ? decoded(await ask(asked), method) : await askTls(asked);
+    answer = isPlain ? decoded(await ask(asked), method) : await askByFetch(asked, proxy);
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -94,14 +103,21 @@ function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
 }
 
 /**
- * A request over TLS. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
+ * A request over TLS, or through a proxy. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
  * that name, and shares no connection between names (tried on 1.4.5; a test holds it).
  */
-async function askTls({ url, address, method, headers, body, signal }: WireRequest): Promise<OutgoingAnswer> {
+async function askByFetch(
+  { url, address, method, headers, body, signal, connectMs }: WireRequest,
+  proxy: string | undefined,
+): Promise<OutgoingAnswer> {
   const to = new URL(url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const isPinned = address !== undefined && isIP(host) === 0;
+  const isPinned = proxy === undefined && address !== undefined && isIP(host) === 0;
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;
+  const port = Number(url.port || 443);
+  const destination = { hostname: address ?? host, port, ...(isIP(host) === 0 && { serverName: host }) };
+  // A proxy has clocks of its own.
+  if (proxy === undefined) await greet(destination, connectMs ?? CONNECT_MS, signal);
   const response = await fetch(to, {
     method,
     headers: { ...headers, 'accept-encoding': 'identity', ...(isPinned && { host: url.host }) },
@@ -109,10 +125,63 @@ async function askTls({ url, address, method, headers, body, signal }: WireReque
     ...(body !== undefined && { body }),
     signal,
     redirect: 'manual',
+    proxy: proxy ?? NO_PROXY,
     // Bun's own limit of five idle minutes is shorter than a tool may run.
     timeout: false,
   } as RequestInit);
+  if (proxy === undefined) answered(destination);
   return { status: response.status, headers: response.headers, body: streamBody(response.body) };
+}
+
+/** So long after an answer nobody asks again; a connection that rests is used for less. */
+const KNOWN_MS = 60_000;
+const KNOWN_MAX = 1_000;
+
+interface Destination {
+  /** An address or a name, without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** The name that TLS is told; none for an address. */
+  readonly serverName?: string;
+}
+
+const answeredAtMs = new Recent<string, number>(KNOWN_MAX);
+const keyOf = ({ hostname, port, serverName = '' }: Destination) => `${hostname} ${port} ${serverName}`;
+
+/** An answer came from there. */
+function answered(destination: Destination): void {
+  answeredAtMs.set(keyOf(destination), performance.now());
+}
+
+/**
+ * Resolves when the other side has said anything at all, and at once where it has answered lately: what is wrong with it,
+ * such as its certificate, is for the request to find out. Rejects with `ConnectTimeoutError` after `limitMs` of silence, with the
+ * system's error where there is no connection, or with the signal's reason.
+ */
+async function greet(destination: Destination, limitMs: number, signal: AbortSignal): Promise<void> {
+  const lastMs = answeredAtMs.get(keyOf(destination));
+  if (lastMs !== undefined && performance.now() - lastMs < KNOWN_MS) return;
+  const { hostname, port, serverName } = destination;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const leave = () => reject(signal.reason);
+  signal.addEventListener('abort', leave, { once: true });
+  const timer = setTimeout(() => reject(new ConnectTimeoutError(limitMs)), limitMs);
+  const said = () => resolve();
+  const connecting = Bun.connect({
+    ...{ hostname, port, tls: serverName === undefined ? true : { serverName } },
+    socket: { data: said, handshake: said, close: said, error: said },
+  });
+  connecting.catch(reject);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', leave);
+    connecting.then(
+      (socket) => socket.terminate(),
+      () => undefined,
+    );
+  }
 }
 
 /** Asks for a path and forgets the body: the status, or why there is none. */
@@ -122,7 +191,7 @@ export async function probe(
   signal: AbortSignal,
 ): Promise<number | string> {
   try {
-    const response = await fetch(url, { headers, signal, redirect: 'manual' });
+    const response = await fetch(url, { headers, signal, redirect: 'manual', proxy: NO_PROXY } as RequestInit);
     await response.body?.cancel();
     return response.status;
   } catch (error) {
@@ -132,27 +201,12 @@ export async function probe(
 
 /** The headers of a client's request that go on. */
 export function requestHeaders(headers: Headers): Record<string, string> {
-  return pick(headers, REQUEST_HEADERS, {});
-}
-
-/** The headers of a response that come back. */
-export function responseHeaders(headers: AnswerHeaders): Record<string, string> {
-  const kept = pick(headers, RESPONSE_HEADERS, { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
-  const type = kept['content-type'];
-  if (type !== undefined && !CONTENT_TYPE.test(type)) kept['content-type'] = 'application/octet-stream';
-  return kept;
-}
-
-function pick(headers: AnswerHeaders, names: readonly string[], into: Record<string, string>): Record<string, string> {
-  for (const name of names) {
+  const kept: Record<string, string> = {};
+  for (const name of REQUEST_HEADERS) {
     const value = headers.get(name);
-    if (value !== null) into[name] = value;
+    if (value !== null) kept[name] = value;
   }
-  return into;
-}
-
-export function isEventStream(headers: AnswerHeaders): boolean {
-  return (headers.get('content-type') ?? '').toLowerCase().startsWith('text/event-stream');
+  return kept;
 }
 
 /** Whether a body is so short that it need not be streamed. One without a length is not, nor one whose chunks belie it. */

@@ -4,24 +4,40 @@
  */
 
 import type { Who } from '../accounts/identify';
+import { hopsIn } from '../broker/hops';
 import type { RecordedTurn } from '../chat/generations';
+import type { Answer } from '../chat/recorder';
 import type { Context } from '../context';
 import { Share } from '../lib/allowance';
-import { AppError, toAppError } from '../lib/errors';
+import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
-import { within } from '../lib/time';
+import { safely } from '../lib/safely';
+import { steadyMs, within } from '../lib/time';
 import { type Body, readBytes } from '../net/body';
-import { isEventStream, isShort, responseHeaders } from '../net/outgoing';
-import { CLIENT_GONE, type Ending, type Recorder, Relay } from '../relay/relay';
+import { isShort } from '../net/outgoing';
+import { CLIENT_GONE, type Ending, QUIET_MS, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
-import { callRunner, type RunnerAnswer, type RunnerRequest, recordRefusal, refusalOf } from '../runners/call';
+import {
+  callRunner,
+  type RunnerAnswer,
+  type RunnerRequest,
+  recordRefusal,
+  refusalIn,
+  refusalOf,
+} from '../runners/call';
+import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
+import { emptyChunk, eventsOfCompletion } from './chunks';
 import { answerHeaders, takeRequest } from './headers';
 import type { Translation } from './responses/translate';
 
 /** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
-const STATUS_PATIENCE_MS = 2_000;
+const START_PATIENCE_MS = 2_000;
+/** Where no start has to be shown: longer than the broker goes on trying (`TRIES_MS`), so that a refusal keeps its status. */
+const WARM_PATIENCE_MS = 3_500;
 /** Bodies that close with `[DONE]`. */
 const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
+
+const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
 
 /** What a request turned out to ask for. */
 export interface Plan {
@@ -37,7 +53,7 @@ export interface Plan {
 
 type ExchangeContext = Pick<
   Context,
-  'events' | 'generations' | 'held' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
+  'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
 >;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
 
@@ -78,10 +94,15 @@ class Exchange {
   readonly #forget: () => void;
   /** Ends what counts as one of the key's requests at once. */
   #leave: (() => void) | undefined;
+  /** How many routers it has come through. */
+  #hops = 0;
+  #leaveHops: (() => void) | undefined;
   #plan: Plan | undefined;
   /** Whether a runner has to be started first. */
   #isCold = false;
-  #recorder: Recorder | undefined;
+  #recorder: Answer | undefined;
+  /** When the client was last sent an event only to show that the answer is being made. */
+  #aliveAtMs = 0;
   #silence: Silence | undefined;
   /** From here on it is the relay that ends, before that it is the call. */
   #relay: Relay | undefined;
@@ -100,12 +121,13 @@ class Exchange {
     this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
       this.#close(why),
     );
-    signal.addEventListener('abort', () => this.#clientGone(), { once: true });
+    signal.addEventListener('abort', () => safely('abort', {}, () => this.#clientGone()), { once: true });
     if (signal.aborted) this.#clientGone();
   }
 
-  /** Throws `rate_limit_exceeded`. */
+  /** Throws `loop_detected` or `rate_limit_exceeded`. */
   admit(): void {
+    this.#hops = hopsIn(this.options.request.headers);
     if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
   }
 
@@ -115,6 +137,7 @@ class Exchange {
     const { signal } = this.#abort;
     signal.throwIfAborted();
     this.#plan = plan;
+    this.#leaveHops = this.context.hops.enter(call.agent.id, this.#hops);
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
       const stop = () => this.#stop();
@@ -129,10 +152,13 @@ class Exchange {
       (answer): Outcome => ({ answer }),
       (thrown): Outcome => ({ error: this.#toError(thrown) }),
     );
-    const outcome = await within(STATUS_PATIENCE_MS, settled);
+    const outcome = await within(this.#isCold ? START_PATIENCE_MS : WARM_PATIENCE_MS, settled);
     if (!outcome) return this.#waitInStream(settled);
-    if ('error' in outcome) throw outcome.error;
-    return this.#pass(outcome.answer);
+    if ('answer' in outcome) return this.#pass(outcome.answer);
+    const { isLasting, status } = outcome.error;
+    // Programs that know no x-should-retry go by the status, and try again without showing why. A failed response they show.
+    if (plan.translation && isLasting && status >= 500) return this.#waitInStream(settled);
+    throw outcome.error;
   }
 
   /** There is no answer. Throws what the client is told, if there still is one. */
@@ -141,7 +167,7 @@ class Exchange {
     Object.assign(this.options.headers, this.#known());
     // A relay ends by itself.
     if (!this.#relay) {
-      this.#recorder?.end(this.#abortedAs, error);
+      safely('recorder', {}, () => this.#recorder?.end(this.#abortedAs, error));
       this.#end(this.#abortedAs, 0, error);
     }
     if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
@@ -150,15 +176,26 @@ class Exchange {
 
   /** The runner has answered in time: its status and headers are the client's. */
   async #pass(answer: RunnerAnswer): Promise<Response> {
-    this.#answered(answer);
     const { status, headers } = answer;
-    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, status) : this.#recorder;
+    // What is translated into events has to come as events.
+    if (this.#plan?.wantsStream && this.#plan.translation && status < 400 && !isEventStream(headers)) {
+      return this.#waitInStream(Promise.resolve({ answer }));
+    }
+    this.#answered(answer);
+    const recorder = this.#recorder && status >= 400 ? recordRefusal(this.#recorder, answer) : this.#recorder;
     const events = isEventStream(headers);
+    this.#recorder?.comesAs({ isStream: events });
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
     // is in it, which then is the request's error.
     const isWhole = !events && (isShort(headers) || this.#plan?.translation !== undefined);
-    const body = isWhole ? await this.#whole(answer, recorder) : this.#stream(answer, events, recorder);
-    return new Response(body, { status, headers: this.#head(responseHeaders(headers)) });
+    const own = foreignHeaders(headers);
+    if (!isWhole) {
+      return new Response(this.#stream(answer, events, recorder), { status, headers: this.#head(own) });
+    }
+    const bytes = await this.#whole(answer, recorder);
+    const isLasting = status >= 400 && isLastingRefusal(refusalIn(status, Buffer.from(bytes).toString()));
+    if (isLasting) own['x-should-retry'] = 'false';
+    return new Response(bytes, { status, headers: this.#head(own) });
   }
 
   /** A short answer is part of the call: it ends as that does, and goes on without its client as that does. */
@@ -168,12 +205,8 @@ class Exchange {
       throw await this.#lost(cause);
     });
     // As in a relay: what a recorder throws is no fault of the answer.
-    try {
-      recorder?.chunk(bytes);
-      recorder?.end('done');
-    } catch (error) {
-      relayLog.error({ err: error }, 'recorder.failed');
-    }
+    safely('recorder', {}, () => recorder?.chunk(bytes));
+    safely('recorder', {}, () => recorder?.end('done'));
     this.#end('done', bytes.length);
     return bytes;
   }
@@ -198,23 +231,29 @@ class Exchange {
     };
     const unsubscribe = this.context.events.subscribe(this.who.user.id, ({ kind }) => kind === 'runner' && tell());
     tell();
-    void settled.then((outcome) => this.#arrived(relay, outcome)).finally(unsubscribe);
+    const arrived = settled.then((outcome) => this.#arrived(relay, outcome));
+    void arrived.catch((error: unknown) => relay.fail(this.#toError(error))).finally(unsubscribe);
     if (this.options.request.signal.aborted) relay.clientGone();
     return new Response(body, {
-      headers: this.#head({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' }),
+      headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')),
     });
   }
 
   async #arrived(relay: Relay, outcome: Outcome): Promise<void> {
     if ('error' in outcome) relay.fail(outcome.error);
-    else if (isEventStream(outcome.answer.headers)) {
-      this.#answered(outcome.answer);
-      // Ended while it waited: nobody else will.
-      if (relay.hasEnded) outcome.answer.lease.release();
-      relay.attach(this.#bodyOf(outcome.answer));
-    }
-    // The status is out already, so what is not a stream becomes an error event.
-    else relay.fail(await refusalOf(outcome.answer));
+    else await this.#attach(relay, outcome.answer);
+  }
+
+  /** The client has its stream: a whole completion becomes the events of one, anything else an error event. */
+  async #attach(relay: Relay, answer: RunnerAnswer): Promise<void> {
+    const { status, headers } = answer;
+    if (status >= 400) return relay.fail(await refusalOf(answer));
+    const body = isEventStream(headers) ? answer.body : await eventsOfCompletion(answer.body);
+    this.#answered(answer);
+    // Ended while it waited: nobody else will.
+    if (relay.hasEnded || !body) answer.lease.release();
+    if (body) relay.attach(this.#streamOf(body));
+    else relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
   }
 
   #open(events: boolean, recorder: Recorder | undefined): Relay {
@@ -228,11 +267,23 @@ class Exchange {
       ...(this.#silence && { silence: this.#silence }),
       signOfLife: () => (this.#answeredMs === undefined ? this.#progress() : 'keep-alive'),
       ...(translation && { ending: translation.ending, isWhole: translation.isWhole }),
+      aliveEvents: () => this.#aliveEvents(),
       lost: (cause) => this.#lost(cause),
       onEnd: (ending, bytes, error) => this.#end(ending, bytes, error),
     });
     this.#relay = relay;
     return relay;
+  }
+
+  /** Events for clients that count those only: of `responses` always, of a chat where the key is set so. */
+  #aliveEvents(): string {
+    const { translation, path, call } = this.#plan ?? {};
+    const isChat = path === 'chat/completions' && this.who.key?.eventsWhileWaiting === true;
+    const nowMs = steadyMs();
+    // A start may tell its progress many times a second.
+    if ((!translation && !isChat) || nowMs - this.#aliveAtMs < QUIET_MS) return '';
+    this.#aliveAtMs = nowMs;
+    return translation?.alive() ?? emptyChunk(call?.backend.name ?? '');
   }
 
   #answered(answer: RunnerAnswer): void {
@@ -250,6 +301,10 @@ class Exchange {
   #bodyOf({ status, headers, body }: RunnerAnswer): Body {
     const translation = status < 400 ? this.#plan?.translation : undefined;
     return translation ? translation.body(body, isEventStream(headers)) : body;
+  }
+
+  #streamOf(body: Body): Body {
+    return this.#plan?.translation?.body(body, true) ?? body;
   }
 
   #clientGone(): void {
@@ -281,7 +336,13 @@ class Exchange {
     this.share.end();
     this.#forget();
     this.#leave?.();
+    this.#leaveHops?.();
     this.#silence?.end();
+    // The answer is the client's, whatever happens to what is noted of it.
+    safely('report', { user: this.who.user.id }, () => this.#report(ending, bytes, error));
+  }
+
+  #report(ending: Ending, bytes: number, error?: AppError): void {
     if (!this.#plan) return;
     const { call, path } = this.#plan;
     const totalMs = performance.now() - this.#startedMs;

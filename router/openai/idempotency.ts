@@ -6,7 +6,8 @@
 import type { Who } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
-import { isEventStream } from '../net/outgoing';
+import { jsonObject } from '../lib/json';
+import { isEventStream } from '../web/headers';
 import type { OpenStreams } from '../web/open-streams';
 import { readBody } from '../web/read-body';
 
@@ -172,7 +173,7 @@ export async function answerOnce(
     const bytes = await Promise.race([read, revoked.promise]);
     // The turn of one that has waited may come when its credential is gone.
     const work = () => (isRevoked ? revoked.promise : answer(bytes));
-    if (wantsStream(bytes)) return await work();
+    if (jsonObject(bytes)?.stream === true) return await work();
     const once = idempotency.once({ holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) }, work);
     return await Promise.race([once, revoked.promise]);
   } finally {
@@ -186,15 +187,6 @@ function fingerprintOf({ url, headers }: Request, bytes: Uint8Array): string {
   const { pathname, search } = new URL(url);
   const hash = new Bun.CryptoHasher('sha256').update(`${pathname}${search}\n${headers.get('x-conversation-id')}\n`);
   return hash.update(bytes).digest('hex');
-}
-
-function wantsStream(bytes: Uint8Array): boolean {
-  try {
-    const body: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true;
-  } catch {
-    return false;
-  }
 }
 
 /** What went well. A failure is worth another try. */

@@ -49,13 +49,16 @@ export async function route(context: Context, who: Who, asked: RoutedRequest): P
   const own = model.startsWith('@') ? await context.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
   const backend = own ? context.backends.find(own.backend) : context.backends.forModel(model);
   if (!backend) throw await modelNotFound(context, who, model);
+  // Before an agent is made where there is none yet.
+  if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
+  if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
   const agent = own ?? (await context.agents.defaultOf(who.user.id, backend));
   requireOpened(who, agent, backend);
   return { agent, backend };
 }
 
 /** Throws `forbidden` for an agent that the request's key does not open. */
-function requireOpened({ key }: Who, agent: Agent, backend: Backend): void {
+function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly id?: string }, backend: Backend): void {
   if (opens(key, agent)) return;
   throw new AppError('forbidden', {
     message: `The key "${key?.name}" is not for ${backend.displayName}. Use another key, or an agent that GET /v1/models lists.`,
@@ -117,6 +120,20 @@ export async function answerOf(
 export function responseNotFound(id: string, param: string): AppError {
   const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
   return new AppError('not_found', { message, param });
+}
+
+/** What OpenAI's API makes by a POST and has nothing to read at. A page that leads a browser there must not reach a runner. */
+const POSTED = new Set([
+  ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations', 'edits'],
+  ...['audio/speech', 'audio/transcriptions', 'audio/translations'],
+  ...['images/generations', 'images/edits', 'images/variations'],
+]);
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
+
+/** Throws `method_not_allowed`. Paths of which nothing is known, such as `files/*`, are a backend's to list, with all methods. */
+export function requireMethod(path: string, method: string): void {
+  if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
+  throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.` });
 }
 
 /** What a caller may name as the model: ids that everybody has, and those of their own agents. */

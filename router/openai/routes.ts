@@ -5,11 +5,9 @@ import type { CallerPlugin, Who } from '../accounts/identify';
 import {
   goesOnWithTurn,
   inputOf,
-  type JsonBody,
   messagesOf,
   newestResults,
   newestUserText,
-  parseBody,
   sessionHeaders,
   sessionName,
   sessionVariables,
@@ -17,21 +15,31 @@ import {
   withoutStorage,
 } from '../backends/shape';
 import { serves, usesUpstream } from '../backends/traits';
-import type { Conversation, Message } from '../chat/store';
+import type { RecordedTurn } from '../chat/generations';
+import type { Message } from '../chat/store';
+import type { Beginning } from '../chat/store-turns';
 import type { Context } from '../context';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import { readBody } from '../web/read-body';
 import { exchange, type Plan } from './exchange';
 import { answerOnce } from './idempotency';
-import { isResponseId, modelNotFound, modelsFor, type Routed, route } from './resolve';
+import { type FailedTurn, failedTurn, keepingOf } from './kept';
+import { isResponseId, modelNotFound, modelsFor, type Routed, requireMethod, route } from './resolve';
+import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { storedResponse } from './responses/stored';
 import { responsesTranslation } from './responses/translate';
-import { standingOf } from './session';
+import { bringsHistory, standingOf, untold } from './session';
 
+/** Paths whose requests are JSON, whatever else a runner may serve. */
+const JSON_PATHS = new Set([
+  ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations'],
+  ...['images/generations', 'audio/speech'],
+]);
 /** Separators and dots that a runner may decode to another path than the one that was allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
@@ -76,8 +84,13 @@ async function models(context: Context, who: Who) {
   // `created` is a fact of the catalogue, not of the moment: clients cache by it.
   const created = Math.floor(context.startedAtMs / 1000);
   const one = (id: string, backend: string, running: boolean, displayName?: string) => {
-    const name = displayName === undefined ? {} : { display_name: displayName };
-    return { id, object: 'model', created, owned_by: 'agent-stack', root: backend, running, ...name };
+    const { contextWindow, maxTokens } = context.backends.find(backend) ?? {};
+    return {
+      ...{ id, object: 'model', created, owned_by: 'agent-stack', root: backend, running },
+      ...(displayName !== undefined && { display_name: displayName }),
+      ...(contextWindow !== undefined && { context_window: contextWindow }),
+      ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    };
   };
   const shared = backends.map(({ id, backend, displayName }) => {
     const running = agents.some((agent) => agent.backend === backend && context.runners.isWarm(agent.id));
@@ -118,7 +131,9 @@ interface Planned {
 async function plan(context: Context, who: Who, { request, detach, bytes, share }: Planned): Promise<Plan> {
   const url = new URL(request.url);
   const path = relayPath(url);
+  requireMethod(path, request.method);
   const type = request.headers.get('content-type') ?? 'application/json';
+  if (bytes.length > 0) checkType(path, type);
   const body = bytes.length > 0 && /json/i.test(type) ? parseBody(bytes) : undefined;
 
   const routed = await route(context, who, { request, path, body });
@@ -126,23 +141,31 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   // Who has no browser session has come with a key.
   const keyId = who.session ? undefined : who.credentialId;
-  const runnerPath = runnerPathOf(routed, request, path);
+  const runnerPath = runnerPathOf(routed, path);
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) context.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
-  const stored = routed.conversation ? await storedBefore(context, routed, body) : [];
+  const told = body && isTranslated ? await withReferences(context, who, body) : body;
+  const said = told && (path === 'responses' ? (messagesOf(told) ?? inputOf(told)) : messagesOf(told));
+  const keeping = said && keepingOf(context, told, { detach, isTranslated });
+  const failed = said && (await failedTurn(context, routed, said, keeping));
+  const stored = routed.conversation && said ? await storedBefore(context, routed, said, failed) : [];
   const asked =
-    body && (isTranslated ? chatOf(body, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(body));
+    told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
   const messages = asked && (path === 'responses' ? (messagesOf(asked) ?? inputOf(asked)) : messagesOf(asked));
-  // What goes on without its client must be kept somewhere (law 9).
-  const isKept = messages !== undefined && (detach || body?.store === true);
-  const conversation = routed.conversation || isKept ? await conversationFor(context, routed) : undefined;
-  const standing = conversation && messages ? standingOf(backend, conversation, stored, messages) : undefined;
+  const isKept = messages !== undefined && keeping !== undefined;
+  const expiresAtMs = keeping === 'asked' ? undefined : context.now() + context.config.responses.retentionMs;
+  const isStored = routed.conversation !== undefined || isKept;
+  const target = failed ?? (isStored ? await conversationFor(context, routed, expiresAtMs) : undefined);
+  const conversation = target?.conversation;
+  const isUntold = keeping === 'unasked' && !routed.conversation && messages !== undefined && bringsHistory(messages);
+  const standing =
+    conversation && messages && (isUntold ? untold(conversation) : standingOf(backend, conversation, stored, messages));
 
   const session = sessionVariables(
     who.user.id,
     agent.id,
-    conversation && sessionName({ ...conversation, ...standing }),
+    conversation && standing?.isUntold !== true ? sessionName({ ...conversation, ...standing }) : undefined,
   );
   const shape = {
     session,
@@ -157,8 +180,11 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
     turn:
       conversation && messages
         ? {
-            ...{ conversation, answerId, ...standing, results: newestResults(messages) },
-            ...(!standing?.isBegun && { text: newestUserText(messages) }),
+            ...{ conversation, answerId, ...standing },
+            ...(target && 'beginning' in target && { beginning: target.beginning }),
+            ...(expiresAtMs !== undefined && { expiresAtMs }),
+            ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
+            ...(!standing?.isBegun && !failed && { text: newestUserText(messages) }),
           }
         : undefined,
     translation:
@@ -185,38 +211,55 @@ async function plan(context: Context, who: Who, { request, detach, bytes, share 
   };
 }
 
+/** Throws `unsupported_media_type` for what a path has no use for: nearly all take JSON, and the others forms with files. */
+function checkType(path: string, type: string): void {
+  const isForm = /^\s*application\/x-www-form-urlencoded/i.test(type);
+  if (!isForm && (/json/i.test(type) || !JSON_PATHS.has(path))) return;
+  const sent = type.split(';')[0]?.trim().slice(0, 100);
+  const message = `/v1/${path} takes JSON, and this is "${sent}". Send the header "Content-Type: application/json".`;
+  throw new AppError('unsupported_media_type', { message });
+}
+
 /** Where on the runner a path is served. Throws `not_found`. */
-function runnerPathOf({ backend }: Routed, request: Request, path: string): string {
+function runnerPathOf({ backend }: Routed, path: string): string {
   if (serves(backend, path)) return path;
   // One surface for all backends: what says the same is asked instead.
   if (path !== 'responses' || !serves(backend, 'chat/completions')) {
     throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
   }
-  if (request.method !== 'POST') throw new AppError('method_not_allowed', { message: 'Send a POST to /v1/responses.' });
   return 'chat/completions';
 }
 
 /** What was said before in the request's conversation, as far as the request needs it. */
-async function storedBefore(context: Context, routed: Routed, body: JsonBody = {}): Promise<readonly Message[]> {
-  const { conversation, backend, goesOnFrom } = routed;
+async function storedBefore(
+  context: Context,
+  { conversation, backend, goesOnFrom }: Routed,
+  said: readonly unknown[],
+  failed: FailedTurn | undefined,
+): Promise<readonly Message[]> {
   if (!conversation) return [];
-  const isOfUse =
-    backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(messagesOf(body) ?? inputOf(body) ?? []);
+  const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  const before = (goesOnFrom ?? conversation.lastPosition) + 1;
+  const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
   return context.conversations.history(conversation.id, before);
 }
 
-/** Where the answer is kept. A request that goes on from an earlier answer forks. */
-async function conversationFor(context: Context, routed: Routed): Promise<Conversation> {
+type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
+
+/** Where the answer is kept. A request that goes on from an earlier answer forks. Nothing is stored here. */
+async function conversationFor(context: Context, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
   const { conversation, goesOnFrom, agent } = routed;
-  if (!conversation) return context.conversations.create(agent);
+  if (!conversation) return beginningWith(context.conversations.begin(agent, expiresAtMs));
   // Newer ones may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
     (await context.conversations.after(conversation.id, goesOnFrom)).length === 0;
-  return isNewest ? conversation : context.conversations.fork(conversation, goesOnFrom);
+  return isNewest ? { conversation } : beginningWith(context.conversations.fork(conversation, goesOnFrom));
+}
+
+function beginningWith(beginning: Beginning): Target {
+  return { conversation: beginning.conversation, beginning };
 }
 
 /** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */

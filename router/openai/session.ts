@@ -10,6 +10,21 @@ export interface Standing {
   readonly isKnown: boolean;
   /** Whether the user's message of the newest turn is stored: the answer to it goes on. */
   readonly isBegun: boolean;
+  /** The runtime is given no session. */
+  readonly isUntold?: true;
+}
+
+/** Whether a client says what came before itself. */
+export function bringsHistory(messages: readonly unknown[]): boolean {
+  return messages.slice(0, turnStart(messages)).some(isTalk);
+}
+
+/**
+ * Of a conversation that an answer is kept in unasked and whose client brings its own history: the runtime is told that as
+ * it is. Whoever goes on from the answer begins a session, which knows nothing of this turn's two messages.
+ */
+export function untold({ lastPosition }: Conversation): Standing {
+  return { sessionFrom: lastPosition + 2, isKnown: false, isBegun: false, isUntold: true };
 }
 
 /**

@@ -78,6 +78,11 @@ export class DriverRegistry implements AsyncDisposable {
     return [...this.#drivers.keys()];
   }
 
+  /** Where the platforms of the drivers that are there take commands. */
+  platformUrls(): readonly string[] {
+    return [...this.#drivers.values()].flatMap(({ platformUrls }) => platformUrls ?? []);
+  }
+
   find(name: string): Driver | undefined {
     return this.#drivers.get(name);
   }

@@ -13,20 +13,28 @@ export type ImageState =
   | { readonly state: 'pulling'; readonly message: string }
   | { readonly state: 'failed'; readonly message: string; readonly hint?: string };
 
+/** After failed fetches in a row: 10 s, 20 s, 40 s … 10 minutes until the next. */
+const BACK_OFF_MS = 10_000;
+const BACK_OFF_MAX_MS = 600_000;
+
 export interface ImagesDeps {
   readonly backends: BackendRegistry;
   readonly drivers: DriverRegistry;
   readonly platforms: PlatformsService;
   readonly events: Events;
+  /** The steady clock, in milliseconds. */
+  readonly now: () => number;
 }
 
 export type ImagesService = ReturnType<typeof imagesService>;
 
-export function imagesService({ backends, drivers, platforms, events }: ImagesDeps) {
+export function imagesService({ backends, drivers, platforms, events, now }: ImagesDeps) {
   /** How it went, the last time anybody knew. */
   const outcomes = new Map<string, ImageState>();
   const pulls = new Map<string, { message: string; waiting: number }>();
-  let pass: Promise<void> | undefined;
+  /** Fetches that failed in a row, and when the next one is due. */
+  const failures = new Map<string, { count: number; retryAtMs: number }>();
+  const prepulls = new Map<string, Promise<void>>();
 
   function stateOf(image: string): ImageState | undefined {
     const pull = pulls.get(image);
@@ -41,6 +49,10 @@ export function imagesService({ backends, drivers, platforms, events }: ImagesDe
   }
 
   function settle(image: string, outcome: ImageState): void {
+    const count = (failures.get(image)?.count ?? 0) + 1;
+    const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
+    if (outcome.state === 'failed') failures.set(image, { count, retryAtMs: now() + backOffMs });
+    else failures.delete(image);
     // What was fetched once is there from then on.
     const isNews = outcome.state !== 'present' || outcomes.get(image)?.state !== 'ok';
     if (isNews) change(image, () => outcomes.set(image, outcome));
@@ -102,11 +114,20 @@ export function imagesService({ backends, drivers, platforms, events }: ImagesDe
     return [...byImage.values()];
   }
 
-  async function prepullWanted(signal: AbortSignal): Promise<void> {
+  /** Whether nothing is known of the image, or its next try is due. */
+  function isDue(image: string): boolean {
+    const { retryAtMs = 0 } = failures.get(image) ?? {};
+    return !prepulls.has(image) && (stateOf(image) === undefined || (failures.has(image) && now() >= retryAtMs));
+  }
+
+  /** Each by itself: a registry that does not answer keeps no other image from being fetched. */
+  function beginDue(signal: AbortSignal): void {
     for (const backend of wanted()) {
+      const { image = '' } = backend;
       const driver = drivers.find(backend.driver);
-      if (signal.aborted || !driver || stateOf(backend.image ?? '') || platforms.problemOf(backend.driver)) continue;
-      await prepull(driver, backend, signal);
+      if (signal.aborted || !driver || !isDue(image) || platforms.problemOf(backend.driver)) continue;
+      const ended = prepull(driver, backend, signal).finally(() => prepulls.delete(image));
+      prepulls.set(image, ended);
     }
   }
 
@@ -128,14 +149,13 @@ export function imagesService({ backends, drivers, platforms, events }: ImagesDe
     },
 
     /**
-     * Fetches what the enabled backends need and nothing is known of, one after another; what waits for a silent
-     * platform is left for the next time. Never rejects, never runs twice at once: the outcome is in `status()`.
+     * Begins to fetch what the enabled backends need where nothing is known of it, or the last try has failed and the next
+     * is due; what waits for a silent platform is left for the next time. Resolves when everything that is being fetched
+     * for this has ended. Never rejects: the outcome is in `status()`.
      */
-    prepullAll(signal: AbortSignal): Promise<void> {
-      pass ??= prepullWanted(signal).finally(() => {
-        pass = undefined;
-      });
-      return pass;
+    async prepullAll(signal: AbortSignal): Promise<void> {
+      beginDue(signal);
+      await Promise.all(prepulls.values());
     },
   };
 }

@@ -5,9 +5,10 @@
  * second, and a client that is behind holds the runner back. Nothing here parses an answer, writes to the database or
  * asks a driver.
  */
-import { AppError, toOpenAiError } from '../lib/errors';
+import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import { steadyMs } from '../lib/time';
 import type { Body, Sink } from '../net/body';
 import { EventTail } from './sse-tail';
@@ -48,9 +49,11 @@ export interface RelayOptions {
   isWhole?(): boolean;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
+  /** Whole events that are written behind a comment, or '', for clients that count events and pass over comments. */
+  aliveEvents?(): string;
   /** Told whether more is waited for, and when it comes. */
   readonly silence?: Silence;
-  /** Called exactly once, last. Must not throw. */
+  /** Called exactly once, last. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
 
@@ -116,11 +119,16 @@ export class Relay implements Sink, Beating {
     this.#cut('stopped');
   }
 
-  /** Writes a comment, between events only (law 11), and not to a client that is behind. */
+  /**
+   * Writes a comment, between events only (law 11), and not to a client that is behind. It is one line: after an `id:` OpenAI's
+   * Python client takes an empty line for an event without data, and fails.
+   */
   comment(text: string): void {
     const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
     if (this.#ended || !isPossible) return;
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n\n`));
+    const events = this.#options.aliveEvents?.() ?? '';
+    // One line: an empty one would end an event of the runner's. Events of ours begin between those of the runner.
+    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
@@ -222,7 +230,9 @@ export class Relay implements Sink, Beating {
 
   async #lose(cause: unknown): Promise<void> {
     relayLog.warn({ err: cause, bytes: this.#bytes }, 'answer.lost');
-    this.fail((await this.#options.lost?.(cause)) ?? new AppError('runner_lost', { cause }));
+    const told = safely('lost', {}, () => this.#options.lost?.(cause));
+    const why = await Promise.resolve(told).catch((error: unknown) => toAppError(error));
+    this.fail(why ?? new AppError('runner_lost', { cause }));
   }
 
   /** Ends the answer before its time. */
@@ -231,29 +241,24 @@ export class Relay implements Sink, Beating {
     const { abort, ending: ownEnding } = this.#options;
     const tail = this.#tail;
     const isWhole = this.#isWhole;
-    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toOpenAiError(error))}data: [DONE]\n\n`;
-    if (tail && !isWhole) this.#toClient(utf8.encode(last()));
+    const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
+    if (tail && !isWhole) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
     const client = this.#controller;
     this.#controller = undefined;
     if (isWhole) this.#end('done');
     else this.#end(ending, error);
     // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
     // reason that it is given.
-    if (tail) client?.close();
-    else client?.error();
+    safely('close', {}, () => (tail ? client?.close() : client?.error()));
     abort.abort(error);
   }
 
   #end(ending: Ending, error?: AppError): void {
     this.#ended = ending;
     stopBeat(this);
-    try {
-      this.#options.recorder?.end(ending, error);
-    } catch (thrown) {
-      relayLog.error({ err: thrown }, 'recorder.failed');
-    }
+    safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
     if (ending !== 'done') this.#source?.cancel();
-    this.#options.onEnd(ending, this.#bytes, error);
+    safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
   }
 
   /** Whether the last event is out: what comes between it and the end of the body changes nothing about the answer. */
@@ -268,6 +273,11 @@ export class Relay implements Sink, Beating {
 
   #toClient(bytes: Uint8Array): void {
     this.#quietSinceMs = steadyMs();
-    this.#controller?.enqueue(bytes);
+    try {
+      this.#controller?.enqueue(bytes);
+    } catch {
+      // A stream that has broken without a word to us takes nothing more; the answer ends as it would have.
+      this.#controller = undefined;
+    }
   }
 }

@@ -1,11 +1,13 @@
 /** The end of a stream of server-sent events, without the stream: what may follow it, and whether it is whole. */
 
+import { parseJson } from '../lib/json';
+
 /** Room for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
 /** Chunks in which an event has not ended are kept up to this size together; few events are as long. */
 const OPEN_BYTES_MAX = 65_536;
 const DONE_EVENT = /(^|[\r\n])data: ?\[DONE\]/;
-const EVENT_END = /\r\n\r\n|\n\n|\r\r/;
+const EVENT_END = /(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)/;
 const LF = 10;
 const CR = 13;
 
@@ -44,9 +46,10 @@ export class EventTail {
 
   /** Whether it ends with an empty line, in any of SSE's line ends: a comment or another event may follow. */
   get isBetweenEvents(): boolean {
-    const bytes = this.#bytes;
-    const [a, b, c, d] = [bytes[TAIL_BYTES - 4], bytes[TAIL_BYTES - 3], bytes[TAIL_BYTES - 2], bytes[TAIL_BYTES - 1]];
-    return (c === LF && d === LF) || (c === CR && d === CR) || (a === CR && b === LF && c === CR && d === LF);
+    const [a, b, c] = this.#bytes.subarray(-3);
+    // Where lines end with two bytes, the second one may be still to come.
+    if (c === CR) return b === CR;
+    return c === LF && isLineEnd(b === CR ? a : b);
   }
 
   /** Whether `[DONE]` was among the last events. */
@@ -67,11 +70,16 @@ export class EventTail {
     const lines = open.split(/\r\n|\r|\n/);
     const values = lines.flatMap((line) => /^data: ?(.*)$/s.exec(line)?.[1] ?? []);
     const rest = isWhole ? completion(values.join('\n'), last ?? {}) : undefined;
-    if (rest === undefined) return `\n\n${event}`;
     const line = lines.at(-1) ?? '';
+    // One empty line and no more: some clients take each of them behind an `id:` for an event.
+    if (rest === undefined) return `${open.endsWith('\n') ? '\n' : '\n\n'}${event}`;
     const intoData = line.startsWith('data:') ? '' : line === '' ? 'data: ' : '\ndata: ';
     return `${intoData}${rest}\n\n`;
   }
+}
+
+function isLineEnd(byte: number | undefined): boolean {
+  return byte === LF || byte === CR;
 }
 
 /** What may be missing where a JSON text was cut: the rest of a string, a name, a value or a word. */
@@ -100,7 +108,7 @@ function completion(cut: string, more: object): string | undefined {
 
 function isJson(text: string): boolean {
   try {
-    JSON.parse(text);
+    parseJson(text);
     return true;
   } catch {
     return false;

@@ -12,11 +12,9 @@ import type { Vault } from '../lib/vault';
 import { isDriverFailure } from '../platforms/driver-error';
 import type { DriverRegistry } from '../platforms/drivers';
 import { listRunners, stopRunner } from './cleanup';
-import { notReadyBecause } from './readiness';
+import { answersToKey, notReadyBecause } from './readiness';
 import type { Adopted, RunnersService } from './runners';
 import type { RunnerRow, RunnersStore } from './store';
-
-const PROBE_MS = 5_000;
 
 export interface AdoptionDeps {
   readonly runners: RunnersService;
@@ -63,7 +61,11 @@ export function adoptionService(deps: AdoptionDeps) {
     const { handle, url } = row;
     if (row.state !== 'running' || !handle || url === null || runners.stateOf(row.id)) return;
     const agent = await agents.find(row.agentId);
-    if (agent) await runners.adopt(agent, 'unknown', async () => live(driver, row, { handle: handle as Handle, url }));
+    if (!agent) return;
+    await runners.adopt(agent, 'unknown', async () => {
+      const adopted = live(driver, row, { handle: handle as Handle, url });
+      return adopted && (await isThere(adopted, row)) ? adopted : undefined;
+    });
   }
 
   async function settleFound(driver: Driver, found: Owned, row: RunnerRow | undefined): Promise<void> {
@@ -86,26 +88,38 @@ export function adoptionService(deps: AdoptionDeps) {
   /** @returns whether the runner runs and is ours again. */
   async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
     const agent = await agents.find(row.agentId);
+    const { state } = health;
     // A backend that is hosted elsewhere by now gets a new runner there: two would share the home.
     const isHostedHere = deps.backends.find(row.backend)?.driver === row.driver;
-    if (!agent || !isHostedHere || health.state !== 'running' || url === undefined) return false;
-    return runners.adopt(agent, 'running', async () => {
+    if (!agent || !isHostedHere || url === undefined) return false;
+    if (state !== 'running' && state !== 'paused') return false;
+    return runners.adopt(agent, state, async () => {
       // A start of this life may have cleared it away.
       if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
       const adopted = live(driver, row, { handle, url });
-      // One that was ready may be busy now and is not disturbed; one whose start was cut off has to show that it is.
-      if (!adopted || (row.state === 'starting' && !(await isReady(adopted, row)))) return undefined;
+      if (!adopted || (state === 'running' && !(await isThere(adopted, row)))) return undefined;
       await rows.update(row.id, { state: 'running', handle, url });
       runnersLog.info({ agent: agent.id, runner: row.id }, 'runner.adopted');
       return adopted;
     });
   }
 
-  async function isReady({ runner }: Adopted, row: RunnerRow): Promise<boolean> {
+  /** One that was ready may be busy now, and only has to be itself; one whose start was cut off has to be ready. */
+  async function isThere({ runner }: Adopted, row: RunnerRow): Promise<boolean> {
     const backend = deps.backends.find(row.backend);
     if (!backend) return false;
     const { url, accessKey } = runner;
-    const reason = await notReadyBecause({ url, backend, accessKey, signal: AbortSignal.timeout(PROBE_MS) });
+    if (row.state === 'running') {
+      const isItself = await answersToKey({ url, backend, accessKey });
+      if (!isItself) runnersLog.warn({ runner: row.id, reason: 'it does not answer' }, 'adoption.refused');
+      return isItself;
+    }
+    const reason = await notReadyBecause({
+      url,
+      backend,
+      accessKey,
+      signal: AbortSignal.timeout(2 * backend.timeouts.healthMs),
+    });
     if (reason !== undefined) runnersLog.warn({ runner: row.id, reason }, 'adoption.refused');
     return reason === undefined;
   }

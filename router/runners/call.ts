@@ -1,24 +1,31 @@
 /** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
 
+import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { accessHeaders } from '../backends/traits';
-import { AppError } from '../lib/errors';
+import { AppError, type Refusal, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { jsonObject } from '../lib/json';
 import { type Body, bodyOf, mapBody, readText } from '../net/body';
-import { type AnswerHeaders, isEventStream, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
+import { isEventStream } from '../web/headers';
+import { isKeyRefused } from './readiness';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';
 
-/** Enough of a refusal to find its message. */
-const REFUSAL_BYTES_MAX = 65_536;
-/** No refusal is as long; what is behind it is not told. */
-const SHOWN_BYTES_MAX = 1_048_576;
+/** More of a refusal is not read: enough to find its message. */
+const REFUSAL_BYTES_MAX = 16_384;
+/** What may be missing at the end of a text that was cut, in UTF-8. */
+const CHARACTER_BYTES_MAX = 4;
+/** Of a refusal that is longer. */
+const WORDS_LENGTH_MAX = 1_000;
 const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
+const NOT_REACHED = 'The agent cannot be reached right now. Try again in a moment.';
 const NO_ANSWER = 'The agent closed the connection without an answer.';
 
 export interface RunnerRequest {
@@ -64,23 +71,39 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         signal: request.signal,
       });
       const { status } = answer;
+      if (isKeyRefused(status) && attempt === 1 && (await isAnothers(runners, lease))) {
+        answer.body.cancel();
+        lease.release();
+        continue;
+      }
       const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
       return { status, headers: shown.headers, body: shown.body, lease, lost };
     } catch (error) {
-      if (!(error instanceof UnreachableError)) {
+      lease.answered(false);
+      try {
+        if (!(error instanceof UnreachableError)) throw error;
+        const end = await runners.endOf(lease.runner);
+        const mayTryAgain = end ? !end.isAsked : (await runners.reachOf(lease.runner)) !== 'nowhere';
+        // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
+        if (mayTryAgain && !error.mayHaveArrived && attempt === 1) continue;
+        throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
+      } finally {
         lease.release();
-        throw error;
       }
-      const end = await runners.endOf(lease.runner);
-      lease.release();
-      // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
-      if (end && !end.isAsked && !error.mayHaveArrived && attempt === 1) continue;
-      throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
     }
   }
+}
+
+/** Whether the runner's key was refused because somebody else has its address. Who has it then has not acted upon it. */
+async function isAnothers(runners: RunnersService, lease: Lease): Promise<boolean> {
+  lease.answered(false);
+  const reach = await runners.reachOf(lease.runner);
+  if (reach === 'nowhere') throw new AppError('runner_lost', { message: NOT_REACHED });
+  lease.answered(reach === 'here');
+  return reach === 'elsewhere';
 }
 
 /** An answer as its runner gave it, unless its backend is known to leave something out. */
@@ -114,21 +137,33 @@ function roleChunk(model: string): string {
 
 /** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
 async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
-  if (!/json|^text\/(?!event-stream)/i.test(headers.get('content-type') ?? '')) return { headers, body };
-  const bytes = utf8.encode(withoutInsides(await readText(body, SHOWN_BYTES_MAX), runnerUrl));
+  const type = headers.get('content-type') ?? '';
+  if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
+  const read = await readText(body, REFUSAL_BYTES_MAX);
+  const words = withoutInsides(read, runnerUrl);
+  // Half of a JSON text is none.
+  const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
+  const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;
+  const bytes = utf8.encode(isCut ? JSON.stringify(shortened(words)) : words);
   const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
   return { headers: { get }, body: bodyOf(bytes) };
 }
 
+function shortened(words: string): object {
+  return toOpenAiError(new AppError('runner_lost', { message: `${words.slice(0, WORDS_LENGTH_MAX)}…` }));
+}
+
 /** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
-export async function refusalOf(answer: RunnerAnswer): Promise<AppError> {
+export async function refusalOf(
+  answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>,
+): Promise<AppError> {
   const text = await readText(answer.body, REFUSAL_BYTES_MAX);
   answer.lease.release();
-  return refusal(answer.status, text);
+  return refusal(answer, text);
 }
 
 /** Records that a runner refused: its body is not the answer's text, but the reason why there is none. */
-export function recordRefusal(recorder: Recorder, status: number): Recorder {
+export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'status' | 'headers'>): Recorder {
   const decoder = new TextDecoder();
   let text = '';
   return {
@@ -137,23 +172,33 @@ export function recordRefusal(recorder: Recorder, status: number): Recorder {
     },
     end(ending, error) {
       if (ending === 'stopped') recorder.end(ending);
-      else recorder.end('failed', error ?? refusal(status, text));
+      else recorder.end('failed', error ?? refusal(answer, text));
     },
   };
 }
 
 /** @param text the body of the answer, or its beginning. */
-function refusal(status: number, text: string): AppError {
-  const words = status >= 400 ? errorMessage(text) : 'A stream was asked for, and the agent sent something else.';
-  return new AppError('runner_lost', { message: words ?? `The agent answered ${status}.` });
+function refusal({ status, headers }: Pick<RunnerAnswer, 'status' | 'headers'>, text: string): AppError {
+  const { message, type, code, param } = readRefusal(text) ?? {};
+  const usualType = status < 500 ? 'invalid_request_error' : 'server_error';
+  return new AppError('runner_lost', {
+    message: message ?? `The agent answered ${status}.`,
+    refusal: { status, type: type ?? (status === 429 ? 'rate_limit_error' : usualType), code: code ?? null },
+    ...(param !== undefined && { param }),
+    retryAfterSeconds: retryAfterSeconds(headers),
+  });
 }
 
-/** The message in an error body of OpenAI's shape. */
-function errorMessage(text: string): string | undefined {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } } | null;
-    return typeof body?.error?.message === 'string' ? body.error.message : undefined;
-  } catch {
-    return undefined;
-  }
+/** What a whole refusal says of itself, for the headers of the answer that passes it on. */
+export function refusalIn(status: number, text: string): Refusal {
+  const { type = '', code = null } = readRefusal(text) ?? {};
+  return { status, type, code };
+}
+
+/** RFC 9110, 10.2.3: seconds, or a date; at least one second, as whole ones are told on. */
+function retryAfterSeconds(headers: AnswerHeaders): number | undefined {
+  const text = headers.get('retry-after')?.trim();
+  if (!text) return undefined;
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(1, Math.ceil(seconds));
 }

@@ -35,7 +35,8 @@ export interface Occupant {
 /** A slot with a runner, as capacity sees it. */
 export function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Occupant {
   const isEnding = state === 'stopping' || state === 'failed';
-  const kind = isEnding ? 'ending' : state === 'running' && leases === 0 ? 'idle' : 'working';
+  const isIdle = (state === 'running' || state === 'paused') && leases === 0;
+  const kind = isEnding ? 'ending' : isIdle ? 'idle' : 'working';
   return { agentId: agent.id, userId: agent.userId, state: kind, lastActiveMs };
 }
 
@@ -167,8 +168,15 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
     return working + startingOf(userId) + waiting;
   }
 
+  function requireRoom(userId: string): void {
+    if (takenBy(userId) >= limits.runnersPerUser) throw tooMany(limits.runnersPerUser);
+  }
+
   return {
     wake,
+
+    /** Throws `too_many_runners` when all that the user may have are at work. */
+    requireRoom,
 
     /** How many starts wait for their turn. */
     waitingCount: (): number => queue.inTurn().length,
@@ -181,7 +189,7 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
     async admit(request: StartRequest): Promise<() => void> {
       const { agentId, userId, signal } = request;
       signal.throwIfAborted();
-      if (takenBy(userId) >= limits.runnersPerUser) throw tooMany(limits.runnersPerUser);
+      requireRoom(userId);
       const waiting: Waiting = { ...request, turn: Promise.withResolvers<void>(), place: 0 };
       const onAbort = () => refuse(waiting, signal.reason);
       const timer = setTimeout(() => refuse(waiting, waitedTooLong(limits.queueMs)), limits.queueMs);

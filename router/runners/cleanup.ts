@@ -14,6 +14,8 @@ const LOGS_MS = 5_000;
 const STOP_MS = 20_000;
 const STRAY_GRACE_MS = 10_000;
 const TAIL_LINES = 20;
+/** An error carries no more: a line may be as long as the whole output. */
+const TAIL_CHARS_MAX = 4_000;
 
 interface RemainsDeps {
   readonly runners: RunnersStore;
@@ -30,14 +32,16 @@ export function stopRunner(driver: Driver, handle: Handle, graceMs = STRAY_GRACE
   return onClock(graceMs + STOP_MS, undefined, () => driver.stop(handle, { graceMs }));
 }
 
-/** The last lines of a runner's output, without keys. Empty when there are none to be had. */
+/** The end of a runner's output, without keys: at most 20 lines and 4,000 characters. Empty when there is none to be had. */
 export async function logTail(driver: Driver, handle: Handle): Promise<string> {
   const lines = await onClock(
     LOGS_MS,
     undefined,
     async (signal) => driver.logs?.(handle, { tailLines: TAIL_LINES, signal }) ?? [],
   ).catch(() => []);
-  return withoutKeys(lines.join('\n')).trim();
+  // Cut when no key is left in it, so that no half of one is.
+  const tail = withoutKeys(lines.join('\n')).trim();
+  return tail.length <= TAIL_CHARS_MAX ? tail : `…${tail.slice(-TAIL_CHARS_MAX).toWellFormed()}`;
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { Events } from '../lib/events';
 import { orAbort } from '../lib/time';
 import { exitError } from './failure';
+import type { Whereabouts } from './health';
 import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
 
 /** So long the platform is given to notice an end: less than a streaming client waits for its status. */
@@ -11,18 +12,20 @@ const FIRST_GAP_MS = 25;
 
 /**
  * Waits until the end of `runner` is known, at most 1 s. `undefined` when it proves to be there, or nobody knows.
- * @param isLost asks the platform, and sees to it that the slot knows of an end.
+ * @param look asks the platform, and sees to it that the slot knows of an end.
  */
 export async function findEnd(
   runner: LiveRunner,
   slot: RunnerSlot,
-  { events, isLost }: { events: Events; isLost(runner: LiveRunner): Promise<boolean> },
+  { events, look }: { events: Events; look(runner: LiveRunner): Promise<Whereabouts> },
 ): Promise<RunnerEnd | undefined> {
   const clock = AbortSignal.timeout(NOTICE_MS);
   const known = () => (slot.end?.runnerId === runner.id ? slot.end : undefined);
   const find = async (): Promise<RunnerEnd | undefined> => {
     for (let gapMs = FIRST_GAP_MS; !known() && !clock.aborted; gapMs *= 2) {
-      if (await isLost(runner)) return known() ?? vanished(runner);
+      const found = await look(runner);
+      if (found === 'gone') return known() ?? vanished(runner);
+      if (found === 'moved') return undefined;
       await news(events, slot, gapMs);
     }
     return known();

@@ -1,6 +1,6 @@
 /** Why a start failed, or a runner ended, in words for its user; how long a request is then refused at once. */
 import type { DriverFault, Health } from '../../drivers/driver';
-import { SeedError, TemplateError, UnsafePathError } from '../agents/homes';
+import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/homes';
 import type { Backend } from '../backends/backends';
 import { AppError, type Code, toAppError } from '../lib/errors';
 import { TimedOut } from '../lib/time';
@@ -10,6 +10,13 @@ import type { Failure } from './slot';
 /** After failed starts in a row: 1 s, 2 s, 4 s … 60 s in which a request gets the failure at once. */
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
+
+/** Of a driver's words, and of its hint. */
+const WORDS_CHARS_MAX = 6_000;
+/** Of a last output, so much is searched for the reason. */
+const TAIL_LENGTH_MAX = 8_192;
+const LINE_LENGTH_MAX = 200;
+const REASON = /error|fatal|failed|cannot|could not|missing|refused|denied|not found|no such|invalid|panic/i;
 
 const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
 
@@ -30,9 +37,10 @@ export class RunnerExited extends Error {
 /** How a runner ended, as the end of a sentence. */
 export function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
-  if (health.outOfMemory) return 'it ran out of memory';
-  if (health.signal) return `it was ended by ${health.signal}`;
-  return health.exitCode === undefined ? 'it ended' : `it ended with exit code ${health.exitCode}`;
+  const { exitCode, signal, outOfMemory, reason } = health;
+  if (outOfMemory) return 'it ran out of memory';
+  const end = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
+  return `${signal ? `it was ended by ${signal}` : end}${reason === undefined ? '' : ` (${reason})`}`;
 }
 
 /** What the user is told of a failed start. `tail` is the runner's last output, empty when there is none. */
@@ -46,11 +54,15 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   }
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
-    return withTail(code, `${could}: ${wordsOf(thrown)}`, { tail, hint: thrown.hint, cause: thrown });
+    const hint = thrown.hint && beginningOf(thrown.hint);
+    return withTail(code, `${could}: ${beginningOf(wordsOf(thrown))}`, { tail, hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {
     return new AppError('runner_failed', { message: `${could}: ${thrown.message}`, cause: thrown });
+  }
+  if (thrown instanceof HomeError) {
+    return new AppError('runner_failed', { message: `${could}: ${thrown.message}.`, hint: thrown.hint, cause: thrown });
   }
   if (thrown instanceof UnsafePathError) {
     // Its message names a path of this machine, which is for the log.
@@ -62,6 +74,18 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
     });
   }
   return toAppError(thrown);
+}
+
+/** Of several lines that a runner has said last, the one that most likely tells why it ended. */
+function reasonIn(tail: string): string | undefined {
+  const texts = tail
+    .slice(-TAIL_LENGTH_MAX)
+    .split('\n')
+    .map((line) => line.trim());
+  const lines = texts.filter((line) => line !== '');
+  if (lines.length < 2) return undefined;
+  const line = lines.findLast((one) => one.length <= LINE_LENGTH_MAX && REASON.test(one)) ?? lines.at(-1);
+  return line?.slice(0, LINE_LENGTH_MAX);
 }
 
 /** What the user is told when a runner that had been ready has ended by itself. */
@@ -76,8 +100,22 @@ export function stoppedError(): AppError {
   return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
 }
 
-/** A failed start after `previous` ones in a row. @param nowMs by the steady clock. */
-export function startFailure(error: AppError, previous: Failure | undefined, nowMs: number): Failure {
+/** What the user is told when a runner had to be ended because nobody answered for it at its address. */
+export function unreachableError(): AppError {
+  return new AppError('runner_lost', {
+    message: 'The agent could not be reached any more and was ended. Send the message again to start it anew.',
+  });
+}
+
+/**
+ * A failed start after `previous` ones in a row. One that fails for the same reason a second time will fail again: nobody
+ * is to try it by themselves.
+ * @param nowMs by the steady clock.
+ */
+export function startFailure(failed: AppError, previous: Failure | undefined, nowMs: number): Failure {
+  const { code, message, hint, reason, cause } = failed;
+  const isLasting = previous?.error.code === code && previous.error.message === message;
+  const error = isLasting ? new AppError(code, { message, hint, reason, cause, isLasting }) : failed;
   const count = (previous?.count ?? 0) + 1;
   const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
   return { error, count, retryAtMs: nowMs + backOffMs };
@@ -89,15 +127,20 @@ export function startFailure(error: AppError, previous: Failure | undefined, now
  */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
   if (!failure || nowMs >= failure.retryAtMs) return undefined;
-  const { code, message, hint } = failure.error;
+  const { code, message, hint, reason, isLasting } = failure.error;
   const retryAfterSeconds = Math.ceil((failure.retryAtMs - nowMs) / 1000);
-  return new AppError(code, { message, ...(hint !== undefined && { hint }), retryAfterSeconds });
+  return new AppError(code, { message, hint, reason, isLasting, retryAfterSeconds });
 }
 
 /** Whether `error` says something about the runner, and not about what its user or the administrator has set. */
 export function isRunnersOwn(error: AppError): boolean {
   // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
   return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
+}
+
+/** What a driver says may quote a whole output. */
+function beginningOf(text: string): string {
+  return text.length <= WORDS_CHARS_MAX ? text : `${text.slice(0, WORDS_CHARS_MAX).toWellFormed()}…`;
 }
 
 function withTail(
@@ -107,5 +150,5 @@ function withTail(
 ): AppError {
   const { tail, cause } = more;
   const hint = [more.hint, tail && `Its last output:\n${tail}`].filter(Boolean).join('\n');
-  return new AppError(code, { message, ...(hint && { hint }), cause });
+  return new AppError(code, { message, ...(hint && { hint }), reason: reasonIn(tail), cause });
 }

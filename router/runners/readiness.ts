@@ -8,7 +8,6 @@ import { onClock } from '../lib/time';
 import { probe } from '../net/outgoing';
 import { RunnerExited } from './failure';
 
-const PROBE_TIMEOUT_MS = 2_000;
 /** Short at first so that a fast runner is not kept waiting, then slower so that a slow one is not disturbed. */
 const GAP_MIN_MS = 10;
 const GAP_MAX_MS = 500;
@@ -29,6 +28,22 @@ export interface ReadinessOptions {
   onWait(fraction: number): void;
 }
 
+/**
+ * Whether the router still reaches at `url` the runner that `accessKey` opens, asked once. One that is too busy to answer
+ * in time, or says that it is not ready, is reached; where nobody listens, or somebody else does, it is not.
+ */
+export async function answersToKey(runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey'>): Promise<boolean> {
+  const { url, backend, accessKey } = runner;
+  const clock = AbortSignal.timeout(backend.timeouts.healthMs);
+  const outcome = await probe(url + backend.readyPath, accessHeaders(backend, accessKey), clock);
+  return typeof outcome === 'string' ? clock.aborted : !isKeyRefused(outcome);
+}
+
+/** Whether a status says that the key is not the runner's: as when another runner has got its address. */
+export function isKeyRefused(status: number): boolean {
+  return status === 401 || status === 403;
+}
+
 /** Why a runner that is asked now is not ready, or `undefined` when it is. */
 export async function notReadyBecause(
   runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey' | 'signal'>,
@@ -36,7 +51,11 @@ export async function notReadyBecause(
   const { url, backend, accessKey, signal } = runner;
   for (const path of new Set([backend.healthPath, backend.readyPath])) {
     const headers = path === backend.readyPath ? accessHeaders(backend, accessKey) : {};
-    const outcome = await probe(url + path, headers, AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]));
+    const outcome = await probe(
+      url + path,
+      headers,
+      AbortSignal.any([signal, AbortSignal.timeout(backend.timeouts.healthMs)]),
+    );
     if (typeof outcome === 'string') return `${path}: ${outcome}`;
     if (outcome < 200 || outcome > 299) return `${path} answered ${outcome}`;
   }

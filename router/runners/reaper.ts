@@ -20,8 +20,9 @@ export interface ReaperDeps {
 }
 
 /**
- * One sweep: asks about runners of whom nobody reports or of whom nothing was known, then reaps the idle ones. A runner
- * that fails to stop does not keep the others from it.
+ * One sweep: asks about runners of whom nobody reports, of whom nothing was known, or for whom somebody waits (it may be
+ * paused, and its driver need not have heard), then reaps the idle ones. A runner that fails to stop does not keep the
+ * others from it.
  */
 export async function sweep(deps: ReaperDeps): Promise<void> {
   const queue = [...deps.runners.running()];
@@ -29,7 +30,8 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
     for (let next = queue.pop(); next; next = queue.pop()) {
       const { agent, runner, status } = next;
       try {
-        if (!runner.driver.watch || status.state === 'unknown') await deps.runners.isLost(runner);
+        const isUnsure = status.state === 'unknown' || status.state === 'paused';
+        if (!runner.driver.watch || isUnsure || status.leases > 0) await deps.runners.isLost(runner);
         await reapIfIdle(deps, agent);
       } catch (error) {
         runnersLog.warn({ agent: agent.id, err: error }, 'reap.failed');

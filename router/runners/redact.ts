@@ -1,8 +1,10 @@
 /** What a runner says when it refuses, without what is nobody's business: its keys, its name and where it listens. */
 import { RUNNER_KEYS } from '../lib/ids';
 
-/** As `runnerName` and the host name of a runner are made, with what a driver may put before them. */
-const NAMES = /\b(?:[A-Za-z0-9][\w.]*-)*(?:ar-[0-9a-f]{8}-[0-9a-f]{12}|agent-[0-9a-f]{12})\b/g;
+/** A word that may be a name of a platform's. */
+const WORDS = /[\w.-]+/g;
+/** As `runnerName` and the host name of a runner are made. */
+const NAME = /(?<!\w)(?:ar-[0-9a-f]{8}-[0-9a-f]{12}|agent-[0-9a-f]{12})(?!\w)/g;
 /** The broker, by whatever name a platform knows it. */
 const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
@@ -22,5 +24,13 @@ export function withoutInsides(text: string, runnerUrl: string): string {
     .replaceAll(host, '[agent]')
     .replace(LOOPBACK, '[address]')
     .replaceAll(hostname, '[agent]')
-    .replace(NAMES, '[agent]');
+    .replace(WORDS, withoutNames);
+}
+
+/** A driver may put something of its own before a name, with a hyphen: that goes as well. */
+function withoutNames(word: string): string {
+  if (!word.includes('ar-') && !word.includes('agent-')) return word;
+  const plain = word.replace(NAME, '[agent]');
+  const at = plain.lastIndexOf('-[agent]');
+  return at === -1 ? plain : plain.slice(at + 1);
 }

@@ -53,7 +53,7 @@ export function runnersRoutes(context: Context, session: SessionPlugin) {
       '/api/runners/:backend/progress',
       async ({ who, params, request, server }) => {
         server?.timeout(request, 0);
-        return progressStream(context, who, await agentFor(context, who, params.backend));
+        return progressStream(context, { who, request }, await agentFor(context, who, params.backend));
       },
       { session: true },
     );
@@ -107,8 +107,12 @@ async function listRunners(context: Context, who: Who) {
 }
 
 /** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
-function progressStream(context: Context, who: Who, agent: Agent): Response {
-  return eventStream((writer) => {
+function progressStream(
+  context: Context,
+  { who, request }: { readonly who: Who; readonly request: Request },
+  agent: Agent,
+): Response {
+  return eventStream(request, (writer) => {
     // First: it may refuse.
     const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';

@@ -13,6 +13,7 @@ import { refusal } from './failure';
 import { runnerHealth } from './health';
 import {
   type HeldRunner,
+  type Hold,
   type LiveRunner,
   lastActiveAtMs,
   type RunnerEnd,
@@ -31,10 +32,8 @@ export type { Progress, RunnerStatus } from './slot';
 /** On shutdown a start under way has so long to clear up; what is left then is found at the next boot (law 2). */
 const CLOSE_MS = 5_000;
 
-export interface Lease {
+export interface Lease extends Hold {
   readonly runner: LiveRunner;
-  /** Idempotent. */
-  release(): void;
 }
 
 /** A runner of an earlier life, and the SHA-256 of the key it shows to the broker. */
@@ -56,7 +55,7 @@ export function runnersService(deps: RunnersDeps) {
     limits: deps.limits,
     fleet: {
       runners: () => [...slots.values()].flatMap((slot) => (slot.runner ? [occupant(slot)] : [])),
-      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running', 'room'),
+      stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running' || state === 'paused', 'room'),
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
@@ -74,21 +73,11 @@ export function runnersService(deps: RunnersDeps) {
     return [...slots.values()].find((slot) => slot.identity?.id === runnerId);
   }
 
-  /** @returns an idempotent release. */
-  function hold(slot: RunnerSlot, work?: Work): () => void {
-    slot.leases += 1;
-    if (work) slot.works.push(work);
-    let open = true;
-    return () => {
-      if (!open) return;
-      open = false;
-      slot.leases -= 1;
-      if (work) slot.works.splice(slot.works.indexOf(work), 1);
-      slot.lastActiveMs = steady();
-      if (slot.leases > 0) return;
+  function hold(slot: RunnerSlot, work?: Work): Hold {
+    return slot.hold(steady, work, () => {
       capacity.wake();
       recycle(slot);
-    };
+    });
   }
 
   /** The start under way, or a new one. */
@@ -143,11 +132,11 @@ export function runnersService(deps: RunnersDeps) {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
       const slot = slotOf(agent);
-      const release = hold(slot, work);
+      const held = hold(slot, work);
       try {
-        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), release };
+        return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), ...held };
       } catch (error) {
-        release();
+        held.release();
         throw error;
       }
     },
@@ -170,18 +159,18 @@ export function runnersService(deps: RunnersDeps) {
     /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
     async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
       const slot = slots.get(runner.agentId);
-      return slot && findEnd(runner, slot, { events, isLost: health.isLost });
+      return slot && findEnd(runner, slot, { events, look: health.look });
     },
 
     /**
      * Takes back what `find` finds of an earlier life of the router, unless the agent has a runner by now. Its idle
      * time starts anew (law 2). `find` runs in the agent's queue: no start comes in between.
-     * @param state `unknown` when its platform does not answer.
+     * @param state `unknown` when its platform does not answer, `paused` when somebody holds it still there.
      * @returns whether there is something to hold now.
      */
     async adopt(
       agent: Agent,
-      state: 'running' | 'unknown',
+      state: 'running' | 'unknown' | 'paused',
       find: () => Promise<Adopted | undefined>,
     ): Promise<boolean> {
       const slot = slotOf(agent);
@@ -193,7 +182,8 @@ export function runnersService(deps: RunnersDeps) {
         slot.runner = found.runner;
         slot.identity = { id: found.runner.id, keyHash: found.keyHash };
         slot.lastActiveMs = steady();
-        transitions[state](slot);
+        if (state === 'paused') await transitions.paused(slot, found.runner.id);
+        else transitions[state](slot);
         // Not ended at once, stale or not: it may be at work without anybody who holds it.
         await stale.mark([slot]);
         return true;
@@ -212,7 +202,7 @@ export function runnersService(deps: RunnersDeps) {
       const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
       if (!slot) return undefined;
       const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
-      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot) };
+      return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),

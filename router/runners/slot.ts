@@ -6,7 +6,7 @@ import type { Driver, Handle, Health } from '../../drivers/driver';
 import type { Agent } from '../agents/store';
 import type { AppError } from '../lib/errors';
 
-export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown';
+export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
 export type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
 
@@ -25,6 +25,7 @@ export interface LiveRunner {
   readonly agentId: string;
   readonly driver: Driver;
   readonly handle: Handle;
+  /** Where it is reached now. */
   readonly url: string;
   /** What the router shows to the runner. */
   readonly accessKey: string;
@@ -46,6 +47,14 @@ export interface Work {
   readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
+}
+
+/** Keeps a runner from being reaped. */
+export interface Hold {
+  /** Whether the runner has answered, as is assumed. A try that it does not answer does not renew its idle time. */
+  answered(hasAnswered: boolean): void;
+  /** Idempotent. */
+  release(): void;
 }
 
 /** A lease that a runner has taken itself. */
@@ -93,6 +102,8 @@ export class RunnerSlot {
   /** Id of the runner that is known to have been started with another spec than it would get now. */
   staleId: string | undefined;
   leases = 0;
+  /** Of the leases, those whose runner did not answer: they are no work that it must not be ended for. */
+  unanswered = 0;
   /** Of the requests among the leases. */
   readonly works: Work[] = [];
   /** By the steady clock; 0 before it has worked. */
@@ -106,6 +117,29 @@ export class RunnerSlot {
     const result = this.#queue.then(work, work);
     this.#queue = result.catch(() => undefined);
     return result;
+  }
+
+  /** @param steady the steady clock. @param onFree called when the last hold is released. */
+  hold(steady: () => number, work: Work | undefined, onFree: () => void): Hold {
+    this.leases += 1;
+    if (work) this.works.push(work);
+    let isOpen = true;
+    let isAnswered = true;
+    return {
+      answered: (hasAnswered) => {
+        if (isOpen && hasAnswered !== isAnswered) this.unanswered += hasAnswered ? -1 : 1;
+        isAnswered = hasAnswered;
+      },
+      release: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.leases -= 1;
+        if (work) this.works.splice(this.works.indexOf(work), 1);
+        if (isAnswered) this.lastActiveMs = steady();
+        else this.unanswered -= 1;
+        if (this.leases === 0) onFree();
+      },
+    };
   }
 
   /** The runner that requests may go to right now. One that cannot be asked about is likely to be there. */

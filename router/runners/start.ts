@@ -19,6 +19,8 @@ import { waitReady } from './readiness';
 import type { LiveRunner, Progress, RunnerSlot } from './slot';
 import type { RunnersStore } from './store';
 
+export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
+
 export interface StartDeps extends SpecDeps {
   readonly seedsRoot: string;
   readonly readyTimeoutMs: number;
@@ -117,7 +119,6 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   const { backend, driver, runnerId, signal, report } = up;
   const spec = await prepare(deps, up);
   const specHash = fingerprint(spec, backend, up.accessKey);
-  await fetchImage(deps, up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
@@ -139,7 +140,12 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
     timeoutMs: backend.timeouts.readyMs ?? deps.readyTimeoutMs,
     signal,
     exited: up.exited,
-    inspect: (clock) => driver.inspect(started.handle, clock),
+    inspect: async (clock) => {
+      const health = await driver.inspect(started.handle, clock);
+      // Paused by hand before it was ready: somebody waits for it.
+      if (health.state === 'paused') await driver.resume?.(started.handle, clock);
+      return health;
+    },
     onWait: (fraction) => report({ ...waiting, percent: 60 + Math.round(Math.min(fraction, 1) * 35) }),
   });
   await deps.runners.update(runnerId, { state: 'running' });
@@ -161,15 +167,25 @@ async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   return spec;
 }
 
-async function fetchImage({ images }: StartDeps, { backend, driver, signal, report }: BringUp): Promise<void> {
+/**
+ * Fetches what the start needs, before its turn: a registry that does not answer keeps only those waiting who want its
+ * image. A pull has a clock of its own, and there is never more than one of an image.
+ */
+export async function fetchImage(
+  { images }: StartDeps,
+  { backend, driver, signal, report }: Pick<BringUp, 'backend' | 'driver' | 'signal' | 'report'>,
+): Promise<void> {
   const { image, displayName, timeouts } = backend;
   if (!driver.prepare || image === undefined) return;
+  report(CREATING);
   report({ stage: 'image_pull', percent: 10, message: 'Fetching the image' });
   const progress = ({ percent = 0, message }: StartProgress) =>
     report({ stage: 'image_pull', percent: 10 + Math.round(percent * 0.35), message });
   await step(timeouts.pullMs, signal, `${displayName} could not start: its image was not fetched`, async (clock) =>
     images.prepare(driver, image, { signal: clock, progress }),
-  );
+  ).catch((error: unknown) => {
+    throw startError(backend, error);
+  });
 }
 
 /** The driver of a backend. Throws `driver_unavailable` when it could not be loaded. */

@@ -3,12 +3,14 @@ import type { Health } from '../../drivers/driver';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
+import { onClock } from '../lib/time';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
 import { logTail, stopRunner } from './cleanup';
-import { exitError, isRunnersOwn, startFailure, stoppedError } from './failure';
+import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './failure';
+import { answersToKey } from './readiness';
 import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
-import { requireStartable, type StartDeps, startRunner } from './start';
+import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start';
 
 export interface TransitionDeps extends StartDeps {
   readonly events: Events;
@@ -20,8 +22,13 @@ export interface TransitionDeps extends StartDeps {
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
 const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
+const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused on its platform' };
 const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
-const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
+
+const RESUME_MS = 10_000;
+
+/** Where another try of a request leads: to the same runner, to one that is started for it or moved, or to none. */
+export type Reach = 'here' | 'elsewhere' | 'nowhere';
 
 /** Nearer is more, and less than what comes after it. */
 function queued(place: number): Progress {
@@ -51,9 +58,66 @@ export function runnerTransitions(deps: TransitionDeps) {
     change(slot, 'unknown', SILENT);
   }
 
+  /** Somebody holds the runner still. It goes on at once for those who wait for it, else when it is next needed. */
+  async function paused(slot: RunnerSlot, runnerId: string): Promise<void> {
+    if (slot.runner?.id !== runnerId) return;
+    if (slot.state !== 'paused') change(slot, 'paused', PAUSED);
+    if (slot.leases === 0) return;
+    await resume(slot, slot.runner).catch((error: unknown) => {
+      runnersLog.warn({ agent: slot.agent.id, runner: runnerId, err: error }, 'runner.paused');
+    });
+  }
+
+  async function resume(slot: RunnerSlot, runner: LiveRunner): Promise<LiveRunner> {
+    const { driver, handle } = runner;
+    const message = 'Somebody paused the agent on its platform.';
+    if (!driver.resume) throw new AppError('driver_unavailable', { message, hint: 'Let it go on there.' });
+    await onClock(RESUME_MS, undefined, async (clock) => driver.resume?.(handle, clock)).catch((cause: unknown) => {
+      throw new AppError('driver_unavailable', { message: `${message} It could not be let go on.`, cause });
+    });
+    runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.resumed');
+    running(slot);
+    return runner;
+  }
+
+  /**
+   * The platform shows the runner at another address than before. It is asked there once, and ended where it does not
+   * answer. @returns whether it is there.
+   */
+  async function moved(slot: RunnerSlot, runnerId: string, url: string): Promise<boolean> {
+    const { runner } = slot;
+    if (runner?.id !== runnerId) return false;
+    if (runner.url === url) return true;
+    const there = { ...runner, url };
+    if (!(await isReachable(slot, there))) return !(await endUnreachable(slot));
+    await deps.runners.update(runner.id, { url });
+    if (slot.runner === runner) slot.runner = there;
+    return true;
+  }
+
+  /** Asks the runner once whether it is where a request did not reach it, and ends it where it is not. */
+  async function requireReachable(slot: RunnerSlot, runner: LiveRunner): Promise<Reach> {
+    if (slot.runner !== runner) return 'elsewhere';
+    if (await isReachable(slot, runner)) return 'here';
+    // An answer may still be under way on a connection from before (law 4).
+    if (slot.leases > slot.unanswered) return 'nowhere';
+    return (await endUnreachable(slot)) ? 'elsewhere' : 'nowhere';
+  }
+
+  /** @returns whether it has ended: a platform that does not answer leaves it unknown. */
+  function endUnreachable(slot: RunnerSlot): Promise<boolean> {
+    return end(slot, 'unreachable').catch(() => false);
+  }
+
+  /** One whose backend is no longer configured is not asked. */
+  async function isReachable({ agent }: RunnerSlot, { url, accessKey }: LiveRunner): Promise<boolean> {
+    const backend = deps.backends.find(agent.backend);
+    return backend === undefined || answersToKey({ url, backend, accessKey });
+  }
+
   async function start(slot: RunnerSlot, signal: AbortSignal): Promise<LiveRunner> {
     // An end before us in the queue may not have come about, or the runner was adopted meanwhile.
-    if (slot.runner) return slot.runner;
+    if (slot.runner) return slot.state === 'paused' ? resume(slot, slot.runner) : slot.runner;
     signal.throwIfAborted();
     const watch = metrics.startBegun(slot.agent.backend);
     let open = true;
@@ -68,7 +132,9 @@ export function runnerTransitions(deps: TransitionDeps) {
     let release: (() => void) | undefined;
     try {
       // What cannot start needs no turn, and nobody makes room for it.
-      await requireStartable(deps, slot, signal);
+      const { backend, driver } = await requireStartable(deps, slot, signal);
+      capacity.requireRoom(slot.agent.userId);
+      await fetchImage(deps, { backend, driver, signal, report });
       release = await capacity.admit({
         agentId: slot.agent.id,
         userId: slot.agent.userId,
@@ -77,7 +143,8 @@ export function runnerTransitions(deps: TransitionDeps) {
         abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
         onPlace: (place) => report(queued(place)),
       });
-      report(CREATING);
+      // Who came straight from the image is past it.
+      if (slot.progress.stage !== 'image_pull') report(CREATING);
       const begunMs = steady();
       const runner = await startRunner(deps, slot, signal, report);
       slot.runner = runner;
@@ -107,17 +174,19 @@ export function runnerTransitions(deps: TransitionDeps) {
       return error;
     }
     slot.failure = startFailure(error, slot.failure, steady());
-    const { count } = slot.failure;
+    const { count, error: failed } = slot.failure;
     runnersLog.warn({ agent: slot.agent.id, code: error.code, err: error.cause, count }, 'runner.start_failed');
     change(slot, 'failed', progress);
-    return error;
+    return failed;
   }
 
   /** Ends the slot's runner on the platform and in the database. @returns whether there was one. */
   async function end(slot: RunnerSlot, why: string): Promise<boolean> {
     const { runner } = slot;
     if (!runner) return false;
-    slot.end = { runnerId: runner.id, isAsked: true, error: Promise.resolve(stoppedError()) };
+    const isAsked = why !== 'unreachable';
+    const error = isAsked ? stoppedError() : unreachableError();
+    slot.end = { runnerId: runner.id, isAsked, error: Promise.resolve(error) };
     change(slot, 'stopping', STOPPING);
     try {
       await stopRunner(runner.driver, runner.handle, deps.backends.find(slot.agent.backend)?.timeouts.stopGraceMs);
@@ -162,7 +231,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     await deps.runners.delete(runner.id);
   }
 
-  return { running, unknown, start, end, exited };
+  return { running, unknown, paused, moved, requireReachable, start, end, exited };
 }
 
 /** In a word why a runner has ended by itself. */

@@ -137,8 +137,14 @@ function ownRoutes(context: Context, session: SessionPlugin) {
     );
 }
 
-/** Throws `not_found` for a key of somebody else as for one that never was. */
+/**
+ * Throws `not_found` for a key of somebody else as for one that never was, and `forbidden` for the key that asks: a limit
+ * that its holder could lift would be none.
+ */
 async function ownKey(context: Context, who: Who, id: string): Promise<Subject> {
+  if (who.key?.id === id) {
+    throw new AppError('forbidden', { message: 'A key cannot change its own budget. Sign in, or use another key.' });
+  }
   const key = await context.keys.findById(id);
   if (key?.userId !== who.user.id) throw new AppError('not_found', { message: 'You have no such key.' });
   return { subjectId: id, userId: key.userId, keyId: id };

@@ -1,5 +1,6 @@
 /** Tables as CSV, after RFC 4180, written while they are read. */
 import { AppError } from '../lib/errors';
+import { dataHeaders } from '../web/headers';
 
 export type Cell = string | number | boolean | null;
 export type Line = readonly Cell[];
@@ -48,9 +49,8 @@ export function csvStream(options: {
     { highWaterMark: 0 },
   );
   const headers = {
-    'content-type': 'text/csv; charset=utf-8; header=present',
+    ...dataHeaders('text/csv; charset=utf-8; header=present'),
     'content-disposition': `attachment; filename="${name}"`,
-    'cache-control': 'no-store',
   };
   return {
     response: new Response(body, { headers }),
@@ -78,7 +78,20 @@ export function csvLine(cells: Line): string {
 function csvCell(cell: Cell): string {
   if (cell === null) return '';
   if (typeof cell !== 'string') return String(cell);
-  // Spreadsheets would run it as a formula: https://owasp.org/www-community/attacks/CSV_Injection
-  const text = /^[=+\-@\t\r\n＝＋－＠]/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]|^\s|\s$|^'/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = withoutFormulas(cell);
+  return /[",;|\t\r\n]|^\s|\s$|^'/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** What ends a cell: a spreadsheet goes by the separator of its country, in which our quotes are not at a cell's edge. */
+const SEPARATORS = /([,;|\t\r\n])/;
+/** What makes a formula of a cell, behind characters that are passed over or not shown. */
+const FORMULA = /^["'\s\p{C}]*[=+\-@＝＋－＠]/u;
+
+/**
+ * A text of which no spreadsheet makes a formula (https://owasp.org/www-community/attacks/CSV_Injection), wherever it may
+ * see a cell begin: an apostrophe makes text of it.
+ */
+function withoutFormulas(text: string): string {
+  const parts = text.split(SEPARATORS).map((part) => (FORMULA.test(part) ? `'${part}` : part));
+  return /^[\t\r\n]/.test(text) ? `'${parts.join('')}` : parts.join('');
 }

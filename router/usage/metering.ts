@@ -3,6 +3,7 @@
  * with others soon after, so that no call waits for the database and a crash loses a second at most.
  */
 import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
 import type { MetricsService } from '../metrics/metrics';
 import type { Limiter } from './limits';
 import type { PricesService } from './prices';
@@ -75,10 +76,11 @@ export function meteringService(deps: {
     record(use: UpstreamUse): void {
       const { tokens, calls, conversationId, keyIds = [], firstByteMs, totalMs, ...rest } = use;
       const model = use.model.slice(0, MODEL_LENGTH_MAX);
-      const cost = prices.costOf(model, tokens, calls);
+      const of = { agent: use.agentId };
+      const cost = safely('price', of, () => prices.costOf(model, tokens, calls));
       const used = { userId: use.userId, keyIds, tokens: tokens.prompt + tokens.completion, cost: cost ?? 0 };
-      for (const counter of counters) counter.add(used);
-      metrics.tokensUsed(use.backend, tokens);
+      for (const counter of counters) safely('counter', of, () => counter.add(used));
+      safely('metrics', of, () => metrics.tokensUsed(use.backend, tokens));
       pending.push({
         ...rest,
         model,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { staticPlugin } from '@elysiajs/static';
 import { Elysia } from 'elysia';
 import { sha256 } from '../lib/ids';
+import { PAGE_HEADERS } from './headers';
 
 const YEAR_SECONDS = 31_536_000;
 const VIEWS = join(import.meta.dir, '../../views/assets');
@@ -48,8 +49,8 @@ export async function assets() {
         prefix,
         alwaysStatic: true,
         indexHTML: false,
-        maxAge: YEAR_SECONDS,
-        directive: 'immutable',
+        // Also of a 304, which would else take the browser's copy for one that is not to be kept.
+        headers: { ...PAGE_HEADERS, 'Cache-Control': `immutable, max-age=${YEAR_SECONDS}` },
         ignorePatterns: [new RegExp(`/(?!(${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$)[^/]*$`)],
         silent: true,
       }),

@@ -22,7 +22,9 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
     if (!bytes) return;
     if (isAsset) kept.set(pathname, bytes);
     const headers = new Headers(response.headers);
-    for (const [name, value] of Object.entries(set.headers)) if (typeof value === 'string') headers.set(name, value);
+    for (const [name, value] of Object.entries(set.headers)) {
+      if (typeof value === 'string' && !headers.has(name)) headers.set(name, value);
+    }
     headers.set('content-encoding', 'gzip');
     headers.set('vary', 'accept-encoding');
     headers.delete('content-length');

@@ -10,6 +10,12 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 export interface Guard {
   /** Throws `misdirected` or `forbidden`. */
   check(request: Request): void;
+  /**
+   * Whether a cookie says who sends a request of `/v1`: a script of a page of ours has sent it, or a program. Not where a
+   * browser goes there by itself, led by a link, a form or an image, nor for a page of another site, whatever its method:
+   * nobody has wished for the first, and the second is to show a key.
+   */
+  trustsCookie(request: Request): boolean;
 }
 
 /** Elysia 1.4 takes the path of a shorter Host from the wrong place, so that another route answers. */
@@ -33,10 +39,16 @@ export function createGuard(options: {
   // Clients come with the same one again and again.
   const trusted = new Recent<string, true>(HOSTS_MAX);
 
+  const hostOf = (request: Request) =>
+    (request.headers.get('host') ?? URL.parse(request.url)?.host ?? '').toLowerCase();
+
   return {
+    trustsCookie(request) {
+      return isOfScript(request.headers) && provesOrigin(request, [hostOf(request), publicUrl?.host]);
+    },
     check(request) {
       // A real request without one has a URL without a host; one made in this process has no such header.
-      const host = (request.headers.get('host') ?? URL.parse(request.url)?.host ?? '').toLowerCase();
+      const host = hostOf(request);
       if (!trusted.get(host)) {
         const name = host.replace(/:\d+$/, '');
         if (host.length < HOST_LENGTH_MIN || !isOurs(name)) {
@@ -54,6 +66,19 @@ export function createGuard(options: {
       }
     },
   };
+}
+
+/**
+ * Whether a script may have sent this, and not a browser by itself. Browsers tell (Fetch Metadata); those that do not, as
+ * over plain HTTP to another machine, ask for a document by its type, and name the page that has led them.
+ */
+function isOfScript(headers: Headers): boolean {
+  const told = (name: string) => headers.get(`sec-fetch-${name}`);
+  const [site, mode, dest] = [told('site'), told('mode'), told('dest')];
+  if (site !== null && site !== 'same-origin') return false;
+  if (mode !== null && mode !== 'cors' && mode !== 'same-origin') return false;
+  if (dest !== null && dest !== 'empty') return false;
+  return !headers.has('upgrade-insecure-requests') && !/\bx?html\b/i.test(headers.get('accept') ?? '');
 }
 
 /**

@@ -3,6 +3,7 @@ import { Allowance } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { type IndexedMember, IndexedSet } from '../lib/indexed-set';
+import { safely } from '../lib/safely';
 
 export interface Holder {
   readonly userId: string;
@@ -41,7 +42,8 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
   /** By user; the oldest first. */
   const live = new Map<string, Set<Stream>>();
   const close = (streams: readonly Stream[], why: AppError) => {
-    for (const stream of streams) if (stream.place !== undefined) stream.close(why);
+    for (const stream of streams)
+      if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
   events.subscribeToAll((userId, event) => {
     if (event.kind !== 'revoked') return;

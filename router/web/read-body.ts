@@ -1,6 +1,7 @@
 /** Bodies of requests: read up to a limit, whatever they say of their length, and within what may be held at once. */
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
+import { decompressed } from './decompress';
 
 /** Bodies of up to this size are not counted among what is held: a connection costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
@@ -13,8 +14,8 @@ export interface BodyLimits {
 }
 
 /**
- * Reads a whole body. What is read is counted, not what is declared.
- * Throws `too_large`, `invalid_request` when the body is cut, or what `share` refuses with.
+ * Reads a whole body, without its compression. What is read is counted, not what is declared.
+ * Throws `too_large`, `unsupported_media_type`, `invalid_request` when the body is cut, or what `share` refuses with.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const { maxBytes } = limits;
@@ -30,7 +31,9 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
     throw new AppError('invalid_request', { message: 'The request ended before its body was whole.', cause });
   });
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
-  return bytes;
+  const plain = await decompressed(bytes, request.headers.get('content-encoding'), maxBytes, tooLarge);
+  if (plain !== bytes) hold(limits.share, plain.length);
+  return plain;
 }
 
 async function readChunks(body: Request['body'], { maxBytes, share }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {

@@ -9,17 +9,9 @@ import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
+import { DATA_HEADERS, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
 
-/** Only our own origin, no inline script or style (law 21). Images of answers would tell third parties who reads. */
-const SECURITY_HEADERS = {
-  'content-security-policy':
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
-  'referrer-policy': 'same-origin',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'same-origin',
-};
 const locale: Locale = 'en';
 /** The words for what presenters build outside of a view. */
 export const text = locales[locale];
@@ -69,7 +61,7 @@ export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
 function html(markup: string, status: number): Response {
   return new Response(markup, {
     status,
-    headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' },
+    headers: { 'content-type': 'text/html; charset=utf-8', ...PAGE_HEADERS },
   });
 }
 
@@ -85,11 +77,11 @@ export function done(request: Request, to: string): Response {
 }
 
 /** What is first and last about every request: the guard, the request id, the security headers, and errors. */
-export function responding(guard: Guard, maxBodyBytes: number) {
+export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       // The id under which the log, the response and an error speak of this request.
-      set.headers = { 'x-request-id': `req-${newId()}`, ...SECURITY_HEADERS };
+      set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS };
       guard.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
@@ -101,7 +93,7 @@ export function responding(guard: Guard, maxBodyBytes: number) {
       else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
       const response = errorResponse(shown, request, requestId);
       for (const [name, value] of Object.entries(set.headers)) {
-        if (typeof value === 'string') response.headers.set(name, value);
+        if (typeof value === 'string' && !response.headers.has(name)) response.headers.set(name, value);
       }
       return response;
     });
@@ -128,7 +120,7 @@ function fromElysia(code: unknown, error: unknown): AppError {
 function errorResponse(error: AppError, request: Request, requestId: string): Response {
   // With a Host that is none there is no URL either.
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
-  const headers: Record<string, string> = { 'cache-control': 'no-store' };
+  const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   const init = { status: error.status, headers };
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {

@@ -1,5 +1,8 @@
 /** Server-sent events that the router itself writes: progress and the UI's live streams. */
 
+import { safely } from '../lib/safely';
+import { dataHeaders } from './headers';
+
 /** Under the shortest idle limit that proxies are known for. */
 const HEARTBEAT_MS = 15_000;
 /**
@@ -7,6 +10,7 @@ const HEARTBEAT_MS = 15_000;
  * reads the state. An event that is larger waits alone.
  */
 export const QUEUED_BYTES_MAX = 256 * 1024;
+const HEADERS = { ...dataHeaders('text/event-stream; charset=utf-8'), 'x-accel-buffering': 'no' };
 const utf8 = new TextEncoder();
 const KEEP_ALIVE = utf8.encode(': keep-alive\n\n');
 
@@ -25,13 +29,15 @@ export interface EventWriter {
  * A response of server-sent events that stays open until either side closes it.
  * @param onOpen starts the writing, at once; what it returns is called exactly once, when nothing can be sent any more.
  */
-export function eventStream(onOpen: (writer: EventWriter) => () => void): Response {
+export function eventStream({ method }: Request, onOpen: (writer: EventWriter) => () => void): Response {
+  // Elysia would read the body of the answer to a HEAD to its end, which does not come.
+  if (method === 'HEAD') return new Response(null, { headers: HEADERS });
   const queue = new EventQueue();
   let onEnd: (() => void) | undefined;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
   const end = () => {
     clearInterval(heartbeat);
-    onEnd?.();
+    safely('onEnd', {}, () => onEnd?.());
     onEnd = undefined;
   };
   const close = () => {
@@ -49,7 +55,11 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
         onEnd = onOpen({ send, close });
         // Closed while it was opening.
         if (queue.isClosed) end();
-        else heartbeat = setInterval(() => queue.bytes === 0 && queue.add(KEEP_ALIVE), HEARTBEAT_MS);
+        else
+          heartbeat = setInterval(
+            () => safely('heartbeat', {}, () => queue.bytes === 0 && queue.add(KEEP_ALIVE)),
+            HEARTBEAT_MS,
+          );
       },
       pull: (controller) => queue.take(controller),
       cancel: close,
@@ -57,13 +67,7 @@ export function eventStream(onOpen: (writer: EventWriter) => () => void): Respon
     // Nothing is taken before the connection wants it, so that it is known how far the reader is behind.
     { highWaterMark: 0 },
   );
-  return new Response(body, {
-    headers: {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-    },
-  });
+  return new Response(body, { headers: HEADERS });
 }
 
 /** What was sent and is not yet taken. */

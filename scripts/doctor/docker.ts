@@ -97,7 +97,7 @@ async function network(patient: Patient): Promise<readonly Finding[]> {
     PROBE_MARK: join(backend.mountTarget, 'mark'),
   };
   try {
-    const sight = await probe(docker, specOf(patient, mark, env), place, services);
+    const sight = await probe(docker, specOf(patient, mark, env), place);
     if (sight === undefined) return note(`${backend.image} has no bun, node or python3 to look around with`);
     const isHost = place.network === 'host';
     return [

@@ -1,8 +1,10 @@
 /** What `bun run doctor` looks at on the router's own machine. */
+import { existsSync } from 'node:fs';
 import { access, constants, mkdir, mkdtemp, rmdir, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { BackendRegistry, BackendsError } from '../../router/backends/backends';
+import { checkHomes, homeOwners } from '../../router/agents/home-check';
+import { type Backend, BackendRegistry, BackendsError } from '../../router/backends/backends';
 import type { Config } from '../../router/config/config';
 import { repositoryRoot } from '../../router/config/kinds';
 import { type Check, type Finding, note, ok, problem } from './finding';
@@ -15,6 +17,7 @@ const LOOPBACK = /^(127\.|::1$|localhost$)/;
 export const hostChecks: readonly Check<Config>[] = [
   { name: 'data folder', run: dataFolder },
   { name: 'disk', run: disk },
+  { name: 'homes', run: homes },
   { name: 'clock', run: clock },
   { name: 'public port', run: publicPort },
   { name: 'internal port', run: internalPort },
@@ -38,6 +41,24 @@ async function disk({ dataRoot }: Config): Promise<readonly Finding[]> {
   const { bavail, bsize } = await statfs(await nearest(dataRoot));
   const free = `${((bavail * bsize) / DISK_BYTES).toFixed(1)} GiB free`;
   return bavail * bsize >= DISK_BYTES ? ok(free) : problem(`${free} at ${dataRoot}`, `df -h ${dataRoot}`);
+}
+
+/** Makes a home as a start does, also for the users that the enabled backends name. */
+async function homes({ homesRoot, backendsPath }: Config): Promise<readonly Finding[]> {
+  const isThere = existsSync(homesRoot);
+  const fault = await checkHomes(homesRoot, homeOwners(enabledIn(backendsPath)));
+  if (!isThere) await rmdir(homesRoot).catch(() => undefined);
+  return fault ? problem(`homes cannot be made ready: ${fault.message}`, fault.hint) : ok(homesRoot);
+}
+
+/** None when the file is not in order, which is a finding of its own. */
+function enabledIn(backendsPath: string): readonly Backend[] {
+  try {
+    using registry = BackendRegistry.load(backendsPath);
+    return registry.all();
+  } catch {
+    return [];
+  }
 }
 
 /** Whatever was written before now was written in the past. */

@@ -3,7 +3,7 @@ import { containerOf } from '../../drivers/docker/container';
 import { type Engine, messageOf } from '../../drivers/docker/engine';
 import { tailOf } from '../../drivers/docker/logs';
 import type { Place } from '../../drivers/docker/networks';
-import type { DriverServices, RunnerSpec } from '../../drivers/driver';
+import type { RunnerSpec } from '../../drivers/driver';
 
 /** `router` and `other`: whether a connection was made. `home`: what the file `mark` in it says. */
 export interface Sight {
@@ -58,14 +58,9 @@ const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
  * Undefined when nothing in the image can look around. `spec.env` holds `PROBE_ROUTER` and `PROBE_OTHER` (URLs) and
  * `PROBE_MARK` (a path). Rejects as the engine does. Leaves nothing behind.
  */
-export async function probe(
-  docker: Engine,
-  spec: RunnerSpec,
-  place: Place,
-  services: DriverServices,
-): Promise<Sight | undefined> {
+export async function probe(docker: Engine, spec: RunnerSpec, place: Place): Promise<Sight | undefined> {
   for (const [program, ...rest] of programs) {
-    const body = containerOf(spec, { place, port: spec.port, socketPath: undefined }, services);
+    const body = containerOf(spec, { place, port: spec.port, hostPort: undefined, socketPath: undefined });
     const container = await (await docker()).createContainer({
       ...body,
       Entrypoint: [program],

@@ -1,8 +1,11 @@
 /** What strangers send to the doors of accounts: very long fields, and very many at once. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { normaliseEmail } from '../../router/accounts/accounts';
 import { networkOf } from '../../router/lib/network';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
+
+/** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
+setDefaultTimeout(30_000);
 
 /** One character that becomes eighteen. */
 const LIGATURE = '\uFDFA';

@@ -121,6 +121,7 @@ test('so many requests at once, however they end', async () => {
   const asked = runner.requests.length;
   const open = ask(secret, { stream: true });
   await runner.request(asked + 1);
+  next.write(': begun\n\n');
   expect((await ask(secret)).status).toBe(429);
   await (await open).body?.cancel();
   runner.reply = () => completion('Hello.');

@@ -118,6 +118,48 @@ test('a key opens what its scopes say and nothing else', async () => {
   }
 });
 
+test('a key that manages cannot widen itself: neither its budget nor its scopes, its limits or its end', async () => {
+  const { key, secret } = await make({ scopes: ['v1', 'manage'], requests_per_minute: 1000 });
+  const other = await make({ scopes: ['v1', 'manage'] });
+  const budget = { unit: 'tokens', period: 'day', soft_limit: null, hard_limit: 100 };
+  const send = (of: string, method: string, path: string, body?: object) =>
+    router.request(path, { method, headers: bearer(of), ...(body && { body }) });
+  const path = `/api/me/keys/${key.id}/budget`;
+  expect((await alice.request(path, { method: 'PUT', body: budget })).status).toBe(200);
+  for (const [method, body] of [
+    ['DELETE', undefined],
+    ['PUT', { ...budget, hard_limit: 1e9 }],
+    ['PUT', { ...budget, hard_limit: 1 }],
+  ] as const) {
+    const refused = await send(secret, method, path, body);
+    expect([method, refused.status, await refused.json()]).toMatchObject([
+      method,
+      403,
+      { detail: expect.stringContaining('its own budget') },
+    ]);
+  }
+  const widened = { scopes: ['v1', 'manage'], requests_per_minute: null, expires_at: null };
+  for (const method of ['PUT', 'PATCH', 'POST']) {
+    expect([method, (await send(secret, method, `/api/me/keys/${key.id}`, widened)).status]).toEqual([method, 404]);
+  }
+  for (const of of [
+    '/usage/budgets/remove',
+    '/settings/keys',
+    `/api/admin/budgets/${key.id}`,
+    '/api/me',
+    '/api/me/password',
+  ]) {
+    const { status } = await send(secret, 'POST', of, { subject: key.id, name: 'more', ...widened });
+    expect([of, [401, 404].includes(status)]).toEqual([of, true]);
+  }
+  expect(await list(alice)).toContainEqual(expect.objectContaining({ id: key.id, requests_per_minute: 1000 }));
+  const { budgets } = router.context;
+  expect(budgets.list().find((state) => state.budget.subjectId === key.id)?.budget.hardLimit).toBe(100);
+  // Others may: its owner, and another key of theirs.
+  expect((await send(other.secret, 'PUT', path, budget)).status).toBe(200);
+  expect((await alice.request(path, { method: 'DELETE' })).status).toBe(200);
+});
+
 test('a key makes no keys, and revokes those of its owner', async () => {
   const { secret } = await make({ scopes: ['manage'] });
   const headers = bearer(secret);
@@ -161,10 +203,10 @@ test('law 20: a key that expires opens nothing any more, and its streams end', a
   const reading = new Reading(await ask(secret, 'other', { stream: true }));
   await reading.until('One.');
   nowMs += 61_000;
-  await expectError(await ask(secret), 401, 'authentication_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
+  await expectError(await ask(secret), 401, 'invalid_request_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
   const events = eventsOf(await reading.end());
   expect(events.at(-1)).toBe('[DONE]');
-  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'signed_out' });
+  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'invalid_api_key' });
   await until(() => router.context.streams.size === 0, 'nothing is held');
 });
 

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
+
+/** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
+setDefaultTimeout(30_000);
 
 const { alice, bob, mallory } = PEOPLE;
 const isUserId = expect.stringMatching(/^[0-9a-f]{24}$/);

@@ -78,6 +78,7 @@ describe('loading', () => {
         timeouts: {
           pullMs: 900_000,
           startMs: 30_000,
+          healthMs: 5000,
           stopGraceMs: 10_000,
           firstByteMs: 900_000,
           betweenChunksMs: 900_000,
@@ -126,7 +127,7 @@ describe('loading', () => {
         name: 'one',
         limits: { memory: '1.5g', cpus: 0.5, pids: 64 },
         timeouts: {
-          ...{ pull_seconds: 1, start_seconds: 2.5, ready_seconds: 3, stop_grace_seconds: 0 },
+          ...{ pull_seconds: 1, start_seconds: 2.5, ready_seconds: 3, stop_grace_seconds: 0, health_seconds: 2.5 },
           ...{ first_byte_seconds: 4, between_chunks_seconds: 5, total_seconds: 6 },
         },
       },
@@ -134,7 +135,7 @@ describe('loading', () => {
     ]).all();
     expect(backend?.limits).toEqual({ memoryBytes: 1_610_612_736, cpus: 0.5, pids: 64 });
     expect(backend?.timeouts).toEqual({
-      ...{ pullMs: 1000, startMs: 2500, readyMs: 3000, stopGraceMs: 0 },
+      ...{ pullMs: 1000, startMs: 2500, readyMs: 3000, healthMs: 2500, stopGraceMs: 0 },
       ...{ firstByteMs: 4000, betweenChunksMs: 5000, totalMs: 6000 },
     });
   });

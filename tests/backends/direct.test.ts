@@ -72,6 +72,8 @@ describe('the direct agent asks the model', () => {
       model: 'the-llm',
       temperature: 0.3,
       max_tokens: 50,
+      logit_bias: {},
+      user: 'someone',
       messages: [{ role: 'user', content: 'Hi' }],
       stream: true,
       stream_options: { include_usage: true },

@@ -4,8 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { upstreamsService } from '../../router/broker/upstreams';
-import { baseUrlProblem, type Lookup, reachOf, upstreamAddresses } from '../../router/net/address-policy';
-import { type BrokerBench, startBroker } from '../support/broker';
+import { type Lookup, upstreamAddresses } from '../../router/net/address-policy';
+import { type BrokerBench, callUpstream, LLM, setValues, startBroker } from '../support/broker';
+import { memoryBackend, PEOPLE, startRouter } from '../support/router';
+import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream } from '../support/upstream';
 
 let bench: BrokerBench;
@@ -32,52 +34,6 @@ const codeOf = async (call: Promise<unknown>) =>
     () => 'none',
     (error: Error & { code?: string }) => `${error.code}: ${error.message}`,
   );
-
-test('law 22: special addresses are never called, whatever way they are written', () => {
-  const never = [
-    ...['169.254.169.254', '0xa9.0xfe.0xa9.0xfe', '0251.0376.0251.0376', '2852039166', '169.254.43518', '0.0.0.0', '0'],
-    ...['224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16', '169.254.169.254.', '１６９.254.169.254'],
-    ...[
-      '[::]',
-      '[::ffff:169.254.169.254]',
-      '[::ffff:a9fe:a9fe]',
-      '[64:ff9b::169.254.169.254]',
-      '[64:ff9b:1::a9fe:a9fe]',
-    ],
-    ...['[::169.254.169.254]', '[::ffff:0:169.254.169.254]', '[2002:a9fe:a9fe::1]', '[2001:0:1::1]', '[fe80::1]'],
-    ...['[fd00:ec2::254]', '[ff02::1]', '[::ffff:0.0.0.0]', 'metadata', 'METADATA.google.internal.'],
-  ];
-  for (const host of never) {
-    expect([host, baseUrlProblem(`http://${host}/v1`)]).toEqual([host, expect.stringContaining('never called')]);
-  }
-  for (const url of [
-    'ftp://a.example/',
-    'file:///etc/passwd',
-    'a.example/v1',
-    'http://',
-    'javascript:1',
-    'http://[fe80::1%25eth0]/',
-  ]) {
-    expect([url, baseUrlProblem(url)]).toEqual([url, expect.stringContaining('http or https')]);
-  }
-  for (const url of ['http://u:p@a.example/', 'http://a.example/?x', 'http://a.example/#x']) {
-    expect([url, baseUrlProblem(url)]).toEqual([url, expect.stringContaining('plain address')]);
-  }
-  for (const url of ['https://api.openai.com/v1', 'http://127.0.0.1:11434/v1', 'http://[::1]/v1', 'http://10.0.0.1']) {
-    expect([url, baseUrlProblem(url)]).toEqual([url, undefined]);
-  }
-});
-
-test('law 22: private and loopback addresses are known as such, also inside of IPv6', () => {
-  const kinds = {
-    private: ['127.0.0.1', '127.9.9.9', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '::1'],
-    public: ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '::ffff:8.8.8.8', '64:ff9b::808:808'],
-  };
-  const inIpv6 = ['fd12:3456::1', '::ffff:127.0.0.1', '::ffff:10.0.0.1', '64:ff9b::7f00:1', '64:ff9b::10.0.0.1'];
-  for (const address of [...kinds.private, ...inIpv6])
-    expect([address, reachOf(address)]).toEqual([address, 'private']);
-  for (const address of kinds.public) expect([address, reachOf(address)]).toEqual([address, 'public']);
-});
 
 test('law 22: a name that leads to such an address is not called either, not even when it leads elsewhere too', async () => {
   const { key, url } = bench.upstream;
@@ -142,11 +98,113 @@ test('law 22: the router never calls itself, so that no agent asks itself for ev
   await bench.set({ LLM_BASE_URL: bench.upstream.url });
   const own = upstreamAddresses({
     policy: { ...ALLOWED, ownPorts: [443], ownOrigin: 'https://agents.example.org' },
-    lookup: async () => ['203.0.113.7'],
+    lookup: async () => ['93.184.215.14'],
     now: Date.now,
   });
-  expect(await codeOf(own.of('https://agents.example.org/v1'))).toContain('router itself');
-  expect(await own.of('https://elsewhere.example.org/v1')).toEqual(['203.0.113.7']);
+  for (const host of ['agents.example.org', 'AGENTS.example.org.', 'agents.example.org:443']) {
+    expect([host, await codeOf(own.of(`https://${host}/v1`))]).toEqual([
+      host,
+      expect.stringContaining('router itself'),
+    ]);
+  }
+  expect(await own.of('https://elsewhere.example.org/v1')).toEqual(['93.184.215.14']);
+});
+
+test('law 22: the router is not called at its public port either, which no setting may say', async () => {
+  for (const host of ['127.0.0.1', 'localhost', 'localhost.', '127.0.0.9', '[::1]', '2130706433', '0x7f.1']) {
+    await bench.set({ LLM_BASE_URL: `http://${host}:${new URL(bench.router.url).port}/v1` });
+    const response = await bench.complete();
+    expect([host, response.status, await response.text()]).toEqual([
+      host,
+      400,
+      expect.stringContaining('router itself'),
+    ]);
+  }
+  await bench.set({ LLM_BASE_URL: bench.upstream.url });
+});
+
+test('law 22: what commands a platform is never called, whatever way its address is written', async () => {
+  const platforms = () => ['http://127.0.0.1:2375', 'https://engine.test:2376', 'http://10.1.2.3:99'];
+  const lookup: Lookup = async (name) =>
+    name === 'engine.test' ? ['10.9.9.9'] : name === 'b.test' ? ['10.9.9.9'] : ['127.0.0.1'];
+  const addresses = upstreamAddresses({ policy: { ...ALLOWED, platforms }, lookup, now: Date.now });
+  const refused = [
+    ...['http://127.0.0.1:2375/v1', 'http://localhost:2375/v1', 'http://127.0.0.2:2375', 'http://[::1]:2375/v1'],
+    ...[
+      'http://[::ffff:127.0.0.1]:2375/v1',
+      'http://2130706433:2375',
+      'http://0177.0.0.1:2375',
+      'http://a.test:2375/v1',
+    ],
+    ...[
+      'https://engine.test:2376',
+      'https://ENGINE.test.:2376',
+      'http://engine.test:2376/v1',
+      'https://b.test:2376/v1',
+    ],
+    ...[
+      'https://10.9.9.9:2376',
+      'http://10.1.2.3:99/v1',
+      'http://[::ffff:a01:203]:99/v1',
+      'http://[64:ff9b::a01:203]:99',
+    ],
+  ];
+  for (const url of refused) {
+    expect([url, await codeOf(addresses.of(url))]).toEqual([url, expect.stringContaining('what runs the agents')]);
+  }
+  for (const url of [
+    'http://127.0.0.1:11434/v1',
+    'http://10.1.2.4:99/v1',
+    'https://engine.test/v1',
+    'http://10.1.2.3:98',
+  ]) {
+    expect([url, await codeOf(addresses.of(url))]).toEqual([url, 'none']);
+  }
+});
+
+test('law 22: the engine that a driver is set to, and one of this machine beside its socket, are never called', async () => {
+  const asked: string[] = [];
+  const engine = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch(request) {
+      asked.push(new URL(request.url).pathname);
+      return new Response('', { status: 500 });
+    },
+  });
+  const runner = scriptedRunner('broker-address-engine');
+  const agent = memoryBackend('agent', { user_overridable_env: LLM }, runner.program);
+  const boxed = { name: 'boxed', driver: 'docker', image: 'none', internal_port: 8080 };
+  const env = { DRIVER_OPTIONS: JSON.stringify({ docker: { host: `tcp://127.0.0.1:${engine.port}` } }) };
+  await using router = await startRouter({ backends: [agent, boxed], env });
+  const alice = await router.person(PEOPLE.alice);
+  runner.reply = ({ headers }) => callUpstream(runner, headers);
+  for (const place of [`127.0.0.1:${engine.port}`, `localhost.:${engine.port}`, '127.0.0.1:2375', '[::1]:2376']) {
+    await setValues(alice, { LLM_BASE_URL: `http://${place}/v1`, LLM_API_KEY: 'k', LLM_MODEL: 'm' });
+    const body = { model: 'agent', messages: [{ role: 'user', content: 'Hi' }] };
+    const answer = await alice.request('/v1/chat/completions', { method: 'POST', body });
+    expect([place, answer.status, await answer.text()]).toEqual([
+      place,
+      400,
+      expect.stringContaining('what runs the agents'),
+    ]);
+  }
+  expect(asked.filter((path) => path.includes('completions'))).toEqual([]);
+  await engine.stop(true);
+});
+
+test('law 22: a base URL that was stored before it was refused is refused when it is called', async () => {
+  for (const end of ['?', '/containers/create?', '#', '/..', '\\x']) {
+    const baseUrl = `${bench.upstream.url}${end}`;
+    const call = bench.router.context.upstreams.listModels({ baseUrl, apiKey: bench.upstream.key }, signal);
+    expect([end, await codeOf(call)]).toEqual([end, expect.stringMatching(/^invalid_request: .*plain address/)]);
+    const set = await bench.alice.request('/api/me/env-overrides/LLM_BASE_URL', {
+      method: 'PUT',
+      body: { value: baseUrl },
+    });
+    expect([end, set.status]).toEqual([end, 400]);
+  }
+  expect(bench.upstream.requests.filter(({ path }) => path.includes('containers'))).toEqual([]);
 });
 
 /** Certificates of a CA that only the child process of the test below knows. */

@@ -84,14 +84,14 @@ test('only a runner’s key opens the broker, and only while that runner is ther
   const access = router.context.runners.running()[0]?.runner.accessKey ?? '';
   const mine = await alice.createKey();
   for (const credential of ['', 'nope', `${key}x`, access, mine, upstream.key, key.toUpperCase()]) {
-    expect(await codeOf(await call('/models', {}, credential))).toEqual([401, 'signed_out']);
+    expect(await codeOf(await call('/models', {}, credential))).toEqual([401, 'invalid_api_key']);
   }
   expect((await fetch(`${baseUrl}/models`, { headers: { cookie: alice.cookie } })).status).toBe(401);
   expect(
     (await fetch(`${router.url}/upstream/v1/models`, { headers: { authorization: `Bearer ${key}` } })).status,
   ).toBe(404);
   await router.context.runners.stop(agent?.id ?? '', 'test');
-  expect(await codeOf(await complete())).toEqual([401, 'signed_out']);
+  expect(await codeOf(await complete())).toEqual([401, 'invalid_api_key']);
 });
 
 test('only what runners need is served, with its own method', async () => {

@@ -37,7 +37,7 @@ async function textOf(reader: Awaited<ReturnType<typeof open>>): Promise<string>
 function bare() {
   let writer: EventWriter | undefined;
   let ends = 0;
-  const response = eventStream((opened) => {
+  const response = eventStream(new Request('http://localhost/live'), (opened) => {
     writer = opened;
     return () => ends++;
   });

@@ -39,9 +39,10 @@ describe('defaults', () => {
       prepullAtStartup: false,
       allowPrivateUpstreams: true,
       maxBodyBytes: 20 * 1024 * 1024,
+      responses: { areKept: true, retentionMs: 30 * 86_400_000 },
       maxAnswerBytes: 16 * 1024 * 1024,
       held: { total: 128 * 1024 * 1024, perHolder: 64 * 1024 * 1024 },
-      requests: { total: 4096, perHolder: 1024 },
+      requests: { total: 4096, perHolder: 2048 },
       logLevel: 'info',
     });
   });

@@ -122,10 +122,10 @@ else {
       expect(status).toMatchObject({ CapBnd: '0000000000000000', NoNewPrivs: '1', Seccomp: '2' });
       expect(await canWrite('/usr/bin/x')).toBe('EROFS');
       expect(await canWrite(`${HOME}/x`)).toBe('written');
-      expect(url).toStartWith('http://127.0.0.1:');
+      expect(url).toStartWith('http://127.0.0.2:');
       const { HostConfig: limits, NetworkSettings: settings } = await podman.getContainer(containerId).inspect();
       expect(limits).toMatchObject({ Memory: 2_147_483_648, MemorySwap: 2_147_483_648, PidsLimit: 512 });
-      expect(Object.values(settings.Ports).flat()).toMatchObject([{ HostIp: '127.0.0.1' }]);
+      expect(Object.values(settings.Ports).flat()).toMatchObject([{ HostIp: '127.0.0.2' }]);
     });
 
     test('its end is told: a removal, and what memory it took with the exit code alone', async () => {

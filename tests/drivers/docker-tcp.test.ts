@@ -87,7 +87,7 @@ describe.skipIf(!(await requireEngine('an engine behind a URL')))('an engine beh
       for await (const change of driver.watch?.(watching.signal) ?? []) told.push(change);
     })();
     const { spec, handle, url } = await bench.inside(driver);
-    expect(url).toStartWith('http://127.0.0.1:');
+    expect(url).toStartWith('http://127.0.0.2:');
     expect(await driver.inspect(handle, soon())).toMatchObject({ state: 'running' });
     expect(await driver.logs?.(handle, { tailLines: 5, signal: soon() })).toBeArray();
     await driver.stop(handle, { graceMs: 1000 });

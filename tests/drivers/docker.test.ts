@@ -1,10 +1,11 @@
 import { afterAll, afterEach, describe, expect, test } from 'bun:test';
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { conformDriver } from '../../drivers/conformance';
 import { ask, SECRET, until } from '../../drivers/conformance/bench';
 import type { StartProgress } from '../../drivers/driver';
 import { INSTALLATION_LABEL } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
+import { portRange } from '../support/ports';
 import { createDockerBench, dockerTarget } from './docker-bench';
 
 const conformance = await dockerTarget();
@@ -17,6 +18,14 @@ const failureOf = (promise: Promise<unknown>) =>
     () => undefined,
     (error) => error,
   );
+
+/** Ends the engine's process that listens at a published port of loopback; the port stays given away. */
+async function killProxy(port: number): Promise<void> {
+  for (const pid of await readdir('/proc')) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes('docker-proxy') && command.includes(`-host-port\0${port}\0`)) process.kill(Number(pid));
+  }
+}
 
 if (await requireEngine('what the docker driver owns')) {
   const bench = await createDockerBench();
@@ -169,12 +178,45 @@ if (await requireEngine('what the docker driver owns')) {
       };
       const driver = await bench.target.plugin.create({}, { ...services, portRange: range, log: () => {} });
       const { url } = await driver.start(await bench.spec(), bench.context());
-      expect(url).toBe(`http://127.0.0.1:${port}`);
+      expect(url).toBe(`http://127.0.0.2:${port}`);
       expect(await failureOf(driver.start(await bench.spec(), bench.context()))).toMatchObject({
         fault: 'no_capacity',
       });
       expect(await driver.list(second())).toHaveLength(1);
     });
+
+    test('a port of the range that somebody else has is passed over, every time', async () => {
+      const services = {
+        installationId: bench.installationId,
+        installationLabel: INSTALLATION_LABEL,
+        stateDir: '/tmp',
+        log: () => {},
+      };
+      const [first, last] = portRange(4);
+      const at = (start: number, end: number) =>
+        bench.target.plugin.create({}, { ...services, portRange: { start, end } });
+      // The engine has given it away, but nobody listens there.
+      const allocated = await (await at(first, first)).start(await bench.spec(), bench.context());
+      await killProxy(first);
+      // A program of the machine listens there.
+      const program = Bun.listen({ hostname: '0.0.0.0', port: first + 1, socket: { data() {} } });
+      const driver = await at(first, last);
+      try {
+        for (let round = 0; round < 3; round += 1) {
+          const specs = [await bench.spec(), await bench.spec()];
+          const started = await Promise.all(specs.map((spec) => driver.start(spec, bench.context())));
+          const ports = started.map(({ url }) => Number(new URL(url).port)).toSorted();
+          expect(ports).toEqual([first + 2, first + 3]);
+          const third = driver.start(await bench.spec(), bench.context());
+          expect(await failureOf(third)).toMatchObject({ fault: 'no_capacity' });
+          for (const { handle } of started) await driver.stop(handle, { graceMs: 0 });
+        }
+        expect(await driver.list(second())).toHaveLength(1);
+      } finally {
+        program.stop(true);
+        await driver.stop(allocated.handle, { graceMs: 0 });
+      }
+    }, 60_000);
 
     test('logs hold both streams in order', async () => {
       const driver = await bench.create();

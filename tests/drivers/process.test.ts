@@ -6,7 +6,9 @@ import { type Conformance, conformDriver } from '../../drivers/conformance';
 import { ask, createBench, until } from '../../drivers/conformance/bench';
 import { type Driver, type Handle, type HealthChange, INSTALLATION_LABEL } from '../../drivers/driver';
 import plugin from '../../drivers/process/index';
+import { readMark } from '../../drivers/process/marks';
 import { parseLine } from '../../drivers/process/ps';
+import { urlOf } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
 
 const DRIVERS = join(import.meta.dir, '../../drivers');
@@ -121,6 +123,22 @@ describe('stop', () => {
     stranger.kill('SIGKILL');
   });
 
+  test('a runner that somebody stops is paused, goes on, and can be ended while it is paused', async () => {
+    const driver = await create();
+    const { handle } = await driver.start(await bench.spec(), bench.context());
+    const pause = async () => {
+      process.kill(Number(handle.pid), 'SIGSTOP');
+      await until('it is paused', async () => (await inspect(driver, handle)).state === 'paused');
+    };
+    await pause();
+    expect(await driver.list(AbortSignal.timeout(5_000))).toMatchObject([{ health: { state: 'paused' } }]);
+    await driver.resume?.(handle, AbortSignal.timeout(5_000));
+    await until('it goes on', async () => (await inspect(driver, handle)).state === 'running');
+    await pause();
+    await driver.stop(handle, { graceMs: 60_000 });
+    expect(await inspect(driver, handle)).toEqual({ state: 'gone' });
+  });
+
   test('a runner that overwrote its environment is still the runner of the process that started it', async () => {
     const driver = await create();
     const { handle } = await driver.start(await shell('exec env -i sleep 1000'), bench.context());
@@ -177,6 +195,25 @@ describe('start', () => {
     expect(new Set(urls).size).toBe(urls.length);
     expect(refused.length).toBeGreaterThanOrEqual(2);
     expect(new Set(refused)).toEqual(new Set(['no_capacity']));
+  });
+});
+
+describe('the address of runners', () => {
+  test.skipIf(process.platform !== 'linux')(
+    'is another one than the router’s, so that a browser sends no cookie of the router to a runner',
+    async () => {
+      const driver = await create();
+      const { handle, url } = await driver.start(await shell('echo "at $HOST"; exec sleep 1000'), bench.context());
+      await until('it is told', async () => (await logs(driver, handle)).length > 0);
+      expect([new URL(url).hostname, await logs(driver, handle)]).toEqual(['127.0.0.2', ['at 127.0.0.2']]);
+      const again = await (await create()).list(second());
+      expect(again.map((owned) => owned.url)).toEqual([url]);
+    },
+  );
+
+  test('is the router’s for a runner of an earlier version, whose mark and handle name none', () => {
+    expect(readMark('id=a&life=b&port=7000')).toMatchObject({ host: '127.0.0.1', port: 7000 });
+    expect(urlOf({ port: 7000 })).toBe('http://127.0.0.1:7000');
   });
 });
 

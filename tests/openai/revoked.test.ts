@@ -43,7 +43,7 @@ async function revoke() {
 
 async function expectSignedOut(text: string) {
   const events = eventsOf(text);
-  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'signed_out' });
+  expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'invalid_api_key' });
   expect(events.at(-1)).toBe('[DONE]');
 }
 
@@ -53,7 +53,7 @@ const released = () => until(() => leases() === 0 && router.context.streams.size
 test('law 20: a revoked key opens nothing any more', async () => {
   await revoke();
   const response = await ask({ stream: false });
-  expect([response.status, await response.json()]).toMatchObject([401, { error: { code: 'signed_out' } }]);
+  expect([response.status, await response.json()]).toMatchObject([401, { error: { code: 'invalid_api_key' } }]);
   expect((await router.request('/v1/models', { headers: { authorization: `Bearer ${key}` } })).status).toBe(401);
 });
 
@@ -87,7 +87,7 @@ test('law 20: a revoked key ends a stream that has not begun, and a request that
     await revoke();
     expect([(await response).status, await (await response).json()]).toMatchObject([
       401,
-      { error: { code: 'signed_out' } },
+      { error: { code: 'invalid_api_key' } },
     ]);
     await until(() => asked.aborted, 'the runner’s request is aborted', LIMIT_MS);
     await released();

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { DriverError } from '../../drivers/driver';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
-import { start } from '../support/runners';
+import { handClock, start } from '../support/runners';
 import { all } from '../views/dom';
 
 const IMAGE = 'image/echo:1';
@@ -123,4 +123,45 @@ test('a pull that is given up says nothing of the image', async () => {
   await starting;
   const [backend] = router.context.backends.all();
   expect(backend && router.context.images.stateOf(backend)).toBeUndefined();
+});
+
+test('a fetch that failed is tried again after 10, 20, 40 … seconds, at most 10 minutes, until it is there', async () => {
+  const clock = handClock();
+  const { dataRoot, platform } = await earlierLife();
+  const mend = platform.fail('prepare', 'image_missing');
+  await using router = await startRouter({ ...prepulled, dataRoot, now: clock.now });
+  await outcome(router, 'failed');
+  const tries = () => platform.calls('prepare');
+  const pass = () => router.context.images.prepullAll(new AbortController().signal);
+  for (const waitSeconds of [10, 20, 40, 80, 160, 320, 600, 600]) {
+    const before = tries();
+    clock.advanceSeconds(waitSeconds - 1);
+    await pass();
+    expect(tries()).toBe(before);
+    clock.advanceSeconds(1);
+    await pass();
+    expect(tries()).toBe(before + 1);
+  }
+  mend();
+  clock.advanceSeconds(600);
+  await pass();
+  await outcome(router, 'ok');
+});
+
+test('an image whose registry never answers keeps no other one from being fetched, nor from being tried again', async () => {
+  const clock = handClock();
+  const { dataRoot, platform } = await earlierLife();
+  let isAway = true;
+  platform.intercept('prepare', ({ subject }) => {
+    if (subject === 'silent/one:1') return new Promise(() => {});
+    if (subject === 'away/one:1' && isAway) throw new DriverError('memory', 'image_missing', 'away', { cause: 0 });
+  });
+  const backends = ['silent/one:1', 'away/one:1', IMAGE].map((image, index) => memoryBackend(`b${index}`, { image }));
+  await using router = await startRouter({ ...prepulled, backends, dataRoot, now: clock.now });
+  await outcome(router, 'ok');
+  await until(async () => (await outcomes(router))['away/one:1']?.startsWith('failed'), 'the other one has failed');
+  isAway = false;
+  clock.advanceSeconds(10);
+  void router.context.images.prepullAll(new AbortController().signal);
+  await until(async () => (await outcomes(router))['away/one:1'] === 'ok', 'it is tried again');
 });

@@ -81,7 +81,7 @@ test('law 9: also when the silent stream has its headers and comments already', 
   runner.reply = () => new Promise(() => {});
   const asked = arrived();
   const { response, leave } = ask(true);
-  await new Reading(await response).until(': agent-stack: waiting for the agent\n\n');
+  await new Reading(await response).until(': agent-stack: waiting for the agent\n');
   leave();
   await until(async () => (await asked).aborted, 'the runner’s request is aborted', LIMIT_MS);
   await released();

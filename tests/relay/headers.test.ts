@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
-import { completion, scriptedRunner } from '../support/scripted-runner';
+import { completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
 const runner = scriptedRunner('relay-headers');
 let router: TestRouter;
@@ -105,7 +105,7 @@ test('law 12: a client gets the headers of the allow-list and nothing else of th
     });
   const { headers } = await ask();
   expect([headers.get('retry-after'), headers.get('openai-processing-ms')]).toEqual(['3', '12']);
-  expect(headers.get('content-security-policy')).toStartWith("default-src 'self'");
+  expect(headers.get('content-security-policy')).toStartWith("sandbox; default-src 'none'");
   expect([headers.get('x-frame-options'), headers.get('x-content-type-options')]).toEqual(['DENY', 'nosniff']);
   expect(headers.get('x-request-id')).toMatch(/^req-[0-9a-f]{24}$/);
   for (const name of ['set-cookie', 'content-encoding', 'access-control-allow-origin', 'clear-site-data', 'refresh']) {
@@ -123,15 +123,204 @@ test('law 12: what a runner compresses against our wish arrives readable and is 
   expect(await response.text()).toBe(body);
 });
 
-test('law 12: markup or script of a runner is never served as such', async () => {
-  for (const type of ['text/html', 'TEXT/HTML; charset=utf-8', 'image/svg+xml', 'text/javascript', 'application/xml']) {
-    runner.reply = () => new Response('<script>alert(1)</script>', { headers: { 'content-type': type } });
+/** What a runner calls its answer → what the client is told. */
+const BYTES = 'application/octet-stream';
+const MEDIA_TYPES: readonly (readonly [string, string])[] = [
+  ['application/json', 'application/json'],
+  ['APPLICATION/Json;charset="UTF-8"', 'application/json; charset=utf-8'],
+  ['text/plain; charset=utf-8; format=flowed; boundary=x', 'text/plain; charset=utf-8'],
+  ['text/plain;charset=utf-7', 'text/plain'],
+  ['text/plain; charset=utf-8; charset=utf-8', 'text/plain; charset=utf-8'],
+  ['audio/L16; rate=24000; channels=1', 'audio/l16; rate=24000; channels=1'],
+  ['audio/mpeg', 'audio/mpeg'],
+  ['image/png', 'image/png'],
+  // Several types: a browser goes by the last of them.
+  ...[
+    'text/plain, text/html',
+    'text/plain,text/html',
+    'text/plain; x=",", text/html',
+    'application/json, text/html;x',
+  ].map(asBytes),
+  ...[
+    'text/plain, text/plain',
+    'text/event-stream, text/html',
+    ',text/html',
+    'text/html',
+    'TEXT/HTML; charset=utf-8',
+  ].map(asBytes),
+  // What a browser runs or takes for a document, and what is no type at all.
+  ...['image/svg+xml', 'text/javascript', 'application/xml', 'application/xhtml+xml', 'text/xml', 'text/css'].map(
+    asBytes,
+  ),
+  ...[
+    'application/pdf',
+    'multipart/x-mixed-replace; boundary=a',
+    'message/rfc822',
+    'text/plainhtml',
+    'text/plain text/html',
+  ].map(asBytes),
+  ...[
+    'text/event-streams',
+    'application/jsonp',
+    'application/json-seq',
+    '*/*',
+    'text',
+    ';',
+    `text/plain;${'x'.repeat(300)}`,
+  ].map(asBytes),
+  ...['audio/mpeg+<html>', 'image/png text/html', 'text /html', 'application/wasm', 'font/woff2', 'video/mp4'].map(
+    asBytes,
+  ),
+];
+function asBytes(said: string): [string, string] {
+  return [said, BYTES];
+}
+
+test.each(MEDIA_TYPES)(
+  'law 12: an answer that calls itself %p is served as %p, and never as a document',
+  async (said, served) => {
+    runner.reply = () => new Response('<script>alert(1)</script>', { headers: { 'content-type': said } });
     const response = await ask();
-    expect(response.headers.get('content-type')).toBe('application/octet-stream');
-    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
-  }
+    expect(response.headers.get('content-type')).toBe(served);
+    expectData(response);
+    expect(await response.text()).toBe('<script>alert(1)</script>');
+  },
+);
+
+test('law 12: two headers for one type, and none, are bytes', async () => {
+  runner.reply = () =>
+    new Response('<b>', {
+      headers: [
+        ['content-type', 'text/plain'],
+        ['content-type', 'text/html'],
+      ],
+    });
+  expect((await ask()).headers.get('content-type')).toBe(BYTES);
   runner.reply = () => new Response(new Uint8Array([60, 98, 62]));
-  expect((await ask()).headers.get('content-type')).toBe('application/octet-stream');
+  expect((await ask()).headers.get('content-type')).toBe(BYTES);
+});
+
+/** No browser makes a document of it. */
+function expectData({ headers }: Response): void {
+  expect(headers.get('content-security-policy')).toStartWith("sandbox; default-src 'none'");
+  expect(headers.get('x-content-type-options')).toBe('nosniff');
+  expect(headers.get('x-frame-options')).toBe('DENY');
+  expect(headers.get('cache-control')).toBe('no-store');
+  expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
+}
+
+test('law 12: whatever way an answer takes it is data: whole, streamed, refused, waited for, translated, kept or given again', async () => {
+  const html = { headers: { 'content-type': 'text/plain, text/html' } };
+  const send = (path: string, body: object, headers = {}) =>
+    fetch(router.url + path, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+  runner.reply = () => new Response('x'.repeat(100_000), html);
+  expectData(await ask());
+  runner.reply = () => new Response('<b>No.</b>', { ...html, status: 418 });
+  const refused = await ask();
+  expect([refused.status, refused.headers.get('content-type')]).toEqual([418, BYTES]);
+  expectData(refused);
+  const stream = pipe();
+  runner.reply = () => stream.response();
+  const streamed = send('/v1/chat/completions', { ...chat, stream: true });
+  await runner.request(runner.requests.length + 1);
+  const waiting = await streamed;
+  expect(waiting.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+  expectData(waiting);
+  stream.write(DONE);
+  stream.close();
+  await waiting.text();
+  runner.reply = () => completion('Hello.');
+  const input = { model: 'scripted', input: 'Hi', store: true };
+  const translated = await send('/v1/responses', input);
+  expectData(translated);
+  const { id } = (await translated.json()) as { id: string };
+  expectData(await fetch(`${router.url}/v1/responses/${id}`, { headers: { authorization: `Bearer ${key}` } }));
+  for (const isAgain of [false, true]) {
+    const once = await send('/v1/chat/completions', chat, { 'idempotency-key': 'once' });
+    expect(once.headers.has('idempotent-replayed')).toBe(isAgain);
+    expectData(once);
+  }
+  expectData(await send('/v1/chat/completions', { ...chat, model: 'nobody' }));
+});
+
+test('law 12: a browser that is led to /v1 reaches no runner with its cookie', async () => {
+  const count = runner.requests.length;
+  const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', accept: 'text/html,*/*;q=0.8' };
+  const refused: Record<string, string>[] = [
+    ...['none', 'same-origin', 'same-site', 'cross-site'].map((site) => ({ 'sec-fetch-site': site, ...navigation })),
+    ...['document', 'iframe', 'image', 'script', 'object', 'embed', 'frame', 'style', 'video', 'worker'].map(
+      (dest) => ({
+        'sec-fetch-site': 'same-origin',
+        'sec-fetch-dest': dest,
+      }),
+    ),
+    ...['no-cors', 'navigate', 'websocket', 'nested-navigate'].map((mode) => ({
+      'sec-fetch-site': 'same-origin',
+      'sec-fetch-mode': mode,
+    })),
+    { 'sec-fetch-site': 'same-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
+    { 'sec-fetch-mode': 'navigate' },
+    { 'sec-fetch-dest': 'document' },
+    // Over plain HTTP a browser says no more than these.
+    { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' },
+    { 'upgrade-insecure-requests': '1' },
+    { origin: 'http://localhost:9999' },
+    { origin: 'null' },
+  ];
+  for (const headers of refused) {
+    for (const path of [
+      '/v1/files?model=scripted',
+      '/v1/files/a?model=scripted',
+      '/v1/models',
+      '/v1/models/scripted',
+    ]) {
+      const { status } = await alice.request(path, { headers });
+      expect([headers, path, status]).toEqual([headers, path, 401]);
+    }
+  }
+  expect(runner.requests).toHaveLength(count);
+  // The same with a key, which no browser adds by itself.
+  runner.reply = () => Response.json({ data: [] });
+  const authorization = `Bearer ${key}`;
+  expect((await router.request('/v1/files?model=scripted', { headers: { ...navigation, authorization } })).status).toBe(
+    200,
+  );
+});
+
+test('a script of our own page and a program may still come with the cookie', async () => {
+  runner.reply = () => completion('Hello.');
+  const own = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', accept: '*/*' };
+  for (const headers of [own, {}, { origin: 'http://localhost' }] as Record<string, string>[]) {
+    const posted = await alice.request('/v1/chat/completions', { method: 'POST', headers, body: chat });
+    expect([headers, posted.status]).toEqual([headers, 200]);
+    expect([headers, (await alice.request('/v1/models', { headers })).status]).toEqual([headers, 200]);
+  }
+});
+
+test('what is made by a POST is reached by nothing else, and other methods than those of HTTP by none', async () => {
+  const count = runner.requests.length;
+  const authorization = `Bearer ${key}`;
+  for (const path of ['/v1/chat/completions', '/v1/chat/completions?model=scripted', '/v1/responses?model=scripted']) {
+    for (const method of ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND']) {
+      const { status } = await router.request(path, { method, headers: { authorization } });
+      expect([method, path, status]).toEqual([method, path, 405]);
+    }
+  }
+  for (const method of ['OPTIONS', 'PROPFIND']) {
+    const { status } = await router.request('/v1/files?model=scripted', { method, headers: { authorization } });
+    expect([method, status]).toEqual([method, 405]);
+  }
+  expect(runner.requests).toHaveLength(count);
+  runner.reply = () => Response.json({ data: [] });
+  for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']) {
+    const { status } = await router.request('/v1/files?model=scripted', { method, headers: { authorization } });
+    expect([method, status]).toEqual([method, 200]);
+  }
 });
 
 test('a redirect by a runner is not followed, and does not say where to', async () => {

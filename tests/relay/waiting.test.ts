@@ -53,13 +53,13 @@ test('law 11: a stream that waits for a start gets its progress as comments, and
   const response = await ask();
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
   const received = new Reading(response);
-  await received.until(': agent-stack: Starting (50%)\n\n');
+  await received.until(': agent-stack: Starting (50%)\n');
   // What the driver reports is told at once, in one line whatever it says.
   (await start.context).progress({ stage: 'start', message: 'Unpacking\ndata: [DONE]' });
-  await received.until(': agent-stack: Unpacking data: [DONE] (50%)\n\n');
+  await received.until(': agent-stack: Unpacking data: [DONE] (50%)\n');
   start.go();
   const all = await received.end();
-  expect(all).toEndWith(`\n\n${text}`);
+  expect(all).toEndWith(`\n${text}`);
   expect(eventsOf(all)).toEqual(eventsOf(text));
 });
 
@@ -67,7 +67,7 @@ test('law 11: a start that is quiet is told about again and again, within five s
   expect(QUIET_MS + TICK_MS).toBeLessThanOrEqual(LAW_MS);
   const start = heldStart();
   const received = new Reading(await ask());
-  const line = ': agent-stack: Starting (50%)\n\n';
+  const line = ': agent-stack: Starting (50%)\n';
   await received.until(line);
   passTime(LAW_MS);
   await until(() => received.text.split(line).length > 2, 'the progress is repeated');
@@ -137,7 +137,7 @@ test('law 11: a quiet stream gets a heartbeat, between events only', async () =>
     source.write(end);
     await until(() => received.text.endsWith(`data: 1${end}`), 'the event is whole');
     relay.beat(late());
-    await until(() => received.text.endsWith(`data: 1${end}: keep-alive\n\n`), 'the heartbeat came');
+    await until(() => received.text.endsWith(`data: 1${end}: keep-alive\n`), 'the heartbeat came');
   }
   source.write('data: 2\n');
   await until(() => received.text.endsWith('data: 2\n'), 'a line has ended, and not the event');
@@ -166,5 +166,5 @@ test('a client that does not read is not sent heartbeats that would pile up', as
   const body = relay.stream();
   for (let beats = 0; beats < 100; beats += 1) relay.beat(Date.now() + LAW_MS);
   relay.stop();
-  expect(await new Response(body).text()).toBe(`: keep-alive\n\n${DONE}`);
+  expect(await new Response(body).text()).toBe(`: keep-alive\n${DONE}`);
 });

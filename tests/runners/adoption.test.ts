@@ -65,6 +65,44 @@ test('law 2: a runner that had been ready and is too busy to say so now is taken
   expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ running: true }]);
 });
 
+/** Somebody else's runner at an address, which knows no key but its own. */
+const strangerAt = (url: string) =>
+  Bun.serve({
+    hostname: '127.0.0.1',
+    port: Number(new URL(url).port),
+    fetch: () => Response.json({ error: { message: 'a wrong key' } }, { status: 401 }),
+  });
+
+test("law 2: a runner whose address is somebody else's by now, or nobody's, is not taken back", async () => {
+  for (const isTaken of [true, false]) {
+    const script = switchable('another-address');
+    const { again, platform, runnerId, url } = await earlierLife(script);
+    await platform.runners.get(runnerId)?.close();
+    const stranger = isTaken ? strangerAt(url) : undefined;
+    await using router = await startRouter(again);
+    const alice = await router.person(PEOPLE.alice);
+    expect(await list(alice)).toEqual([]);
+    expect((await say(alice, 'hello')).status).toBe(200);
+    expect(theRunner(router).spec.id).not.toBe(runnerId);
+    await stranger?.stop(true);
+  }
+});
+
+test('law 2: nor is it while its driver is silent', async () => {
+  const { again, platform, runnerId, url } = await earlierLife(switchable('another-address-silent'));
+  await platform.runners.get(runnerId)?.close();
+  const stranger = strangerAt(url);
+  platform.available = false;
+  await using router = await startRouter(again);
+  const alice = await router.person(PEOPLE.alice);
+  expect(await list(alice)).toEqual([]);
+  expect((await say(alice, 'hello')).status).toBe(503);
+  platform.available = true;
+  await router.context.adopt();
+  expect((await say(alice, 'hello')).status).toBe(200);
+  await stranger.stop(true);
+});
+
 test('law 2: after a crash between start call and handle the runner is found by its label', async () => {
   const script = switchable('no-handle');
   const { again, url } = await earlierLife(script, ({ context }, id) =>

@@ -130,7 +130,7 @@ test('the place is in the progress, in the comments of a waiting stream and on t
   expect((await all(page, `#message-${id}`))[0]?.text).toContain(words);
   expect((await all(page, `#runner-panel-${agent.id}`))[0]?.text).toContain(words);
   expect((await all(page, `#runner-bar-${agent.id}`))[0]?.text).toBe('1st in line');
-  await (await received).until(': agent-stack: Waiting for its turn, number 1 in the queue\n\n');
+  await (await received).until(': agent-stack: Waiting for its turn, number 1 in the queue\n');
   await letThrough();
   await letThrough();
   expect(await (await received).end()).toEndWith('data: [DONE]\n\n');

@@ -129,6 +129,7 @@ test('nothing but dates is read from the clock of dates', async () => {
     'router/context.ts',
     'router/lib/log.ts',
     // `created` and `created_at` of OpenAI's objects.
+    'router/openai/chunks.ts',
     'router/openai/routes.ts',
     'router/runners/call.ts',
   ]);

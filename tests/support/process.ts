@@ -30,6 +30,8 @@ export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
+  /** A file of `tests/support/` that is loaded first; the router runs from its sources then. */
+  readonly preload?: string;
   /** What the router is started by: a command that ends as the one behind it. */
   readonly prefix?: readonly string[];
 }
@@ -85,9 +87,10 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const env = { ...settings(dataRoot, backendsPath), ...options.env };
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
-  const main = await build(ROOT);
+  const { preload } = options;
+  const main = preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
   let output = '';
-  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', main];
+  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', ...main];
   let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });

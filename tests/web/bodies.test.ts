@@ -105,7 +105,7 @@ describe('the public listener', () => {
   });
 
   test('a route that needs no body is not disturbed by one, nor by none', async () => {
-    for (const body of [undefined, 'x', new URLSearchParams({ a: 'b' })]) {
+    for (const body of [undefined, new URLSearchParams({ a: 'b' })]) {
       const response = await bench.router.request('/auth/logout', { method: 'POST', ...(body && { body }) });
       expect(response.status).toBe(200);
     }

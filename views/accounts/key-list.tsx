@@ -64,13 +64,14 @@ function KeyRow({ item, action }: { item: OwnedKeyView; action: KeyListProps['ac
 /** What makes this key less, or more, than one that opens `/v1` for ever. */
 function KeyLimits({ item }: { item: KeyView }) {
   const t = useText().keys;
-  const { expiresAtMs, only = [], requestsPerMinute, tokensPerMinute, concurrentMax } = item;
+  const { expiresAtMs, only = [], requestsPerMinute, tokensPerMinute, concurrentMax, hasEventsWhileWaiting } = item;
   const words = [
     item.canManage && t.manages,
     only.length > 0 && t.only(only),
     requestsPerMinute !== undefined && t.requests(requestsPerMinute),
     tokensPerMinute !== undefined && t.tokens(tokensPerMinute),
     concurrentMax !== undefined && t.atOnce(concurrentMax),
+    hasEventsWhileWaiting && t.hasEventsWhileWaiting,
   ].filter((word) => word !== false && word !== undefined);
   if (words.length === 0 && expiresAtMs === undefined) return null;
   return (

@@ -10,6 +10,7 @@ const runnerStates: Record<RunnerState, string> = {
   stopping: 'stopping',
   failed: 'failed',
   unknown: 'unknown',
+  paused: 'paused',
 };
 
 const runnerSentences: Record<RunnerState, string> = {
@@ -19,6 +20,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: 'The runner is stopping.',
   failed: 'The runner could not start.',
   unknown: 'The state of the runner is not known right now.',
+  paused: 'Somebody paused the runner on its platform. The next message lets it go on.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -312,6 +314,8 @@ export const en = {
     requestsPerMinute: 'Requests a minute',
     tokensPerMinute: 'Tokens a minute',
     concurrent: 'Requests at once',
+    eventsWhileWaiting: 'Send empty events while a chat waits, for programs that pass over comments',
+    hasEventsWhileWaiting: 'empty events while waiting',
     noLimit: 'No limit',
     manages: 'manages settings and runners',
     only: (names: string[]) => `only ${list(names)}`,

@@ -6,6 +6,7 @@ import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
+import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
 import { type Head, WireReader } from './reader';
 import { requestBytes, type WireRequest } from './request';
@@ -34,7 +35,7 @@ const idle = new Map<string, Connection[]>();
  * connection (`code` is the system's word), or with `MalformedError`. Sends nothing a second time.
  */
 export async function ask(request: WireRequest): Promise<WireAnswer> {
-  const { url, address, peer = '', signal } = request;
+  const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
   const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
   const bytes = requestBytes(request);
   const destination = `${hostname} ${url.port || 80} ${peer}`;
@@ -46,16 +47,29 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
     connection = idle.get(destination)?.at(-1);
     signal.throwIfAborted();
   }
-  connection ??= await connect(destination, hostname, Number(url.port || 80), signal);
+  connection ??= await connect({ destination, hostname, port: Number(url.port || 80) }, connectMs, signal);
   return connection.ask(request.method, bytes, signal);
 }
 
+interface Place {
+  readonly destination: string;
+  readonly hostname: string;
+  readonly port: number;
+}
+
 /** A new connection. Who does not wait for it any more leaves it to the next one. */
-function connect(destination: string, hostname: string, port: number, signal: AbortSignal): Promise<Connection> {
+function connect({ destination, hostname, port }: Place, limitMs: number, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    reject(new ConnectTimeoutError(limitMs));
+  }, limitMs);
   signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  const left = (connection: Connection) => (signal.aborted ? connection.keepIdle() : resolve(connection));
-  Connection.open(destination, hostname, port).then(left, reject);
+  const left = (connection: Connection) => (isLate || signal.aborted ? connection.keepIdle() : resolve(connection));
+  Connection.open(destination, hostname, port)
+    .then(left, reject)
+    .finally(() => clearTimeout(timer));
   return promise;
 }
 
@@ -216,6 +230,7 @@ class Connection implements Beating, Source {
 
 /** One for all sockets: Bun keeps a copy for each that comes with its own. */
 const handlers = {
+  // What one of these throws, Bun tells `error`: the request that it belongs to breaks off.
   open(socket: Socket<Connection>) {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);

@@ -16,6 +16,8 @@ export interface WireRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
+  /** How long a new connection may take, with its handshake; `CONNECT_MS` by default. */
+  readonly connectMs?: number | undefined;
   readonly signal: AbortSignal;
   /** The IP address to connect to, whatever the URL's host resolves to by now. */
   readonly address?: string | undefined;

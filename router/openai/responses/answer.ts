@@ -3,7 +3,11 @@
  * the events of a stream in OpenAI's order.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
-import { AppError, toOpenAiError } from '../../lib/errors';
+import { type CallPart, CallReader } from '../../../backends/shared/calls';
+import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
+import { callId, contentText, saidIn } from '../../chat/tool-calls';
+import { AppError, toStreamedError } from '../../lib/errors';
+import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
   type Asked,
@@ -18,27 +22,13 @@ import {
   type TextItem,
   textPart,
 } from './objects';
+import { type ToolNames, toolNames } from './tools';
 
-/** A chat completion, or a chunk of one, as a runtime sent it: nothing in it can be relied upon. */
-interface Completion {
-  readonly choices?: readonly { readonly delta?: Said; readonly message?: Said; readonly finish_reason?: unknown }[];
-  readonly usage?: unknown;
-  readonly error?: { readonly message?: unknown; readonly type?: unknown; readonly code?: unknown } | null;
-}
-
-interface Said {
-  readonly content?: unknown;
-  readonly tool_calls?: readonly Call[] | null;
-}
-
-interface Call {
-  readonly index?: number;
-  readonly id?: string;
-  readonly function?: { readonly name?: string; readonly arguments?: string };
-}
-
-const REASONS: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' };
-const NO_ANSWER: Failure = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
+const REASONS = new Map<unknown, string>([
+  ['length', 'max_output_tokens'],
+  ['content_filter', 'content_filter'],
+]);
+const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 /** What an item costs beside its text. */
 const ITEM_BYTES = 200;
@@ -47,9 +37,16 @@ export class ResponseAnswer {
   /** About so many bytes of the answer are kept. */
   size = 0;
   readonly #asked: Asked;
+  /** Of the client's namespaces. */
+  readonly #names: ToolNames;
   readonly #output: Item[] = [];
-  /** Calls by their index in the chat's answer. */
-  readonly #calls = new Map<number, CallItem>();
+  /** The index of each item in the output. */
+  readonly #places = new Map<Item, number>();
+  readonly #reader: CallReader;
+  /** The name of each call in the chat. */
+  readonly #called = new Map<CallItem, string>();
+  /** Calls by their place in the chat's answer. */
+  readonly #calls: CallItem[] = [];
   #sequence = 0;
   #isOpen = false;
   #isEnded = false;
@@ -58,6 +55,8 @@ export class ResponseAnswer {
 
   constructor(asked: Asked) {
     this.#asked = asked;
+    this.#reader = new CallReader((place) => callId(asked.id.replace(/^resp_/, ''), place));
+    this.#names = toolNames(asked.body);
   }
 
   /** Whether the last event is out. */
@@ -67,15 +66,15 @@ export class ResponseAnswer {
 
   /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
   whole(body: string): object {
-    const completion = parsed(body);
+    const completion = jsonObject(body);
     if (!completion)
       throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
-    const choice = completion.choices?.[0];
-    const { content, tool_calls } = choice?.message ?? {};
-    if (typeof content === 'string' && content !== '') this.#addText().text = content;
-    for (const [index, call] of (tool_calls ?? []).entries()) this.#addCall(call, index).arguments = argumentsOf(call);
+    const { content, tool_calls } = saidIn(completion) ?? {};
+    const text = contentText(content);
+    if (text !== '') this.#addText().text = text;
+    for (const part of this.#reader.read(tool_calls)) this.#addPart(part);
     this.#usage = tokensOf(completion.usage);
-    this.#finish = choice?.finish_reason;
+    this.#finish = finishIn(completion);
     const failure = this.#failureIn(completion);
     const status = failure ? 'failed' : this.#finalStatus();
     for (const item of this.#output) item.status = status === 'completed' ? 'completed' : 'incomplete';
@@ -90,33 +89,40 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
-  /** What the data of one event of the chat's stream becomes. */
-  push(data: string): string {
+  /** Events that say that the answer is being made, for clients that pass over comments. */
+  alive(): string {
     if (this.#isEnded) return '';
-    if (data === '[DONE]') return this.#end(this.#finalStatus());
-    const chunk = parsed(data);
-    const choice = chunk?.choices?.[0];
-    if (!chunk) return '';
-    this.#usage = tokensOf(chunk.usage) ?? this.#usage;
-    this.#finish = choice?.finish_reason ?? this.#finish;
-    const { content, tool_calls } = choice?.delta ?? {};
+    return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
+  }
+
+  /** What one event of the chat's stream becomes. @param name of the event, where it has one. */
+  push(data: string, name?: string): string {
+    if (this.#isEnded) return '';
+    if (data.trim() === '[DONE]') return this.#end(this.#finalStatus());
+    // A runtime's own events need not be JSON; they are not part of the answer.
+    const chunk = jsonObject(data);
+    if (!chunk && name !== 'error') return '';
+    this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
+    this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
+    const { content, tool_calls } = saidIn(chunk ?? {}) ?? {};
+    const text = contentText(content);
     let events = this.open();
-    if (typeof content === 'string' && content !== '') events += this.#text(content);
-    for (const call of tool_calls ?? []) events += this.#call(call);
-    const failure = this.#failureIn(chunk);
+    if (text !== '') events += this.#text(text);
+    for (const part of this.#reader.read(tool_calls)) events += this.#call(part);
+    const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
     return failure ? events + this.#end('failed', failure) : events;
   }
 
   /** Lets go of what was said so far, which the end does not tell again then. */
   drop(): void {
     this.#output.length = 0;
-    this.#calls.clear();
+    this.#calls.length = 0;
   }
 
   /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
-    return this.open() + (error ? this.#end('failed', toOpenAiError(error).error) : this.#end('incomplete'));
+    return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
   }
 
   #text(delta: string): string {
@@ -135,22 +141,21 @@ export class ResponseAnswer {
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
-  #call(call: Call): string {
-    const index = call.index ?? 0;
+  #call(part: CallPart): string {
     let events = '';
-    let item = this.#calls.get(index);
-    if (!item) {
+    if (part.isNew) {
       const before = this.#output.at(-1);
       if (before?.type === 'message') events += this.#close(before, 'completed');
-      item = this.#addCall(call, index);
-      events += this.#event('response.output_item.added', { output_index: this.#output.length - 1, item: shown(item) });
     }
-    const delta = argumentsOf(call);
-    if (delta === '') return events;
-    item.arguments += delta;
-    this.size += delta.length;
-    const place = { item_id: item.id, output_index: this.#output.indexOf(item) };
-    return events + this.#event('response.function_call_arguments.delta', { ...place, delta });
+    const item = this.#addPart(part);
+    const output_index = this.#places.get(item);
+    if (part.isNew) {
+      const begun = shown({ ...item, arguments: '' });
+      events += this.#event('response.output_item.added', { output_index, item: begun });
+    }
+    if (part.arguments === '') return events;
+    const place = { item_id: item.id, output_index };
+    return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
   /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
@@ -168,9 +173,7 @@ export class ResponseAnswer {
   #close(item: Item, status: ItemStatus): string {
     item.status = status;
     const said = item.type === 'message' ? this.#textDone(item) : this.#callDone(item);
-    return (
-      said + this.#event('response.output_item.done', { output_index: this.#output.indexOf(item), item: shown(item) })
-    );
+    return said + this.#event('response.output_item.done', { output_index: this.#places.get(item), item: shown(item) });
   }
 
   #textDone(item: TextItem): string {
@@ -181,12 +184,12 @@ export class ResponseAnswer {
 
   #callDone(item: CallItem): string {
     const { id: item_id, name, arguments: args } = item;
-    const output_index = this.#output.indexOf(item);
+    const output_index = this.#places.get(item);
     return this.#event('response.function_call_arguments.done', { item_id, output_index, name, arguments: args });
   }
 
   #place(item: Item) {
-    return { item_id: item.id, output_index: this.#output.indexOf(item), content_index: 0 };
+    return { item_id: item.id, output_index: this.#places.get(item), content_index: 0 };
   }
 
   #addText(): TextItem {
@@ -197,19 +200,34 @@ export class ResponseAnswer {
       role: 'assistant',
       text: '',
     };
-    this.#output.push(item);
     this.size += ITEM_BYTES;
+    return this.#add(item);
+  }
+
+  #add<One extends Item>(item: One): One {
+    this.#places.set(item, this.#output.push(item) - 1);
     return item;
   }
 
-  #addCall({ id, function: called }: Call, index: number): CallItem {
-    const own = this.#itemId('fc');
-    const call_id = id || own.replace('fc', 'call');
-    const name = called?.name ?? '';
-    const item: CallItem = { id: own, type: 'function_call', status: 'in_progress', call_id, name, arguments: '' };
-    this.#output.push(item);
-    this.#calls.set(index, item);
-    this.size += ITEM_BYTES + name.length + call_id.length;
+  #addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
+    const known = this.#calls[index];
+    const id = this.#itemId('fc');
+    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
+    const item: CallItem = known ?? { type: 'function_call', ...begun };
+    if (!known) {
+      this.#add(item);
+      this.#calls[index] = item;
+      this.size += ITEM_BYTES + call_id.length;
+    }
+    const called = (this.#called.get(item) ?? '') + name;
+    this.#called.set(item, called);
+    Object.assign(item, this.#names.get(called) ?? { name: called });
+    item.arguments += args;
+    this.size += name.length + args.length;
+    if (Object.keys(more).length > 0) {
+      this.size += JSON.stringify(more).length;
+      item.more = { ...item.more, ...more };
+    }
     return item;
   }
 
@@ -218,21 +236,16 @@ export class ResponseAnswer {
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
-    return REASONS[String(this.#finish)] === undefined ? 'completed' : 'incomplete';
+    return REASONS.get(this.#finish) === undefined ? 'completed' : 'incomplete';
   }
 
-  #failureIn({ error }: Completion): Failure | undefined {
-    if (!error) return this.#finish === 'error' ? NO_ANSWER : undefined;
-    const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
-    return {
-      message: text(error.message) ?? NO_ANSWER.message,
-      type: text(error.type) ?? 'server_error',
-      code: text(error.code) ?? 'runner_error',
-    };
+  #failureIn(body: JsonObject): Failure | undefined {
+    const error = errorIn(body);
+    return error ? failureOf(error) : this.#finish === 'error' ? NO_ANSWER : undefined;
   }
 
   #response(status: Status, failure?: Failure): object {
-    const reason = status === 'incomplete' ? REASONS[String(this.#finish)] : undefined;
+    const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
     return responseOf(this.#asked, { status, output: this.#output, usage: this.#usage, ...more });
   }
@@ -244,16 +257,12 @@ export class ResponseAnswer {
   }
 }
 
-function argumentsOf(call: Call): string {
-  return call.function?.arguments ?? '';
+function failureOf(error: UpstreamError | undefined): Failure {
+  const { message, type, code } = NO_ANSWER;
+  return { message: error?.message ?? message, type: error?.type ?? type, code: error?.code ?? code };
 }
 
-function parsed(data: string): Completion | undefined {
-  try {
-    const value: unknown = JSON.parse(data);
-    return typeof value === 'object' && value !== null ? value : undefined;
-  } catch {
-    // A runtime's own events need not be JSON; they are not part of the answer.
-    return undefined;
-  }
+function finishIn({ choices }: JsonObject): unknown {
+  const [choice] = Array.isArray(choices) ? choices : [];
+  return isJsonObject(choice) ? choice.finish_reason : undefined;
 }

@@ -31,6 +31,6 @@ export function openCalls(stored: readonly Message[]): ReadonlySet<string> {
   return new Set(answers.flatMap(({ calls }) => calls ?? []).map(({ id }) => id));
 }
 
-function chatCall({ id, name, arguments: args }: ToolCall) {
-  return { id, type: 'function', function: { name, arguments: args } };
+function chatCall({ id, name, arguments: args, more }: ToolCall) {
+  return { ...more, id, type: 'function', function: { name, arguments: args } };
 }

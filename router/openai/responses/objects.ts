@@ -31,8 +31,12 @@ export interface CallItem {
   readonly type: 'function_call';
   status: ItemStatus;
   readonly call_id: string;
-  readonly name: string;
+  name: string;
+  /** Of the client's, where the tool is a member of one. */
+  namespace?: string;
   arguments: string;
+  /** Members of the model's own, which it wants back with the call. */
+  more?: JsonBody;
 }
 
 export type Item = TextItem | CallItem;
@@ -43,6 +47,10 @@ export interface Failure {
   readonly type?: string;
   readonly code?: string | null;
   readonly param?: string | null;
+  /** Of a refusal that is passed on. */
+  readonly status?: number;
+  /** The same request would only fail again. */
+  readonly should_retry?: false;
 }
 
 /** How far an answer has come. */
@@ -54,9 +62,6 @@ export interface State {
   /** Why it is incomplete. */
   readonly reason?: string;
 }
-
-/** The codes that a response's own error may have, other than `server_error`. */
-const ERROR_CODES: readonly unknown[] = ['rate_limit_exceeded', 'invalid_prompt'];
 
 export function responseOf(asked: Asked, { status, output, usage, failure, reason }: State): object {
   const { body } = asked;
@@ -105,10 +110,18 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
     if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
   };
   let told = 0;
-  for (const { id: call_id, name, arguments: args, textLengthBefore } of calls ?? []) {
+  for (const { id: call_id, name, arguments: args, textLengthBefore, more } of calls ?? []) {
     say(content.slice(told, textLengthBefore));
     told = textLengthBefore;
-    output.push({ id: place('fc'), type: 'function_call', status, call_id, name, arguments: args });
+    output.push({
+      id: place('fc'),
+      type: 'function_call',
+      status,
+      call_id,
+      name,
+      arguments: args,
+      ...(more && { more }),
+    });
   }
   say(content.slice(told));
   return output;
@@ -121,15 +134,25 @@ export function itemId(prefix: string, responseId: string, index: number): strin
 
 /** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
 export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
-  const status = 'completed';
-  const results = (message: Message) =>
-    (message.results ?? []).map(({ callId, output }, index) => {
-      return { id: `fco_${message.id}_${index}`, type: 'function_call_output', status, call_id: callId, output };
-    });
-  if (before?.role !== 'user') return results(answer);
-  const content = [{ type: 'input_text', text: before.content }];
-  const said = { id: `msg_${before.id}`, type: 'message', role: 'user', status, content };
-  return [...results(before), said, ...results(answer)];
+  return before?.role === 'user' ? [...itemsOf(before), ...resultsOf(answer)] : resultsOf(answer);
+}
+
+/** All items of a stored message, by the ids under which they were told. */
+export function itemsOf(message: Message): readonly { readonly id: string }[] {
+  const { id, role, content, status } = message;
+  if (role === 'assistant') {
+    const output = outputOf(message, STATUSES[status][1]);
+    return [...resultsOf(message), ...output.map((item) => ({ ...shown(item), id: item.id }))];
+  }
+  const text = [{ type: 'input_text', text: content }];
+  const said = { id: `msg_${id}`, type: 'message', role, status: 'completed', content: text };
+  return [...resultsOf(message), said];
+}
+
+function resultsOf({ id, results }: Message): readonly { readonly id: string }[] {
+  return (results ?? []).map(({ callId, output }, index) => {
+    return { id: `fco_${id}_${index}`, type: 'function_call_output', status: 'completed', call_id: callId, output };
+  });
 }
 
 const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]>> = {
@@ -141,7 +164,10 @@ const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]
 
 /** An item as the client sees it. @param content in place of a message's text. */
 export function shown(item: Item, content?: readonly object[]): object {
-  if (item.type === 'function_call') return item;
+  if (item.type === 'function_call') {
+    const { more, ...call } = item;
+    return { ...more, ...call };
+  }
   const { text, ...message } = item;
   return { ...message, content: content ?? [textPart(text)] };
 }
@@ -150,8 +176,14 @@ export function textPart(text: string): object {
   return { type: 'output_text', text, annotations: [], logprobs: [] };
 }
 
-function errorOf({ message, code }: Failure): object {
-  return { code: ERROR_CODES.includes(code) ? code : 'server_error', message };
+/**
+ * By their code clients decide whether to ask again: that of a refusal stands as it is, and one without a code gets
+ * OpenAI's for its kind. What the router or an agent calls its own troubles is `server_error`, which may pass.
+ */
+function errorOf({ message, code, status, should_retry }: Failure): object {
+  const usual = status === 429 ? 'rate_limit_exceeded' : should_retry === false ? 'invalid_prompt' : 'server_error';
+  const isKnown = status !== undefined || code === 'rate_limit_exceeded' || code === 'insufficient_quota';
+  return { code: (isKnown && code) || usual, message };
 }
 
 function usageOf({ prompt, completion, cached, reasoning }: Tokens): object {

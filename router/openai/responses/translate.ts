@@ -14,6 +14,8 @@ const NOTHING = new Uint8Array();
 export interface Translation {
   /** The runner's body as the client is to read it. @param isStream whether it is server-sent events. */
   body(source: Body, isStream: boolean): Body;
+  /** Events for a client that waits: the first ones, then one that says that the answer is still being made. */
+  alive(): string;
   /** The events that end a stream before its time. */
   ending(error?: AppError): string;
   /** Whether the last event of a stream is made. */
@@ -32,6 +34,7 @@ export function responsesTranslation(asked: Asked, limits: TranslationLimits): T
   const answer = new ResponseAnswer(asked);
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
+    alive: () => answer.alive(),
     ending: (error) => answer.cut(error),
     isWhole: () => answer.isEnded,
   };
@@ -61,8 +64,8 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
   const decoder = new TextDecoder();
   let made = answer.open();
   const parser = createParser({
-    onEvent: ({ data }) => {
-      made += answer.push(data);
+    onEvent: ({ data, event }) => {
+      made += answer.push(data, event);
     },
     maxBufferSize: limits.maxBytes,
     onError: ({ type }) => {
@@ -81,6 +84,8 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
       return take();
     },
     end() {
+      // The last event counts although no empty line follows it, as for OpenAI's own clients.
+      parser.feed('\n\n');
       if (!answer.isEnded) throw new Error('closed without [DONE]');
       return take();
     },

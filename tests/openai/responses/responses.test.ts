@@ -184,7 +184,9 @@ test('what chat cannot say is refused by the name of its member, before anything
   const cases: [object, string][] = [
     [{ input: 'Hi', background: true }, 'background'],
     [{ input: 'Hi', prompt: { id: 'pmpt_1' } }, 'prompt'],
-    [{ input: 'Hi', tools: [{ type: 'function', name: 'a' }, { type: 'web_search' }] }, 'tools[1].type'],
+    [{ input: 'Hi', tools: [{ name: 'a' }] }, 'tools[0]'],
+    [{ input: 'Hi', tools: [{ type: 'web_search' }], tool_choice: 'required' }, 'tool_choice'],
+    [{ input: 'Hi', tools: [{ type: 'web_search' }], tool_choice: { type: 'function', name: 'a' } }, 'tool_choice'],
     [{ input: 'Hi', tools: 'all' }, 'tools'],
     [{ input: 'Hi', tool_choice: { type: 'web_search_preview' } }, 'tool_choice.type'],
     [{ input: 'Hi', text: { format: { type: 'grammar' } } }, 'text.format.type'],
@@ -195,7 +197,6 @@ test('what chat cannot say is refused by the name of its member, before anything
     [{ input: [{ role: 'user' }] }, 'input[0].content'],
     [{ input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }] }, 'input[0].content[0].file_id'],
     [{ input: [{ role: 'user', content: [{ type: 'hologram' }] }] }, 'input[0].content[0].type'],
-    [{ input: [user, { type: 'item_reference', id: 'msg_1' }] }, 'input[1].type'],
     [{ input: [user, { type: 'function_call_output', call_id: 'c', output: '' }] }, 'input[1].call_id'],
     [{ input: 'Hi', previous_response_id: 'resp_x', conversation: 'y' }, 'previous_response_id'],
   ];

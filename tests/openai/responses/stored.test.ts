@@ -48,8 +48,8 @@ const saved = async (id: string | undefined) =>
     return page.every(({ status }) => status === 'done');
   }, 'the answer is saved');
 
-test('nothing is kept unless it is asked for', async () => {
-  const response = await respond({ input: 'Hi' });
+test('nothing is kept of a chat unless it is asked for, nor of a response that is not to be', async () => {
+  const response = await respond({ input: 'Hi', store: false });
   await client.chat.completions.create({ model: 'plain', messages: [user('Hi')], store: false });
   expect([response.conversation, await conversations()]).toEqual([undefined, []]);
   for (const previous_response_id of [response.id, 'resp_x', 'x']) {

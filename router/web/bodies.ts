@@ -1,11 +1,17 @@
 /** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which knows none, can read them. */
 import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../lib/allowance';
+import { AppError } from '../lib/errors';
+import { parseBody } from '../lib/json';
 import { networkOf } from '../lib/network';
 import { readBody } from './read-body';
 
 /** No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
 const FORM_BYTES_MAX = 1_048_576;
+/** A form of ours has a field for each variable of a backend; a few hundred are far more than any has. */
+const FIELDS_MAX = 1_000;
+/** Of a JSON body, in the units of `parseJson`: those of these routes are lists of a few settings. */
+const WORK_MAX = 50_000;
 
 interface Server {
   requestIP(request: Request): { address: string } | null;
@@ -15,9 +21,9 @@ interface Server {
  * Reads the body of every route behind it. Routes that read their own, with `parse: 'none'`, belong before it.
  * @param held of what long bodies are held: an address has its share, as nobody is known yet.
  */
-export function forms(held: Allowance, maxBodyBytes: number) {
+export function bodies(held: Allowance, maxBodyBytes: number) {
   const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
-  return new Elysia({ name: 'forms' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
+  return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
     const share = new Share(held, `network ${addressOf(request, server)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
@@ -33,25 +39,43 @@ export function addressOf(request: Request, server: Server | null): string {
   return networkOf(server?.requestIP(request)?.address ?? 'local');
 }
 
-/** Never `undefined`: Elysia would read the body itself. */
+/** Never `undefined`: Elysia would read the body itself. Throws `invalid_request`. */
 async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
-  if (/^application\/json$/i.test(type)) return JSON.parse(new TextDecoder().decode(bytes));
+  if (bytes.length === 0) return {};
+  if (/\bjson$/i.test(type)) return parseBody(bytes, { workMax: WORK_MAX });
   if (/^application\/x-www-form-urlencoded$/i.test(type)) {
-    return fieldsOf(new URLSearchParams(new TextDecoder().decode(bytes)));
+    return fieldsOf(new URLSearchParams(formText(bytes)));
   }
   if (/^multipart\/form-data$/i.test(type)) {
     const headers = { 'content-type': request.headers.get('content-type') ?? type };
     return fieldsOf(await new Response(bytes, { headers }).formData());
   }
-  return null;
+  throw new AppError('invalid_request', { message: 'The body could not be read. Send JSON, or a form.' });
 }
 
 /** A name that comes several times has a list. */
 function fieldsOf(form: FormData | URLSearchParams): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null);
+  let count = 0;
   for (const [name, value] of form) {
+    count += 1;
+    if (count > FIELDS_MAX) throw tooManyFields();
     const before = fields[name];
-    fields[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
+    if (Array.isArray(before)) before.push(value);
+    else fields[name] = before === undefined ? value : [before, value];
   }
   return fields;
+}
+
+/** A text in which there cannot be too many fields. */
+function formText(bytes: Uint8Array): string {
+  const text = new TextDecoder().decode(bytes);
+  let fields = 1;
+  for (let at = text.indexOf('&'); at !== -1 && fields <= FIELDS_MAX; at = text.indexOf('&', at + 1)) fields += 1;
+  if (fields > FIELDS_MAX) throw tooManyFields();
+  return text;
+}
+
+function tooManyFields(): AppError {
+  return new AppError('invalid_request', { message: `A form has at most ${FIELDS_MAX} fields.` });
 }

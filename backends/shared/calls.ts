@@ -1,0 +1,145 @@
+/**
+ * Which call of a tool a piece of an answer belongs to. OpenAI numbers the calls of an answer by `index` and gives each
+ * piece of a call the same one. Other servers number all calls 0, give no index, send no id or the same id with each piece,
+ * repeat the name, or write the arguments as an object: tests/corpus has an example of each.
+ */
+import { isRecord, Nesting } from './json';
+
+/** What a piece adds to a call. */
+export interface CallPart {
+  /** The place of the call among those of the answer, from 0. */
+  readonly index: number;
+  readonly isNew: boolean;
+  /** The id of the call, the same in all its parts. One that the server did not name gets an id from us. */
+  readonly id: string;
+  /** What this piece adds to the name, and to the JSON text of the arguments. */
+  readonly name: string;
+  readonly arguments: string;
+  /** Whether the piece is about a function. OpenAI has other kinds, whose members are in `more`. */
+  readonly isFunction: boolean;
+  /** What else the piece says, which goes on as it came, and what else it says of its function. */
+  readonly more: Readonly<Record<string, unknown>>;
+  readonly functionMore: Readonly<Record<string, unknown>>;
+}
+
+interface Sent {
+  readonly index: number | undefined;
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
+
+interface Call {
+  readonly place: number;
+  readonly index: number | undefined;
+  readonly id: string;
+  /** As the server has named it; empty where it has not. */
+  sentId: string;
+  name: string;
+  readonly nesting: Nesting;
+  hasArguments: boolean;
+  /** The number of the list of pieces in which it was named last. */
+  list: number;
+}
+
+export class CallReader {
+  readonly #calls: Call[] = [];
+  #list = 0;
+
+  /** @param makeId the id of a call that the server gives none, by its place. */
+  constructor(readonly makeId: (place: number) => string) {}
+
+  /** Reads the `tool_calls` of one delta, or of a whole message. What is no list has none. */
+  read(pieces: unknown): readonly CallPart[] {
+    if (!Array.isArray(pieces)) return [];
+    this.#list += 1;
+    // Without an index, the places of several pieces tell their calls apart.
+    const placed = (place: number) => (pieces.length > 1 ? place : undefined);
+    return pieces.flatMap((piece, place) => (isRecord(piece) ? [this.#piece(piece, placed(place))] : []));
+  }
+
+  #piece(piece: Record<string, unknown>, place: number | undefined): CallPart {
+    const { index, id, type, function: called, ...more } = piece;
+    const { name, arguments: args, ...functionMore } = isRecord(called) ? called : {};
+    const sent: Sent = {
+      index: typeof index === 'number' ? index : place,
+      id: typeof id === 'string' || typeof id === 'number' ? String(id) : '',
+      name: textOf(name),
+      arguments: argumentsOf(args),
+    };
+    const owner = this.#ownerOf(sent);
+    const isNew = owner === undefined || this.#isNext(owner, sent);
+    const call = isNew ? this.#begin(sent) : owner;
+    call.sentId ||= sent.id;
+    const part = { index: call.place, isNew, id: call.id, name: nameIn(call, sent), arguments: moreOf(call, sent) };
+    if (sent.name !== '') call.list = this.#list;
+    const kind = type === undefined || type === null || type === 'function' ? {} : { type };
+    return {
+      ...part,
+      isFunction: isRecord(called),
+      more: told({ ...kind, ...more }),
+      functionMore: told(functionMore),
+    };
+  }
+
+  #ownerOf({ id, index }: Sent): Call | undefined {
+    const numbered = index === undefined ? this.#calls.at(-1) : this.#calls.findLast((call) => call.index === index);
+    if (id === '') return numbered;
+    const named = this.#calls.findLast(({ sentId }) => sentId === id);
+    // The id may come after the first piece.
+    return named ?? (numbered?.sentId === '' ? numbered : undefined);
+  }
+
+  /** Whether a piece that looks like more of `call` begins the next one. A piece without a name never does. */
+  #isNext(call: Call, sent: Sent): boolean {
+    if (sent.name === '') return false;
+    // A list never has two pieces of one call.
+    if (call.list === this.#list) return true;
+    const isOther = sent.name !== call.name || sent.arguments !== '';
+    if (sent.id !== '' && sent.id === call.sentId) {
+      return call.nesting.isWhole && isOther && sent.index !== undefined && sent.index !== call.index;
+    }
+    if (call.sentId === '' && !sent.name.startsWith(call.name)) return true;
+    return call.nesting.isWhole && isOther;
+  }
+
+  #begin({ index, id }: Sent): Call {
+    const place = this.#calls.length;
+    const call: Call = {
+      ...{ place, index, id: id || this.makeId(place), sentId: id, name: '', nesting: new Nesting() },
+      ...{ hasArguments: false, list: this.#list },
+    };
+    this.#calls.push(call);
+    return call;
+  }
+}
+
+/** What a piece adds to the name. Some servers send it with each piece, and some send it in pieces. */
+function nameIn(call: Call, { name }: Sent): string {
+  if (name === '' || call.hasArguments) return '';
+  const added = name.startsWith(call.name) ? name.slice(call.name.length) : name;
+  call.name += added;
+  return added;
+}
+
+/** What a piece adds to the arguments. Those that are whole take no more: it is said again. */
+function moreOf(call: Call, { arguments: added }: Sent): string {
+  if (added === '' || call.nesting.isWhole) return '';
+  call.hasArguments = true;
+  call.nesting.push(added);
+  return added;
+}
+
+/** Without the members that say nothing. */
+function told(members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value != null));
+}
+
+function argumentsOf(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

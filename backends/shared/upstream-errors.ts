@@ -1,0 +1,118 @@
+/**
+ * What an LLM API says when it refuses or fails, out of all the shapes in which such APIs say it: OpenAI's object, a text in
+ * its place, FastAPI's `detail`, Gemini's list, a `message` alone, plain text. tests/corpus has an example of each.
+ */
+import { isRecord, readJson } from './json';
+
+/** An error as OpenAI has it, as far as it was said. */
+export interface UpstreamError {
+  readonly message: string;
+  readonly type?: string;
+  readonly code?: string;
+  readonly param?: string;
+}
+
+/** An error message is for people. */
+const MESSAGE_CHARACTERS_MAX = 2_000;
+/** Of a body that is plain text. */
+const TEXT_CHARACTERS_MAX = 500;
+/** How many of a list of faults are told. */
+const FAULTS_MAX = 5;
+/** How deep a message may be wrapped in others. */
+const WRAPS_MAX = 8;
+
+/** Whether a body is a web page: words of a server in between, or of one that is no API. */
+export function isPage(text: string): boolean {
+  return /^\s*<[!?a-z]/i.test(text.slice(0, 200));
+}
+
+/** The error in a body that came with a status of 400 or more; `undefined` where it has no words for people. */
+export function readRefusal(text: string): UpstreamError | undefined {
+  if (isPage(text)) return undefined;
+  // A refusal may be written as the event of a stream that was asked for.
+  const data = /^(?:event:[^\r\n]*[\r\n]+)?data: ?([^\r\n]*)/.exec(text.trimStart())?.[1] ?? text;
+  const body = readJson(data);
+  if (body === undefined) return plain(data);
+  return typeof body === 'string' ? plain(body) : (errorIn(body) ?? bareErrorIn(body));
+}
+
+/** The error in a body, or an event, of an answer that began well; `undefined` for what is no error. */
+export function errorIn(body: unknown): UpstreamError | undefined {
+  if (Array.isArray(body)) return errorIn(body.find(isRecord));
+  if (!isRecord(body)) return undefined;
+  const { error, object, type, choices, base_resp: base } = body;
+  if (typeof error === 'string' && error !== '') return { ...fromObject(body), message: words(error) ?? error };
+  if (isRecord(error) && Object.keys(error).length > 0) return fromObject(error);
+  if (error === true || String(object).toLowerCase() === 'error' || type === 'error') return fromObject(body);
+  if (isRecord(base) && typeof base.status_code === 'number' && base.status_code !== 0) {
+    return fromObject({ message: base.status_msg, code: base.status_code });
+  }
+  const [choice] = Array.isArray(choices) ? choices : [];
+  return isRecord(choice) && isRecord(choice.error) ? fromObject(choice.error) : undefined;
+}
+
+/**
+ * The error in a body that does not say that it is one: some words, and nothing of an answer. An agent may send events of
+ * its own that look the same; a model sends none.
+ */
+export function bareErrorIn(body: unknown): UpstreamError | undefined {
+  const isAnswer = !isRecord(body) || body.choices || body.usage || typeof body.object === 'string';
+  return isAnswer || words(body) === undefined ? undefined : fromObject(body);
+}
+
+/** The members of an error object, whatever they are called. */
+function fromObject(error: Readonly<Record<string, unknown>>): UpstreamError {
+  const said = words(error) ?? 'The model reported an error.';
+  // A gateway that passes on what it was told keeps the words of its own upstream apart.
+  const raw = isRecord(error.metadata) ? words(error.metadata.raw) : undefined;
+  const message = raw === undefined || said.includes(raw) ? said : `${said}: ${raw}`;
+  const type = label(error.type) ?? label(error.status) ?? label(error.error_type);
+  const code = label(error.code) ?? label(error.error_code);
+  const param = label(error.param);
+  return {
+    message: message.slice(0, MESSAGE_CHARACTERS_MAX),
+    ...(type !== undefined && type !== 'error' && { type }),
+    ...(code !== undefined && { code }),
+    ...(param !== undefined && { param }),
+  };
+}
+
+const WORDS = ['message', 'Message', 'msg', 'detail', 'details', 'error', 'errors', 'error_message', 'error_msg'];
+
+/** The words for people in a value, however they are wrapped. */
+function words(value: unknown, wraps = 0): string | undefined {
+  if (wraps > WRAPS_MAX) return undefined;
+  if (typeof value === 'string') {
+    const wrapped = /^\s*[[{]/.test(value) ? words(readJson(value), wraps + 1) : undefined;
+    return wrapped ?? (value.trim() === '' ? undefined : value.trim());
+  }
+  if (Array.isArray(value)) {
+    const faults = value.slice(0, FAULTS_MAX).flatMap((one) => words(one, wraps + 1) ?? []);
+    return faults.length === 0 ? undefined : faults.join('; ');
+  }
+  if (!isRecord(value)) return undefined;
+  for (const name of WORDS) {
+    const said = words(value[name], wraps + 1);
+    if (said !== undefined) return placed(value, said);
+  }
+  return undefined;
+}
+
+/** FastAPI names the member that is wrong beside the words. */
+function placed({ loc }: Readonly<Record<string, unknown>>, said: string): string {
+  return Array.isArray(loc) && loc.length > 0 ? `${loc.map(String).join('.')}: ${said}` : said;
+}
+
+function label(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' && value !== '' ? value.slice(0, 200) : undefined;
+}
+
+function plain(text: string): UpstreamError | undefined {
+  const message = text
+    .slice(0, 4 * TEXT_CHARACTERS_MAX)
+    .replace(/\s+/g, ' ')
+    .trim()
+    .slice(0, TEXT_CHARACTERS_MAX);
+  return message === '' ? undefined : { message };
+}

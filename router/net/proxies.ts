@@ -1,0 +1,63 @@
+/** Which proxy a call to an upstream goes through. Runners are never asked through one. */
+import { isIP } from 'node:net';
+import { parse, parseCIDR } from 'ipaddr.js';
+import { AppError } from '../lib/errors';
+import { canonical, hostOf, isLoopback, portOf } from './addresses';
+
+export interface ProxySettings {
+  /** URLs of proxies, by the scheme of what is called. */
+  readonly http?: string;
+  readonly https?: string;
+  /** Entries of NO_PROXY: `*`, a domain with all below it, an address or a range, each with or without a port. */
+  readonly except: readonly string[];
+}
+
+/** The URL of the proxy for a call, `undefined` for one that is made directly. Throws `upstream_unreachable` for a SOCKS proxy. */
+export type ProxyFor = (url: URL) => string | undefined;
+
+export function proxyChooser({ http, https, except }: ProxySettings): ProxyFor {
+  return (url) => {
+    const proxy = url.protocol === 'https:' ? https : http;
+    // What a proxy calls loopback is the proxy's machine, which nobody means.
+    if (proxy === undefined || isHere(hostOf(url)) || except.some((entry) => matches(entry, url))) return undefined;
+    if (/^https?:/.test(proxy)) return proxy;
+    throw new AppError('upstream_unreachable', {
+      message: 'The LLM API could not be reached: the router is set to a SOCKS proxy, which it cannot use.',
+      hint: 'Set HTTP_PROXY and HTTPS_PROXY to an HTTP proxy, or name the host in NO_PROXY.',
+    });
+  };
+}
+
+function isHere(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && isLoopback(host));
+}
+
+function matches(entry: string, url: URL): boolean {
+  if (entry === '*') return true;
+  const host = hostOf(url);
+  const { name, port } = splitPort(entry);
+  if (port !== undefined && Number(port) !== portOf(url)) return false;
+  const plain = name.replace(/^\[|\]$/g, '').toLowerCase();
+  if (isIP(host) !== 0) return isIP(plain) !== 0 ? canonical(plain) === canonical(host) : isInRange(plain, host);
+  const domain = plain.replace(/^\*?\./, '').replace(/\.$/, '');
+  return domain !== '' && (host === domain || host.endsWith(`.${domain}`));
+}
+
+/** A host, an address in brackets, or a bare IPv6 address, and the port behind the first two. */
+function splitPort(entry: string): { name: string; port?: string } {
+  const colon = entry.lastIndexOf(':');
+  const isBareIPv6 = !entry.endsWith(']') && !entry.startsWith('[') && entry.indexOf(':') !== colon;
+  const port = colon === -1 || isBareIPv6 ? '' : entry.slice(colon + 1);
+  return /^\d+$/.test(port) ? { name: entry.slice(0, colon), port } : { name: entry };
+}
+
+function isInRange(range: string, host: string): boolean {
+  try {
+    const [network, bits] = parseCIDR(range);
+    const address = parse(canonical(host));
+    return network.kind() === address.kind() && address.match(network, bits);
+  } catch {
+    // Not a range.
+    return false;
+  }
+}

@@ -1,0 +1,53 @@
+/** Events of a streamed chat that the router writes itself. */
+import { newId } from '../lib/ids';
+import { type Body, bodyOf, readText } from '../net/body';
+
+/** No completion is as long; what is behind it makes no JSON. */
+const COMPLETION_BYTES_MAX = 16_777_216;
+const utf8 = new TextEncoder();
+
+/** An event without anything in it, for a client that takes a stream without events for dead. */
+export function emptyChunk(model: string): string {
+  const created = Math.floor(Date.now() / 1000);
+  const choices = [{ index: 0, delta: {}, finish_reason: null }];
+  return event({ id: `chatcmpl-${newId()}`, object: 'chat.completion.chunk', created, model, choices });
+}
+
+/** A whole chat completion as the events of a stream, `undefined` when the body is none. Reads the body. */
+export async function eventsOfCompletion(body: Body): Promise<Body | undefined> {
+  const completion = parsed(await readText(body, COMPLETION_BYTES_MAX));
+  if (!completion || !Array.isArray(completion.choices)) return undefined;
+  const { choices, usage, object: _, ...base } = completion;
+  const chunk = (more: object) => event({ ...base, object: 'chat.completion.chunk', ...more });
+  const said = (choices as readonly Choice[]).map((choice, index) => {
+    const { message, finish_reason, ...rest } = choice ?? {};
+    return { index, ...rest, delta: { ...message, ...withIndexes(message) }, finish_reason: finish_reason ?? 'stop' };
+  });
+  const usageChunk = usage ? chunk({ choices: [], usage }) : '';
+  return bodyOf(utf8.encode(`${chunk({ choices: said })}${usageChunk}data: [DONE]\n\n`));
+}
+
+interface Choice {
+  readonly message?: { readonly tool_calls?: unknown };
+  readonly finish_reason?: unknown;
+}
+
+/** In a stream each call has its place. */
+function withIndexes(message: Choice['message']): object {
+  const calls = message?.tool_calls;
+  if (!Array.isArray(calls)) return {};
+  return { tool_calls: calls.map((call: object, index) => ({ index, ...call })) };
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function event(data: object): string {
+  return `data: ${JSON.stringify(data)}\n\n`;
+}

@@ -1,0 +1,66 @@
+/** Where an answer of `/v1` is kept, for how long, and which failed one it takes the place of. */
+import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
+import type { Conversation, Message } from '../chat/store';
+import type { Context } from '../context';
+import type { Routed } from './resolve';
+
+/** A turn whose answer did not end well and that is asked for again: clients send a request that failed once more. */
+export interface FailedTurn {
+  readonly conversation: Conversation;
+  readonly answer: Message;
+  /** Position of what was said before the turn. */
+  readonly before: number;
+}
+
+/** Whether an answer is kept: on the client's word, or unasked, as OpenAI keeps every response. */
+export type Keeping = 'asked' | 'unasked' | undefined;
+
+/** @param isTranslated a runtime that serves responses itself keeps its own. */
+export function keepingOf(context: Context, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {
+  // What goes on without its client must be kept somewhere (law 9).
+  if (how.detach || body.store === true) return 'asked';
+  return how.isTranslated && body.store == null && context.config.responses.areKept ? 'unasked' : undefined;
+}
+
+/**
+ * The newest turn of the request's conversation, or of one that the same message has begun, when that message is asked
+ * again after an answer that did not end well.
+ * @param said the messages or items of the request.
+ */
+export async function failedTurn(
+  context: Context,
+  { conversation, goesOnFrom, agent }: Routed,
+  said: readonly unknown[],
+  keeping: Keeping,
+): Promise<FailedTurn | undefined> {
+  if (conversation) return failedIn(context, conversation, goesOnFrom, said);
+  const id = keeping && context.generations.begunWith(agent.id, newestUserText(said));
+  const begun = id === undefined ? undefined : await context.conversations.find(agent.userId, id);
+  const failed = begun && (await failedIn(context, begun, undefined, said));
+  // A longer conversation is another one, which only came to the same message.
+  return failed && (await context.conversations.page(failed.conversation.id, { limit: 3 })).length === 2
+    ? failed
+    : undefined;
+}
+
+async function failedIn(
+  { conversations }: Context,
+  conversation: Conversation,
+  goesOnFrom: number | undefined,
+  said: readonly unknown[],
+): Promise<FailedTurn | undefined> {
+  const { id, lastPosition } = conversation;
+  const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
+  const tail = isNewest ? await conversations.page(id, { limit: 2 }) : await conversations.after(id, goesOnFrom);
+  const [user, answer] = tail.slice(-2).length === 2 ? tail.slice(-2) : [undefined, tail[0]];
+  if (answer?.role !== 'assistant' || (answer.status !== 'failed' && answer.status !== 'stopped')) return undefined;
+  // A turn goes on with what the client's tools found, or begins with what the user says.
+  const goesOn = goesOnWithTurn(said);
+  const isSame = goesOn
+    ? Bun.deepEquals(answer.results ?? [], newestResults(said))
+    : user?.role === 'user' && user.content === newestUserText(said);
+  const before = (goesOn ? answer.position : (user?.position ?? 0)) - 1;
+  // What else came after the answer that the request goes on from is another branch.
+  const isAlone = isNewest || tail.length === (goesOn ? 1 : 2);
+  return isSame && isAlone ? { conversation, answer, before } : undefined;
+}

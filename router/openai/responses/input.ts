@@ -1,0 +1,187 @@
+/** The items that a request to `/v1/responses` brings, as messages of a chat. */
+import { type JsonBody, OF_TOOL } from '../../backends/shape';
+import { AppError } from '../../lib/errors';
+import { invalid, record, unsupported, wordOf } from './faults';
+import { chatName } from './tools';
+
+const ROLES = new Set(['user', 'assistant', 'system', 'developer']);
+const TEXT_PARTS = new Set(['input_text', 'output_text', 'text']);
+/** What a model thought, and what only its API can read, is not said to it again in chat. */
+const LEFT_OUT = new Set(['reasoning', 'compaction', 'context_compaction', 'ghost_snapshot', 'mcp_list_tools']);
+/** Calls of tools that are no functions, and what they gave. */
+const OTHER_CALL = /(_call|_approval_request)$/;
+const OTHER_OUTPUT = /(_output|_approval_response)$/;
+const CONTENT_PART = /^(input_|output_)?(text|image|file)$/;
+const IN_NEXT_MESSAGE = 'The output is in the next message of the user.';
+/** Members of such items that say nothing to a model; `result` is a picture. */
+const UNTOLD = new Set(['id', 'type', 'call_id', 'status', 'encrypted_content', 'result', 'created_by']);
+
+/** A message, and what the calls in it gave: chat wants the outputs right behind it, in whatever order they come. */
+interface Entry {
+  readonly message: Record<string, unknown>;
+  readonly calls: JsonBody[];
+  readonly outputs: JsonBody[];
+}
+
+interface Input {
+  readonly entries: Entry[];
+  /** Who made a call, by its id. */
+  readonly callers: Map<unknown, Entry>;
+  /** Ids of stored calls. */
+  readonly open: ReadonlySet<string>;
+  /** What the input has for these. */
+  readonly outputs: Map<string, unknown>;
+}
+
+/** @param open ids of stored calls that wait for an output. @throws `invalid_request` that names the member. */
+export function inputOf(
+  input: unknown,
+  open: ReadonlySet<string>,
+): { messages: JsonBody[]; outputs: ReadonlyMap<string, unknown> } {
+  const said: Input = { entries: [], callers: new Map(), open, outputs: new Map() };
+  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input;
+  if (!Array.isArray(items)) throw invalid('input', 'must be text or a list of items.');
+  for (const [index, item] of items.entries()) addItem(said, record(item), `input[${index}]`);
+  return { messages: said.entries.flatMap(({ message, outputs }) => [message, ...outputs]), outputs: said.outputs };
+}
+
+function add({ entries }: Input, message: Record<string, unknown>): Entry {
+  const entry: Entry = { message, calls: [], outputs: [] };
+  entries.push(entry);
+  return entry;
+}
+
+/** The message of the agent that is being said, or a new one: what is called after an output is another step. */
+function answerOf(said: Input): Entry {
+  const last = said.entries.at(-1);
+  return last?.message.role === 'assistant' && last.outputs.length === 0
+    ? last
+    : add(said, { role: 'assistant', content: null });
+}
+
+function addItem(said: Input, item: JsonBody | undefined, at: string): void {
+  if (!item) throw invalid(at, 'must be an object.');
+  const type = item.type == null ? 'message' : wordOf(item.type);
+  if (type === 'message') add(said, messageOf(item, at));
+  else if (type === 'function_call') addCall(said, item, at);
+  else if (type === 'function_call_output') addOutput(said, item, at);
+  else if (OTHER_CALL.test(type)) say(said, textOfItem(item));
+  else if (OTHER_OUTPUT.test(type)) addOtherOutput(said, item, at);
+  else if (!LEFT_OUT.has(type)) throw unsupported(`${at}.type`, item.type);
+}
+
+/** Calls in words are of the answer. */
+function say(said: Input, text: string): void {
+  const { message } = answerOf(said);
+  message.content = message.content ? `${message.content}\n${text}` : text;
+}
+
+/** What chat has no place for among the outputs of tools. */
+function hear(said: Input, content: string | readonly JsonBody[]): void {
+  add(said, { role: 'user', content, [OF_TOOL]: true } as Record<string, unknown>);
+}
+
+/** What came of a call that is no function's. */
+function addOtherOutput(said: Input, item: JsonBody, at: string): void {
+  const { output, ...rest } = item;
+  const screenshot = record(output)?.image_url;
+  const given = typeof screenshot === 'string' ? [{ type: 'input_image', image_url: screenshot }] : output;
+  const isContent = Array.isArray(given) && given.every((part) => CONTENT_PART.test(wordOf(record(part)?.type)));
+  const parts = isContent ? contentOf(given, `${at}.output`) : [];
+  if (!isContent) hear(said, textOfItem(item));
+  else hear(said, [textPart(textOfItem(rest)), ...(typeof parts === 'string' ? [textPart(parts)] : parts)]);
+}
+
+/** An item in words: its kind, and what it says of itself. */
+function textOfItem(item: JsonBody): string {
+  const told = Object.entries(item).filter(([name, value]) => !UNTOLD.has(name) && value != null);
+  const texts = told.map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  return `[${wordOf(item.type)}] ${texts.join('\n')}`.trimEnd();
+}
+
+function textPart(text: string): JsonBody {
+  return { type: 'text', text };
+}
+
+function messageOf({ role, content }: JsonBody, at: string): Record<string, unknown> {
+  if (typeof role !== 'string' || !ROLES.has(role))
+    throw invalid(`${at}.role`, `must be one of ${[...ROLES].join(', ')}.`);
+  const said = contentOf(content, `${at}.content`);
+  // The name that every runtime knows.
+  if (role === 'developer') return { role: 'system', content: said };
+  return { role, content: role === 'assistant' && typeof said !== 'string' ? textOfParts(said) : said };
+}
+
+/** Text as text; several parts, and what is not text, as chat's parts. */
+function contentOf(content: unknown, at: string): string | readonly JsonBody[] {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) throw invalid(at, 'must be text or a list of parts.');
+  const parts = content.map((part, index) => partOf(record(part), `${at}[${index}]`));
+  const [first] = parts;
+  return parts.length === 1 && typeof first?.text === 'string' ? first.text : parts;
+}
+
+function partOf(part: JsonBody | undefined, at: string): JsonBody {
+  if (!part) throw invalid(at, 'must be an object.');
+  const { type } = part;
+  if (TEXT_PARTS.has(wordOf(type)) && typeof part.text === 'string') return { type: 'text', text: part.text };
+  if (type === 'refusal') return { type: 'text', text: wordOf(part.refusal) };
+  if (type === 'input_image') {
+    if (typeof part.image_url !== 'string') throw unsupported(`${at}.file_id`);
+    return {
+      type: 'image_url',
+      image_url: { url: part.image_url, ...(part.detail != null && { detail: part.detail }) },
+    };
+  }
+  if (type === 'input_file') {
+    if (typeof part.file_data !== 'string')
+      throw unsupported(`${at}.${part.file_url == null ? 'file_id' : 'file_url'}`);
+    return {
+      type: 'file',
+      file: { file_data: part.file_data, ...(part.filename != null && { filename: part.filename }) },
+    };
+  }
+  if (type === 'input_audio') return { type, input_audio: part.input_audio };
+  throw unsupported(`${at}.type`, type);
+}
+
+function textOfParts(parts: readonly JsonBody[]): string {
+  return parts.map(({ text }) => (typeof text === 'string' ? text : '')).join('');
+}
+
+/** In chat the calls of one turn stand in one message, and with what was said before them. */
+function addCall(said: Input, { call_id, name, namespace, arguments: args }: JsonBody, at: string): void {
+  if (typeof call_id !== 'string' || typeof name !== 'string') throw invalid(at, 'must have a call_id and a name.');
+  // Sent along although it is stored.
+  if (said.open.has(call_id)) return;
+  const called = { name: chatName(name, namespace), arguments: argumentsOf(args) };
+  const caller = answerOf(said);
+  caller.calls.push({ id: call_id, type: 'function', function: called });
+  caller.message.tool_calls = caller.calls;
+  said.callers.set(call_id, caller);
+}
+
+/** In chat an output is text; pictures come behind it. */
+function addOutput(said: Input, { call_id, output }: JsonBody, at: string): void {
+  const content = contentOf(output ?? '', `${at}.output`);
+  const others = typeof content === 'string' ? [] : content.filter(({ type }) => type !== 'text');
+  const isMixed = typeof content !== 'string' && others.length > 0;
+  const told = isMixed ? textOfParts(content) || IN_NEXT_MESSAGE : content;
+  const caller = said.callers.get(call_id);
+  if (typeof call_id === 'string' && said.open.has(call_id)) said.outputs.set(call_id, told);
+  else if (caller) caller.outputs.push({ role: 'tool', tool_call_id: call_id, content: told });
+  else throw noSuchCall(call_id, `${at}.call_id`);
+  if (isMixed) hear(said, [textPart(`Of the output of the call ${call_id}:`), ...others]);
+}
+
+/** Some clients send an object where OpenAI has its JSON. */
+function argumentsOf(args: unknown): string {
+  return typeof args === 'string' ? args : JSON.stringify(args ?? {});
+}
+
+function noSuchCall(id: unknown, param: string): AppError {
+  const named = String(JSON.stringify(id)).slice(0, 100);
+  const what = `${param}: no call ${named} waits for its output, neither in the input nor in the newest turn of what is stored.`;
+  const how = 'Go on from the response that called ("previous_response_id"), or send its function_call item along.';
+  return new AppError('invalid_request', { message: `${what} ${how}`, param });
+}

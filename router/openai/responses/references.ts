@@ -1,0 +1,58 @@
+/** `item_reference`: clients of OpenAI's name what is stored by the id of its item and do not send it again. */
+import type { Who } from '../../accounts/identify';
+import { opens } from '../../accounts/keys';
+import type { JsonBody } from '../../backends/shape';
+import type { Context } from '../../context';
+import { AppError } from '../../lib/errors';
+import { record } from './faults';
+import { itemsOf } from './objects';
+
+const ITEM_ID = /^(?:msg|fc|fco)_([0-9a-f]{24})(?:_\d+)?$/;
+/** Of reasoning, which no answer here has and which is not said to a model again. */
+const REASONING_ID = /^rs_/;
+/** Each is looked up in the database. */
+const REFERENCES_MAX = 1_000;
+
+/** The request with each item in the place of its reference. Throws `not_found` that names the one that is gone. */
+export async function withReferences(context: Context, who: Who, body: JsonBody): Promise<JsonBody> {
+  const { input } = body;
+  if (!Array.isArray(input) || !input.some((item) => referenceIn(item) !== undefined)) return body;
+  const found = new Map<string, readonly { readonly id: string }[]>();
+  const items: unknown[] = [];
+  for (const [index, item] of input.entries()) {
+    const id = referenceIn(item);
+    if (id === undefined) items.push(item);
+    else if (!REASONING_ID.test(id)) {
+      const messageId = ITEM_ID.exec(id)?.[1];
+      if (messageId !== undefined && !found.has(messageId) && found.size < REFERENCES_MAX) {
+        found.set(messageId, await storedItems(context, who, messageId));
+      }
+      const stored = found.get(messageId ?? '')?.find((one) => one.id === id);
+      if (!stored) throw gone(id, `input[${index}].id`);
+      items.push(stored);
+    }
+  }
+  return { ...body, input: items };
+}
+
+/** The id that an item names, where it is a reference: its type may be left out. */
+function referenceIn(item: unknown): string | undefined {
+  const { type, role, id } = record(item) ?? {};
+  const isReference = type === 'item_reference' || (type == null && role === undefined);
+  return isReference && typeof id === 'string' ? id : undefined;
+}
+
+/** What a stored message stands for; nothing where it is not there, not theirs, or not for the key. */
+async function storedItems(context: Context, who: Who, messageId: string) {
+  const found = await context.conversations.findMessage(who.user.id, messageId);
+  if (!found) return [];
+  const agent = await context.agents.get(who.user.id, found.conversation.agentId);
+  if (!opens(who.key, agent)) return [];
+  if (found.message.status === 'streaming') throw new AppError('answer_running');
+  return itemsOf(found.message);
+}
+
+function gone(id: string, param: string): AppError {
+  const message = `${param}: no item "${id.slice(0, 100)}" is stored. It was not kept ("store": false), was deleted, or its time was over: send the item itself.`;
+  return new AppError('not_found', { message, param });
+}

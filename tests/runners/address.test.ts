@@ -1,0 +1,151 @@
+/** An address belongs to one life of a runner: who listens there afterwards is somebody else, or nobody. */
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/kinds';
+import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
+import { handClock, list, say, switchable, theRunner } from '../support/runners';
+import { completion, scriptedRunner } from '../support/scripted-runner';
+
+/** The runner of Alice listens no more, and somebody else's has got its address. */
+async function takeOver(router: TestRouter, status: number) {
+  const entry = theRunner(router);
+  await entry.close();
+  const asked: string[] = [];
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: Number(new URL(entry.url).port),
+    async fetch(request) {
+      asked.push(await request.text());
+      return Response.json({ error: { message: 'a wrong key', type: 'invalid_request_error' } }, { status });
+    },
+  });
+  return { asked, [Symbol.dispose]: () => void server.stop(true) };
+}
+
+/** Nothing that was open before is used again: that might have arrived. */
+async function connectionsEnd(): Promise<void> {
+  const endsAtMs = Date.now() + 2;
+  await until(() => Date.now() > endsAtMs, 'its connections have rested');
+}
+
+for (const status of [401, 403]) {
+  for (const stream of [true, false]) {
+    test(`a message to an address that is another runner's by now (${status}, stream: ${stream}) is answered by a new runner`, async () => {
+      const runner = scriptedRunner(`address-${status}-${stream}`);
+      await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+      const alice = await router.person(PEOPLE.alice);
+      expect((await say(alice, 'hello')).status).toBe(200);
+      const before = theRunner(router).spec.id;
+      using stranger = await takeOver(router, status);
+      await connectionsEnd();
+      const answer = await say(alice, 'are you there?', { stream });
+      expect(answer.status).toBe(200);
+      await answer.text();
+      expect(theRunner(router).spec.id).not.toBe(before);
+      expect(runner.specs).toHaveLength(2);
+      // It has seen the message once at most, and no other since.
+      const seen = stranger.asked.length;
+      expect((await say(alice, 'and now?')).status).toBe(200);
+      expect(stranger.asked).toHaveLength(seen);
+    });
+  }
+}
+
+test('ten messages at once to such an address make one new runner', async () => {
+  const runner = scriptedRunner('address-many');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  using _ = await takeOver(router, 401);
+  await connectionsEnd();
+  const answers = await Promise.all(Array.from({ length: 10 }, (_each, n) => say(alice, `number ${n}`)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(runner.specs).toHaveLength(2);
+});
+
+test('so do ten messages to a runner that runs and does not listen', async () => {
+  const runner = scriptedRunner('address-deaf');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  await theRunner(router).close();
+  await connectionsEnd();
+  const answers = await Promise.all(Array.from({ length: 10 }, (_each, n) => say(alice, `number ${n}`)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(runner.specs).toHaveLength(2);
+});
+
+test("a refusal of the runner's own is its answer: it is asked once, and stays", async () => {
+  const runner = scriptedRunner('address-own');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  for (const status of [401, 403]) {
+    runner.reply = () => Response.json({ error: { message: 'not for you' } }, { status });
+    const before = runner.requests.length;
+    const answer = await say(alice, 'hello');
+    expect([answer.status, await answer.text()]).toEqual([status, expect.stringContaining('not for you')]);
+    expect(runner.requests).toHaveLength(before + 1);
+  }
+  expect(runner.specs).toHaveLength(1);
+  runner.reply = () => completion('Hello.');
+  expect((await say(alice, 'hello')).status).toBe(200);
+});
+
+test('tries that a runner does not answer do not renew its idle time, and answers do', async () => {
+  const clock = handClock();
+  const runner = scriptedRunner('address-idle');
+  const backends = [memoryBackend('echo', { default_idle_seconds: 100 }, runner.program)];
+  await using router = await startRouter({ backends, now: clock.now });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  clock.advanceSeconds(90);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  expect(await list(alice)).toMatchObject([{ idle_for_seconds: 0 }]);
+  runner.reply = () => new Promise(() => {});
+  for (let round = 0; round < 3; round += 1) {
+    clock.advanceSeconds(30);
+    const asked = runner.requests.length;
+    const leaving = new AbortController();
+    const waiting = alice.request('/v1/chat/completions', {
+      method: 'POST',
+      body: { model: 'echo', messages: [{ role: 'user', content: 'are you there?' }] },
+      signal: leaving.signal,
+    });
+    await until(() => runner.requests.length > asked, 'it is asked');
+    leaving.abort();
+    await waiting.catch(() => undefined);
+    await until(() => router.context.runners.running()[0]?.status.leases === 0, 'the try has ended');
+  }
+  expect(await list(alice)).toMatchObject([{ idle_for_seconds: 90 }]);
+  clock.advanceSeconds(10);
+  await router.context.sweep();
+  expect(await list(alice)).toEqual([]);
+});
+
+test('a platform that is silent says nothing of the address: the runner is kept, and the message is refused', async () => {
+  const script = switchable('address-silent');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  using _ = await takeOver(router, 401);
+  await connectionsEnd();
+  router.platform.available = false;
+  // Whose key is refused is not told: it is not the user's.
+  const refused = await say(alice, 'are you there?');
+  expect([refused.status, await refused.text()]).toEqual([502, expect.stringContaining('cannot be reached')]);
+  expect(await list(alice)).toMatchObject([{ state: 'unknown' }]);
+  router.platform.available = true;
+  expect((await say(alice, 'and now?')).status).toBe(200);
+});
+
+test('a runner that somebody stops while it is waited for goes on with the next look at it', async () => {
+  const cmd = [process.execPath, join(repositoryRoot, 'backends/demo/main.ts')];
+  await using router = await startRouter({ backends: [{ name: 'demo', driver: 'process', trusted: true, cmd }] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'echo one', { model: 'demo' })).status).toBe(200);
+  process.kill(Number(router.context.runners.running()[0]?.runner.handle.pid), 'SIGSTOP');
+  const waiting = say(alice, 'echo two', { model: 'demo' });
+  await until(() => router.context.runners.running()[0]?.status.leases === 1, 'she waits');
+  await router.context.sweep();
+  expect(await (await waiting).text()).toContain('two');
+});
