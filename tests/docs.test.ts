@@ -86,6 +86,33 @@ describe('pages', () => {
     expect([...fields].filter((field) => !guide.includes(field))).toEqual([]);
   });
 
+  test('every fault of docs/faults.md names tests that are there', async () => {
+    const rows = [...(await read('docs/faults.md')).matchAll(/^\| \d+\.\d+ \|.*\| (.*) \|$/gm)];
+    expect(rows.length).toBe(67);
+    const wrong: string[] = [];
+    for (const [, cell = ''] of rows) {
+      const places = cell.split(/(?=\[[\w./-]+\]\(\.\.\/tests\/)/).filter((part) => part.startsWith('['));
+      if (places.length === 0) wrong.push(cell);
+      for (const place of places) {
+        const [, file = ''] = /\]\(\.\.\/([^)]+)\)/.exec(place) ?? [];
+        const isThere = existsSync(join(repositoryRoot, file));
+        // A table of cases may have a file of its own.
+        const folders = [`${dirname(file)}/*.{ts,tsx}`, 'tests/corpus/*.json'];
+        const beside = folders.flatMap((one) => [...new Bun.Glob(one).scanSync(repositoryRoot)]);
+        const text = isThere ? (await Promise.all(beside.map(read))).join('\n') : '';
+        // A name may leave out what each of its cases has: `%s`, `…`.
+        const names = [...place.matchAll(/"([^"]+)"/g)].flatMap(([, name = '']) =>
+          name.split(/%\w|\$\w+|…|\.\.\./).map((part) => part.trim()),
+        );
+        const told = text.replaceAll("\\'", "'");
+        wrong.push(
+          ...(text === '' ? [file] : names.filter((name) => !told.includes(name)).map((name) => `${file}: ${name}`)),
+        );
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('a decision has a number of its own, a date, a status and three parts', async () => {
     const files = [...new Bun.Glob('*.md').scanSync(join(repositoryRoot, 'docs/decisions'))].sort();
     for (const [index, file] of files.entries()) {
