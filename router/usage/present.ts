@@ -8,13 +8,13 @@ import type {
   UsageLine,
   UsageView,
 } from '../../views/models';
+import type { AccountsService } from '../accounts/accounts';
+import type { KeysService } from '../accounts/keys';
 import type { Key } from '../accounts/keys-store';
 import type { User } from '../accounts/store';
-import type { Context } from '../context';
-import type { AppError } from '../lib/errors';
 import { text } from '../web/respond';
 import type { BudgetState } from './budgets';
-import { type Days, eachDay, type NamedGroup, type Scope } from './reports';
+import { type Days, eachDay, type NamedGroup, type Scope, type UsageService } from './reports';
 import type { UsageDimension, UsageTotals } from './store';
 
 /** What days are divided into on a page. */
@@ -37,8 +37,10 @@ export interface UsagePageOf {
   readonly refused?: { readonly typed: Days; readonly errors: Readonly<Record<string, string>> };
 }
 
-export async function usageView(context: Context, { scope, divisions, apiPath, refused }: UsagePageOf) {
-  const { usage } = context;
+export async function usageView(
+  { usage }: { readonly usage: UsageService },
+  { scope, divisions, apiPath, refused }: UsagePageOf,
+) {
   const { days } = scope;
   const totals = figures(await usage.totals(scope));
   const byDay = new Map((await usage.groups(scope, 'day')).map((group) => [group.key, group]));
@@ -128,13 +130,18 @@ export interface Owners {
   readonly keys: ReadonlyMap<string, Key>;
 }
 
+export interface OwnersDeps {
+  readonly accounts: AccountsService;
+  readonly keys: KeysService;
+}
+
 /** Everybody and every key: for the administrator. */
-export async function allOwners({ accounts, keys }: Context): Promise<Owners> {
+export async function allOwners({ accounts, keys }: OwnersDeps): Promise<Owners> {
   return ownersOf(await accounts.list(), await keys.listAll());
 }
 
 /** One user and their keys. */
-export async function ownOwners({ keys }: Context, user: User): Promise<Owners> {
+export async function ownOwners({ keys }: Pick<OwnersDeps, 'keys'>, user: User): Promise<Owners> {
   return ownersOf([user], await keys.list(user.id));
 }
 
@@ -192,18 +199,6 @@ export function budgetForm(state?: BudgetState): FormState {
   const { subjectId, unit, period, softLimit, hardLimit } = state.budget;
   const limits = { soft_limit: String(softLimit ?? ''), hard_limit: String(hardLimit ?? '') };
   return { values: { subject: subjectId, unit, period, ...limits }, errors: {} };
-}
-
-/** What was sent and what is wrong with it. A sentence above the fields only where no field says it. */
-export function refusedForm(values: Readonly<Record<string, string>>, error: AppError): FormState {
-  return { values: { ...values }, errors: { ...error.fields }, ...(!error.fields && { message: error.message }) };
-}
-
-/** A number as people type it into a form: `1 000 000`, `2.50`. Empty is none; what is no number is not one here either. */
-export function numberOf(typed: string): number | null {
-  const digits = typed.replace(/[\s_]/g, '');
-  if (digits === '') return null;
-  return /^(\d+(\.\d+)?|\.\d+)$/.test(digits) ? Number(digits) : Number.NaN;
 }
 
 const SAID = {

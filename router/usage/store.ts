@@ -1,6 +1,6 @@
 /** What calls to upstreams have used, and their prices. */
 import { and, count, eq, gte, lt, max, type SQL, sql, sum } from 'drizzle-orm';
-import type { Db } from '../database/database';
+import { type Db, transaction } from '../database/database';
 import { prices, sharedModels, usage } from '../database/schema';
 
 export type UsageRow = typeof usage.$inferSelect;
@@ -65,7 +65,7 @@ export function usageStore(db: Db) {
     /** Writes all rows or none. */
     async insert(rows: readonly NewUsageRow[]): Promise<void> {
       if (rows.length === 0) return;
-      db.transaction((tx) => {
+      transaction(db, (tx) => {
         for (const row of rows) tx.insert(usage).values(row).run();
       });
     },
@@ -128,7 +128,7 @@ export function usageStore(db: Db) {
         .map(({ model }) => model);
     },
     async putSharedModels(models: readonly string[]): Promise<void> {
-      db.transaction((tx) => {
+      transaction(db, (tx) => {
         tx.delete(sharedModels).run();
         for (const model of models) tx.insert(sharedModels).values({ model }).run();
       });

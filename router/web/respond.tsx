@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
-import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
+import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
@@ -173,5 +173,3 @@ function titleOf(error: AppError): string {
 function wantsHtml(request: Request): boolean {
   return isPartRequest(request) || (request.headers.get('accept') ?? '').includes('text/html');
 }
-
-export { CODES };
