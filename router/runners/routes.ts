@@ -1,4 +1,7 @@
-/** `/api/backends` and `/api/runners`: the predecessor's endpoints, keyed by backend and so by the user's default agent. */
+/**
+ * `/api/backends` and `/api/runners`: the endpoints of the predecessor, keyed by backend and so by the user's default
+ * agent.
+ */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
@@ -77,7 +80,7 @@ async function backendJson(context: Context, who: Who, backend: Backend) {
   };
 }
 
-/** The predecessor's members. `container_name` is the runner's name on its platform. */
+/** The members that the predecessor has. `container_name` is the runner's name on its platform. */
 function addressJson({ installationId }: Context, { id, url }: { id: string; url: string }) {
   return { container_name: runnerName(installationId, id), host_port: Number(new URL(url).port) };
 }
@@ -99,21 +102,24 @@ async function listRunners(context: Context, who: Who) {
         stops_in_seconds: idleSeconds === 0 ? null : Math.max(0, idleSeconds - idleForSeconds),
         state: status.state,
         running: status.state === 'running',
-        // Started with other values than the user has now: ends when it is idle.
+        // Started with other values than the user has now: it ends when it is idle.
         stale: status.isStale,
       };
     }),
   );
 }
 
-/** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
+/**
+ * Streams the stages of a start, beginning with the current one; ends after `ready` or `error`, however long the start
+ * takes.
+ */
 function progressStream(
   context: Context,
   { who, request }: { readonly who: Who; readonly request: Request },
   agent: Agent,
 ): Response {
   return eventStream(request, (writer) => {
-    // First: it may refuse.
+    // First, because it throws when the user has too many streams.
     const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
@@ -122,9 +128,9 @@ function progressStream(
       const detail = {
         agent_id: agent.id,
         state,
-        // In the queue of starts.
+        // The place in the queue of starts.
         ...(place !== undefined && { place }),
-        // Of a failure: the runner's last output.
+        // After a failure, the runner's last output.
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
