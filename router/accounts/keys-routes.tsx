@@ -36,7 +36,7 @@ const keyFields = t.Object({
   events_while_waiting: typed,
 });
 
-/** Keys on the page of everybody's. The API has them all. */
+/** Keys on the administrator's page. The API returns all of them. */
 const KEYS_SHOWN_MAX = 500;
 
 export function keysRoutes(context: Context, session: SessionPlugin) {
@@ -51,7 +51,7 @@ export function keysRoutes(context: Context, session: SessionPlugin) {
         const { asked, values } = typedKey(body);
         try {
           const { key, secret } = await create(context, who, asked);
-          // Answered, not redirected to: the key is shown this once and is in no URL.
+          // Answered without a redirect: the key is shown only once and must not appear in a URL.
           return await settingsPage(context, who, request, { createdKey: { name: key.name, key: secret } });
         } catch (error) {
           if (!(error instanceof AppError) || error.status >= 500) throw error;
@@ -126,7 +126,7 @@ function adminRoutes(context: Context, session: SessionPlugin) {
     );
 }
 
-/** A key cannot make another one: whoever has found it would keep what it opens when it is revoked or expires. */
+/** A key cannot create keys: otherwise a thief of a key could keep the access after it is revoked or expires. */
 async function create(context: Context, who: Who, asked: NewKey): Promise<{ key: Key; secret: string }> {
   if (who.key) throw new AppError('forbidden', { message: 'A key cannot make keys. Sign in to make one.' });
   return context.keys.create(who.user.id, asked.name, await grantOf(context, who, asked));

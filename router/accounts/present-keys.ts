@@ -1,4 +1,4 @@
-/** Keys as pages and the API show them, and what is asked for a new one. */
+/** Presents keys for pages and the API, and reads the form and the JSON for a new key. */
 import type { KeyView } from '../../views/models';
 import type { Context } from '../context';
 import { AppError } from '../lib/errors';
@@ -9,7 +9,7 @@ import type { Key, KeyScope } from './keys-store';
 
 const DAY_MS = 86_400_000;
 
-/** What a new key is to be, as the API names it; what is left out is not limited. */
+/** The members of a new key, as the API names them; a missing member means no limit. */
 export interface NewKey {
   readonly name: string;
   readonly scopes?: readonly string[] | undefined;
@@ -20,7 +20,7 @@ export interface NewKey {
   readonly requests_per_minute?: number | null | undefined;
   readonly tokens_per_minute?: number | null | undefined;
   readonly concurrent_requests?: number | null | undefined;
-  /** Whether a chat that waits is sent empty events beside its comments. */
+  /** Whether a waiting chat gets empty events in addition to comments. */
   readonly events_while_waiting?: boolean | undefined;
 }
 
@@ -33,11 +33,11 @@ export interface KeyFields {
   readonly requests_per_minute?: string | undefined;
   readonly tokens_per_minute?: string | undefined;
   readonly concurrent_requests?: string | undefined;
-  /** Of a box that is ticked. */
+  /** Present when the box is ticked. */
   readonly events_while_waiting?: string | undefined;
 }
 
-/** What was typed, as what is asked for, and as it is shown again when it is refused. */
+/** Turns the typed fields into the request for a key, and into the values that a refused form shows again. */
 export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
@@ -52,7 +52,7 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
       name,
       scopes: scopes.split(' '),
       backends: chosen,
-      // The whole day is still good.
+      // The key is valid until the end of the day.
       expires_at: day === '' ? null : (Date.parse(`${day}T00:00:00Z`) + DAY_MS) / 1000,
       requests_per_minute: numberOf(limits.requests_per_minute),
       tokens_per_minute: numberOf(limits.tokens_per_minute),
@@ -77,7 +77,7 @@ export async function grantOf(context: Context, who: Who, asked: NewKey): Promis
   if (agent !== undefined) fields.agents = `You have no agent "${agent}"`;
   if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
   return {
-    // What is not a scope is refused with the other fields.
+    // An unknown scope is refused together with the other fields.
     ...(scopes && { scopes: scopes as readonly KeyScope[] }),
     backends,
     agents,
@@ -89,7 +89,7 @@ export async function grantOf(context: Context, who: Who, asked: NewKey): Promis
   };
 }
 
-/** Times are seconds since the epoch. Neither the key itself nor its hash is in it. */
+/** Times are seconds since the epoch. Contains neither the key nor its hash. */
 export function keyJson(key: Key) {
   const seconds = (atMs: number | null) => (atMs === null ? null : Math.floor(atMs / 1000));
   return {
@@ -109,7 +109,7 @@ export function keyJson(key: Key) {
   };
 }
 
-/** @param agents names by id, of those that a key may be for. */
+/** @param agents names by id, of agents that a key may be limited to. */
 export function keyView({ backends }: Context, key: Key, agents: ReadonlyMap<string, string>): KeyView {
   const { id, name, lastFour, createdAtMs, lastUsedAtMs, expiresAtMs } = key;
   return {

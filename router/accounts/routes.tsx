@@ -55,7 +55,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
         }
         return seeOther(request, '/');
       },
-      // Before anything else is looked at.
+      // Checked before the body.
       { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
     )
     .post(
@@ -102,7 +102,10 @@ export function authRoutes(context: Context, session: SessionPlugin) {
     .get('/auth/me', ({ who }) => ({ user: userJson(who.user) }), { session: true });
 }
 
-/** Longer than any of these may be, with the blanks around it: what waits for its turn is short. */
+/**
+ * Longer than any of these fields may be, with surrounding blanks; bounds the memory of requests that wait for their
+ * turn.
+ */
 const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
 const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
@@ -124,18 +127,18 @@ async function signIn(
   }
 }
 
-/** A user as the predecessor's clients know one. */
+/** A user as the predecessor's API returns it. */
 function userJson(user: User) {
   return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
 }
 
-/** What a form can show; anything else goes on to the error page. */
+/** Returns an error that a form can show; other errors are thrown to the error page. */
 function expected(error: unknown): AppError {
   if (error instanceof AppError && error.status < 500) return error;
   throw error;
 }
 
-/** The predecessor answered 400 with one sentence to fields that are not right. */
+/** The predecessor answered invalid fields with 400 and one sentence. */
 function asPredecessor(error: unknown): never {
   if (error instanceof AppError && error.code === 'invalid_fields') {
     const [field, problem] = Object.entries(error.fields ?? {})[0] ?? [];
@@ -150,7 +153,7 @@ function asPredecessor(error: unknown): never {
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {
   if (!error) return { values, errors: {} };
-  // Where fields say what is wrong, a sentence above them would say it twice.
+  // When fields have errors, no sentence above them repeats these.
   return error.fields ? { values, errors: { ...error.fields } } : { values, errors: {}, message: error.message };
 }
 
@@ -176,7 +179,7 @@ function signUpPage(context: Context, values: Record<string, string>, error?: Ap
   );
 }
 
-/** A form, with what was wrong with it: 422 whatever it was, except for too many attempts. */
+/** A form with its errors: status 422, except for too many attempts. */
 function formPage(view: VNode, error: AppError | undefined): Response {
   const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
@@ -184,8 +187,8 @@ function formPage(view: VNode, error: AppError | undefined): Response {
 }
 
 /**
- * Only a path of ours: a sign-in never sends anybody elsewhere. Browsers take a backslash for a slash and leave out tabs
- * and line ends, so that "/<tab>/elsewhere" would be another host.
+ * Allows only paths of this router, so that a sign-in never redirects to another host. Browsers read a backslash as a
+ * slash and drop tabs and line ends, so that "/<tab>/elsewhere" would be another host.
  */
 function localPath(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';

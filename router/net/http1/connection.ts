@@ -18,7 +18,7 @@ import { requestBytes, type WireRequest } from './request';
 const IDLE_MS = 2_000;
 /** Milliseconds. A connection that was idle for less cannot have been closed unnoticed. */
 const RESTED_MS = 1;
-/** A peer that has gone without a word is noticed by the kernel, however long an agent thinks. */
+/** Milliseconds. The kernel notices a peer that vanished without closing, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
 
 export interface WireAnswer {
