@@ -38,7 +38,7 @@ const keyFields = t.Object({
   events_while_waiting: typed,
 });
 
-/** Keys on the page of everybody's. The API has them all. */
+/** Keys on the administrator's page. The API returns all of them. */
 const KEYS_SHOWN_MAX = 500;
 
 export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {

@@ -1,4 +1,4 @@
-/** Keys as pages and the API show them, and what is asked for a new one. */
+/** Presents keys for pages and the API, and reads the form and the JSON for a new key. */
 import type { KeyView } from '../../views/models';
 import { numberOf } from '../lib/text';
 import type { NewKey } from './key-grant';
@@ -15,11 +15,11 @@ export interface KeyFields {
   readonly requests_per_minute?: string | undefined;
   readonly tokens_per_minute?: string | undefined;
   readonly concurrent_requests?: string | undefined;
-  /** Of a box that is ticked. */
+  /** Present when the box is ticked. */
   readonly events_while_waiting?: string | undefined;
 }
 
-/** What was typed, as what is asked for, and as it is shown again when it is refused. */
+/** Turns the typed fields into the request for a key, and into the values that a refused form shows again. */
 export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
@@ -34,7 +34,7 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
       name,
       scopes: scopes.split(' '),
       backends: chosen,
-      // The whole day is still good.
+      // The key is valid until the end of the day.
       expires_at: day === '' ? null : (Date.parse(`${day}T00:00:00Z`) + DAY_MS) / 1000,
       requests_per_minute: numberOf(limits.requests_per_minute),
       tokens_per_minute: numberOf(limits.tokens_per_minute),

@@ -56,7 +56,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
         }
         return seeOther(request, '/');
       },
-      // Before anything else is looked at.
+      // Checked before the body.
       { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
     )
     .post(
@@ -103,7 +103,10 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .get('/auth/me', ({ who }) => ({ user: userJson(who.user) }), { session: true });
 }
 
-/** Longer than any of these may be, with the blanks around it: what waits for its turn is short. */
+/**
+ * Longer than any of these fields may be, with surrounding blanks; bounds the memory of requests that wait for their
+ * turn.
+ */
 const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
 const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
@@ -125,7 +128,7 @@ async function signIn(
   }
 }
 
-/** A user as the predecessor's clients know one. */
+/** A user as the predecessor's API returns it. */
 function userJson(user: User) {
   return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
 }
@@ -164,7 +167,7 @@ function signUpPage(deps: AuthRoutesDeps, values: Record<string, string>, error?
   return formPage(<SignUpPage form={formState(values, error)} inviteRequired={deps.accounts.inviteRequired} />, error);
 }
 
-/** A form, with what was wrong with it: 422 whatever it was, except for too many attempts. */
+/** A form with its errors: status 422, except for too many attempts. */
 function formPage(view: VNode, error: AppError | undefined): Response {
   const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
@@ -172,8 +175,8 @@ function formPage(view: VNode, error: AppError | undefined): Response {
 }
 
 /**
- * Only a path of ours: a sign-in never sends anybody elsewhere. Browsers take a backslash for a slash and leave out tabs
- * and line ends, so that "/<tab>/elsewhere" would be another host.
+ * Allows only paths of this router, so that a sign-in never redirects to another host. Browsers read a backslash as a
+ * slash and drop tabs and line ends, so that "/<tab>/elsewhere" would be another host.
  */
 function localPath(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';

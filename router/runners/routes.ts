@@ -1,4 +1,7 @@
-/** `/api/backends` and `/api/runners`: the predecessor's endpoints, keyed by backend and so by the user's default agent. */
+/**
+ * `/api/backends` and `/api/runners`: the endpoints of the predecessor, keyed by backend and so by the user's default
+ * agent.
+ */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
@@ -115,14 +118,17 @@ async function listRunners(deps: RunnersRoutesDeps, who: Who) {
         stops_in_seconds: idleSeconds === 0 ? null : Math.max(0, idleSeconds - idleForSeconds),
         state: status.state,
         running: status.state === 'running',
-        // Started with other values than the user has now: ends when it is idle.
+        // Started with other values than the user has now: it ends when it is idle.
         stale: status.isStale,
       };
     }),
   );
 }
 
-/** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
+/**
+ * Streams the stages of a start, beginning with the current one; ends after `ready` or `error`, however long the start
+ * takes.
+ */
 function progressStream(
   deps: RunnersRoutesDeps,
   { who, request }: { readonly who: Who; readonly request: Request },
@@ -138,9 +144,9 @@ function progressStream(
       const detail = {
         agent_id: agent.id,
         state,
-        // In the queue of starts.
+        // The place in the queue of starts.
         ...(place !== undefined && { place }),
-        // Of a failure: the runner's last output.
+        // After a failure, the runner's last output.
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });

@@ -1,6 +1,6 @@
 /**
- * Budgets: users set those of their own keys, the administrator those of users and of all keys. What bounds a user is the
- * budget of the user: a key's is a help for whoever owns it, who could make another key.
+ * Budgets: users set those of their own keys, the administrator sets those of users and of all keys. Only the user's
+ * budget limits the user: a key's budget helps the owner, who could make another key.
  */
 import { Elysia, t } from 'elysia';
 import { AdminBudgetsPage } from '../../views/admin/page';
@@ -138,8 +138,8 @@ function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
 }
 
 /**
- * Throws `not_found` for a key of somebody else as for one that never was, and `forbidden` for the key that asks: a limit
- * that its holder could lift would be none.
+ * Throws `not_found` for an unknown key and for another user's key, and `forbidden` for the key that makes the request:
+ * a limit that its holder could lift would be no limit.
  */
 async function ownKey(deps: BudgetsRoutesDeps, who: Who, id: string): Promise<Subject> {
   if (who.key?.id === id) {

@@ -95,7 +95,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
         { admin: true, body: t.Object({ models: t.Array(t.String()) }) },
       )
       .get('/api/admin/prices', () => ({ prices: prices.list().map(priceJson) }), { admin: true })
-      // Names of models have slashes in them, so they are the rest of the path.
+      // Model names contain slashes, so a name is the rest of the path.
       .put(
         '/api/admin/prices/*',
         async ({ params, body }) => {
@@ -155,7 +155,7 @@ async function pricesPage(
   );
 }
 
-/** The form that changes a price, or adds one for a model that may be known already. */
+/** The form that changes a price, or adds one, possibly for a known model. */
 function priceForm(price: PriceView | undefined, model = ''): FormState {
   if (!price) return { values: { model }, errors: {} };
   const { prompt, completion, cached, perCall } = price;

@@ -1,4 +1,4 @@
-/** What was used: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and as CSV. */
+/** Usage: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and CSV. */
 import { Elysia, t } from 'elysia';
 import { AdminUsagePage } from '../../views/admin/page';
 import type { FormState } from '../../views/models';
@@ -91,8 +91,8 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
 }
 
 /**
- * The user's own page. In its address, `budget` is the key whose budget is to be changed, and `said` what was done;
- * `refused` is the budget's form as it was sent.
+ * The user's own page. In its URL, `budget` is the key whose budget is being edited, and `said` is the message of a
+ * finished action; `refused` is the budget's form as it was sent.
  */
 export async function usagePage(
   deps: UsageRoutesDeps,
