@@ -1,6 +1,6 @@
 /**
- * The conformance suite of backends: what the router counts on in any agent's runner, as tests. `backends/README.md` has
- * the contract, and says how to use this.
+ * The conformance suite of backends: tests what the router expects of the runner of any agent. `backends/README.md` has
+ * the contract and says how to use the suite.
  */
 import { afterAll, beforeAll, describe, test } from 'bun:test';
 import { join, resolve } from 'node:path';
@@ -14,14 +14,17 @@ export type { Running } from './conformance/cases';
 export type { Model } from './conformance/model';
 
 export interface BackendUnderTest {
-  /** Its entry of `backends.json`. */
+  /** The entry of the backend in `backends.json`. */
   readonly entry: Entry & { readonly api_key_env?: string; readonly seed_subdir?: string };
   /**
-   * Starts a runner in an empty home, with `model` in place of the router's broker. Resolves when it runs, ready or not.
-   * Default: the entry's `cmd` as a process of this machine, with a copy of its seed.
+   * Starts a runner in an empty home, with `model` in place of the router's broker. Resolves when the runner runs; it need
+   * not be ready. Default: runs the entry's `cmd` as a process of this machine, with a copy of its seed.
    */
   readonly start?: (model: Model) => Promise<Running>;
-  /** Beginning of a case's name → why it does not apply to this runner. Shown as a skip. */
+  /**
+   * Beginning of a case's name → the reason why the case does not apply to this runner. The case is skipped with that
+   * reason.
+   */
   readonly exceptions?: Readonly<Record<string, string>>;
 }
 

@@ -1,37 +1,44 @@
-/** The conformance suite: every law of the driver contract as a test. `drivers/README.md` says how to use it. */
+/** The conformance suite: tests every law of the driver contract. `drivers/README.md` says how to use it. */
 import { afterAll, afterEach, describe, test } from 'bun:test';
 import { type Bench, createBench } from './conformance/bench';
 import { cases } from './conformance/cases';
 import type { DriverPlugin, Json, RunnerSpec } from './driver';
 
-/** A driver under test, and what the suite cannot know about it. */
+/** The driver under test, and the facts about it that the suite needs. */
 export interface Conformance {
   readonly plugin: DriverPlugin;
   /**
-   * The plugin's module, as `import.meta.resolve` or a path names it: a process of its own starts a runner with it, is
-   * killed, and the runner has to be found from here.
+   * URL or path of the plugin's module, for example from `import.meta.resolve`. The suite imports it in a second process,
+   * starts a runner there and kills the process; then the driver in this process must find the runner.
    */
   readonly file: string;
-  /** Why runners end with the process that started them, where that is so: nothing is left to be found then. */
+  /**
+   * Set this when runners end with the process that started them: the reason. The suite then skips the case that looks
+   * for them.
+   */
   readonly endsWithRouter?: string;
   /** Options of the driver. Default: none. */
   readonly options?: Readonly<Record<string, Json>>;
   /** Options of the backend, given to the driver as `spec.options`. Default: none. */
   readonly backendOptions?: Readonly<Record<string, Json>>;
   /**
-   * How the platform starts the suite's runner, which lies in the home as `runner.ts` and runs under Bun and Node.
-   * Default: `<home>/runner.ts`, run by the image's `bun`, without an image by the Bun that runs the suite. A driver that runs no commands serves `answer` of `conformance/runner.ts`.
+   * Command that runs the suite's runner on the platform. The suite copies it into the home as `runner.ts`; it runs under
+   * Bun and Node. Default: `<home>/runner.ts`, run by the `bun` of the image, or without an image by the Bun that runs the
+   * suite. A driver that runs no commands serves the function `answer` of `conformance/runner.ts`.
    */
   readonly command?: (homeTarget: string) => readonly string[];
   /** Image to run, for drivers that have images. */
   readonly image?: string;
-  /** Where the runner sees its home. Default: where it is on this machine. */
+  /** Path of the home inside the runner. Default: its path on this machine. */
   readonly homeTarget?: string;
-  /** User and group of the runner, where the driver can set them. */
+  /** User and group of the runner, for drivers that can set them. */
   readonly owner?: { readonly uid: number; readonly gid: number };
-  /** What makes a start fail. Default: a command that does not exist. */
+  /** Changes to the spec that make a start fail. Default: a command that does not exist. */
   readonly broken?: Partial<RunnerSpec>;
-  /** True, or the reason why the driver cannot be tested on this machine. In CI (`CI=true`) a reason is a failure. */
+  /**
+   * Returns true, or the reason why the driver cannot be tested on this machine. In CI (`CI=true`) a reason fails the
+   * suite.
+   */
   available(): true | string | Promise<true | string>;
 }
 

@@ -1,64 +1,79 @@
 /**
  * The driver contract: how the router asks a platform to host runners.
  *
- * A driver is mechanism only. When to start, whom to stop and what "ready" means are decided by the router; a driver
- * that grows a policy of its own is wrong. A method that is absent is a capability that is absent.
- * `drivers/README.md` teaches the contract with a complete small driver, `drivers/conformance.ts` proves it.
+ * A driver is mechanism only. The router decides when to start a runner, which runner to stop and what "ready" means; a
+ * driver must not have a policy of its own. An optional method that is absent means that the driver lacks the capability.
+ * `drivers/README.md` explains the contract with a complete small driver, `drivers/conformance.ts` tests it.
  */
 import type { Static, TObject } from '@sinclair/typebox';
 
-/** The label of every runner whose value is the id of the installation that started it. Drivers are given it as `services.installationLabel`. */
+/**
+ * Name of the label that holds the id of the installation that started the runner. Every runner carries this label.
+ * Drivers read the name from `services.installationLabel`.
+ */
 export const INSTALLATION_LABEL = 'agent-stack.installation';
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** What the router asks for. Plain data, already decided: the driver adds nothing of its own. */
+/** The runner that the router wants. Plain data with every decision made: the driver adds no defaults of its own. */
 export interface RunnerSpec {
   /** Idempotency key of `start()`: the id of this runner. */
   readonly id: string;
-  /** Platform-safe and unique, derived from ids, never from anything a user typed. */
+  /** Platform-safe and unique. Derived from ids, never from text that a user typed. */
   readonly name: string;
   /** Image to run, for drivers that have images. */
   readonly image?: string;
   readonly command: readonly string[];
   /** Contains secrets: never log it, never put it into an error or a process title. */
   readonly env: Readonly<Record<string, string>>;
-  /** `source` is the agent's home on the router's machine, `target` the path at which the runner wants to see it. */
+  /** `source` is the path of the agent's home on the router's machine, `target` the path of the home inside the runner. */
   readonly home: {
     readonly source: string;
-    /** The same home as the platform's host sees it, where the router itself runs in a container. */
+    /** Path of the home on the platform's host. Set when the router itself runs in a container. */
     readonly hostSource?: string;
     readonly target: string;
     readonly uid?: number;
     readonly gid?: number;
   };
-  /** Port at which the agent listens where it runs. A driver that shares the host's network picks another and passes it as `PORT`. */
+  /**
+   * Port at which the agent listens inside the runner. A driver whose runners share the host's network picks another port
+   * and passes it in the environment as `PORT`.
+   */
   readonly port: number;
   readonly limits: {
     readonly memoryBytes?: number;
     readonly cpus?: number;
     readonly pids?: number;
   };
-  /** Ownership marks. `list()` returns exactly the runners that carry the installation's. */
+  /** Labels that prove ownership. `list()` returns exactly the runners that carry the label of the installation. */
   readonly labels: Readonly<Record<string, string>>;
-  /** The backend's `driver_options`, already checked against the plugin's `backendOptions`. */
+  /** The backend's `driver_options`, already validated against the plugin's `backendOptions`. */
   readonly options: Readonly<Record<string, Json>>;
-  /** The runner's own host name. The same for every runner of an agent: some agents tie a lock in their home to it. */
+  /**
+   * Host name inside the runner. It is the same for every runner of an agent, because some agents store it in a lock
+   * file in their home.
+   */
   readonly hostname?: string;
-  /** User the runner runs as, as its platform writes it (`1000`, `1000:1000`, a name). Absent: the image's own. */
+  /**
+   * User that the runner runs as, in the notation of the platform (`1000`, `1000:1000`, a name). Absent: the user of
+   * the image.
+   */
   readonly user?: string;
-  /** Put before `name` on the platform, for people who read lists. Nothing is ever found by it. */
+  /** Prefix of `name` on the platform, for people who read lists of containers. Drivers never search by it. */
   readonly namePrefix?: string;
-  /** For drivers with networks of their own; without them it has no meaning. */
+  /** Used only by drivers that have networks of their own; other drivers ignore it. */
   readonly network?: RunnerNetwork;
 }
 
 export interface RunnerNetwork {
-  /** `bridge` (also when absent): the driver's own network. `host`: the host's. Else the name of a network that exists. */
+  /**
+   * `bridge` (the default): the driver's own network. `host`: the network of the host. Else the name of an existing
+   * network.
+   */
   readonly mode?: string;
-  /** Further networks, joined before the runner starts. One that is absent fails the start. */
+  /** Further networks that the runner joins before it starts. A missing network fails the start. */
   readonly extra?: readonly string[];
-  /** Address by host name, as in `/etc/hosts`. */
+  /** Host name → address, as in `/etc/hosts`. */
   readonly hosts?: Readonly<Record<string, string>>;
   /** Addresses of name servers. */
   readonly dns?: readonly string[];
@@ -84,12 +99,12 @@ export type Health =
       /** What else the platform knows about it, as a part of a sentence. */
       readonly reason?: string;
     }
-  /** Surely not there. */
+  /** The platform says that the runner does not exist. */
   | { readonly state: 'gone' }
-  /** The platform did not answer: keep what you know and ask again. Never the same as `gone`. */
+  /** The platform did not answer. The router keeps the last known state and asks again. Never use it for `gone`. */
   | { readonly state: 'unknown'; readonly reason: string };
 
-/** A runner that runs. `url` is where the router connects to it. */
+/** A running runner. `url` is the address to which the router connects. */
 export interface Started<H extends Handle = Handle> {
   readonly handle: H;
   readonly url: string;
@@ -108,7 +123,7 @@ export interface HealthChange {
   readonly health: Health;
 }
 
-/** A step of a start. `percent` (0 to 100) is of this stage, absent where it cannot be known. */
+/** A step of a start. `percent` (0 to 100) is the progress of this stage; absent when it is unknown. */
 export interface StartProgress {
   readonly stage: 'pull' | 'create' | 'start';
   readonly percent?: number;
@@ -122,14 +137,14 @@ export interface StartContext {
 
 /** How a runner of this driver reaches the router's internal listener. */
 export interface RouterAddress {
-  /** Base URL as seen by a runner, without a trailing slash. */
+  /** Base URL by which a runner reaches the router, without a trailing slash. */
   readonly url: string;
-  /** Address of the host on which the internal listener must listen for that to work. */
+  /** Address of the host on which the internal listener must listen, so that `url` works. */
   readonly listenHost: string;
 }
 
 export interface RunnerStats {
-  /** Of one CPU: 150 means one and a half. */
+  /** Percent of one CPU: 150 means one and a half CPUs. */
   readonly cpuPercent?: number;
   readonly memoryBytes?: number;
 }
@@ -144,40 +159,40 @@ export interface Driver<H extends Handle = Handle> {
   /** Resolves when the platform answers. */
   ping(signal: AbortSignal): Promise<void>;
   /**
-   * How runners reach the router's internal listener, which listens on `port`. Runners of different networks may have
-   * different ways: `runner` is what decides it, and absent it is the way of one that asks for nothing special.
+   * Returns how a runner reaches the router's internal listener, which listens on `port`. The address may depend on the
+   * network of the runner, so pass `runner`. Without `runner` the address is for a runner with default network and options.
    */
   routerAddress(
     port: number,
     signal: AbortSignal,
     runner?: Pick<RunnerSpec, 'network' | 'options'>,
   ): Promise<RouterAddress>;
-  /** Resolves when the process runs: not when it is merely requested, and not when it answers HTTP. */
+  /** Resolves when the process runs: not as soon as it is requested, and not only when it answers HTTP. */
   start(spec: RunnerSpec, context: StartContext): Promise<Started<H>>;
   inspect(handle: H, signal: AbortSignal): Promise<Health>;
-  /** Idempotent. After `graceMs` the runner is ended by force. When it resolves, `inspect` says `gone`. */
+  /** Idempotent. Ends the runner by force after `graceMs`. When `stop` has resolved, `inspect` returns `gone`. */
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
   /** Lets a paused runner go on. Absent where nobody can pause one. */
   resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
-   * Fetches what `start` needs, on a clock of its own. What is there already is fetched without a word of progress.
-   * Absent where there is nothing to fetch.
+   * Fetches the image that `start` needs; the router gives it a time limit of its own. Reports no progress when the image
+   * is present already. Absent when the driver has nothing to fetch.
    */
   prepare?(image: string, context: StartContext): Promise<void>;
-  /** The last lines of the runner's output, oldest first, also of one that has exited. */
+  /** Returns the last lines of the runner's output, oldest first, also after the runner has exited. */
   logs?(handle: H, options: { readonly tailLines: number; readonly signal: AbortSignal }): Promise<readonly string[]>;
-  /** Changes of health as they happen, until the signal aborts. Reconnects by itself. */
+  /** Yields each change of health when it happens, until the signal aborts. Reconnects to the platform by itself. */
   watch?(signal: AbortSignal): AsyncIterable<HealthChange>;
   stats?(handle: H, signal: AbortSignal): Promise<RunnerStats>;
-  /** Lets go of connections, timers and watches. Runners stay: they outlive the router. */
+  /** Closes connections, timers and watches. Does not stop runners: they outlive the router. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }
 
-/** Why a driver failed, as the router tells it apart. */
+/** Why a driver failed. The router handles each fault differently. */
 export type DriverFault = 'unavailable' | 'image_missing' | 'name_taken' | 'no_capacity' | 'start_failed' | 'timeout';
 
-/** The only error a driver rejects with. Its message never contains a value of `env`. */
+/** The only error with which a driver rejects. Its message never contains a value of `env`. */
 export class DriverError extends Error {
   override readonly name = 'DriverError';
   constructor(
@@ -193,15 +208,15 @@ export class DriverError extends Error {
   readonly hint: string | undefined;
 }
 
-/** What the router gives a driver. Nothing else of the router is reachable from one. */
+/** What the router gives to a driver. A driver reaches nothing else of the router. */
 export interface DriverServices {
-  /** Id of this installation: two routers on one machine never touch each other's runners. */
+  /** Id of this installation. Because of it two routers on one machine never touch each other's runners. */
   readonly installationId: string;
-  /** The label under which `installationId` stands in `RunnerSpec.labels`. */
+  /** Name of the label that holds `installationId` in `RunnerSpec.labels`. */
   readonly installationLabel: string;
-  /** A directory of the driver's own (created, mode 0700) for logs and the like. */
+  /** An existing directory (mode 0700) that only this driver uses, for example for logs. */
   readonly stateDir: string;
-  /** Ports from which a driver that publishes on the host chooses; absent: the kernel picks. */
+  /** Host ports from which a driver picks the ports of its runners. Absent: the kernel picks. */
   readonly portRange?: { readonly start: number; readonly end: number };
   /** `event` is `noun.verb`; fields are plain data without secrets. */
   log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields?: Readonly<Record<string, Json>>): void;
@@ -215,21 +230,21 @@ export interface DriverPlugin<
 > {
   readonly name: string;
   readonly summary: string;
-  /** What has to be on the machine besides the driver, by the name people know it by. Absent: nothing. */
+  /** The product that must run on the machine, by the name that people know, for example `Docker`. Absent: none. */
   readonly platform?: string;
   /**
-   * Whether a runner is kept apart from the router and from other runners. One that is not may run only the backends
+   * Whether runners are isolated from the router and from other runners. When false, the driver may run only the backends
    * that `backends.json` marks `"trusted": true`.
    */
   readonly isolates: boolean;
-  /** Options of the driver itself: `DRIVER_OPTIONS`, a JSON object by driver name. */
+  /** Schema of the options of the driver itself. They come from `DRIVER_OPTIONS`, a JSON object keyed by driver name. */
   readonly options: Options;
-  /** Options of one backend: its `driver_options`. */
+  /** Schema of the options of one backend. They come from its `driver_options`. */
   readonly backendOptions: BackendOptions;
   create(options: Static<Options>, services: DriverServices): Driver<H> | Promise<Driver<H>>;
 }
 
-/** Types a plugin by its schemas; returns it unchanged. */
+/** Returns the plugin unchanged. Its type parameters give `create` the types of the option schemas. */
 export function defineDriver<Options extends TObject, BackendOptions extends TObject, H extends Handle>(
   plugin: DriverPlugin<Options, BackendOptions, H>,
 ): DriverPlugin<Options, BackendOptions, H> {

@@ -1,6 +1,6 @@
-/** Requests to a runner as the router makes them: what an entry of `backends.json` says is put into each. */
+/** Sends requests to a runner as the router does: each request follows the entry of `backends.json`. */
 
-/** What the suite reads of an entry of `backends.json`; `backends/README.md` says what each member means. */
+/** The members of an entry of `backends.json` that the suite reads. `backends/README.md` documents each member. */
 export interface Entry {
   readonly name: string;
   readonly cmd?: readonly string[];
@@ -22,7 +22,7 @@ export interface Asked {
 }
 
 export interface AskOptions {
-  /** The conversation that the turn belongs to. */
+  /** Id of the conversation to which the message belongs. Default: a new one. */
   readonly session?: string;
   readonly stream?: boolean;
   readonly signal?: AbortSignal;
@@ -33,7 +33,10 @@ export const pathsOf = ({ health_path = '/healthz', ready_path = '/v1/models' }:
   ready_path,
 });
 
-/** Whether the agent is told which conversation a message belongs to, and remembers it. */
+/**
+ * Whether requests tell the agent the conversation of a message (by a header or a body member), so that the agent keeps
+ * the history.
+ */
 export function hasSessions({ headers = {}, session_body = {} }: Entry): boolean {
   return Object.keys(headers).length + Object.keys(session_body).length > 0;
 }
@@ -43,7 +46,7 @@ export function accessHeaders(entry: Entry, key: string): Record<string, string>
   return { [name.toLowerCase()]: scheme === '' ? key : `${scheme} ${key}` };
 }
 
-/** `POST /v1/chat/completions` with one user message. */
+/** Sends `POST /v1/chat/completions` with one user message. */
 export function ask(
   entry: Entry,
   { url, accessKey }: Asked,
@@ -76,14 +79,14 @@ function named(values: Readonly<Record<string, string>> = {}, session: string): 
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, put(value)]));
 }
 
-/** The text of an answer that was not streamed. Throws with the body of one that failed. */
+/** Returns the text of an answer that was not streamed. Throws an error with status and body when the request failed. */
 export async function textOf(response: Response): Promise<string> {
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status}: ${text}`);
   return JSON.parse(text).choices[0].message.content;
 }
 
-/** The data of each event, as it came. */
+/** Yields the data of each server-sent event, unparsed. */
 export async function* eventsOf(response: Response): AsyncGenerator<string, void> {
   let rest = '';
   const decoder = new TextDecoder();

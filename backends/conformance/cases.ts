@@ -1,20 +1,20 @@
-/** The cases of the suite, in the order of the table in `backends/README.md`. */
+/** The cases of the conformance suite of backends, in the order of the table in `backends/README.md`. */
 import { expect } from 'bun:test';
 import { connect } from 'node:net';
 import { type Asked, accessHeaders, ask, type Entry, eventsOf, hasSessions, pathsOf, textOf } from './asking';
 import type { Model } from './model';
 
 export interface Running extends Asked, AsyncDisposable {
-  /** Tells the runner to end, as its platform does with SIGTERM. Resolves with its exit code. */
+  /** Ends the runner by SIGTERM, as its platform does. Resolves with its exit code. */
   terminate?(): Promise<number>;
 }
 
 export interface Bench {
   readonly entry: Entry;
   readonly model: Model;
-  /** A runner that is ready. Shared by all cases that do not end it. */
+  /** Returns a ready runner. All cases that do not end the runner share it. */
   readonly ready: () => Promise<Running>;
-  /** A runner of this case alone, as it is right after its start. */
+  /** Starts a runner for this case alone; it need not be ready yet. */
   readonly start: (accessKey?: string) => Promise<Running>;
 }
 
@@ -25,7 +25,7 @@ export interface Case {
   readonly run: (bench: Bench) => Promise<void>;
 }
 
-/** A second, in ticks of this process: on a loaded machine they take longer, for the agent as for the suite. */
+/** One second, as 20 ticks of 50 ms. Counting ticks and not time: on a loaded machine both suite and agent are slower. */
 const TICKS = 20;
 const TICK_MS = 50;
 const CONDITION_MS = 60_000;
@@ -140,7 +140,7 @@ export const cases: readonly Case[] = [
     async run({ entry, model, ready }) {
       const leaving = new AbortController();
       const response = await ask(entry, await ready(), 'slow', { stream: true, signal: leaving.signal });
-      // Not with `for await`, which closes the connection when it is left.
+      // No `for await`: leaving that loop closes the connection.
       const events = eventsOf(response);
       for (let event = await events.next(); !event.done; event = await events.next()) {
         if (JSON.parse(event.value).choices?.[0]?.delta.content) break;
@@ -192,7 +192,7 @@ export const cases: readonly Case[] = [
   },
 ];
 
-/** What the ready path answered before its first 200: statuses, 0 for nobody there. */
+/** Returns the statuses with which the ready path answered before its first 200. 0: the request failed. */
 export async function statusesUntilReady(entry: Entry, { url, accessKey }: Asked): Promise<readonly number[]> {
   const seen: number[] = [];
   await until('the agent is ready', async () => {

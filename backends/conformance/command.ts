@@ -1,4 +1,7 @@
-/** Starts the command of an entry as a process of this machine, with what the process driver and the router give it. */
+/**
+ * Starts the command of an entry as a process of this machine, with the environment that the process driver and the
+ * router set.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -7,18 +10,18 @@ import type { Running } from './cases';
 import type { Model } from './model';
 
 const REPOSITORY = resolve(import.meta.dir, '../..');
-/** As the router replaces it: the folder of `backends.json`. */
+/** The router replaces this placeholder by the folder of `backends.json`. */
 const FOLDER = /\$\{BACKENDS_DIR\}/g;
 
 export interface CommandOptions {
-  /** Empty: the runner gets none, and must not start. */
+  /** Empty: the runner gets no access key and must refuse to start. */
   readonly accessKey: string;
   readonly apiKeyEnv: string;
-  /** Copied into the home. */
+  /** Path of the seed that is copied into the home. */
   readonly seed?: string;
 }
 
-/** Rejects when the process ends before it listens. */
+/** Resolves when the process listens on its port. Rejects when it ends before that. */
 export async function startCommand(entry: Entry, model: Model, options: CommandOptions): Promise<Running> {
   const home = await mkdtemp(join(tmpdir(), 'agent-stack-backend-'));
   if (options.seed !== undefined) await Bun.$`cp -R ${options.seed}/. ${home}`.quiet();

@@ -1,19 +1,19 @@
 /**
- * The model behind an agent under test: an OpenAI-compatible API on loopback that answers by the words of the newest user
- * message. They are those of the demo agent, which asks no model and is tested by the same cases.
+ * The model behind an agent under test: an OpenAI-compatible API on loopback. The newest user message selects the answer,
+ * by the same words as in the demo agent, because the same cases test the demo agent, which calls no model.
  */
 
 export interface Model extends AsyncDisposable {
-  /** Ends in `/v1`. */
+  /** Base URL; ends in `/v1`. */
   readonly url: string;
   readonly key: string;
   readonly name: string;
-  /** Answers that are being sent right now. */
+  /** Returns the number of streamed answers that are being sent now. */
   open(): number;
 }
 
 const PACE_MS = 20;
-/** Longer than any case waits. */
+/** At `PACE_MS` each, these take longer than any case waits. */
 const SLOW_WORDS = 10_000;
 
 interface Message {
@@ -22,10 +22,10 @@ interface Message {
 }
 
 /**
- * `slow`: counts for minutes. `echo …word-N`: says the word again. Anything else: tells all that the user has said. An agent
- * may put messages of its own behind the user's, so all since the last answer count.
+ * Returns the pieces of the answer. `slow`: counts for minutes. `echo word-N`: repeats `word-N`. Anything else: repeats all
+ * user messages. An agent may add messages after the user's, so all user messages since the last answer are searched.
  */
-export function wordsFor(messages: readonly Message[]): readonly string[] {
+export function answerFor(messages: readonly Message[]): readonly string[] {
   const textOf = (some: readonly Message[]) =>
     some.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
   const turn = textOf(messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)).join(' ');
@@ -45,10 +45,10 @@ export function startModel(): Model {
       if (!new URL(request.url).pathname.endsWith('/chat/completions'))
         return Response.json({ object: 'list', data: [] });
       const { messages = [], stream, model } = await request.json();
-      const words = wordsFor(messages);
-      if (!stream) return Response.json(completion(model, words.join('')));
+      const pieces = answerFor(messages);
+      if (!stream) return Response.json(completion(model, pieces.join('')));
       open.add(request);
-      const events = eventsOf(model, words, request.signal);
+      const events = eventsOf(model, pieces, request.signal);
       const body = new ReadableStream<Uint8Array>({
         async pull(controller) {
           const { done, value } = await events.next();
@@ -73,17 +73,17 @@ export function startModel(): Model {
   };
 }
 
-async function* eventsOf(model: string, words: readonly string[], signal: AbortSignal): AsyncGenerator<string, void> {
+async function* eventsOf(model: string, pieces: readonly string[], signal: AbortSignal): AsyncGenerator<string, void> {
   const chunk = (delta: object, finish: string | null = null) =>
     JSON.stringify({
       ...{ id: 'chatcmpl-conformance', object: 'chat.completion.chunk', created: 0, model },
       choices: [{ index: 0, delta, finish_reason: finish }],
     });
   yield chunk({ role: 'assistant', content: '' });
-  for (const content of words) {
+  for (const content of pieces) {
     if (signal.aborted) return;
     yield chunk({ content });
-    if (words.length === SLOW_WORDS) await Bun.sleep(PACE_MS);
+    if (pieces.length === SLOW_WORDS) await Bun.sleep(PACE_MS);
   }
   yield chunk({}, 'stop');
   yield '[DONE]';

@@ -1,4 +1,4 @@
-/** What the demo agent says about the product, found by key words. It understands nothing, and says so. */
+/** The answers of the demo agent about the product, chosen by key words. No language model is involved. */
 import { type Message, textOf } from '../shared/openai';
 
 interface Topic {
@@ -136,7 +136,7 @@ One process that puts **many agent runtimes behind one door**:
 const RECALL = /what did i (just )?(say|write|ask)|what (did|have) we (say|talk|said)|do you remember|was said before/i;
 const GREETING = /^(hi|hello|hey|good (morning|afternoon|evening)|hallo|hola|bonjour|你好|您好)(?![a-z])/i;
 
-/** The answer to a message in Markdown. `messages` is the conversation, ending with that message. */
+/** Returns the answer to the message `asked`, as Markdown. `messages` is the conversation up to and including that message. */
 export function answerTo(asked: string, messages: readonly Message[]): string {
   if (RECALL.test(asked)) return recall(messages);
   const topic = TOPICS.find(({ words }) => words.test(asked));

@@ -1,4 +1,7 @@
-/** The demo agent: offline, predictable and quick to start. It shows the product, and its scripted words show trouble. */
+/**
+ * The demo agent: offline, predictable and quick to start. It explains the product; its scripted words cause failures
+ * on request.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pieces, Turn } from '../shared/chat';
 import { type Message, textOf } from '../shared/openai';
@@ -7,12 +10,12 @@ import { answerTo } from './answers';
 import { say } from './say';
 import { SCRIPTS } from './scripts';
 
-/** Words of an ordinary answer come at this pace. */
+/** Pause after each word of an ordinary answer. */
 const PACE_MS = 15;
 
 serveAgent({
   name: 'demo',
-  /** `DEMO_START_DELAY_MS` makes a cold start visible. */
+  /** `DEMO_START_DELAY_MS` delays the start, so that a cold start can be seen in the UI. */
   ready: sleep(Number(process.env.DEMO_START_DELAY_MS ?? '0') || 0),
   async *answer(turn) {
     let said = '';
@@ -24,7 +27,7 @@ serveAgent({
   },
 });
 
-/** A message that starts with a scripted word follows the script; any other is answered by its key words. */
+/** Runs the script when the message starts with a scripted word; otherwise answers by key words. */
 function respond(turn: Turn): Pieces {
   const asked = textOf(turn.messages.findLast((message) => message.role === 'user')?.content ?? '').trim();
   const [word = ''] = /^\S+/.exec(asked) ?? [];
@@ -33,7 +36,7 @@ function respond(turn: Turn): Pieces {
   return script ? script(rest, turn.signal) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
 }
 
-/** There is no tokenizer here: a token is taken to be 4 characters. */
+/** Estimates tokens without a tokenizer: 4 characters are one token. */
 function estimateUsage(messages: readonly Message[], said: string) {
   const asked = messages.reduce((sum, message) => sum + textOf(message.content).length, 0);
   const prompt = Math.ceil(asked / 4);

@@ -4,7 +4,7 @@ import type { Pieces } from '../shared/chat';
 /** A word with the space before it. Scripts without spaces are cut, so that they stream as well. */
 const WORDS = /(?<!\s)\s*\S{1,24}|(?<!\s)\s+/gu;
 
-/** Says a text word by word. `paceMs` is the pause after each. Rejects as soon as the signal aborts. */
+/** Yields a text word by word, with a pause of `paceMs` after each word. Rejects as soon as the signal aborts. */
 export async function* say(text: string, paceMs: number, signal: AbortSignal): Pieces {
   for (const word of text.match(WORDS) ?? []) {
     yield { text: word };

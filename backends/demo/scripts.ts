@@ -1,14 +1,17 @@
-/** The scripted words: what a runner can do to its client, on request. `answers.ts` documents them under "help". */
+/**
+ * The scripts of the demo agent: each shows one thing that a runner can do to its client. The answer to "help"
+ * (`answers.ts`) documents them.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokenConnection, type Pieces } from '../shared/chat';
 import { AgentError } from '../shared/openai';
 import { say } from './say';
 import { MARKDOWN, PASSAGE, UNICODE } from './texts';
 
-/** `rest` is the message after the word. */
+/** `rest` is the text of the message after the scripted word. */
 type Script = (rest: string, signal: AbortSignal) => Pieces;
 
-/** How far an answer comes before something happens to it. */
+/** The part of the answer that is sent before the script breaks it. */
 const HALF = PASSAGE.slice(0, PASSAGE.length / 2);
 
 export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
@@ -29,7 +32,7 @@ async function* long(rest: string, signal: AbortSignal): Pieces {
   const paragraphs = numberOr(rest, 40, 5000);
   for (let index = 1; index <= paragraphs; index += 1) {
     yield { text: `**${index}.** ${PASSAGE}\n\n` };
-    // Lets other requests and a disconnect in between.
+    // Gives the event loop time for other requests and for a disconnect.
     await sleep(1, undefined, { signal });
   }
 }
@@ -51,7 +54,7 @@ async function* silent(rest: string, signal: AbortSignal): Pieces {
   yield { text: `I was silent for ${seconds} seconds.` };
 }
 
-// biome-ignore lint/correctness/useYield: it fails before it says anything.
+// biome-ignore lint/correctness/useYield: it throws before the first yield.
 async function* fail(): Pieces {
   throw new AgentError(500, 'The demo agent failed, as you asked.', { code: 'demo_failure' });
 }

@@ -5,7 +5,10 @@ export const PASSAGE =
   'work, and stopped when it has been idle for a while. What it knows is in its home, so the next one goes on where ' +
   'the last one stopped. Nothing of this is visible to the person who writes: a message goes in, and an answer comes out.';
 
-/** Two, three and four bytes a character, joined emoji, combining marks, right-to-left: every way to cut one wrongly. */
+/**
+ * Characters of two, three and four bytes, joined emoji, combining marks and right-to-left text. Shows every place at
+ * which a relay could split a character wrongly.
+ */
 export const UNICODE = `Grüße, naïve café — ∑ √ ∞ ≠ €
 日本語のテキストは空白なしで続きますので、どこで切っても壊れてはいけません。
 中文也是一样:每一个字都必须完整地到达。

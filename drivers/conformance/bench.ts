@@ -1,4 +1,4 @@
-/** What the cases of the conformance suite stand on: drivers, specs and runners that are surely removed again. */
+/** The bench: makes drivers, specs and runners for the cases of the conformance suite, and removes all of them afterwards. */
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +12,12 @@ import {
   type Started,
 } from '../driver';
 
-/** Stands in the environment of every runner; law 9 looks for it where it must not be. */
+/** A value in the environment of every runner. The case of law 9 checks that no error, log or process title contains it. */
 export const SECRET = 'sk-conformance-never-to-be-seen';
-/** Law 12's second, in ticks of this process: on a loaded machine they take longer, for the driver as for the suite. */
+/**
+ * The second of law 12, as 20 ticks of 50 ms. Counting ticks and not time: on a loaded machine both suite and driver
+ * are slower.
+ */
 const abortTicks = 20;
 const tickMs = 50;
 const dumpMs = 5_000;
@@ -24,24 +27,24 @@ export interface Bench {
   readonly target: Conformance;
   readonly installationId: string;
   readonly foreignInstallationId: string;
-  /** Everything drivers logged and reported so far. */
+  /** All log lines and progress steps of the drivers so far. */
   readonly events: Json[];
-  /** A fresh driver, as after a restart of the router. */
+  /** Creates a new driver, as a restart of the router does. */
   create(installationId?: string): Promise<Driver>;
-  /** A spec with a home and an id of its own. */
+  /** Makes a spec with a new home and a new id. */
   spec(changes?: Partial<RunnerSpec>): Promise<RunnerSpec>;
   context(signal?: AbortSignal): StartContext;
-  /** Starts and waits until the runner answers HTTP with its own id. */
+  /** Starts a runner and waits until it answers HTTP with its own id. */
   ready(driver: Driver, spec: RunnerSpec): Promise<Started>;
-  /** Starts the runner from a process of its own, and kills that process: a router that crashed right after the start. */
+  /** Starts the runner from a second process, then kills that process, like a router that crashes right after the start. */
   startElsewhere(spec: RunnerSpec): Promise<Started>;
   dump(): Promise<string>;
-  /** Stops by label whatever a case has left. */
+  /** Stops the runners that a case has left behind, found by their label. */
   sweep(): Promise<void>;
   dispose(): Promise<void>;
 }
 
-/** Builds the bench in a temporary directory of its own. */
+/** Makes a bench in a new temporary directory. `dispose` removes the directory. */
 export async function createBench(target: Conformance): Promise<Bench> {
   const directory = await mkdtemp(join(tmpdir(), 'conformance-'));
   const suffix = crypto.randomUUID().slice(0, 8);
@@ -70,7 +73,7 @@ export async function createBench(target: Conformance): Promise<Bench> {
         await driver.stop(owned.handle, { graceMs: 0 });
       }
     }
-    // Drivers may remember what the platform no longer shows, an exit code for example.
+    // Dispose each driver: it may remember facts that the platform no longer shows, for example an exit code.
     for (const driver of drivers.splice(0)) await driver[Symbol.asyncDispose]?.();
   };
 
@@ -124,7 +127,7 @@ async function createSpec(
     id,
     name: `ar-${id.slice(0, 12)}`,
     ...(target.image === undefined ? {} : { image: target.image }),
-    // The image's own Bun, or the one that runs the suite: it need not be on PATH.
+    // The Bun of the image, or the Bun that runs the suite, by its full path because it need not be on PATH.
     command: target.command?.(home.target) ?? [target.image ? 'bun' : process.execPath, `${home.target}/runner.ts`],
     env: {
       CONFORMANCE_ID: id,
@@ -141,16 +144,16 @@ async function createSpec(
   };
 }
 
-/** Asks the runner; undefined when nobody answers or the answer is an error. */
+/** Sends a request to the runner. Returns the text of the answer; undefined when the request or its status fails. */
 export async function ask(url: string, path: string, value = ''): Promise<string | undefined> {
   const address = new URL(path, url);
   address.searchParams.set('value', value);
-  // A connection that is kept would hold on to a runner that is gone.
+  // Without `close` the connection would stay in the pool after the runner is gone.
   const response = await fetch(address, { headers: { connection: 'close' } }).catch(() => undefined);
   return response?.ok ? response.text().catch(() => undefined) : undefined;
 }
 
-/** Waits for a condition; rejects by its name when it does not come true. */
+/** Waits until the condition is true. Rejects with `name` in the message when that takes too long. */
 export async function until(name: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + conditionMs;
   while (!(await condition())) {
@@ -159,7 +162,7 @@ export async function until(name: string, condition: () => boolean | Promise<boo
   }
 }
 
-/** How a promise settled; rejects when it is still open after law 12's second. */
+/** Returns how the promise settled. Rejects when it is still pending after the second of law 12. */
 export async function settled<T>(what: string, promise: Promise<T>): Promise<PromiseSettledResult<T>> {
   let isOpen = true;
   const outcome = Promise.allSettled([promise]).then(([result]) => {
@@ -171,7 +174,7 @@ export async function settled<T>(what: string, promise: Promise<T>): Promise<Pro
   return outcome;
 }
 
-/** Command lines of all processes of this machine, as far as it shows them. */
+/** Returns the command lines of all processes of this machine that `/proc` shows. */
 export async function processTitles(): Promise<string> {
   const pids = await readdir('/proc').catch(() => []);
   const titles = pids.filter((pid) => /^\d+$/.test(pid)).map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8'));

@@ -1,4 +1,4 @@
-/** The cases for what a driver may leave out: an absent method is a visible skip. */
+/** The cases for the optional methods of a driver. The cases of an absent method are reported as skipped. */
 import { expect } from 'bun:test';
 import type { Driver, HealthChange } from '../driver';
 import { ask, settled, until } from './bench';

@@ -1,4 +1,4 @@
-/** The cases of the conformance suite: a case per law, in the order of `drivers/README.md`, then the capabilities. */
+/** The cases of the conformance suite: the laws of `drivers/README.md`, then the optional methods. */
 import { expect } from 'bun:test';
 import type { Conformance } from '../conformance';
 import { type Driver, INSTALLATION_LABEL } from '../driver';
@@ -60,7 +60,7 @@ const startCases: readonly Case[] = [
       const starting = driver.start(await bench.spec(), context);
       queueMicrotask(() => controller.abort());
       const outcome = await settled('start', starting);
-      // A start that was through before it saw the abort is a runner like any other.
+      // The start may finish before it sees the abort. Then the runner is a normal runner.
       if (outcome.status === 'rejected') expect(await ids(await bench.create())).toEqual([]);
       await settled('ping', driver.ping(AbortSignal.abort()));
       await settled('list', driver.list(AbortSignal.abort()));
@@ -231,7 +231,10 @@ async function ids(driver: Driver): Promise<readonly string[]> {
   return (await driver.list(AbortSignal.timeout(5_000))).map(({ runnerId }) => runnerId);
 }
 
-/** What a promise rejected with, opened up: the suite also tests drivers that have their own copy of DriverError. */
+/**
+ * Returns the error with which the promise rejected. Not typed as DriverError: a driver may have its own copy of that
+ * class.
+ */
 async function rejection(promise: Promise<unknown>): Promise<Error & { fault?: string; driver?: string }> {
   const error = await promise.then(
     () => undefined,

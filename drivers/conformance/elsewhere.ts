@@ -1,6 +1,7 @@
 /**
- * A router in small, to be killed: creates the driver, starts one runner, says its handle and url as a line of JSON, and
- * stays. Its argument is JSON: the plugin's file, its options, the driver's services and the runner's spec.
+ * The second process of `bench.startElsewhere`, in place of a router that is killed. It creates the driver, starts one
+ * runner, writes handle and url as one line of JSON, and keeps running. Its argument is JSON: the plugin's file, its
+ * options, the driver's services and the runner's spec.
  */
 import type { DriverPlugin } from '../driver';
 

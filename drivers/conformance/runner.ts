@@ -1,23 +1,23 @@
 /**
- * The runner of the conformance suite: answers HTTP, keeps a file in its home and does on demand what runners do.
+ * The runner of the conformance suite: answers HTTP, writes a file in its home, and writes output or exits on request.
  *
- * The suite copies this one file into a home, so it imports only `node:` modules and runs under Bun and under Node.
- * A driver that runs no commands serves `answer` from its own code.
+ * The suite copies this one file into a home, so the file imports only `node:` modules and runs under Bun and Node.
+ * A driver that runs no commands calls `answer` from its own code.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { isMainThread } from 'node:worker_threads';
 
-/** What a runner can do to itself and its surroundings. */
+/** The runner as `answer` sees it. */
 export interface ConformanceRunner {
   readonly id: string;
-  /** Path of the home as the runner sees it. */
+  /** Path of the home inside the runner. */
   readonly home: string;
   say(line: string): void;
   exit(code: number): void;
 }
 
-/** Answers one request of the suite. Unknown paths are 404, so that a url that leads elsewhere is noticed. */
+/** Answers one request of the suite. An unknown path is 404, so that the suite notices a url that leads to another server. */
 export async function answer(url: URL, runner: ConformanceRunner): Promise<{ status: number; text: string }> {
   const ok = (text: string) => ({ status: 200, text });
   const file = `${runner.home}/written.txt`;
@@ -40,7 +40,7 @@ export async function answer(url: URL, runner: ConformanceRunner): Promise<{ sta
           .catch(String),
       );
     case '/stubborn':
-      // In a worker thread the handler would be the whole process's.
+      // A signal handler in a worker thread would apply to the whole process.
       if (isMainThread) process.on('SIGTERM', () => runner.say('SIGTERM ignored'));
       return ok('stubborn');
     case '/exit':
@@ -57,7 +57,7 @@ if (id !== undefined && home !== undefined) {
     id,
     home,
     say: (line) => process.stdout.write(`${line}\n`),
-    // After the answer has left; the suite accepts a cut one as well.
+    // 20 ms, so that the answer is sent first. The suite also accepts an answer that breaks off.
     exit: (code) => setTimeout(() => process.exit(code), 20),
   };
   createServer(async (request, response) => {

@@ -1,4 +1,4 @@
-/** The program that memory runners run by default: healthy at once, and answers by repeating the last message. */
+/** The default program of memory runners. It is healthy at once and answers with the text of the last message. */
 import type { Program } from './platform';
 
 export const echo: Program = () => async (request) => {
@@ -28,10 +28,10 @@ async function complete(request: Request): Promise<Response> {
   }
   const event = (delta: object, finish_reason: string | null) =>
     `data: ${JSON.stringify({ ...base, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
-  const words = content.match(/\S+\s*|\s+/g) ?? [];
+  const pieces = content.match(/\S+\s*|\s+/g) ?? [];
   const events = [
     event({ role: 'assistant', content: '' }, null),
-    ...words.map((word) => event({ content: word }, null)),
+    ...pieces.map((piece) => event({ content: piece }, null)),
     event({}, 'stop'),
     'data: [DONE]\n\n',
   ];

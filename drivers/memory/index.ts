@@ -1,6 +1,6 @@
 /**
- * A driver whose runners live in this process: for tests, and as the sample from which others are copied.
- * What a real driver asks of its platform, this one asks of `platform.ts`.
+ * A driver whose runners live in this process: for tests, and as a sample to copy for a new driver.
+ * `platform.ts` takes the place of the platform that a real driver calls.
  */
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type HealthChange, type RunnerSpec, type StartContext } from '../driver';
@@ -13,7 +13,7 @@ type MemoryHandle = { readonly runnerId: string };
 export default defineDriver({
   name: 'memory',
   summary: 'Runs programs of this process: for tests and demonstrations',
-  // Its runners are programs that were compiled in, so there is nothing to keep apart.
+  // The runners are functions of our own code in this process, so they need no isolation.
   isolates: true,
   options: Type.Object({}, { additionalProperties: false }),
   backendOptions: Type.Object(
@@ -74,7 +74,7 @@ export default defineDriver({
   },
 });
 
-/** Synchronous from here to the entry in the map: a start either has happened or has left nothing. */
+/** Synchronous: the runner is either in `platform.runners` when this returns, or the start threw and left nothing behind. */
 function launch(platform: DriverSide, spec: RunnerSpec, context: StartContext): MemoryRunner {
   const name = String(spec.options.program ?? 'echo');
   const program = findProgram(name);
@@ -83,7 +83,7 @@ function launch(platform: DriverSide, spec: RunnerSpec, context: StartContext): 
   if (context.signal.aborted) throw error('timeout', 'the start was aborted', context.signal.reason);
   const lines: string[] = [];
   let answer: ReturnType<typeof program> = () => new Response('starting', { status: 503 });
-  // Streams may be silent for as long as they like: that is for the router to judge.
+  // No idle timeout: the router decides how long a stream may be silent.
   const server = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 0, fetch: (request) => answer(request) });
   const url = `http://127.0.0.1:${server.port}`;
   const runner: MemoryRunner = {
@@ -107,7 +107,7 @@ function launch(platform: DriverSide, spec: RunnerSpec, context: StartContext): 
   return runner;
 }
 
-/** A call that stops waiting when the signal aborts. */
+/** Waits for the call. Rejects with the fault `timeout` as soon as the signal aborts; the call itself goes on. */
 async function abortable(call: Promise<void>, signal: AbortSignal): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(error('timeout', 'the call was aborted', signal.reason));

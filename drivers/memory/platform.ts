@@ -1,28 +1,28 @@
 /**
- * The platform of the memory driver: runners that live in this process, and the switches by which tests play its
- * failures. It outlives every driver that `create()` makes, as a real platform outlives the router.
+ * The platform of the memory driver: runners that live in this process, and methods by which tests cause failures. The
+ * platform outlives every driver that `create()` makes, as a real platform outlives the router.
  */
 import { DriverError, type DriverFault, type Health, type RunnerSpec, type StartContext } from '../driver';
 import { echo } from './echo';
 
-/** What a program can do besides answering HTTP. */
+/** What `start` gives to a program: its address, its output, and a way to exit. */
 export interface ProgramRuntime {
-  /** Base URL at which the program is reached, without a trailing slash. */
+  /** Base URL of the program, without a trailing slash. */
   readonly url: string;
   readonly port: number;
   /** Adds a line to the runner's output. */
   say(line: string): void;
-  /** Ends the runner as its own doing; open answers are cut. */
+  /** Ends the runner as if its process had exited; open answers break off. */
   exit(exitCode: number): void;
 }
 
-/** What a memory runner runs: called once per start, answers every request. */
+/** The program of a memory runner. It is called once per start and returns the function that answers requests. */
 export type Program = (spec: RunnerSpec, runtime: ProgramRuntime) => (request: Request) => Response | Promise<Response>;
 
 /** The calls of the driver that a test can hold, fail or count. */
 export type Verb = 'ping' | 'start' | 'inspect' | 'stop' | 'list' | 'prepare' | 'logs' | 'stats';
 
-/** One call of the driver. `context` is there for `start` and `prepare`. */
+/** One call of the driver. `context` is set for `start` and `prepare`. */
 export interface Call {
   readonly verb: Verb;
   /** Id of the runner, or the image for `prepare`. */
@@ -30,7 +30,7 @@ export interface Call {
   readonly context?: StartContext;
 }
 
-/** Runs before a call takes effect: may wait, report progress, or throw what the call then rejects with. */
+/** Runs before a call takes effect. It may wait, report progress, or throw; the call then rejects with the thrown error. */
 export type Interceptor = (call: Call) => void | Promise<void>;
 
 export interface MemoryRunner {
@@ -43,25 +43,28 @@ export interface MemoryRunner {
 
 type Exit = Omit<Extract<Health, { state: 'exited' }>, 'state'>;
 
-/** The runners of one installation, and what a test does to them. */
+/** The runners of one installation, and the methods by which a test changes them. */
 export interface MemoryPlatform {
-  /** By runner id; also those that have exited and were not stopped. */
+  /** Runner id → runner, including runners that have exited and were not stopped. */
   readonly runners: ReadonlyMap<string, MemoryRunner>;
-  /** The runner ends by itself; its open answers are cut. */
+  /** Makes the runner exit by itself; its open answers break off. */
   crash(runnerId: string, exit?: Exit): void;
-  /** The runner is gone as if it had never been. */
+  /** Removes the runner without an exit: `inspect` then returns `gone`. */
   vanish(runnerId: string): void;
   /** Adds a line to a runner's output. */
   say(runnerId: string, line: string): void;
-  /** Adds an interceptor to a verb; returns how to remove it. */
+  /** Adds an interceptor to a verb; returns a function that removes it. */
   intercept(verb: Verb, interceptor: Interceptor): () => void;
   /** Calls of the verb wait until the returned function is called. */
   hold(verb: Verb): () => void;
   /** Calls of the verb reject with this fault until the returned function is called. */
   fail(verb: Verb, fault: DriverFault, message?: string): () => void;
-  /** While false, the platform does not answer: `inspect` is `unknown`, everything else rejects as `unavailable`. */
+  /**
+   * When false, the platform does not answer: `inspect` returns `unknown`, all other calls reject with the fault
+   * `unavailable`.
+   */
   available: boolean;
-  /** How often the driver was called, since the beginning or the last `reset()`. */
+  /** Number of calls of this verb since the start of the process or the last `reset()`. */
   calls(verb: Verb): number;
   /** Ends all runners and forgets interceptors and counts. */
   reset(): Promise<void>;
@@ -73,7 +76,7 @@ type Listener = (runnerId: string, health: Health) => void;
 export interface DriverSide extends MemoryPlatform {
   readonly runners: Map<string, MemoryRunner>;
   readonly listeners: Set<Listener>;
-  /** What has been fetched. */
+  /** Images that `prepare` has fetched. */
   readonly images: Set<string>;
   enter(call: Call): Promise<void>;
   change(runnerId: string, health: Health): void;
@@ -82,7 +85,10 @@ export interface DriverSide extends MemoryPlatform {
 const programs = new Map<string, Program>([['echo', echo]]);
 const platforms = new Map<string, DriverSide>();
 
-/** Makes a program known to `backendOptions.program`; returns how to remove it. A later one of a name replaces it. */
+/**
+ * Registers a program under the name that `backendOptions.program` uses; returns a function that removes it. A later
+ * registration of the same name replaces the earlier one.
+ */
 export function registerProgram(name: string, program: Program): () => void {
   programs.set(name, program);
   return () => void programs.delete(name);
@@ -92,7 +98,7 @@ export function findProgram(name: string): Program | undefined {
   return programs.get(name);
 }
 
-/** The platform as seen by one installation: tests steer the driver through it. */
+/** Returns the platform of one installation. Tests control the driver through it. */
 export function memoryPlatform(installationId: string): MemoryPlatform {
   return platformOf(installationId);
 }
@@ -167,7 +173,7 @@ function getRunner(platform: DriverSide, runnerId: string): MemoryRunner {
   return runner;
 }
 
-/** A DriverError of the memory driver; `cause` stands for what a real platform would have answered. */
+/** Makes a DriverError of the memory driver. `cause` takes the place of the answer of a real platform. */
 export function error(fault: DriverFault, message: string, cause: unknown = new Error(message)): DriverError {
   return new DriverError('memory', fault, message, { cause });
 }

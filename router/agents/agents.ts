@@ -1,13 +1,13 @@
-/** Agents as their owner sees them. What is not theirs is not found. */
+/** The agents of a user. Every function answers only with agents of that user; the agents of others are not found. */
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';
 import type { Agent, AgentsStore } from './store';
 
-/** How many default agents are known without the database. */
+/** How many default agents are cached in memory. */
 const DEFAULTS_MAX = 10_000;
 
-/** An agent with what its name is in a model id: unique among the user's agents. */
+/** An agent with its slug: its name in a model id, unique among the user's agents. */
 export type NamedAgent = Agent & { readonly slug: string };
 
 export type AgentsService = ReturnType<typeof agentsService>;
@@ -15,7 +15,7 @@ export type AgentsService = ReturnType<typeof agentsService>;
 export function agentsService(deps: { agents: AgentsStore; backends: BackendRegistry; now: () => number }) {
   const { agents, backends, now } = deps;
 
-  // Every warm request asks for one. An agent never changes and is never removed, so nothing is ever forgotten here.
+  // Every request needs an agent. Agents never change and are never removed, so the cache needs no invalidation.
   const defaults = new Recent<string, Promise<Agent>>(DEFAULTS_MAX);
 
   function defaultOf(userId: string, backend: Backend): Promise<Agent> {
@@ -37,34 +37,34 @@ export function agentsService(deps: { agents: AgentsStore; backends: BackendRegi
   }
 
   return {
-    /** The user's default agent of a backend, made when there is none. */
+    /** Returns the user's default agent of a backend. Creates it if it does not exist. */
     defaultOf,
 
-    /** Throws `not_found` for an agent of somebody else as for one that never was. */
+    /** Returns an agent. Throws `not_found` when it does not exist or belongs to another user. */
     async get(userId: string, id: string): Promise<Agent> {
       const agent = await agents.find(id);
       if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
       return agent;
     },
 
-    /** All agents of the user on backends that are configured, in the order of `backends.json`, then by ordinal. */
+    /** Returns the user's agents of all configured backends, in the order of `backends.json`, then by ordinal. */
     async list(userId: string): Promise<readonly NamedAgent[]> {
       return withSlugs(await ordered(userId));
     },
 
-    /** The agent that the user's clients call `@slug`. */
+    /** Returns the user's agent with this slug; clients name it `@slug`. */
     async findBySlug(userId: string, slug: string): Promise<Agent | undefined> {
       return withSlugs(await ordered(userId)).find((agent) => agent.slug === slug);
     },
 
-    /** Makes the default agents that the user does not have yet, one for each backend. */
+    /** Creates the missing default agents of the user, one for each backend. */
     async ensureDefaults(userId: string): Promise<void> {
       for (const backend of backends.all()) await defaultOf(userId, backend);
     },
   };
 }
 
-/** Names in lower-case letters, digits and "-"; of several alike, the later ones carry a number. */
+/** Adds slugs of lower-case letters, digits and "-". When slugs are equal, the later ones get a number. */
 function withSlugs(agents: readonly Agent[]): NamedAgent[] {
   const taken = new Set<string>();
   return agents.map((agent) => {

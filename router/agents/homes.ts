@@ -1,9 +1,9 @@
 /**
  * Homes of agents: durable directories on the router's machine, one per agent, filled from a seed.
  *
- * What is in a home belongs to its agent and may be hostile: the agent can put links, pipes and devices where the
- * router is about to write. Law 7: the router never follows a link inside a home, and never reads one either: it only
- * puts files of its own into place (`folders.ts`).
+ * The content of a home belongs to its agent and may be hostile: the agent can put links, pipes and devices at a path to
+ * which the router is about to write. Law 7: the router never follows a link inside a home. It never reads files of a home
+ * either; it only puts its own files into place (`safe-folder.ts`).
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, realpath, rename } from 'node:fs/promises';
@@ -14,30 +14,30 @@ import { renderTemplate, TemplateError, type Variables } from './seed-templates'
 
 export { HomeError, TemplateError, UnsafePathError };
 
-/** A seed that cannot be used. The message names the path within it. */
+/** Thrown for a seed that cannot be used. The message names the path within the seed. */
 export class SeedError extends Error {
   override readonly name = 'SeedError';
 }
 
 export interface PrepareHomeOptions {
-  /** Absolute; made (0700) when it is not there. Nobody but the router writes to it. */
+  /** Absolute path. Created (mode 0700) if missing. Only the router writes to it. */
   readonly homesRoot: string;
   readonly agentId: string;
   /** The template tree; undefined for a backend without one. */
   readonly seedDir?: string;
   /** Paths within the seed of the files that are rendered again at every start. */
   readonly templatedFiles: readonly string[];
-  /** All that a template may name. */
+  /** The variables that templates may use. */
   readonly variables: Variables;
-  /** Owner of what the router writes; absent: the router's own user. `gid` is `uid` when absent. */
+  /** Owner of the files that the router writes. Absent: the router's own user. `gid` defaults to `uid`. */
   readonly uid?: number;
   readonly gid?: number;
 }
 
 /**
- * Makes the agent's home ready for a start and returns its absolute path. Folders are 0700, files 0600 (0700 where the
- * seed's is executable). A file of the seed is copied as it is when nothing of its name is in the home, and left alone
- * otherwise; templated files are rendered and put into place every time. Starts of one agent must be serial.
+ * Prepares the agent's home for a start and returns its absolute path. Folders get mode 0700, files 0600 (0700 when the
+ * file in the seed is executable). A file of the seed is copied only when the home has no entry of that name. Templated
+ * files are rendered and replaced at every start. Starts of one agent must be serial.
  *
  * Throws `TemplateError` and `SeedError` before anything is written, `UnsafePathError` when a link or the wrong kind of
  * file stands where a templated file has to go, and `HomeError` for what the file system refuses.
@@ -60,8 +60,8 @@ export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: 
 }
 
 /**
- * Moves the home of a deleted agent to `<homesRoot>/.trash/<agentId>-<UTC time>`, from where it never comes back.
- * Returns the new path, or undefined when there is no home.
+ * Moves the home of a deleted agent to `<homesRoot>/.trash/<agentId>-<UTC time>`. The router never uses it again.
+ * Returns the new path; undefined when the agent has no home.
  */
 export async function quarantineHome(options: {
   readonly homesRoot: string;
@@ -80,13 +80,16 @@ export async function quarantineHome(options: {
   }
 }
 
-/** Ids come from `ids.ts`; this is the wall behind it. No dot, so that `.trash` is nobody's home. */
+/**
+ * Returns the path of an agent's home. Throws a TypeError for an id with other characters than those of `ids.ts`: a second
+ * check against path traversal. Dots are refused, so `.trash` cannot be the home of an agent.
+ */
 export function homePath(homesRoot: string, agentId: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(agentId)) throw new TypeError('An agent id must be a plain name.');
   return join(homesRoot, agentId);
 }
 
-/** A name in the seed: a folder has entries. `path` is within the seed, `from` where it is on the disk. */
+/** A file or folder of the seed; a folder has `entries`. `path` is relative to the seed, `from` is the path on the disk. */
 interface SeedEntry {
   readonly name: string;
   readonly path: string;
@@ -110,7 +113,10 @@ async function readSeed(folder: string, within: string): Promise<SeedEntry[]> {
   return Promise.all(reading);
 }
 
-/** Renders before the home is touched, so that a broken seed leaves it as it was. Keyed by path within the seed. */
+/**
+ * Renders all templated files, before the home is changed, so that a broken seed leaves the home as it was. Keyed by
+ * path within the seed.
+ */
 async function renderAll(
   seed: readonly SeedEntry[],
   { templatedFiles, variables }: PrepareHomeOptions,
@@ -172,7 +178,7 @@ async function fillFolder(
     await using folder = await parent.enter(entry.name, filling.owner);
     await fill(folder, entries, filling);
   } catch (error) {
-    // An agent may replace a seeded folder by what it likes, unless something has to be rendered in there.
+    // An agent may replace a seeded folder by another kind of file, unless a templated file belongs into that folder.
     const isNeeded = [...filling.rendered.keys()].some((path) => path.startsWith(`${entry.path}/`));
     if (!(error instanceof UnsafePathError) || isNeeded) throw error;
   }

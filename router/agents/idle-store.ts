@@ -1,4 +1,4 @@
-/** Idle times that users have set, by backend. */
+/** Stores the idle times that users have set, per backend. */
 import { eq } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { idlePreferences } from '../database/schema';
@@ -7,7 +7,7 @@ export type IdleStore = ReturnType<typeof idleStore>;
 
 export function idleStore(db: Db) {
   return {
-    /** Backend → seconds, 0 for never. */
+    /** Returns backend → seconds; 0 means that the runner never stops for being idle. */
     async secondsOf(userId: string): Promise<ReadonlyMap<string, number>> {
       const rows = db.select().from(idlePreferences).where(eq(idlePreferences.userId, userId)).all();
       return new Map(rows.map((row) => [row.backend, row.idleSeconds]));

@@ -1,10 +1,10 @@
 /**
- * Writing into folders that somebody hostile may write to as well.
+ * Writes into folders to which a hostile program may write as well.
  *
- * A folder is held open, and every name is looked up relative to it (through `/proc/self/fd`, which is what `openat`
- * does), one name at a time and without following a link. So it does not matter what a path turns into meanwhile: the
- * folder that was checked is the folder that is used. Where there is no `/proc` (macOS, for development) names are
- * looked up by path, and a link planted between check and use would be followed.
+ * A folder is kept open, and every name is looked up relative to its descriptor (through `/proc/self/fd`, with the effect
+ * of `openat(2)`), one name at a time and without following links. So a path that changes meanwhile does no harm: the
+ * folder that was checked is the folder that is used. Without `/proc` (macOS, for development) names are looked up by
+ * path, and a link that is planted between check and use would be followed.
  */
 import { constants, existsSync } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
@@ -14,13 +14,13 @@ import { ownerFault } from './home-faults';
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
 const HAS_PROC = existsSync('/proc/self/fd');
 
-/** Who owns what is written; undefined leaves it to the process. */
+/** Owner of the files and folders that are written. When undefined, they belong to the user of the process. */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** What stands in the way of a file or folder that the router has to write: a link, or the wrong kind of thing. */
+/** Thrown when a link, or an entry of the wrong kind, has the name of a file or folder that the router has to write. */
 export class UnsafePathError extends Error {
   override readonly name = 'UnsafePathError';
   constructor(
@@ -38,12 +38,12 @@ export class Folder implements AsyncDisposable {
     readonly path: string,
   ) {}
 
-  /** Opens a folder by its path, whose parents are trusted; the last name is not followed. */
+  /** Opens a folder by its path. The parents are trusted; the last name must not be a link. */
   static async open(path: string): Promise<Folder> {
     return new Folder(await openFolder(path, path), path);
   }
 
-  /** Opens the folder `name` in this one, and makes it (0700) when there is nothing of that name. */
+  /** Opens the folder `name` in this folder. Creates it (mode 0700) when no entry has that name. */
   async enter(name: string, owner: Owner | undefined): Promise<Folder> {
     await mkdir(this.at(name), 0o700).catch(alreadyThere);
     const path = join(this.path, name);
@@ -53,15 +53,15 @@ export class Folder implements AsyncDisposable {
     return folder;
   }
 
-  /** Whether anything of that name is here, be it a link to nowhere. */
+  /** Whether the folder has an entry of that name; a broken link counts. */
   async has(name: string): Promise<boolean> {
     return lstat(this.at(name)).then(() => true, missing);
   }
 
   /**
-   * Puts a new file (0600, or 0700 for an executable) in the place of whatever has that name: a link, a pipe or a file
-   * with other names is replaced, never opened. Whoever may write to the folder can swap the new file before it is in
-   * place, and gains by that what they could do anyway.
+   * Writes a new file (mode 0600, or 0700 for an executable) and renames it to `name`. An existing link, pipe or file with
+   * several hard links of that name is replaced, never opened. A program that may write to the folder can replace the new
+   * file before the rename; it could do the same afterwards, so that is no additional risk.
    */
   async write(name: string, bytes: Uint8Array, options: { owner: Owner | undefined; isExecutable: boolean }) {
     const temporary = `.${crypto.randomUUID()}.tmp`;

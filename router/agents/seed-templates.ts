@@ -1,11 +1,11 @@
 /**
- * Renders the files of a seed: `${NAME}` becomes a value, as data of the format, never as text that could end a string
- * and begin a setting. The name of the file decides the format.
+ * Renders the templated files of a seed: replaces `${NAME}` by a value. The value is escaped for the format of the file, so
+ * that it cannot end its string and begin another setting. The file name determines the format.
  */
 import { basename, extname } from 'node:path';
 import { parseJson } from '../lib/json';
 
-/** A template that cannot be rendered. The message names file and variable and never contains a value. */
+/** Thrown for a template that cannot be rendered. The message names file and variable and never contains a value. */
 export class TemplateError extends Error {
   override readonly name = 'TemplateError';
   constructor(
@@ -27,9 +27,9 @@ type Insert = (name: string) => string;
 type Render = (text: string, insert: Insert, file: string) => string;
 
 /**
- * The text of `file` with every placeholder replaced, in one pass: a `${X}` inside a value stays what it is.
- * Throws `TemplateError` for a variable that is not given, a placeholder where the format has no safe place for it, a
- * value the format cannot hold, and a format that is not known.
+ * Returns `text` with every placeholder replaced, in one pass: a `${X}` inside a value is not replaced.
+ * Throws `TemplateError` for an unknown variable, a placeholder at a place where the format allows no safe value, a value
+ * that the format cannot express, and an unknown format.
  */
 export function renderTemplate(file: string, text: string, variables: Variables): string {
   const insert: Insert = (name) => {
@@ -70,9 +70,9 @@ function renderJson(text: string, insert: Insert, file: string): string {
 const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([^{}\n]*)\}/gm;
 
 /**
- * Keeps the author's text, since YAML's many readers disagree about plain values (`yes`, `0644`, dates), and inserts
- * values as double-quoted strings, about which they agree. That nothing else changed is then proved: read again, the
- * result must be the seed's own data with the values in place.
+ * Keeps the author's text, because YAML parsers disagree about plain values (`yes`, `0644`, dates). Inserts values as
+ * double-quoted strings, about which parsers agree. Then parses the result and verifies that it equals the data of the
+ * seed with the values inserted, so nothing else has changed.
  */
 function renderYaml(text: string, insert: Insert, file: string): string {
   const marks = new Map<string, string>();
@@ -87,7 +87,7 @@ function renderYaml(text: string, insert: Insert, file: string): string {
   const expected = mapStrings(seed, withValues, file);
 
   const rendered = text.replace(YAML_TOKENS, (token, bare?: string) => {
-    // In comments nothing is needed; in single quotes nothing could be escaped, and the proof below refuses it.
+    // Comments need no values. Single quotes allow no escapes; the verification below refuses placeholders in them.
     if (/^[#']/.test(token)) return token;
     if (bare !== undefined) return yamlString(insert(bare));
     return token.replace(PLACEHOLDER, (_, name) => yamlString(insert(name)).slice(1, -1));
@@ -106,7 +106,10 @@ function isSame(yaml: string, expected: unknown): boolean {
   }
 }
 
-/** JSON's escapes are YAML's. What YAML 1.1 takes for a line break or refuses to read is escaped as well. */
+/**
+ * Returns the value as a JSON string, which is a valid YAML string. Also escapes characters that YAML 1.1 reads as line
+ * breaks or refuses.
+ */
 function yamlString(value: string): string {
   const odd = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
   return JSON.stringify(value).replace(odd, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
@@ -134,8 +137,9 @@ function renderDotenv(text: string, insert: Insert, file: string): string {
 }
 
 /**
- * Readers of .env files agree on single quotes around a value without quotes and backslashes, and nearly agree on
- * escapes in double quotes. None of them lets a value go on after its quote; about line breaks they differ.
+ * Quotes a value for a .env file. Parsers of .env files agree on single quotes around a value without quotes and
+ * backslashes, and nearly agree on escapes in double quotes. For all of them a value ends at its closing quote. They
+ * disagree about line breaks, so those are refused.
  */
 function dotenvString(value: string, file: string, name: string | undefined): string {
   if (/\p{Cc}/u.test(value)) throw new TemplateError(file, name, 'the value has control characters or line breaks.');
@@ -162,7 +166,7 @@ function parse(read: () => unknown, file: string, format: string): unknown {
   }
 }
 
-/** Maps every string value; names of members must be the seed's own. */
+/** Applies `map` to every string value. Throws `TemplateError` for a placeholder in the name of a member. */
 function mapStrings(value: unknown, map: (string: string) => string, file: string): unknown {
   if (typeof value === 'string') return map(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, map, file));

@@ -1,4 +1,4 @@
-/** Agents: a user's durable instances of backends. */
+/** Stores agents: a user's durable instances of backends. */
 import { and, asc, eq, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { agents } from '../database/schema';
@@ -26,11 +26,14 @@ export function agentsStore(db: Db) {
     async find(id: string): Promise<Agent | undefined> {
       return byId.get({ id });
     },
-    /** Ordered by backend, then ordinal. */
+    /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {
       return db.select().from(agents).where(eq(agents.userId, userId)).orderBy(agents.backend, agents.ordinal).all();
     },
-    /** The user's agent with the lowest ordinal on that backend, made when there is none. Parallel calls make one. */
+    /**
+     * Returns the user's agent with the lowest ordinal on the backend. Creates it if none exists; parallel calls create
+     * one agent.
+     */
     async ensureDefault(options: { userId: string; backend: string; name: string; nowMs: number }): Promise<Agent> {
       const { userId, backend, name, nowMs } = options;
       const found = defaultOf.get({ userId, backend });

@@ -1,43 +1,46 @@
-/** The only reader of the environment: text in, decisions out, every problem in one report. */
+/** Reads the environment, and is the only module that does. Validates all settings and reports all problems together. */
 import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
 import { type Setting, type settingGroups, settings } from './settings';
 
-/** Paths are absolute, `Ms` is milliseconds, `Seconds` seconds. May be logged in full. `router/config/settings.ts` documents each. */
+/**
+ * The settings without secrets, so it may be logged in full. Paths are absolute. Names end in `Ms` for milliseconds and in
+ * `Seconds` for seconds. `router/config/settings.ts` documents each setting.
+ */
 export interface Config {
   readonly dataRoot: string;
-  /** The data root as the container engine's host sees it. */
+  /** Path of the data root on the host of the container engine. */
   readonly hostStackRoot: string;
   readonly databasePath: string;
   readonly homesRoot: string;
   readonly seedsRoot: string;
   readonly backendsPath: string;
   readonly driversDir?: string;
-  /** By driver name, as `backends.json` names it. */
+  /** Driver name, as in `backends.json` → options of the driver. */
   readonly driverOptions: Readonly<Record<string, Record<string, Json>>>;
   readonly public: { readonly host: string; readonly port: number };
-  /** Without a host: loopback, and whatever address the drivers need. */
+  /** Without `host`: loopback, and the addresses that the drivers need. */
   readonly internal: { readonly host?: string; readonly port: number };
-  /** An origin: no path, no trailing slash. */
+  /** An origin, without path and trailing slash. */
   readonly publicUrl?: string;
-  /** Lower case, besides loopback, IP literals and the host of `publicUrl`. */
+  /** Further host names, in lower case. Loopback, IP addresses and the host of `publicUrl` are always allowed. */
   readonly allowedHosts: readonly string[];
-  /** Origins whose pages may call `/v1`; `*`: any. */
+  /** Origins whose pages may call `/v1`; `*`: any origin. */
   readonly corsOrigins?: readonly string[] | '*';
   readonly session: { readonly cookieName: string; readonly cookieSecure: boolean; readonly ttlSeconds: number };
   readonly signup: { readonly open: boolean };
   readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
   readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
   readonly reaperIntervalMs: number;
-  /** `Infinity` where there is no limit. */
+  /** `Infinity` means no limit. */
   readonly capacity: {
     readonly runners: number;
     readonly runnersPerUser: number;
     readonly starts: number;
     readonly queueMs: number;
   };
-  /** Inclusive. Absent: the kernel picks. */
+  /** Both ends inclusive. Absent: the kernel picks the ports. */
   readonly portRange?: { readonly start: number; readonly end: number };
   readonly readyTimeoutMs: number;
   readonly prepullAtStartup: boolean;
@@ -47,19 +50,19 @@ export interface Config {
   readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
   /** Of an answer that is recorded, translated or kept. */
   readonly maxAnswerBytes: number;
-  /** Bytes of long requests and answers that are held at once. */
+  /** Bytes of long requests and answers that are held in memory at once. */
   readonly held: AllowanceLimits;
-  /** Requests, live pages and answers under way at once. */
+  /** Number of open requests, live pages and answers at once. */
   readonly requests: AllowanceLimits;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
-/** Kept apart from Config so that logging one never shows the other. */
+/** The secret settings. Separate from Config, so that logging the Config never logs a secret. */
 export interface Secrets {
   readonly jwtSecret: string;
   /** 32 bytes. */
   readonly encryptionKey: Uint8Array;
-  /** What the database may still be sealed under. */
+  /** The former key, under which values in the database may still be encrypted. */
   readonly previousEncryptionKey?: Uint8Array;
   readonly inviteCode?: string;
   readonly bootstrapAdminPassword?: string;
@@ -70,17 +73,17 @@ export interface Secrets {
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What the process was started with. Nothing else in the router touches `Bun.env`. */
+/** The environment of the process. No other module of the router reads `Bun.env`. */
 export const environment: Env = Bun.env;
 
 export interface ConfigProblem {
   readonly variable: string;
-  /** Completes the sentence "must be …", except where it is a sentence of its own. */
+  /** The rule that the value breaks, for example `must be a port`. */
   readonly rule: string;
   readonly example: string;
 }
 
-/** The message names every problem, but never a value: it could be a secret. */
+/** Lists every problem of the settings. The message never contains a value, because the value could be a secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly problems: readonly ConfigProblem[]) {
@@ -99,7 +102,7 @@ type Settings = UnionToIntersection<Group>;
 type Values = { [Name in keyof Settings]: Settings[Name] extends Setting<infer T> ? T : never };
 
 interface CrossCheck {
-  /** The check is left out when one of these is itself in error. The first is the one to blame. */
+  /** The settings that the check reads. It is skipped when one of them is invalid. The report names the first. */
   readonly variables: readonly [keyof Values, ...(keyof Values)[]];
   readonly rule: string;
   readonly example: string;
@@ -153,9 +156,7 @@ const crossChecks: readonly CrossCheck[] = [
   },
 ];
 
-/**
- * Reads the settings, and nothing else, from `env`. Throws a ConfigError that lists every problem there is.
- */
+/** Returns config and secrets from the variables of `env`. Throws a `ConfigError` that lists every problem. */
 export function loadConfig(env: Env): { config: Config; secrets: Secrets } {
   const values = readEnv(env);
   return { config: toConfig(values), secrets: toSecrets(values) };
@@ -174,7 +175,8 @@ function readEnv(env: Env): Values {
     }
   }
   const broken = new Set(problems.map((problem) => problem.variable));
-  // What follows reads only the settings that are in order, so this type holds where it is used.
+  // Invalid settings are missing in `values`. The cast is safe: the checks below skip them, and the function throws
+  // before it returns them.
   const read = values as Values;
   for (const { variables, rule, example, holds } of crossChecks) {
     if (variables.some((name) => broken.has(name)) || holds(read)) continue;

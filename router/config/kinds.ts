@@ -1,4 +1,4 @@
-/** Kinds of settings: what a text may be, and what it means. */
+/** The kinds of settings: how the text of a setting is validated and parsed. */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
@@ -6,14 +6,14 @@ import { Value } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
 import { parseJson } from '../lib/json';
 
-/** The folder that holds `package.json`: relative paths in settings start here. */
+/** The folder that holds `package.json`. Relative paths in settings are relative to it. */
 export const repositoryRoot = resolve(import.meta.dir, '../..');
 
-/** A kind of value. `rule` completes the sentence "must be …"; `parse` gives undefined when the text breaks it. */
+/** A kind of value. `rule` completes the sentence "must be …"; `parse` returns undefined when the text breaks the rule. */
 export interface Kind<T> {
   readonly rule: string;
   parse(text: string): T | undefined;
-  /** Documentation shows a placeholder for it, never a value someone might keep. */
+  /** The documentation shows a placeholder for a secret, never a value that someone might use unchanged. */
   readonly isSecret?: true;
 }
 
@@ -64,7 +64,10 @@ export const bindHost: Kind<string> = {
   parse: (text) => (isIP(text) || hostName.test(text) ? text : undefined),
 };
 
-/** Elysia 1.4 looks for the path behind the eleventh character of a URL: a host of three is taken for a part of it. */
+/**
+ * Elysia 1.4 searches the path of a URL from its eleventh character on. With a host of three characters or less it takes
+ * part of the host for the path.
+ */
 const isRoutable = (host: string): boolean => host.length > 3 && hostName.test(host);
 
 export const hosts: Kind<readonly string[]> = {

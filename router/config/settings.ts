@@ -1,5 +1,7 @@
-/** Every setting of the router, once: what it is for, what it may be and what it is when unset. `.env.example` and the
- * docs/settings.md are generated from here by `scripts/docs.ts`. */
+/**
+ * All settings of the router, each with description, allowed values and default. `scripts/docs.ts` generates
+ * `.env.example` and `docs/settings.md` from this file.
+ */
 import {
   bindHost,
   driverOptions,
@@ -22,7 +24,7 @@ import {
 interface Text {
   readonly description: string;
   readonly example: string;
-  /** How an unset value is described where it is derived from other settings. */
+  /** Describes the default in the documentation when the setting has no fixed default. */
   readonly whenUnset?: string;
 }
 
@@ -50,7 +52,7 @@ const bytes = integer(1024, 1_073_741_824, ' of bytes');
 const count = integer(1, 1_000_000);
 const idle = integer(1, 31_536_000, ' of seconds');
 
-/** By heading, in the order in which they are documented. An empty variable counts as unset. */
+/** Heading → settings, in the order of the documentation. An empty variable counts as unset. */
 export const settingGroups = {
   Secrets: {
     JWT_SECRET: required(secret(32), {
@@ -259,7 +261,7 @@ export const settingGroups = {
   },
 } as const satisfies Record<string, Record<string, Setting>>;
 
-/** The same without headings. */
+/** All settings as pairs of name and setting, without the headings. */
 export const settings: readonly (readonly [string, Setting])[] = Object.values(settingGroups).flatMap((group) =>
   Object.entries<Setting>(group),
 );

@@ -65,14 +65,17 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
   );
 }
 
-/** The predecessor answered 400 to a value that is not valid, with a sentence. */
+/**
+ * Turns `invalid_fields` into the answer of the predecessor's API: status 400 with a sentence. Returns other errors
+ * unchanged.
+ */
 function inWords(error: unknown): unknown {
   if (!(error instanceof AppError) || !error.fields) return error;
   const problems = Object.entries(error.fields).map(([name, problem]) => `${name}: ${problem}.`);
   return new AppError('invalid_request', { message: problems.join(' '), fields: error.fields, cause: error });
 }
 
-/** `each(names)(of)`: an object with a member for each name. */
+/** `each(names)(of)` returns an object with the member `of(name)` for each name. */
 const each =
   (names: readonly string[]) =>
   <T>(of: (name: string) => T): Record<string, T> =>
@@ -101,7 +104,7 @@ async function overrides(deps: CredentialsApiRoutesDeps, who: Who) {
       backends.filter(({ userOverridableEnv }) => userOverridableEnv.includes(name)).map((one) => one.name),
     ),
     admin_shared: perVariable((name) => marked.has(name)),
-    // What is not shared is nobody's business.
+    // Users see only whether a shared variable has a value.
     admin_shared_present: perVariable((name) => marked.has(name) && present.has(name)),
     overrides: Object.fromEntries(own),
     effective: Object.fromEntries(effective),

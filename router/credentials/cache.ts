@@ -1,6 +1,6 @@
 /**
- * What users have set, in clear and in memory only: every broker call needs it, and one agent makes many. A change
- * forgets what is known, so that the next call sees it (law 16). Plain values are never logged.
+ * Caches the values that users have set, decrypted and in memory only, because every broker call needs them. A change
+ * removes them from the cache, so that the next call uses the new values (law 16). Plain values are never logged.
  */
 
 import type { UsersStore } from '../accounts/store';
@@ -10,7 +10,7 @@ import type { Vault } from '../lib/vault';
 import type { SettingsStore } from './store';
 import type { Values } from './tiers';
 
-/** Of how many users values are kept. */
+/** Number of users whose values are cached. */
 const USERS_MAX = 1000;
 
 /** Scope ('' for all backends) → variable → plain value. */
@@ -23,7 +23,8 @@ export interface CacheDeps {
 }
 
 export function credentialsCache({ settings, users, vault }: CacheDeps) {
-  // Promises, not values: one that was begun before a change is forgotten with it and never comes back.
+  // Caches promises, not values. A load that began before a change is removed together with its promise, so an old value
+  // never enters the cache after the change.
   const byUser = new Recent<string, Promise<Scopes>>(USERS_MAX);
   let shared: Promise<Values> | undefined;
 
@@ -45,7 +46,7 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
     return values;
   }
 
-  /** The administrator's values for all backends: those that can be shared. */
+  /** Returns the administrator's values for all backends. Only these can be shared. */
   async function ofAdmin(): Promise<Values> {
     const admin = await users.findAdmin();
     return (admin && (await of(admin.id)).get('')) ?? new Map();
@@ -58,7 +59,7 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
 
   function forget(userId: string): void {
     byUser.delete(userId);
-    // It may have been the administrator.
+    // `userId` may be the administrator, whose values are shared.
     shared = undefined;
   }
 
@@ -66,7 +67,7 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
     of,
     ofAdmin,
 
-    /** The administrator's values that are shared with everybody. */
+    /** Returns the administrator's values that are shared with all users. */
     shared(): Promise<Values> {
       if (shared) return shared;
       shared = loadShared();
@@ -76,7 +77,7 @@ export function credentialsCache({ settings, users, vault }: CacheDeps) {
       return shared;
     },
 
-    /** To be called after every change of a user's values, or of what is shared. */
+    /** Call this after every change of a user's values; call `forgetShared` after a change of the shared variables. */
     forget,
     forgetShared(): void {
       shared = undefined;

@@ -1,6 +1,6 @@
 /**
- * Upstream credentials, and whatever else a backend lets its users set: stored per user, for one backend or for all of
- * them, and for all users where the administrator shares. `credentials-tiers.ts` says whose value counts.
+ * Upstream credentials, and other variables that a backend lets its users set. Values are stored per user, for one backend
+ * or for all backends. The administrator can share values with all users. `tiers.ts` decides which value applies.
  */
 
 import type { UsersStore } from '../accounts/store';
@@ -20,35 +20,38 @@ import { isSecret, mask, valueProblem } from './values';
 const GLOBAL = '';
 const NO_VALUES: Values = new Map();
 
-/** What the broker calls with. */
+/** The credentials with which the broker calls the upstream. */
 export interface Upstream {
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly model: string;
-  /** Whose key it is, and so who pays. */
+  /** Tier of the key; it tells whose account pays. */
   readonly source: Exclude<Source, 'unset'>;
 }
 
-/** A variable in one scope of a user, as it may be shown to that user. */
+/** A variable in one scope of a user, in a form that may be shown to that user. */
 export interface ShownValue {
   readonly name: string;
   readonly isSecret: boolean;
-  /** Whether it is set in this scope itself. */
+  /** Whether the variable has a value in this scope itself. */
   readonly isOwn: boolean;
-  /** Which tier counts in this scope. */
+  /** Tier whose value applies in this scope. */
   readonly source: Source;
-  /** What counts: secrets masked, the rest in clear. Absent when nothing does. */
+  /** The value that applies; secrets are masked. Absent when no value applies. */
   readonly shown?: string;
   readonly reason?: string;
 }
 
-/** Variables that the administrator has marked as shared, and those that the administrator has a value of. */
+/** `marked`: variables that the administrator shares. `present`: variables for which the administrator has a value. */
 export interface Sharing {
   readonly marked: ReadonlySet<string>;
   readonly present: ReadonlySet<string>;
 }
 
-/** Told after values have changed: one user's, or without `userId` anybody's. What it waits for, the change waits for. */
+/**
+ * Called after the values of a user have changed; without `userId`, those of any user. The change waits for the
+ * returned promise.
+ */
 export type ChangeListener = (userId?: string) => Promise<void>;
 
 export type CredentialsService = ReturnType<typeof credentialsService>;
@@ -66,7 +69,10 @@ export function credentialsService(deps: {
   const withVariables = () => backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
   const variables = () => [...new Set(withVariables().flatMap(({ userOverridableEnv }) => userOverridableEnv))];
 
-  /** The administrator's values may be everybody's. */
+  /**
+   * Call after a change of a user's values. A change by the administrator may affect all users, because those values
+   * may be shared.
+   */
   async function changed(userId: string): Promise<void> {
     known.forget(userId);
     const isAdmin = (await deps.users.findAdmin())?.id === userId;
@@ -118,18 +124,18 @@ export function credentialsService(deps: {
   }
 
   return {
-    /** The backend's variables for this user, each with the tier that it comes from. */
+    /** Returns the backend's variables for this user, each with its tier. */
     resolve,
 
-    /** The variables that this backend needs and this user does not have. */
+    /** Returns the variables of this backend that have no value for this user. */
     async missing(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
       return (await resolve(userId, backend)).filter(({ source }) => source === 'unset');
     },
 
-    /** What the broker calls with for this user and backend at this moment. Throws `credentials_missing`. */
+    /** Returns the credentials for broker calls of this user and backend now. Throws `credentials_missing`. */
     async upstreamOf(userId: string, backend: Backend): Promise<Upstream> {
       const tiers = await tiersOf(userId, backend.name);
-      // What a backend does not list, its users do not have for it.
+      // A variable that the backend does not list in `user_overridable_env` is unset for it.
       const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
         backend.userOverridableEnv.includes(name) ? resolveValue(name, tiers) : { name, source: 'unset' };
       const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
@@ -137,18 +143,21 @@ export function credentialsService(deps: {
         const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');
         throw credentialsMissing(backend, missing);
       }
-      // A value has a source that is one.
+      // For the type only: a variable with a value never has the source `unset`.
       const source = apiKey.source === 'unset' ? 'global' : apiKey.source;
       return { baseUrl: baseUrl.value, apiKey: apiKey.value, model: model.value, source };
     },
 
-    /** What to try, before it is saved, what was typed into a scope's form. Throws `invalid_fields`. */
+    /**
+     * Returns the credentials to test, before they are saved, for the values typed into a scope's form. Throws
+     * `invalid_fields`.
+     */
     async upstreamToTry(userId: string, scope: string, typed: TypedUpstream): Promise<TypedUpstream> {
       requireVariable('LLM_BASE_URL', scope);
       return trialUpstream(typed, await tiersOf(userId, scope));
     },
 
-    /** Every scope of the user with its variables as they may be shown. Scope '' is for all backends. */
+    /** Returns every scope of the user with its variables, in a form that may be shown. Scope '' is for all backends. */
     async shown(userId: string): Promise<ReadonlyMap<string, readonly ShownValue[]>> {
       const scopes = [
         { scope: GLOBAL, names: variables() },
@@ -161,8 +170,8 @@ export function credentialsService(deps: {
     },
 
     /**
-     * Sets values of one scope, all or none; an empty value removes. Takes effect on the next upstream call (law 16).
-     * Throws `invalid_fields` with what is wrong per variable.
+     * Sets values of one scope, all or none; an empty value removes the variable. Takes effect on the next upstream call
+     * (law 16). Throws `invalid_fields` with the problem of each variable.
      */
     async set(userId: string, scope: string, values: Readonly<Record<string, string>>): Promise<void> {
       const fields: Record<string, string> = {};
@@ -187,7 +196,7 @@ export function credentialsService(deps: {
       await changed(userId);
     },
 
-    /** Removes some values of a scope, or without `names` all of them. */
+    /** Removes the values of `names` in a scope; without `names`, all values of the scope. */
     async clear(userId: string, scope: string, names?: readonly string[]): Promise<void> {
       for (const name of names ?? []) requireVariable(name, scope);
       if (names === undefined) await settings.deleteCredentials({ userId, backend: scope });
@@ -195,13 +204,13 @@ export function credentialsService(deps: {
       await changed(userId);
     },
 
-    /** Which variables the administrator shares, whoever asks. */
+    /** Returns which variables the administrator shares and which have a value. The result is the same for every user. */
     async sharing(): Promise<Sharing> {
       const [marked, values] = await Promise.all([settings.sharedVariables(), known.ofAdmin()]);
       return { marked, present: new Set(values.keys()) };
     },
 
-    /** Shares the administrator's values of these variables for all backends with everybody, or no longer. All or none. */
+    /** Shares the administrator's values of `names` with all users, or stops sharing them. All or none. */
     async share(names: readonly string[], isShared: boolean): Promise<void> {
       for (const name of names) requireVariable(name);
       await settings.setShared(names, isShared, now());
@@ -214,7 +223,7 @@ export function credentialsService(deps: {
       listeners.push(listener);
     },
 
-    /** The variables that some backend lets its users set. */
+    /** Returns the variables that at least one backend lets its users set. */
     variables,
   };
 }

@@ -1,4 +1,4 @@
-/** Turns credentials into what the settings page and an answer that lacks them show. Looks up, decides nothing. */
+/** Builds the view models of credentials: for the settings page, and for an answer that failed because they are missing. */
 import {
   type CredentialField,
   type CredentialGroup,
@@ -18,13 +18,13 @@ import { refusalOf } from '../web/refused-form';
 import { text } from '../web/respond';
 import type { CredentialsService, Sharing, ShownValue } from './credentials';
 
-/** The group of the variables that make up an upstream. Any other variable is a group by its own name. */
+/** Name of the group of upstream variables. Every other variable is a group of its own, named like the variable. */
 const UPSTREAM_GROUP = 'llm';
-/** Without these two there is nothing to share: a model alone answers nobody. */
+/** The variables without which sharing is not possible: base URL and key. A model alone is not enough. */
 const PROFILE: readonly string[] = UPSTREAM_VARIABLES.filter((name) => name !== 'LLM_MODEL');
 
 const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === name);
-/** Upstreams call their models as they like. */
+/** Filters out very long model names, because an upstream may return names of any length. */
 const isShort = (model: string) => model.length <= 200;
 const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
 
@@ -37,7 +37,7 @@ export interface CredentialsViewDeps {
 export interface Typed {
   readonly scope: string;
   readonly values: Readonly<Record<string, string>>;
-  /** Variable → what is wrong with it. */
+  /** Variable → problem. */
   readonly fields?: Readonly<Record<string, string>>;
   readonly error?: string;
   readonly trial?: TrialView;
@@ -138,7 +138,7 @@ function scopeView(
 
 function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): CredentialField {
   const { name, isSecret: secret, source, shown } = value;
-  // A secret that was typed is never sent back.
+  // A typed secret is never sent back to the browser.
   const text = secret ? undefined : (typed?.values[name] ?? (isOwn ? shown : undefined));
   const models = name === 'LLM_MODEL' ? typed?.trial?.models : undefined;
   const error = typed?.fields?.[name];
@@ -169,7 +169,7 @@ function heldKey(
   return { heldKey: key.source === 'shared' ? 'shared' : 'own' };
 }
 
-/** Where an agent gets its values from: of an upstream, from where its key comes. */
+/** Returns the source of an agent's values. For an upstream it is the source of the key. */
 function effectiveView(agentName: string, values: readonly ShownValue[]): EffectiveView {
   const of = (name: string) => values.find((value) => value.name === name);
   const missing = values.filter(({ source }) => source === 'unset');
@@ -195,7 +195,7 @@ function shareView(names: readonly string[], { marked, present }: Sharing): Omit
   return { isShared: needed.every((name) => marked.has(name)), canShare: needed.every((name) => present.has(name)) };
 }
 
-/** The form in place of an answer that failed, for what its agent lacks right now, if it lacks anything. */
+/** Returns the form that replaces a failed answer, with the variables that its agent lacks now; undefined if it lacks none. */
 export async function missingView(
   deps: CredentialsViewDeps,
   { user }: Who,
@@ -210,7 +210,7 @@ export async function missingView(
   const values = (await deps.credentials.shown(user.id)).get(agent.backend) ?? [];
   const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length === 0) return undefined;
-  // Address and key are entered together, and then a model that goes with them.
+  // Base URL and key are entered together, and with them a model of that upstream.
   const asksUpstream = missing.some(({ name }) => PROFILE.includes(name));
   const asked = values.filter(({ name, source }) => source === 'unset' || (asksUpstream && isUpstream(name)));
   const reason = missing.find((value) => value.reason !== undefined)?.reason;

@@ -32,7 +32,7 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
       '/settings/credentials',
       async ({ who, body, request }) => {
         const { scope = '', ...typed } = body;
-        // An empty field takes its value away. Not a secret, whose field is always empty: that one has a form of its own.
+        // An empty field removes its value, except for secrets: their field is always empty, and another form removes them.
         const values = pick(typed, (name, value) => value.trim() !== '' || !isSecret(name));
         try {
           await credentials.set(who.user.id, scope, values);
@@ -83,7 +83,10 @@ async function typedPage(
   return deps.settings.page(who, request, { credentials: groups, ...lost }, status);
 }
 
-/** Tries what was typed and saves nothing. For htmx, what came of it; without it, the page with what was typed. */
+/**
+ * Tests the typed credentials without saving them. Answers htmx with the result, and other requests with the whole page
+ * and the typed values.
+ */
 async function tryConnection(
   deps: CredentialsRoutesDeps,
   who: Who,

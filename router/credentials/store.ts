@@ -1,4 +1,4 @@
-/** What users have set: credential values (sealed), and which of the administrator's are shared. */
+/** Stores the values that users have set (sealed), and the names of the variables that the administrator shares. */
 import { and, eq, inArray } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { credentials, sharedVariables } from '../database/schema';
@@ -12,7 +12,7 @@ export function settingsStore(db: Db) {
     async credentialsOf(userId: string): Promise<readonly CredentialRow[]> {
       return db.select().from(credentials).where(eq(credentials.userId, userId)).all();
     },
-    /** Writes all rows and removes all `names` of a scope, or does neither. */
+    /** Writes all rows and removes all `names` of a scope, in one transaction. */
     async putCredentials(
       rows: readonly CredentialRow[],
       removed?: { userId: string; backend: string; names: readonly string[] },
@@ -48,7 +48,7 @@ export function settingsStore(db: Db) {
         .run();
     },
 
-    /** Names of the variables that the administrator shares. */
+    /** Returns the names of the variables that the administrator shares. */
     async sharedVariables(): Promise<ReadonlySet<string>> {
       return new Set(
         db
@@ -58,7 +58,7 @@ export function settingsStore(db: Db) {
           .map(({ name }) => name),
       );
     },
-    /** Shares all of `names`, or none of them from now on. */
+    /** Marks `names` as shared, or as not shared. */
     async setShared(names: readonly string[], shared: boolean, updatedAtMs: number): Promise<void> {
       if (names.length === 0) return;
       if (!shared) {

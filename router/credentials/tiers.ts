@@ -1,16 +1,16 @@
 /**
- * Whose value counts: the user's for a backend, else the user's for all backends, else the one that the administrator
- * shares. The base URL and the key are one profile and come from one owner, so that a shared key never goes to an
- * address that its owner did not set, nor a user's key to the shared address (law 15).
+ * Decides which value applies: the user's for a backend, else the user's for all backends, else the value that the
+ * administrator shares. Base URL and key are one profile and come from one owner, so that a shared key is never sent to
+ * an address that its owner did not set, and a user's key is never sent to the shared address (law 15).
  */
 
-/** Which tier a value came from. */
+/** The tier of a value. */
 export type Source = 'backend' | 'global' | 'shared' | 'unset';
 
 /** Variable → plain value. */
 export type Values = ReadonlyMap<string, string>;
 
-/** The values that one backend of one user can have. */
+/** The values per tier, for one user and one backend. */
 export interface Tiers {
   readonly backend: Values;
   readonly global: Values;
@@ -22,11 +22,11 @@ export interface EffectiveValue {
   readonly source: Source;
   /** Absent when the source is `unset`. */
   readonly value?: string;
-  /** Why a shared value does not count, in a sentence for the user. */
+  /** Why a shared value does not apply, as a sentence for the user. */
   readonly reason?: string;
 }
 
-/** Each variable of the profile: its other half, and why it is not taken from another owner than that. */
+/** For each variable of the profile: the other variable, and the reason why both must come from the same owner. */
 const PROFILE: ReadonlyMap<string, { readonly other: string; readonly reason: string }> = new Map([
   [
     'LLM_API_KEY',

@@ -1,4 +1,4 @@
-/** What a connection is tried with, before anything is saved. */
+/** Determines the credentials for a connection test, before anything is saved. */
 import { AppError } from '../lib/errors';
 import { resolveValue, type Tiers } from './tiers';
 import { valueProblem } from './values';
@@ -9,9 +9,9 @@ export interface TypedUpstream {
 }
 
 /**
- * What was typed into a scope's form, completed by what counts there. An empty key stands for the stored one, which is
- * tried only at the address that the same owner has stored for it (law 15): a shared key at the shared address, when
- * nothing was typed at all. Throws `invalid_fields`.
+ * Returns the values typed into a scope's form, completed by the values that apply there. An empty key means the stored
+ * key. It is sent only to the address that the same owner has stored for it (law 15): a shared key only to the shared
+ * address, when nothing was typed. Throws `invalid_fields`.
  */
 export function trialUpstream(typed: TypedUpstream, tiers: Tiers): TypedUpstream {
   const url = resolveValue('LLM_BASE_URL', tiers);

@@ -1,4 +1,4 @@
-/** The database file: opening, migrations, transactions. */
+/** Opens the database file, applies migrations, and runs transactions. */
 import { Database as Sqlite } from 'bun:sqlite';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -16,28 +16,28 @@ export interface Database {
 }
 
 /**
- * Runs `work` in a transaction. The callback is synchronous by type: bun:sqlite commits an async one before it ends,
- * whatever it throws later (reference/stack.md 4).
+ * Runs `work` in a transaction and returns its result. The type refuses an async callback: bun:sqlite commits when the
+ * callback returns its promise, and an error that the promise rejects with later is not rolled back.
  */
 export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<unknown> ? never : T): T {
-  // Drizzle's transaction object has every method of the database; only its type is another.
+  // Drizzle's transaction object has every method of the database, but another type.
   return db.transaction((tx) => work(tx as unknown as Db) as T, { behavior: 'immediate' });
 }
 
-/** 16 MB, in pages of 4 KiB. */
+/** 16 MB in pages of 4 KiB. */
 const WAL_PAGES = 4_000;
 
-/** Another router uses the database. */
+/** Thrown when another router uses the database. */
 export class InUseError extends Error {
   override readonly name = 'InUseError';
 }
 
-/** So long a router waits for the one it replaces. */
+/** How long a router waits for the lock of the router that it replaces. */
 const TAKEOVER_MS = 5_000;
 
 /**
- * Keeps a second router away from the same data: it would end the first one's answers and run its runners. The lock is
- * the operating system's, so that a crash lets go of it. Throws `InUseError`.
+ * Locks the data against a second router, which would end the answers of the first and take over its runners. It is a file
+ * lock of the operating system, so that a crash releases it. Throws `InUseError` when another router holds the lock.
  */
 export function lockDatabase(path: string): Disposable {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -53,19 +53,23 @@ export function lockDatabase(path: string): Disposable {
   return { [Symbol.dispose]: () => lock.close() };
 }
 
-/** @param path a file, created with its folder, or `:memory:`. Applies the migrations that are missing. */
+/**
+ * Opens the database and applies the missing migrations.
+ * @param path a file, which is created with its folder if needed, or `:memory:`.
+ */
 export function openDatabase(path: string): Database {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const sqlite = new Sqlite(path, { create: true, strict: true });
-  // Messages are in it; SQLite gives its -wal and -shm files the same mode.
+  // Only the owner may read it, because it contains messages. SQLite gives its -wal and -shm files the same mode.
   if (path !== ':memory:') chmodSync(path, 0o600);
   sqlite.run('PRAGMA journal_mode = WAL');
-  // With WAL a crash of the process loses nothing; a power cut may lose the last transactions, never the file.
+  // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
   sqlite.run('PRAGMA synchronous = NORMAL');
-  // To bring the log home costs as much as a hundred answers. SQLite's own limit of 4 MB is reached every second under load.
+  // A checkpoint costs as much as a hundred answers. With SQLite's default of 4 MB there would be one every second under load.
   sqlite.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
   sqlite.run('PRAGMA foreign_keys = ON');
-  // Another program's lock, such as a backup's: every statement waits on the one thread there is, so not for long.
+  // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
+  // only thread.
   sqlite.run('PRAGMA busy_timeout = 500');
   const db = drizzle(sqlite, { schema });
   migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });

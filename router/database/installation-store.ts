@@ -1,4 +1,4 @@
-/** Facts about this installation: its id, and a proof that the encryption key is the one it was made with. */
+/** Facts about this installation: its id, and a sealed text that verifies the encryption key. */
 import { eq, sql } from 'drizzle-orm';
 import type { Db } from './database';
 import { installation } from './schema';
@@ -18,7 +18,7 @@ export function installationStore(db: Db) {
         .onConflictDoUpdate({ target: installation.name, set: { value: sql`excluded.value` } })
         .run();
     },
-    /** The value kept under `name`: the one that is there, else `value`, kept from now on. */
+    /** Returns the stored value of `name`. If none is stored, stores the result of `value()` and returns it. */
     async keep(name: string, value: () => string): Promise<string> {
       const find = () => db.select().from(installation).where(eq(installation.name, name)).get()?.value;
       const found = find();

@@ -1,6 +1,6 @@
 /**
  * The tables. Times are milliseconds since the epoch; ids are 24 hex characters. After a change here run
- * `bun run migration`, which writes the SQL into `migrations/`; it is applied at start.
+ * `bun run migration`, which writes the SQL into `migrations/`. The router applies it at start.
  */
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
@@ -49,16 +49,16 @@ export const keys = sqliteTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     name: text().notNull(),
-    /** SHA-256 of the key; the key itself is shown once and not kept. */
+    /** SHA-256 of the key. The key itself is shown once and not stored. */
     hash: text().notNull().unique(),
     lastFour: text('last_four').notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     lastUsedAtMs: integer('last_used_at_ms'),
-    /** Null: good until it is revoked. */
+    /** Null: the key is valid until it is revoked. */
     expiresAtMs: integer('expires_at_ms'),
     /** `v1`: the OpenAI API; `manage`: the owner's `/api/me` and `/api/runners`. */
     scopes: text({ mode: 'json' }).$type<readonly KeyScope[]>().notNull().default(['v1']),
-    /** Names of backends and ids of agents that it opens; where both are empty it opens all. */
+    /** Names of backends and ids of agents that the key may use. When both are empty, it may use all agents. */
     backends: text({ mode: 'json' }).$type<readonly string[]>().notNull().default([]),
     agents: text({ mode: 'json' }).$type<readonly string[]>().notNull().default([]),
     /** Null: no limit. */
@@ -80,18 +80,18 @@ export const agents = sqliteTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     backend: text().notNull(),
     name: text().notNull(),
-    /** 1, 2, … per user and backend; the lowest is the default agent. */
+    /** 1, 2, … per user and backend. The agent with the lowest ordinal is the default agent. */
     ordinal: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
   },
   (table) => [uniqueIndex('agents_by_ordinal').on(table.userId, table.backend, table.ordinal)],
 );
 
-/** Intent and fact: a row is written before the driver is called, so that no runner is ever unknown (law 2). */
+/** Runners. A row is written before the driver is called, so that a crash never leaves an unknown runner (law 2). */
 export const runners = sqliteTable('runners', {
   agentId: text('agent_id')
     .primaryKey()
-    // No cascade: an agent goes only after its runner has.
+    // No cascade: an agent may be deleted only after its runner.
     .references(() => agents.id),
   id: text().notNull().unique(),
   driver: text().notNull(),
@@ -99,11 +99,14 @@ export const runners = sqliteTable('runners', {
   state: text({ enum: ['starting', 'running'] }).notNull(),
   handle: text({ mode: 'json' }).$type<Readonly<Record<string, unknown>>>(),
   url: text(),
-  /** What the router shows to the runner, sealed for the runner's id. */
+  /** The key that the router sends to the runner, sealed for the runner's id. */
   accessKeySealed: text('access_key_sealed').notNull(),
-  /** SHA-256 of what the runner shows to the broker. */
+  /** SHA-256 of the key that the runner sends to the broker. */
   runnerKeyHash: text('runner_key_hash').notNull().unique(),
-  /** `fingerprint` of the spec it was started with; another one by now means that it is stale. Null until it has started. */
+  /**
+   * `fingerprint` of the spec with which the runner was started. The runner is stale when the current spec has another.
+   * Null until it has started.
+   */
   specHash: text('values_hash'),
   startedAtMs: integer('started_at_ms').notNull(),
   lastActiveAtMs: integer('last_active_at_ms').notNull(),
@@ -122,9 +125,12 @@ export const conversations = sqliteTable(
     title: text().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     updatedAtMs: integer('updated_at_ms').notNull(),
-    /** Position of the newest message; grows, never shrinks, so that no position is used twice. */
+    /** Position of the newest message. It never shrinks, so that no position is used twice. */
     lastPosition: integer('last_position').notNull(),
-    /** The runtime's session knows the messages after this position; it is named by it (`sessionName`). */
+    /**
+     * The session of the agent software contains the messages after this position. The name of the session contains it
+     * (`sessionName`).
+     */
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
     expiresAtMs: integer('expires_at_ms'),
@@ -141,19 +147,19 @@ export interface MessageFailure {
   readonly hint?: string;
 }
 
-/** A call of one of the client's tools, in an answer. */
+/** A tool call in an answer, to a tool of the client. */
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  /** JSON, as far as it came. */
+  /** JSON text; incomplete when the answer broke off. */
   readonly arguments: string;
-  /** Characters of the answer's text that came before it. */
+  /** Number of characters of the answer's text before the call. */
   readonly textLengthBefore: number;
   /** Members that nobody here knows, and that the model wants back with the call. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-/** What the client's tool gave for a call. */
+/** The output of the client's tool for a call. */
 export interface ToolResult {
   readonly callId: string;
   readonly output: string;
@@ -166,16 +172,16 @@ export const messages = sqliteTable(
     conversationId: text('conversation_id')
       .notNull()
       .references(() => conversations.id, { onDelete: 'cascade' }),
-    /** The strict order of a conversation (law 18). */
+    /** Strict order of the messages in a conversation (law 18). */
     position: integer().notNull(),
     role: text({ enum: ['user', 'assistant'] }).notNull(),
     content: text().notNull(),
     /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
     status: text({ enum: ['streaming', 'done', 'stopped', 'failed'] }).notNull(),
     failure: text({ mode: 'json' }).$type<MessageFailure>(),
-    /** Of an answer that has ended. */
+    /** Tool calls of an answer that has ended. */
     calls: text({ mode: 'json' }).$type<readonly ToolCall[]>(),
-    /** What the client sent for the calls of earlier answers, together with this message or for this answer. */
+    /** Tool results of earlier answers, which the client sent together with this message or for this answer. */
     results: text({ mode: 'json' }).$type<readonly ToolResult[]>(),
     createdAtMs: integer('created_at_ms').notNull(),
     endedAtMs: integer('ended_at_ms'),
@@ -187,7 +193,7 @@ export const messages = sqliteTable(
   ],
 );
 
-/** A user's own values; `backend` is empty for the value that holds for all. */
+/** Values that users have set. `backend` is empty for a value that applies to all backends. */
 export const credentials = sqliteTable(
   'credentials',
   {
@@ -209,19 +215,19 @@ export const idlePreferences = sqliteTable(
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
     backend: text().notNull(),
-    /** 0 means never. */
+    /** 0: the runner is never stopped for being idle. */
     idleSeconds: integer('idle_seconds').notNull(),
   },
   (table) => [primaryKey({ columns: [table.userId, table.backend] })],
 );
 
-/** Variables whose value of the administrator holds for everybody who has set none. */
+/** Variables whose administrator's value applies to every user who has not set a value. */
 export const sharedVariables = sqliteTable('shared_variables', {
   name: text().primaryKey(),
   updatedAtMs: integer('updated_at_ms').notNull(),
 });
 
-/** One row per call to an upstream. Without foreign keys: what was used stays known when its user is gone. */
+/** One row per call to an upstream. No foreign keys, so that the usage remains when its user is deleted. */
 export const usage = sqliteTable(
   'usage',
   {
@@ -230,24 +236,27 @@ export const usage = sqliteTable(
     userId: text('user_id').notNull(),
     agentId: text('agent_id').notNull(),
     backend: text().notNull(),
-    /** Of the request that the runner was at work on, where that is certain. */
+    /** Conversation and key of the request that caused the call; null when the request is not certain. */
     conversationId: text('conversation_id'),
     keyId: text('key_id'),
-    /** Where that is not certain, but can only be some: the keys of all of them. Their budgets count it, each in full. */
+    /**
+     * The keys of all requests that may have caused the call, when it is not certain which. The call counts in full
+     * against the budget of each.
+     */
     keyIds: text('key_ids', { mode: 'json' }).$type<readonly string[]>(),
-    /** Below `/v1/`, such as `chat/completions`. */
+    /** Path below `/v1/`, such as `chat/completions`. */
     path: text().notNull(),
     model: text().notNull(),
-    /** Whose credentials paid for it. */
+    /** Tier of the credentials that paid for the call. */
     source: text({ enum: ['backend', 'global', 'shared'] }).notNull(),
-    /** Cached tokens are among the prompt's, reasoning tokens among the completion's. */
+    /** Prompt tokens include cached tokens; completion tokens include reasoning tokens. */
     promptTokens: integer('prompt_tokens').notNull(),
     completionTokens: integer('completion_tokens').notNull(),
     cachedTokens: integer('cached_tokens').notNull(),
     reasoningTokens: integer('reasoning_tokens').notNull(),
-    /** The upstream did not say how many: they are a guess from the text. */
+    /** The upstream did not report tokens, so they were estimated from the text. */
     estimated: integer({ mode: 'boolean' }).notNull(),
-    /** By the prices of that moment; null for a model without one. */
+    /** Cost by the price at the time of the call; null when the model had no price. */
     cost: real(),
     status: integer().notNull(),
     ending: text({ enum: ['done', 'stopped', 'failed'] }).notNull(),
@@ -257,23 +266,23 @@ export const usage = sqliteTable(
   (table) => [index('usage_by_user').on(table.userId, table.atMs), index('usage_by_time').on(table.atMs)],
 );
 
-/** Money per million tokens, in whatever currency the administrator counts in. */
+/** Prices: money per million tokens, in the currency that the administrator uses. */
 export const prices = sqliteTable('prices', {
   model: text().primaryKey(),
   prompt: real().notNull(),
   completion: real().notNull(),
-  /** Null: as the other tokens of the prompt. */
+  /** Price of cached tokens. Null: the price of prompt tokens. */
   cached: real(),
-  /** Money for each call on top, or for each picture of it. Null: none. */
+  /** Additional price per call, or per picture for a call that makes pictures. Null: none. */
   perCall: real('per_call'),
 });
 
-/** What the shared key may be used for; where there is no row, every model. */
+/** The models for which the shared key may be used. No rows: every model. */
 export const sharedModels = sqliteTable('shared_models', { model: text().primaryKey() });
 
-/** What a user, or one of their keys, may use in a period. */
+/** How much a user, or one API key, may use in a period. */
 export const budgets = sqliteTable('budgets', {
-  /** The key's id, else the user's. */
+  /** Id of the key, or of the user. */
   subjectId: text('subject_id').primaryKey(),
   userId: text('user_id')
     .notNull()
@@ -281,8 +290,8 @@ export const budgets = sqliteTable('budgets', {
   keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
   unit: text({ enum: ['tokens', 'money'] }).notNull(),
   period: text({ enum: ['day', 'month'] }).notNull(),
-  /** Beyond it its owner is warned. */
+  /** Above this limit the owner gets a warning. */
   softLimit: real('soft_limit'),
-  /** Beyond it nothing more is passed to an upstream. */
+  /** Above this limit no more calls are passed to an upstream. */
   hardLimit: real('hard_limit'),
 });

@@ -1,9 +1,9 @@
-/** Everything in the database that is sealed under the encryption key, to be sealed anew under another one. */
+/** Finds and replaces all texts in the database that are sealed under the encryption key, for a change of that key. */
 import { and, eq } from 'drizzle-orm';
 import { type Db, transaction } from './database';
 import { credentials, installation, runners } from './schema';
 
-/** Where a sealed text stands, and so whom it is sealed for. */
+/** The place of a sealed text. It determines the owner for whom the text is sealed. */
 export type SealedPlace =
   | { readonly kind: 'credential'; readonly userId: string; readonly backend: string; readonly name: string }
   | { readonly kind: 'access_key'; readonly runnerId: string }
@@ -13,7 +13,7 @@ export type SealedStore = ReturnType<typeof sealedStore>;
 
 export function sealedStore(db: Db) {
   return {
-    /** Replaces every sealed text by what `reseal` makes of it: all of them, or none when it throws. */
+    /** Replaces every sealed text by the result of `reseal`, in one transaction: none when `reseal` throws. */
     async resealAll(reseal: (sealed: string, place: SealedPlace) => string): Promise<void> {
       transaction(db, (tx) => {
         for (const { userId, backend, name, sealed } of tx.select().from(credentials).all()) {

@@ -1,13 +1,13 @@
-/** The vault of this installation: whether its key is the right one, and the change to another key. */
+/** Opens the vault of this installation: verifies the key, and reseals the database after a change of the key. */
 import { processLog } from '../lib/log';
 import { createVault, type Vault } from '../lib/vault';
 import type { InstallationStore } from './installation-store';
 import type { SealedPlace, SealedStore } from './sealed-store';
 
-/** Sealed with the key of the first start; a router that cannot open it has another key. */
+/** This text is sealed at the first start. A router that cannot open it has another key. */
 const CHECK_TEXT = 'agent-stack';
 
-/** Whom the text at this place is sealed for: bound to it, so that nobody can move it to another place. */
+/** Returns the owner for whom the text at this place is sealed. A sealed text that is moved to another place does not open. */
 export function ownerOf(place: SealedPlace): string {
   switch (place.kind) {
     case 'credential':
@@ -19,7 +19,7 @@ export function ownerOf(place: SealedPlace): string {
   }
 }
 
-/** The database was made under another encryption key. */
+/** Thrown when the database was sealed under another encryption key. */
 export class WrongKeyError extends Error {
   override readonly name = 'WrongKeyError';
   constructor() {
@@ -32,10 +32,10 @@ export class WrongKeyError extends Error {
 }
 
 /**
- * Opens the installation's vault. A database whose secrets cannot be opened is told at start, not at the first message:
- * throws `WrongKeyError`.
+ * Opens the installation's vault. Throws `WrongKeyError` when the key does not open the database, so that the router
+ * fails at start and not at the first message.
  * @param key 32 bytes, `ENCRYPTION_KEY`.
- * @param previous `ENCRYPTION_KEY_PREVIOUS`: what is still sealed under this one is sealed anew, all or nothing.
+ * @param previous `ENCRYPTION_KEY_PREVIOUS`: texts that are sealed under this key are resealed under `key`, all or none.
  */
 export async function openVault(
   stores: { installation: InstallationStore; sealed: SealedStore },
@@ -55,7 +55,7 @@ export async function openVault(
   return vault;
 }
 
-/** Whether the vault opens what the check was sealed with. */
+/** Whether the vault has the key under which `check` was sealed. */
 function isKeyOf(vault: Vault, check: string): boolean {
   try {
     return vault.open(check, ownerOf({ kind: 'check' })) === CHECK_TEXT;

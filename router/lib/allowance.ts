@@ -1,17 +1,17 @@
-/** How much of something may be held at once, in total and by one holder: bytes, or requests that are open. */
+/** Limits an amount that is held at once (bytes, or open requests), in total and per holder. */
 import { AppError } from './errors';
 
 const RETRY_AFTER_SECONDS = 1;
 
 export interface AllowanceLimits {
-  /** Of all holders together. */
+  /** Limit for all holders together. */
   readonly total: number;
   readonly perHolder: number;
 }
 
 export class Allowance {
   readonly #limits: AllowanceLimits;
-  /** Only of those who hold something, so that it is bounded by what is held. */
+  /** Holder → amount. Contains only holders with an amount above 0, so its size is bounded by the limits. */
   readonly #byHolder = new Map<string, number>();
   #total = 0;
 
@@ -23,7 +23,10 @@ export class Allowance {
     return this.#total;
   }
 
-  /** @returns why so much more cannot be held, and takes nothing then. */
+  /**
+   * Takes `amount` for the holder.
+   * @returns undefined; or the error `too_much_at_once` or `overloaded`, and then nothing was taken.
+   */
   refusal(holder: string, amount: number): AppError | undefined {
     const held = (this.#byHolder.get(holder) ?? 0) + amount;
     const code =
@@ -38,7 +41,10 @@ export class Allowance {
     return undefined;
   }
 
-  /** Throws `too_much_at_once` or `overloaded`. @returns what gives it back, once however often it is called. */
+  /**
+   * Takes `amount` for the holder. Throws `too_much_at_once` or `overloaded`.
+   * @returns an idempotent function that gives the amount back.
+   */
   take(holder: string, amount = 1): () => void {
     const refusal = this.refusal(holder, amount);
     if (refusal) throw refusal;
@@ -57,7 +63,7 @@ export class Allowance {
   }
 }
 
-/** What one piece of work holds of an allowance: it grows, and is given back as a whole. */
+/** The part of an allowance that one piece of work holds. The part can grow; `end()` gives all of it back. */
 export class Share {
   #held = 0;
 
@@ -66,7 +72,7 @@ export class Share {
     readonly holder: string,
   ) {}
 
-  /** @returns why it cannot grow, and leaves it as it was then. */
+  /** @returns undefined; or the error why the share cannot grow, and then it is unchanged. */
   grow(amount: number): AppError | undefined {
     const refusal = this.allowance.refusal(this.holder, amount);
     if (!refusal) this.#held += amount;

@@ -1,6 +1,6 @@
 /**
- * What happened, told to whoever listens: the live streams of the UI, progress streams, waiting requests.
- * In memory and per user; a listener that was away reads the state again, it is never replayed from here.
+ * Publishes events to listeners: live streams of the UI, progress streams, waiting requests. Events are per user and in
+ * memory only, and are never replayed: a listener that subscribes again must read the current state.
  */
 import { safely } from './safely';
 
@@ -9,31 +9,31 @@ export type RouterEvent =
   | { readonly kind: 'runner'; readonly agentId: string }
   | { readonly kind: 'conversation'; readonly conversationId: string }
   | { readonly kind: 'message.added'; readonly conversationId: string; readonly messageId: string }
-  /** An answer that is being written has more text or another progress. */
+  /** The text or the progress of an unfinished answer changed. */
   | { readonly kind: 'message.grew'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.ended'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.removed'; readonly conversationId: string; readonly messageId: string }
-  /** A platform fell silent or answers again, or an image came or could not be had. Concerns everybody. */
+  /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
-  /** A session or key is no longer good: its live streams end. */
+  /** A session or key was revoked; its live streams end. */
   | { readonly kind: 'revoked'; readonly credentialId: string };
 
 export type Listener = (event: RouterEvent) => void;
 
 export interface Events {
   publish(userId: string, event: RouterEvent): void;
-  /** To every user's listeners. */
+  /** Publishes to the listeners of all users. */
   publishToAll(event: RouterEvent): void;
   /** What a listener throws is its own affair. @returns a function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
-  /** To what happens to any user, for good. */
+  /** Subscribes to the events of all users, for the life of the process. */
   subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
   const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
-  // A copy: a listener may end its own subscription while it is told.
+  // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
   };
@@ -52,7 +52,7 @@ export function createEvents(): Events {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));
       return () => {
-        // Twice is once: by then the user may have listeners anew.
+        // Idempotent: on a second call the user may have a new set of listeners, which must stay.
         if (listeners.delete(listener) && listeners.size === 0) byUser.delete(userId);
       };
     },

@@ -1,6 +1,6 @@
-/** A queue in which users take turns, and what one user has put into it is served in the order in which it came. */
+/** A queue in which users take turns. The items of one user are served in the order in which they were added. */
 export class FairQueue<T extends { readonly userId: string }> {
-  /** Whose turn is next comes first. Nobody is in it with nothing. */
+  /** User → items, in the order of turns: the next user comes first. Contains no empty lists. */
   readonly #byUser = new Map<string, readonly T[]>();
 
   get isEmpty(): boolean {
@@ -15,7 +15,7 @@ export class FairQueue<T extends { readonly userId: string }> {
     this.#byUser.set(one.userId, [...this.of(one.userId), one]);
   }
 
-  /** The order in which they are served: everybody's first, then everybody's second … */
+  /** Returns all items in the order of service: the first item of each user, then the second of each user, … */
   inTurn(): readonly T[] {
     const queues = [...this.#byUser.values()];
     const rounds = Math.max(0, ...queues.map(({ length }) => length));
@@ -24,14 +24,14 @@ export class FairQueue<T extends { readonly userId: string }> {
     ).flat();
   }
 
-  /** Its turn has come: what else its user waits for is behind everybody's first. */
+  /** Removes the item because its turn has come. Its user goes to the end of the turns. */
   serve(one: T): void {
     const rest = this.of(one.userId).filter((other) => other !== one);
     this.#byUser.delete(one.userId);
     if (rest.length > 0) this.#byUser.set(one.userId, rest);
   }
 
-  /** It leaves without its turn, which the next of its user has then. */
+  /** Removes the item without using the turn of its user: the user's next item gets the turn. */
   remove(one: T): void {
     const rest = this.of(one.userId).filter((other) => other !== one);
     if (rest.length > 0) this.#byUser.set(one.userId, rest);

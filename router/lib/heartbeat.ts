@@ -5,15 +5,15 @@ import { steadyMs } from './time';
 
 const TICK_MS = 1_000;
 
-export interface Beating extends Member {
-  /** @param nowMs by the steady clock. */
+export interface Beating extends IndexedMember {
+  /** @param nowMs the time of `steadyMs()`. */
   beat(nowMs: number): void;
 }
 
-const beating = new Crowd<Beating>();
+const beating = new IndexedSet<Beating>();
 let clock: ReturnType<typeof setInterval> | undefined;
 
-/** Has it told the time every second, until `stopBeat`. */
+/** Calls `one.beat()` every second until `stopBeat(one)`. */
 export function startBeat(one: Beating): void {
   beating.add(one);
   clock ??= setInterval(() => {

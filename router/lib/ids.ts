@@ -1,12 +1,12 @@
-/** Identifiers and secrets: where randomness enters the router. */
+/** Makes random identifiers and secrets. */
 import { randomBytes } from 'node:crypto';
 
 const ID_BYTES = 12;
-/** Fetched for many ids at once: every request has one. */
+/** Random bytes for 256 ids, fetched at once because every request needs an id. */
 const idBytes = Buffer.alloc(ID_BYTES * 256);
 let idBytesUsed = idBytes.length;
 
-/** A random id: 24 lower-case hex characters, safe in paths, labels and as a runtime's session name. */
+/** Returns a random id: 24 lower-case hex characters, safe in paths and labels and as a session name of agent software. */
 export function newId(): string {
   if (idBytesUsed === idBytes.length) {
     crypto.getRandomValues(idBytes);
@@ -16,20 +16,20 @@ export function newId(): string {
   return idBytes.toString('hex', idBytesUsed - ID_BYTES, idBytesUsed);
 }
 
-/** A random secret of 256 bits behind a prefix that says what it opens. */
+/** Returns a random secret of 256 bits after a prefix that names its purpose. */
 export function newSecret(prefix: string): string {
   return prefix + randomBytes(32).toString('base64url');
 }
 
-/** SHA-256 as hex. Enough for secrets of 256 random bits; passwords go through argon2id. */
+/** Returns the SHA-256 of a text as hex. Use it only for secrets of 256 random bits; passwords need argon2id. */
 export function sha256(text: string): string {
   return Bun.SHA256.hash(text, 'hex');
 }
 
-/** Access keys and runner keys, as `newSecret` makes them. */
+/** Matches access keys (`ak-`) and runner keys (`rk-`) as `newSecret` makes them. */
 export const RUNNER_KEYS = /\b[ar]k-[\w-]{43}/g;
 
-/** Whether a text has what looks like a key of a runner in it, whether that runner is there or not. */
+/** Whether a text contains a string in the format of an access key or runner key. Does not check whether the key is valid. */
 export function hasRunnerKey(text: string): boolean {
   return text.search(RUNNER_KEYS) !== -1;
 }

@@ -56,16 +56,16 @@ export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;
 }
 
-/** So long the lines of requests wait for each other. */
+/** Request lines are written together: after this time, or earlier when there are `TOGETHER_LINES_MAX` lines. */
 const TOGETHER_MS = 100;
 const TOGETHER_LINES_MAX = 500;
 let requestLines: string[] = [];
 let waiting: ReturnType<typeof setTimeout> | undefined;
 
 /**
- * The line that every relayed request writes, like all others of its area, but together with those of the same moment:
- * a line by itself costs more than to relay the request. Nothing of it is redacted.
- * @param line numbers, ids, a path and words of ours; the event last.
+ * Logs the line of a relayed request, together with other lines of the same moment, because writing a single line costs
+ * more than relaying the request. The line is not redacted.
+ * @param line numbers, ids, a path and fixed texts of the router only; the event must be the last member.
  */
 export function logRequest(line: Readonly<Record<string, string | number | undefined>>): void {
   if (!relayLog.isLevelEnabled('info')) return;

@@ -1,4 +1,4 @@
-/** What was used last, up to a size: for what is asked for with every request and must not grow for ever. */
+/** A cache of the least recently used kind (LRU), bounded by a size. */
 
 export class Recent<Key, Value> {
   readonly #entries = new Map<Key, Value>();
@@ -6,8 +6,8 @@ export class Recent<Key, Value> {
   #size = 0;
 
   /**
-   * @param max the entry that was longest not asked for goes first.
-   * @param sizeOf what an entry counts: without it, `max` is their number.
+   * @param max the largest total size. When it is exceeded, the least recently used entries are removed.
+   * @param sizeOf returns the size of an entry. Default: 1, so `max` is the number of entries.
    */
   constructor(
     readonly max: number,
@@ -17,7 +17,7 @@ export class Recent<Key, Value> {
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
     if (value === undefined || key === this.#newest) return value;
-    // Set anew, so that the map is in the order of use.
+    // Deleted and set again, so that the map stays in the order of use.
     this.#entries.delete(key);
     this.#entries.set(key, value);
     this.#newest = key;
@@ -35,7 +35,7 @@ export class Recent<Key, Value> {
     }
   }
 
-  /** With `value`: only as long as it is still the one that is kept. */
+  /** Removes an entry. With `value`, only if that value is still the cached one. */
   delete(key: Key, value?: Value): void {
     const kept = this.#entries.get(key);
     if (kept === undefined || (value !== undefined && kept !== value)) return;
@@ -43,12 +43,12 @@ export class Recent<Key, Value> {
     this.#size -= this.sizeOf(kept);
   }
 
-  /** The longest not asked for first. */
+  /** Returns all entries, the least recently used first. */
   entries(): IterableIterator<[Key, Value]> {
     return this.#entries.entries();
   }
 
-  /** How many there are. */
+  /** Number of entries. */
   get size(): number {
     return this.#entries.size;
   }

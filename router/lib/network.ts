@@ -1,10 +1,16 @@
-/** The network that an address belongs to, as far as one customer of a provider usually has it to themselves. */
+/** Maps an IP address to the network that a provider usually gives to one customer. */
 import ipaddr from 'ipaddr.js';
 
-/** Hexadecimal groups of the /64 that a customer has at least: RFC 6177. */
+/**
+ * Hexadecimal groups of a /64, the smallest network that a customer gets
+ * ([RFC 6177](https://www.rfc-editor.org/rfc/rfc6177)).
+ */
 const NETWORK_GROUPS = 4;
 
-/** An IPv4 address as it is, also where IPv6 carries it; of an IPv6 address its /64. Anything else as it is. */
+/**
+ * Returns an IPv4 address unchanged (also from an IPv4-mapped IPv6 address), and the /64 of an IPv6 address. Returns
+ * other text unchanged.
+ */
 export function networkOf(address: string): string {
   const plain = address.replace(/%.*/s, '');
   if (!ipaddr.isValid(plain)) return address;

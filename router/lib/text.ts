@@ -1,15 +1,15 @@
-/** Lines that people type: names, addresses, values. */
+/** Checks single lines that people type: names, addresses, values. */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
-/** What is wrong with a line of at most `lengthMax` characters, or `undefined`. */
+/** Returns the problem of a line that may have at most `lengthMax` characters; undefined when it is valid. */
 export function lineProblem(line: string, lengthMax: number): string | undefined {
   if (line.length > lengthMax) return `At most ${lengthMax} characters`;
   return line.search(CONTROL) === -1 ? undefined : 'Must be one line without control characters';
 }
 
-/** The line without control characters, which no environment, file or terminal takes as text. */
+/** Returns the line without control characters, because environments, files and terminals do not treat them as text. */
 export function withoutControls(line: string): string {
   return line.replace(CONTROL, '');
 }

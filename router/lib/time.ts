@@ -1,19 +1,22 @@
-/** The clock for durations, and work on a clock: repeated, with a deadline, or until a signal. */
+/** The clock for durations, and functions that repeat work, give it a deadline, or end it by a signal. */
 import { processLog } from './log';
 
-/** A driver has to honour an abort within a second; twice that is waited for. */
+/**
+ * How long aborted work may take to clean up. A driver must honour an abort within one second (driver law 12); this is
+ * twice that.
+ */
 const ABORT_GRACE_MS = 2_000;
 
 /**
- * Whole milliseconds that only ever grow, by the pace of the system's monotonic clock: what durations are measured with. The
- * clock that tells the date may be set, by a person or by the network, and then a minute lasts a day or no time at all. Near
- * milliseconds since the epoch, but no date.
+ * Returns whole milliseconds of a monotonic clock. Measure durations with it: the wall clock may be set by a person or by
+ * the network, and a duration measured with it would be wrong. The value is close to milliseconds since the epoch, but do
+ * not use it as a date.
  */
 export function steadyMs(): number {
   return Math.floor(performance.timeOrigin + performance.now());
 }
 
-/** Does `work` again and again, never two at once, until disposed. */
+/** Runs `work` at this interval until disposed. Never runs it twice at the same time. */
 export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {
   let running: Promise<unknown> = Promise.resolve();
   let busy = false;
@@ -34,7 +37,7 @@ export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDi
   };
 }
 
-/** The time allowed is over. */
+/** Thrown when work exceeds its time limit. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut';
   constructor(readonly timeoutMs: number) {
@@ -43,9 +46,9 @@ export class TimedOut extends Error {
 }
 
 /**
- * Does `work` until it ends, until `timeoutMs` have passed (throws `TimedOut`) or until `outer` aborts (throws its
- * reason). Then the work is told by its signal and gets a moment to clear up, so that what it leaves can be found; a
- * result that still arrives counts.
+ * Runs `work` and returns its result. After `timeoutMs`, or when `outer` aborts, aborts the signal of the work and gives it
+ * `ABORT_GRACE_MS` to clean up; a result that arrives in that time is returned. Otherwise throws `TimedOut`, or the reason
+ * of `outer`.
  */
 export async function onClock<T>(
   timeoutMs: number,
@@ -65,7 +68,7 @@ export async function onClock<T>(
   try {
     return await Promise.race([work(signal), given.promise]);
   } catch (error) {
-    // Whatever the driver calls it: it was told to end.
+    // After an abort, the reason of the abort replaces the error that the driver throws for it.
     throw signal.aborted ? signal.reason : error;
   } finally {
     clearTimeout(timer);
@@ -74,7 +77,10 @@ export async function onClock<T>(
   }
 }
 
-/** The promise's result, or the signal's reason when that comes first. The promise goes on either way, and may fail. */
+/**
+ * Returns the result of the promise, or rejects with the signal's reason if the signal aborts first. Does not stop the
+ * work behind the promise.
+ */
 export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const onAbort = () => aborted.reject(signal.reason);
@@ -82,7 +88,7 @@ export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>
   return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 
-/** The promise's result, or `undefined` after `ms`. The promise must not reject. */
+/** Returns the result of the promise, or `undefined` after `ms` milliseconds. The promise must not reject. */
 export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms, undefined);

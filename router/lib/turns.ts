@@ -1,11 +1,11 @@
-/** Work by key: so much of it at once, the rest in the order in which it came, and no more in the queue than is bounded. */
+/** Limits parallel work per key. Work beyond the limit waits in a bounded queue, first in, first out. */
 
 export interface TurnsOptions {
-  /** Of one key. */
+  /** How much work of one key runs at once. */
   readonly atOnce: number;
-  /** Of one key, besides those at work. */
+  /** How much work of one key may wait in its queue. */
   readonly queuedMax: number;
-  /** What is thrown to one too many. */
+  /** Makes the error for work that finds the queue full. */
   refusal(): Error;
 }
 
@@ -14,9 +14,12 @@ interface Key {
   readonly queued: (() => void)[];
 }
 
-/** Keys do not wait for each other. Rejects with `refusal()` without a turn, or as the work does. */
+/**
+ * Returns a function that runs work for a key. It rejects with `refusal()` when the queue of the key is full, or with the
+ * error of the work. Different keys do not wait for each other.
+ */
 export function createTurns({ atOnce, queuedMax, refusal }: TurnsOptions) {
-  // Only keys with work: bounded by the requests that are open.
+  // Contains only keys with work, so its size is bounded by the open requests.
   const keys = new Map<string, Key>();
 
   return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
@@ -25,7 +28,7 @@ export function createTurns({ atOnce, queuedMax, refusal }: TurnsOptions) {
     if (key.running < atOnce) key.running += 1;
     else {
       if (key.queued.length >= queuedMax) throw refusal();
-      // Whoever ends hands its place on, so that nobody comes in between.
+      // Work that ends passes its slot directly to the next in the queue, so that new work cannot overtake.
       await new Promise<void>((resolve) => key.queued.push(resolve));
     }
     try {

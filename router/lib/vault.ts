@@ -6,9 +6,9 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
 export interface Vault {
-  /** Encrypts `plain` for `owner`, who is bound to the text: what was sealed for one does not open for another. */
+  /** Encrypts `plain` for `owner`. The result opens only with the same owner. */
   seal(plain: string, owner: string): string;
-  /** The plain text. Throws when the key, the owner or a byte differs. */
+  /** Returns the plain text. Throws when the key, the owner or any byte differs. */
   open(sealed: string, owner: string): string;
 }
 

@@ -1,41 +1,41 @@
 /**
- * Work on what others have sent that may take too long for the event loop: done in worker threads, with a deadline for
- * each piece. Threads are made when they are needed, and one that misses its deadline is ended and made anew.
+ * Runs work on foreign input in worker threads, because it may take too long for the event loop. Each piece has a
+ * deadline. Threads are started when they are needed. A thread that misses its deadline is ended and replaced.
  */
 import { FairQueue } from './fair-queue';
 import { processLog } from './log';
 
-/** To load a worker's script takes about 0.1 s; on a machine that is busy it takes seconds. */
+/** Time limit for loading a worker's script. That takes about 0.1 s; on a busy machine it takes seconds. */
 const START_MS = 10_000;
 
 export interface WorkerPoolOptions {
   /**
-   * Path of the worker's script. It posts one message when it is ready, and then one for each that it gets; `undefined`
-   * says that the piece could not be done.
+   * Path of the worker's script. The script posts one message when it is ready, and then one message for each message that
+   * it receives; `undefined` means that it could not do the piece.
    */
   readonly file: string;
-  /** How many pieces are worked on at a time. As many threads more may be about to end. */
+  /** How many pieces are worked on at once. Up to as many further threads may be ending at the same time. */
   readonly threadsMax: number;
-  /** For one piece, from its begin. */
+  /** Time limit for one piece, from its start. */
   readonly deadlineMs: number;
-  /** Pieces of one user that wait for their turn. */
+  /** How many pieces of one user may wait in the queue. */
   readonly waitingMax: number;
 }
 
-/** `slow`: given up after the deadline, or the worker failed at it. `busy`: did not begin in time. */
+/** `slow`: the piece missed its deadline, or the worker failed. `busy`: the piece did not start in time. */
 export type Outcome<Result> = { readonly result: Result } | 'slow' | 'busy';
 
 interface Piece<Job, Result> {
   readonly userId: string;
   readonly job: Job;
-  /** `performance.now()` after which it does not begin any more. */
+  /** Time of `performance.now()` after which the piece is not started any more. */
   readonly beginsUntilMs: number;
   resolve(outcome: Outcome<Result>): void;
 }
 
 interface Thread<Job, Result> {
   readonly worker: Worker;
-  /** Resolves when it is ready, or has failed. */
+  /** Resolves when the thread is ready or has failed. */
   readonly started: PromiseWithResolvers<void>;
   state: 'starting' | 'idle' | 'working' | 'ending';
   piece?: Piece<Job, Result> | undefined;
@@ -50,8 +50,9 @@ export class WorkerPool<Job, Result> implements Disposable {
   constructor(readonly options: WorkerPoolOptions) {}
 
   /**
-   * Users take turns, and each has one piece worked on at a time: what one user sends keeps no other waiting.
-   * @param beginsUntilMs as `performance.now()`.
+   * Runs a job in a thread. Users take turns, and only one piece of each user runs at a time, so that one user does not
+   * block the others.
+   * @param beginsUntilMs time of `performance.now()` after which the job is not started any more.
    */
   run(userId: string, job: Job, beginsUntilMs: number): Promise<Outcome<Result>> {
     return new Promise((resolve) => {
@@ -61,7 +62,10 @@ export class WorkerPool<Job, Result> implements Disposable {
     });
   }
 
-  /** Resolves when a thread is there, so that nobody's time is counted while the first one starts. */
+  /**
+   * Resolves when a thread is ready. Await it first, so that the start of the first thread does not count against a
+   * job's time.
+   */
   async ready(): Promise<void> {
     const isThere = ({ state }: Thread<Job, Result>) => state === 'idle' || state === 'working';
     if ([...this.#threads].some(isThere)) return;
@@ -105,7 +109,7 @@ export class WorkerPool<Job, Result> implements Disposable {
   #startThread(): void {
     const states = [...this.#threads].map(({ state }) => state);
     const ending = states.filter((state) => state === 'ending').length;
-    // A thread ends between two steps of its script, and some are long: to match one regular expression is one.
+    // A terminated thread ends only after its current native call, which may be long, such as one regular expression match.
     const isFull = states.length - ending >= this.options.threadsMax || ending > this.options.threadsMax;
     if (isFull || states.includes('starting') || this.#closed) return;
     const worker = new Worker(this.options.file, { smol: true, ref: false });
@@ -132,7 +136,10 @@ export class WorkerPool<Job, Result> implements Disposable {
     this.#next();
   }
 
-  /** A worker breaks. Where it cannot even be started, what waits for it is not kept waiting for the next one. */
+  /**
+   * Handles a failed worker. If it failed while starting, the waiting pieces fail too, instead of waiting for another
+   * worker.
+   */
   #fail(thread: Thread<Job, Result>, problem: string): void {
     processLog.error({ problem, file: this.options.file }, 'worker.failed');
     const waiting = thread.state === 'starting' ? this.#queue.inTurn() : [];
@@ -143,7 +150,7 @@ export class WorkerPool<Job, Result> implements Disposable {
     }
   }
 
-  /** Idempotent. The thread counts until it has really ended. */
+  /** Ends the thread. Idempotent. The thread counts towards the limits until it has really ended. */
   #end(thread: Thread<Job, Result>, outcome: 'slow' | 'busy'): void {
     const { piece, state } = thread;
     clearTimeout(thread.timer);

@@ -1,31 +1,31 @@
 /**
- * What is counted while the router works: plain numbers, so that a request pays for a few additions. Their names and texts
- * are made when somebody asks (`metrics-text.ts`).
+ * The counters of the metrics. They are plain numbers, so that a request costs a few additions only. `prometheus.ts` makes
+ * metric names and text when the metrics are collected.
  */
 import type { Ending } from '../relay/relay';
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** One line of the text. */
+/** One sample: one line in the text format of Prometheus. */
 export interface Sample {
   readonly labels: Labels;
   readonly value: number;
-  /** Where it is not that of the family: `…_bucket`, `…_sum`, `…_count`. */
+  /** Set when the name differs from that of the metric family: `…_bucket`, `…_sum`, `…_count`. */
   readonly metricName?: string;
 }
 
-/** Bounds in seconds. An answer may take milliseconds or, where an agent works, minutes. */
+/** Histogram bounds in seconds. An answer takes milliseconds, or minutes when the agent works on a task. */
 const ANSWER_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const START_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 export const LAG_SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
-/** How often something took how long. */
+/** A histogram of durations in seconds. */
 export class Histogram {
-  /** For each bound what is not over it but over the one before; the last are those over all. */
+  /** Observations per bucket: above the previous bound and up to this bound. The last bucket counts those above all bounds. */
   readonly #counts: number[];
   #sum = 0;
 
-  /** @param bounds rising. */
+  /** @param bounds in seconds, ascending. */
   constructor(readonly bounds: readonly number[]) {
     this.#counts = [...bounds, Number.POSITIVE_INFINITY].map(() => 0);
   }
@@ -33,7 +33,7 @@ export class Histogram {
   observe(ms: number): void {
     const seconds = ms / 1000;
     let at = 0;
-    // Beyond the last bound there is no number to compare with, and the search ends.
+    // The default `Infinity` ends the search after the last bound.
     while (seconds > (this.bounds[at] ?? Number.POSITIVE_INFINITY)) at += 1;
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
     this.#sum += seconds;
@@ -54,11 +54,11 @@ export class Histogram {
   }
 }
 
-/** How often something has happened that happens seldom, by the value of one label or several. */
+/** Counters for infrequent events, by the values of one or several labels. */
 export class Counts<Names extends string> {
   readonly #all = new Map<string, { readonly labels: Readonly<Record<Names, string>>; value: number }>();
 
-  /** @param known what is shown also before it has happened, so that its first time is seen as a rise. */
+  /** @param known label values that start at 0. Without them `rate` and `increase` would miss the first event. */
   constructor(known: readonly Readonly<Record<Names, string>>[] = []) {
     for (const labels of known) this.add(labels, 0);
   }
@@ -75,22 +75,22 @@ export class Counts<Names extends string> {
   }
 }
 
-/** By the first digit of a status; 0 stands for none. */
+/** Status classes. The index is the first digit of the status; index 0 means no status. */
 const CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'];
-/** Each ending, with what is shown also before it has happened. */
+/** Each ending with the status classes that are listed even while their count is 0. */
 const ENDINGS: readonly (readonly [Ending, ...classes: string[]])[] = [
   ['done', '2xx', '4xx', '5xx'],
   ['stopped', 'none', '2xx'],
   ['failed', '2xx', '4xx', '5xx'],
 ];
 
-/** Answers that have been passed on, whoever gave them. */
+/** Counters of answers that the router has passed on: from runners to users, or from upstreams to runners. */
 export class PassedAnswers {
   readonly #ended: Readonly<Record<Ending, number[]>> = { done: zeros(), stopped: zeros(), failed: zeros() };
   readonly firstByte = new Histogram(ANSWER_SECONDS);
   readonly duration = new Histogram(ANSWER_SECONDS);
 
-  /** Of the hot path: additions and nothing else. */
+  /** Called for every request: only additions here. */
   count(ending: Ending, status: number | undefined, firstByteMs: number | undefined, totalMs: number): void {
     const counts = this.#ended[ending];
     const at = status === undefined ? 0 : Math.trunc(status / 100);
@@ -113,10 +113,10 @@ function zeros(): number[] {
   return CLASSES.map(() => 0);
 }
 
-/** The parts of a start that take time, in their order. */
+/** The timed stages of a start, in their order. */
 export const START_STAGES = ['queued', 'creating', 'image_pull', 'starting', 'health_wait'] as const;
 
-/** Everything that is counted by backend. */
+/** The counters of one backend. */
 export class BackendNumbers {
   readonly relayed = new PassedAnswers();
   readonly upstream = new PassedAnswers();
@@ -136,7 +136,7 @@ export class BackendNumbers {
   adopted = 0;
 }
 
-/** One start, from the wish for a runner to its end. */
+/** Times one start, from the first request for a runner until the runner is ready or the start has failed. */
 export class StartWatch {
   readonly #begunMs = performance.now();
   #stage: string | undefined;
@@ -144,7 +144,7 @@ export class StartWatch {
 
   constructor(readonly numbers: BackendNumbers) {}
 
-  /** Where the start is now. Whatever it was at before is done. */
+  /** Records the duration of the previous stage and begins `stage`. */
   enter(stage: string): void {
     if (stage === this.#stage) return;
     const nowMs = performance.now();
@@ -159,7 +159,7 @@ export class StartWatch {
     this.numbers.startDuration.observe(performance.now() - this.#begunMs);
   }
 
-  /** @param isStopped somebody has ended it, or nobody wanted it any more. */
+  /** @param isStopped the start was stopped, or no request waited for it any more. */
   failed(code: string, isStopped: boolean): void {
     this.numbers.starts.add({ outcome: isStopped ? 'stopped' : 'failed', code });
   }

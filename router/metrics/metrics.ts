@@ -1,12 +1,12 @@
 /**
- * Metrics: what is counted for whoever watches the installation. Names of backends and drivers, endings, codes and causes,
- * and never whose: runners of this machine can read them too.
+ * Counts what the operator of the installation monitors. Labels are names of backends and drivers, endings, codes and
+ * causes, never a user: runners on this machine can read the metrics too.
  */
 import type { Ending } from '../relay/relay';
 import { BackendNumbers, Counts, Histogram, LAG_SECONDS, StartWatch } from './counters';
 import { type Live, textOf } from './prometheus';
 
-/** How often the event loop is asked how late it is. */
+/** Interval of the event loop lag samples. */
 const LAG_SAMPLE_MS = 1_000;
 
 export type MetricsService = ReturnType<typeof metricsService>;
@@ -28,9 +28,9 @@ export function metricsService() {
 
   return {
     /**
-     * A request to a runner has ended. Of the hot path: additions and nothing else.
-     * @param status of the answer, or of the error in its place; absent where a request was stopped before either.
-     * @param firstByteMs until the runner began to answer; absent where it did not.
+     * Counts a request to a runner that has ended. Called for every request: only additions here.
+     * @param status of the answer, or of the error that replaced it; absent when the request was stopped before either.
+     * @param firstByteMs time until the runner began to answer; absent when it did not answer.
      */
     relayed(
       backend: string,
@@ -42,7 +42,10 @@ export function metricsService() {
       of(backend).relayed.count(ending, status, firstByteMs, totalMs);
     },
 
-    /** A runner's call to its upstream has ended. @param status of the answer, or of the error in its place. */
+    /**
+     * Counts a runner's call to its upstream that has ended.
+     * @param status of the answer, or of the error that replaced it.
+     */
     upstreamCalled(
       backend: string,
       ending: Ending,
@@ -59,20 +62,20 @@ export function metricsService() {
       numbers.completionTokens += tokens.completion;
     },
 
-    /** A start begins; the rest of it is told to what this returns. */
+    /** Begins to time a start. The caller reports stages and outcome to the returned `StartWatch`. */
     startBegun: (backend: string): StartWatch => new StartWatch(of(backend)),
 
-    /** A runner has ended that had been ready. @param cause one of few words. */
+    /** Counts a runner that was ready and has ended. @param cause a label value, so only a few fixed values. */
     runnerEnded: (backend: string, cause: string): void => of(backend).stops.add({ cause }),
 
     runnerAdopted(backend: string): void {
       of(backend).adopted += 1;
     },
 
-    /** @param outcome `ok`, or the code of the error. */
+    /** Counts an attempt to sign in. @param outcome `ok`, or the code of the error. */
     signInTried: (outcome: string): void => signIns.add({ outcome }),
 
-    /** Watches how late the event loop is, until disposed. */
+    /** Measures the lag of the event loop until the result is disposed. */
     watchLoop(): Disposable {
       let sampledMs = performance.now();
       const timer = setInterval(() => {
@@ -83,9 +86,9 @@ export function metricsService() {
       return { [Symbol.dispose]: () => clearInterval(timer) };
     },
 
-    /** Everything, in the text format of Prometheus. */
+    /** Returns all metrics in the text format of Prometheus. */
     text(live: Live): Promise<string> {
-      // What has not happened yet is 0, not absent, so that its first time is seen as a rise.
+      // Creates the counters of each backend, so that they start at 0. Without that `rate` would miss the first event.
       for (const { name } of live.backends.all()) of(name);
       return textOf({ byBackend, signIns, lag }, live);
     },

@@ -1,14 +1,14 @@
 /**
- * The metrics as a collector reads them: names, what they mean, and the text format of Prometheus. Nothing of this is
- * loaded or made before somebody asks.
+ * Builds the text that a collector reads: names, help texts and values in the text format of Prometheus. The library is
+ * loaded and the text is built only when the metrics are collected.
  */
 import { type BackendNumbers, type Histogram, type Numbers, type Sample, START_STAGES } from './counters';
 
-/** What is not counted but looked at when somebody asks. */
+/** Values that are read when the metrics are collected, instead of being counted. */
 export interface Live {
   readonly backends: { all(): readonly { readonly name: string }[] };
   readonly drivers: { names(): readonly string[] };
-  /** By the driver's name; also of those that could not be loaded. */
+  /** Driver name → problem, including drivers that could not be loaded. */
   readonly platforms: { problems(): Readonly<Record<string, string>> };
   readonly runners: { census(): Census };
   readonly streams: { readonly size: number };
@@ -16,7 +16,7 @@ export interface Live {
 }
 
 export interface Census {
-  /** One for each agent that has or had a runner. */
+  /** One entry for each agent that has or had a runner. */
   readonly states: readonly { readonly backend: string; readonly state: string }[];
   readonly queuedStarts: number;
 }
@@ -33,20 +33,20 @@ interface Family {
 const STATES = ['starting', 'running', 'stopping', 'unknown', 'paused', 'failed'];
 
 export async function textOf(numbers: Numbers, live: Live): Promise<string> {
-  // Loaded at the start of the router, it would cost more than all routes do.
+  // Loaded here, because at the start of the router prom-client would take longer to load than all routes.
   const [{ AggregatorRegistry }, { version }] = await Promise.all([
     import('prom-client'),
     import('../../package.json'),
   ]);
   const each: Each = (samples) => [...numbers.byBackend].flatMap(([backend, one]) => samples(one, { backend }));
   const families = [...ofAnswers(each), ...ofRunners(each), ...ofNow(live), ...ofProcess(numbers, version)];
-  // Made for the numbers of several processes; here they are those of one.
+  // `aggregate` is made for the metrics of several processes. This router passes those of one process.
   return AggregatorRegistry.aggregate([families]).metrics();
 }
 
 type Each = (samples: (one: BackendNumbers, labels: { backend: string }) => readonly Sample[]) => readonly Sample[];
 
-/** What is passed on: to users from runners, and to runners from upstreams. */
+/** Metrics of answers that are passed on: from runners to users, and from upstreams to runners. */
 function ofAnswers(each: Each): readonly Family[] {
   const times = (name: string, help: string, of: (one: BackendNumbers) => Histogram) =>
     family('histogram', name, help, (full) => each((one, labels) => of(one).samples(full, labels)));
@@ -54,31 +54,35 @@ function ofAnswers(each: Each): readonly Family[] {
     family(
       'counter',
       'relayed_requests_total',
-      'Requests to runners that have ended, of /v1 and of the chat. The status is that of the answer, or of the error in its place.',
+      'Finished requests to runners, from /v1 and from the chat. The status is that of the answer, or of the error that replaced it.',
       () => each((one, labels) => one.relayed.endings(labels)),
     ),
     times(
       'relay_first_byte_seconds',
-      'From a request until its runner begins to answer, its start included.',
+      'Time from a request until its runner begins to answer, including the start of the runner.',
       (one) => one.relayed.firstByte,
     ),
-    times('relay_duration_seconds', 'From a request to the end of its answer.', (one) => one.relayed.duration),
+    times('relay_duration_seconds', 'Time from a request to the end of its answer.', (one) => one.relayed.duration),
     family(
       'counter',
       'broker_calls_total',
-      'Calls of runners to the LLM API that have ended. The status is that of the answer, or of the error in its place.',
+      'Finished calls of runners to the LLM API. The status is that of the answer, or of the error that replaced it.',
       () => each((one, labels) => one.upstream.endings(labels)),
     ),
     times(
       'broker_first_byte_seconds',
-      "From a runner's call until the first byte of the LLM API's answer.",
+      "Time from a runner's call until the first byte of the LLM API's answer.",
       (one) => one.upstream.firstByte,
     ),
-    times('broker_duration_seconds', "From a runner's call to the end of the answer.", (one) => one.upstream.duration),
+    times(
+      'broker_duration_seconds',
+      "Time from a runner's call to the end of the answer.",
+      (one) => one.upstream.duration,
+    ),
     family(
       'counter',
       'tokens_total',
-      'Tokens that runners have used, as the LLM API says or as they are guessed.',
+      'Tokens that runners have used, as the LLM API reports them or, if it does not, as the router estimates them.',
       () =>
         each((one, labels) => [
           { labels: { ...labels, kind: 'prompt' }, value: one.promptTokens },
@@ -88,25 +92,25 @@ function ofAnswers(each: Each): readonly Family[] {
   ];
 }
 
-/** How runners come and go. */
+/** Metrics of starts, stops and adoptions of runners. */
 function ofRunners(each: Each): readonly Family[] {
   return [
     family(
       'counter',
       'runner_starts_total',
-      'Starts of runners that have ended: ok, failed with the code of the error, or stopped before they were through.',
+      'Finished starts of runners: ok, failed with the code of the error, or stopped before they were complete.',
       () => each((one, labels) => one.starts.samples(labels)),
     ),
     family(
       'histogram',
       'runner_start_duration_seconds',
-      'Of starts that went well: from the first wish for a runner until it is ready, its time in the queue included.',
+      'Duration of successful starts, from the first request for a runner until it is ready, including the time in the queue.',
       (name) => each((one, labels) => one.startDuration.samples(name, labels)),
     ),
     family(
       'histogram',
       'runner_start_stage_duration_seconds',
-      'Of what starts were through with: waiting for their turn, preparing, fetching the image, starting, waiting for readiness.',
+      'Duration of each finished stage of a start: waiting in the queue, preparing, fetching the image, starting, waiting for readiness.',
       (name) =>
         each((one, labels) =>
           START_STAGES.flatMap((stage) => one.stages.get(stage)?.samples(name, { ...labels, stage }) ?? []),
@@ -115,10 +119,10 @@ function ofRunners(each: Each): readonly Family[] {
     family(
       'counter',
       'runner_stops_total',
-      'Runners that have ended: asked, idle, stale (their values changed), room (for another), or by themselves: exited, out_of_memory, vanished.',
+      'Runners that have ended. Stopped by the router: asked, idle, stale (settings changed), room (for another runner). Ended by themselves: exited, out_of_memory, vanished.',
       () => each((one, labels) => one.stops.samples(labels)),
     ),
-    family('counter', 'adopted_runners_total', 'Runners that were taken back after a restart of the router.', () =>
+    family('counter', 'adopted_runners_total', 'Runners that were adopted after a restart of the router.', () =>
       each((one, labels) => [{ labels, value: one.adopted }]),
     ),
   ];
@@ -137,34 +141,38 @@ function ofNow({ backends, drivers, platforms, runners, streams, generations }: 
   const gauge = (name: string, help: string, value: number) =>
     family('gauge', name, help, () => [{ labels: {}, value }]);
   return [
-    family('gauge', 'runners', 'Runners now, by state. Those that wait for their turn to start are starting.', () =>
-      [...names].flatMap((backend) =>
-        STATES.map((state) => ({ labels: { backend, state }, value: counted.get(`${state} ${backend}`) ?? 0 })),
-      ),
+    family(
+      'gauge',
+      'runners',
+      'Runners now, by state. A runner whose start waits in the queue counts as starting.',
+      () =>
+        [...names].flatMap((backend) =>
+          STATES.map((state) => ({ labels: { backend, state }, value: counted.get(`${state} ${backend}`) ?? 0 })),
+        ),
     ),
-    gauge('queued_starts', 'Starts that wait for their turn now.', queuedStarts),
+    gauge('queued_starts', 'Starts that wait in the queue now.', queuedStarts),
     gauge(
       'open_streams',
-      'What is under way now and would be cut by an end of the router: requests, calls of runners, live pages.',
+      'Requests, calls of runners and live pages that are open now. They would break off if the router stopped.',
       streams.size,
     ),
-    gauge('live_generations', 'Answers that are being written into conversations now.', generations.size),
+    gauge('live_generations', 'Answers that are being generated in conversations now.', generations.size),
     family(
       'gauge',
       'driver_up',
-      'Whether the platform of a driver answers: 1, or 0 with a problem that /healthz tells.',
+      'Whether the platform of a driver answers: 1, or 0 with a problem that /healthz reports.',
       () => [...driverNames].map((driver) => ({ labels: { driver }, value: driver in problems ? 0 : 1 })),
     ),
   ];
 }
 
-/** Those with names of the field are what its dashboards look for. */
+/** Metrics of the process. The names without the prefix `agent_stack_` are the standard names that dashboards use. */
 function ofProcess({ signIns, lag }: Numbers, version: string): readonly Family[] {
   const { user, system } = process.cpuUsage();
   const one = (value: number) => [{ labels: {}, value }];
   return [
-    family('counter', 'sign_ins_total', 'Tries to sign in: ok, or the code of the error.', () => signIns.samples()),
-    family('histogram', 'event_loop_lag_seconds', 'How late a clock that ticks once a second was.', (name) =>
+    family('counter', 'sign_ins_total', 'Attempts to sign in: ok, or the code of the error.', () => signIns.samples()),
+    family('histogram', 'event_loop_lag_seconds', 'Delay of a timer that fires once a second.', (name) =>
       lag.samples(name, {}),
     ),
     family('gauge', 'build_info', 'Always 1: the versions of the router and of Bun.', () => [

@@ -1,4 +1,4 @@
-/** Metrics, on the internal listener: for a collector on this machine, and for nobody else. */
+/** The route `/metrics` of the internal listener. Only a collector on this machine may read it. */
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import { hasRunnerKey } from '../lib/ids';
@@ -22,11 +22,12 @@ export function metricsRoutes(deps: MetricsRoutesDeps, guard: Guard) {
   });
 }
 
-/** What all users do together is no runner's business. */
+/** Throws `forbidden` for other machines and for runners: runners must not read the activity of all users. */
 function requireCollector(request: Request, address: string | undefined): void {
   const isHere = address !== undefined && LOOPBACK.test(address);
   if (isHere && !hasRunnerKey(request.headers.get('authorization') ?? '')) return;
   throw new AppError('forbidden', {
-    message: 'Metrics are for a collector on the same machine: through its loopback, and without the key of a runner.',
+    message:
+      'Only a collector on the same machine may read metrics: call loopback, and do not send the key of a runner.',
   });
 }

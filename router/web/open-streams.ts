@@ -1,6 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
 import { Allowance } from '../lib/allowance';
-import { Crowd, type Member } from '../lib/crowd';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { safely } from '../lib/safely';
@@ -29,7 +28,7 @@ export interface OpenStreams {
   readonly size: number;
 }
 
-interface Stream extends Member {
+interface Stream extends IndexedMember {
   readonly holder: Holder;
   close(why: AppError): void;
 }
@@ -38,7 +37,7 @@ const NO_LIMITS = { total: Number.POSITIVE_INFINITY, perHolder: Number.POSITIVE_
 
 /** @param allowed how many there may be, of all users and of one. */
 export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIMITS)): OpenStreams {
-  const open = new Crowd<Stream>();
+  const open = new IndexedSet<Stream>();
   /** By user; the oldest first. */
   const live = new Map<string, Set<Stream>>();
   const close = (streams: readonly Stream[], why: AppError) => {
