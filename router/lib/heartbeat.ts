@@ -1,5 +1,5 @@
-/** One clock for everything under way: a timer for each would cost more than all there is to look at. */
-import { Crowd, type Member } from './crowd';
+/** One timer for all requests under way: a timer for each costs more than the work at each tick. */
+import { type IndexedMember, IndexedSet } from './indexed-set';
 import { safely } from './safely';
 import { steadyMs } from './time';
 
