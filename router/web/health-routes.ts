@@ -1,4 +1,4 @@
-/** Health: whether the router serves, and what keeps parts of it from serving. */
+/** Health: whether the router serves, and the problems that keep parts of it from serving. */
 import { Elysia } from 'elysia';
 import type { Config } from '../config/config';
 import type { Database } from '../database/database';
