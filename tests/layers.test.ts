@@ -117,6 +117,11 @@ const HTTP_FILES = [
   'usage/csv',
 ];
 
+test('rule 2: only main.ts and app.ts know the whole context', () => {
+  const takers = sources.filter(({ imports }) => imports.some(({ target }) => target === 'router/context'));
+  expect(takers.map(({ path }) => path)).toEqual(['router/app.ts', 'router/main.ts']);
+});
+
 test('rule 3: Elysia is known at the edges only', () => {
   const users = sources.filter(
     ({ path, imports }) => isOfSubject(path) && imports.some(({ target }) => target === 'elysia'),
