@@ -1,9 +1,11 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
-import { callerPlugin, sessionPlugin } from './accounts/identify';
+import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { keysRoutes } from './accounts/keys-routes';
 import { authRoutes } from './accounts/routes';
 import { brokerRoutes } from './broker/routes';
+import { chatCredentialsRoutes } from './chat/credentials-routes';
+import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
@@ -12,7 +14,7 @@ import { credentialsRoutes } from './credentials/routes';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnersRoutes } from './runners/routes';
-import { settingsRoutes } from './settings/routes';
+import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
 import { usageRoutes } from './usage/routes';
@@ -55,6 +57,9 @@ export async function publicApp(context: Context, secrets: Secrets) {
     },
   };
   const session = sessionPlugin(identities);
+  const shell = (who: Who) => shellOf(context, who, {});
+  const settings = settingsPages({ ...context, shell });
+  const pages = { ...context, shell, settings };
   const app = new Elysia({ serve: serveOptions(config) });
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && context.listensAt(server.port));
@@ -75,12 +80,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(await assets())
           .use(authRoutes(context, session))
           .use(chatRoutes(context, session))
-          .use(settingsRoutes(context, session))
-          .use(keysRoutes(context, session))
-          .use(usageRoutes(context, session))
-          .use(pricesRoutes(context, session))
-          .use(budgetsRoutes(context, session))
-          .use(credentialsRoutes(context, session)),
+          .use(chatCredentialsRoutes(context, session))
+          .use(settingsRoutes(pages, session))
+          .use(keysRoutes(pages, session))
+          .use(usageRoutes(pages, session))
+          .use(pricesRoutes(pages, session))
+          .use(budgetsRoutes(pages, session))
+          .use(credentialsRoutes(pages, session)),
       )
   );
 }

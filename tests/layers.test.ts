@@ -18,6 +18,13 @@ const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
 /** Files by their role: the HTTP edge, rows → what a view takes, functions over tables. */
 const isEdge = (path: string) => /(^|[/-])(routes|present|live)(-[a-z]+)?\.tsx?$/.test(path);
 const isStore = (path: string) => /(^|[/-])store(-[a-z]+)?\.ts$/.test(path);
+/** Roles inside a subject: each knows those before it. */
+const ROLES = ['store', 'rules', 'present', 'routes'];
+function rankOf(path: string): number {
+  if (isStore(path)) return 0;
+  if (!isEdge(path)) return 1;
+  return /(^|[/-])present/.test(path) ? 2 : 3;
+}
 const subjectOf = (path: string) => path.split('/')[1] ?? '';
 /**
  * What the router may use of other folders of ours: the contract of drivers, and how the answers of models are read, so that
@@ -76,20 +83,28 @@ test('rule 1: a subject imports only from those above it in the list', () => {
   expect(
     unknown.map(({ path }) => `${path}: move it to the folder of its subject, or add the subject to SUBJECTS`),
   ).toEqual([]);
-  const order = broken(
-    (path) => isOfSubject(path) && !isEdge(path) && subjectOf(path) !== 'web',
-    (path, { target }) => {
-      if (!target.startsWith('router/')) {
-        const isView = target.startsWith('views/') && (isEdge(path) || subjectOf(path) === 'web');
-        return isView || SHARED.includes(target)
-          ? undefined
-          : 'only edges know views, and of drivers only the contract is known';
-      }
-      if (SUBJECTS.indexOf(subjectOf(target)) <= SUBJECTS.indexOf(subjectOf(path))) return undefined;
-      return 'move what both need down to the lower subject, or have it handed in by context.ts or app.ts';
-    },
-  );
+  const order = broken(isOfSubject, (path, { target }) => {
+    if (!target.startsWith('router/')) {
+      const isView = target.startsWith('views/') && (isEdge(path) || subjectOf(path) === 'web');
+      return isView || SHARED.includes(target)
+        ? undefined
+        : 'only edges know views, and of drivers only the contract is known';
+    }
+    if (SUBJECTS.indexOf(subjectOf(target)) <= SUBJECTS.indexOf(subjectOf(path))) return undefined;
+    return 'move what both need down to the lower subject, or have it handed in by context.ts or app.ts';
+  });
   expect(order).toEqual([]);
+});
+
+test('rule 1: inside a subject, routes know what is presented, that knows the rules, and they the store', () => {
+  const wrong = broken(isOfSubject, (path, { target, isType }) => {
+    const file = sources.find((one) => withoutEnding(one.path) === target);
+    if (isType || !file || subjectOf(target) !== subjectOf(path) || rankOf(file.path) <= rankOf(path)) return undefined;
+    // The subject of stores: what opens the database is below them.
+    if (subjectOf(path) === 'database') return undefined;
+    return `a file of the role "${ROLES[rankOf(file.path)]}" is not for one of the role "${ROLES[rankOf(path)]}"`;
+  });
+  expect(wrong).toEqual([]);
 });
 
 /** What knows requests and answers besides the edges and `web/`: each has one job on the way of a request. */
@@ -101,6 +116,11 @@ const HTTP_FILES = [
   'openai/responses/stored',
   'usage/csv',
 ];
+
+test('rule 2: only main.ts and app.ts know the whole context', () => {
+  const takers = sources.filter(({ imports }) => imports.some(({ target }) => target === 'router/context'));
+  expect(takers.map(({ path }) => path)).toEqual(['router/app.ts', 'router/main.ts']);
+});
 
 test('rule 3: Elysia is known at the edges only', () => {
   const users = sources.filter(
@@ -226,4 +246,13 @@ test('packages that run are dependencies, and every dependency runs', () => {
   );
   const served = (name: string) => running.some(({ code }) => code.includes(`node_modules/${name}/`));
   expect(dependencies.filter((name) => !used.has(name) && !served(name))).toEqual([]);
+});
+
+test('every transaction begins with the lock of a writer: through the helper of database/', () => {
+  const bare = inFolder('router/').filter(
+    ({ path, code }) => path !== 'router/database/database.ts' && /\.transaction\(|\bBEGIN\b/.test(code),
+  );
+  expect(
+    bare.map(({ path }) => `${path}: write it as transaction(db, (tx) => …), imported from database/database.ts`),
+  ).toEqual([]);
 });

@@ -98,6 +98,8 @@ async function foreignTo(
   { image = '' }: RunnerSpec,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  // Of an image without a name dockerode would ask a host called "images".
+  if (image === '') return undefined;
   const made = await find(signal, async () => (await docker()).getImage(image).inspect());
   // Not every proxy before the engine's socket lets this one through.
   const engine = await find(signal, async () => (await docker()).version()).catch(() => undefined);

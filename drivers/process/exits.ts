@@ -1,4 +1,4 @@
-/** Records how runners ended, and notifies the watchers of the driver. */
+/** What this process knows of runners that ended, and who wants to hear of it. */
 import type { Health, HealthChange } from '../driver';
 import { isOf, type ProcessHandle } from './runners';
 import type { ProcessTable } from './table';
@@ -8,22 +8,19 @@ const pollMs = 500;
 type Exited = Extract<Health, { state: 'exited' }>;
 
 export interface Exits {
-  /** Adds a runner that is a child of this process. `exited` must resolve with how it ended. */
+  /** A child of this process: `exited` resolves with how it ended. */
   addChild(handle: ProcessHandle, exited: Promise<Exited>): void;
-  /** Adds a running runner that another process has started. */
+  /** A runner that was seen running and that another process has started. */
   addAdopted(handle: ProcessHandle): void;
-  /**
-   * Returns how the runner ended; undefined when that is unknown. When a child has left the process table and its `exited`
-   * is still pending, waits for it.
-   */
+  /** How it ended. Waits for the news of a child whose process is no more, which is under way then. */
   find(handle: ProcessHandle): Promise<Exited | undefined>;
-  /** Returns the runners that have ended by themselves and were not stopped yet. */
+  /** Whether it has ended and was not stopped yet. */
   remembered(): readonly { readonly handle: ProcessHandle; readonly health: Exited }[];
-  /** Until the result is disposed, the end of this runner is not reported to watchers. */
+  /** While a runner is being stopped its end is no news. */
   stopping(handle: ProcessHandle): Disposable;
-  /** Forgets a runner that was stopped, and reports it to the watchers as `gone`. */
+  /** It was stopped: gone. */
   forget(handle: ProcessHandle): void;
-  /** Yields the ends of runners. Calls `adopt` after it has begun to listen; `adopt` adds the runners of other processes. */
+  /** `adopt` is called once it listens, and adds the runners that another process has started. */
   watch(signal: AbortSignal, adopt: () => Promise<void>): AsyncGenerator<HealthChange>;
 }
 
@@ -46,7 +43,7 @@ export function createExits(table: ProcessTable): Exits {
     for (const handle of [...adopted.values()]) {
       const entry = await table.find(handle.pid);
       if (entry !== undefined && isOf(handle, entry)) continue;
-      // The kernel gives the exit code only to the parent, which is another process here.
+      // Only the parent learns the exit code, and that was another process.
       if (adopted.delete(keyOf(handle))) record(handle, { state: 'exited' });
     }
   };
@@ -54,9 +51,9 @@ export function createExits(table: ProcessTable): Exits {
   return {
     addChild(handle, exited) {
       children.set(keyOf(handle), exited);
-      // `watch` may have found the runner in the table, and adopted it, before its start was complete.
+      // It may have been seen in the table before its start was through.
       adopted.delete(keyOf(handle));
-      // `forget` removes a stopped runner from `children`; its end is not reported.
+      // A runner that was stopped meanwhile is forgotten: its end is no news.
       void exited.then((health) => children.has(keyOf(handle)) && record(handle, health));
     },
     addAdopted(handle) {
@@ -76,7 +73,7 @@ export function createExits(table: ProcessTable): Exits {
   };
 }
 
-/** Returns a key that is unique to one process. Handles that differ in any part have different keys. */
+/** Of the very process: a handle that differs in any part is of another one. */
 function keyOf({ life, pid, born }: ProcessHandle): string {
   return `${life} ${pid} ${born}`;
 }
@@ -95,7 +92,7 @@ async function* watch(
   const end = () => wake.resolve();
   listeners.add(listener);
   signal.addEventListener('abort', end, { once: true });
-  // If the table cannot be read now, the next poll reads it again.
+  // A table that does not answer now is asked again at the next turn.
   const timer = setInterval(() => void poll().catch(() => undefined), pollMs);
   timer.unref();
   try {

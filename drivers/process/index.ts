@@ -1,4 +1,4 @@
-/** Hosts runners as processes of this machine, on loopback. Gives no isolation: see `README.md`. */
+/** Hosts runners as processes of this machine, on loopback. `README.md` says what that does not protect from. */
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type Health, type Owned } from '../driver';
@@ -17,7 +17,7 @@ import {
   requireReadable,
   urlOf,
 } from './runners';
-import { type DriverParts, startRunner, stopRunner } from './start';
+import { type Ground, startRunner, stopRunner } from './start';
 import { createStats } from './stats';
 import { type Process, processTable } from './table';
 
@@ -44,7 +44,7 @@ export default defineDriver({
     const children = createChildren(processTable());
     const { table } = children;
     const logs = await createLogFiles(join(services.stateDir, 'logs'), logBytes);
-    // If the table cannot be read now, the old logs stay until the next start of the driver.
+    // When the table does not answer now, the old logs are there for the next time.
     const found = await findRunners(table).catch(() => undefined);
     if (found !== undefined) await logs.sweep(new Set(found.map(({ mark }) => mark.life)));
     return createDriver({
@@ -59,8 +59,8 @@ export default defineDriver({
   },
 });
 
-function createDriver(parts: DriverParts): Driver<ProcessHandle> {
-  const { table, logs, exits, services } = parts;
+function createDriver(ground: Ground): Driver<ProcessHandle> {
+  const { table, logs, exits, services } = ground;
   const starting = new Map<string, Promise<ProcessHandle>>();
   const watches = new AbortController();
   const stats = createStats(table);
@@ -72,16 +72,16 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
     },
     routerAddress: async (port) => ({ url: `http://127.0.0.1:${port}`, listenHost: '127.0.0.1' }),
     async start(spec, context) {
-      const start = starting.get(spec.id) ?? startRunner(parts, spec, context).finally(() => starting.delete(spec.id));
+      const start = starting.get(spec.id) ?? startRunner(ground, spec, context).finally(() => starting.delete(spec.id));
       starting.set(spec.id, start);
       const handle = await start;
       return { handle, url: urlOf(handle) };
     },
-    inspect: (handle, signal) => inspect(parts, handle, signal),
-    stop: (handle, { graceMs }) => stopRunner(parts, handle, graceMs),
+    inspect: (handle, signal) => inspect(ground, handle, signal),
+    stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
     async list(signal) {
       refuseAborted(signal);
-      const owned = await list(parts);
+      const owned = await list(ground);
       refuseAborted(signal);
       return owned;
     },
@@ -89,7 +89,7 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
     logs: ({ life }, { tailLines }) => logs.tail(life, tailLines),
     watch: (signal) =>
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
-        await list(parts).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
+        await list(ground).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
       }),
     ...(stats === undefined ? {} : { stats }),
     async [Symbol.asyncDispose]() {
@@ -103,7 +103,7 @@ function healthOf({ isStopped, startedAtMs }: Process): Health {
   return isStopped ? { state: 'paused' } : { state: 'running', startedAtMs };
 }
 
-async function inspect({ table, exits }: DriverParts, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
+async function inspect({ table, exits }: Ground, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
   if (signal.aborted) return { state: 'unknown', reason: 'the call was aborted' };
   try {
     const entry = await table.find(handle.pid);
@@ -115,7 +115,7 @@ async function inspect({ table, exits }: DriverParts, handle: ProcessHandle, sig
   }
 }
 
-async function list({ table, exits, services }: DriverParts): Promise<readonly Owned<ProcessHandle>[]> {
+async function list({ table, exits, services }: Ground): Promise<readonly Owned<ProcessHandle>[]> {
   const { installationId, installationLabel } = services;
   const found = (await findRunners(table)).filter(({ mark }) => mark.labels[installationLabel] === installationId);
   const living = found.map((runner): Owned<ProcessHandle> => {
@@ -126,8 +126,7 @@ async function list({ table, exits, services }: DriverParts): Promise<readonly O
     return { runnerId, handle, health: healthOf(runner.leader), url: urlOf(handle) };
   });
   const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
-  // `remembered` says how a runner ended. Its entry wins over one in `living`, which comes from processes that the
-  // runner left behind.
+  // How a runner ended is known better here than from what it has left behind.
   const known = new Set(remembered.map(({ handle }) => handle.life));
   return [...living.filter(({ handle }) => !known.has(handle.life)), ...remembered];
 }

@@ -1,15 +1,12 @@
-/** The process table of this machine: for each process its pid, process group, start time and mark. */
+/** The process table of this machine, as the driver needs it: who runs, in which group, since when, with which mark. */
 import { linuxTable } from './linux';
 import { psTable } from './ps';
 
-/** One live process. A zombie, whose parent has not collected its exit status yet, is not in the table. */
+/** One live process; one that only waits to be collected by its parent (a zombie) is not in the table. */
 export interface Process {
   readonly pid: number;
   readonly groupId: number;
-  /**
-   * Start time in the notation of the platform. Pid and start time together identify a process, also after its pid is
-   * reused.
-   */
+  /** When it started, as the platform writes it. With the pid it names a process beyond any reuse of the pid. */
   readonly born: string;
   readonly startedAtMs: number;
   /** The process was stopped (SIGSTOP) and does not run until SIGCONT. */
@@ -18,26 +15,26 @@ export interface Process {
   readonly mark?: string;
 }
 
-/** CPU time that a process has used since it started, and the memory that it uses now. */
+/** What a process has used since it started. */
 export interface Usage {
   readonly cpuMs: number;
   readonly memoryBytes: number;
 }
 
-/** Every method rejects when the platform does not answer. No method rejects because a process does not exist. */
+/** Every method rejects when the platform does not answer, and never because a process is not there. */
 export interface ProcessTable {
-  /** Returns all live processes that this process may see, in no order. */
+  /** All live processes that can be seen, in no order. */
   list(): Promise<readonly Process[]>;
-  /** Returns one process; undefined when it certainly does not exist. */
+  /** One process, or undefined when it is surely not there. */
   find(pid: number): Promise<Process | undefined>;
-  /** Returns the usage of one process. The method is absent when the platform gives no such figures. */
+  /** What one process has used; absent where the platform does not tell. */
   usage?(pid: number): Promise<Usage | undefined>;
 }
 
-/** Name of the environment variable that holds the mark. The descendants of a runner inherit it. */
+/** The variable in which a runner carries our mark, and everything it starts with it. */
 export const markVariable = 'AGENT_STACK_RUNNER';
 
-/** Returns the process table for the platform on which this process runs. */
+/** The table of the platform this process runs on. */
 export function processTable(platform: NodeJS.Platform = process.platform): ProcessTable {
   return platform === 'linux' ? linuxTable : psTable;
 }

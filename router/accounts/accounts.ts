@@ -9,15 +9,18 @@ import { accountsLog } from '../lib/log';
 import { lineProblem } from '../lib/text';
 import type { Session, User, UsersStore } from './store';
 
-/** NIST SP 800-63B's minimum, and the predecessor's. */
+/** The minimum of NIST SP 800-63B, and of the predecessor. */
 const PASSWORD_LENGTH_MIN = 8;
 const PASSWORD_LENGTH_MAX = 200;
 const EMAIL_LENGTH_MAX = 254;
 const NAME_LENGTH_MAX = 80;
-/** Of a field as it is typed, with the blanks around it: nothing longer is looked at. */
+/** Characters of a field as typed, with surrounding blanks; a longer text is refused unread. */
 const TYPED_LENGTH_MAX = 1_000;
 const SLUG_LENGTH_MAX = 24;
-/** OWASP's first choice for argon2id. Bun's default of 64 MiB would let eight sign-ins take half a gigabyte. */
+/**
+ * The first recommendation of OWASP for argon2id. With Bun's default of 64 MiB, eight sign-ins at once would take half
+ * a gigabyte.
+ */
 const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
 
 export interface SignUp {
@@ -37,7 +40,7 @@ export function accountsService(deps: {
   now: () => number;
 }) {
   const { users, events, signup, sessionTtlSeconds, now } = deps;
-  // Verified against when there is no such user, so that both answers take the same time.
+  // Verified when the user does not exist, so that both answers take the same time.
   let decoyHash: Promise<string> | undefined;
 
   async function insertUser(fields: { email: string; password: string; name: string; role: User['role'] }) {
@@ -52,7 +55,7 @@ export function accountsService(deps: {
         if (!isUniqueViolation(error)) throw error;
         if (await users.findByEmail(email)) throw emailTaken();
         if (role === 'admin' && (await users.findAdmin())) throw new AppError('conflict', { cause: error });
-        // Somebody took the slug in between: look again.
+        // Another sign-up took the slug in between: choose again.
       }
     }
   }
@@ -65,10 +68,10 @@ export function accountsService(deps: {
     signupOpen: signup.open,
     inviteRequired: signup.inviteCode !== undefined,
 
-    /** Throws `forbidden` where strangers may not make an account. */
+    /** Throws `forbidden` when sign-up is closed. */
     requireSignUpOpen,
 
-    /** Makes a regular user. Throws `forbidden`, or `invalid_fields` with what is wrong per field. */
+    /** Creates a regular user. Throws `forbidden`, or `invalid_fields` with an error per field. */
     async signUp(input: SignUp): Promise<User> {
       requireSignUpOpen();
       if (signup.inviteCode !== undefined && !sameText(shortened(input.inviteCode).trim(), signup.inviteCode)) {
@@ -92,7 +95,7 @@ export function accountsService(deps: {
       return user;
     },
 
-    /** Throws `wrong_credentials`, the same for an unknown user and a wrong password. */
+    /** Throws `wrong_credentials`, both for an unknown user and for a wrong password. */
     async signIn(email: string, password: string): Promise<User> {
       const user = await users.findByEmail(normaliseEmail(email));
       decoyHash ??= Bun.password.hash('decoy', HASHING);
@@ -115,20 +118,20 @@ export function accountsService(deps: {
       return session;
     },
 
-    /** Everybody, in the order of their addresses. */
+    /** All users, sorted by e-mail address. */
     list: (): Promise<readonly User[]> => users.list(),
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 
     findSession: (id: string) => users.findSession(id, now()),
 
-    /** Signs out: the token is worthless from now on and the session's live streams end (law 20). */
+    /** Signs out: the session's token is no longer valid and its live streams end (law 20). */
     async closeSession(session: Session): Promise<void> {
       await users.deleteSession(session.id);
       events.publish(session.userId, { kind: 'revoked', credentialId: session.id });
     },
 
-    /** Makes the first admin. Says clearly when the address belongs to somebody who is not. */
+    /** Creates the first admin. Throws a clear error when the address belongs to a user who is not an admin. */
     async bootstrapAdmin(admin: { email: string; name: string; password: string }): Promise<void> {
       const existing = await users.findAdmin();
       if (existing) return;
@@ -145,15 +148,15 @@ export function accountsService(deps: {
 }
 
 /**
- * An address as it is kept and compared. What is too long to be one becomes nothing, which nobody has: its length is
- * looked at first, as a character can become eighteen.
+ * The form in which an address is stored and compared. A too long address becomes the empty text, which no account has.
+ * Its length is checked first, because one character can become eighteen.
  */
 export function normaliseEmail(typed: string): string {
   const email = typed.length > TYPED_LENGTH_MAX ? '' : typed.normalize('NFKC').trim().toLowerCase();
   return email.length > EMAIL_LENGTH_MAX ? '' : email;
 }
 
-/** What somebody has typed, or the beginning of what is longer than any field may be. */
+/** The typed text; a text that is longer than any field may be is cut. */
 function shortened(typed = ''): string {
   return typed.slice(0, TYPED_LENGTH_MAX);
 }

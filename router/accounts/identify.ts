@@ -1,4 +1,7 @@
-/** Who is asking: a browser session in a cookie, or a personal key (or session token) as a Bearer credential. */
+/**
+ * Identifies the sender of a request: a browser session in a cookie, or a personal key (or session token) as a Bearer
+ * credential.
+ */
 import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
@@ -9,18 +12,18 @@ import type { Key, KeyScope } from './keys-store';
 import type { Session, User } from './store';
 
 /**
- * What a key with the scope `manage` opens: its owner's own affairs, as JSON. A list, so that what may be added below
- * `/api/me`, such as a password, is not opened by all keys that exist.
+ * The paths that a key with the scope `manage` opens: its owner's own affairs, as JSON. An explicit list, so that a
+ * path that is added below `/api/me` later, such as a password, is not opened by existing keys.
  */
 const MANAGED = /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/;
 
-/** Somebody who has proved who they are. `credentialId` is what must stay good for their streams to go on. */
+/** An authenticated caller. `credentialId` is the session or key whose end also ends the caller's streams. */
 export interface Who {
   readonly user: User;
   readonly credentialId: string;
   /** Present for a browser session. */
   readonly session?: Session;
-  /** Present where a key was shown. */
+  /** Present when a key was sent. */
   readonly key?: Key;
 }
 
@@ -38,22 +41,22 @@ function tokens({ jwtSecret }: SessionDeps) {
   return jwt({ name: 'jwt', secret: jwtSecret, alg: 'HS256' });
 }
 
-/** What can tell whether a token is one of ours. */
+/** Verifies that a token is one that this router signed. */
 type Verifier = { verify(token: string, options: { algorithms: string[] }): Promise<false | TokenClaims> };
 type TokenClaims = { readonly [claim: string]: unknown };
 
-/** Who holds a session's token. The JWT only carries a session's id: the row decides (law 20). */
+/** Resolves a session token. The JWT only carries the session's id: the row in the database decides (law 20). */
 async function fromToken({ accounts }: SessionDeps, jwt: Verifier, token: unknown): Promise<Who | undefined> {
   if (typeof token !== 'string' || token === '') return undefined;
   const claims = await jwt.verify(token, { algorithms: ['HS256'] });
-  // One that never ends was not made here.
+  // This router issues no token without exp.
   if (!claims || typeof claims.jti !== 'string' || typeof claims.exp !== 'number') return undefined;
   const found = await accounts.findSession(claims.jti);
   if (!found || found.user.id !== claims.sub) return undefined;
   return { user: found.user, credentialId: found.session.id, session: found.session };
 }
 
-/** Who shows this Authorization header: a key, or a session's own token, which is as good as its cookie. */
+/** Resolves a Bearer key or session token; the token is as good as the cookie. */
 async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Promise<Who | undefined> {
   const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
   if (!credential?.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
@@ -61,7 +64,7 @@ async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Pro
   return found && { user: found.user, credentialId: found.key.id, key: found.key };
 }
 
-/** Not by Elysia's own cookies: where one route wants those, every request of every route has its own taken apart. */
+/** Parsed here, not by Elysia: if one route uses Elysia's cookies, Elysia parses the cookies of every request. */
 function cookieOf(headers: Headers, name: string): string | undefined {
   return new Bun.CookieMap(headers.get('cookie') ?? '').get(name) ?? undefined;
 }
@@ -71,7 +74,8 @@ function signInCookie({ name, secure }: SessionDeps['cookie'], value: string, ma
 }
 
 /**
- * The route option `{ caller: true }` of `/v1`, with a typed `who`. By itself, because every request of a program passes here.
+ * The route option `{ caller: true }` of `/v1`, with a typed `who`. A plugin of its own, because every request of a
+ * program passes through it.
  */
 export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, 'trustsCookie'> }) {
   const { name } = deps.cookie;
@@ -79,7 +83,7 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
     caller: {
       resolve: async ({ request, jwt }: { request: Request; jwt: Verifier }) => {
         const { headers } = request;
-        // A Bearer credential says who the caller means to be; a cookie may only come along.
+        // A Bearer credential is chosen by the caller; a cookie may be sent along by the browser.
         const header = headers.get('authorization');
         const who = await (header === null
           ? deps.guard.trustsCookie(request) && fromToken(deps, jwt, cookieOf(headers, name))
@@ -96,8 +100,8 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
 }
 
 /**
- * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for those of the administrator, both with a
- * typed `who`; `{ visitor: true }` where signing in is optional. A key opens what its scopes say.
+ * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for the administrator's routes, both with
+ * a typed `who`; `{ visitor: true }` where signing in is optional. A key opens only what its scopes allow.
  */
 export function sessionPlugin(deps: SessionDeps) {
   const { accounts, cookie: settings } = deps;
@@ -125,7 +129,8 @@ export function sessionPlugin(deps: SessionDeps) {
       visitor: {
         resolve: async ({ identify }: Identified) => ({ who: await identify.visitor() }),
       },
-      // Asked before validation, so that a stranger learns nothing of what a route wants, and again for the result.
+      // Checked before validation, so that a stranger learns nothing about a route's fields, and again for the typed
+      // result.
       session: {
         transform: async ({ identify, request }: Identified & Asked) => void (await identify.session(request)),
         resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.session(request) }),
@@ -145,12 +150,12 @@ interface Identified {
   readonly identify: Identifier;
 }
 
-/** Who sends this request, looked up once. */
+/** Identifies the sender of a request, once per request. */
 interface Identifier {
   visitor(): Promise<Who | undefined>;
-  /** Throws `signed_out`, or `forbidden` for a key that does not open this. */
+  /** Throws `signed_out`, or `forbidden` for a key that may not use this path. */
   session(request: Request): Promise<Who>;
-  /** Throws `signed_out`, or `forbidden` for everybody but the administrator. */
+  /** Throws `signed_out`, or `forbidden` for users who are not administrators. */
   admin(request: Request): Promise<Who>;
 }
 
@@ -186,7 +191,7 @@ function identifier(from: { cookie(): Promise<Who | undefined>; bearer: Ask }): 
   };
 }
 
-/** Pages, and what concerns others than its owner, are no key's business. */
+/** Keys open no pages, and nothing that concerns other users. */
 function requireManaging(key: Key, request: Request): void {
   if (!MANAGED.test(new URL(request.url).pathname)) {
     throw new AppError('signed_out', { message: 'An API key does not open this. Sign in first.' });

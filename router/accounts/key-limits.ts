@@ -1,25 +1,24 @@
 /**
- * What a key may do in a minute and at once. Counted in memory and without waiting, since every request is asked about;
- * a restart of the router forgives.
- *
- * Each limit is a bucket that holds a minute's worth and fills up evenly: a client may spend it at once and then goes on
- * at the rate of the limit, and no two minutes of work fit around the turn of one.
+ * Limits of a key per minute and at once. Counted in memory, because every request is checked; a restart of the router
+ * clears the counters. Each limit is a token bucket that holds one minute's worth and fills evenly: a client may spend
+ * it at once and then continues at the limit's rate, so that two minutes' worth cannot be spent around the turn of a
+ * minute.
  */
 import { AppError } from '../lib/errors';
 import type { Key } from './keys-store';
 
 const MINUTE_MS = 60_000;
-/** How many keys' counters are kept before those that are full, and so worth nothing, are thrown away. */
+/** Counters that are kept before the full ones, which limit nothing, are discarded. */
 const COUNTERS_MAX = 10_000;
 
-/** The limits of a key; null where there is none. */
+/** The limits of a key; null means no limit. */
 export type LimitedKey = Pick<Key, 'id' | 'requestsPerMinute' | 'tokensPerMinute' | 'concurrentMax'>;
 
-/** How a limit stands. */
+/** The current state of a limit. */
 export interface LimitState {
   readonly limit: number;
   readonly remaining: number;
-  /** Until all of it is there again. */
+  /** Milliseconds until the bucket is full again. */
   readonly resetMs: number;
 }
 
@@ -28,21 +27,24 @@ export interface LimitStates {
   readonly tokens?: LimitState;
 }
 
-/** A minute's worth of something. Below zero when more was used than there was, as tokens are known only afterwards. */
+/**
+ * One minute's worth of requests or tokens. Below zero when a call used more than was left, because tokens are known
+ * only afterwards.
+ */
 interface Bucket {
   level: number;
-  /** When the level was this. */
+  /** When `level` was computed. */
   atMs: number;
 }
 
 interface Counter {
   requests?: Bucket;
   tokens?: Bucket;
-  /** The key's limit when it last asked. */
+  /** The key's limit at its last request. */
   tokensPerMinute: number | null;
-  /** What calls under way may use. */
+  /** Tokens that calls under way may use. */
   heldTokens: number;
-  /** The key's requests that have not ended. */
+  /** The key's open requests. */
   open: number;
 }
 
@@ -53,7 +55,7 @@ interface Served {
 
 export type RateLimitsService = ReturnType<typeof rateLimitsService>;
 
-/** @param deps.now milliseconds of a clock that is not set: set back a day, a minute would last a day. */
+/** @param deps.now milliseconds of a steady clock: if the clock were set back a day, a minute would last a day. */
 export function rateLimitsService({ now }: { readonly now: () => number }) {
   const counters = new Map<string, Counter>();
 
@@ -74,7 +76,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
     }
   }
 
-  /** The bucket as it is now. */
+  /** The bucket filled up to the current time. */
   function filled(bucket: Bucket | undefined, limit: number): Bucket {
     const atMs = now();
     const level = bucket ? bucket.level + ((atMs - bucket.atMs) * limit) / MINUTE_MS : limit;
@@ -90,7 +92,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
     };
   }
 
-  /** Those of the keys whose tokens are limited. */
+  /** The counters of the keys that have a token limit. */
   function limitedOf({ keyIds = [] }: Served): readonly { counter: Counter; limit: number }[] {
     return keyIds.flatMap((id) => {
       const counter = counters.get(id);
@@ -100,8 +102,9 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
 
   return {
     /**
-     * Takes one of the key's requests. Throws `rate_limit_exceeded` when a limit is reached; that request does not count.
-     * @returns an idempotent release, for the end of the request.
+     * Counts one request of the key. Throws `rate_limit_exceeded` when a limit is reached; the refused request does not
+     * count.
+     * @returns an idempotent release, to be called at the end of the request.
      */
     take(key: LimitedKey): () => void {
       const { requestsPerMinute, tokensPerMinute, concurrentMax } = key;
@@ -126,7 +129,9 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       };
     },
 
-    /** Why a call for requests of these keys may not be made now. `isHeld`: only calls under way stand in its way. */
+    /**
+     * The reason why a call for requests of these keys may not be made now. `isHeld`: only calls under way block it.
+     */
     refusalOf(served: Served): { readonly error: AppError; readonly isHeld: boolean } | undefined {
       const refusals = limitedOf(served).flatMap(({ counter, limit }) => {
         const { level } = filled(counter.tokens, limit);
@@ -136,7 +141,7 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
     },
 
-    /** Holds what a call may use at most. @returns an idempotent release. */
+    /** Holds the most that a call may use. @returns an idempotent release. */
     hold(served: Served, { tokens }: { readonly tokens: number }): () => void {
       const held = limitedOf(served).map(({ counter }) => counter);
       for (const counter of held) counter.heldTokens += tokens;
@@ -155,12 +160,12 @@ export function rateLimitsService({ now }: { readonly now: () => number }) {
       }
     },
 
-    /** A key that is gone is limited no more. */
+    /** Discards the counters of a deleted key. */
     forget(keyId: string): void {
       counters.delete(keyId);
     },
 
-    /** Of the limits that the key has. */
+    /** The state of each limit that the key has. */
     statesOf({ id, requestsPerMinute, tokensPerMinute }: LimitedKey): LimitStates {
       const counter = counters.get(id);
       return {
@@ -175,7 +180,7 @@ export function isLimited({ requestsPerMinute, tokensPerMinute, concurrentMax }:
   return requestsPerMinute !== null || tokensPerMinute !== null || concurrentMax !== null;
 }
 
-/** @param missing how much has to come in before the next request is taken. */
+/** @param missing the amount that must fill up before the next request is accepted. */
 function tooFast(unit: 'requests' | 'tokens', limit: number, missing: number): AppError {
   const retryAfterSeconds = Math.max(1, Math.ceil((missing * 60) / limit));
   return new AppError('rate_limit_exceeded', {
@@ -192,7 +197,7 @@ function tooManyAtOnce(limit: number): AppError {
   });
 }
 
-/** All that is left is held by calls under way. */
+/** The error when calls under way hold all that is left. */
 function taken(limit: number): AppError {
   return new AppError('rate_limit_exceeded', {
     message: `This API key may use ${limit.toLocaleString('en')} tokens a minute, and calls under way may use what is left of them. Try again when one has ended.`,

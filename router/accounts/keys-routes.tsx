@@ -1,14 +1,16 @@
 /** Keys: made, listed and revoked on the settings page and at `/api/me/keys`; the administrator sees and revokes all. */
 import { Elysia, t } from 'elysia';
 import { AdminKeysPage } from '../../views/admin/page';
-import { shellOf } from '../chat/present';
-import type { Context } from '../context';
 import { AppError } from '../lib/errors';
-import { backToSettings, settingsPage } from '../settings/routes';
+import { refusedForm } from '../web/refused-form';
 import { page, seeOther, text } from '../web/respond';
+import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
+import { type GrantDeps, grantOf, type NewKey } from './key-grant';
+import type { KeysService } from './keys';
 import type { Key } from './keys-store';
-import { grantOf, keyJson, keyView, type NewKey, typedKey } from './present-keys';
+import { type KeyViewDeps, keyJson, keyView, typedKey } from './present-keys';
+import type { SettingsPages, ShellOf } from './present-pages';
 
 const names = t.Optional(t.Array(t.String()));
 const limit = t.Optional(t.Union([t.Integer(), t.Null()]));
@@ -36,27 +38,34 @@ const keyFields = t.Object({
   events_while_waiting: typed,
 });
 
-/** Keys on the page of everybody's. The API has them all. */
+/** Keys on the administrator's page. The API returns all of them. */
 const KEYS_SHOWN_MAX = 500;
 
-export function keysRoutes(context: Context, session: SessionPlugin) {
-  const { keys } = context;
+export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
+  readonly accounts: AccountsService;
+  readonly keys: KeysService;
+  readonly backends: GrantDeps['backends'] & KeyViewDeps['backends'];
+  readonly shell: ShellOf;
+  readonly settings: SettingsPages;
+}
+
+export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
+  const { keys, settings } = deps;
 
   return new Elysia({ name: 'keys' })
     .use(session)
-    .use(adminRoutes(context, session))
+    .use(adminRoutes(deps, session))
     .post(
       '/settings/keys',
       async ({ who, body, request }) => {
         const { asked, values } = typedKey(body);
         try {
-          const { key, secret } = await create(context, who, asked);
+          const { key, secret } = await create(deps, who, asked);
           // Answered, not redirected to: the key is shown this once and is in no URL.
-          return await settingsPage(context, who, request, { createdKey: { name: key.name, key: secret } });
+          return await settings.page(who, request, { createdKey: { name: key.name, key: secret } });
         } catch (error) {
-          if (!(error instanceof AppError) || error.status >= 500) throw error;
-          const form = { values, errors: { ...error.fields }, ...(!error.fields && { message: error.message }) };
-          return settingsPage(context, who, request, { forms: { key: form } }, error.status);
+          const { form, status } = refusedForm(values, error);
+          return settings.page(who, request, { forms: { key: form } }, status);
         }
       },
       { session: true, body: keyFields },
@@ -65,7 +74,7 @@ export function keysRoutes(context: Context, session: SessionPlugin) {
       '/settings/keys/:id/revoke',
       async ({ who, params, request }) => {
         await keys.revoke(who.user.id, params.id);
-        return backToSettings(request, 'revoked', 'keys');
+        return settings.back(request, 'revoked', 'keys');
       },
       { session: true },
     )
@@ -74,7 +83,7 @@ export function keysRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/api/me/keys',
       async ({ who, body, status }) => {
-        const { key, secret } = await create(context, who, body);
+        const { key, secret } = await create(deps, who, body);
         return status(201, { key: keyJson(key), secret });
       },
       { session: true, body: keyBody },
@@ -89,12 +98,12 @@ export function keysRoutes(context: Context, session: SessionPlugin) {
     );
 }
 
-function adminRoutes(context: Context, session: SessionPlugin) {
-  const { keys } = context;
+function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
+  const { keys } = deps;
 
   return new Elysia({ name: 'all-keys' })
     .use(session)
-    .get('/admin/keys', ({ who, query }) => keysPage(context, who, query.said === 'revoked'), {
+    .get('/admin/keys', ({ who, query }) => keysPage(deps, who, query.said === 'revoked'), {
       admin: true,
       query: t.Object({ said: t.Optional(t.String()) }),
     })
@@ -109,7 +118,7 @@ function adminRoutes(context: Context, session: SessionPlugin) {
     .get(
       '/api/admin/keys',
       async () => {
-        const emails = await emailsOf(context);
+        const emails = await emailsOf(deps);
         return {
           keys: (await keys.listAll()).map((key) => ({ ...keyJson(key), user: emails.get(key.userId) ?? null })),
         };
@@ -127,34 +136,29 @@ function adminRoutes(context: Context, session: SessionPlugin) {
 }
 
 /** A key cannot make another one: whoever has found it would keep what it opens when it is revoked or expires. */
-async function create(context: Context, who: Who, asked: NewKey): Promise<{ key: Key; secret: string }> {
+async function create(deps: KeysRoutesDeps, who: Who, asked: NewKey): Promise<{ key: Key; secret: string }> {
   if (who.key) throw new AppError('forbidden', { message: 'A key cannot make keys. Sign in to make one.' });
-  return context.keys.create(who.user.id, asked.name, await grantOf(context, who, asked));
+  return deps.keys.create(who.user.id, asked.name, await grantOf(deps, who.user.id, asked));
 }
 
-async function keysPage(context: Context, who: Who, isRevoked: boolean): Promise<Response> {
-  const emails = await emailsOf(context);
-  const all = await context.keys.listAll();
+async function keysPage(deps: KeysRoutesDeps, who: Who, isRevoked: boolean): Promise<Response> {
+  const emails = await emailsOf(deps);
+  const all = await deps.keys.listAll();
   const owners = new Set(all.filter(({ agents }) => agents.length > 0).map(({ userId }) => userId));
-  const owned = await Promise.all([...owners].map((userId) => context.agents.list(userId)));
+  const owned = await Promise.all([...owners].map((userId) => deps.agents.list(userId)));
   const agents = new Map(owned.flat().map(({ id, name }) => [id, name]));
   const views = all.map((key) => ({
-    ...keyView(context, key, agents),
+    ...keyView(deps, key, agents),
     owner: emails.get(key.userId) ?? text.usage.unnamed.user,
   }));
   views.sort((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
   const shown = views.slice(0, KEYS_SHOWN_MAX);
   const flash = isRevoked ? { kind: 'good' as const, message: text.settings.revokedKey } : undefined;
   return page(
-    <AdminKeysPage
-      shell={await shellOf(context, who, {})}
-      keys={shown}
-      hidden={views.length - shown.length}
-      flash={flash}
-    />,
+    <AdminKeysPage shell={await deps.shell(who)} keys={shown} hidden={views.length - shown.length} flash={flash} />,
   );
 }
 
-async function emailsOf({ accounts }: Context): Promise<ReadonlyMap<string, string>> {
+async function emailsOf({ accounts }: KeysRoutesDeps): Promise<ReadonlyMap<string, string>> {
   return new Map((await accounts.list()).map(({ id, email }) => [id, email]));
 }

@@ -1,4 +1,4 @@
-/** Personal API keys. The key itself is never here, only its hash. */
+/** Personal API keys. Only the hash of a key is stored. */
 import { and, desc, eq, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { keys, users } from '../database/schema';
@@ -27,7 +27,7 @@ export function keysStore(db: Db) {
     async find(id: string): Promise<Key | undefined> {
       return db.select().from(keys).where(eq(keys.id, id)).get();
     },
-    /** Those of all users, in the order of their names. */
+    /** The keys of all users, sorted by name. */
     async listAll(): Promise<readonly Key[]> {
       return db.select().from(keys).orderBy(keys.name).all();
     },
@@ -35,7 +35,7 @@ export function keysStore(db: Db) {
     async list(userId: string): Promise<readonly Key[]> {
       return db.select().from(keys).where(eq(keys.userId, userId)).orderBy(desc(keys.createdAtMs)).all();
     },
-    /** The key that was there, if it was that user's. */
+    /** Deletes the key if it belongs to the user. @returns the deleted key. */
     async delete(userId: string, id: string): Promise<Key | undefined> {
       return db
         .delete(keys)
@@ -43,7 +43,7 @@ export function keysStore(db: Db) {
         .returning()
         .get();
     },
-    /** @param usedAtMs key id → when it was last used. */
+    /** @param usedAtMs key id → time of its last use. */
     async markUsed(usedAtMs: ReadonlyMap<string, number>): Promise<void> {
       for (const [id, lastUsedAtMs] of usedAtMs) db.update(keys).set({ lastUsedAtMs }).where(eq(keys.id, id)).run();
     },

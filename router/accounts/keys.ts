@@ -1,6 +1,6 @@
 /**
- * Personal keys: made on the settings page or at `/api/me/keys`, shown once, kept as a hash. Whoever comes with one is
- * found in memory, so that a warm request does not touch the database.
+ * Personal keys: created on the settings page or at `/api/me/keys`, shown once, stored as a hash. The holder of a key
+ * is cached in memory, so that a warm request does not touch the database.
  */
 
 import { AppError } from '../lib/errors';
@@ -11,18 +11,18 @@ import { lineProblem } from '../lib/text';
 import type { Key, KeyScope, KeysStore } from './keys-store';
 import type { User } from './store';
 
-/** Starts like an OpenAI key, so that clients which check the form accept it. */
+/** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';
 export const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
 const NAME_LENGTH_MAX = 80;
 const KEYS_PER_USER_MAX = 50;
-/** Of a list of backends or agents. */
+/** Entries of a key's list of backends or agents. */
 const ALLOWED_MAX = 100;
 const LIMIT_MAX = 1_000_000_000;
-/** How many keys are known without the database. */
+/** Keys that are cached. */
 const KNOWN_MAX = 10_000;
 
-/** What a key opens, for how long and how often. What is left out is not limited; the scope is `v1` then. */
+/** What a key opens, for how long and how often. A missing limit means no limit; a missing scope means `v1`. */
 export type KeyGrant = Partial<
   Pick<
     Key,
@@ -47,11 +47,12 @@ export type KeysService = ReturnType<typeof keysService>;
 /** @param deps.now milliseconds since the epoch. */
 export function keysService(deps: { keys: KeysStore; events: Events; now: () => number }) {
   const { keys, events, now } = deps;
-  // Written in batches by `flush`: a warm request does no database write.
+  // Written in batches by `flush`: a warm request does not write to the database.
   const usedAtMs = new Map<string, number>();
-  // By hash. Promises, not values: one that was begun before a change is forgotten with it and never comes back.
+  // By hash. Promises, not values: a lookup that began before a change is dropped with its promise and cannot put an
+  // old value back.
   const known = new Recent<string, Promise<KeyHolder | undefined>>(KNOWN_MAX);
-  /** Keys that will expire and were used since the router's start: their streams end with them. */
+  /** Keys with an expiry date that were used since the router's start: their streams end when they expire. */
   const expiring = new Map<string, Key>();
 
   function lookUp(hash: string): Promise<KeyHolder | undefined> {
@@ -59,18 +60,18 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     if (found) return found;
     const holder = keys.findByHash(hash);
     known.set(hash, holder);
-    // Whoever guesses keys must not push out those that there are.
+    // Guessed keys must not push real keys out of the cache.
     const forget = () => known.delete(hash, holder);
     holder.then((one) => one ?? forget(), forget);
     return holder;
   }
 
-  /** Also a use that is not written yet. */
+  /** Includes a use that is not written yet. */
   function withLastUse(key: Key): Key {
     return { ...key, lastUsedAtMs: usedAtMs.get(key.id) ?? key.lastUsedAtMs };
   }
 
-  /** The key opens nothing any more, and every stream that was opened with it ends (law 20). */
+  /** The key is no longer valid, and every stream that was opened with it ends (law 20). */
   function end({ id, userId, hash }: Key): void {
     known.delete(hash);
     usedAtMs.delete(id);
@@ -85,7 +86,10 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
   }
 
   return {
-    /** Throws `invalid_fields`, or `conflict` for one too many. @returns the key itself, which cannot be had again. */
+    /**
+     * Throws `invalid_fields`, or `conflict` when the user has too many keys. @returns the key itself, which cannot be
+     * read again later.
+     */
     async create(userId: string, name: string, grant: KeyGrant = {}): Promise<{ key: Key; secret: string }> {
       const secret = newSecret(KEY_PREFIX);
       const key: Key = {
@@ -118,13 +122,13 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
 
     list: async (userId: string): Promise<readonly Key[]> => (await keys.list(userId)).map(withLastUse),
 
-    /** Those of all users, in the order of their names. */
+    /** The keys of all users, sorted by name. */
     listAll: async (): Promise<readonly Key[]> => (await keys.listAll()).map(withLastUse),
 
-    /** Of whatever user. */
+    /** Finds a key of any user. */
     findById: (id: string): Promise<Key | undefined> => keys.find(id),
 
-    /** Who holds this key, or `undefined` when nobody does. Throws `signed_out` when it has expired. */
+    /** The holder of this key, or `undefined` for an unknown key. Throws `signed_out` when it has expired. */
     async find(secret: string): Promise<KeyHolder | undefined> {
       const holder = await lookUp(sha256(secret));
       if (!holder) return undefined;
@@ -137,30 +141,30 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
       return holder;
     },
 
-    /** Ends a key of the user's. Throws `not_found`. */
+    /** Ends a key of the user. Throws `not_found`. */
     revoke,
 
-    /** Ends a key of whatever user, for the administrator. Throws `not_found`. */
+    /** Ends a key of any user, for the administrator. Throws `not_found`. */
     async revokeAny(id: string): Promise<void> {
       const key = await keys.find(id);
       if (!key) throw new AppError('not_found', { message: 'There is no such key.' });
       await revoke(key.userId, id);
     },
 
-    /** To be called after a change of the user: what is known of their keys has a copy of them. */
+    /** Call this after a change of the user: the cached holders of their keys contain a copy of the user. */
     async forget(userId: string): Promise<void> {
       for (const [hash, holder] of [...known.entries()]) {
         if ((await holder.catch(() => undefined))?.user.id === userId) known.delete(hash, holder);
       }
     },
 
-    /** Ends what was opened with keys that have expired by now. Costs nothing where no key will. */
+    /** Ends the streams of keys that have expired. Costs nothing when no used key has an expiry date. */
     endExpired(): void {
       const nowMs = now();
       for (const key of [...expiring.values()]) if ((key.expiresAtMs ?? nowMs) <= nowMs) end(key);
     },
 
-    /** Writes when keys were last used. */
+    /** Writes the time of each key's last use to the database. */
     async flush(): Promise<void> {
       if (usedAtMs.size === 0) return;
       const batch = new Map(usedAtMs);
@@ -197,7 +201,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
   }
 }
 
-/** Whether the key opens an agent. A browser session, which has none, opens all of its user's. */
+/** Whether the key opens an agent. A browser session has no key and opens all agents of its user. */
 export function opens(key: Key | undefined, agent: { readonly id?: string; readonly backend: string }): boolean {
   if (!key || (key.backends.length === 0 && key.agents.length === 0)) return true;
   return key.backends.includes(agent.backend) || (agent.id !== undefined && key.agents.includes(agent.id));

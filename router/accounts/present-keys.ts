@@ -1,28 +1,10 @@
-/** Keys as pages and the API show them, and what is asked for a new one. */
+/** Presents keys for pages and the API, and reads the form and the JSON for a new key. */
 import type { KeyView } from '../../views/models';
-import type { Context } from '../context';
-import { AppError } from '../lib/errors';
-import { numberOf } from '../usage/present';
-import type { Who } from './identify';
-import type { KeyGrant } from './keys';
-import type { Key, KeyScope } from './keys-store';
+import { numberOf } from '../lib/text';
+import type { NewKey } from './key-grant';
+import type { Key } from './keys-store';
 
 const DAY_MS = 86_400_000;
-
-/** What a new key is to be, as the API names it; what is left out is not limited. */
-export interface NewKey {
-  readonly name: string;
-  readonly scopes?: readonly string[] | undefined;
-  readonly backends?: readonly string[] | undefined;
-  readonly agents?: readonly string[] | undefined;
-  /** Seconds since the epoch. */
-  readonly expires_at?: number | null | undefined;
-  readonly requests_per_minute?: number | null | undefined;
-  readonly tokens_per_minute?: number | null | undefined;
-  readonly concurrent_requests?: number | null | undefined;
-  /** Whether a chat that waits is sent empty events beside its comments. */
-  readonly events_while_waiting?: boolean | undefined;
-}
 
 /** The fields of the form on the settings page. */
 export interface KeyFields {
@@ -33,11 +15,11 @@ export interface KeyFields {
   readonly requests_per_minute?: string | undefined;
   readonly tokens_per_minute?: string | undefined;
   readonly concurrent_requests?: string | undefined;
-  /** Of a box that is ticked. */
+  /** Present when the box is ticked. */
   readonly events_while_waiting?: string | undefined;
 }
 
-/** What was typed, as what is asked for, and as it is shown again when it is refused. */
+/** Turns the typed fields into the request for a key, and into the values that a refused form shows again. */
 export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
@@ -52,7 +34,7 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
       name,
       scopes: scopes.split(' '),
       backends: chosen,
-      // The whole day is still good.
+      // The key is valid until the end of the day.
       expires_at: day === '' ? null : (Date.parse(`${day}T00:00:00Z`) + DAY_MS) / 1000,
       requests_per_minute: numberOf(limits.requests_per_minute),
       tokens_per_minute: numberOf(limits.tokens_per_minute),
@@ -63,29 +45,6 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
       ...{ name, scopes, backends: chosen.join(' '), expires_at: day, ...limits },
       ...(isEventful && { events_while_waiting: 'on' }),
     },
-  };
-}
-
-/** Throws `invalid_fields` for a backend or an agent that the user does not have. */
-export async function grantOf(context: Context, who: Who, asked: NewKey): Promise<KeyGrant> {
-  const { scopes, backends = [], agents = [], expires_at: expiresAt } = asked;
-  const fields: Record<string, string> = {};
-  const backend = backends.find((name) => !context.backends.find(name));
-  if (backend !== undefined) fields.backends = `There is no backend "${backend}"`;
-  const own = new Set((await context.agents.list(who.user.id)).map(({ id }) => id));
-  const agent = agents.find((id) => !own.has(id));
-  if (agent !== undefined) fields.agents = `You have no agent "${agent}"`;
-  if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
-  return {
-    // What is not a scope is refused with the other fields.
-    ...(scopes && { scopes: scopes as readonly KeyScope[] }),
-    backends,
-    agents,
-    expiresAtMs: expiresAt == null ? null : Math.round(expiresAt * 1000),
-    requestsPerMinute: asked.requests_per_minute ?? null,
-    tokensPerMinute: asked.tokens_per_minute ?? null,
-    concurrentMax: asked.concurrent_requests ?? null,
-    eventsWhileWaiting: asked.events_while_waiting ?? false,
   };
 }
 
@@ -109,8 +68,13 @@ export function keyJson(key: Key) {
   };
 }
 
+/** What a key's backends are called. */
+export interface KeyViewDeps {
+  readonly backends: { find(name: string): { readonly displayName: string } | undefined };
+}
+
 /** @param agents names by id, of those that a key may be for. */
-export function keyView({ backends }: Context, key: Key, agents: ReadonlyMap<string, string>): KeyView {
+export function keyView({ backends }: KeyViewDeps, key: Key, agents: ReadonlyMap<string, string>): KeyView {
   const { id, name, lastFour, createdAtMs, lastUsedAtMs, expiresAtMs } = key;
   return {
     id,

@@ -4,44 +4,45 @@ import type { VNode } from 'preact';
 import { SignInPage } from '../../views/accounts/sign-in-page';
 import { SignUpPage } from '../../views/accounts/sign-up-page';
 import type { FormState } from '../../views/models';
-import type { Context } from '../context';
 import { AppError, toAppError } from '../lib/errors';
 import { addressOf } from '../web/bodies';
+import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import { normaliseEmail, type SignUp } from './accounts';
+import { type AccountsService, normaliseEmail, type SignUp } from './accounts';
 import type { SessionPlugin } from './identify';
 import { type AttemptLimits, createAttemptLimits } from './sign-in-limits';
 import type { User } from './store';
 
-export function authRoutes(context: Context, session: SessionPlugin) {
-  const { accounts } = context;
+export interface AuthRoutesDeps {
+  readonly accounts: AccountsService;
+  readonly metrics: { signInTried(outcome: string): void };
+}
+
+export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
+  const { accounts } = deps;
   const limits = createAttemptLimits();
   const signUp = (input: SignUp, address: string): Promise<User> =>
     limits.signUp(address, normaliseEmail(input.email), () => accounts.signUp(input));
 
   return new Elysia({ name: 'auth' })
     .use(session)
-    .get(
-      '/sign-in',
-      ({ who, query, request }) => (who ? seeOther(request, '/') : signInPage(context, {}, query.next)),
-      {
-        visitor: true,
-        query: t.Object({ next: t.Optional(t.String()) }),
-      },
-    )
+    .get('/sign-in', ({ who, query, request }) => (who ? seeOther(request, '/') : signInPage(deps, {}, query.next)), {
+      visitor: true,
+      query: t.Object({ next: t.Optional(t.String()) }),
+    })
     .post(
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signIn(context, limits, body, addressOf(request, server)));
+          await signInCookie.set(await signIn(deps, limits, body, addressOf(request, server)));
         } catch (error) {
-          return signInPage(context, { email: body.email }, body.next, expected(error));
+          return signInPage(deps, { email: body.email }, body.next, refusalOf(error));
         }
         return seeOther(request, localPath(body.next));
       },
       { body: t.Object({ ...signInFields, next: t.Optional(t.String({ maxLength: 10_000 })) }) },
     )
-    .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(context, {})), { visitor: true })
+    .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(deps, {})), { visitor: true })
     .post(
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
@@ -51,11 +52,11 @@ export function authRoutes(context: Context, session: SessionPlugin) {
             await signUp({ email, password, ...optional({ name, inviteCode }) }, addressOf(request, server)),
           );
         } catch (error) {
-          return signUpPage(context, { email, name: name ?? '', invite_code: inviteCode ?? '' }, expected(error));
+          return signUpPage(deps, { email, name: name ?? '', invite_code: inviteCode ?? '' }, refusalOf(error));
         }
         return seeOther(request, '/');
       },
-      // Before anything else is looked at.
+      // Checked before the body.
       { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
     )
     .post(
@@ -71,7 +72,7 @@ export function authRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/auth/login',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signIn(context, limits, body, addressOf(request, server));
+        const user = await signIn(deps, limits, body, addressOf(request, server));
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
@@ -102,37 +103,34 @@ export function authRoutes(context: Context, session: SessionPlugin) {
     .get('/auth/me', ({ who }) => ({ user: userJson(who.user) }), { session: true });
 }
 
-/** Longer than any of these may be, with the blanks around it: what waits for its turn is short. */
+/**
+ * Longer than any of these fields may be, with surrounding blanks; bounds the memory of requests that wait for their
+ * turn.
+ */
 const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
 const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
 
 async function signIn(
-  context: Context,
+  deps: AuthRoutesDeps,
   limits: AttemptLimits,
   body: { email: string; password: string },
   address: string,
 ): Promise<User> {
   const email = normaliseEmail(body.email);
   try {
-    const user = await limits.signIn(address, email, () => context.accounts.signIn(email, body.password));
-    context.metrics.signInTried('ok');
+    const user = await limits.signIn(address, email, () => deps.accounts.signIn(email, body.password));
+    deps.metrics.signInTried('ok');
     return user;
   } catch (error) {
-    context.metrics.signInTried(toAppError(error).code);
+    deps.metrics.signInTried(toAppError(error).code);
     throw error;
   }
 }
 
-/** A user as the predecessor's clients know one. */
+/** A user as the predecessor's API returns it. */
 function userJson(user: User) {
   return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
-}
-
-/** What a form can show; anything else goes on to the error page. */
-function expected(error: unknown): AppError {
-  if (error instanceof AppError && error.status < 500) return error;
-  throw error;
 }
 
 /** The predecessor answered 400 with one sentence to fields that are not right. */
@@ -149,34 +147,27 @@ function asPredecessor(error: unknown): never {
 }
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {
-  if (!error) return { values, errors: {} };
-  // Where fields say what is wrong, a sentence above them would say it twice.
-  return error.fields ? { values, errors: { ...error.fields } } : { values, errors: {}, message: error.message };
+  return error ? refusedForm(values, error).form : { values, errors: {} };
 }
 
 function signInPage(
-  context: Context,
+  deps: AuthRoutesDeps,
   values: Record<string, string>,
   next: string | undefined,
   error?: AppError,
 ): Response {
   const form = formState(values, error);
-  const view = (
-    <SignInPage form={form} signupOpen={context.accounts.signupOpen} {...(next !== undefined && { next })} />
-  );
+  const view = <SignInPage form={form} signupOpen={deps.accounts.signupOpen} {...(next !== undefined && { next })} />;
   return formPage(view, error);
 }
 
-function signUpPage(context: Context, values: Record<string, string>, error?: AppError): Response {
-  if (!context.accounts.signupOpen)
+function signUpPage(deps: AuthRoutesDeps, values: Record<string, string>, error?: AppError): Response {
+  if (!deps.accounts.signupOpen)
     throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
-  return formPage(
-    <SignUpPage form={formState(values, error)} inviteRequired={context.accounts.inviteRequired} />,
-    error,
-  );
+  return formPage(<SignUpPage form={formState(values, error)} inviteRequired={deps.accounts.inviteRequired} />, error);
 }
 
-/** A form, with what was wrong with it: 422 whatever it was, except for too many attempts. */
+/** A form with its errors: status 422, except for too many attempts. */
 function formPage(view: VNode, error: AppError | undefined): Response {
   const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
@@ -184,8 +175,8 @@ function formPage(view: VNode, error: AppError | undefined): Response {
 }
 
 /**
- * Only a path of ours: a sign-in never sends anybody elsewhere. Browsers take a backslash for a slash and leave out tabs
- * and line ends, so that "/<tab>/elsewhere" would be another host.
+ * Allows only paths of this router, so that a sign-in never redirects to another host. Browsers read a backslash as a
+ * slash and drop tabs and line ends, so that "/<tab>/elsewhere" would be another host.
  */
 function localPath(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';

@@ -1,23 +1,29 @@
-/** How often somebody may try to sign in or up, and how many do at once. */
+/** How often a client may try to sign in or up, and how many attempts run at once. */
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { createTurns } from '../lib/turns';
 
 const FAILURES_MS = 300_000;
-/** Failed attempts from one network in that time; a shared address has many people behind it. */
+/** Failed attempts from one network within the window; a shared address may have many users. */
 const NETWORK_FAILURES_MAX = 30;
-/** Failed attempts for one account in that time: 2,880 guesses a day against a password of eight characters. */
+/**
+ * Failed attempts for one account within the window: 2,880 guesses a day against a password of at least eight
+ * characters.
+ */
 const ACCOUNT_FAILURES_MAX = 10;
 const SIGN_UPS_MS = 3_600_000;
-/** Accounts made from one network in that time, and tries for one account. */
+/** Accounts created from one network within the window, and attempts for one account. */
 const SIGN_UPS_MAX = 10;
-/** Of each table; the least lately counted is forgotten first. To have one forgotten takes as many hashed passwords. */
+/**
+ * Entries of each table; the least recently counted entry is dropped first. Making the table drop an entry costs as
+ * many password hashes.
+ */
 const COUNTED_MAX = 20_000;
 
-/** Passwords are hashed on threads of Bun's, each for about 50 ms and with 19 MiB. */
+/** Passwords are hashed on Bun's threads; each takes about 50 ms and 19 MiB. */
 const HASHING_AT_ONCE = 3;
-/** Of one network: one slot is left to others. */
+/** Of one network: one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;
@@ -25,9 +31,10 @@ const ALL_QUEUED_MAX = 1_000;
 
 export interface AttemptLimits {
   /**
-   * Runs `signIn` and counts it when it throws `wrong_credentials`. Throws `too_many_requests` instead when the network
-   * or the account has failed too often, or too many wait. One at a time for each account, so that guesses made at once
-   * are counted like others, and few at a time for each network, so that nobody waits for another one's flood.
+   * Runs `signIn` and counts a failure when it throws `wrong_credentials`. Throws `too_many_requests` instead when the
+   * network or the account has failed too often, or too many attempts wait. Runs one attempt at a time per account, so
+   * that parallel guesses are counted, and few at a time per network, so that a flood from one network does not delay
+   * others.
    */
   signIn<T>(network: string, email: string, signIn: () => Promise<T>): Promise<T>;
   /** Throws `too_many_requests` after too many tries from the network or for the account; counts this one. */
@@ -50,7 +57,7 @@ export function createAttemptLimits(): AttemptLimits {
       return inTurn(network, account, async () => {
         networkFailures.check(network);
         accountFailures.check(account);
-        // Counted before it is known to have failed: another of this network may be looked at meanwhile.
+        // Counted before the result is known, because another attempt of this network may be checked meanwhile.
         const takeBack = networkFailures.add(network);
         try {
           const result = await signIn();
@@ -74,16 +81,16 @@ export function createAttemptLimits(): AttemptLimits {
   };
 }
 
-/** Counts by key within a time that begins with the first. */
+/** Counts per key within a window that begins with the first count. */
 function counts(max: number, ttlMs: number) {
   const table = new LRUCache<string, { count: number }>({ max: COUNTED_MAX, ttl: ttlMs });
   return {
-    /** Throws `too_many_requests` where the most is reached. */
+    /** Throws `too_many_requests` when the limit is reached. */
     check(key: string): void {
       const found = table.get(key);
       if (found && found.count >= max) throw tooMany(table.getRemainingTTL(key));
     },
-    /** @returns what takes it back. */
+    /** @returns a function that undoes this count. */
     add(key: string): () => void {
       let found = table.get(key);
       if (!found) {

@@ -35,7 +35,7 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
-    /** In the order of their addresses. */
+    /** Sorted by e-mail address. */
     async list(): Promise<readonly User[]> {
       return db.select().from(users).orderBy(users.email).all();
     },
@@ -51,7 +51,10 @@ export function usersStore(db: Db) {
         .all();
       return rows.map((row) => row.slug);
     },
-    /** Throws a unique violation (`isUniqueViolation`) when e-mail or slug is taken, or a second admin would be made. */
+    /**
+     * Throws a unique violation (`isUniqueViolation`) when the e-mail address or slug is taken, or when there is an
+     * admin already.
+     */
     async insert(user: NewUser): Promise<User> {
       return db.insert(users).values(user).returning().get();
     },

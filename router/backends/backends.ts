@@ -1,4 +1,4 @@
-/** The backends: loaded from `backends.json`, loaded again when it changes, found by the model a client asks for. */
+/** The backends: loaded from `backends.json`, reloaded when it changes, found by the model that a client names. */
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
@@ -6,20 +6,20 @@ import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { type Entry, limitsOf, parseEntries, timeoutsOf } from './schema';
 
-/** A kind of agent software, with its quirks as data. `Ms` is milliseconds. */
+/** A kind of agent software, with its quirks as data. Names that end in `Ms` are milliseconds. */
 export interface Backend {
-  /** Also the model id by which clients ask for it. */
+  /** Also the model id under which clients request it. */
   readonly name: string;
   readonly displayName: string;
   readonly description?: string;
-  /** Messages to begin with, offered where a conversation starts. */
+  /** Example messages, offered in a new conversation. */
   readonly suggestions: readonly string[];
   /** Shown, but not started. */
   readonly disabled: boolean;
   /** A driver's name, or `npm:` and a package. */
   readonly driver: string;
   readonly driverOptions: Readonly<Record<string, Json>>;
-  /** May run on a driver that does not keep its runners apart. */
+  /** May run on a driver that does not isolate its runners from each other. */
   readonly trusted: boolean;
   readonly image?: string;
   readonly containerPrefix?: string;
@@ -27,21 +27,21 @@ export interface Backend {
   readonly internalPort: number;
   readonly healthPath: string;
   readonly readyPath: string;
-  /** Further model ids that mean this backend. */
+  /** More model ids for this backend. */
   readonly extraModels: readonly string[];
-  /** The variable that receives the key with which the router calls the runner. */
+  /** The environment variable that receives the key with which the router calls the runner. */
   readonly apiKeyEnv: string;
   readonly apiKeyHeader: string;
-  /** Empty: the bare key. */
+  /** Empty: the key is sent without a scheme. */
   readonly apiKeyScheme: string;
   readonly seedSubdir?: string;
   readonly mountTarget: string;
-  /** Files of the seed that are rendered at each start, relative to the home. */
+  /** Files of the seed that are rendered at each start; paths are relative to the home. */
   readonly templatedFiles: readonly string[];
   readonly extraEnv: Readonly<Record<string, string>>;
-  /** The variables that this backend needs of its users: those of an upstream, and any other. */
+  /** The variables that users may set for this backend: those of an upstream, and others. */
   readonly userOverridableEnv: readonly string[];
-  /** How it gets its upstream: through the broker, or the real address and key in its environment. */
+  /** How the runner reaches its upstream: through the broker, or with the real address and key in its environment. */
   readonly credentials: 'broker' | 'inject';
   readonly user?: string;
   readonly chownUid?: number;
@@ -51,41 +51,47 @@ export interface Backend {
   readonly extraNetworks: readonly string[];
   readonly dns: readonly string[];
   readonly defaultIdleSeconds?: number;
-  /** The request's model is replaced by this variable's value. */
+  /** The variable whose value replaces the request's model. */
   readonly forwardModelEnv?: string;
-  /** Sent with every relayed request. Values may contain `${conversation}`, `${session}`, `${user}`, `${agent}` and `${work}`. */
+  /**
+   * Headers of every relayed request. Values may contain `${conversation}`, `${session}`, `${user}`, `${agent}` and
+   * `${work}`.
+   */
   readonly headers: Readonly<Record<string, string>>;
-  /** Members added to the JSON body, with the same variables but `${work}`. */
+  /** Members that are added to the JSON body; the same variables except `${work}`. */
   readonly sessionBody: Readonly<Record<string, string>>;
-  /** Members of a client's JSON body that the runner never sees. */
+  /** Members of a client's JSON body that are removed before the runner gets it. */
   readonly omitBody: readonly string[];
-  /** Its streamed chats name no role, which OpenAI's begin with: they get a chunk that does. */
+  /** Its streamed chats lack the first chunk with the role that OpenAI sends, so the router adds it. */
   readonly streamLacksRole: boolean;
-  /** What the runner is sent as `model`. */
+  /** The `model` that the runner gets. */
   readonly model?: string;
-  /** Tokens of a conversation, and of one answer, for programs that ask for models. */
+  /** Tokens of a conversation and of one answer, for clients that read the list of models. */
   readonly contextWindow?: number;
   readonly maxTokens?: number;
-  /** How much of a chat the runner is sent: all of it, in a conversation the newest turn, or always a single message. */
+  /**
+   * Which messages of a chat the runner gets: all, in a conversation only the newest turn, or always one single
+   * message.
+   */
   readonly history: 'full' | 'last-turn' | 'one-message';
-  /** Allowed below `/v1`. One that ends in `/*` allows everything below it. */
+  /** Paths below `/v1` that are allowed. A path that ends in `/*` allows everything below it. */
   readonly paths: readonly string[];
   readonly limits: { readonly memoryBytes?: number; readonly cpus?: number; readonly pids?: number };
   readonly timeouts: {
     readonly pullMs: number;
     readonly startMs: number;
     readonly readyMs?: number;
-    /** How long one answer of its health or ready path may take. */
+    /** The time limit for one answer of the health path or the ready path. */
     readonly healthMs: number;
     readonly stopGraceMs: number;
-    /** How long a runner may be silent before and within an answer, and an answer may take. */
+    /** Time limits: the silence before and within an answer, and the whole answer. */
     readonly firstByteMs: number;
     readonly betweenChunksMs: number;
     readonly totalMs: number;
   };
 }
 
-/** A model id as `/v1/models` lists it. The name of a backend comes with its display name, a further id without. */
+/** A model id as `/v1/models` lists it. A backend's name has a display name, its other ids do not. */
 export interface Model {
   readonly id: string;
   /** Name of the backend. */
@@ -101,10 +107,10 @@ export class BackendsError extends Error {
   }
 }
 
-/** Says what keeps backends that are fine by themselves from being served, one problem a line. */
+/** Returns the problems that keep valid backends from being served, one per line. */
 type Check = (backends: readonly Backend[]) => Promise<readonly string[]>;
 
-/** Editors write in several steps: the file is read once it has stayed the same for this long. */
+/** Milliseconds. Editors write in several steps: the file is read after it has not changed for this long. */
 const settleMs = 50;
 
 export class BackendRegistry implements Disposable {
@@ -125,7 +131,7 @@ export class BackendRegistry implements Disposable {
     return new BackendRegistry(path);
   }
 
-  /** In the order of the file, also the disabled ones. */
+  /** All backends in the order of the file, including disabled ones. */
   all(): readonly Backend[] {
     return this.#backends;
   }
@@ -134,7 +140,7 @@ export class BackendRegistry implements Disposable {
     return this.#backends.find((backend) => backend.name === name);
   }
 
-  /** The backend a client means by `model`: its name, one of its further ids, or anything below `<name>/`. */
+  /** Finds the backend for `model`: its name, one of its other ids, or an id below `<name>/`. */
   forModel(model: string): Backend | undefined {
     return this.#backends.find(
       ({ name, extraModels }) => model === name || extraModels.includes(model) || model.startsWith(`${name}/`),
@@ -148,14 +154,14 @@ export class BackendRegistry implements Disposable {
     ]);
   }
 
-  /** Why the file as it is now is not the one being served. */
+  /** The reason why the current file is not the one that is served. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
   /**
-   * Reads the file again whenever it changes. A good one is swapped in whole; a bad one, or one that `check` objects to,
-   * leaves the old one serving and sets `problem`. `onChange` is called after either.
+   * Reads the file again whenever it changes. A valid file replaces all backends at once; an invalid file, or one that
+   * `check` rejects, leaves the old backends in place and sets `problem`. Calls `onChange` in both cases.
    */
   watch(onChange: () => void, check: Check = async () => []): void {
     const look = () => {
@@ -168,7 +174,7 @@ export class BackendRegistry implements Disposable {
       };
       this.#settling = setTimeout(() => safely('backends', {}, settled), settleMs);
     };
-    // The folder, not the file: editors write another file and rename it over this one.
+    // Watches the folder, because editors write another file and rename it over this one.
     this.#watcher = watch(dirname(this.path), { persistent: false }, () => safely('backends', {}, look));
     this.#watcher.on('error', (error) => processLog.error({ err: error }, 'backends.not_watched'));
     look();
@@ -197,7 +203,7 @@ export class BackendRegistry implements Disposable {
   }
 }
 
-/** Changes when the file does; the same for as long as there is none. */
+/** Changes when the file changes; constant while the file does not exist. */
 function versionOf(path: string): string {
   const stats = statSync(path, { throwIfNoEntry: false });
   return stats ? `${stats.ino} ${stats.mtimeMs} ${stats.size}` : 'none';
@@ -215,7 +221,7 @@ function readBackends(path: string): readonly Backend[] {
   return entries.map((entry) => toBackend(entry, dirname(path)));
 }
 
-/** `text` with every `${name}` replaced by the variable of that name; unknown ones stay as they are. */
+/** Replaces every `${name}` in `text` with the variable of that name; unknown names stay unchanged. */
 export function fillIn(text: string, variables: Readonly<Record<string, string | undefined>>): string {
   return text.replace(/\$\{(\w+)\}/g, (whole, name: string) => variables[name] ?? whole);
 }

@@ -1,14 +1,14 @@
-/** What may stand in `backends.json`: names as the file has them, a rule for each, and every breach of one. */
+/** The schema of `backends.json`: its names, a rule for each, and a message for every violation. */
 import { KindGuard, type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
 import { Value, type ValueError } from '@sinclair/typebox/value';
 import type { Json } from '../../drivers/driver';
 import { parseJson } from '../lib/json';
 
-/** `rule` replaces TypeBox's own words where those would show a pattern: "expected " + rule. */
+/** `rule` replaces TypeBox's message where that would show a pattern: "expected " + rule. */
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
 const anyText = Type.String();
 const texts = Type.Array(Type.String({ minLength: 1 }));
-/** A name with a line break fits no pattern of TypeBox's, and its value would not be looked at. */
+/** A name with a line break fits no pattern of TypeBox, and without this its value would not be checked. */
 const named = { additionalProperties: false } as const;
 const textByName = Type.Record(Type.String(), Type.String(), named);
 const seconds = Type.Number({ minimum: 0.01, maximum: 86_400 });
@@ -93,10 +93,10 @@ const entrySchema = Type.Object(
         pull_seconds: { ...seconds, default: 900 },
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
-        // Long enough for an agent that asks its own parts first.
+        // Long enough for an agent whose health check asks its own parts first.
         health_seconds: { ...seconds, default: 5 },
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
-        // Generous: a tool may run for ten minutes without a word.
+        // Generous, because a tool may run for ten minutes without output.
         first_byte_seconds: { ...seconds, default: 900 },
         between_chunks_seconds: { ...seconds, default: 900 },
         total_seconds: { ...seconds, default: 3600 },
@@ -109,14 +109,17 @@ const entrySchema = Type.Object(
 
 const fileSchema = Type.Array(entrySchema, { minItems: 1 });
 
-/** One entry of the file with its defaults filled in. */
+/** One entry of the file, with the defaults filled in. */
 export type Entry = Static<typeof entrySchema>;
 
-/** Set by the router or a driver, or obeyed by what loads a program: a user's value would break out or do nothing. */
+/**
+ * Variables that the router or a driver sets, or that change how a program is loaded: a user's value would break
+ * isolation or have no effect.
+ */
 const RESERVED =
   /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
 
-/** Variables a value may contain as `${name}`, by the member that may contain them. */
+/** The variables that a value may contain as `${name}`, by member. */
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
   headers: ['conversation', 'session', 'work', 'user', 'agent'],
@@ -124,8 +127,8 @@ const variablesOf = {
 } as const;
 
 /**
- * Reads the text of a `backends.json`. Each problem is a line such as
- * `backends.json/0/internal_port: expected integer to be greater or equal to 1 (got 0)`, with `label` for the file.
+ * Reads the text of a `backends.json`. A problem is a line such as `backends.json/0/internal_port: expected integer to
+ * be greater or equal to 1 (got 0)`, where `label` names the file.
  */
 export function parseEntries(label: string, json: string): { entries: readonly Entry[]; problems: readonly string[] } {
   let file: unknown;
@@ -149,8 +152,8 @@ export function parseEntries(label: string, json: string): { entries: readonly E
 }
 
 /**
- * `value` with the defaults of the members that it lacks; a value that is no object is returned as it is, to be refused. Not
- * `Value.Default`, which mixes an array and an object into a value that passes the check.
+ * `value` with the defaults of its missing members. A value that is not an object is returned unchanged, so that
+ * validation refuses it. Not `Value.Default`, which merges an array and an object into a value that passes the check.
  */
 export function withDefaults(schema: TObject, value: unknown): unknown {
   if (!isPlain(value)) return value;
@@ -174,9 +177,9 @@ function withoutNulls(entry: unknown): unknown {
   return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null));
 }
 
-/** Every breach of `schema`, the first at each place, as `<label>/<place>: <what was expected> (got <what is there>)`. */
+/** All violations of `schema`, the first at each place, as `<label>/<place>: <expectation> (got <value>)`. */
 export function schemaProblems(label: string, schema: TSchema, value: unknown): string[] {
-  // To look for errors takes longer than to see that there are none.
+  // The check is faster than the search for errors.
   if (Value.Check(schema, value)) return [];
   const byPath = new Map<string, string>();
   for (const error of Value.Errors(schema, value)) {
@@ -220,7 +223,7 @@ function reservedProblems(path: string, { user_overridable_env: names, api_key_e
   });
 }
 
-/** Model ids by which `entry` and one of the entries before it could both be meant. */
+/** Model ids that would match both `entry` and an earlier entry. */
 function collisions(path: string, entry: Entry, earlier: readonly Entry[]): string[] {
   const claimed = (other: Entry, model: string) =>
     model === other.name || model.startsWith(`${other.name}/`) || other.extra_models.includes(model);
@@ -232,7 +235,7 @@ function collisions(path: string, entry: Entry, earlier: readonly Entry[]): stri
   });
 }
 
-/** Limits with the size in bytes. */
+/** The limits, with sizes in bytes. */
 export function limitsOf({ memory, cpus, pids }: Entry['limits']) {
   return {
     ...(memory !== undefined && { memoryBytes: toBytes(memory) }),
@@ -241,7 +244,7 @@ export function limitsOf({ memory, cpus, pids }: Entry['limits']) {
   };
 }
 
-/** Sizes mean powers of 1024, as they do to container engines. */
+/** Units of sizes are powers of 1024, as in container engines. */
 function toBytes(size: string | number): number {
   if (typeof size === 'number') return size;
   const exponent = ' kmgt'.indexOf(size.at(-1) ?? '');

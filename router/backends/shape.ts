@@ -1,5 +1,6 @@
 /**
- * What a backend wants to be sent: its quirks from `backends.json`, applied as data (law 13). No backend is named here.
+ * Shapes request bodies for a backend: applies the quirks from `backends.json` as data (law 13). No backend is named
+ * here.
  */
 
 import type { ToolResult } from '../database/schema';
@@ -7,12 +8,12 @@ import { newId } from '../lib/ids';
 import type { JsonObject } from '../lib/json';
 import { type Backend, fillIn } from './backends';
 
-/** As `newId` makes them. */
+/** The form of ids from `newId`. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
 
 /**
- * Marks a message under the user's role that is what a tool gave: chat has no other place for pictures among its outputs,
- * nor for outputs of tools that are no functions. Not sent: JSON has no symbols.
+ * Marks a user message that contains the output of a tool: a chat has no other place for pictures in tool outputs, nor
+ * for outputs of tools that are not functions. A symbol, because JSON does not serialise it.
  */
 export const OF_TOOL = Symbol('of a tool');
 
@@ -22,18 +23,24 @@ export interface ChatMessage {
   readonly [member: string]: unknown;
 }
 
-/** A JSON object as a client sent it: nothing in it can be relied upon. */
+/** A JSON object as a client sent it: none of its members is validated. */
 export type JsonBody = JsonObject;
 
-/** What `${…}` stands for in a backend's `headers` and `session_body`. */
+/** The variables for `${…}` in a backend's `headers` and `session_body`. */
 export interface SessionVariables {
   readonly user: string;
   readonly agent: string;
-  /** The `sessionName`. Absent where a request belongs to no conversation; what would name it is then left out. */
+  /**
+   * The result of `sessionName`. Absent when a request belongs to no conversation; members that use it are then left
+   * out.
+   */
   readonly conversation: string | undefined;
-  /** The conversation, or where there is none an id of this request's own: for a runtime that always keeps a session. */
+  /** The conversation, or else an id of this request only: for a runtime that always keeps a session. */
   readonly session: string;
-  /** The request itself, to nobody but the router and the runner: an agent sends it back with the calls that serve it. */
+  /**
+   * The id of the request, known only to the router and the runner: the agent sends it back with the upstream calls
+   * that serve the request.
+   */
   readonly work: string;
 }
 
@@ -44,14 +51,14 @@ export function sessionVariables(user: string, agent: string, conversation?: str
 }
 
 /**
- * What a conversation is called towards its runtime: lower-case, and never used again once its messages were rewound,
- * as no position is.
+ * The name of a conversation for its runtime. Lower case. A rewind of the messages gives a new name, because positions
+ * are never reused.
  */
 export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
 }
 
-/** The backend's own headers for this session. */
+/** The backend's headers for this session. */
 export function sessionHeaders(backend: Backend, variables: SessionVariables): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, template] of Object.entries(backend.headers)) {
@@ -61,16 +68,16 @@ export function sessionHeaders(backend: Backend, variables: SessionVariables): R
   return headers;
 }
 
-/** What a body is shaped for. */
+/** The facts that decide how a body is shaped. */
 export interface Shape {
   readonly session: SessionVariables;
-  /** Value of the variable named by the backend's `forward_model_env`. */
+  /** The value of the variable that the backend's `forward_model_env` names. */
   readonly model: string | undefined;
-  /** Whether the runtime's session has been told what came before the newest turn. */
+  /** Whether the runtime's session already contains the messages before the newest turn. */
   readonly isKnown: boolean;
 }
 
-/** The body as this backend accepts it, or `undefined` when the client's own bytes can go as they are. */
+/** The body as this backend accepts it, or `undefined` when the client's bytes can be sent unchanged. */
 export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): JsonBody | undefined {
   const { session, model } = shape;
   const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
@@ -88,7 +95,7 @@ export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): J
   return { ...Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name))), ...changes };
 }
 
-/** The messages as this backend takes them; the same array when there is nothing to change. */
+/** The messages as this backend accepts them; the same array when nothing changes. */
 function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Shape): readonly unknown[] {
   if (backend.history === 'full') return messages;
   const turn = shape.session.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
@@ -97,9 +104,10 @@ function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Sh
 }
 
 /**
- * What is told in a session that the runtime keeps itself: the newest turn only, or what came before would be told twice.
- * A session that does not know it is told within the turn, as some runtimes take nothing else from a request that names
- * a session. Instructions are no history: they are the client's, and hold for this turn.
+ * The messages for a session that the runtime keeps itself: only the newest turn, because earlier messages would be
+ * repeated. A session that lacks the earlier messages gets them inside the turn, because some runtimes accept nothing
+ * else in a request that names a session. Instructions are not history: they come from the client and hold for this
+ * turn.
  */
 function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknown[] {
   const start = turnStart(messages);
@@ -110,12 +118,12 @@ function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknow
   return [...instructions, ...asOneMessage([...talk, messages[start]]), ...messages.slice(start + 1)];
 }
 
-/** Where the newest turn begins: with what the user said last. */
+/** The index at which the newest turn begins: that of the last user message. */
 export function turnStart(messages: readonly unknown[]): number {
   return Math.max(messages.findLastIndex(isFromUser), 0);
 }
 
-/** Several messages told as one of the user's, each under its role; what is not text is kept beside it. */
+/** Joins several messages into one user message, each under its role; parts that are not text are kept. */
 function asOneMessage(messages: readonly unknown[]): readonly unknown[] {
   if (messages.length < 2 || !messages.every(isMessage)) return messages;
   const text = messages.map((message) => `${message.role}:\n${textOf(message.content)}`).join('\n\n');
@@ -123,41 +131,41 @@ function asOneMessage(messages: readonly unknown[]): readonly unknown[] {
   return [{ role: 'user', content: others.length > 0 ? [{ type: 'text', text }, ...others] : text }];
 }
 
-/** The conversation that a body names in its `metadata`. Ids of other kinds are the client's own affair. */
+/** The conversation that a body names in its `metadata`. Ids in another form belong to the client and are ignored. */
 export function conversationIn({ metadata }: JsonBody): string | undefined {
   if (typeof metadata !== 'object' || metadata === null || !('conversation_id' in metadata)) return undefined;
   const id = metadata.conversation_id;
   return typeof id === 'string' && CONVERSATION_ID.test(id) ? id : undefined;
 }
 
-/** A chat body without what it says to the router: an upstream would store it a second time, or refuse it. */
+/** A chat body without the members for the router itself: an upstream would store it a second time, or refuse it. */
 export function withoutStorage(body: JsonBody): JsonBody {
   if (body.store !== true && conversationIn(body) === undefined) return body;
   const { store: _, metadata: __, ...rest } = body;
   return rest;
 }
 
-/** The messages of a chat request, `undefined` where the body is not one. */
+/** The messages of a chat request; `undefined` when the body has none. */
 export function messagesOf(body: JsonBody): readonly unknown[] | undefined {
   return Array.isArray(body.messages) ? body.messages : undefined;
 }
 
-/** What is said in a request to `/v1/responses`, as far as it looks like messages. */
+/** The items of a `/v1/responses` request that look like messages. */
 export function inputOf({ input }: JsonBody): readonly unknown[] | undefined {
   return typeof input === 'string' ? [{ role: 'user', content: input }] : Array.isArray(input) ? input : undefined;
 }
 
-/** The text of the newest user message, '' when there is none. Parts that are not text are left out. */
+/** The text of the newest user message, or '' when there is none. Leaves out parts that are not text. */
 export function newestUserText(messages: readonly unknown[]): string {
   return textOf(messages.findLast(isFromUser)?.content);
 }
 
-/** Whether the newest turn was begun by an earlier request: its answer called the client's tools, and these have run. */
+/** Whether this request continues a turn: the last answer called the client's tools, and their results follow. */
 export function goesOnWithTurn(messages: readonly unknown[]): boolean {
   return messages.slice(turnStart(messages)).some(isToolResult);
 }
 
-/** What the client's tools found since the last answer. Of its parts only text is kept, as of a message. */
+/** The results of the client's tools since the last answer. Only their text is kept, as for a message. */
 export function newestResults(messages: readonly unknown[]): readonly ToolResult[] {
   return messages.slice(messages.findLastIndex(isFromAgent) + 1).flatMap(resultOf);
 }
@@ -176,17 +184,17 @@ function isFromUser(message: unknown): message is ChatMessage {
   return isMessage(message) && message.role === 'user' && !(OF_TOOL in message);
 }
 
-/** In a chat, or among the items of `/v1/responses`. */
+/** For messages of a chat and items of `/v1/responses`. */
 function isFromAgent(message: unknown): boolean {
   return isMessage(message) ? message.role === 'assistant' : isItem(message) && message.type === 'function_call';
 }
 
-/** What was said aloud: no instructions, and nothing of tools. */
+/** Whether a message is part of the talk: not instructions, and not about tools. */
 export function isTalk(message: unknown): message is ChatMessage {
   return isFromUser(message) || (isMessage(message) && message.role === 'assistant');
 }
 
-/** In a chat, or among the items of `/v1/responses`. */
+/** For messages of a chat and items of `/v1/responses`. */
 function isToolResult(message: unknown): message is JsonBody {
   if (isMessage(message)) return message.role === 'tool' || message.role === 'function' || OF_TOOL in message;
   return isItem(message) && message.type === 'function_call_output';
@@ -204,7 +212,7 @@ function isDeveloper(message: unknown): message is ChatMessage {
   return isMessage(message) && message.role === 'developer';
 }
 
-/** Runtimes pass over a role that they do not know, and not all of them know OpenAI's newer name for this one. */
+/** Runtimes ignore unknown roles, and some do not know OpenAI's newer name for this role. */
 function asSystem(message: unknown): unknown {
   return isDeveloper(message) ? { ...message, role: 'system' } : message;
 }
@@ -227,7 +235,7 @@ function textOfPart(part: unknown): string {
   return typeof part.text === 'string' ? part.text : '';
 }
 
-/** The template with its variables in place, or `undefined` when one of them has no value here. */
+/** The template with its variables filled in, or `undefined` when one of them has no value. */
 function fill(template: string, variables: SessionVariables): string | undefined {
   const text = fillIn(template, { ...variables });
   return /\$\{\w+\}/.test(text) ? undefined : text;

@@ -158,7 +158,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
         const nowMs = steadyMs();
         const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
-        const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) > TRIES_MS;
+        const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) >= TRIES_MS;
         if (waitMs === undefined) tiredSinceMs.delete(name);
         // One that wants a longer wait was not tried again yet.
         else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);

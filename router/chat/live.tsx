@@ -18,14 +18,15 @@ import {
 } from '../../views/chat/live';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
-import type { Context } from '../context';
+import type { CredentialsService } from '../credentials/credentials';
 import { missingView } from '../credentials/present';
-import type { RouterEvent } from '../lib/events';
+import type { Events, RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
+import type { OpenStreams } from '../web/open-streams';
 import type { PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
-import { type AboutMessages, conversationLink, messageView, runnerView, shownText } from './present';
+import { type AboutMessages, type ChatViewDeps, conversationLink, messageView, runnerView, shownText } from './present';
 import type { Conversation } from './store';
 import type { ShownMessage } from './store-shown';
 
@@ -57,6 +58,12 @@ export function parseSeen(value: string | null | undefined): Seen | undefined {
   return { position: Number(found[1]), settled: found[2] === undefined ? undefined : Number(found[2]) };
 }
 
+export interface LiveDeps extends ChatViewDeps {
+  readonly credentials: CredentialsService;
+  readonly events: Events;
+  readonly streams: OpenStreams;
+}
+
 export interface LiveOptions {
   readonly request: Request;
   readonly who: Who;
@@ -65,13 +72,13 @@ export interface LiveOptions {
   readonly seen?: Seen;
 }
 
-export function liveStream(context: Context, options: LiveOptions): Response {
+export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   return eventStream(options.request, (writer) => {
     const { user, credentialId } = options.who;
     // First: it may refuse.
-    const forget = context.streams.addLive({ userId: user.id, credentialId }, writer.close);
-    const live = new Live(context, options, writer);
-    const unsubscribe = context.events.subscribe(user.id, (event) => live.onEvent(event));
+    const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
+    const live = new Live(deps, options, writer);
+    const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
     live.wake();
     return () => {
       live.close();
@@ -97,7 +104,7 @@ class Live {
   #closed = false;
 
   constructor(
-    readonly context: Context,
+    readonly deps: LiveDeps,
     readonly options: LiveOptions,
     readonly writer: EventWriter,
   ) {
@@ -161,16 +168,16 @@ class Live {
   }
 
   async #runnerParts(): Promise<JSX.Element[]> {
-    const { context } = this;
+    const { deps } = this;
     const { who } = this.options;
     const [changed, isEvery] = [new Set(this.#agents), this.#everyAgent];
     this.#agents.clear();
     this.#everyAgent = false;
     if (changed.size === 0 && !isEvery) return [];
-    const agents = await context.agents.list(who.user.id);
+    const agents = await deps.agents.list(who.user.id);
     return agents
       .filter(({ id }) => isEvery || changed.has(id))
-      .map((agent) => <LiveRunner runner={runnerView(context, who, agent)} />);
+      .map((agent) => <LiveRunner runner={runnerView(deps, who, agent)} />);
   }
 
   async #linkParts(): Promise<JSX.Element[]> {
@@ -180,7 +187,7 @@ class Live {
     this.#links.clear();
     if (changed.size === 0 && !isFirst) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
-    const rows = await this.context.conversations.list(who.user.id);
+    const rows = await this.deps.conversations.list(who.user.id);
     return rows
       .filter((row, index) => changed.has(row.id) || (isFirst && index < LINKS_AT_FIRST))
       .map((row) => <LiveConversationLink conversation={conversationLink(row, current)} />);
@@ -193,16 +200,16 @@ class Live {
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.
     const after = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
-    const { messages, hasMore } = await this.context.conversations.shown(conversation.row.id, {
+    const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
       after,
       limit: MESSAGES_AT_A_TIME,
     });
     if (hasMore) this.#again = true;
     const { agent } = conversation;
     const last = messages.at(-1);
-    const missing = await missingView(this.context, this.options.who, { agent, message: last });
+    const missing = await missingView(this.deps, this.options.who, { agent, message: last });
     const about = { agent, lastPosition: last?.position ?? 0, missing };
-    const rendering = this.context.rendering.page(this.options.who.user.id);
+    const rendering = this.deps.rendering.page(this.options.who.user.id);
     for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
     return parts;
   }
@@ -214,12 +221,12 @@ class Live {
     const { message } = about;
     const isNew = message.position > this.#position;
     const isStreaming = message.status === 'streaming';
-    const { text, isCut } = shownText(this.context, message);
+    const { text, isCut } = shownText(this.deps, message);
     this.#position = Math.max(this.#position, message.position);
     if (!isNew && isStreaming && text !== '' && !isCut) return [await this.#delta(rendering, message.id, text)];
     // Only its beginning is shown, and that is there.
     if (!isNew && isStreaming && isCut && this.#growing?.isCut) return [];
-    const view = await messageView(this.context, rendering, about);
+    const view = await messageView(this.deps, rendering, about);
     this.#settledAtConnect = undefined;
     this.#growing = isStreaming ? { settled: view.growing?.length ?? 0, isCut } : undefined;
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;

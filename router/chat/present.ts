@@ -3,14 +3,18 @@
 import type { MissingView } from '../../views/credentials/models';
 import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
+import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
-import type { Context } from '../context';
+import type { DriverRegistry } from '../platforms/drivers';
+import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
-import type { PageRendering } from '../web/rendering';
+import type { PageRendering, RenderingService } from '../web/rendering';
 import { text } from '../web/respond';
-import { INTERRUPTED } from './generations';
+import type { ConversationsService } from './conversations';
+import { type GenerationsService, INTERRUPTED } from './generations';
 import type { Conversation, MessageFailure, ToolCall } from './store';
 import { SHOWN_LENGTH_MAX, type ShownMessage } from './store-shown';
+import { isDown, type UsableDeps } from './usable';
 
 /** Characters of an error's message, and of its hint. */
 const ERROR_LENGTH_MAX = 4_000;
@@ -19,19 +23,28 @@ const CALL_NAME_LENGTH_MAX = 128;
 /** Tools whose names an answer shows. */
 const CALL_NAMES_MAX = 20;
 
+export interface ChatViewDeps extends UsableDeps {
+  readonly agents: AgentsService;
+  readonly conversations: ConversationsService;
+  readonly drivers: DriverRegistry;
+  readonly generations: GenerationsService;
+  readonly images: ImagesService;
+  readonly rendering: RenderingService;
+}
+
 /** Which agent and conversation the page is about. */
 export interface Current {
   readonly agentId?: string;
   readonly conversationId?: string;
 }
 
-export function runnerView(context: Context, who: Who, agent: Agent): RunnerView {
-  const { state, progress, failure, isStale } = context.runners.status(agent.id);
+export function runnerView(deps: ChatViewDeps, who: Who, agent: Agent): RunnerView {
+  const { state, progress, failure, isStale } = deps.runners.status(agent.id);
   return {
     agentId: agent.id,
     state,
     ...(isStale && { isStale }),
-    ...availabilityView(context, who, agent),
+    ...availabilityView(deps, who, agent),
     ...(state === 'starting' && startView(progress)),
     // Not a failure of the runner's own, which is forgotten with the next start.
     ...(state === 'stopped' && progress.stage === 'error' && { message: progress.message }),
@@ -39,31 +52,18 @@ export function runnerView(context: Context, who: Who, agent: Agent): RunnerView
   };
 }
 
-/** Whether a message to the agent has somewhere to go. A runner that is up needs its platform for nothing. */
-export function isUsable(context: Context, agent: Agent): boolean {
-  const backend = context.backends.find(agent.backend);
-  if (!backend || backend.disabled) return false;
-  return !isDown(context, agent) || context.platforms.problemOf(backend.driver) === undefined;
-}
-
-/** Neither up nor on the way. */
-function isDown(context: Context, { id }: Agent): boolean {
-  const { state } = context.runners.status(id);
-  return state === 'stopped' || state === 'failed';
-}
-
 /** What keeps an agent that is down from starting. Reasons and remedies are for the administrator. */
-function availabilityView(context: Context, who: Who, agent: Agent): Pick<RunnerView, 'unavailable' | 'image'> {
-  const backend = context.backends.find(agent.backend);
-  if (!backend || backend.disabled || !isDown(context, agent)) return {};
+function availabilityView(deps: ChatViewDeps, who: Who, agent: Agent): Pick<RunnerView, 'unavailable' | 'image'> {
+  const backend = deps.backends.find(agent.backend);
+  if (!backend || backend.disabled || !isDown(deps, agent)) return {};
   const forAdmin = ({ message, hint }: { message: string; hint?: string }) =>
     who.user.role === 'admin' ? { message, ...(hint !== undefined && { hint }) } : {};
-  const problem = context.platforms.problemOf(backend.driver);
+  const problem = deps.platforms.problemOf(backend.driver);
   if (problem) {
-    const platform = context.drivers.platformOf(backend.driver);
+    const platform = deps.drivers.platformOf(backend.driver);
     return { unavailable: { ...(platform !== undefined && { platform }), ...forAdmin(problem) } };
   }
-  const image = context.images.stateOf(backend);
+  const image = deps.images.stateOf(backend);
   if (image?.state === 'pulling') return { image: { state: 'pulling' } };
   if (image?.state === 'failed') return { image: { state: 'failed', ...forAdmin(image) } };
   return {};
@@ -85,24 +85,24 @@ export function conversationLink(
  * The sidebar: the user's default agent of every backend, made on first sight, and their other agents. Those that cannot
  * start come last.
  */
-export async function shellOf(context: Context, who: Who, current: Current): Promise<Shell> {
+export async function shellOf(deps: ChatViewDeps, who: Who, current: Current): Promise<Shell> {
   const { user } = who;
-  await context.agents.ensureDefaults(user.id);
-  const agents = await context.agents.list(user.id);
-  const conversations = await context.conversations.list(user.id);
+  await deps.agents.ensureDefaults(user.id);
+  const agents = await deps.agents.list(user.id);
+  const conversations = await deps.conversations.list(user.id);
   const groups = agents
-    .map((agent) => agentGroup(context, who, { agent, conversations, current }))
+    .map((agent) => agentGroup(deps, who, { agent, conversations, current }))
     .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
   return { user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' }, groups };
 }
 
 function agentGroup(
-  context: Context,
+  deps: ChatViewDeps,
   who: Who,
   about: { agent: Agent; conversations: readonly (Conversation & { streaming: boolean })[]; current: Current },
 ): AgentGroup {
   const { agent, conversations, current } = about;
-  const backend = context.backends.find(agent.backend);
+  const backend = deps.backends.find(agent.backend);
   return {
     agentId: agent.id,
     backend: agent.backend,
@@ -111,7 +111,7 @@ function agentGroup(
     suggestions: backend?.suggestions ?? [],
     disabled: backend?.disabled ?? true,
     current: agent.id === current.agentId,
-    runner: runnerView(context, who, agent),
+    runner: runnerView(deps, who, agent),
     conversations: conversations
       .filter((conversation) => conversation.agentId === agent.id)
       .map((conversation) => conversationLink(conversation, current)),
@@ -127,22 +127,22 @@ export interface AboutMessages {
 
 /** Messages of a page, oldest first. */
 export async function messageViews(
-  context: Context,
+  deps: ChatViewDeps,
   who: Who,
   about: AboutMessages & { readonly messages: readonly ShownMessage[] },
 ): Promise<MessageView[]> {
-  const rendering = context.rendering.page(who.user.id);
+  const rendering = deps.rendering.page(who.user.id);
   const views: MessageView[] = [];
   // The newest first: readers begin with it, and what a page may take need not be enough for all.
   for (const message of about.messages.toReversed()) {
-    views.push(await messageView(context, rendering, { ...about, message }));
+    views.push(await messageView(deps, rendering, { ...about, message }));
   }
   return views.reverse();
 }
 
 /** The text of a message as far as pages show it. */
-export function shownText(context: Context, message: ShownMessage): { text: string; isCut: boolean } {
-  const whole = context.generations.textOf(message.id) ?? message.content;
+export function shownText(deps: ChatViewDeps, message: ShownMessage): { text: string; isCut: boolean } {
+  const whole = deps.generations.textOf(message.id) ?? message.content;
   if (whole.length <= SHOWN_LENGTH_MAX) return { text: whole, isCut: false };
   // Not between the two halves of a character.
   const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(SHOWN_LENGTH_MAX - 1));
@@ -150,13 +150,13 @@ export function shownText(context: Context, message: ShownMessage): { text: stri
 }
 
 export async function messageView(
-  context: Context,
+  deps: ChatViewDeps,
   rendering: PageRendering,
   about: AboutMessages & { readonly message: ShownMessage },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
-  const { text: first, isCut } = shownText(context, message);
+  const { text: first, isCut } = shownText(deps, message);
   const interrupted = failure?.code === INTERRUPTED;
   const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
   const asks = retryable && status === 'failed' && missing !== undefined;
@@ -169,7 +169,7 @@ export async function messageView(
         : { html: await rendering.whole(first) })),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
-    ...(status === 'streaming' && progressOf(context, agent.id)),
+    ...(status === 'streaming' && progressOf(deps, agent.id)),
     // In an answer that did not end well nobody was called: its client waits for the end.
     ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
     ...(failure && !interrupted && { error: errorView(failure) }),
@@ -205,8 +205,8 @@ function startView({ stage, percent, place }: Progress): { message: string; perc
 }
 
 /** How far the runner is, while there is none to answer. */
-function progressOf(context: Context, agentId: string): Pick<MessageView, 'progress'> {
-  const { state, progress } = context.runners.status(agentId);
+function progressOf(deps: ChatViewDeps, agentId: string): Pick<MessageView, 'progress'> {
+  const { state, progress } = deps.runners.status(agentId);
   if (state !== 'starting') return {};
   return { progress: startView(progress) };
 }

@@ -5,37 +5,38 @@ import { ChatPage } from '../../views/chat/page';
 import type { ConversationView } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
-import type { Context } from '../context';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
+import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, page, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
-import { formatSeen, liveStream, parseSeen } from './live';
+import { formatSeen, type LiveDeps, liveStream, parseSeen } from './live';
 import { messageViews, shellOf } from './present';
 import type { Conversation } from './store';
 
 const PAGE_MESSAGES = 50;
 const form = t.Object({ text: t.String() });
 
-export function chatRoutes(context: Context, session: SessionPlugin) {
-  const { conversations, generations } = context;
+export type ChatRoutesDeps = LiveDeps;
+
+export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
+  const { conversations, generations } = deps;
 
   return new Elysia({ name: 'chat' })
     .use(session)
-    .get('/', async ({ who, request }) => seeOther(request, await home(context, who)), { session: true })
+    .get('/', async ({ who, request }) => seeOther(request, await home(deps, who)), { session: true })
 
     .get(
       '/agents/:id',
-      async ({ who, params }) =>
-        newConversationPage(context, who, await context.agents.get(who.user.id, params.id), {}),
+      async ({ who, params }) => newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {}),
       { session: true },
     )
     .post(
       '/agents/:id/conversations',
       async ({ who, params, body, request }) => {
-        const agent = await context.agents.get(who.user.id, params.id);
+        const agent = await deps.agents.get(who.user.id, params.id);
         if (body.text.trim() === '') {
-          return newConversationPage(context, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
+          return newConversationPage(deps, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
         }
         const beginning = conversations.begin(agent);
         const { conversation } = beginning;
@@ -47,7 +48,7 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
 
     .get(
       '/conversations/:id',
-      ({ who, params, query }) => conversationPage(context, who, params.id, { before: query.before }),
+      ({ who, params, query }) => conversationPage(deps, who, params.id, { before: query.before }),
       {
         session: true,
         query: t.Object({ before: t.Optional(t.Numeric()) }),
@@ -60,8 +61,7 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
         try {
           await generations.start(conversation, body.text);
         } catch (error) {
-          if (!(error instanceof AppError) || error.status >= 500) throw error;
-          return refusedMessage(context, { who, conversation, request, typed: body.text, error });
+          return refusedMessage(deps, { who, conversation, request, typed: body.text, error: refusalOf(error) });
         }
         return done(request, `/conversations/${params.id}`);
       },
@@ -116,9 +116,9 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/agents/:id/runner',
       async ({ who, params, request }) => {
-        const agent = await context.agents.get(who.user.id, params.id);
+        const agent = await deps.agents.get(who.user.id, params.id);
         // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
-        void context.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
+        void deps.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
           (lease) => lease.release(),
           () => undefined,
         );
@@ -129,8 +129,8 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/agents/:id/runner/stop',
       async ({ who, params, request }) => {
-        const agent = await context.agents.get(who.user.id, params.id);
-        await context.runners.stop(agent.id, 'asked');
+        const agent = await deps.agents.get(who.user.id, params.id);
+        await deps.runners.stop(agent.id, 'asked');
         return done(request, `/agents/${agent.id}`);
       },
       { session: true },
@@ -140,18 +140,18 @@ export function chatRoutes(context: Context, session: SessionPlugin) {
       '/live',
       async ({ who, query, headers, request, server }) => {
         server?.timeout(request, 0);
-        if (query.conversation === undefined) return liveStream(context, { who, request });
+        if (query.conversation === undefined) return liveStream(deps, { who, request });
         const row = await conversations.get(who.user.id, query.conversation);
-        const agent = await context.agents.get(who.user.id, row.agentId);
+        const agent = await deps.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
-        return liveStream(context, { who, request, conversation: { row, agent }, ...(seen && { seen }) });
+        return liveStream(deps, { who, request, conversation: { row, agent }, ...(seen && { seen }) });
       },
       { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
     );
 }
 
-async function aboutAgent(context: Context, who: Who, agent: Agent, conversationId?: string) {
-  const shell = await shellOf(context, who, {
+async function aboutAgent(deps: ChatRoutesDeps, who: Who, agent: Agent, conversationId?: string) {
+  const shell = await shellOf(deps, who, {
     agentId: agent.id,
     ...(conversationId !== undefined && { conversationId }),
   });
@@ -161,15 +161,15 @@ async function aboutAgent(context: Context, who: Who, agent: Agent, conversation
 }
 
 async function newConversationPage(
-  context: Context,
+  deps: ChatRoutesDeps,
   who: Who,
   agent: Agent,
   typed: { text?: string; error?: string; status?: number },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
-  const about = await aboutAgent(context, who, agent);
-  const backend = context.backends.find(agent.backend);
-  const missing = backend ? await context.credentials.missing(who.user.id, backend) : [];
+  const about = await aboutAgent(deps, who, agent);
+  const backend = deps.backends.find(agent.backend);
+  const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
   return page(
     <ChatPage {...about} missing={missing.map(({ name }) => name)} composer={composer} liveUrl="/live" />,
     typed.status,
@@ -186,29 +186,29 @@ interface PageOptions {
 }
 
 export async function conversationPage(
-  context: Context,
+  deps: ChatRoutesDeps,
   who: Who,
   id: string,
   options: PageOptions,
 ): Promise<Response> {
-  const conversation = await context.conversations.get(who.user.id, id);
-  const agent = await context.agents.get(who.user.id, conversation.agentId);
-  const about = await aboutAgent(context, who, agent, conversation.id);
-  const view = await conversationView(context, who, { conversation, agent, ...options });
+  const conversation = await deps.conversations.get(who.user.id, id);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const about = await aboutAgent(deps, who, agent, conversation.id);
+  const view = await conversationView(deps, who, { conversation, agent, ...options });
   return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
 }
 
 async function conversationView(
-  context: Context,
+  deps: ChatRoutesDeps,
   who: Who,
   shown: PageOptions & { conversation: Conversation; agent: Agent },
 ): Promise<ConversationView> {
   const { conversation, agent, before, typed } = shown;
-  const { messages, hasMore } = await context.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
+  const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
-  const missing = await missingView(context, who, { agent, message: last, typed });
+  const missing = await missingView(deps, who, { agent, message: last, typed });
   const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
-  const views = await messageViews(context, who, about);
+  const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
   const seen = { position: last?.position ?? conversation.lastPosition, settled: views.at(-1)?.growing?.length };
   return {
@@ -225,16 +225,16 @@ async function conversationView(
 
 /** The composer again with what was typed and why it was not taken. */
 async function refusedMessage(
-  context: Context,
+  deps: ChatRoutesDeps,
   refused: { who: Who; conversation: Conversation; request: Request; typed: string; error: AppError },
 ): Promise<Response> {
   const { who, conversation, request, typed, error } = refused;
   const composer = { text: typed, error: error.fields?.text ?? error.message };
   if (!isPartRequest(request)) {
-    return conversationPage(context, who, conversation.id, { composer, status: error.status });
+    return conversationPage(deps, who, conversation.id, { composer, status: error.status });
   }
-  const agent = await context.agents.get(who.user.id, conversation.agentId);
-  const { messages } = await context.conversations.shown(conversation.id, { limit: 1 });
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { messages } = await deps.conversations.shown(conversation.id, { limit: 1 });
   const streamingId = messages.find(({ status }) => status === 'streaming')?.id;
   return part(
     <Composer

@@ -1,11 +1,17 @@
 /** The predecessor's endpoints for credentials: `/api/me/env-overrides` and `/api/admin/shared-env`. */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { Context } from '../context';
+import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
+import type { CredentialsService } from './credentials';
 
-export function credentialsApiRoutes(context: Context, session: SessionPlugin) {
-  const { credentials } = context;
+export interface CredentialsApiRoutesDeps {
+  readonly backends: BackendRegistry;
+  readonly credentials: CredentialsService;
+}
+
+export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: SessionPlugin) {
+  const { credentials } = deps;
   const set = (who: Who, scope: string, values: Readonly<Record<string, string>>) =>
     credentials.set(who.user.id, scope, values).catch((error: unknown) => {
       throw inWords(error);
@@ -14,8 +20,8 @@ export function credentialsApiRoutes(context: Context, session: SessionPlugin) {
   return (
     new Elysia({ name: 'credentials-api' })
       .use(session)
-      .get('/api/me/env-overrides', ({ who }) => overrides(context, who), { session: true })
-      // An addition to the predecessor's API: sets several values of one scope at once, all or none.
+      .get('/api/me/env-overrides', ({ who }) => overrides(deps, who), { session: true })
+      // Not the predecessor's: several values of one scope at once, all or none.
       .put(
         '/api/me/env-overrides',
         async ({ who, body }) => {
@@ -47,7 +53,7 @@ export function credentialsApiRoutes(context: Context, session: SessionPlugin) {
         },
         { session: true, query: t.Object({ backend: t.Optional(t.String()) }) },
       )
-      .get('/api/admin/shared-env', () => sharing(context), { admin: true })
+      .get('/api/admin/shared-env', () => sharing(deps), { admin: true })
       .put(
         '/api/admin/shared-env/:name',
         async ({ params, body }) => {
@@ -75,11 +81,11 @@ const each =
   <T>(of: (name: string) => T): Record<string, T> =>
     Object.fromEntries(names.map((name) => [name, of(name)]));
 
-async function overrides(context: Context, who: Who) {
-  const { credentials } = context;
+async function overrides(deps: CredentialsApiRoutesDeps, who: Who) {
+  const { credentials } = deps;
   const vars = [...credentials.variables()].sort();
   const perVariable = each(vars);
-  const backends = context.backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
+  const backends = deps.backends.all().filter(({ userOverridableEnv }) => userOverridableEnv.length > 0);
   const scopes = [...(await credentials.shown(who.user.id))];
   const { marked, present } = await credentials.sharing();
   const own = scopes.map(([scope, values]) => {
@@ -105,8 +111,7 @@ async function overrides(context: Context, who: Who) {
   };
 }
 
-async function sharing(context: Context) {
-  const { credentials } = context;
+async function sharing({ credentials }: CredentialsApiRoutesDeps) {
   const vars = [...credentials.variables()].sort();
   const { marked, present } = await credentials.sharing();
   const perVariable = each(vars);

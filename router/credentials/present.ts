@@ -11,12 +11,12 @@ import {
 } from '../../views/credentials/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
 import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
-import type { Message } from '../chat/store';
-import type { Context } from '../context';
 import { AppError } from '../lib/errors';
+import { refusalOf } from '../web/refused-form';
 import { text } from '../web/respond';
-import type { Sharing, ShownValue } from './credentials';
+import type { CredentialsService, Sharing, ShownValue } from './credentials';
 
 /** Name of the group of upstream variables. Every other variable is a group of its own, named like the variable. */
 const UPSTREAM_GROUP = 'llm';
@@ -28,7 +28,12 @@ const isUpstream = (name: string) => UPSTREAM_VARIABLES.some((one) => one === na
 const isShort = (model: string) => model.length <= 200;
 const isOfUser = ({ source }: ShownValue) => source === 'backend' || source === 'global';
 
-/** The form of one scope that was not saved: the typed values, and the problems or the result of the test. */
+export interface CredentialsViewDeps {
+  readonly backends: BackendRegistry;
+  readonly credentials: CredentialsService;
+}
+
+/** A form of one scope that was not saved: what was typed, and what is to be said about it. */
 export interface Typed {
   readonly scope: string;
   readonly values: Readonly<Record<string, string>>;
@@ -38,68 +43,94 @@ export interface Typed {
   readonly trial?: TrialView;
 }
 
-/** Returns the variables of a group. Throws `not_found` for an unknown group. */
-export function namesOfGroup(context: Context, group: string): readonly string[] {
-  const found = groups(context).get(group);
+/** A form that was not taken: what it shows, and the status of its page. */
+export interface Refused {
+  readonly typed: Typed;
+  readonly status: number;
+}
+
+/** What a form that was not taken shows. Throws what is no refusal. */
+export function refusedScope(error: unknown, scope: string, values: Readonly<Record<string, string>>): Refused {
+  const { fields, message, status } = refusalOf(error);
+  return { typed: { scope, values, ...(fields ? { fields } : { error: message }) }, status };
+}
+
+/** Those of the variables of a form that are wanted. */
+export function pick(
+  values: Readonly<Record<string, string>>,
+  isWanted: (name: string, value: string) => boolean,
+): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).filter(([name, value]) => isWanted(name, value)));
+}
+
+/** The variables of a group. Throws `not_found`. */
+export function namesOfGroup(deps: CredentialsViewDeps, group: string): readonly string[] {
+  const found = groups(deps).get(group);
   if (!found) throw new AppError('not_found', { message: `There is no group of variables "${group}".` });
   return found;
 }
 
-function groups(context: Context): ReadonlyMap<string, readonly string[]> {
+function groups(deps: CredentialsViewDeps): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
-  for (const name of context.credentials.variables()) {
+  for (const name of deps.credentials.variables()) {
     const group = isUpstream(name) ? UPSTREAM_GROUP : name;
     found.set(group, [...(found.get(group) ?? []), name]);
   }
   return found;
 }
 
-/**
- * Returns the display names of the backends whose runners get one of these variables in their environment. `scope`
- * limits the search to one backend.
- */
-export function holdersOf(context: Context, names: readonly string[], scope = ''): string[] {
-  return context.backends
+/** What people call the backends whose runners are given one of these variables itself; with `scope` that one at most. */
+export function holdersOf(deps: CredentialsViewDeps, names: readonly string[], scope = ''): string[] {
+  return deps.backends
     .all()
     .filter((backend) => scope === '' || backend.name === scope)
     .filter((backend) => names.some((name) => isHeldByRunner(backend, name)))
     .map(({ displayName }) => displayName);
 }
 
-/** Returns one card for each group of variables. */
-export async function credentialGroups(context: Context, { user }: Who, typed?: Typed): Promise<CredentialGroup[]> {
-  const shown = await context.credentials.shown(user.id);
-  const sharing = user.role === 'admin' ? await context.credentials.sharing() : undefined;
-  return [...groups(context)].map(([group, names]) => {
+/** A card for each group of variables. */
+export async function credentialGroups(
+  deps: CredentialsViewDeps,
+  { user }: Who,
+  typed?: Typed,
+): Promise<CredentialGroup[]> {
+  const shown = await deps.credentials.shown(user.id);
+  const sharing = user.role === 'admin' ? await deps.credentials.sharing() : undefined;
+  return [...groups(deps)].map(([group, names]) => {
     const scopes = [...shown]
       .map(([scope, values]) => ({ scope, values: values.filter(({ name }) => names.includes(name)) }))
       .filter(({ values }) => values.length > 0);
-    const share = sharing && { ...shareView(names, sharing), receivers: holdersOf(context, names) };
+    const share = sharing && { ...shareView(names, sharing), receivers: holdersOf(deps, names) };
     return {
       group,
       effective: scopes
         .filter(({ scope }) => scope !== '')
-        .map((one) => ({ ...effectiveView(labelOf(context, one.scope), one.values), ...heldKey(context, one) })),
+        .map((one) => ({ ...effectiveView(labelOf(deps, one.scope), one.values), ...heldKey(deps, one) })),
       scopes: scopes.map(({ scope, values }) => {
         const isTyped =
           typed?.scope === scope && names.some((name) => name in typed.values || (typed.trial && isUpstream(name)));
-        return scopeView(context, scope, values, isTyped ? typed : undefined);
+        return scopeView(deps, scope, values, isTyped ? typed : undefined);
       }),
       ...(share && { share }),
     };
   });
 }
 
-function labelOf(context: Context, scope: string): string {
-  return scope === '' ? text.settings.allAgents : (context.backends.find(scope)?.displayName ?? scope);
+function labelOf(deps: CredentialsViewDeps, scope: string): string {
+  return scope === '' ? text.settings.allAgents : (deps.backends.find(scope)?.displayName ?? scope);
 }
 
-function scopeView(context: Context, scope: string, values: readonly ShownValue[], typed?: Typed): CredentialScope {
+function scopeView(
+  deps: CredentialsViewDeps,
+  scope: string,
+  values: readonly ShownValue[],
+  typed?: Typed,
+): CredentialScope {
   return {
     scope,
-    label: labelOf(context, scope),
+    label: labelOf(deps, scope),
     isSet: values.some(({ isOwn }) => isOwn),
-    fields: values.map((value) => ({ ...fieldView(value, value.isOwn, typed), ...keyHolders(context, scope, value) })),
+    fields: values.map((value) => ({ ...fieldView(value, value.isOwn, typed), ...keyHolders(deps, scope, value) })),
     ...(typed?.error !== undefined && { error: typed.error }),
     ...(typed?.trial && { trial: typed.trial }),
   };
@@ -123,18 +154,18 @@ function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): Credential
   };
 }
 
-/** The agents whose runners hold the upstream key. Not shown for other variables, because runners always hold those. */
-function keyHolders(context: Context, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
-  const holders = name === 'LLM_API_KEY' ? holdersOf(context, [name], scope) : [];
+/** The agents that keep an upstream's key from the router. Of other variables it is understood that runners hold them. */
+function keyHolders(deps: CredentialsViewDeps, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
+  const holders = name === 'LLM_API_KEY' ? holdersOf(deps, [name], scope) : [];
   return holders.length > 0 ? { holders } : {};
 }
 
 function heldKey(
-  context: Context,
+  deps: CredentialsViewDeps,
   { scope, values }: { scope: string; values: readonly ShownValue[] },
 ): Pick<EffectiveView, 'heldKey'> {
   const key = values.find(({ name, source }) => name === 'LLM_API_KEY' && source !== 'unset');
-  if (!key || holdersOf(context, [key.name], scope).length === 0) return {};
+  if (!key || holdersOf(deps, [key.name], scope).length === 0) return {};
   return { heldKey: key.source === 'shared' ? 'shared' : 'own' };
 }
 
@@ -166,17 +197,17 @@ function shareView(names: readonly string[], { marked, present }: Sharing): Omit
 
 /** Returns the form that replaces a failed answer, with the variables that its agent lacks now; undefined if it lacks none. */
 export async function missingView(
-  context: Context,
+  deps: CredentialsViewDeps,
   { user }: Who,
   about: {
     agent: Agent;
-    message: Pick<Message, 'id' | 'status'> | undefined;
+    message: { readonly id: string; readonly status: string } | undefined;
     typed?: Typed | undefined;
   },
 ): Promise<MissingView | undefined> {
   const { agent, message, typed } = about;
   if (message?.status !== 'failed') return undefined;
-  const values = (await context.credentials.shown(user.id)).get(agent.backend) ?? [];
+  const values = (await deps.credentials.shown(user.id)).get(agent.backend) ?? [];
   const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length === 0) return undefined;
   // Base URL and key are entered together, and with them a model of that upstream.
@@ -188,7 +219,7 @@ export async function missingView(
     agentName: agent.name,
     fields: asked.map((value) => ({
       ...fieldView(value, isOfUser(value), typed),
-      ...keyHolders(context, agent.backend, value),
+      ...keyHolders(deps, agent.backend, value),
     })),
     scope: typed?.scope ?? (values.some(({ isOwn }) => isOwn) ? agent.backend : ''),
     ownScope: agent.backend,

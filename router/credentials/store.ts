@@ -1,6 +1,6 @@
 /** Stores the values that users have set (sealed), and the names of the variables that the administrator shares. */
 import { and, eq, inArray } from 'drizzle-orm';
-import type { Db } from '../database/database';
+import { type Db, transaction } from '../database/database';
 import { credentials, sharedVariables } from '../database/schema';
 
 export type CredentialRow = typeof credentials.$inferSelect;
@@ -17,7 +17,7 @@ export function settingsStore(db: Db) {
       rows: readonly CredentialRow[],
       removed?: { userId: string; backend: string; names: readonly string[] },
     ): Promise<void> {
-      db.transaction((tx) => {
+      transaction(db, (tx) => {
         if (removed && removed.names.length > 0) {
           const { userId, backend, names } = removed;
           tx.delete(credentials)

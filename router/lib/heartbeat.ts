@@ -1,4 +1,4 @@
-/** One shared timer for all open requests: a timer per request would cost more than the checks themselves. */
+/** One timer for all requests under way: a timer for each costs more than the work at each tick. */
 import { type IndexedMember, IndexedSet } from './indexed-set';
 import { safely } from './safely';
 import { steadyMs } from './time';

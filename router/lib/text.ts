@@ -13,3 +13,10 @@ export function lineProblem(line: string, lengthMax: number): string | undefined
 export function withoutControls(line: string): string {
   return line.replace(CONTROL, '');
 }
+
+/** A number as people type it into a form: `1 000 000`, `2.50`. Empty is none; what is no number is not one here either. */
+export function numberOf(typed: string): number | null {
+  const digits = typed.replace(/[\s_]/g, '');
+  if (digits === '') return null;
+  return /^(\d+(\.\d+)?|\.\d+)$/.test(digits) ? Number(digits) : Number.NaN;
+}

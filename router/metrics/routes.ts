@@ -1,18 +1,22 @@
 /** The route `/metrics` of the internal listener. Only a collector on this machine may read it. */
 import { Elysia } from 'elysia';
-import type { Context } from '../context';
 import { AppError } from '../lib/errors';
 import { hasRunnerKey } from '../lib/ids';
 import type { Guard } from '../web/guard';
+import type { MetricsService } from './metrics';
+import type { Live } from './prometheus';
 
 const LOOPBACK = /^(::ffff:)?127(\.\d{1,3}){3}$|^::1$/;
 
-/** @param guard checks the host name, so that no web page reaches this route through a domain that resolves to this machine. */
-export function metricsRoutes(context: Context, guard: Guard) {
+/** What is counted, and what is looked at when the collector asks. */
+export type MetricsRoutesDeps = Live & { readonly metrics: MetricsService };
+
+/** @param guard no page may come here by a name of its own that it points at this machine. */
+export function metricsRoutes(deps: MetricsRoutesDeps, guard: Guard) {
   return new Elysia({ name: 'metrics' }).get('/metrics', async ({ request, server }) => {
     guard.check(request);
     requireCollector(request, server?.requestIP(request)?.address);
-    return new Response(await context.metrics.text(context), {
+    return new Response(await deps.metrics.text(deps), {
       headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8', 'cache-control': 'no-store' },
     });
   });

@@ -1,6 +1,6 @@
 /**
- * Where the broker may call (law 22). A base URL is what a user has typed: it must not lead to where the router's machine
- * keeps secrets, whatever way its address is written and whatever its name resolves to.
+ * Where the broker may call (law 22). Users type base URLs: none may lead to a place where the router's machine keeps
+ * secrets, however the address is written and whatever its name resolves to.
  */
 import { lookup as lookUp } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -10,14 +10,14 @@ import { Recent } from '../lib/lru';
 import { baseUrlProblem, canonical, hostOf, isLoopback, NEVER_CALLED, portOf, reachOf } from './addresses';
 import type { ProxyFor } from './proxies';
 
-/** So long an address is called without asking for it again. */
+/** Milliseconds for which resolved addresses are used without another lookup. */
 const RESOLUTION_MS = 10_000;
 const RESOLUTIONS_MAX = 1_000;
 
-/** All addresses of a host name. Rejects when it has none. */
+/** Returns all addresses of a host name. Rejects when it has none. */
 export type Lookup = (host: string) => Promise<readonly string[]>;
 
-/** As the machine resolves names; IPv4 first, which more machines have. */
+/** Resolves names with the machine's resolver; IPv4 first, because more machines have it. */
 export const systemLookup: Lookup = async (host) => {
   const found = await lookUp(host, { all: true });
   return found.sort((a, b) => a.family - b.family).map(({ address }) => address);
@@ -26,10 +26,12 @@ export const systemLookup: Lookup = async (host) => {
 export interface UpstreamPolicy {
   /** Whether loopback and private addresses may be called. */
   readonly allowPrivate: boolean;
-  /** Ports of our own listeners on this machine, and the origin under which people reach them. */
+  /** Ports of the router's own listeners on this machine, and the origin under which people reach them. */
   readonly ownPorts: readonly number[];
   readonly ownOrigin?: string;
-  /** URLs at which platforms are commanded, as the drivers tell them. Asked for each call: drivers come later too. */
+  /**
+   * URLs at which platforms take commands, from the drivers. Read for each call, because drivers may be loaded later.
+   */
   platforms?(): readonly string[];
   /** Absent: every call is made directly. */
   readonly proxyFor?: ProxyFor;
@@ -42,7 +44,7 @@ interface Resolution {
 
 export type UpstreamAddresses = ReturnType<typeof upstreamAddresses>;
 
-/** @param deps.now milliseconds of a clock that is not set. */
+/** @param deps.now milliseconds of a clock that is never set. */
 export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup; now: () => number }) {
   const { policy, lookup, now } = deps;
   const { allowPrivate, ownPorts, proxyFor = () => undefined } = policy;
@@ -73,12 +75,12 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
       return 'Private addresses are not called here (the administrator can set ALLOW_PRIVATE_UPSTREAMS)';
     }
     const isOwnName = ownOrigin !== undefined && isSamePlace(url, ownOrigin);
-    // An agent that asks itself asks for ever.
+    // An agent that calls itself through the router would do so forever.
     const isOurs = isOwnName || (ownPorts.includes(portOf(url)) && isThisMachine(address));
     return isOurs ? 'That is the router itself. Set the address of an LLM API' : undefined;
   }
 
-  /** Whether a call would reach what commands a platform: who may talk to that owns the machine. */
+  /** Whether a call would reach the command interface of a platform: access to it gives control of the machine. */
   async function isPlatform(url: URL, addresses: readonly string[]): Promise<boolean> {
     const places = (policy.platforms?.() ?? []).flatMap((text) => URL.parse(text) ?? []);
     for (const place of places.filter((one) => portOf(one) === portOf(url))) {
@@ -92,10 +94,10 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
 
   return {
     /**
-     * The addresses at which this base URL may be called, and nowhere else: who connects, connects to one of them, so
-     * that a name cannot come to mean another address between the check and the call (DNS rebinding). None for a name
-     * that only the proxy knows.
-     * Throws `invalid_request` when one of them may not be called, `upstream_unreachable` when there is none.
+     * The addresses at which this base URL may be called. The caller connects to one of them, so that the name cannot
+     * resolve to another address between the check and the call (DNS rebinding). Empty for a name that only the proxy
+     * can resolve. Throws `invalid_request` when one of the addresses is not allowed, and `upstream_unreachable` when
+     * there is none.
      */
     async of(baseUrl: string): Promise<readonly string[]> {
       const refuse = (problem: string | undefined) => {
@@ -108,16 +110,16 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
         if (isProxied) return [];
         throw error;
       });
-      // One bad address is enough: a name that mixes them is up to something.
+      // One forbidden address is enough: a name that mixes allowed and forbidden addresses is likely an attack.
       for (const address of addresses) refuse(problemOf(url, address));
       if (await isPlatform(url, addresses)) refuse('That is what runs the agents. Set the address of an LLM API');
       return addresses;
     },
 
-    /** The proxy for calls of this base URL, if they go through one. */
+    /** The proxy for calls of this base URL, or `undefined`. */
     proxyOf: (baseUrl: string): string | undefined => proxyFor(new URL(baseUrl)),
 
-    /** Looks the name up anew for the next call, because nobody answered where it led. */
+    /** Makes the next call resolve the name again, because no connection was possible at its addresses. */
     forget(baseUrl: string): void {
       resolutions.delete(hostOf(new URL(baseUrl)));
     },

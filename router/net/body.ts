@@ -1,9 +1,9 @@
 /**
- * Bodies on their way: pushed chunk by chunk to whoever reads them, and held back where that one says so. A stream of the
- * web platform costs a promise or two for each chunk; this costs a call.
+ * Bodies that are pushed chunk by chunk to a reader, which can pause them. A web stream costs a promise or two for each
+ * chunk; this costs a function call.
  */
 
-/** Who reads a body. Told its chunks in order, then once `end` or `lost`, then nothing. */
+/** Reads a body. Receives its chunks in order, then exactly one `end` or `lost`, then nothing. */
 export interface Sink {
   chunk(bytes: Uint8Array): void;
   end(): void;
@@ -12,23 +12,23 @@ export interface Sink {
 }
 
 export interface Body {
-  /** Begins. To be called once; `sink` may be told something before it returns. */
+  /** Begins. Call it once; `sink` may receive chunks before it returns. */
   read(sink: Sink): void;
-  /** No more for now. What is under way at that moment may still come. */
+  /** Asks for no more chunks for now. A chunk that is already under way may still arrive. */
   pause(): void;
   resume(): void;
-  /** Nobody wants the rest: the sink is told nothing more. */
+  /** Gives up the rest: the sink receives nothing more. */
   cancel(): void;
 }
 
-/** What makes one body of another. What it throws is how the body made of it breaks off. */
+/** Transforms one body into another. An error that it throws breaks off the new body. */
 export interface Step {
   chunk(bytes: Uint8Array): Uint8Array;
-  /** What is left to say after the last chunk. */
+  /** Returns the bytes that follow the last chunk. */
   end(): Uint8Array;
 }
 
-/** The body that `step` makes of `source`, chunk by chunk; a chunk of which nothing is made is not told. */
+/** The body that `step` makes of `source`, chunk by chunk. Empty results are not passed on. */
 export function mapBody(source: Body, step: Step): Body {
   let isCancelled = false;
   return {
@@ -46,7 +46,7 @@ export function mapBody(source: Body, step: Step): Body {
       };
       source.read({
         chunk: (bytes) => void made(() => step.chunk(bytes)),
-        // Whoever reads may have cancelled at the last word.
+        // The sink may have cancelled in its last chunk.
         end: () => made(() => step.end()) && !isCancelled && sink.end(),
         lost: (cause) => sink.lost(cause),
       });
@@ -60,7 +60,7 @@ export function mapBody(source: Body, step: Step): Body {
   };
 }
 
-/** A body that is there already. */
+/** A body of bytes that are in memory already. */
 export function bodyOf(bytes: Uint8Array): Body {
   let isCancelled = false;
   return {
@@ -76,7 +76,7 @@ export function bodyOf(bytes: Uint8Array): Body {
   };
 }
 
-/** A stream of the web platform as a body; none is an empty one. */
+/** A web stream as a body; null is an empty body. */
 export function streamBody(stream: ReadableStream<Uint8Array> | null): Body {
   const reader = stream?.getReader();
   let reading: Sink | undefined;
@@ -93,7 +93,7 @@ export function streamBody(stream: ReadableStream<Uint8Array> | null): Body {
         else end()?.end();
       }
     } catch (cause) {
-      // It may be the reader's own fault, and the stream still there.
+      // The error may come from the sink, and then the stream is still open.
       void reader?.cancel().catch(() => undefined);
       end()?.lost(cause);
     } finally {
@@ -126,7 +126,7 @@ export function streamBody(stream: ReadableStream<Uint8Array> | null): Body {
   };
 }
 
-/** A body as a stream of the web platform, for what only knows those. */
+/** A body as a web stream, for APIs that take only those. */
 export function streamOf(body: Body): ReadableStream<Uint8Array<ArrayBuffer>> {
   let hasBegun = false;
   return new ReadableStream<Uint8Array<ArrayBuffer>>(
@@ -150,7 +150,7 @@ export function streamOf(body: Body): ReadableStream<Uint8Array<ArrayBuffer>> {
   );
 }
 
-/** A whole body. Rejects with the cause when it breaks off. */
+/** Reads a whole body. Rejects with the cause when it breaks off. */
 export function readBytes(body: Body): Promise<Uint8Array<ArrayBuffer>> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
@@ -162,7 +162,7 @@ export function readBytes(body: Body): Promise<Uint8Array<ArrayBuffer>> {
   });
 }
 
-/** The text of a body, of a long one its first `maxBytes` at most, of one that is cut what there was. */
+/** Reads the text of a body up to about `maxBytes`; if the body is cut, the text that arrived. */
 export function readText(body: Body, maxBytes: number): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const decoder = new TextDecoder();
@@ -177,7 +177,7 @@ export function readText(body: Body, maxBytes: number): Promise<string> {
       resolve(text);
     },
     end: () => resolve(text),
-    // Whoever asks wants to know why there is no answer; half a reason is better than none.
+    // The text explains a failed request, and half an explanation is better than none.
     lost: () => resolve(text),
   });
   return promise;

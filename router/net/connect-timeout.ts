@@ -1,10 +1,15 @@
-/** How long a connection, and the handshake over it, may take. A request has other clocks: it may be thought about for long. */
+/**
+ * The time limit of a connection with its TLS handshake. Requests have other limits, because an answer may take long.
+ */
 
-/** Loss of a first packet is made good within 3 s; a host that takes longer for its second is not there. */
+/**
+ * In milliseconds. The loss of a first packet is repaired within 3 s; a host that needs longer for the second packet is
+ * down.
+ */
 export const CONNECT_MS = 10_000;
 export const CONNECT_TIMEOUT = 'CONNECT_TIMEOUT';
 
-/** Nobody has answered the attempt to connect. Nothing of a request was sent. */
+/** The attempt to connect got no answer. Nothing of the request was sent. */
 export class ConnectTimeoutError extends Error {
   override readonly name = 'ConnectTimeoutError';
   readonly code = CONNECT_TIMEOUT;

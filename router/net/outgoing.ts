@@ -1,4 +1,7 @@
-/** Requests that the router makes, and what may cross it in either direction. Nothing else makes any (law 22). */
+/**
+ * Requests that the router makes, and the headers and bodies that may cross it in either direction. No other code makes
+ * requests (law 22).
+ */
 import { isIP, isIPv6 } from 'node:net';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
@@ -6,9 +9,9 @@ import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-time
 import { ask } from './http1/connection';
 import type { WireRequest } from './http1/request';
 
-/** What may go on to a runner or an upstream (law 12). Everything else a client sends stays here. */
+/** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
-/** How the system says that there was no connection, so that nothing of the request has left. */
+/** System error codes that prove that there was no connection, so nothing of the request was sent. */
 const NOT_CONNECTED = new Set([
   CONNECT_TIMEOUT,
   'ECONNREFUSED',
@@ -17,22 +20,28 @@ const NOT_CONNECTED = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ]);
-/** The largest that HTTP has a meaning for, and a response of ours may have. */
+/** The largest status that HTTP defines (RFC 9110, 15) and that a `Response` may have. */
 const STATUS_MAX = 599;
 
-/** Content codings that a server may use although it was asked for none. */
+/** Content codings that some servers use although the request asked for none. */
 const COMPRESSIONS: Readonly<Record<string, string>> = {
   ...{ gzip: 'gzip', 'x-gzip': 'gzip', deflate: 'deflate' },
   ...{ br: 'brotli', zstd: 'zstd' },
 };
 
 const SHORT_BYTES_MAX = 65_536;
-/** Makes `fetch` leave the environment's proxies alone: left out, empty or null, Bun takes HTTP_PROXY (tried on 1.4.5; a test holds it). */
+/**
+ * Stops `fetch` from using the environment's proxies: when `proxy` is left out, empty or null, Bun uses HTTP_PROXY
+ * (tried on 1.4.5; a test holds it).
+ */
 const NO_PROXY = false;
 
 export interface Outgoing extends Omit<WireRequest, 'url'> {
   readonly url: string;
-  /** URL of the HTTP proxy that makes the connection, in place of `address`. Absent: none, whatever the environment says. */
+  /**
+   * URL of the HTTP proxy that makes the connection, instead of a connection to `address`. Absent: no proxy, whatever
+   * the environment says.
+   */
   readonly proxy?: string | undefined;
 }
 
@@ -41,14 +50,14 @@ export interface AnswerHeaders {
   get(name: string): string | null;
 }
 
-/** What somebody answered. `body` is to be read or cancelled. */
+/** The answer of a runner or upstream. Read or cancel its `body`. */
 export interface OutgoingAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly body: Body;
 }
 
-/** Nobody gave an answer. */
+/** The request got no answer. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
   constructor(
@@ -62,8 +71,8 @@ export class UnreachableError extends Error {
 }
 
 /**
- * Sends a request and resolves with the answer's head. Never follows a redirect, and waits as long as the agent works: its
- * clocks are the caller's signal. Throws `UnreachableError`, or the signal's reason.
+ * Sends a request and resolves with the head of the answer. Never follows a redirect and has no time limit of its own
+ * for the answer: the caller's signal sets it. Throws `UnreachableError`, or the signal's reason.
  */
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
@@ -76,7 +85,7 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    // Without a word of the system's it is a request that cannot be sent.
+    // A `TypeError` without a system error code means a request that cannot be sent.
     const isRefusedHere = error instanceof TypeError && code === '';
     const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
     throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
@@ -86,25 +95,25 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }
 
-/** An answer that was compressed against our wish, as it was before. */
+/** Decompresses an answer that was compressed although the request did not allow it. */
 function decoded(answer: OutgoingAnswer, method: string): OutgoingAnswer {
   const coding = answer.headers.get('content-encoding');
   const format = coding === null ? undefined : COMPRESSIONS[coding.toLowerCase()];
   if (format === undefined || isEmpty(answer, method)) return answer;
   const body = streamBody(streamOf(answer.body).pipeThrough(new DecompressionStream(format as CompressionFormat)));
-  // Its length is that of what was compressed.
+  // The content-length counts the compressed bytes.
   const get = (name: string) => (name === 'content-length' ? null : answer.headers.get(name));
   return { status: answer.status, headers: { get }, body };
 }
 
-/** Whether there is no body, which is not even the compressed form of an empty one. */
+/** Whether the answer has no body at all: an empty body cannot be decompressed. */
 function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
   return method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0';
 }
 
 /**
- * A request over TLS, or through a proxy. To an `address` Bun looks no name up, names the host in `Host` and to TLS, checks the certificate for
- * that name, and shares no connection between names (tried on 1.4.5; a test holds it).
+ * A request over TLS or through a proxy. With an `address`, Bun resolves no name, sends the URL's host in `Host` and in
+ * TLS, checks the certificate for that host, and shares no connection between hosts (tried on 1.4.5; a test holds it).
  */
 async function askByFetch(
   { url, address, method, headers, body, signal, connectMs }: WireRequest,
@@ -116,7 +125,7 @@ async function askByFetch(
   if (isPinned) to.hostname = isIPv6(address) ? `[${address}]` : address;
   const port = Number(url.port || 443);
   const destination = { hostname: address ?? host, port, ...(isIP(host) === 0 && { serverName: host }) };
-  // A proxy has clocks of its own.
+  // A proxy has its own connection timeout.
   if (proxy === undefined) await greet(destination, connectMs ?? CONNECT_MS, signal);
   const response = await fetch(to, {
     method,
@@ -133,7 +142,7 @@ async function askByFetch(
   return { status: response.status, headers: response.headers, body: streamBody(response.body) };
 }
 
-/** So long after an answer nobody asks again; a connection that rests is used for less. */
+/** Milliseconds after an answer in which the next request skips the connection check. */
 const KNOWN_MS = 60_000;
 const KNOWN_MAX = 1_000;
 
@@ -141,22 +150,22 @@ interface Destination {
   /** An address or a name, without brackets. */
   readonly hostname: string;
   readonly port: number;
-  /** The name that TLS is told; none for an address. */
+  /** The name for TLS; absent for an address. */
   readonly serverName?: string;
 }
 
 const answeredAtMs = new Recent<string, number>(KNOWN_MAX);
 const keyOf = ({ hostname, port, serverName = '' }: Destination) => `${hostname} ${port} ${serverName}`;
 
-/** An answer came from there. */
+/** Remembers that this destination has answered. */
 function answered(destination: Destination): void {
   answeredAtMs.set(keyOf(destination), performance.now());
 }
 
 /**
- * Resolves when the other side has said anything at all, and at once where it has answered lately: what is wrong with it,
- * such as its certificate, is for the request to find out. Rejects with `ConnectTimeoutError` after `limitMs` of silence, with the
- * system's error where there is no connection, or with the signal's reason.
+ * Resolves when the other side has sent anything at all, and at once if it has answered lately. Other problems, such as
+ * a bad certificate, are left for the request to find. Rejects with `ConnectTimeoutError` after `limitMs` without a
+ * byte, with the system's error when there is no connection, or with the signal's reason.
  */
 async function greet(destination: Destination, limitMs: number, signal: AbortSignal): Promise<void> {
   const lastMs = answeredAtMs.get(keyOf(destination));
@@ -184,7 +193,7 @@ async function greet(destination: Destination, limitMs: number, signal: AbortSig
   }
 }
 
-/** Asks for a path and forgets the body: the status, or why there is none. */
+/** Requests a path and discards the body: returns the status, or the reason why there is none. */
 export async function probe(
   url: string,
   headers: Readonly<Record<string, string>>,
@@ -199,7 +208,7 @@ export async function probe(
   }
 }
 
-/** The headers of a client's request that go on. */
+/** The headers of a client's request that are passed on. */
 export function requestHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const name of REQUEST_HEADERS) {
@@ -209,7 +218,7 @@ export function requestHeaders(headers: Headers): Record<string, string> {
   return kept;
 }
 
-/** Whether a body is so short that it need not be streamed. One without a length is not, nor one whose chunks belie it. */
+/** Whether a body is short enough to be read whole. A body without a length is not, and neither is a chunked one. */
 export function isShort(headers: AnswerHeaders): boolean {
   if (headers.get('transfer-encoding') !== null) return false;
   return Number(headers.get('content-length') ?? Number.POSITIVE_INFINITY) <= SHORT_BYTES_MAX;

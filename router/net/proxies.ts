@@ -1,24 +1,27 @@
-/** Which proxy a call to an upstream goes through. Runners are never asked through one. */
+/** Chooses the proxy for a call to an upstream. Calls to runners never use a proxy. */
 import { isIP } from 'node:net';
 import { parse, parseCIDR } from 'ipaddr.js';
 import { AppError } from '../lib/errors';
 import { canonical, hostOf, isLoopback, portOf } from './addresses';
 
 export interface ProxySettings {
-  /** URLs of proxies, by the scheme of what is called. */
+  /** URLs of proxies, by the scheme of the URL that is called. */
   readonly http?: string;
   readonly https?: string;
   /** Entries of NO_PROXY: `*`, a domain with all below it, an address or a range, each with or without a port. */
   readonly except: readonly string[];
 }
 
-/** The URL of the proxy for a call, `undefined` for one that is made directly. Throws `upstream_unreachable` for a SOCKS proxy. */
+/**
+ * Returns the URL of the proxy for a call, or `undefined` for a direct call. Throws `upstream_unreachable` for a SOCKS
+ * proxy.
+ */
 export type ProxyFor = (url: URL) => string | undefined;
 
 export function proxyChooser({ http, https, except }: ProxySettings): ProxyFor {
   return (url) => {
     const proxy = url.protocol === 'https:' ? https : http;
-    // What a proxy calls loopback is the proxy's machine, which nobody means.
+    // For a proxy, loopback would mean the proxy's own machine, so loopback is always called directly.
     if (proxy === undefined || isHere(hostOf(url)) || except.some((entry) => matches(entry, url))) return undefined;
     if (/^https?:/.test(proxy)) return proxy;
     throw new AppError('upstream_unreachable', {
@@ -43,7 +46,7 @@ function matches(entry: string, url: URL): boolean {
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`));
 }
 
-/** A host, an address in brackets, or a bare IPv6 address, and the port behind the first two. */
+/** Splits an entry into host and port. An IPv6 address with a port has brackets. */
 function splitPort(entry: string): { name: string; port?: string } {
   const colon = entry.lastIndexOf(':');
   const isBareIPv6 = !entry.endsWith(']') && !entry.startsWith('[') && entry.indexOf(':') !== colon;
@@ -57,7 +60,7 @@ function isInRange(range: string, host: string): boolean {
     const address = parse(canonical(host));
     return network.kind() === address.kind() && address.match(network, bits);
   } catch {
-    // Not a range.
+    // The entry is not a range.
     return false;
   }
 }

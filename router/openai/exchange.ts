@@ -5,9 +5,7 @@
 
 import type { Who } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
-import type { RecordedTurn } from '../chat/generations';
 import type { Answer } from '../chat/recorder';
-import type { Context } from '../context';
 import { Share } from '../lib/allowance';
 import { AppError, isLastingRefusal, toAppError } from '../lib/errors';
 import { logRequest, relayLog } from '../lib/log';
@@ -17,18 +15,12 @@ import { type Body, readBytes } from '../net/body';
 import { isShort } from '../net/outgoing';
 import { CLIENT_GONE, type Ending, QUIET_MS, type Recorder, Relay } from '../relay/relay';
 import { Silence } from '../relay/timeouts';
-import {
-  callRunner,
-  type RunnerAnswer,
-  type RunnerRequest,
-  recordRefusal,
-  refusalIn,
-  refusalOf,
-} from '../runners/call';
+import { callRunner, type RunnerAnswer, recordRefusal, refusalIn, refusalOf } from '../runners/call';
 import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
 import { emptyChunk, eventsOfCompletion } from './chunks';
+import type { OpenaiDeps } from './deps';
 import { answerHeaders, takeRequest } from './headers';
-import type { Translation } from './responses/translate';
+import type { Plan } from './plan';
 
 /** So long a streaming client waits for a status of its own; then it gets 200 and comments with progress (law 11). */
 const START_PATIENCE_MS = 2_000;
@@ -39,20 +31,8 @@ const ENDS_WITH_DONE = new Set(['chat/completions', 'completions']);
 
 const NO_STREAM = 'A stream was asked for, and the agent sent something else.';
 
-/** What a request turned out to ask for. */
-export interface Plan {
-  readonly call: Omit<RunnerRequest, 'signal' | 'silence'>;
-  /** Below `/v1/`. */
-  readonly path: string;
-  readonly wantsStream: boolean;
-  /** Where the answer is recorded, and the message that it answers. */
-  readonly turn: RecordedTurn | undefined;
-  /** What makes the client's answer out of the runner's, where it is not the same. */
-  readonly translation: Translation | undefined;
-}
-
-type ExchangeContext = Pick<
-  Context,
+type ExchangeDeps = Pick<
+  OpenaiDeps,
   'events' | 'generations' | 'held' | 'hops' | 'metrics' | 'rateLimits' | 'runners' | 'streams'
 >;
 type Outcome = { readonly answer: RunnerAnswer } | { readonly error: AppError };
@@ -72,11 +52,11 @@ interface Options {
  * @param options.plan begins at once; what it throws is thrown on. What it holds of `share` is given back at the end.
  */
 export async function exchange(
-  context: ExchangeContext,
+  deps: ExchangeDeps,
   who: Who,
   options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
-  const one = new Exchange(context, who, options);
+  const one = new Exchange(deps, who, options);
   try {
     one.admit();
     return await one.respond(await options.plan(one.share));
@@ -112,15 +92,13 @@ class Exchange {
   #answeredMs: number | undefined;
 
   constructor(
-    readonly context: ExchangeContext,
+    readonly deps: ExchangeDeps,
     readonly who: Who,
     readonly options: Options,
   ) {
     const { signal } = options.request;
-    this.share = new Share(context.held, who.user.id);
-    this.#forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) =>
-      this.#close(why),
-    );
+    this.share = new Share(deps.held, who.user.id);
+    this.#forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => this.#close(why));
     signal.addEventListener('abort', () => safely('abort', {}, () => this.#clientGone()), { once: true });
     if (signal.aborted) this.#clientGone();
   }
@@ -128,16 +106,16 @@ class Exchange {
   /** Throws `loop_detected` or `rate_limit_exceeded`. */
   admit(): void {
     this.#hops = hopsIn(this.options.request.headers);
-    if (this.who.key) this.#leave = takeRequest(this.context.rateLimits, this.who.key, this.options.headers);
+    if (this.who.key) this.#leave = takeRequest(this.deps.rateLimits, this.who.key, this.options.headers);
   }
 
   async respond(plan: Plan): Promise<Response> {
-    const { generations, runners } = this.context;
+    const { generations, runners } = this.deps;
     const { call, turn, wantsStream } = plan;
     const { signal } = this.#abort;
     signal.throwIfAborted();
     this.#plan = plan;
-    this.#leaveHops = this.context.hops.enter(call.agent.id, this.#hops);
+    this.#leaveHops = this.deps.hops.enter(call.agent.id, this.#hops);
     this.#isCold = !runners.isWarm(call.agent.id);
     if (turn) {
       const stop = () => this.#stop();
@@ -229,7 +207,7 @@ class Exchange {
       if (progress !== told) relay.comment(progress);
       told = progress;
     };
-    const unsubscribe = this.context.events.subscribe(this.who.user.id, ({ kind }) => kind === 'runner' && tell());
+    const unsubscribe = this.deps.events.subscribe(this.who.user.id, ({ kind }) => kind === 'runner' && tell());
     tell();
     const arrived = settled.then((outcome) => this.#arrived(relay, outcome));
     void arrived.catch((error: unknown) => relay.fail(this.#toError(error))).finally(unsubscribe);
@@ -348,7 +326,7 @@ class Exchange {
     const totalMs = performance.now() - this.#startedMs;
     // A request that was stopped before its answer has no status: nobody was told one.
     const status = this.#answer?.status ?? (ending === 'failed' ? error?.status : undefined);
-    this.context.metrics.relayed(call.backend.name, ending, status, this.#answeredMs, totalMs);
+    this.deps.metrics.relayed(call.backend.name, ending, status, this.#answeredMs, totalMs);
     logRequest({
       user: this.who.user.id,
       agent: call.agent.id,
@@ -370,7 +348,7 @@ class Exchange {
   }
 
   #progress(): string {
-    const { state, progress } = this.context.runners.status(this.#plan?.call.agent.id ?? '');
+    const { state, progress } = this.deps.runners.status(this.#plan?.call.agent.id ?? '');
     if (state !== 'starting') return 'agent-stack: waiting for the agent';
     const words = progress.place === undefined ? `${progress.message} (${progress.percent}%)` : progress.message;
     return `agent-stack: ${words}`;

@@ -1,7 +1,7 @@
 /** Where an answer of `/v1` is kept, for how long, and which failed one it takes the place of. */
 import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
 import type { Conversation, Message } from '../chat/store';
-import type { Context } from '../context';
+import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
 
 /** A turn whose answer did not end well and that is asked for again: clients send a request that failed once more. */
@@ -16,10 +16,10 @@ export interface FailedTurn {
 export type Keeping = 'asked' | 'unasked' | undefined;
 
 /** @param isTranslated a runtime that serves responses itself keeps its own. */
-export function keepingOf(context: Context, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {
+export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {
   // What goes on without its client must be kept somewhere (law 9).
   if (how.detach || body.store === true) return 'asked';
-  return how.isTranslated && body.store == null && context.config.responses.areKept ? 'unasked' : undefined;
+  return how.isTranslated && body.store == null && deps.config.responses.areKept ? 'unasked' : undefined;
 }
 
 /**
@@ -28,23 +28,23 @@ export function keepingOf(context: Context, body: JsonBody, how: { detach: boole
  * @param said the messages or items of the request.
  */
 export async function failedTurn(
-  context: Context,
+  deps: OpenaiDeps,
   { conversation, goesOnFrom, agent }: Routed,
   said: readonly unknown[],
   keeping: Keeping,
 ): Promise<FailedTurn | undefined> {
-  if (conversation) return failedIn(context, conversation, goesOnFrom, said);
-  const id = keeping && context.generations.begunWith(agent.id, newestUserText(said));
-  const begun = id === undefined ? undefined : await context.conversations.find(agent.userId, id);
-  const failed = begun && (await failedIn(context, begun, undefined, said));
+  if (conversation) return failedIn(deps, conversation, goesOnFrom, said);
+  const id = keeping && deps.generations.begunWith(agent.id, newestUserText(said));
+  const begun = id === undefined ? undefined : await deps.conversations.find(agent.userId, id);
+  const failed = begun && (await failedIn(deps, begun, undefined, said));
   // A longer conversation is another one, which only came to the same message.
-  return failed && (await context.conversations.page(failed.conversation.id, { limit: 3 })).length === 2
+  return failed && (await deps.conversations.page(failed.conversation.id, { limit: 3 })).length === 2
     ? failed
     : undefined;
 }
 
 async function failedIn(
-  { conversations }: Context,
+  { conversations }: OpenaiDeps,
   conversation: Conversation,
   goesOnFrom: number | undefined,
   said: readonly unknown[],

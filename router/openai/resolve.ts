@@ -7,15 +7,16 @@ import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';
 import { serves } from '../backends/traits';
 import type { Conversation } from '../chat/store';
-import type { Context } from '../context';
 import { AppError } from '../lib/errors';
+import type { OpenaiDeps } from './deps';
 
 /** How the predecessor's clients name a conversation. */
 const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
 
 export interface RoutedRequest {
-  readonly request: Request;
+  readonly url: URL;
+  readonly headers: Headers;
   /** Below `/v1/`. */
   readonly path: string;
   readonly body: JsonBody | undefined;
@@ -30,29 +31,29 @@ export interface Routed {
 }
 
 /** Whose runner is meant: the conversation's agent, the user's own agent `@slug`, or the default agent of a backend. */
-export async function route(context: Context, who: Who, asked: RoutedRequest): Promise<Routed> {
-  const named = await namedConversation(context, who, asked);
+export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Routed> {
+  const named = await namedConversation(deps, who, asked);
   if (named) {
-    const agent = await context.agents.get(who.user.id, named.conversation.agentId);
-    const backend = context.backends.find(agent.backend);
+    const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
+    const backend = deps.backends.find(agent.backend);
     if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
     requireOpened(who, agent, backend);
     return { agent, backend, ...named };
   }
-  const model = asked.body?.model ?? new URL(asked.request.url).searchParams.get('model');
+  const model = asked.body?.model ?? asked.url.searchParams.get('model');
   if (typeof model !== 'string' || model === '') {
     throw new AppError('invalid_request', {
       message: 'Name an agent in "model". GET /v1/models lists them.',
       param: 'model',
     });
   }
-  const own = model.startsWith('@') ? await context.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
-  const backend = own ? context.backends.find(own.backend) : context.backends.forModel(model);
-  if (!backend) throw await modelNotFound(context, who, model);
+  const own = model.startsWith('@') ? await deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
+  const backend = own ? deps.backends.find(own.backend) : deps.backends.forModel(model);
+  if (!backend) throw await modelNotFound(deps, who, model);
   // Before an agent is made where there is none yet.
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
-  const agent = own ?? (await context.agents.defaultOf(who.user.id, backend));
+  const agent = own ?? (await deps.agents.defaultOf(who.user.id, backend));
   requireOpened(who, agent, backend);
   return { agent, backend };
 }
@@ -69,21 +70,21 @@ function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
 /** Without a wait where nothing is named, as in most requests. */
-function namedConversation(context: Context, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
-  const { request, path, body } = asked;
+function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
+  const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
-  const id = request.headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  const byId = async (known: string) => ({ conversation: await context.conversations.get(who.user.id, known) });
+  const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
+  const byId = async (known: string) => ({ conversation: await deps.conversations.get(who.user.id, known) });
   if (path === 'responses' && body) {
-    return goneOnFrom(context, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
+    return goneOnFrom(deps, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
   }
   return id === undefined ? undefined : byId(id);
 }
 
 /** What `previous_response_id` or `conversation` names. A runtime that serves responses itself knows its own ones. */
-async function goneOnFrom(context: Context, who: Who, body: JsonBody): Promise<Named | undefined> {
+async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<Named | undefined> {
   const { previous_response_id: previous, conversation: member, model } = body;
-  const backend = typeof model === 'string' ? context.backends.forModel(model) : undefined;
+  const backend = typeof model === 'string' ? deps.backends.forModel(model) : undefined;
   if (backend && serves(backend, 'responses')) return undefined;
   const named = typeof member === 'object' && member !== null && 'id' in member ? member.id : member;
   if (previous != null && named != null) {
@@ -91,12 +92,12 @@ async function goneOnFrom(context: Context, who: Who, body: JsonBody): Promise<N
     throw new AppError('invalid_request', { message, param: 'previous_response_id' });
   }
   if (previous != null) {
-    const answer = await answerOf(context, who, { responseId: String(previous), param: 'previous_response_id' });
+    const answer = await answerOf(deps, who, { responseId: String(previous), param: 'previous_response_id' });
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
     return { conversation: answer.conversation, goesOnFrom: answer.message.position };
   }
   if (named == null) return undefined;
-  const conversation = await context.conversations.get(who.user.id, String(named));
+  const conversation = await deps.conversations.get(who.user.id, String(named));
   return { conversation, goesOnFrom: conversation.lastPosition };
 }
 
@@ -107,12 +108,12 @@ export function isResponseId(id: string): boolean {
 
 /** The answer that a response's id stands for. Throws `not_found` in OpenAI's shape, with the request's member that named it. */
 export async function answerOf(
-  context: Context,
+  deps: OpenaiDeps,
   who: Who,
   { responseId, param }: { responseId: string; param: string },
 ) {
   const answerId = RESPONSE_ID.exec(responseId)?.[1];
-  const answer = answerId === undefined ? undefined : await context.conversations.findAnswer(who.user.id, answerId);
+  const answer = answerId === undefined ? undefined : await deps.conversations.findAnswer(who.user.id, answerId);
   if (!answer) throw responseNotFound(responseId, param);
   return answer;
 }
@@ -137,17 +138,17 @@ export function requireMethod(path: string, method: string): void {
 }
 
 /** What a caller may name as the model: ids that everybody has, and those of their own agents. */
-export async function modelsFor(context: Context, who: Who) {
-  const agents = await context.agents.list(who.user.id);
+export async function modelsFor(deps: OpenaiDeps, who: Who) {
+  const agents = await deps.agents.list(who.user.id);
   const defaultOf = (backend: string) => agents.find((agent) => agent.backend === backend) ?? { backend };
   return {
-    shared: context.backends.models().filter(({ backend }) => opens(who.key, defaultOf(backend))),
+    shared: deps.backends.models().filter(({ backend }) => opens(who.key, defaultOf(backend))),
     own: agents.filter((agent) => opens(who.key, agent)),
   };
 }
 
-export async function modelNotFound(context: Context, who: Who, name: string): Promise<AppError> {
-  const { shared, own } = await modelsFor(context, who);
+export async function modelNotFound(deps: OpenaiDeps, who: Who, name: string): Promise<AppError> {
+  const { shared, own } = await modelsFor(deps, who);
   const available = [...shared.map(({ id }) => id), ...own.map(({ slug }) => `@${slug}`)];
   return new AppError('model_not_found', {
     message: `No agent serves model "${name.slice(0, 100)}". Available: ${available.join(', ')}.`,

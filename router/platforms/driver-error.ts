@@ -1,19 +1,19 @@
-/** Errors that drivers throw, as the router reads them. */
+/** Reads the errors that drivers throw. */
 import type { DriverFault } from '../../drivers/driver';
 
-/** What of a driver's error the router reads. */
+/** The members of a driver's error that the router reads. */
 interface DriverFailure {
   readonly fault: DriverFault;
   readonly message: string;
   readonly hint?: string | undefined;
 }
 
-/** A driver's own words, without its name, which is for the log. */
+/** The driver's message without the driver's name, which is only for the log. */
 export function wordsOf({ message }: DriverFailure): string {
   return message.replace(/^\[[^\]]*\] /, '');
 }
 
-/** By its shape: a driver from npm brings its own copy of `DriverError`. */
+/** Checked by shape: a driver from npm may bring its own copy of `DriverError`. */
 export function isDriverFailure(thrown: unknown): thrown is DriverFailure {
   return thrown instanceof Error && thrown.name === 'DriverError' && 'fault' in thrown;
 }

@@ -19,13 +19,16 @@ export interface DriverSources {
   /** Each driver's own options, by the name `backends.json` uses for it. */
   readonly options: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly backends: readonly Backend[];
-  /** Names of drivers that runners of an earlier life were started with: loaded too, or nothing would stop those runners. */
+  /**
+   * Names of the drivers that started the runners of an earlier life: they are loaded too, because otherwise nothing
+   * would stop those runners.
+   */
   readonly withRunners?: readonly string[];
   /** `driverName` is the plugin's own name: lower-case letters, digits and '-', so it may name a folder. */
   services(driverName: string): DriverServices;
 }
 
-/** Why the router cannot host the enabled backends: one problem a line. */
+/** Why the router cannot host the enabled backends, one problem per line. */
 export class DriversError extends Error {
   override readonly name = 'DriversError';
   constructor(readonly problems: readonly string[]) {
@@ -35,19 +38,19 @@ export class DriversError extends Error {
 
 interface Found {
   readonly plugin: DriverPlugin;
-  /** Its part of DRIVER_OPTIONS, checked and with defaults. */
+  /** The driver's part of DRIVER_OPTIONS, checked and with defaults. */
   readonly options: Static<TObject>;
 }
 
 export class DriverRegistry implements AsyncDisposable {
-  /** What is wrong with a driver, by the name `backends.json` uses for it. */
+  /** The problem of each driver that has one, by the name that `backends.json` uses for it. */
   readonly problems: Record<string, string> = {};
   readonly #found = new Map<string, Found>();
   readonly #drivers = new Map<string, Driver>();
 
   private constructor(readonly sources: DriverSources) {}
 
-  /** Throws a DriversError when an enabled backend cannot be hosted. Any other trouble is in `problems`. */
+  /** Throws a DriversError when an enabled backend cannot be hosted. Other problems are in `problems`. */
   static async load(sources: DriverSources): Promise<DriverRegistry> {
     const registry = new DriverRegistry(sources);
     await registry.#discover(join(repositoryRoot, 'drivers'));
@@ -66,19 +69,19 @@ export class DriverRegistry implements AsyncDisposable {
     throw new DriversError(problems);
   }
 
-  /** Throws `driver_unavailable` when no backend made the driver be created, or it could not be. */
+  /** Throws `driver_unavailable` when the driver was not created or has failed. */
   get(name: string): Driver {
     const driver = this.#drivers.get(name);
     if (driver) return driver;
     throw new AppError('driver_unavailable', { hint: `Driver "${name}": ${this.problems[name] ?? 'not loaded'}.` });
   }
 
-  /** Of the drivers that are there, as `backends.json` names them. */
+  /** The names of the created drivers, as in `backends.json`. */
   names(): readonly string[] {
     return [...this.#drivers.keys()];
   }
 
-  /** Where the platforms of the drivers that are there take commands. */
+  /** The URLs at which the platforms of the created drivers take commands. */
   platformUrls(): readonly string[] {
     return [...this.#drivers.values()].flatMap(({ platformUrls }) => platformUrls ?? []);
   }
@@ -88,8 +91,8 @@ export class DriverRegistry implements AsyncDisposable {
   }
 
   /**
-   * Loads and creates what `backends` use and is not there yet, trying again what failed before. Returns what keeps the
-   * enabled ones from being hosted. One call at a time.
+   * Loads and creates the drivers of `backends` that are missing, including those that failed before. Returns the
+   * problems that keep enabled backends from being hosted. One call at a time.
    */
   async ensureFor(backends: readonly Backend[]): Promise<string[]> {
     const used = [...backends.map((backend) => backend.driver), ...(this.sources.withRunners ?? [])];
@@ -102,7 +105,7 @@ export class DriverRegistry implements AsyncDisposable {
     return backends.filter((backend) => !backend.disabled).flatMap((backend) => this.checkBackend(backend));
   }
 
-  /** What the driver needs on the machine, by the name people know it by. */
+  /** The platform that the driver needs on the machine, by the name that people know. */
   platformOf(name: string): string | undefined {
     return this.#found.get(name)?.plugin.platform;
   }
@@ -113,7 +116,7 @@ export class DriverRegistry implements AsyncDisposable {
     return plugin ? optionsOf(plugin, driverOptions) : driverOptions;
   }
 
-  /** What keeps `backend` from being hosted. */
+  /** The problems that keep `backend` from being hosted. */
   checkBackend({ name, driver, driverOptions, trusted }: Backend): string[] {
     const plugin = this.#found.get(driver)?.plugin;
     const problem = this.problems[driver];
@@ -129,7 +132,7 @@ export class DriverRegistry implements AsyncDisposable {
     return problems.map((text) => `backend "${name}": ${text}`);
   }
 
-  /** Lets go of every driver. Runners stay. */
+  /** Disposes every driver. Runners keep running. */
   async [Symbol.asyncDispose](): Promise<void> {
     const drivers = [...this.#drivers.values()];
     this.#drivers.clear();
@@ -168,7 +171,7 @@ export class DriverRegistry implements AsyncDisposable {
     this.#drivers.set(name, await plugin.create(options, this.sources.services(plugin.name)));
   }
 
-  /** One broken driver must not keep the others from being served: what `act` throws becomes the driver's problem. */
+  /** One broken driver must not keep the others from being served: an error of `act` becomes the driver's problem. */
   async #attempt(name: string, act: () => Promise<void>): Promise<void> {
     try {
       await act();
@@ -191,7 +194,7 @@ function resolvePackage(name: string, folder: string): string | undefined {
   }
 }
 
-/** The contract's own shape, as far as data can show it. */
+/** The shape of the contract, as far as a schema can check it. */
 const pluginSchema = Type.Object({
   name: Type.String({ pattern: '^[a-z][a-z0-9-]*$', rule: "lower-case letters, digits and '-'" }),
   summary: Type.String(),

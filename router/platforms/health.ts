@@ -1,4 +1,6 @@
-/** Whether the platforms answer: so that people learn what keeps an agent from starting before they write to it. */
+/**
+ * Asks whether the platforms answer, so that pages can show what keeps an agent from starting before a message is sent.
+ */
 
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
@@ -7,7 +9,7 @@ import { isDriverFailure, wordsOf } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const PING_MS = 5_000;
-/** One that was silent a moment ago is not waited for that long again. */
+/** Milliseconds: the time limit for a platform that was silent a moment ago. */
 const PING_AGAIN_MS = 1_000;
 
 export interface PlatformProblem {
@@ -21,10 +23,10 @@ export type PlatformsService = ReturnType<typeof platformsService>;
 
 export function platformsService(deps: { drivers: DriverRegistry; events: Events }) {
   const { drivers, events } = deps;
-  /** By the driver's name. */
+  /** The problems of silent platforms, by the driver's name. */
   const silent = new Map<string, PlatformProblem>();
 
-  /** Rejects as the driver does, or with `TimedOut`. */
+  /** Rejects with the driver's error, or with `TimedOut`. */
   async function ask(name: string, signal: AbortSignal): Promise<void> {
     const driver = drivers.find(name);
     if (!driver) return;
@@ -34,7 +36,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
       driversLog.info({ driver: name }, 'platform.answers');
       events.publishToAll({ kind: 'platforms' });
     } catch (error) {
-      // Who asked has gone: that says nothing of the platform.
+      // An aborted question says nothing about the platform.
       if (!signal.aborted) fellSilent(name, problemFrom(error));
       throw error;
     }
@@ -49,30 +51,30 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
   }
 
   return {
-    /** What is known to keep the driver from starting anything. Asks nobody. */
+    /** The known problem that keeps the driver from starting runners. Does not ask the platform. */
     problemOf(name: string): PlatformProblem | undefined {
       return drivers.find(name) ? silent.get(name) : { message: drivers.problems[name] ?? 'It is not loaded.' };
     },
 
-    /** Every driver that has a problem, also those that could not be loaded, with a sentence each. */
+    /** A sentence for every driver that has a problem, including drivers that could not be loaded. */
     problems(): Readonly<Record<string, string>> {
       return { ...drivers.problems, ...Object.fromEntries([...silent].map(([name, { message }]) => [name, message])) };
     },
 
-    /** Asks every platform, as a clock does it. Never rejects: what was found out is in `problemOf`. */
+    /** Asks every platform; called by a timer. Never rejects: the results are in `problemOf`. */
     async check(signal: AbortSignal): Promise<void> {
       await Promise.allSettled(drivers.names().map((name) => ask(name, signal)));
     },
 
     /**
-     * Asks the platform whether it answers, before something is begun there: it may have come or gone since it was last
-     * asked. Rejects as the driver does, or with `TimedOut`.
+     * Asks the platform whether it answers now, before work begins there: its state may have changed since the last
+     * question. Rejects with the driver's error, or with `TimedOut`.
      */
     require: ask,
   };
 }
 
-/** What a driver has rejected with, in its own words. */
+/** Turns a driver's error into a problem, in the driver's words. */
 export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
   if (!isDriverFailure(error)) return { message: 'It failed, and the log says how.' };

@@ -1,4 +1,4 @@
-/** Images: fetched before anybody needs them or at the first start, with what is known of each. */
+/** Images: fetched in advance or at the first start, with the known state of each. */
 import type { Driver, StartContext } from '../../drivers/driver';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import type { Events } from '../lib/events';
@@ -7,13 +7,13 @@ import { isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 import { type PlatformsService, problemFrom } from './health';
 
-/** What is known of an image. `present` was there already, `ok` was fetched. */
+/** The known state of an image. `present`: it was there already. `ok`: it was fetched. */
 export type ImageState =
   | { readonly state: 'present' | 'ok' }
   | { readonly state: 'pulling'; readonly message: string }
   | { readonly state: 'failed'; readonly message: string; readonly hint?: string };
 
-/** After failed fetches in a row: 10 s, 20 s, 40 s … 10 minutes until the next. */
+/** After failed fetches in a row, the next one is due after 10 s, 20 s, 40 s … 10 minutes. */
 const BACK_OFF_MS = 10_000;
 const BACK_OFF_MAX_MS = 600_000;
 
@@ -29,7 +29,7 @@ export interface ImagesDeps {
 export type ImagesService = ReturnType<typeof imagesService>;
 
 export function imagesService({ backends, drivers, platforms, events, now }: ImagesDeps) {
-  /** How it went, the last time anybody knew. */
+  /** The last known outcome of each image. */
   const outcomes = new Map<string, ImageState>();
   const pulls = new Map<string, { message: string; waiting: number }>();
   /** Fetches that failed in a row, and when the next one is due. */
@@ -41,7 +41,7 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
     return pull ? { state: 'pulling', message: pull.message } : outcomes.get(image);
   }
 
-  /** Tells when what is known becomes another; not for each layer of an image. */
+  /** Publishes when the state of an image changes; not for each layer. */
   function change(image: string, act: () => void): void {
     const before = stateOf(image)?.state;
     act();
@@ -53,12 +53,12 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
     const backOffMs = Math.min(BACK_OFF_MS * 2 ** (count - 1), BACK_OFF_MAX_MS);
     if (outcome.state === 'failed') failures.set(image, { count, retryAtMs: now() + backOffMs });
     else failures.delete(image);
-    // What was fetched once is there from then on.
+    // An image that was fetched stays `ok` when it is later found `present`.
     const isNews = outcome.state !== 'present' || outcomes.get(image)?.state !== 'ok';
     if (isNews) change(image, () => outcomes.set(image, outcome));
   }
 
-  /** Rejects as the driver does. Does nothing where there is nothing to fetch. */
+  /** Rejects with the driver's error. Does nothing where the driver has nothing to fetch. */
   async function prepare(driver: Driver, image: string, context: StartContext): Promise<void> {
     let pull: { message: string; waiting: number } | undefined;
     const progress: StartContext['progress'] = (step) => {
@@ -70,7 +70,7 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
       await driver.prepare?.(image, { signal: context.signal, progress });
       settle(image, { state: pull ? 'ok' : 'present' });
     } catch (error) {
-      // Given up, or not answered: the image may be there or not, as before.
+      // An aborted fetch or a silent platform says nothing about the image: its state stays as before.
       const saysNothing = context.signal.aborted || (isDriverFailure(error) && error.fault === 'unavailable');
       if (!saysNothing) settle(image, { state: 'failed', ...problemFrom(error) });
       throw error;
@@ -104,7 +104,7 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
     }
   }
 
-  /** What the enabled backends need, each image once. */
+  /** The backends whose images are needed, each image once. */
   function wanted(): readonly Backend[] {
     const byImage = new Map<string, Backend>();
     for (const backend of backends.all()) {
@@ -114,13 +114,13 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
     return [...byImage.values()];
   }
 
-  /** Whether nothing is known of the image, or its next try is due. */
+  /** Whether the state of the image is unknown, or its next try is due. */
   function isDue(image: string): boolean {
     const { retryAtMs = 0 } = failures.get(image) ?? {};
     return !prepulls.has(image) && (stateOf(image) === undefined || (failures.has(image) && now() >= retryAtMs));
   }
 
-  /** Each by itself: a registry that does not answer keeps no other image from being fetched. */
+  /** Starts each fetch separately: a registry that does not answer delays only its own images. */
   function beginDue(signal: AbortSignal): void {
     for (const backend of wanted()) {
       const { image = '' } = backend;
@@ -134,10 +134,10 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
   return {
     prepare,
 
-    /** What is known of a backend's image. Asks nobody. */
+    /** The known state of a backend's image. Asks no platform. */
     stateOf: ({ image }: Backend): ImageState | undefined => (image === undefined ? undefined : stateOf(image)),
 
-    /** Image → `present`, `ok`, `pulling: …` or `failed: …`, the predecessor's words. */
+    /** Image → `present`, `ok`, `pulling: …` or `failed: …`, in the words of the predecessor. */
     status(): Readonly<Record<string, string>> {
       const words = wanted().flatMap(({ image = '', driver }): [string, string][] => {
         const state = stateOf(image);
@@ -149,9 +149,9 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
     },
 
     /**
-     * Begins to fetch what the enabled backends need where nothing is known of it, or the last try has failed and the next
-     * is due; what waits for a silent platform is left for the next time. Resolves when everything that is being fetched
-     * for this has ended. Never rejects: the outcome is in `status()`.
+     * Begins to fetch the images of the enabled backends that are unknown or due again; images of a silent platform
+     * wait for the next call. Resolves when all of these fetches have ended. Never rejects: the outcome is in
+     * `status()`.
      */
     async prepullAll(signal: AbortSignal): Promise<void> {
       beginDue(signal);

@@ -1,2 +1,2 @@
-/** How the file of a driver is loaded. What `build.ts` makes has the drivers beside the router in it, and this one replaced. */
+/** Loads the file of a driver. `scripts/build.ts` replaces this module in the bundle, which contains the drivers. */
 export const importDriver = (file: string): Promise<{ default?: unknown }> => import(file);

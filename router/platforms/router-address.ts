@@ -1,4 +1,4 @@
-/** How runners reach the internal listener: each driver says at which address, and the listener is made to listen there. */
+/** How runners reach the internal listener: each driver names the address, and the listener listens there. */
 import type { Driver } from '../../drivers/driver';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { runnerNetwork } from '../backends/traits';
@@ -17,10 +17,10 @@ export function addressesService(deps: {
   listenOn: (host: string) => void;
 }) {
   const { backends, drivers, internalPort, listenOn } = deps;
-  /** Backends whose address is being listened on. */
+  /** Names of the backends whose runners can reach the listener. */
   const reached = new Set<string>();
 
-  /** The router's base URL for runners of this backend. Rejects as the driver does. */
+  /** The router's base URL for runners of this backend. Rejects with the driver's error. */
   async function urlFor(driver: Driver, backend: Backend, signal: AbortSignal): Promise<string> {
     const runner = { network: runnerNetwork(backend), options: drivers.optionsFor(backend) };
     const { url, listenHost } = await driver.routerAddress(internalPort, signal, runner);
@@ -33,8 +33,8 @@ export function addressesService(deps: {
     urlFor,
 
     /**
-     * Listens for the runners of every enabled backend, also those that an earlier life has started. To be called again
-     * until every driver has answered; a silent one keeps nobody else from it.
+     * Listens for the runners of every enabled backend, including runners of an earlier life. Call it again until every
+     * driver has answered; a silent driver does not delay the others.
      */
     async reachAll(): Promise<void> {
       const open = backends.all().filter(({ name, disabled }) => !disabled && !reached.has(name));

@@ -1,13 +1,13 @@
 /**
- * The packages of the router that a driver outside of its repository may import. Bun looks for packages beside the file
- * that imports them, and a folder such as `DRIVERS_DIR` has none.
+ * The packages of the router that a driver outside of the repository may import. Bun looks for packages beside the
+ * importing file, and a folder such as `DRIVERS_DIR` has none.
  */
 import * as typebox from '@sinclair/typebox';
 import * as typeboxValue from '@sinclair/typebox/value';
 
 const PACKAGES = { '@sinclair/typebox': typebox, '@sinclair/typebox/value': typeboxValue };
 
-/** Makes them known to every module that is loaded from now on. */
+/** Makes these packages available to every module that is loaded later. */
 export function sharePackages(): void {
   Bun.plugin({
     name: 'packages shared with drivers',

@@ -1,7 +1,7 @@
 /**
- * After a restart: what the database says and what the platforms show are brought together (law 2). Runners that run are
- * taken back with a grace period, strays are stopped, rows without a runner go. Starts may go on meanwhile: what this
- * process holds already is left alone, and a runner is taken back in its agent's own queue.
+ * After a restart: reconciles the rows of the database with the runners that the platforms list (law 2). Adopts running
+ * runners with a grace period, stops strays, deletes rows without a runner. Starts may happen at the same time:
+ * adoption skips the runners that this process already holds, and adopts a runner in the queue of its agent.
  */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { AgentsStore } from '../agents/store';
@@ -29,17 +29,18 @@ export type Adoption = ReturnType<typeof adoptionService>;
 
 export function adoptionService(deps: AdoptionDeps) {
   const { runners, rows, agents, drivers } = deps;
-  /** Names of the drivers whose runners are known. */
+  /** Names of the drivers whose runners are all adopted or stopped. */
   const settled = new Set<string>();
 
   async function adoptFrom(name: string, driver: Driver): Promise<void> {
-    // Before the platform is asked: what is written later belongs to a start that is under way.
+    // Read before the platform is asked: a row that is written later belongs to a start that is under way.
     const known = (await rows.list()).filter((row) => row.driver === name);
     let owned: readonly Owned[];
     try {
       owned = await listRunners(driver);
     } catch (error) {
-      // What it runs is unknown, which is not gone. That a platform is silent is logged once, and not by us.
+      // An unanswered question does not prove that the runners are gone. The platform's health check logs the silence
+      // once.
       const isSilent = isDriverFailure(error) && error.fault === 'unavailable';
       driversLog[isSilent ? 'debug' : 'warn']({ driver: name, err: error }, 'adoption.delayed');
       await Promise.all(known.map((row) => adoptUnseen(driver, row)));
@@ -56,7 +57,7 @@ export function adoptionService(deps: AdoptionDeps) {
     else settled.add(name);
   }
 
-  /** The platform is silent, but a runner that had been ready can be talked to all the same. */
+  /** The platform does not answer, but the router can still reach a runner that had been ready. */
   async function adoptUnseen(driver: Driver, row: RunnerRow): Promise<void> {
     const { handle, url } = row;
     if (row.state !== 'running' || !handle || url === null || runners.stateOf(row.id)) return;
@@ -78,23 +79,23 @@ export function adoptionService(deps: AdoptionDeps) {
     runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
   }
 
-  /** Was started once and is not there any more. */
+  /** The runner of this row was started once and the platform no longer lists it. */
   async function settleMissing({ id }: RunnerRow): Promise<void> {
     const state = runners.stateOf(id);
     if (state === 'unknown') await runners.healthChanged(id, { state: 'gone' });
     else if (!state) await rows.delete(id);
   }
 
-  /** @returns whether the runner runs and is ours again. */
+  /** @returns whether the runner runs and was adopted. */
   async function takeBack(driver: Driver, { health, handle, url }: Owned, row: RunnerRow): Promise<boolean> {
     const agent = await agents.find(row.agentId);
     const { state } = health;
-    // A backend that is hosted elsewhere by now gets a new runner there: two would share the home.
+    // A backend that moved to another driver gets a new runner there: two runners would share the home.
     const isHostedHere = deps.backends.find(row.backend)?.driver === row.driver;
     if (!agent || !isHostedHere || url === undefined) return false;
     if (state !== 'running' && state !== 'paused') return false;
     return runners.adopt(agent, state, async () => {
-      // A start of this life may have cleared it away.
+      // A start in this process may have deleted the row.
       if ((await rows.findByAgent(agent.id))?.id !== row.id) return undefined;
       const adopted = live(driver, row, { handle, url });
       if (!adopted || (state === 'running' && !(await isThere(adopted, row)))) return undefined;
@@ -104,7 +105,10 @@ export function adoptionService(deps: AdoptionDeps) {
     });
   }
 
-  /** One that was ready may be busy now, and only has to be itself; one whose start was cut off has to be ready. */
+  /**
+   * A runner that had been ready may be busy now and only has to accept its key; a runner whose start was interrupted
+   * has to be ready.
+   */
   async function isThere({ runner }: Adopted, row: RunnerRow): Promise<boolean> {
     const backend = deps.backends.find(row.backend);
     if (!backend) return false;
@@ -137,8 +141,9 @@ export function adoptionService(deps: AdoptionDeps) {
 
   return {
     /**
-     * Adopts from every driver that has not been heard yet: all of them at boot, then those that were silent or came with
-     * a new `backends.json`. To be called again and again, never twice at once; does nothing when all were heard.
+     * Adopts from every driver that has not answered yet: all of them at boot, later those that were silent or that a
+     * new `backends.json` added. Call it repeatedly, but never twice at once; does nothing when all drivers have
+     * answered.
      */
     async run(): Promise<void> {
       const open = drivers.names().filter((name) => !settled.has(name));

@@ -1,4 +1,7 @@
-/** One request to an agent's runner: the lease, the way there, and one more try when the runner has vanished. */
+/**
+ * One request to an agent's runner: takes the lease, sends the request, and tries once more when the runner has
+ * vanished.
+ */
 
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Agent } from '../agents/store';
@@ -17,11 +20,11 @@ import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
 import type { Work } from './slot';
 
-/** More of a refusal is not read: enough to find its message. */
+/** Bytes of a refusal that are read: enough to find its message. */
 const REFUSAL_BYTES_MAX = 16_384;
-/** What may be missing at the end of a text that was cut, in UTF-8. */
+/** Bytes of a UTF-8 character that may be missing at the end of a cut text. */
 const CHARACTER_BYTES_MAX = 4;
-/** Of a refusal that is longer. */
+/** Characters of a refusal that was too long to be passed on whole. */
 const WORDS_LENGTH_MAX = 1_000;
 const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
@@ -37,27 +40,27 @@ export interface RunnerRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
   readonly signal: AbortSignal;
-  /** A person asks for it again: a back-off after failed starts does not hold. */
+  /** A person asked for this start: the back-off after failed starts does not apply. */
   readonly explicit?: boolean;
   readonly work?: Work;
-  /** Told when the runner is asked. */
+  /** Notified when the request is sent to the runner. */
   readonly silence?: Silence;
 }
 
-/** What a runner answered. `lease` is the caller's to release when the body has ended. */
+/** The answer of a runner. The caller releases `lease` when the body has ended. */
 export interface RunnerAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly body: Body;
   readonly lease: Lease;
-  /** Why there is no more of the body, where it breaks off. */
+  /** Returns why the body broke off. */
   lost(cause: unknown): Promise<AppError>;
 }
 
-/** Throws what made the start fail, `runner_lost` when nobody answers, or the signal's reason. */
+/** Throws the error that made the start fail, `runner_lost` when the runner does not answer, or the signal's reason. */
 export async function callRunner(runners: RunnersService, request: RunnerRequest): Promise<RunnerAnswer> {
   for (let attempt = 1; ; attempt += 1) {
-    // A client that has left already needs no runner.
+    // A client that has already left must not start a runner.
     request.signal.throwIfAborted();
     const lease = await runners.lease(request.agent, request);
     try {
@@ -87,7 +90,8 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         if (!(error instanceof UnreachableError)) throw error;
         const end = await runners.endOf(lease.runner);
         const mayTryAgain = end ? !end.isAsked : (await runners.reachOf(lease.runner)) !== 'nowhere';
-        // What a runner may have begun is not begun again by another one: only the user can know whether it should be.
+        // The runner may have begun this work, so no other runner repeats it: only the user can know whether it should
+        // be repeated.
         if (mayTryAgain && !error.mayHaveArrived && attempt === 1) continue;
         throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
       } finally {
@@ -97,7 +101,10 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
   }
 }
 
-/** Whether the runner's key was refused because somebody else has its address. Who has it then has not acted upon it. */
+/**
+ * Whether the key was refused because another runner now has the address. That runner refused the request, so it can be
+ * sent again.
+ */
 async function isAnothers(runners: RunnersService, lease: Lease): Promise<boolean> {
   lease.answered(false);
   const reach = await runners.reachOf(lease.runner);
@@ -106,15 +113,16 @@ async function isAnothers(runners: RunnersService, lease: Lease): Promise<boolea
   return reach === 'elsewhere';
 }
 
-/** An answer as its runner gave it, unless its backend is known to leave something out. */
+/** Returns the runner's answer unchanged, unless the entry of its backend says that its streams lack the role. */
 function answerBody({ status, headers, body }: OutgoingAnswer, { backend, path }: RunnerRequest) {
   const lacksRole = backend.streamLacksRole && status === 200 && CHAT_PATH.test(path) && isEventStream(headers);
   return { headers, body: lacksRole ? withRole(body, backend) : body };
 }
 
 /**
- * A streamed chat behind a chunk that names the role: OpenAI's own client refuses a stream without one. The chunk comes
- * with the runner's first bytes, so that a runner which says nothing is silent still; those are not touched (law 8).
+ * Puts a chunk that names the role before a streamed chat: OpenAI's own client refuses a stream without one. The chunk
+ * is sent with the runner's first bytes, so that a silent runner still counts as silent; the runner's own bytes are not
+ * changed (law 8).
  */
 function withRole(body: Body, { name }: Backend): Body {
   let isFirst = true;
@@ -135,13 +143,16 @@ function roleChunk(model: string): string {
   return `data: ${JSON.stringify(chunk)}\n\n`;
 }
 
-/** The words of a refusal without the insides of its runner. A body that is no text goes on as it is. */
+/**
+ * The text of a refusal without the keys, names and addresses of its runner. A body that is not text is passed on
+ * unchanged.
+ */
 async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
   const type = headers.get('content-type') ?? '';
   if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
   const read = await readText(body, REFUSAL_BYTES_MAX);
   const words = withoutInsides(read, runnerUrl);
-  // Half of a JSON text is none.
+  // A cut JSON text is not valid JSON, so its text becomes the message of a JSON error.
   const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
   const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;
   const bytes = utf8.encode(isCut ? JSON.stringify(shortened(words)) : words);
@@ -153,7 +164,10 @@ function shortened(words: string): object {
   return toOpenAiError(new AppError('runner_lost', { message: `${words.slice(0, WORDS_LENGTH_MAX)}…` }));
 }
 
-/** A runner's refusal as an error of ours, with its own words where it has any. Releases the lease; never throws. */
+/**
+ * Turns a runner's refusal into an `AppError`, with the runner's message where it has one. Releases the lease; never
+ * throws.
+ */
 export async function refusalOf(
   answer: Pick<RunnerAnswer, 'status' | 'headers' | 'body' | 'lease'>,
 ): Promise<AppError> {
@@ -162,7 +176,7 @@ export async function refusalOf(
   return refusal(answer, text);
 }
 
-/** Records that a runner refused: its body is not the answer's text, but the reason why there is none. */
+/** Makes a recorder for a refusal: the body is not text of the answer, but the reason why there is no answer. */
 export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'status' | 'headers'>): Recorder {
   const decoder = new TextDecoder();
   let text = '';
@@ -189,13 +203,16 @@ function refusal({ status, headers }: Pick<RunnerAnswer, 'status' | 'headers'>, 
   });
 }
 
-/** What a whole refusal says of itself, for the headers of the answer that passes it on. */
+/** Reads from a whole refusal the values that become headers of the answer. */
 export function refusalIn(status: number, text: string): Refusal {
   const { type = '', code = null } = readRefusal(text) ?? {};
   return { status, type, code };
 }
 
-/** RFC 9110, 10.2.3: seconds, or a date; at least one second, as whole ones are told on. */
+/**
+ * Reads a Retry-After header (RFC 9110, 10.2.3): seconds or a date. Returns at least one second, because the header is
+ * sent on in whole seconds.
+ */
 function retryAfterSeconds(headers: AnswerHeaders): number | undefined {
   const text = headers.get('retry-after')?.trim();
   if (!text) return undefined;

@@ -1,15 +1,17 @@
 /**
- * Capacity: how many runners there may be, and whose turn it is to start one. A start that has to wait does so in a
- * queue in which users take turns, so that nobody's thirty starts delay another's first. Where all room is taken, the
- * runner that has been idle the longest makes some. Nothing polls: whoever changes something that a start could wait
- * for calls `wake()`.
+ * Capacity: how many runners may exist, and which start is next. Starts wait in a queue in which users take turns, so
+ * that thirty starts of one user do not delay the first start of another. When no room is left, the runner that has
+ * been idle the longest is stopped. Nothing polls: code that frees room calls `wake()`.
  */
 import { AppError } from '../lib/errors';
 import { FairQueue } from '../lib/fair-queue';
 import { runnersLog } from '../lib/log';
 import type { RunnerSlot } from './slot';
 
-/** Refused clients come back after so many seconds, each at another moment. */
+/**
+ * Seconds after which a refused client may retry: between the two numbers, at random, so that clients do not return
+ * together.
+ */
 const RETRY_MIN_SECONDS = 5;
 const RETRY_MAX_SECONDS = 15;
 
@@ -24,7 +26,7 @@ export interface CapacityLimits {
   readonly queueMs: number;
 }
 
-/** A runner that exists. Only an `idle` one, which nobody holds, may be asked to make room. */
+/** A runner that exists. Only an `idle` runner, which has no lease, may be stopped to make room. */
 export interface Occupant {
   readonly agentId: string;
   readonly userId: string;
@@ -32,7 +34,7 @@ export interface Occupant {
   readonly lastActiveMs: number;
 }
 
-/** A slot with a runner, as capacity sees it. */
+/** A slot with a runner, as capacity counts it. */
 export function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Occupant {
   const isEnding = state === 'stopping' || state === 'failed';
   const isIdle = (state === 'running' || state === 'paused') && leases === 0;
@@ -42,20 +44,20 @@ export function occupant({ agent, state, leases, lastActiveMs }: RunnerSlot): Oc
 
 export interface Fleet {
   runners(): readonly Occupant[];
-  /** Stops a runner if it is still idle when its agent's queue comes to it (laws 4 and 5). */
+  /** Stops a runner if it is still idle when the queue of its agent reaches the stop (laws 4 and 5). */
   stopIdle(agentId: string): Promise<unknown>;
 }
 
 export interface StartRequest {
   readonly agentId: string;
   readonly userId: string;
-  /** Its abort ends the waiting at once. */
+  /** Aborting it ends the wait at once. */
   readonly signal: AbortSignal;
-  /** Whether somebody still waits for the runner. */
+  /** Whether a request still waits for the runner. */
   isWanted(): boolean;
-  /** Called when its turn has come and nobody wants it: aborts `signal`. */
+  /** Called when the turn comes and no request waits any more: aborts `signal`. */
   abandon(): void;
-  /** Called while it waits, whenever its place in the queue has changed. The first is 1. */
+  /** Called during the wait when the place in the queue changes. The first place is 1. */
   onPlace(place: number): void;
 }
 
@@ -68,9 +70,9 @@ export type CapacityService = ReturnType<typeof capacityService>;
 
 export function capacityService({ limits, fleet }: { limits: CapacityLimits; fleet: Fleet }) {
   const queue = new FairQueue<Waiting>();
-  /** The user of each agent that starts. */
+  /** Agent id → user id of each start that was admitted and has not ended. */
   const starting = new Map<string, string>();
-  /** Agents whose idle runner was asked to make room and has not ended yet. */
+  /** Agents whose idle runner was asked to stop to make room and has not ended yet. */
   const leaving = new Set<string>();
   let isAwake = false;
 
@@ -79,8 +81,8 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
   }
 
   /**
-   * Whether one more fits beside `runners` and `others` that have no runner yet. Where it does not, as many of the idle
-   * ones as are missing are asked to end, the longest idle first.
+   * Whether one more runner fits beside `runners` and `others`, which are starts without a runner yet. If not, asks as
+   * many idle runners to stop as are missing, the longest idle first.
    */
   function roomFor(runners: readonly Occupant[], others: number, max: number): 'now' | 'soon' | 'never' {
     const over = runners.length + others + 1 - max;
@@ -111,11 +113,11 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
     wake();
   }
 
-  /** Begins every start whose turn has come, and tells the others their places. */
+  /** Begins every start whose turn has come, and reports the places of the others. */
   function serve(): void {
     isAwake = false;
     const runners = fleet.runners();
-    /** Starts before the one looked at that wait for room: in total, and by user. */
+    /** Earlier starts in the queue that wait for room: in total, and by user. */
     let blocked = 0;
     const blockedOf = new Map<string, number>();
     let free = limits.starts - starting.size;
@@ -129,7 +131,7 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
       const ownBlocked = blockedOf.get(userId) ?? 0;
       const own = runners.filter((one) => one.userId === userId);
       const ownRoom = roomFor(own, startingOf(userId) + ownBlocked, limits.runnersPerUser);
-      // Who waits for a runner of their own to end keeps nobody else from starting.
+      // A start that waits for another runner of the same user does not block other users.
       if (ownRoom === 'soon') blockedOf.set(userId, ownBlocked + 1);
       if (ownRoom === 'never') refuse(waiting, tooMany(limits.runnersPerUser));
       if (ownRoom !== 'now') continue;
@@ -154,14 +156,14 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
     });
   }
 
-  /** Soon and once, however many call. Costs nothing while no start waits. */
+  /** Serves the queue once, soon, however often it is called. Costs nothing while no start waits. */
   function wake(): void {
     if (isAwake || queue.isEmpty) return;
     isAwake = true;
     queueMicrotask(serve);
   }
 
-  /** What a user has that does not end by itself or for the asking, and what of theirs waits already. */
+  /** Counts the user's busy, starting and queued runners: those that do not end by themselves or on request. */
   function takenBy(userId: string): number {
     const working = fleet.runners().filter((one) => one.userId === userId && one.state === 'working').length;
     const waiting = queue.of(userId).filter((one) => one.isWanted()).length;
@@ -175,16 +177,16 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
   return {
     wake,
 
-    /** Throws `too_many_runners` when all that the user may have are at work. */
+    /** Throws `too_many_runners` when all runners that the user may have are busy. */
     requireRoom,
 
-    /** How many starts wait for their turn. */
+    /** The number of starts that wait for their turn. */
     waitingCount: (): number => queue.inTurn().length,
 
     /**
-     * Waits until the start may begin. Throws `too_many_runners` when all that the user may have are at work,
-     * `start_queue_timeout` when its turn has not come in time, and the signal's reason.
-     * @returns the end of the start, to be called once its runner exists or it has failed.
+     * Waits until the start may begin. Throws `too_many_runners` when all runners that the user may have are busy,
+     * `start_queue_timeout` when the turn does not come within `queueMs`, and the signal's reason.
+     * @returns a function that ends the start: call it when the runner exists or the start has failed.
      */
     async admit(request: StartRequest): Promise<() => void> {
       const { agentId, userId, signal } = request;

@@ -1,4 +1,7 @@
-/** What a runner leaves: its last output, and itself where a start failed or the router was not there. */
+/**
+ * Cleans up after a runner: reads its last output, and stops the runner of a failed start or of an earlier life of the
+ * router.
+ */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
 import { runnersLog } from '../lib/log';
@@ -10,11 +13,11 @@ import type { RunnerRow, RunnersStore } from './store';
 
 const LIST_MS = 10_000;
 const LOGS_MS = 5_000;
-/** On top of the grace a runner is given. */
+/** Milliseconds that a stop may take in addition to the runner's grace period. */
 const STOP_MS = 20_000;
 const STRAY_GRACE_MS = 10_000;
 const TAIL_LINES = 20;
-/** An error carries no more: a line may be as long as the whole output. */
+/** Characters of output that an error carries: one line may be as long as the whole output. */
 const TAIL_CHARS_MAX = 4_000;
 
 interface RemainsDeps {
@@ -22,7 +25,10 @@ interface RemainsDeps {
   readonly drivers: DriverRegistry;
 }
 
-/** Every runner of the driver that carries our label. Throws when the platform does not answer. */
+/**
+ * Lists every runner of the driver that carries the label of this installation. Throws when the platform does not
+ * answer.
+ */
 export function listRunners(driver: Driver): Promise<readonly Owned[]> {
   return onClock(LIST_MS, undefined, (signal) => driver.list(signal));
 }
@@ -32,21 +38,23 @@ export function stopRunner(driver: Driver, handle: Handle, graceMs = STRAY_GRACE
   return onClock(graceMs + STOP_MS, undefined, () => driver.stop(handle, { graceMs }));
 }
 
-/** The end of a runner's output, without keys: at most 20 lines and 4,000 characters. Empty when there is none to be had. */
+/**
+ * The end of a runner's output, without keys: at most 20 lines and 4,000 characters. Empty when no output can be read.
+ */
 export async function logTail(driver: Driver, handle: Handle): Promise<string> {
   const lines = await onClock(
     LOGS_MS,
     undefined,
     async (signal) => driver.logs?.(handle, { tailLines: TAIL_LINES, signal }) ?? [],
   ).catch(() => []);
-  // Cut when no key is left in it, so that no half of one is.
+  // Keys are removed before the text is cut, so that the cut cannot leave half a key that the pattern would miss.
   const tail = withoutKeys(lines.join('\n')).trim();
   return tail.length <= TAIL_CHARS_MAX ? tail : `…${tail.slice(-TAIL_CHARS_MAX).toWellFormed()}`;
 }
 
 /**
- * Takes away what a failed start has left, after reading its last lines. Never throws: when the platform does not answer
- * the row stays, and the next start or boot finds the runner by its label (law 2).
+ * Reads the last lines of a failed start, then removes its runner and row. Never throws: when the platform does not
+ * answer, the row stays, and the next start or boot finds the runner by its label (law 2).
  * @returns the runner's last output.
  */
 export async function cleanUp(
@@ -59,7 +67,7 @@ export async function cleanUp(
     const owned = (await listRunners(driver)).find((one) => one.runnerId === runnerId);
     if (owned) {
       tail = await logTail(driver, owned.handle);
-      // What has ended by itself is not waited for.
+      // A runner that has ended by itself needs no grace period.
       await stopRunner(driver, owned.handle, error instanceof RunnerExited ? 0 : backend.timeouts.stopGraceMs);
     }
     await deps.runners.delete(runnerId);
@@ -70,8 +78,8 @@ export async function cleanUp(
 }
 
 /**
- * Stops what an earlier start of an agent may have left, and drops its row: two runners never share a home. Throws what
- * the driver does when it does not answer.
+ * Stops the runner of an earlier start of the agent, if it still exists, and deletes its row: two runners never share a
+ * home. Throws the driver's error when the platform does not answer.
  */
 export async function clearEarlier(deps: RemainsDeps, row: RunnerRow): Promise<void> {
   const driver = deps.drivers.find(row.driver);
@@ -79,7 +87,7 @@ export async function clearEarlier(deps: RemainsDeps, row: RunnerRow): Promise<v
     const owned = (await listRunners(driver)).find((one) => one.runnerId === row.id);
     if (owned) await stopRunner(driver, owned.handle);
   } else {
-    // No backend uses that driver any more. When one does again, the runner is a stray.
+    // No backend uses that driver any more. If a backend uses it again, adoption stops the runner as a stray.
     runnersLog.warn({ runner: row.id, driver: row.driver }, 'runner.abandoned');
   }
   await deps.runners.delete(row.id);

@@ -1,6 +1,7 @@
 /**
- * The spec that an agent's runner gets when it is started now, and its fingerprint. A runner that was started with another
- * one is stale: its backend's entry, its owner's values, the router's address or the place of its home have changed since.
+ * The spec with which an agent's runner would be started now, and its fingerprint. A runner with another fingerprint is
+ * stale: the entry of its backend, the values of its owner, the router's address or the place of its home have changed
+ * since its start.
  */
 import { createHmac } from 'node:crypto';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
@@ -22,7 +23,7 @@ export interface SpecDeps {
   readonly homesRoot: string;
   readonly addresses: AddressesService;
   readonly drivers: DriverRegistry;
-  /** A path below the data root as the platform's host sees it. */
+  /** Maps a path below the data root to the same path on the platform's host. */
   readonly hostPath: (path: string) => string;
 }
 
@@ -37,7 +38,7 @@ export interface SpecOf {
   readonly runnerKey: string;
 }
 
-/** Rejects as the driver does when it cannot say at which address its runners reach the router. */
+/** Rejects with the driver's error when the driver cannot say at which address its runners reach the router. */
 export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSignal): Promise<RunnerSpec> {
   const { agent, user, backend, driver, values, runnerId, accessKey, runnerKey } = of;
   const routerUrl = await onClock(ADDRESS_MS, signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
@@ -56,10 +57,10 @@ export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSign
 }
 
 /**
- * HMAC-SHA-256 of the spec as hex, whatever the order of its members. Left out is what is this one runner's own (its names and
- * its keys), and the upstream's key and model, which the broker puts in anew at each call.
- * @param accessKey the runner's own, 256 random bits that are in no file in clear: without it a short value could be guessed
- * from the database.
+ * HMAC-SHA-256 of the spec as hex; the order of its members does not matter. Leaves out what belongs to one runner only
+ * (its names and keys), and the upstream's key and model, which the broker inserts at each call.
+ * @param accessKey the runner's own key, 256 random bits that are stored only sealed: without it, a short value could
+ * be guessed from the fingerprint in the database.
  */
 export function fingerprint(spec: RunnerSpec, backend: Backend, accessKey: string): string {
   const { id: _id, name: _name, labels: _labels, env, ...rest } = spec;
@@ -72,7 +73,7 @@ export function fingerprint(spec: RunnerSpec, backend: Backend, accessKey: strin
   return createHmac('sha256', accessKey).update(text).digest('hex');
 }
 
-/** The broker's own address counts: a runner that was given another one calls nobody any more. */
+/** The broker's address is part of the fingerprint: a runner that was started with another address reaches nothing. */
 function isBrokers(backend: Backend, name: (typeof UPSTREAM_VARIABLES)[number]): boolean {
   return name !== 'LLM_BASE_URL' && !isHeldByRunner(backend, name);
 }

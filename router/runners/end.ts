@@ -1,18 +1,28 @@
-/** How a runner has ended whose connection broke: a platform may know it a moment later than the connection. */
+/**
+ * Finds out how a runner has ended after its connection broke: the platform may know it a moment after the connection
+ * does.
+ */
 import type { Events } from '../lib/events';
 import { orAbort } from '../lib/time';
 import { exitError } from './failure';
 import type { Whereabouts } from './health';
 import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
 
-/** So long the platform is given to notice an end: less than a streaming client waits for its status. */
+/**
+ * Milliseconds in which the platform may notice an end: less than the time after which a streaming client is sent its
+ * status.
+ */
 const NOTICE_MS = 1_000;
-/** The platform is asked again after gaps that double: not every one reports by itself. */
+/**
+ * First pause before the platform is asked again; pauses double. Polling is needed because not every driver reports
+ * ends.
+ */
 const FIRST_GAP_MS = 25;
 
 /**
- * Waits until the end of `runner` is known, at most 1 s. `undefined` when it proves to be there, or nobody knows.
- * @param look asks the platform, and sees to it that the slot knows of an end.
+ * Waits until the end of `runner` is known, at most 1 s. Returns `undefined` when the runner still exists or the
+ * platform does not say.
+ * @param look asks the platform, and updates the slot when the runner has ended.
  */
 export async function findEnd(
   runner: LiveRunner,
@@ -33,7 +43,7 @@ export async function findEnd(
   return orAbort(find(), clock).catch(known);
 }
 
-/** Nothing is known any more of one that ended before another. */
+/** The slot keeps only the newest end, so nothing is known of a runner that ended before another one. */
 function vanished(runner: LiveRunner): RunnerEnd {
   return { runnerId: runner.id, isAsked: false, error: Promise.resolve(exitError({ state: 'gone' }, '')) };
 }

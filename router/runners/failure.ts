@@ -1,4 +1,6 @@
-/** Why a start failed, or a runner ended, in words for its user; how long a request is then refused at once. */
+/**
+ * Why a start failed or a runner ended, in words for its user, and how long later requests are refused with that error.
+ */
 import type { DriverFault, Health } from '../../drivers/driver';
 import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/homes';
 import type { Backend } from '../backends/backends';
@@ -7,26 +9,26 @@ import { TimedOut } from '../lib/time';
 import { isDriverFailure, wordsOf } from '../platforms/driver-error';
 import type { Failure } from './slot';
 
-/** After failed starts in a row: 1 s, 2 s, 4 s … 60 s in which a request gets the failure at once. */
+/** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
 const BACK_OFF_MS = 1_000;
 const BACK_OFF_MAX_MS = 60_000;
 
-/** Of a driver's words, and of its hint. */
+/** Characters of a driver's message, and of its hint. */
 const WORDS_CHARS_MAX = 6_000;
-/** Of a last output, so much is searched for the reason. */
+/** Characters of the last output that are searched for the reason. */
 const TAIL_LENGTH_MAX = 8_192;
 const LINE_LENGTH_MAX = 200;
 const REASON = /error|fatal|failed|cannot|could not|missing|refused|denied|not found|no such|invalid|panic/i;
 
 const MORE_MEMORY = 'If it happens again, the administrator can raise "limits.memory" of its backend in backends.json.';
 
-/** Every other fault is the runner's own. */
+/** Faults that are not listed are failures of the runner itself. */
 const CODE_OF_FAULT: Partial<Record<DriverFault, Code>> = {
   unavailable: 'driver_unavailable',
   timeout: 'start_timeout',
 };
 
-/** A runner ended where it should have gone on. */
+/** The runner ended before it was ready. */
 export class RunnerExited extends Error {
   override readonly name = 'RunnerExited';
   constructor(readonly health: Health) {
@@ -34,7 +36,7 @@ export class RunnerExited extends Error {
   }
 }
 
-/** How a runner ended, as the end of a sentence. */
+/** Describes how a runner ended, as the end of a sentence. */
 export function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
   const { exitCode, signal, outOfMemory, reason } = health;
@@ -43,7 +45,7 @@ export function describeExit(health: Health): string {
   return `${signal ? `it was ended by ${signal}` : end}${reason === undefined ? '' : ` (${reason})`}`;
 }
 
-/** What the user is told of a failed start. `tail` is the runner's last output, empty when there is none. */
+/** The error of a failed start, for the user. `tail` is the runner's last output, or empty. */
 export function startError(backend: Backend, thrown: unknown, tail = ''): AppError {
   const could = `${backend.displayName} could not start`;
   if (thrown instanceof RunnerExited) {
@@ -65,7 +67,7 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
     return new AppError('runner_failed', { message: `${could}: ${thrown.message}.`, hint: thrown.hint, cause: thrown });
   }
   if (thrown instanceof UnsafePathError) {
-    // Its message names a path of this machine, which is for the log.
+    // The driver's message names a path of this machine, which belongs only into the log.
     const message = `${could}: a link or a folder stands where one of its files has to be written at each start.`;
     return new AppError('runner_failed', {
       message,
@@ -76,7 +78,7 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   return toAppError(thrown);
 }
 
-/** Of several lines that a runner has said last, the one that most likely tells why it ended. */
+/** From a runner's last lines, picks the line that most likely says why it ended. */
 function reasonIn(tail: string): string | undefined {
   const texts = tail
     .slice(-TAIL_LENGTH_MAX)
@@ -88,19 +90,19 @@ function reasonIn(tail: string): string | undefined {
   return line?.slice(0, LINE_LENGTH_MAX);
 }
 
-/** What the user is told when a runner that had been ready has ended by itself. */
+/** The error for the user when a runner that had been ready has ended by itself. */
 export function exitError(health: Health, tail: string): AppError {
   const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
   const hint = `Send the message again to start it anew.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
   return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
 }
 
-/** What the user is told when somebody has stopped the runner of an answer that was under way. */
+/** The error for the user when a person stopped the runner of an answer that was under way. */
 export function stoppedError(): AppError {
   return new AppError('runner_lost', { message: 'The agent was stopped before its answer was complete.' });
 }
 
-/** What the user is told when a runner had to be ended because nobody answered for it at its address. */
+/** The error for the user when a runner was ended because it did not answer at its address. */
 export function unreachableError(): AppError {
   return new AppError('runner_lost', {
     message: 'The agent could not be reached any more and was ended. Send the message again to start it anew.',
@@ -108,8 +110,8 @@ export function unreachableError(): AppError {
 }
 
 /**
- * A failed start after `previous` ones in a row. One that fails for the same reason a second time will fail again: nobody
- * is to try it by themselves.
+ * Records a failed start after `previous` ones in a row. A start that fails twice for the same reason will fail again,
+ * so the error tells clients not to retry by themselves.
  * @param nowMs by the steady clock.
  */
 export function startFailure(failed: AppError, previous: Failure | undefined, nowMs: number): Failure {
@@ -122,7 +124,8 @@ export function startFailure(failed: AppError, previous: Failure | undefined, no
 }
 
 /**
- * The remembered failure for a request that comes too early, or `undefined` when the start may be tried again.
+ * The remembered failure for a request that comes before the back-off has ended, or `undefined` when a start may be
+ * tried again.
  * @param nowMs by the steady clock.
  */
 export function refusal(failure: Failure | undefined, nowMs: number): AppError | undefined {
@@ -132,13 +135,13 @@ export function refusal(failure: Failure | undefined, nowMs: number): AppError |
   return new AppError(code, { message, hint, reason, isLasting, retryAfterSeconds });
 }
 
-/** Whether `error` says something about the runner, and not about what its user or the administrator has set. */
+/** Whether `error` is a failure of the runner, and not of a value that its user or the administrator has set. */
 export function isRunnersOwn(error: AppError): boolean {
-  // A platform that does not answer is asked again for every start, and that is quick: nobody has to be held off.
+  // No back-off for a silent platform: each start asks it again, which is quick.
   return error.status >= 500 && error.code !== 'backend_disabled' && error.code !== 'driver_unavailable';
 }
 
-/** What a driver says may quote a whole output. */
+/** Limits the length: a driver's message may quote a whole output. */
 function beginningOf(text: string): string {
   return text.length <= WORDS_CHARS_MAX ? text : `${text.slice(0, WORDS_CHARS_MAX).toWellFormed()}…`;
 }

@@ -1,11 +1,11 @@
-/** What platforms say of runners, asked or of themselves, and what follows from it. */
+/** Applies what platforms report about runners, on request or by themselves. */
 import type { Health } from '../../drivers/driver';
 import { runnersLog } from '../lib/log';
 import { askHealth } from './readiness';
 import type { LiveRunner, RunnerSlot } from './slot';
 import type { Reach, RunnerTransitions } from './transitions';
 
-/** Where a runner was found: at its address as before, at another one, or not at all. */
+/** Where a runner was found: at the same address, at another one, or nowhere. */
 export type Whereabouts = 'same' | 'moved' | 'gone';
 
 export function runnerHealth(deps: {
@@ -15,10 +15,10 @@ export function runnerHealth(deps: {
 }) {
   const { transitions, findByAgent, findByRunner } = deps;
 
-  /** Shows what is known now, and does what follows from it. */
+  /** Updates the slot to the reported health and acts on it. */
   async function follow(slot: RunnerSlot, runnerId: string, health: Health): Promise<Whereabouts> {
     if (health.state === 'exited' || health.state === 'gone') {
-      // In the queue, so that the end of a runner whose start is just through is not missed.
+      // In the slot's queue, so that the end of a runner whose start is just finishing is not missed.
       await slot.serial(() => transitions.exited(slot, runnerId, health));
       return 'gone';
     }
@@ -32,26 +32,26 @@ export function runnerHealth(deps: {
     return (await slot.serial(() => transitions.moved(slot, runnerId, url))) ? 'moved' : 'gone';
   }
 
-  /** Asks the platform about a runner, because it did not answer or because nobody reports of it. */
+  /** Asks the platform about a runner, because it did not answer or because its driver does not report changes. */
   async function look(runner: LiveRunner): Promise<Whereabouts> {
     const slot = findByAgent(runner.agentId);
     const health = await askHealth((signal) => runner.driver.inspect(runner.handle, signal));
     if (!slot) return health.state === 'exited' || health.state === 'gone' ? 'gone' : 'same';
     const found = await follow(slot, runner.id, health);
-    // Somebody else may have found its new address before.
+    // Another request may have found the new address first.
     return found === 'same' && slot.runner?.id === runner.id && slot.runner.url !== runner.url ? 'moved' : found;
   }
 
   return {
     look,
 
-    /** As `look`. @returns whether the runner is there no more. */
+    /** Like `look`. @returns whether the runner no longer exists. */
     isLost: async (runner: LiveRunner): Promise<boolean> => (await look(runner)) === 'gone',
 
     /**
-     * Finds out whether the address that a request went to still leads to the runner, because the connection or its key
-     * was refused there. An address belongs to one life of a runner: somebody else's may have it by now. A runner that
-     * cannot be reached is ended, unless somebody is still at work with it.
+     * Finds out whether the address to which a request was sent still belongs to the runner, because the connection or
+     * the key was refused there. After a restart of a runner, its old address may belong to another runner (decision
+     * 0027). Ends a runner that cannot be reached, unless another request is still at work with it.
      */
     async reachOf(runner: LiveRunner): Promise<Reach> {
       const slot = findByAgent(runner.agentId);
@@ -59,7 +59,7 @@ export function runnerHealth(deps: {
       return slot.serial(() => transitions.requireReachable(slot, runner));
     },
 
-    /** The platform reports a change of health. */
+    /** Called when the platform reports a change of health. */
     async healthChanged(runnerId: string, health: Health): Promise<void> {
       const slot = findByRunner(runnerId);
       if (!slot) return;

@@ -1,6 +1,6 @@
 /**
- * The id of this installation, which every runner carries as a label. It belongs to one place, so that two routers never take
- * each other's runners: a copy of the data that is started elsewhere gets an id of its own.
+ * The id of this installation, which every runner carries as a label. The id belongs to one place, so that two routers
+ * never take each other's runners: a copy of the data that is started elsewhere gets a new id.
  */
 import type { InstallationStore } from '../database/installation-store';
 import { newId } from '../lib/ids';
@@ -8,10 +8,10 @@ import { runnersLog } from '../lib/log';
 import type { RunnersStore } from './store';
 
 /**
- * Returns the id. Data that was copied keeps none of its runners: they are the other router's, and are not touched. Data that
- * was moved keeps its id, and its runners are stopped at the first adoption: they write to the place that was.
- * @param place the database file, as the host of the platforms sees it.
- * @param isThere whether a file is at a path of that host, as far as this router can see.
+ * Returns the id. Copied data gets a new id and forgets its runners: they belong to the other router and are not
+ * touched. Moved data keeps its id, and the first adoption stops its runners, because they write to the old place.
+ * @param place the path of the database file on the host of the platforms.
+ * @param isThere whether a file exists at a path of that host, as far as this router can see.
  */
 export async function installationAt(
   place: string,
@@ -23,7 +23,7 @@ export async function installationAt(
   if (before === place) return id;
   const isCopy = isThere(before);
   const now = isCopy ? newId() : id;
-  // First, so that a crash in between does this again.
+  // Before the place is stored, so that a crash in between repeats this.
   await runners.deleteAll();
   await installation.put({ id: now, place });
   const event = isCopy ? 'installation.copied' : 'installation.moved';

@@ -8,7 +8,10 @@ import { onClock } from '../lib/time';
 import { probe } from '../net/outgoing';
 import { RunnerExited } from './failure';
 
-/** Short at first so that a fast runner is not kept waiting, then slower so that a slow one is not disturbed. */
+/**
+ * Pauses between probes: short at first, so that a fast runner is seen at once, then longer, so that a slow one is not
+ * disturbed.
+ */
 const GAP_MIN_MS = 10;
 const GAP_MAX_MS = 500;
 const INSPECT_EVERY_MS = 1_000;
@@ -22,15 +25,15 @@ export interface ReadinessOptions {
   readonly signal: AbortSignal;
   /** Resolves when the platform reports the end of the runner. */
   readonly exited: Promise<Health>;
-  /** Asked once a second: not every platform reports by itself, and a report can be lost. */
+  /** Called once a second: not every driver reports ends, and a report can be lost. */
   inspect(signal: AbortSignal): Promise<Health>;
-  /** @param fraction of the time allowed that has passed, from 0. */
+  /** @param fraction the part of `timeoutMs` that has passed, from 0. */
   onWait(fraction: number): void;
 }
 
 /**
- * Whether the router still reaches at `url` the runner that `accessKey` opens, asked once. One that is too busy to answer
- * in time, or says that it is not ready, is reached; where nobody listens, or somebody else does, it is not.
+ * Asks once whether the runner that accepts `accessKey` still answers at `url`. A runner that is too busy to answer in
+ * time, or that says that it is not ready, counts as reached; a refused connection or a refused key does not.
  */
 export async function answersToKey(runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey'>): Promise<boolean> {
   const { url, backend, accessKey } = runner;
@@ -39,12 +42,12 @@ export async function answersToKey(runner: Pick<ReadinessOptions, 'url' | 'backe
   return typeof outcome === 'string' ? clock.aborted : !isKeyRefused(outcome);
 }
 
-/** Whether a status says that the key is not the runner's: as when another runner has got its address. */
+/** Whether a status says that the key was refused, as when another runner now has the address. */
 export function isKeyRefused(status: number): boolean {
   return status === 401 || status === 403;
 }
 
-/** Why a runner that is asked now is not ready, or `undefined` when it is. */
+/** Probes the runner once. Returns why it is not ready, or `undefined` when it is. */
 export async function notReadyBecause(
   runner: Pick<ReadinessOptions, 'url' | 'backend' | 'accessKey' | 'signal'>,
 ): Promise<string | undefined> {
@@ -74,7 +77,7 @@ export async function waitReady(options: ReadinessOptions): Promise<void> {
   const ended = exited.then((health) => {
     throw new RunnerExited(health);
   });
-  // Between two races nobody listens to it.
+  // `ended` may reject between two races, when nothing awaits it.
   ended.catch(() => undefined);
   let inspectedMs = startedMs;
   let reason: string | undefined;
@@ -82,7 +85,7 @@ export async function waitReady(options: ReadinessOptions): Promise<void> {
     const seen = await Promise.race([notReadyBecause(probing), ended]);
     signal.throwIfAborted();
     if (seen === undefined) return;
-    // A probe that the deadline has cut says nothing; the one before it does.
+    // A probe that the deadline aborted gives no reason; the reason of the probe before it is kept.
     if (!deadline.aborted) reason = seen;
     const elapsedMs = performance.now() - startedMs;
     if (deadline.aborted) {
@@ -104,7 +107,7 @@ async function requireRunning({ inspect, signal }: ReadinessOptions): Promise<vo
   if (health.state === 'exited' || health.state === 'gone') throw new RunnerExited(health);
 }
 
-/** What the platform says of a runner; `unknown` when it says nothing in time. */
+/** Asks the platform for a runner's health; `unknown` when it does not answer in time. */
 export function askHealth(inspect: (signal: AbortSignal) => Promise<Health>, signal?: AbortSignal): Promise<Health> {
   return onClock(INSPECT_MS, signal, inspect).catch((error): Health => ({ state: 'unknown', reason: String(error) }));
 }

@@ -1,4 +1,4 @@
-/** The reaper: stops runners that nobody has used for their idle time, a few at once. */
+/** The reaper: stops runners that have been idle for their idle time, a few at once. */
 
 import type { IdleService } from '../agents/idle';
 import type { Agent } from '../agents/store';
@@ -8,8 +8,8 @@ import type { RunnerStatus, RunnersService } from './runners';
 
 const PARALLEL = 8;
 /**
- * A stale runner ends with its last lease. One that was taken back after a restart may be at work without one, and is
- * given so long.
+ * A stale runner ends with its last lease. An adopted runner may be at work without a lease, so a stale one is given
+ * this long.
  */
 const STALE_IDLE_SECONDS = 60;
 
@@ -20,9 +20,9 @@ export interface ReaperDeps {
 }
 
 /**
- * One sweep: asks about runners of whom nobody reports, of whom nothing was known, or for whom somebody waits (it may be
- * paused, and its driver need not have heard), then reaps the idle ones. A runner that fails to stop does not keep the
- * others from it.
+ * One sweep: inspects runners whose driver does not report changes, whose state is unknown or paused, or which have
+ * leases (such a runner may be paused without a report); then stops the idle ones. A runner that fails to stop does not
+ * keep the others from being stopped.
  */
 export async function sweep(deps: ReaperDeps): Promise<void> {
   const queue = [...deps.runners.running()];
@@ -43,11 +43,11 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
 }
 
 async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
-  // A backend that is no longer configured has no work for its runners.
+  // Runners of a backend that is no longer configured get no more work.
   const limitSeconds = backends.find(agent.backend) ? await idle.secondsOf(agent.userId, agent.backend) : 1;
   const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
   const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
     idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);
-  // Looked at first, so that a busy agent's queue is left alone.
+  // Checked before the agent's queue is entered, so that a busy agent's queue is left alone.
   if (isIdle(runners.status(agent.id))) await runners.reap(agent.id, isIdle);
 }

@@ -1,21 +1,21 @@
-/** What a runner says when it refuses, without what is nobody's business: its keys, its name and where it listens. */
+/** Redacts keys, names and addresses from the refusals of runners. */
 import { RUNNER_KEYS } from '../lib/ids';
 
-/** A word that may be a name of a platform's. */
+/** A word that may be a name that a platform gave. */
 const WORDS = /[\w.-]+/g;
-/** As `runnerName` and the host name of a runner are made. */
+/** Names in the form of `runnerName` and of a runner's host name. */
 const NAME = /(?<!\w)(?:ar-[0-9a-f]{8}-[0-9a-f]{12}|agent-[0-9a-f]{12})(?!\w)/g;
-/** The broker, by whatever name a platform knows it. */
+/** The broker's URL, under any host name that a platform uses for it. */
 const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
   /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
-/** Keys are never shown, also not when a runner has printed them. */
+/** Replaces keys, also where a runner has printed them. */
 export function withoutKeys(text: string): string {
   return text.replace(RUNNER_KEYS, '[key]');
 }
 
-/** @param runnerUrl where the router reaches the runner. */
+/** @param runnerUrl the address at which the router reaches the runner. */
 export function withoutInsides(text: string, runnerUrl: string): string {
   const { host, hostname } = new URL(runnerUrl);
   return withoutKeys(text)

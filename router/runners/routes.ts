@@ -1,50 +1,69 @@
-/** `/api/backends` and `/api/runners`: the predecessor's endpoints, keyed by backend and so by the user's default agent. */
+/**
+ * `/api/backends` and `/api/runners`: the endpoints of the predecessor, keyed by backend and so by the user's default
+ * agent.
+ */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { AgentsService } from '../agents/agents';
+import type { IdleService } from '../agents/idle';
 import type { Agent } from '../agents/store';
-import type { Backend } from '../backends/backends';
-import type { Context } from '../context';
+import type { Backend, BackendRegistry } from '../backends/backends';
+import type { Config } from '../config/config';
 import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import type { OpenStreams } from '../web/open-streams';
 import { eventStream } from '../web/sse';
+import type { RunnersService } from './runners';
 import { runnerName } from './spec';
 
-export function runnersRoutes(context: Context, session: SessionPlugin) {
-  const { runners, idle } = context;
+export interface RunnersRoutesDeps {
+  readonly agents: AgentsService;
+  readonly backends: BackendRegistry;
+  readonly config: Pick<Config, 'idle'>;
+  readonly events: Events;
+  readonly idle: IdleService;
+  readonly installationId: string;
+  readonly runners: RunnersService;
+  readonly streams: OpenStreams;
+}
+
+export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
+  const { runners, idle } = deps;
 
   return new Elysia({ name: 'runners' })
     .use(session)
     .get(
       '/api/backends',
       async ({ who }) => ({
-        backends: await Promise.all(context.backends.all().map((one) => backendJson(context, who, one))),
+        backends: await Promise.all(deps.backends.all().map((one) => backendJson(deps, who, one))),
       }),
       {
         session: true,
       },
     )
-    .get('/api/runners', async ({ who }) => ({ runners: await listRunners(context, who) }), { session: true })
+    .get('/api/runners', async ({ who }) => ({ runners: await listRunners(deps, who) }), { session: true })
     .post(
       '/api/runners/:backend/start',
       async ({ who, params, request, server }) => {
         server?.timeout(request, 0);
-        const agent = await agentFor(context, who, params.backend);
+        const agent = await agentFor(deps, who, params.backend);
         const lease = await runners.lease(agent, { signal: request.signal, explicit: true });
         lease.release();
-        return { runner: { backend: agent.backend, ...addressJson(context, lease.runner) } };
+        return { runner: { backend: agent.backend, ...addressJson(deps, lease.runner) } };
       },
       { session: true },
     )
     .delete(
       '/api/runners/:backend',
       async ({ who, params }) => ({
-        stopped: await runners.stop((await agentFor(context, who, params.backend)).id, 'asked'),
+        stopped: await runners.stop((await agentFor(deps, who, params.backend)).id, 'asked'),
       }),
       { session: true },
     )
     .put(
       '/api/runners/:backend/idle',
       async ({ who, params, body }) => {
-        const agent = await agentFor(context, who, params.backend);
+        const agent = await agentFor(deps, who, params.backend);
         return { idle_seconds: await idle.set(who.user.id, agent.backend, body.idle_seconds) };
       },
       { session: true, body: t.Object({ idle_seconds: t.Integer() }) },
@@ -53,45 +72,45 @@ export function runnersRoutes(context: Context, session: SessionPlugin) {
       '/api/runners/:backend/progress',
       async ({ who, params, request, server }) => {
         server?.timeout(request, 0);
-        return progressStream(context, { who, request }, await agentFor(context, who, params.backend));
+        return progressStream(deps, { who, request }, await agentFor(deps, who, params.backend));
       },
       { session: true },
     );
 }
 
-async function agentFor(context: Context, who: Who, name: string): Promise<Agent> {
-  const backend = context.backends.find(name);
+async function agentFor(deps: RunnersRoutesDeps, who: Who, name: string): Promise<Agent> {
+  const backend = deps.backends.find(name);
   if (!backend) throw new AppError('not_found', { message: `There is no backend "${name}".` });
-  return context.agents.defaultOf(who.user.id, backend);
+  return deps.agents.defaultOf(who.user.id, backend);
 }
 
-async function backendJson(context: Context, who: Who, backend: Backend) {
+async function backendJson(deps: RunnersRoutesDeps, who: Who, backend: Backend) {
   return {
     name: backend.name,
     display_name: backend.displayName,
     models: [...new Set([backend.name, ...backend.extraModels])],
-    default_idle_seconds: backend.defaultIdleSeconds ?? context.config.idle.defaultSeconds,
-    idle_seconds: await context.idle.secondsOf(who.user.id, backend.name),
+    default_idle_seconds: backend.defaultIdleSeconds ?? deps.config.idle.defaultSeconds,
+    idle_seconds: await deps.idle.secondsOf(who.user.id, backend.name),
     user_overridable_env: backend.userOverridableEnv,
     disabled: backend.disabled,
   };
 }
 
 /** The predecessor's members. `container_name` is the runner's name on its platform. */
-function addressJson({ installationId }: Context, { id, url }: { id: string; url: string }) {
+function addressJson({ installationId }: RunnersRoutesDeps, { id, url }: { id: string; url: string }) {
   return { container_name: runnerName(installationId, id), host_port: Number(new URL(url).port) };
 }
 
-async function listRunners(context: Context, who: Who) {
-  const own = context.runners.running().filter(({ agent }) => agent.userId === who.user.id);
+async function listRunners(deps: RunnersRoutesDeps, who: Who) {
+  const own = deps.runners.running().filter(({ agent }) => agent.userId === who.user.id);
   return Promise.all(
     own.map(async ({ agent, runner, status }) => {
-      const idleSeconds = await context.idle.secondsOf(who.user.id, agent.backend);
+      const idleSeconds = await deps.idle.secondsOf(who.user.id, agent.backend);
       const idleForSeconds = Math.floor(status.idleMs / 1000);
       return {
         agent_id: agent.id,
         backend: agent.backend,
-        ...addressJson(context, runner),
+        ...addressJson(deps, runner),
         started_at: Math.floor(runner.startedAtMs / 1000),
         last_active: Math.floor(status.lastActiveMs / 1000),
         idle_seconds: idleSeconds,
@@ -99,32 +118,35 @@ async function listRunners(context: Context, who: Who) {
         stops_in_seconds: idleSeconds === 0 ? null : Math.max(0, idleSeconds - idleForSeconds),
         state: status.state,
         running: status.state === 'running',
-        // Started with other values than the user has now: ends when it is idle.
+        // Started with other values than the user has now: it ends when it is idle.
         stale: status.isStale,
       };
     }),
   );
 }
 
-/** Stages of a start, beginning with the last state; ends after `ready` or `error`, and lives as long as it takes. */
+/**
+ * Streams the stages of a start, beginning with the current one; ends after `ready` or `error`, however long the start
+ * takes.
+ */
 function progressStream(
-  context: Context,
+  deps: RunnersRoutesDeps,
   { who, request }: { readonly who: Who; readonly request: Request },
   agent: Agent,
 ): Response {
   return eventStream(request, (writer) => {
     // First: it may refuse.
-    const forget = context.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
+    const forget = deps.streams.addLive({ userId: who.user.id, credentialId: who.credentialId }, writer.close);
     let last = '';
     const tell = () => {
-      const { state, progress, failure } = context.runners.status(agent.id);
+      const { state, progress, failure } = deps.runners.status(agent.id);
       const { stage, percent, message, place } = progress;
       const detail = {
         agent_id: agent.id,
         state,
-        // In the queue of starts.
+        // The place in the queue of starts.
         ...(place !== undefined && { place }),
-        // Of a failure: the runner's last output.
+        // After a failure, the runner's last output.
         ...(failure?.hint !== undefined && { hint: failure.hint }),
       };
       const data = JSON.stringify({ stage, progress: percent, message, detail });
@@ -132,7 +154,7 @@ function progressStream(
       last = data;
       if (stage === 'ready' || stage === 'error') writer.close();
     };
-    const unsubscribe = context.events.subscribe(who.user.id, (event) => {
+    const unsubscribe = deps.events.subscribe(who.user.id, (event) => {
       if (event.kind === 'runner' && event.agentId === agent.id) tell();
     });
     tell();

@@ -1,6 +1,6 @@
 /**
- * Runners: one per agent, started when somebody needs it, held by leases while work lasts, stopped when idle, taken
- * back after a restart. The warm path is `lease()` on a running slot: no driver, no probe, no database (law 1).
+ * Runners: one per agent, started when a request needs it, held by leases during work, stopped when idle, adopted after
+ * a restart. The warm path is `lease()` on a running slot: no driver, no probe, no database (law 1).
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
@@ -29,14 +29,14 @@ import { runnerTransitions, type TransitionDeps } from './transitions';
 
 export type { Progress, RunnerStatus } from './slot';
 
-/** On shutdown a start under way has so long to clear up; what is left then is found at the next boot (law 2). */
+/** On shutdown, milliseconds in which starts under way may clean up; the next boot finds what is left (law 2). */
 const CLOSE_MS = 5_000;
 
 export interface Lease extends Hold {
   readonly runner: LiveRunner;
 }
 
-/** A runner of an earlier life, and the SHA-256 of the key it shows to the broker. */
+/** A runner from an earlier life of the router, and the SHA-256 of the key that it sends to the broker. */
 export interface Adopted {
   readonly runner: LiveRunner;
   readonly keyHash: string;
@@ -80,7 +80,7 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
-  /** The start under way, or a new one. */
+  /** Returns the start under way, or begins a new one. */
   function ensure(slot: RunnerSlot, explicit: boolean): Promise<LiveRunner> {
     if (slot.starting) return slot.starting.runner;
     const refused = closed ? new AppError('shutting_down') : explicit ? undefined : refusal(slot.failure, steady());
@@ -89,7 +89,7 @@ export function runnersService(deps: RunnersDeps) {
     const runner = slot
       .serial(async () => {
         const started = await transitions.start(slot, abort.signal);
-        // What its owner has set may have changed while it started.
+        // The owner's values may have changed during the start.
         await refresh([slot]);
         return started;
       })
@@ -100,7 +100,10 @@ export function runnersService(deps: RunnersDeps) {
     return runner;
   }
 
-  /** Stops the runner if `isIdle` still holds when its turn comes; nobody can take a lease in between (law 4). */
+  /**
+   * Stops the runner if `isIdle` still holds when the queue of its agent reaches the stop; no lease can be taken in
+   * between (law 4).
+   */
   async function reap(agentId: string, isIdle: (status: RunnerStatus) => boolean, why = 'idle'): Promise<boolean> {
     const slot = slots.get(agentId);
     if (!slot) return false;
@@ -110,7 +113,7 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
-  /** Ends a stale runner that nobody holds. One that does not end now is tried again by the reaper. */
+  /** Ends a stale runner without leases. If the stop fails, the reaper tries again. */
   function recycle(slot: RunnerSlot): void {
     if (!slot.isStale || slot.leases > 0 || closed) return;
     reap(slot.agent.id, ({ isStale }) => isStale, 'stale').catch((error: unknown) => {
@@ -125,8 +128,9 @@ export function runnersService(deps: RunnersDeps) {
 
   return {
     /**
-     * Holds the agent's runner, started first if need be. While the lease is open the runner is not reaped.
-     * Throws what made the start fail. The caller's abort ends its waiting, not a start that others wait for too.
+     * Holds the agent's runner, and starts it first if necessary. While the lease is open the runner is not reaped.
+     * Throws the error that made the start fail. The caller's abort ends only the wait, not a start that others also
+     * wait for.
      */
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
@@ -141,10 +145,10 @@ export function runnersService(deps: RunnersDeps) {
       }
     },
 
-    /** Whether a lease would be had at once. */
+    /** Whether `lease` would return without a start. */
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
-    /** Stops the agent's runner, also one that is starting. @returns whether there was one. */
+    /** Stops the agent's runner, also during its start. @returns whether there was one. */
     async stop(agentId: string, why: string): Promise<boolean> {
       const slot = slots.get(agentId);
       if (!slot) return false;
@@ -156,17 +160,17 @@ export function runnersService(deps: RunnersDeps) {
 
     ...health,
 
-    /** How a runner has ended whose connection broke, waited for at most 1 s; `undefined` when it proves to be there. */
+    /** Says how a runner has ended whose connection broke, after at most 1 s; `undefined` when it still exists. */
     async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
       const slot = slots.get(runner.agentId);
       return slot && findEnd(runner, slot, { events, look: health.look });
     },
 
     /**
-     * Takes back what `find` finds of an earlier life of the router, unless the agent has a runner by now. Its idle
-     * time starts anew (law 2). `find` runs in the agent's queue: no start comes in between.
-     * @param state `unknown` when its platform does not answer, `paused` when somebody holds it still there.
-     * @returns whether there is something to hold now.
+     * Adopts the runner that `find` returns, unless the agent has a runner by now. Its idle time starts anew (law 2).
+     * `find` runs in the agent's queue: no start happens in between.
+     * @param state `unknown` when its platform does not answer, `paused` when it was paused on its platform.
+     * @returns whether a runner was adopted.
      */
     async adopt(
       agent: Agent,
@@ -184,19 +188,20 @@ export function runnersService(deps: RunnersDeps) {
         slot.lastActiveMs = steady();
         if (state === 'paused') await transitions.paused(slot, found.runner.id);
         else transitions[state](slot);
-        // Not ended at once, stale or not: it may be at work without anybody who holds it.
+        // A stale runner is not ended at once: it may be at work without a lease.
         await stale.mark([slot]);
         return true;
       });
     },
 
-    /** The state of a runner that this process knows of, by the runner's id. */
+    /** The state of a runner that this process knows, by the runner's id. */
     stateOf: (runnerId: string): RunnerState | undefined => findByRunner(runnerId)?.state,
 
     /**
-     * The agent whose runner holds the key with this SHA-256, and a lease on it for the work that the runner itself
-     * asks for. A runner may ask while it is still starting.
-     * @param workId the request that it says to serve. Without one, or when that is not open, it may be any.
+     * Finds the agent whose runner has the key with this SHA-256, and takes a lease for the upstream calls of that
+     * runner. A runner may call while it is still starting.
+     * @param workId the request that the runner says it serves. Without it, or when no such request is open, the call
+     * may serve any open request.
      */
     holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
       const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
@@ -207,7 +212,7 @@ export function runnersService(deps: RunnersDeps) {
 
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
 
-    /** How all runners are, and how many starts wait. */
+    /** Counts the runners by state, and the starts that wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
 
     /** Every runner that exists, with its agent. */
@@ -218,13 +223,13 @@ export function runnersService(deps: RunnersDeps) {
     },
 
     /**
-     * To be called when values have changed: a user's, or without `userId` anybody's. Resolves when it is known whose
-     * runners are stale by that; they end as soon as nobody holds them (laws 4 and 5).
+     * Call this when values have changed: those of one user, or without `userId` of any. Resolves when the stale
+     * runners are marked; they end as soon as they have no lease (laws 4 and 5).
      */
     valuesChanged: (userId?: string): Promise<void> =>
       refresh([...slots.values()].filter(({ agent }) => userId === undefined || agent.userId === userId)),
 
-    /** Writes when runners last worked. */
+    /** Writes the time of each runner's last work to the database. */
     async flush(): Promise<void> {
       const running = [...slots.values()].flatMap((slot) =>
         slot.runner ? [[slot.runner.id, lastActiveAtMs(slot, deps)] as const] : [],
@@ -232,7 +237,7 @@ export function runnersService(deps: RunnersDeps) {
       await deps.runners.markActive(new Map(running));
     },
 
-    /** On shutdown: ends the starts under way. Runners stay. */
+    /** On shutdown: ends the starts under way. Runners keep running. */
     async close(): Promise<void> {
       closed = true;
       for (const slot of slots.values()) slot.abortStart(new AppError('shutting_down'));

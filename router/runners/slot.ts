@@ -1,6 +1,6 @@
 /**
- * What the router knows of one agent's runner: state, leases, progress, and the queue that makes its transitions serial
- * (law 5). One slot per agent, nothing shared between agents (law 1).
+ * The router's knowledge of one agent's runner: state, leases, progress, and the queue that makes its transitions
+ * serial (law 5). One slot per agent; agents share nothing (law 1).
  */
 import type { Driver, Handle, Health } from '../../drivers/driver';
 import type { Agent } from '../agents/store';
@@ -10,40 +10,40 @@ export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'fai
 
 export type Stage = 'stopped' | 'queued' | 'creating' | 'image_pull' | 'starting' | 'health_wait' | 'ready' | 'error';
 
-/** How far a start is. `percent` only grows within one start. */
+/** The progress of a start. `percent` only grows within one start. */
 export interface Progress {
   readonly stage: Stage;
   readonly percent: number;
   readonly message: string;
-  /** While it is `queued`: how many starts are served up to this one, itself included. */
+  /** In the stage `queued`: the place in the queue, from 1. */
   readonly place?: number;
 }
 
-/** A runner that has been started: where it is and what opens it. */
+/** A runner that has been started: its address and its key. */
 export interface LiveRunner {
   readonly id: string;
   readonly agentId: string;
   readonly driver: Driver;
   readonly handle: Handle;
-  /** Where it is reached now. */
+  /** The address at which the router reaches it now. */
   readonly url: string;
-  /** What the router shows to the runner. */
+  /** The key that the router sends to the runner. */
   readonly accessKey: string;
-  /** `fingerprint` of the spec it was started with; null when a crash came before it was known. */
+  /** `fingerprint` of the spec with which it was started; null when the router crashed before it was stored. */
   readonly specHash: string | null;
   readonly startedAtMs: number;
 }
 
-/** What a runner is known by from the intent to start it on. */
+/** The ids of a runner, from the intent to start it on. */
 export interface RunnerIdentity {
   readonly id: string;
-  /** SHA-256 of the key it shows to the broker. */
+  /** SHA-256 of the key that the runner sends to the broker. */
   readonly keyHash: string;
 }
 
-/** What a request to a runner is for: whom the calls are counted for that the runner makes meanwhile. */
+/** Attribution for the upstream calls that a runner makes during a request. */
 export interface Work {
-  /** Known to nobody but the router and the runner, which may send it back with its calls. */
+  /** Known only to the router and the runner, which may send it back with its upstream calls. */
   readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
@@ -51,16 +51,16 @@ export interface Work {
 
 /** Keeps a runner from being reaped. */
 export interface Hold {
-  /** Whether the runner has answered, as is assumed. A try that it does not answer does not renew its idle time. */
+  /** Says whether the runner has answered; yes by default. A request without an answer does not renew the idle time. */
   answered(hasAnswered: boolean): void;
   /** Idempotent. */
   release(): void;
 }
 
-/** A lease that a runner has taken itself. */
+/** A lease that the router takes for an upstream call of the runner itself. */
 export interface HeldRunner {
   readonly agent: Agent;
-  /** The request that it is at work on, or those that it may be at work on. */
+  /** The requests that the runner may be working on; exactly one where the runner named it. */
   readonly works: readonly Work[];
   /** Idempotent. */
   release(): void;
@@ -69,18 +69,18 @@ export interface HeldRunner {
 /** The end of a runner that had been ready. */
 export interface RunnerEnd {
   readonly runnerId: string;
-  /** Whether somebody has stopped it, so that nobody wants a new one in its place. */
+  /** Whether the end was requested; then no new runner is started in its place. */
   readonly isAsked: boolean;
-  /** What it means for an answer that was under way. Never rejects. */
+  /** The error for an answer that was under way. Never rejects. */
   readonly error: Promise<AppError>;
 }
 
-/** Why the last start, or the runner itself, ended badly. */
+/** Why the last start failed, or why the runner ended. */
 export interface Failure {
   readonly error: AppError;
   /** Starts that failed in a row. */
   readonly count: number;
-  /** By the steady clock: until then a request gets the failure at once; an explicit start does not wait. */
+  /** By the steady clock: until then requests are refused with the error; an explicit start does not wait. */
   readonly retryAtMs: number;
 }
 
@@ -91,28 +91,28 @@ export class RunnerSlot {
   progress: Progress = STOPPED;
   runner: LiveRunner | undefined;
   failure: Failure | undefined;
-  /** The start under way; everybody who needs the runner waits for this one. */
+  /** The start under way; all requests that need the runner wait for this one. */
   starting: { readonly runner: Promise<LiveRunner>; readonly abort: AbortController } | undefined;
-  /** Told when the platform reports that the runner which is being started has ended. */
+  /** Called when the platform reports the end of the runner that is being started. */
   onExit: ((health: Health) => void) | undefined;
-  /** Of the runner that exists or is being started. */
+  /** The runner that exists or is being started. */
   identity: RunnerIdentity | undefined;
-  /** Of the last runner that has ended, or is about to. */
+  /** The last end: one that has happened or is under way. */
   end: RunnerEnd | undefined;
-  /** Id of the runner that is known to have been started with another spec than it would get now. */
+  /** Id of a runner that is known to be stale: its spec differs from the one it would get now. */
   staleId: string | undefined;
   leases = 0;
-  /** Of the leases, those whose runner did not answer: they are no work that it must not be ended for. */
+  /** How many of the leases got no answer: they do not keep an unreachable runner from being ended. */
   unanswered = 0;
-  /** Of the requests among the leases. */
+  /** The open requests among the leases. */
   readonly works: Work[] = [];
-  /** By the steady clock; 0 before it has worked. */
+  /** By the steady clock; 0 before the first work. */
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(readonly agent: Agent) {}
 
-  /** Runs `work` after all earlier transitions of this agent have ended, however they ended. */
+  /** Runs `work` after all earlier transitions of this agent have ended, whether they succeeded or failed. */
   serial<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work, work);
     this.#queue = result.catch(() => undefined);
@@ -142,19 +142,19 @@ export class RunnerSlot {
     };
   }
 
-  /** The runner that requests may go to right now. One that cannot be asked about is likely to be there. */
+  /** The runner to which requests may go now. In the state `unknown` the runner probably still works. */
   get warm(): LiveRunner | undefined {
     const isUp = this.state === 'running' || this.state === 'unknown';
-    // One that has ended by itself is shown as running until its last words are read.
+    // The state of a runner that ended by itself stays `running` until its last output is read.
     return isUp && this.end?.runnerId !== this.runner?.id ? this.runner : undefined;
   }
 
-  /** Whether the runner is to end as soon as nobody holds it, because it would be started with another spec now. */
+  /** Whether the runner ends as soon as it has no lease, because it would be started with another spec now. */
   get isStale(): boolean {
     return this.runner !== undefined && this.runner.id === this.staleId;
   }
 
-  /** Ends a start under way. Who asks for the runner from now on gets a start of their own, after this one's end. */
+  /** Aborts a start under way. A request that comes later gets a new start, after this one has ended. */
   abortStart(reason: AppError): boolean {
     const { starting } = this;
     this.starting = undefined;
@@ -163,34 +163,34 @@ export class RunnerSlot {
   }
 }
 
-/** The clock of dates and the one of durations, both in milliseconds. */
+/** The wall clock, for dates, and the steady clock, for durations; both in milliseconds. */
 export interface Clocks {
   now(): number;
   steady(): number;
 }
 
-/** The date for what a slot knows as a duration; 0 before it has worked. */
+/** The slot's last activity as a date; 0 before the first work. */
 export function lastActiveAtMs({ lastActiveMs }: RunnerSlot, { now, steady }: Clocks): number {
   return lastActiveMs === 0 ? 0 : now() - (steady() - lastActiveMs);
 }
 
-/** A runner as others may see it. */
+/** A runner's state for code outside of this folder. */
 export interface RunnerStatus {
   readonly state: RunnerState;
   readonly progress: Progress;
-  /** While the state is `failed`. */
+  /** Present in the state `failed`. */
   readonly failure?: AppError;
   readonly startedAtMs?: number;
-  /** A date. */
+  /** Milliseconds since the epoch. */
   readonly lastActiveMs: number;
-  /** Since when nobody has used it; 0 while somebody does. */
+  /** Milliseconds without a lease; 0 while there is one. */
   readonly idleMs: number;
   readonly leases: number;
-  /** Started with another spec than it would get now; ends when nobody holds it. */
+  /** Its spec differs from the one it would get now; ends when it has no lease. */
   readonly isStale: boolean;
 }
 
-/** An agent without a slot has had no runner yet. */
+/** An agent without a slot never had a runner. */
 export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerStatus {
   if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
   return {
@@ -205,7 +205,7 @@ export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerSt
   };
 }
 
-/** The state of each agent's runner, also of those that have none now, without whose they are. */
+/** The state of each agent's runner, without the agents' ids; agents without a runner are included. */
 export function statesOf(slots: Iterable<RunnerSlot>): readonly { backend: string; state: RunnerState }[] {
   return Array.from(slots, ({ agent, state }) => ({ backend: agent.backend, state }));
 }

@@ -1,4 +1,4 @@
-/** Turns an agent and its backend into what a driver is asked for. */
+/** Turns an agent and its backend into the spec that a driver gets. */
 
 import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
 import type { User } from '../accounts/store';
@@ -8,7 +8,9 @@ import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/t
 import type { EffectiveValue } from '../credentials/tiers';
 import { withoutControls } from '../lib/text';
 
-/** Sent as model by a runner that was started before its owner chose one; the broker puts the owner's in its place. */
+/**
+ * The model name of a runner that was started before its owner chose a model; the broker replaces it with the owner's.
+ */
 const MODEL_UNKNOWN = 'default';
 
 export interface SpecInput {
@@ -18,14 +20,14 @@ export interface SpecInput {
   readonly user: User;
   readonly backend: Backend;
   readonly homePath: string;
-  /** The home as the platform's host sees it (`HOST_STACK_ROOT`). */
+  /** The home's path on the platform's host (`HOST_STACK_ROOT`). */
   readonly hostHomePath: string;
   readonly env: Readonly<Record<string, string>>;
   /** The backend's `driver_options` with the driver's defaults. */
   readonly options: RunnerSpec['options'];
 }
 
-/** What reaches a runner of its owner's effective values. */
+/** The effective values of the owner that are passed to the runner. */
 export function runnerValues(backend: Backend, values: readonly EffectiveValue[]): Record<string, string> {
   return Object.fromEntries(
     values.flatMap(({ name, value }) => (value !== undefined && isHeldByRunner(backend, name) ? [[name, value]] : [])),
@@ -33,9 +35,10 @@ export function runnerValues(backend: Backend, values: readonly EffectiveValue[]
 }
 
 /**
- * The runner's environment, and the variables its seed may use. `LLM_*` point at the broker with the runner's own key
- * (law 14); where the backend has its credentials injected they are the real ones, and the broker has names of its own.
- * @param options.routerUrl the internal listener as this runner sees it.
+ * The runner's environment, and the variables for its seed's templates. `LLM_*` point at the broker with the runner's
+ * own key (law 14); where the backend uses `inject`, they hold the real values, and the broker has variables of its
+ * own.
+ * @param options.routerUrl the internal listener's address, as this runner reaches it.
  * @param options.values the effective values of the runner's owner.
  */
 export function runnerEnv(options: {
@@ -62,7 +65,7 @@ export function runnerEnv(options: {
     ...(backend.credentials === 'inject' && { AGENT_BROKER_URL: brokerUrl, AGENT_BROKER_KEY: runnerKey }),
     AGENT_USER_ID: user.id,
     AGENT_USER_EMAIL: user.email,
-    // Names are refused with control characters, but were not always.
+    // Sign-up refuses names with control characters, but older accounts may have them.
     AGENT_USER_NAME: withoutControls(user.name || user.email),
     AGENT_USER_SLUG: user.slug,
     AGENT_STACK_AGENT_ID: agent.id,
@@ -70,7 +73,7 @@ export function runnerEnv(options: {
   };
 }
 
-/** A runner's name on its platform: from ids that never change, and another one for another installation (law 6). */
+/** A runner's name on its platform, made of ids that never change; another installation gives another name (law 6). */
 export function runnerName(installationId: string, runnerId: string): string {
   return `ar-${installationId.slice(0, 8)}-${runnerId.slice(0, 12)}`;
 }
@@ -83,7 +86,7 @@ export function runnerSpec(input: SpecInput): RunnerSpec {
     ...(backend.image !== undefined && { image: backend.image }),
     command: backend.command,
     env,
-    // Fixed per agent: a runtime may recognise its own lease on the home by it (reference/runtimes.md 5).
+    // The same at each start of an agent: a runtime may recognise its own lock on the home by the host name.
     hostname: `agent-${agent.id.slice(0, 12)}`,
     ...(backend.user !== undefined && { user: backend.user }),
     ...(backend.containerPrefix !== undefined && { namePrefix: backend.containerPrefix }),

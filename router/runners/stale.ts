@@ -1,7 +1,7 @@
 /**
- * Stale runners were started with another spec than they would get now. The fingerprint of what a runner was given is kept in
- * the database, so that a restart of the router forgets nothing; which runners are stale is computed at each change, so that
- * only what really differs for that user and backend counts.
+ * Marks stale runners: those whose spec differs from the one they would get now. The fingerprint of each runner's spec
+ * is in the database, so that a restart of the router forgets nothing. Staleness is computed at each change, so that
+ * only runners whose spec really differs are ended.
  */
 import type { UsersStore } from '../accounts/store';
 import type { BackendRegistry } from '../backends/backends';
@@ -43,14 +43,14 @@ export function staleness(deps: StaleDeps) {
 
   return {
     /**
-     * Sees which of the slots have a runner that is stale, and which no longer have. One call after the other: the last
-     * one has seen what was last set. Never rejects.
+     * Marks which of the slots have a stale runner, and unmarks the others. Calls run one after the other, so the last
+     * call has read the newest values. Never rejects.
      */
     mark(slots: readonly RunnerSlot[]): Promise<void> {
       const marked = checks.then(async () => {
         for (const slot of slots) {
           await check(slot).catch((error: unknown) => {
-            // A platform that does not say where it reaches the router is asked at the next change.
+            // When the platform does not say how it reaches the router, the next change checks again.
             runnersLog.warn({ agent: slot.agent.id, err: error }, 'runner.check_failed');
           });
         }

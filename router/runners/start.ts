@@ -1,4 +1,4 @@
-/** One start of one runner: intent, home, image, process, readiness, each failing in its own words. */
+/** One start of one runner: intent, home, image, process, readiness; each step has its own error message. */
 import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../drivers/driver';
 import type { User, UsersStore } from '../accounts/store';
 import { prepareHome } from '../agents/homes';
@@ -38,8 +38,8 @@ export interface StartDeps extends SpecDeps {
 export type Report = (progress: Progress) => void;
 
 /**
- * Starts a runner for the slot's agent and waits until it is ready. Whatever goes wrong, nothing is left behind: not on
- * the platform, not in the database. Throws an `AppError` with the reason and the runner's last output.
+ * Starts a runner for the slot's agent and waits until it is ready. When a step fails, nothing is left on the platform
+ * or in the database. Throws an `AppError` with the reason and the runner's last output.
  */
 export async function startRunner(
   deps: StartDeps,
@@ -58,7 +58,7 @@ export async function startRunner(
   const runnerId = newId();
   const keys = { accessKey: newSecret('ak-'), runnerKey: newSecret('rk-') };
   const exited = Promise.withResolvers<Health>();
-  // From here on the platform may have news of it.
+  // From here on the platform may report about the runner.
   slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey) };
   slot.onExit = exited.resolve;
   const startedAtMs = deps.now();
@@ -98,7 +98,7 @@ interface BringUp {
   readonly report: Report;
 }
 
-/** What must be in order before anything is begun. Throws what the user is told when it is not. */
+/** Checks everything that a start needs before it begins. Throws an error for the user. */
 export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, signal: AbortSignal) {
   const backend = deps.backends.find(agent.backend);
   if (!backend) throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
@@ -125,7 +125,7 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
     const progress = ({ message }: StartProgress) => report({ stage: 'starting', percent: 50, message });
     const runner = await driver.start(spec, { signal: clock, progress });
     if (!clock.aborted) return runner;
-    // Nobody waits for it any more, and the next start may be at the home already.
+    // The start was aborted, and the next start may already use the home.
     await stopRunner(driver, runner.handle, 0);
     throw clock.reason;
   });
@@ -142,7 +142,7 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
     exited: up.exited,
     inspect: async (clock) => {
       const health = await driver.inspect(started.handle, clock);
-      // Paused by hand before it was ready: somebody waits for it.
+      // A person paused the container before it was ready; a request waits for it.
       if (health.state === 'paused') await driver.resume?.(started.handle, clock);
       return health;
     },
@@ -152,7 +152,7 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
   return { ...started, specHash };
 }
 
-/** Prepares the home: its templates and the runner's environment have the same variables. */
+/** Prepares the home: its templates and the runner's environment use the same variables. */
 async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
   const { slot, backend } = up;
   const spec = await desiredSpec(deps, { ...up, agent: slot.agent }, up.signal);
@@ -168,8 +168,8 @@ async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
 }
 
 /**
- * Fetches what the start needs, before its turn: a registry that does not answer keeps only those waiting who want its
- * image. A pull has a clock of its own, and there is never more than one of an image.
+ * Fetches the image before the start takes its turn: a registry that does not answer delays only the starts that need
+ * its image. A pull has its own clock, and each image is pulled at most once at a time.
  */
 export async function fetchImage(
   { images }: StartDeps,

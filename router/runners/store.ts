@@ -1,4 +1,4 @@
-/** Runners: one row from the intent to start one until it is known to be gone. */
+/** Runners: one row per runner, from the intent to start it until the router knows that it is gone. */
 import { eq } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { runners } from '../database/schema';
@@ -13,7 +13,7 @@ export function runnersStore(db: Db) {
     async list(): Promise<readonly RunnerRow[]> {
       return db.select().from(runners).all();
     },
-    /** An agent has at most one. */
+    /** An agent has at most one row. */
     async findByAgent(agentId: string): Promise<RunnerRow | undefined> {
       return db.select().from(runners).where(eq(runners.agentId, agentId)).get();
     },
@@ -27,14 +27,14 @@ export function runnersStore(db: Db) {
     ): Promise<void> {
       db.update(runners).set(change).where(eq(runners.id, id)).run();
     },
-    /** Forgets every runner: none of them is this router's any more. */
+    /** Deletes every row: the runners belong to another installation or place. */
     async deleteAll(): Promise<void> {
       db.delete(runners).run();
     },
     async delete(id: string): Promise<void> {
       db.delete(runners).where(eq(runners.id, id)).run();
     },
-    /** @param activeAtMs runner id → when it last worked. */
+    /** @param activeAtMs runner id → time of its last work. */
     async markActive(activeAtMs: ReadonlyMap<string, number>): Promise<void> {
       for (const [id, lastActiveAtMs] of activeAtMs) {
         db.update(runners).set({ lastActiveAtMs }).where(eq(runners.id, id)).run();

@@ -1,4 +1,6 @@
-/** What changes one agent's runner: start, end, exit. Each runs inside the slot's queue, so never two at once (law 5). */
+/**
+ * The transitions of one agent's runner: start, end, exit. Each runs in the slot's queue, so never two at once (law 5).
+ */
 import type { Health } from '../../drivers/driver';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -16,7 +18,7 @@ export interface TransitionDeps extends StartDeps {
   readonly events: Events;
   readonly capacity: CapacityService;
   readonly metrics: MetricsService;
-  /** Milliseconds that only ever grow, for durations. */
+  /** Milliseconds of a clock that is never set back, for durations. */
   readonly steady: () => number;
 }
 
@@ -27,10 +29,10 @@ const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' }
 
 const RESUME_MS = 10_000;
 
-/** Where another try of a request leads: to the same runner, to one that is started for it or moved, or to none. */
+/** Where a second try of a request goes: to the same runner, to a new or moved one, or nowhere. */
 export type Reach = 'here' | 'elsewhere' | 'nowhere';
 
-/** Nearer is more, and less than what comes after it. */
+/** Rises as the place nears 1; stays below CREATING. */
 function queued(place: number): Progress {
   const message = `Waiting for its turn, number ${place} in the queue`;
   return { stage: 'queued', percent: Math.max(0, CREATING.percent - place), message, place };
@@ -45,7 +47,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     slot.state = state;
     slot.progress = progress;
     events.publish(slot.agent.userId, { kind: 'runner', agentId: slot.agent.id });
-    // Whatever it is, it may be room for a start that waits; a step of a start never is.
+    // Any change may free room for a waiting start; a step of a start never does.
     if (state !== 'starting') capacity.wake();
   }
 
@@ -53,12 +55,12 @@ export function runnerTransitions(deps: TransitionDeps) {
     change(slot, 'running', READY);
   }
 
-  /** The platform does not answer: not gone, so everything is kept. */
+  /** The platform does not answer. The runner may still exist, so everything is kept. */
   function unknown(slot: RunnerSlot): void {
     change(slot, 'unknown', SILENT);
   }
 
-  /** Somebody holds the runner still. It goes on at once for those who wait for it, else when it is next needed. */
+  /** The runner was paused on its platform. Resumes it at once if it has leases, otherwise when it is next needed. */
   async function paused(slot: RunnerSlot, runnerId: string): Promise<void> {
     if (slot.runner?.id !== runnerId) return;
     if (slot.state !== 'paused') change(slot, 'paused', PAUSED);
@@ -81,8 +83,9 @@ export function runnerTransitions(deps: TransitionDeps) {
   }
 
   /**
-   * The platform shows the runner at another address than before. It is asked there once, and ended where it does not
-   * answer. @returns whether it is there.
+   * The platform reports the runner at another address. Asks the runner once at the new address, and ends it if it does
+   * not answer.
+   * @returns whether the runner is reachable there.
    */
   async function moved(slot: RunnerSlot, runnerId: string, url: string): Promise<boolean> {
     const { runner } = slot;
@@ -95,43 +98,43 @@ export function runnerTransitions(deps: TransitionDeps) {
     return true;
   }
 
-  /** Asks the runner once whether it is where a request did not reach it, and ends it where it is not. */
+  /** Asks the runner once at the address where a request did not reach it, and ends it if it does not answer. */
   async function requireReachable(slot: RunnerSlot, runner: LiveRunner): Promise<Reach> {
     if (slot.runner !== runner) return 'elsewhere';
     if (await isReachable(slot, runner)) return 'here';
-    // An answer may still be under way on a connection from before (law 4).
+    // Another answer may still be under way on an older connection (law 4).
     if (slot.leases > slot.unanswered) return 'nowhere';
     return (await endUnreachable(slot)) ? 'elsewhere' : 'nowhere';
   }
 
-  /** @returns whether it has ended: a platform that does not answer leaves it unknown. */
+  /** @returns whether the runner has ended; when the platform does not answer, its state becomes `unknown`. */
   function endUnreachable(slot: RunnerSlot): Promise<boolean> {
     return end(slot, 'unreachable').catch(() => false);
   }
 
-  /** One whose backend is no longer configured is not asked. */
+  /** Assumes yes when the backend is no longer configured, because its paths are then unknown. */
   async function isReachable({ agent }: RunnerSlot, { url, accessKey }: LiveRunner): Promise<boolean> {
     const backend = deps.backends.find(agent.backend);
     return backend === undefined || answersToKey({ url, backend, accessKey });
   }
 
   async function start(slot: RunnerSlot, signal: AbortSignal): Promise<LiveRunner> {
-    // An end before us in the queue may not have come about, or the runner was adopted meanwhile.
+    // An earlier end in the queue may have failed, or the runner was adopted meanwhile.
     if (slot.runner) return slot.state === 'paused' ? resume(slot, slot.runner) : slot.runner;
     signal.throwIfAborted();
     const watch = metrics.startBegun(slot.agent.backend);
     let open = true;
     const report = (progress: Progress) => {
-      // A driver that still reports when its start has ended has nothing to say.
+      // Ignores reports of a driver after the start has ended.
       if (!open) return;
       watch.enter(progress.stage);
-      // What is shown never goes back within one start.
+      // The percent that is shown never falls within one start.
       const percent = Math.max(progress.percent, slot.state === 'starting' ? slot.progress.percent : 0);
       change(slot, 'starting', { ...progress, percent });
     };
     let release: (() => void) | undefined;
     try {
-      // What cannot start needs no turn, and nobody makes room for it.
+      // Checked before the queue, so that a start that cannot succeed takes no turn and makes no room.
       const { backend, driver } = await requireStartable(deps, slot, signal);
       capacity.requireRoom(slot.agent.userId);
       await fetchImage(deps, { backend, driver, signal, report });
@@ -143,7 +146,7 @@ export function runnerTransitions(deps: TransitionDeps) {
         abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
         onPlace: (place) => report(queued(place)),
       });
-      // Who came straight from the image is past it.
+      // A start that comes from the image stage has already passed CREATING's percent.
       if (slot.progress.stage !== 'image_pull') report(CREATING);
       const begunMs = steady();
       const runner = await startRunner(deps, slot, signal, report);
@@ -166,7 +169,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     }
   }
 
-  /** Shows and remembers why there is no runner. What somebody has to set or has asked for is no failure of its own. */
+  /** Shows and remembers why the start failed. A missing setting or a stop on request does not count as a failure. */
   function startFailed(slot: RunnerSlot, error: AppError, isStopped: boolean): AppError {
     const progress: Progress = { stage: 'error', percent: 100, message: error.message };
     if (isStopped || !isRunnersOwn(error)) {
@@ -202,8 +205,8 @@ export function runnerTransitions(deps: TransitionDeps) {
   }
 
   /**
-   * The platform says that a runner is not there any more. One that was taken away is stopped, one that ended by itself
-   * has failed; either way the next message starts a new one.
+   * The platform reports that a runner no longer exists. A removed runner becomes `stopped`, a runner that ended by
+   * itself `failed`; in both cases the next message starts a new one.
    */
   async function exited(slot: RunnerSlot, runnerId: string, health: Health): Promise<void> {
     const { runner } = slot;
@@ -217,13 +220,13 @@ export function runnerTransitions(deps: TransitionDeps) {
     await stopRunner(runner.driver, runner.handle, 0).catch((cause: unknown) => {
       runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
     });
-    // It had been ready, so the next message may start it at once.
+    // The runner had been ready, so the next message may start it without a back-off.
     slot.failure = { error, count: 0, retryAtMs: steady() };
     const progress: Progress = { stage: 'error', percent: 100, message: error.message };
     await forget(slot, runner, () => change(slot, 'failed', progress));
   }
 
-  /** The slot first: a row that cannot be deleted now is cleared by the next start. */
+  /** Clears the slot first: the next start deletes a row that cannot be deleted now. */
   async function forget(slot: RunnerSlot, runner: LiveRunner, show: () => void): Promise<void> {
     slot.runner = undefined;
     slot.identity = undefined;
@@ -234,7 +237,7 @@ export function runnerTransitions(deps: TransitionDeps) {
   return { running, unknown, paused, moved, requireReachable, start, end, exited };
 }
 
-/** In a word why a runner has ended by itself. */
+/** The cause of an end, as a label of the metrics. */
 function causeOf(health: Health): 'vanished' | 'out_of_memory' | 'exited' {
   if (health.state !== 'exited') return 'vanished';
   return health.outOfMemory ? 'out_of_memory' : 'exited';

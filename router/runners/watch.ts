@@ -1,15 +1,15 @@
-/** Follows what drivers report by themselves, one loop for each: so a crash is known at once and nobody polls. */
+/** Follows the reports of drivers, with one loop per driver, so that a crash is known at once without polling. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver } from '../../drivers/driver';
 import { driversLog, runnersLog } from '../lib/log';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { RunnersService } from './runners';
 
-/** A watch reconnects by itself. One that ends all the same is begun again after this. */
+/** A driver's watch reconnects by itself. If it ends anyway, it is restarted after this many milliseconds. */
 const RETRY_MS = 5_000;
 
 export interface Watches extends AsyncDisposable {
-  /** Begins with the drivers that are not followed yet. */
+  /** Follows the drivers that are not followed yet. */
   follow(): void;
 }
 
@@ -28,10 +28,10 @@ export function createWatches(deps: {
       try {
         const changes = driver.watch?.(signal);
         if (!changes) return;
-        // What happened while nobody watched.
+        // Checks for changes that happened before the watch was connected.
         void recheck(driver);
         for await (const { runnerId, health } of changes) {
-          // Not awaited: a slow end of one runner does not hide the next one's.
+          // Not awaited, so that a slow end of one runner does not delay the reports about the next one.
           runners.healthChanged(runnerId, health).catch(failed(runnerId));
         }
         if (!signal.aborted) driversLog.error({ driver: name }, 'watch.ended');

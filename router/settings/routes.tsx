@@ -2,14 +2,17 @@
 import { Elysia, t } from 'elysia';
 import { SettingsPage } from '../../views/settings/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { KeysService } from '../accounts/keys';
 import { keyView } from '../accounts/present-keys';
-import { shellOf } from '../chat/present';
-import type { Context } from '../context';
+import type { SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
+import type { AgentsService } from '../agents/agents';
+import type { IdleService } from '../agents/idle';
+import type { BackendRegistry } from '../backends/backends';
+import type { Config } from '../config/config';
+import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import { page, seeOther, text } from '../web/respond';
-
-type PageProps = Partial<Parameters<typeof SettingsPage>[0]>;
 
 /** What a redirect back to the page says was done. */
 const FLASHES = {
@@ -23,8 +26,30 @@ const FLASHES = {
   idle: text.settings.savedIdle,
 } as const;
 
-export function settingsRoutes(context: Context, session: SessionPlugin) {
-  const { idle } = context;
+export interface SettingsPagesDeps {
+  readonly agents: AgentsService;
+  readonly backends: BackendRegistry;
+  readonly config: Pick<Config, 'publicUrl' | 'idle'>;
+  readonly credentials: CredentialsService;
+  readonly idle: IdleService;
+  readonly keys: KeysService;
+  readonly shell: ShellOf;
+}
+
+export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' | 'idle'> {
+  readonly settings: SettingsPages;
+}
+
+/** The page of all settings, for the routes of those subjects that have a card on it. */
+export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
+  return {
+    page: (who, request, props, status) => settingsPage(deps, { who, request, props, status }),
+    back: (request, said, card) => seeOther(request, `/settings?said=${said}#${card}`),
+  };
+}
+
+export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin) {
+  const { idle, settings } = deps;
 
   return new Elysia({ name: 'settings' })
     .use(session)
@@ -32,52 +57,47 @@ export function settingsRoutes(context: Context, session: SessionPlugin) {
       '/settings',
       ({ who, query, request }) => {
         const message = FLASHES[query.said as keyof typeof FLASHES];
-        return settingsPage(context, who, request, message ? { flash: { kind: 'good', message } } : {});
+        return settings.page(who, request, message ? { flash: { kind: 'good', message } } : {});
       },
       { session: true, query: t.Object({ said: t.Optional(t.String()) }) },
     )
     .post(
       '/settings/idle',
       async ({ who, body, request }) => {
-        requireBackend(context, body.backend);
+        requireBackend(deps, body.backend);
         await idle.set(who.user.id, body.backend, body.seconds);
-        return backToSettings(request, 'idle', 'idle');
+        return settings.back(request, 'idle', 'idle');
       },
       { session: true, body: t.Object({ backend: t.String(), seconds: t.Numeric() }) },
     );
 }
 
-/** After a form: to its card on the page, which says what was done. */
-export function backToSettings(request: Request, said: keyof typeof FLASHES, card: string): Response {
-  return seeOther(request, `/settings?said=${said}#${card}`);
+function requireBackend(deps: Pick<SettingsRoutesDeps, 'backends'>, name: string): void {
+  if (!deps.backends.find(name)) throw new AppError('not_found', { message: `There is no backend "${name}".` });
 }
 
-function requireBackend(context: Context, name: string): void {
-  if (!context.backends.find(name)) throw new AppError('not_found', { message: `There is no backend "${name}".` });
+interface Shown {
+  readonly who: Who;
+  readonly request: Request;
+  readonly props: SettingsProps;
+  readonly status: number | undefined;
 }
 
-/** @param props what differs from the page as it is stored: refused forms, what was just made. */
-export async function settingsPage(
-  context: Context,
-  who: Who,
-  request: Request,
-  props: PageProps,
-  status = 200,
-): Promise<Response> {
-  const shell = await shellOf(context, who, {});
-  const credentials = props.credentials ?? (await credentialGroups(context, who));
-  const agents = new Map((await context.agents.list(who.user.id)).map(({ id, name }) => [id, name]));
-  const keys = (await context.keys.list(who.user.id)).map((key) => keyView(context, key, agents));
-  const backends = context.backends.all().map(({ name, displayName }) => ({ value: name, label: displayName }));
+async function settingsPage(deps: SettingsPagesDeps, { who, request, props, status }: Shown): Promise<Response> {
+  const shell = await deps.shell(who);
+  const credentials = props.credentials ?? (await credentialGroups(deps, who));
+  const agents = new Map((await deps.agents.list(who.user.id)).map(({ id, name }) => [id, name]));
+  const keys = (await deps.keys.list(who.user.id)).map((key) => keyView(deps, key, agents));
+  const backends = deps.backends.all().map(({ name, displayName }) => ({ value: name, label: displayName }));
   const idle = await Promise.all(
-    context.backends.all().map(async ({ name: backend, displayName: name }) => ({
+    deps.backends.all().map(async ({ name: backend, displayName: name }) => ({
       backend,
       name,
-      seconds: await context.idle.secondsOf(who.user.id, backend),
-      maxSeconds: context.config.idle.maxSeconds,
+      seconds: await deps.idle.secondsOf(who.user.id, backend),
+      maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
-  const origin = context.config.publicUrl ?? new URL(request.url).origin;
+  const origin = deps.config.publicUrl ?? new URL(request.url).origin;
   const view = (
     <SettingsPage
       shell={shell}

@@ -1,14 +1,14 @@
 /**
- * Budgets: users set those of their own keys, the administrator those of users and of all keys. What bounds a user is the
- * budget of the user: a key's is a help for whoever owns it, who could make another key.
+ * Budgets: users set those of their own keys, the administrator sets those of users and of all keys. Only the user's
+ * budget limits the user: a key's budget helps the owner, who could make another key.
  */
 import { Elysia, t } from 'elysia';
 import { AdminBudgetsPage } from '../../views/admin/page';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import { shellOf } from '../chat/present';
-import type { Context } from '../context';
 import { AppError } from '../lib/errors';
+import { numberOf } from '../lib/text';
+import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { Budget } from './budgets-store';
 import {
@@ -17,12 +17,11 @@ import {
   budgetSubjects,
   budgetsJson,
   budgetViews,
-  numberOf,
+  type OwnersDeps,
   ownOwners,
-  refusedForm,
   saidOf,
 } from './present';
-import { usagePage } from './routes';
+import { type UsageRoutesDeps, usagePage } from './routes';
 
 const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);
@@ -33,11 +32,14 @@ const budgetFields = t.Object({ subject: t.String(), unit, period, soft_limit: t
 type Subject = Pick<Budget, 'subjectId' | 'userId' | 'keyId'>;
 type Limits = Pick<Budget, 'unit' | 'period' | 'softLimit' | 'hardLimit'>;
 
-export function budgetsRoutes(context: Context, session: SessionPlugin) {
+/** Those of the page of one's own usage, which shows the forms, and whose budgets there are. */
+export type BudgetsRoutesDeps = UsageRoutesDeps & OwnersDeps;
+
+export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'budgets' })
     .use(session)
-    .use(ownRoutes(context, session))
-    .get('/admin/budgets', ({ who, query }) => budgetsPage(context, who, query), {
+    .use(ownRoutes(deps, session))
+    .get('/admin/budgets', ({ who, query }) => budgetsPage(deps, who, query), {
       admin: true,
       query: t.Object({ budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
     })
@@ -45,9 +47,9 @@ export function budgetsRoutes(context: Context, session: SessionPlugin) {
       '/admin/budgets',
       async ({ who, body, request }) => {
         try {
-          await context.budgets.put({ ...(await anySubject(context, body.subject)), ...typedLimits(body) });
+          await deps.budgets.put({ ...(await anySubject(deps, body.subject)), ...typedLimits(body) });
         } catch (error) {
-          return budgetsPage(context, who, {}, refusedBy(error, body));
+          return budgetsPage(deps, who, {}, refusedForm(body, error));
         }
         return seeOther(request, '/admin/budgets?said=budget');
       },
@@ -56,21 +58,19 @@ export function budgetsRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/admin/budgets/remove',
       async ({ body, request }) => {
-        await context.budgets.remove(body.subject);
+        await deps.budgets.remove(body.subject);
         return seeOther(request, '/admin/budgets?said=no-budget');
       },
       { admin: true, body: t.Object({ subject: t.String() }) },
     )
 
-    .get(
-      '/api/admin/budgets',
-      async () => ({ budgets: budgetsJson(context.budgets.list(), await allOwners(context)) }),
-      { admin: true },
-    )
+    .get('/api/admin/budgets', async () => ({ budgets: budgetsJson(deps.budgets.list(), await allOwners(deps)) }), {
+      admin: true,
+    })
     .put(
       '/api/admin/budgets/:subject',
       async ({ params, body }) => {
-        await context.budgets.put({ ...(await anySubject(context, params.subject)), ...limitsIn(body) });
+        await deps.budgets.put({ ...(await anySubject(deps, params.subject)), ...limitsIn(body) });
         return { ok: true };
       },
       { admin: true, body: budgetBody },
@@ -78,7 +78,7 @@ export function budgetsRoutes(context: Context, session: SessionPlugin) {
     .delete(
       '/api/admin/budgets/:subject',
       async ({ params }) => {
-        await context.budgets.remove(params.subject);
+        await deps.budgets.remove(params.subject);
         return { ok: true };
       },
       { admin: true },
@@ -86,16 +86,16 @@ export function budgetsRoutes(context: Context, session: SessionPlugin) {
 }
 
 /** Of a user's own keys, and to look at those they have. */
-function ownRoutes(context: Context, session: SessionPlugin) {
+function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'own-budgets' })
     .use(session)
     .post(
       '/usage/budgets',
       async ({ who, body, request }) => {
         try {
-          await context.budgets.put({ ...(await ownKey(context, who, body.subject)), ...typedLimits(body) });
+          await deps.budgets.put({ ...(await ownKey(deps, who, body.subject)), ...typedLimits(body) });
         } catch (error) {
-          return usagePage(context, who, {}, refusedBy(error, body));
+          return usagePage(deps, who, {}, refusedForm(body, error));
         }
         return seeOther(request, '/usage?said=budget');
       },
@@ -104,8 +104,8 @@ function ownRoutes(context: Context, session: SessionPlugin) {
     .post(
       '/usage/budgets/remove',
       async ({ who, body, request }) => {
-        const { subjectId } = await ownKey(context, who, body.subject);
-        await context.budgets.remove(subjectId);
+        const { subjectId } = await ownKey(deps, who, body.subject);
+        await deps.budgets.remove(subjectId);
         return seeOther(request, '/usage?said=no-budget');
       },
       { session: true, body: t.Object({ subject: t.String() }) },
@@ -114,14 +114,14 @@ function ownRoutes(context: Context, session: SessionPlugin) {
     .get(
       '/api/me/budgets',
       async ({ who }) => ({
-        budgets: budgetsJson(context.budgets.statesOf(who.user.id), await ownOwners(context, who.user)),
+        budgets: budgetsJson(deps.budgets.statesOf(who.user.id), await ownOwners(deps, who.user)),
       }),
       { session: true },
     )
     .put(
       '/api/me/keys/:id/budget',
       async ({ who, params, body }) => {
-        await context.budgets.put({ ...(await ownKey(context, who, params.id)), ...limitsIn(body) });
+        await deps.budgets.put({ ...(await ownKey(deps, who, params.id)), ...limitsIn(body) });
         return { ok: true };
       },
       { session: true, body: budgetBody },
@@ -129,8 +129,8 @@ function ownRoutes(context: Context, session: SessionPlugin) {
     .delete(
       '/api/me/keys/:id/budget',
       async ({ who, params }) => {
-        const { subjectId } = await ownKey(context, who, params.id);
-        await context.budgets.remove(subjectId);
+        const { subjectId } = await ownKey(deps, who, params.id);
+        await deps.budgets.remove(subjectId);
         return { ok: true };
       },
       { session: true },
@@ -138,21 +138,21 @@ function ownRoutes(context: Context, session: SessionPlugin) {
 }
 
 /**
- * Throws `not_found` for a key of somebody else as for one that never was, and `forbidden` for the key that asks: a limit
- * that its holder could lift would be none.
+ * Throws `not_found` for an unknown key and for another user's key, and `forbidden` for the key that makes the request:
+ * a limit that its holder could lift would be no limit.
  */
-async function ownKey(context: Context, who: Who, id: string): Promise<Subject> {
+async function ownKey(deps: BudgetsRoutesDeps, who: Who, id: string): Promise<Subject> {
   if (who.key?.id === id) {
     throw new AppError('forbidden', { message: 'A key cannot change its own budget. Sign in, or use another key.' });
   }
-  const key = await context.keys.findById(id);
+  const key = await deps.keys.findById(id);
   if (key?.userId !== who.user.id) throw new AppError('not_found', { message: 'You have no such key.' });
   return { subjectId: id, userId: key.userId, keyId: id };
 }
 
-async function anySubject(context: Context, id: string): Promise<Subject> {
-  if (await context.accounts.find(id)) return { subjectId: id, userId: id, keyId: null };
-  const key = await context.keys.findById(id);
+async function anySubject(deps: BudgetsRoutesDeps, id: string): Promise<Subject> {
+  if (await deps.accounts.find(id)) return { subjectId: id, userId: id, keyId: null };
+  const key = await deps.keys.findById(id);
   if (!key) throw new AppError('not_found', { message: 'There is no user and no key with that id.' });
   return { subjectId: id, userId: key.userId, keyId: id };
 }
@@ -168,24 +168,19 @@ function typedLimits({ unit, period, soft_limit, hard_limit }: BudgetFields): Li
   return { unit, period, softLimit: numberOf(soft_limit), hardLimit: numberOf(hard_limit) };
 }
 
-function refusedBy(error: unknown, body: BudgetFields): { form: FormState; status: number } {
-  if (!(error instanceof AppError) || error.status >= 500) throw error;
-  return { form: refusedForm(body, error), status: error.status };
-}
-
 async function budgetsPage(
-  context: Context,
+  deps: BudgetsRoutesDeps,
   who: Who,
   query: { readonly budget?: string | undefined; readonly said?: string | undefined },
   refused?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
-  const owners = await allOwners(context);
-  const states = context.budgets.list();
+  const owners = await allOwners(deps);
+  const states = deps.budgets.list();
   const subjects = budgetSubjects(owners);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget);
   return page(
     <AdminBudgetsPage
-      shell={await shellOf(context, who, {})}
+      shell={await deps.shell(who)}
       budgets={budgetViews(states, owners)}
       subjects={[...subjects.users, ...subjects.keys]}
       form={refused?.form ?? budgetForm(chosen)}

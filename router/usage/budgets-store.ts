@@ -15,7 +15,7 @@ export function budgetsStore(db: Db) {
     async put(budget: Budget): Promise<void> {
       db.insert(budgets).values(budget).onConflictDoUpdate({ target: budgets.subjectId, set: budget }).run();
     },
-    /** Whether there was one. */
+    /** @returns whether there was a budget. */
     async delete(subjectId: string): Promise<boolean> {
       const rows = db.delete(budgets).where(eq(budgets.subjectId, subjectId)).returning({ id: budgets.subjectId });
       return rows.all().length > 0;

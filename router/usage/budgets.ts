@@ -1,6 +1,6 @@
 /**
- * Budgets: what a user, or one of their keys, may use in a day or a month of UTC. What was used is counted in memory, so
- * that a call is checked without the database; it is read from there once, at boot.
+ * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage is counted in memory, so that a call
+ * is checked without the database; the counters are read from the database once, at boot.
  */
 import { AppError } from '../lib/errors';
 import type { Budget, BudgetsStore } from './budgets-store';
@@ -16,15 +16,15 @@ const PERIODS: readonly Period[] = ['day', 'month'];
 
 export interface BudgetState {
   readonly budget: Budget;
-  /** In the budget's unit, since its period has begun. */
+  /** In the budget's unit, since the period began. */
   readonly used: number;
   /** When the next period begins. */
   readonly resetsAtMs: number;
-  /** `soft`: its owner is warned. `hard`: nothing more is passed on. */
+  /** `soft`: the owner is warned. `hard`: no more calls are passed on. */
   readonly level: 'within' | 'soft' | 'hard';
 }
 
-/** What one subject has used in the period that began at `sinceMs`. */
+/** The usage of one user or key in the period that began at `sinceMs`. */
 interface Counter {
   sinceMs: number;
   tokens: number;
@@ -37,7 +37,10 @@ export type BudgetsService = ReturnType<typeof budgetsService>;
 export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore; now: () => number }) {
   const { budgets: store, usage, now } = deps;
   const budgets = new Map<string, Budget>();
-  /** By period, then by the id of the user or key; also of those without a budget, who may get one. */
+  /**
+   * By period, then by the id of the user or key. Users and keys without a budget are counted too, because they may get
+   * one.
+   */
   const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
   const held = new Held();
 
@@ -76,7 +79,7 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
   }
 
   return {
-    /** Reads budgets and what was used in the periods of now. To be called once, before anything is asked. */
+    /** Reads the budgets and the usage of the current periods. Call it once, before any other method. */
     async load(): Promise<void> {
       for (const budget of await store.list()) budgets.set(budget.subjectId, budget);
       for (const period of PERIODS) {
@@ -95,14 +98,14 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       }
     },
 
-    /** A key that is gone will use nothing any more. */
+    /** A deleted key uses nothing any more. */
     forget(subjectId: string): void {
       for (const period of PERIODS) counters[period].delete(subjectId);
     },
 
     /**
-     * Throws `insufficient_quota` when the user or a key is at a hard limit: for a request that is going to make calls. What
-     * calls under way hold is no reason to refuse it.
+     * Throws `insufficient_quota` when the user or a key is at a hard limit; for a request that is going to make calls.
+     * Amounts that are held by calls under way do not count here.
      */
     check(who: Counted): void {
       const refusal = refusalOf(who);
@@ -126,7 +129,7 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       }
     },
 
-    /** Those of a user and of their keys. */
+    /** The budgets of a user and of their keys. */
     statesOf: (userId: string): readonly BudgetState[] =>
       [...budgets.values()].filter((budget) => budget.userId === userId).map(stateOf),
 
@@ -140,9 +143,9 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       budgets.set(budget.subjectId, budget);
     },
 
-    /** Throws `not_found` for a subject that has no budget. */
+    /** Throws `not_found` when the subject has no budget. */
     async remove(subjectId: string): Promise<void> {
-      // The store first: a limit that is still in the database must not be lifted here.
+      // The store first: memory must not lift a limit that is still in the database.
       const wasThere = await store.delete(subjectId);
       budgets.delete(subjectId);
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
@@ -168,13 +171,13 @@ function problemsOf({ unit, period, softLimit, hardLimit }: Budget): Record<stri
   return fields;
 }
 
-/** When the day or month of UTC began that a moment is in. */
+/** The start of the UTC day or month that contains `atMs`. */
 function beginning(period: Period, atMs: number): number {
   const at = new Date(atMs);
   return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), period === 'day' ? at.getUTCDate() : 1);
 }
 
-/** When it ends, and the next one begins. */
+/** The end of the period, when the next one begins. */
 function ending(period: Period, atMs: number): number {
   const at = new Date(atMs);
   if (period === 'day') return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1);
@@ -193,7 +196,7 @@ function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {
   });
 }
 
-/** All that is left is held by calls under way. */
+/** The error when calls under way hold all that is left. */
 function taken({ keyId, period }: Budget): AppError {
   const whose = keyId === null ? 'your budget' : 'the budget of this API key';
   return new AppError('rate_limit_exceeded', {

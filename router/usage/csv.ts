@@ -1,4 +1,4 @@
-/** Tables as CSV, after RFC 4180, written while they are read. */
+/** Tables as CSV (RFC 4180), written while they are read. */
 import { AppError } from '../lib/errors';
 import { dataHeaders } from '../web/headers';
 
@@ -8,9 +8,9 @@ export type Line = readonly Cell[];
 const utf8 = new TextEncoder();
 
 /**
- * A download of `lines`, which are asked for page by page as fast as the client takes them.
- * @param onEnd is called exactly once, when the stream has ended in whatever way.
- * @returns the response, and how to break it off.
+ * A download of `lines`, which are requested page by page as fast as the client reads.
+ * @param onEnd called exactly once, when the stream has ended for any reason.
+ * @returns the response, and a function that breaks it off.
  */
 export function csvStream(options: {
   readonly name: string;
@@ -62,7 +62,7 @@ export function csvStream(options: {
   };
 }
 
-/** Whether a table is asked for as CSV, by `?format=csv` or by the Accept header. Throws for a format that is neither. */
+/** Whether the request asks for CSV, by `?format=csv` or by the Accept header. Throws for an unknown format. */
 export function wantsCsv(request: Request): boolean {
   const format = new URL(request.url).searchParams.get('format');
   if (format !== null && format !== 'csv' && format !== 'json') {
@@ -82,14 +82,17 @@ function csvCell(cell: Cell): string {
   return /[",;|\t\r\n]|^\s|\s$|^'/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** What ends a cell: a spreadsheet goes by the separator of its country, in which our quotes are not at a cell's edge. */
+/**
+ * Characters that may end a cell: spreadsheets use the separator of their country, and then our quotes are not at the
+ * edge of a cell.
+ */
 const SEPARATORS = /([,;|\t\r\n])/;
-/** What makes a formula of a cell, behind characters that are passed over or not shown. */
+/** The beginning of a formula, after characters that spreadsheets skip or do not show. */
 const FORMULA = /^["'\s\p{C}]*[=+\-@＝＋－＠]/u;
 
 /**
- * A text of which no spreadsheet makes a formula (https://owasp.org/www-community/attacks/CSV_Injection), wherever it may
- * see a cell begin: an apostrophe makes text of it.
+ * A text that no spreadsheet reads as a formula (https://owasp.org/www-community/attacks/CSV_Injection): an apostrophe
+ * before each place where a cell may begin makes it text.
  */
 function withoutFormulas(text: string): string {
   const parts = text.split(SEPARATORS).map((part) => (FORMULA.test(part) ? `'${part}` : part));

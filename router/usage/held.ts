@@ -1,15 +1,15 @@
-/** What calls under way may still use, by whom it counts for. In memory: a call does not outlive its router. */
+/** Amounts that calls under way may still use, by user and key. In memory: a call does not outlive the router. */
 import type { Amount } from './limits';
 
 const NOTHING: Amount = { tokens: 0, cost: 0 };
 
 export class Held {
-  /** By the id of a user or key; without those for whom no call is under way. */
+  /** By the id of a user or key; only those with calls under way. */
   readonly #calls = new Map<string, Set<Amount>>();
 
   of(subjectId: string): Amount {
     const calls = this.#calls.get(subjectId);
-    // Added up anew, as sums of fractions that are taken back do not come out at zero.
+    // Added up anew each time: adding and subtracting fractions would not return to exactly zero.
     return calls ? [...calls].reduce(sum, NOTHING) : NOTHING;
   }
 

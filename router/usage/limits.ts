@@ -1,7 +1,7 @@
 /**
- * What stands between a call and its upstream: budgets, and the tokens per minute of keys. A call holds what it may use
- * at most from the check on until it has ended, so that calls side by side do not pass a limit together which each of
- * them would keep. Everything is in memory, and nothing is held for those who have no limit.
+ * The limits between a call and its upstream: budgets, and the tokens per minute of keys. From its check to its end a
+ * call holds the most that it may use, so that parallel calls do not together exceed a limit that each of them alone
+ * would keep. Everything is in memory, and nothing is held for users and keys without limits.
  */
 
 import type { Source } from '../credentials/tiers';
@@ -9,18 +9,18 @@ import { AppError } from '../lib/errors';
 import type { Charged, PricesService } from './prices';
 
 /**
- * So long a call waits where only calls under way stand in its way. Longer, and a runtime that makes one call within
- * another would stand still.
+ * Milliseconds that a call waits when only calls under way block it. A longer wait could block a runtime that makes one
+ * call within another (decision 0011).
  */
 const WAIT_MS = 2_000;
 
-/** Whom a call counts for: a user, and the keys whose requests it may serve. */
+/** The subjects that a call counts for: a user, and the keys whose requests it may serve. */
 export interface Counted {
   readonly userId: string;
   readonly keyIds?: readonly string[] | undefined;
 }
 
-/** What a call uses, or may use. `cost` is 0 for a model without a price. */
+/** The amount that a call uses, or may use. `cost` is 0 for a model without a price. */
 export interface Amount {
   readonly tokens: number;
   readonly cost: number;
@@ -28,32 +28,32 @@ export interface Amount {
 
 export interface Refusal {
   readonly error: AppError;
-  /** Only what calls under way hold is in the way, and most of them use less. */
+  /** Only amounts that calls under way hold block the call; most calls use less than they hold. */
   readonly isHeld: boolean;
 }
 
-/** Counts what is used, and says when it is enough. Nothing here waits or throws. */
+/** Counts usage and says when a limit is reached. Nothing here waits or throws. */
 export interface Limiter {
   refusalOf(who: Counted): Refusal | undefined;
   /** @returns an idempotent release. */
   hold(who: Counted, amount: Amount): () => void;
   add(use: Counted & Amount): void;
-  /** In what a hard limit counts that stands over them. */
+  /** The units of the hard limits that apply. */
   unitsOf(who: Counted): readonly ('tokens' | 'money')[];
 }
 
-/** A call that asks to be made. */
+/** A call that asks for permission. */
 export interface AskedCall extends Counted {
-  /** Below `/v1/`. */
+  /** The path below `/v1/`. */
   readonly path: string;
   readonly model: string;
-  /** Whose credentials pay. */
+  /** The owner of the credentials that pay. */
   readonly source: Exclude<Source, 'unset'>;
-  /** Whether an answer tells its tokens, or they can be guessed: of pictures and sounds neither is certain. */
+  /** Whether the answer reports its tokens, or they can be estimated: neither is certain for pictures and sounds. */
   readonly isCountable: boolean;
-  /** Whether its answer comes later, at another address, and what it has used with it. */
+  /** Whether the answer, with its usage, comes later at another address. */
   readonly isBackground: boolean;
-  /** What it may use at most. Only asked where there is a limit. */
+  /** The most that the call may use. Only called when a limit applies. */
   most(): Charged;
 }
 
@@ -61,7 +61,7 @@ export type LimitsService = ReturnType<typeof limitsService>;
 
 export function limitsService(deps: { limiters: readonly Limiter[]; prices: PricesService }) {
   const { limiters, prices } = deps;
-  /** Those who wait for a call to end, the first first. */
+  /** The waiting calls, the first one first. */
   const waiting = new Set<() => void>();
 
   function wake(): void {
@@ -70,7 +70,7 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
     for (const wakeOne of woken) wakeOne();
   }
 
-  /** Until a call has ended; throws the signal's reason. @returns whether one has, within `ms`. */
+  /** Waits until a call has ended; throws the signal's reason. @returns whether one has ended within `ms`. */
   function anEnd(ms: number, signal: AbortSignal): Promise<boolean> {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const onEnd = () => resolve(true);
@@ -87,16 +87,15 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
 
   const refusalOf = (who: Counted): Refusal | undefined => {
     const refusals = limiters.flatMap((limiter) => limiter.refusalOf(who) ?? []);
-    // What is used up comes first: that does not pass by waiting.
+    // A used-up limit comes first: waiting does not help there.
     return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
   };
 
   return {
     /**
-     * Lets a call pass and holds what it may use at most.
-     * Throws `insufficient_quota` or `rate_limit_exceeded` where a limit is reached, and `invalid_request` for a call that
-     * no limit over it could count.
-     * @returns an idempotent release, for the end of the call.
+     * Admits a call and holds the most that it may use. Throws `insufficient_quota` or `rate_limit_exceeded` when a
+     * limit is reached, and `invalid_request` for a call that an applying limit could not count.
+     * @returns an idempotent release, to be called at the end of the call.
      */
     async admit(call: AskedCall, signal: AbortSignal): Promise<() => void> {
       if (call.source === 'shared') prices.requireShared(call.model);
@@ -122,7 +121,7 @@ export function limitsService(deps: { limiters: readonly Limiter[]; prices: Pric
   };
 }
 
-/** Throws for a call whose use would stay unknown to a limit over it: then that limit would be none. */
+/** Throws for a call whose usage an applying limit could not count: the limit would have no effect. */
 function requireCountable(call: AskedCall, units: readonly ('tokens' | 'money')[], prices: PricesService): void {
   const { model, path } = call;
   const price = prices.find(model);

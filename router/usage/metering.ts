@@ -1,6 +1,6 @@
 /**
- * Metering: one row for each call to an upstream, however it has ended. A row is priced and counted at once, and written
- * with others soon after, so that no call waits for the database and a crash loses a second at most.
+ * Metering: one row for each upstream call, however it has ended. A row is priced and counted at once and written soon
+ * after in a batch, so that no call waits for the database and a crash loses at most one second of rows.
  */
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
@@ -11,24 +11,24 @@ import type { NewUsageRow, UsageStore } from './store';
 import type { Tokens } from './tokens';
 
 const WRITE_MS = 1_000;
-/** While the database refuses rows so many are kept; then the oldest are lost. */
+/** Rows that are kept while the database refuses writes; beyond this, the oldest are lost. */
 const PENDING_MAX = 50_000;
-/** What a runner names as its model is kept up to this length; no model's name is longer. */
+/** Characters of a model name that are stored; no real model name is longer. */
 const MODEL_LENGTH_MAX = 200;
 
 type Described = 'userId' | 'agentId' | 'backend' | 'path' | 'model' | 'source' | 'status' | 'ending' | 'totalMs';
 
-/** A call that has ended. Times are milliseconds since it began. */
+/** An upstream call that has ended. Times are in milliseconds since its start. */
 export interface UpstreamUse extends Readonly<Pick<NewUsageRow, Described>> {
   readonly conversationId?: string | undefined;
-  /** The key whose request it served, or those that it may have been for. */
+  /** The key whose request the call served, or all keys whose requests it may have served. */
   readonly keyIds?: readonly string[] | undefined;
   readonly tokens: Tokens;
-  /** How often a price per call is charged: once, for each picture, or not at all for what was refused. */
+  /** How often the price per call is charged: once, once per picture, or 0 times for a refused call. */
   readonly calls?: number;
-  /** The upstream has not said how many tokens: they are a guess. */
+  /** The upstream did not report its tokens: the numbers are an estimate. */
   readonly estimated: boolean;
-  /** Until the first byte of the answer; without one there was none. */
+  /** Until the first byte of the answer; absent when no answer came. */
   readonly firstByteMs?: number | undefined;
 }
 
@@ -38,7 +38,7 @@ export type MeteringService = ReturnType<typeof meteringService>;
 export function meteringService(deps: {
   usage: UsageStore;
   prices: Pick<PricesService, 'costOf'>;
-  /** They count what users and keys use. */
+  /** Services that count the usage of users and keys. */
   counters: readonly Pick<Limiter, 'add'>[];
   metrics: MetricsService;
   now: () => number;
@@ -99,7 +99,7 @@ export function meteringService(deps: {
       writeSoon();
     },
 
-    /** Writes what is recorded so far: before a report, and when the router ends. Never rejects. */
+    /** Writes the rows recorded so far: before a report, and on shutdown. Never rejects. */
     flush,
   };
 }

@@ -1,4 +1,4 @@
-/** Usage, prices and budgets as pages and the API show them. Looks up, decides nothing. */
+/** Presents usage, prices and budgets for pages and the API. Looks up names; decides nothing. */
 import type {
   BudgetSubject,
   BudgetView,
@@ -8,21 +8,21 @@ import type {
   UsageLine,
   UsageView,
 } from '../../views/models';
+import type { AccountsService } from '../accounts/accounts';
+import type { KeysService } from '../accounts/keys';
 import type { Key } from '../accounts/keys-store';
 import type { User } from '../accounts/store';
-import type { Context } from '../context';
-import type { AppError } from '../lib/errors';
 import { text } from '../web/respond';
 import type { BudgetState } from './budgets';
-import { type Days, eachDay, type NamedGroup, type Scope } from './reports';
+import { type Days, eachDay, type NamedGroup, type Scope, type UsageService } from './reports';
 import type { UsageDimension, UsageTotals } from './store';
 
-/** What days are divided into on a page. */
+/** The dimensions by which a page divides its days. */
 type Division = Exclude<UsageDimension, 'day'>;
 
-/** Lines of a table on a page. The API has them all. */
+/** Lines of a table on a page. The API returns all lines. */
 const LINES_MAX = 100;
-/** Characters of a name: those of models are what clients write. */
+/** Characters of a name that are shown: clients choose the names of models. */
 const NAME_MAX = 200;
 const FIGURES = [
   ...(['calls', 'promptTokens', 'completionTokens', 'cachedTokens', 'reasoningTokens', 'cost'] as const),
@@ -33,12 +33,14 @@ export interface UsagePageOf {
   readonly scope: Scope;
   readonly divisions: readonly Division[];
   readonly apiPath: string;
-  /** What was typed, and what is wrong with it. */
+  /** The dates as typed, and the errors of the fields. */
   readonly refused?: { readonly typed: Days; readonly errors: Readonly<Record<string, string>> };
 }
 
-export async function usageView(context: Context, { scope, divisions, apiPath, refused }: UsagePageOf) {
-  const { usage } = context;
+export async function usageView(
+  { usage }: { readonly usage: UsageService },
+  { scope, divisions, apiPath, refused }: UsagePageOf,
+) {
   const { days } = scope;
   const totals = figures(await usage.totals(scope));
   const byDay = new Map((await usage.groups(scope, 'day')).map((group) => [group.key, group]));
@@ -63,14 +65,14 @@ export async function usageView(context: Context, { scope, divisions, apiPath, r
     },
     totals,
     days: eachDay(days).map((day) => ({ ...figures(byDay.get(day)), key: day, name: day })),
-    // Nothing is told by a table of what has no key.
+    // Omits tables whose only key is empty.
     tables: tables.filter(({ lines }) => lines.some(({ key }) => key !== '')),
     csvHref: `${apiPath}?format=csv&from=${days.from}&to=${days.to}`,
   };
   return view;
 }
 
-/** Where there are too many, the last line is all that the others make together. */
+/** When there are too many groups, the last line sums up the rest. */
 function linesOf(groups: readonly NamedGroup[], by: Division, totals: UsageFigures): UsageLine[] {
   const lines = groups.slice(0, LINES_MAX).map((group) => usageLine(group, by));
   if (groups.length <= LINES_MAX) return lines;
@@ -117,24 +119,29 @@ export function figuresJson(totals: UsageTotals) {
   };
 }
 
-/** Sums of fractions have digits that nobody paid. */
+/** Rounds an amount: sums of fractions have meaningless digits. */
 export function money(amount: number): number {
   return Math.round(amount * 1e9) / 1e9;
 }
 
-/** Users and keys by their ids: whose a budget is. */
+/** Users and keys by id: the owners of budgets. */
 export interface Owners {
   readonly users: ReadonlyMap<string, User>;
   readonly keys: ReadonlyMap<string, Key>;
 }
 
+export interface OwnersDeps {
+  readonly accounts: AccountsService;
+  readonly keys: KeysService;
+}
+
 /** Everybody and every key: for the administrator. */
-export async function allOwners({ accounts, keys }: Context): Promise<Owners> {
+export async function allOwners({ accounts, keys }: OwnersDeps): Promise<Owners> {
   return ownersOf(await accounts.list(), await keys.listAll());
 }
 
 /** One user and their keys. */
-export async function ownOwners({ keys }: Context, user: User): Promise<Owners> {
+export async function ownOwners({ keys }: Pick<OwnersDeps, 'keys'>, user: User): Promise<Owners> {
   return ownersOf([user], await keys.list(user.id));
 }
 
@@ -144,12 +151,12 @@ function ownersOf(users: readonly User[], keys: readonly Key[]): Owners {
 
 export function budgetViews(states: readonly BudgetState[], owners: Owners): BudgetView[] {
   const views = ofThose(states, owners).map((state) => budgetView(state, owners));
-  // A user comes before their keys.
+  // Sorts a user before their keys.
   const place = ({ owner, label, isKey }: BudgetView) => `${owner ?? label} ${isKey ? label : ''}`;
   return views.sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
 
-/** Budgets of keys end with their keys. */
+/** Leaves out budgets of keys that no longer exist. */
 function ofThose(states: readonly BudgetState[], { keys }: Owners): readonly BudgetState[] {
   return states.filter(({ budget }) => budget.keyId === null || keys.has(budget.keyId));
 }
@@ -172,7 +179,9 @@ function budgetView({ budget, used, resetsAtMs, level }: BudgetState, { users, k
   };
 }
 
-/** Whom a budget can be set for: keys with their owner beside them, unless all have the same. */
+/**
+ * The users and keys for which a budget can be set. A key is shown with its owner, unless all keys have the same owner.
+ */
 export function budgetSubjects({ users, keys }: Owners): { users: BudgetSubject[]; keys: BudgetSubject[] } {
   const emailOf = (userId: string) => users.get(userId)?.email ?? text.usage.unnamed.user;
   const several = users.size > 1;
@@ -186,24 +195,12 @@ export function budgetSubjects({ users, keys }: Owners): { users: BudgetSubject[
   };
 }
 
-/** The form that changes a budget, or sets one. */
+/** The form that changes a budget, or sets a new one. */
 export function budgetForm(state?: BudgetState): FormState {
   if (!state) return { values: {}, errors: {} };
   const { subjectId, unit, period, softLimit, hardLimit } = state.budget;
   const limits = { soft_limit: String(softLimit ?? ''), hard_limit: String(hardLimit ?? '') };
   return { values: { subject: subjectId, unit, period, ...limits }, errors: {} };
-}
-
-/** What was sent and what is wrong with it. A sentence above the fields only where no field says it. */
-export function refusedForm(values: Readonly<Record<string, string>>, error: AppError): FormState {
-  return { values: { ...values }, errors: { ...error.fields }, ...(!error.fields && { message: error.message }) };
-}
-
-/** A number as people type it into a form: `1 000 000`, `2.50`. Empty is none; what is no number is not one here either. */
-export function numberOf(typed: string): number | null {
-  const digits = typed.replace(/[\s_]/g, '');
-  if (digits === '') return null;
-  return /^(\d+(\.\d+)?|\.\d+)$/.test(digits) ? Number(digits) : Number.NaN;
 }
 
 const SAID = {
@@ -214,7 +211,7 @@ const SAID = {
   'no-budget': text.budgets.removed,
 } as const;
 
-/** What a redirect back to a page says was done. */
+/** The message that a page shows after a redirect. */
 export function saidOf(said: string | undefined): Flash | undefined {
   const message: string | undefined = SAID[said as keyof typeof SAID];
   return message === undefined ? undefined : { kind: 'good', message };

@@ -3,11 +3,13 @@ import { Elysia, t } from 'elysia';
 import { AdminPricesPage } from '../../views/admin/page';
 import type { FormState, PriceView } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import { shellOf } from '../chat/present';
-import type { Context } from '../context';
+import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';
+import { numberOf } from '../lib/text';
+import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import { numberOf, refusedForm, saidOf } from './present';
+import { saidOf } from './present';
+import type { PricesService } from './prices';
 import type { Price } from './store';
 
 const priceBody = t.Object({
@@ -17,13 +19,18 @@ const priceBody = t.Object({
   per_call: t.Optional(t.Union([t.Number(), t.Null()])),
 });
 
-export function pricesRoutes(context: Context, session: SessionPlugin) {
-  const { prices } = context;
+export interface PricesRoutesDeps {
+  readonly prices: PricesService;
+  readonly shell: ShellOf;
+}
+
+export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
+  const { prices } = deps;
 
   return (
     new Elysia({ name: 'prices' })
       .use(session)
-      .get('/admin/prices', ({ who, query }) => pricesPage(context, who, query), {
+      .get('/admin/prices', ({ who, query }) => pricesPage(deps, who, query), {
         admin: true,
         query: t.Object({ model: t.Optional(t.String()), said: t.Optional(t.String()) }),
       })
@@ -40,8 +47,7 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
               perCall: numberOf(per_call ?? ''),
             });
           } catch (error) {
-            if (!(error instanceof AppError) || error.status >= 500) throw error;
-            return pricesPage(context, who, {}, { form: refusedForm(body, error), status: error.status });
+            return pricesPage(deps, who, {}, refusedForm(body, error));
           }
           return seeOther(request, '/admin/prices?said=price');
         },
@@ -71,8 +77,8 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
           try {
             await prices.putSharedModels(body.models.split('\n'));
           } catch (error) {
-            if (!(error instanceof AppError) || error.status >= 500) throw error;
-            return pricesPage(context, who, {}, { shared: refusedForm(body, error), status: error.status });
+            const { form: shared, status } = refusedForm(body, error);
+            return pricesPage(deps, who, {}, { shared, status });
           }
           return seeOther(request, '/admin/prices?said=shared-models#shared-models');
         },
@@ -89,7 +95,7 @@ export function pricesRoutes(context: Context, session: SessionPlugin) {
         { admin: true, body: t.Object({ models: t.Array(t.String()) }) },
       )
       .get('/api/admin/prices', () => ({ prices: prices.list().map(priceJson) }), { admin: true })
-      // Names of models have slashes in them, so they are the rest of the path.
+      // Model names contain slashes, so a name is the rest of the path.
       .put(
         '/api/admin/prices/*',
         async ({ params, body }) => {
@@ -125,12 +131,12 @@ function modelIn(params: { readonly '*': string }): string {
 }
 
 async function pricesPage(
-  context: Context,
+  deps: PricesRoutesDeps,
   who: Who,
   query: { readonly model?: string | undefined; readonly said?: string | undefined },
   refused?: { readonly form?: FormState; readonly shared?: FormState; readonly status: number },
 ): Promise<Response> {
-  const prices = context.prices.list().map(({ cached, perCall, ...price }) => ({
+  const prices = deps.prices.list().map(({ cached, perCall, ...price }) => ({
     ...price,
     ...(cached !== null && { cached }),
     ...(perCall !== null && { perCall }),
@@ -138,18 +144,18 @@ async function pricesPage(
   const edited = prices.find(({ model }) => model === (refused?.form?.values.model ?? query.model));
   return page(
     <AdminPricesPage
-      shell={await shellOf(context, who, {})}
+      shell={await deps.shell(who)}
       prices={prices}
       form={refused?.form ?? priceForm(edited, query.model)}
       editing={edited?.model}
-      shared={refused?.shared ?? { values: { models: context.prices.sharedModels().join('\n') }, errors: {} }}
+      shared={refused?.shared ?? { values: { models: deps.prices.sharedModels().join('\n') }, errors: {} }}
       flash={saidOf(query.said)}
     />,
     refused?.status ?? 200,
   );
 }
 
-/** The form that changes a price, or adds one for a model that may be known already. */
+/** The form that changes a price, or adds one, possibly for a known model. */
 function priceForm(price: PriceView | undefined, model = ''): FormState {
   if (!price) return { values: { model }, errors: {} };
   const { prompt, completion, cached, perCall } = price;

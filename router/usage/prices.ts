@@ -1,23 +1,23 @@
 /**
- * Prices of models, which the administrator keeps: money per million tokens and for each call, in whatever currency they
- * count; and what of them the shared key may be used for.
+ * Prices of models, which the administrator maintains: an amount per million tokens and per call, in a currency of
+ * their choice; and the list of models for which the shared key may be used.
  */
 import { AppError } from '../lib/errors';
 import type { Price, UsageStore } from './store';
 import type { Tokens } from './tokens';
 
 const MODEL_LENGTH_MAX = 200;
-/** Dearer than any model by far; what is above it is a slip of the hand. */
+/** Far above the price of any model: a larger number is a typing error. */
 const PRICE_MAX = 1_000_000;
 const PER_TOKENS = 1_000_000;
 const SHARED_MODELS_MAX = 1_000;
-/** How many of them an error names. */
+/** How many models an error lists. */
 const NAMED_MODELS_MAX = 20;
 
-/** What is charged of one call. */
+/** The amounts that one call is charged for. */
 export interface Charged {
   readonly tokens: Tokens;
-  /** The call itself, or the pictures that it asks for. */
+  /** 1 for the call, or the number of pictures that it requests. */
   readonly calls: number;
 }
 
@@ -25,12 +25,12 @@ export type PricesService = ReturnType<typeof pricesService>;
 
 export function pricesService(deps: { usage: UsageStore }) {
   const { usage } = deps;
-  // All of them, because every call to an upstream asks for one.
+  // All prices in memory, because every upstream call needs one.
   const prices = new Map<string, Price>();
   let sharedModels: ReadonlySet<string> = new Set();
 
   return {
-    /** Reads what is stored. To be called once, before anything is asked. */
+    /** Reads the stored prices. Call it once, before any other method. */
     async load(): Promise<void> {
       for (const price of await usage.prices()) prices.set(price.model, price);
       sharedModels = new Set(await usage.sharedModels());
@@ -39,8 +39,8 @@ export function pricesService(deps: { usage: UsageStore }) {
     find: (model: string): Price | undefined => prices.get(model),
 
     /**
-     * What a call costs by the prices of now; `undefined` for a model without a price.
-     * @param calls how often its price per call is charged.
+     * The cost of a call at the current prices; `undefined` for a model without a price.
+     * @param calls how often the price per call is charged.
      */
     costOf(model: string, { prompt, completion, cached }: Tokens, calls = 1): number | undefined {
       const price = prices.get(model);
@@ -50,12 +50,12 @@ export function pricesService(deps: { usage: UsageStore }) {
       return (dear + reused * (price.cached ?? price.prompt)) / PER_TOKENS + calls * (price.perCall ?? 0);
     },
 
-    /** In the order of models' names. */
+    /** Sorted by model name. */
     list(): readonly Price[] {
       return [...prices.values()].sort((a, b) => (a.model < b.model ? -1 : 1));
     },
 
-    /** Sets or changes the price of a model, for calls from now on. Throws `invalid_fields`. */
+    /** Sets or changes the price of a model, for later calls. Throws `invalid_fields`. */
     async put({ perCall = null, ...rest }: Omit<Price, 'perCall'> & Partial<Price>): Promise<void> {
       const price: Price = { ...rest, perCall };
       const model = price.model.trim();
@@ -75,16 +75,16 @@ export function pricesService(deps: { usage: UsageStore }) {
       prices.set(model, kept);
     },
 
-    /** Calls from now on have no price. Throws `not_found` for a model that has none. */
+    /** Removes a price, for later calls. Throws `not_found` for a model without a price. */
     async remove(model: string): Promise<void> {
       if (!(await usage.deletePrice(model))) throw new AppError('not_found', { message: 'That model has no price.' });
       prices.delete(model);
     },
 
-    /** The models that the shared key may be used for, in the order of their names; none are all of them. */
+    /** The models for which the shared key may be used, sorted by name; an empty list means all models. */
     sharedModels: (): readonly string[] => [...sharedModels].sort(),
 
-    /** From the next call on. Throws `invalid_fields`. */
+    /** Sets the models of the shared key, from the next call on. Throws `invalid_fields`. */
     async putSharedModels(names: readonly string[]): Promise<void> {
       const kept = [...new Set(names.map((name) => name.trim()).filter((name) => name !== ''))];
       const isTooLong = kept.some((name) => name.length > MODEL_LENGTH_MAX);
@@ -97,7 +97,7 @@ export function pricesService(deps: { usage: UsageStore }) {
       sharedModels = new Set(kept);
     },
 
-    /** Throws `invalid_request` for a model that the shared key is not for. */
+    /** Throws `invalid_request` for a model for which the shared key may not be used. */
     requireShared(model: string): void {
       if (sharedModels.size === 0 || sharedModels.has(model)) return;
       const names = [...sharedModels].sort().slice(0, NAMED_MODELS_MAX).join(', ');

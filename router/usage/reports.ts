@@ -1,4 +1,4 @@
-/** Reports of what was used: totals, groups, and the single calls; of one user or of all. Days are days of UTC. */
+/** Usage reports: totals, groups, and single calls; of one user or of all. Days are UTC days. */
 
 import type { KeysStore } from '../accounts/keys-store';
 import type { UsersStore } from '../accounts/store';
@@ -9,28 +9,28 @@ import type { UsageDimension, UsageGroup, UsageRange, UsageRow, UsageStore, Usag
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
-/** A year: a report is read as a whole, and one with a line per day stays one that can be read. */
+/** One year: a report is read into memory as a whole, and a table with a line per day must stay readable. */
 const DAYS_MAX = 366;
 const CALLS_PER_PAGE = 500;
 
-/** Days such as `2026-11-22`, the last one included. */
+/** Days such as `2026-11-22`; both ends are included. */
 export interface Days {
   readonly from: string;
   readonly to: string;
 }
 
-/** Of which days, and of whom: everybody without a `userId`. */
+/** The days of a report, and the user; without a `userId`, all users. */
 export interface Scope {
   readonly days: Days;
   readonly userId?: string;
 }
 
 export interface NamedGroup extends UsageGroup {
-  /** What people call it; absent where that is not known, or not any more. */
+  /** The name that people use; absent when it is unknown or was deleted. */
   readonly name?: string;
 }
 
-/** One call, with the names of what its row has ids of. */
+/** One call, with names in place of the ids of its row. */
 export interface Call {
   readonly row: UsageRow;
   readonly user: string;
@@ -46,13 +46,13 @@ export function usageService(deps: {
   agents: AgentsStore;
   keys: KeysStore;
   backends: BackendRegistry;
-  /** Writes the calls that wait to be written, so that no report is behind. */
+  /** Writes the pending rows, so that a report is complete. */
   flush: () => Promise<void>;
   now: () => number;
 }) {
   const { usage, users, agents, keys, backends, flush, now } = deps;
 
-  /** Looks each name up once. */
+  /** Returns a function that looks each name up only once. */
   function names() {
     const known = new Map<string, Promise<string | undefined>>();
     const find = async (by: UsageDimension, id: string): Promise<string | undefined> => {
@@ -72,8 +72,8 @@ export function usageService(deps: {
 
   return {
     /**
-     * The days that were asked for; what is left out makes it the last 30. Throws `invalid_request`, which names what
-     * is wrong with which.
+     * The days that were requested: without `to` they end today, without `from` they are the 30 days up to `to`. Throws
+     * `invalid_request`, which names the faulty value.
      */
     daysOf(asked: { readonly from?: string | undefined; readonly to?: string | undefined }): Days {
       const toMs = asked.to ? startOf('to', asked.to) : startOf('to', dayOf(now()));
@@ -83,7 +83,7 @@ export function usageService(deps: {
       return { from: dayOf(fromMs), to: dayOf(toMs) };
     },
 
-    /** The days that are asked for most. */
+    /** The spans of days that are requested most. */
     usualDays(): Readonly<Record<'week' | 'month' | 'thisMonth' | 'lastMonth', Days>> {
       const nowMs = now();
       const to = dayOf(nowMs);
@@ -104,7 +104,7 @@ export function usageService(deps: {
       return usage.totals(rangeOf(scope));
     },
 
-    /** Days in their order, everything else by tokens, most first; without a `limit`, all. */
+    /** Days in order, other dimensions by tokens, most first; without a `limit`, all groups. */
     async groups(scope: Scope, by: UsageDimension, limit?: number): Promise<readonly NamedGroup[]> {
       await flush();
       const nameOf = names();
@@ -117,7 +117,7 @@ export function usageService(deps: {
       );
     },
 
-    /** The single calls, oldest first, a page at a time; those made meanwhile may be among them. */
+    /** The single calls, oldest first, page by page; calls that are recorded meanwhile may be included. */
     async *calls(scope: Scope): AsyncGenerator<readonly Call[]> {
       await flush();
       const range = rangeOf(scope);
@@ -154,12 +154,12 @@ function rangeOf({ days, userId }: Scope): UsageRange {
 
 function startOf(name: string, day: string): number {
   const ms = /^\d{4}-\d\d-\d\d$/.test(day) ? Date.parse(day) : Number.NaN;
-  // A 30th of February is taken for a 2nd of March by some.
+  // Some parsers read 30 February as 2 March; the comparison refuses it.
   if (Number.isNaN(ms) || dayOf(ms) !== day) throw refused(name, 'expected a day such as 2026-11-22');
   return ms;
 }
 
-/** The day in which a moment is. */
+/** The UTC day of a time. */
 export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }

@@ -1,13 +1,15 @@
-/** What was used: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and as CSV. */
+/** Usage: the pages, `/api/me/usage` and `/api/admin/usage`, as JSON and CSV. */
 import { Elysia, t } from 'elysia';
 import { AdminUsagePage } from '../../views/admin/page';
 import type { FormState } from '../../views/models';
 import { UsagePage } from '../../views/usage/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import { shellOf } from '../chat/present';
-import type { Context } from '../context';
+import type { KeysService } from '../accounts/keys';
+import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';
+import type { OpenStreams } from '../web/open-streams';
 import { page, seeOther } from '../web/respond';
+import type { BudgetsService } from './budgets';
 import { csvStream, type Line, wantsCsv } from './csv';
 import {
   budgetForm,
@@ -19,7 +21,7 @@ import {
   type UsagePageOf,
   usageView,
 } from './present';
-import type { Call, Days, Scope } from './reports';
+import type { Call, Days, Scope, UsageService } from './reports';
 import type { UsageDimension } from './store';
 
 const OWN_GROUPS: readonly UsageDimension[] = ['day', 'model', 'backend', 'agent', 'key'];
@@ -38,10 +40,18 @@ interface Asked {
   readonly to?: string | undefined;
 }
 
-export function usageRoutes(context: Context, session: SessionPlugin) {
+export interface UsageRoutesDeps {
+  readonly usage: UsageService;
+  readonly budgets: BudgetsService;
+  readonly keys: KeysService;
+  readonly streams: OpenStreams;
+  readonly shell: ShellOf;
+}
+
+export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'usage' })
     .use(session)
-    .get('/usage', ({ who, query }) => usagePage(context, who, query), {
+    .get('/usage', ({ who, query }) => usagePage(deps, who, query), {
       session: true,
       query: t.Object({ ...days, budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
     })
@@ -49,14 +59,14 @@ export function usageRoutes(context: Context, session: SessionPlugin) {
     .get(
       '/admin/usage',
       async ({ who, query }) => {
-        const { scope, refused, status } = askedFor(context, query);
-        const usage = await usageView(context, {
+        const { scope, refused, status } = askedFor(deps, query);
+        const usage = await usageView(deps, {
           scope,
           divisions: ['user', 'model', 'backend'],
           apiPath: '/api/admin/usage',
           ...(refused && { refused }),
         });
-        return page(<AdminUsagePage shell={await shellOf(context, who, {})} usage={usage} />, status);
+        return page(<AdminUsagePage shell={await deps.shell(who)} usage={usage} />, status);
       },
       { admin: true, query: t.Object(days) },
     )
@@ -64,8 +74,8 @@ export function usageRoutes(context: Context, session: SessionPlugin) {
       '/api/me/usage',
       ({ who, query, request, server }) => {
         server?.timeout(request, 0);
-        const scope = { days: context.usage.daysOf(query), userId: who.user.id };
-        return report(context, who, request, { scope, group: query.group, groups: OWN_GROUPS });
+        const scope = { days: deps.usage.daysOf(query), userId: who.user.id };
+        return report(deps, who, request, { scope, group: query.group, groups: OWN_GROUPS });
       },
       { session: true, query: reportQuery },
     )
@@ -73,37 +83,37 @@ export function usageRoutes(context: Context, session: SessionPlugin) {
       '/api/admin/usage',
       ({ who, query, request, server }) => {
         server?.timeout(request, 0);
-        const scope = { days: context.usage.daysOf(query) };
-        return report(context, who, request, { scope, group: query.group, groups: ADMIN_GROUPS });
+        const scope = { days: deps.usage.daysOf(query) };
+        return report(deps, who, request, { scope, group: query.group, groups: ADMIN_GROUPS });
       },
       { admin: true, query: reportQuery },
     );
 }
 
 /**
- * The user's own page. In its address, `budget` is the key whose budget is to be changed, and `said` what was done;
- * `refused` is the budget's form as it was sent.
+ * The user's own page. In its URL, `budget` is the key whose budget is being edited, and `said` is the message of a
+ * finished action; `refused` is the budget's form as it was sent.
  */
 export async function usagePage(
-  context: Context,
+  deps: UsageRoutesDeps,
   who: Who,
   query: Asked & { readonly budget?: string | undefined; readonly said?: string | undefined },
   refusedForm?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
-  const { scope, refused, status } = askedFor(context, query, who.user.id);
+  const { scope, refused, status } = askedFor(deps, query, who.user.id);
   const about: UsagePageOf = {
     scope,
     divisions: ['model', 'agent', 'key'],
     apiPath: '/api/me/usage',
     ...(refused && { refused }),
   };
-  const owners = await ownOwners(context, who.user);
-  const states = context.budgets.statesOf(who.user.id);
+  const owners = await ownOwners(deps, who.user);
+  const states = deps.budgets.statesOf(who.user.id);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget && budget.keyId !== null);
   return page(
     <UsagePage
-      shell={await shellOf(context, who, {})}
-      usage={await usageView(context, about)}
+      shell={await deps.shell(who)}
+      usage={await usageView(deps, about)}
       budgets={budgetViews(states, owners)}
       keys={budgetSubjects(owners).keys}
       form={{ ...(refusedForm?.form ?? budgetForm(chosen)), open: refusedForm !== undefined || chosen !== undefined }}
@@ -114,15 +124,15 @@ export async function usagePage(
 }
 
 /** Days of a page's address. What cannot be read shows the usual days, with what is wrong beside the field. */
-function askedFor(context: Context, { from, to }: Asked, userId?: string) {
+function askedFor(deps: UsageRoutesDeps, { from, to }: Asked, userId?: string) {
   const scopeOf = (days: Days): Scope => (userId === undefined ? { days } : { days, userId });
   try {
-    return { scope: scopeOf(context.usage.daysOf({ from, to })), status: 200 };
+    return { scope: scopeOf(deps.usage.daysOf({ from, to })), status: 200 };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const typed = { from: from ?? '', to: to ?? '' };
     const refused = { typed, errors: { ...error.fields } };
-    return { scope: scopeOf(context.usage.daysOf({})), refused, status: error.status };
+    return { scope: scopeOf(deps.usage.daysOf({})), refused, status: error.status };
   }
 }
 
@@ -132,15 +142,15 @@ interface ReportOf {
   readonly groups: readonly UsageDimension[];
 }
 
-async function report(context: Context, who: Who, request: Request, { scope, group = 'day', groups }: ReportOf) {
-  if (wantsCsv(request)) return callsAsCsv(context, who, scope);
+async function report(deps: UsageRoutesDeps, who: Who, request: Request, { scope, group = 'day', groups }: ReportOf) {
+  if (wantsCsv(request)) return callsAsCsv(deps, who, scope);
   const by = groups.find((one) => one === group);
   if (!by) throw new AppError('invalid_request', { message: `"group": expected one of ${groups.join(', ')}.` });
   return {
     ...scope.days,
     group: by,
-    totals: figuresJson(await context.usage.totals(scope)),
-    groups: (await context.usage.groups(scope, by)).map((one) => ({
+    totals: figuresJson(await deps.usage.totals(scope)),
+    groups: (await deps.usage.groups(scope, by)).map((one) => ({
       key: one.key,
       name: one.name ?? null,
       ...figuresJson(one),
@@ -148,14 +158,14 @@ async function report(context: Context, who: Who, request: Request, { scope, gro
   };
 }
 
-function callsAsCsv(context: Context, who: Who, scope: Scope): Response {
+function callsAsCsv(deps: UsageRoutesDeps, who: Who, scope: Scope): Response {
   const { from, to } = scope.days;
   let close = (_why: Error) => {};
-  const forget = context.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
+  const forget = deps.streams.add({ userId: who.user.id, credentialId: who.credentialId }, (why) => close(why));
   const { response, abort } = csvStream({
     name: `usage-${from}-to-${to}.csv`,
     header: CSV_HEADER,
-    pages: linesOf(context.usage.calls(scope)),
+    pages: linesOf(deps.usage.calls(scope)),
     onEnd: forget,
   });
   close = abort;

@@ -1,13 +1,13 @@
-/** What calls to upstreams have used, and their prices. */
+/** The usage of upstream calls, and the prices of models. */
 import { and, count, eq, gte, lt, max, type SQL, sql, sum } from 'drizzle-orm';
-import type { Db } from '../database/database';
+import { type Db, transaction } from '../database/database';
 import { prices, sharedModels, usage } from '../database/schema';
 
 export type UsageRow = typeof usage.$inferSelect;
 export type NewUsageRow = typeof usage.$inferInsert;
 export type Price = typeof prices.$inferSelect;
 
-/** Which rows: of a time from `fromMs` until before `untilMs`, and of one user or of all. */
+/** Selects rows: from `fromMs` until before `untilMs`, of one user or of all. */
 export interface UsageRange {
   readonly fromMs: number;
   readonly untilMs: number;
@@ -21,19 +21,19 @@ export interface UsageTotals {
   readonly completionTokens: number;
   readonly cachedTokens: number;
   readonly reasoningTokens: number;
-  /** Of calls whose model had a price. */
+  /** The cost of calls whose model had a price. */
   readonly cost: number;
-  /** Calls whose tokens are a guess. */
+  /** Calls whose tokens are an estimate. */
   readonly estimatedCalls: number;
   readonly lastAtMs: number;
 }
 
-/** One line of a report: the totals of everything that has the same `key`. */
+/** One line of a report: the totals of all rows with the same `key`. */
 export interface UsageGroup extends UsageTotals {
   readonly key: string;
 }
 
-/** A day is one of UTC, as `2026-11-22`. */
+/** A day is a UTC day, such as `2026-11-22`. */
 export type UsageDimension = 'day' | 'user' | 'agent' | 'backend' | 'model' | 'key';
 
 const dimensions: Record<UsageDimension, SQL<string>> = {
@@ -65,7 +65,7 @@ export function usageStore(db: Db) {
     /** Writes all rows or none. */
     async insert(rows: readonly NewUsageRow[]): Promise<void> {
       if (rows.length === 0) return;
-      db.transaction((tx) => {
+      transaction(db, (tx) => {
         for (const row of rows) tx.insert(usage).values(row).run();
       });
     },
@@ -76,7 +76,7 @@ export function usageStore(db: Db) {
       return row;
     },
 
-    /** Days in their order, everything else by tokens, most first. */
+    /** Days in order, other dimensions by tokens, most first. */
     async groups(range: UsageRange, by: UsageDimension, limit?: number): Promise<readonly UsageGroup[]> {
       const key = dimensions[by];
       const order = by === 'day' ? sql`1` : sql`${totals.promptTokens} + ${totals.completionTokens} DESC, 1`;
@@ -90,7 +90,7 @@ export function usageStore(db: Db) {
         .all();
     },
 
-    /** What was used by calls of which only some key of several is known: each of these keys used all of it. */
+    /** The usage of calls that may belong to several keys: each of these keys gets all of it. */
     async possibleKeys(range: UsageRange): Promise<readonly { keyId: string; tokens: number; cost: number }[]> {
       const keyId = sql<string>`json_each.value`;
       const tokens = sql<number>`sum(${usage.promptTokens} + ${usage.completionTokens})`.mapWith(Number);
@@ -103,7 +103,7 @@ export function usageStore(db: Db) {
         .all();
     },
 
-    /** Single calls, oldest first, `limit` of them after the row with the id `afterId`. */
+    /** Single calls, oldest first: at most `limit` rows after the row with the id `afterId`. */
     async page(range: UsageRange, afterId: number, limit: number): Promise<readonly UsageRow[]> {
       return db
         .select()
@@ -128,19 +128,19 @@ export function usageStore(db: Db) {
         .map(({ model }) => model);
     },
     async putSharedModels(models: readonly string[]): Promise<void> {
-      db.transaction((tx) => {
+      transaction(db, (tx) => {
         tx.delete(sharedModels).run();
         for (const model of models) tx.insert(sharedModels).values({ model }).run();
       });
     },
-    /** Whether there was one. */
+    /** @returns whether there was a price. */
     async deletePrice(model: string): Promise<boolean> {
       return db.delete(prices).where(eq(prices.model, model)).returning({ model: prices.model }).all().length > 0;
     },
   };
 }
 
-/** Those keys of the rows that are not certain, one line for each. */
+/** The uncertain keys of the rows, one line for each key. */
 const possibleKeys = sql`json_each(${usage.keyIds})`;
 
 function within({ fromMs, untilMs, userId, keyId }: UsageRange): SQL | undefined {

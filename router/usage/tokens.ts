@@ -1,9 +1,9 @@
 /**
- * Tokens: what an upstream says it has used, in the words of OpenAI's APIs and of those that stand beside them, or a
- * guess where it says nothing. Where the words leave a doubt, the larger number counts: a budget is there to hold.
+ * Tokens: the usage that an upstream reports, under the member names of OpenAI's and related APIs, or an estimate when
+ * it reports nothing. In case of doubt the larger number counts, because a budget must hold.
  */
 
-/** `cached` are among the prompt's, `reasoning` among the completion's, as OpenAI counts them. */
+/** `cached` is part of `prompt`, and `reasoning` part of `completion`, as OpenAI counts them. */
 export interface Tokens {
   readonly prompt: number;
   readonly completion: number;
@@ -16,7 +16,9 @@ export const NO_TOKENS: Tokens = { prompt: 0, completion: 0, cached: 0, reasonin
 /** OpenAI's rule of thumb for English text: https://help.openai.com/en/articles/4936856 */
 const BYTES_PER_TOKEN = 4;
 
-/** What servers call the same number; the first that is there counts. A dot leads into a member. */
+/**
+ * The member names that servers use for the same number; the first that is present counts. A dot leads into a member.
+ */
 const NAMES = {
   // OpenAI's chat, its responses, Bedrock's Converse, Gemini, Ollama, Bedrock's metrics.
   prompt: [
@@ -42,21 +44,21 @@ const NAMES = {
     // SGLang, Gemini.
     ...['reasoning_tokens', 'thoughtsTokenCount'],
   ],
-  /** Read from a cache and written to one: Anthropic's and Bedrock's words, which gateways pass on. */
+  /** Tokens read from and written to a cache: names of Anthropic and Bedrock, which gateways pass on. */
   cacheRead: ['cache_read_input_tokens', 'cacheReadInputTokens'],
   cacheWritten: ['cache_creation_input_tokens', 'cacheWriteInputTokens'],
-  /** llama.cpp: what it has read of a prompt beside what it had in its cache. */
+  /** llama.cpp: tokens of the prompt that were read, not counting those from its cache. */
   promptRead: ['prompt_n'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
-/** A guess from the size of a text in bytes. */
+/** An estimate from the size of a text in bytes. */
 export function estimatedTokens(textBytes: number): number {
   return Math.ceil(textBytes / BYTES_PER_TOKEN);
 }
 
 /**
- * The usage that an answer tells. `undefined` where there is none: also where all of it is zero, as some servers write
- * that do not count.
+ * The usage that an answer reports. `undefined` when there is none or when all numbers are zero: some servers that do
+ * not count send zeros.
  */
 export function tokensOf(usage: unknown): Tokens | undefined {
   if (!isObject(usage)) return undefined;
@@ -67,7 +69,7 @@ export function tokensOf(usage: unknown): Tokens | undefined {
   const written = told('completion');
   if (prompt === undefined && written === undefined && total === 0) return undefined;
   const reasoning = told('reasoning') ?? 0;
-  // Where nothing else is said, as of embeddings, the total is the prompt.
+  // When only a total is reported, as for embeddings, it is the prompt.
   const read = prompt ?? (written === undefined ? total : 0);
   const completion = wholeCompletion(written ?? 0, reasoning, total - read);
   if (read === 0 && completion === 0) return undefined;
@@ -84,8 +86,8 @@ function promptOfParts(promptRead: number | undefined, cached: number | undefine
 }
 
 /**
- * Anthropic and Bedrock count what is in their cache beside the input; OpenAI counts it within, and says so in details.
- * A gateway between the two may have done either: what is in the cache was part of the prompt in any case.
+ * The whole prompt. Anthropic and Bedrock count cached tokens beside the input; OpenAI counts them within it, in the
+ * details. A gateway may have done either; the cached tokens are part of the prompt in both cases.
  */
 function wholePrompt(
   prompt: number | undefined,
@@ -98,13 +100,13 @@ function wholePrompt(
 }
 
 /**
- * Thoughts are written and paid for like the rest. Some servers count them beside the answer and only within the total,
- * and some say them in the details alone.
- * @param rest what the total leaves for the completion; below zero where no total is told.
+ * The whole completion. Reasoning is paid for like other output. Some servers count it beside the answer and include it
+ * only in the total, and some report it only in the details.
+ * @param rest the total minus the prompt; below zero when no total is reported.
  */
 function wholeCompletion(written: number, reasoning: number, rest: number): number {
   const least = reasoning > written ? written + reasoning : written;
-  // A total that is told decides, unless it is less than its parts.
+  // A reported total decides, unless it is less than its parts.
   return Math.max(rest > 0 ? Math.max(written, reasoning, rest) : least, written);
 }
 

@@ -9,7 +9,7 @@ import { PAGE_HEADERS } from './headers';
 const YEAR_SECONDS = 31_536_000;
 const VIEWS = join(import.meta.dir, '../../views/assets');
 const HTMX = join(import.meta.dir, '../../node_modules/htmx.org/dist');
-/** Where each asset is served and read. Nothing else of htmx's package is. */
+/** The URL and the folder of each group of assets. Of htmx's package, only these files are served. */
 const FOLDERS = [
   { prefix: '/assets', folder: VIEWS, names: readdirSync(VIEWS) },
   { prefix: '/assets/htmx', folder: HTMX, names: ['htmx.min.js'] },
@@ -19,14 +19,17 @@ const FOLDERS = [
 const urls = new Map(
   FOLDERS.flatMap(({ prefix, folder, names }) =>
     names.map((name): [string, string] => {
-      // A fragment reaches into the sprite, so the version is a query, not a part of the name.
+      // A fragment selects an icon in the sprite, so the version is a query and not a part of the name.
       const version = sha256(readFileSync(join(folder, name), 'utf8')).slice(0, 10);
       return [name, `${prefix}/${name}?v=${version}`];
     }),
   ),
 );
 
-/** The URL of an asset, which changes with its content and so may be kept for ever. Throws for an unknown name. */
+/**
+ * The URL of an asset. It changes with the content, so browsers may keep the asset for ever. Throws for an unknown
+ * name.
+ */
 export function assetUrl(name: string): string {
   const url = urls.get(name);
   if (url === undefined) throw new Error(`There is no asset "${name}"`);
@@ -35,7 +38,7 @@ export function assetUrl(name: string): string {
 
 const paths = new Set([...urls.values()].map((url) => url.split('?')[0]));
 
-/** Whether an asset is served at this path, whatever query comes with it. */
+/** Whether an asset is served at this path, with any query. */
 export function isAssetPath(pathname: string): boolean {
   return paths.has(pathname);
 }
@@ -49,7 +52,7 @@ export async function assets() {
         prefix,
         alwaysStatic: true,
         indexHTML: false,
-        // Also of a 304, which would else take the browser's copy for one that is not to be kept.
+        // A 304 has these headers too, because its Cache-Control replaces that of the browser's copy.
         headers: { ...PAGE_HEADERS, 'Cache-Control': `immutable, max-age=${YEAR_SECONDS}` },
         ignorePatterns: [new RegExp(`/(?!(${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$)[^/]*$`)],
         silent: true,

@@ -1,4 +1,4 @@
-/** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which knows none, can read them. */
+/** Bodies of forms and of the router's own JSON: read within a limit before Elysia, which has none, reads them. */
 import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
@@ -6,11 +6,13 @@ import { parseBody } from '../lib/json';
 import { networkOf } from '../lib/network';
 import { readBody } from './read-body';
 
-/** No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
+/** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
 const FORM_BYTES_MAX = 1_048_576;
-/** A form of ours has a field for each variable of a backend; a few hundred are far more than any has. */
+/** Fields of a form. A form of the router has a field for each variable of a backend; real backends have far fewer. */
 const FIELDS_MAX = 1_000;
-/** Of a JSON body, in the units of `parseJson`: those of these routes are lists of a few settings. */
+/**
+ * Work that a JSON body may cost, in the units of `parseJson`: the bodies of these routes are short lists of settings.
+ */
 const WORK_MAX = 50_000;
 
 interface Server {
@@ -18,8 +20,8 @@ interface Server {
 }
 
 /**
- * Reads the body of every route behind it. Routes that read their own, with `parse: 'none'`, belong before it.
- * @param held of what long bodies are held: an address has its share, as nobody is known yet.
+ * Reads the body of every route that is registered after it. Register routes with `parse: 'none'` before it.
+ * @param held the memory for long bodies. It is shared out by network address, because the user is not known yet.
  */
 export function bodies(held: Allowance, maxBodyBytes: number) {
   const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
@@ -34,12 +36,12 @@ export function bodies(held: Allowance, maxBodyBytes: number) {
   });
 }
 
-/** The network that a request comes from, as limits count it. */
+/** The network from which a request comes, as limits count it. */
 export function addressOf(request: Request, server: Server | null): string {
   return networkOf(server?.requestIP(request)?.address ?? 'local');
 }
 
-/** Never `undefined`: Elysia would read the body itself. Throws `invalid_request`. */
+/** Never returns `undefined`, because Elysia would then read the body itself. Throws `invalid_request`. */
 async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
   if (bytes.length === 0) return {};
   if (/\bjson$/i.test(type)) return parseBody(bytes, { workMax: WORK_MAX });
@@ -53,7 +55,7 @@ async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Req
   throw new AppError('invalid_request', { message: 'The body could not be read. Send JSON, or a form.' });
 }
 
-/** A name that comes several times has a list. */
+/** A name that occurs several times gets a list of its values. */
 function fieldsOf(form: FormData | URLSearchParams): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null);
   let count = 0;
@@ -67,7 +69,7 @@ function fieldsOf(form: FormData | URLSearchParams): Record<string, unknown> {
   return fields;
 }
 
-/** A text in which there cannot be too many fields. */
+/** Decodes a form's text, and refuses a text that may have too many fields. */
 function formText(bytes: Uint8Array): string {
   const text = new TextDecoder().decode(bytes);
   let fields = 1;

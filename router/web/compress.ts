@@ -1,12 +1,12 @@
-/** Gzip for pages, parts and assets: half of the page budget is htmx alone. Streams and `/v1` are never touched. */
+/** Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams and `/v1` are never compressed. */
 import { Elysia } from 'elysia';
 import { isAssetPath } from './assets';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
-/** Below this, gzip's own bytes and time are not worth it. */
+/** Bytes. For shorter bodies, the overhead of gzip outweighs its gain. */
 const BYTES_MIN = 1_024;
 
-/** Compressed assets by path: as many as there are assets, since anybody can ask for one with any query. */
+/** Compressed assets by path. Without the query, because a client can request an asset with any query. */
 const kept = new Map<string, Uint8Array<ArrayBuffer>>();
 
 export const compression = new Elysia({ name: 'compression' }).mapResponse(

@@ -1,13 +1,13 @@
 /**
- * Pages of other origins that may call `/v1`: those that the setting names. Never with a cookie: a page that is not ours
- * must bring a key of its own, so that it cannot act for whoever happens to be signed in here.
+ * Pages of other origins that may call `/v1`: those that the setting lists. Never with a cookie: a foreign page must
+ * send a key of its own, so that it cannot act for a user who is signed in here.
  */
 import { Elysia } from 'elysia';
 
-/** How long a browser may go by the answer to its question: the most that Chromium keeps. */
+/** Seconds for which a browser may cache the answer to a preflight: the maximum of Chromium. */
 const PREFLIGHT_SECONDS = 7_200;
 
-/** Names that a page of another origin may read, where it may ask at all. */
+/** Headers that an allowed page of another origin may read. */
 const EXPOSED_HEADERS = [
   'x-request-id',
   'openai-processing-ms',
@@ -21,7 +21,7 @@ const EXPOSED_HEADERS = [
   'idempotent-replayed',
 ];
 
-/** Origins, or `*` for every one. Absent: none. */
+/** Origins, or `*` for all. Absent: none. */
 export type CorsOrigins = readonly string[] | '*' | undefined;
 
 /** Whether a page of that origin may send this request. */
@@ -31,11 +31,11 @@ export function allowsOrigin(origins: CorsOrigins, request: Request): boolean {
   return origins === '*' || origins.includes(origin);
 }
 
-/** Answers browsers that ask before they send, and lets allowed pages read what they get. */
+/** Answers preflight requests, and lets allowed pages read the answers. */
 export function cors(origins: CorsOrigins) {
   return new Elysia({ name: 'cors' }).onRequest(({ request, set }) => {
     if (origins === undefined || !isOpenAiDoor(request)) return;
-    // Caches must not hand one origin's answer to another.
+    // Caches must not use the answer for one origin for another origin.
     if (origins !== '*') set.headers.vary = 'origin';
     if (!allowsOrigin(origins, request)) return;
     const headers = {
@@ -49,7 +49,7 @@ export function cors(origins: CorsOrigins) {
       headers: {
         ...headers,
         'access-control-allow-methods': 'GET, POST, PUT, PATCH, DELETE',
-        // What it names: the clients of OpenAI's API have headers of their own.
+        // Allows the headers that the preflight names: the clients of OpenAI's API add headers of their own.
         'access-control-allow-headers': request.headers.get('access-control-request-headers') ?? '',
         'access-control-max-age': String(PREFLIGHT_SECONDS),
         vary: 'origin, access-control-request-headers',

@@ -1,11 +1,14 @@
-/** Bodies of requests that were compressed: HTTP's content codings, taken off within the limit of the body. */
+/** Decompresses the bodies of requests (HTTP content codings) within the size limit of the body. */
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, type InputType, inflate, type ZlibOptions, zstdDecompress } from 'node:zlib';
 import { AppError } from '../lib/errors';
 
 type Decompress = (bytes: InputType, options: ZlibOptions) => Promise<Uint8Array<ArrayBuffer>>;
 
-/** They work on threads of their own, and end at `maxOutputLength`: a body that grows without end costs no more than that. */
+/**
+ * These run on threads of their own, and stop at `maxOutputLength`, so a body that expands without end costs no more
+ * than the limit.
+ */
 const CODINGS: Readonly<Record<string, Decompress>> = {
   gzip: promisify(gunzip) as Decompress,
   'x-gzip': promisify(gunzip) as Decompress,
@@ -15,8 +18,8 @@ const CODINGS: Readonly<Record<string, Decompress>> = {
 };
 
 /**
- * The body as it was before it was compressed; the same bytes where it was not. Throws `unsupported_media_type`,
- * `too_large`, and `invalid_request` for bytes that are not of their coding.
+ * The body without its compression; the same bytes when it was not compressed. Throws `unsupported_media_type`,
+ * `too_large`, and `invalid_request` for bytes that do not fit their coding.
  */
 export async function decompressed(
   bytes: Uint8Array<ArrayBuffer>,

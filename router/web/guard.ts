@@ -1,4 +1,4 @@
-/** What every request must prove before it is routed: a Host that is ours, and on unsafe methods its origin (law 21). */
+/** Checks every request before it is routed: its Host must be ours, and unsafe methods need a valid origin (law 21). */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { AppError } from '../lib/errors';
@@ -11,22 +11,22 @@ export interface Guard {
   /** Throws `misdirected` or `forbidden`. */
   check(request: Request): void;
   /**
-   * Whether a cookie says who sends a request of `/v1`: a script of a page of ours has sent it, or a program. Not where a
-   * browser goes there by itself, led by a link, a form or an image, nor for a page of another site, whatever its method:
-   * nobody has wished for the first, and the second is to show a key.
+   * Whether a cookie may identify the sender of a `/v1` request: a script of one of our pages, or a program, sent it.
+   * Not when a browser navigates there by a link, a form or an image, because no user may have intended that; and not
+   * for a page of another site, whatever the method, because such a page must send a key.
    */
   trustsCookie(request: Request): boolean;
 }
 
-/** Elysia 1.4 takes the path of a shorter Host from the wrong place, so that another route answers. */
+/** With a shorter Host, Elysia 1.4 cuts the path at the wrong place, so that another route answers. */
 const HOST_LENGTH_MIN = 4;
 const HOSTS_MAX = 100;
 
 /**
- * A name that somebody else's DNS can point at this machine must be listed; an address cannot be rebound, so IP literals
- * are always ours.
+ * Other people's DNS can point a name at this machine, so names must be listed; an IP address cannot be rebound, so IP
+ * literals are always allowed.
  * @param options.allowedHosts names without a port, in lower case.
- * @param options.corsOrigins whose pages may call `/v1` with a key.
+ * @param options.corsOrigins origins whose pages may call `/v1` with a key.
  */
 export function createGuard(options: {
   readonly allowedHosts: readonly string[];
@@ -36,7 +36,7 @@ export function createGuard(options: {
   const publicUrl = options.publicUrl === undefined ? undefined : new URL(options.publicUrl);
   const names = new Set(['localhost', hostname().toLowerCase(), ...options.allowedHosts, publicUrl?.hostname]);
   const isOurs = (name: string) => names.has(name) || isIP(name.replace(/^\[|\]$/g, '')) > 0;
-  // Clients come with the same one again and again.
+  // Clients repeat the same Host.
   const trusted = new Recent<string, true>(HOSTS_MAX);
 
   const hostOf = (request: Request) =>
@@ -47,7 +47,8 @@ export function createGuard(options: {
       return isOfScript(request.headers) && provesOrigin(request, [hostOf(request), publicUrl?.host]);
     },
     check(request) {
-      // A real request without one has a URL without a host; one made in this process has no such header.
+      // A network request without a Host header has a URL without a host; a request that is made inside this process
+      // has a URL but no Host header.
       const host = hostOf(request);
       if (!trusted.get(host)) {
         const name = host.replace(/:\d+$/, '');
@@ -60,7 +61,7 @@ export function createGuard(options: {
         trusted.set(host, true);
       }
       if (SAFE_METHODS.has(request.method) || provesOrigin(request, [host, publicUrl?.host])) return;
-      // With an Authorization header no cookie counts, and no page can make a browser add one.
+      // With an Authorization header no cookie counts, and no foreign page can make a browser add one.
       if (!(request.headers.has('authorization') && allowsOrigin(options.corsOrigins, request))) {
         throw new AppError('forbidden', { message: 'This request came from another site and was refused.' });
       }
@@ -69,8 +70,9 @@ export function createGuard(options: {
 }
 
 /**
- * Whether a script may have sent this, and not a browser by itself. Browsers tell (Fetch Metadata); those that do not, as
- * over plain HTTP to another machine, ask for a document by its type, and name the page that has led them.
+ * Whether a script may have sent this request, and not a navigation of the browser. Browsers say so in Fetch Metadata
+ * headers (https://www.w3.org/TR/fetch-metadata/). Browsers that do not send them, as over plain HTTP to another
+ * machine, accept a document's media type and name the page that led to the request.
  */
 function isOfScript(headers: Headers): boolean {
   const told = (name: string) => headers.get(`sec-fetch-${name}`);
@@ -82,9 +84,9 @@ function isOfScript(headers: Headers): boolean {
 }
 
 /**
- * A browser always names the origin of an unsafe request. One that names none is not a browser's, and carries no cookie
- * that somebody else could have made it send.
- * @param hosts ours, with their ports: another port of the same machine is another site.
+ * Browsers always send the origin of an unsafe request. A request without one does not come from a browser, so no
+ * foreign page can have made it carry a cookie.
+ * @param hosts our hosts with their ports: another port of the same machine is another site.
  */
 function provesOrigin(request: Request, hosts: readonly (string | undefined)[]): boolean {
   const site = request.headers.get('sec-fetch-site');

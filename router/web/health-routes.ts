@@ -1,19 +1,30 @@
-/** Health: whether the router serves, and what keeps parts of it from serving. */
+/** Health: whether the router serves, and the problems that keep parts of it from serving. */
 import { Elysia } from 'elysia';
-import type { Context } from '../context';
+import type { Config } from '../config/config';
+import type { Database } from '../database/database';
 
 const PREPULL_OFF = 'BACKEND_PREPULL_AT_STARTUP=false';
 
-export function systemRoutes(context: Context) {
+/** Those parts of higher subjects that tell how they are, by what is asked of them. */
+export interface SystemRoutesDeps {
+  readonly config: Pick<Config, 'prepullAtStartup'>;
+  readonly database: Pick<Database, 'ping'>;
+  readonly backends: { readonly problem: string | undefined; all(): readonly { readonly name: string }[] };
+  readonly platforms: { problems(): object };
+  readonly homes: { problem(): Promise<string | undefined> };
+  readonly images: { status(): object };
+}
+
+export function systemRoutes(deps: SystemRoutesDeps) {
   return new Elysia({ name: 'system' }).get('/healthz', async () => {
-    context.database.ping();
-    const problem = context.backends.problem;
-    const problems = context.platforms.problems();
-    const homesProblem = await context.homes.problem();
+    deps.database.ping();
+    const problem = deps.backends.problem;
+    const problems = deps.platforms.problems();
+    const homesProblem = await deps.homes.problem();
     return {
       ok: true,
-      backends: context.backends.all().map(({ name }) => name),
-      prepull_status: context.config.prepullAtStartup ? context.images.status() : { _disabled: PREPULL_OFF },
+      backends: deps.backends.all().map(({ name }) => name),
+      prepull_status: deps.config.prepullAtStartup ? deps.images.status() : { _disabled: PREPULL_OFF },
       ...(problem !== undefined && { backends_problem: problem }),
       ...(homesProblem !== undefined && { homes_problem: homesProblem }),
       ...(Object.keys(problems).length > 0 && { driver_problems: problems }),

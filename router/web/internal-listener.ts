@@ -1,16 +1,16 @@
-/** The internal listener: one port, on loopback and on whatever addresses the drivers' runners reach the host at. */
+/** The internal listener: one port, on loopback and on the host's addresses at which the drivers' runners reach it. */
 import type { AnyElysia as App } from 'elysia';
 
 export interface InternalListener {
-  /** Listens on one more address of this host; at once, or as soon as there is something to serve. Idempotent. */
+  /** Listens on one more address of this host: at once, or when `open` is called. Idempotent. */
   listenOn(host: string): void;
-  /** Begins to serve. @param make an app for one address. */
+  /** Begins to serve. @param make creates an app for one address. */
   open(make: () => App): void;
-  /** Takes no new connections; those that are open end by themselves. */
+  /** Accepts no new connections; open ones end by themselves. */
   close(): void;
 }
 
-/** @param internal.host the operator's choice: then it listens there and nowhere else. */
+/** @param internal.host set by the operator: then it listens only there. */
 export function createInternalListener(internal: { readonly host?: string; readonly port: number }): InternalListener {
   const listening = new Map<string, App | undefined>([[internal.host ?? '127.0.0.1', undefined]]);
   let make: (() => App) | undefined;

@@ -1,9 +1,9 @@
-/** The thread in which Markdown is rendered (rendering.ts). Ends when it takes too long. */
+/** The worker thread that renders Markdown (rendering.ts). Terminated when it takes too long. */
 import { type Growing, type Html, type MarkdownLabels, renderGrowing, renderMarkdown } from '../../views/markdown';
 
 declare const self: Worker;
 
-/** Markup that is longer is slow in a browser: its text is shown as it is. In UTF-16 units. */
+/** In UTF-16 units. Longer markup is slow in a browser, so the text is shown as plain text. */
 const HTML_LENGTH_MAX = 256 * 1024;
 
 export interface RenderJob {
@@ -14,7 +14,7 @@ export interface RenderJob {
 
 export type RenderResult = Growing | Html;
 
-/** @returns `undefined` for a text that nests deeper than the stack, or whose markup is too long. */
+/** @returns `undefined` for a text that nests deeper than the stack allows, or whose markup is too long. */
 function render({ text, isGrowing, labels }: RenderJob): RenderResult | undefined {
   try {
     const result = isGrowing ? renderGrowing(text, labels) : renderMarkdown(text, labels);
@@ -25,7 +25,7 @@ function render({ text, isGrowing, labels }: RenderJob): RenderResult | undefine
   }
 }
 
-// Loads what renders and what colours before the clock of a text runs.
+// Loads the renderer and the highlighter before the time limit of the first text starts.
 renderMarkdown('```js\n1\n```');
 self.onmessage = ({ data }: MessageEvent<RenderJob>) => self.postMessage(render(data));
 self.postMessage('ready');

@@ -1,4 +1,5 @@
 /** Every stream that is open, so that revoking a session or key ends its streams (law 20) and a shutdown ends all. */
+
 import { Allowance } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -9,22 +10,26 @@ export interface Holder {
   readonly userId: string;
   /** Id of the session or key that opened the stream. */
   readonly credentialId: string;
-  /** Whose it is counted as; the user's where it is not said. */
+  /** The name under which the stream counts against the limits; by default the user's. */
   readonly countedAs?: string;
 }
 
-/** A browser opens six at most, and closes those of hidden tabs. A stream whose client is gone may take long to end. */
+/** A browser opens six at most and closes those of hidden tabs. A stream whose client has gone may take long to end. */
 export const LIVE_STREAMS_PER_USER_MAX = 12;
 
 export interface OpenStreams {
   /**
-   * Throws `too_much_at_once` or `overloaded` where there are too many.
-   * @param close ends the stream, telling why if it can. @returns to be called when it has ended by itself. Idempotent.
+   * Throws `too_much_at_once` or `overloaded` when there are too many streams.
+   * @param close ends the stream, and sends the reason if it can.
+   * @returns an idempotent function, to be called when the stream has ended by itself.
    */
   add(holder: Holder, close: (why: AppError) => void): () => void;
-  /** As `add`, for a stream of the router's own events. The oldest one of its user ends where it would be one too many. */
+  /**
+   * Like `add`, for a stream of the router's own events. Ends the user's oldest stream when the new one exceeds the
+   * limit.
+   */
   addLive(holder: Holder, close: () => void): () => void;
-  /** The router ends. */
+  /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;
 }
@@ -36,7 +41,7 @@ interface Stream extends IndexedMember {
 
 const NO_LIMITS = { total: Number.POSITIVE_INFINITY, perHolder: Number.POSITIVE_INFINITY };
 
-/** @param allowed how many there may be, of all users and of one. */
+/** @param allowed limits how many streams may be open, in total and per user. */
 export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIMITS)): OpenStreams {
   const open = new IndexedSet<Stream>();
   /** By user; the oldest first. */
@@ -69,7 +74,7 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
     },
     addLive(holder, close) {
       const { userId } = holder;
-      // Apart from requests, which must not keep a page from being live.
+      // Counted separately from requests, so that many requests do not keep a page from being live.
       const leave = allowed.take(`pages of ${userId}`);
       const ofUser = live.get(userId) ?? new Set();
       const [oldest] = ofUser;

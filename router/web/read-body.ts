@@ -1,28 +1,28 @@
-/** Bodies of requests: read up to a limit, whatever they say of their length, and within what may be held at once. */
+/** Reads the bodies of requests up to a limit, whatever length they declare, within the memory for bodies. */
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { decompressed } from './decompress';
 
-/** Bodies of up to this size are not counted among what is held: a connection costs as much. */
+/** Bytes. Shorter bodies do not count against the memory limit: a connection alone costs as much. */
 const COUNTED_BYTES_MIN = 65_536;
 
 export interface BodyLimits {
-  /** A longer body is refused as soon as that shows. */
+  /** A longer body is refused as soon as its length is known. */
   readonly maxBytes: number;
-  /** What a long body is held of, until its owner ends it. */
+  /** The memory that a long body is counted against, until the share's owner ends it. */
   readonly share?: Share;
 }
 
 /**
- * Reads a whole body, without its compression. What is read is counted, not what is declared.
- * Throws `too_large`, `unsupported_media_type`, `invalid_request` when the body is cut, or what `share` refuses with.
+ * Reads a whole body and decompresses it. Counts the bytes that arrive, not the declared length. Throws `too_large`,
+ * `unsupported_media_type`, `invalid_request` when the body is cut, or the error with which `share` refuses.
  */
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const { maxBytes } = limits;
   const declared = request.headers.get('content-length');
   if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
-  // The server takes no more than was declared; without a length it is counted as it comes. To ask for the stream of a
-  // body makes one.
+  // The server reads at most the declared length; a body without one is counted as it arrives. `request.body` creates a
+  // stream, so it is read only when needed.
   const isDeclared = declared !== null && request.headers.get('transfer-encoding') === null;
   if (isDeclared) hold(limits.share, Number(declared));
   const reading = isDeclared ? request.bytes() : readChunks(request.body, limits);

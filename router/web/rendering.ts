@@ -1,6 +1,6 @@
 /**
- * Markdown of messages as HTML, rendered in workers: some texts of 20 KB take minutes. What takes too long or becomes too
- * much is shown as it is, in plain text. Finished answers are rendered once and kept.
+ * Renders the Markdown of messages as HTML in worker threads, because some texts of 20 KB take minutes. A text that
+ * takes too long, or whose markup is too long, is shown as plain text. Finished answers are rendered once and cached.
  */
 import type { Growing, Html, MarkdownLabels } from '../../views/markdown';
 import { noHtml, renderPlain } from '../../views/markdown';
@@ -10,23 +10,25 @@ import { type Outcome, WorkerPool } from '../lib/worker-pool';
 import type { RenderJob, RenderResult } from './markdown-worker';
 import { workerFile } from './worker-file';
 
-/** Two, so that one text that takes too long leaves a thread to everybody else. */
+/** Two threads, so that one slow text leaves a thread for others. */
 const THREADS_MAX = 2;
-/** For one text. An answer of 64 K characters takes 0.15 s. */
+/** Milliseconds for one text. An answer of 64 K characters takes 0.15 s. */
 const DEADLINE_MS = 1_000;
-/** For all texts of one page, and of one look of a live stream: so long a reader waits at most. */
+/** Milliseconds for all texts of one page, or of one update of a live stream: the longest that a reader waits. */
 const PAGE_MS = 2_000;
-/** Markup of one page, in UTF-16 units. Beyond it, texts are plain: that is at most six times their length. */
+/**
+ * Markup of one page, in UTF-16 units. Texts beyond it are plain, and their markup is at most six times their length.
+ */
 const PAGE_HTML_LENGTH_MAX = 1024 * 1024;
-/** Texts of one user that wait: those of some pages at a time. */
+/** Waiting texts of one user: the texts of a few pages. */
 const WAITING_MAX = 100;
-/** Markup of finished answers that is kept, in UTF-16 units; of all users together. */
+/** Cached markup of finished answers, in UTF-16 units; of all users together. */
 const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
-/** Answers that grow, of which it is known that they take too long. */
+/** Growing answers that are known to take too long. */
 const SLOW_MAX = 1_000;
 
 interface Kept {
-  /** Without it, the text is shown as it is. */
+  /** Absent: the text is shown as plain text. */
   readonly html?: Html;
 }
 
@@ -49,7 +51,7 @@ export function renderingService(labels: MarkdownLabels) {
   };
 }
 
-/** Renders the texts of one page, or of one look of a live stream, within what these may take in time and length. */
+/** Renders the texts of one page, or of one update of a live stream, within the limits of time and length. */
 export class PageRendering {
   #length = 0;
   #endsMs: number | undefined;
@@ -61,14 +63,17 @@ export class PageRendering {
     readonly userId: string,
   ) {}
 
-  /** A whole text. */
+  /** Renders a complete text. */
   async whole(text: string): Promise<Html> {
     const html = text === '' ? noHtml : ((await this.#whole(text)) ?? renderPlain(text));
     this.#length += html.length;
     return html;
   }
 
-  /** A text that still grows, or its rest from a settled offset on. Plain from the first time that it takes too long. */
+  /**
+   * Renders a text that still grows, or its rest from a settled offset on. Plain text from the first time that it takes
+   * too long.
+   */
   async growing(messageId: string, text: string): Promise<Growing> {
     const plain = { length: 0, settled: noHtml, tail: renderPlain(text) };
     const isPlain = text === '' || this.known.slow.get(messageId);
@@ -98,7 +103,7 @@ export class PageRendering {
     return typeof result === 'object' ? result : undefined;
   }
 
-  /** @param onEnd is called also when the page did not wait for it: the next one has it. */
+  /** @param onEnd called even when the page did not wait for the result: the next page can use it. */
   async #ask(job: RenderJob, onEnd: (outcome: Outcome<RenderResult>) => void): Promise<RenderResult | undefined> {
     await this.pool.ready();
     this.#endsMs ??= performance.now() + PAGE_MS;

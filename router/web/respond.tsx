@@ -1,10 +1,13 @@
-/** Answers: errors in the three shapes, pages and parts, redirects. Routes do not look at headers; this file does. */
+/**
+ * Answers: errors in three shapes, pages and parts, redirects. This file reads the request headers that choose between
+ * them, so that routes need not.
+ */
 import { Elysia, ValidationError } from 'elysia';
 import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { type Locale, locales } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
-import { AppError, CODES, toAppError, toOpenAiError } from '../lib/errors';
+import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
@@ -13,10 +16,10 @@ import { DATA_HEADERS, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
 
 const locale: Locale = 'en';
-/** The words for what presenters build outside of a view. */
+/** The text for presenters that build it outside of a view. */
 export const text = locales[locale];
 
-/** Whether the answer goes into a page that is there already. */
+/** Whether the answer will be inserted into a page that is already loaded. */
 export function isPartRequest(request: Request): boolean {
   return request.headers.get('hx-request') === 'true';
 }
@@ -36,7 +39,7 @@ export function partHtml(view: VNode): string {
   return renderPart(view, { assets: assetUrl, locale });
 }
 
-/** A text of others as it is, in pieces of UTF-8: no document, whatever is in it. */
+/** Another person's text as UTF-8 chunks; no browser shows it as a document. */
 export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
   const body = new ReadableStream<Uint8Array>(
     {
@@ -65,22 +68,24 @@ function html(markup: string, status: number): Response {
   });
 }
 
-/** After a form: on to a page. htmx is told to go there as a whole. */
+/** After a form: redirects to a page. htmx gets the instruction to load the page as a whole. */
 export function seeOther(request: Request, to: string): Response {
   if (isPartRequest(request)) return new Response(null, { status: 204, headers: { 'hx-redirect': to } });
   return new Response(null, { status: 303, headers: { location: to } });
 }
 
-/** After a form whose effect arrives by the live stream: nothing for htmx, the page again without it. */
+/**
+ * After a form whose effect arrives by the live stream: an empty answer for htmx, a redirect to the page without it.
+ */
 export function done(request: Request, to: string): Response {
   return isPartRequest(request) ? new Response(null, { status: 204 }) : seeOther(request, to);
 }
 
-/** What is first and last about every request: the guard, the request id, the security headers, and errors. */
+/** The frame of every request: the guard, the request id, the security headers, and error answers. */
 export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
-      // The id under which the log, the response and an error speak of this request.
+      // The id of this request in the log, in the response and in an error.
       set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS };
       guard.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
@@ -99,11 +104,11 @@ export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
     });
 }
 
-/** Elysia's own errors as ours; none of their text, which repeats what was sent. */
+/** Turns Elysia's own errors into ours, without their text, which repeats what was sent. */
 function fromElysia(code: unknown, error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (code === 'NOT_FOUND') return new AppError('not_found');
-  // What our own reader of bodies says.
+  // An error that the router's body reader threw.
   if (code === 'PARSE' && error instanceof Error && error.cause instanceof AppError) return error.cause;
   if (code === 'PARSE')
     return new AppError('invalid_request', { message: 'The body could not be read. Send valid JSON, or a form.' });
@@ -118,13 +123,13 @@ function fromElysia(code: unknown, error: unknown): AppError {
 }
 
 function errorResponse(error: AppError, request: Request, requestId: string): Response {
-  // With a Host that is none there is no URL either.
+  // With an invalid Host, the request has no valid URL.
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = {};
   if (error.retryAfterSeconds !== undefined) headers['retry-after'] = String(error.retryAfterSeconds);
   const init = { status: error.status, headers };
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
-    // The one word about it that OpenAI's clients obey, over the status.
+    // OpenAI's clients obey this header over the status.
     if (error.isLasting) headers['x-should-retry'] = 'false';
     return Response.json(toOpenAiError(error), init);
   }
@@ -146,7 +151,7 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
   return response;
 }
 
-/** RFC 9457. `detail` is what the predecessor's clients read. */
+/** RFC 9457. The predecessor's clients read `detail`. */
 function problem(error: AppError, requestId: string, headers: Record<string, string>): Response {
   const body = {
     type: 'about:blank',
@@ -173,5 +178,3 @@ function titleOf(error: AppError): string {
 function wantsHtml(request: Request): boolean {
   return isPartRequest(request) || (request.headers.get('accept') ?? '').includes('text/html');
 }
-
-export { CODES };

@@ -1,13 +1,13 @@
-/** Server-sent events that the router itself writes: progress and the UI's live streams. */
+/** Server-sent events that the router itself writes: progress, and the live streams of pages. */
 
 import { safely } from '../lib/safely';
 import { dataHeaders } from './headers';
 
-/** Under the shortest idle limit that proxies are known for. */
+/** Milliseconds; shorter than the shortest known idle timeout of proxies. */
 const HEARTBEAT_MS = 15_000;
 /**
- * Of events that wait for a reader who is slow. Beyond it the stream ends: its client comes back with `Last-Event-ID` and
- * reads the state. An event that is larger waits alone.
+ * Bytes of events that wait for a slow reader. Beyond this the stream ends; its client reconnects with `Last-Event-ID`
+ * and reads the state. A single larger event may wait alone.
  */
 export const QUEUED_BYTES_MAX = 256 * 1024;
 const HEADERS = { ...dataHeaders('text/event-stream; charset=utf-8'), 'x-accel-buffering': 'no' };
@@ -17,20 +17,21 @@ const KEEP_ALIVE = utf8.encode(': keep-alive\n\n');
 export interface EventWriter {
   /**
    * @param event `data` may have several lines.
-   * @returns resolves when the reader has taken it and wants the next one, or the stream has ended. A stream of states
-   * waits for that before it sends the next one, so that a slow reader gets fewer.
+   * @returns resolves when the reader has taken the event and wants the next one, or when the stream has ended. A
+   * stream of states waits for this before it sends the next state, so that a slow reader gets fewer.
    */
   send(event: { readonly id?: string; readonly data: string }): Promise<void>;
-  /** Ends the stream when what was sent is taken. */
+  /** Ends the stream after everything that was sent has been read. */
   close(): void;
 }
 
 /**
  * A response of server-sent events that stays open until either side closes it.
- * @param onOpen starts the writing, at once; what it returns is called exactly once, when nothing can be sent any more.
+ * @param onOpen called at once to begin the writing; the function that it returns is called exactly once, when nothing
+ * can be sent any more.
  */
 export function eventStream({ method }: Request, onOpen: (writer: EventWriter) => () => void): Response {
-  // Elysia would read the body of the answer to a HEAD to its end, which does not come.
+  // Elysia would read the body of an answer to HEAD to its end, which never comes.
   if (method === 'HEAD') return new Response(null, { headers: HEADERS });
   const queue = new EventQueue();
   let onEnd: (() => void) | undefined;
@@ -53,7 +54,7 @@ export function eventStream({ method }: Request, onOpen: (writer: EventWriter) =
     {
       start() {
         onEnd = onOpen({ send, close });
-        // Closed while it was opening.
+        // The stream was closed while `onOpen` ran.
         if (queue.isClosed) end();
         else
           heartbeat = setInterval(
@@ -64,21 +65,21 @@ export function eventStream({ method }: Request, onOpen: (writer: EventWriter) =
       pull: (controller) => queue.take(controller),
       cancel: close,
     },
-    // Nothing is taken before the connection wants it, so that it is known how far the reader is behind.
+    // No read-ahead, so that the queue shows how far the reader is behind.
     { highWaterMark: 0 },
   );
   return new Response(body, { headers: HEADERS });
 }
 
-/** What was sent and is not yet taken. */
+/** Events that were sent and not read yet. */
 class EventQueue {
   isClosed = false;
-  /** Of all events that wait. */
+  /** Bytes of all waiting events. */
   bytes = 0;
   #waiting: Uint8Array[] = [];
-  /** Resolves when the reader wants more than there is. */
+  /** Resolves when the reader wants more than is queued. */
   #taken: PromiseWithResolvers<void> | undefined;
-  /** There while the reader waits. Resolves when there is something. */
+  /** Set while the reader waits. Resolves when an event is queued. */
   #reading: PromiseWithResolvers<void> | undefined;
 
   add(event: Uint8Array): Promise<void> {
@@ -90,7 +91,7 @@ class EventQueue {
     return this.#taken.promise;
   }
 
-  /** Gives the next event, as soon as there is one, and after the last the end. */
+  /** Passes on the next event as soon as there is one, and the end after the last event. */
   async take(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     if (this.#waiting.length === 0 && !this.isClosed) {
       this.#taken?.resolve();
@@ -112,7 +113,7 @@ class EventQueue {
   }
 }
 
-/** One event on the wire: a `data:` line for each line, or the second one would be lost. */
+/** One event in SSE's format: each line gets its own `data:`, because a line without one would be lost. */
 export function frame(event: { readonly id?: string; readonly data: string }): string {
   const id = event.id === undefined ? '' : `id: ${event.id}\n`;
   const data = event.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);

@@ -1,4 +1,7 @@
-/** Where the worker that renders Markdown is. In the router that is one file (scripts/build.ts) it is a file beside that. */
+/**
+ * The path of the worker that renders Markdown. In the router's bundle (scripts/build.ts), the worker is a file beside
+ * it.
+ */
 import { join } from 'node:path';
 
 export const workerFile = join(import.meta.dir, 'markdown-worker.ts');

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from 'bun:test';
 import { createServer } from 'node:net';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
+import { runnerHost } from '../../drivers/runner-host';
 import { docker, requireEngine } from '../support/engine';
 import { freePort } from '../support/process';
 import { createDockerBench } from './docker-bench';
@@ -166,7 +167,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
       ).toMatchObject({ fault: 'start_failed', message: expect.stringContaining('nowhere') });
       const { url, reach } = await bench.inside(driver, { network: { mode: 'host' } });
       await using other = await service('127.0.0.1');
-      expect(url).toStartWith('http://127.0.0.1:');
+      expect(url).toStartWith(`http://${runnerHost()}:`);
       expect(await reach(other.address)).toBe('open');
     });
 

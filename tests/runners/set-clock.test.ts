@@ -130,7 +130,7 @@ test('nothing but dates is read from the clock of dates', async () => {
     'router/lib/log.ts',
     // `created` and `created_at` of OpenAI's objects.
     'router/openai/chunks.ts',
-    'router/openai/routes.ts',
+    'router/openai/plan.ts',
     'router/runners/call.ts',
   ]);
 });

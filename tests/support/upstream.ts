@@ -79,6 +79,8 @@ export interface Upstream extends AsyncDisposable {
   /** What it has said to have used, all answers together. */
   readonly served: { prompt: number; completion: number };
   script(...scripts: Script[]): void;
+  /** Forgets what was scripted and not asked for. */
+  unscript(): void;
   /** The request number `count` (from 1), as soon as it is there. */
   request(count: number): Promise<UpstreamRequest>;
   stop(): Promise<void>;
@@ -125,6 +127,10 @@ class State {
 
   script(...scripts: Script[]): void {
     this.scripts.push(...scripts);
+  }
+
+  unscript(): void {
+    this.scripts.length = 0;
   }
 
   async request(count: number): Promise<UpstreamRequest> {

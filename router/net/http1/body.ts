@@ -1,19 +1,19 @@
-/** The body of an answer as its connection gives it. */
+/** The body of an answer, as it arrives on its connection. */
 import type { Body, Sink } from '../body';
 
-/** Where a body comes from. */
+/** The connection that a body arrives on. */
 export interface Source {
   pause(): void;
   resume(): void;
-  /** Nobody wants the rest. */
+  /** Gives up the rest of the answer. */
   cancel(): void;
 }
 
-/** The body of one answer, for as long as the connection is this answer's. */
+/** The body of one answer, valid while the connection serves this answer. */
 export class WireBody implements Body {
   #connection: Source | undefined;
   #sink: Sink | undefined;
-  /** What has come before anybody reads. */
+  /** Chunks that arrived before `read`. */
   #held: Uint8Array[] = [];
   #ending: ((sink: Sink) => void) | undefined;
 
@@ -25,7 +25,7 @@ export class WireBody implements Body {
     this.#sink = sink;
     const held = this.#held;
     this.#held = [];
-    // First, so that whoever pauses in the middle of what was held has paused.
+    // Before the loop, so that a pause by the sink inside the loop holds.
     if (held.length > 1) this.resume();
     for (const bytes of held) this.#sink?.chunk(bytes);
     if (this.#ending) this.#tellEnding(this.#ending);
@@ -53,7 +53,7 @@ export class WireBody implements Body {
       return;
     }
     this.#held.push(bytes);
-    // The first one comes along with the head.
+    // The first chunk may arrive together with the head, so it causes no pause.
     if (this.#held.length > 1) this.pause();
   }
 

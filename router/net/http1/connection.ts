@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 over plain sockets: how runners are asked. Bun's `fetch` hands every request and every chunk from thread to
- * thread, which costs more than all that the router does with them (decision 0022).
+ * HTTP/1.1 over plain sockets, for requests to runners. Bun's `fetch` passes every request and every chunk between
+ * threads, which costs more than everything that the router does with them (decision 0022).
  */
 import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
@@ -12,13 +12,13 @@ import { type Head, WireReader } from './reader';
 import { requestBytes, type WireRequest } from './request';
 
 /**
- * An idle connection is used again for so long. Node and uvicorn close one after 5 s: a request that crosses with that
- * would be lost, and what may have arrived is not sent again.
+ * Milliseconds for which an idle connection is reused. Node and uvicorn close one after 5 s: a request that crosses
+ * with the close would be lost, and a request that may have arrived is not sent again.
  */
 const IDLE_MS = 2_000;
-/** One that was in use until just now has not been closed since. */
+/** Milliseconds. A connection that was idle for less cannot have been closed unnoticed. */
 const RESTED_MS = 1;
-/** A peer that has gone without a word is noticed by the kernel, however long an agent thinks. */
+/** Milliseconds. The kernel notices a peer that vanished without closing, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
 
 export interface WireAnswer {
@@ -27,12 +27,12 @@ export interface WireAnswer {
   readonly body: Body;
 }
 
-/** Connections that nobody uses now, by where they lead to; the one that was used last is last. */
+/** Idle connections by destination; the last one in a list was used last. */
 const idle = new Map<string, Connection[]>();
 
 /**
- * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the error of the
- * connection (`code` is the system's word), or with `MalformedError`. Sends nothing a second time.
+ * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the connection's
+ * error (`code` is the system's error code), or with `MalformedError`. Never sends a request twice.
  */
 export async function ask(request: WireRequest): Promise<WireAnswer> {
   const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
@@ -42,7 +42,7 @@ export async function ask(request: WireRequest): Promise<WireAnswer> {
   signal.throwIfAborted();
   let connection = idle.get(destination)?.at(-1);
   if (connection && connection.restedMs > RESTED_MS) {
-    // Its end may be here and not read yet. Only after the second turn the event loop has looked.
+    // The peer's close may have arrived and not been read yet. The event loop has read it only after the second turn.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     connection = idle.get(destination)?.at(-1);
     signal.throwIfAborted();
@@ -57,7 +57,7 @@ interface Place {
   readonly port: number;
 }
 
-/** A new connection. Who does not wait for it any more leaves it to the next one. */
+/** Opens a connection. If the caller has aborted meanwhile, the connection is kept for the next request. */
 function connect({ destination, hostname, port }: Place, limitMs: number, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   let isLate = false;
@@ -83,13 +83,13 @@ interface Exchange {
 class Connection implements Beating, Source {
   #socket: Socket<Connection> | undefined;
   #exchange: Exchange | undefined;
-  /** Of the request, what the socket has not taken yet. */
+  /** The bytes of the request that the socket has not accepted yet. */
   #unsent: Uint8Array[] = [];
   #isPaused = false;
   #idleSinceMs = 0;
   place: number | undefined;
 
-  /** @param destination where it leads to. */
+  /** @param destination the key in `idle`. */
   private constructor(readonly destination: string) {}
 
   static async open(destination: string, hostname: string, port: number): Promise<Connection> {
@@ -98,13 +98,13 @@ class Connection implements Beating, Source {
     return connection;
   }
 
-  /** To be called only while it is idle or new. */
+  /** Call it only on an idle or new connection. */
   ask(method: string, bytes: readonly Uint8Array[], signal: AbortSignal): Promise<WireAnswer> {
     const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
     this.#leaveIdle();
     signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason), { once: true });
     this.#exchange = exchange;
-    // Between the end of the wait for a connection and now.
+    // The signal may have aborted between the end of the connect and now.
     if (signal.aborted) {
       this.#break(signal.reason);
       return exchange.answered.promise;
@@ -114,7 +114,7 @@ class Connection implements Beating, Source {
     return exchange.answered.promise;
   }
 
-  /** The socket takes more. */
+  /** The socket accepts more bytes. */
   sent(): void {
     while (this.#unsent.length > 0) {
       const [next] = this.#unsent as [Uint8Array];
@@ -129,7 +129,7 @@ class Connection implements Beating, Source {
 
   received(bytes: Buffer): void {
     const exchange = this.#exchange;
-    // Nobody has asked: whatever it is, it must not be taken for the next answer.
+    // No request is under way: bytes that arrive now must not be taken for the next answer.
     if (!exchange) {
       this.#end('terminate');
       return;
@@ -147,13 +147,13 @@ class Connection implements Beating, Source {
       answered.resolve({ status: reader.head.status, headers: reader.head, body: exchange.body });
     }
     if (piece.length > 0) exchange.body?.push(piece);
-    // Whoever reads may have cancelled it.
+    // The reader of the body may have cancelled it.
     if (reader.isWhole && this.#exchange === exchange) this.#finish(exchange);
   }
 
   closed(cause?: unknown): void {
     const exchange = this.#exchange;
-    // A reset, and whatever a reader of the body has thrown, is no end of an answer.
+    // After a reset, or an error that the reader of the body threw, the answer is not whole.
     if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
     else this.#break(cause ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
   }
@@ -169,13 +169,13 @@ class Connection implements Beating, Source {
     this.#socket?.resume();
   }
 
-  /** Nobody wants the rest of the answer. */
+  /** Gives up the rest of the answer. */
   cancel(): void {
     this.#exchange = undefined;
     this.#end('terminate');
   }
 
-  /** To be called only when it has no request under way. */
+  /** Call it only when no request is under way. */
   keepIdle(): void {
     if (!this.#socket) return;
     this.resume();
@@ -196,7 +196,7 @@ class Connection implements Beating, Source {
 
   #finish({ reader, body }: Exchange): void {
     this.#exchange = undefined;
-    // An answer before its request was whole: the peer will not read the rest.
+    // The answer came before the whole request was sent: the peer will not read the rest.
     if (reader.isReusable && this.#unsent.length === 0) this.keepIdle();
     else this.#end('end');
     body?.finish();
@@ -210,7 +210,7 @@ class Connection implements Beating, Source {
     exchange?.body?.break(cause);
   }
 
-  /** @param how `terminate` also tells a peer that is still at work. */
+  /** @param how `terminate` resets the connection, so that a peer that is still at work notices. */
   #end(how: 'end' | 'terminate'): void {
     this.#leaveIdle();
     if (idle.get(this.destination)?.length === 0) idle.delete(this.destination);
@@ -228,9 +228,9 @@ class Connection implements Beating, Source {
   }
 }
 
-/** One for all sockets: Bun keeps a copy for each that comes with its own. */
+/** One object for all sockets: Bun keeps a copy of the handlers for each socket that has its own. */
 const handlers = {
-  // What one of these throws, Bun tells `error`: the request that it belongs to breaks off.
+  // When a handler throws, Bun calls `error`, and the request breaks off.
   open(socket: Socket<Connection>) {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);

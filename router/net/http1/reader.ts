@@ -1,12 +1,12 @@
 /**
- * Reads one answer of HTTP/1.1 as it comes over a connection: RFC 9112. Strict where a second reader might find another
- * answer in the same bytes; such a connection is of no more use.
+ * Reads one HTTP/1.1 answer from a connection (RFC 9112). Strict where another parser might find another answer in the
+ * same bytes; a connection with such bytes is not used again.
  */
 
-/** Of an answer's head, as of a line of trailers or the size of a chunk. Node and uvicorn send at most 16 KB. */
+/** Bytes of an answer's head, a trailer line or a chunk size line. Node and uvicorn send at most 16 KB. */
 const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
-/** Interim answers before the answer itself. Nobody sends more than two or three. */
+/** Interim (1xx) answers before the answer. Servers send two or three at most. */
 const INTERIMS_MAX = 32;
 const LF = 10;
 const TAB = 9;
@@ -14,23 +14,23 @@ const BLANK = 32;
 const NOTHING = Buffer.alloc(0);
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?(?=\r\n|$)/;
 /**
- * A name with a blank behind it is what one reader takes for a name and another does not. A NUL ends a value for some, and
- * no answer of ours could have it.
+ * Blanks before the colon are refused, because parsers disagree about them (RFC 9112, 5.1). NUL is refused, because it
+ * ends the value for some parsers, and a `Response` cannot have it.
  */
 const HEADER_LINES = /^(?:\r\n[^\s:\0]+:[^\r\n\0]*)*$/;
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 
-/** Not HTTP, or not what it says itself. */
+/** The bytes are not HTTP, or contradict each other. */
 export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
 
-/** The status and headers of an answer. Most headers are never asked for, so none is taken apart before it is. */
+/** The status and headers of an answer. A header is parsed only when it is asked for, because most never are. */
 export class Head {
   readonly #text: string;
   readonly #lowerCase: string;
 
-  /** @param text from the end of the status line on, up to the empty line. Throws `MalformedError`. */
+  /** @param text the head, from the end of the status line to the empty line. Throws `MalformedError`. */
   constructor(
     readonly status: number,
     text: string,
@@ -40,7 +40,7 @@ export class Head {
     this.#lowerCase = text.toLowerCase();
   }
 
-  /** As `Headers` does it: several of one name are one, with commas. @param name in lower case. */
+  /** Like `Headers.get`: several headers of one name are joined with commas. @param name in lower case. */
   get(name: string): string | null {
     const line = lineOf(name);
     let found: string | null = null;
@@ -55,7 +55,7 @@ export class Head {
 
 const lines = new Map<string, string>();
 
-/** How the line of a header begins. There are a dozen that are ever asked for. */
+/** The beginning of a header's line. Cached: only about a dozen names are ever asked for. */
 function lineOf(name: string): string {
   let line = lines.get(name);
   if (line === undefined) {
@@ -65,7 +65,10 @@ function lineOf(name: string): string {
   return line;
 }
 
-/** RFC 9110, 5.5: blanks and tabs. Other white space of Unicode may be a part of a character here. */
+/**
+ * RFC 9110, 5.5: only blanks and tabs are trimmed. Other white space of Unicode may be part of a character in this
+ * encoding.
+ */
 function withoutBlanks(text: string, start: number, end: number): string {
   const isBlank = (at: number) => text.charCodeAt(at) === BLANK || text.charCodeAt(at) === TAB;
   let from = start;
@@ -75,41 +78,41 @@ function withoutBlanks(text: string, start: number, end: number): string {
   return text.slice(from, to);
 }
 
-/** What of an answer comes next. */
+/** The part of the answer that comes next. */
 type Part = 'head' | 'bytes' | 'chunk size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'nothing';
 
 export class WireReader {
-  /** As soon as it is whole. */
+  /** Set when the head is complete. */
   head: Head | undefined;
   #part: Part = 'head';
-  /** What has come of a head or a line that is not whole. */
+  /** The bytes of an incomplete head or line. */
   #held: Buffer = NOTHING;
-  /** Of the body, or of its chunk. */
+  /** Remaining bytes of the body or the chunk. */
   #bytesLeft = 0;
   #trailerBytes = 0;
   #interims = 0;
   #isReusable = false;
 
-  /** @param method of the request: the answer to `HEAD` has no body. */
+  /** @param method the request's method: the answer to `HEAD` has no body. */
   constructor(readonly method: string) {}
 
-  /** Whether nothing more belongs to this answer. */
+  /** Whether the answer is complete. */
   get isWhole(): boolean {
     return this.#part === 'nothing';
   }
 
-  /** Whether the connection may be used for another request after this answer. */
+  /** Whether the connection may serve another request after this answer. */
   get isReusable(): boolean {
     return this.isWhole && this.#isReusable;
   }
 
   /**
-   * @param bytes the reader's from now on: what it returns is a part of them.
-   * @returns what of the body was in these bytes. Throws `MalformedError`.
+   * @param bytes owned by the reader from now on: the returned buffer is a part of it.
+   * @returns the bytes of the body among them. Throws `MalformedError`.
    */
   push(bytes: Buffer): Buffer {
     let at = 0;
-    // The body's bytes: those of later chunks are moved up to those of the first.
+    // Where the body's bytes are collected: later chunks are moved next to the first.
     let start = 0;
     let end = 0;
     while (at < bytes.length) {
@@ -131,7 +134,7 @@ export class WireReader {
         case 'until close':
           return bytes.subarray(at);
         case 'nothing':
-          // More than was asked for: whose answer that is nobody knows.
+          // Surplus bytes: do not reuse the connection.
           this.#isReusable = false;
           at = bytes.length;
           break;
@@ -142,19 +145,19 @@ export class WireReader {
     return bytes.subarray(start, end);
   }
 
-  /** The connection has closed. @returns whether that is the answer's end, and not a cut. */
+  /** The connection was closed. @returns whether the answer is complete, and not cut. */
   close(): boolean {
     if (this.#part === 'until close') this.#part = 'nothing';
     return this.isWhole;
   }
 
-  /** @returns how many of the bytes belong to the head, or to what is held of it. */
+  /** @returns how many of the bytes belong to the head, complete or not. */
   #readHead(bytes: Buffer): number {
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     const end = all.indexOf('\r\n\r\n');
     if (end === -1 || end > HEAD_BYTES_MAX) {
       if (all.length > HEAD_BYTES_MAX) throw new MalformedError('a head that is too long');
-      // Other people's bytes: a copy.
+      // Copied, because the buffer belongs to the socket.
       this.#held = Buffer.from(all);
       return bytes.length;
     }
@@ -167,11 +170,11 @@ export class WireReader {
     return used;
   }
 
-  /** What a head says of the body behind it: RFC 9112, 6.3. */
+  /** Decides how the body is framed (RFC 9112, 6.3). */
   #begin(head: Head, isPersistent: boolean): void {
     const { status } = head;
     if (status === 101) throw new MalformedError('an upgrade that nobody asked for');
-    // An interim answer: the answer itself follows.
+    // An interim answer: the final answer follows.
     if (status < 200) {
       this.#interims += 1;
       if (this.#interims > INTERIMS_MAX) throw new MalformedError('interim answers without an end');
@@ -185,7 +188,7 @@ export class WireReader {
     else if (coding !== null) {
       if (coding.toLowerCase() !== 'chunked') throw new MalformedError(`the transfer coding ${coding}`);
       this.#part = 'chunk size';
-      // With both, one of them is wrong.
+      // With both transfer-encoding and content-length, one of them is wrong (RFC 9112, 6.3).
       if (length !== null) this.#isReusable = false;
     } else if (length !== null) {
       if (!/^\d{1,15}$/.test(length)) throw new MalformedError('a length that is none');
@@ -197,7 +200,7 @@ export class WireReader {
     }
   }
 
-  /** A line between chunks, from `at` on. @returns how many of the bytes belong to it, or to what is held of it. */
+  /** Reads a line between chunks, from `at` on. @returns how many of the bytes belong to it, complete or not. */
   #readLine(bytes: Buffer, at: number): number {
     const end = bytes.indexOf(LF, at) + 1 || bytes.length;
     if (this.#held.length + end - at > LINE_BYTES_MAX) throw new MalformedError('a line that is too long');

@@ -1,13 +1,15 @@
-/** A request of HTTP/1.1 as it goes over a connection: RFC 9112. */
+/** Writes an HTTP/1.1 request (RFC 9112). */
 
-/** A body up to this size goes out together with its head. */
+/** Bytes of a body that is sent in one write with its head. */
 const TOGETHER_BYTES_MAX = 65_536;
-/** What may stand in a header's value: RFC 9110, 5.5, and DEL, which clients may send us. Anything else could end the line. */
+/**
+ * Characters of a header's value (RFC 9110, 5.5), and DEL, which clients may send. Other characters could end the line.
+ */
 const VALUE = /^[\t\x20-\xff]*$/;
-/** Lower case only: another one would be a second header of one that is ours. */
+/** Lower case, so that no client header duplicates one of the router's. */
 const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
 const TARGET = /^[\x21-\x7e]+$/;
-/** What says where a request goes and where it ends is this file's affair. */
+/** This file sets the headers that say where a request goes and where it ends. */
 const OWN_HEADERS = new Set(['accept-encoding', 'host', 'connection', 'content-length', 'transfer-encoding']);
 
 export interface WireRequest {
@@ -16,16 +18,19 @@ export interface WireRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer> | undefined;
-  /** How long a new connection may take, with its handshake; `CONNECT_MS` by default. */
+  /** Milliseconds for a new connection, with its handshake; `CONNECT_MS` by default. */
   readonly connectMs?: number | undefined;
   readonly signal: AbortSignal;
-  /** The IP address to connect to, whatever the URL's host resolves to by now. */
+  /** The IP address to connect to, whatever the URL's host resolves to now. */
   readonly address?: string | undefined;
-  /** Who is asked there. A port may be another one's soon: no connection is used again for somebody else. */
+  /** The runner's id. Connections are pooled per runner, because a port may soon belong to another one. */
   readonly peer?: string | undefined;
 }
 
-/** A request as it goes over the wire, which asks for no compression; a long body by itself. Throws a `TypeError` for what would be another request. */
+/**
+ * The bytes of a request that asks for no compression; a long body is a separate buffer. Throws a `TypeError` for
+ * values that would change the request's framing.
+ */
 export function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
   const target = url.pathname + url.search;
   if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or method is not one of HTTP.');

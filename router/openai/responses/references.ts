@@ -2,8 +2,8 @@
 import type { Who } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
 import type { JsonBody } from '../../backends/shape';
-import type { Context } from '../../context';
 import { AppError } from '../../lib/errors';
+import type { OpenaiDeps } from '../deps';
 import { record } from './faults';
 import { itemsOf } from './objects';
 
@@ -14,7 +14,7 @@ const REASONING_ID = /^rs_/;
 const REFERENCES_MAX = 1_000;
 
 /** The request with each item in the place of its reference. Throws `not_found` that names the one that is gone. */
-export async function withReferences(context: Context, who: Who, body: JsonBody): Promise<JsonBody> {
+export async function withReferences(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<JsonBody> {
   const { input } = body;
   if (!Array.isArray(input) || !input.some((item) => referenceIn(item) !== undefined)) return body;
   const found = new Map<string, readonly { readonly id: string }[]>();
@@ -25,7 +25,7 @@ export async function withReferences(context: Context, who: Who, body: JsonBody)
     else if (!REASONING_ID.test(id)) {
       const messageId = ITEM_ID.exec(id)?.[1];
       if (messageId !== undefined && !found.has(messageId) && found.size < REFERENCES_MAX) {
-        found.set(messageId, await storedItems(context, who, messageId));
+        found.set(messageId, await storedItems(deps, who, messageId));
       }
       const stored = found.get(messageId ?? '')?.find((one) => one.id === id);
       if (!stored) throw gone(id, `input[${index}].id`);
@@ -43,10 +43,10 @@ function referenceIn(item: unknown): string | undefined {
 }
 
 /** What a stored message stands for; nothing where it is not there, not theirs, or not for the key. */
-async function storedItems(context: Context, who: Who, messageId: string) {
-  const found = await context.conversations.findMessage(who.user.id, messageId);
+async function storedItems(deps: OpenaiDeps, who: Who, messageId: string) {
+  const found = await deps.conversations.findMessage(who.user.id, messageId);
   if (!found) return [];
-  const agent = await context.agents.get(who.user.id, found.conversation.agentId);
+  const agent = await deps.agents.get(who.user.id, found.conversation.agentId);
   if (!opens(who.key, agent)) return [];
   if (found.message.status === 'streaming') throw new AppError('answer_running');
   return itemsOf(found.message);

@@ -2,8 +2,8 @@
 
 import type { Who } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
-import type { Context } from '../../context';
 import { AppError } from '../../lib/errors';
+import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
 import { inputItems, responseFrom } from './objects';
 
@@ -22,18 +22,18 @@ interface Asked {
  * Answers whatever is asked of a stored response.
  * Throws `not_found` where it is not there, somebody else's, or of an agent that the key does not open.
  */
-export async function storedResponse(context: Context, who: Who, { request, id, part }: Asked): Promise<Response> {
-  const { message, conversation } = await answerOf(context, who, { responseId: id, param: 'response_id' });
-  const agent = await context.agents.get(who.user.id, conversation.agentId);
+export async function storedResponse(deps: OpenaiDeps, who: Who, { request, id, part }: Asked): Promise<Response> {
+  const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
   const what = `${request.method} ${part ?? ''}`;
   if (what === 'GET ') return Response.json(responseFrom(message, agent.backend));
   if (what === 'GET input_items') {
-    const [before] = await context.conversations.page(conversation.id, { before: message.position, limit: 1 });
+    const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1 });
     return Response.json(listOf(inputItems(message, before), new URL(request.url).searchParams));
   }
   if (what === 'DELETE ') {
-    await context.conversations.deleteAnswer(who.user.id, message);
+    await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }
   throw new AppError('method_not_allowed', { message: 'A stored response can be read and deleted, nothing else.' });

@@ -159,6 +159,9 @@ export function matrix(client: Client): () => Fleet {
   });
 
   test('a failure that passes is one that nobody sees: the client tries again, whole and streamed', async () => {
+    fleet.willAnswer('direct');
+    // The upstream was busy before: an answer ends that.
+    await client.chat(call('direct'));
     const count = fleet.upstream.requests.length;
     fleet.upstream.script(...busy(2 * BROKER_TRIES));
     for (const _ of ['whole', 'streamed']) fleet.willAnswer('direct');

@@ -53,6 +53,10 @@ export const SCENES = {
       upstream.script(...busy(BROKER_TRIES));
       return {};
     },
+    // An upstream that has refused all tries is asked once only, until it answers.
+    restore({ upstream }) {
+      upstream.unscript();
+    },
   },
   'an upstream that refuses the request': {
     status: 400,

@@ -1,0 +1,106 @@
+/** What one call of a runner may use, what it has used, and its row of usage. */
+import type { Upstream } from '../credentials/credentials';
+import { safely } from '../lib/safely';
+import type { Ending } from '../relay/relay';
+import type { HeldRunner } from '../runners/slot';
+import { NO_TOKENS } from '../usage/tokens';
+import { AnswerTail, tokensOfAnswer } from './answer-usage';
+import type { BrokerDeps } from './deps';
+import type { UpstreamBody, UpstreamPath } from './request';
+
+/** What a call has used whose answer could not be read. */
+const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
+
+/** How a call has ended. Times are milliseconds since it began. */
+export interface Ended {
+  readonly ending: Ending;
+  /** The status that the runner was told. */
+  readonly status: number;
+  /** The upstream's own status; undefined when it has not answered. */
+  readonly upstreamStatus: number | undefined;
+  readonly firstByteMs: number | undefined;
+  readonly totalMs: number;
+}
+
+/** One call, from its admission by the limits to its row of usage. */
+export class CallUse {
+  readonly #tail = new AnswerTail();
+  /** The upstream of the last try. Undefined before the first try: nothing was used then. */
+  #upstream: Upstream | undefined;
+  /** Gives back what the limits hold for this call. */
+  #settle: (() => void) | undefined;
+
+  /** @param path below `/v1/`, one of `UPSTREAM_PATHS`. */
+  constructor(
+    readonly deps: Pick<BrokerDeps, 'limits' | 'metering'>,
+    readonly held: HeldRunner,
+    readonly path: string,
+    readonly allowed: UpstreamPath,
+    readonly body: UpstreamBody,
+  ) {}
+
+  /**
+   * Asks the limits before each try, because the next try may use another model or another key. A `GET` is free: runners
+   * list the models when they start. Throws what the limits refuse with, or the signal's reason.
+   */
+  async admit(upstream: Upstream, signal: AbortSignal): Promise<void> {
+    const earlier = this.#upstream;
+    const isSame = earlier?.model === upstream.model && earlier.source === upstream.source;
+    if (this.allowed.method === 'POST' && !isSame) {
+      this.#settle?.();
+      this.#settle = undefined;
+      const { body, path } = this;
+      const { isBackground } = body;
+      const call = {
+        ...{ userId: this.held.agent.userId, keyIds: this.#keyIds, path, isBackground },
+        ...{ isCountable: this.allowed.isCountable, model: body.modelAt(upstream.model), source: upstream.source },
+        most: () => ({ tokens: body.mostTokens(), calls: body.calls }),
+      };
+      this.#settle = await this.deps.limits.admit(call, signal);
+    }
+    this.#upstream = upstream;
+  }
+
+  /** Bytes of the upstream's answer, as they pass. */
+  see(bytes: Uint8Array): void {
+    this.#tail.push(bytes);
+  }
+
+  /** Whether the answer has told its usage, which a stream of `responses` does in its last event: it has no `[DONE]`. */
+  get isWhole(): boolean {
+    return this.path === 'responses' && this.#tail.tokens() !== undefined;
+  }
+
+  /** Writes the row of usage and gives back what the limits hold. */
+  end({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended): void {
+    const { body, held } = this;
+    const { agent, works } = held;
+    if (this.#upstream) {
+      // The call was made and gets its row, also when its answer cannot be read.
+      const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
+      const { tokens, calls, isEstimated } = used;
+      this.deps.metering.record({
+        ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
+        ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
+        ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
+      });
+    }
+    // After the row: what the limits hold covers the call until its use is counted.
+    this.#settle?.();
+  }
+
+  /** The keys whose requests the call may serve. */
+  get #keyIds(): readonly string[] {
+    return [...new Set(this.held.works.flatMap(({ keyId }) => keyId ?? []))];
+  }
+
+  #used(ending: Ending, upstreamStatus: number | undefined) {
+    const { allowed, body } = this;
+    // A refusal has used nothing. An upstream whose runner left before the answer has begun to read the prompt.
+    const isRefused = upstreamStatus === undefined ? ending !== 'stopped' : upstreamStatus >= 400;
+    if (isRefused || allowed.method === 'GET') return { tokens: NO_TOKENS, calls: 0, isEstimated: false };
+    const guess = { prompt: () => body.promptTokens(), isText: allowed.isText };
+    return { ...tokensOfAnswer(this.#tail, guess), calls: body.calls };
+  }
+}

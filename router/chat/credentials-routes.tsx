@@ -1,0 +1,63 @@
+/** The form in place of an answer that lacked credentials: keeps them and asks again. */
+import { Elysia } from 'elysia';
+import { Message } from '../../views/chat/message';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import { missingView, pick, refusedScope } from '../credentials/present';
+import { fields } from '../credentials/routes';
+import { AppError } from '../lib/errors';
+import { done, isPartRequest, part } from '../web/respond';
+import { messageViews } from './present';
+import { type ChatRoutesDeps, conversationPage } from './routes';
+
+export function chatCredentialsRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
+  return new Elysia({ name: 'chat-credentials' })
+    .use(session)
+    .post(
+      '/messages/:id/credentials',
+      ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
+      { session: true, body: fields },
+    );
+}
+
+/** Keeps what an answer lacked and asks for it again. */
+async function fillIn(
+  deps: ChatRoutesDeps,
+  who: Who,
+  request: Request,
+  messageId: string,
+  body: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { scope = '', ...typed } = body;
+  try {
+    const values = pick(typed, (_, value) => value.trim() !== '');
+    await requireFilled(deps, who, agent.backend, values);
+    await deps.credentials.set(who.user.id, scope, values);
+    await deps.generations.retry(conversation, message);
+  } catch (error) {
+    const refused = refusedScope(error, scope, typed);
+    if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, refused);
+    const missing = await missingView(deps, who, { agent, message, typed: refused.typed });
+    const about = { agent, lastPosition: conversation.lastPosition, missing };
+    const { messages } = await deps.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
+    const [view] = await messageViews(deps, who, { ...about, messages });
+    if (!view) throw new AppError('not_found');
+    return part(<Message message={view} />, refused.status);
+  }
+  return done(request, `/conversations/${conversation.id}`);
+}
+
+/** Throws `invalid_fields` for what would still be missing. */
+async function requireFilled(
+  deps: ChatRoutesDeps,
+  who: Who,
+  backendName: string,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  const backend = deps.backends.find(backendName);
+  const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
+  const empty = missing.map(({ name }) => name).filter((name) => !(name in values));
+  if (empty.length === 0) return;
+  throw new AppError('invalid_fields', { fields: Object.fromEntries(empty.map((name) => [name, 'Still missing'])) });
+}

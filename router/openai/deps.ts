@@ -1,0 +1,36 @@
+/** What `/v1` uses of the other subjects. `app.ts` hands it in. */
+import type { RateLimitsService } from '../accounts/key-limits';
+import type { AgentsService } from '../agents/agents';
+import type { BackendRegistry } from '../backends/backends';
+import type { Hops } from '../broker/hops';
+import type { ConversationsService } from '../chat/conversations';
+import type { GenerationsService } from '../chat/generations';
+import type { Config } from '../config/config';
+import type { Allowance } from '../lib/allowance';
+import type { Events } from '../lib/events';
+import type { MetricsService } from '../metrics/metrics';
+import type { RunnersService } from '../runners/runners';
+import type { BudgetsService } from '../usage/budgets';
+import type { OpenStreams } from '../web/open-streams';
+import type { Idempotency } from './idempotency';
+
+export interface OpenaiDeps {
+  readonly config: Pick<Config, 'maxAnswerBytes' | 'maxBodyBytes' | 'responses'>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly startedAtMs: number;
+  readonly agents: AgentsService;
+  readonly backends: BackendRegistry;
+  readonly budgets: BudgetsService;
+  readonly conversations: ConversationsService;
+  readonly events: Events;
+  readonly generations: GenerationsService;
+  /** The bytes that all requests and answers together hold. */
+  readonly held: Allowance;
+  readonly hops: Hops;
+  readonly idempotency: Idempotency;
+  readonly metrics: MetricsService;
+  readonly rateLimits: RateLimitsService;
+  readonly runners: RunnersService;
+  readonly streams: OpenStreams;
+}
