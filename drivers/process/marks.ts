@@ -1,11 +1,11 @@
-/** The mark that a runner carries in its environment: by it, and by nothing that is stored, a runner is found again. */
+/** The mark: a variable in the environment of a runner. A restarted driver finds runners by their marks; it stores nothing. */
 
 import { EARLIER_HOST } from '../runner-host';
 
 /** The content of a mark. It holds no secret, because other processes may be able to read the environment. */
 export interface Mark {
   readonly runnerId: string;
-  /** Tells two processes of one runner apart: one that was stopped, and one that was started again. */
+  /** Random per start: distinguishes two processes of one runner id, for example a stopped one and its successor. */
   readonly life: string;
   readonly host: string;
   readonly port: number;
@@ -22,7 +22,7 @@ export function writeMark({ runnerId, life, host, port, labels }: Mark): string 
   return mark.toString();
 }
 
-/** Reads a mark; undefined when it is none of ours. */
+/** Parses a mark. Returns undefined when the text is no mark of this driver. */
 export function readMark(text: string | undefined): Mark | undefined {
   if (text === undefined) return undefined;
   const mark = new URLSearchParams(text);

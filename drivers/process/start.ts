@@ -1,4 +1,4 @@
-/** Starts a runner as a process group of its own, with nothing of the router's in it. */
+/** Starts a runner in a process group of its own, with nothing of the router's environment. */
 import { closeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { DriverServices, Health, RunnerSpec, StartContext } from '../driver';
@@ -37,7 +37,10 @@ export interface Ground {
   readonly path: string;
 }
 
-/** Starts the runner, or finds the one that this spec id already has. A failed or aborted start leaves nothing. */
+/**
+ * Starts the runner, or returns the handle of the runner that already runs for `spec.id`. A failed or aborted start
+ * leaves nothing behind.
+ */
 export async function startRunner(ground: Ground, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
   const { table, exits, services } = ground;
   refuseAborted(context.signal);
@@ -103,7 +106,7 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
     ground.exits.addChild(handle, exited);
     return handle;
   } catch (cause) {
-    // Ours beyond doubt: it is our child, and has not been collected.
+    // Safe to signal: the process is our child and its exit was not collected, so its pid was not reused.
     if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
     await ground.logs.remove(life);
     throw failure('unavailable', 'the process table could not be read', cause);
@@ -111,20 +114,24 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
 }
 
 /**
- * When the child was born; empty when it has ended already. Waits until the child shows its mark, because `spawn`
- * returns a moment before that and a start that is through must be found by everyone.
+ * Returns the start time of the child; an empty string when it has ended already. Waits until the process table shows the
+ * mark: `spawn` returns a moment earlier, and other drivers must find the runner as soon as its start has resolved.
  */
 async function birth(table: ProcessTable, pid: number, mark: string): Promise<string> {
   const deadlineMs = performance.now() + markMs;
   for (;;) {
     const entry = await table.find(pid);
-    // One that drops its environment at once never shows the mark, and is known here as our child.
+    // A child that overwrites its environment at once never shows the mark. This process then knows it as its child
+    // (children.ts).
     if (entry === undefined || entry.mark === mark || performance.now() > deadlineMs) return entry?.born ?? '';
     await Bun.sleep(1);
   }
 }
 
-/** `detached` makes the child the leader of a session: it has no terminal, and the router's signals do not reach it. */
+/**
+ * `detached` makes the child the leader of a new session: it has no terminal, and signals to the router's group do not
+ * reach it.
+ */
 async function spawn(
   ground: Ground,
   spec: RunnerSpec,
@@ -134,7 +141,7 @@ async function spawn(
   let output: number | undefined;
   try {
     output = ground.logs.open(life);
-    // A machine may run the router without a bun on its PATH.
+    // `bun` means the Bun that runs the router, because `bun` need not be on PATH.
     return Bun.spawn([program === 'bun' ? process.execPath : program, ...rest], {
       cwd: spec.home.source,
       env: {
