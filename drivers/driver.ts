@@ -80,17 +80,18 @@ export interface RunnerNetwork {
 }
 
 /**
- * What a driver needs to find its runner again after the router restarts. Stored as JSON, opaque to the router. It points
- * to one life of a runner: what somebody has restarted is another life, and the one of the handle is over.
+ * What a driver needs to find its runner again after a restart of the router. The router stores it as JSON and never
+ * reads it. A handle points to one life of a runner: a runner that somebody has restarted on the platform has a new life,
+ * and the life of the handle is over.
  */
 export type Handle = { readonly [key: string]: Json };
 
 export type Health =
-  /** `url` is where the router reaches it now, absent where that cannot change. */
+  /** `url` is the current address of the runner; absent when the address cannot change. */
   | { readonly state: 'running'; readonly startedAtMs?: number; readonly url?: string }
-  /** It is there and does nothing: somebody holds it still on the platform. */
+  /** The runner exists but does not run: somebody has paused it on the platform. */
   | { readonly state: 'paused' }
-  /** Ended by itself. Where the platform knows why, it says so. */
+  /** The runner ended by itself. The fields give the cause, as far as the platform knows it. */
   | {
       readonly state: 'exited';
       readonly exitCode?: number;
@@ -110,7 +111,7 @@ export interface Started<H extends Handle = Handle> {
   readonly url: string;
 }
 
-/** A runner found by its labels. `url` is there when it runs or is paused. */
+/** A runner that was found by its labels. `url` is set while the runner runs or is paused. */
 export interface Owned<H extends Handle = Handle> {
   readonly runnerId: string;
   readonly handle: H;

@@ -1,10 +1,16 @@
-/** The marks of this process's own children, for those that overwrite their environment (to set a process title). */
+/**
+ * Remembers the marks of this process's own children. A child that overwrites its environment (to set a process title)
+ * loses its mark from the process table.
+ */
 import type { Process, ProcessTable } from './table';
 
 export interface Children {
-  /** The table, in which children that dropped their mark still carry it. */
+  /** The process table, with the remembered mark put back into each child. */
   readonly table: ProcessTable;
-  /** Remembers a child. Being its parent is the proof: its pid is not used again before its end is collected. */
+  /**
+   * Remembers a child. The mark needs no other proof: the kernel does not reuse the pid of a child before its parent has
+   * collected its exit status.
+   */
   add(child: { readonly pid: number; readonly born: string; readonly mark: string }): void;
   remove(pid: number): void;
 }

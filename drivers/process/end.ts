@@ -1,17 +1,18 @@
-/** Ends everything that lives of a runner. */
+/** Ends all processes of a runner. */
 import { type Found, failure, findRunners, type ProcessHandle } from './runners';
 import type { Process, ProcessTable } from './table';
 
 const pollMs = 20;
-/** SIGKILL cannot be refused; a process that is still there after this hangs in the kernel, on a dead disk for example. */
+/** A process cannot ignore SIGKILL. A process that lives longer than this hangs in the kernel, for example on a dead disk. */
 const killMs = 10_000;
 
 /**
- * SIGTERM to the runner's groups, SIGKILL after `graceMs`, and back when nothing of it is left.
+ * Sends SIGTERM to the runner's process groups, SIGKILL after `graceMs`, and resolves when no process of it is left.
  *
- * Each round asks the process table anew for carriers of the mark, so no pid is signalled that has since become
- * someone else's, and what was started in the meantime is found as well. False when the handle is not of the process
- * that carries its mark: then nothing was signalled. Rejects as `timeout` or `unavailable`.
+ * Each round reads the processes that carry the mark from the process table again. So a pid that meanwhile belongs to
+ * another process is never signalled, and processes that were started meanwhile are found as well. Returns false, without
+ * having sent a signal, when the pid of the handle belongs to a process with another start time. Rejects with the fault
+ * `timeout` or `unavailable`.
  */
 export async function endRunner(
   table: ProcessTable,
@@ -57,7 +58,10 @@ function signalGroups({ mark, members }: Found, signal: 'SIGTERM' | 'SIGKILL' | 
   }
 }
 
-/** Waits by asking for the known processes only, which is much cheaper than reading the whole table. */
+/**
+ * Waits until all `members` have ended or the deadline has passed. Looks up only their pids: reading the whole table
+ * costs much more.
+ */
 async function goneOrLate(table: ProcessTable, members: readonly Process[], deadlineMs: number): Promise<void> {
   const isAlive = async ({ pid, born }: Process) => (await table.find(pid).catch(() => undefined))?.born === born;
   while (performance.now() < deadlineMs) {

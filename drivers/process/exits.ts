@@ -1,4 +1,4 @@
-/** What this process knows of runners that ended, and who wants to hear of it. */
+/** Records how runners ended, and notifies the watchers of the driver. */
 import type { Health, HealthChange } from '../driver';
 import { isOf, type ProcessHandle } from './runners';
 import type { ProcessTable } from './table';
@@ -8,19 +8,22 @@ const pollMs = 500;
 type Exited = Extract<Health, { state: 'exited' }>;
 
 export interface Exits {
-  /** A child of this process: `exited` resolves with how it ended. */
+  /** Adds a runner that is a child of this process. `exited` must resolve with how it ended. */
   addChild(handle: ProcessHandle, exited: Promise<Exited>): void;
-  /** A runner that was seen running and that another process has started. */
+  /** Adds a running runner that another process has started. */
   addAdopted(handle: ProcessHandle): void;
-  /** How it ended. Waits for the news of a child whose process is no more, which is under way then. */
+  /**
+   * Returns how the runner ended; undefined when that is unknown. When a child has left the process table and its `exited`
+   * is still pending, waits for it.
+   */
   find(handle: ProcessHandle): Promise<Exited | undefined>;
-  /** Whether it has ended and was not stopped yet. */
+  /** Returns the runners that have ended by themselves and were not stopped yet. */
   remembered(): readonly { readonly handle: ProcessHandle; readonly health: Exited }[];
-  /** While a runner is being stopped its end is no news. */
+  /** Until the result is disposed, the end of this runner is not reported to watchers. */
   stopping(handle: ProcessHandle): Disposable;
-  /** It was stopped: gone. */
+  /** Forgets a runner that was stopped, and reports it to the watchers as `gone`. */
   forget(handle: ProcessHandle): void;
-  /** `adopt` is called once it listens, and adds the runners that another process has started. */
+  /** Yields the ends of runners. Calls `adopt` after it has begun to listen; `adopt` adds the runners of other processes. */
   watch(signal: AbortSignal, adopt: () => Promise<void>): AsyncGenerator<HealthChange>;
 }
 
@@ -43,7 +46,7 @@ export function createExits(table: ProcessTable): Exits {
     for (const handle of [...adopted.values()]) {
       const entry = await table.find(handle.pid);
       if (entry !== undefined && isOf(handle, entry)) continue;
-      // Only the parent learns the exit code, and that was another process.
+      // The kernel gives the exit code only to the parent, which is another process here.
       if (adopted.delete(keyOf(handle))) record(handle, { state: 'exited' });
     }
   };
@@ -51,9 +54,9 @@ export function createExits(table: ProcessTable): Exits {
   return {
     addChild(handle, exited) {
       children.set(keyOf(handle), exited);
-      // It may have been seen in the table before its start was through.
+      // `watch` may have found the runner in the table, and adopted it, before its start was complete.
       adopted.delete(keyOf(handle));
-      // A runner that was stopped meanwhile is forgotten: its end is no news.
+      // `forget` removes a stopped runner from `children`; its end is not reported.
       void exited.then((health) => children.has(keyOf(handle)) && record(handle, health));
     },
     addAdopted(handle) {
@@ -73,7 +76,7 @@ export function createExits(table: ProcessTable): Exits {
   };
 }
 
-/** Of the very process: a handle that differs in any part is of another one. */
+/** Returns a key that is unique to one process. Handles that differ in any part have different keys. */
 function keyOf({ life, pid, born }: ProcessHandle): string {
   return `${life} ${pid} ${born}`;
 }
@@ -92,7 +95,7 @@ async function* watch(
   const end = () => wake.resolve();
   listeners.add(listener);
   signal.addEventListener('abort', end, { once: true });
-  // A table that does not answer now is asked again at the next turn.
+  // If the table cannot be read now, the next poll reads it again.
   const timer = setInterval(() => void poll().catch(() => undefined), pollMs);
   timer.unref();
   try {

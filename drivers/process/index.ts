@@ -1,4 +1,4 @@
-/** Hosts runners as processes of this machine, on loopback. `README.md` says what that does not protect from. */
+/** Hosts runners as processes of this machine, on loopback. Gives no isolation: see `README.md`. */
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { type Driver, defineDriver, type Health, type Owned } from '../driver';
@@ -44,7 +44,7 @@ export default defineDriver({
     const children = createChildren(processTable());
     const { table } = children;
     const logs = await createLogFiles(join(services.stateDir, 'logs'), logBytes);
-    // When the table does not answer now, the old logs are there for the next time.
+    // If the table cannot be read now, the old logs stay until the next start of the driver.
     const found = await findRunners(table).catch(() => undefined);
     if (found !== undefined) await logs.sweep(new Set(found.map(({ mark }) => mark.life)));
     return createDriver({
@@ -126,7 +126,8 @@ async function list({ table, exits, services }: Ground): Promise<readonly Owned<
     return { runnerId, handle, health: healthOf(runner.leader), url: urlOf(handle) };
   });
   const remembered = exits.remembered().map(({ handle, health }) => ({ runnerId: handle.runnerId, handle, health }));
-  // How a runner ended is known better here than from what it has left behind.
+  // `remembered` says how a runner ended. Its entry wins over one in `living`, which comes from processes that the
+  // runner left behind.
   const known = new Set(remembered.map(({ handle }) => handle.life));
   return [...living.filter(({ handle }) => !known.has(handle.life)), ...remembered];
 }

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { markVariable, type Process, type ProcessTable } from './table';
 
-/** USER_HZ: the unit of times in `/proc`, 100 per second on every architecture that Bun runs on. */
+/** Milliseconds per clock tick, the unit of times in `/proc`. USER_HZ is 100 on every architecture that Bun runs on. */
 const tickMs = 10;
 /** PF_KTHREAD of linux/sched.h, in field 9. */
 const kernelThread = 0x00200000;
@@ -20,7 +20,7 @@ export const linuxTable: ProcessTable = {
   async usage(pid) {
     const [stat, status] = await Promise.all([readStat(pid), readOf(pid, 'status')]);
     if (stat === undefined || status === undefined) return undefined;
-    // Fields 14 and 15 of the manual page, utime and stime; VmRSS does not depend on the size of a page.
+    // Fields 14 and 15 of proc_pid_stat(5): utime and stime. VmRSS is in kB, so the page size is not needed.
     const cpuMs = (Number(stat[11]) + Number(stat[12])) * tickMs;
     return { cpuMs, memoryBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024 };
   },
@@ -37,7 +37,10 @@ async function read(pid: number, bootMs: number): Promise<Process | undefined> {
   return mark === undefined ? entry : { ...entry, mark };
 }
 
-/** The fields from the third on: the second, the name in parentheses, may itself contain spaces and parentheses. */
+/**
+ * Returns the fields of `stat` from the third on. Field 2 is the program name in parentheses; the name may itself contain
+ * spaces and parentheses, so the split begins after the last parenthesis.
+ */
 async function readStat(pid: number): Promise<readonly string[] | undefined> {
   const text = await readOf(pid, 'stat');
   return text?.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -45,10 +48,11 @@ async function readStat(pid: number): Promise<readonly string[] | undefined> {
 
 async function readMark(pid: number, isKernelThread: boolean): Promise<string | undefined> {
   const prefix = `${markVariable}=`;
-  // Another user's environment cannot be read: such a process is not one of ours.
+  // The environment of another user's process cannot be read. Such a process is none of our runners.
   const read = () => readOf(pid, 'environ').catch(notPermitted);
   let environment = await read();
-  // In the middle of an exec the environment reads as empty for a moment, as it does for good without variables.
+  // During exec the environment reads as empty for a moment. A process without variables reads as empty too, so the
+  // retries are limited.
   for (let again = 0; environment === '' && !isKernelThread && again < execReads; again += 1) {
     await Bun.sleep(execReadMs);
     environment = await read();
@@ -63,7 +67,7 @@ async function readOf(pid: number, file: string): Promise<string | undefined> {
   try {
     return await readFile(`/proc/${pid}/${file}`, 'utf8');
   } catch (error) {
-    // ESRCH: it ended between open and read.
+    // ESRCH: the process ended between open and read.
     if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
     throw error;
   }

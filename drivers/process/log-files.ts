@@ -1,31 +1,34 @@
 /**
- * The output of runners: one bounded file each.
+ * Stores the output of each runner in one bounded file.
  *
- * A file and not a pipe, because a pipe breaks when the router ends and takes the runner with it. The runner writes
- * with O_APPEND, so the file can be cut while it is written.
+ * The output is a file and not a pipe, because a pipe breaks when the router ends, and that would end the runner. The
+ * runner writes with O_APPEND, so the router can shorten the file while the runner writes to it.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const sweepMs = 1_000;
-/** How long the log of a runner that nobody stopped is kept after its last line. */
+/** How long the log of a runner is kept after its last line, when no router stopped the runner: 7 days. */
 const forgottenMs = 7 * 24 * 3_600_000;
 const newline = 0x0a;
 
 export interface LogFiles extends Disposable {
-  /** Creates the empty log of a life of a runner; the caller closes the descriptor after handing it on. */
+  /**
+   * Creates an empty log for one life of a runner, and returns its file descriptor. The caller closes the descriptor
+   * after the spawn.
+   */
   open(life: string): number;
-  /** The last lines, oldest first; none when there is no log. */
+  /** Returns the last lines, oldest first; an empty array when the log does not exist. */
   tail(life: string, lines: number): Promise<readonly string[]>;
   remove(life: string): Promise<void>;
-  /** Removes old logs of runners that ended while no router was there to stop them. */
+  /** Removes old logs of runners that ended while no router ran. `living` are the lives whose logs stay. */
   sweep(living: ReadonlySet<string>): Promise<void>;
 }
 
 /**
- * Logs in `directory`, each cut to its last half when it has grown beyond `bytesMax`. That is looked after once a
- * second and only while the router runs, so a runner that writes fast goes beyond it for a moment.
+ * Keeps logs in `directory`, and cuts each log to its last half when it is longer than `bytesMax`. The sizes are checked
+ * once a second and only while the router runs, so a log that grows fast is longer than `bytesMax` for a moment.
  */
 export async function createLogFiles(directory: string, bytesMax: number): Promise<LogFiles> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -39,7 +42,7 @@ export async function createLogFiles(directory: string, bytesMax: number): Promi
     }
   };
   const cutLong = () => eachFile((file, { size }) => size > bytesMax && cut(file, bytesMax));
-  // A log may be removed while it is looked at; what could not be cut now is cut the next time.
+  // A log may be removed while its size is checked. A log that could not be cut is cut at the next check.
   const timer = setInterval(() => void cutLong().catch(() => undefined), sweepMs);
   timer.unref();
   return {
@@ -61,7 +64,7 @@ export async function createLogFiles(directory: string, bytesMax: number): Promi
           .catch(() => '')
       ).split('\n');
       if (lines.at(-1) === '') lines.pop();
-      // The first one is a piece of a line when the reading began in the middle.
+      // When the reading began in the middle of the file, the first line is incomplete.
       if (from > 0) lines.shift();
       return count > 0 ? lines.slice(-count) : [];
     },
@@ -75,7 +78,10 @@ export async function createLogFiles(directory: string, bytesMax: number): Promi
   };
 }
 
-/** Keeps whole lines of the last half. Synchronous: what is written in between, for microseconds, would be lost. */
+/**
+ * Keeps the whole lines of the last half. Synchronous, because output written between reading and truncating is lost: a
+ * few microseconds here.
+ */
 function cut(file: string, bytesMax: number): void {
   const descriptor = openSync(file, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW);
   try {

@@ -1,25 +1,28 @@
-/** The mark that a runner carries in its environment: by it, and by nothing that is stored, a runner is found again. */
+/** The mark: a variable in the environment of a runner. A restarted driver finds runners by their marks; it stores nothing. */
 
 import { EARLIER_HOST } from '../runner-host';
 
-/** What a mark says. It is read by whoever may read the environment, so there is no secret in it. */
+/** The content of a mark. It holds no secret, because other processes may be able to read the environment. */
 export interface Mark {
   readonly runnerId: string;
-  /** Tells two processes of one runner apart: one that was stopped, and one that was started again. */
+  /** Random per start: distinguishes two processes of one runner id, for example a stopped one and its successor. */
   readonly life: string;
   readonly host: string;
   readonly port: number;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Writes a mark without spaces or line ends, readable in `/proc/<pid>/environ`: `id=…&life=…&host=…&port=…&label.<name>=…`. */
+/**
+ * Returns the mark as text without spaces or line ends, readable in `/proc/<pid>/environ`:
+ * `id=…&life=…&host=…&port=…&label.<name>=…`.
+ */
 export function writeMark({ runnerId, life, host, port, labels }: Mark): string {
   const mark = new URLSearchParams({ id: runnerId, life, host, port: String(port) });
   for (const [name, value] of Object.entries(labels)) mark.set(`label.${name}`, value);
   return mark.toString();
 }
 
-/** Reads a mark; undefined when it is none of ours. */
+/** Parses a mark. Returns undefined when the text is no mark of this driver. */
 export function readMark(text: string | undefined): Mark | undefined {
   if (text === undefined) return undefined;
   const mark = new URLSearchParams(text);

@@ -1,18 +1,18 @@
-/** Picks the port of a runner on loopback. */
+/** Picks loopback ports for runners. */
 import type { DriverServices } from '../driver';
 
-/** Ports of the runners that this process has started: one of them need not listen yet, or at all. */
+/** Ports of the runners that this process has started. Kept here because a runner may not listen yet, or may never listen. */
 const picked = new Set<number>();
 
-/** A port that no other start of this process gets until it is released. */
+/** A port that this process gives to no other start until `release()` is called. */
 export interface PickedPort {
   readonly port: number;
   release(): void;
 }
 
 /**
- * Picks a port that nobody listens on, none of `taken`, and none that a runner of this process holds.
- * Synchronous, so that starts cannot come between. Undefined when the range is used up.
+ * Picks a port of `host` on which no process listens, that is not in `taken` and that no runner of this process holds.
+ * Synchronous, so that parallel starts cannot pick the same port. Returns undefined when the range is used up.
  */
 export function pickPort(
   host: string,
@@ -44,7 +44,7 @@ function fromKernel(host: string, isFree: (port: number) => boolean): number {
   try {
     for (;;) {
       const listener = Bun.listen({ hostname: host, port: 0, socket: { data() {} } });
-      // Held until the end, so that the kernel does not offer a refused port again.
+      // Refused ports stay open until the search ends, so that the kernel does not offer them again.
       refused.push(listener);
       if (isFree(listener.port)) return listener.port;
     }

@@ -1,7 +1,7 @@
-/** The process table of macOS, read from `ps`. Written to its manual page; not yet run on a Mac. */
+/** The process table of macOS, read from `ps`. Written from the manual page of ps(1); not yet run on a Mac. */
 import { markVariable, type Process, type ProcessTable } from './table';
 
-/** `-E` appends the environment to the command; our mark has no space in it, so it can be told apart. */
+/** `-E` appends the environment to the command. The mark contains no space, so it can be found in the text. */
 const columns = ['-wwE', '-o', 'pid=,pgid=,stat=,lstart=,command='];
 
 export const psTable: ProcessTable = {
@@ -10,11 +10,11 @@ export const psTable: ProcessTable = {
 };
 
 async function ps(arguments_: readonly string[]): Promise<readonly Process[]> {
-  // The C locale: lstart is written in the user's language otherwise.
+  // In another locale than C, lstart is in the user's language.
   const child = Bun.spawn(['/bin/ps', ...arguments_], { env: { LC_ALL: 'C' }, stdin: 'ignore', stderr: 'ignore' });
   const text = await new Response(child.stdout).text();
   const exitCode = await child.exited;
-  // 1 says that no process matched, which is an answer.
+  // Exit code 1 means that no process matched: that is no error.
   if (exitCode > 1) throw new Error(`ps ended with ${exitCode}`);
   return text
     .split('\n')

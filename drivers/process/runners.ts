@@ -1,10 +1,10 @@
-/** From processes to runners: which carry our mark, which one leads, and what a handle points to. */
+/** Finds runners in the process table: which processes carry a mark, which process is the leader, and which a handle means. */
 import { DriverError, type DriverFault } from '../driver';
 import { EARLIER_HOST } from '../runner-host';
 import { type Mark, readMark } from './marks';
 import type { Process, ProcessTable } from './table';
 
-/** A pid proves nothing by itself: `born` and the mark's `life` must match before a process is ours. */
+/** A pid alone proves nothing, because pids are reused. A process belongs to the handle only if `born` and `life` match too. */
 export type ProcessHandle = {
   readonly runnerId: string;
   readonly life: string;
@@ -15,16 +15,16 @@ export type ProcessHandle = {
   readonly port: number;
 };
 
-/** Everything that lives of one runner. */
+/** The living processes of one runner. */
 export interface Found {
   readonly mark: Mark;
-  /** The process that was started; undefined when it has ended and left others behind. */
+  /** The process that the driver started; undefined when it has ended and its descendants still run. */
   readonly leader: Process | undefined;
-  /** All processes of its groups, also those that dropped the mark. */
+  /** All processes of the runner's process groups, also processes that have lost the mark. */
   readonly members: readonly Process[];
 }
 
-/** Reads the process table and gathers the marked runners of every installation. Rejects as `unavailable`. */
+/** Returns the marked runners of every installation, read from the process table. Rejects with the fault `unavailable`. */
 export async function findRunners(table: ProcessTable): Promise<readonly Found[]> {
   const processes = await table.list().catch(refuseUnreadable);
   const marked = processes.filter((entry) => readMark(entry.mark) !== undefined);
@@ -34,14 +34,14 @@ export async function findRunners(table: ProcessTable): Promise<readonly Found[]
     if (mark === undefined) return [];
     const groups = new Set(carriers.map(({ groupId }) => groupId));
     const members = processes.filter(({ groupId }) => groups.has(groupId));
-    // What a runner starts inherits the mark and may lead a group of its own, but is younger.
+    // A descendant inherits the mark and may lead a process group too, but it is younger than the leader.
     const leaders = carriers.filter(({ pid, groupId }) => pid === groupId);
     const leader = leaders.toSorted((a, b) => a.startedAtMs - b.startedAtMs)[0];
     return [{ mark, leader, members }];
   });
 }
 
-/** Resolves when the table can be read, by one look at this process. Rejects as `unavailable`. */
+/** Resolves when the process table can be read: looks up this process. Rejects with the fault `unavailable`. */
 export async function requireReadable(table: ProcessTable): Promise<void> {
   await table.find(process.pid).catch(refuseUnreadable);
 }
@@ -55,7 +55,7 @@ export function handleOf({ mark, leader, members }: Found): ProcessHandle {
   return { runnerId, life, pid: leader?.pid ?? members[0]?.groupId ?? 0, born: leader?.born ?? '', host, port };
 }
 
-/** Whether the process is the one the handle was made for, and not another that got its pid. */
+/** Whether the handle belongs to this process, and not to an earlier process with the same pid. */
 export function isOf(handle: ProcessHandle, entry: Process): boolean {
   return entry.pid === handle.pid && entry.born === handle.born && readMark(entry.mark)?.life === handle.life;
 }
@@ -64,12 +64,12 @@ export function urlOf({ host = EARLIER_HOST, port }: Pick<ProcessHandle, 'host' 
   return `http://${host}:${port}`;
 }
 
-/** A DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
+/** Makes a DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
 export function failure(fault: DriverFault, message: string, cause: unknown, hint?: string): DriverError {
   return new DriverError('process', fault, message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Rejects as `timeout` when the caller has given up. */
+/** Throws the fault `timeout` when the signal is aborted. */
 export function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw failure('timeout', 'the call was aborted', signal.reason);
 }

@@ -1,4 +1,4 @@
-/** Starts a runner as a process group of its own, with nothing of the router's in it. */
+/** Starts a runner in a process group of its own, with nothing of the router's environment. */
 import { closeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { DriverServices, Health, RunnerSpec, StartContext } from '../driver';
@@ -13,7 +13,7 @@ import { markVariable, type ProcessTable } from './table';
 
 const markMs = 500;
 
-/** What the machine lacks, by the system's code; every other one is about the program. */
+/** Hints for faults of the machine, by error code of the system. All other codes are about the program. */
 const hints: Readonly<Record<string, string>> = {
   ENOSPC: 'The disk of the data folder is full, where output is kept.',
   EDQUOT: 'The disk quota of the data folder is used up, where output is kept.',
@@ -24,20 +24,23 @@ const hints: Readonly<Record<string, string>> = {
   ENOMEM: 'The machine has no memory left.',
 };
 
-/** What a start needs of its driver. */
+/** The parts of the driver that starting and stopping a runner need. */
 export interface Ground {
   readonly table: ProcessTable;
   readonly logs: LogFiles;
   readonly children: Children;
   readonly exits: Exits;
   readonly services: DriverServices;
-  /** The address at which runners listen. */
+  /** Address on which runners listen. */
   readonly host: string;
-  /** The `PATH` of runners. */
+  /** Value of `PATH` in the environment of runners. */
   readonly path: string;
 }
 
-/** Starts the runner, or finds the one that this spec id already has. A failed or aborted start leaves nothing. */
+/**
+ * Starts the runner, or returns the handle of the runner that already runs for `spec.id`. A failed or aborted start
+ * leaves nothing behind.
+ */
 export async function startRunner(ground: Ground, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
   const { table, exits, services } = ground;
   refuseAborted(context.signal);
@@ -68,12 +71,12 @@ export async function startRunner(ground: Ground, spec: RunnerSpec, context: Sta
   return handle;
 }
 
-/** Ends a runner, so that `inspect` says `gone`. Does nothing when the handle is of another process. */
+/** Ends a runner; then `inspect` returns `gone`. Does nothing when the pid of the handle belongs to another process. */
 export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs: number): Promise<void> {
   using _ = ground.exits.stopping(handle);
   if (!(await endRunner(ground.table, handle, graceMs))) return;
   ground.exits.forget(handle);
-  // It has ended: what is left of its output keeps nobody from the next start.
+  // The runner has ended. A log that cannot be removed must not prevent the next start.
   await ground.logs.remove(handle.life).catch((error) => {
     ground.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
   });
@@ -103,7 +106,7 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
     ground.exits.addChild(handle, exited);
     return handle;
   } catch (cause) {
-    // Ours beyond doubt: it is our child, and has not been collected.
+    // Safe to signal: the process is our child and its exit was not collected, so its pid was not reused.
     if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
     await ground.logs.remove(life);
     throw failure('unavailable', 'the process table could not be read', cause);
@@ -111,20 +114,24 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
 }
 
 /**
- * When the child was born; empty when it has ended already. Waits until the child shows its mark, because `spawn`
- * returns a moment before that and a start that is through must be found by everyone.
+ * Returns the start time of the child; an empty string when it has ended already. Waits until the process table shows the
+ * mark: `spawn` returns a moment earlier, and other drivers must find the runner as soon as its start has resolved.
  */
 async function birth(table: ProcessTable, pid: number, mark: string): Promise<string> {
   const deadlineMs = performance.now() + markMs;
   for (;;) {
     const entry = await table.find(pid);
-    // One that drops its environment at once never shows the mark, and is known here as our child.
+    // A child that overwrites its environment at once never shows the mark. This process then knows it as its child
+    // (children.ts).
     if (entry === undefined || entry.mark === mark || performance.now() > deadlineMs) return entry?.born ?? '';
     await Bun.sleep(1);
   }
 }
 
-/** `detached` makes the child the leader of a session: it has no terminal, and the router's signals do not reach it. */
+/**
+ * `detached` makes the child the leader of a new session: it has no terminal, and signals to the router's group do not
+ * reach it.
+ */
 async function spawn(
   ground: Ground,
   spec: RunnerSpec,
@@ -134,7 +141,7 @@ async function spawn(
   let output: number | undefined;
   try {
     output = ground.logs.open(life);
-    // A machine may run the router without a bun on its PATH.
+    // `bun` means the Bun that runs the router, because `bun` need not be on PATH.
     return Bun.spawn([program === 'bun' ? process.execPath : program, ...rest], {
       cwd: spec.home.source,
       env: {
@@ -152,7 +159,7 @@ async function spawn(
     });
   } catch (cause) {
     await ground.logs.remove(life);
-    // Only the code: what Bun says about an invalid environment quotes the value.
+    // Takes only the error code: Bun's message about an invalid environment contains the value.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     const hint = hints[code] ?? 'Is the program installed, executable, and on the PATH of the driver?';
     throw failure('start_failed', `the program '${program}' could not be started (${code})`, { code }, hint);

@@ -1,11 +1,12 @@
-/** What a runner uses, summed over everything that lives of it. */
+/** CPU and memory that a runner uses, summed over all its living processes. */
 import type { RunnerStats } from '../driver';
 import { failure, findRunners, type ProcessHandle } from './runners';
 import type { ProcessTable } from './table';
 
 /**
- * Makes `stats`; undefined where the platform does not tell. CPU is the mean since the last call for this runner, so
- * the first call has none. Memory counts a page that processes share once for each of them.
+ * Makes the method `stats`; returns undefined when the process table has no usage figures. CPU is the mean since the last
+ * call for this runner, so the first call has no CPU figure. A memory page that several processes share is counted once
+ * for each process.
  */
 export function createStats(table: ProcessTable): ((handle: ProcessHandle) => Promise<RunnerStats>) | undefined {
   const { usage } = table;
@@ -25,7 +26,7 @@ export function createStats(table: ProcessTable): ((handle: ProcessHandle) => Pr
     const atMs = performance.now();
     samples.set(life, { cpuMs, atMs });
     if (last === undefined || atMs <= last.atMs) return { memoryBytes };
-    // A member that ended takes its time with it: the sum may shrink.
+    // The CPU time of a process that ended is missing from the sum, so the sum may shrink.
     return { memoryBytes, cpuPercent: (Math.max(0, cpuMs - last.cpuMs) / (atMs - last.atMs)) * 100 };
   };
 }

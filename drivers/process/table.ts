@@ -1,40 +1,43 @@
-/** The process table of this machine, as the driver needs it: who runs, in which group, since when, with which mark. */
+/** The process table of this machine: for each process its pid, process group, start time and mark. */
 import { linuxTable } from './linux';
 import { psTable } from './ps';
 
-/** One live process; one that only waits to be collected by its parent (a zombie) is not in the table. */
+/** One live process. A zombie, whose parent has not collected its exit status yet, is not in the table. */
 export interface Process {
   readonly pid: number;
   readonly groupId: number;
-  /** When it started, as the platform writes it. With the pid it names a process beyond any reuse of the pid. */
+  /**
+   * Start time in the notation of the platform. Pid and start time together identify a process, also after its pid is
+   * reused.
+   */
   readonly born: string;
   readonly startedAtMs: number;
-  /** Somebody has stopped it (SIGSTOP), and it does nothing until SIGCONT. */
+  /** The process was stopped (SIGSTOP) and does not run until SIGCONT. */
   readonly isStopped?: true;
-  /** The raw value of our mark in its environment. */
+  /** The unparsed value of the variable `AGENT_STACK_RUNNER` in its environment. */
   readonly mark?: string;
 }
 
-/** What a process has used since it started. */
+/** CPU time that a process has used since it started, and the memory that it uses now. */
 export interface Usage {
   readonly cpuMs: number;
   readonly memoryBytes: number;
 }
 
-/** Every method rejects when the platform does not answer, and never because a process is not there. */
+/** Every method rejects when the platform does not answer. No method rejects because a process does not exist. */
 export interface ProcessTable {
-  /** All live processes that can be seen, in no order. */
+  /** Returns all live processes that this process may see, in no order. */
   list(): Promise<readonly Process[]>;
-  /** One process, or undefined when it is surely not there. */
+  /** Returns one process; undefined when it certainly does not exist. */
   find(pid: number): Promise<Process | undefined>;
-  /** What one process has used; absent where the platform does not tell. */
+  /** Returns the usage of one process. The method is absent when the platform gives no such figures. */
   usage?(pid: number): Promise<Usage | undefined>;
 }
 
-/** The variable in which a runner carries our mark, and everything it starts with it. */
+/** Name of the environment variable that holds the mark. The descendants of a runner inherit it. */
 export const markVariable = 'AGENT_STACK_RUNNER';
 
-/** The table of the platform this process runs on. */
+/** Returns the process table for the platform on which this process runs. */
 export function processTable(platform: NodeJS.Platform = process.platform): ProcessTable {
   return platform === 'linux' ? linuxTable : psTable;
 }

@@ -39,8 +39,8 @@ export interface PrepareHomeOptions {
  * file in the seed is executable). A file of the seed is copied only when the home has no entry of that name. Templated
  * files are rendered and replaced at every start. Starts of one agent must be serial.
  *
- * Throws `TemplateError` and `SeedError` before anything is written, `UnsafePathError` when a link or the wrong kind of
- * file stands where a templated file has to go, and `HomeError` for what the file system refuses.
+ * Throws `TemplateError` or `SeedError` before anything is written. Throws `UnsafePathError` when the home has a link or
+ * the wrong kind of file at the path of a templated file, and `HomeError` when the file system refuses an operation.
  */
 export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: string }> {
   const path = homePath(options.homesRoot, options.agentId);
@@ -49,7 +49,7 @@ export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: 
   const owner = options.uid === undefined ? undefined : { uid: options.uid, gid: options.gid ?? options.uid };
   try {
     await mkdir(options.homesRoot, { recursive: true, mode: 0o700 });
-    // The root may be reached through a link of the operator's; below it there is none.
+    // The operator may have made the root a link, so it is resolved. Below the root no link is followed.
     await using root = await Folder.open(await realpath(options.homesRoot));
     await using home = await root.enter(options.agentId, owner);
     await fill(home, seed, { rendered, owner });

@@ -48,7 +48,8 @@ export class Folder implements AsyncDisposable {
     await mkdir(this.at(name), 0o700).catch(alreadyThere);
     const path = join(this.path, name);
     const folder = new Folder(await openFolder(this.at(name), path), path);
-    // What belongs to the router in here is what the router made, now or before a crash. On the handle, not the name.
+    // A folder that belongs to the router's user was created by the router, now or before a crash. `give` works on the
+    // handle and not on the name, because the name may mean another folder by now.
     if (owner && (await folder.handle.stat()).uid === process.getuid?.()) await give(folder.handle, owner);
     return folder;
   }

@@ -66,7 +66,7 @@ function renderJson(text: string, insert: Insert, file: string): string {
   )}\n`;
 }
 
-/** What a line of YAML is made of, as far as placeholders care. */
+/** The tokens of a YAML line that matter for placeholders: comments, quoted strings and unquoted placeholders. */
 const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([^{}\n]*)\}/gm;
 
 /**

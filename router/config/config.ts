@@ -46,9 +46,9 @@ export interface Config {
   readonly prepullAtStartup: boolean;
   readonly allowPrivateUpstreams: boolean;
   readonly maxBodyBytes: number;
-  /** Answers of `/v1/responses` that nobody has said anything about. */
+  /** Defaults for answers of `/v1/responses` when the request does not say whether to keep them. */
   readonly responses: { readonly areKept: boolean; readonly retentionMs: number };
-  /** Of an answer that is recorded, translated or kept. */
+  /** Longest answer that is recorded, translated or kept. */
   readonly maxAnswerBytes: number;
   /** Bytes of long requests and answers that are held in memory at once. */
   readonly held: AllowanceLimits;

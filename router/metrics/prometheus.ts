@@ -29,7 +29,7 @@ interface Family {
   readonly values: readonly Sample[];
 }
 
-/** An agent without a runner is nothing to watch; one whose runner could not be started is. */
+/** States with a sample. `stopped` has none: an agent without a runner needs no monitoring. */
 const STATES = ['starting', 'running', 'stopping', 'unknown', 'paused', 'failed'];
 
 export async function textOf(numbers: Numbers, live: Live): Promise<string> {
