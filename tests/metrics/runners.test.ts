@@ -92,7 +92,7 @@ test('a runner that is taken back after a restart is counted once, also when its
   expect(await count(router, 'driver_up', { driver: 'memory' })).toBe(0);
   router.platform.available = true;
   await router.context.adopt();
-  await router.context.checkPlatforms();
+  await router.context.platforms.check(new AbortController().signal);
   expect(await count(router, 'runners', { backend, state: 'running' })).toBe(1);
   expect(await count(router, 'driver_up', { driver: 'memory' })).toBe(1);
   expect(await count(router, 'adopted_runners_total', { backend })).toBe(1);

@@ -22,7 +22,7 @@ const healthOf = async (router: TestRouter) => (await (await router.request('/he
 
 async function setAvailable(router: TestRouter, isAvailable: boolean): Promise<void> {
   router.platform.available = isAvailable;
-  await router.context.checkPlatforms();
+  await router.context.platforms.check(new AbortController().signal);
 }
 
 async function agentPath(router: TestRouter, person: Person, name: string): Promise<string> {

@@ -107,7 +107,7 @@ test('a silent platform is the reason while it is silent, and its images are fet
   await using router = await startRouter({ ...prepulled, dataRoot });
   expect(await outcome(router, 'failed')).toBe('failed: The platform does not answer.');
   platform.available = true;
-  await router.context.checkPlatforms();
+  await router.context.platforms.check(new AbortController().signal);
   expect(await outcomes(router)).toEqual({});
   await router.context.images.prepullAll(new AbortController().signal);
   await outcome(router, 'ok');
