@@ -124,7 +124,7 @@ test('nothing but dates is read from the clock of dates', async () => {
     // Whether a key has expired, for a page.
     'router/accounts/present-keys.ts',
     // The date in a Retry-After.
-    'router/broker/upstreams.ts',
+    'router/broker/retries.ts',
     // The clock of dates itself.
     'router/context.ts',
     'router/lib/log.ts',
