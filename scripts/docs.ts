@@ -1,7 +1,8 @@
 /** Writes what the documentation says about settings from the settings themselves: `bun scripts/docs.ts`. */
 import { join } from 'node:path';
 import { repositoryRoot } from '../router/config/kinds';
-import { type Setting, settingGroups } from '../router/config/settings';
+import type { Setting } from '../router/config/setting';
+import { settingGroups } from '../router/config/settings';
 
 const start = '<!-- settings:start -->';
 const end = '<!-- settings:end -->';

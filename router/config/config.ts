@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
-import { type Setting, type settingGroups, settings } from './settings';
+import type { Setting } from './setting';
+import { type settingGroups, settings } from './settings';
 
 /**
  * The settings without secrets, so it may be logged in full. Paths are absolute. Names end in `Ms` for milliseconds and in

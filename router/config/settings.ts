@@ -8,7 +8,6 @@ import {
   flag,
   hosts,
   integer,
-  type Kind,
   key32,
   list,
   logLevel,
@@ -20,31 +19,7 @@ import {
   proxyUrl,
   secret,
 } from './kinds';
-
-interface Text {
-  readonly description: string;
-  readonly example: string;
-  /** Describes the default in the documentation when the setting has no fixed default. */
-  readonly whenUnset?: string;
-}
-
-export interface Setting<T = unknown> extends Kind<T>, Text {
-  readonly default?: string;
-  readonly required: boolean;
-  /** The same in lower case counts too, and first, as other programs have it. */
-  readonly isAnyCase?: true;
-}
-
-const required = <T>(kind: Kind<T>, text: Text): Setting<T> => ({ ...kind, ...text, required: true });
-const optional = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({ ...kind, ...text, required: false });
-const preset = <T>(kind: Kind<T>, value: string, description: string, example = value): Setting<T> => {
-  return { ...kind, description, example, default: value, required: false };
-};
-
-const proxy = <T>(kind: Kind<T>, text: Text): Setting<T | undefined> => ({
-  ...optional(kind, text),
-  isAnyCase: true,
-});
+import { optional, preset, proxy, required, type Setting } from './setting';
 
 const port = integer(0, 65535);
 const limit = integer(0, 1_000_000);

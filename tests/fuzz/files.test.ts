@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import shipped from '../../backends.json';
 import { prepareHome, UnsafePathError } from '../../router/agents/homes';
 import { renderTemplate, TemplateError } from '../../router/agents/seed-templates';
-import { parseEntries } from '../../router/backends/schema';
+import { parseEntries } from '../../router/backends/parse';
 import { anyText, fuzz, mutated } from './fuzz';
 
 fuzz('a backends.json of any shape is taken or refused by the place that is wrong', {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Value } from '@sinclair/typebox/value';
 import { backendOptions } from '../../drivers/docker/options';
-import { parseEntries } from '../../router/backends/schema';
+import { parseEntries } from '../../router/backends/parse';
 import { until } from '../support/router';
 import { type Runtime, type Somebody, shippedEntries, startRuntime, times, toldTo } from '../support/runtimes';
 
