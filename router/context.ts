@@ -170,8 +170,6 @@ async function begin(
 }
 
 /** All stores over one database. */
-export type Stores = ReturnType<typeof createStores>;
-
 export function createStores(db: Db) {
   return {
     installation: installationStore(db),

@@ -13,7 +13,7 @@ import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';
-export const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
+const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
 const NAME_LENGTH_MAX = 80;
 const KEYS_PER_USER_MAX = 50;
 /** Entries of a key's list of backends or agents. */

@@ -85,7 +85,7 @@ const ENDINGS: readonly (readonly [Ending, ...classes: string[]])[] = [
 ];
 
 /** Counters of answers that the router has passed on: from runners to users, or from upstreams to runners. */
-export class PassedAnswers {
+class PassedAnswers {
   readonly #ended: Readonly<Record<Ending, number[]>> = { done: zeros(), stopped: zeros(), failed: zeros() };
   readonly firstByte = new Histogram(ANSWER_SECONDS);
   readonly duration = new Histogram(ANSWER_SECONDS);

@@ -37,7 +37,7 @@ export class RunnerExited extends Error {
 }
 
 /** Describes how a runner ended, as the end of a sentence. */
-export function describeExit(health: Health): string {
+function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
   const { exitCode, signal, outOfMemory, reason } = health;
   if (outOfMemory) return 'it ran out of memory';
