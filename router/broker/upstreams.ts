@@ -1,4 +1,4 @@
-/** Calls to upstreams: credentials of that moment, an address that was checked, and tries again where that is safe. */
+/** Calls upstreams, with current credentials and a checked address, and retries if that is safe. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Backend } from '../backends/backends';
@@ -20,26 +20,26 @@ import type { UpstreamBody } from './request';
 
 const TRIES_MAX = 3;
 /**
- * So long after the first try another one may begin: a runner waits for this rather than for its own, longer back-off, and
- * the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). More is their own decision.
+ * A retry must begin within this time after the first try. A runner prefers this wait to its own, longer back-off, and
+ * the client has no status yet (`WARM_PATIENCE_MS` of `/v1`). Clients decide about further retries.
  */
 const TRIES_MS = 3_000;
 /**
- * An upstream that has refused all tries is asked once only for so long, or until it answers: those behind the broker try
- * again too, and their tries times ours would be a dozen.
+ * After an upstream has refused all tries, it is called only once per request for this time, or until it answers.
+ * Clients behind the broker retry too, and both together would make a dozen calls.
  */
 const TIRED_MS = 30_000;
 const BACK_OFF_MS = 400;
-/** Nothing was done, or somebody in between says that nobody was there. */
+/** Statuses that say that nothing was done, or that a proxy could not reach the API. */
 const RETRIED = new Set([429, 502, 503]);
-/** How an API says that it does not know a member of the body. */
+/** How APIs refuse an unknown member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
 const USAGE_MEMBER = /stream_options|include_usage/;
 const utf8 = new TextEncoder();
 const UPSTREAMS_MAX = 1_000;
 const REFUSAL_BYTES_MAX = 16_384;
 const WORDS_LENGTH_MAX = 300;
-/** The longest list that is known, of a reseller of all models, is about 1 MB. */
+/** The longest known list, of a reseller of all models, has about 1 MB. */
 const MODELS_BYTES_MAX = 8_388_608;
 const MODELS_MS = 15_000;
 
@@ -51,18 +51,18 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: UpstreamBody;
-  /** How many routers the request behind it has come through. */
+  /** Number of routers that the request has passed. */
   readonly hops: number;
-  /** The runner has left. */
+  /** Aborts when the runner disconnects. */
   readonly signal: AbortSignal;
-  /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
+  /** Called with the owner of the credentials before each try. An error that it throws ends the call. */
   allow(upstream: Upstream): Promise<void>;
 }
 
 export interface UpstreamAnswer {
   readonly upstream: Upstream;
   readonly response: OutgoingAnswer;
-  /** Whether the stream says what it has used only because the broker has asked for it. */
+  /** Whether the stream reports usage only because the broker asked for it. */
   readonly addedUsage: boolean;
 }
 
@@ -70,12 +70,12 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
-  /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
+  /** Base URL and model → whether it accepts `stream_options`. Behind a gateway, each model is a separate server. */
   const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
-  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
+  /** User and base URL → time of the last refusal of all tries, on the clock of `steadyMs()`. */
   const tiredSinceMs = new Recent<string, number>(UPSTREAMS_MAX);
 
-  /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
+  /** Sends one request, to the first address that accepts a connection. Throws `UnreachableError`. */
   async function send(
     { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
     path: string,
@@ -104,15 +104,15 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     });
     if (response.status < 300 || response.status > 399) return response;
     response.body.cancel();
-    // It would take the key to another address.
+    // A redirect is not followed: it would send the key to another address.
     throw new AppError('upstream_unreachable', {
       message: 'LLM_BASE_URL answers with a redirect. Set the address it redirects to.',
     });
   }
 
   /**
-   * Asks a stream for its usage if it would not tell, and asks without where the upstream refuses that, whoever has asked:
-   * a runner need not know which upstreams do.
+   * Asks for a stream's usage. If the upstream refuses that, sends the request without it, also if the runner itself
+   * asked for usage: runners need not know which upstreams accept it.
    */
   async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { path, method, body, signal } = request;
@@ -130,7 +130,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     if (isOk(response)) knowsUsage.set(place, true);
     if (!UNKNOWN_MEMBER.has(response.status)) return { upstream, response, addedUsage };
     const text = await readText(response.body, REFUSAL_BYTES_MAX);
-    // One that took it before takes it still, unless it says so.
+    // An upstream that accepted it before still does, unless it refuses now.
     if (isKnown && !USAGE_MEMBER.test(text)) {
       return { upstream, response: { ...response, body: bodyOf(utf8.encode(text)) }, addedUsage };
     }
@@ -141,8 +141,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
 
   return {
     /**
-     * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
-     * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
+     * Calls the upstream of a user and backend. Resolves the credentials again for each try (law 16). Throws errors of
+     * missing or forbidden credentials, the errors of `allow`, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = steadyMs();
@@ -160,7 +160,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
         const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) >= TRIES_MS;
         if (waitMs === undefined) tiredSinceMs.delete(name);
-        // One that wants a longer wait was not tried again yet.
+        // If the upstream asked for a longer wait, there was no retry yet.
         else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);
         if (waitMs === undefined || isLast) {
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
@@ -173,8 +173,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     },
 
     /**
-     * The ids of the models that an upstream serves, as it orders them. Throws an `AppError` whose sentence is for the
-     * person who has set the upstream: its address is not allowed, nobody is there, the key is refused, no such API.
+     * Returns the ids of an upstream's models, in its order. Throws an `AppError` whose message is for the person who
+     * has set the upstream: forbidden address, no connection, refused key, no such API.
      */
     async listModels(upstream: Pick<Upstream, 'baseUrl' | 'apiKey'>, signal: AbortSignal): Promise<readonly string[]> {
       const late = AbortSignal.timeout(MODELS_MS);
@@ -198,7 +198,7 @@ function isOk({ status }: OutgoingAnswer): boolean {
   return status >= 200 && status < 300;
 }
 
-/** Nobody has answered: why, as far as the person can mend it who has set the address. */
+/** Why no connection was made, as far as the person who set the address can fix it. */
 function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
@@ -208,7 +208,10 @@ function unreachable(cause: unknown): AppError {
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
 }
 
-/** A refusal that may pass by its status, with whether its words say that it will not: a quota that is used up is also 429. */
+/**
+ * A refusal that may be temporary by its status. `isLasting` if its text says otherwise: an exhausted quota also has
+ * 429.
+ */
 async function read(answer: UpstreamAnswer | UnreachableError) {
   if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
     return { outcome: answer, isLasting: false };
@@ -220,12 +223,12 @@ async function read(answer: UpstreamAnswer | UnreachableError) {
   return { outcome: { ...answer, response }, isLasting };
 }
 
-/** How long to wait before another try; `undefined` where there must be none. */
+/** Milliseconds to wait before a retry; `undefined` if there must be no retry. */
 function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
-  // Jittered, so that those who failed together do not come back together.
+  // Jittered, so that clients which failed together do not retry together.
   const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
   if (outcome instanceof UnreachableError) {
-    // Who was silent for so long was asked long enough.
+    // The upstream was silent for the whole time limit, so it is not called again.
     const isSilent = outcome.cause instanceof ConnectTimeoutError;
     return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
   }
@@ -235,7 +238,7 @@ function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: num
   return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
 }
 
-/** RFC 9110, 10.2.3: seconds, or a date. */
+/** Retry-After is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
 function retryAfterMs(headers: AnswerHeaders): number | undefined {
   const text = headers.get('retry-after');
   if (text === null) return undefined;
@@ -243,7 +246,7 @@ function retryAfterMs(headers: AnswerHeaders): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
-/** What is wrong when an upstream refuses, for the person who has set it. Reads the body. */
+/** Explains a refusal of the upstream to the person who has set it. Reads the body. */
 async function refusalOf(
   response: OutgoingAnswer,
   { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
@@ -259,7 +262,7 @@ async function refusalOf(
   return new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)} ${said}` });
 }
 
-/** The body of a refusal, or its beginning, without the key. */
+/** Returns the body of a refusal, or its beginning, without the key. */
 export async function refusalText(response: OutgoingAnswer, apiKey: string): Promise<string> {
   return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
 }

@@ -1,4 +1,4 @@
-/** What was said before in a stored conversation, as a chat request tells it to a runtime. */
+/** Turns the stored messages of a conversation into the messages of a chat request. */
 
 import type { ChatMessage } from '../../backends/shape';
 import type { Message, ToolCall } from '../../chat/store';
@@ -11,7 +11,7 @@ import type { Message, ToolCall } from '../../chat/store';
  */
 export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
   const history: ChatMessage[] = [];
-  // From the newest back, as some runtimes use an id again: a result belongs to the last call before it.
+  // From the newest message back, because some runtimes reuse ids: a result belongs to the last call before it.
   const found = new Map(outputs);
   for (const { role, content, calls, results } of stored.toReversed()) {
     const answered = (calls ?? []).filter(({ id }) => found.has(id));
@@ -25,7 +25,7 @@ export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<strin
   return history;
 }
 
-/** Ids of the calls that a request may bring the outputs of: those in answers to the newest message of the user. */
+/** Ids of the calls whose outputs a request may send: those in answers to the newest user message. */
 export function openCalls(stored: readonly Message[]): ReadonlySet<string> {
   const answers = stored.slice(stored.findLastIndex(({ role }) => role === 'user') + 1);
   return new Set(answers.flatMap(({ calls }) => calls ?? []).map(({ id }) => id));
