@@ -50,8 +50,8 @@ export interface Named {
 
 export interface Idempotency {
   /**
-   * The answer to the first request of this name, which `work` makes where there is none. Throws
-   * `idempotency_key_reused` when the first one was another request, and what `work` throws.
+   * Returns the answer to the first request with this key; calls `work` if there was none. Throws
+   * `idempotency_key_reused` if the first one was a different request, and the errors of `work`.
    */
   once(named: Named, work: () => Promise<Response>): Promise<Response>;
 }

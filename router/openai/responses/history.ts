@@ -4,10 +4,10 @@ import type { ChatMessage } from '../../backends/shape';
 import type { Message, ToolCall } from '../../chat/store';
 
 /**
- * The messages with their calls, each followed by its result. LLMs refuse a call without one: those that the client has
- * passed over are not told.
- * @param stored oldest first.
- * @param outputs of open calls, by the call's id: what a request brings along.
+ * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
+ * calls that the client never answered are left out.
+ * @param stored Oldest first.
+ * @param outputs Call id → output, for the open calls that the request answers.
  */
 export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
   const history: ChatMessage[] = [];
