@@ -1,4 +1,4 @@
-/** Hosts runners as containers of a Docker engine, hardened by default. `README.md` says what that means. */
+/** Hosts runners as containers of a Docker engine, hardened by default. See `README.md`. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Driver, defineDriver, type Health, type Started } from '../driver';
@@ -71,7 +71,7 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
   };
 }
 
-/** Does nothing for one that is not there. */
+/** Does nothing when the container does not exist. */
 async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<void> {
   const found = await findContainer(ground, handle, signal);
   if (found?.isOurs) await letGoOn(ground, found.info, signal);
@@ -80,7 +80,7 @@ async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal)
 async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
   try {
     const found = await findContainer(ground, handle, signal);
-    // A container that is not this runner's is no trace of it.
+    // A container without our labels does not belong to this runner.
     return found?.isOurs ? healthOf(found.info, handle) : { state: 'gone' };
   } catch (error) {
     return { state: 'unknown', reason: String(error) };

@@ -1,4 +1,7 @@
-/** Starts a runner: finds the one its id already has, else makes a container, and leaves nothing when that fails. */
+/**
+ * Starts a runner: returns the one that exists for the id, or creates a container. A failed start leaves nothing
+ * behind.
+ */
 import type Docker from 'dockerode';
 import { DriverError, type RunnerSpec, type StartContext, type Started } from '../driver';
 import { containerName, containerOf } from './container';
@@ -21,14 +24,16 @@ import {
   urlOf,
 } from './runners';
 
-/** An abort is honoured within a second (law 12); until then there is time to take away what was made (law 3). */
+/**
+ * An abort must be honoured within a second (law 12). This part of the second is for removing what was created (law 3).
+ */
 const abortMs = 800;
 const cleanUpMs = 30_000;
 const tailLines = 10;
 /** One line may be as long as the whole output. */
 const outputChars = 4_000;
 
-/** Starts the runner, or finds the one that this spec id already has. */
+/** Starts the runner, or returns the one that already exists for this spec id. */
 export async function startRunner(
   ground: Ground,
   spec: RunnerSpec,
@@ -62,7 +67,7 @@ export async function startRunner(
   }
 }
 
-/** At the first port of the host that nobody else has, where the runner needs one of our choice. */
+/** Publishes on the first free host port, if this driver picks the port. */
 async function launchSomewhere(
   ground: Ground,
   spec: RunnerSpec,
@@ -92,22 +97,25 @@ async function launchSomewhere(
   throw rangeFull(services.portRange, taken);
 }
 
-/** What is said of an image that is made for another machine; undefined where it is not, or the engine does not tell. */
+/**
+ * Returns a sentence if the image is built for another architecture; undefined if it is not, or if the engine does not
+ * say.
+ */
 async function foreignTo(
   { docker }: Ground,
   { image = '' }: RunnerSpec,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  // Of an image without a name dockerode would ask a host called "images".
+  // For an image without a name, dockerode would call a host named "images".
   if (image === '') return undefined;
   const made = await find(signal, async () => (await docker()).getImage(image).inspect());
-  // Not every proxy before the engine's socket lets this one through.
+  // A proxy in front of the engine's socket may block this call.
   const engine = await find(signal, async () => (await docker()).version()).catch(() => undefined);
   if (!made?.Architecture || !engine?.Arch || made.Architecture === engine.Arch) return undefined;
   return `its image is made for ${made.Architecture}, and this machine is ${engine.Arch}`;
 }
 
-/** Not cut short by the signal: a request that is given up half-way may still make a container. */
+/** Does not pass the signal: the engine may create the container although the request was aborted. */
 async function launch(
   ground: Ground,
   spec: RunnerSpec,
@@ -135,7 +143,7 @@ async function launch(
     return { handle: handleOf(info), url };
   } catch (error) {
     ground.replaced.add(container.id);
-    // What cannot be removed now is found by its label, as after a crash.
+    // A container that cannot be removed now is found by its label later, as after a crash.
     await removeContainer(ground, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
       ground.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
     );
@@ -143,14 +151,17 @@ async function launch(
   }
 }
 
-/** Why no container was made. One of ours that has the name meanwhile is found by the next `start`. */
+/**
+ * Returns the error for a container that was not created. If one of our own containers has the name, the next `start`
+ * finds it.
+ */
 async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Promise<never> {
   const status = statusOf(error);
   const image = spec.image ?? '';
   if (status === 404 && /no such image/i.test(messageOf(error))) {
     throw failure('image_missing', `the engine has no image ${image}`, says(spec, error), `Try: docker pull ${image}`);
   }
-  // Podman 4 says so with a status of its own.
+  // Podman 4 has a different status for this.
   if (status !== 409 && !/name .+ is already in use/.test(messageOf(error))) throw startFailure(spec, error);
   const name = containerName(spec);
   const signal = AbortSignal.timeout(cleanUpMs);
@@ -161,7 +172,7 @@ async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Pr
   throw failure('name_taken', message, says(spec, error), hint);
 }
 
-/** It ran, and was over before it could be looked at. The container goes, so its last words are told here. */
+/** The container ended before it could be inspected. It is removed, so the error contains its last output. */
 async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.ContainerInspectInfo): Promise<DriverError> {
   const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
     tailOf(ground.docker, info.Id, tailLines, signal),
@@ -176,7 +187,7 @@ async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.Contai
 const isPortTaken = /port is already allocated|address already in use|ports are not available/;
 const isFull = /all ports are allocated|no available IPv4/;
 
-/** @param foreign what is said of an image for another machine. */
+/** @param foreign Sentence about an image for another architecture. */
 function startFailure(spec: RunnerSpec, error: unknown, foreign?: string): DriverError {
   if (error instanceof DriverError || statusOf(error) === undefined) return toFailure(error);
   const cause = says(spec, error);
@@ -190,12 +201,12 @@ function startFailure(spec: RunnerSpec, error: unknown, foreign?: string): Drive
   return failure('start_failed', said, cause, hint);
 }
 
-/** What the engine said: it quotes an environment it refuses, so its own error is not passed on (law 9). */
+/** Returns the engine's message only, because its error quotes an environment that it refuses (law 9). */
 function says(spec: RunnerSpec, error: unknown): { readonly status: number | undefined; readonly message: string } {
   return { status: statusOf(error), message: withoutSecrets(spec, messageOf(error)) };
 }
 
-/** Shorter values than four characters are no secrets, and stand in other words. */
+/** Values shorter than four characters are no secrets, and would match parts of other words. */
 function withoutSecrets({ env }: RunnerSpec, text: string): string {
   const values = Object.values(env).filter((value) => value.length >= 4);
   return values.toSorted((a, b) => b.length - a.length).reduce((rest, value) => rest.replaceAll(value, '…'), text);

@@ -1,12 +1,12 @@
-/** What a runner uses, from one look of the engine at its control group. */
+/** CPU and memory of a runner, from one reading of its control group by the engine. */
 import type Docker from 'dockerode';
 import type { RunnerStats } from '../driver';
 import { find } from './engine';
 import type { DockerHandle, Ground } from './runners';
 
 /**
- * Makes `stats`. CPU is the mean since the last call for this runner, so the first call has none: the engine's own
- * mean would cost two seconds a call. Memory is without the cache of files, as `docker stats` shows it.
+ * Makes `stats`. CPU is the mean since the last call for this runner, so the first call has no CPU figure; the engine's
+ * own mean would take two seconds per call. Memory excludes the page cache, as in `docker stats`.
  */
 export function createStats({ docker, known }: Ground) {
   const samples = new Map<string, { readonly cpuNs: number; readonly atMs: number }>();
@@ -16,7 +16,7 @@ export function createStats({ docker, known }: Ground) {
       (await docker()).getContainer(containerId).stats({ stream: false, 'one-shot': true }),
     );
     const memoryBytes = stats && memoryOf(stats);
-    // One that has exited is answered with zeros.
+    // For an exited container the engine answers zeros.
     if (stats === undefined || memoryBytes === undefined) return {};
     const sample = { cpuNs: stats.cpu_stats.cpu_usage.total_usage, atMs: Date.parse(stats.read) };
     const last = samples.get(containerId);

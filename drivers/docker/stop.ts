@@ -1,11 +1,14 @@
-/** Ends a runner: asks it to end, ends it by force after the grace, and removes what is left of it. */
+/** Stops a runner: sends it SIGTERM, ends it by force after the grace period, and removes the container. */
 import { find } from './engine';
 import { type DockerHandle, findContainer, type Ground, letGoOn, notOurs, removeContainer, setAside } from './runners';
 
-/** How long the engine may take beyond the grace. */
+/** How long the engine may take beyond the grace period. */
 const engineMs = 30_000;
 
-/** Does nothing for what is gone. Rejects as `name_taken` for a container without our labels, and leaves it alone. */
+/**
+ * Does nothing when the container is gone. Rejects with `name_taken` for a container without our labels, and leaves it
+ * alone.
+ */
 export async function stopRunner(ground: Ground, handle: DockerHandle, graceMs: number): Promise<void> {
   const { docker, known, stopping } = ground;
   const id = handle.containerId;
@@ -15,9 +18,9 @@ export async function stopRunner(ground: Ground, handle: DockerHandle, graceMs: 
   if (!found.isOurs) throw notOurs(handle);
   stopping.add(id);
   try {
-    // The engine goes on with its grace, also when the router does not live to see the end of it.
+    // The engine ends the container after the grace period, even if the router ends before that.
     const t = Math.ceil(graceMs / 1000);
-    // Not every engine ends what is paused.
+    // Some engines cannot end a paused container.
     await letGoOn(ground, found.info, signal);
     if (found.info.State.Running && t > 0) {
       await find(signal, async (abortSignal) =>
@@ -30,7 +33,7 @@ export async function stopRunner(ground: Ground, handle: DockerHandle, graceMs: 
   }
 }
 
-/** 304: it has ended by itself meanwhile. */
+/** 304: the container has ended by itself meanwhile. */
 function unlessStopped(error: { statusCode?: number }): void {
   if (error.statusCode !== 304) throw error;
 }

@@ -1,9 +1,9 @@
-/** What a new key may be used for: what was asked, held against what its owner has. */
+/** Validates the request for a new key against the backends and agents of its owner. */
 import { AppError } from '../lib/errors';
 import type { KeyGrant } from './keys';
 import type { KeyScope } from './keys-store';
 
-/** What a new key is to be, as the API names it; what is left out is not limited. */
+/** The request for a key, with the names of the API. A missing member means no limit. */
 export interface NewKey {
   readonly name: string;
   readonly scopes?: readonly string[] | undefined;
@@ -14,11 +14,11 @@ export interface NewKey {
   readonly requests_per_minute?: number | null | undefined;
   readonly tokens_per_minute?: number | null | undefined;
   readonly concurrent_requests?: number | null | undefined;
-  /** Whether a chat that waits is sent empty events beside its comments. */
+  /** Whether a waiting chat is sent empty events in addition to comments. */
   readonly events_while_waiting?: boolean | undefined;
 }
 
-/** What there is to be granted: backends, and the agents of a user. */
+/** The backends, and the agents of a user, that a key may be limited to. */
 export interface GrantDeps {
   readonly backends: { find(name: string): object | undefined };
   readonly agents: { list(userId: string): Promise<readonly { readonly id: string; readonly name: string }[]> };
@@ -39,7 +39,7 @@ export async function grantOf(
   if (agent !== undefined) fields.agents = `You have no agent "${agent}"`;
   if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
   return {
-    // What is not a scope is refused with the other fields.
+    // Unknown scopes are reported together with the other fields.
     ...(scopes && { scopes: scopes as readonly KeyScope[] }),
     backends,
     agents,

@@ -68,12 +68,12 @@ export function keyJson(key: Key) {
   };
 }
 
-/** What a key's backends are called. */
+/** Display names of a key's backends. */
 export interface KeyViewDeps {
   readonly backends: { find(name: string): { readonly displayName: string } | undefined };
 }
 
-/** @param agents names by id, of those that a key may be for. */
+/** @param agents Agent id → name, of the agents that a key may be limited to. */
 export function keyView({ backends }: KeyViewDeps, key: Key, agents: ReadonlyMap<string, string>): KeyView {
   const { id, name, lastFour, createdAtMs, lastUsedAtMs, expiresAtMs } = key;
   return {

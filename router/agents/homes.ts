@@ -123,7 +123,7 @@ function decode(bytes: Uint8Array, path: string): string {
   }
 }
 
-/** Throws `SeedError`, but for what is no fault of the seed. */
+/** Reads the seed. Throws a `SeedError` if the seed is at fault. */
 async function readSeedFile({ from, path }: SeedEntry): Promise<{ bytes: Uint8Array; isExecutable: boolean }> {
   try {
     await using file = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW);

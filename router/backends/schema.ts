@@ -6,7 +6,7 @@ import type { Json } from '../../drivers/driver';
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
 const anyText = Type.String();
 const texts = Type.Array(Type.String({ minLength: 1 }));
-/** A name with a line break fits no pattern of TypeBox, and without this its value would not be checked. */
+/** TypeBox's patterns match no name with a line break, so without this such a name's value would not be checked. */
 const named = { additionalProperties: false } as const;
 const textByName = Type.Record(Type.String(), Type.String(), named);
 const seconds = Type.Number({ minimum: 0.01, maximum: 86_400 });
@@ -91,7 +91,7 @@ export const entrySchema = Type.Object(
         pull_seconds: { ...seconds, default: 900 },
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
-        // Long enough for an agent whose health check asks its own parts first.
+        // Long enough for an agent whose health check checks its parts first.
         health_seconds: { ...seconds, default: 5 },
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
         // Generous, because a tool may run for ten minutes without output.

@@ -36,7 +36,7 @@ export async function refusalOf(
   return new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)} ${said}` });
 }
 
-/** The body of a refusal, or its beginning, without the key. */
+/** Returns the body of a refusal, or its beginning, without the key. */
 export async function refusalText(response: OutgoingAnswer, apiKey: string): Promise<string> {
   return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
 }

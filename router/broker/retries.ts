@@ -45,7 +45,7 @@ export function retryDelayMs(outcome: Answered | UnreachableError, tryNumber: nu
   return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
 }
 
-/** RFC 9110, 10.2.3: seconds, or a date. */
+/** Retry-After is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
 function retryAfterMs(headers: AnswerHeaders): number | undefined {
   const text = headers.get('retry-after');
   if (text === null) return undefined;

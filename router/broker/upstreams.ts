@@ -60,9 +60,9 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
   const send = upstreamSender(addresses);
-  /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
+  /** Base URL and model → whether it accepts `stream_options`. Behind a gateway, each model is a separate server. */
   const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
-  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
+  /** User and base URL → time of the last refusal of all tries, on the clock of `steadyMs()`. */
   const tiredSinceMs = new Recent<string, number>(UPSTREAMS_MAX);
 
   /**
@@ -96,8 +96,8 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
 
   return {
     /**
-     * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
-     * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
+     * Calls the upstream of a user and backend. Resolves the credentials again for each try (law 16). Throws errors of
+     * missing or forbidden credentials, the errors of `allow`, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = steadyMs();

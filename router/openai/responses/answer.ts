@@ -1,5 +1,5 @@
 /**
- * An answer of `/v1/responses`, made from the chat completion of a runtime that serves chat only: as one object, or as
+ * Builds an answer of `/v1/responses` from the chat completion of a backend that serves only chat: as one object, or as
  * the events of a stream in OpenAI's order.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
@@ -48,12 +48,12 @@ export class ResponseAnswer {
     return this.#output.size;
   }
 
-  /** Whether the last event is out. */
+  /** Whether the last event was made. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
+  /** Returns the body for a non-streamed answer. Throws `runner_lost` if the chat's body is no completion. */
   whole(body: string): object {
     const completion = jsonObject(body);
     if (!completion)
@@ -70,7 +70,7 @@ export class ResponseAnswer {
     return this.#response(status, failure);
   }
 
-  /** The first events. */
+  /** Returns the first events. */
   open(): string {
     if (this.#isOpen) return '';
     this.#isOpen = true;
@@ -78,17 +78,17 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
-  /** Events that say that the answer is being made, for clients that pass over comments. */
+  /** Events that say that the answer is in progress, for clients that ignore comments. */
   alive(): string {
     if (this.#isEnded) return '';
     return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
   }
 
-  /** What one event of the chat's stream becomes. @param name of the event, where it has one. */
+  /** Translates one event of the chat's stream. @param name Name of the event, if it has one. */
   push(data: string, name?: string): string {
     if (this.#isEnded) return '';
     if (data.trim() === '[DONE]') return this.#end(this.#finalStatus());
-    // A runtime's own events need not be JSON; they are not part of the answer.
+    // A runtime's own events need not be JSON. They do not belong to the answer.
     const chunk = jsonObject(data);
     if (!chunk && name !== 'error') return '';
     this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
@@ -102,12 +102,12 @@ export class ResponseAnswer {
     return failure ? events + this.#end('failed', failure) : events;
   }
 
-  /** Lets go of what was said so far, which the end does not tell again then. */
+  /** Frees the text so far; the last event then does not repeat it. */
   drop(): void {
     this.#output.drop();
   }
 
-  /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
+  /** Returns the events that end a stream early: with an error, or because somebody stopped the answer. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
     return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
@@ -145,7 +145,7 @@ export class ResponseAnswer {
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
-  /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
+  /** Closes open items and the response. A failure is sent in two events, because clients read one or the other. */
   #end(status: Exclude<Status, 'in_progress'>, failure?: Failure): string {
     this.#isEnded = true;
     const ending = status === 'completed' ? 'completed' : 'incomplete';

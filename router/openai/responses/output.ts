@@ -14,11 +14,11 @@ export class Output {
   readonly #asked: Asked;
   readonly #names: ToolNames;
   readonly #reader: CallReader;
-  /** The index of each item in the output. */
+  /** Item → its index in the output. */
   readonly #places = new Map<Item, number>();
   /** The name of each call in the chat; the client's name for it may have a namespace. */
   readonly #called = new Map<CallItem, string>();
-  /** Calls by their place in the chat's answer. */
+  /** Index in the chat's answer → call. */
   readonly #calls: CallItem[] = [];
 
   constructor(asked: Asked) {
