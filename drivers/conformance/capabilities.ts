@@ -55,17 +55,6 @@ export const capabilityCases: readonly Case[] = [
     },
   },
   {
-    name: 'stats are of this runner and not negative',
-    needs: without('stats'),
-    async run(bench) {
-      const driver = await bench.create();
-      const { handle } = await bench.ready(driver, await bench.spec());
-      const stats = await driver.stats?.(handle, AbortSignal.timeout(5_000));
-      expect(stats?.memoryBytes ?? 0).toBeGreaterThanOrEqual(0);
-      expect(stats?.cpuPercent ?? 0).toBeGreaterThanOrEqual(0);
-    },
-  },
-  {
     name: 'prepare fetches the image, tells of it in percent and honours abort',
     needs: (driver, target) =>
       without('prepare')(driver) ?? (target.image === undefined ? 'the suite was given no image' : undefined),
@@ -82,7 +71,7 @@ export const capabilityCases: readonly Case[] = [
   },
 ];
 
-function without(method: 'logs' | 'watch' | 'stats' | 'prepare'): (driver: Driver) => string | undefined {
+function without(method: 'logs' | 'watch' | 'prepare'): (driver: Driver) => string | undefined {
   return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
 }
 

@@ -10,7 +10,6 @@ import { backendOptions, options } from './options';
 import { createPorts } from './ports';
 import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known, letGoOn } from './runners';
 import { startRunner } from './start';
-import { createStats } from './stats';
 import { stopRunner } from './stop';
 import { watchRunners } from './watch';
 
@@ -64,7 +63,6 @@ function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
     },
     watch: (signal) => watchRunners(ground, AbortSignal.any([signal, watches.signal])),
-    stats: createStats(ground),
     async [Symbol.asyncDispose]() {
       watches.abort();
     },

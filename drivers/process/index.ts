@@ -18,7 +18,6 @@ import {
   urlOf,
 } from './runners';
 import { type Ground, startRunner, stopRunner } from './start';
-import { createStats } from './stats';
 import { type Process, processTable } from './table';
 
 const options = Type.Object(
@@ -63,7 +62,6 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
   const { table, logs, exits, services } = ground;
   const starting = new Map<string, Promise<ProcessHandle>>();
   const watches = new AbortController();
-  const stats = createStats(table);
   return {
     name: 'process',
     async ping(signal) {
@@ -91,7 +89,6 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
         await list(ground).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
       }),
-    ...(stats === undefined ? {} : { stats }),
     async [Symbol.asyncDispose]() {
       watches.abort();
       logs[Symbol.dispose]();
