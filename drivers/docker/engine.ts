@@ -114,7 +114,7 @@ async function readCertificates(folder: string): Promise<Docker.DockerOptions> {
  * Makes one call. Rejects with `timeout` as soon as the signal aborts, even if the engine never ends its answer; with
  * `unavailable` when the engine does not answer; otherwise with `start_failed` and the engine's message.
  */
-export async function ask<T>(signal: AbortSignal, call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+export async function callEngine<T>(signal: AbortSignal, call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
   refuseAborted(signal);
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => reject(failure('timeout', 'the call was aborted', signal.reason));
@@ -131,12 +131,12 @@ export async function ask<T>(signal: AbortSignal, call: (abortSignal: AbortSigna
   }
 }
 
-/** Like `ask`, but resolves with undefined when the engine answers 404. */
+/** Like `callEngine`, but resolves with undefined when the engine answers 404. */
 export async function find<T>(
   signal: AbortSignal,
   call: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  return ask(signal, (abortSignal) =>
+  return callEngine(signal, (abortSignal) =>
     call(abortSignal).catch((error: unknown) => {
       if (statusOf(error) === 404) return undefined;
       throw error;

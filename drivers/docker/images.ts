@@ -3,7 +3,17 @@
  * up.
  */
 import type { StartContext, StartProgress } from '../driver';
-import { ask, type Engine, failure, find, linesOf, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import {
+  callEngine,
+  type Engine,
+  failure,
+  find,
+  linesOf,
+  messageOf,
+  refuseAborted,
+  statusOf,
+  toFailure,
+} from './engine';
 import { createPullProgress, type PullEvent } from './pull-progress';
 import { createSignIns, registryOf } from './sign-ins';
 
@@ -59,7 +69,7 @@ export function createImages(docker: Engine, authFile: string) {
     pull.listeners.add(listener);
     if (pull.last !== undefined) progress(pull.last);
     try {
-      await ask(signal, () => pull.done);
+      await callEngine(signal, () => pull.done);
     } finally {
       pull.listeners.delete(listener);
       if (pull.listeners.size === 0) {

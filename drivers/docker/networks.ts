@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { DriverServices, RouterAddress, RunnerSpec } from '../driver';
-import { ask, type Engine, failure, find, statusOf } from './engine';
+import { callEngine, type Engine, failure, find, statusOf } from './engine';
 import { backendOptionsOf, type DriverOptions } from './options';
 
 /** How often to look for a network that another process is creating: for two seconds. */
@@ -63,7 +63,7 @@ export function createNetworks(docker: Engine, services: DriverServices, options
   const createOnce = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
     const create = creating.get(own) ?? createNetwork(docker, services, own).finally(() => creating.delete(own));
     creating.set(own, create);
-    return ask(signal, () => create);
+    return callEngine(signal, () => create);
   };
 
   const require = async (name: string, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {

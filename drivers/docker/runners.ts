@@ -3,7 +3,7 @@
 import type Docker from 'dockerode';
 import type { DriverServices, Health, Owned } from '../driver';
 import { runnerHost } from '../runner-host';
-import { ask, type Engine, failure, find } from './engine';
+import { callEngine, type Engine, failure, find } from './engine';
 import type { Networks } from './networks';
 import type { DriverOptions } from './options';
 import type { Ports } from './ports';
@@ -22,7 +22,7 @@ export type DockerHandle = { readonly runnerId: string; readonly containerId: st
 const KILLED = 137;
 
 /** The parts and the state that the methods of the driver share. */
-export interface Ground {
+export interface DriverParts {
   readonly docker: Engine;
   readonly services: DriverServices;
   readonly options: DriverOptions;
@@ -56,15 +56,15 @@ export interface Known {
  * Returns the runner's container; undefined when it does not exist, or when its labels do not prove that it is ours.
  */
 export async function findContainer(
-  ground: Ground,
+  parts: DriverParts,
   handle: DockerHandle,
   signal: AbortSignal,
 ): Promise<{ readonly info: Docker.ContainerInspectInfo; readonly isOurs: boolean } | undefined> {
-  const { docker, services } = ground;
+  const { docker, services } = parts;
   const info = await find(signal, async (abortSignal) =>
     (await docker()).getContainer(handle.containerId).inspect({ abortSignal }),
   );
-  if (info === undefined || isLeft(ground, info)) return undefined;
+  if (info === undefined || isLeft(parts, info)) return undefined;
   const { Labels: labels } = info.Config;
   const isOurs =
     labels[services.installationLabel] === services.installationId && labels[RUNNER_LABEL] === handle.runnerId;
@@ -73,23 +73,23 @@ export async function findContainer(
 
 /** Returns every container with the installation's label, or only those of one runner; also exited ones. */
 export async function findOwned(
-  ground: Ground,
+  parts: DriverParts,
   signal: AbortSignal,
   runnerId?: string,
 ): Promise<readonly Owned<DockerHandle>[]> {
-  return (await inspectOwned(ground, signal, runnerId)).map(toOwned);
+  return (await inspectOwned(parts, signal, runnerId)).map(toOwned);
 }
 
 /** Like `findOwned`, in the engine's own types. */
 export async function inspectOwned(
-  ground: Ground,
+  parts: DriverParts,
   signal: AbortSignal,
   runnerId?: string,
 ): Promise<readonly Docker.ContainerInspectInfo[]> {
-  const { docker, services, known } = ground;
+  const { docker, services, known } = parts;
   const label = [`${services.installationLabel}=${services.installationId}`];
   if (runnerId !== undefined) label.push(`${RUNNER_LABEL}=${runnerId}`);
-  const summaries = await ask(signal, async (abortSignal) =>
+  const summaries = await callEngine(signal, async (abortSignal) =>
     (await docker()).listContainers({ all: true, filters: { label }, abortSignal }),
   );
   const infos = await Promise.all(
@@ -98,7 +98,7 @@ export async function inspectOwned(
     ),
   );
   // A container that was removed between the two calls is not returned.
-  const owned = infos.filter((info) => info !== undefined).filter((info) => !isLeft(ground, info));
+  const owned = infos.filter((info) => info !== undefined).filter((info) => !isLeft(parts, info));
   for (const info of owned) {
     // A container that was only created has had no life yet.
     if (known.get(info.Id)?.handle.startedAt === undefined) known.set(info.Id, toOwned(info));
@@ -158,7 +158,7 @@ export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
 
 /** Does nothing when the container is not paused. */
 export async function letGoOn(
-  { docker }: Ground,
+  { docker }: DriverParts,
   { Id: id, State: state }: Docker.ContainerInspectInfo,
   signal: AbortSignal,
 ): Promise<void> {
@@ -169,7 +169,7 @@ export async function letGoOn(
   });
 }
 
-function isLeft({ left }: Ground, { Id: id, Name: name }: Docker.ContainerInspectInfo): boolean {
+function isLeft({ left }: DriverParts, { Id: id, Name: name }: Docker.ContainerInspectInfo): boolean {
   return left.has(id) || name.endsWith(LEFT);
 }
 
@@ -178,22 +178,27 @@ function isLeft({ left }: Ground, { Id: id, Name: name }: Docker.ContainerInspec
  * driver logs it once for the administrator, and the agent's next start does not wait for it. Rejects with `why` when
  * the container has not ended.
  */
-export async function setAside(ground: Ground, handle: DockerHandle, why: unknown, signal: AbortSignal): Promise<void> {
-  const { docker, services, known, left } = ground;
+export async function setAside(
+  parts: DriverParts,
+  handle: DockerHandle,
+  why: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  const { docker, services, known, left } = parts;
   const { containerId: id } = handle;
-  const found = await findContainer(ground, handle, signal).catch(() => Promise.reject(why));
+  const found = await findContainer(parts, handle, signal).catch(() => Promise.reject(why));
   if (found === undefined) return;
   if (found.info.State.Running) throw why;
   const name = `${found.info.Name.replace(/^\//, '')}${LEFT}`;
   // If the rename fails, this process still remembers the id.
-  await ask(signal, async () => (await docker()).getContainer(id).rename({ name })).catch(() => undefined);
+  await callEngine(signal, async () => (await docker()).getContainer(id).rename({ name })).catch(() => undefined);
   left.add(id);
   known.delete(id);
   services.log('error', 'container.left', { container: id, name, reason: String(why), remedy: `docker rm -f ${id}` });
 }
 
 /** Ends and removes a container with its anonymous volumes. Does nothing when it is gone or being removed. */
-export async function removeContainer({ docker, known }: Ground, id: string, signal: AbortSignal): Promise<void> {
+export async function removeContainer({ docker, known }: DriverParts, id: string, signal: AbortSignal): Promise<void> {
   const container = async () => (await docker()).getContainer(id);
   try {
     await find(signal, async (abortSignal) => (await container()).remove({ force: true, v: true, abortSignal }));

@@ -5,14 +5,14 @@
 import type Docker from 'dockerode';
 import { DriverError, type RunnerSpec, type StartContext, type Started } from '../driver';
 import { containerName, containerOf } from './container';
-import { ask, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import { callEngine, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
 import { tailOf } from './logs';
 import type { Place } from './networks';
 import { rangeFull } from './ports';
 import {
   type DockerHandle,
+  type DriverParts,
   FOREIGN_LABEL,
-  type Ground,
   handleOf,
   healthOf,
   inspectOwned,
@@ -35,20 +35,20 @@ const outputChars = 4_000;
 
 /** Starts the runner, or returns the one that already exists for this spec id. */
 export async function startRunner(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
   const { signal } = context;
-  for (const info of await inspectOwned(ground, signal, spec.id)) {
+  for (const info of await inspectOwned(parts, signal, spec.id)) {
     const { handle, url } = toOwned(info);
-    await letGoOn(ground, info, signal);
+    await letGoOn(parts, info, signal);
     if (url !== undefined) return { handle, url };
-    ground.replaced.add(handle.containerId);
-    await removeContainer(ground, handle.containerId, signal).catch((error) => setAside(ground, handle, error, signal));
+    parts.replaced.add(handle.containerId);
+    await removeContainer(parts, handle.containerId, signal).catch((error) => setAside(parts, handle, error, signal));
   }
-  const place = await ground.networks.place(spec, signal);
-  for (const name of spec.network?.extra ?? []) await ground.networks.require(name, signal);
+  const place = await parts.networks.place(spec, signal);
+  for (const name of spec.network?.extra ?? []) await parts.networks.require(name, signal);
   context.progress({ stage: 'create', message: 'Creating the container' });
   refuseAborted(signal);
   const late = Promise.withResolvers<never>();
@@ -57,7 +57,7 @@ export async function startRunner(
     timer = setTimeout(() => late.reject(failure('timeout', 'the start was aborted', signal.reason)), abortMs);
   };
   signal.addEventListener('abort', abort, { once: true });
-  const launched = launchSomewhere(ground, spec, place, context);
+  const launched = launchSomewhere(parts, spec, place, context);
   launched.catch(() => undefined);
   try {
     return await Promise.race([launched, late.promise]);
@@ -69,18 +69,18 @@ export async function startRunner(
 
 /** Publishes on the first free host port, if this driver picks the port. */
 async function launchSomewhere(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   place: Place,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
-  const { docker, ports, services } = ground;
+  const { docker, ports, services } = parts;
   const { socketPath: path } = (await docker()).modem as { socketPath?: unknown };
   const socketPath = typeof path === 'string' ? path : undefined;
-  const known = { place, socketPath, foreign: await foreignTo(ground, spec, context.signal) };
+  const known = { place, socketPath, foreign: await foreignTo(parts, spec, context.signal) };
   const isHost = place.network === 'host';
   if (!isHost && (!place.isPublished || services.portRange === undefined)) {
-    return launch(ground, spec, containerOf(spec, { ...known, port: spec.port, hostPort: undefined }), context);
+    return launch(parts, spec, containerOf(spec, { ...known, port: spec.port, hostPort: undefined }), context);
   }
   let taken: unknown;
   for (const picked of ports.free()) {
@@ -88,7 +88,7 @@ async function launchSomewhere(
     const { port } = picked;
     const at = isHost ? { port, hostPort: undefined } : { port: spec.port, hostPort: port };
     try {
-      return await launch(ground, spec, containerOf(spec, { ...known, ...at }), context);
+      return await launch(parts, spec, containerOf(spec, { ...known, ...at }), context);
     } catch (error) {
       if (!(error instanceof DriverError) || !isPortTaken.test(error.message)) throw error;
       taken = error;
@@ -102,7 +102,7 @@ async function launchSomewhere(
  * say.
  */
 async function foreignTo(
-  { docker }: Ground,
+  { docker }: DriverParts,
   { image = '' }: RunnerSpec,
   signal: AbortSignal,
 ): Promise<string | undefined> {
@@ -117,14 +117,14 @@ async function foreignTo(
 
 /** Does not pass the signal: the engine may create the container although the request was aborted. */
 async function launch(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   body: Docker.ContainerCreateOptions,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
-  const { docker, known } = ground;
+  const { docker, known } = parts;
   const client = await docker();
-  const container = await client.createContainer(body).catch((error) => refused(ground, spec, error));
+  const container = await client.createContainer(body).catch((error) => refused(parts, spec, error));
   known.set(container.id, { handle: { runnerId: spec.id, containerId: container.id } });
   try {
     for (const name of spec.network?.extra ?? []) {
@@ -137,15 +137,15 @@ async function launch(
     refuseAborted(context.signal);
     const info = await container.inspect();
     const url = urlOf(info);
-    if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(ground, spec, info);
+    if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(parts, spec, info);
     refuseAborted(context.signal);
     known.set(container.id, { handle: handleOf(info), url });
     return { handle: handleOf(info), url };
   } catch (error) {
-    ground.replaced.add(container.id);
+    parts.replaced.add(container.id);
     // A container that cannot be removed now is found by its label later, as after a crash.
-    await removeContainer(ground, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
-      ground.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
+    await removeContainer(parts, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
+      parts.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
     );
     throw startFailure(spec, error, body.Labels?.[FOREIGN_LABEL]);
   }
@@ -155,7 +155,7 @@ async function launch(
  * Returns the error for a container that was not created. If one of our own containers has the name, the next `start`
  * finds it.
  */
-async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Promise<never> {
+async function refused({ docker }: DriverParts, spec: RunnerSpec, error: unknown): Promise<never> {
   const status = statusOf(error);
   const image = spec.image ?? '';
   if (status === 404 && /no such image/i.test(messageOf(error))) {
@@ -173,9 +173,13 @@ async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Pr
 }
 
 /** The container ended before it could be inspected. It is removed, so the error contains its last output. */
-async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.ContainerInspectInfo): Promise<DriverError> {
-  const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
-    tailOf(ground.docker, info.Id, tailLines, signal),
+async function endedAtOnce(
+  parts: DriverParts,
+  spec: RunnerSpec,
+  info: Docker.ContainerInspectInfo,
+): Promise<DriverError> {
+  const lines = await callEngine(AbortSignal.timeout(cleanUpMs), (signal) =>
+    tailOf(parts.docker, info.Id, tailLines, signal),
   );
   const output = withoutSecrets(spec, lines.join('\n')).slice(-outputChars).toWellFormed();
   const { ExitCode: exitCode } = info.State;

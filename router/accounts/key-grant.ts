@@ -28,9 +28,9 @@ export interface GrantDeps {
 export async function grantOf(
   { backends: known, agents: owned }: GrantDeps,
   userId: string,
-  asked: NewKey,
+  requested: NewKey,
 ): Promise<KeyGrant> {
-  const { scopes, backends = [], agents = [], expires_at: expiresAt } = asked;
+  const { scopes, backends = [], agents = [], expires_at: expiresAt } = requested;
   const fields: Record<string, string> = {};
   const backend = backends.find((name) => !known.find(name));
   if (backend !== undefined) fields.backends = `There is no backend "${backend}"`;
@@ -44,9 +44,9 @@ export async function grantOf(
     backends,
     agents,
     expiresAtMs: expiresAt == null ? null : Math.round(expiresAt * 1000),
-    requestsPerMinute: asked.requests_per_minute ?? null,
-    tokensPerMinute: asked.tokens_per_minute ?? null,
-    concurrentMax: asked.concurrent_requests ?? null,
-    eventsWhileWaiting: asked.events_while_waiting ?? false,
+    requestsPerMinute: requested.requests_per_minute ?? null,
+    tokensPerMinute: requested.tokens_per_minute ?? null,
+    concurrentMax: requested.concurrent_requests ?? null,
+    eventsWhileWaiting: requested.events_while_waiting ?? false,
   };
 }

@@ -20,7 +20,7 @@ export interface KeyFields {
 }
 
 /** Turns the typed fields into the request for a key, and into the values that a refused form shows again. */
-export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
+export function typedKey(fields: KeyFields): { requested: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
   const isEventful = fields.events_while_waiting !== undefined;
@@ -30,7 +30,7 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
     concurrent_requests: fields.concurrent_requests ?? '',
   };
   return {
-    asked: {
+    requested: {
       name,
       scopes: scopes.split(' '),
       backends: chosen,

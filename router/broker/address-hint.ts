@@ -22,7 +22,7 @@ export function addressHint(baseUrl: string): string | undefined {
  */
 export function isElsewhere(status: number, text: string): boolean {
   if (isPage(text)) return status < 500;
-  const words = readRefusal(text)?.message ?? '';
-  if (/\bmodel\b/i.test(words)) return false;
-  return status === 404 || status === 405 || (status < 300 && NO_SUCH_PATH.test(words));
+  const message = readRefusal(text)?.message ?? '';
+  if (/\bmodel\b/i.test(message)) return false;
+  return status === 404 || status === 405 || (status < 300 && NO_SUCH_PATH.test(message));
 }

@@ -188,8 +188,8 @@ function errorView({ code, message, hint }: MessageFailure): ErrorView {
   };
 }
 
-function clip(words: string, lengthMax: number): string {
-  return words.length <= lengthMax ? words : `${words.slice(0, lengthMax)}…`;
+function clip(whole: string, lengthMax: number): string {
+  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }
 
 /** Names in the order of their first call. */

@@ -32,10 +32,10 @@ export function schemaProblems(label: string, schema: TSchema, value: unknown): 
 }
 
 function explain({ message, schema, value }: ValueError): string {
-  const words =
+  const expectation =
     /^(Expected required|Unexpected)/.test(message) || !hasRule(schema) ? message : `expected ${schema.rule}`;
   const got = value === undefined ? '' : ` (got ${JSON.stringify(value).slice(0, 80)})`;
-  return `${words.charAt(0).toLowerCase()}${words.slice(1)}${got}`;
+  return `${expectation.charAt(0).toLowerCase()}${expectation.slice(1)}${got}`;
 }
 
 function hasRule(schema: TSchema): schema is TSchema & { rule: string } {

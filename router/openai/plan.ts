@@ -24,12 +24,12 @@ import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
+import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
 import { type FailedTurn, failedTurn, keepingOf } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { responsesTranslation, type Translation } from './responses/translate';
-import { bringsHistory, type Standing, standingOf, untold } from './session';
 
 /** Paths whose requests are JSON. Other paths of a backend may have any type. */
 const JSON_PATHS = new Set([
@@ -52,7 +52,7 @@ export interface Plan {
 }
 
 /** A request whose body has been read. */
-export interface Asked {
+export interface RequestToPlan {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
@@ -68,7 +68,7 @@ export interface Asked {
  * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
  * `invalid_request`, `backend_disabled` or `budget_exceeded`.
  */
-export async function plan(deps: OpenaiDeps, who: Who, asked: Asked): Promise<Plan> {
+export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Promise<Plan> {
   const { method, url, headers, bytes } = asked;
   const path = relayPath(url);
   requireMethod(path, method);
@@ -86,17 +86,17 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: Asked): Promise<Pl
   if (usesUpstream(backend)) deps.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(deps, who, body) : body;
-  const { chat, conversation, standing, turn } = await placeOf(deps, routed, {
+  const { chat, conversation, match, turn } = await placeOf(deps, routed, {
     ...{ told, path, isTranslated, detach: asked.detach },
   });
   const session = sessionVariables(
     who.user.id,
     agent.id,
-    conversation && standing?.isUntold !== true ? sessionName({ ...conversation, ...standing }) : undefined,
+    conversation && match?.hasNoSession !== true ? sessionName({ ...conversation, ...match }) : undefined,
   );
   const shape = {
     session,
-    isKnown: standing?.isKnown === true,
+    isKnown: match?.isKnown === true,
     model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
@@ -134,7 +134,7 @@ interface Place {
   /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
   readonly conversation: Conversation | undefined;
-  readonly standing: Standing | undefined;
+  readonly match: HistoryMatch | undefined;
   readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
 }
 
@@ -160,17 +160,19 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const isStored = routed.conversation !== undefined || isKept;
   const target = failed ?? (isStored ? await conversationFor(deps, routed, expiresAtMs) : undefined);
   const conversation = target?.conversation;
-  if (!conversation || !messages) return { chat, conversation, standing: undefined, turn: undefined };
-  const isUntold = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
-  const standing = isUntold ? untold(conversation) : standingOf(routed.backend, conversation, stored, messages);
+  if (!conversation || !messages) return { chat, conversation, match: undefined, turn: undefined };
+  const hasNoSession = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
+  const match = hasNoSession
+    ? withoutSession(conversation)
+    : matchHistory(routed.backend, conversation, stored, messages);
   const turn = {
-    ...{ conversation, ...standing },
+    ...{ conversation, ...match },
     ...('beginning' in target && { beginning: target.beginning }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!standing.isBegun && !failed && { text: newestUserText(messages) }),
+    ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
   };
-  return { chat, conversation, standing, turn };
+  return { chat, conversation, match, turn };
 }
 
 function messagesAt(path: string, body: JsonBody) {

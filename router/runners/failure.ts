@@ -6,7 +6,7 @@ import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/
 import type { Backend } from '../backends/backends';
 import { AppError, type Code, toAppError } from '../lib/errors';
 import { TimedOut } from '../lib/time';
-import { isDriverFailure, wordsOf } from '../platforms/driver-error';
+import { driverMessage, isDriverFailure } from '../platforms/driver-error';
 import type { Failure } from './slot';
 
 /** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
@@ -57,7 +57,7 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
     const hint = thrown.hint && beginningOf(thrown.hint);
-    return withTail(code, `${could}: ${beginningOf(wordsOf(thrown))}`, { tail, hint, cause: thrown });
+    return withTail(code, `${could}: ${beginningOf(driverMessage(thrown))}`, { tail, hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {

@@ -9,7 +9,7 @@ import type { Place } from '../../drivers/docker/networks';
 import type { RunnerSpec } from '../../drivers/driver';
 
 /** `router` and `other`: whether a connection was made. `home`: the content of the file `mark` in it. */
-export interface Sight {
+export interface ProbeResult {
   readonly router: boolean;
   readonly other: boolean;
   readonly home: string;
@@ -61,7 +61,7 @@ const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
  * Returns undefined if the image has none of these programs. `spec.env` has `PROBE_ROUTER` and `PROBE_OTHER` (URLs) and
  * `PROBE_MARK` (a path). Rejects with the engine's error. Leaves nothing behind.
  */
-export async function probe(docker: Engine, spec: RunnerSpec, place: Place): Promise<Sight | undefined> {
+export async function probe(docker: Engine, spec: RunnerSpec, place: Place): Promise<ProbeResult | undefined> {
   for (const [program, ...rest] of programs) {
     const body = containerOf(spec, { place, port: spec.port, hostPort: undefined, socketPath: undefined });
     const container = await (await docker()).createContainer({

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from 'bun:test';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { conformDriver } from '../../drivers/conformance';
-import { ask, SECRET, until } from '../../drivers/conformance/bench';
+import { callRunner, SECRET, until } from '../../drivers/conformance/bench';
 import type { StartProgress } from '../../drivers/driver';
 import { INSTALLATION_LABEL } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
@@ -138,7 +138,7 @@ if (await requireEngine('what the docker driver owns')) {
       const spec = await bench.spec();
       const home = { ...spec.home, source: '/only/in/the/router', hostSource: spec.home.source };
       const { url } = await bench.ready(driver, { ...spec, home });
-      await ask(url, '/write', 'here');
+      await callRunner(url, '/write', 'here');
       expect(await Bun.file(`${spec.home.source}/written.txt`).text()).toBe('here');
     });
 

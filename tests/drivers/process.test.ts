@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Conformance, conformDriver } from '../../drivers/conformance';
-import { ask, createBench, until } from '../../drivers/conformance/bench';
+import { callRunner, createBench, until } from '../../drivers/conformance/bench';
 import { type Driver, type Handle, type HealthChange, INSTALLATION_LABEL } from '../../drivers/driver';
 import plugin from '../../drivers/process/index';
 import { readMark } from '../../drivers/process/marks';
@@ -57,13 +57,13 @@ describe('a runner outlives its router', () => {
     expect(await driver.list(second())).toMatchObject([
       { runnerId: spec.id, ...started, health: { state: 'running' } },
     ]);
-    await until('the runner answers', async () => (await ask(started.url, '/id')) === spec.id);
-    await ask(started.url, '/say', 'still here');
+    await until('the runner answers', async () => (await callRunner(started.url, '/id')) === spec.id);
+    await callRunner(started.url, '/say', 'still here');
     await until('its output is still kept', async () => (await logs(driver, started.handle)).includes('still here'));
 
     const watch = new AbortController();
     const next = driver.watch?.(watch.signal)[Symbol.asyncIterator]().next();
-    await ask(started.url, '/exit', '0');
+    await callRunner(started.url, '/exit', '0');
     const change: IteratorResult<HealthChange> | undefined = await next;
     watch.abort();
     expect(change?.value).toEqual({ runnerId: spec.id, health: { state: 'exited' } });

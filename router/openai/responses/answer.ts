@@ -10,11 +10,11 @@ import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
-  type Asked,
   type CallItem,
   type Failure,
   type Item,
   type ItemStatus,
+  type Requested,
   responseOf,
   type Status,
   shown,
@@ -30,7 +30,7 @@ const REASONS = new Map<unknown, string>([
 const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
 export class ResponseAnswer {
-  readonly #asked: Asked;
+  readonly #requested: Requested;
   readonly #output: Output;
   #sequence = 0;
   #isOpen = false;
@@ -38,9 +38,9 @@ export class ResponseAnswer {
   #finish: unknown;
   #usage: Tokens | undefined;
 
-  constructor(asked: Asked) {
-    this.#asked = asked;
-    this.#output = new Output(asked);
+  constructor(requested: Requested) {
+    this.#requested = requested;
+    this.#output = new Output(requested);
   }
 
   /** About the number of bytes of the answer that are kept. */
@@ -193,7 +193,7 @@ export class ResponseAnswer {
   #response(status: Status, failure?: Failure): object {
     const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
-    return responseOf(this.#asked, { status, output: this.#output.items, usage: this.#usage, ...more });
+    return responseOf(this.#requested, { status, output: this.#output.items, usage: this.#usage, ...more });
   }
 
   #event(type: string, members: object): string {

@@ -5,7 +5,7 @@ import type { Message } from '../../chat/store';
 import type { Tokens } from '../../usage/tokens';
 
 /** The request that an answer belongs to. */
-export interface Asked {
+export interface Requested {
   /** `resp_` and the id of the answer's message. */
   readonly id: string;
   readonly createdAtMs: number;
@@ -63,12 +63,12 @@ export interface State {
   readonly reason?: string;
 }
 
-export function responseOf(asked: Asked, { status, output, usage, failure, reason }: State): object {
-  const { body } = asked;
+export function responseOf(requested: Requested, { status, output, usage, failure, reason }: State): object {
+  const { body } = requested;
   return {
-    id: asked.id,
+    id: requested.id,
     object: 'response',
-    created_at: Math.floor(asked.createdAtMs / 1000),
+    created_at: Math.floor(requested.createdAtMs / 1000),
     status,
     background: false,
     error: failure ? errorOf(failure) : null,
@@ -80,7 +80,7 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: body.previous_response_id ?? null,
     reasoning: body.reasoning ?? { effort: null, summary: null },
-    store: asked.conversationId !== undefined,
+    store: requested.conversationId !== undefined,
     temperature: body.temperature ?? null,
     text: body.text ?? { format: { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
@@ -90,7 +90,7 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
     usage: usage ? usageOf(usage) : null,
     user: body.user ?? null,
     metadata: body.metadata ?? {},
-    ...(asked.conversationId !== undefined && { conversation: { id: asked.conversationId } }),
+    ...(requested.conversationId !== undefined && { conversation: { id: requested.conversationId } }),
   };
 }
 
@@ -98,8 +98,8 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
 export function responseFrom(message: Message, model: string): object {
   const { id, status, failure, createdAtMs, conversationId } = message;
   const [how, itemStatus] = STATUSES[status];
-  const asked = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
-  return responseOf(asked, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
+  const requested = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
+  return responseOf(requested, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
 }
 
 /** The text and the calls of a stored answer, in the order in which they came. */

@@ -1,7 +1,7 @@
 /** The output of an answer of `/v1/responses` as it grows: texts and calls, in their order. */
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
 import { callId } from '../../chat/tool-calls';
-import { type Asked, type CallItem, type Item, itemId, type TextItem } from './objects';
+import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
 import { type ToolNames, toolNames } from './tools';
 
 /** Bytes that an item costs in addition to its text. */
@@ -11,7 +11,7 @@ export class Output {
   /** About the number of bytes that are kept. */
   size = 0;
   readonly items: Item[] = [];
-  readonly #asked: Asked;
+  readonly #requested: Requested;
   readonly #names: ToolNames;
   readonly #reader: CallReader;
   /** Item → its index in the output. */
@@ -21,10 +21,10 @@ export class Output {
   /** Index in the chat's answer → call. */
   readonly #calls: CallItem[] = [];
 
-  constructor(asked: Asked) {
-    this.#asked = asked;
-    this.#reader = new CallReader((place) => callId(asked.id.replace(/^resp_/, ''), place));
-    this.#names = toolNames(asked.body);
+  constructor(requested: Requested) {
+    this.#requested = requested;
+    this.#reader = new CallReader((place) => callId(requested.id.replace(/^resp_/, ''), place));
+    this.#names = toolNames(requested.body);
   }
 
   /** Index of an item in the output. */
@@ -90,6 +90,6 @@ export class Output {
   }
 
   #itemId(prefix: string): string {
-    return itemId(prefix, this.#asked.id, this.items.length);
+    return itemId(prefix, this.#requested.id, this.items.length);
   }
 }

@@ -10,7 +10,7 @@ import { inputItems, responseFrom } from './objects';
 const ITEMS_DEFAULT = 20;
 const ITEMS_MAX = 100;
 
-interface Asked {
+interface StoredRequest {
   readonly request: Request;
   /** Id of the response. */
   readonly id: string;
@@ -22,7 +22,11 @@ interface Asked {
  * Answers a request about a stored response. Throws `not_found` if it does not exist, belongs to another user, or
  * belongs to an agent that the key does not allow.
  */
-export async function storedResponse(deps: OpenaiDeps, who: Who, { request, id, part }: Asked): Promise<Response> {
+export async function storedResponse(
+  deps: OpenaiDeps,
+  who: Who,
+  { request, id, part }: StoredRequest,
+): Promise<Response> {
   const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');

@@ -5,7 +5,7 @@ import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
 import { type Body, mapBody } from '../../net/body';
 import { ResponseAnswer } from './answer';
-import type { Asked } from './objects';
+import type { Requested } from './objects';
 
 const utf8 = new TextEncoder();
 const NOTHING = new Uint8Array();
@@ -30,8 +30,8 @@ export interface TranslationLimits {
 }
 
 /** A longer body breaks off with `answer_too_large`. */
-export function responsesTranslation(asked: Asked, limits: TranslationLimits): Translation {
-  const answer = new ResponseAnswer(asked);
+export function responsesTranslation(requested: Requested, limits: TranslationLimits): Translation {
+  const answer = new ResponseAnswer(requested);
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
     alive: () => answer.alive(),

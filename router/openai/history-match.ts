@@ -3,7 +3,7 @@ import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
 import type { Conversation, Message } from '../chat/store';
 
-export interface Standing {
+export interface HistoryMatch {
   /** The conversation's `sessionFrom` from this turn on. */
   readonly sessionFrom: number;
   /** Whether the session knows the messages before the newest turn. */
@@ -11,7 +11,7 @@ export interface Standing {
   /** Whether the user message of the newest turn is stored already, so that the answer continues the turn. */
   readonly isBegun: boolean;
   /** The runtime gets no session. */
-  readonly isUntold?: true;
+  readonly hasNoSession?: true;
 }
 
 /** Whether the client sends the earlier messages itself. */
@@ -24,8 +24,8 @@ export function bringsHistory(messages: readonly unknown[]): boolean {
  * history. A request that continues from the answer begins a session, which does not know the two messages of this
  * turn.
  */
-export function untold({ lastPosition }: Conversation): Standing {
-  return { sessionFrom: lastPosition + 2, isKnown: false, isBegun: false, isUntold: true };
+export function withoutSession({ lastPosition }: Conversation): HistoryMatch {
+  return { sessionFrom: lastPosition + 2, isKnown: false, isBegun: false, hasNoSession: true };
 }
 
 /**
@@ -35,12 +35,12 @@ export function untold({ lastPosition }: Conversation): Standing {
  * session.
  * @param stored Messages of the conversation up to its newest, oldest first.
  */
-export function standingOf(
+export function matchHistory(
   { history }: Pick<Backend, 'history'>,
   { sessionFrom, lastPosition }: Conversation,
   stored: readonly Message[],
   messages: readonly unknown[],
-): Standing {
+): HistoryMatch {
   const begun = begunTurn(stored, messages);
   const isBegun = begun !== -1;
   if (history === 'full') return { sessionFrom, isKnown: false, isBegun };
