@@ -57,3 +57,15 @@ export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversati
   if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
   return headers;
 }
+
+/** The headers of an answer: `first`, then what is known of it, then its own. */
+export function answerHead(
+  first: Readonly<Record<string, string | number>>,
+  known: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const head = Object.assign({ ...(first as Record<string, string>) }, known, own);
+  // nginx keeps a stream back until its buffer is full, unless it is told not to.
+  if (own['content-type']?.startsWith('text/event-stream')) head['x-accel-buffering'] = 'no';
+  return head;
+}
