@@ -21,6 +21,7 @@ import { withoutUsage } from './usage-filter';
 /** As much of a body as has an error in it. */
 const SAID_BYTES_MAX = 2_000;
 const utf8 = new TextDecoder();
+const NOTHING = () => undefined;
 
 /** The caller answers with `respond`, and with `refuse` when `respond` throws. */
 export class BrokerCall extends Lifecycle {
@@ -107,7 +108,7 @@ export class BrokerCall extends Lifecycle {
     const init = { status, headers: foreignHeaders(headers) };
     const isFiltered = events && addedUsage;
     // A filtered answer is seen before the filter.
-    this.recorder = { chunk: (bytes) => !isFiltered && this.#see(bytes), end: () => undefined };
+    this.recorder = { chunk: isFiltered ? NOTHING : (bytes) => this.#see(bytes), end: NOTHING };
     if (!events && isShort(headers)) {
       // Before the runner is answered: when the body breaks off, the runner gets an error status.
       const bytes = await this.whole(body);

@@ -177,9 +177,9 @@ class Exchange extends Lifecycle {
     const waiting = new Waiting(this.deps, this.who, plan);
     const relay = this.#relay(plan, true, waiting);
     const stream = this.streamOf(relay);
-    const hush = waiting.tell(relay);
+    const unsubscribe = waiting.tell(relay);
     const attached = settled.then((outcome) => this.#attach(plan, relay, outcome));
-    void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(hush);
+    void attached.catch((thrown: unknown) => relay.fail(this.toError(thrown))).finally(unsubscribe);
     return new Response(stream, { headers: this.#head(dataHeaders('text/event-stream; charset=utf-8')) });
   }
 

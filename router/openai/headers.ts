@@ -2,13 +2,15 @@
 import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
 import type { Key } from '../accounts/keys-store';
 
+const NOTHING = () => undefined;
+
 /**
  * Takes one of the key's requests and says in `headers` what is left of its limits. Throws `rate_limit_exceeded`, which
  * is told the same.
  * @returns an idempotent release, for the end of the request.
  */
 export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
-  if (!isLimited(key)) return () => undefined;
+  if (!isLimited(key)) return NOTHING;
   try {
     return limits.take(key);
   } finally {

@@ -38,7 +38,7 @@ export class Waiting {
     return translation?.alive() ?? emptyChunk(call.backend.name);
   }
 
-  /** Writes the progress into the relay's stream, and again whenever it changes. @returns what ends that. */
+  /** Writes the progress into the relay's stream, and again whenever it changes. @returns how that ends. */
   tell(relay: Relay): () => void {
     let told = '';
     const tell = () => {
