@@ -13,8 +13,8 @@ import { type Body, readBytes } from '../net/body';
 import { type Ending, type Recorder, Relay, type RelayOptions } from './relay';
 import { Silence, type SilenceLimits } from './timeouts';
 
-/** Who has answered. */
-export interface Answered {
+/** An answer that has begun, as far as its life concerns it. */
+interface Answered {
   readonly status: number;
   /** What is held of a runner until the end. */
   readonly lease?: { readonly release: () => void };
@@ -23,7 +23,7 @@ export interface Answered {
 }
 
 /** The options of a relay that the request itself decides. The others follow from its life. */
-export type OwnOptions = Omit<RelayOptions, 'onClientGone' | 'abort' | 'recorder' | 'silence' | 'lost' | 'onEnd'>;
+type OwnOptions = Omit<RelayOptions, 'onClientGone' | 'abort' | 'recorder' | 'silence' | 'lost' | 'onEnd'>;
 
 export abstract class Lifecycle {
   /** On the clock of `performance.now()`. */
@@ -54,7 +54,7 @@ export abstract class Lifecycle {
   /** Reports how the request has ended. Called exactly once, last; `bytes` counts those of the answer. */
   protected abstract report(ending: Ending, bytes: number, error?: AppError): void;
 
-  /** Aborts the call: hand it to whatever is asked. */
+  /** Aborts the call; for the request to the runner or the upstream. */
   protected get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -69,11 +69,12 @@ export abstract class Lifecycle {
     return this.#answer?.status;
   }
 
+  /** Milliseconds since the start. */
   protected get elapsedMs(): number {
     return performance.now() - this.startedMs;
   }
 
-  /** Calls `giveBack` at the end, or at once where that has been: what was taken last is given back first. */
+  /** Calls `giveBack` at the end, in the reverse order of the calls of `hold`; at once if the request has ended. */
   protected hold(giveBack: () => void): void {
     if (this.#hasEnded) safely('give back', this.of, giveBack);
     else this.#held.push(giveBack);
