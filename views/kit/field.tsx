@@ -1,3 +1,5 @@
+import type { FormState } from '../models';
+
 interface FieldProps {
   /** Unique in the page; the help and error texts derive their ids from it. */
   id: string;
@@ -17,6 +19,11 @@ interface FieldProps {
   autofocus?: boolean;
   /** A choice in place of free text; `value` is among them, or empty. */
   choices?: { value: string; label: string }[] | undefined;
+}
+
+/** The name of a field of a form, with the value that was typed and what is wrong with it. */
+export function fieldOf({ values, errors }: FormState, name: string) {
+  return { name, value: values[name], error: errors[name] };
 }
 
 /** A labelled input, or choice, with its help and its error below it. */

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Icon, type IconName } from '../icons';
-import type { Flash } from '../models';
+import type { Flash, FormState } from '../models';
 
 const icons: Record<Kind, IconName> = { good: 'circle-check', bad: 'circle-alert', info: 'info' };
 
@@ -21,5 +21,15 @@ export function Notice({ kind, id, role, children }: NoticeProps) {
       <Icon name={icons[kind]} />
       <div class="notice-body">{children}</div>
     </div>
+  );
+}
+
+/** The message of a refused form, if it has one. */
+export function FormNotice({ form }: { form: FormState }) {
+  if (!form.message) return null;
+  return (
+    <Notice kind="bad" role="alert">
+      {form.message}
+    </Notice>
   );
 }
