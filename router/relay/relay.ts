@@ -2,8 +2,8 @@
  * The relay: passes one answer from a runner to a client, to a recorder, or to both.
  *
  * This is the hot path. It has no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to the
- * recorder second, and a slow client slows down the runner. It does not parse the answer, write to the database or call
- * a driver.
+ * recorder second, and a slow client slows down the runner. With `tee()` the process grew by 218 MB for 200 MB that a slow
+ * client did not read (decision 0006). The relay does not parse the answer, write to the database or call a driver.
  */
 import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
