@@ -240,3 +240,11 @@ export const settingGroups = {
 export const settings: readonly (readonly [string, Setting])[] = Object.values(settingGroups).flatMap((group) =>
   Object.entries<Setting>(group),
 );
+
+type Group = (typeof settingGroups)[keyof typeof settingGroups];
+type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never;
+type Settings = UnionToIntersection<Group>;
+/** The values of all settings, by name. */
+export type Values = { [Name in keyof Settings]: Settings[Name] extends Setting<infer T> ? T : never };
