@@ -6,7 +6,7 @@ import { createEvents } from '../../router/lib/events';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
-/** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
+/** Only ends a failed test: hashing passwords is slow on a busy machine. */
 setDefaultTimeout(30_000);
 
 const { alice, bob, mallory } = PEOPLE;
@@ -72,7 +72,7 @@ describe('signing in', () => {
     expect([wrong.status, wrong.headers.get('set-cookie')]).toEqual([422, null]);
     expect(page).not.toContain('wr0ng-password');
     expect((await all(page, 'input[name=email]'))[0]?.attributes.value).toBe(alice.email);
-    expect((await all(page, '[role=alert]'))[0]?.text).toContain('do not belong together');
+    expect((await all(page, '[role=alert]'))[0]?.text).toContain('password is wrong');
   });
 
   test.each([

@@ -1,4 +1,4 @@
-/** A base URL at which there is no API is told what to change about it, whatever answers there. */
+/** If there is no API at a base URL, the error says how to change the URL, for every kind of answer from there. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 
@@ -21,7 +21,7 @@ async function told(): Promise<{ status: number; message: string; code: unknown 
   return { status: response.status, ...error };
 }
 
-/** What servers answer where they have no such path. */
+/** Answers of servers to an unknown path. */
 const ELSEWHERE = {
   'plain text': () => new Response('404 page not found', { status: 404 }),
   'a list of one error': () => Response.json({ detail: 'Not Found' }, { status: 404 }),

@@ -1,4 +1,4 @@
-/** Asking for usage is the broker's affair: an upstream that refuses `stream_options` works, and is asked once only. */
+/** The broker asks for usage. An upstream that refuses `stream_options` works, and is asked with it only once. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 

@@ -40,7 +40,7 @@ test.describe('the first minute', () => {
     await page.getByLabel('E-mail').fill(router.admin.email);
     await page.getByLabel('Password').fill('not the password');
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await expect(page.getByRole('alert')).toContainText('do not belong together');
+    await expect(page.getByRole('alert')).toContainText('password is wrong');
     await expect(page.getByLabel('E-mail')).toHaveValue(router.admin.email);
     await page.getByLabel('Password').fill(router.admin.password);
     await page.getByRole('button', { name: 'Sign in' }).click();

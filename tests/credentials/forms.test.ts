@@ -107,7 +107,7 @@ describe('the test of a connection', () => {
     const whole = await attempt(alice, typed);
     const page = await whole.text();
     expect([whole.status, await options(page)]).toEqual([200, ['Choose a model', 'other', 'alices-model']]);
-    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key once more/);
+    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key again/);
     expect((await all(page, '#credentials-all-LLM_BASE_URL'))[0]?.attributes.value).toBe(alices.url);
     const inPlace = await attempt(alice, typed, { 'hx-request': 'true' });
     const part = await inPlace.text();
@@ -156,7 +156,7 @@ describe('the test of a connection', () => {
     const says = (text: string) => [422, expect.stringContaining(text)];
     await using closed = startUpstream();
     await closed.stop();
-    expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('does not accept'));
+    expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('refused the credentials'));
     expect(await words({ LLM_BASE_URL: closed.url, ...key })).toEqual(says('Check LLM_BASE_URL'));
     expect(await words({ LLM_BASE_URL: router.url, ...key })).toEqual(says('LLM_BASE_URL'));
     expect(await words({ LLM_BASE_URL: 'http://169.254.169.254/v1', ...key })).toEqual(says('never called'));
@@ -182,7 +182,7 @@ describe('the form in place of an answer', () => {
     const path = await converse(alice);
     const page = await ended(alice, path, 'failed');
     const [form] = await all(page, '.missing-form');
-    expect(form?.text).toContain('ask the administrator, who can share a model');
+    expect(form?.text).toContain('ask the administrator, who can share credentials');
     expect((await all(page, '.missing-form input[checked]'))[0]?.attributes.value).toBe('');
     expect(await all(page, '#missing-credentials')).toEqual([]);
     const action = form?.attributes.action ?? '';

@@ -161,7 +161,7 @@ describe('the settings page', () => {
     for (const shared of [false, true]) {
       await share('llm', shared);
       const [words] = await texts(await page(admin), '#credentials-share');
-      expect(words).toContain('Not kept in the router for Holder: their software holds the key itself');
+      expect(words).toContain('The software of Holder gets the key itself');
     }
   });
 

@@ -112,7 +112,7 @@ test('law 16: a key that the upstream refuses is told in words that put no runti
   upstream.script({ status: 401, message: 'Incorrect API key provided.' });
   expect(await bob.say(id, 'Hello?')).toMatchObject({
     status: 'failed',
-    failure: { code: 'runner_error', message: expect.stringContaining('does not accept what is set in Settings') },
+    failure: { code: 'runner_error', message: expect.stringContaining('refused the credentials in Settings') },
   });
   expect(await bob.say(id, 'And now?')).toMatchObject({ status: 'done', content: 'Hello from upstream.' });
 });

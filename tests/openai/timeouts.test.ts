@@ -51,7 +51,7 @@ test('a runner that does not begin is given up, streamed or not, and its request
   const whole = await ask('first', false);
   const { error } = (await whole.json()) as { error: { code: string; message: string } };
   expect([whole.status, error.code]).toEqual([504, 'first_byte_timeout']);
-  expect(error.message).toMatch(/did not begin to answer\. .*0\.2 s: timeouts\.first_byte_seconds/);
+  expect(error.message).toMatch(/did not begin to answer in time\. .*0\.2 s: timeouts\.first_byte_seconds/);
   const asked = runner.requests.at(-1);
   await until(() => asked?.aborted, 'the runner’s request is aborted');
   expect((await ask('first', true)).status).toBe(504);
@@ -99,7 +99,7 @@ test('the official client is told in its own classes', async () => {
   const read = async () => {
     for await (const _ of stream);
   };
-  await expect(read()).rejects.toThrow(/fell silent in the middle/);
+  await expect(read()).rejects.toThrow(/stopped sending in the middle/);
 });
 
 test('the same holds for an answer in the UI, which then says so', async () => {

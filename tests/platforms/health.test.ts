@@ -70,7 +70,7 @@ test('an agent whose platform is silent comes last, says so, and the page in fro
   expect(await namesOf(page)).toEqual(['Local', 'Echo']);
   const [badge] = await all(page, `#runner-${echo.split('/').at(-1)}`);
   expect(badge?.text).toBe('not available');
-  expect((await all(page, '#unavailable'))[0]?.text).toContain('An administrator can see to that.');
+  expect((await all(page, '#unavailable'))[0]?.text).toContain('Ask an administrator.');
   // What the platform said is for whoever can do something about it.
   expect(page).not.toContain(SILENCE);
   expect(await shown(admin, await agentPath(router, admin, 'echo'))).toContain(SILENCE);

@@ -70,7 +70,7 @@ test('while an image is fetched its agent can be written to, and the page says t
   const release = router.platform.hold('prepare');
   const starting = start(alice);
   await until(async () => (await noticeFor(router, bob)) !== '', 'bob is told');
-  expect(await noticeFor(router, bob)).toContain('is being fetched. You can write already');
+  expect(await noticeFor(router, bob)).toContain('is being fetched. You can write now');
   // Her own answer shows how it goes.
   expect(await noticeFor(router, alice)).toBe('');
   release();
@@ -93,7 +93,7 @@ test('an image that could not be had says why and what to type to the administra
     /There is no such image\.\s+docker build -t image\/echo:1 images\/echo/,
   );
   const told = await noticeFor(router, alice);
-  expect(told).toContain('An administrator has to see to that');
+  expect(told).toContain('Ask an administrator to provide it');
   expect(told).not.toContain('docker build');
   failing();
   expect((await start(alice)).status).toBe(200);

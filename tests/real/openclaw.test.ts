@@ -140,7 +140,7 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     const refused = await bob.ask('Hello?').catch((thrown: unknown) => thrown);
     await bob.set('LLM_API_KEY', REAL_KEY);
     expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
-    expect(String(refused)).toContain('does not accept what is set in Settings');
+    expect(String(refused)).toContain('refused the credentials in Settings');
     // The words of the upstream would make OpenClaw pause for half a minute, whatever its key.
     expect(String(refused)).not.toContain('Incorrect API key');
     expect(await bob.ask('And now?')).toBe('Hello from upstream.');

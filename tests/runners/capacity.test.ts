@@ -135,7 +135,7 @@ test('with all of them at work there is a 429 at once, which says how many there
     expect(Number(refused.headers.get('retry-after'))).toBeWithin(5, 16);
     const { error } = (await refused.json()) as { error: object };
     expect(error).toEqual({
-      message: expect.stringMatching(/^You have 2 runners at work .* Stop one, .*MAX_RUNNERS_PER_USER/),
+      message: expect.stringMatching(/^You have 2 runners busy or starting.* Stop one, .*MAX_RUNNERS_PER_USER/),
       type: 'rate_limit_error',
       param: null,
       code: 'too_many_runners',

@@ -59,7 +59,7 @@ test.each(ENDS)('law 10: who waits for an answer is told how the agent has ended
       expect(response.status).toBe(502);
       const { code, message } = errorIn(await response.text());
       expect(code).toBe('runner_lost');
-      expect(message).toStartWith(`The agent stopped: ${words}. Send the message again to start it anew.`);
+      expect(message).toStartWith(`The agent stopped: ${words}. Send the message again to restart it.`);
       expect(message.includes('"limits.memory"')).toBe(exit.outOfMemory === true);
       expect(message).toEndWith('\nIts last output:\nits last line');
       runner.reply = () => completion('Here again.');

@@ -54,7 +54,7 @@ test('a call that is open may use all that is left: others wait for it, and are 
   await bench.upstream.request(before + 1);
   const refused = await refusalOf(await bench.complete());
   expect(refused).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
-  expect(refused.words).toContain('under way');
+  expect(refused.words).toContain('Open calls');
   expect(bench.upstream.requests.length).toBe(before + 1);
   const waiting = bench.complete();
   gate.resolve();

@@ -68,6 +68,6 @@ test('a list of models that is too long to choose from is counted, and the name 
     })
   ).text();
   expect(page.length).toBeLessThan(100_000);
-  expect(page).toContain('serves 5000 models. Write the name of one');
+  expect(page).toContain('serves 5000 models. Enter the name of one');
   expect(await all(page, '#credentials-all option')).toEqual([]);
 });

@@ -214,7 +214,7 @@ describe('the pages', () => {
 
   test('days without any use say so', async () => {
     const { html } = await page(alice, '/usage?from=2026-12-01&to=2026-12-02');
-    expect((await all(html, '#report h2'))[0]?.text).toBe('Nothing was used in these days.');
+    expect((await all(html, '#report h2'))[0]?.text).toBe('No usage in these days.');
     expect(await all(html, '.chart')).toEqual([]);
   });
 
@@ -224,7 +224,7 @@ describe('the pages', () => {
       ...['By day', 'By user', 'By model', 'By kind of agent'],
     ]);
     expect((await all(html, '#by-user tbody th')).map(({ text }) => text)).toEqual([
-      ...[PEOPLE.bob.email, PEOPLE.alice.email, 'A user who is gone'],
+      ...[PEOPLE.bob.email, PEOPLE.alice.email, 'A deleted user'],
     ]);
     const links = async (person: Person) =>
       (await all((await page(person, '/usage')).html, 'a[href^="/admin"]')).length;

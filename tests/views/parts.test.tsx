@@ -155,7 +155,7 @@ describe('an agent that cannot start', () => {
     const notice = async (view: RunnerView) => (await all(html(<Availability runner={view} />), '#unavailable'))[0];
     expect((await notice(runner))?.text).toMatch(/install it, or start it.*The engine is away\.\s+Try: docker version/);
     const forUser = await notice({ ...runner, unavailable: { platform: 'Docker' } });
-    expect(forUser?.text).toContain('An administrator can see to that.');
+    expect(forUser?.text).toContain('Ask an administrator.');
     expect(forUser?.text).not.toContain('nstall');
   });
 

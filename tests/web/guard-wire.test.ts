@@ -53,7 +53,7 @@ test('law 21: a short name is ours with its port, which is all that Elysia needs
   const guard = createGuard({ allowedHosts: ['nas'] });
   const asked = (host: string) => guard.check(new Request('http://localhost/x', { headers: { host } }));
   expect(() => asked('nas:18000')).not.toThrow();
-  expect(() => asked('nas')).toThrow('does not answer for "nas"');
+  expect(() => asked('nas')).toThrow('does not accept requests for the host "nas"');
 });
 
 test('law 21: a request without a Host is refused', async () => {
