@@ -1,4 +1,7 @@
-/** What the file system refuses where homes are: said in words to who waits for the start, on `/healthz` and by the doctor. */
+/**
+ * Errors of the file system of homes are explained: to the user who waits for the start, on `/healthz` and by the
+ * doctor.
+ */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

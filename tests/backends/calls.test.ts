@@ -1,4 +1,4 @@
-/** Which call a piece belongs to, in every way in which servers number and name them, wherever the pieces are cut. */
+/** Which call a piece belongs to, for all ways in which servers number and name calls, and for every cut. */
 import { expect, test } from 'bun:test';
 import { CallReader } from '../../backends/shared/calls';
 

@@ -1,4 +1,7 @@
-/** What the direct agent passes on that it does not know, what it refuses by name, and how it tells an upstream's failure. */
+/**
+ * Members that the direct agent passes on without knowing them, members that it refuses by name, and how it reports an
+ * upstream's failure.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { startUpstream, type Upstream } from '../support/upstream';

@@ -1,4 +1,6 @@
-/** Tools of a client: the direct agent has none of its own, so its model may call those, and the client answers. */
+/**
+ * A client's tools: the direct agent has none of its own, so its model may call the client's, and the client answers.
+ */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Who gets in: signing in, up and out. */
+/** Signing in, signing up and signing out. */
 import { expect, send, signIn, test } from './fixtures';
 
 test('somebody who is not signed in is sent to sign in and back to where they were going', async ({ page, router }) => {

@@ -1,4 +1,4 @@
-/** A conversation as a person has it. */
+/** A conversation, as a person has it. */
 import type { Page } from '@playwright/test';
 import { MARKDOWN } from '../../backends/demo/texts';
 import { answer, ended, expect, numberedWords, send, signIn, test } from './fixtures';

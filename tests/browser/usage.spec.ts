@@ -1,4 +1,4 @@
-/** What was used, what it costs and what is allowed: the user's page and the administrator's. */
+/** Usage, prices and budgets: the user's page and the administrator's. */
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
 import { usageStore } from '../../router/usage/store';

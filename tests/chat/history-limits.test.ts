@@ -1,4 +1,4 @@
-/** How much of a long conversation is read and told at once. */
+/** How much of a long conversation is read, and sent to a runtime, at once. */
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';

@@ -1,4 +1,4 @@
-/** Whose value counts, tier by tier, what the predecessor's endpoints say about it, and who may share. */
+/** Which value applies, tier by tier; the predecessor's endpoints; and who may share. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 

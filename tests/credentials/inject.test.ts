@@ -1,4 +1,7 @@
-/** `"credentials": "inject"`: agents that cannot use the broker hold the real values, and everybody concerned is told. */
+/**
+ * `"credentials": "inject"`: agents that cannot use the broker hold the real values, and the pages tell everybody
+ * concerned.
+ */
 
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';

@@ -1,4 +1,4 @@
-/** The driver behind a proxy that lets through what its README lists and nothing else. */
+/** The driver behind a proxy that passes on the calls that its README lists, and no others. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const soon = () => AbortSignal.timeout(30_000);
 
 interface Call {
   readonly method: string;
-  /** As the README writes it, one alternative each. */
+  /** In the README's notation, one path per alternative. */
   readonly path: string;
   fits(path: string): boolean;
 }

@@ -1,4 +1,4 @@
-/** Law 22: what an address is, in all its spellings, and what a base URL may look like. */
+/** Law 22: the classes of addresses in all their spellings, and the form of a base URL. */
 import { expect, test } from 'bun:test';
 import { addressBelow, baseUrlProblem, reachOf } from '../../router/net/addresses';
 
@@ -84,7 +84,7 @@ test("law 22: IANA's registries of special-purpose addresses decide what is publ
     ...['2606:4700::5efe:a00:1', '2606:4700::200:5efe:a00:1', '::ffff:192.0.0.192', '64:ff9b::192.0.0.192'],
   ];
   for (const address of never) expect([address, reachOf(address)]).toEqual([address, 'never']);
-  // Local proxies answer with such addresses for every name.
+  // Local proxies resolve every name to such addresses.
   expect(reachOf('198.18.0.1')).toBe('private');
 });
 

@@ -1,4 +1,4 @@
-/** Bodies for those who do not take them piece by piece: as a stream of the web platform, and as text. */
+/** Reads bodies as a web stream and as text. */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
 import { bodyOf, readText, streamBody, streamOf } from '../../router/net/body';
@@ -45,7 +45,7 @@ test('a body as a stream is not begun before it is asked for, and is held back w
   source.say('a');
   await first;
   expect(source.asked).toEqual(['read']);
-  // Nobody has asked for these.
+  // Nothing has requested these chunks.
   source.say('b');
   source.say('c');
   expect(source.asked).toEqual(['read', 'pause', 'pause']);

@@ -1,4 +1,6 @@
-/** Bodies on their way: told in order, once to their end, no faster than they are taken, and not at all any more if cancelled. */
+/**
+ * Bodies in transit: delivered in order, ended once, no faster than the reader takes them, and stopped when cancelled.
+ */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
 import { bodyOf, mapBody, type Step, streamBody } from '../../router/net/body';
@@ -8,7 +10,7 @@ import { Reader } from '../support/wire-client';
 
 const FAULT = new Error('a fault');
 
-/** A step that says everything twice, and in the end how much it was. */
+/** A step that reports everything twice, and at the end its number of bytes. */
 function doubling(more: Partial<Step> = {}): Step {
   let count = 0;
   return {
@@ -91,7 +93,7 @@ test.each([1, 2])('whoever cancels a mapped body in the middle of its piece %i i
   const body = mapBody(source, doubling());
   const reader = new Reader(body, ({ pieces }) => pieces.length === which && body.cancel());
   source.say('a');
-  // The second piece is the step's last word.
+  // The second piece is the last output of the step.
   source.end();
   expect([reader.pieces.length, reader.endings]).toEqual([which, []]);
 });
@@ -106,7 +108,7 @@ test('a body that is there already is told at once, unless it is empty or not wa
   expect([reader.text, reader.endings]).toEqual(['all', []]);
 });
 
-/** A stream of numbers that ends behind `last`, and what was asked of it. */
+/** A stream of numbers that ends after `last`, and what was requested from it. */
 function numbers(last: number) {
   const seen = { pulled: 0, cancelled: 0 };
   const stream = new ReadableStream<Uint8Array>(
@@ -125,7 +127,7 @@ function numbers(last: number) {
   return { stream, seen };
 }
 
-/** Long enough for whatever would happen by itself to have happened. */
+/** Long enough for everything that happens by itself. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await setImmediate();
 }
@@ -153,7 +155,7 @@ test('a stream is read no further than its reader goes, and goes on where it sto
   for (let count = 1; count <= 5; count += 1) {
     await settled();
     expect([seen.pulled, reader.pieces.length]).toEqual([count, count]);
-    // Asked for twice is not read twice.
+    // A second request does not read the body twice.
     body.resume();
     body.resume();
   }

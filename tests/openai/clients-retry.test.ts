@@ -1,4 +1,7 @@
-/** What OpenAI's client, left to its own ways, asks again: what may pass, and nothing that only costs. */
+/**
+ * The retries of OpenAI's client with its defaults: it retries temporary errors, and no request for which that is
+ * useless.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
@@ -9,7 +12,7 @@ const ORIGIN = 'https://chat.example.org';
 let router: TestRouter;
 let alice: Person;
 let client: OpenAI;
-/** How often the client has asked. */
+/** Number of requests of the client. */
 let asked = 0;
 
 beforeAll(async () => {
@@ -34,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** The error that a request comes to, and how often it was sent. */
+/** The error of a request, and how often it was sent. */
 async function failing(model: string, headers: Record<string, string> = {}) {
   asked = 0;
   const body = { model, messages: [{ role: 'user' as const, content: 'Hello' }] };

@@ -21,7 +21,7 @@ afterEach(() => {
   runner.reply = numbered;
 });
 
-/** Each answer is another one. */
+/** Each answer is different. */
 function numbered(): Response {
   answers += 1;
   return completion(`Answer ${answers}`);

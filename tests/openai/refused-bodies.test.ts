@@ -1,4 +1,4 @@
-/** Bodies of `/v1` that are refused, by the router and by runners: in which class of the official client, in which words. */
+/** Bodies of `/v1` that the router or a runner refuses: the error class of the official client, and the message. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { faultIn } from '../../router/lib/json';

@@ -1,4 +1,4 @@
-/** Hermes' own ways (`tests/support/runtimes/hermes.ts`), as the router meets them. */
+/** Behaviour that only Hermes has (`tests/support/runtimes/hermes.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime, toldTo } from '../support/runtimes';
 import { USES_TOOL } from '../support/runtimes/hermes';

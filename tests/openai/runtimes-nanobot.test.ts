@@ -1,4 +1,4 @@
-/** nanobot's own ways (`tests/support/runtimes/nanobot.ts`), as the router meets them. */
+/** Behaviour that only nanobot has (`tests/support/runtimes/nanobot.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime } from '../support/runtimes';
 import { BREAKS } from '../support/runtimes/nanobot';

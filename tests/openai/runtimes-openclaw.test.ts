@@ -1,4 +1,4 @@
-/** OpenClaw's own ways (`tests/support/runtimes/openclaw.ts`), as the router meets them. */
+/** Behaviour that only OpenClaw has (`tests/support/runtimes/openclaw.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { until } from '../support/router';

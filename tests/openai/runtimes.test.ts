@@ -1,4 +1,7 @@
-/** What holds for all three runtimes, through both doors and the broker, each with its twin (`tests/support/runtimes`). */
+/**
+ * Behaviour of all three runtimes, through the page, the API and the broker, each with its twin
+ * (`tests/support/runtimes`).
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Value } from '@sinclair/typebox/value';
 import { backendOptions } from '../../drivers/docker/options';
@@ -29,7 +32,7 @@ describe.each(NAMES)('%s', (name) => {
   afterAll(() => runtime[Symbol.asyncDispose]());
 
   const starts = () => runtime.router.platform.calls('start');
-  /** What the upstream was asked with last. */
+  /** The last request to the upstream. */
   const lastTold = () => toldTo(runtime.upstream, runtime.upstream.requests.length);
   const runnerOf = ({ agentId }: Somebody) => {
     const runners = [...runtime.router.platform.runners.values()];

@@ -1,4 +1,4 @@
-/** A runner that is silent for too long: each limit with its own error, and what is no silence of the runner. */
+/** A runner that is silent for too long: each time limit has its own error, and some kinds of silence do not count. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';

@@ -1,4 +1,4 @@
-/** Drivers that do less than their contract says: the memory driver with one thing changed, loaded from DRIVERS_DIR. */
+/** Drivers that do less than their contract requires: the memory driver with one change, loaded from DRIVERS_DIR. */
 import { afterAll, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

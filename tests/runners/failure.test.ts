@@ -43,7 +43,7 @@ test('a start that somebody asks for does not wait, and one that succeeds ends t
   await until(async () => (await statusOf(router, alice)).state === 'failed', 'that has failed as well');
   mend();
   expect((await start(alice)).status).toBe(200);
-  // The row of failures is over: the next failure is the first one again.
+  // A success resets the count: the next failure is the first one again.
   await stop(alice);
   router.platform.fail('start', 'start_failed');
   expect((await say(alice, 'hello')).headers.get('retry-after')).toBeNull();
@@ -131,7 +131,7 @@ test('a home with a link in the way is told without a path of this machine', asy
   const backend = memoryBackend('echo', { seed_subdir: 'linked', templated_files: ['settings/agent.json'] });
   await using router = await startRouter({ backends: [backend], env: { SEEDS_ROOT: seedsRoot } });
   const alice = await router.person(PEOPLE.alice);
-  // Looking makes the agent.
+  // Opening the page creates the agent.
   await statusOf(router, alice);
   const [agent] = await router.context.stores.agents.list(alice.id);
   const home = join(router.context.config.homesRoot, agent?.id ?? '');

@@ -1,4 +1,7 @@
-/** Images are fetched before the turn of a start: a registry that does not answer keeps only those waiting who want its image. */
+/**
+ * Images are fetched before a start takes its turn: a registry that does not answer delays only the starts that need
+ * its image.
+ */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
@@ -23,7 +26,7 @@ test('starts whose images do not come take nobody a turn', async () => {
   await until(() => router.platform.calls('prepare') === NAMES.length, 'all of them are being fetched');
   expect((await say(bob, 'hello', { model: 'plain' })).status).toBe(200);
   expect((await say(bob, 'hello', { model: 'present' })).status).toBe(200);
-  // Nor does one of the same user.
+  // Nor does another start of the same user wait.
   expect((await say(alice, 'hello', { model: 'plain' })).status).toBe(200);
   expect(await statusOf(router, alice, 'one')).toMatchObject({ progress: { stage: 'image_pull' } });
   for (const name of NAMES) expect(await stop(alice, name)).toBe(true);

@@ -1,4 +1,4 @@
-/** A clock that is set, by a person or by the network: dates follow it, durations do not. */
+/** The system clock may be changed, by a person or over the network: dates follow it, durations do not. */
 import { afterEach, expect, setSystemTime, test } from 'bun:test';
 import { Silence } from '../../router/relay/timeouts';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
@@ -45,7 +45,7 @@ test.each([
   clock.pass(59_000);
   await router.context.sweep();
   expect(state()).toBe('running');
-  // What is shown and stored is a date all the same.
+  // Displayed and stored times are dates nevertheless.
   expect(router.context.runners.status(agentId)).toMatchObject({ idleMs: 59_000, lastActiveMs: clock.now() - 59_000 });
   expect((await router.context.stores.runners.list())[0]?.lastActiveAtMs).toBe(clock.now() - 59_000);
   clock.pass(1_000);

@@ -206,7 +206,7 @@ describe('budgets', () => {
     );
     expect((await all(html, 'meter'))[0]?.attributes).toMatchObject({ value: '0.75', max: '1', 'data-level': 'soft' });
     expect((await all(html, '.notice'))[0]?.text).toContain('soft limit');
-    // What bounds a user is not theirs to change.
+    // A user cannot change the budget that limits them.
     expect(await all(html, `#budget-${alice.id} a, #budget-${alice.id} button`)).toEqual([]);
 
     const refused = await alice.request('/usage/budgets', form({ ...fields, subject: keyId, hard_limit: 'much' }));

@@ -1,4 +1,4 @@
-/** Pages of what there can be any number of: they show what matters most, and what the rest makes together. */
+/** Pages of unbounded lists: they show the most important lines, and the sum of the rest. */
 import { afterAll, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { usageRow } from '../support/usage';

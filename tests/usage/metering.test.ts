@@ -1,4 +1,4 @@
-/** Metering: one row for each call to an upstream, however it ends, and the numbers of whoever served it. */
+/** Metering: one row per upstream call, however it ends, with the values of the upstream that served it. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import { sql } from 'drizzle-orm';
 import { type BrokerBench, startBroker } from '../support/broker';
@@ -99,7 +99,7 @@ test('a refusal of the request itself is passed on, and does not count as one of
     expect.objectContaining({ error: expect.anything() }),
   ]);
   await (await bench.complete({ stream: true })).text();
-  // It is known to take them by now: a refusal is one at once.
+  // The upstream is known to accept them by now, so a refusal is passed on at once.
   other.script(refusal);
   await (await bench.complete({ stream: true })).text();
   expect(other.requests.map(({ body }) => body.stream_options !== undefined)).toEqual([true, false, true, true]);
@@ -152,7 +152,7 @@ test('an answer that is broken off is a guess from what had come, and says so', 
 test('all totals together are what the upstream says it has served, and only guesses come on top', async () => {
   const before = { ...bench.upstream.served };
   const calls = Array.from({ length: 40 }, (_, at) => {
-    // An upstream that tells nothing but zeros has not counted.
+    // An upstream that reports only zeros has not counted.
     const index = at + 1;
     const usage = { prompt_tokens: index, completion_tokens: 2 * index, total_tokens: 3 * index };
     bench.upstream.script({ pieces: ['Some', ' text'], usage });

@@ -1,6 +1,6 @@
 /**
- * What servers say that they have used, as they document it or as was reported of them, each with its public source.
- * An undercounted call is one that a budget does not see.
+ * The formats in which servers report usage, as documented or as reported by others, each with its public source. A
+ * budget would not limit a call whose usage is not recognised.
  */
 import { expect, test } from 'bun:test';
 import { AnswerTail, tokensOfAnswer } from '../../router/broker/answer-usage';

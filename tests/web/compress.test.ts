@@ -1,4 +1,4 @@
-/** Compressed assets are kept, and nobody can have more kept than there are. */
+/** Compressed assets are cached once each, and requests cannot add more entries. */
 import { heapStats } from 'bun:jsc';
 import { expect, test } from 'bun:test';
 import { startRouter } from '../support/router';

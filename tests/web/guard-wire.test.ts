@@ -1,4 +1,7 @@
-/** Law 21 on the wire: what no `Request` object can carry, and what the server makes of it before a route is chosen. */
+/**
+ * Law 21 on the wire: requests that no `Request` object can express, and what the server makes of them before it
+ * chooses a route.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { createGuard } from '../../router/web/guard';
@@ -13,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** Sends a request line and headers as they are, and returns the answer. */
+/** Sends a request line and headers unchanged, and returns the answer. */
 function raw(...lines: string[]): Promise<string> {
   const { hostname, port } = new URL(router.url);
   return new Promise((resolve, reject) => {

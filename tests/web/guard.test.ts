@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** Status of a request that changes something, with these headers of a browser. */
+/** Status of an unsafe request with these headers of a browser. */
 async function change(headers: Record<string, string>): Promise<number> {
   const body = new URLSearchParams({ backend: 'echo', seconds: '900' });
   return (await alice.request('/settings/idle', { method: 'POST', body, headers })).status;

@@ -59,7 +59,7 @@ test('a backends.json that went wrong is shown on /healthz, and the old one goes
   const health = async () => (await (await router.request('/healthz')).json()) as Health;
   expect((await health()).backends_problem).toBeUndefined();
   await router.writeBackends('[{"name": "echo", "internal_port": 0}]');
-  // A file that is being written may be read half, which is another problem for a moment.
+  // The router may read a half-written file, which is another problem for a moment.
   const isShown = async () =>
     (await health()).backends_problem?.includes('backends.json/0/internal_port: expected integer') === true;
   await until(isShown, 'the problem is shown');

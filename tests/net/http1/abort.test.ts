@@ -1,4 +1,4 @@
-/** Who does not want an answer any more: told at once with the reason, and the server sees the connection close. */
+/** Aborted requests: the caller gets the reason at once, and the server sees the connection close. */
 import { afterEach, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
 import { until } from '../../support/router';
@@ -20,7 +20,7 @@ const reasonOf = (asking: Promise<unknown>) =>
 const closed = (server: WireServer) =>
   until(() => server.peers.length > 0 && server.peers.every(({ isClosed }) => isClosed), 'the server sees the close');
 
-/** A server that is silent where it is asked for `/silent`, and answers anything else. */
+/** A server that never answers `/silent`, and answers every other path. */
 const quiet = () => wireServer(({ peer, path }) => path !== '/silent' && peer.send(answer('ok')));
 
 test('a request that was given up before it began is not sent, over whatever connection', async () => {
@@ -107,7 +107,7 @@ test('who reads a body is told the reason once and nothing more, whether paused 
     const reader = new Reader(body);
     await until(() => reader.text === 'part', 'the part has come');
     if (isPaused) body.pause();
-    // Under way, and not wanted.
+    // The request is being sent and was aborted.
     server.peers[0]?.send('more');
     abort.abort(REASON);
     expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], REASON, 'part']);

@@ -1,4 +1,4 @@
-/** Requests as they go over the wire, and answers as they come back through the router's front door for them. */
+/** Requests as bytes on the wire, and the answers that the router's clients get for them. */
 import { expect, test } from 'bun:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { isShort } from '../../../router/net/outgoing';
@@ -39,7 +39,7 @@ test('where a request goes and where it ends is not a caller’s to say', async 
 
 test('a header that would be another request is refused, and nothing is sent', async () => {
   using server = ok();
-  // The low byte of the last ones is CR, LF or NUL.
+  // The low byte of the last characters is CR, LF or NUL.
   const values = [
     'a\r\nx: y',
     'a\n',

@@ -1,4 +1,4 @@
-/** Which connection a request goes over: one that rests where there is one, and never one whose state is in doubt. */
+/** Which connection a request uses: an idle one if there is one, and never one whose state is in doubt. */
 import { afterEach, expect, test } from 'bun:test';
 import { until } from '../../support/router';
 import { passTime, restoreTime } from '../../support/time';
@@ -9,7 +9,7 @@ afterEach(() => {
   restoreTime();
 });
 
-/** The next request is served as well, over a new connection, and the one before it is closed. */
+/** Asserts that the next request uses a new connection and that the previous one is closed. */
 async function expectNewConnection(server: WireServer): Promise<void> {
   const before = server.peers.length;
   expect(await textOf(ask(server, { path: '/next' }))).toBe('next');
@@ -17,7 +17,7 @@ async function expectNewConnection(server: WireServer): Promise<void> {
   await until(() => server.peers[before - 1]?.isClosed, 'the connection before it is closed');
 }
 
-/** Answers each request with the last part of its path, unless a test says otherwise. */
+/** Answers each request with the last part of its path, unless a test changes that. */
 const echo = (first: (asked: WireAsked) => void) =>
   wireServer((asked) => (asked.path === '/next' ? asked.peer.send(answer('next')) : first(asked)));
 
@@ -106,7 +106,7 @@ test('what comes over a resting connection ends it, and is never the next answer
   using server = echo(({ peer }) => peer.send(answer('ok')));
   await textOf(ask(server));
   server.peers[0]?.send(answer('unasked', [], '408 Request Timeout'));
-  // Not read yet: this request must not go over that connection.
+  // The body is not read yet, so this request must not use that connection.
   await until(() => server.peers[0]?.isClosed, 'the connection is closed');
   await expectNewConnection(server);
 });

@@ -1,4 +1,6 @@
-/** Responses that nobody has said anything about: kept as OpenAI keeps them, for a time, and found by what clients name. */
+/**
+ * Responses without a `store` member: stored as in OpenAI's API, for a time, and found by the ids that clients name.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../../support/router';
@@ -78,7 +80,7 @@ test('items are found by their ids: what was said, what was called, and what tha
   runner.reply = () => callingCompletion('Wait.', ...calls);
   const first = await respond({ input: 'What is there?' });
   runner.reply = () => completion('A bird.');
-  // As Vercel's provider sends its second step: what it has is named, and only what is new is sent.
+  // Like the second step of Vercel's provider: earlier items are references, and only new items are sent.
   const references = first.output.map(({ id }) => reference(id ?? ''));
   const output = { type: 'function_call_output' as const, call_id: 'call_1', output: 'a bird' };
   const input = [user('What is there?'), ...references, output];

@@ -1,4 +1,4 @@
-/** Stored responses that called a client's tools, gone on from with no more than the outputs of the calls. */
+/** Stored responses that called a client's tools are continued by a request with only the outputs of the calls. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
@@ -59,7 +59,7 @@ test.each(['plain', 'keeper'])('outputs alone go on from the response that calle
   const asked = [user('Two?'), calling('Wait.', call('call_1'), call('call_2')), found('call_1', '1')];
   expect(told()).toEqual([...asked, found('call_2', '2')]);
   await saved(id);
-  // The next step knows what the first one found.
+  // The next step contains the result of the first one.
   runner.reply = () => completion('It is 42.');
   const third = await respond({ model, input: [output('call_3', '3')], conversation: id });
   const steps = [...asked, found('call_2', '2'), calling(null, call('call_3')), found('call_3', '3')];
@@ -94,7 +94,7 @@ test('outputs sent a second time make a conversation of their own, and the first
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
-  // Ids are used again by some runtimes.
+  // Some runtimes reuse ids.
   const second = await respond({ input: [output('call_1', 'found')], previous_response_id: first.id });
   await saved(id);
   runner.reply = () => completion('It is 42.');

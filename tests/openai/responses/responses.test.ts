@@ -1,4 +1,4 @@
-/** `/v1/responses` of a backend that serves chat only, by the official client: what is asked, and what is answered. */
+/** `/v1/responses` of a backend that serves only chat, through the official client: requests and answers. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, InternalServerError } from 'openai';
 import type { ResponseInputItem } from 'openai/resources/responses/responses';
@@ -24,7 +24,7 @@ afterAll(() => router[Symbol.asyncDispose]());
 
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'>;
 const respond = (body: Body) => client.responses.create({ model: 'chatty', ...body });
-/** What arrived at the runner last. */
+/** The last request that arrived at the runner. */
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as Record<string, unknown>;
 const answered = (message: object, finish_reason = 'stop', more: object = {}) =>
   Response.json({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason }], ...more });

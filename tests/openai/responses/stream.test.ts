@@ -1,4 +1,4 @@
-/** The stream of `/v1/responses` where it is made of a chat's: the order of its events, and every way it can end. */
+/** The stream of `/v1/responses` that is translated from a chat: the order of its events, and all its endings. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { APIError } from 'openai';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
@@ -58,7 +58,7 @@ test('a text comes as the documented events, numbered, piece by piece', async ()
   const done = (async () => {
     for await (const one of stream) events.push(one);
   })();
-  // The first piece is there while the second is not written yet.
+  // The client has the first piece before the second one is written.
   await until(() => piece() === 1, 'the first piece arrives');
   out.write(chunk('ße.') + delta({}, 'stop'));
   out.write(event({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } }) + DONE);

@@ -1,4 +1,4 @@
-/** Tools that chat has no place for: what the agent is told of them, and what the client gets back. */
+/** Tools that chat does not have: what the agent gets, and what the client gets back. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter } from '../../support/router';
@@ -30,7 +30,7 @@ const chatFn = (name: string, is = name) => ({
 const namespace = (name: string, ...names: string[]) => ({ type: 'namespace', name, tools: names.map(fn) });
 const call = (id: string, name: string) => ({ id, type: 'function', function: { name, arguments: '{}' } });
 
-/** As Codex sends them as it is installed, and others of OpenAI's kinds. */
+/** Tools as Codex sends them without configuration, and OpenAI's other kinds. */
 const OTHERS = [
   { type: 'web_search', external_web_access: false },
   { type: 'web_search_preview' },
@@ -50,7 +50,7 @@ test('what an agent cannot do is left out of what it is told, and the rest of th
   for (const tool of OTHERS) {
     for (const choice of [undefined, 'auto', 'none']) {
       await respond({ input: 'Hi', tools: [tool], tool_choice: choice, parallel_tool_calls: true });
-      // Upstreams refuse what is said about tools where there are none.
+      // Upstreams refuse members about tools if there are no tools.
       expect(Object.keys(told()).filter((name) => name.includes('tool'))).toEqual([]);
     }
   }
@@ -82,13 +82,13 @@ test('members of a namespace become functions, and their calls come back with it
   ];
   expect(output as object[]).toMatchObject(items);
   expect(output[2]).not.toHaveProperty('namespace');
-  // The calls are told by the same names again.
+  // The calls have the same names in the next request.
   const outputs = items.map(({ call_id }) => ({ type: 'function_call_output', call_id, output: 'done' }));
   runner.reply = () => completion('Fine.');
   await respond({ input: [{ role: 'user', content: 'Hi' }, ...output, ...outputs], tools });
   const [, said] = told().messages as { tool_calls?: { function: { name: string } }[] }[];
   expect(said?.tool_calls?.map((one) => one.function.name)).toEqual(names);
-  // So is a choice.
+  // So has a tool choice.
   await respond({ input: 'Hi', tools, tool_choice: { type: 'function', name: 'read', namespace: 'mcp__mail' } });
   expect(told().tool_choice).toEqual({ type: 'function', function: { name: 'mcp__mail__read' } });
   await respond({
