@@ -132,7 +132,7 @@ test('so many requests at once, however they end', async () => {
   ]);
 });
 
-test('the official client waits as it is told and then has its answer', async () => {
+test('the official client waits for Retry-After and then gets its answer', async () => {
   const secret = await make({ requestsPerMinute: 1 });
   expect((await ask(secret)).status).toBe(200);
   const client = new OpenAI({ apiKey: secret, baseURL: `${router.url}/v1`, maxRetries: 0 });

@@ -210,7 +210,7 @@ test('law 20: a key that expires opens nothing any more, and its streams end', a
   await until(() => router.context.streams.size === 0, 'nothing is held');
 });
 
-test('what a key cannot be is refused field by field', async () => {
+test('invalid values for a key are refused field by field', async () => {
   const wrong: [object, string][] = [
     [{ name: ' ' }, 'name'],
     [{ name: 'C\0I' }, 'name'],

@@ -88,7 +88,7 @@ describe('signing in', () => {
     expect([response.status, response.headers.get('location')]).toEqual([303, '/']);
   });
 
-  test('who is signed in is not asked to sign in', async () => {
+  test('a signed-in user sees no sign-in page', async () => {
     const person = await router.person(alice);
     for (const path of ['/sign-in', '/sign-up']) {
       const response = await person.request(path);

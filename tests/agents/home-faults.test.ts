@@ -116,7 +116,7 @@ test('a disk that is well is no problem', async () => {
   expect(await healthOf(router)).toBeUndefined();
 });
 
-test('every word of the system is one of ours, without a path, and what is unknown is named', () => {
+test('every error code of the system has a description without a path, and an unknown code is named', () => {
   const fault = (code: string) => {
     const found = homeFault(Object.assign(new Error(`${code}: /data/homes/a1`), { code }));
     if (!(found instanceof HomeError)) throw new Error(`${code} is no fault of a home`);

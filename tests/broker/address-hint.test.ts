@@ -32,7 +32,7 @@ const ELSEWHERE = {
   'a method that is not allowed': () => Response.json({ error: { message: 'Method Not Allowed' } }, { status: 405 }),
 };
 for (const [what, reply] of Object.entries(ELSEWHERE)) {
-  test(`a base URL without /v1 is told to have it added: ${what}`, async () => {
+  test(`the error for a base URL without /v1 says to add it: ${what}`, async () => {
     answer = reply;
     for (const path of ['', '/', '/api/']) {
       await at(path);
@@ -43,7 +43,7 @@ for (const [what, reply] of Object.entries(ELSEWHERE)) {
   });
 }
 
-test('a base URL that ends in a path of the API is told to end before it', async () => {
+test('a base URL that ends in a path of the API is refused with the URL without that path', async () => {
   answer = ELSEWHERE['plain text'];
   for (const path of ['chat/completions', 'responses', 'models/']) {
     await at(`/v1/${path}`);

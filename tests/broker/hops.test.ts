@@ -61,7 +61,7 @@ test('a way back to the broker itself is refused as well', async () => {
   expect(runner.requests).toHaveLength(1);
 });
 
-test('what came through other routers is counted on, and is served while they are few', async () => {
+test('the hops of a request through other routers are counted on, and a few are allowed', async () => {
   const runner = scriptedRunner('hops-chain');
   await using router = await startRouter({
     backends: [memoryBackend('agent', { user_overridable_env: LLM }, runner.program)],

@@ -69,7 +69,7 @@ test('an upstream’s answer that is nested deep and tells no usage is the runne
   ]);
 });
 
-test('what of a runner’s stream cannot be read is passed over, and the rest of the answer is kept', async () => {
+test('events of a runner that cannot be read are skipped, and the rest of the answer is kept', async () => {
   const odd = ['null', '7', '"text"', nested(100), nested(100_000), '{"a":[]}'];
   const events = odd.flatMap((value) => [
     `{"type":"response.output_item.done","output_index":${value},"item":${value}}`,

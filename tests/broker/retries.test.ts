@@ -190,7 +190,7 @@ test('forms of audio and images pass untouched, and their answers too', async ()
   expect(models).toEqual([...Array(4).fill('whisper-of-alice'), 'tts']);
 });
 
-test('the router’s end is told to a runner in the middle of an answer, and that call is on record too', async () => {
+test('when the router ends, a runner in the middle of an answer gets an error, and its call is recorded', async () => {
   const first = await startBroker('broker-retries-end');
   first.upstream.script({ pieces: ['Half', hang()] });
   const received = new Reading(await first.complete({ stream: true }));
@@ -204,7 +204,7 @@ test('the router’s end is told to a runner in the middle of an answer, and tha
   expect(rows).toMatchObject([{ userId: first.alice.id, ending: 'failed', estimated: true, completionTokens: 1 }]);
 });
 
-test('the models of an upstream are listed, or a sentence says what is wrong with what was set', async () => {
+test('the models of an upstream are listed, or a sentence says what is wrong with the settings', async () => {
   const { upstreams } = bench.router.context;
   const { url: baseUrl, key: apiKey } = bench.upstream;
   const list = (baseUrl: string, apiKey: string) =>

@@ -38,7 +38,7 @@ for (const more of [asked, { stream: true }]) {
   });
 }
 
-test('what one model refuses is not kept from another one behind the same gateway', async () => {
+test('a parameter that one model refuses is still sent to another model behind the same gateway', async () => {
   await model('refuses');
   bench.upstream.script({ status: 400 });
   await (await bench.complete(asked)).text();
@@ -60,7 +60,7 @@ test('an upstream that took it is asked again without it only when it names it',
   expect(options(from)).toEqual([{ include_usage: true }, { include_usage: true }, undefined]);
 });
 
-test('a refusal for another reason is told as it is, after one try without', async () => {
+test('a refusal for another reason is passed on, after one try without usage', async () => {
   await model('refuses-all');
   bench.upstream.script({ status: 400, message: 'stream?' }, { status: 400, message: 'The prompt is too long.' });
   const refused = await bench.complete(asked);

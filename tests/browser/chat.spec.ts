@@ -101,7 +101,7 @@ test('a second tab sees the same answer grow', async ({ page, context, router })
   await expect(answer(page)).toContainText('from the other tab');
 });
 
-test('Stop ends an answer and keeps what is there', async ({ page, router }) => {
+test('Stop ends an answer and keeps the text so far', async ({ page, router }) => {
   await signIn(page, router);
   await send(page, 'slow');
   await expect(answer(page)).toContainText('A runner is');
@@ -165,7 +165,7 @@ test('a conversation is renamed and deleted, and another one begun', async ({ pa
   await expect(sidebar.getByRole('listitem')).toHaveText(['echo first']);
 });
 
-test('law 17: an open page comes back by itself after the router was killed, and says what was interrupted', async ({
+test('law 17: an open page reconnects by itself after the router was killed, and shows the interrupted answer', async ({
   page,
   router,
   complaints,

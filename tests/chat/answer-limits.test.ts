@@ -93,7 +93,7 @@ test.each(ENDLESS)('an answer of endless %s ends as failed with a reason, and th
   await until(() => router.context.held.total === 0, 'nothing is held');
 });
 
-test('what was written until then is kept, and one that is just short enough is whole', async () => {
+test('the text so far is kept, and an answer of exactly the maximum length is complete', async () => {
   for (const [pieces, status] of [
     [39, 'done'],
     [60, 'failed'],

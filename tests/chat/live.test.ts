@@ -95,7 +95,7 @@ test('the composer shows Stop while an answer is written and Send after it', asy
   expect(end).toContain('form="composer-form"');
 });
 
-test('law 17: a page that was away says what it has and gets the rest, no more and no less', async () => {
+test('law 17: a page that reconnects says what it has and gets exactly the rest', async () => {
   const id = await converse('away');
   const answer = await runner.next();
   answer.say('First paragraph.\n\nSecond paragraph.\n\nThird para');

@@ -122,7 +122,7 @@ test('law 18: a page has as many messages as fit, and the earlier ones are all b
   expect(seen).toEqual(turns.flatMap((_, n) => [`question ${n}`, `answer ${n}`]));
 });
 
-test('an answer that grows beyond what is shown says so once, and goes on', async () => {
+test('an answer that grows beyond the shown length says so once, and goes on', async () => {
   const id = await conversation([]);
   const form = { method: 'POST', body: new URLSearchParams({ text: 'write a lot' }) };
   await alice.request(`/conversations/${id}/messages`, form);

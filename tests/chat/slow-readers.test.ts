@@ -86,7 +86,7 @@ test('nobody waits for a reader that has left, and what is sent after the end is
   expect(ends()).toBe(1);
 });
 
-test('what was sent before a stream is closed arrives', async () => {
+test('bytes that were sent before a stream is closed arrive', async () => {
   const { reader, writer } = bare();
   void writer.send({ data: 'one' });
   void writer.send({ data: 'two' });
@@ -98,7 +98,7 @@ test('what was sent before a stream is closed arrives', async () => {
   expect(words).toEqual(['data: one\n\n', 'data: two\n\n']);
 });
 
-test('what a slow reader missed is rendered anew when it reads: the newest state, and not what led to it', async () => {
+test('a slow reader gets the newest state when it reads, and not the states before', async () => {
   const id = await converse('write');
   const answer = await runner.next();
   const messages = () => router.context.conversations.page(id, { limit: 1 });

@@ -105,7 +105,7 @@ describe('whose value counts', () => {
     expect((await sources(alice, 'two')).SEARCH_API_KEY).toBe('global');
   });
 
-  test('law 15: whoever sets the address must set the key, and is told so', async () => {
+  test('law 15: a user who sets the address must set the key, and the error says so', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     await set(alice, { LLM_BASE_URL: 'https://mallory.example/v1' }, 'one');
@@ -117,7 +117,7 @@ describe('whose value counts', () => {
     expect((await sources(alice, 'two')).LLM_API_KEY).toBe('shared');
   });
 
-  test('law 15: whoever sets the key must set the address, and is told so', async () => {
+  test('law 15: a user who sets the key must set the address, and the error says so', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     await set(alice, { LLM_API_KEY: OWN_KEY });
@@ -138,7 +138,7 @@ describe('whose value counts', () => {
 });
 
 describe('what is shown', () => {
-  test('a shared secret shows nothing of itself but to its owner, and what is no secret is in clear', async () => {
+  test('a shared secret is shown masked, its last characters only to its owner, and other values are shown unmasked', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     const shown = { source: 'shared', masked: MASK };

@@ -147,7 +147,7 @@ describe('the test of a connection', () => {
     expect(admins.refusedCount).toBe(0);
   });
 
-  test('what is wrong is said in plain words', async () => {
+  test('a failed test says in plain words what is wrong', async () => {
     const words = async (fields: Record<string, string>) => {
       const response = await attempt(alice, fields, { 'hx-request': 'true' });
       return [response.status, (await texts(await response.text(), '[role=alert]'))[0]];
@@ -216,7 +216,7 @@ describe('the form in place of an answer', () => {
     expect(await all(page, '.missing-form')).toHaveLength(1);
   });
 
-  test('asks for no more than what is missing, and is gone once nothing is', async () => {
+  test('asks only for missing values, and disappears when none is missing', async () => {
     await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY });
     await router.context.credentials.share(LLM, true);
     const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');

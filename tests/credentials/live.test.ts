@@ -106,7 +106,7 @@ test('law 15: a shared key does not travel to an address that a user has set, in
   expect(runner.specs).toHaveLength(starts);
 });
 
-test('whose key pays is told with the credentials', async () => {
+test('the credentials say whose key pays', async () => {
   const [backend] = router.context.backends.all();
   if (!backend) throw new Error('There is no backend');
   const source = async (who: Person) => (await router.context.credentials.upstreamOf(who.id, backend)).source;

@@ -150,7 +150,7 @@ describe('/api/me/env-overrides', () => {
 describe('the credentials form', () => {
   const base = { scope: '', LLM_BASE_URL: 'https://llm.example/v1', LLM_API_KEY: KEY, LLM_MODEL: 'm' };
 
-  test('saves, keeps what is left empty, and says so', async () => {
+  test('saves the typed values, keeps the values of empty fields, and says so', async () => {
     await clear(alice);
     const saved = await alice.request('/settings/credentials', form(base));
     expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?said=credentials#credentials']);

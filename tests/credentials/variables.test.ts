@@ -171,7 +171,7 @@ test("another shared value, or none, ends the runners of all who use it and of n
   expect([refused.status, (await problemOf(refused)).detail]).toEqual([422, expect.stringContaining('SEARCH_API_KEY')]);
 });
 
-test('what does not change the effective value recycles nothing, nor does what is changed back in time', async () => {
+test('a change that keeps the effective value recycles no runner, nor does one that is undone in time', async () => {
   await set(alice, { REGION: 'here' }, 'echo');
   await start(alice);
   const before = runnersOf(alice);

@@ -112,7 +112,7 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
     expect(unused.map(({ method, path }) => `${method} ${path}`)).toEqual([]);
   });
 
-  test('the doctor makes do with the same calls, but for what the engine can limit', async () => {
+  test('the doctor needs only the same calls, except to read what the engine can limit', async () => {
     const proxy = await startProxy(await listedCalls());
     cleanUp.defer(proxy.close);
     const dataRoot = await mkdtemp(join(tmpdir(), 'agent-stack-proxy-data-'));
@@ -136,7 +136,7 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
     expect(proxy.refused).toEqual(['GET /info']);
   });
 
-  test('what is not on the list does not get through, so that the list is what is tested', async () => {
+  test('a call that is not on the list is blocked, so that the test covers the list', async () => {
     const proxy = await startProxy(await listedCalls());
     cleanUp.defer(proxy.close);
     for (const path of ['/v1.41/info', '/containers/x/exec', '/containers/x/../../info', '/images/x', '/volumes']) {

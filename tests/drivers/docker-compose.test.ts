@@ -94,7 +94,7 @@ describe('compose.yaml', () => {
     expect(Object.keys(Bun.YAML.parse(await read('compose.yaml')) as object)).toEqual(['services']);
   });
 
-  test('what only the administrator knows is asked for, and the bases are the same', async () => {
+  test('the example requires the secrets of the administrator, and the base images are equal', async () => {
     for (const name of Object.keys(variables)) {
       await expect(service({ ...variables, [name]: '' })).rejects.toThrow(`${name} is missing in .env`);
     }

@@ -55,7 +55,7 @@ describe('doctor on the host', () => {
     expect(await readdir(env.STACK_DATA_ROOT)).toEqual([]);
   });
 
-  test('a problem is told with what to type, and ends with 1', async () => {
+  test('a problem is printed with the command that fixes it, and the exit code is 1', async () => {
     const { output, exitCode } = await run(await setUp(plain, { JWT_SECRET: 'CHANGE_ME', COOKIE_SECURE: 'perhaps' }));
     expect(output).toMatch(
       /^problem {2}settings: JWT_SECRET must be .+\n +→ in \.env, such as: .+openssl rand -hex 32$/m,
@@ -136,7 +136,7 @@ describe.skipIf(!(await requireEngine('doctor and the engine')))('doctor and the
     expect(await readdir(env.STACK_DATA_ROOT)).toEqual([]);
   });
 
-  test('a second listener of the host that a runner reaches is told, with the rules that close it', async () => {
+  test('a second listener of the host that a runner reaches is reported, with the firewall rules that block it', async () => {
     const notes = (await all(await setUp([await backend()]))).filter(({ state }) => state === 'note');
     // Where no firewall is in between, as README.md of the driver says of every engine.
     expect(notes.map(({ remedy }) => remedy)).toEqual([expect.stringContaining('drivers/docker/README.md')]);

@@ -49,7 +49,7 @@ if (await requireEngine('how containers end')) {
       expect(await endOf(driver, handle)).toEqual({ state: 'exited', exitCode: 3 });
     });
 
-    test('the same agent out of memory itself is told to be', async () => {
+    test('the same agent that is out of memory itself is reported as such', async () => {
       const driver = await bench.create();
       const { handle } = await driver.start(
         await bench.spec({ command: ['bun', '-e', HOARD], limits }),

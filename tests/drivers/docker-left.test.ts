@@ -73,7 +73,7 @@ const containersOf = (router: TestRouter) =>
   });
 
 describe.skipIf(!isThere)('containers that cannot be removed', () => {
-  test('one that has ended counts as gone, is told once, and is no more listed by a later life of the driver', async () => {
+  test('a container that has ended counts as gone, is logged once, and is not listed after a restart of the driver', async () => {
     const bench = await createDockerBench();
     cleanUp.defer(bench.dispose);
     const driver = await bench.create();

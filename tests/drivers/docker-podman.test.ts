@@ -128,7 +128,7 @@ else {
       expect(Object.values(settings.Ports).flat()).toMatchObject([{ HostIp: '127.0.0.2' }]);
     });
 
-    test('its end is told: a removal, and what memory it took with the exit code alone', async () => {
+    test('its end is reported: a removal, and the lack of memory only by the exit code', async () => {
       const driver = await bench.create();
       const told: HealthChange[] = [];
       const watching = new AbortController();

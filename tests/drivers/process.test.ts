@@ -72,7 +72,7 @@ describe('a runner outlives its router', () => {
     expect(await driver.list(second())).toEqual([]);
   });
 
-  test('what a runner left behind is found and ended after its first process is gone', async () => {
+  test('descendants of a runner are found and ended after its first process has ended', async () => {
     const first = await create();
     const spec = await shell('sleep 1000 & exit 3');
     const { handle } = await first.start(spec, bench.context());

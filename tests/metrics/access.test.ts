@@ -34,7 +34,7 @@ test('a runner may not read them, with its key, an ended one, or one that never 
   }
 });
 
-test('whoever is not on the loopback of this machine may not read them', async () => {
+test('requests from other addresses than loopback may not read them', async () => {
   await using router = await startRouter();
   const app = internalApp(router.context).listen({ hostname: '0.0.0.0', port: 0 });
   const at = (host: string) => fetch(`http://${host}:${app.server?.port}/metrics`);

@@ -144,7 +144,7 @@ test('answers of the chat count as those of /v1 do, and what is open and written
   expect(await count(router, 'relay_first_byte_seconds_count', { backend })).toBe(2);
 });
 
-test('calls of runners are counted by what they were told, and tokens by kind', async () => {
+test('calls of runners are counted by the status that they got, and tokens by kind', async () => {
   await using bench = await startBroker('metrics-broker');
   const { router, upstream } = bench;
   const calls = (ending: string, status: string, value: number) =>
@@ -203,7 +203,7 @@ test('docs/metrics.md lists every family with its labels, and no other', async (
   expect(listed).toEqual(families.map((family) => [family.name, labelsOf(family).join(' ')]));
 });
 
-test('what writes the text is loaded when somebody asks for it', async () => {
+test('the code that writes the text is loaded when it is first needed', async () => {
   const users = (await readSources(['router'])).filter(({ text }) => text.includes("'prom-client'"));
   expect(users.map(({ path }) => path)).toEqual(['router/metrics/prometheus.ts']);
   expect(users.filter(({ code }) => !code.includes('import("prom-client")'))).toEqual([]);

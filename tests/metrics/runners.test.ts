@@ -6,7 +6,7 @@ import { handClock, list, start, statusOf, stop, switchable, theRunner } from '.
 
 const backend = 'echo';
 
-test('a start is counted with what it took, a second one waits in the queue, and runners are shown by state', async () => {
+test('a start is counted with its duration, a second one waits in the queue, and runners are counted by state', async () => {
   await using router = await startRouter({ env: { MAX_STARTS: '1' } });
   const [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];
   const letThrough = router.platform.hold('start');

@@ -23,7 +23,7 @@ test('a body as a stream has the same pieces and the same end', async () => {
   expect(await new Response(streamOf(bodyOf(new Uint8Array()))).text()).toBe('');
 });
 
-test('a body that breaks off is a stream that errs, behind what has come', async () => {
+test('a body that breaks off becomes a stream that fails after the bytes that have arrived', async () => {
   const source = new Source();
   const reader = streamOf(source).getReader();
   const read = reader.read();
@@ -111,7 +111,7 @@ test('a body without an end is read no further than a text may be long', async (
   expect([text.length, pulled]).toEqual([MB, 4]);
 });
 
-test('of a text that breaks off there is what has come', async () => {
+test('a text that breaks off is returned as far as it has arrived', async () => {
   const source = new Source();
   const read = readText(source, 1_000);
   source.say('half a rea');

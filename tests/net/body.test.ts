@@ -23,7 +23,7 @@ function doubling(more: Partial<Step> = {}): Step {
   };
 }
 
-test('a mapped body is what its step makes of each piece, and what it has left to say in the end', () => {
+test('a mapped body is the output of its step for each piece and at the end', () => {
   const source = new Source();
   const reader = new Reader(mapBody(source, doubling()));
   source.say('ab');
@@ -88,7 +88,7 @@ test('a mapped body is paused, resumed and cancelled at its source', () => {
   expect([source.asked, reader.text, reader.endings]).toEqual([['read', 'pause', 'resume', 'cancel'], '', []]);
 });
 
-test.each([1, 2])('whoever cancels a mapped body in the middle of its piece %i is told nothing more', (which) => {
+test.each([1, 2])('a mapped body that is cancelled in the middle of its piece %i delivers nothing more', (which) => {
   const source = new Source();
   const body = mapBody(source, doubling());
   const reader = new Reader(body, ({ pieces }) => pieces.length === which && body.cancel());
@@ -98,7 +98,7 @@ test.each([1, 2])('whoever cancels a mapped body in the middle of its piece %i i
   expect([reader.pieces.length, reader.endings]).toEqual([which, []]);
 });
 
-test('a body that is there already is told at once, unless it is empty or not wanted', () => {
+test('a body that has arrived already is delivered at once, unless it is empty or unwanted', () => {
   const whole = new Reader(bodyOf(bytes('all')));
   expect([whole.text, whole.endings]).toEqual(['all', ['end']]);
   const empty = new Reader(bodyOf(new Uint8Array()));
@@ -162,7 +162,7 @@ test('a stream is read no further than its reader goes, and goes on where it sto
   expect([await reader.ended(), reader.text]).toEqual(['end', '12345']);
 });
 
-test('who stops and goes on in the middle of a piece loses none and gets none twice', async () => {
+test('a reader that pauses in the middle of a piece loses no byte and gets none twice', async () => {
   const body = streamBody(numbers(9).stream);
   const reader = new Reader(body, () => {
     body.pause();
@@ -171,7 +171,7 @@ test('who stops and goes on in the middle of a piece loses none and gets none tw
   expect([await reader.ended(), reader.text]).toEqual(['end', '123456789']);
 });
 
-test('a stream that nobody wants is cancelled, and nothing more is told', async () => {
+test('a stream without a reader is cancelled, and delivers nothing more', async () => {
   for (const at of [0, 1, 2]) {
     const { stream, seen } = numbers(5);
     const body = streamBody(stream);
@@ -183,7 +183,7 @@ test('a stream that nobody wants is cancelled, and nothing more is told', async 
   }
 });
 
-test('whoever throws at a piece of a stream has lost it, and the stream is cancelled', async () => {
+test('a reader that throws at a piece of a stream ends only that stream, which is cancelled', async () => {
   const { stream, seen } = numbers(5);
   const reader = new Reader(streamBody(stream), () => {
     throw FAULT;

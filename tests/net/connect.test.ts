@@ -28,7 +28,7 @@ test('a port that does not speak TLS is given up on its own clock, and nothing h
   }
 });
 
-test('who leaves during a handshake waits no longer, and hears its own reason', async () => {
+test('an abort during a handshake rejects at once, with its own reason', async () => {
   using silent = silentPort();
   const leaving = new AbortController();
   const reason = new Error('left');

@@ -62,7 +62,7 @@ test('upstreams are called through the proxy that is set for their scheme, those
   expect([proxy.asked.length, upstream.requests.length]).toEqual([1, 1]);
 });
 
-test('what is never called is not called through a proxy either', async () => {
+test('a forbidden address is not called through a proxy either', async () => {
   const policy = { allowPrivate: false, ownPorts: [], proxyFor: () => 'http://proxy.test:3128/' };
   const names: Record<string, string[]> = { 'metadata.test': ['169.254.169.254'], 'intranet.test': ['10.0.0.7'] };
   const lookup = async (name: string) => names[name] ?? Promise.reject(new Error('ENOTFOUND'));

@@ -57,7 +57,7 @@ test('a chat that is kept and tried three times is one conversation with one mes
   expect(await chat('Once?')).not.toBe(id);
 });
 
-test('in a conversation the message is there once, and what was said before is left alone', async () => {
+test('in a conversation the message is stored once, and earlier messages are unchanged', async () => {
   const id = await chat('One?');
   await ended(id);
   refusing(2);
@@ -101,7 +101,7 @@ test('a response that goes on from another is tried again in the same conversati
   expect((await ended(id)).filter(([role]) => role === 'user')).toHaveLength(3);
 });
 
-test('a turn that goes on with what the client’s tools found is tried again in its place', async () => {
+test('a turn that continues with the outputs of the client’s tools is retried in its place', async () => {
   const call = { id: 'call_1', type: 'function' as const, function: { name: 'look', arguments: '{}' } };
   runner.reply = () => callingCompletion(null, call);
   const id = await chat('Look!');

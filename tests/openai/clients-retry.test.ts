@@ -78,7 +78,7 @@ test('a budget that is used up is not tried again, and a page of another origin 
   expect(response.headers.get('access-control-expose-headers')).toContain('x-should-retry');
 });
 
-test('what may pass is tried again, without a word about it', async () => {
+test('a temporary refusal is retried, and the runner does not notice it', async () => {
   runner.reply = () => Response.json({ error: { message: 'Busy.' } }, { status: 503 });
   expect(await failing('plain')).toMatchObject({ status: 503, asked: 3, retry: null });
 });

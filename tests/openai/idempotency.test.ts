@@ -113,7 +113,7 @@ test('a request that failed is tried anew', async () => {
   expect((await ask({ key: 'refused' })).status).toBe(200);
 });
 
-test('whoever waits for a request whose client leaves has it made anew', async () => {
+test('a request that waits for a first one whose client leaves is made again', async () => {
   runner.reply = () => new Promise(() => undefined);
   const client = new AbortController();
   const before = runner.requests.length;

@@ -52,7 +52,7 @@ test('a body that is not JSON is refused with the place where it stops being JSO
   }
 });
 
-test('what the engine takes for JSON has no fault, and what it refuses has one', () => {
+test('a text has a fault exactly if the engine’s parser refuses it', () => {
   const values = [{ a: [1, -2.5e-3, true, null], 'ü "\\\n\u007f': '\u2028😀\ud800' }, [], {}, '', 0, [[[]]], { a: {} }];
   const whole = values.map((value) => JSON.stringify(value, null, 1)).concat(' [ ] ', '\t"\\u00e9\\/"\r\n', '1E+2');
   for (const text of whole) {

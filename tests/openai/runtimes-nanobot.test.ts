@@ -79,7 +79,7 @@ test('a stream that just ends is an error at both doors', async () => {
   expect(await alice.say(id, 'And now?')).toMatchObject({ status: 'done', content: 'Hello from upstream.' });
 });
 
-test('an upstream that refuses is told in the runtime’s own words, as an answer', async () => {
+test('an upstream’s refusal is an answer in the runtime’s own words', async () => {
   const id = await alice.converse();
   runtime.upstream.script({ status: 400, message: 'No such model.' });
   expect(await alice.say(id, 'Hello?')).toMatchObject({ status: 'done', content: 'Error: No such model.' });

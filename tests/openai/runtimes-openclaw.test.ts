@@ -106,7 +106,7 @@ test('a client that leaves ends the call to the upstream', async () => {
   gate.resolve();
 });
 
-test('law 16: a key that the upstream refuses is told in words that put no runtime into a cool-down', async () => {
+test('law 16: the error for a key that the upstream refuses puts no runtime into a cool-down', async () => {
   const { bob, upstream } = runtime;
   const id = await bob.converse();
   upstream.script({ status: 401, message: 'Incorrect API key provided.' });

@@ -56,7 +56,7 @@ describe.each(NAMES)('%s', (name) => {
     expect([runtime.upstream.refusedCount, asked?.body.model, starts()]).toEqual([0, 'first-model', 1]);
   });
 
-  test('turns of a conversation go on from each other, and nothing is told twice', async () => {
+  test('turns of a conversation continue each other, and nothing is sent twice', async () => {
     const id = await alice.converse();
     runtime.upstream.script({ pieces: ['It is ', 'noted.'] });
     await alice.say(id, 'My colour is teal.');

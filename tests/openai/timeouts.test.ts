@@ -57,14 +57,14 @@ test('a runner that does not begin is given up, streamed or not, and its request
   expect((await ask('first', true)).status).toBe(504);
 });
 
-test('a client that has its stream already is told in it', async () => {
+test('a client whose stream has begun gets the error in the stream', async () => {
   runner.reply = () => new Promise(() => undefined);
   const response = await ask('late', true);
   expect(response.status).toBe(200);
   await expectEnding(await response.text(), 'first_byte_timeout', 'first_byte_seconds');
 });
 
-test('a runner that falls silent is given up after what it has said', async () => {
+test('a runner that becomes silent is given up, and its text so far is kept', async () => {
   const source = pipe();
   runner.reply = () => source.response();
   source.write(chunk('One.'));

@@ -98,7 +98,7 @@ test('a turn that is not stored is begun by whichever request of it comes first'
   expect((await said(id)).slice(2)).toEqual(['user: Another?', 'assistant: It is 42.']);
 });
 
-test('a runtime that is told everything each time has the same session, whatever its client leaves out', async () => {
+test('a runtime that is sent everything each time keeps its session, whatever its client leaves out', async () => {
   const id = await chat('plain', [user('One?')]);
   runner.reply = calls(null);
   const left = [user('One?'), assistant('In short, 42.')];

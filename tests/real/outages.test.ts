@@ -91,7 +91,7 @@ describe.skipIf(!isThere)('while two people talk to their agents', () => {
     expect((await containers()).map(({ Id }) => Id).sort()).toEqual(before.map(({ Id }) => Id).sort());
   });
 
-  test('law 2: a router that starts while the engine is away adopts or clears what is there when it comes', async () => {
+  test('law 2: a router that starts without its engine adopts or removes the runners when the engine answers', async () => {
     await waiting();
     await Promise.all([engine.kill(), router.kill('SIGKILL')]);
     await router.start();

@@ -74,7 +74,7 @@ test("an answer of direct is the upstream's, in order and with its usage", async
   expect(JSON.stringify(body.messages)).toContain('Be brief.');
 });
 
-test('turns go on from each other by previous_response_id, and the upstream is told each once', async () => {
+test('turns continue each other by previous_response_id, and the upstream gets each once', async () => {
   const first = await client.responses.create({ model: 'direct', input: 'My colour is teal.', store: true });
   const second = await client.responses.create({
     model: 'direct',

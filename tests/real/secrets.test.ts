@@ -140,7 +140,7 @@ test('law 14: neither the database nor its log, nor a home, nor any other file h
 });
 
 describe.skipIf(!hasEngine)('in containers', () => {
-  test('law 14: what the engine tells of a container, and what it has said, holds no upstream key', async () => {
+  test('law 14: neither the engine’s description of a container nor its output contains an upstream key', async () => {
     const found = await containers();
     expect(found).toHaveLength(people.length);
     for (const { Id } of found) {

@@ -114,7 +114,7 @@ test('law 12: a client gets the headers of the allow-list and nothing else of th
   expect([headers.get('location'), headers.get('link'), headers.get('server')]).toEqual([null, null, null]);
 });
 
-test('law 12: what a runner compresses against our wish arrives readable and is not called compressed', async () => {
+test('law 12: a body that a runner compresses without being asked arrives decompressed, without that header', async () => {
   const body = JSON.stringify({ text: 'plain '.repeat(100) });
   runner.reply = () =>
     new Response(Bun.gzipSync(body), { headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } });
@@ -302,7 +302,7 @@ test('a script of our own page and a program may still come with the cookie', as
   }
 });
 
-test('what is made by a POST is reached by nothing else, and other methods than those of HTTP by none', async () => {
+test('a path that only has a POST refuses other methods, and unknown methods are refused everywhere', async () => {
   const count = runner.requests.length;
   const authorization = `Bearer ${key}`;
   for (const path of ['/v1/chat/completions', '/v1/chat/completions?model=scripted', '/v1/responses?model=scripted']) {

@@ -230,7 +230,7 @@ test('a conversation that is not there and one of somebody else are both not fou
   expect(await last(conversation.id)).toBeUndefined();
 });
 
-test('what is not a chat is not recorded, also in a conversation', async () => {
+test('a request that is no chat is not recorded, also in a conversation', async () => {
   const { conversation } = await conversationOf(alice, 'plain');
   const headers = { 'x-conversation-id': conversation.id };
   const response = await alice.request('/v1/embeddings', { method: 'POST', body: { input: 'Hi' }, headers });

@@ -63,7 +63,7 @@ test('law 11: a stream that waits for a start gets its progress as comments, and
   expect(eventsOf(all)).toEqual(eventsOf(text));
 });
 
-test('law 11: a start that is quiet is told about again and again, within five seconds', async () => {
+test('law 11: a start without progress is reported again and again, within five seconds', async () => {
   expect(QUIET_MS + TICK_MS).toBeLessThanOrEqual(LAW_MS);
   const start = heldStart();
   const received = new Reading(await ask());

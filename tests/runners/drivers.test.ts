@@ -83,7 +83,7 @@ test('a watch that ends is begun again, and what happened meanwhile is asked for
   stopping.abort();
 });
 
-test('a driver that ignores the end of its clock is not waited for, and what it brings later is stopped', async () => {
+test('a driver that exceeds its time limit is not waited for, and a runner that it starts later is stopped', async () => {
   const gate = Promise.withResolvers<void>();
   Object.assign(globalThis, { letStubbornStart: gate.promise });
   await using router = await routerWith('stubborn', { timeouts: { start_seconds: 0.05 } });

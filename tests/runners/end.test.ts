@@ -47,7 +47,7 @@ const ENDS: [exit: Exit, words: string][] = [
 const errorIn = (text: string | undefined) =>
   (JSON.parse(text ?? '{}') as { error: { message: string; code: string } }).error;
 
-test.each(ENDS)('law 10: who waits for an answer is told how the agent has ended (%j)', async (exit, words) => {
+test.each(ENDS)('law 10: the client of an answer learns how the agent has ended (%j)', async (exit, words) => {
   for (const isReported of [true, false]) {
     for (const stream of [true, false]) {
       runner.reply = () => {

@@ -125,7 +125,7 @@ test('a seed that cannot be rendered is named, with file and variable', async ()
   expect(router.platform.calls('start')).toBe(0);
 });
 
-test('a home with a link in the way is told without a path of this machine', async () => {
+test('the error for a home with a link in the way contains no path of this machine', async () => {
   await mkdir(join(seedsRoot, 'linked', 'settings'), { recursive: true });
   await writeFile(join(seedsRoot, 'linked', 'settings', 'agent.json'), '{}');
   const backend = memoryBackend('echo', { seed_subdir: 'linked', templated_files: ['settings/agent.json'] });
@@ -144,7 +144,7 @@ test('a home with a link in the way is told without a path of this machine', asy
   expect(text).not.toContain(router.dataRoot);
 });
 
-test('what a person or the administrator has to set is no failure of the runner', async () => {
+test('a missing setting of a user or the administrator is no failure of the runner', async () => {
   const script = switchable('needs-credentials');
   const backends = [
     memoryBackend('needy', { user_overridable_env: ['LLM_API_KEY'] }, script.name),

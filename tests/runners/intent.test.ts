@@ -26,7 +26,7 @@ test('law 2: a start that fails leaves nothing, on the platform or in the databa
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
-test('law 2: what a failed start could not clear away is cleared by the next one', async () => {
+test('law 2: a runner that a failed start could not remove is removed by the next start', async () => {
   const script = switchable('left-behind', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const { platform } = router;

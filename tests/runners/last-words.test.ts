@@ -56,7 +56,7 @@ test('a key in the last output is taken out before it is cut', async () => {
   expect(text).not.toContain(key.slice(-8));
 });
 
-test('what a driver says is bounded as well, words and hint', async () => {
+test('a driver’s message and hint are bounded as well', async () => {
   await using router = await startRouter();
   router.platform.intercept('start', () => {
     const long = 'z'.repeat(500_000);

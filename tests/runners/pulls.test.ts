@@ -33,7 +33,7 @@ test('starts whose images do not come take nobody a turn', async () => {
   for (const response of await Promise.all(hanging)) expect(response.status).toBe(409);
 });
 
-test('a fetch has a clock of its own, and its failure is told in its own words', async () => {
+test('a fetch has a time limit of its own, and an error of its own', async () => {
   const backends = [memoryBackend('echo', { image: 'silent/one:1', timeouts: { pull_seconds: 0.05 } })];
   await using router = await startRouter({ backends });
   router.platform.hold('prepare');
@@ -43,7 +43,7 @@ test('a fetch has a clock of its own, and its failure is told in its own words',
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
-test('who may not have another runner is told before an image is fetched for it', async () => {
+test('a user at the limit of runners is refused before an image is fetched', async () => {
   const backends = [memoryBackend('plain'), memoryBackend('echo', { image: 'an/image:1' })];
   await using router = await startRouter({ backends, env: { MAX_RUNNERS_PER_USER: '1' } });
   const alice = await router.person(PEOPLE.alice);

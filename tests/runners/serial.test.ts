@@ -38,7 +38,7 @@ test('law 5: a message that comes just before the reaper keeps its runner', asyn
   expect(router.platform.calls('stop')).toBe(0);
 });
 
-test('law 5: a stop ends a start, and who waits for it is told', async () => {
+test('law 5: a stop ends a start, and the waiting requests get an error', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   router.platform.hold('start');

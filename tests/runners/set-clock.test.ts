@@ -105,7 +105,7 @@ test('an answer is kept for its Idempotency-Key as long as it says, whatever the
   expect([await ask(), runner.requests.length]).toEqual([200, 2]);
 });
 
-test('too many attempts to sign in are told a wait that ends, whatever the clock is set to', async () => {
+test('the wait after too many sign-ins ends, whatever the clock is set to', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   expect(alice.id).not.toBe('');

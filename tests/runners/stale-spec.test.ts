@@ -43,7 +43,7 @@ test.each([
   },
 );
 
-test('what does not reach a runner makes none stale', async () => {
+test('a change that does not reach a runner makes none stale', async () => {
   await using router = await startRouter({ backends: [memoryBackend('echo', entry)] });
   const alice = await router.person(PEOPLE.alice);
   await start(alice);

@@ -173,7 +173,7 @@ describe('budgets', () => {
     expect(await budgets()).toEqual([]);
   });
 
-  test('nobody else does what the administrator may', async () => {
+  test('only the administrator may do what the administrator does', async () => {
     const tried = [
       await mallory.request('/admin/budgets'),
       await mallory.request('/api/admin/budgets'),

@@ -62,7 +62,7 @@ async function refusalOf(response: Response) {
   return { status: response.status, retryAfter: Number(response.headers.get('retry-after')), ...error };
 }
 
-test('a runaway loop is stopped by the hard limit, and its agent is told when it may go on', async () => {
+test('a runaway loop is stopped by the hard limit, and the error says when calls may go on', async () => {
   await put({ hardLimit: 100 });
   const before = bench.upstream.requests.length;
   let response = await bench.complete();
@@ -216,7 +216,7 @@ test('limits that make no sense are refused, and agents without an upstream know
   expect((await bob.request('/v1/chat/completions', { method: 'POST', body })).status).toBe(200);
 });
 
-test('what was used is known after a restart', async () => {
+test('usage is known after a restart', async () => {
   const first = await startRouter({ now: () => nowMs });
   const bob = await first.person(PEOPLE.bob);
   const key = await bob.createKey('kept');

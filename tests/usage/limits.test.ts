@@ -78,7 +78,7 @@ test('calls that say how much they may use go side by side as long as there is r
   expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 });
 
-test('what a call holds is given back however it ends', async () => {
+test('the reservation of a call is released however the call ends', async () => {
   await limits.put({ hardLimit: 1_000_000 });
   const most = { max_tokens: 2_000_000 };
   const free = async (how: string) => {

@@ -21,7 +21,7 @@ const fresh = async () => (await bench.rows()).slice(seen);
 const TOLD = { promptTokens: 11, completionTokens: 7, estimated: false };
 const choiceless = (text: string) => eventsOf(text).filter((data) => data.includes('"choices":[]'));
 
-test('a call is one row, with whose it is, what was asked, what it has used and how long it took', async () => {
+test('a call is one row, with its owner, model, usage and duration', async () => {
   const usage = {
     ...UPSTREAM_USAGE,
     prompt_tokens_details: { cached_tokens: 3 },
@@ -149,7 +149,7 @@ test('an answer that is broken off is a guess from what had come, and says so', 
   ]);
 });
 
-test('all totals together are what the upstream says it has served, and only guesses come on top', async () => {
+test('the totals equal the usage that the upstream has reported, plus the estimates', async () => {
   const before = { ...bench.upstream.served };
   const calls = Array.from({ length: 40 }, (_, at) => {
     // An upstream that reports only zeros has not counted.

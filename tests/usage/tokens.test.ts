@@ -34,7 +34,7 @@ test('usage is read in the words of chat, of responses and of embeddings', () =>
   });
 });
 
-test('what is no usage is none, and a number that is none counts nothing', () => {
+test('an invalid usage counts as none, and an invalid number as 0', () => {
   for (const value of [undefined, null, 7, 'x', [], {}, { prompt_tokens: '7' }, { type: 'duration', seconds: 3 }]) {
     expect([value, tokensOf(value)]).toEqual([value, undefined]);
   }

@@ -91,7 +91,7 @@ describe('GET /api/me/usage', () => {
     ]);
   });
 
-  test('what was recorded a moment ago is in it', async () => {
+  test('calls of a moment ago are included', async () => {
     const { metering } = router.context;
     const tokens = { prompt: 5, completion: 6, cached: 0, reasoning: 0 };
     const call = { path: 'chat/completions', model: 'm', source: 'global', status: 200, ending: 'done' } as const;

@@ -111,7 +111,7 @@ describe('the public listener', () => {
     }
   });
 
-  test('the internal listener counts what is read as well', async () => {
+  test('the internal listener limits bodies as well', async () => {
     const { body, sent } = chunked(60 * MEBIBYTE, '{"model":"');
     const response = await bench.call('/chat/completions', { method: 'POST', body }).catch(() => undefined);
     if (response) expect(response.status).toBe(413);
@@ -121,7 +121,7 @@ describe('the public listener', () => {
   });
 });
 
-test('what all requests hold together, and what those of one user hold, is bounded, and is given back', async () => {
+test('the bytes that all requests hold, and those of one user, are bounded and released', async () => {
   const runner = scriptedRunner('held-bodies');
   await using router = await startRouter({
     backends: [memoryBackend('agent', {}, runner.program)],

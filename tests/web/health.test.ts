@@ -89,7 +89,7 @@ test('a body over the limit is refused at every door before it is read', async (
   }
 });
 
-test('a database made under another ENCRYPTION_KEY is told at start', async () => {
+test('a database with another ENCRYPTION_KEY is reported at start', async () => {
   const first = await startRouter();
   await first.stop();
   const again = startRouter({ dataRoot: first.dataRoot, env: { ENCRYPTION_KEY: '11'.repeat(32) } });

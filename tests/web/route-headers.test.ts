@@ -122,7 +122,7 @@ test('every route of the internal listener, by every method, with and without a 
   }
 }, 120_000);
 
-test('what only comes about by something that is there sends them too', async () => {
+test('answers that need existing data have these headers too', async () => {
   await using upstream = startUpstream();
   await setValues(alice, { LLM_BASE_URL: upstream.url, LLM_API_KEY: upstream.key, LLM_MODEL: 'm' });
   const chat = { model: 'agent', messages: [{ role: 'user', content: 'Hi' }], store: true };

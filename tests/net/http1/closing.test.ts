@@ -138,15 +138,18 @@ const FRAMINGS: readonly (readonly [what: string, head: string, rest: string | B
   ['that ends with its connection', `${OK}\r\n`, 'hello'],
 ];
 
-test.each(FRAMINGS)('whoever throws at an answer %s has lost it, and nobody else has', async (_, head, rest) => {
-  using server = wireServer(({ peer, path }) => peer.send(path === '/ok' ? answer('ok') : head));
-  const error = new Error('thrown by a sink');
-  const reader = new Reader((await ask(server)).body, () => {
-    throw error;
-  });
-  server.peers[0]?.send(rest);
-  await until(() => server.peers[0]?.isClosed, 'the connection is closed');
-  expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], error, 'hello']);
-  expect(await textOf(ask(server, { path: '/ok' }))).toBe('ok');
-  expect(server.peers).toHaveLength(2);
-});
+test.each(FRAMINGS)(
+  'a reader that throws at an answer %s loses it, and no other reader does',
+  async (_, head, rest) => {
+    using server = wireServer(({ peer, path }) => peer.send(path === '/ok' ? answer('ok') : head));
+    const error = new Error('thrown by a sink');
+    const reader = new Reader((await ask(server)).body, () => {
+      throw error;
+    });
+    server.peers[0]?.send(rest);
+    await until(() => server.peers[0]?.isClosed, 'the connection is closed');
+    expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], error, 'hello']);
+    expect(await textOf(ask(server, { path: '/ok' }))).toBe('ok');
+    expect(server.peers).toHaveLength(2);
+  },
+);

@@ -75,7 +75,7 @@ test('a header may have every character that is one byte and ends no line', asyn
   expect(server.requests[0]?.head).toEndWith(`\r\nx: ${value}`);
 });
 
-test('whatever is in a path, there is one request with one line', async () => {
+test('every path gives one request with one request line', async () => {
   using server = ok();
   for (const path of ['/a b', '/a\r\nx: y', '/a HTTP/1.1\r\n\r\nGET /b', '/ü?q=ü b\n', '/a\0#b', '/\u010a\u010d']) {
     await textOf(ask(server, { path }));
@@ -191,7 +191,7 @@ test('a redirect is an answer like any other', async () => {
   expect([status, headers.get('location'), server.requests.length]).toEqual([307, '/there', 1]);
 });
 
-test('what is no HTTP is no answer, and the request may have arrived', async () => {
+test('bytes that are no HTTP fail the request, which may have arrived', async () => {
   using server = wireServer(({ peer }) => peer.send('SSH-2.0-OpenSSH_9.6\r\n\r\n'));
   const { mayHaveArrived, cause } = await failureOf(ask(server));
   expect([mayHaveArrived, (cause as Error).name]).toEqual([true, 'MalformedError']);

@@ -102,7 +102,7 @@ test('after an answer that is none the connection is closed and not used again',
   await expectNewConnection(server);
 });
 
-test('what comes over a resting connection ends it, and is never the next answer', async () => {
+test('bytes on an idle connection end it, and never become the next answer', async () => {
   using server = echo(({ peer }) => peer.send(answer('ok')));
   await textOf(ask(server));
   server.peers[0]?.send(answer('unasked', [], '408 Request Timeout'));
@@ -190,7 +190,7 @@ test('a body paused at its last byte is whole, and its connection is used again'
   expect(server.peers).toHaveLength(1);
 });
 
-test('who asks again at the very end of an answer gets the same connection', async () => {
+test('a request at the very end of an answer reuses its connection', async () => {
   using server = wireServer(({ peer, path }) => peer.send(answer(path)));
   const second = Promise.withResolvers<string>();
   const { body } = await ask(server, { path: '/first' });

@@ -106,7 +106,7 @@ test('a response is read again as it came, item by item', async () => {
   }
 });
 
-test('what is said between and after calls stays where it was', async () => {
+test('text between and after calls keeps its place', async () => {
   const said = (text: string) => ({ type: 'message', content: [{ type: 'output_text', text }] });
   const called = { type: 'function_call', call_id: 'call_1', name: 'add', arguments: '{}' };
   const output = [said('One.'), called, said('Two.')];

@@ -195,7 +195,7 @@ test('a response is for its owner, and for keys that open its agent', async () =
   expect(await refusal(client.responses.retrieve(mine.id))).toBeInstanceOf(NotFoundError);
 });
 
-test('an open page loses what is deleted', async () => {
+test('an open page removes a deleted message', async () => {
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await respond({ input: 'Two?', conversation: id });
@@ -209,7 +209,7 @@ test('an open page loses what is deleted', async () => {
   abort.abort();
 });
 
-test('what a response was asked with is listed, newest first, in pages', async () => {
+test('the input of a response is listed, newest first, in pages', async () => {
   runner.reply = calls;
   const first = await respond({ input: 'One?', instructions: 'Be brief.', store: true });
   runner.reply = () => completion('It is 42.');

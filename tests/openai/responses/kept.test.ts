@@ -60,7 +60,7 @@ test('a conversation that is asked for is shown, also when it was kept unasked b
   expect(await shown()).toEqual([id]);
 });
 
-test('what was kept unasked goes when its time is over, which begins anew with each request that goes on from it', async () => {
+test('a response that was stored by default is deleted when its time is over, which each continuing request renews', async () => {
   const old = await respond({ input: 'One?' });
   const used = await respond({ input: 'One?' });
   nowMs += 6 * DAY_MS;
@@ -75,7 +75,7 @@ test('what was kept unasked goes when its time is over, which begins anew with e
   expect(await client.responses.retrieve(last.id).catch((thrown: unknown) => thrown)).toBeInstanceOf(NotFoundError);
 });
 
-test('items are found by their ids: what was said, what was called, and what that gave', async () => {
+test('items are found by their ids: messages, calls and outputs', async () => {
   const calls = [{ id: 'call_1', type: 'function', function: { name: 'look', arguments: '{}' } }];
   runner.reply = () => callingCompletion('Wait.', ...calls);
   const first = await respond({ input: 'What is there?' });
@@ -98,7 +98,7 @@ test('items are found by their ids: what was said, what was called, and what tha
   expect(told().messages).toEqual([user('What is there?'), { role: 'assistant', content: 'A bird.' }, user('And?')]);
 });
 
-test('what a client tells of its own is told as it is, and whoever goes on from the answer has it told', async () => {
+test('a client’s own history is sent unchanged, and a request that continues the answer is sent it too', async () => {
   const input = [user('One?'), { role: 'assistant' as const, content: 'One.' }, user('Two?')];
   const first = await client.responses.create({ model: 'keeper', input });
   expect(told().messages).toEqual(input);
@@ -111,7 +111,7 @@ test('what a client tells of its own is told as it is, and whoever goes on from 
   expect(told().messages).toEqual([user('Four?')]);
 });
 
-test('only what is gone, or not the caller’s, is refused, by its place', async () => {
+test('only a missing item, or one of another user, is refused, by its place', async () => {
   const mallory = await router.person(PEOPLE.mallory);
   const stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
   const mine = await respond({ input: 'Hi' });

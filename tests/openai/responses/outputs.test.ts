@@ -74,7 +74,7 @@ test.each(['plain', 'keeper'])('outputs alone go on from the response that calle
   expect(new Set(runner.requests.slice(-4).map(({ headers }) => headers.get('x-session')))).toEqual(new Set([id]));
 });
 
-test('outputs go before what the user says with them, and a call that is sent along is there once', async () => {
+test('outputs precede the user’s message, and a call that is sent again is stored once', async () => {
   runner.reply = calls(null, call('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');

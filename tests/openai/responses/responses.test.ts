@@ -80,7 +80,7 @@ test('an answer is a response: its text, its usage, its options, and ids of the 
   expect(told()).toEqual({ model: 'chatty', temperature: 0.5, messages });
 });
 
-test('a request says in chat what it says', async () => {
+test('a request is translated to the same request in chat', async () => {
   runner.reply = () => completion('Hello.');
   const parameters = { type: 'object', properties: {} };
   const schema = { name: 'colour', strict: true, schema: parameters };
@@ -179,7 +179,7 @@ test('an answer that was cut short is incomplete and says why, and one that fail
   expect(failed).toMatchObject({ status: 'failed', output_text: 'Hel', error: { code: 'server_error' } } as object);
 });
 
-test('what chat cannot say is refused by the name of its member, before anything is asked', async () => {
+test('a member that chat does not have is refused by its name, before any request to the runner', async () => {
   const user = { role: 'user', content: 'Hi' };
   const cases: [object, string][] = [
     [{ input: 'Hi', background: true }, 'background'],

@@ -22,7 +22,7 @@ describe.each(shippedEntries.map(({ name }) => String(name)))('%s', (name) => {
     expect([output_text, status]).toEqual(['Hello from upstream.', 'completed']);
   });
 
-  test('turns that go on from each other are told once, each with its own instructions', async () => {
+  test('turns that continue each other are sent once, each with its own instructions', async () => {
     runtime.upstream.script({ pieces: ['It is ', 'noted.'] });
     const first = await respond('My colour is teal.', { store: true });
     const previous_response_id = first.id;

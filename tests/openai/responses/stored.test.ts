@@ -79,7 +79,7 @@ test('a response that is stored can be read again, gone on from by its id, and s
   expect([told().messages.length, third.conversation?.id]).toEqual([5, id]);
 });
 
-test('what is somebody else’s is not there', async () => {
+test('items of other users are not found', async () => {
   const mine = await respond({ input: 'A secret', store: true });
   const id = mine.conversation?.id ?? '';
   const count = runner.requests.length;
@@ -161,7 +161,7 @@ test('a chat with store starts a conversation and names it; metadata goes on in 
   expect(told()).toMatchObject({ metadata });
 });
 
-test('a conversation that its client rewinds or edits gets a new session, which is told everything', async () => {
+test('a conversation that its client rewinds or edits gets a new session, which is sent everything', async () => {
   const chat = async (messages: OpenAI.ChatCompletionMessageParam[], id?: string) => {
     const body = { model: 'keeper', messages, store: true };
     const headers = id === undefined ? {} : { 'x-conversation-id': id };

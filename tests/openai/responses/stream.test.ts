@@ -77,7 +77,7 @@ test('a text comes as the documented events, numbered, piece by piece', async ()
   expect(last.response.usage).toMatchObject({ input_tokens: 4, output_tokens: 2, total_tokens: 6 });
 });
 
-test('what an event is made of is split anywhere, and the same comes of it', async () => {
+test('an event that is split anywhere gives the same result', async () => {
   const text = new TextEncoder().encode(chunk('Grüße ') + chunk('🌍') + delta({}, 'stop') + DONE);
   for (const byte of text) out.write(Uint8Array.of(byte));
   out.close();

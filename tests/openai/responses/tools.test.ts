@@ -42,7 +42,7 @@ const OTHERS = [
   ...[{ type: 'image_generation' }, { type: 'computer_use_preview' }, { type: 'of_tomorrow' }],
 ];
 
-test('what an agent cannot do is left out of what it is told, and the rest of the request stands', async () => {
+test('tools that an agent lacks are left out, and the rest of the request is kept', async () => {
   runner.reply = () => completion('Fine.');
   const response = await respond({ input: 'Hi', tools: [fn('look'), ...OTHERS, namespace('mcp__a', 'x'), fn('go')] });
   expect(response.output_text).toBe('Fine.');
