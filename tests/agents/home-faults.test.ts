@@ -12,7 +12,7 @@ import { backendsWithDemoEnv, freePort, startRouterProcess } from '../support/pr
 import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
 import { problemOf, start } from '../support/runners';
 
-/** Ends only a test that has failed: a router is built and started for one. */
+/** Only ends a failed test: a router is built and started for one. */
 setDefaultTimeout(60_000);
 
 const cleanUp = new AsyncDisposableStack();

@@ -7,7 +7,7 @@ import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
 import { answer, test as base, ended, expect } from './fixtures';
 
-/** Ends only a test that has failed: OpenClaw starts and answers within half a minute, on a slow machine within two. */
+/** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
 
 const test = base.extend<{ upstream: Upstream }>({

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
 
-/** Ends only a test that has failed: the command waits for a router that is just ending. */
+/** Only ends a failed test: the command waits for a router that is just ending. */
 setDefaultTimeout(60_000);
 
 const SCRIPT = join(import.meta.dir, '../../scripts/rotate-key.ts');

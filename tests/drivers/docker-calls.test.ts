@@ -14,7 +14,7 @@ import { testImage } from '../support/image';
 import { freePort } from '../support/process';
 import { createDockerBench } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const README = join(import.meta.dir, '../../drivers/docker/README.md');

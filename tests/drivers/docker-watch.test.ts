@@ -11,7 +11,7 @@ const failureOf = (promise: Promise<unknown>) =>
     (error) => error,
   );
 
-/** What a watch has told so far. It ends with its scope. */
+/** The changes that a watch has yielded so far. It ends with its scope. */
 function watched(driver: Driver) {
   const controller = new AbortController();
   const changes: HealthChange[] = [];
@@ -32,7 +32,7 @@ function watched(driver: Driver) {
 
 if (await requireEngine('what the docker driver sees')) {
   const socket = await createEngineSocket();
-  // For this driver the engine can go away, and for nobody else.
+  // Only for this driver the engine can become unreachable.
   const bench = await createDockerBench({ host: `unix://${socket.path}` });
   const container = (id: string) => docker.getContainer(id);
   afterEach(async () => {

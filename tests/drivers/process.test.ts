@@ -185,7 +185,7 @@ describe('start', () => {
     const free = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
     const start = Math.min(free.port, 65_000);
     free.stop(true);
-    // Somebody else may listen in the range: then fewer fit, and the others are refused.
+    // Another program may listen in the range: then fewer runners fit, and the others are refused.
     const driver = await create({ start, end: start + 5 });
     const specs = await Promise.all(Array.from({ length: 8 }, () => shell('exec sleep 1000')));
     const outcomes = await Promise.allSettled(specs.map((spec) => driver.start(spec, bench.context())));

@@ -1,4 +1,4 @@
-/** Threads for work that may take too long. Their scripts are written by the tests. */
+/** Threads for work that may take too long. The tests write their scripts. */
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ const soon = () => performance.now() + 60_000;
 test('a piece that misses its deadline is given up, and the next one has a thread', async () => {
   using threads = await pool({ deadlineMs: 300 });
   expect(await threads.run('alice', 'for ever', soon())).toBe('slow');
-  // On a busy machine also a short piece may miss its deadline.
+  // On a busy machine a short piece of work may also miss its deadline.
   await until(async () => (await threads.run('alice', 'echo', soon())) !== 'slow', 'another piece is done');
 });
 

@@ -1,4 +1,4 @@
-/** Metrics of runners: how they start, how they are, and why they end. */
+/** Metrics of runners: starts, states, and the causes of ends. */
 import { expect, test } from 'bun:test';
 import { count, counted, scrape } from '../support/metrics';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
@@ -22,7 +22,7 @@ test('a start is counted with its duration, a second one waits in the queue, and
   expect(value('agent_stack_runner_start_duration_seconds_count', { backend })).toBe(2);
   const stage = (name: string) =>
     value('agent_stack_runner_start_stage_duration_seconds_count', { backend, stage: name });
-  // The program of this backend has no image.
+  // The program of this backend does not exist.
   expect(['queued', 'creating', 'image_pull', 'starting', 'health_wait'].map(stage)).toEqual([1, 2, 0, 2, 2]);
 });
 

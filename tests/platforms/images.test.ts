@@ -1,4 +1,4 @@
-/** What is known of images: on `/healthz`, and on the page of an agent whose image is not there. */
+/** The known state of images: on `/healthz`, and on the page of an agent whose image is missing. */
 import { expect, test } from 'bun:test';
 import { DriverError } from '../../drivers/driver';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -71,7 +71,7 @@ test('while an image is fetched its agent can be written to, and the page says t
   const starting = start(alice);
   await until(async () => (await noticeFor(router, bob)) !== '', 'bob is told');
   expect(await noticeFor(router, bob)).toContain('is being fetched. You can write now');
-  // Her own answer shows how it goes.
+  // Her own answer shows the progress.
   expect(await noticeFor(router, alice)).toBe('');
   release();
   expect((await starting).status).toBe(200);

@@ -7,7 +7,7 @@ import { NO_ENGINE, type RouterProcess, startRouterProcess } from '../support/pr
 import { until } from '../support/router';
 import { newestAnswer, startConversation } from './chat';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 interface Health {
