@@ -74,22 +74,25 @@ export class CallUse {
   }
 
   /** Writes the row of usage and releases what the limits have reserved. */
-  end({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended): void {
-    const { body, held } = this;
-    const { agent, works } = held;
-    if (this.#upstream) {
-      // The call was made, so it gets a row even if its answer cannot be read.
-      const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
-      const { tokens, calls, isEstimated } = used;
-      this.deps.metering.record({
-        ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
-        ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
-        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
-        ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
-      });
-    }
+  end(ended: Ended): void {
+    const upstream = this.#upstream;
+    if (upstream) safely('metering', { agent: this.held.agent.id }, () => this.#record(ended, upstream));
     // Released after the row is written, so that the call is always counted, either as reserved or as used.
     this.#settle?.();
+  }
+
+  #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
+    const { body, held } = this;
+    const { agent, works } = held;
+    // The call was made, so it gets a row even if its answer cannot be read.
+    const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
+    const { tokens, calls, isEstimated } = used;
+    this.deps.metering.record({
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
+      ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+      ...{ model: body.modelAt(upstream.model), source: upstream.source },
+      ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
+    });
   }
 
   /** The keys of the requests that the call may belong to. */

@@ -10,6 +10,7 @@ import type { AnswerHeaders } from '../net/outgoing';
 export const HOPS_HEADER = 'x-agent-stack-hops';
 /** The LLM API may be another router; more than three in a row are a loop. */
 const HOPS_MAX = 3;
+const NOTHING = () => undefined;
 
 /** Reads the count from a request. Throws `loop_detected` above the maximum. */
 export function hopsIn(headers: AnswerHeaders): number {
@@ -26,7 +27,7 @@ export function createHops() {
   return {
     /** Registers a request with its count. @returns Function that ends the registration. */
     enter(agentId: string, hops: number): () => void {
-      if (hops === 0) return () => undefined;
+      if (hops === 0) return NOTHING;
       const all = open.get(agentId) ?? [];
       open.set(agentId, all);
       all.push(hops);

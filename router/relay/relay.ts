@@ -9,8 +9,8 @@ import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
-import { steadyMs } from '../lib/time';
 import type { Body, Sink } from '../net/body';
+import { RelayClient } from './client';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
 
@@ -19,8 +19,6 @@ import type { Silence } from './timeouts';
  * (law 11).
  */
 export const QUIET_MS = 4_000;
-/** A client that reads nothing for this time counts as disconnected, and the lease is released. */
-const STALLED_MS = 600_000;
 const utf8 = new TextEncoder();
 
 /** nginx's status for a client that disconnected before there was a status. Appears only in the log. */
@@ -43,19 +41,19 @@ export interface RelayOptions {
   readonly onClientGone: 'cancel' | 'detach';
   /** Aborts the request to the runner. */
   readonly abort: AbortController;
-  readonly recorder?: Recorder;
+  readonly recorder?: Recorder | undefined;
   /** Returns the error for the client when the body breaks off; `runner_lost` by default. May be asynchronous. */
   lost?(cause: unknown): AppError | Promise<AppError>;
   /** Returns the events that end a stream early, if not an error event and `[DONE]`. */
-  ending?(error?: AppError): string;
+  readonly ending?: ((error?: AppError) => string) | undefined;
   /** Whether the last event was sent, in a stream that does not end with `[DONE]`. */
-  isWhole?(): boolean;
+  readonly isWhole?: (() => boolean) | undefined;
   /** Returns the text of the comment in a silent stream; `keep-alive` by default. */
   signOfLife?(): string;
   /** Returns whole events to write after a comment, or '', for clients that count events and ignore comments. */
   aliveEvents?(): string;
   /** Called with whether the relay waits for more of the answer, and when some arrives. */
-  readonly silence?: Silence;
+  readonly silence?: Silence | undefined;
   /** Called exactly once, at the end. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
@@ -69,16 +67,12 @@ export class Relay implements Sink, Beating {
   #isWanted = false;
   #isReading = false;
   #isPaused = false;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #client = new RelayClient();
   #ended: Ending | undefined;
   #detached = false;
   /** The recorder accepts no more. */
   #isUnrecorded = false;
   #bytes = 0;
-  #quietSinceMs = steadyMs();
-  /** Whether the client waits for a chunk. */
-  #isAsked = false;
-  #stalledSinceMs: number | undefined;
   place: number | undefined;
 
   /** Call `stream` or `drain` next: they decide whether there is a client. */
@@ -90,18 +84,9 @@ export class Relay implements Sink, Beating {
   /** Returns the stream for the client. */
   stream(): ReadableStream<Uint8Array> {
     startBeat(this);
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => {
-          this.#isAsked = true;
-          this.#want();
-        },
-        cancel: () => this.clientGone(),
-      },
-      { highWaterMark: 0 },
+    return this.#client.stream(
+      () => this.#want(),
+      () => this.clientGone(),
     );
   }
 
@@ -130,27 +115,23 @@ export class Relay implements Sink, Beating {
    * `id:` field, OpenAI's Python client takes an empty line for an event without data, and fails.
    */
   comment(text: string): void {
-    const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
-    if (this.#ended || !isPossible) return;
+    const { isReading, isBehind } = this.#client;
+    if (this.#ended || !isReading || isBehind || this.#tail?.isBetweenEvents !== true) return;
     const events = this.#options.aliveEvents?.() ?? '';
     // One line: an empty line would end an event of the runner. Our own events begin between the runner's events.
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
+    this.#client.send(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
   }
 
   /** Called by the clock. Writes a comment if nothing was written for a while, and ends a client that reads nothing. */
   beat(nowMs: number): void {
-    // If a comment is still in the queue, the client has not read it.
-    const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
-    this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
-    if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
-    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+    if (this.#client.isStalled(nowMs)) this.clientGone();
+    else if (this.#client.quietMs(nowMs) >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has disconnected. Idempotent. */
   clientGone(): void {
     if (this.#ended || this.#detached) return;
-    this.#controller?.error();
-    this.#controller = undefined;
+    this.#client.break();
     if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
@@ -165,14 +146,9 @@ export class Relay implements Sink, Beating {
     if (this.#detached) this.fail(error);
   }
 
-  get hasEnded(): boolean {
-    return this.#ended !== undefined;
-  }
-
   /** Reads the answer to its end, without a client. */
   drain(): void {
     this.#detached = true;
-    this.#controller = undefined;
     this.#want();
   }
 
@@ -197,9 +173,8 @@ export class Relay implements Sink, Beating {
     const { recorder, silence } = this.#options;
     silence?.heard();
     this.#bytes += bytes.length;
-    this.#isAsked = false;
-    this.#toClient(bytes);
-    if (this.#isBehind) {
+    this.#client.answer(bytes);
+    if (this.#client.isBehind) {
       this.#isPaused = true;
       silence?.unawaited();
       this.#source?.pause();
@@ -221,10 +196,8 @@ export class Relay implements Sink, Beating {
       this.lost(new Error('closed without [DONE]'));
       return;
     }
-    const client = this.#controller;
-    this.#controller = undefined;
     this.#end('done');
-    client?.close();
+    safely('close', {}, () => this.#client.close());
   }
 
   /** Called when the source fails. */
@@ -248,14 +221,12 @@ export class Relay implements Sink, Beating {
     const tail = this.#tail;
     const isWhole = this.#isWhole;
     const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
-    if (tail && !isWhole) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
-    const client = this.#controller;
-    this.#controller = undefined;
+    if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
     if (isWhole) this.#end('done');
     else this.#end(ending, error);
     // A body that is not an event stream cannot contain an error, so it breaks off, which no client takes for a
-    // complete answer. Bun would print the reason of the error, so none is given.
-    safely('close', {}, () => (tail ? client?.close() : client?.error()));
+    // complete answer.
+    safely('close', {}, () => (tail ? this.#client.close() : this.#client.break()));
     abort.abort(error);
   }
 
@@ -263,27 +234,12 @@ export class Relay implements Sink, Beating {
     this.#ended = ending;
     stopBeat(this);
     safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
-    if (ending !== 'done') this.#source?.cancel();
+    if (ending !== 'done') safely('cancel', {}, () => this.#source?.cancel());
     safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
   }
 
   /** Whether the last event was sent. Nothing between it and the end of the body matters. */
   get #isWhole(): boolean {
-    return this.#tail?.isDone === true || this.#options.isWhole?.() === true;
-  }
-
-  /** Whether the queue has bytes that the client has not read. */
-  get #isBehind(): boolean {
-    return (this.#controller?.desiredSize ?? 0) < 0;
-  }
-
-  #toClient(bytes: Uint8Array): void {
-    this.#quietSinceMs = steadyMs();
-    try {
-      this.#controller?.enqueue(bytes);
-    } catch {
-      // A stream that broke without notice accepts nothing more; the answer ends as it would have.
-      this.#controller = undefined;
-    }
+    return safely('isWhole', {}, () => this.#tail?.isDone === true || this.#options.isWhole?.() === true) === true;
   }
 }
