@@ -57,7 +57,7 @@ test('law 20: a key that is known is refused from the request after it was revok
   expect([found?.key.id, (await ask(secret)).status]).toEqual([expect.anything(), 401]);
 });
 
-test('after a change of the user their keys are looked up anew', async () => {
+test('after a change of a user, their keys are looked up again', async () => {
   const { keys } = router.context;
   const { secret } = await keys.create(alice.id, 'renamed');
   expect((await keys.find(secret))?.user.name).toBe('Alice');

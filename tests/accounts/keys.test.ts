@@ -73,7 +73,7 @@ test('a key is made, listed without its secret, and revoked over the API', async
   expect((await alice.request(`/api/me/keys/${key.id}`, { method: 'DELETE' })).status).toBe(404);
 });
 
-test('nobody sees or revokes a key of somebody else, but the administrator', async () => {
+test('only the administrator sees or revokes keys of other users', async () => {
   const { key, secret } = await make({});
   expect((await list(mallory)).map(({ id }) => id)).not.toContain(key.id);
   for (const path of [`/api/me/keys/${key.id}`, `/api/admin/keys/${key.id}`]) {

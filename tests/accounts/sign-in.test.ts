@@ -98,7 +98,7 @@ describe('signing in', () => {
 });
 
 describe('signing up', () => {
-  test('makes a regular user, whatever is asked for, and signs it in', async () => {
+  test('creates a regular user, whatever the request says, and signs it in', async () => {
     await using router = await startRouter();
     const asked = { email: ' Bob@Example.org', password: 'bob-secret-1', name: 'Bob Ünïcode', role: 'admin', id: 'x' };
     const response = await router.request('/auth/signup', json(asked));

@@ -134,7 +134,7 @@ test('every error code of the system has a description without a path, and an un
 
 const canDrop = process.getuid?.() === 0 && Bun.which('setpriv') !== null;
 
-test.skipIf(!canDrop)('a router that may not give homes away says whom it cannot give them to', async () => {
+test.skipIf(!canDrop)('the error of a router that cannot change the owner of homes names the user', async () => {
   const entries = await backendsWithDemoEnv({});
   const demo = entries.filter(({ name }) => name === 'demo').map((entry) => ({ ...entry, chown_uid: 4_242 }));
   await using router = await startRouterProcess({

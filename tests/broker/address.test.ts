@@ -51,7 +51,7 @@ test('law 22: a name that leads to such an address is not called either, not eve
   expect(await codeOf(unknown.listModels({ baseUrl: named, apiKey: key }, signal))).toContain('"llm.test"');
 });
 
-test('law 22: the address that was checked is the one that is called, whatever the name means by then', async () => {
+test('law 22: the broker connects to the address that it has checked, whatever the name resolves to by then', async () => {
   await using upstream = startUpstream();
   const baseUrl = upstream.url.replace('127.0.0.1', 'rebind.test');
   const { host } = new URL(baseUrl);
@@ -70,7 +70,7 @@ test('law 22: the address that was checked is the one that is called, whatever t
   expect([asked.length, upstream.requests.length]).toEqual([2, 2]);
 });
 
-test('of several addresses the first one where somebody is gets the call', async () => {
+test('of several addresses the first one that accepts a connection gets the call', async () => {
   await using upstream = startUpstream();
   const baseUrl = upstream.url.replace('127.0.0.1', 'several.test');
   // Nothing listens at the first address; the upstream listens only at 127.0.0.1.
@@ -125,7 +125,7 @@ test('law 22: the router is not called at its public port either, which no setti
   await bench.set({ LLM_BASE_URL: bench.upstream.url });
 });
 
-test('law 22: what commands a platform is never called, whatever way its address is written', async () => {
+test('law 22: the command interface of a platform is never called, in any notation of its address', async () => {
   const platforms = () => ['http://127.0.0.1:2375', 'https://engine.test:2376', 'http://10.1.2.3:99'];
   const lookup: Lookup = async (name) =>
     name === 'engine.test' ? ['10.9.9.9'] : name === 'b.test' ? ['10.9.9.9'] : ['127.0.0.1'];

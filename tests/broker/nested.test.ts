@@ -49,7 +49,7 @@ test('a request that is refused leaves no conversation, and one that is answered
   expect((await conversations()).length).toBe(before + 1);
 });
 
-test('an upstream’s answer that is nested deep and tells no usage is the runner’s, and has its row', async () => {
+test('an upstream’s deeply nested answer without usage reaches the runner, and has a row', async () => {
   const before = (await bench.rows()).length;
   const whole = `{"choices":[{"message":{"role":"assistant","content":${nested(60_000)}}}]}`;
   const stream = `data: {"choices":[{"delta":{"content":${nested(60_000)}}}]}\n\n${DONE}`;

@@ -33,7 +33,7 @@ test('an upstream that is busy or not there is tried two more times, and its las
   expect([tries, response.status, await response.json()]).toEqual([3, 429, expect.objectContaining({})]);
 });
 
-test('nothing is tried again that may have been done, or is the runner’s to mend', async () => {
+test('a call that may have been executed, or that only the runner can fix, is not retried', async () => {
   for (const status of [400, 404, 409, 500, 504]) {
     bench.upstream.script({ status });
     const { tries, response } = await triesOf(() => bench.complete());
@@ -65,7 +65,7 @@ test('an upstream that wants a longer wait gets it: its answer is passed on at o
   }
 });
 
-test('an upstream that has refused all tries is asked once only, until it answers: its clients try again too', async () => {
+test('an upstream that has refused all tries is called once per request until it answers, because clients retry too', async () => {
   bench.upstream.script(...Array(5).fill({ status: 429 }));
   const told: unknown[] = [];
   for (let ask = 0; ask < 3; ask += 1) {

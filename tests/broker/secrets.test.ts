@@ -54,7 +54,7 @@ async function chat(who: Person): Promise<{ status: number; text: string }> {
 const statusOf = async (who: Person) => (await chat(who)).status;
 const keysSeen = (upstream: Upstream) => upstream.requests.map(({ headers }) => headers.get('authorization'));
 
-test('law 15: a base URL without a key of the same user calls nobody, whoever else has one', async () => {
+test('law 15: a base URL without a key of the same user is never called, whoever else has a key', async () => {
   await set(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: ALICES_KEY, LLM_MODEL: 'm' });
   await set(bob, { LLM_BASE_URL: bobs.url, LLM_MODEL: 'm' }, 'agent');
   expect(await statusOf(bob)).toBe(422);

@@ -24,7 +24,7 @@ const options = (from: number) => bench.upstream.requests.slice(from).map(({ bod
 
 for (const more of [asked, { stream: true }]) {
   const who = 'stream_options' in more ? 'that the runner asked for' : 'that the broker asked for';
-  test(`an upstream that refuses usage ${who} is asked without, and never with it again`, async () => {
+  test(`an upstream that refuses usage ${who} is called without it, and never with it again`, async () => {
     for (const refusal of REFUSALS) {
       await model(`refuses ${refusal.status} ${who}`);
       const from = bench.upstream.requests.length;
@@ -48,7 +48,7 @@ test('a parameter that one model refuses is still sent to another model behind t
   expect(options(from)).toEqual([{ include_usage: true }]);
 });
 
-test('an upstream that took it is asked again without it only when it names it', async () => {
+test('an upstream that accepted it is called again without it only if its refusal names it', async () => {
   await model('took-it');
   await (await bench.complete(asked)).text();
   const from = bench.upstream.requests.length;

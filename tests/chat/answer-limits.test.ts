@@ -195,7 +195,7 @@ test('an answer that is translated fails as one of its API does, streamed or not
   expect((await ask({}, {}, 'responses')).status).toBe(200);
 });
 
-test('an answer that is too long to be kept under its Idempotency-Key is passed on, and made anew', async () => {
+test('an answer that is too long for its Idempotency-Key is passed on, and made again for the next request', async () => {
   const long = await whole(PIECE.repeat(500));
   runner.reply = () => new Response(long, { headers: { 'content-type': 'application/json' } });
   const before = runner.requests.length;

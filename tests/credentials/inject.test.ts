@@ -178,7 +178,7 @@ describe('the settings page', () => {
   });
 });
 
-test('law 2: after a restart a stale runner is known and given time, and the hash of its spec tells nothing', async () => {
+test('law 2: after a restart a stale runner is known and given time, and the hash of its spec reveals nothing', async () => {
   const clock = handClock();
   const needs = { user_overridable_env: ['PIN'] };
   const options = { backends: [memoryBackend('echo', needs), memoryBackend('same', needs)], now: clock.now };

@@ -212,7 +212,7 @@ describe('keys', () => {
     expect((await use()).status).toBe(401);
   });
 
-  test('a name that is none is refused with the form, and fifty are enough', async () => {
+  test('an invalid name is refused with the form, and fifty names are the limit', async () => {
     const empty = await alice.request('/settings/keys', form({ name: ' ' }));
     expect([empty.status, (await all(await empty.text(), '#key-name-error')).length]).toEqual([422, 1]);
     const long = await alice.request('/settings/keys', form({ name: 'n'.repeat(81) }));

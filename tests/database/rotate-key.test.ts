@@ -83,7 +83,7 @@ test('one command seals everything under a new key, which is in .env and nowhere
   await rm(folder, { recursive: true });
 });
 
-test('a start with the new key and the former one seals everything anew, once', async () => {
+test('a start with the new key and the previous one encrypts everything again, once', async () => {
   const { dataRoot, runners } = await stopped();
   const both = { ENCRYPTION_KEY: SECOND, ENCRYPTION_KEY_PREVIOUS: FIRST };
   await (await restart(dataRoot, both)).stop();

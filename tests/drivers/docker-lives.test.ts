@@ -119,7 +119,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     });
   }
 
-  test('a container that is paused while somebody waits for its answer goes on at once', async () => {
+  test('a container that is paused while a request waits for it is resumed at once', async () => {
     await using router = await start({ isDeaf: false });
     const alice = await router.person(PEOPLE.alice);
     expect(await ask(alice, 'echo one')).toBe('one');
@@ -196,7 +196,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     expect(await ask(mallory, 'echo still mallory')).toBe('still mallory');
   });
 
-  test('law 2: a container that was restarted while the router was down is asked before it is taken back', async () => {
+  test('law 2: a container that was restarted while the router was down is probed before it is adopted', async () => {
     const before = await start();
     const alice = await before.person(PEOPLE.alice);
     expect(await ask(alice, 'echo one')).toBe('one');

@@ -78,7 +78,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(await driver.inspect(handle, second())).toEqual(health);
     });
 
-    test('stopping is no end by itself: it is told as gone alone', async () => {
+    test('a stop is no exit: it is reported only as gone', async () => {
       const driver = await bench.create();
       const { spec, handle } = await bench.inside(driver);
       await using watch = watched(driver);

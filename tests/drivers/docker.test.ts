@@ -185,7 +185,7 @@ if (await requireEngine('what the docker driver owns')) {
       expect(await driver.list(second())).toHaveLength(1);
     });
 
-    test('a port of the range that somebody else has is passed over, every time', async () => {
+    test('a port of the range that another program uses is skipped, every time', async () => {
       const services = {
         installationId: bench.installationId,
         installationLabel: INSTALLATION_LABEL,

@@ -123,7 +123,7 @@ describe('stop', () => {
     stranger.kill('SIGKILL');
   });
 
-  test('a runner that somebody stops is paused, goes on, and can be ended while it is paused', async () => {
+  test('a runner that gets SIGSTOP is paused, can be resumed, and can be stopped while it is paused', async () => {
     const driver = await create();
     const { handle } = await driver.start(await bench.spec(), bench.context());
     const pause = async () => {

@@ -26,7 +26,7 @@ test('a start is counted with its duration, a second one waits in the queue, and
   expect(['queued', 'creating', 'image_pull', 'starting', 'health_wait'].map(stage)).toEqual([1, 2, 0, 2, 2]);
 });
 
-test('fetching an image is a stage of its own, and a start that somebody stops has not failed', async () => {
+test('fetching an image is a separate stage, and a start that a user stops has not failed', async () => {
   await using router = await startRouter({ backends: [memoryBackend(backend, { image: 'agent:1' })] });
   const alice = await router.person(PEOPLE.alice);
   const fetched = router.platform.hold('prepare');

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { addressBelow, baseUrlProblem, reachOf } from '../../router/net/addresses';
 
-test('law 22: special addresses are never called, whatever way they are written', () => {
+test('law 22: special addresses are never called, in any notation', () => {
   const never = [
     ...['169.254.169.254', '0xa9.0xfe.0xa9.0xfe', '0251.0376.0251.0376', '2852039166', '169.254.43518', '0.0.0.0', '0'],
     ...['224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16', '169.254.169.254.', '１６９.254.169.254'],

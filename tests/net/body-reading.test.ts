@@ -35,7 +35,7 @@ test('a body that breaks off becomes a stream that fails after the bytes that ha
   expect(await next.catch((cause: unknown) => cause)).toBe(FAULT);
 });
 
-test('a body as a stream is not begun before it is asked for, and is held back while it is not', async () => {
+test('a body as a stream is read only while its reader wants more', async () => {
   const source = new Source();
   const reader = streamOf(source).getReader();
   await setImmediate();

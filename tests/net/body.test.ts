@@ -33,7 +33,7 @@ test('a mapped body is the output of its step for each piece and at the end', ()
   expect([reader.text, reader.pieces.length, reader.endings]).toEqual(['ababcc=3', 3, ['end']]);
 });
 
-test('a piece of which a step makes nothing is not told', () => {
+test('a piece for which a step returns nothing is not delivered', () => {
   const source = new Source();
   const nothing = () => new Uint8Array();
   const reader = new Reader(
@@ -132,7 +132,7 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await setImmediate();
 }
 
-test('a stream is a body with the same pieces and end, and none is an empty one', async () => {
+test('a stream becomes a body with the same pieces and end, and no stream an empty body', async () => {
   const reader = new Reader(streamBody(numbers(3).stream));
   expect([await reader.ended(), reader.text, reader.pieces.length]).toEqual(['end', '123', 3]);
   const none = new Reader(streamBody(null));

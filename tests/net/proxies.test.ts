@@ -27,7 +27,7 @@ function startProxy() {
   return { asked, url: `http://127.0.0.1:${server.port}`, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
-test('runners are asked directly whatever proxies the environment names', async () => {
+test('runners are called directly, whatever proxies the environment has', async () => {
   await using proxy = startProxy();
   // The environment of the process, which Bun's fetch reads by itself.
   for (const name of VARIABLES) process.env[name] = proxy.url;

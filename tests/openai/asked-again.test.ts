@@ -83,7 +83,7 @@ test('another message after a failure is another turn', async () => {
   expect((await ended(id)).map(([, content]) => content)).toEqual(['One?', '', 'Two?', 'Fine.']);
 });
 
-test('a response that goes on from another is tried again in the same conversation, and told once', async () => {
+test('a response that continues another is retried in the same conversation, and sent once', async () => {
   const respond = (body: object) => client.responses.create({ model: 'plain', store: true, ...body } as never);
   const first = (await respond({ input: 'One?' })) as OpenAI.Responses.Response;
   const id = first.conversation?.id ?? '';
@@ -144,7 +144,7 @@ test('a client that gave up and tries again finds one turn', async () => {
   ]);
 });
 
-test('an answer is kept as it came, whatever was asked for', async () => {
+test('an answer is stored as it came, streamed or not', async () => {
   const stream = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'Fine.' } }] })}\n\ndata: [DONE]\n\n`;
   const events = () => new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
   for (const path of ['chat/completions', 'responses']) {

@@ -46,14 +46,14 @@ async function failing(model: string, headers: Record<string, string> = {}) {
   return { code: error.code, status: error.status, asked, retry: error.headers?.get('x-should-retry') };
 }
 
-test('an agent that was silent for its whole limit is not asked again', async () => {
+test('an agent that was silent for its whole limit is not requested again', async () => {
   runner.reply = () => new Promise(() => undefined);
   const count = runner.requests.length;
   expect(await failing('silent')).toEqual({ code: 'first_byte_timeout', status: 504, asked: 1, retry: 'false' });
   expect(runner.requests.length - count).toBe(1);
 });
 
-test('an agent that is switched off is not asked again', async () => {
+test('an agent that is switched off is not requested again', async () => {
   expect(await failing('off')).toEqual({ code: 'backend_disabled', status: 503, asked: 1, retry: 'false' });
 });
 

@@ -104,7 +104,7 @@ test('it belongs to the credential that it came with', async () => {
   expect(new Set(texts).size).toBe(3);
 });
 
-test('a request that failed is tried anew', async () => {
+test('a failed request is executed again', async () => {
   runner.reply = () => Response.json({ error: { message: 'Not now.' } }, { status: 503 });
   expect((await ask({ key: 'failed' })).status).toBe(503);
   runner.reply = numbered;

@@ -161,7 +161,7 @@ test('a form is refused with the type that is taken', async () => {
   );
 });
 
-test('a body that is too large is refused, while it is being read when its length is not told', async () => {
+test('a too large body is refused, while it is read if it declares no length', async () => {
   const words = new RegExp(`larger than ${BODY_BYTES_MAX} bytes`);
   const large = JSON.stringify(chat('echo', { padding: 'x'.repeat(BODY_BYTES_MAX) }));
   await expectError(

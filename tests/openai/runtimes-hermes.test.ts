@@ -69,7 +69,7 @@ test('an upstream that refuses is the runtime’s 502 to a client that waits', a
   await expect(ask()).rejects.toMatchObject({ status: 502, message: '502 No such model.' });
 });
 
-test('the model of its configuration is asked, whatever a client names', async () => {
+test('the model of its configuration is called, whatever model a client names', async () => {
   await raw({ model: 'hermes-agent/gpt-9', provider: 'openrouter', messages: [user('Hi')] });
   expect(runtime.upstream.requests.at(-1)?.body.model).toBe('first-model');
   expect(toldTo(runtime.upstream, runtime.upstream.requests.length)).toContain('You are Hermes Agent.');

@@ -33,7 +33,7 @@ test('a request without a conversation is a session of its own, never the shared
   for (const key of added) expect(key).toMatch(/^api:[0-9a-f]{24}$/);
 });
 
-test('several messages arrive as one that tells them apart', async () => {
+test('several messages arrive as one message that separates them', async () => {
   await ask([
     { role: 'system', content: 'Be brief.' },
     user('One?'),

@@ -80,7 +80,7 @@ describe.each(NAMES)('%s', (name) => {
     expect(lastTold()).toContain('heliotrope');
   });
 
-  test('an OpenAI client without a conversation is told by its own messages alone', async () => {
+  test('an OpenAI client without a conversation sends all messages itself', async () => {
     const { openai } = alice;
     const answer = await openai.chat.completions.create({
       model: name,
@@ -123,7 +123,7 @@ describe.each(NAMES)('%s', (name) => {
     ]);
   });
 
-  test('law 12: a client reaches no session that is not its own, by whatever header or member it names one', async () => {
+  test('law 12: a client reaches no session of another user, whatever header or member names it', async () => {
     const id = await alice.converse();
     await alice.say(id, 'The word is indigo.');
     const headers = {

@@ -35,7 +35,7 @@ async function noticeFor(router: TestRouter, person: Person): Promise<string> {
   return (await all(page, `#availability-${id}`))[0]?.text ?? 'no place for a notice';
 }
 
-test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and tells how it went', async () => {
+test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and reports the outcome', async () => {
   await using router = await startRouter({
     ...prepulled,
     backends: [

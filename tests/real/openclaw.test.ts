@@ -184,7 +184,7 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     expect(await clawed.containers()).toHaveLength(1);
   });
 
-  test('law 5: a conversation goes on after somebody has removed its container by force', async () => {
+  test('law 5: a conversation goes on after its container was removed by force', async () => {
     const conversation = await alice.converse();
     await alice.ask('My river is the Oder.', conversation);
     await docker.getContainer((await alice.container()).Id).remove({ force: true });

@@ -37,7 +37,7 @@ test('the first page after a restart has its code in colours', async () => {
   await alice.request('/api/runners/demo', { method: 'DELETE' });
 });
 
-test('the first answer of /healthz tells of an engine that is not there, and not of one that is', async () => {
+test('the first answer of /healthz reports a missing engine, and no problem of a present one', async () => {
   await using router = await startRouterProcess();
   const said = `The engine does not answer: connect ENOENT ${NO_ENGINE.replace('unix://', '')}.`;
   expect((await firstHealth(router)).driver_problems).toEqual({ docker: said });

@@ -55,7 +55,7 @@ test('law 10: wherever an event is cut, every event is JSON and the last one is 
   }
 });
 
-test('law 10: what cannot be completed is ended, and the error is an event of its own', () => {
+test('law 10: an event that cannot be completed is ended, and the error is a separate event', () => {
   const long = `data: {"long":"${'x'.repeat(70_000)}`;
   const parts = [new TextEncoder().encode(long.slice(0, 40_000)), new TextEncoder().encode(long.slice(40_000))];
   for (const cut of [['data: [DO'], ['data: not JSON'], ['data: {"a":1}'], ['data: {"a":1}\n']]) {

@@ -68,7 +68,7 @@ test('law 10: a runner that dies in the middle leaves an error event and [DONE],
   await released();
 });
 
-test('law 10: a stream that closes without [DONE] has been cut, whatever its text says', async () => {
+test('law 10: a stream that closes without [DONE] was cut off, whatever its text contains', async () => {
   for (const text of ['One.', 'data: [DONE]']) {
     runner.reply = () => new Response(chunk(text), { headers: { 'content-type': 'text/event-stream' } });
     const events = eventsOf(await (await ask({})).text());

@@ -209,7 +209,7 @@ function expectData({ headers }: Response): void {
   expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
 }
 
-test('law 12: whatever way an answer takes it is data: whole, streamed, refused, waited for, translated, kept or given again', async () => {
+test('law 12: every answer is data: whole, streamed, refused, waited for, translated, kept or repeated', async () => {
   const html = { headers: { 'content-type': 'text/plain, text/html' } };
   const send = (path: string, body: object, headers = {}) =>
     fetch(router.url + path, {

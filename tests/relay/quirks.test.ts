@@ -218,7 +218,7 @@ test('a conversation decides the agent, is recorded, and is named in the answer'
 
 const last = async (id: string) => (await router.context.conversations.page(id, { limit: 9 })).at(-1);
 
-test('a conversation that is not there and one of somebody else are both not found', async () => {
+test('a missing conversation and one of another user are both not found', async () => {
   const { conversation } = await conversationOf(alice, 'plain');
   const byHeader = ['0'.repeat(24), conversation.id, 'x', ''].map((id) => ({ headers: { 'x-conversation-id': id } }));
   const byUser = ['0'.repeat(24), conversation.id].map((id) => ({ body: { user: `agstack-${id}` } }));

@@ -75,7 +75,7 @@ test('so do ten messages to a runner that runs and does not listen', async () =>
   expect(runner.specs).toHaveLength(2);
 });
 
-test("a refusal of the runner's own is its answer: it is asked once, and stays", async () => {
+test('a refusal by the runner itself is its answer: it gets the request once, and goes on running', async () => {
   const runner = scriptedRunner('address-own');
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
@@ -138,7 +138,7 @@ test('a platform that is silent says nothing of the address: the runner is kept,
   expect((await say(alice, 'and now?')).status).toBe(200);
 });
 
-test('a runner that somebody stops while it is waited for goes on with the next look at it', async () => {
+test('a runner that gets SIGSTOP while a request waits is resumed by the next inspection', async () => {
   const cmd = [process.execPath, join(repositoryRoot, 'backends/demo/main.ts')];
   await using router = await startRouter({ backends: [{ name: 'demo', driver: 'process', trusted: true, cmd }] });
   const alice = await router.person(PEOPLE.alice);

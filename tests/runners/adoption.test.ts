@@ -73,7 +73,7 @@ const strangerAt = (url: string) =>
     fetch: () => Response.json({ error: { message: 'a wrong key' } }, { status: 401 }),
   });
 
-test("law 2: a runner whose address is somebody else's by now, or nobody's, is not taken back", async () => {
+test('law 2: a runner whose address belongs to another runner by now, or to none, is not adopted', async () => {
   for (const isTaken of [true, false]) {
     const script = switchable('another-address');
     const { again, platform, runnerId, url } = await earlierLife(script);

@@ -203,7 +203,7 @@ test('law 5: a stop ends a start that waits for its turn at once', async () => {
   expect((await alices).status).toBe(200);
 });
 
-test('a router that ends does not keep who waits in the queue', async () => {
+test('a router that ends refuses the requests in the queue', async () => {
   const { router, bob, alices } = await withQueue();
   await using _ = router;
   const asked = start(bob);

@@ -76,7 +76,7 @@ test('law 4: a runner at work makes no room: the start waits until one is idle',
   expect([await list(alice), (await list(bob)).length]).toEqual([[], 1]);
 });
 
-test('the end of a runner is room, whoever ends it', async () => {
+test('the end of a runner makes room, whoever ends it', async () => {
   const { router, script, alice, bob, mallory } = await withLimits({ MAX_RUNNERS: '1' });
   await using _ = router;
   busy(script);
@@ -96,7 +96,7 @@ test('the end of a runner is room, whoever ends it', async () => {
   expect((await mallorys).status).toBe(200);
 });
 
-test('a runner that cannot be stopped makes no room, and the next one is asked', async () => {
+test('a runner that cannot be stopped makes no room, and the next one is stopped', async () => {
   const { router, alice, bob, mallory, startNext } = await withLimits({ MAX_RUNNERS: '2' });
   await using _ = router;
   await startNext(alice);

@@ -70,7 +70,7 @@ test('law 3: a runner that exits while starting is found where the driver cannot
   expect((await problemOf(await starting)).detail).toEndWith('it ended with exit code 4.');
 });
 
-test('a watch that ends is begun again, and what happened meanwhile is asked for', async () => {
+test('a watch that ends is restarted, and the changes meanwhile are inspected', async () => {
   await using router = await routerWith('fickle');
   const alice = await router.person(PEOPLE.alice);
   await start(alice);

@@ -68,7 +68,7 @@ test.each(ENDS)('law 10: the client of an answer learns how the agent has ended 
   }
 });
 
-test.each(ENDS)('law 10: so is who has a part of the answer already (%j)', async (exit, words) => {
+test.each(ENDS)('law 10: so does a client that has a part of the answer already (%j)', async (exit, words) => {
   for (const isReported of [true, false]) {
     const source = pipe();
     runner.reply = () => source.response();

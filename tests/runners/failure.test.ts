@@ -13,7 +13,7 @@ async function seed(name: string, files: Record<string, string>): Promise<void> 
   for (const [path, text] of Object.entries(files)) await writeFile(join(seedsRoot, name, path), text);
 }
 
-test('after failed starts messages wait 1, 2, 4 … 60 seconds before the next one, and are told why at once', async () => {
+test('after failed starts messages are refused with the reason for 1, 2, 4 … 60 seconds', async () => {
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);
@@ -30,7 +30,7 @@ test('after failed starts messages wait 1, 2, 4 … 60 seconds before the next o
   }
 });
 
-test('a start that somebody asks for does not wait, and one that succeeds ends the waiting', async () => {
+test('a start that a person requests ignores the back-off, and a successful one ends it', async () => {
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);

@@ -63,7 +63,7 @@ test('law 5: a stop while the runner becomes ready takes the runner away', async
   expect(router.platform.runners.size).toBe(0);
 });
 
-test('law 5: a message right after the stop of a start gets a start of its own', async () => {
+test('law 5: a message right after the stop of a start gets a new start', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   const release = router.platform.hold('start');
@@ -134,7 +134,7 @@ test('law 5: a runner that crashes is shown as failed with its reason, and the n
   expect(await statusOf(router, alice)).toMatchObject({ state: 'running' });
 });
 
-test('law 5: a runner that somebody stops in the middle of a request is not started again for it', async () => {
+test('law 5: a runner that a user stops in the middle of a request is not started again for it', async () => {
   const script = switchable('stopped-at-work', { answer: () => new Promise(() => {}) });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);

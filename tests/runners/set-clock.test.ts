@@ -89,7 +89,7 @@ test('a clock that is set back a day does not hold off the next try of a start t
   expect(again.headers.get('retry-after')).not.toBe(String(waitSeconds));
 });
 
-test('an answer is kept for its Idempotency-Key as long as it says, whatever the clock is set to', async () => {
+test('an answer is kept for its Idempotency-Key for an hour, whatever the clock is set to', async () => {
   const clock = clocks();
   const runner = scriptedRunner('set-clock');
   await using router = await startRouter({ env, ...clock, backends: [memoryBackend('echo', {}, runner.program)] });

@@ -60,7 +60,7 @@ describe('prices', () => {
     ]);
   });
 
-  test('the form sets one, and a number that is none keeps what was typed', async () => {
+  test('the form sets one, and an invalid number keeps the typed text', async () => {
     const typed = { model: ' gpt-5.5 ', prompt: '1.25', completion: '1 0', cached: '' };
     expect(where(await admin.request('/admin/prices', form(typed)))).toEqual([303, '/admin/prices?said=price']);
     expect(await prices()).toEqual({ prices: [{ model: 'gpt-5.5', prompt: 1.25, completion: 10, cached: null }] });

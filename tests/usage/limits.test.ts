@@ -45,7 +45,7 @@ test.each([
   },
 );
 
-test('a call that is open may use all that is left: others wait for it, and are told to come back', async () => {
+test('an open call may use all that is left: others wait for it, and are then refused with Retry-After', async () => {
   await limits.put({ hardLimit: 100 });
   const gate = Promise.withResolvers<void>();
   const before = bench.upstream.requests.length;

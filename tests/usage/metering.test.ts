@@ -42,7 +42,7 @@ test('a call is one row, with its owner, model, usage and duration', async () =>
   await bench.router.context.prices.remove('alices-model');
 });
 
-test('a stream that would not tell its usage is asked to, and the runner does not notice', async () => {
+test('the broker asks a stream for its usage, and the runner does not notice', async () => {
   const text = await (await bench.complete({ stream: true })).text();
   expect([choiceless(text), eventsOf(text).at(-1)]).toEqual([[], '[DONE]']);
   expect(bench.upstream.requests.at(-1)?.body.stream_options).toEqual({ include_usage: true });
@@ -74,7 +74,7 @@ test('responses and embeddings are metered as they are', async () => {
   ]);
 });
 
-test('an upstream that does not know stream_options is asked once without, and never again with', async () => {
+test('an upstream that does not know stream_options gets one retry without it, and never gets it again', async () => {
   await using old = startUpstream();
   await bench.set({ LLM_BASE_URL: old.url, LLM_API_KEY: old.key });
   old.script({ status: 400, message: 'Unrecognized request argument supplied: stream_options' });

@@ -160,7 +160,7 @@ describe('CSV', () => {
     expect(lines[1]).toContain(`,"'=cmd|""x""",`);
   });
 
-  test('many calls arrive whole over the wire, whatever is in their names', async () => {
+  test('many calls arrive complete over the wire, whatever their names contain', async () => {
     const calls = 1_203;
     const rows = Array.from({ length: calls }, (_, index) =>
       usageRow({ userId: bob.id, atMs: at(2) + index, model: `模型-🎉-${index}` }),
@@ -203,7 +203,7 @@ describe('the pages', () => {
     expect(html).not.toContain(PEOPLE.bob.email);
   });
 
-  test('the days are chosen by an address, and days that are none are told beside their field', async () => {
+  test('the days are chosen by a URL, and invalid days have an error beside their field', async () => {
     const chosen = await page(alice, '/usage?from=2026-11-20&to=2026-11-20');
     expect(await all(chosen.html, '.chart .bar')).toHaveLength(1);
     const refused = await page(alice, '/usage?from=nope&to=2026-11-20');

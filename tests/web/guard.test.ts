@@ -45,7 +45,7 @@ describe('law 21: an unsafe request proves its origin', () => {
     expect(await change(headers as Record<string, string>)).toBe(303);
   });
 
-  test('every unsafe method is asked, a safe one is not', async () => {
+  test('every unsafe method is checked, a safe one is not', async () => {
     const headers = { 'sec-fetch-site': 'cross-site' };
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       expect([method, (await alice.request('/v1/models', { method, headers })).status]).toEqual([method, 403]);

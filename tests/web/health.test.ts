@@ -26,7 +26,7 @@ test('a second router on the same data does not start, and the first goes on und
   expect(await (await answer).text()).toContain('still here');
 }, 20_000);
 
-test('law 19: an answer ends in the database although somebody else holds it for a while', async () => {
+test('law 19: an answer ends in the database although another process locks it for a while', async () => {
   const runner = scripted('held');
   await using router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);

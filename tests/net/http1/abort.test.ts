@@ -23,7 +23,7 @@ const closed = (server: WireServer) =>
 /** A server that never answers `/silent`, and answers every other path. */
 const quiet = () => wireServer(({ peer, path }) => path !== '/silent' && peer.send(answer('ok')));
 
-test('a request that was given up before it began is not sent, over whatever connection', async () => {
+test('a request that was aborted before it began is not sent on any connection', async () => {
   using server = quiet();
   const signal = AbortSignal.abort(REASON);
   expect(await reasonOf(ask(server, { signal }))).toBe(REASON);

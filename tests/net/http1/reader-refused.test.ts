@@ -156,7 +156,7 @@ test('lines between and behind chunks are limited, each and together', () => {
   expect(readPieces([CHUNKED, '0\r\n', ...trailers.slice(0, 60), '\r\n']).isReusable).toBe(true);
 });
 
-test('a body that is cut is not whole, whatever says its length', () => {
+test('a body that is cut off is incomplete, however its length is declared', () => {
   for (const bytes of [
     `${OK}content-length: 5\r\n\r\nhell`,
     `${CHUNKED}5\r\nhell`,

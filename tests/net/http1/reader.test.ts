@@ -111,7 +111,7 @@ test('a head of which only a part has come is no answer, also where the connecti
   }
 });
 
-test('answers to HEAD, and those of 204 and 304, have no body whatever they say of one', () => {
+test('answers to HEAD, and those of 204 and 304, have no body, whatever their headers say', () => {
   const cases = [
     ['HEAD', '200 OK'],
     ['HEAD', '404 No'],

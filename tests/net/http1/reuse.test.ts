@@ -96,7 +96,7 @@ test('after a body that nobody wanted the connection is closed and not used agai
   await expectNewConnection(server);
 });
 
-test('after an answer that is none the connection is closed and not used again', async () => {
+test('after an invalid answer the connection is closed and not reused', async () => {
   using server = echo(({ peer }) => peer.send('HTTP/1.1 200 OK\r\nno header\r\n\r\n'));
   await failureOf(ask(server));
   await expectNewConnection(server);

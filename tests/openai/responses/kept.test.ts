@@ -50,7 +50,7 @@ test('a response is kept unless it says otherwise, and is not among the conversa
   expect(await client.responses.retrieve(none.id).catch((thrown: unknown) => thrown)).toBeInstanceOf(NotFoundError);
 });
 
-test('a conversation that is asked for is shown, also when it was kept unasked before', async () => {
+test('a conversation that is requested is shown, also if it was stored by default before', async () => {
   const first = await respond({ input: 'One?' });
   const id = first.conversation?.id ?? '';
   await respond({ input: 'Two?', previous_response_id: first.id, store: true });

@@ -107,7 +107,7 @@ test('outputs sent a second time make a conversation of their own, and the first
   expect(told()).toEqual(steps);
 });
 
-test('a call that its client passes over is not told, and takes no output later', async () => {
+test('a call that its client ignores is not sent to the model, and accepts no output later', async () => {
   runner.reply = calls('Wait.', call('call_1'), call('call_2'));
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
@@ -124,7 +124,7 @@ test('a call that its client passes over is not told, and takes no output later'
   expect(runner.requests.length).toBe(count);
 });
 
-test('an output without a call is refused by its name, before anything is asked or stored', async () => {
+test('an output without a call is refused by its name, before any request to the runner', async () => {
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
@@ -139,7 +139,7 @@ test('an output without a call is refused by its name, before anything is asked 
   expect([runner.requests.length, (await stored(id)).length]).toEqual([count, 2]);
 });
 
-test('somebody else’s call is not there to be answered', async () => {
+test('a call of another user cannot be answered', async () => {
   runner.reply = calls(null, call('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');

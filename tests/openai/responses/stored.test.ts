@@ -48,7 +48,7 @@ const saved = async (id: string | undefined) =>
     return page.every(({ status }) => status === 'done');
   }, 'the answer is saved');
 
-test('nothing is kept of a chat unless it is asked for, nor of a response that is not to be', async () => {
+test('a chat is stored only on request, and a response not if the request forbids it', async () => {
   const response = await respond({ input: 'Hi', store: false });
   await client.chat.completions.create({ model: 'plain', messages: [user('Hi')], store: false });
   expect([response.conversation, await conversations()]).toEqual([undefined, []]);
@@ -95,7 +95,7 @@ test('items of other users are not found', async () => {
   expect([runner.requests.length, await router.context.conversations.list(mallory.id)]).toEqual([count, []]);
 });
 
-test('going on from an answer that is not the newest makes a conversation of its own', async () => {
+test('continuing an answer that is not the newest makes a new conversation', async () => {
   const first = await respond({ input: 'One?', store: true, model: 'keeper' });
   const id = first.conversation?.id;
   await saved(id);
@@ -195,7 +195,7 @@ test('a conversation that its client rewinds or edits gets a new session, which 
   expect([session(), told().messages]).toEqual([`${id}-12`, [retold(...wrong)]]);
 });
 
-test('a conversation that begins in the middle tells the runtime what came before', async () => {
+test('in a conversation that begins in the middle, the runtime gets the earlier messages', async () => {
   const messages = [user('One?'), assistant('One.'), user('Two?')];
   await client.chat.completions.create({ model: 'keeper', messages, store: true });
   expect(told().messages).toEqual([retold(...messages)]);

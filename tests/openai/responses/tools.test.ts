@@ -122,7 +122,7 @@ test('a call of a namespace is streamed with it from its first event on', async 
   expect(items).toMatchObject([item, { ...item, arguments: '{}' }]);
 });
 
-test('a name that is too long for a function is cut, and still one of its own', async () => {
+test('a name that is too long for a function is cut, and stays unique', async () => {
   const long = 'x'.repeat(60);
   const tools = [namespace('mcp__one', `${long}1`, `${long}2`), namespace('mcp.two', 'a b')];
   runner.reply = () => completion('Fine.');
