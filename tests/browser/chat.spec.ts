@@ -5,7 +5,7 @@ import { answer, ended, expect, numberedWords, send, signIn, test } from './fixt
 
 const WORDS = numberedWords(40);
 
-/** Keeps every text that an answer shows while it grows, without white space. */
+/** Records every text that an answer shows while it grows, without white space. */
 async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
   await page.evaluate(() => {
     const seen: string[] = [];
@@ -25,7 +25,7 @@ async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
   };
 }
 
-/** No text came twice, and none was left out: each look is a beginning of the whole. */
+/** No text was repeated or left out: each recorded text is a beginning of the whole. */
 function expectGrowth(seen: readonly string[], whole: string): void {
   const text = whole.replace(/\s+/g, '');
   expect(seen.length).toBeGreaterThan(3);
@@ -181,7 +181,7 @@ test('law 17: an open page reconnects by itself after the router was killed, and
   await send(page, 'echo and on we go');
   await ended(page, 'done');
   await expect(answer(page)).toContainText('and on we go');
-  // The browser reports the connections that could not be made.
+  // The browser reports the connections that failed.
   const others = complaints
     .splice(0)
     .filter((one) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|htmx:sse:error/.test(one));

@@ -11,7 +11,7 @@ const CALLS_PER_DAY = 12;
 
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
-/** Thirty days of calls of the administrator, written beside the router into its database. */
+/** Thirty days of calls of the administrator, written directly into the router's database. */
 async function useForThirtyDays(router: RouterProcess): Promise<void> {
   const account = await router.signIn();
   const { user } = (await (await account.request('/auth/me')).json()) as { user: { id: string } };

@@ -61,7 +61,7 @@ const sources = async (who: Person, backend = 'one') => {
 };
 const all = (source: string) => Object.fromEntries(LLM.map((name) => [name, source]));
 
-/** What an agent would start with, or why not. */
+/** The values with which an agent would start, or why it cannot. */
 async function refusal(who: Person, backend = 'one'): Promise<{ status: number; detail?: string; fields?: object }> {
   const response = await who.request(`/api/runners/${backend}/start`, { method: 'POST' });
   return { status: response.status, ...((await response.json()) as object) };
@@ -113,7 +113,7 @@ describe('whose value counts', () => {
     const { status, detail, fields } = await refusal(alice);
     expect([status, Object.keys(fields ?? {})]).toEqual([422, ['LLM_API_KEY']]);
     expect(detail).toContain('the shared key never goes to another address');
-    // For the other backend nothing was set.
+    // Nothing was set for the other backend.
     expect((await sources(alice, 'two')).LLM_API_KEY).toBe('shared');
   });
 

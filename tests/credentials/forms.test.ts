@@ -132,12 +132,12 @@ describe('the test of a connection', () => {
     await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY, LLM_MODEL: 'm' });
     await router.context.credentials.share(LLM, true);
     await using mallorys = startUpstream({ key: ADMINS_KEY });
-    // The shared address too: typed, it would be alice's.
+    // Also for the shared address: when alice types it, it counts as her own.
     for (const url of [mallorys.url, admins.url]) {
       expect((await attempt(alice, { LLM_BASE_URL: url, LLM_API_KEY: '' })).status).toBe(422);
     }
     expect(mallorys.requests.length + mallorys.refusedCount + admins.requests.length).toBe(0);
-    // Nor does a typed key go to the shared address.
+    // Nor is a typed key sent to the shared address.
     expect((await attempt(alice, { LLM_BASE_URL: '', LLM_API_KEY: OWN_KEY })).status).toBe(422);
     const shared = await attempt(alice, { scope: 'agent', LLM_BASE_URL: '', LLM_API_KEY: '' });
     expect(await texts(await shared.text(), '#credentials-agent-LLM_MODEL option')).toEqual([

@@ -40,7 +40,7 @@ interface Overrides {
 const overrides = async (person: Person) => (await (await person.request('/api/me/env-overrides')).json()) as Overrides;
 const fieldValue = async (page: string, id: string) => (await all(page, `#${id}`))[0]?.attributes.value;
 
-/** Whether any file below the data root holds the text as it is. */
+/** Whether any file below the data root contains the text unencrypted. */
 async function isOnDisk(text: string): Promise<boolean> {
   const files = await readdir(router.dataRoot, { recursive: true, withFileTypes: true });
   const contents = files
