@@ -29,7 +29,7 @@ export async function refusalOf(
   const words = readRefusal(await refusalText(response, apiKey))?.message.slice(0, WORDS_LENGTH_MAX);
   const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
   if (status === 401 || status === 403) {
-    const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
+    const message = `The LLM API refused the credentials in Settings: check LLM_API_KEY. ${said}`;
     return new AppError('upstream_credentials_refused', { message });
   }
   const what = 'LLM_BASE_URL does not answer as an OpenAI-compatible API does.';

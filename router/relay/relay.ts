@@ -188,7 +188,7 @@ export class Relay implements Sink, Beating {
     }
   }
 
-  /** Called for each chunk of the source. */
+  /** Called at the end of the source. */
   end(): void {
     if (this.#ended) return;
     const { expectDone } = this.#options;
@@ -200,7 +200,7 @@ export class Relay implements Sink, Beating {
     safely('close', {}, () => this.#client.close());
   }
 
-  /** Called for each chunk of the source. */
+  /** Called when the source fails. */
   lost(cause: unknown): void {
     if (this.#ended) return;
     if (this.#isWhole) this.#cut('done');
@@ -224,7 +224,8 @@ export class Relay implements Sink, Beating {
     if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
     if (isWhole) this.#end('done');
     else this.#end(ending, error);
-    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole.
+    // A body that is not an event stream cannot contain an error, so it breaks off, which no client takes for a
+    // complete answer.
     safely('close', {}, () => (tail ? this.#client.close() : this.#client.break()));
     abort.abort(error);
   }
