@@ -22,7 +22,7 @@ import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
 import { HISTORY, titleFrom } from './conversations';
 import { Answer, type AnswerOptions } from './recorder';
-import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
+import type { Conversation, ConversationsStore, Message, MessageHead, ToolResult } from './store';
 import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -266,7 +266,7 @@ export function generationsService(deps: {
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */
-    async retry(conversation: Conversation, message: Message): Promise<Message> {
+    async retry(conversation: Conversation, message: MessageHead): Promise<Message> {
       if (message.role !== 'assistant' || message.status === 'streaming' || message.status === 'done') {
         throw new AppError('conflict', { message: 'Only an answer that did not end well can be asked for again.' });
       }

@@ -8,6 +8,8 @@ import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } fr
 export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
+/** A message without what was said in it, which may be megabytes. */
+export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, ToolCall, ToolResult };
 
 /** A few milliseconds' worth, so that nobody waits for it. */
@@ -82,6 +84,11 @@ export function conversationsStore(db: Db) {
       db.delete(conversations).where(inArray(conversations.id, due)).run();
     },
 
+    async findMessageHead(id: string): Promise<MessageHead | undefined> {
+      const { conversationId, position, role, status } = messages;
+      const head = { id: messages.id, conversationId, position, role, status };
+      return db.select(head).from(messages).where(eq(messages.id, id)).get();
+    },
     async findMessage(id: string): Promise<Message | undefined> {
       return db.select().from(messages).where(eq(messages.id, id)).get();
     },
