@@ -1,6 +1,7 @@
 /** Takes the event with the usage out of a stream again, where the broker has asked for it and the runner has not. */
 import { jsonObject } from '../lib/json';
-import { type Body, mapBody } from '../net/body';
+import type { Body } from '../net/body';
+import { mapBody } from '../net/mapped-body';
 
 /** An event with usage is shorter than this by far; one that is longer goes on before its end is known. */
 const HELD_BYTES_MAX = 16_384;
