@@ -61,7 +61,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     history: (id: string, before?: number): Promise<readonly Message[]> =>
       conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
-    after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+    /** The newest messages, or the first ones after a position, without their texts; oldest first. */
+    heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
+      conversations.heads(id, range),
 
     /** What a page shows of a conversation. */
     shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),

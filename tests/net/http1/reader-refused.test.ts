@@ -1,6 +1,6 @@
 /** What is no answer of HTTP/1.1, or could be read as two different ones, is refused: RFC 9112, sections 6, 7 and 11. */
 import { expect, test } from 'bun:test';
-import { MalformedError } from '../../../router/net/http1/reader';
+import { MalformedError } from '../../../router/net/http1/head';
 import { readPieces, readWire } from '../../support/wire-reading';
 
 const OK = 'HTTP/1.1 200 OK\r\n';
