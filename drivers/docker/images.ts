@@ -1,6 +1,6 @@
 /** Fetches images: one pull per image however many wait for it, given up when the last of them has gone. */
 import type { StartContext, StartProgress } from '../driver';
-import { ask, type Engine, failure, find, linesOf, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import { ask, type Engine, failure, find, messageOf, objectsOf, refuseAborted, statusOf, toFailure } from './engine';
 import { createPullProgress, type PullEvent } from './pull-progress';
 import { createSignIns, registryOf } from './sign-ins';
 
@@ -92,8 +92,7 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
     const authconfig = await signIns(image);
     const auth = authconfig === undefined ? {} : { authconfig };
     const stream = await (await docker()).pull(image, { ...auth, abortSignal: signal });
-    for await (const line of linesOf(stream)) {
-      const event: PullEvent = JSON.parse(line);
+    for await (const event of objectsOf<PullEvent>(stream)) {
       // The engine answers 200 before it knows, and tells of trouble in the stream.
       if (event.error !== undefined) throw Object.assign(new Error(event.error), { statusCode: 500 });
       const next = step(event);

@@ -1,9 +1,14 @@
 /** Sign-ins to registries, from the file that `docker login` writes: its clients send them along to the engine. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 
+/** Bytes that a helper says. */
+const answerBytesMax = 65_536;
 /** Under this name Docker stores the sign-in to its own registry. */
 const dockerHub = 'https://index.docker.io/v1/';
+
+/** Bytes of the file. A sign-in has a few hundred. */
+const fileBytesMax = 1_048_576;
 
 interface AuthFile {
   readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string } | undefined>>;
@@ -34,10 +39,11 @@ export function createSignIns(path: string): (image: string) => Promise<Docker.A
   };
 }
 
-/** A file that is absent or unreadable is one without sign-ins. */
+/** A file that is absent, unreadable or too large is one without sign-ins. */
 async function readAuthFile(path: string): Promise<AuthFile> {
   try {
-    return Object(JSON.parse(await readFile(path, 'utf8')));
+    const { size } = await stat(path);
+    return size > fileBytesMax ? {} : Object(JSON.parse(await readFile(path, 'utf8')));
   } catch {
     return {};
   }
@@ -50,6 +56,7 @@ async function askHelper(helper: string, server: string): Promise<Docker.AuthCon
       stdin: new TextEncoder().encode(server),
       stderr: 'ignore',
       timeout: 10_000,
+      maxBuffer: answerBytesMax,
     });
     const { Username: username, Secret: password } = JSON.parse(await new Response(child.stdout).text());
     if (username === '<token>')

@@ -1,6 +1,6 @@
 /** Changes of health from the engine's events. Nothing is missed: after each connection the runners are looked at. */
 import type { Health, HealthChange } from '../driver';
-import { ask, destroy, linesOf, toFailure } from './engine';
+import { ask, destroy, objectsOf, toFailure } from './engine';
 import { findContainer, type Ground, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
 
 const backOffMs = { min: 100, max: 1_000 };
@@ -58,7 +58,7 @@ async function* follow(ground: Ground, told: Told, signal: AbortSignal): AsyncGe
     yield 'connected';
     // Listening first and looking then: what happens in between is seen twice, and told once.
     yield* reconcile(ground, told, signal);
-    for await (const line of linesOf(stream)) yield* changesOf(ground, told, JSON.parse(line), signal);
+    for await (const event of objectsOf<EngineEvent>(stream)) yield* changesOf(ground, told, event, signal);
   } finally {
     destroy(stream);
   }
