@@ -26,8 +26,12 @@ export function isPage(text: string): boolean {
   return /^\s*<[!?a-z]/i.test(text.slice(0, 200));
 }
 
+/** UTF-16 units that are read for words. An event of a stream may have megabytes. */
+const REFUSAL_LENGTH_MAX = 65_536;
+
 /** The error in a body that came with a status of 400 or more; `undefined` where it has no words for people. */
-export function readRefusal(text: string): UpstreamError | undefined {
+export function readRefusal(whole: string): UpstreamError | undefined {
+  const text = whole.slice(0, REFUSAL_LENGTH_MAX);
   if (isPage(text)) return undefined;
   // A refusal may be written as the event of a stream that was asked for.
   const data = /^(?:event:[^\r\n]*[\r\n]+)?data: ?([^\r\n]*)/.exec(text.trimStart())?.[1] ?? text;

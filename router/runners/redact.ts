@@ -40,14 +40,16 @@ export async function ownHosts(
  */
 export function withoutInsides(text: string, runnerUrl: string, shown: ReadonlySet<string> = new Set()): string {
   const { host, hostname } = new URL(runnerUrl);
-  return withoutKeys(text)
-    .replace(BROKER, '[router]')
-    .replaceAll(`http://${host}`, '[agent]')
-    .replaceAll(host, '[agent]')
-    .replace(LOOPBACK, (address) => (shown.has(address.replace(SCHEME, '')) ? address : '[address]'))
-    // One of this machine is hidden above, where it is to be.
-    .replaceAll(hostname.search(LOOPBACK) === -1 ? hostname : host, '[agent]')
-    .replace(WORDS, withoutNames);
+  return (
+    withoutKeys(text)
+      .replace(BROKER, '[router]')
+      .replaceAll(`http://${host}`, '[agent]')
+      .replaceAll(host, '[agent]')
+      .replace(LOOPBACK, (address) => (shown.has(address.replace(SCHEME, '')) ? address : '[address]'))
+      // One of this machine is hidden above, where it is to be.
+      .replaceAll(hostname.search(LOOPBACK) === -1 ? hostname : host, '[agent]')
+      .replace(WORDS, withoutNames)
+  );
 }
 
 /** A driver may put something of its own before a name, with a hyphen: that goes as well. */

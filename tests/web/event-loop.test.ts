@@ -76,6 +76,10 @@ nobodyWaits({
     () => answers(`${'{"usage":'.repeat(50_000)}0`, { ...CALLER, type: 'application/json' }),
   ],
   'one event of 8 MB': [200, () => answers(delta(`"content":"${'a'.repeat(8 * MB)}"`) + DONE, STORED)],
+  'an error event of 8 MB of objects': [
+    200,
+    () => answers(`event: error\ndata: [${'{},'.repeat(2_600_000)}0]\n\n${DONE}`, STORED),
+  ],
   'a message of 15 MB to be stored': [
     413,
     () => chat({ store: true, messages: [{ role: 'user', content: 'a '.repeat(7 * MB) }] }),
