@@ -178,8 +178,8 @@ export function refuseAborted(signal: AbortSignal): void {
 const lineLengthMax = 65_536;
 
 /**
- * The objects of a stream in which the engine sends one as JSON on each line. Destroys the stream when it is left. Throws
- * on a line that is too long or not JSON.
+ * The objects of a stream in which the engine sends one as JSON on each line. Destroys the stream when the caller leaves
+ * it. Throws on a line that is too long or not JSON.
  */
 export async function* objectsOf<One>(stream: NodeJS.ReadableStream): AsyncGenerator<One> {
   let rest = '';
@@ -192,7 +192,7 @@ export async function* objectsOf<One>(stream: NodeJS.ReadableStream): AsyncGener
     }
     if (rest.trim() !== '') yield objectOf<One>(rest);
   } finally {
-    // Ending the loop does not close the connection.
+    // A stream that is left and not destroyed keeps its connection open.
     destroy(stream);
   }
 }
@@ -200,7 +200,7 @@ export async function* objectsOf<One>(stream: NodeJS.ReadableStream): AsyncGener
 function objectOf<One>(line: string): One {
   if (line.length > lineLengthMax) throw tooLong();
   const value: unknown = JSON.parse(line);
-  if (typeof value !== 'object' || value === null) throw new Error('the engine sent something that is no object');
+  if (typeof value !== 'object' || value === null) throw new Error('the engine sent a line that is not a JSON object');
   return value as One;
 }
 

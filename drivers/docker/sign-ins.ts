@@ -1,14 +1,16 @@
-/** Sign-ins to registries, from the file that `docker login` writes: its clients send them along to the engine. */
+/**
+ * Reads sign-ins to registries from the file that `docker login` writes. A client of the engine sends them with each
+ * pull.
+ */
 import { readFile, stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 
-/** Bytes that a helper says. */
+/** Bytes of what a helper writes. */
 const answerBytesMax = 65_536;
-/** Under this name Docker stores the sign-in to its own registry. */
-const dockerHub = 'https://index.docker.io/v1/';
-
 /** Bytes of the file. A sign-in has a few hundred. */
 const fileBytesMax = 1_048_576;
+/** The name under which Docker stores the sign-in to Docker Hub. */
+const dockerHub = 'https://index.docker.io/v1/';
 
 interface AuthFile {
   readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string } | undefined>>;
@@ -39,7 +41,7 @@ export function createSignIns(path: string): (image: string) => Promise<Docker.A
   };
 }
 
-/** A file that is absent, unreadable or too large is one without sign-ins. */
+/** An absent, unreadable or too large file counts as a file without sign-ins. */
 async function readAuthFile(path: string): Promise<AuthFile> {
   try {
     const { size } = await stat(path);

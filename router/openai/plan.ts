@@ -24,6 +24,7 @@ import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
+import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
 import { type FailedTurn, failedTurn, fitsInStore, keepingOf, tooLongToStore } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
@@ -171,9 +172,9 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
     ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
   };
-  if (fitsInStore(turn)) return { chat, conversation, standing, turn };
+  if (fitsInStore(turn)) return { chat, conversation, match, turn };
   if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
-  return { chat, conversation: undefined, standing: undefined, turn: undefined };
+  return { chat, conversation: undefined, match: undefined, turn: undefined };
 }
 
 function messagesAt(path: string, body: JsonBody) {

@@ -157,7 +157,7 @@ async function refusalBody(
   const type = headers.get('content-type') ?? '';
   if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
   const read = await readText(body, REFUSAL_BYTES_MAX);
-  const words = withoutInsides(read, runner.url, await runners.ownHosts(agent, backend));
+  const redacted = withoutInsides(read, runner.url, await runners.ownHosts(agent, backend));
   // A cut JSON text is not valid JSON, so its text becomes the message of a JSON error.
   const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
   const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;

@@ -100,7 +100,7 @@ export class ResponseAnswer {
     const { content, tool_calls } = saidIn(chunk ?? {}) ?? {};
     const text = contentText(content);
     if (text !== '') yield this.#text(text);
-    for (const part of this.#reader.read(tool_calls)) yield* this.#call(part);
+    for (const part of this.#output.readCalls(tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
     if (failure) yield* this.#end('failed', failure);
   }
@@ -134,7 +134,7 @@ export class ResponseAnswer {
 
   *#call(part: CallPart): Generator<string> {
     if (part.isNew) {
-      const before = this.#output.at(-1);
+      const before = this.#output.items.at(-1);
       if (before?.type === 'message') yield* this.#close(before, 'completed');
     }
     const item = this.#output.addPart(part);
@@ -152,7 +152,7 @@ export class ResponseAnswer {
   *#end(status: Exclude<Status, 'in_progress'>, failure?: Failure): Generator<string> {
     this.#isEnding = true;
     const ending = status === 'completed' ? 'completed' : 'incomplete';
-    const open = this.#output.filter((item) => item.status === 'in_progress');
+    const open = this.#output.items.filter((item) => item.status === 'in_progress');
     for (const item of open) yield* this.#close(item, ending);
     this.#isEnded = failure === undefined;
     yield this.#event(`response.${status}`, { response: this.#response(status, failure) });
@@ -166,7 +166,7 @@ export class ResponseAnswer {
     item.status = status;
     if (item.type === 'message') yield* this.#textDone(item);
     else yield this.#callDone(item);
-    yield this.#event('response.output_item.done', { output_index: this.#places.get(item), item: shown(item) });
+    yield this.#event('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) });
   }
 
   *#textDone(item: TextItem): Generator<string> {
