@@ -184,7 +184,9 @@ class Exchange {
     });
     // As in a relay: what a recorder throws is no fault of the answer.
     safely('recorder', {}, () => recorder?.chunk(bytes));
-    safely('recorder', {}, () => recorder?.end('done'));
+    const stored = safely('recorder', {}, () => recorder?.end('done'));
+    // The client of an answer that is recorded reads its end when that is stored.
+    if (stored) await stored;
     this.#end('done', bytes.length);
     return bytes;
   }

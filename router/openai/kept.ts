@@ -51,6 +51,8 @@ async function failedIn(
 ): Promise<FailedTurn | undefined> {
   const { id, lastPosition } = conversation;
   const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
+  // Nearly every answer ends well, and then there is no more to read.
+  if (isNewest && !(await conversations.endedBadly(id))) return undefined;
   const tail = isNewest ? await conversations.page(id, { limit: 2 }) : await conversations.after(id, goesOnFrom);
   const [user, answer] = tail.slice(-2).length === 2 ? tail.slice(-2) : [undefined, tail[0]];
   if (answer?.role !== 'assistant' || (answer.status !== 'failed' && answer.status !== 'stopped')) return undefined;

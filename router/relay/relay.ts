@@ -28,7 +28,8 @@ export type Ending = 'done' | 'stopped' | 'failed';
 /** Watches an answer go by. Called after the client was served; what it throws is logged and changes nothing. */
 export interface Recorder {
   chunk(bytes: Uint8Array): void;
-  end(ending: Ending, error?: AppError): void;
+  /** @returns a promise when the body of the client is to be closed later: when what was recorded is stored. */
+  end(ending: Ending, error?: AppError): Promise<void> | undefined;
 }
 
 export interface RelayOptions {
@@ -217,8 +218,9 @@ export class Relay implements Sink, Beating {
     }
     const client = this.#controller;
     this.#controller = undefined;
-    this.#end('done');
-    client?.close();
+    const stored = this.#end('done');
+    if (stored) void stored.then(() => safely('close', {}, () => client?.close()));
+    else client?.close();
   }
 
   /** Of the source. */
@@ -245,20 +247,23 @@ export class Relay implements Sink, Beating {
     if (tail && !isWhole) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
     const client = this.#controller;
     this.#controller = undefined;
-    if (isWhole) this.#end('done');
-    else this.#end(ending, error);
+    const stored = isWhole ? this.#end('done') : this.#end(ending, error);
     // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
     // reason that it is given.
-    safely('close', {}, () => (tail ? client?.close() : client?.error()));
+    const close = () => safely('close', {}, () => (tail ? client?.close() : client?.error()));
+    if (stored) void stored.then(close);
+    else close();
     abort.abort(error);
   }
 
-  #end(ending: Ending, error?: AppError): void {
+  /** @returns a promise where the client's body closes later. */
+  #end(ending: Ending, error?: AppError): Promise<void> | undefined {
     this.#ended = ending;
     stopBeat(this);
-    safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
+    const stored = safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
     if (ending !== 'done') this.#source?.cancel();
     safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
+    return stored;
   }
 
   /** Whether the last event is out: what comes between it and the end of the body changes nothing about the answer. */

@@ -1,6 +1,6 @@
 /** The bodies of `/v1/responses` where the runner answers with those of chat. */
 import { createParser } from 'eventsource-parser';
-import { tooLarge } from '../../chat/recorder';
+import { tooLarge } from '../../chat/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
 import { type Body, mapBody } from '../../net/body';
