@@ -35,8 +35,8 @@ export function transaction<T>(db: Db, work: (tx: Db) => T extends PromiseLike<u
   }
 }
 
-/** 16 MB in pages of 4 KiB. */
-const WAL_PAGES = 4_000;
+/** 8 MB in pages of 4 KiB. */
+const WAL_PAGES = 2_000;
 
 /** Thrown when another router uses the database. */
 export class InUseError extends Error {

@@ -7,6 +7,9 @@ import { type Db, transaction } from './database';
  */
 export type Write = <T>(work: (tx: Db) => T extends PromiseLike<unknown> ? never : T) => Promise<T>;
 
+/** What is written takes so long in one transaction; the writes that are left come in the next turn. */
+const GROUP_MS = 10;
+
 interface Waiting {
   work(tx: Db): unknown;
   resolve(result: never): void;
@@ -25,23 +28,30 @@ export function groupedWrites(db: Db): Write {
     const writes = waiting;
     waiting = [];
     const results: unknown[] = [];
-    let isBegun = false;
+    // Whether it is a write that throws, and not the begin or the end of the transaction.
+    let isRunning = false;
     try {
       transaction(db, (tx) => {
-        isBegun = true;
-        for (const { work } of writes) results.push(work(tx));
+        const untilMs = performance.now() + GROUP_MS;
+        for (const { work } of writes) {
+          isRunning = true;
+          results.push(work(tx));
+          isRunning = false;
+          if (performance.now() >= untilMs) break;
+        }
       });
     } catch (thrown) {
       // No write is at fault where another program holds the lock, or the disk is full. To wait for the lock again, once
       // for each of them, would stop the event loop for as long.
-      const isOwn = isBegun && results.length < writes.length;
       for (const write of writes) {
-        if (isOwn && writes.length > 1) alone(write);
+        if (isRunning && writes.length > 1) alone(write);
         else write.reject(thrown);
       }
       return;
     }
-    for (const [index, { resolve }] of writes.entries()) resolve(results[index] as never);
+    for (const [index, result] of results.entries()) writes[index]?.resolve(result as never);
+    waiting = writes.slice(results.length);
+    if (waiting.length > 0) setImmediate(commit);
   }
 
   function alone({ work, resolve, reject }: Waiting): void {
