@@ -72,22 +72,25 @@ export class CallUse {
   }
 
   /** Writes the row of usage and gives back what the limits hold. */
-  end({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended): void {
-    const { body, held } = this;
-    const { agent, works } = held;
-    if (this.#upstream) {
-      // The call was made and gets its row, also when its answer cannot be read.
-      const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
-      const { tokens, calls, isEstimated } = used;
-      this.deps.metering.record({
-        ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
-        ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
-        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
-        ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
-      });
-    }
+  end(ended: Ended): void {
+    const upstream = this.#upstream;
+    if (upstream) safely('metering', { agent: this.held.agent.id }, () => this.#record(ended, upstream));
     // After the row: what the limits hold covers the call until its use is counted.
     this.#settle?.();
+  }
+
+  #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
+    const { body, held } = this;
+    const { agent, works } = held;
+    // The call was made and gets its row, also when its answer cannot be read.
+    const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
+    const { tokens, calls, isEstimated } = used;
+    this.deps.metering.record({
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
+      ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+      ...{ model: body.modelAt(upstream.model), source: upstream.source },
+      ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
+    });
   }
 
   /** The keys whose requests the call may serve. */

@@ -9,6 +9,7 @@ import type { AnswerHeaders } from '../net/outgoing';
 export const HOPS_HEADER = 'x-agent-stack-hops';
 /** A router may be the LLM API of another one; more than three in a row is a circle. */
 const HOPS_MAX = 3;
+const NOTHING = () => undefined;
 
 /** How many a request says to have come through. Throws `loop_detected` for more than there may be. */
 export function hopsIn(headers: AnswerHeaders): number {
@@ -25,7 +26,7 @@ export function createHops() {
   return {
     /** A request with hops is under way. @returns how it ends. */
     enter(agentId: string, hops: number): () => void {
-      if (hops === 0) return () => undefined;
+      if (hops === 0) return NOTHING;
       const all = open.get(agentId) ?? [];
       open.set(agentId, all);
       all.push(hops);

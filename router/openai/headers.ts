@@ -2,13 +2,15 @@
 import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
 import type { Key } from '../accounts/keys-store';
 
+const NOTHING = () => undefined;
+
 /**
  * Takes one of the key's requests and says in `headers` what is left of its limits. Throws `rate_limit_exceeded`, which
  * is told the same.
  * @returns an idempotent release, for the end of the request.
  */
 export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
-  if (!isLimited(key)) return () => undefined;
+  if (!isLimited(key)) return NOTHING;
   try {
     return limits.take(key);
   } finally {
@@ -56,4 +58,16 @@ export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversati
   if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
   if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
   return headers;
+}
+
+/** The headers of an answer: `first`, then what is known of it, then its own. */
+export function answerHead(
+  first: Readonly<Record<string, string | number>>,
+  known: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const head = Object.assign({ ...(first as Record<string, string>) }, known, own);
+  // nginx keeps a stream back until its buffer is full, unless it is told not to.
+  if (own['content-type']?.startsWith('text/event-stream')) head['x-accel-buffering'] = 'no';
+  return head;
 }

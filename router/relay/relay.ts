@@ -9,15 +9,13 @@ import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
-import { steadyMs } from '../lib/time';
 import type { Body, Sink } from '../net/body';
+import { RelayClient } from './client';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
 
 /** After so long without a byte a stream gets a comment. With the tick that looks for it, that is within 5 s (law 11). */
 export const QUIET_MS = 4_000;
-/** A client that takes nothing for so long has gone without a word; the lease is not held for it any longer. */
-const STALLED_MS = 600_000;
 const utf8 = new TextEncoder();
 
 /** nginx's status for a client that has left before there was one. Only ever seen in a log. */
@@ -41,19 +39,19 @@ export interface RelayOptions {
   readonly onClientGone: 'cancel' | 'detach';
   /** Aborts the request to the runner. */
   readonly abort: AbortController;
-  readonly recorder?: Recorder;
+  readonly recorder?: Recorder | undefined;
   /** What the client is told when the body breaks off; `runner_lost` by default. May take its time to find out. */
   lost?(cause: unknown): AppError | Promise<AppError>;
   /** The events that end a stream before its time, where they are not an error event and `[DONE]`. */
-  ending?(error?: AppError): string;
+  readonly ending?: ((error?: AppError) => string) | undefined;
   /** Whether the last event is out, in a stream that does not close with `[DONE]`. */
-  isWhole?(): boolean;
+  readonly isWhole?: (() => boolean) | undefined;
   /** The text of the comment that a quiet stream gets; `keep-alive` by default. */
   signOfLife?(): string;
   /** Whole events that are written behind a comment, or '', for clients that count events and pass over comments. */
   aliveEvents?(): string;
   /** Told whether more is waited for, and when it comes. */
-  readonly silence?: Silence;
+  readonly silence?: Silence | undefined;
   /** Called exactly once, last. */
   onEnd(ending: Ending, bytes: number, error?: AppError): void;
 }
@@ -67,16 +65,12 @@ export class Relay implements Sink, Beating {
   #isWanted = false;
   #isReading = false;
   #isPaused = false;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #client = new RelayClient();
   #ended: Ending | undefined;
   #detached = false;
   /** The recorder takes no more. */
   #isUnrecorded = false;
   #bytes = 0;
-  #quietSinceMs = steadyMs();
-  /** Whether the client has asked for the chunk that is waited for. */
-  #isAsked = false;
-  #stalledSinceMs: number | undefined;
   place: number | undefined;
 
   /** Whether there is a client is said next, by `stream` or `drain`. */
@@ -88,18 +82,9 @@ export class Relay implements Sink, Beating {
   /** What the client reads. */
   stream(): ReadableStream<Uint8Array> {
     startBeat(this);
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => {
-          this.#isAsked = true;
-          this.#want();
-        },
-        cancel: () => this.clientGone(),
-      },
-      { highWaterMark: 0 },
+    return this.#client.stream(
+      () => this.#want(),
+      () => this.clientGone(),
     );
   }
 
@@ -125,27 +110,23 @@ export class Relay implements Sink, Beating {
    * Python client takes an empty line for an event without data, and fails.
    */
   comment(text: string): void {
-    const isPossible = this.#controller && !this.#isBehind && this.#tail?.isBetweenEvents === true;
-    if (this.#ended || !isPossible) return;
+    const { isReading, isBehind } = this.#client;
+    if (this.#ended || !isReading || isBehind || this.#tail?.isBetweenEvents !== true) return;
     const events = this.#options.aliveEvents?.() ?? '';
     // One line: an empty one would end an event of the runner's. Events of ours begin between those of the runner.
-    this.#toClient(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
+    this.#client.send(utf8.encode(`: ${text.replace(/[\r\n]+/g, ' ')}\n${events}`));
   }
 
   /** The clock's tick: a sign of life when nothing was written for a while, and the end of a client that gives none. */
   beat(nowMs: number): void {
-    // With a comment in its queue, the client has not come back for what it had asked for.
-    const isStalled = this.#controller !== undefined && (!this.#isAsked || this.#isBehind);
-    this.#stalledSinceMs = isStalled ? (this.#stalledSinceMs ?? nowMs) : undefined;
-    if (nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS) this.clientGone();
-    else if (nowMs - this.#quietSinceMs >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
+    if (this.#client.isStalled(nowMs)) this.clientGone();
+    else if (this.#client.quietMs(nowMs) >= QUIET_MS) this.comment(this.#options.signOfLife?.() ?? 'keep-alive');
   }
 
   /** The client has left. Idempotent. */
   clientGone(): void {
     if (this.#ended || this.#detached) return;
-    this.#controller?.error();
-    this.#controller = undefined;
+    this.#client.break();
     if (this.#options.onClientGone === 'detach' && !this.#isUnrecorded) {
       this.drain();
       return;
@@ -160,14 +141,9 @@ export class Relay implements Sink, Beating {
     if (this.#detached) this.fail(error);
   }
 
-  get hasEnded(): boolean {
-    return this.#ended !== undefined;
-  }
-
   /** Has the answer read to its end without a client. */
   drain(): void {
     this.#detached = true;
-    this.#controller = undefined;
     this.#want();
   }
 
@@ -192,9 +168,8 @@ export class Relay implements Sink, Beating {
     const { recorder, silence } = this.#options;
     silence?.heard();
     this.#bytes += bytes.length;
-    this.#isAsked = false;
-    this.#toClient(bytes);
-    if (this.#isBehind) {
+    this.#client.answer(bytes);
+    if (this.#client.isBehind) {
       this.#isPaused = true;
       silence?.unawaited();
       this.#source?.pause();
@@ -216,11 +191,7 @@ export class Relay implements Sink, Beating {
       this.lost(new Error('closed without [DONE]'));
       return;
     }
-    const client = this.#controller;
-    this.#controller = undefined;
-    const stored = this.#end('done');
-    if (stored) void stored.then(() => safely('close', {}, () => client?.close()));
-    else client?.close();
+    this.#afterStoring(this.#end('done'), () => this.#client.close());
   }
 
   /** Of the source. */
@@ -244,45 +215,30 @@ export class Relay implements Sink, Beating {
     const tail = this.#tail;
     const isWhole = this.#isWhole;
     const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
-    if (tail && !isWhole) this.#toClient(utf8.encode(safely('ending', {}, last) ?? ''));
-    const client = this.#controller;
-    this.#controller = undefined;
+    if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
     const stored = isWhole ? this.#end('done') : this.#end(ending, error);
-    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole. Bun prints any
-    // reason that it is given.
-    const close = () => safely('close', {}, () => (tail ? client?.close() : client?.error()));
-    if (stored) void stored.then(close);
-    else close();
+    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole.
+    this.#afterStoring(stored, () => (tail ? this.#client.close() : this.#client.break()));
     abort.abort(error);
   }
 
-  /** @returns a promise where the client's body closes later. */
+  /** @returns what the end of the client's body waits for. */
   #end(ending: Ending, error?: AppError): Promise<void> | undefined {
     this.#ended = ending;
     stopBeat(this);
     const stored = safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
-    if (ending !== 'done') this.#source?.cancel();
+    if (ending !== 'done') safely('cancel', {}, () => this.#source?.cancel());
     safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
     return stored;
   }
 
+  #afterStoring(stored: Promise<void> | undefined, close: () => void): void {
+    if (stored) void stored.then(() => safely('close', {}, close));
+    else safely('close', {}, close);
+  }
+
   /** Whether the last event is out: what comes between it and the end of the body changes nothing about the answer. */
   get #isWhole(): boolean {
-    return this.#tail?.isDone === true || this.#options.isWhole?.() === true;
-  }
-
-  /** Whether something waits in the queue for the client to come for it. */
-  get #isBehind(): boolean {
-    return (this.#controller?.desiredSize ?? 0) < 0;
-  }
-
-  #toClient(bytes: Uint8Array): void {
-    this.#quietSinceMs = steadyMs();
-    try {
-      this.#controller?.enqueue(bytes);
-    } catch {
-      // A stream that has broken without a word to us takes nothing more; the answer ends as it would have.
-      this.#controller = undefined;
-    }
+    return safely('isWhole', {}, () => this.#tail?.isDone === true || this.#options.isWhole?.() === true) === true;
   }
 }

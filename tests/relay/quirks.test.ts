@@ -63,7 +63,7 @@ async function conversationOf(who: Person, backendName: string) {
 /** A conversation in which the first turn of `TALK` was had. */
 async function begun(who: Person, backendName: string) {
   const { conversation } = await conversationOf(who, backendName);
-  const { answer } = await router.context.generations.record(
+  const answer = await router.context.generations.record(
     { conversation, text: 'One?' },
     { isStream: false, stop: () => undefined },
   );
