@@ -14,8 +14,9 @@ import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
 import { hopsIn } from './hops';
+import { refusalText } from './refusals';
 import { UPSTREAM_PATHS, upstreamBody } from './request';
-import { refusalText, type UpstreamAnswer } from './upstreams';
+import type { UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
 
 /** As much of a body as has an error in it. */
