@@ -9,7 +9,7 @@ import { GrowingText } from './growing-text';
 import type { MessageFailure } from './store';
 import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
 
-/** Nothing else goes on while bytes are parsed: they are taken in slices, so that a clock can be looked at in between. */
+/** Bytes are parsed in slices of this size. The time limit of `parse` is checked between slices. */
 const SLICE_BYTES = 16_384;
 /** So many bytes of a stream may wait to be parsed. What waits beyond that counts like the answer's text. */
 const WAITING_BYTES_MAX = 1_048_576;

@@ -1,7 +1,10 @@
-/** The text of an answer that grows, and which part of it is to be saved next: each part once, and none of them long. */
+/**
+ * The growing text of an answer, and which part of it is saved next. The row of the message is rewritten while it is not
+ * full; behind it every character is written once. No part is longer than `PIECE_LENGTH_MAX`.
+ */
 import { ROW_LENGTH_MAX, type TextPart } from './store-texts';
 
-/** Characters (UTF-16 units) of a piece: to write one takes two milliseconds. */
+/** Characters (UTF-16 units) of a piece. Writing one takes about two milliseconds. */
 export const PIECE_LENGTH_MAX = 262_144;
 
 export class GrowingText {
@@ -55,7 +58,7 @@ export class GrowingText {
 
   /** The part that `next` gave is in the database. */
   saved({ content, ordinal }: TextPart): void {
-    // A row that ended with half of a character meanwhile may have given it away.
+    // The row was cut by a half character while it was saved: it is written again.
     if (ordinal === undefined) this.#savedOfRow = content.length > this.#beginning.length ? 0 : content.length;
     else {
       this.#piecesCount = ordinal + 1;

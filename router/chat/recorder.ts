@@ -17,9 +17,9 @@ import type { ConversationsStore, MessageFailure } from './store';
 const TICK_MS = 50;
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
-/** What has come is parsed when there is so much of it, also before the tick. */
+/** When this many bytes wait, they are parsed before the tick. */
 const PENDING_BYTES_MAX = 65_536;
-/** Nothing else goes on while an answer is parsed: what takes longer goes on in the next turn of the event loop. */
+/** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
 const PARSE_MS = 10;
 
 export interface AnswerDeps {

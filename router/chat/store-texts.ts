@@ -1,6 +1,6 @@
 /**
- * Where the text of a message stands: in its row, and of an answer that is longer than fits there, the rest in pieces. To
- * write a row takes time with its length, in which nothing else goes on, so that a long text is never one row.
+ * Stores the text of a message: in its row, and the rest of a long answer in pieces. Writing a row blocks the event loop
+ * for a time that grows with the row, so a long answer is never one row.
  */
 import { eq, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
@@ -9,11 +9,11 @@ import { messagePieces } from '../database/schema';
 /** Characters (UTF-16 units) of a message that a page shows. */
 export const SHOWN_LENGTH_MAX = 64 * 1024;
 /**
- * Characters of an answer that stand in its row: so many that a page needs no piece, also where the last one is left out
- * because it is half of a character.
+ * Characters of an answer in its row. A page shows less, so it never reads a piece. The row may have one less, so that no
+ * character of two UTF-16 units is cut.
  */
 export const ROW_LENGTH_MAX = SHOWN_LENGTH_MAX + 2;
-/** Only a text that fills its row goes on in pieces. A user's message may be longer, and has none. */
+/** Only a text whose row has at least this length can have pieces. Messages of users have none, however long they are. */
 const FULL_LENGTH = ROW_LENGTH_MAX - 1;
 
 /** A part of an answer's text. */

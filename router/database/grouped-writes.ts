@@ -7,7 +7,7 @@ import { type Db, transaction } from './database';
  */
 export type Write = <T>(work: (tx: Db) => T extends PromiseLike<unknown> ? never : T) => Promise<T>;
 
-/** What is written takes so long in one transaction; the writes that are left come in the next turn. */
+/** Maximum time of one transaction. The remaining writes follow in the next turn of the event loop. */
 const GROUP_MS = 10;
 
 interface Waiting {
@@ -41,8 +41,8 @@ export function groupedWrites(db: Db): Write {
         }
       });
     } catch (thrown) {
-      // No write is at fault where another program holds the lock, or the disk is full. To wait for the lock again, once
-      // for each of them, would stop the event loop for as long.
+      // When the begin or the commit failed (another program holds the lock, the disk is full), no write is at fault.
+      // Waiting for the lock once per write would block the event loop that many times.
       for (const write of writes) {
         if (isRunning && writes.length > 1) alone(write);
         else write.reject(thrown);
