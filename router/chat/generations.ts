@@ -7,7 +7,7 @@ import type { Agent, AgentsStore } from '../agents/store';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import { newId } from '../lib/ids';
+import { newTimeId } from '../lib/ids';
 import { generationsLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { titleFrom } from './conversations';
@@ -71,10 +71,10 @@ export function generationsService(deps: GenerationsDeps) {
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
   async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<Message> {
-    const { text, results, replacesId, answerId = newId(), sessionFrom, expiresAtMs, beginning } = turn;
+    const { text, results, replacesId, answerId = newTimeId(), sessionFrom, expiresAtMs, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
-      ...(text !== undefined && { user: { id: newId(), content: text } }),
+      ...(text !== undefined && { user: { id: newTimeId(), content: text } }),
       answerId,
       results,
       ...(beginning && { beginning }),

@@ -13,7 +13,8 @@ import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
 import type { Conversation, MessageFailure, ToolCall } from './store';
-import { SHOWN_LENGTH_MAX, type ShownMessage } from './store-shown';
+import type { ShownMessage } from './store-shown';
+import { SHOWN_LENGTH_MAX } from './store-texts';
 import { isDown, type UsableDeps } from './usable';
 
 /** Longest error message, and longest hint, that is shown. */

@@ -69,6 +69,8 @@ async function failedIn(
 ): Promise<FailedTurn | undefined> {
   const { id, lastPosition } = conversation;
   const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
+  // Nearly every answer ends well, and then there is no more to read.
+  if (isNewest && !(await conversations.endedBadly(id))) return undefined;
   const heads = isNewest
     ? await conversations.heads(id, { limit: 2 })
     : await conversations.heads(id, { after: goesOnFrom, limit: 3 });

@@ -19,7 +19,7 @@ import type { Conversation, Message } from '../chat/store';
 import type { Beginning } from '../chat/store-turns';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
-import { newId } from '../lib/ids';
+import { newTimeId } from '../lib/ids';
 import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
@@ -100,7 +100,7 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
     model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  const answerId = newId();
+  const answerId = newTimeId();
   return {
     path,
     wantsStream: body?.stream === true,

@@ -191,8 +191,8 @@ export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'st
       if (text.length < REFUSAL_BYTES_MAX) text += decoder.decode(bytes, { stream: true });
     },
     end(ending, error) {
-      if (ending === 'stopped') recorder.end(ending);
-      else recorder.end('failed', error ?? refusal(answer, text));
+      if (ending === 'stopped') return recorder.end(ending);
+      return recorder.end('failed', error ?? refusal(answer, text));
     },
   };
 }

@@ -75,6 +75,19 @@ nobodyWaits({
     200,
     () => answers(`${'{"usage":'.repeat(50_000)}0`, { ...CALLER, type: 'application/json' }),
   ],
+  'an answer of 12 MB that is recorded': [
+    200,
+    () => answers(delta(`"content":"${'a'.repeat(1_000)}"`).repeat(12_000) + DONE, STORED),
+  ],
+  'a recorded body of 12 MB': [
+    200,
+    () =>
+      answers(`{"choices":[{"message":{"content":"${'a'.repeat(12 * MB)}"}}]}`, {
+        ...STORED,
+        type: 'application/json',
+      }),
+  ],
+  'a recorded stream of a million empty events': [200, () => answers('data:{}\n\n'.repeat(1_000_000) + DONE, STORED)],
   'one event of 8 MB': [200, () => answers(delta(`"content":"${'a'.repeat(8 * MB)}"`) + DONE, STORED)],
   'an error event of 8 MB of objects': [
     200,
