@@ -8,7 +8,7 @@ import type { Agent } from '../agents/store';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
-import type { PageRendering, RenderingService } from '../web/rendering';
+import type { HadText, PageRendering, RenderingService } from '../web/rendering';
 import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
@@ -140,23 +140,29 @@ export async function messageViews(
   return views.reverse();
 }
 
-/** The text of a message as far as pages show it. */
-export function shownText(deps: ChatViewDeps, message: ShownMessage): { text: string; isCut: boolean } {
-  const whole = deps.generations.textOf(message.id) ?? message.content;
-  if (whole.length <= SHOWN_LENGTH_MAX) return { text: whole, isCut: false };
+/** A text as far as pages show it. */
+export function shownText(whole: string): { text: string; isCut: boolean } {
+  const isCut = whole.length > SHOWN_LENGTH_MAX;
+  const length = Math.min(whole.length, SHOWN_LENGTH_MAX);
   // Not between the two halves of a character.
-  const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(SHOWN_LENGTH_MAX - 1));
-  return { text: whole.slice(0, SHOWN_LENGTH_MAX - (isHalf ? 1 : 0)), isCut: true };
+  const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(length - 1));
+  return { text: whole.slice(0, length - (isHalf ? 1 : 0)), isCut };
 }
 
+/** What a page with this view of a growing answer has of its text. */
+export function hadOf({ growing, text: { length } }: MessageView): HadText | undefined {
+  return growing && { settled: growing.settled, shown: length, isPlain: growing.isPlain ?? false };
+}
+
+/** @param about `isTextThere`: the page has the text of the answer, and gets what is around it. */
 export async function messageView(
   deps: ChatViewDeps,
   rendering: PageRendering,
-  about: AboutMessages & { readonly message: ShownMessage },
+  about: AboutMessages & { readonly message: ShownMessage; readonly isTextThere?: boolean },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
-  const { text: first, isCut } = shownText(deps, message);
+  const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content);
   const interrupted = failure?.code === INTERRUPTED;
   const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
   const asks = retryable && status === 'failed' && missing !== undefined;
@@ -164,6 +170,7 @@ export async function messageView(
     ...{ id, position, role, status, createdAtMs, interrupted, retryable },
     text: first,
     ...(role === 'assistant' &&
+      !about.isTextThere &&
       (status === 'streaming'
         ? { growing: await rendering.growing(id, first) }
         : { html: await rendering.whole(first) })),

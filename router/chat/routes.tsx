@@ -10,8 +10,9 @@ import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, page, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
-import { formatSeen, type LiveDeps, liveStream, parseSeen } from './live';
-import { messageViews, shellOf } from './present';
+import { type LiveDeps, liveStream } from './live';
+import { hadOf, messageViews, shellOf } from './present';
+import { formatSeen, parseSeen } from './seen';
 import type { Conversation } from './store';
 
 const PAGE_MESSAGES = 50;
@@ -210,7 +211,8 @@ async function conversationView(
   const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
-  const seen = { position: last?.position ?? conversation.lastPosition, settled: views.at(-1)?.growing?.length };
+  const newest = views.at(-1);
+  const seen = { position: last?.position ?? conversation.lastPosition, growing: newest && hadOf(newest) };
   return {
     id: conversation.id,
     title: conversation.title || text.conversation.untitled,

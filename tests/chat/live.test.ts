@@ -31,7 +31,7 @@ async function liveUrl(id: string): Promise<string> {
 }
 
 interface Watch extends AsyncDisposable {
-  readonly events: { id: string | undefined; data: string }[];
+  readonly events: { id: string | undefined; event: string | undefined; data: string }[];
   readonly ended: Promise<void>;
   /** Resolves with the first event not seen yet whose data has `text`. */
   saw(text: string): Promise<string>;
@@ -45,7 +45,7 @@ async function watch(url: string, lastEventId?: string, who: Person = alice): Pr
   const events: Watch['events'] = [];
   const stream = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   const ended = (async () => {
-    for await (const { id, data } of stream) events.push({ id, data });
+    for await (const { id, event, data } of stream) events.push({ id, event, data });
   })().catch(() => undefined);
   let from = 0;
   return {
@@ -79,9 +79,11 @@ test('a message sent elsewhere, its answer and its end arrive on the page', asyn
   expect(added).toContain('hx-target="#messages"');
   const answer = await runner.next();
   answer.say('One **bold** word');
-  expect(await page.saw('<strong>bold</strong>')).toMatch(/hx-target="#message-[0-9a-f]{24}-tail"/);
+  expect(JSON.parse(await page.saw('<strong>bold</strong>'))[0]).toHaveLength(4);
   answer.finish();
-  expect(await page.saw('data-status="done"')).toMatch(/hx-target="#message-[0-9a-f]{24}" hx-swap="outerHTML"/);
+  const end = await page.saw('data-status="done"');
+  expect(end).toMatch(/hx-target="#message-[0-9a-f]{24}" hx-swap="outerMorph"/);
+  expect(end).not.toContain('bold');
 });
 
 test('the composer shows Stop while an answer is written and Send after it', async () => {
@@ -107,14 +109,13 @@ test('law 17: a page that was away says what it has and gets the rest, no more a
   }
   answer.say('graph, grown.');
   await using page = await watch(await liveUrl(id), last);
-  const rest = await page.saw('Third paragraph, grown.');
-  expect(rest).not.toContain('First paragraph.');
+  expect(JSON.parse(await page.saw('graph, grown.'))).toEqual([[1, 0, 0, 'graph, grown.']]);
   answer.finish();
   await page.saw('data-status="done"');
   const done = page.events.at(-1)?.id;
   await using later = await watch(await liveUrl(id), done);
   await later.saw('id="runner-');
-  expect(later.events.map(({ data }) => data).join('')).not.toContain('paragraph');
+  expect(later.events.map(({ data }) => data).join('')).not.toContain('graph');
 });
 
 test('an answer that ended while the page was away arrives whole', async () => {
@@ -129,7 +130,8 @@ test('an answer that ended while the page was away arrives whole', async () => {
   answer.finish();
   await until(() => text() === undefined, 'it ends');
   await using page = await watch(url);
-  expect(await page.saw('data-status="done"')).toContain('Half and half.');
+  expect(JSON.parse(await page.saw(' and half.'))).toEqual([[1, 0, 0, ' and half.']]);
+  await page.saw('data-status="done"');
 });
 
 test('the state of a runner is on every page, also one without a conversation', async () => {

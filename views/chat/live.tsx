@@ -3,8 +3,7 @@
  * page is skipped, so one stream serves every page.
  */
 
-import { markup } from '../kit/markdown';
-import type { Html } from '../markdown';
+import type { Change } from '../growth';
 import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
@@ -50,8 +49,11 @@ export function LiveMessageReplace({ message }: { message: MessageView }) {
   );
 }
 
-/** How far the runner's start is, while the answer has no text. Morphed, so that the bar moves instead of blinking. */
-export function LiveAnswerProgress({ message }: { message: MessageView }) {
+/**
+ * What is said of an answer beside its text: how far the runner's start is, that more is not shown, how it ended. Morphed,
+ * so that the page keeps its text with what is selected in it.
+ */
+export function LiveMessageAround({ message }: { message: MessageView }) {
   return (
     <hx-partial hx-target={`#message-${message.id}`} hx-swap="outerMorph">
       <Message message={message} />
@@ -59,29 +61,13 @@ export function LiveAnswerProgress({ message }: { message: MessageView }) {
   );
 }
 
-interface DeltaProps {
-  messageId: string;
-  /** What is settled since the last update. */
-  settled: Html;
-  /** What may still change. */
-  tail: Html;
+/** The growth of the answer that is being written, for the event `grow`. */
+export function growthData(changes: readonly Change[]): string {
+  return JSON.stringify(changes);
 }
 
-/** The growth of an answer: newly settled blocks are appended, the last block is rendered anew. */
-export function LiveAnswerDelta({ messageId, settled, tail }: DeltaProps) {
-  const [settledId, tailId] = [`#message-${messageId}-settled`, `#message-${messageId}-tail`];
-  return (
-    <>
-      {settled !== '' && (
-        <hx-partial hx-target={settledId} hx-swap="beforeend" dangerouslySetInnerHTML={markup(settled)} />
-      )}
-      <hx-partial hx-target={tailId} hx-swap="innerMorph" dangerouslySetInnerHTML={markup(tail)} />
-    </>
-  );
-}
-
-/** The finished answer exactly as a reload shows it, and a word for those who cannot see it. */
-export function LiveAnswerEnd({ message }: { message: MessageView }) {
+/** A word for those who cannot see it. */
+export function LiveAnnouncement({ status }: { status: MessageView['status'] }) {
   const t = useText();
   const words = {
     streaming: '',
@@ -90,12 +76,9 @@ export function LiveAnswerEnd({ message }: { message: MessageView }) {
     failed: t.message.announceFailed,
   };
   return (
-    <>
-      <LiveMessageReplace message={message} />
-      <hx-partial hx-target="#status" hx-swap="innerHTML">
-        {words[message.status]}
-      </hx-partial>
-    </>
+    <hx-partial hx-target="#status" hx-swap="innerHTML">
+      {words[status]}
+    </hx-partial>
   );
 }
 
