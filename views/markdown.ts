@@ -103,6 +103,21 @@ export function settledLength(text: string): number {
   return Math.min(lastBlockStart(text), lastBlockStart(text.slice(0, completeLength)));
 }
 
+/** In UTF-16 units. A link that is longer is shown while it grows. */
+const unfinishedLengthMax = 2_000;
+/** A link or an address that goes on to the end of a text. */
+const unfinishedLink = /(!?\[[^[\]\n]*\]\([^()\s]*|\bhttps?:\/\/\S*)$/i;
+
+/**
+ * A growing text without a link at its end, of which more may come. As long as it is incomplete, a link shows its address,
+ * or leads to another one with each character.
+ */
+export function withoutUnfinishedLink(text: string): string {
+  const end = text.slice(-unfinishedLengthMax);
+  const found = unfinishedLink.exec(end);
+  return found ? text.slice(0, text.length - found[0].length) : text;
+}
+
 function parseBlocks(text: string, env: Env) {
   blocks ??= createMarkdownIt()({ html: false }).disable(['inline', 'text_join']);
   return blocks.parse(text, env);

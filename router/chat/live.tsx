@@ -88,6 +88,7 @@ class Live {
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
+  #isHereChanged = true;
   #isWorking = false;
   #again = false;
   #isClosed = false;
@@ -114,9 +115,19 @@ class Live {
       return;
     }
     this.#sidebar.onEvent(event);
-    if (event.kind === 'message.removed') this.#removed.add(event.messageId);
-    if (this.#removed.size > REMOVED_MAX) this.writer.close();
+    if (this.#isHere(event)) {
+      this.#isHereChanged = true;
+      if (event.kind === 'message.removed') this.#removed.add(event.messageId);
+      if (this.#removed.size > REMOVED_MAX) this.writer.close();
+    }
     this.wake();
+  }
+
+  /** Whether an event is about the page's conversation, or the start that its answer waits for. */
+  #isHere(event: RouterEvent): boolean {
+    const { row, agent } = this.options.conversation ?? {};
+    if ('conversationId' in event) return event.conversationId === row?.id;
+    return event.kind === 'runner' && event.agentId === agent?.id;
   }
 
   /** Also for an answer that has not grown. */
@@ -132,6 +143,11 @@ class Live {
   wake(): void {
     this.#isChanged = true;
     this.#look();
+  }
+
+  #wakeHere(): void {
+    this.#isHereChanged = true;
+    this.wake();
   }
 
   #look(): void {
@@ -171,10 +187,10 @@ class Live {
     const { messageId } = this.#growing ?? {};
     const text = messageId === undefined ? undefined : this.deps.generations.textOf(messageId);
     if (messageId === undefined || text === undefined) return;
-    const { text: shown, isCut } = shownText(text);
+    const { text: shown, isCut } = shownText(text, true);
     const isThere = await this.#grow(this.#rendering(), messageId, { text: shown, isEnd: false });
     // The page gets a word about it, or the message anew.
-    if (isCut || !isThere) this.wake();
+    if (isCut || !isThere) this.#wakeHere();
   }
 
   async #send(event: { event?: string; data: string }): Promise<void> {
@@ -189,7 +205,8 @@ class Live {
 
   async #conversationParts(): Promise<JSX.Element[]> {
     const { conversation } = this.options;
-    if (!conversation) return [];
+    if (!conversation || !this.#isHereChanged) return [];
+    this.#isHereChanged = false;
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.
@@ -198,7 +215,7 @@ class Live {
       after,
       limit: MESSAGES_AT_A_TIME,
     });
-    if (hasMore) this.wake();
+    if (hasMore) this.#wakeHere();
     const { agent } = conversation;
     const last = messages.at(-1);
     const missing = await missingView(this.deps, this.options.who, { agent, message: last });
@@ -215,7 +232,7 @@ class Live {
     const { message } = about;
     const isNew = message.position > this.#position;
     const isStreaming = message.status === 'streaming';
-    const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content);
+    const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
     if (!isNew) this.#growing ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;

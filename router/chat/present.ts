@@ -1,6 +1,7 @@
 /** Turns what services know into what views show. Looks up, decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
+import { withoutUnfinishedLink } from '../../views/markdown';
 import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
@@ -140,13 +141,13 @@ export async function messageViews(
   return views.reverse();
 }
 
-/** A text as far as pages show it. */
-export function shownText(whole: string): { text: string; isCut: boolean } {
+/** The text of a message as far as pages show it now. */
+export function shownText(whole: string, isGrowing: boolean): { text: string; isCut: boolean } {
   const isCut = whole.length > SHOWN_LENGTH_MAX;
-  const length = Math.min(whole.length, SHOWN_LENGTH_MAX);
+  const text = whole.slice(0, SHOWN_LENGTH_MAX);
   // Not between the two halves of a character.
-  const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(length - 1));
-  return { text: whole.slice(0, length - (isHalf ? 1 : 0)), isCut };
+  const full = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+  return { text: isGrowing && !isCut ? withoutUnfinishedLink(full) : full, isCut };
 }
 
 /** What a page with this view of a growing answer has of its text. */
@@ -162,7 +163,7 @@ export async function messageView(
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
-  const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content);
+  const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content, status === 'streaming');
   const interrupted = failure?.code === INTERRUPTED;
   const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
   const asks = retryable && status === 'failed' && missing !== undefined;
