@@ -31,7 +31,7 @@ async function copy(button) {
   // Only secure origins have navigator.clipboard, and many installations are plain http in a local network.
   if (!navigator.clipboard) copyByEvent(await text);
   // Safari writes only what it was promised during the click.
-  else await navigator.clipboard.write([new ClipboardItem({ 'text/plain': text.then((it) => new Blob([it])) })]);
+  else await navigator.clipboard.write([new ClipboardItem({ 'text/plain': text.then((words) => new Blob([words], { type: 'text/plain' })) })]);
   const label = button.getAttribute('aria-label');
   button.dataset.copied = '';
   button.setAttribute('aria-label', document.body.dataset.copied);

@@ -3,7 +3,7 @@ import { Icon } from '../icons';
 import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import { noHtml } from '../markdown';
+import { type Html, noHtml } from '../markdown';
 import type { MessageView } from '../models';
 import { useText } from '../render';
 
@@ -50,15 +50,22 @@ function Answer({ message }: { message: MessageView }) {
 }
 
 /** The text grows by changes of its last elements (views/growth.ts), and other updates of the message leave it as it is. */
+function AnswerText({ message, html }: { message: MessageView; html: Html | undefined }) {
+  // A morph takes away first what is not in the update: the attribute is in both.
+  return (
+    <div
+      id={`message-${message.id}-text`}
+      class="prose"
+      hx-morph-skip-children=""
+      dangerouslySetInnerHTML={markup(html ?? noHtml)}
+    />
+  );
+}
+
 function GrowingText({ message }: { message: MessageView }) {
   return (
     <>
-      <div
-        id={`message-${message.id}-text`}
-        class="prose"
-        hx-morph-skip-children=""
-        dangerouslySetInnerHTML={markup(message.growing?.html ?? noHtml)}
-      />
+      <AnswerText message={message} html={message.growing?.html} />
       <Waiting message={message} />
       <WholeText message={message} />
     </>
@@ -87,9 +94,7 @@ function Waiting({ message }: { message: MessageView }) {
 function FinishedText({ message }: { message: MessageView }) {
   return (
     <>
-      {message.text !== '' && (
-        <div id={`message-${message.id}-text`} class="prose" dangerouslySetInnerHTML={markup(message.html ?? noHtml)} />
-      )}
+      {message.text !== '' && <AnswerText message={message} html={message.html} />}
       <WholeText message={message} />
       <Calls message={message} />
       <Outcome message={message} />
