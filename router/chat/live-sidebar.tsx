@@ -1,15 +1,10 @@
 /** What a live stream tells about everything around the conversation: runners, and the links of the sidebar. */
 import type { JSX } from 'preact';
-import { LiveConversationLink, LiveRunner } from '../../views/chat/live';
+import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRunner } from '../../views/chat/live';
+import type { ConversationLink } from '../../views/models';
 import type { RouterEvent } from '../lib/events';
 import type { LiveDeps, LiveOptions } from './live';
 import { conversationLink, runnerView } from './present';
-
-/**
- * An answer that ended while the page was away has left no event for its link. It was asked for lately, so its
- * conversation is among the last changed.
- */
-const LINKS_AT_FIRST = 20;
 
 export class LiveSidebar {
   readonly #agents = new Set<string>();
@@ -48,7 +43,7 @@ export class LiveSidebar {
   }
 
   async #linkParts(): Promise<JSX.Element[]> {
-    const { who, conversation } = this.options;
+    const { who, conversation, linksMark: had } = this.options;
     const changed = new Set(this.#links);
     const isFirst = this.#isFirst;
     this.#isFirst = false;
@@ -56,8 +51,32 @@ export class LiveSidebar {
     if (changed.size === 0 && !isFirst) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
     const rows = await this.deps.conversations.list(who.user.id);
-    return rows
-      .filter((row, index) => changed.has(row.id) || (isFirst && index < LINKS_AT_FIRST))
-      .map((row) => <LiveConversationLink conversation={conversationLink(row, current)} />);
+    if (isFirst) {
+      const links = rows.map((row) => ({ agentId: row.agentId, ...conversationLink(row, current) }));
+      return linksMark(links) === had ? [] : this.#allLinks(links);
+    }
+    return [...changed].map((id) => {
+      const row = rows.find((one) => one.id === id);
+      if (!row) return <LiveConversationRemove conversationId={id} />;
+      const isOnTop = rows.find(({ agentId }) => agentId === row.agentId) === row;
+      const link = conversationLink(row, current);
+      return <LiveConversationLink conversation={link} firstOf={isOnTop ? row.agentId : undefined} />;
+    });
   }
+
+  async #allLinks(links: readonly AgentLink[]): Promise<JSX.Element[]> {
+    const agents = await this.deps.agents.list(this.options.who.user.id);
+    return agents.map(({ id }) => (
+      <LiveConversations agentId={id} links={links.filter(({ agentId }) => agentId === id)} />
+    ));
+  }
+}
+
+type AgentLink = ConversationLink & { readonly agentId: string };
+
+/** Which links a page has, so that its stream need not tell them again. */
+export function linksMark(links: readonly AgentLink[]): string {
+  const byAgent = links.toSorted((a, b) => (a.agentId < b.agentId ? -1 : Number(a.agentId > b.agentId)));
+  const shown = byAgent.map(({ agentId, id, title, streaming }) => [agentId, id, title, streaming]);
+  return Bun.hash(JSON.stringify(shown)).toString(36);
 }

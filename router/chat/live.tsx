@@ -10,6 +10,7 @@ import {
   growthData,
   LiveAnnouncement,
   LiveComposerActions,
+  LiveConversationGone,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageRemove,
@@ -49,6 +50,8 @@ export interface LiveOptions {
   /** Absent on pages without a conversation, which get only what is around one. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
   readonly seen?: Seen;
+  /** Of the links that the page has (live-sidebar.tsx). */
+  readonly linksMark?: string | undefined;
 }
 
 export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
@@ -207,6 +210,10 @@ class Live {
     const { conversation } = this.options;
     if (!conversation || !this.#isHereChanged) return [];
     this.#isHereChanged = false;
+    if (!(await this.deps.conversations.find(this.options.who.user.id, conversation.row.id))) {
+      this.#growing = undefined;
+      return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
+    }
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.

@@ -11,6 +11,7 @@ import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, page, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
 import { type LiveDeps, liveStream } from './live';
+import { linksMark } from './live-sidebar';
 import { hadOf, messageViews, shellOf } from './present';
 import { formatSeen, parseSeen } from './seen';
 import type { Conversation } from './store';
@@ -141,13 +142,22 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       '/live',
       async ({ who, query, headers, request, server }) => {
         server?.timeout(request, 0);
-        if (query.conversation === undefined) return liveStream(deps, { who, request });
+        // A page that comes back has got links by its stream.
+        const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
+        if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
         const row = await conversations.get(who.user.id, query.conversation);
         const agent = await deps.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
-        return liveStream(deps, { who, request, conversation: { row, agent }, ...(seen && { seen }) });
+        return liveStream(deps, { who, request, linksMark, conversation: { row, agent }, ...(seen && { seen }) });
       },
-      { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
+      {
+        session: true,
+        query: t.Object({
+          conversation: t.Optional(t.String()),
+          after: t.Optional(t.String()),
+          links: t.Optional(t.String()),
+        }),
+      },
     );
 }
 
@@ -158,7 +168,10 @@ async function aboutAgent(deps: ChatRoutesDeps, who: Who, agent: Agent, conversa
   });
   const group = shell.groups.find((one) => one.agentId === agent.id);
   if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { shell, agent: group };
+  const links = shell.groups.flatMap(({ agentId, conversations }) =>
+    conversations.map((link) => ({ agentId, ...link })),
+  );
+  return { about: { shell, agent: group }, links: linksMark(links) };
 }
 
 async function newConversationPage(
@@ -168,11 +181,16 @@ async function newConversationPage(
   typed: { text?: string; error?: string; status?: number },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
-  const about = await aboutAgent(deps, who, agent);
+  const { about, links } = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
   const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
   return page(
-    <ChatPage {...about} missing={missing.map(({ name }) => name)} composer={composer} liveUrl="/live" />,
+    <ChatPage
+      {...about}
+      missing={missing.map(({ name }) => name)}
+      composer={composer}
+      liveUrl={`/live?links=${links}`}
+    />,
     typed.status,
   );
 }
@@ -194,17 +212,17 @@ export async function conversationPage(
 ): Promise<Response> {
   const conversation = await deps.conversations.get(who.user.id, id);
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  const about = await aboutAgent(deps, who, agent, conversation.id);
-  const view = await conversationView(deps, who, { conversation, agent, ...options });
+  const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
+  const view = await conversationView(deps, who, { conversation, agent, links, ...options });
   return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
 }
 
 async function conversationView(
   deps: ChatRoutesDeps,
   who: Who,
-  shown: PageOptions & { conversation: Conversation; agent: Agent },
+  shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
 ): Promise<ConversationView> {
-  const { conversation, agent, before, typed } = shown;
+  const { conversation, agent, links, before, typed } = shown;
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
@@ -221,7 +239,7 @@ async function conversationView(
     messages: views,
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
-    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
+    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
   };
 }
 

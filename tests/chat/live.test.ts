@@ -160,3 +160,51 @@ test('law 20: signing out ends the live streams of that session and of no other'
   await stays.saw('data-state="running"');
   expect((await other.request('/live')).status).toBe(401);
 });
+
+test('a new conversation is the first link on other pages, and a deleted one is none', async () => {
+  const agent = await agentOf(alice);
+  await using page = await watch('/live');
+  await page.saw(`hx-target="#conversations-${agent.id}" hx-swap="innerMorph"`);
+  const id = await converse('in another tab');
+  (await runner.next()).finish();
+  const added = await page.saw(`id="conversation-link-${id}"`);
+  expect(added).toContain(`hx-target="#conversations-${agent.id}" hx-swap="afterbegin"`);
+  await alice.request(`/conversations/${id}/title`, form({ title: 'Another name' }));
+  await page.saw('Another name');
+  await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
+  await page.saw(`hx-target="#conversation-link-${id}" hx-swap="delete"`);
+});
+
+test('a page that has all links is not told them when it connects', async () => {
+  const id = await converse('links');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  await using page = await watch(await liveUrl(id));
+  expect(await page.saw('id="runner-')).not.toContain('conversation-link');
+});
+
+test('a page whose conversation is deleted elsewhere says so, offers a new one and cannot send', async () => {
+  const agent = await agentOf(alice);
+  const id = await converse('to be deleted');
+  (await runner.next()).finish();
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+  await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
+  const gone = await page.saw('id="conversation-gone"');
+  expect(gone).toContain('hx-target="#composer"');
+  expect(gone).toContain(`href="/agents/${agent.id}"`);
+});
+
+test('other people are told nothing of it', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  await bob.request('/');
+  await using page = await watch('/live', undefined, bob);
+  await page.saw('id="runner-');
+  const id = await converse('secret');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  await bob.request(`/agents/${(await agentOf(bob)).id}/runner`, { method: 'POST' });
+  await page.saw('data-state="running"');
+  expect(page.events.map(({ data }) => data).join('')).not.toContain(id);
+  expect((await bob.request(`/live?conversation=${id}`)).status).toBe(404);
+});

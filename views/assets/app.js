@@ -31,7 +31,10 @@ async function copy(button) {
   // Only secure origins have navigator.clipboard, and many installations are plain http in a local network.
   if (!navigator.clipboard) copyByEvent(await text);
   // Safari writes only what it was promised during the click.
-  else await navigator.clipboard.write([new ClipboardItem({ 'text/plain': text.then((words) => new Blob([words], { type: 'text/plain' })) })]);
+  else
+    await navigator.clipboard.write([
+      new ClipboardItem({ 'text/plain': text.then((words) => new Blob([words], { type: 'text/plain' })) }),
+    ]);
   const label = button.getAttribute('aria-label');
   button.dataset.copied = '';
   button.setAttribute('aria-label', document.body.dataset.copied);
@@ -191,8 +194,10 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
   $('#composer-error').textContent = '';
   jump();
 });
-document.addEventListener('htmx:response:error', ({ target }) => {
-  if (target === live) retryLive();
+document.addEventListener('htmx:response:error', ({ target, detail }) => {
+  // The conversation is gone: the page itself says so.
+  if (detail.ctx.response.status === 404 && (target === live || target.id === 'composer-form')) location.reload();
+  else if (target === live) retryLive();
 });
 document.addEventListener('htmx:error', ({ target }) => {
   if (target === live) retryLive();
@@ -223,6 +228,12 @@ document.addEventListener('htmx:before:swap', (event) => {
     const id = task.swapSpec.style === 'beforeend' && task.target === messages && task.fragment.firstElementChild?.id;
     const present = id && document.getElementById(id);
     if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
+    // A link that becomes the first of its list.
+    const isFirst = task.swapSpec.style === 'afterbegin';
+    const moved = isFirst && document.getElementById(task.fragment.firstElementChild?.id);
+    if (moved && moved === task.target?.firstElementChild)
+      Object.assign(task, { target: moved, swapSpec: { style: 'outerMorph' } });
+    else if (moved) moved.remove();
   }
 });
 document.addEventListener('htmx:after:swap', () => {
@@ -274,6 +285,7 @@ function retryLive() {
 }
 document.addEventListener('htmx:sse:error', ({ detail }) => {
   if (detail.status === 401) signedOut();
+  if (detail.status === 404) location.reload();
 });
 
 localTimes(document);

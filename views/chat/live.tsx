@@ -4,6 +4,7 @@
  */
 
 import type { Change } from '../growth';
+import { Notice } from '../kit/notice';
 import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
@@ -112,12 +113,30 @@ export function LiveComposerActions({ streamingId }: { streamingId?: string | un
   );
 }
 
+/** The links of an agent's conversations, for a page that has others. */
+export function LiveConversations({ agentId, links }: { agentId: string; links: readonly ConversationLink[] }) {
+  return (
+    <hx-partial hx-target={`#conversations-${agentId}`} hx-swap="innerMorph">
+      {links.map((conversation) => (
+        <ConversationItem key={conversation.id} conversation={conversation} />
+      ))}
+    </hx-partial>
+  );
+}
+
+interface LinkProps {
+  conversation: ConversationLink;
+  /** Set when it is the first of this agent's: app.js takes one away that is further down. */
+  firstOf?: string | undefined;
+}
+
 /** A conversation's entry in the sidebar and, when it is the one on the page, its title. */
-export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
+export function LiveConversationLink({ conversation, firstOf }: LinkProps) {
   const t = useText();
+  const place = firstOf === undefined ? `#conversation-link-${conversation.id}` : `#conversations-${firstOf}`;
   return (
     <>
-      <hx-partial hx-target={`#conversation-link-${conversation.id}`} hx-swap="outerHTML">
+      <hx-partial hx-target={place} hx-swap={firstOf === undefined ? 'outerMorph' : 'afterbegin'}>
         <ConversationItem conversation={conversation} />
       </hx-partial>
       {conversation.current && (
@@ -127,6 +146,29 @@ export function LiveConversationLink({ conversation }: { conversation: Conversat
       )}
       {/* htmx takes a title outside of a partial as the document's. */}
       {conversation.current && <title>{t.pageTitle(conversation.title)}</title>}
+    </>
+  );
+}
+
+/** A conversation that was deleted. */
+export function LiveConversationRemove({ conversationId }: { conversationId: string }) {
+  return <hx-partial hx-target={`#conversation-link-${conversationId}`} hx-swap="delete" />;
+}
+
+/** The page's own conversation was deleted elsewhere: what is on the page stays to be read and copied. */
+export function LiveConversationGone({ agentId, agentName }: { agentId: string; agentName: string }) {
+  const t = useText();
+  return (
+    <>
+      <hx-partial hx-target="#composer" hx-swap="outerHTML">
+        <Notice id="conversation-gone" kind="info">
+          <p>{t.conversation.gone}</p>
+          <a class="button" href={`/agents/${agentId}`}>
+            {t.sidebar.newWith(agentName)}
+          </a>
+        </Notice>
+      </hx-partial>
+      <hx-partial hx-target="#conversation-options" hx-swap="delete" />
     </>
   );
 }
