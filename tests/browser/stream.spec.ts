@@ -45,7 +45,7 @@ test('300 lines of code, one every 40 ms, are followed to their end, without a s
   await ended(page, 'done', 40_000);
   await expect(answer(page)).toContainText('// line 300');
   expect(await selected(page)).toBe("'question 3'");
-  expect(await fromEnd(page)).toBeLessThan(2);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
   expect(await shifts()).toBeLessThan(0.001);
 });
 
@@ -78,14 +78,14 @@ test('the reader ends the following by scrolling up, and begins it at the end or
   await expect(jump).toBeHidden();
   await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
   await expect(answer(page)).toContainText('// line 150');
-  expect(await fromEnd(page)).toBeLessThan(2);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
   await ended(page, 'done', 40_000);
   await page.mouse.wheel(0, -800);
   await expect(jump).toBeVisible();
   await send(page, 'list 5');
   await expect(jump).toBeHidden();
   await ended(page, 'done');
-  expect(await fromEnd(page)).toBeLessThan(2);
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
 });
 
 test('after Stop and Try again the focus is in the composer', async ({ page, router }) => {
