@@ -163,9 +163,11 @@ export function LiveConversationGone({ agentId, agentName }: { agentId: string; 
       <hx-partial hx-target="#composer" hx-swap="outerHTML">
         <Notice id="conversation-gone" kind="info">
           <p>{t.conversation.gone}</p>
-          <a class="button" href={`/agents/${agentId}`}>
-            {t.sidebar.newWith(agentName)}
-          </a>
+          <div class="row">
+            <a class="button" href={`/agents/${agentId}`}>
+              {t.sidebar.newWith(agentName)}
+            </a>
+          </div>
         </Notice>
       </hx-partial>
       <hx-partial hx-target="#conversation-options" hx-swap="delete" />
