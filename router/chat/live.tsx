@@ -26,8 +26,8 @@ import type { OpenStreams } from '../web/open-streams';
 import type { HadText, PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
+import { GrowingOnPage } from './live-growing';
 import { LiveSidebar } from './live-sidebar';
-import { Pace } from './pace';
 import { type AboutMessages, type ChatViewDeps, hadOf, messageView, shownText } from './present';
 import { formatSeen, type Seen } from './seen';
 import type { Conversation } from './store';
@@ -70,23 +70,14 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   });
 }
 
-/** The message that is being written on the page. */
-interface Growing {
-  readonly messageId: string;
-  readonly had: HadText;
-  /** The page shows no more of it. */
-  readonly isCut: boolean;
-}
-
 const NOTHING: HadText = { settled: 0, shown: 0 };
 
 /** One page's end of the stream. Works off what changed in order, one look at it at a time. */
 class Live {
   readonly #sidebar: LiveSidebar;
   readonly #removed = new Set<string>();
-  readonly #pace = new Pace(() => this.#look());
+  readonly #growing: GrowingOnPage;
   #position: number;
-  #growing: Growing | undefined;
   /** What the page that connects has of its newest message, until that is looked at. */
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
@@ -102,19 +93,24 @@ class Live {
     readonly writer: EventWriter,
   ) {
     this.#sidebar = new LiveSidebar(deps, options);
+    this.#growing = new GrowingOnPage({
+      textOf: deps.generations.textOf,
+      look: () => this.#look(),
+      send: (changes) => this.#send({ event: 'grow', data: growthData(changes) }),
+    });
     this.#position = options.seen?.position ?? 0;
     this.#hadAtConnect = options.seen?.growing;
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#pace[Symbol.dispose]();
+    this.#growing[Symbol.dispose]();
   }
 
   onEvent(event: RouterEvent): void {
     if (event.kind === 'revoked') return;
     if (event.kind === 'message.grew') {
-      if (event.messageId === this.#growing?.messageId && !this.#isWorking) this.#onGrowth();
+      if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#growing.noticeGrowth();
       return;
     }
     this.#sidebar.onEvent(event);
@@ -131,15 +127,6 @@ class Live {
     const { row, agent } = this.options.conversation ?? {};
     if ('conversationId' in event) return event.conversationId === row?.id;
     return event.kind === 'runner' && event.agentId === agent?.id;
-  }
-
-  /** Also for an answer that has not grown. */
-  #onGrowth(): void {
-    // What is there more of than is shown looks the same when it has grown.
-    if (!this.#growing || this.#growing.isCut || this.#isClosed) return;
-    const { messageId, had } = this.#growing;
-    const length = (this.deps.generations.textOf(messageId)?.length ?? 0) - had.shown;
-    if (length > 0) this.#pace.grew(length);
   }
 
   /** Looks at everything that changed, now or right after the look that is under way. */
@@ -174,7 +161,7 @@ class Live {
     } finally {
       this.#isWorking = false;
     }
-    this.#onGrowth();
+    if (!this.#isClosed) this.#growing.noticeGrowth();
   }
 
   async #tellChanges(): Promise<void> {
@@ -187,18 +174,18 @@ class Live {
 
   /** Without a look at the database. */
   async #tellGrowth(): Promise<void> {
-    const { messageId } = this.#growing ?? {};
+    const { messageId } = this.#growing.message ?? {};
     const text = messageId === undefined ? undefined : this.deps.generations.textOf(messageId);
     if (messageId === undefined || text === undefined) return;
     const { text: shown, isCut } = shownText(text, true);
-    const isThere = await this.#grow(this.#rendering(), messageId, { text: shown, isEnd: false });
+    const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false });
     // The page gets a word about it, or the message anew.
     if (isCut || !isThere) this.#wakeHere();
   }
 
   async #send(event: { event?: string; data: string }): Promise<void> {
     if (this.#isClosed) return;
-    const seen = { position: this.#position, growing: this.#growing?.had };
+    const seen = { position: this.#position, growing: this.#growing.message?.had };
     await this.writer.send({ id: formatSeen(seen), ...event });
   }
 
@@ -211,13 +198,13 @@ class Live {
     if (!conversation || !this.#isHereChanged) return [];
     this.#isHereChanged = false;
     if (!(await this.deps.conversations.find(this.options.who.user.id, conversation.row.id))) {
-      this.#growing = undefined;
+      this.#growing.message = undefined;
       return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
     }
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.
-    const after = this.#growing || this.#hadAtConnect ? this.#position - 1 : this.#position;
+    const after = this.#growing.message || this.#hadAtConnect ? this.#position - 1 : this.#position;
     const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
       after,
       limit: MESSAGES_AT_A_TIME,
@@ -241,40 +228,17 @@ class Live {
     const isStreaming = message.status === 'streaming';
     const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
-    if (!isNew) this.#growing ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
+    if (!isNew) this.#growing.message ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;
-    const isTextThere = !isNew && (await this.#grow(rendering, message.id, { text, isEnd: !isStreaming }));
-    const grown = this.#growing;
+    const isTextThere = !isNew && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
+    const grown = this.#growing.message;
     if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return [];
     const view = await messageView(this.deps, rendering, { ...about, isTextThere });
     const had = isTextThere ? grown?.had : hadOf(view);
-    this.#growing = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
+    this.#growing.message = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];
     const part = isTextThere ? <LiveMessageAround message={view} /> : <LiveMessageReplace message={view} />;
     return isStreaming ? [part] : [part, actions, <LiveAnnouncement status={message.status} />];
-  }
-
-  /**
-   * Sends what the page does not have of the growing answer.
-   * @returns whether the page then has all of the text; otherwise the message has to be sent anew.
-   */
-  async #grow(
-    rendering: PageRendering,
-    messageId: string,
-    { text, isEnd }: { text: string; isEnd: boolean },
-  ): Promise<boolean> {
-    const growing = this.#growing;
-    const beganMs = performance.now();
-    const isSame = growing?.had.shown === text.length && !isEnd;
-    const growth =
-      growing && !isSame ? await rendering.growth(messageId, text, { had: growing.had, isEnd }) : undefined;
-    this.#pace.updated(beganMs);
-    // No thread had time: the next look has more to show.
-    if (isSame || (!growth && !isEnd)) return true;
-    if (!growing || !growth?.changes) return false;
-    this.#growing = { ...growing, had: { ...growing.had, settled: growth.settled, shown: text.length } };
-    if (growth.changes.length > 0) await this.#send({ event: 'grow', data: growthData(growth.changes) });
-    return true;
   }
 }
