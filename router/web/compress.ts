@@ -18,7 +18,7 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
   async ({ responseValue: response, request, set }) => {
     if (!(response instanceof Response) || response.status !== 200) return;
     if (!COMPRESSIBLE.test(response.headers.get('content-type') ?? '')) return;
-    if (!acceptsGzip(request)) return;
+    if (!acceptsGzip(request.headers)) return;
     const { pathname } = new URL(request.url);
     const isAsset = isAssetPath(pathname);
     const cached = isAsset ? kept.get(pathname) : undefined;

@@ -1,7 +1,7 @@
 /** Server-sent events that the router itself writes: progress, and the live streams of pages. */
 
 import { safely } from '../lib/safely';
-import { acceptsGzip, EventGzip } from './event-gzip';
+import { EventGzip } from './event-gzip';
 import { dataHeaders } from './headers';
 
 /** Milliseconds; shorter than the shortest known idle timeout of proxies. */
@@ -41,7 +41,7 @@ export interface EventWriter {
 export function eventStream(request: Request, onOpen: (writer: EventWriter) => () => void): Response {
   // Elysia would read the body of an answer to HEAD to its end, which never comes.
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS });
-  const gzip = acceptsGzip(request) ? new EventGzip() : undefined;
+  const gzip = EventGzip.for(request);
   const queue = new EventQueue(gzip);
   let onEnd: (() => void) | undefined;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
@@ -119,7 +119,8 @@ class EventQueue {
     this.bytes -= event?.length ?? 0;
     if (event) controller.enqueue(this.gzip ? await this.gzip.compress(event) : event);
     else {
-      if (this.gzip) controller.enqueue(await this.gzip.end());
+      const last = this.gzip?.end();
+      if (last?.length) controller.enqueue(last);
       controller.close();
     }
   }

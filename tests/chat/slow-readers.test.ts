@@ -164,3 +164,17 @@ test('a stream that has ended makes room by itself', () => {
   for (let n = 0; n < LIVE_STREAMS_PER_USER_MAX; n++) streams.addLive(holder, () => ended++);
   expect([ended, streams.size]).toEqual([0, LIVE_STREAMS_PER_USER_MAX]);
 });
+
+test('a bounded number of streams is compressed, and one that has ended makes room', async () => {
+  const request = new Request('http://localhost/live', { headers: { 'accept-encoding': 'gzip' } });
+  const stream = () => eventStream(request, () => () => undefined);
+  const isCompressed = (response: Response) => response.headers.has('content-encoding');
+  const streams: Response[] = [];
+  while (streams.length < 1_000 && streams.every(isCompressed)) streams.push(stream());
+  expect(streams.length).toBeLessThan(1_000);
+  expect(streams.slice(0, -1).every(isCompressed)).toBe(true);
+  await Promise.all(streams.map(({ body }) => body?.cancel()));
+  const next = stream();
+  expect(isCompressed(next)).toBe(true);
+  await next.body?.cancel();
+});
