@@ -136,7 +136,7 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
 });
 
-test('a page that was offline while an answer grew gets the rest, and nothing twice', async ({
+test('a page that lost its stream while an answer grew comes back and gets the rest, and nothing twice', async ({
   page,
   context,
   router,
@@ -146,7 +146,16 @@ test('a page that was offline while an answer grew gets the rest, and nothing tw
   await signIn(page, router);
   await send(page, `slow ${words}`);
   await expect(answer(page)).toContainText('w10');
+  const isBack = page.waitForRequest((one) => one.url().includes('/live') && 'last-event-id' in one.headers());
   await context.setOffline(true);
+  // Ends the stream as a hidden tab does: Chromium leaves open what was open before it is offline.
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+    Object.defineProperty(document, 'hidden', { configurable: true, value: false });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await isBack;
   await context.setOffline(false);
   await ended(page, 'done', 40_000);
   await expect(answer(page).locator('.prose')).toHaveText(words.replace(/\s+/g, ' '));
