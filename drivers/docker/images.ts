@@ -3,17 +3,7 @@
  * up.
  */
 import type { StartContext, StartProgress } from '../driver';
-import {
-  callEngine,
-  type Engine,
-  failure,
-  find,
-  linesOf,
-  messageOf,
-  refuseAborted,
-  statusOf,
-  toFailure,
-} from './engine';
+import { ask, type Engine, failure, find, messageOf, objectsOf, refuseAborted, statusOf, toFailure } from './engine';
 import { createPullProgress, type PullEvent } from './pull-progress';
 import { createSignIns, registryOf } from './sign-ins';
 
@@ -105,9 +95,8 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
     const authconfig = await signIns(image);
     const auth = authconfig === undefined ? {} : { authconfig };
     const stream = await (await docker()).pull(image, { ...auth, abortSignal: signal });
-    for await (const line of linesOf(stream)) {
-      const event: PullEvent = JSON.parse(line);
-      // The engine answers 200 before it knows the outcome, and reports errors in the stream.
+    for await (const event of objectsOf<PullEvent>(stream)) {
+      // The engine answers 200 before it knows, and tells of trouble in the stream.
       if (event.error !== undefined) throw Object.assign(new Error(event.error), { statusCode: 500 });
       const next = step(event);
       if (next !== undefined) tell(next);

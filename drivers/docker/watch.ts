@@ -3,8 +3,8 @@
  * missed.
  */
 import type { Health, HealthChange } from '../driver';
-import { callEngine, destroy, linesOf, toFailure } from './engine';
-import { type DriverParts, findContainer, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
+import { ask, destroy, objectsOf, toFailure } from './engine';
+import { findContainer, type Ground, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
 
 const backOffMs = { min: 100, max: 1_000 };
 /** A connection that is dead without an error is replaced after this time. */
@@ -63,9 +63,9 @@ async function* follow(
   stream.on('error', () => undefined);
   try {
     yield 'connected';
-    // Listens before it inspects: a change in between is seen twice, and reported once.
-    yield* reconcile(parts, told, signal);
-    for await (const line of linesOf(stream)) yield* changesOf(parts, told, JSON.parse(line), signal);
+    // Listening first and looking then: what happens in between is seen twice, and told once.
+    yield* reconcile(ground, told, signal);
+    for await (const event of objectsOf<EngineEvent>(stream)) yield* changesOf(ground, told, event, signal);
   } finally {
     destroy(stream);
   }

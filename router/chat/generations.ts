@@ -13,7 +13,7 @@ import { Recent } from '../lib/lru';
 import { titleFrom } from './conversations';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
-import type { Conversation, Message, ToolResult } from './store';
+import type { Conversation, Message, MessageHead, ToolResult } from './store';
 import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -144,7 +144,7 @@ export function generationsService(deps: GenerationsDeps) {
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */
-    async retry(conversation: Conversation, message: Message): Promise<Message> {
+    async retry(conversation: Conversation, message: MessageHead): Promise<Message> {
       if (message.role !== 'assistant' || message.status === 'streaming' || message.status === 'done') {
         throw new AppError('conflict', { message: 'Only an answer that did not end well can be asked for again.' });
       }
