@@ -2,6 +2,8 @@
  * Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams of the router's own events compress
  * themselves (event-gzip.ts); `/v1` is never compressed.
  */
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { Elysia } from 'elysia';
 import { isAssetPath } from './assets';
 import { acceptsGzip } from './event-gzip';
