@@ -1,8 +1,12 @@
-/** Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams and `/v1` are never compressed. */
+/**
+ * Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams of the router's own events compress
+ * themselves (event-gzip.ts); `/v1` is never compressed.
+ */
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { Elysia } from 'elysia';
 import { isAssetPath } from './assets';
+import { acceptsGzip } from './event-gzip';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
 /** Bytes. For shorter bodies, the overhead of gzip outweighs its gain. */
@@ -19,7 +23,7 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
   async ({ responseValue: response, request, set }) => {
     if (!(response instanceof Response) || response.status !== 200) return;
     if (!COMPRESSIBLE.test(response.headers.get('content-type') ?? '')) return;
-    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return;
+    if (!acceptsGzip(request.headers)) return;
     const { pathname } = new URL(request.url);
     const isAsset = isAssetPath(pathname);
     const cached = isAsset ? kept.get(pathname) : undefined;
