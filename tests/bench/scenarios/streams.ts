@@ -8,7 +8,7 @@ import { FLOOR, type Subject } from '../subjects';
 
 export const PACED = 'streams';
 export const FLAT_OUT = 'streams flat out';
-const CHUNK_BYTES = 200;
+export const CHUNK_BYTES = 200;
 /** Tokens of a fast model. A thousand such streams would be more than one CPU carries, so those get 20 a second. */
 const paceMs = (streams: number) => (streams < 1_000 ? 20 : 50);
 const RSS_EVERY_MS = 100;
@@ -31,6 +31,7 @@ const paced: Table = {
     added('p99 ms', 'firstByteP99Ms', 2),
     added('added delay p50 ms', 'delayP50Ms', 2),
     added('p99 ms', 'delayP99Ms', 2),
+    added('longest ms', 'delayMaxMs', 1),
     ...shared,
   ],
 };
@@ -59,7 +60,12 @@ export const streams: Scenario = {
       nameOf,
       measure: (subject, count) => {
         const chunks = (seconds * 500) / paceMs(count);
-        return measure(subject, count, { chunks, paceMs: paceMs(count), chunkBytes: CHUNK_BYTES }, seconds * 1_000);
+        return measureStreams(
+          subject,
+          count,
+          { chunks, paceMs: paceMs(count), chunkBytes: CHUNK_BYTES },
+          seconds * 1_000,
+        );
       },
     });
     await alternate(bench, {
@@ -68,7 +74,7 @@ export const streams: Scenario = {
       subjects: () => rig.subjects,
       nameOf,
       measure: (subject, count) =>
-        measure(subject, count, { chunks: 200, paceMs: 0, chunkBytes: CHUNK_BYTES }, seconds * 500),
+        measureStreams(subject, count, { chunks: 200, paceMs: 0, chunkBytes: CHUNK_BYTES }, seconds * 500),
     });
   },
 };
@@ -85,7 +91,13 @@ function flatOutLoads({ options }: Bench): readonly number[] {
   return options.isQuick || options.profile ? [16] : [1, 16, 64];
 }
 
-async function measure(subject: Subject, count: number, script: Script, windowMs: number): Promise<Sample> {
+/** One load at one subject, with the CPU and the memory of its process. */
+export async function measureStreams(
+  subject: Subject,
+  count: number,
+  script: Script,
+  windowMs: number,
+): Promise<Sample> {
   const pid = subject.server?.pid;
   const cpu = () => (pid === undefined ? Number.NaN : cpuMs(pid));
   let usedMs = Number.NaN;
