@@ -31,14 +31,18 @@ export interface RouterUnderTest extends AsyncDisposable {
 /** The scripted runner as a command, on the CPU of everything that is not measured. */
 export const RUNNER_COMMAND = onCpu(OTHER_CPU, [process.execPath, join(import.meta.dir, 'runner.ts')]);
 
-/**
- * Starts a router with data of its own, signs in, makes a key and starts the runner.
- * @param profileDir the router writes a CPU profile there when it ends.
- */
-export async function startRouter(profileDir?: string): Promise<RouterUnderTest> {
+export interface RouterExtras {
+  /** The router writes a CPU profile there when it ends. */
+  readonly profileDir?: string | undefined;
+  /** A file that is loaded into the router's process first, variables for it, and where standard error goes to. */
+  readonly preload?: { readonly path: string; readonly env: Readonly<Record<string, string>>; readonly stderr: string };
+}
+
+/** Starts a router with data of its own, signs in, makes a key and starts the runner. */
+export async function startRouter(extras: RouterExtras = {}): Promise<RouterUnderTest> {
   const dataRoot = await mkdtemp(join(tmpdir(), 'agent-stack-bench-'));
   const runnerPort = freePort();
-  const server = await routerServer(dataRoot, runnerPort, profileDir);
+  const server = await routerServer(dataRoot, runnerPort, extras);
   const dispose = async () => {
     await server.stop();
     await rm(dataRoot, { recursive: true, force: true });
@@ -52,7 +56,11 @@ export async function startRouter(profileDir?: string): Promise<RouterUnderTest>
   }
 }
 
-async function routerServer(dataRoot: string, runnerPort: number, profileDir?: string): Promise<Server> {
+async function routerServer(
+  dataRoot: string,
+  runnerPort: number,
+  { profileDir, preload }: RouterExtras,
+): Promise<Server> {
   const backend = {
     name: MODEL,
     driver: 'process',
@@ -67,9 +75,17 @@ async function routerServer(dataRoot: string, runnerPort: number, profileDir?: s
   // As bin/start runs it; a profile is read beside the sources.
   const main = profileDir === undefined ? await build(ROOT) : join(ROOT, 'router/main.ts');
   const port = freePort();
+  const intoFile = preload ? ['sh', '-c', `exec "$@" 2>'${preload.stderr}'`, 'sh'] : [];
   return new Server({
     name: 'router',
-    command: [process.execPath, '--no-env-file', ...profile, main],
+    command: [
+      ...intoFile,
+      process.execPath,
+      '--no-env-file',
+      ...profile,
+      ...(preload ? ['--preload', preload.path] : []),
+      main,
+    ],
     cwd: ROOT,
     cpu: PROXY_CPU,
     port,
@@ -88,6 +104,7 @@ async function routerServer(dataRoot: string, runnerPort: number, profileDir?: s
       BACKEND_PORT_END: String(runnerPort),
       // Not while others are being measured.
       DEFAULT_IDLE_SECONDS: '21600',
+      ...preload?.env,
     },
   });
 }

@@ -43,7 +43,7 @@ export async function startRig(options: {
 }): Promise<Rig> {
   const { profile, withLitellm, say } = options;
   await using started = new AsyncDisposableStack();
-  const router = started.use(await startRouter(profile?.directory));
+  const router = started.use(await startRouter({ profileDir: profile?.directory }));
   const asked = {
     headers: { authorization: `Bearer ${router.key}` },
     port: router.server.port,

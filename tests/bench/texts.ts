@@ -43,5 +43,5 @@ export const TEXT_KINDS = Object.keys(TEXTS) as readonly TextKind[];
 
 /** The text cut into what one chunk carries. */
 export function piecesOf(kind: TextKind): readonly string[] {
-  return TEXTS[kind].match(new RegExp(`[^]{1,${PIECE_LENGTH}}`, 'g')) ?? [];
+  return TEXTS[kind].match(new RegExp(`[\\s\\S]{1,${PIECE_LENGTH}}`, 'g')) ?? [];
 }

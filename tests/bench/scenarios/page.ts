@@ -70,7 +70,7 @@ interface Watcher {
 }
 
 /** A page that is open on the conversation; counts all that comes. */
-async function watch({ server, cookie }: RouterUnderTest, conversationId: string): Promise<Watcher> {
+export async function watch({ server, cookie }: RouterUnderTest, conversationId: string): Promise<Watcher> {
   const counted = { bytes: 0 };
   const socket = await Bun.connect({
     hostname: '127.0.0.1',
