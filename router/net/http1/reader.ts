@@ -8,7 +8,10 @@ const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
 /** Interim (1xx) answers before the answer. Servers send two or three at most. */
 const INTERIMS_MAX = 32;
+/** Of a chunk's size. */
+const SIZE_DIGITS_MAX = 8;
 const LF = 10;
+const CR = 13;
 const TAB = 9;
 const BLANK = 32;
 const NOTHING = Buffer.alloc(0);
@@ -78,6 +81,13 @@ function withoutBlanks(text: string, start: number, end: number): string {
   return text.slice(from, to);
 }
 
+/** The value of a hexadecimal digit; -1 of any other byte. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lowerCase = byte | 0x20;
+  return lowerCase >= 0x61 && lowerCase <= 0x66 ? lowerCase - 0x57 : -1;
+}
+
 /** The part of the answer that comes next. */
 type Part = 'head' | 'bytes' | 'chunk size' | 'chunk' | 'chunk end' | 'trailers' | 'until close' | 'nothing';
 
@@ -139,10 +149,37 @@ export class WireReader {
           at = bytes.length;
           break;
         default:
-          at += this.#readLine(bytes, at);
+          at += this.#readPlainLine(bytes, at) || this.#readLine(bytes, at);
       }
     }
     return bytes.subarray(start, end);
+  }
+
+  /**
+   * Reads a chunk's size, or the end of a chunk, where it is whole and has no extension: nearly all are, and a string and a
+   * match for each cost more than the chunk.
+   * @returns how many of the bytes belong to it; 0 when it has to be read as a line.
+   */
+  #readPlainLine(bytes: Buffer, at: number): number {
+    if (this.#held.length > 0 || this.#part === 'trailers') return 0;
+    let end = at;
+    let size = 0;
+    if (this.#part === 'chunk size') {
+      for (let digit = hexDigit(bytes[end]); digit !== -1; digit = hexDigit(bytes[end])) {
+        size = size * 16 + digit;
+        end += 1;
+      }
+      if (end === at || end - at > SIZE_DIGITS_MAX) return 0;
+    }
+    if (bytes[end] !== CR || bytes[end + 1] !== LF) return 0;
+    if (this.#part === 'chunk size') this.#sizeRead(size);
+    else this.#part = 'chunk size';
+    return end + 2 - at;
+  }
+
+  #sizeRead(size: number): void {
+    this.#bytesLeft = size;
+    this.#part = size === 0 ? 'trailers' : 'chunk';
   }
 
   /** The connection was closed. @returns whether the answer is complete, and not cut. */
@@ -226,8 +263,7 @@ export class WireReader {
     } else {
       const size = CHUNK_SIZE.exec(line)?.[1];
       if (size === undefined) throw new MalformedError('the size of a chunk that is none');
-      this.#bytesLeft = Number.parseInt(size, 16);
-      this.#part = this.#bytesLeft === 0 ? 'trailers' : 'chunk';
+      this.#sizeRead(Number.parseInt(size, 16));
     }
   }
 }
