@@ -73,12 +73,14 @@ async function countIn(stderr: string): Promise<Counts> {
       ...{ statements: after.statements - before.statements, commits: after.commits - before.commits },
     };
   };
+  /** What looking costs by itself: a collection tells two sizes of what it has left. */
+  const looking = await cost(async () => undefined);
   /** The least of several rounds, before which there was one to get warm: whatever disturbs one adds to it. */
   const least = async (count: number, work: () => Promise<unknown>): Promise<Cost> => {
     const costs: Cost[] = [];
     await work();
     for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
-    const of = (name: keyof Cost) => Math.min(...costs.map((one) => one[name])) / count;
+    const of = (name: keyof Cost) => (Math.min(...costs.map((one) => one[name])) - looking[name]) / count;
     return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
   };
   const ask = asking(router);

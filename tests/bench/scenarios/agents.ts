@@ -2,7 +2,7 @@
 import { added, alternate, type Bench, plain, ratio, type Scenario } from '../scenario';
 import type { Script } from '../script';
 import { DIRECT, FLOOR, ROUTER, type Subject } from '../subjects';
-import { CHUNK_BYTES, measureStreams } from './streams';
+import { CHUNK_BYTES, measureStreams, warmUp } from './streams';
 
 export const AGENTS = 'agents';
 export const BOTH_WAYS = 'router, both ways';
@@ -38,6 +38,9 @@ export const agents: Scenario = {
   async run(bench) {
     const windowMs = bench.options.isQuick ? 1_500 : 4_000;
     const asked = askedOf(bench);
+    const bothWays = asked.filter(({ viaBroker }) => viaBroker).map(({ subject }) => subject);
+    const script = { chunks: 20, paceMs: PACE_MS, chunkBytes: CHUNK_BYTES, viaBroker: true };
+    await warmUp(bench, bothWays, script);
     await alternate(bench, {
       table: AGENTS,
       loads: bench.options.isQuick ? [64] : [64, 256],
