@@ -8,11 +8,10 @@ import { type RouterUnderTest, startRouter } from './router';
 import { watch } from './scenarios/page';
 import { CHAT_PATH, chatBody, type Script } from './script';
 
-const TIMES = 150;
+const TIMES = 100;
 const ROUNDS = 4;
 const STREAMS = 50;
-const SHORT: Script = { chunks: 20, paceMs: 5, chunkBytes: 200 };
-const LONG: Script = { ...SHORT, chunks: 170 };
+const STREAM: Script = { chunks: 0, paceMs: 5, chunkBytes: 200 };
 const OPEN: Script = { chunks: 1_000, paceMs: 1_000, chunkBytes: 200 };
 /** A collection in the log of JavaScriptCore (`BUN_JSC_logGC`): the heap before it and after it, with lines between. */
 const COLLECTION = /START M (\d+)kb =>(?:.|\n)*?=> (\d+)kb, p=/g;
@@ -73,31 +72,31 @@ async function countIn(stderr: string): Promise<Counts> {
       ...{ statements: after.statements - before.statements, commits: after.commits - before.commits },
     };
   };
-  /** What looking costs by itself: a collection tells two sizes of what it has left. */
-  const looking = await cost(async () => undefined);
   /** The least of several rounds, before which there was one to get warm: whatever disturbs one adds to it. */
-  const least = async (count: number, work: () => Promise<unknown>): Promise<Cost> => {
+  const least = async (work: () => Promise<unknown>): Promise<Cost> => {
     const costs: Cost[] = [];
     await work();
     for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
-    const of = (name: keyof Cost) => (Math.min(...costs.map((one) => one[name])) - looking[name]) / count;
+    const of = (name: keyof Cost) => Math.min(...costs.map((one) => one[name]));
+    return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
+  };
+  /** Of one piece of work: what many cost more than few, so that what looking itself costs is not in it. */
+  const each = async (few: number, many: number, work: (count: number) => Promise<unknown>): Promise<Cost> => {
+    const [less, more] = [await least(() => work(few)), await least(() => work(many))];
+    const of = (name: keyof Cost) => (more[name] - less[name]) / (many - few);
     return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
   };
   const ask = asking(router);
   const conversations = await router.conversations(STREAMS);
   const recorded = (index: number) => ({ 'x-conversation-id': conversations[index] ?? '' });
   const oneByOne = (headers: Record<string, string>) =>
-    least(TIMES, async () => {
-      for (let done = 0; done < TIMES; done += 1) await ask(undefined, headers);
+    each(TIMES, TIMES * 3, async (count) => {
+      for (let done = 0; done < count; done += 1) await ask(undefined, headers);
     });
-  const together = (script: Script, headers: (index: number) => Record<string, string>) =>
-    least(STREAMS, () => Promise.all(Array.from({ length: STREAMS }, (_, index) => ask(script, headers(index)))));
   const perChunk = async (headers: (index: number) => Record<string, string>, more: Partial<Script> = {}) => {
-    const [short, long] = [
-      await together({ ...SHORT, ...more }, headers),
-      await together({ ...LONG, ...more }, headers),
-    ];
-    return (long.bytes - short.bytes) / (LONG.chunks - SHORT.chunks);
+    const together = (chunks: number) =>
+      Promise.all(Array.from({ length: STREAMS }, (_, index) => ask({ ...STREAM, ...more, chunks }, headers(index))));
+    return (await each(20, 170, together)).bytes / STREAMS;
   };
   const request = await oneByOne({});
   const turn = await oneByOne(recorded(0));

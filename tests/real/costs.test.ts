@@ -7,16 +7,16 @@ import { expect, test } from 'bun:test';
 import { COUNTS, type Counts, countAll } from '../bench/counts';
 
 const MOST: Counts = {
-  requestBytes: 55_000,
+  requestBytes: 30_000,
   requestStatements: 0,
-  turnBytes: 200_000,
+  turnBytes: 185_000,
   turnStatements: 8,
   turnCommits: 4,
   chunkBytes: 2_000,
-  recordedChunkBytes: 5_000,
+  recordedChunkBytes: 5_500,
   agentChunkBytes: 4_800,
   streamKeptBytes: 11_500,
-  pageBytes: 65_000,
+  pageBytes: 62_000,
 };
 const TIMEOUT_MS = 240_000;
 
