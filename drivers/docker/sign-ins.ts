@@ -1,9 +1,14 @@
 /** Sign-ins to registries, from the file that `docker login` writes: its clients send them along to the engine. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 
+/** Bytes that a helper says. */
+const answerBytesMax = 65_536;
 /** Under this name Docker stores the sign-in to its own registry. */
 const dockerHub = 'https://index.docker.io/v1/';
+
+/** Bytes of the file. A sign-in has a few hundred. */
+const fileBytesMax = 1_048_576;
 
 interface AuthFile {
   readonly auths?: Readonly<Record<string, { readonly auth?: string; readonly identitytoken?: string } | undefined>>;
@@ -11,13 +16,13 @@ interface AuthFile {
   readonly credsStore?: string;
 }
 
-/** The registry an image comes from: the part before the first '/', where that is an address. */
+/** Returns the registry of an image: the part before the first '/', if that is an address. */
 export function registryOf(image: string): string {
   const [first = '', ...rest] = image.split('/');
   return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
 }
 
-/** Reads the file for each pull, so that a new sign-in counts at once. Undefined: the pull is anonymous. */
+/** Reads the file for each pull, so that a new sign-in applies at once. Undefined means an anonymous pull. */
 export function createSignIns(path: string): (image: string) => Promise<Docker.AuthConfig | undefined> {
   return async (image) => {
     const file = await readAuthFile(path);
@@ -34,29 +39,31 @@ export function createSignIns(path: string): (image: string) => Promise<Docker.A
   };
 }
 
-/** A file that is absent or unreadable is one without sign-ins. */
+/** A file that is absent, unreadable or too large is one without sign-ins. */
 async function readAuthFile(path: string): Promise<AuthFile> {
   try {
-    return Object(JSON.parse(await readFile(path, 'utf8')));
+    const { size } = await stat(path);
+    return size > fileBytesMax ? {} : Object(JSON.parse(await readFile(path, 'utf8')));
   } catch {
     return {};
   }
 }
 
-/** The protocol of docker-credential-helpers: the server on standard input, JSON on standard output. */
+/** The protocol of docker-credential-helpers: the server name on standard input, JSON on standard output. */
 async function askHelper(helper: string, server: string): Promise<Docker.AuthConfig | undefined> {
   try {
     const child = Bun.spawn([`docker-credential-${helper}`, 'get'], {
       stdin: new TextEncoder().encode(server),
       stderr: 'ignore',
       timeout: 10_000,
+      maxBuffer: answerBytesMax,
     });
     const { Username: username, Secret: password } = JSON.parse(await new Response(child.stdout).text());
     if (username === '<token>')
       return { identitytoken: password, serveraddress: server } as unknown as Docker.AuthConfig;
     return { username, password, serveraddress: server };
   } catch {
-    // Not installed, or it has none for this server.
+    // The helper is not installed, or has no sign-in for this server.
     return undefined;
   }
 }

@@ -1,48 +1,57 @@
-/** Takes the event with the usage out of a stream again, where the broker has asked for it and the runner has not. */
+/** Removes the usage event from a stream, if the broker asked for usage and the runner did not. */
 import { jsonObject } from '../lib/json';
-import { type Body, mapBody } from '../net/body';
+import type { Body } from '../net/body';
+import { mapBody } from '../net/mapped-body';
 
-/** An event with usage is shorter than this by far; one that is longer goes on before its end is known. */
+/** A usage event is much shorter than this. A longer event is passed on before its end has arrived. */
 const HELD_BYTES_MAX = 16_384;
 const LF = 10;
 const CR = 13;
 const NOTHING = new Uint8Array();
-/** What a choiceless event looks like, as OpenAI writes it and as others do. Anything else is not parsed. */
+/** Text of an event without choices, in OpenAI's spelling and in others. Events that do not match are not parsed. */
 const CHOICELESS = /"choices"\s*:\s*\[\s*\]/;
 
 /**
- * Lets every byte through but those of a usage event. What has come of an event is held back until its end, so that
- * nobody is sent half of an event which then goes missing; nothing can be done with half an event anyway.
+ * Passes on all bytes except a usage event. Holds back the beginning of an event until its end, so that the client
+ * never gets a part of an event that is then removed. A client cannot use a part of an event anyway.
  */
 export class UsageFilter {
   #held: Uint8Array = NOTHING;
-  /** An event that was too long to be held: from here to its end it goes through. */
+  /** Set while the rest of an event that was too long to hold is passed on. */
   #isPassing = false;
+  /** The last event was taken out and ended with CR: a LF that follows belongs to it. */
+  #isBehindCr = false;
 
-  /** What may go on of what has come so far. */
+  /** Returns the bytes that can be passed on now. */
   push(chunk: Uint8Array): Uint8Array {
+    if (this.#isBehindCr && chunk.length > 0) {
+      this.#isBehindCr = false;
+      if (chunk[0] === LF) return this.push(chunk.subarray(1));
+    }
     const isFresh = this.#held.length === 0;
-    // The common case, many times a second: whole events, none of them without a choice.
+    // The most frequent case: whole events, none of them without choices.
     if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !CHOICELESS.test(latin1(chunk))) return chunk;
     const bytes = isFresh ? chunk : Buffer.concat([this.#held, chunk]);
     const kept: Uint8Array[] = [];
     let start = 0;
-    for (let end = endOfEvent(bytes, start); end > 0; end = endOfEvent(bytes, start)) {
+    for (const end of eventEnds(bytes, this.#isPassing)) {
       const event = bytes.subarray(start, end);
-      if (this.#isPassing || !isUsage(event)) kept.push(event);
+      const isKept = this.#isPassing || !isUsage(event);
+      if (isKept) kept.push(event);
+      this.#isBehindCr = !isKept && end === bytes.length && bytes[end - 1] === CR;
       this.#isPassing = false;
       start = end;
     }
     const rest = bytes.subarray(start);
     this.#isPassing ||= rest.length > HELD_BYTES_MAX;
-    // A line that has ended may be the last one of its event: that shows with the next byte.
+    // The line that just ended may be the last one of its event; the next byte decides.
     const heldFrom = this.#isPassing ? withoutLineEnd(rest) : 0;
     if (heldFrom > 0) kept.push(rest.subarray(0, heldFrom));
     this.#held = rest.subarray(heldFrom);
     return Buffer.concat(kept);
   }
 
-  /** What is held when the stream ends in the middle of an event. */
+  /** Returns the held bytes when the stream ends in the middle of an event. */
   end(): Uint8Array {
     return this.#held;
   }
@@ -51,33 +60,43 @@ export class UsageFilter {
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 const endsWithEvent = (bytes: Uint8Array) => bytes.at(-1) === LF && bytes.at(-2) === LF;
 
-/** Where the event that begins at `start` has ended with its empty line; 0 when it has not. */
-function endOfEvent(bytes: Uint8Array, start: number): number {
-  for (let at = bytes.indexOf(LF, start); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    const next = bytes[at + 1] === CR ? at + 2 : at + 1;
-    if (bytes[next] === LF) return next + 1;
+/**
+ * Where events end: behind an empty line. A line ends with LF, CR or both.
+ * @param isMidLine whether the bytes begin in the middle of a line, or at its end.
+ */
+function* eventEnds(bytes: Uint8Array, isMidLine: boolean): Generator<number> {
+  let lf = bytes.indexOf(LF);
+  let cr = bytes.indexOf(CR);
+  let lineStart = isMidLine ? -1 : 0;
+  while (lf !== -1 || cr !== -1) {
+    const isCr = cr !== -1 && (lf === -1 || cr < lf);
+    const at = isCr ? cr : lf;
+    const end = isCr && lf === at + 1 ? at + 2 : at + 1;
+    if (at === lineStart) yield end;
+    lineStart = end;
+    if (lf !== -1 && lf < end) lf = bytes.indexOf(LF, end);
+    if (isCr) cr = bytes.indexOf(CR, end);
   }
-  return 0;
 }
 
-/** The length of the bytes up to the line end that they close with, if they do. */
+/** Number of bytes up to and including the line end; 0 if they do not end with one. */
 function withoutLineEnd(bytes: Uint8Array): number {
-  const end = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
-  return bytes[end - 1] === LF ? end - 1 : bytes.length;
+  const end = bytes.at(-1) === LF ? bytes.length - 1 : bytes.length;
+  return bytes[end - 1] === CR ? end - 1 : end;
 }
 
 function isUsage(event: Uint8Array): boolean {
   const text = latin1(event);
   if (!CHOICELESS.test(text)) return false;
-  const lines = text.split(/\r?\n/).filter((line) => line.startsWith('data:'));
+  const lines = text.split(/\r\n|\r|\n/).filter((line) => line.startsWith('data:'));
   const { choices, usage } = jsonObject(lines.map((line) => line.slice('data:'.length)).join('\n')) ?? {};
-  // Some APIs begin with an event that has no choice either, but no usage.
+  // Some APIs begin with an event that has neither choices nor usage.
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
 }
 
 /**
- * The stream without its usage event.
- * @param seen is given every chunk as it comes, also what the filter takes out.
+ * Returns the stream without its usage event.
+ * @param seen Is called with every chunk, including bytes that the filter removes.
  */
 export function withoutUsage(source: Body, seen: (chunk: Uint8Array) => void): Body {
   const filter = new UsageFilter();

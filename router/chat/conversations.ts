@@ -4,7 +4,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message } from './store';
+import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -13,7 +13,7 @@ const TITLE_LENGTH_MAX = 200;
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
-export const LIST_LIMIT = 200;
+const LIST_LIMIT = 200;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */
 const TITLE_READ_LENGTH = 1_000;
@@ -29,9 +29,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     return conversation;
   }
 
-  /** A message of a conversation of this user. */
-  async function getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
-    const message = await conversations.findMessage(id);
+  /** A message of a conversation of this user, without its text: a page may name one of any length. */
+  async function getMessage(userId: string, id: string): Promise<{ message: MessageHead; conversation: Conversation }> {
+    const message = await conversations.findMessageHead(id);
     if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
     return { message, conversation: await get(userId, message.conversationId) };
   }
@@ -61,7 +61,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     history: (id: string, before?: number): Promise<readonly Message[]> =>
       conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
-    after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+    /** The newest messages, or the first ones after a position, without their texts; oldest first. */
+    heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
+      conversations.heads(id, range),
 
     /** What a page shows of a conversation. */
     shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),

@@ -8,7 +8,12 @@ import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } fr
 export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
+/** A message without what was said in it, which may be megabytes. */
+export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, ToolCall, ToolResult };
+
+const { id, conversationId, position, role, status } = messages;
+const head = { id, conversationId, position, role, status };
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
@@ -82,6 +87,9 @@ export function conversationsStore(db: Db) {
       db.delete(conversations).where(inArray(conversations.id, due)).run();
     },
 
+    async findMessageHead(id: string): Promise<MessageHead | undefined> {
+      return db.select(head).from(messages).where(eq(messages.id, id)).get();
+    },
     async findMessage(id: string): Promise<Message | undefined> {
       return db.select().from(messages).where(eq(messages.id, id)).get();
     },
@@ -105,14 +113,15 @@ export function conversationsStore(db: Db) {
         .all()
         .reverse();
     },
-    /** Messages after `position`, oldest first. */
-    async after(conversationId: string, position: number): Promise<readonly Message[]> {
-      return db
-        .select()
-        .from(messages)
-        .where(and(eq(messages.conversationId, conversationId), gt(messages.position, position)))
-        .orderBy(messages.position)
-        .all();
+    /** The newest messages, or the first ones after a position; oldest first. */
+    async heads(
+      inConversation: string,
+      { after, limit }: { readonly after?: number | undefined; readonly limit: number },
+    ): Promise<readonly MessageHead[]> {
+      const there = and(eq(conversationId, inConversation), after === undefined ? undefined : gt(position, after));
+      const order = after === undefined ? desc(position) : position;
+      const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
+      return after === undefined ? rows.reverse() : rows;
     },
 
     /**

@@ -4,19 +4,19 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
-import { findEnd } from './end';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
+import { ownHosts } from './redact';
 import {
   type HeldRunner,
   type Hold,
   type LiveRunner,
   lastActiveAtMs,
-  type RunnerEnd,
   RunnerSlot,
   type RunnerState,
   type RunnerStatus,
@@ -59,7 +59,7 @@ export function runnersService(deps: RunnersDeps) {
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
-  const health = runnerHealth({ transitions, findByAgent: (agentId) => slots.get(agentId), findByRunner });
+  const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
 
@@ -160,12 +160,6 @@ export function runnersService(deps: RunnersDeps) {
 
     ...health,
 
-    /** Says how a runner has ended whose connection broke, after at most 1 s; `undefined` when it still exists. */
-    async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
-      const slot = slots.get(runner.agentId);
-      return slot && findEnd(runner, slot, { events, look: health.look });
-    },
-
     /**
      * Adopts the runner that `find` returns, unless the agent has a runner by now. Its idle time starts anew (law 2).
      * `find` runs in the agent's queue: no start happens in between.
@@ -210,8 +204,8 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
+    ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-
     /** Counts the runners by state, and the starts that wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
 

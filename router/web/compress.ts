@@ -1,10 +1,15 @@
 /** Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams and `/v1` are never compressed. */
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { Elysia } from 'elysia';
 import { isAssetPath } from './assets';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
 /** Bytes. For shorter bodies, the overhead of gzip outweighs its gain. */
 const BYTES_MIN = 1_024;
+/** Bytes that are compressed on the event loop, in 2 ms. Longer bodies go to a thread, which costs more than that. */
+const AT_ONCE_BYTES_MAX = 100_000;
+const gzipInThread = promisify(gzip);
 
 /** Compressed assets by path. Without the query, because a client can request an asset with any query. */
 const kept = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -18,7 +23,7 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
     const { pathname } = new URL(request.url);
     const isAsset = isAssetPath(pathname);
     const cached = isAsset ? kept.get(pathname) : undefined;
-    const bytes = cached ?? (await gzip(response));
+    const bytes = cached ?? (await compressed(response));
     if (!bytes) return;
     if (isAsset) kept.set(pathname, bytes);
     const headers = new Headers(response.headers);
@@ -32,7 +37,9 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
   },
 );
 
-async function gzip(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** `undefined` for a body that is too short. */
+async function compressed(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const plain = new Uint8Array(await response.clone().arrayBuffer());
-  return plain.length < BYTES_MIN ? undefined : Bun.gzipSync(plain);
+  if (plain.length < BYTES_MIN) return undefined;
+  return plain.length > AT_ONCE_BYTES_MAX ? gzipInThread(plain) : Bun.gzipSync(plain);
 }
