@@ -1,6 +1,8 @@
 /** Server-sent events that the router itself writes: progress, and the live streams of pages. */
 
+import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { safely } from '../lib/safely';
+import { steadyMs } from '../lib/time';
 import { EventGzip } from './event-gzip';
 import { dataHeaders } from './headers';
 
@@ -44,9 +46,16 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
   const gzip = EventGzip.for(request);
   const queue = new EventQueue(gzip);
   let onEnd: (() => void) | undefined;
-  let heartbeat: ReturnType<typeof setInterval> | undefined;
+  let aliveAtMs = steadyMs();
+  const heartbeat: Beating = {
+    beat(nowMs) {
+      if (nowMs - aliveAtMs < HEARTBEAT_MS) return;
+      aliveAtMs = nowMs;
+      if (queue.bytes === 0) void queue.add(KEEP_ALIVE);
+    },
+  };
   const end = () => {
-    clearInterval(heartbeat);
+    stopBeat(heartbeat);
     safely('onEnd', {}, () => onEnd?.());
     onEnd = undefined;
   };
@@ -65,11 +74,7 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
         onEnd = onOpen({ send, close });
         // The stream was closed while `onOpen` ran.
         if (queue.isClosed) end();
-        else
-          heartbeat = setInterval(
-            () => safely('heartbeat', {}, () => queue.bytes === 0 && queue.add(KEEP_ALIVE)),
-            HEARTBEAT_MS,
-          );
+        else startBeat(heartbeat);
       },
       pull: (controller) => queue.take(controller),
       cancel() {
