@@ -114,17 +114,22 @@ export async function createContext({ config, secrets, internalPort, listenOn, .
   const keys = keysService({ keys: stores.keys, events, now });
   const credentials = credentialsService({ settings: stores.settings, users: stores.users, backends, vault, now });
   const prices = pricesService({ usage: stores.usage });
-  const budgets = budgetsService({ budgets: stores.budgets, usage: stores.usage, now });
-  await Promise.all([prices.load(), budgets.load()]);
+  const budgets = budgetsService({
+    budgets: stores.budgets,
+    usage: stores.usage,
+    unwritten: () => metering.unwritten(),
+    now,
+  });
   const rateLimits = rateLimitsService({ now: steady });
+  const limiters = [budgets, rateLimits];
+  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
+  await Promise.all([prices.load(), budgets.load()]);
   events.subscribeToAll((_, event) => {
     if (event.kind !== 'revoked') return;
     budgets.forget(event.credentialId);
     rateLimits.forget(event.credentialId);
   });
-  const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
-  const metering = meteringService({ usage: stores.usage, prices, counters: limiters, metrics, now });
   const ownPorts = [config.public.port, internalPort];
   const upstreams = upstreamsService({
     credentials,

@@ -266,6 +266,45 @@ export const usage = sqliteTable(
   (table) => [index('usage_by_user').on(table.userId, table.atMs), index('usage_by_time').on(table.atMs)],
 );
 
+/**
+ * What the sums of usage are kept of: one row for each thing whose use a report or a budget shows. Every call counts in
+ * several of them (`seriesOf` in `usage/sums-store.ts`).
+ */
+export const usageSeries = sqliteTable(
+  'usage_series',
+  {
+    id: integer().primaryKey(),
+    dimension: text({ enum: ['user', 'agent', 'backend', 'model', 'key', 'possible-key'] }).notNull(),
+    /** Whose use; empty for that of all users together. */
+    userId: text('user_id').notNull(),
+    /** Id of the user, agent or key, or name of the backend or model; empty for calls without a certain key. */
+    key: text().notNull(),
+  },
+  (table) => [uniqueIndex('usage_series_by_key').on(table.dimension, table.userId, table.key)],
+);
+
+/**
+ * Running totals: the use of a series up to the end of a UTC day, in one row for each day with use. The use of any span of
+ * days is the difference of two rows, however long it is. `WITHOUT ROWID` in the database: the rows are in the index.
+ */
+export const usageSums = sqliteTable(
+  'usage_sums',
+  {
+    seriesId: integer('series_id').notNull(),
+    /** Days since the epoch. */
+    day: integer().notNull(),
+    calls: integer().notNull(),
+    promptTokens: integer('prompt_tokens').notNull(),
+    completionTokens: integer('completion_tokens').notNull(),
+    cachedTokens: integer('cached_tokens').notNull(),
+    reasoningTokens: integer('reasoning_tokens').notNull(),
+    estimatedCalls: integer('estimated_calls').notNull(),
+    /** In 10⁻¹² of the currency, so that adding and subtracting is exact for prices of up to six decimals. */
+    costPicos: integer('cost_picos').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.seriesId, table.day] })],
+);
+
 /** Prices: money per million tokens, in the currency that the administrator uses. */
 export const prices = sqliteTable('prices', {
   model: text().primaryKey(),

@@ -1,12 +1,12 @@
 /**
- * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage is counted in memory, so that a call
- * is checked without the database; the counters are read from the database once, at boot.
+ * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage of those with a budget is counted in
+ * memory, so that a call is checked without the database; it is read from the database at boot, or when the budget is set.
  */
 import { AppError } from '../lib/errors';
 import type { Budget, BudgetsStore } from './budgets-store';
 import { Held } from './held';
 import type { Amount, Counted, Refusal } from './limits';
-import type { UsageStore } from './store';
+import type { NewUsageRow, UsageStore } from './store';
 
 type Unit = Budget['unit'];
 type Period = Budget['period'];
@@ -33,14 +33,19 @@ interface Counter {
 
 export type BudgetsService = ReturnType<typeof budgetsService>;
 
-/** @param deps.now milliseconds since the epoch. */
-export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore; now: () => number }) {
-  const { budgets: store, usage, now } = deps;
+/**
+ * @param deps.unwritten calls that metering has counted and not yet written.
+ * @param deps.now milliseconds since the epoch.
+ */
+export function budgetsService(deps: {
+  budgets: BudgetsStore;
+  usage: UsageStore;
+  unwritten: () => readonly NewUsageRow[];
+  now: () => number;
+}) {
+  const { budgets: store, usage, unwritten, now } = deps;
   const budgets = new Map<string, Budget>();
-  /**
-   * By period, then by the id of the user or key. Users and keys without a budget are counted too, because they may get
-   * one.
-   */
+  /** By period, then by the id of the user or key: both periods of each that has a budget. */
   const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
   const held = new Held();
 
@@ -78,30 +83,44 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
     return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
   }
 
-  return {
-    /** Reads the budgets and the usage of the current periods. Call it once, before any other method. */
-    async load(): Promise<void> {
-      for (const budget of await store.list()) budgets.set(budget.subjectId, budget);
-      for (const period of PERIODS) {
+  function forget(subjectId: string): void {
+    budgets.delete(subjectId);
+    for (const period of PERIODS) counters[period].delete(subjectId);
+  }
+
+  /** Takes a budget into force. The use of a subject that had none is read: what is written, and what waits for that. */
+  async function take(budget: Budget): Promise<void> {
+    const { subjectId, userId, keyId } = budget;
+    const isCounted = budgets.has(subjectId);
+    budgets.set(subjectId, budget);
+    if (isCounted) return;
+    await Promise.all(
+      PERIODS.map(async (period) => {
         const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
-        for (const dimension of ['user', 'key'] as const) {
-          for (const { key, promptTokens, completionTokens, cost } of await usage.groups(range, dimension)) {
-            const tokens = promptTokens + completionTokens;
-            counters[period].set(key, { sinceMs: range.fromMs, tokens, money: cost });
-          }
+        // In one turn of the event loop with the reading, which begins at once: each call is in one of the three.
+        const counter = counterOf(period, subjectId);
+        for (const row of unwritten()) {
+          const keyIds = row.keyIds ?? [row.keyId];
+          if (keyId === null ? row.userId !== userId : !keyIds.includes(keyId)) continue;
+          if (row.atMs < range.fromMs || row.atMs >= range.untilMs) continue;
+          counter.tokens += row.promptTokens + row.completionTokens;
+          counter.money += row.cost ?? 0;
         }
-        for (const { keyId, tokens, cost } of await usage.possibleKeys(range)) {
-          const counter = counterOf(period, keyId);
-          counter.tokens += tokens;
-          counter.money += cost;
-        }
-      }
+        const { tokens, cost } = await usage.spent({ userId, keyId }, range);
+        counter.tokens += tokens;
+        counter.money += cost;
+      }),
+    );
+  }
+
+  return {
+    /** Reads the budgets, and what has been used of them. Call it once, before any other method. */
+    async load(): Promise<void> {
+      await Promise.all((await store.list()).map(take));
     },
 
-    /** A deleted key uses nothing any more. */
-    forget(subjectId: string): void {
-      for (const period of PERIODS) counters[period].delete(subjectId);
-    },
+    /** A deleted key uses nothing any more, and its budget is deleted with it. */
+    forget,
 
     /**
      * Throws `insufficient_quota` when the user or a key is at a hard limit; for a request that is going to make calls.
@@ -122,6 +141,7 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
     add({ tokens, cost, ...who }: Counted & Amount): void {
       for (const period of PERIODS) {
         for (const subjectId of subjectsOf(who)) {
+          if (!budgets.has(subjectId)) continue;
           const counter = counterOf(period, subjectId);
           counter.tokens += tokens;
           counter.money += cost;
@@ -140,14 +160,14 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       const fields = problemsOf(budget);
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       await store.put(budget);
-      budgets.set(budget.subjectId, budget);
+      await take(budget);
     },
 
     /** Throws `not_found` when the subject has no budget. */
     async remove(subjectId: string): Promise<void> {
       // The store first: memory must not lift a limit that is still in the database.
       const wasThere = await store.delete(subjectId);
-      budgets.delete(subjectId);
+      forget(subjectId);
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };

@@ -122,11 +122,10 @@ export function usageService(deps: {
       await flush();
       const range = rangeOf(scope);
       const nameOf = names();
-      for (let afterId = 0; ; ) {
-        const rows = await usage.page(range, afterId, CALLS_PER_PAGE);
-        const last = rows.at(-1);
-        if (!last) return;
-        afterId = last.id;
+      for (let after: UsageRow | undefined; ; ) {
+        const rows = await usage.page(range, after, CALLS_PER_PAGE);
+        after = rows.at(-1);
+        if (!after) return;
         yield await Promise.all(
           rows.map(async (row) => ({
             row,
