@@ -1,5 +1,5 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, lt, ne, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, lt, ne, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { sessions, users } from '../database/schema';
 
@@ -40,14 +40,16 @@ export function usersStore(db: Db) {
       return db.select().from(users).orderBy(users.email).all();
     },
     async findAdmin(): Promise<User | undefined> {
-      return db.select().from(users).where(eq(users.role, 'admin')).get();
+      // As the index has it, which is of this role only: a parameter could be any role.
+      return db.select().from(users).where(sql`${users.role} = 'admin'`).get();
     },
     /** Slugs that are `base` or `base-<something>`. */
     async slugsLike(base: string): Promise<readonly string[]> {
       const rows = db
         .select({ slug: users.slug })
         .from(users)
-        .where(sql`${users.slug} GLOB ${`${base}*`}`)
+        // "." is the character after "-".
+        .where(or(eq(users.slug, base), and(gte(users.slug, `${base}-`), lt(users.slug, `${base}.`))))
         .all();
       return rows.map((row) => row.slug);
     },

@@ -159,7 +159,8 @@ export function conversationsStore(db: Db) {
       const rows = db
         .update(messages)
         .set({ status: 'failed', failure, endedAtMs: nowMs })
-        .where(eq(messages.status, 'streaming'))
+        // As the index has it, which is of this status only.
+        .where(sql`${messages.status} = 'streaming'`)
         .returning({ id: messages.id })
         .all();
       return rows.length;

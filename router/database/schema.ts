@@ -36,7 +36,7 @@ export const sessions = sqliteTable(
     createdAtMs: integer('created_at_ms').notNull(),
     expiresAtMs: integer('expires_at_ms').notNull(),
   },
-  (table) => [index('sessions_by_user').on(table.userId)],
+  (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],
 );
 
 export type KeyScope = 'v1' | 'manage';
@@ -136,7 +136,9 @@ export const conversations = sqliteTable(
     expiresAtMs: integer('expires_at_ms'),
   },
   (table) => [
-    index('conversations_by_user').on(table.userId, table.updatedAtMs),
+    // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
+    index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
+    index('conversations_by_agent').on(table.agentId),
     index('conversations_by_expiry').on(table.expiresAtMs),
   ],
 );
@@ -320,17 +322,21 @@ export const prices = sqliteTable('prices', {
 export const sharedModels = sqliteTable('shared_models', { model: text().primaryKey() });
 
 /** How much a user, or one API key, may use in a period. */
-export const budgets = sqliteTable('budgets', {
-  /** Id of the key, or of the user. */
-  subjectId: text('subject_id').primaryKey(),
-  userId: text('user_id')
-    .notNull()
-    .references(() => users.id, { onDelete: 'cascade' }),
-  keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
-  unit: text({ enum: ['tokens', 'money'] }).notNull(),
-  period: text({ enum: ['day', 'month'] }).notNull(),
-  /** Above this limit the owner gets a warning. */
-  softLimit: real('soft_limit'),
-  /** Above this limit no more calls are passed to an upstream. */
-  hardLimit: real('hard_limit'),
-});
+export const budgets = sqliteTable(
+  'budgets',
+  {
+    /** Id of the key, or of the user. */
+    subjectId: text('subject_id').primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
+    unit: text({ enum: ['tokens', 'money'] }).notNull(),
+    period: text({ enum: ['day', 'month'] }).notNull(),
+    /** Above this limit the owner gets a warning. */
+    softLimit: real('soft_limit'),
+    /** Above this limit no more calls are passed to an upstream. */
+    hardLimit: real('hard_limit'),
+  },
+  (table) => [index('budgets_by_user').on(table.userId), index('budgets_by_key').on(table.keyId)],
+);

@@ -34,9 +34,9 @@ export function usageStore(db: Db) {
     /** Writes all rows, and counts them in the sums, or none. */
     async insert(rows: readonly NewUsageRow[]): Promise<void> {
       if (rows.length === 0) return;
-      transaction(db, (tx) => {
+      transaction(db, () => {
         for (const row of rows) insert.run(encoded(row));
-        count(tx, rows);
+        count(rows);
       });
     },
 

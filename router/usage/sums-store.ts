@@ -114,8 +114,18 @@ export function sumsStore(db: Db) {
     .limit(1)
     .prepare();
 
+  const begin = db
+    .insert(usageSeries)
+    .values({ dimension: placeholder('dimension'), userId: placeholder('userId'), key: placeholder('key') })
+    .returning({ id: usageSeries.id })
+    .prepare();
+  const insert = db
+    .insert(usageSums)
+    .values({ seriesId: placeholder('id'), day: placeholder('day'), ...eachName((name) => placeholder(name)) })
+    .prepare();
+
   /** Adds the use of calls to the sums; inside the transaction that writes the calls. */
-  function count(tx: Db, rows: readonly NewUsageRow[]): void {
+  function count(rows: readonly NewUsageRow[]): void {
     const sums = new Map<string, { series: readonly [Dimension, string, string]; day: number; amounts: Amounts }>();
     for (const row of rows) {
       const day = Math.floor(row.atMs / DAY_MS);
@@ -129,15 +139,11 @@ export function sumsStore(db: Db) {
     }
     for (const { series, day, amounts } of sums.values()) {
       const [dimension, userId, key] = series;
-      const id =
-        find.get({ dimension, userId, key })?.id ??
-        tx.insert(usageSeries).values({ dimension, userId, key }).returning({ id: usageSeries.id }).get().id;
+      const { id } = find.get({ dimension, userId, key }) ?? begin.get({ dimension, userId, key });
       if (add.all({ id, day, ...amounts }).some((row) => row.day === day)) continue;
       const soFar = before.get({ id, day });
       const row = eachName((name) => (soFar?.[name] ?? 0) + amounts[name]);
-      tx.insert(usageSums)
-        .values({ seriesId: id, day, ...row })
-        .run();
+      insert.run({ id, day, ...row });
     }
   }
 
