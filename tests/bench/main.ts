@@ -11,6 +11,7 @@ import { report } from './report';
 import { Results } from './results';
 import type { Scenario } from './scenario';
 import { aborts } from './scenarios/aborts';
+import { data } from './scenarios/data';
 import { requests } from './scenarios/requests';
 import { slowReader } from './scenarios/slow-reader';
 import { coldStart, startUp } from './scenarios/start';
@@ -18,7 +19,7 @@ import { streams } from './scenarios/streams';
 import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
-const SCENARIOS: readonly Scenario[] = [requests, streams, slowReader, aborts, startUp, coldStart];
+const SCENARIOS: readonly Scenario[] = [requests, streams, slowReader, aborts, startUp, coldStart, data];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 

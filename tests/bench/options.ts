@@ -7,6 +7,7 @@ bun run bench --profile <router|recording> [--only <scenario>]
   --quick         less than two minutes, for a look: few loads, short windows, nothing is written
   --only          one scenario; may be given several times. Nothing is written
   --rounds        how often each measurement is taken
+  --data          the data root of \`bun run big-database\`; by default tmp/big-database, where one is made
   --write         the file for the report; docs/performance.md after a whole run
   --profile       only the router, or only the router recording, with a CPU profile in tmp/bench-profile; of the
                   requests unless --only names something else`;
@@ -18,6 +19,8 @@ export interface Options {
   readonly only: readonly string[];
   /** Relative to the working directory. */
   readonly reportPath?: string;
+  /** Of a large database. */
+  readonly dataRoot?: string;
   /** What is profiled, and where to. */
   readonly profile?: Profile;
 }
@@ -38,6 +41,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
+      data: { type: 'string' },
       write: { type: 'string' },
       profile: { type: 'string' },
     },
@@ -58,6 +62,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     isQuick,
     rounds,
     only: isProfile && only.length === 0 ? ['requests'] : only,
+    ...(values.data !== undefined && { dataRoot: values.data }),
     ...(reportPath !== undefined && { reportPath }),
     ...(what !== undefined && { profile: { what, directory: PROFILE_DIR } }),
   };

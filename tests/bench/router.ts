@@ -8,7 +8,7 @@ import type { RunnerStats } from './runner';
 import { CHAT_PATH, chatBody, MODEL } from './script';
 
 const ROOT = join(import.meta.dir, '../..');
-const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
+export const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
 
 export interface RouterUnderTest extends AsyncDisposable {
   readonly server: Server;
@@ -48,7 +48,8 @@ export async function startRouter(profileDir?: string): Promise<RouterUnderTest>
   }
 }
 
-async function routerServer(dataRoot: string, runnerPort: number, profileDir?: string): Promise<Server> {
+/** A router over a data root, which is made where there is none. */
+export async function routerServer(dataRoot: string, runnerPort: number, profileDir?: string): Promise<Server> {
   const backend = {
     name: MODEL,
     driver: 'process',
