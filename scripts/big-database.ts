@@ -3,15 +3,24 @@
  * password is `PASSWORD`, and the secret of a key is `secretOf(user, key)`; nothing of it is for use.
  */
 import { Database as Sqlite } from 'bun:sqlite';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import { openDatabase } from '../router/database/database';
-import { agents, budgets, conversations, keys, messages, prices, runners, users } from '../router/database/schema';
+import {
+  agents,
+  budgets,
+  conversations,
+  keys,
+  messages,
+  prices,
+  runners,
+  usage,
+  users,
+} from '../router/database/schema';
 import { newId, sha256 } from '../router/lib/ids';
-import { type NewUsageRow, usageStore } from '../router/usage/store';
 
 export const PASSWORD = 'a-password-of-the-big-database';
 /** Users by number, from 0 on; the first has a tenth of everything, and a conversation with a hundredth of their messages. */
@@ -40,6 +49,8 @@ export const SIZES: Sizes = {
   backends: ['demo', 'openclaw'],
 };
 
+const MIGRATIONS = join(import.meta.dir, '../router/database/migrations');
+const SUMS_MIGRATION = '0008_usage_sums.sql';
 const DAY_MS = 86_400_000;
 const DAYS = 366;
 const KEYS_PER_USER = 3;
@@ -81,7 +92,7 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
   say(`${sizes.conversations} conversations, ${sizes.messages} messages`);
   const rooms = insertConversations(sqlite, people, sizes, startMs);
   say(`${sizes.usage} calls`);
-  await insertUsage(database, people, rooms, sizes, startMs);
+  insertUsage(sqlite, people, rooms, sizes, startMs);
   sqlite.run('PRAGMA wal_checkpoint(TRUNCATE)');
   database.close();
   return path;
@@ -185,51 +196,55 @@ function insertConversations(sqlite: Sqlite, people: readonly Person[], sizes: S
   return rooms;
 }
 
-/** Day by day, through the store, which keeps the sums. */
-async function insertUsage(
-  { db }: ReturnType<typeof openDatabase>,
+/** The sums are made as the migration makes them: a sum for each day of each series, one by one, takes half an hour. */
+function insertUsage(
+  sqlite: Sqlite,
   people: readonly Person[],
   rooms: readonly (readonly string[])[],
   sizes: Sizes,
   startMs: number,
-): Promise<void> {
-  const store = usageStore(db);
+): void {
+  const insert = inserter(sqlite, usage);
   const perDay = Math.ceil(sizes.usage / DAYS);
   let left = sizes.usage;
   for (let day = 0; day < DAYS; day += 1) {
-    const rows: NewUsageRow[] = [];
-    for (let call = 0; call < Math.min(perDay, left); call += 1) {
-      const number = someone(people.length);
-      const person = people[number];
-      if (!person) continue;
-      const agent = below(person.agentIds.length);
-      const own = rooms[number] ?? [];
-      const isUncertain = call % 100 === 0;
-      const model = MODELS[(number + below(2)) % MODELS.length] ?? '';
-      const [promptTokens, completionTokens] = [below(8_000), below(1_000)];
-      rows.push({
-        ...{
-          atMs: Math.floor(startMs + (day + call / perDay) * DAY_MS),
-          userId: person.id,
-          backend: sizes.backends[agent] ?? '',
-        },
-        ...{ agentId: person.agentIds[agent] ?? '', conversationId: own[below(own.length)] ?? null },
-        ...{ keyId: isUncertain ? null : (person.keyIds[below(4)] ?? null), path: 'chat/completions', model },
-        ...{ keyIds: isUncertain ? person.keyIds.slice(0, 2) : null, source: 'global' },
-        ...{
-          promptTokens,
-          completionTokens,
-          cachedTokens: below(promptTokens + 1),
-          reasoningTokens: 0,
-          estimated: false,
-        },
-        ...{ cost: model === MODELS[0] ? null : (promptTokens * 2.5 + completionTokens * 10) / 1e6, status: 200 },
-        ...{ ending: 'done', firstByteMs: below(900), totalMs: 900 + below(9_000) },
-      });
-    }
-    left -= rows.length;
-    await store.insert(rows);
+    const calls = Math.min(perDay, left);
+    left -= calls;
+    atOnce(sqlite, () => {
+      for (let call = 0; call < calls; call += 1) {
+        const number = someone(people.length);
+        const person = people[number];
+        if (!person) continue;
+        const agent = below(person.agentIds.length);
+        const own = rooms[number] ?? [];
+        const isUncertain = call % 100 === 0;
+        const model = MODELS[(number + below(2)) % MODELS.length] ?? '';
+        const [promptTokens, completionTokens] = [below(8_000), below(1_000)];
+        insert({
+          ...{
+            atMs: Math.floor(startMs + (day + call / perDay) * DAY_MS),
+            userId: person.id,
+            backend: sizes.backends[agent] ?? '',
+          },
+          ...{ agentId: person.agentIds[agent] ?? '', conversationId: own[below(own.length)] ?? null },
+          ...{ keyId: isUncertain ? null : (person.keyIds[below(4)] ?? null), path: 'chat/completions', model },
+          ...{ keyIds: isUncertain ? person.keyIds.slice(0, 2) : null, source: 'global' },
+          ...{
+            promptTokens,
+            completionTokens,
+            cachedTokens: below(promptTokens + 1),
+            reasoningTokens: 0,
+            estimated: false,
+          },
+          ...{ cost: model === MODELS[0] ? null : (promptTokens * 2.5 + completionTokens * 10) / 1e6, status: 200 },
+          ...{ ending: 'done', firstByteMs: below(900), totalMs: 900 + below(9_000) },
+        });
+      }
+    });
   }
+  const statements = readFileSync(join(MIGRATIONS, SUMS_MIGRATION), 'utf8').split('--> statement-breakpoint');
+  const backfill = statements.slice(statements.findIndex((one) => one.includes('TEMP TABLE')));
+  atOnce(sqlite, () => backfill.forEach((one) => void sqlite.run(one)));
 }
 
 /** Runs `work` in one transaction. */

@@ -118,8 +118,13 @@ export function accountsService(deps: {
       return session;
     },
 
-    /** All users, sorted by e-mail address. */
-    list: (): Promise<readonly User[]> => users.list(),
+    /** The first users by e-mail address. */
+    list: (limit: number): Promise<readonly User[]> => users.list(limit),
+
+    /** Those of the users that are there. */
+    findEach: (ids: readonly string[]): Promise<readonly User[]> => users.findEach(ids),
+
+    findByEmail: (email: string): Promise<User | undefined> => users.findByEmail(normaliseEmail(email)),
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 

@@ -1,5 +1,5 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, gte, lt, ne, or, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, ne, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { sessions, users } from '../database/schema';
 
@@ -35,9 +35,19 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
-    /** Sorted by e-mail address. */
-    async list(): Promise<readonly User[]> {
-      return db.select().from(users).orderBy(users.email).all();
+    /** Those of the users that are there. */
+    async findEach(ids: readonly string[]): Promise<readonly User[]> {
+      return ids.length === 0
+        ? []
+        : db
+            .select()
+            .from(users)
+            .where(inArray(users.id, [...ids]))
+            .all();
+    },
+    /** The first by e-mail address. */
+    async list(limit: number): Promise<readonly User[]> {
+      return db.select().from(users).orderBy(users.email).limit(limit).all();
     },
     async findAdmin(): Promise<User | undefined> {
       // As the index has it, which is of this role only: a parameter could be any role.

@@ -1,5 +1,5 @@
 /** Stores agents: a user's durable instances of backends. */
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { agents } from '../database/schema';
 import { newId } from '../lib/ids';
@@ -25,6 +25,16 @@ export function agentsStore(db: Db) {
   return {
     async find(id: string): Promise<Agent | undefined> {
       return byId.get({ id });
+    },
+    /** Those of the agents that are there. */
+    async findEach(ids: readonly string[]): Promise<readonly Agent[]> {
+      return ids.length === 0
+        ? []
+        : db
+            .select()
+            .from(agents)
+            .where(inArray(agents.id, [...ids]))
+            .all();
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {

@@ -12,12 +12,13 @@ import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { Budget } from './budgets-store';
 import {
-  allOwners,
   budgetForm,
   budgetSubjects,
   budgetsJson,
   budgetViews,
+  everyOwner,
   type OwnersDeps,
+  ownersOfAll,
   ownOwners,
   saidOf,
 } from './present';
@@ -64,9 +65,13 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
       { admin: true, body: t.Object({ subject: t.String() }) },
     )
 
-    .get('/api/admin/budgets', async () => ({ budgets: budgetsJson(deps.budgets.list(), await allOwners(deps)) }), {
-      admin: true,
-    })
+    .get(
+      '/api/admin/budgets',
+      async () => ({ budgets: budgetsJson(deps.budgets.list(), await ownersOfAll(deps, deps.budgets.list())) }),
+      {
+        admin: true,
+      },
+    )
     .put(
       '/api/admin/budgets/:subject',
       async ({ params, body }) => {
@@ -150,8 +155,10 @@ async function ownKey(deps: BudgetsRoutesDeps, who: Who, id: string): Promise<Su
   return { subjectId: id, userId: key.userId, keyId: id };
 }
 
+/** @param id of a user or a key, or a user's e-mail address. */
 async function anySubject(deps: BudgetsRoutesDeps, id: string): Promise<Subject> {
-  if (await deps.accounts.find(id)) return { subjectId: id, userId: id, keyId: null };
+  const user = (await deps.accounts.find(id)) ?? (await deps.accounts.findByEmail(id));
+  if (user) return { subjectId: user.id, userId: user.id, keyId: null };
   const key = await deps.keys.findById(id);
   if (!key) throw new AppError('not_found', { message: 'There is no user and no key with that id.' });
   return { subjectId: id, userId: key.userId, keyId: id };
@@ -174,15 +181,16 @@ async function budgetsPage(
   query: { readonly budget?: string | undefined; readonly said?: string | undefined },
   refused?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
-  const owners = await allOwners(deps);
   const states = deps.budgets.list();
-  const subjects = budgetSubjects(owners);
+  const owners = await ownersOfAll(deps, states);
+  const everybody = await everyOwner(deps);
+  const subjects = everybody && budgetSubjects(everybody);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget);
   return page(
     <AdminBudgetsPage
       shell={await deps.shell(who)}
       budgets={budgetViews(states, owners)}
-      subjects={[...subjects.users, ...subjects.keys]}
+      subjects={subjects && [...subjects.users, ...subjects.keys]}
       form={refused?.form ?? budgetForm(chosen)}
       flash={saidOf(query.said)}
     />,

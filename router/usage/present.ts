@@ -22,6 +22,8 @@ type Division = Exclude<UsageDimension, 'day'>;
 
 /** Lines of a table on a page. The API returns all lines. */
 const LINES_MAX = 100;
+/** Users, and keys, from which one is chosen. */
+const CHOICES_MAX = 200;
 /** Characters of a name that are shown: clients choose the names of models. */
 const NAME_MAX = 200;
 const FIGURES = [
@@ -135,9 +137,18 @@ export interface OwnersDeps {
   readonly keys: KeysService;
 }
 
-/** Everybody and every key: for the administrator. */
-export async function allOwners({ accounts, keys }: OwnersDeps): Promise<Owners> {
-  return ownersOf(await accounts.list(), await keys.listAll());
+/** Those whose budgets these are: for the administrator. */
+export async function ownersOfAll({ accounts, keys }: OwnersDeps, states: readonly BudgetState[]): Promise<Owners> {
+  const userIds = new Set(states.map(({ budget }) => budget.userId));
+  const keyIds = states.flatMap(({ budget }) => budget.keyId ?? []);
+  return ownersOf(await accounts.findEach([...userIds]), await keys.findEach(keyIds));
+}
+
+/** Everybody and every key, for a choice; undefined where there are too many to choose from. */
+export async function everyOwner({ accounts, keys }: OwnersDeps): Promise<Owners | undefined> {
+  const users = await accounts.list(CHOICES_MAX + 1);
+  const { keys: all, hasMore } = await keys.listAll(CHOICES_MAX);
+  return users.length > CHOICES_MAX || hasMore ? undefined : ownersOf(users, all);
 }
 
 /** One user and their keys. */

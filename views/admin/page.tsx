@@ -49,7 +49,8 @@ export function AdminPricesPage({ prices, form, editing, shared, ...props }: Pri
 
 interface BudgetsProps extends AdminProps {
   budgets: BudgetView[];
-  subjects: BudgetSubject[];
+  /** Absent where there are too many to choose from. */
+  subjects?: BudgetSubject[] | undefined;
   form: FormState;
 }
 
@@ -73,12 +74,12 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
-  /** How many more there are. */
-  hidden: number;
+  /** Where the next of them are. */
+  moreHref?: string | undefined;
 }
 
 /** The keys of everybody. */
-export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
+export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="keys">
@@ -86,7 +87,11 @@ export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
         <h2 id="keys-title">{t.settings.sections.keys}</h2>
         <p class="quiet">{t.keys.allLead}</p>
         <KeyList keys={keys} action="/admin/keys" />
-        {hidden > 0 && <p class="quiet">{t.keys.hidden(hidden)}</p>}
+        {moreHref && (
+          <p>
+            <a href={moreHref}>{t.keys.more}</a>
+          </p>
+        )}
       </section>
     </AdminPage>
   );

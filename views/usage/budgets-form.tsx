@@ -6,7 +6,8 @@ import { useText } from '../render';
 
 interface BudgetFormProps {
   action: string;
-  subjects: BudgetSubject[];
+  /** Absent where there are too many to choose from: then one is typed. */
+  subjects?: BudgetSubject[] | undefined;
   form: FormState;
 }
 
@@ -22,17 +23,30 @@ export function BudgetForm({ action, subjects, form }: BudgetFormProps) {
           {form.message}
         </Notice>
       )}
-      <SelectField
-        id="budget-subject"
-        name="subject"
-        label={t.subject}
-        value={values.subject}
-        error={errors.subject}
-        groups={[
-          { label: t.users, options: subjects.filter(({ isKey }) => !isKey).map(optionOf) },
-          { label: t.keys, options: subjects.filter(({ isKey }) => isKey).map(optionOf) },
-        ]}
-      />
+      {subjects ? (
+        <SelectField
+          id="budget-subject"
+          name="subject"
+          label={t.subject}
+          value={values.subject}
+          error={errors.subject}
+          groups={[
+            { label: t.users, options: subjects.filter(({ isKey }) => !isKey).map(optionOf) },
+            { label: t.keys, options: subjects.filter(({ isKey }) => isKey).map(optionOf) },
+          ]}
+        />
+      ) : (
+        <Field
+          id="budget-subject"
+          name="subject"
+          label={t.subject}
+          help={t.subjectHelp}
+          value={values.subject}
+          error={errors.subject}
+          autocomplete="off"
+          required
+        />
+      )}
       <SelectField
         id="budget-unit"
         name="unit"
