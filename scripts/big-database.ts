@@ -89,6 +89,7 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
 
   say(`${sizes.users} users`);
   const people = await insertPeople(sqlite, sizes, startMs);
+  insertGoneRunners(sqlite, sizes.runners);
   say(`${sizes.conversations} conversations, ${sizes.messages} messages`);
   const rooms = insertConversations(sqlite, people, sizes, startMs);
   say(`${sizes.usage} calls`);
@@ -109,7 +110,6 @@ async function insertPeople(sqlite: Sqlite, sizes: Sizes, startMs: number): Prom
   const passwordHash = await Bun.password.hash(PASSWORD, { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 });
   const insert = { users: inserter(sqlite, users), agents: inserter(sqlite, agents), keys: inserter(sqlite, keys) };
   const insertBudget = inserter(sqlite, budgets);
-  const insertRunner = inserter(sqlite, runners);
   const insertPrice = inserter(sqlite, prices);
   const people: Person[] = [];
   atOnce(sqlite, () => {
@@ -141,21 +141,30 @@ async function insertPeople(sqlite: Sqlite, sizes: Sizes, startMs: number): Prom
         insertBudget({ ...limits, subjectId: userId, userId, keyId: null });
         insertBudget({ ...limits, subjectId: keyIds[0] ?? '', userId, keyId: keyIds[0] ?? '' });
       }
-      if (number < sizes.runners) insertRunner(goneRunner(agentIds[0] ?? '', sizes.backends[0] ?? '', startMs));
       people.push({ id: userId, agentIds, keyIds });
     }
   });
   return people;
 }
 
-/** A row of the process driver whose process is gone. Nobody opens its sealed key. */
-function goneRunner(agentId: string, backend: string, startedAtMs: number): typeof runners.$inferInsert {
-  const id = newId();
-  return {
-    ...{ id, agentId, backend, driver: 'process', state: 'running', handle: { runnerId: id, pid: 4_194_304 } },
-    ...{ url: 'http://127.0.0.1:9', accessKeySealed: 'sealed', runnerKeyHash: sha256(id), specHash: sha256(id) },
-    ...{ startedAtMs, lastActiveAtMs: startedAtMs },
-  };
+/** Writes rows of runners of the process driver whose processes are gone, for that many agents without one. */
+export function insertGoneRunners(sqlite: Sqlite, count: number): void {
+  const insert = inserter(sqlite, runners);
+  const free = sqlite.query<{ id: string; backend: string }, [number]>(
+    'SELECT id, backend FROM agents WHERE id NOT IN (SELECT agent_id FROM runners) LIMIT ?',
+  );
+  const startedAtMs = Date.now();
+  atOnce(sqlite, () => {
+    for (const { id: agentId, backend } of free.all(count)) {
+      const id = newId();
+      insert({
+        ...{ id, agentId, backend, driver: 'process', state: 'running', handle: { runnerId: id, pid: 4_194_304 } },
+        // Nobody opens the sealed key of a runner that is gone.
+        ...{ url: 'http://127.0.0.1:9', accessKeySealed: 'sealed', runnerKeyHash: sha256(id), specHash: sha256(id) },
+        ...{ startedAtMs, lastActiveAtMs: startedAtMs },
+      });
+    }
+  });
 }
 
 /** Ids of each user's conversations. */

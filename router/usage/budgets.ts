@@ -45,21 +45,21 @@ export function budgetsService(deps: {
 }) {
   const { budgets: store, usage, unwritten, now } = deps;
   const budgets = new Map<string, Budget>();
-  /** By period, then by the id of the user or key: both periods of each that has a budget. */
-  const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
+  /** By the id of the user or key: what was used of its budget in the budget's period. */
+  const counters = new Map<string, Counter>();
   const held = new Held();
 
-  function counterOf(period: Period, subjectId: string): Counter {
+  function counterOf({ period, subjectId }: Budget): Counter {
     const sinceMs = beginning(period, now());
-    const known = counters[period].get(subjectId);
+    const known = counters.get(subjectId);
     if (known?.sinceMs === sinceMs) return known;
     const fresh = { sinceMs, tokens: 0, money: 0 };
-    counters[period].set(subjectId, fresh);
+    counters.set(subjectId, fresh);
     return fresh;
   }
 
   function stateOf(budget: Budget): BudgetState {
-    const used = counterOf(budget.period, budget.subjectId)[budget.unit];
+    const used = counterOf(budget)[budget.unit];
     const isOver = (limit: number | null) => limit !== null && used >= limit;
     const level = isOver(budget.hardLimit) ? 'hard' : isOver(budget.softLimit) ? 'soft' : 'within';
     return { budget, used, resetsAtMs: ending(budget.period, now()), level };
@@ -85,30 +85,27 @@ export function budgetsService(deps: {
 
   function forget(subjectId: string): void {
     budgets.delete(subjectId);
-    for (const period of PERIODS) counters[period].delete(subjectId);
+    counters.delete(subjectId);
   }
 
-  /** Takes a budget into force. The use of a subject that had none is read: what is written, and what waits for that. */
-  async function take(budget: Budget): Promise<void> {
-    const { subjectId, userId, keyId } = budget;
-    const isCounted = budgets.has(subjectId);
-    budgets.set(subjectId, budget);
-    if (isCounted) return;
+  /** Counts what has been used of budgets that come into force: what is written, and what waits for that. */
+  async function countUp(fresh: readonly Budget[], subjectId?: string): Promise<void> {
+    const waiting = unwritten();
     await Promise.all(
       PERIODS.map(async (period) => {
+        const own = fresh.filter((budget) => budget.period === period);
+        if (own.length === 0) return;
         const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
+        const isIn = ({ atMs }: NewUsageRow) => atMs >= range.fromMs && atMs < range.untilMs;
         // In one turn of the event loop with the reading, which begins at once: each call is in one of the three.
-        const counter = counterOf(period, subjectId);
-        for (const row of unwritten()) {
-          const keyIds = row.keyIds ?? [row.keyId];
-          if (keyId === null ? row.userId !== userId : !keyIds.includes(keyId)) continue;
-          if (row.atMs < range.fromMs || row.atMs >= range.untilMs) continue;
-          counter.tokens += row.promptTokens + row.completionTokens;
-          counter.money += row.cost ?? 0;
-        }
-        const { tokens, cost } = await usage.spent({ userId, keyId }, range);
-        counter.tokens += tokens;
-        counter.money += cost;
+        const counted = own.map((budget) => {
+          counters.delete(budget.subjectId);
+          const counter = counterOf(budget);
+          for (const row of waiting) if (isIn(row) && countsFor(row, budget)) grow(counter, spentBy(row));
+          return { counter, budget };
+        });
+        const spent = await usage.spent(period, range, subjectId);
+        for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
       }),
     );
   }
@@ -116,7 +113,9 @@ export function budgetsService(deps: {
   return {
     /** Reads the budgets, and what has been used of them. Call it once, before any other method. */
     async load(): Promise<void> {
-      await Promise.all((await store.list()).map(take));
+      const all = await store.list();
+      for (const budget of all) budgets.set(budget.subjectId, budget);
+      await countUp(all);
     },
 
     /** A deleted key uses nothing any more, and its budget is deleted with it. */
@@ -138,14 +137,10 @@ export function budgetsService(deps: {
     unitsOf: (who: Counted): readonly Unit[] => hardBudgetsOf(who).map(({ unit }) => unit),
 
     /** Counts what a call has used. */
-    add({ tokens, cost, ...who }: Counted & Amount): void {
-      for (const period of PERIODS) {
-        for (const subjectId of subjectsOf(who)) {
-          if (!budgets.has(subjectId)) continue;
-          const counter = counterOf(period, subjectId);
-          counter.tokens += tokens;
-          counter.money += cost;
-        }
+    add(use: Counted & Amount): void {
+      for (const subjectId of subjectsOf(use)) {
+        const budget = budgets.get(subjectId);
+        if (budget) grow(counterOf(budget), use);
       }
     },
 
@@ -160,7 +155,9 @@ export function budgetsService(deps: {
       const fields = problemsOf(budget);
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       await store.put(budget);
-      await take(budget);
+      const former = budgets.get(budget.subjectId);
+      budgets.set(budget.subjectId, budget);
+      if (former?.period !== budget.period) await countUp([budget], budget.subjectId);
     },
 
     /** Throws `not_found` when the subject has no budget. */
@@ -171,6 +168,19 @@ export function budgetsService(deps: {
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };
+}
+
+function grow(counter: Counter, { tokens, cost }: Amount = { tokens: 0, cost: 0 }): void {
+  counter.tokens += tokens;
+  counter.money += cost;
+}
+
+function countsFor({ userId, keyId, keyIds }: NewUsageRow, budget: Budget): boolean {
+  return budget.keyId === null ? userId === budget.userId : (keyIds ?? [keyId]).includes(budget.keyId);
+}
+
+function spentBy({ promptTokens, completionTokens, cost }: NewUsageRow): Amount {
+  return { tokens: promptTokens + completionTokens, cost: cost ?? 0 };
 }
 
 function subjectsOf({ userId, keyIds = [] }: Counted): readonly string[] {

@@ -2,10 +2,10 @@
  * Sums of usage: running totals per day (`usage_sums`), which are written together with the calls. A report over any span
  * of days reads two rows for each of its lines, however many calls there were.
  */
-import { and, eq, gte, lt, max, type SQL, sql } from 'drizzle-orm';
-import { alias } from 'drizzle-orm/sqlite-core';
+import { and, eq, gte, inArray, lt, max, type SQL, sql } from 'drizzle-orm';
+import { alias, type SQLiteSelect } from 'drizzle-orm/sqlite-core';
 import type { Db } from '../database/database';
-import { usageSeries, usageSums } from '../database/schema';
+import { budgets, usageSeries, usageSums } from '../database/schema';
 import type { NewUsageRow } from './store';
 
 const DAY_MS = 86_400_000;
@@ -38,12 +38,13 @@ export interface UsageGroup extends UsageTotals {
 /** A day is a UTC day, such as `2026-11-22`. */
 export type UsageDimension = 'day' | 'user' | 'agent' | 'backend' | 'model' | 'key';
 
-/** The use of one user, or of one key with all calls that may belong to it. */
-export interface UsageSubject {
-  readonly userId: string;
-  readonly keyId: string | null;
+/** What was used of a budget; of a key's, with all calls that may belong to it. */
+export interface Spent {
+  readonly tokens: number;
+  readonly cost: number;
 }
 
+type BudgetPeriod = typeof budgets.$inferSelect.period;
 type Dimension = typeof usageSeries.$inferSelect.dimension;
 type Amounts = Omit<typeof usageSums.$inferSelect, 'seriesId' | 'day'>;
 type Name = keyof Amounts;
@@ -161,17 +162,23 @@ export function sumsStore(db: Db) {
       .from(sums)
       .where(and(eq(sums.seriesId, usageSeries.id), sql`${sums.day} < ${until}`));
   };
-  /** The lines of the series that `which` selects. */
-  const grouped = (which: SQL | undefined, { fromMs, untilMs }: UsageRange) =>
-    db
-      .select({ key: usageSeries.key, ...totals })
-      .from(usageSeries)
+  /** With the sums of each series at the end of the range, and before it. */
+  const joined = <Query extends SQLiteSelect>(query: Query, { fromMs, untilMs }: UsageRange) =>
+    query
       .innerJoin(last, and(eq(last.seriesId, usageSeries.id), eq(last.day, newest(sql`${dayAfter(untilMs)}`))))
       .leftJoin(
         earlier,
         and(eq(earlier.seriesId, usageSeries.id), eq(earlier.day, newest(sql`${Math.floor(fromMs / DAY_MS)}`))),
-      )
-      .where(and(which, sql`${last.calls} > coalesce(${earlier.calls}, 0)`));
+      );
+  /** The lines of the series that `which` selects. */
+  const grouped = (which: SQL | undefined, range: UsageRange) =>
+    joined(
+      db
+        .select({ key: usageSeries.key, ...totals })
+        .from(usageSeries)
+        .$dynamic(),
+      range,
+    ).where(and(which, sql`${last.calls} > coalesce(${earlier.calls}, 0)`));
   const ofBackends = ({ userId = '' }: UsageRange) =>
     and(eq(usageSeries.dimension, 'backend'), eq(usageSeries.userId, userId));
 
@@ -199,13 +206,36 @@ export function sumsStore(db: Db) {
         .map(withCost);
     },
 
-    async spent({ userId, keyId }: UsageSubject, range: UsageRange): Promise<{ tokens: number; cost: number }> {
-      const ofKey = sql`${usageSeries.dimension} IN ('key', 'possible-key') AND ${usageSeries.userId} = ${userId}
-        AND ${usageSeries.key} = ${keyId}`;
-      const [row] = grouped(keyId === null ? ofBackends({ ...range, userId }) : ofKey, range).all();
-      return row
-        ? { tokens: row.promptTokens + row.completionTokens, cost: row.costPicos / PICOS }
-        : { tokens: 0, cost: 0 };
+    /** What the budgets of this period have been used, by subject: of all of them, or of one. Absent where nothing was. */
+    async spent(period: BudgetPeriod, range: UsageRange, subjectId?: string): Promise<ReadonlyMap<string, Spent>> {
+      const isOfKey = sql`${budgets.keyId} IS NOT NULL`;
+      const rows = joined(
+        db
+          .select({ subjectId: budgets.subjectId, ...totals })
+          .from(budgets)
+          // SQLite reads the tables of a cross join in this order.
+          .crossJoin(usageSeries)
+          .$dynamic(),
+        range,
+      )
+        .where(
+          and(
+            eq(budgets.period, period),
+            subjectId === undefined ? undefined : eq(budgets.subjectId, subjectId),
+            inArray(usageSeries.dimension, ['backend', 'key', 'possible-key']),
+            eq(usageSeries.userId, budgets.userId),
+            sql`(${usageSeries.dimension} <> 'backend') = (${isOfKey})`,
+            sql`ifnull(${budgets.keyId}, ${usageSeries.key}) = ${usageSeries.key}`,
+          ),
+        )
+        .groupBy(budgets.subjectId)
+        .all();
+      return new Map(
+        rows.map((row) => [
+          row.subjectId,
+          { tokens: row.promptTokens + row.completionTokens, cost: row.costPicos / PICOS },
+        ]),
+      );
     },
   };
 

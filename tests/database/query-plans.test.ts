@@ -15,7 +15,7 @@ import { usageRow } from '../support/usage';
 const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "runners"$/, 'at boot and for health: one row for each runner that runs, which capacity bounds'],
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
-  [/from "budgets"$/, 'at boot: the administrator and owners make each by hand'],
+  [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
   [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
@@ -213,7 +213,8 @@ async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {
     await usage.page(range, undefined, 10);
     await usage.page(range, { atMs: 0, id: 0 }, 10);
   }
-  for (const keyId of [null, 'k']) await usage.spent({ userId: 'u', keyId }, { fromMs: 0, untilMs: nowMs });
+  await usage.spent('day', { fromMs: 0, untilMs: nowMs });
+  await usage.spent('day', { fromMs: 0, untilMs: nowMs }, 'u');
   await usage.putPrice({ model: 'm', prompt: 1, completion: 1, cached: null, perCall: null });
   await usage.prices();
   await usage.deletePrice('m');

@@ -4,6 +4,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { budgetsService } from '../../router/usage/budgets';
 import { type NewUsageRow, type UsageDimension, usageStore } from '../../router/usage/store';
@@ -119,45 +120,63 @@ test('a database from before the sums gets them from its calls', async () => {
   database.close();
 });
 
-test('a call that may belong to two keys counts in full for each, and once for its user', async () => {
+/** A database with Alice and her keys, and the budgets of all of them: of tokens, a day. */
+async function withAlice(keyIds: readonly string[]) {
   const database = openDatabase(':memory:');
-  const store = usageStore(database.db);
-  const range = { fromMs: FIRST_MS, untilMs: FIRST_MS + DAY_MS };
+  const stores = createStores(database.db);
+  const user = { id: 'alice', email: 'alice@example.org', name: 'Alice', slug: 'alice', passwordHash: 'x' } as const;
+  await stores.users.insert({ ...user, role: 'user', createdAtMs: FIRST_MS });
+  for (const id of keyIds) {
+    await stores.keys.insert({
+      ...{ id, userId: 'alice', name: id, hash: id, lastFour: 'abcd', createdAtMs: FIRST_MS, lastUsedAtMs: null },
+      ...{ expiresAtMs: null, scopes: ['v1'], backends: [], agents: [], eventsWhileWaiting: false },
+      ...{ requestsPerMinute: null, tokensPerMinute: null, concurrentMax: null },
+    });
+  }
+  const budget = { userId: 'alice', unit: 'tokens', period: 'day', softLimit: null, hardLimit: 99 } as const;
+  const all = [null, ...keyIds].map((keyId) => ({ ...budget, subjectId: keyId ?? 'alice', keyId }));
+  return { database, stores, budgets: all };
+}
+
+test('a call that may belong to two keys counts in full for each, and once for its user', async () => {
+  const { database, stores, budgets } = await withAlice(['a', 'b', 'c']);
   const call = { userId: 'alice', atMs: FIRST_MS + 1, promptTokens: 60, completionTokens: 3, cost: 0.5 };
-  await store.insert([usageRow({ ...call, keyIds: ['a', 'b'] }), usageRow({ ...call, keyId: 'a' })]);
-  const spent = (keyId: string | null) => store.spent({ userId: 'alice', keyId }, range);
-  expect(await Promise.all([null, 'a', 'b', 'c'].map(spent))).toEqual([
-    { tokens: 126, cost: 1 },
-    { tokens: 126, cost: 1 },
-    { tokens: 63, cost: 0.5 },
-    { tokens: 0, cost: 0 },
-  ]);
+  await stores.usage.insert([usageRow({ ...call, keyIds: ['a', 'b'] }), usageRow({ ...call, keyId: 'a' })]);
+  for (const budget of budgets) await stores.budgets.put(budget);
+  const range = { fromMs: FIRST_MS, untilMs: FIRST_MS + DAY_MS };
+  const spent = [
+    ['a', { tokens: 126, cost: 1 }],
+    ['alice', { tokens: 126, cost: 1 }],
+    ['b', { tokens: 63, cost: 0.5 }],
+  ] as const;
+  expect([...(await stores.usage.spent('day', range))].sort()).toEqual(spent as never);
+  expect([...(await stores.usage.spent('day', range, 'b'))]).toEqual([spent[2]] as never);
+  expect([...(await stores.usage.spent('month', range))]).toEqual([]);
   database.close();
 });
 
 test('a budget counts what was used before it was set, written or not, and a call made meanwhile', async () => {
-  const database = openDatabase(':memory:');
-  const usage = usageStore(database.db);
+  const { database, stores, budgets: all } = await withAlice(['a', 'b']);
   const call = (keyId: string | null) =>
     usageRow({ userId: 'alice', keyId, atMs: FIRST_MS + 1, promptTokens: 7, completionTokens: 3 });
   const unwritten = [call('a'), call(null), { ...call('a'), atMs: FIRST_MS - DAY_MS }];
   const budgets = budgetsService({
-    budgets: { list: async () => [], put: async () => {}, delete: async () => true },
-    usage,
+    budgets: stores.budgets,
+    usage: stores.usage,
     unwritten: () => unwritten,
     now: () => FIRST_MS + DAY_MS / 2,
   });
-  await usage.insert([call('a'), call('b')]);
-  const budget = { userId: 'alice', unit: 'tokens', period: 'day', softLimit: null, hardLimit: 99 } as const;
-  const set = Promise.all([
-    budgets.put({ ...budget, subjectId: 'alice', keyId: null }),
-    budgets.put({ ...budget, subjectId: 'a', keyId: 'a' }),
-  ]);
+  await stores.usage.insert([call('a'), call('b')]);
+  const set = Promise.all(all.slice(0, 2).map((budget) => budgets.put(budget)));
   // Between the two: the budgets are in force, and what was used is being read.
   await Promise.resolve();
   budgets.add({ userId: 'alice', keyIds: ['a'], tokens: 1, cost: 0 });
   await set;
-  expect(budgets.statesOf('alice').map(({ used }) => used)).toEqual([41, 21]);
+  const used = () => budgets.statesOf('alice').map((state) => state.used);
+  expect(used()).toEqual([41, 21]);
+  // With another period it is counted anew.
+  for (const budget of all.slice(0, 2)) await budgets.put({ ...budget, period: 'month' });
+  expect(used()).toEqual([40, 20]);
   database.close();
 });
 

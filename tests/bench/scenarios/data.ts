@@ -2,17 +2,22 @@
 import { Database } from 'bun:sqlite';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { emailOf, makeBigDatabase, PASSWORD, SIZES, secretOf } from '../../../scripts/big-database';
-import { cpuMs, freePort, type Server } from '../processes';
+import { emailOf, insertGoneRunners, makeBigDatabase, PASSWORD, SIZES, secretOf } from '../../../scripts/big-database';
+import { cpuMs, freePort, rssMb, type Server } from '../processes';
+import type { Results } from '../results';
 import { ADMIN, routerServer } from '../router';
 import { plain, type Scenario } from '../scenario';
 import { MODEL } from '../script';
+import { ROUTER } from '../subjects';
 
 export const DATA = 'data';
+export const DATA_START = 'data, start';
 const DATA_ROOT = 'tmp/big-database';
 /** Of an answer that goes on, this much is read. */
 const FIRST_BYTES = 1;
 const TIMES = 9;
+const RUNNERS = 50;
+const IDLE_MS = 2_000;
 
 interface Asked {
   readonly who: 'the user with most' | 'the administrator';
@@ -25,6 +30,17 @@ interface Asked {
 export const data: Scenario = {
   name: 'data',
   tables: [
+    {
+      name: DATA_START,
+      title: 'Start-up on a large database',
+      note: `On the database of the next table, with ${RUNNERS} runners to take back. The first page is /usage of the user with most, asked for at once; idle memory is that ${IDLE_MS / 1_000} s after it.`,
+      columns: [
+        plain('start ms', 'startMs', 0),
+        plain('start, CPU ms', 'startCpuMs', 0),
+        plain('first page ms', 'pageMs', 0),
+        plain('idle RSS MB', 'idleMb', 0),
+      ],
+    },
     {
       name: DATA,
       title: 'Pages and answers on a large database',
@@ -41,6 +57,7 @@ export const data: Scenario = {
     }
     await using server = await routerServer(dataRoot, freePort());
     await server.start();
+    await measureStart({ server, dataRoot, rounds: options.rounds, results });
     for (const { who, path, name, headers } of await everything(server, dataRoot)) {
       const place = { table: DATA, load: who, subject: name };
       for (let time = 0; time <= TIMES; time += 1) {
@@ -52,6 +69,27 @@ export const data: Scenario = {
     }
   },
 };
+
+/** Starts it again and again, each time with runners to take back, and asks for a page at once. */
+async function measureStart(of: { server: Server; dataRoot: string; rounds: number; results: Results }): Promise<void> {
+  const { server, dataRoot, rounds, results } = of;
+  const cookie = await signIn(server, { email: emailOf(0), password: PASSWORD });
+  for (let round = 0; round < rounds; round += 1) {
+    await server.stop();
+    {
+      using database = new Database(join(dataRoot, 'router.db'));
+      insertGoneRunners(database, RUNNERS);
+    }
+    const startMs = await server.start();
+    const startCpuMs = cpuMs(server.pid);
+    const askedMs = performance.now();
+    await readFrom(`${server.url}/usage`, { cookie });
+    const pageMs = performance.now() - askedMs;
+    await Bun.sleep(IDLE_MS);
+    const sample = { startMs, startCpuMs, pageMs, idleMb: rssMb(server.pid) };
+    results.add({ table: DATA_START, load: '', subject: ROUTER }, sample);
+  }
+}
 
 /** Reads the whole answer, or its beginning where it goes on. Rejects when it is refused. */
 async function readFrom(url: string, headers: Readonly<Record<string, string>>): Promise<void> {
@@ -115,7 +153,8 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
 function idsIn(dataRoot: string) {
   using database = new Database(join(dataRoot, 'router.db'), { readonly: true });
   const find = (statement: string) => database.query<{ id: string }, [string]>(statement).get(emailOf(0))?.id ?? '';
-  const own = 'FROM conversations WHERE user_id = (SELECT id FROM users WHERE email = ?) AND expires_at_ms IS NULL';
+  const own = `FROM conversations WHERE agent_id =
+    (SELECT id FROM agents WHERE backend = '${MODEL}' AND user_id = (SELECT id FROM users WHERE email = ?))`;
   return {
     agent: find(`SELECT agent_id AS id ${own} LIMIT 1`),
     long: find(`SELECT id ${own} ORDER BY last_position DESC LIMIT 1`),
