@@ -95,10 +95,10 @@ export function usageService(deps: {
       return usage.totals(rangeOf(scope));
     },
 
-    /** Days in order, other dimensions by tokens, most first; without a `limit`, all groups. */
-    async groups(scope: Scope, by: UsageDimension, limit?: number): Promise<readonly NamedGroup[]> {
+    /** All days in order; other dimensions by tokens, most first: `limit` groups, from `offset` on. */
+    async groups(scope: Scope, by: UsageDimension, limit?: number, offset?: number): Promise<readonly NamedGroup[]> {
       await flush();
-      const groups = await usage.groups(rangeOf(scope), by, limit);
+      const groups = await usage.groups(rangeOf(scope), by, limit, offset);
       const names = await namesOf(
         by,
         groups.map(({ key }) => key),

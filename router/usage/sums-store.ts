@@ -192,8 +192,8 @@ export function sumsStore(db: Db) {
       return withCost(sums);
     },
 
-    /** Days in order, other dimensions by tokens, most first. */
-    async groups(range: UsageRange, by: UsageDimension, limit = -1): Promise<readonly UsageGroup[]> {
+    /** All days in order; other dimensions by tokens, most first: `limit` of them, from `offset` on. */
+    async groups(range: UsageRange, by: UsageDimension, limit = -1, offset = 0): Promise<readonly UsageGroup[]> {
       if (by === 'day') return days(range);
       const { userId } = range;
       const isOfOwners = by === 'agent' || by === 'key';
@@ -202,6 +202,7 @@ export function sumsStore(db: Db) {
         .groupBy(usageSeries.key)
         .orderBy(sql`${totals.promptTokens} + ${totals.completionTokens} DESC, 1`)
         .limit(limit)
+        .offset(offset)
         .all()
         .map(withCost);
     },
