@@ -7,7 +7,7 @@ import type { Events } from '../lib/events';
 import { newId, sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
 import { lineProblem } from '../lib/text';
-import type { Session, User, UsersStore } from './store';
+import type { Session, User, UserName, UsersStore } from './store';
 
 /** The minimum of NIST SP 800-63B, and of the predecessor. */
 const PASSWORD_LENGTH_MIN = 8;
@@ -121,8 +121,8 @@ export function accountsService(deps: {
     /** The first users by e-mail address. */
     list: (limit: number): Promise<readonly User[]> => users.list(limit),
 
-    /** Those of the users that are there. */
-    findEach: (ids: readonly string[]): Promise<readonly User[]> => users.findEach(ids),
+    /** The addresses of those of the users that are there. */
+    namesOf: (ids: readonly string[]): Promise<readonly UserName[]> => users.namesOf(ids),
 
     findByEmail: (email: string): Promise<User | undefined> => users.findByEmail(normaliseEmail(email)),
 

@@ -7,6 +7,7 @@ import type { User } from './store';
 export type { KeyScope } from '../database/schema';
 export type Key = typeof keys.$inferSelect;
 
+export type KeyName = Pick<Key, 'id' | 'name' | 'userId'>;
 /** With the e-mail address of its user. */
 export type OwnedKey = Key & { readonly owner: string };
 
@@ -30,15 +31,15 @@ export function keysStore(db: Db) {
     async find(id: string): Promise<Key | undefined> {
       return db.select().from(keys).where(eq(keys.id, id)).get();
     },
-    /** Those of the keys that are there. */
-    async findEach(ids: readonly string[]): Promise<readonly Key[]> {
-      return ids.length === 0
-        ? []
-        : db
-            .select()
-            .from(keys)
-            .where(inArray(keys.id, [...ids]))
-            .all();
+    /** The names of those of the keys that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
+      if (ids.length === 0) return [];
+      const { id, name, userId } = keys;
+      return db
+        .select({ id, name, userId })
+        .from(keys)
+        .where(inArray(id, [...ids]))
+        .all();
     },
     /** The keys of all users, by the addresses of their owners, then by name: at most `limit`, after `after`. */
     async listAll(limit: number, after?: OwnedKey): Promise<readonly OwnedKey[]> {

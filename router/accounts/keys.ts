@@ -8,7 +8,7 @@ import type { Events } from '../lib/events';
 import { newId, newSecret, sha256 } from '../lib/ids';
 import { Recent } from '../lib/lru';
 import { lineProblem } from '../lib/text';
-import type { Key, KeyScope, KeysStore, OwnedKey } from './keys-store';
+import type { Key, KeyName, KeyScope, KeysStore, OwnedKey } from './keys-store';
 import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
@@ -133,8 +133,8 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
       return { keys: found.slice(0, limit).map(withLastUse), hasMore: found.length > limit };
     },
 
-    /** Those of the keys that are there, of any user. */
-    findEach: (ids: readonly string[]): Promise<readonly Key[]> => keys.findEach(ids),
+    /** The names of those of the keys that are there, of any user. */
+    namesOf: (ids: readonly string[]): Promise<readonly KeyName[]> => keys.namesOf(ids),
 
     /** Finds a key of any user. */
     findById: (id: string): Promise<Key | undefined> => keys.find(id),

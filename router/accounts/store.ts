@@ -4,6 +4,7 @@ import type { Db } from '../database/database';
 import { sessions, users } from '../database/schema';
 
 export type User = typeof users.$inferSelect;
+export type UserName = Pick<User, 'id' | 'email'>;
 export type NewUser = typeof users.$inferInsert;
 export type Session = typeof sessions.$inferSelect;
 
@@ -35,15 +36,15 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
-    /** Those of the users that are there. */
-    async findEach(ids: readonly string[]): Promise<readonly User[]> {
-      return ids.length === 0
-        ? []
-        : db
-            .select()
-            .from(users)
-            .where(inArray(users.id, [...ids]))
-            .all();
+    /** The addresses of those of the users that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
+      if (ids.length === 0) return [];
+      const { id, email } = users;
+      return db
+        .select({ id, email })
+        .from(users)
+        .where(inArray(id, [...ids]))
+        .all();
     },
     /** The first by e-mail address. */
     async list(limit: number): Promise<readonly User[]> {

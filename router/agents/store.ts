@@ -26,15 +26,15 @@ export function agentsStore(db: Db) {
     async find(id: string): Promise<Agent | undefined> {
       return byId.get({ id });
     },
-    /** Those of the agents that are there. */
-    async findEach(ids: readonly string[]): Promise<readonly Agent[]> {
-      return ids.length === 0
-        ? []
-        : db
-            .select()
-            .from(agents)
-            .where(inArray(agents.id, [...ids]))
-            .all();
+    /** The names of those of the agents that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly Pick<Agent, 'id' | 'name'>[]> {
+      if (ids.length === 0) return [];
+      const { id, name } = agents;
+      return db
+        .select({ id, name })
+        .from(agents)
+        .where(inArray(id, [...ids]))
+        .all();
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {

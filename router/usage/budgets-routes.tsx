@@ -28,6 +28,9 @@ const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);
 const limit = t.Optional(t.Union([t.Number(), t.Null()]));
 const budgetBody = t.Object({ unit, period, soft_limit: limit, hard_limit: limit });
+/** Budgets on one page. */
+const BUDGETS_SHOWN_MAX = 50;
+const pageNumber = t.Integer({ minimum: 1, maximum: 1_000_000 });
 const budgetFields = t.Object({ subject: t.String(), unit, period, soft_limit: t.String(), hard_limit: t.String() });
 
 type Subject = Pick<Budget, 'subjectId' | 'userId' | 'keyId'>;
@@ -42,7 +45,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
     .use(ownRoutes(deps, session))
     .get('/admin/budgets', ({ who, query }) => budgetsPage(deps, who, query), {
       admin: true,
-      query: t.Object({ budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
+      query: t.Object({ budget: t.Optional(t.String()), said: t.Optional(t.String()), page: t.Optional(pageNumber) }),
     })
     .post(
       '/admin/budgets',
@@ -178,9 +181,15 @@ function typedLimits({ unit, period, soft_limit, hard_limit }: BudgetFields): Li
 async function budgetsPage(
   deps: BudgetsRoutesDeps,
   who: Who,
-  query: { readonly budget?: string | undefined; readonly said?: string | undefined },
+  query: {
+    readonly budget?: string | undefined;
+    readonly said?: string | undefined;
+    readonly page?: number | undefined;
+  },
   refused?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
+  const { page: number = 1 } = query;
+  const from = (number - 1) * BUDGETS_SHOWN_MAX;
   const states = deps.budgets.list();
   const owners = await ownersOfAll(deps, states);
   const everybody = await everyOwner(deps);
@@ -189,7 +198,8 @@ async function budgetsPage(
   return page(
     <AdminBudgetsPage
       shell={await deps.shell(who)}
-      budgets={budgetViews(states, owners)}
+      budgets={budgetViews(states, owners).slice(from, from + BUDGETS_SHOWN_MAX)}
+      moreHref={states.length > from + BUDGETS_SHOWN_MAX ? `/admin/budgets?page=${number + 1}` : undefined}
       subjects={subjects && [...subjects.users, ...subjects.keys]}
       form={refused?.form ?? budgetForm(chosen)}
       flash={saidOf(query.said)}

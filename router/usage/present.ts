@@ -10,8 +10,8 @@ import type {
 } from '../../views/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { KeysService } from '../accounts/keys';
-import type { Key } from '../accounts/keys-store';
-import type { User } from '../accounts/store';
+import type { KeyName } from '../accounts/keys-store';
+import type { User, UserName } from '../accounts/store';
 import { text } from '../web/respond';
 import type { BudgetState } from './budgets';
 import { type Days, eachDay, type NamedGroup, type Scope, type UsageService } from './reports';
@@ -128,8 +128,8 @@ export function money(amount: number): number {
 
 /** Users and keys by id: the owners of budgets. */
 export interface Owners {
-  readonly users: ReadonlyMap<string, User>;
-  readonly keys: ReadonlyMap<string, Key>;
+  readonly users: ReadonlyMap<string, UserName>;
+  readonly keys: ReadonlyMap<string, KeyName>;
 }
 
 export interface OwnersDeps {
@@ -141,7 +141,7 @@ export interface OwnersDeps {
 export async function ownersOfAll({ accounts, keys }: OwnersDeps, states: readonly BudgetState[]): Promise<Owners> {
   const userIds = new Set(states.map(({ budget }) => budget.userId));
   const keyIds = states.flatMap(({ budget }) => budget.keyId ?? []);
-  return ownersOf(await accounts.findEach([...userIds]), await keys.findEach(keyIds));
+  return ownersOf(await accounts.namesOf([...userIds]), await keys.namesOf(keyIds));
 }
 
 /** Everybody and every key, for a choice; undefined where there are too many to choose from. */
@@ -156,7 +156,7 @@ export async function ownOwners({ keys }: Pick<OwnersDeps, 'keys'>, user: User):
   return ownersOf([user], await keys.list(user.id));
 }
 
-function ownersOf(users: readonly User[], keys: readonly Key[]): Owners {
+function ownersOf(users: readonly UserName[], keys: readonly KeyName[]): Owners {
   return { users: new Map(users.map((user) => [user.id, user])), keys: new Map(keys.map((key) => [key.id, key])) };
 }
 

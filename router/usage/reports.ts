@@ -54,9 +54,9 @@ export function usageService(deps: {
 
   /** The names of users, agents, keys, … by id, in one question. */
   async function namesOf(by: UsageDimension, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    if (by === 'user') return new Map((await users.findEach(ids)).map(({ id, email }) => [id, email]));
-    if (by === 'agent') return new Map((await agents.findEach(ids)).map(({ id, name }) => [id, name]));
-    if (by === 'key') return new Map((await keys.findEach(ids)).map(({ id, name }) => [id, name]));
+    if (by === 'user') return new Map((await users.namesOf(ids)).map(({ id, email }) => [id, email]));
+    if (by === 'agent') return new Map((await agents.namesOf(ids)).map(({ id, name }) => [id, name]));
+    if (by === 'key') return new Map((await keys.namesOf(ids)).map(({ id, name }) => [id, name]));
     const nameOf = (id: string) => (by === 'backend' ? backends.find(id)?.displayName : id);
     return new Map(ids.flatMap((id) => [[id, nameOf(id) ?? ''] as const]).filter(([, name]) => name !== ''));
   }

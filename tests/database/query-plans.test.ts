@@ -116,7 +116,7 @@ async function useAll(stores: Stores): Promise<void> {
   await users.findAdmin();
   await users.slugsLike('a');
   await users.list(5);
-  await users.findEach(['u', 'v']);
+  await users.namesOf(['u', 'v']);
   await users.insertSession({ id: 's', userId: 'u', createdAtMs: nowMs, expiresAtMs: nowMs });
   await users.findSession('s', nowMs);
   await users.deleteSessionsOf('u', 's');
@@ -132,7 +132,7 @@ async function useAll(stores: Stores): Promise<void> {
   await keys.findByHash('h');
   await keys.find('k');
   await keys.list('u');
-  await keys.findEach(['k', 'l']);
+  await keys.namesOf(['k', 'l']);
   const owned = await keys.findOwned('k');
   await keys.listAll(5);
   await keys.listAll(5, owned);
@@ -140,7 +140,7 @@ async function useAll(stores: Stores): Promise<void> {
   const agent = await agents.ensureDefault({ userId: 'u', backend: 'b', name: 'B', nowMs });
   await agents.find(agent.id);
   await agents.list('u');
-  await agents.findEach([agent.id, 'other']);
+  await agents.namesOf([agent.id, 'other']);
   await idle.put('u', 'b', 60);
   await idle.secondsOf('u');
   await runners.insert({

@@ -37,9 +37,20 @@ test('a table of thousands of models shows those that were used most, and the ot
   expect(others).toContain(`${(rest / 1e6).toFixed(1)}M`);
 });
 
-test('the API lists every model', async () => {
-  const report = (await (await alice.request('/api/me/usage?group=model')).json()) as { groups: unknown[] };
-  expect(report.groups).toHaveLength(3_000);
+test('the API lists every model, once, in pages, each with the totals of all', async () => {
+  type Report = { totals: { calls: number }; groups: { key: string; calls: number }[]; has_more: boolean };
+  const pages: Report[] = [];
+  for (let hasMore = true; hasMore; ) {
+    const path = `/api/me/usage?group=model&page=${pages.length + 1}`;
+    const page = (await (await alice.request(path)).json()) as Report;
+    pages.push(page);
+    hasMore = page.has_more;
+  }
+  const groups = pages.flatMap((page) => page.groups);
+  expect(new Set(groups.map(({ key }) => key)).size).toBe(3_000);
+  const calls = groups.reduce((sum, group) => sum + group.calls, 0);
+  expect(pages.map(({ totals }) => totals.calls)).toEqual([calls, calls, calls]);
+  expect((await alice.request('/api/me/usage?group=model&page=0')).status).toBe(422);
 });
 
 test('the keys of everybody come in pages, on the page and from the API, each key once and by the owner', async () => {

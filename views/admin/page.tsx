@@ -49,13 +49,15 @@ export function AdminPricesPage({ prices, form, editing, shared, ...props }: Pri
 
 interface BudgetsProps extends AdminProps {
   budgets: BudgetView[];
+  /** Where the next of them are. */
+  moreHref?: string | undefined;
   /** Absent where there are too many to choose from. */
   subjects?: BudgetSubject[] | undefined;
   form: FormState;
 }
 
 /** What users and their keys may use. */
-export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsProps) {
+export function AdminBudgetsPage({ budgets, moreHref, subjects, form, ...props }: BudgetsProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="budgets">
@@ -63,6 +65,11 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
         <h2 id="budgets-title">{t.budgets.title}</h2>
         <p class="quiet">{t.budgets.lead}</p>
         {budgets.length === 0 ? <p>{t.budgets.none}</p> : <BudgetList budgets={budgets} page="/admin/budgets" />}
+        {moreHref && (
+          <p>
+            <a href={moreHref}>{t.budgets.more}</a>
+          </p>
+        )}
       </section>
       <section class="card" aria-labelledby="set-budget-title">
         <h2 id="set-budget-title">{t.budgets.set}</h2>

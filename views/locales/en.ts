@@ -419,6 +419,7 @@ export const en = {
     removeOf: (label: string) => `Remove the budget of ${label}`,
     removeQuestion: (label: string) => `Remove the budget of ${label}?`,
     removeConsequence: 'Nothing is limited for it any more.',
+    more: 'More budgets',
     subjectHelp: 'The e-mail address of a user, or the id of a key.',
     subject: 'For',
     users: 'Users',
