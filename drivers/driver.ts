@@ -144,12 +144,6 @@ export interface RouterAddress {
   readonly listenHost: string;
 }
 
-export interface RunnerStats {
-  /** Percent of one CPU: 150 means one and a half CPUs. */
-  readonly cpuPercent?: number;
-  readonly memoryBytes?: number;
-}
-
 export interface Driver<H extends Handle = Handle> {
   readonly name: string;
   /**
@@ -185,7 +179,6 @@ export interface Driver<H extends Handle = Handle> {
   logs?(handle: H, options: { readonly tailLines: number; readonly signal: AbortSignal }): Promise<readonly string[]>;
   /** Yields each change of health when it happens, until the signal aborts. Reconnects to the platform by itself. */
   watch?(signal: AbortSignal): AsyncIterable<HealthChange>;
-  stats?(handle: H, signal: AbortSignal): Promise<RunnerStats>;
   /** Closes connections, timers and watches. Does not stop runners: they outlive the router. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }

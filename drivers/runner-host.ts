@@ -1,12 +1,15 @@
 /** The loopback address of runners that share this machine's network. */
 
-/** Of which loopback all of 127.0.0.0/8 is, Linux for one. macOS has 127.0.0.1 alone unless somebody adds this. */
+/**
+ * 127.0.0.2 exists where all of 127.0.0.0/8 is loopback, as on Linux. macOS has only 127.0.0.1 unless somebody adds
+ * more.
+ */
 const OWN_HOST = '127.0.0.2';
 const USUAL_HOST = '127.0.0.1';
 
 /**
- * Another address than the router's own where the machine has one: a browser sends its cookies for 127.0.0.1 to every port
- * of that address, and so the router's session to every runner there.
+ * Returns an address other than the router's own if the machine has one. A browser sends its cookies for 127.0.0.1 to
+ * every port of that address, and so would send the router's session to every runner there.
  */
 export function runnerHost(): string {
   try {
@@ -17,5 +20,5 @@ export function runnerHost(): string {
   }
 }
 
-/** Of a runner that was started before it was written down. */
+/** Address of a runner that was started before its address was stored. */
 export const EARLIER_HOST = USUAL_HOST;

@@ -42,63 +42,82 @@ function guardOf({ allowedHosts, publicUrl, corsOrigins }: Config): Guard {
   });
 }
 
+function cookieOf({ session }: Config) {
+  return { name: session.cookieName, secure: session.cookieSecure, maxAgeSeconds: session.ttlSeconds };
+}
+
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { config } = context;
+  const { accounts, agents, backends, budgets, config, credentials, events, held, idle, installationId } = context;
+  const { keys, listensAt, metrics, prices, runners, streams, upstreams, usage } = context;
   const guard = guardOf(config);
-  const identities = {
-    accounts: context.accounts,
-    keys: context.keys,
-    jwtSecret: secrets.jwtSecret,
-    cookie: {
-      name: config.session.cookieName,
-      secure: config.session.cookieSecure,
-      maxAgeSeconds: config.session.ttlSeconds,
-    },
-  };
+  const identities = { accounts, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
-  const shell = (who: Who) => shellOf(context, who, {});
-  const settings = settingsPages({ ...context, shell });
-  const pages = { ...context, shell, settings };
+  const chat = chatParts(context);
+  const shell = (who: Who) => shellOf(chat, who, {});
+  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   // With port 0 only the kernel knows it.
-  app.onStart(({ server }) => server?.port !== undefined && context.listensAt(server.port));
+  app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
       .use(responding(guard, config.maxBodyBytes))
       .use(cors(config.corsOrigins))
-      .use(systemRoutes(context))
+      .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(context, callerPlugin({ ...identities, guard }), () => app.server))
+      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
-      .use(bodies(context.held, config.maxBodyBytes))
-      .use(runnersRoutes(context, session))
-      .use(credentialsApiRoutes(context, session))
+      .use(bodies(held, config.maxBodyBytes))
+      .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
+      .use(credentialsApiRoutes({ backends, credentials }, session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes(context, session))
-          .use(chatRoutes(context, session))
-          .use(chatCredentialsRoutes(context, session))
-          .use(settingsRoutes(pages, session))
-          .use(keysRoutes(pages, session))
-          .use(usageRoutes(pages, session))
-          .use(pricesRoutes(pages, session))
-          .use(budgetsRoutes(pages, session))
-          .use(credentialsRoutes(pages, session)),
+          .use(authRoutes({ accounts, metrics }, session))
+          .use(chatRoutes(chat, session))
+          .use(chatCredentialsRoutes(chat, session))
+          .use(settingsRoutes({ backends, idle, settings }, session))
+          .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
+          .use(pricesRoutes({ prices, shell }, session))
+          .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
+          .use(credentialsRoutes({ backends, credentials, settings, upstreams }, session)),
       )
   );
 }
 
 /** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { config } = context;
+  const { backends, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
-    .use(systemRoutes(context))
-    .use(metricsRoutes(context, guardOf(config)))
-    .use(brokerRoutes(context));
+    .use(systemRoutes(healthParts(context)))
+    .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
+    .use(brokerRoutes(brokerParts(context)));
+}
+
+function healthParts({ backends, config, database, homes, images, platforms }: Context) {
+  return { backends, config, database, homes, images, platforms };
+}
+
+function brokerParts(context: Context) {
+  const { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams } = context;
+  return { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams };
+}
+
+function chatParts(context: Context) {
+  const { agents, backends, conversations, credentials, drivers, events, generations } = context;
+  const { images, platforms, rendering, runners, streams } = context;
+  const live = { events, generations, rendering, runners, streams };
+  return { agents, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function openaiParts(context: Context) {
+  const { agents, backends, budgets, config, conversations, events, generations, held, hops } = context;
+  const { idempotency, metrics, now, rateLimits, runners, startedAtMs, streams } = context;
+  const answers = { conversations, events, generations, held, hops, idempotency, runners, streams };
+  return { agents, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
 }

@@ -1,4 +1,4 @@
-/** The process: config, context, listen, wait for a signal, dispose. */
+/** The process: reads the config, builds the context, listens, waits for a signal, disposes. */
 import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends/backends';
 import { ConfigError, environment, loadConfig } from './config/config';
@@ -10,7 +10,7 @@ import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
 const SHUTDOWN_MS = 10_000;
-/** A timer that throws at each of its ticks comes to more; requests that somebody sends by hand do not. */
+/** A broken timer that fires all the time exceeds this; faults of requests that a person sends do not. */
 const FAULTS_PER_MINUTE_MAX = 1_000;
 
 async function main(): Promise<void> {
@@ -37,17 +37,17 @@ async function main(): Promise<void> {
 
   const signal = await stopped.promise;
   processLog.info({ signal }, 'router.stopping');
-  // Nobody new comes in; who is here is told by the context's end.
+  // Accepts no new connections. The context ends the open ones.
   void open.stop();
   internal.close();
-  // Whatever hangs, the process ends.
+  // Ends the process even if something hangs.
   setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
 }
 
 /**
- * What nobody has caught. It came from a callback of one request, or of a timer that comes again: that one thing failed,
- * and everybody else's answers go on. So many in a minute are something that does not mend itself: then the router ends
- * in order, with answers saved and runners left, for whoever has started it to start it anew.
+ * Handles errors that no code has caught. Such an error comes from a callback of one request, or from a timer that will
+ * fire again: only that fails, and all other answers go on. Too many in a minute are a permanent fault. Then the router
+ * shuts down in order, with answers saved and runners running, so that its supervisor can restart it.
  */
 function surviveFaults(end: () => void): void {
   let sinceMs = 0;
@@ -65,7 +65,7 @@ function surviveFaults(end: () => void): void {
   process.on('unhandledRejection', fault('rejection'));
 }
 
-// Not awaited at the top, which a file with bytecode cannot do (build.ts).
+// No `await` at the top level, because a bundle with bytecode cannot have one (build.ts).
 main().then(
   () => {
     processLog.info('router.stopped');
@@ -77,7 +77,7 @@ main().then(
   },
 );
 
-/** What to do, where we know; else all there is. */
+/** Returns what to do about a known error; otherwise the whole error. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return Bun.inspect(error);
   const isOurs = [ConfigError, BackendsError, DriversError, InUseError, WrongKeyError].some(
@@ -85,5 +85,5 @@ function explain(error: unknown): string {
   );
   if (isOurs) return error.message;
   if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
-  return `${error.message}\nStop what listens there, or set FRONTEND_PORT and ROUTER_PORT to ports that are free.`;
+  return `${error.message}\nStop the program that listens there, or set FRONTEND_PORT and ROUTER_PORT to free ports.`;
 }

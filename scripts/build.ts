@@ -1,6 +1,7 @@
 /**
- * Runs before a start: the router in one file with its bytecode, and its threads in theirs, which starts in half the time that its 650 modules take.
- * Prints the file's path. A file that was made of other sources, elsewhere or by another Bun is made anew.
+ * Runs before each start. Bundles the router into one file with its bytecode, and its worker threads into files of
+ * their own: this starts in half the time of its 650 modules. Prints the path of the file. Builds again if the sources,
+ * their folder or the version of Bun has changed.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
@@ -11,10 +12,10 @@ const INPUTS = ['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', '{package,tsconf
 const NOT_READ =
   'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';
 
-/** The threads of the router, which are files of their own beside it. By the module that says where each one is. */
+/** The router's worker threads, which become separate files. Key: the module that has the thread's path. */
 const WORKERS = { 'router/web/worker-file.ts': 'router/web/markdown-worker.ts' };
 
-/** @returns the path of what to run in place of `router/main.ts`. Rejects when it cannot be made. */
+/** @returns Path of the file to run in place of `router/main.ts`. Rejects when the build fails. */
 export async function build(root: string): Promise<string> {
   const folder = join(root, 'node_modules/.cache/agent-stack');
   const [file, keyFile] = [join(folder, 'main.js'), join(folder, 'key')];
@@ -23,12 +24,12 @@ export async function build(root: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   const made = await mkdtemp(join(folder, 'new-'));
   try {
-    // This format has bytecode, and in it `import.meta.dir` is that of the source.
+    // Bytecode needs this format. In it `import.meta.dir` is the folder of the source.
     const { outputs } = await Bun.build({
       entrypoints: ['router/main.ts', ...Object.values(WORKERS)].map((file) => join(root, file)),
       naming: '[name].[ext]',
       files: { [join(root, 'router/platforms/load.ts')]: importDriver(root), ...workerFiles(root, folder) },
-      // Packages do without these: nothing is compiled at installation.
+      // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
       external: ['*.node'],
       outdir: made,
       target: 'bun',
@@ -37,7 +38,7 @@ export async function build(root: string): Promise<string> {
     });
     if (!outputs.some(({ kind }) => kind === 'bytecode')) throw new Error(NOT_READ);
     await writeFile(join(made, 'key'), key);
-    // The key last: without it, nothing of this is used.
+    // Written last: without the key, the next start builds again.
     await rm(keyFile, { force: true });
     const names = outputs.map(({ path }) => basename(path));
     for (const name of [...names, 'key']) await rename(join(made, name), join(folder, name));
@@ -47,7 +48,7 @@ export async function build(root: string): Promise<string> {
   return file;
 }
 
-/** The modules that say where a worker is, for those that are made here. */
+/** Replaces the modules that have a worker's path, for the workers of this build. */
 function workerFiles(root: string, folder: string): Record<string, string> {
   const made = Object.entries(WORKERS).map(([file, worker]) => {
     const path = join(folder, `${parse(worker).name}.js`);
@@ -56,7 +57,10 @@ function workerFiles(root: string, folder: string): Record<string, string> {
   return Object.fromEntries(made);
 }
 
-/** `platforms/load.ts` with the drivers beside the router in it: from their sources they would bring a second TypeBox. */
+/**
+ * Replaces `platforms/load.ts` so that the drivers are in the bundle. Drivers loaded from their sources would load a
+ * second TypeBox.
+ */
 function importDriver(root: string): string {
   const files = [...new Bun.Glob('drivers/*/index.ts').scanSync({ cwd: root, absolute: true })].sort();
   const known = files.map((file) => JSON.stringify(file)).map((file) => `[${file}, () => import(${file})]`);
@@ -64,7 +68,7 @@ function importDriver(root: string): string {
     export const importDriver = (file) => known.get(file)?.() ?? import(file);`;
 }
 
-/** Of the content, and of what the file has in it besides: where the sources are, and whose bytecode it is. */
+/** Hashes everything that the bundle depends on: contents of the sources, their folder, and the version of Bun. */
 function keyOf(root: string): string {
   const hash = new Bun.CryptoHasher('sha256').update(`${Bun.revision}\n${root}\n`);
   const files = INPUTS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })]);

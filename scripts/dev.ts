@@ -1,16 +1,16 @@
 /**
- * The router from its sources, started again whenever one of them changes: `bun run dev`. Arguments go to Bun
- * (`bun run dev --inspect`). Runners go on meanwhile and are adopted, as after any restart.
+ * `bun run dev`: runs the router from its sources, and restarts it when a source changes. Passes arguments to Bun (`bun
+ * run dev --inspect`). Runners go on and are adopted, as after every restart.
  */
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import pretty from 'pino-pretty';
 import { repositoryRoot } from '../router/config/kinds';
 
-/** `backends.json` and seeds are read again by the router itself. */
+/** Does not watch `backends.json` and seeds, because the router itself reads them again. */
 const FOLDERS = ['router', 'views', 'drivers'];
 const SOURCE = /\.(tsx?|css|js|svg|sql)$/;
-/** An editor that saves several files at once causes one start. */
+/** Waits this long, so that an editor which saves several files causes one restart. */
 const SETTLE_MS = 50;
 
 const bunArguments = process.argv.slice(2);
@@ -24,7 +24,7 @@ const log = pretty({
 
 let child = start();
 let settling: Timer | undefined;
-/** One restart at a time: two routers would want the same ports. */
+/** One restart at a time: two routers would need the same ports. */
 let restarting = Promise.resolve();
 let isStopping = false;
 

@@ -1,7 +1,8 @@
-/** Writes what the documentation says about settings from the settings themselves: `bun scripts/docs.ts`. */
+/** `bun scripts/docs.ts`: generates `.env.example` and the table of settings from `router/config/settings.ts`. */
 import { join } from 'node:path';
 import { repositoryRoot } from '../router/config/kinds';
-import { type Setting, settingGroups } from '../router/config/settings';
+import type { Setting } from '../router/config/setting';
+import { settingGroups } from '../router/config/settings';
 
 const start = '<!-- settings:start -->';
 const end = '<!-- settings:end -->';
@@ -11,7 +12,9 @@ const groups = Object.entries<Record<string, Setting>>(settingGroups);
 const unset = (setting: Setting): string | undefined =>
   setting.default ? `\`${setting.default}\`` : setting.whenUnset;
 
-/** The text of `.env.example`. Only what has to be set stands without a `#`, as a placeholder the router refuses. */
+/**
+ * Returns the text of `.env.example`. Only required settings have no `#`, with a placeholder that the router refuses.
+ */
 export function envExample(): string {
   const sections = groups.map(([heading, group]) => {
     const entries = Object.entries(group).map(([name, setting]) => {
@@ -27,7 +30,7 @@ export function envExample(): string {
   return [header, ...sections].join('\n');
 }
 
-/** The settings as a Markdown table. */
+/** Returns the settings as a Markdown table. */
 export function settingsTable(): string {
   const rows = groups.flatMap(([heading, group]) => [
     `| **${heading}** | | |`,
@@ -38,7 +41,7 @@ export function settingsTable(): string {
   return ['| Variable | Default | Meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
-/** The page with its table up to date, or unchanged when it has no place for one. */
+/** Replaces the table in the page; returns the page unchanged if it has no markers. */
 export function withSettings(page: string): string {
   const [before, rest] = page.split(start);
   const after = rest?.split(end)[1];

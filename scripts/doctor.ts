@@ -1,6 +1,6 @@
 /**
- * `bun run doctor`: looks at what usually goes wrong, says what to type, and ends with 1 when something is wrong. It may
- * be run beside a router, and changes nothing that lasts.
+ * `bun run doctor`: checks an installation for common faults, prints the command that fixes each, and exits with 1 if
+ * there is one. It can run beside a router, and removes everything that it creates.
  */
 import { Database } from 'bun:sqlite';
 import { existsSync } from 'node:fs';
@@ -19,7 +19,7 @@ import { hostChecks } from './doctor/host';
 
 export type Named = Finding & { readonly name: string };
 
-/** Every finding, in order, as it is found. Never throws. */
+/** Yields every finding as soon as it is known. Never throws. */
 export async function* examine(env: Env): AsyncGenerator<Named> {
   let config: Config;
   try {
@@ -50,7 +50,7 @@ async function* findings<Subject>({ name, run }: Check<Subject>, subject: Subjec
   }
 }
 
-/** Undefined when the file is not in order, which is a finding of its own. */
+/** Returns undefined if the file is invalid; another check reports that. */
 function enabledBackends({ backendsPath }: Config): readonly Backend[] | undefined {
   try {
     using registry = BackendRegistry.load(backendsPath);
@@ -60,7 +60,7 @@ function enabledBackends({ backendsPath }: Config): readonly Backend[] | undefin
   }
 }
 
-/** As the router loads them, with a state of their own. */
+/** Loads the drivers as the router does, but with a separate state directory. */
 async function drivers(config: Config, enabled: readonly Backend[]): Promise<readonly Finding[]> {
   await using state = await temporaryFolder();
   await using registry = await DriverRegistry.load({
@@ -103,7 +103,7 @@ async function* containers(config: Config, backends: readonly Backend[]): AsyncG
   }
 }
 
-/** Before the first start there is no installation that would use them again. */
+/** Before the first start there is no installation that would use the networks again, so they are removed. */
 async function removeNetworks(docker: Engine, services: DriverServices): Promise<void> {
   const label = [`${services.installationLabel}=${services.installationId}`];
   try {
@@ -111,11 +111,11 @@ async function removeNetworks(docker: Engine, services: DriverServices): Promise
     const networks = await client.listNetworks({ filters: { label } });
     await Promise.all(networks.map(({ Id }) => client.getNetwork(Id).remove()));
   } catch {
-    // A proxy before the engine's socket refuses it. Then an empty network stays.
+    // A proxy in front of the engine's socket may refuse this. An empty network then remains.
   }
 }
 
-/** Read beside a router that may be running. Undefined before the first start. */
+/** Reads the database beside a router that may be running. Undefined before the first start. */
 function installationId({ databasePath }: Config): string | undefined {
   if (!existsSync(databasePath)) return undefined;
   using database = new Database(databasePath, { readonly: true });

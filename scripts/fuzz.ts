@@ -1,6 +1,6 @@
 /**
- * Runs the fuzzers for longer: `bun run fuzz [--seconds 3600] [--seed 123] [--only markdown]`. Without a seed each run has
- * another one, which is printed.
+ * `bun run fuzz [--seconds 3600] [--seed 123] [--only markdown]`: runs the fuzzers for longer. Without `--seed`, each
+ * run uses a new seed and prints it.
  */
 import { parseArgs } from 'node:util';
 

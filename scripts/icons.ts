@@ -1,11 +1,12 @@
-// Builds views/assets/icons.svg, the one committed sprite, from lucide-static. Run after changing the list of names.
+// Builds the icon sprite views/assets/icons.svg, which is committed, from lucide-static. Run it after a change of the
+// names.
 import { join } from 'node:path';
 import { iconNames } from '../views/icons';
 
 const root = join(import.meta.dir, '..');
 const lucide = join(root, 'node_modules/lucide-static');
 
-/** Our own mark, drawn on the same 24 by 24 grid: three layers, the top one filled. */
+/** The logo, drawn on the same 24 by 24 grid: three layers, the top one filled. */
 const mark = `<symbol id="mark" viewBox="0 0 24 24"><path fill="currentColor" d="M12 3 21 7.5 12 12 3 7.5Z"/>
 
 <path opacity=".75" d="m3 12 9 4.5 9-4.5"/><path opacity=".45" d="m3 16.5 9 4.5 9-4.5"/></symbol>`;

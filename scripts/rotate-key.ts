@@ -1,8 +1,8 @@
 /**
- * Changes the key under which stored credentials are encrypted: `bun run rotate-key`, while the router is stopped.
+ * `bun run rotate-key`: changes the key that encrypts the stored credentials. The router must be stopped.
  *
- * The new key is in `.env` before anything is sealed under it, and the former one stays there until everything is. So
- * whenever this is interrupted, the next start, or this command again, goes on where it was.
+ * The new key is written to `.env` before anything is encrypted with it, and the old key stays there until everything
+ * is. So after an interruption, the next start or another run of this command continues.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -16,12 +16,12 @@ import { openVault, WrongKeyError } from '../router/database/sealing';
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
 
-/** What the person has to do first. */
+/** A sentence about what the administrator must do first. */
 class Refusal extends Error {}
 
 /**
- * Rotates the key in the `.env` of `directory` and in the database. Throws a sentence when that cannot be done, and has
- * changed nothing then.
+ * Rotates the key in the `.env` of `directory` and in the database. If that is impossible, throws a sentence and
+ * changes nothing.
  */
 async function rotate(directory: string, env: Env): Promise<string> {
   const file = join(directory, '.env');
@@ -38,7 +38,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
   const database = openDatabase(config.databasePath);
   try {
     const stores = { installation: installationStore(database.db), sealed: sealedStore(database.db) };
-    // Ends a rotation that was interrupted, and refuses a key that is not the database's.
+    // Completes an interrupted rotation, and refuses a key that is not the key of the database.
     await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
     const next = randomBytes(32).toString('hex');
     replace(file, withValue(withValue(text, CURRENT, next), PREVIOUS, inFile));
@@ -55,14 +55,14 @@ function readValue(text: string, name: string): string | undefined {
   return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*["']?([^"'\\s#]+)`, 'm').exec(text)?.[1];
 }
 
-/** The text with `name` set to `value`, or without it. */
+/** Returns the text with `name` set to `value`, or without `name`. */
 function withValue(text: string, name: string, value: string | undefined): string {
   const rest = text.split('\n').filter((line) => !new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=`).test(line));
   while (rest.at(-1) === '') rest.pop();
   return `${[...rest, ...(value === undefined ? [] : [`${name}=${value}`])].join('\n')}\n`;
 }
 
-/** A crash leaves the one text or the other, never half of one. */
+/** Writes the file atomically: after a crash it has the old or the new text. */
 function replace(file: string, text: string): void {
   const next = `${file}.next`;
   writeFileSync(next, text, { mode: 0o600 });

@@ -1,6 +1,6 @@
 /**
- * Takes the README's picture, `docs/screenshot.png`, of a real router in a real Chromium: `bun scripts/screenshot.ts`.
- * CHROMIUM_PATH names the browser.
+ * `bun scripts/screenshot.ts`: takes the screenshot of the README, `docs/screenshot.png`, of a real router in a real
+ * Chromium. CHROMIUM_PATH is the path of the browser.
  */
 import { join } from 'node:path';
 import { chromium, type Page } from '@playwright/test';

@@ -1,16 +1,16 @@
-/** Runs before the first start: makes up the secrets nobody has chosen yet, so that a fresh clone starts by itself. */
+/** Runs before the first start: generates missing secrets, so that a new clone starts without configuration. */
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Env, environment } from '../router/config/config';
 
-/** Without the characters that look like others (Crockford's base32): 4 groups of 5 are 100 random bits. */
+/** Excludes characters that look alike (Crockford's base32). 4 groups of 5 characters are 100 random bits. */
 const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /**
- * Writes `.env` (mode 0600) into `directory` with whatever the router needs and `env` lacks, and returns what to tell the
- * person at the terminal. Returns undefined, and writes nothing, when there is an `.env` already or nothing is lacking.
- * Two set-ups at once are safe: one of them writes.
+ * Writes `.env` (mode 0600) into `directory` with the required settings that `env` lacks, and returns the text for the
+ * terminal. Returns undefined and writes nothing if `.env` exists or no setting is missing. If two set-ups run at once,
+ * one of them writes.
  */
 export function setUp(directory: string, env: Env): string | undefined {
   const made: Record<string, string> = {
@@ -21,7 +21,7 @@ export function setUp(directory: string, env: Env): string | undefined {
   };
   const lacking = Object.entries(made).filter(([name]) => !env[name]?.trim());
   if (lacking.length === 0) return undefined;
-  // Bun reads this one before any of our code runs, and `bun run start` has only this file to read it from.
+  // Bun reads this variable before any of our code runs, and `bun run start` finds it only in this file.
   const lines = [...lacking, ['BUN_CONFIG_MAX_HTTP_REQUESTS', env.BUN_CONFIG_MAX_HTTP_REQUESTS || '8192']];
   const text = lines.map(([name, value]) => `${name}=${value}\n`).join('');
   const header =
@@ -39,7 +39,7 @@ function readablePassword(): string {
   return letters.join('').replace(/.{5}(?=.)/g, '$&-');
 }
 
-/** False when the file is there already. */
+/** Returns false if the file exists already. */
 function createFile(path: string, text: string): boolean {
   let file: number;
   try {

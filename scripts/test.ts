@@ -1,7 +1,7 @@
 /**
- * Runs every check and test of the repository, one step after the other, and ends with `agent-stack: N passed, N failed`.
- * `--fast` leaves out what starts processes, containers and browsers. `bin/test` brings Bun, the packages, a browser and,
- * in CI, an engine.
+ * Runs every check and test of the repository in turn, and ends with `agent-stack: N passed, N failed`. `--fast` leaves
+ * out tests that start processes, containers and browsers. `bin/test` installs Bun, the packages, a browser and, in CI,
+ * an engine first.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { engineAvailable } from '../tests/support/engine';
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
-  /** Why the step is not run at all. */
+  /** The reason why the step is skipped. */
   readonly skipReason?: string;
 }
 
@@ -27,7 +27,7 @@ const root = resolve(import.meta.dir, '..');
 const reports = mkdtempSync(join(tmpdir(), 'agent-stack-tests-'));
 const isContinuousIntegration = Bun.env.CI === 'true';
 
-/** `--bun`: the tools are written for node, which need not be there. */
+/** `--bun`: the tools are written for node, which may be missing. */
 const tool = (name: string, ...args: string[]): string[] => [
   process.execPath,
   '--bun',
@@ -35,13 +35,13 @@ const tool = (name: string, ...args: string[]): string[] => [
   ...args,
 ];
 
-/** How long a step that was told to end may take before it is ended by force. */
+/** How long a step may take to end after SIGTERM, before it is killed. */
 const graceMs = 10_000;
 
 function bunTest(name: string, files: readonly string[]): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
   const step = { name, command: [process.execPath, 'test', ...report, ...files] };
-  // Without a file to name, `bun test` would run them all.
+  // Without a file argument, `bun test` would run all tests.
   return files.length > 0 ? step : { ...step, command: ['false'] };
 }
 
@@ -80,7 +80,7 @@ function steps(isFast: boolean): Step[] {
   ];
 }
 
-/** What was made once stays on the engine, and its tests run from then on. */
+/** An image that was built once stays on the engine, so its tests run from then on. */
 function openclawImage(): Step {
   const command = [process.execPath, 'tests/real/openclaw/image.ts'];
   const skipReason = 'takes minutes: `bun run test:openclaw` makes it and runs its tests';
@@ -96,7 +96,7 @@ let current: Bun.Subprocess | undefined;
 async function run({ name, command, skipReason }: Step): Promise<Outcome> {
   console.log(`\n── ${name}`);
   if (skipReason) return { step: name, ended: 'skipped', passed: 0, failed: 0, note: skipReason };
-  // A process group of its own, so that whatever a test has left behind goes when the step is over.
+  // Runs the step in a process group of its own, so that processes left over by a test end with the step.
   const step = Bun.spawn([...command], {
     cwd: root,
     env: { ...Bun.env, PLAYWRIGHT_JUNIT_OUTPUT_FILE: reportOf(name) },
@@ -107,13 +107,14 @@ async function run({ name, command, skipReason }: Step): Promise<Outcome> {
   const exitCode = await step.exited;
   endGroup(step, 'SIGKILL');
   const { passed, failed, skipped } = await readReport(reportOf(name));
-  // A file that cannot be loaded, a crash and a linter have no test that failed: the step counts as one.
+  // If a step fails without a failed test (a file that does not load, a crash, a linter), the step counts as one failed
+  // test.
   const failures = exitCode === 0 ? failed : Math.max(failed, 1);
   const note = passed + failed + skipped === 0 ? '' : `${passed} passed, ${failures} failed, ${skipped} skipped`;
   return { step: name, ended: failures === 0 ? 'passed' : 'failed', passed, failed: failures, note };
 }
 
-/** Totals of a JUnit report, which both runners write; zeros when there is none. */
+/** Returns the totals of a JUnit report, which both runners write; zeros if there is none. */
 async function readReport(path: string): Promise<{ passed: number; failed: number; skipped: number }> {
   const text = await Bun.file(path)
     .text()
@@ -128,14 +129,14 @@ function endGroup(step: Bun.Subprocess, signal: NodeJS.Signals): void {
   try {
     process.kill(-step.pid, signal);
   } catch {
-    // Nobody is left in it.
+    // The process group is empty.
   }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
     if (current) {
-      // Playwright closes its browsers on SIGINT only.
+      // Playwright closes its browsers only on SIGINT.
       endGroup(current, 'SIGINT');
       await Promise.race([current.exited, Bun.sleep(graceMs)]);
       endGroup(current, 'SIGKILL');
@@ -146,7 +147,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const isFast = process.argv.includes('--fast');
-// One that has to be started is started once, and ends with this process. Without one the tests say what they miss.
+// Starts an engine once if one is needed, and stops it at the end. Without an engine, the tests say what is missing.
 if (!isFast) await engineAvailable();
 const outcomes: Outcome[] = [];
 for (const step of steps(isFast)) outcomes.push(await run(step));

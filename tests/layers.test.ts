@@ -122,6 +122,13 @@ test('rule 2: only main.ts and app.ts know the whole context', () => {
   expect(takers.map(({ path }) => path)).toEqual(['router/app.ts', 'router/main.ts']);
 });
 
+test('rule 2: each subject makes its own parts, and only context.ts calls for them', () => {
+  const takers = sources.flatMap(({ path, imports }) =>
+    imports.filter(({ target }) => /^router\/\w+\/wire$/.test(target)).map(() => path),
+  );
+  expect(new Set(takers)).toEqual(new Set(['router/context.ts']));
+});
+
 test('rule 3: Elysia is known at the edges only', () => {
   const users = sources.filter(
     ({ path, imports }) => isOfSubject(path) && imports.some(({ target }) => target === 'elysia'),

@@ -25,7 +25,7 @@ interface Message {
  * Returns the pieces of the answer. `slow`: counts for minutes. `echo word-N`: repeats `word-N`. Anything else: repeats all
  * user messages. An agent may add messages after the user's, so all user messages since the last answer are searched.
  */
-export function answerFor(messages: readonly Message[]): readonly string[] {
+function answerFor(messages: readonly Message[]): readonly string[] {
   const textOf = (some: readonly Message[]) =>
     some.filter(({ role }) => role === 'user').map(({ content }) => JSON.stringify(content));
   const turn = textOf(messages.slice(messages.findLastIndex(({ role }) => role === 'assistant') + 1)).join(' ');

@@ -1,21 +1,21 @@
-/** What a model's answer says, piece by piece, out of what servers send that call themselves OpenAI-compatible. */
+/** Reads a model's answer piece by piece. Accepts the variants of servers that call themselves OpenAI-compatible. */
 import { type CallPart, CallReader } from '../shared/calls';
 import { isRecord, readJson } from '../shared/json';
 import type { Members, Piece, ToolCallPart, Usage } from '../shared/openai';
 import { bareErrorIn, errorIn, isPage, readRefusal, type UpstreamError } from '../shared/upstream-errors';
 import type { Said } from './events';
 
-/** Other words for OpenAI's reasons why an answer ended, in lower case. */
+/** Other servers' names (in lower case) for OpenAI's values of `finish_reason`. */
 const FINISHES: Readonly<Record<string, string>> = {
   ...{ eos: 'stop', eos_token: 'stop', stop_sequence: 'stop', end_turn: 'stop', complete: 'stop', completed: 'stop' },
   ...{ max_tokens: 'length', max_output_tokens: 'length', tool_use: 'tool_calls', tool_call: 'tool_calls' },
   ...{ safety: 'content_filter', sensitive: 'content_filter' },
 };
-/** Members that have a meaning here; all others go on as they came. */
+/** Members that this file reads; all others are passed on unchanged. */
 const CHUNK = new Set(['id', 'object', 'created', 'model', 'choices', 'usage', 'error', 'event', 'type']);
 const CHOICE = new Set(['index', 'delta', 'message', 'finish_reason', 'usage', 'error']);
 const DELTA = new Set(['role', 'content', 'tool_calls']);
-/** Reasons that say that the answer was not ended by the model. */
+/** Values of `finish_reason` for answers that the model did not finish. */
 const BROKEN = new Set(['error', 'abort', 'aborted', 'insufficient_system_resource', 'network_error']);
 
 export class AnswerReader {
@@ -24,19 +24,19 @@ export class AnswerReader {
   #hasSaid = false;
   #isWhole = false;
 
-  /** Whether the model has said why it ended: an answer without that was cut. */
+  /** Whether the model has sent a `finish_reason`. An answer without one was cut off. */
   get isWhole(): boolean {
     return this.#isWhole;
   }
 
-  /** Reads an event, or a whole body. Throws `UpstreamFailure` for an error, and for what is no answer. */
+  /** Reads one event, or a whole body. Throws `UpstreamFailure` for an error and for a value that is no answer. */
   read({ event, data, isWhole }: Said): Piece {
     if (data.trim() === '') return {};
     const body = readJson(data);
     const error = event === 'error' ? (readRefusal(data) ?? NO_WORDS) : (errorIn(body) ?? bareErrorIn(body));
     if (error) throw new UpstreamFailure(error);
     if (isWhole) return this.#completion(body, data);
-    // A comment of the server's, as text where only JSON should be. Half an object is half an answer.
+    // Text where only JSON is expected is a comment of the server. Incomplete JSON is an answer that was cut off.
     if (body === undefined && /^\s*[[{]/.test(data)) throw new UpstreamFailure(NO_ANSWER);
     return isRecord(body) ? this.#chunk(body) : {};
   }
@@ -56,7 +56,7 @@ export class AnswerReader {
     const [first] = Array.isArray(choices) ? choices : [];
     const choice: Record<string, unknown> = isRecord(first) ? first : {};
     const { delta, message, finish_reason: reason } = choice;
-    // Some servers say all of it again at the end.
+    // Some servers repeat the whole text at the end.
     const said = isRecord(delta) ? delta : !this.#hasSaid && isRecord(message) ? message : {};
     const piece = this.#said(said);
     const finish = typeof reason === 'string' && reason !== '' ? this.#finish(reason) : undefined;
@@ -92,12 +92,12 @@ export class AnswerReader {
       throw new UpstreamFailure({ message: `The model ended its answer with "${reason.slice(0, 50)}".` });
     this.#isWhole = true;
     const finish = FINISHES[word] ?? word;
-    // Clients look for this word before they run a tool.
+    // Clients check for this value before they run a tool.
     return finish === 'stop' && this.#hasCalls ? 'tool_calls' : finish;
   }
 }
 
-/** An error that an answer says of itself. */
+/** An error that the answer itself contains. */
 export class UpstreamFailure extends Error {
   constructor(readonly error: UpstreamError) {
     super(error.message);
@@ -126,7 +126,7 @@ function partOf({ index, isNew, id, name, isFunction, functionMore, more, ...par
   };
 }
 
-/** The text of a content, and the thoughts among its parts where it is a list of them. */
+/** The text of a content and, if the content is a list of parts, the reasoning in it. */
 function textsOf(content: unknown): { readonly text: string; readonly thinking: string } {
   if (typeof content === 'string') return { text: content, thinking: '' };
   const parts = Array.isArray(content) ? content.filter(isRecord) : [];
@@ -141,7 +141,7 @@ function textIn(part: unknown): unknown {
   return isRecord(part) ? part.text : undefined;
 }
 
-/** Without the members that say nothing, and those of `names`. */
+/** Drops members without a value, and the members in `names`. */
 function said(members: Members, names: ReadonlySet<string> = new Set()): Members {
   return Object.fromEntries(
     Object.entries(members).filter(([name, value]) => value != null && value !== '' && !names.has(name)),

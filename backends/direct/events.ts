@@ -1,21 +1,24 @@
-/** The body of a model's answer as the events in it, by the rules of server-sent events and a little more. */
+/**
+ * Splits the body of a model's answer into events, by the rules of server-sent events
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html) and more tolerant than these.
+ */
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { AgentError } from '../shared/openai';
 
-/** Of one event, and of an answer in one piece: as much as the router keeps of an answer. */
+/** Largest event, and largest answer in one piece: the router stores no longer answers. */
 const CHARACTERS_MAX = 16 * 1024 * 1024;
 
 export interface Said {
-  /** Whether it is all of a body that is no stream of events, whatever its content type says. */
+  /** Whether the event is the whole body, because the body is no event stream, whatever its content type says. */
   readonly isWhole: boolean;
-  /** The name of the event, where it has one. */
+  /** Name of the event, if it has one. */
   readonly event?: string | undefined;
   readonly data: string;
 }
 
 /**
- * Reads `body` to its end. The last event counts although no empty line follows it, as for OpenAI's own clients.
- * Throws an `AgentError` where an event, or a body in one piece, is larger than anybody keeps.
+ * Reads `body` to its end. The last event counts even without an empty line after it, as in OpenAI's own clients.
+ * Throws an `AgentError` for an event, or a body in one piece, above the largest size.
  */
 export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Said> {
   const decoder = new TextDecoder();
@@ -35,7 +38,7 @@ export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerato
   for await (const bytes of body) {
     let text = decoder.decode(bytes, { stream: true });
     if (!isStream && whole === undefined) {
-      // No field of an event begins with these: an object, a list, a page.
+      // No field of an event begins with these characters; an object, a list and an HTML page do.
       text = (beginning + text).trimStart();
       beginning = text;
       if (text === '') continue;

@@ -1,4 +1,4 @@
-/** The direct agent: the user's upstream model with the instructions and the memory that are in its home. */
+/** The direct agent: calls the user's model, with the instructions and the sessions that are stored in the home. */
 import { join } from 'node:path';
 import { type Members, type Message, textOf } from '../shared/openai';
 import { readRunnerEnv, required } from '../shared/runner';
@@ -23,8 +23,8 @@ serveAgent({
 });
 
 /**
- * The messages with one system message, at the start: the templates of many models refuse a second one, or one that comes
- * later. It says what this agent's home says, and then what the client says.
+ * Puts all system messages into one at the start, because the templates of many models refuse a second one or a later
+ * one. The text of the home comes first, then that of the client.
  */
 function withSystem(own: string, messages: readonly Message[]): readonly Message[] {
   const theirs = messages.filter(({ role }) => role === 'system');
@@ -35,7 +35,7 @@ function withSystem(own: string, messages: readonly Message[]): readonly Message
     (content) => content != null && content.length > 0,
   );
   if (said.length === 0) return others;
-  // A part may say more than its text: how long it is to be cached.
+  // A part may have members besides its text, for example cache control.
   const isPlain = said.every((content) => typeof content === 'string' || content?.every(isPlainText));
   const content = isPlain ? said.map(textOf).join('\n\n') : said.flatMap(partsOf);
   return [{ role: 'system', content }, ...others];
@@ -50,8 +50,8 @@ function partsOf(content: Message['content']): readonly Members[] {
 }
 
 /**
- * `AGENTS.md` of the home and, behind it, `NO-TOOLS.md` where the client brings no tools of its own, and `USER.md` if somebody
- * wrote one. Read at each turn: an edit counts from the next message on.
+ * Returns the text of `AGENTS.md` in the home, of `NO-TOOLS.md` if the client sends no tools, and of `USER.md` if it
+ * exists. Read for each turn, so an edit applies to the next message.
  */
 async function instructions(hasTools: boolean): Promise<string> {
   const names = ['AGENTS.md', ...(hasTools ? [] : ['NO-TOOLS.md']), 'USER.md'];

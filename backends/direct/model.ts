@@ -1,25 +1,28 @@
-/** The upstream model: one streamed chat completion, read piece by piece. */
+/** Calls the upstream model: one streamed chat completion, read piece by piece. */
 import type { Pieces, Turn } from '../shared/chat';
 import { AgentError, type Members } from '../shared/openai';
 import { readRefusal, type UpstreamError } from '../shared/upstream-errors';
 import { AnswerReader, UpstreamFailure } from './answer';
 import { eventsOf, type Said } from './events';
 
-/** Members of a client's request that are answered here, where the model is one and its answer always streamed. */
+/**
+ * Members of a client's request that this agent handles itself: the model is fixed, and the model's answer is always
+ * streamed.
+ */
 const OWN = new Set(['model', 'messages', 'stream', 'stream_options']);
 const REFUSAL_BYTES_MAX = 65_536;
 
-/** So long a server has to end its body after its last event. */
+/** How long a server may take to end its body after its last event. */
 const END_MS = 1_000;
 
 interface Connection {
-  /** Ends in `/v1`: the router's broker. */
+  /** Base URL of the router's broker; ends in `/v1`. */
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly model: string;
 }
 
-/** The model behind `connection`. `complete` yields an empty piece once it has accepted the request. */
+/** Returns the model behind `connection`. `complete` yields an empty piece once the model has accepted the request. */
 export function connectModel(connection: Connection): { complete(turn: Turn): Pieces } {
   return { complete: (turn) => complete(connection, turn) };
 }
@@ -37,11 +40,11 @@ async function* complete(connection: Connection, turn: Turn): Pieces {
     if (error instanceof AgentError || turn.signal.aborted) throw error;
     throw lost();
   }
-  // Some servers close without [DONE] after the last chunk; an answer that does not say why it ended was cut.
+  // Some servers close the stream without [DONE] after the last chunk. An answer without a `finish_reason` was cut off.
   if (!answer.isWhole) throw lost();
 }
 
-/** What this agent cannot do. Everything else is for the model to know or to refuse. */
+/** Parameters that this agent does not support. The model decides about all others. */
 function refuseUnable({ n, modalities }: Turn['parameters']): void {
   const unable = (param: string, what: string) => new AgentError(400, `${param}: ${what}`, { param });
   if (n != null && n !== 1) throw unable('n', 'this agent gives one answer to a message. Leave it out, or send 1.');
@@ -64,11 +67,11 @@ async function request(connection: Connection, turn: Turn, signal: AbortSignal):
       model: connection.model,
       messages: turn.messages,
       stream: true,
-      // The broker knows which upstreams do not take this, and asks those without.
+      // If an upstream refuses this parameter, the broker leaves it out.
       stream_options: { ...turn.streamOptions, include_usage: true },
     }),
     signal,
-    // A model may think for minutes before its first token; who waits decides how long.
+    // No timeout: a model may think for minutes before its first token. The client decides how long to wait.
     timeout: false,
   }).catch((error) => {
     if (turn.signal.aborted) throw error;
@@ -78,7 +81,7 @@ async function request(connection: Connection, turn: Turn, signal: AbortSignal):
   return response;
 }
 
-/** The events up to `[DONE]`. What follows is read to its end and belongs to nobody. */
+/** Yields the events up to `[DONE]`. Reads the rest of the body and drops it. */
 async function* untilDone(response: Response, stop: () => void): AsyncGenerator<Said> {
   if (!response.body) return;
   const reader = eventsOf(response.body);
@@ -96,15 +99,16 @@ async function* untilDone(response: Response, stop: () => void): AsyncGenerator<
 }
 
 /**
- * After the last event the body is read to its end, which is at hand: a body that is left before it costs the
- * connection, and is a call that was broken off to everybody who counts calls. Nobody waits for this.
+ * Reads the rest of the body after the last event, which has usually arrived already. A body that is not read to its
+ * end costs the connection, and looks like an aborted call to servers and to the router's metering. The caller does not
+ * await this.
  */
 async function finish(events: AsyncGenerator<Said>, stop: () => void): Promise<void> {
   const timer = setTimeout(stop, END_MS);
   try {
     while (!(await events.next()).done);
   } catch {
-    // The answer is whole already.
+    // The answer is complete, so errors do not matter here.
   } finally {
     clearTimeout(timer);
   }
@@ -130,12 +134,12 @@ async function beginningOf(response: Response): Promise<string> {
       if (text.length > REFUSAL_BYTES_MAX) break;
     }
   } catch {
-    // Half a reason is better than none.
+    // Part of the error text is better than none.
   }
   return text;
 }
 
-/** Takes over what people and clients read of an error. Servers like to quote the key: it is cut out. */
+/** Takes over status, message, type and code of an error. Removes the key, because servers like to quote it. */
 function toError(status: number, error: UpstreamError, { apiKey }: Connection, headers: Members = {}): AgentError {
   const { message, ...labels } = Object.fromEntries(
     Object.entries(error).map(([name, value]) => [name, String(value).replaceAll(apiKey, '[key]')]),

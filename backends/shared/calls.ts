@@ -1,23 +1,23 @@
 /**
- * Which call of a tool a piece of an answer belongs to. OpenAI numbers the calls of an answer by `index` and gives each
- * piece of a call the same one. Other servers number all calls 0, give no index, send no id or the same id with each piece,
- * repeat the name, or write the arguments as an object: tests/corpus has an example of each.
+ * Assigns the pieces of an answer to its tool calls. OpenAI numbers the calls of an answer by `index`, and each piece
+ * of a call has its index. Other servers number all calls 0, send no index, send no id or the same id with each piece,
+ * repeat the name, or send the arguments as an object. tests/corpus has an example of each.
  */
 import { isRecord, Nesting } from './json';
 
-/** What a piece adds to a call. */
+/** The part of a call that one piece adds. */
 export interface CallPart {
-  /** The place of the call among those of the answer, from 0. */
+  /** Position of the call in the answer, from 0. */
   readonly index: number;
   readonly isNew: boolean;
-  /** The id of the call, the same in all its parts. One that the server did not name gets an id from us. */
+  /** Id of the call, the same in all its pieces. Made here if the server sends none. */
   readonly id: string;
-  /** What this piece adds to the name, and to the JSON text of the arguments. */
+  /** The text that this piece adds to the name, and to the JSON of the arguments. */
   readonly name: string;
   readonly arguments: string;
-  /** Whether the piece is about a function. OpenAI has other kinds, whose members are in `more`. */
+  /** Whether the piece belongs to a function. The members of OpenAI's other kinds are in `more`. */
   readonly isFunction: boolean;
-  /** What else the piece says, which goes on as it came, and what else it says of its function. */
+  /** Further members of the piece and of its `function`, passed on unchanged. */
   readonly more: Readonly<Record<string, unknown>>;
   readonly functionMore: Readonly<Record<string, unknown>>;
 }
@@ -33,12 +33,12 @@ interface Call {
   readonly place: number;
   readonly index: number | undefined;
   readonly id: string;
-  /** As the server has named it; empty where it has not. */
+  /** Id from the server; empty if it sent none. */
   sentId: string;
   name: string;
   readonly nesting: Nesting;
   hasArguments: boolean;
-  /** The number of the list of pieces in which it was named last. */
+  /** Number of the last list of pieces that had a piece of this call. */
   list: number;
 }
 
@@ -46,14 +46,14 @@ export class CallReader {
   readonly #calls: Call[] = [];
   #list = 0;
 
-  /** @param makeId the id of a call that the server gives none, by its place. */
+  /** @param makeId Returns the id for a call without one, from the call's position. */
   constructor(readonly makeId: (place: number) => string) {}
 
-  /** Reads the `tool_calls` of one delta, or of a whole message. What is no list has none. */
+  /** Reads the `tool_calls` of one delta or of a whole message. A value that is no list has no calls. */
   read(pieces: unknown): readonly CallPart[] {
     if (!Array.isArray(pieces)) return [];
     this.#list += 1;
-    // Without an index, the places of several pieces tell their calls apart.
+    // Without an index, pieces of one list belong to calls by their position.
     const placed = (place: number) => (pieces.length > 1 ? place : undefined);
     return pieces.flatMap((piece, place) => (isRecord(piece) ? [this.#piece(piece, placed(place))] : []));
   }
@@ -90,10 +90,10 @@ export class CallReader {
     return named ?? (numbered?.sentId === '' ? numbered : undefined);
   }
 
-  /** Whether a piece that looks like more of `call` begins the next one. A piece without a name never does. */
+  /** Whether a piece that seems to continue `call` begins the next call instead. A piece without a name never does. */
   #isNext(call: Call, sent: Sent): boolean {
     if (sent.name === '') return false;
-    // A list never has two pieces of one call.
+    // One list never has two pieces of the same call.
     if (call.list === this.#list) return true;
     const isOther = sent.name !== call.name || sent.arguments !== '';
     if (sent.id !== '' && sent.id === call.sentId) {
@@ -114,7 +114,9 @@ export class CallReader {
   }
 }
 
-/** What a piece adds to the name. Some servers send it with each piece, and some send it in pieces. */
+/**
+ * Returns the text that a piece adds to the name. Some servers repeat the name with each piece, some send it in parts.
+ */
 function nameIn(call: Call, { name }: Sent): string {
   if (name === '' || call.hasArguments) return '';
   const added = name.startsWith(call.name) ? name.slice(call.name.length) : name;
@@ -122,7 +124,9 @@ function nameIn(call: Call, { name }: Sent): string {
   return added;
 }
 
-/** What a piece adds to the arguments. Those that are whole take no more: it is said again. */
+/**
+ * Returns the text that a piece adds to the arguments. To complete arguments nothing is added: the server repeats them.
+ */
 function moreOf(call: Call, { arguments: added }: Sent): string {
   if (added === '' || call.nesting.isWhole) return '';
   call.hasArguments = true;
@@ -130,7 +134,7 @@ function moreOf(call: Call, { arguments: added }: Sent): string {
   return added;
 }
 
-/** Without the members that say nothing. */
+/** Drops members without a value. */
 function told(members: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(members).filter(([, value]) => value != null));
 }

@@ -1,4 +1,6 @@
-/** One turn of `POST /v1/chat/completions`: from the request to the agent's pieces and to what the client reads. */
+/**
+ * Answers `POST /v1/chat/completions`: reads the request, calls the agent, and sends the agent's pieces to the client.
+ */
 import { readJson } from './json';
 import {
   AgentError,
@@ -13,40 +15,43 @@ import {
 import { log } from './runner';
 import { checkSessionName, type Sessions } from './sessions';
 
-/** What an agent is asked: the conversation so far, ending with what the user said just now. */
+/** The input of an agent: the conversation, ending with the newest message of the user. */
 export interface Turn {
   readonly messages: readonly Message[];
   readonly parameters: ChatRequest['parameters'];
-  /** `stream_options` as they came. */
+  /** `stream_options` of the request, unchanged. */
   readonly streamOptions: ChatRequest['streamOptions'];
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
-  /** Sent back as `X-Agent-Work` with the calls that this turn makes, so that the router knows whom they are counted for. */
+  /**
+   * The agent sends this as `X-Agent-Work` with the calls of this turn, so that the router counts them for the right
+   * API key.
+   */
   readonly work?: string;
 }
 
 export type Pieces = AsyncGenerator<Piece, void, undefined>;
 
 export interface Agent {
-  /** The model id it is listed under. */
+  /** Model id in `GET /v1/models`. */
   readonly name: string;
   /**
-   * Answers piece by piece. Throws an `AgentError` for what the client should read: before the first piece it becomes
-   * the HTTP status, afterwards an error event. Must end when `turn.signal` aborts.
+   * Yields the answer piece by piece. Throws an `AgentError` for an error that the client should read: before the first
+   * piece it becomes the HTTP status, after that an error event. Must end when `turn.signal` aborts.
    */
   answer(turn: Turn): Pieces;
   /** The agent answers 503 until this resolves. */
   readonly ready: Promise<void>;
 }
 
-/** Thrown by an agent that wants the connection torn down in the middle of the answer. */
+/** Thrown by an agent to reset the connection in the middle of the answer. */
 export class BrokenConnection extends Error {
   override readonly name = 'BrokenConnection';
 }
 
 /**
- * Answers one request. With `X-Agent-Session` the agent remembers: of the talk only what begins with the newest user
- * message counts, and the home knows the rest. Without it the messages of the request are all there is.
+ * Answers one request. With `X-Agent-Session`, only the messages from the newest user message on are used, and the home
+ * has the earlier ones. Without it, the request has the whole conversation.
  */
 export async function chat(agent: Agent, sessions: Sessions, request: Request): Promise<Response> {
   const abort = new AbortController();
@@ -65,12 +70,15 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   });
   const shapes = answerShapes(body.model ?? agent.name);
   if (!body.stream) return Response.json(await collect(pieces, shapes));
-  // An error before the first piece is an HTTP status, so no byte is sent until there is one.
+  // An error before the first piece becomes an HTTP status, so nothing is sent until there is a piece.
   const opened = prepend(await pieces.next(), pieces);
   return streamed(toEvents(opened, shapes, body.includeUsage), abort);
 }
 
-/** What is asked in a session. Instructions and what came of the client's tools are of this turn: nobody remembers them. */
+/**
+ * Returns the input for a turn in a session. System messages and tool results belong to this turn only and are not
+ * stored.
+ */
 function recall(sent: readonly Message[], newest: Message, history: readonly Message[]): readonly Message[] {
   const isInstruction = ({ role }: Message) => role === 'system';
   const turn = sent.slice(sent.indexOf(newest)).filter((message) => !isInstruction(message));
@@ -78,8 +86,8 @@ function recall(sent: readonly Message[], newest: Message, history: readonly Mes
 }
 
 /**
- * Passes the pieces on and, however the answer ends, hands over what was said, if anything was. An answer that calls a
- * tool of the client is not the end of the turn: there is another one to remember.
+ * Passes the pieces on. When the answer ends in any way, passes the text so far to `remember`, if there is any. An
+ * answer that calls a tool of the client is not stored, because the turn goes on with the next request.
  */
 async function* remembered(pieces: Pieces, signal: AbortSignal, remember: (said: string) => Promise<void>): Pieces {
   const startedMs = performance.now();
@@ -111,7 +119,7 @@ async function* prepend(first: IteratorResult<Piece, void>, rest: Pieces): Piece
     if (!first.done) yield first.value;
     yield* rest;
   } finally {
-    // Also when this is ended before `rest` is reached.
+    // Runs also when the caller ends this generator before `rest` is read.
     await rest.return();
   }
 }
@@ -160,7 +168,7 @@ function event(data: object): string {
   return `data: ${JSON.stringify(data)}\n\n`;
 }
 
-/** One event per pull: a client that reads slowly slows the answer down instead of filling memory. */
+/** Sends one event per pull, so that a slow client slows down the answer instead of filling memory. */
 function streamed(events: AsyncGenerator<string>, abort: AbortController): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
@@ -171,7 +179,7 @@ function streamed(events: AsyncGenerator<string>, abort: AbortController): Respo
         if (done) controller.close();
         else controller.enqueue(encoder.encode(value));
       } catch {
-        // A `BrokenConnection`: the connection is reset. Bun would print the reason, so none is given.
+        // A `BrokenConnection` resets the connection. `controller.error` gets no reason, because Bun would print it.
         controller.error(undefined);
       }
     },

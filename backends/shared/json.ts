@@ -1,9 +1,9 @@
-/** JSON that somebody else has written: nothing in it can be relied upon, not even that a parser survives it. */
+/** Parses JSON of unknown origin, which may even be nested so deep that a parser overflows its stack. */
 
-/** Deeper nesting is nobody's answer, and what walks over it would run out of stack. */
+/** Deepest nesting that is accepted. Code that walks over deeper values would overflow its stack. */
 const DEPTH_MAX = 200;
 
-/** The value of a JSON text; `undefined` for a text that is none, and for one that is nested too deep. */
+/** Returns the value of a JSON text; `undefined` if the text is invalid or nested too deep. */
 export function readJson(text: string): unknown {
   if (isDeep(text)) return undefined;
   try {
@@ -17,7 +17,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Follows the brackets of a JSON text that comes in pieces, without building anything of it. */
+/** Follows the brackets of a JSON text that arrives in pieces, without building values. */
 export class Nesting {
   depth = 0;
   #hasBegun = false;
@@ -29,7 +29,7 @@ export class Nesting {
     return this.#hasBegun && this.depth === 0;
   }
 
-  /** Stops before the end of `text` where it is nested deeper than `depthMax`. */
+  /** Stops before the end of `text` when it is nested deeper than `depthMax`. */
   push(text: string, depthMax = Number.POSITIVE_INFINITY): void {
     for (let at = 0; at < text.length && this.depth <= depthMax; at += 1) {
       const character = text[at];
@@ -47,7 +47,7 @@ export class Nesting {
 }
 
 function isDeep(text: string): boolean {
-  // As many brackets as that need at least so many characters.
+  // Nesting deeper than `depthMax` needs at least this many characters.
   if (text.length <= DEPTH_MAX) return false;
   const nesting = new Nesting();
   nesting.push(text, DEPTH_MAX);

@@ -1,17 +1,17 @@
-/** Puts the deltas of a streamed answer together, as OpenAI's own clients do. */
+/** Merges the deltas of a streamed answer, as OpenAI's own clients do. */
 import { isRecord } from './json';
 
-/** Texts that are said with each delta, and are no pieces of one. */
+/** Members that servers repeat in each delta; their texts are not concatenated. */
 const SAID_AGAIN = new Set(['id', 'type', 'format', 'role', 'index', 'object']);
 
 /**
- * Adds what `more` says to `whole`: texts grow, lists grow or, where their items have an `index`, item by item, objects
- * member by member, anything else is replaced. Nothing is taken back by a null.
+ * Merges `more` into `whole`. Texts are concatenated; lists too, or merged item by item if the items have an `index`;
+ * objects are merged member by member; other values are replaced. A null changes nothing.
  */
 export function merge(whole: Record<string, unknown>, more: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(more)) {
     const known = whole[name];
-    // The name that would change what the object is.
+    // `__proto__` would change the prototype of the object.
     if (value == null || name === '__proto__') continue;
     if (Array.isArray(known) && Array.isArray(value)) mergeLists(known, value);
     else if (isRecord(known) && isRecord(value)) merge(known, value);

@@ -1,18 +1,18 @@
-/** The part of OpenAI's chat API that an agent has to speak: what comes in, what goes out, how errors look. */
+/** The part of OpenAI's chat API that an agent needs: requests, answers and errors. */
 import { isRecord } from './json';
 import { merge } from './merge';
 
-/** A list of content parts (text, images) is kept as it came; `textOf` reads the text out of it. */
+/** A list of content parts (text, images) is kept unchanged; `textOf` returns the text in it. */
 export type Content = string | readonly Readonly<Record<string, unknown>>[];
 
-/** A message as it came: members that no agent knows go on to the model, which may want them back. */
+/** A message, unchanged. Members that the agent does not know are passed to the model, which may need them. */
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant' | 'tool' | 'function';
-  /** An assistant that only called tools has said nothing. */
+  /** Empty in a message of an assistant that only called tools. */
   readonly content?: Content | null;
-  /** Of an assistant that called tools of the client. */
+  /** In a message of an assistant that called tools of the client. */
   readonly tool_calls?: unknown;
-  /** Of a tool: the call that it answers. */
+  /** In a message of a tool: id of the call that it answers. */
   readonly tool_call_id?: string;
   readonly [member: string]: unknown;
 }
@@ -26,24 +26,24 @@ export interface Usage {
 
 export type Members = Readonly<Record<string, unknown>>;
 
-/** One step of an answer. An empty one opens the answer before there is text. */
+/** One step of an answer. An empty step opens the answer before there is text. */
 export interface Piece {
   readonly text?: string;
-  /** Thinking aloud: sent as `reasoning_content`, never remembered. */
+  /** Reasoning: sent as `reasoning_content`, never stored. */
   readonly reasoning?: string;
   readonly toolCalls?: readonly ToolCallPart[];
   readonly usage?: Usage;
-  /** OpenAI's `finish_reason`; `stop` when no piece says otherwise. */
+  /** OpenAI's `finish_reason`; `stop` if no piece sets it. */
   readonly finish?: string;
-  /** Members of a model's own, which reach the client as they came: of the delta, the choice and the chunk. */
+  /** Further members from the model, passed to the client unchanged: of the delta, of the choice and of the chunk. */
   readonly deltaMore?: Members;
   readonly choiceMore?: Members;
   readonly chunkMore?: Members;
 }
 
 /**
- * A part of a call of one of the client's tools, as OpenAI streams them: parts with the same `index` make one call, and the
- * first of them says its id and type.
+ * A piece of a tool call, as OpenAI streams them: pieces with the same `index` form one call, and the first of them has
+ * its id and type.
  */
 export interface ToolCallPart {
   readonly index: number;
@@ -59,7 +59,7 @@ export interface ChatRequest {
   readonly stream: boolean;
   readonly includeUsage: boolean;
   readonly streamOptions: Members;
-  /** The rest of the body, as it came: `temperature`, `max_tokens` and their like. */
+  /** The other members of the body, unchanged: `temperature`, `max_tokens` and so on. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
@@ -70,7 +70,7 @@ interface AgentErrorOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An error the client is meant to read: a status before the answer has begun, an error event afterwards. */
+/** An error for the client to read: a status before the answer has begun, an error event afterwards. */
 export class AgentError extends Error {
   override readonly name = 'AgentError';
   constructor(
@@ -82,7 +82,7 @@ export class AgentError extends Error {
   }
 }
 
-/** OpenAI's error object. An error that is not an `AgentError` shows nothing of itself. */
+/** Returns OpenAI's error object. For an error that is no `AgentError` it contains no details. */
 export function errorBody(error: unknown): object {
   const known = error instanceof AgentError ? error : new AgentError(500, 'The agent failed. Its log says why.');
   const { type, param, code } = known.options;
@@ -92,7 +92,9 @@ export function errorBody(error: unknown): object {
 
 const ROLES = new Set(['system', 'user', 'assistant', 'tool', 'function']);
 
-/** Reads the body of `POST /v1/chat/completions`. Throws an `AgentError` with status 400 that names the member. */
+/**
+ * Reads the body of `POST /v1/chat/completions`. Throws an `AgentError` with status 400 that names the invalid member.
+ */
 export function parseChatRequest(body: unknown): ChatRequest {
   if (!isRecord(body)) throw new AgentError(400, 'The body must be a JSON object.');
   const { model, messages, stream, stream_options: streamOptions, ...parameters } = body;
@@ -127,7 +129,7 @@ export function textOf(content: Content | null | undefined): string {
   return content.map((part) => (typeof part.text === 'string' ? part.text : '')).join('');
 }
 
-/** Builds the objects of one answer, which share id, time and model. */
+/** Builds the objects of one answer. They share id, time and model. */
 export function answerShapes(model: string) {
   const base = { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
   return {
@@ -148,7 +150,7 @@ export function answerShapes(model: string) {
   };
 }
 
-/** What an answer came to. */
+/** The merged answer. */
 export interface Whole {
   readonly message: Members;
   readonly finish: string;
@@ -157,7 +159,7 @@ export interface Whole {
   readonly chunkMore: Members;
 }
 
-/** Puts the pieces of an answer together. */
+/** Merges the pieces of an answer. */
 export class Assembly {
   readonly #delta: Record<string, unknown> = {};
   readonly #calls: Record<string, unknown>[] = [];
@@ -176,7 +178,7 @@ export class Assembly {
       merge(call, part);
     }
     const { logprobs, ...rest } = choiceMore ?? {};
-    // Only these come token by token. What else a chunk says of the choice, or of the answer, it says again with each.
+    // Only these members come token by token. Other members of the choice or of the chunk are repeated in each chunk.
     merge(this.#choiceMore, { logprobs });
     Object.assign(this.#choiceMore, rest);
     this.#chunkMore = { ...this.#chunkMore, ...chunkMore };

@@ -1,10 +1,10 @@
-/** What the process around an agent gives it, and where it says what it does. */
+/** Reads the environment of an agent's process, and writes its log. */
 
 export interface RunnerEnv {
   readonly host: string;
-  /** 0 lets the kernel choose; the choice is logged. */
+  /** 0 lets the kernel choose a port, which is then logged. */
   readonly port: number;
-  /** What every request must carry as `Authorization: Bearer <key>`. */
+  /** Every request must carry this as `Authorization: Bearer <key>`. */
   readonly accessKey: string;
   readonly home: string;
 }
@@ -21,7 +21,7 @@ export function readRunnerEnv(): RunnerEnv {
   };
 }
 
-/** A variable without which the agent cannot work. Ends the process with a plain sentence when it is missing. */
+/** Returns a variable that the agent needs. If it is missing, prints a sentence and exits. */
 export function required(name: string): string {
   return process.env[name] || refuse(`${name} is not set.`);
 }
@@ -31,12 +31,12 @@ function refuse(reason: string): never {
   process.exit(1);
 }
 
-/** One JSON object a line. `event` is a noun and a past-tense verb; what people say and keys are never logged. */
+/** Writes one JSON object per line. `event` is a noun and a past-tense verb. Messages and keys are never logged. */
 export function log(event: string, fields: Readonly<Record<string, string | number>>): void {
   console.log(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
 }
 
-/** `docker stop` and the process driver send SIGTERM: nothing here is worth waiting for. */
+/** Exits at once on SIGTERM, which `docker stop` and the process driver send: no state would be lost. */
 export function endOnSignal(): void {
   process.on('SIGTERM', () => process.exit(0));
   process.on('SIGINT', () => process.exit(0));

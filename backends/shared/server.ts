@@ -1,11 +1,11 @@
-/** The HTTP side of a small agent: health, models and chat completions around one `answer` function. */
+/** The HTTP server of a small agent: health, models and chat completions around one `answer` function. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Agent, BrokenConnection, chat } from './chat';
 import { AgentError, errorBody } from './openai';
 import { endOnSignal, log, readRunnerEnv } from './runner';
 import { openSessions, type Sessions } from './sessions';
 
-/** Room for a few images as data URLs. */
+/** Enough for a few images as data URLs. */
 const BODY_BYTES_MAX = 32 * 1024 * 1024;
 
 interface Serving {
@@ -15,7 +15,7 @@ interface Serving {
   isReady: boolean;
 }
 
-/** Serves the agent as the environment says, until the process is told to end. */
+/** Serves the agent with the settings of the environment, until the process ends. */
 export function serveAgent(agent: Agent): void {
   endOnSignal();
   const env = readRunnerEnv();
@@ -23,7 +23,7 @@ export function serveAgent(agent: Agent): void {
   const server = Bun.serve({
     hostname: env.host,
     port: env.port,
-    // An answer may be silent for long; who waits decides how long.
+    // No idle timeout: an answer may be silent for long. The client decides how long to wait.
     idleTimeout: 0,
     maxRequestBodySize: BODY_BYTES_MAX,
     fetch: (request) => route(serving, request).catch((error) => errorResponse(error, request)),
@@ -56,7 +56,7 @@ function authorise(serving: Serving, request: Request): void {
   });
 }
 
-/** Digests are of one length, so that comparing them takes one time. */
+/** Digests have equal lengths, so comparing them takes constant time. */
 function hash(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
@@ -66,14 +66,14 @@ function models(name: string): Response {
 }
 
 function errorResponse(error: unknown, request: Request): Response {
-  // Nobody reads this one: 499 is what proxies log for a client that left.
+  // The client is gone and does not read this. Proxies log 499 for a client that disconnected.
   if (request.signal.aborted) return new Response(null, { status: 499 });
   if (error instanceof BrokenConnection) return new Response(broken());
   if (!(error instanceof AgentError)) return Response.json(errorBody(error), { status: 500 });
   return Response.json(errorBody(error), { status: error.status, headers: { ...error.options.headers } });
 }
 
-/** A body that ends in a reset of the connection. Bun would print the reason, so none is given. */
+/** A body that ends with a reset of the connection. `controller.error` gets no reason, because Bun would print it. */
 function broken(): ReadableStream {
   return new ReadableStream({ pull: (controller) => controller.error(undefined) });
 }

@@ -1,19 +1,25 @@
-/** Conversations in the agent's home: one JSON Lines file of messages per session, appended to after every turn. */
+/**
+ * Stores conversations in the agent's home: one JSON Lines file of messages per session, appended to after every turn.
+ */
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRecord, readJson } from './json';
 import { AgentError, type Message } from './openai';
 
-/** What is remembered of a session: its newest messages, up to this many characters of JSON. The file keeps all. */
-export const HISTORY_CHARACTERS_MAX = 200_000;
-/** How much of a file's end is read for that: UTF-8 and JSON make a character up to 6 bytes, mostly 1 to 3. */
+/**
+ * An agent is given the newest messages of a session up to this many characters of JSON. The file keeps all messages.
+ */
+const HISTORY_CHARACTERS_MAX = 200_000;
+/**
+ * Bytes to read from the end of the file for that: one character takes up to 6 bytes in UTF-8 and JSON, mostly 1 to 3.
+ */
 const TAIL_BYTES = 5 * HISTORY_CHARACTERS_MAX;
 
-/** A name, never a path: no dot, no slash. The router sends lower-case ids. */
+/** Allows plain names only, so that a name is never a path. The router sends lower-case ids. */
 const SESSION_NAME = /^[a-z0-9][a-z0-9_-]{0,127}$/;
 
 export interface Sessions {
-  /** The newest messages, oldest first, beginning with a user's. Empty for a session not seen before. */
+  /** Returns the newest messages, oldest first, beginning with a user's message. Empty for a new session. */
   read(name: string): Promise<Message[]>;
   append(name: string, messages: readonly Message[]): Promise<void>;
 }
@@ -42,7 +48,7 @@ export function openSessions(home: string): Sessions {
   };
 }
 
-/** Walks back from the end until the bound is reached. A line that is cut or damaged is passed over. */
+/** Goes back from the end until the limit is reached. Skips incomplete and damaged lines. */
 function newest(lines: readonly string[]): Message[] {
   const messages: Message[] = [];
   let characters = 0;
@@ -58,7 +64,7 @@ function newest(lines: readonly string[]): Message[] {
 }
 
 function parseLine(line: string): Message | undefined {
-  // A line that is not whole is no JSON.
+  // An incomplete line is no valid JSON.
   const value = readJson(line);
   return isRecord(value) && (value.role === 'user' || value.role === 'assistant') ? (value as Message) : undefined;
 }

@@ -1,10 +1,11 @@
 /**
- * What an LLM API says when it refuses or fails, out of all the shapes in which such APIs say it: OpenAI's object, a text in
- * its place, FastAPI's `detail`, Gemini's list, a `message` alone, plain text. tests/corpus has an example of each.
+ * Reads the error from an answer of an LLM API. Knows the shapes in which such APIs send errors: OpenAI's object, a
+ * text in its place, FastAPI's `detail`, Gemini's list, a single `message`, plain text. tests/corpus has an example of
+ * each.
  */
 import { isRecord, readJson } from './json';
 
-/** An error as OpenAI has it, as far as it was said. */
+/** An error in OpenAI's members, as far as the API sent them. */
 export interface UpstreamError {
   readonly message: string;
   readonly type?: string;
@@ -12,31 +13,31 @@ export interface UpstreamError {
   readonly param?: string;
 }
 
-/** An error message is for people. */
+/** Longest error message that is kept. */
 const MESSAGE_CHARACTERS_MAX = 2_000;
-/** Of a body that is plain text. */
+/** Longest body of plain text that is used as a message. */
 const TEXT_CHARACTERS_MAX = 500;
-/** How many of a list of faults are told. */
+/** Number of messages that are used from a list of errors. */
 const FAULTS_MAX = 5;
-/** How deep a message may be wrapped in others. */
+/** How deep a message may be nested in other values. */
 const WRAPS_MAX = 8;
 
-/** Whether a body is a web page: words of a server in between, or of one that is no API. */
+/** Whether a body is a web page: from a proxy in between, or from a server that is no API. */
 export function isPage(text: string): boolean {
   return /^\s*<[!?a-z]/i.test(text.slice(0, 200));
 }
 
-/** The error in a body that came with a status of 400 or more; `undefined` where it has no words for people. */
+/** Returns the error in a body with a status of 400 or more; `undefined` if the body has no readable message. */
 export function readRefusal(text: string): UpstreamError | undefined {
   if (isPage(text)) return undefined;
-  // A refusal may be written as the event of a stream that was asked for.
+  // A server may send the error as an event, because a stream was requested.
   const data = /^(?:event:[^\r\n]*[\r\n]+)?data: ?([^\r\n]*)/.exec(text.trimStart())?.[1] ?? text;
   const body = readJson(data);
   if (body === undefined) return plain(data);
   return typeof body === 'string' ? plain(body) : (errorIn(body) ?? bareErrorIn(body));
 }
 
-/** The error in a body, or an event, of an answer that began well; `undefined` for what is no error. */
+/** Returns the error in a body, or an event, of an answer with status 200; `undefined` if there is none. */
 export function errorIn(body: unknown): UpstreamError | undefined {
   if (Array.isArray(body)) return errorIn(body.find(isRecord));
   if (!isRecord(body)) return undefined;
@@ -52,18 +53,18 @@ export function errorIn(body: unknown): UpstreamError | undefined {
 }
 
 /**
- * The error in a body that does not say that it is one: some words, and nothing of an answer. An agent may send events of
- * its own that look the same; a model sends none.
+ * Returns the error in a body that is not marked as an error: it has a message, and no member of an answer. Not for
+ * events of agents, which may look the same.
  */
 export function bareErrorIn(body: unknown): UpstreamError | undefined {
   const isAnswer = !isRecord(body) || body.choices || body.usage || typeof body.object === 'string';
   return isAnswer || words(body) === undefined ? undefined : fromObject(body);
 }
 
-/** The members of an error object, whatever they are called. */
+/** Reads the members of an error object by all their known names. */
 function fromObject(error: Readonly<Record<string, unknown>>): UpstreamError {
   const said = words(error) ?? 'The model reported an error.';
-  // A gateway that passes on what it was told keeps the words of its own upstream apart.
+  // Some gateways put the message of their own upstream into a separate member.
   const raw = isRecord(error.metadata) ? words(error.metadata.raw) : undefined;
   const message = raw === undefined || said.includes(raw) ? said : `${said}: ${raw}`;
   const type = label(error.type) ?? label(error.status) ?? label(error.error_type);
@@ -79,7 +80,7 @@ function fromObject(error: Readonly<Record<string, unknown>>): UpstreamError {
 
 const WORDS = ['message', 'Message', 'msg', 'detail', 'details', 'error', 'errors', 'error_message', 'error_msg'];
 
-/** The words for people in a value, however they are wrapped. */
+/** Finds a readable message in a value, however it is nested. */
 function words(value: unknown, wraps = 0): string | undefined {
   if (wraps > WRAPS_MAX) return undefined;
   if (typeof value === 'string') {
@@ -98,7 +99,7 @@ function words(value: unknown, wraps = 0): string | undefined {
   return undefined;
 }
 
-/** FastAPI names the member that is wrong beside the words. */
+/** FastAPI names the invalid member beside the message. */
 function placed({ loc }: Readonly<Record<string, unknown>>, said: string): string {
   return Array.isArray(loc) && loc.length > 0 ? `${loc.map(String).join('.')}: ${said}` : said;
 }

@@ -87,7 +87,10 @@ export async function createBench(target: Conformance): Promise<Bench> {
     context,
     async ready(driver, spec) {
       const started = await driver.start(spec, context());
-      await until(`${spec.id} answers at ${started.url}`, async () => (await ask(started.url, '/id')) === spec.id);
+      await until(
+        `${spec.id} answers at ${started.url}`,
+        async () => (await callRunner(started.url, '/id')) === spec.id,
+      );
       return started;
     },
     async startElsewhere(spec) {
@@ -145,7 +148,7 @@ async function createSpec(
 }
 
 /** Sends a request to the runner. Returns the text of the answer; undefined when the request or its status fails. */
-export async function ask(url: string, path: string, value = ''): Promise<string | undefined> {
+export async function callRunner(url: string, path: string, value = ''): Promise<string | undefined> {
   const address = new URL(path, url);
   address.searchParams.set('value', value);
   // Without `close` the connection would stay in the pool after the runner is gone.

@@ -1,7 +1,7 @@
 /** The cases for the optional methods of a driver. The cases of an absent method are reported as skipped. */
 import { expect } from 'bun:test';
 import type { Driver, HealthChange } from '../driver';
-import { ask, settled, until } from './bench';
+import { callRunner, settled, until } from './bench';
 import type { Case } from './cases';
 
 export const capabilityCases: readonly Case[] = [
@@ -15,7 +15,7 @@ export const capabilityCases: readonly Case[] = [
       using server = Bun.serve({ hostname: address.listenHost, port, fetch: () => new Response('the router') });
       expect(server.port).toBe(port);
       const { url } = await bench.ready(driver, await bench.spec());
-      expect(await ask(url, '/fetch', `${address.url}/healthz`)).toBe('the router');
+      expect(await callRunner(url, '/fetch', `${address.url}/healthz`)).toBe('the router');
     },
   },
   {
@@ -24,12 +24,12 @@ export const capabilityCases: readonly Case[] = [
     async run(bench) {
       const driver = await bench.create();
       const { handle, url } = await bench.ready(driver, await bench.spec());
-      for (const line of ['one', 'two', 'three']) await ask(url, '/say', line);
+      for (const line of ['one', 'two', 'three']) await callRunner(url, '/say', line);
       const logs = async (tailLines: number) =>
         driver.logs?.(handle, { tailLines, signal: AbortSignal.timeout(5_000) });
       await until('the last line is in the logs', async () => (await logs(10))?.includes('three') === true);
       expect(await logs(2)).toEqual(['two', 'three']);
-      await ask(url, '/exit', '1');
+      await callRunner(url, '/exit', '1');
       await until('the runner has ended', async () => (await health(driver, handle)) === 'exited');
       expect(await logs(2)).toEqual(['two', 'three']);
     },
@@ -46,23 +46,12 @@ export const capabilityCases: readonly Case[] = [
       })();
       const spec = await bench.spec();
       const { url } = await bench.ready(driver, spec);
-      await ask(url, '/exit', '3');
+      await callRunner(url, '/exit', '3');
       await until('watch tells', () =>
         changes.some(({ runnerId, health }) => runnerId === spec.id && health.state === 'exited'),
       );
       controller.abort();
       expect((await settled('watch', watching)).status).toBe('fulfilled');
-    },
-  },
-  {
-    name: 'stats are of this runner and not negative',
-    needs: without('stats'),
-    async run(bench) {
-      const driver = await bench.create();
-      const { handle } = await bench.ready(driver, await bench.spec());
-      const stats = await driver.stats?.(handle, AbortSignal.timeout(5_000));
-      expect(stats?.memoryBytes ?? 0).toBeGreaterThanOrEqual(0);
-      expect(stats?.cpuPercent ?? 0).toBeGreaterThanOrEqual(0);
     },
   },
   {
@@ -82,7 +71,7 @@ export const capabilityCases: readonly Case[] = [
   },
 ];
 
-function without(method: 'logs' | 'watch' | 'stats' | 'prepare'): (driver: Driver) => string | undefined {
+function without(method: 'logs' | 'watch' | 'prepare'): (driver: Driver) => string | undefined {
   return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
 }
 

@@ -2,7 +2,7 @@
 import { expect } from 'bun:test';
 import type { Conformance } from '../conformance';
 import { type Driver, INSTALLATION_LABEL } from '../driver';
-import { ask, type Bench, processTitles, SECRET, settled, until } from './bench';
+import { type Bench, callRunner, processTitles, SECRET, settled, until } from './bench';
 import { capabilityCases } from './capabilities';
 
 export interface Case {
@@ -24,7 +24,7 @@ const startCases: readonly Case[] = [
       const spec = await bench.spec();
       const started = await driver.start(spec, bench.context());
       expect((await driver.inspect(started.handle, AbortSignal.timeout(5_000))).state).toBe('running');
-      await until('the runner answers', async () => (await ask(started.url, '/id')) === spec.id);
+      await until('the runner answers', async () => (await callRunner(started.url, '/id')) === spec.id);
     },
   },
   {
@@ -76,7 +76,7 @@ const lifeCases: readonly Case[] = [
       const { handle, url } = await bench.ready(driver, await bench.spec());
       await driver.stop(handle, quick);
       expect(await driver.inspect(handle, AbortSignal.timeout(5_000))).toEqual({ state: 'gone' });
-      expect(await ask(url, '/id')).toBeUndefined();
+      expect(await callRunner(url, '/id')).toBeUndefined();
       await driver.stop(handle, quick);
       await (await bench.create()).stop(handle, quick);
     },
@@ -86,7 +86,7 @@ const lifeCases: readonly Case[] = [
     async run(bench) {
       const driver = await bench.create();
       const { handle, url } = await bench.ready(driver, await bench.spec());
-      await ask(url, '/stubborn');
+      await callRunner(url, '/stubborn');
       await driver.stop(handle, quick);
       expect(await driver.inspect(handle, AbortSignal.timeout(5_000))).toEqual({ state: 'gone' });
       expect(await ids(driver)).toEqual([]);
@@ -109,7 +109,7 @@ const lifeCases: readonly Case[] = [
     async run(bench) {
       const driver = await bench.create();
       const { handle, url } = await bench.ready(driver, await bench.spec());
-      await ask(url, '/exit', '7');
+      await callRunner(url, '/exit', '7');
       const inspect = () => driver.inspect(handle, AbortSignal.timeout(5_000));
       await until('the runner has ended', async () => (await inspect()).state !== 'running');
       const health = await inspect();
@@ -148,11 +148,11 @@ const identityCases: readonly Case[] = [
       const listed = await driver.list(AbortSignal.timeout(5_000));
       expect(listed).toMatchObject([{ runnerId: spec.id, handle: started.handle, url: started.url }]);
       expect((await driver.inspect(started.handle, AbortSignal.timeout(5_000))).state).toBe('running');
-      await until('the runner answers', async () => (await ask(started.url, '/id')) === spec.id);
+      await until('the runner answers', async () => (await callRunner(started.url, '/id')) === spec.id);
       expect(await driver.start(spec, bench.context())).toEqual(started);
       await driver.stop(started.handle, quick);
       expect(await ids(driver)).toEqual([]);
-      expect(await ask(started.url, '/id')).toBeUndefined();
+      expect(await callRunner(started.url, '/id')).toBeUndefined();
     },
   },
   {
@@ -174,7 +174,7 @@ const identityCases: readonly Case[] = [
       const specs = await Promise.all(Array.from({ length: 4 }, () => bench.spec()));
       const started = await Promise.all(specs.map((spec) => bench.ready(driver, spec)));
       expect(new Set(started.map(({ url }) => url)).size).toBe(specs.length);
-      const answers = await Promise.all(started.map(({ url }) => ask(url, '/id')));
+      const answers = await Promise.all(started.map(({ url }) => callRunner(url, '/id')));
       expect(answers).toEqual(specs.map(({ id }) => id));
     },
   },
@@ -213,10 +213,10 @@ const identityCases: readonly Case[] = [
       const driver = await bench.create();
       const spec = await bench.spec();
       const first = await bench.ready(driver, spec);
-      await ask(first.url, '/write', 'remember me');
+      await callRunner(first.url, '/write', 'remember me');
       await driver.stop(first.handle, quick);
       const second = await bench.ready(driver, spec);
-      expect(await ask(second.url, '/read')).toBe('remember me');
+      expect(await callRunner(second.url, '/read')).toBe('remember me');
     },
   },
 ];

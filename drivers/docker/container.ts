@@ -1,4 +1,4 @@
-/** From a spec to a container: everything that keeps it apart from the host and from others is decided here. */
+/** Turns a spec into the options of a container. All isolation from the host and from other runners is decided here. */
 import type Docker from 'dockerode';
 import type { RunnerSpec } from '../driver';
 import { runnerHost } from '../runner-host';
@@ -7,7 +7,10 @@ import type { Place } from './networks';
 import { backendOptionsOf, defaultLimits } from './options';
 import { FOREIGN_LABEL, PORT_LABEL, RUNNER_LABEL } from './runners';
 
-/** Kernel's accounting period. A quota, and not `NanoCpus`: the engine refuses more of those than there are CPUs. */
+/**
+ * The kernel's accounting period. The driver sets a quota, because the engine refuses `NanoCpus` above the number of
+ * CPUs.
+ */
 const cpuPeriodUs = 100_000;
 const logFiles = 2;
 
@@ -16,9 +19,10 @@ export function containerName({ namePrefix, name }: RunnerSpec): string {
 }
 
 /**
- * What the engine is asked for. `port` is where the agent listens, `hostPort` where that is published; the engine's choice
- * when absent.
- * Throws `start_failed` when the spec has no image, or its home holds the engine's socket.
+ * Returns the options for the engine. The agent listens on `port`; it is published on `hostPort`, or on a port of the
+ * engine's choice when `hostPort` is absent.
+ *
+ * Throws the fault `start_failed` when the spec has no image, or when its home contains the engine's socket.
  */
 export function containerOf(
   spec: RunnerSpec,
@@ -27,7 +31,7 @@ export function containerOf(
     readonly port: number;
     readonly hostPort: number | undefined;
     readonly socketPath: string | undefined;
-    /** What is said of an image that is made for another machine. */
+    /** Sentence for a runner whose image is built for another architecture. */
     readonly foreign?: string | undefined;
   },
 ): Docker.ContainerCreateOptions {
@@ -86,7 +90,7 @@ function hardening(spec: RunnerSpec): Docker.HostConfig {
   };
 }
 
-/** On loopback only. */
+/** Publishes on loopback only. */
 function publish(hostPort: number | undefined): { HostIp: string; HostPort: string } {
   return { HostIp: runnerHost(), HostPort: hostPort === undefined ? '' : String(hostPort) };
 }

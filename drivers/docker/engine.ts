@@ -1,4 +1,4 @@
-/** The engine and how it is asked: every call ends with its signal, and every failure is a DriverError. */
+/** Calls the engine. Every call ends when its signal aborts, and every failure is a DriverError. */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -11,12 +11,15 @@ import type { DriverOptions } from './options';
 
 const unavailableHint = 'Is the Docker engine running, and may this user open its socket? Try: docker version';
 
-/** The engine's client, for one call. Rejects with the error of the connection while nobody listens at its socket. */
+/**
+ * Returns the engine's client for one call. Rejects with the connection's error while the engine does not listen at its
+ * socket.
+ */
 export type Engine = () => Promise<Docker>;
 
 /**
- * Without a host dockerode takes `DOCKER_HOST`, with `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as the docker command
- * does, or the usual socket. Rejects as `unavailable` when those cannot be made sense of.
+ * Without `host`, dockerode reads `DOCKER_HOST`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH` as the docker command does,
+ * or takes the default socket. Rejects with the fault `unavailable` when these are invalid.
  */
 export async function createEngine({ host, certPath }: Pick<DriverOptions, 'host' | 'certPath'>): Promise<Engine> {
   try {
@@ -31,19 +34,21 @@ export async function createEngine({ host, certPath }: Pick<DriverOptions, 'host
   }
 }
 
-/** The ports that an engine of this machine listens at when its socket is opened to the network, without TLS and with it. */
+/** The default ports of an engine of this machine that is open to the network: without TLS, and with TLS. */
 const USUAL_URLS = ['http://localhost:2375', 'https://localhost:2376'];
 
-/** Where an engine takes commands over the network: the one that is asked, and one of this machine beside its socket. */
+/** URLs at which an engine takes commands: the configured one, and those of an engine of this machine. */
 export function engineUrls(host: string = process.env.DOCKER_HOST ?? ''): readonly string[] {
   const url = URL.parse(host.replace(/^tcp:/, 'http:'));
   if (!url || !/^https?:$/.test(url.protocol)) return USUAL_URLS;
-  // Without a port dockerode takes one of the usual ones.
+  // Without a port in the URL, dockerode takes one of the default ports.
   const all = url.port ? [url.href] : [`http://${url.hostname}:2375`, `http://${url.hostname}:2376`, url.href];
   return [...all, ...USUAL_URLS];
 }
 
-/** Opens once, when somebody listens at the socket for the first time. Until then every call looks anew. */
+/**
+ * Opens the client once, when the engine listens at the socket for the first time. Until then every call tries again.
+ */
 function whenHeard(socketPath: () => string, open: Engine): Engine {
   let client: Promise<Docker> | undefined;
   return () => {
@@ -57,13 +62,15 @@ function whenHeard(socketPath: () => string, open: Engine): Engine {
   };
 }
 
-/** Loaded here and not at the top: it costs time and 20 MB, which nobody is to pay on a machine without an engine. */
+/** Imported here and not at the top, because dockerode costs time and 20 MB, also on machines without an engine. */
 async function open(place: Docker.DockerOptions): Promise<Docker> {
   const { default: Dockerode } = await import('dockerode');
   return new Dockerode(place);
 }
 
-/** Where dockerode looks for a socket of the engine; undefined for a URL, and for the pipe of Windows. */
+/**
+ * Returns the path where dockerode looks for the engine's socket; undefined for a URL, and for a named pipe of Windows.
+ */
 function socketOf(host: string): (() => string) | undefined {
   const path = host.replace(/^unix:\/\//, '');
   if (path !== '' || process.platform === 'win32') return path.startsWith('/') ? () => path : undefined;
@@ -71,7 +78,7 @@ function socketOf(host: string): (() => string) | undefined {
   return () => (existsSync(own) ? own : '/var/run/docker.sock');
 }
 
-/** Resolves when somebody listens at the socket; rejects with the words dockerode would have. */
+/** Resolves when the engine listens at the socket; rejects with the error that dockerode would give. */
 async function listens(socketPath: string): Promise<void> {
   const socket = connect(socketPath);
   try {
@@ -81,7 +88,9 @@ async function listens(socketPath: string): Promise<void> {
   }
 }
 
-/** Every part is said, since what is left out comes from the environment. With certificates `tcp:` is TLS. */
+/**
+ * Sets every field, because dockerode reads missing fields from the environment. With certificates, `tcp:` means TLS.
+ */
 function placeOf(host: string, certificates: Docker.DockerOptions): Docker.DockerOptions {
   const socketPath = host.replace(/^unix:\/\//, '');
   const parts = ['host', 'port', 'socketPath', 'ca', 'cert', 'key'];
@@ -94,18 +103,18 @@ function placeOf(host: string, certificates: Docker.DockerOptions): Docker.Docke
   return { ...nothing, protocol, host: url.hostname, port };
 }
 
-/** Under the names that the docker command looks for in `DOCKER_CERT_PATH`. */
+/** Reads the files by the names that the docker command uses in `DOCKER_CERT_PATH`. */
 async function readCertificates(folder: string): Promise<Docker.DockerOptions> {
   const read = (name: string) => readFile(join(folder, `${name}.pem`));
-  // One after the other: of those that are missing, the first is told.
+  // Read one after another, so that the error names the first missing file.
   return { ca: await read('ca'), cert: await read('cert'), key: await read('key') } as Docker.DockerOptions;
 }
 
 /**
- * Makes one call. Rejects as `timeout` when the signal aborts, at once even if the engine never ends its answer; as
- * `unavailable` when the engine does not answer; else with a `start_failed` that says what the engine said.
+ * Makes one call. Rejects with `timeout` as soon as the signal aborts, even if the engine never ends its answer; with
+ * `unavailable` when the engine does not answer; otherwise with `start_failed` and the engine's message.
  */
-export async function ask<T>(signal: AbortSignal, call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
+export async function callEngine<T>(signal: AbortSignal, call: (abortSignal: AbortSignal) => Promise<T>): Promise<T> {
   refuseAborted(signal);
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = () => reject(failure('timeout', 'the call was aborted', signal.reason));
@@ -122,12 +131,12 @@ export async function ask<T>(signal: AbortSignal, call: (abortSignal: AbortSigna
   }
 }
 
-/** As `ask`; undefined for what is not there. */
+/** Like `callEngine`, but resolves with undefined when the engine answers 404. */
 export async function find<T>(
   signal: AbortSignal,
   call: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T | undefined> {
-  return ask(signal, (abortSignal) =>
+  return callEngine(signal, (abortSignal) =>
     call(abortSignal).catch((error: unknown) => {
       if (statusOf(error) === 404) return undefined;
       throw error;
@@ -135,19 +144,19 @@ export async function find<T>(
   );
 }
 
-/** The status of an engine's answer; undefined when there was none. */
+/** Returns the status of the engine's answer; undefined when there was no answer. */
 export function statusOf(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;
 }
 
-/** What the engine said, without what dockerode puts around it. */
+/** Returns the engine's own message, without the text that dockerode adds. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const said: unknown = 'json' in error ? Object(error.json).message : undefined;
   return typeof said === 'string' ? said.trim() : error.message.trim();
 }
 
-/** A DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
+/** Makes a DriverError of this driver. `message` and `cause` must not contain a value of `env`. */
 export function failure(fault: DriverFault, message: string, cause: unknown, hint?: string): DriverError {
   return new DriverError('docker', fault, message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
@@ -160,12 +169,12 @@ export function toFailure(error: unknown): DriverError {
   return failure('unavailable', `the engine does not answer: ${messageOf(error)}`, error, unavailableHint);
 }
 
-/** Rejects as `timeout` when the caller has given up. */
+/** Throws the fault `timeout` when the signal is aborted. */
 export function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw failure('timeout', 'the call was aborted', signal.reason);
 }
 
-/** The lines of a stream in which the engine sends one JSON object a line. Destroys the stream when it is left. */
+/** Yields the objects of a stream that has one JSON object per line. Destroys the stream when the loop ends. */
 export async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
   let rest = '';
   try {
@@ -176,7 +185,7 @@ export async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<st
     }
     if (rest.trim() !== '') yield rest;
   } finally {
-    // Leaving the loop alone would keep the connection open.
+    // Ending the loop does not close the connection.
     destroy(stream);
   }
 }

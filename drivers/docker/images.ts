@@ -1,25 +1,38 @@
-/** Fetches images: one pull per image however many wait for it, given up when the last of them has gone. */
+/**
+ * Fetches images. All callers that wait for the same image share one pull; it is aborted when the last of them gives
+ * up.
+ */
 import type { StartContext, StartProgress } from '../driver';
-import { ask, type Engine, failure, find, linesOf, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import {
+  callEngine,
+  type Engine,
+  failure,
+  find,
+  linesOf,
+  messageOf,
+  refuseAborted,
+  statusOf,
+  toFailure,
+} from './engine';
 import { createPullProgress, type PullEvent } from './pull-progress';
 import { createSignIns, registryOf } from './sign-ins';
 
 type Progress = (step: StartProgress) => void;
 
-/** `agent-stack/<name>` is made from the folder `images/<name>`, and published nowhere. */
+/** `agent-stack/<name>` is built from the folder `images/<name>`. It is not published anywhere. */
 const ownImage = /^agent-stack\/([\w.-]+)/;
 
 interface Pull {
   readonly done: Promise<void>;
   readonly listeners: Set<Progress>;
   readonly controller: AbortController;
-  /** For those who come later. */
+  /** The last step, for callers that join later. */
   last: StartProgress | undefined;
 }
 
 /**
- * Makes `prepare`. Rejects as `image_missing` when the image cannot be had, with what to type.
- * @param authFile as `docker login` writes it.
+ * Makes `prepare`. Rejects with the fault `image_missing` and the command to run when the image cannot be fetched.
+ * @param authFile Path of a file in the format of `docker login`.
  */
 export function createImages(docker: Engine, authFile: string) {
   const pulls = new Map<string, Pull>();
@@ -32,7 +45,7 @@ export function createImages(docker: Engine, authFile: string) {
       pull.last = step;
       for (const listener of listeners) listener(step);
     };
-    // Begins in the next turn, when `pull` is there to be told of.
+    // Starts in the next microtask, because `tell` uses `pull`.
     const done = Promise.resolve().then(() => fetchImage(docker, { image, signIns, tell, signal: controller.signal }));
     const pull: Pull = { done, listeners, controller, last: undefined };
     const end = () => pulls.get(image) === pull && pulls.delete(image);
@@ -45,30 +58,30 @@ export function createImages(docker: Engine, authFile: string) {
     if (await isPresent(docker, image, signal)) return;
     refuseAborted(signal);
     const build = buildCommand(image);
-    // Never fetched: whoever took the name on a public registry would get to run here.
+    // Never fetched: anybody could register that name on a public registry, and their image would run here.
     if (build !== undefined) {
       const hint = `In the folder of agent-stack: ${build}`;
       throw failure('image_missing', `the image ${image} has not been built on this machine yet`, { image }, hint);
     }
     const pull = pulls.get(image) ?? begin(image);
-    // A function of its own for each who waits: two may pass the same one.
+    // A new function per caller, because two callers may pass the same one and the Set would keep it once.
     const listener: Progress = (step) => progress(step);
     pull.listeners.add(listener);
     if (pull.last !== undefined) progress(pull.last);
     try {
-      await ask(signal, () => pull.done);
+      await callEngine(signal, () => pull.done);
     } finally {
       pull.listeners.delete(listener);
       if (pull.listeners.size === 0) {
         pull.controller.abort();
-        // Whoever comes now is not to join a pull that is given up.
+        // A caller that comes now must not join an aborted pull.
         if (pulls.get(image) === pull) pulls.delete(image);
       }
     }
   };
 }
 
-/** What to type for an image that is built and not fetched; undefined for every other. */
+/** Returns the command that builds one of our own images; undefined for every other image. */
 export function buildCommand(image: string): string | undefined {
   const name = ownImage.exec(image)?.[1];
   return name && `docker build -t ${image} images/${name}`;
@@ -94,7 +107,7 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
     const stream = await (await docker()).pull(image, { ...auth, abortSignal: signal });
     for await (const line of linesOf(stream)) {
       const event: PullEvent = JSON.parse(line);
-      // The engine answers 200 before it knows, and tells of trouble in the stream.
+      // The engine answers 200 before it knows the outcome, and reports errors in the stream.
       if (event.error !== undefined) throw Object.assign(new Error(event.error), { statusCode: 500 });
       const next = step(event);
       if (next !== undefined) tell(next);
@@ -102,7 +115,7 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
     if (!(await isPresent(docker, image, signal))) throw Object.assign(new Error('not found'), { statusCode: 404 });
   } catch (error) {
     if (statusOf(error) === undefined) throw toFailure(error);
-    // What dockerode puts before the words of an engine that answers a stream with an error.
+    // The text that dockerode adds before the engine's message when the engine answers a stream with an error.
     throw pullFailure(image, messageOf(error).replace(/^\(HTTP code \d+\) .*? - /, ''));
   }
   tell({ stage: 'pull', percent: 100, message: `Fetched ${image}` });
@@ -111,7 +124,7 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
 const isRefused = /unauthorized|authentication required|denied|no basic auth|forbidden|incorrect username/i;
 const isAbsent = /not found|manifest unknown|name unknown|no such image|does not exist|no matching manifest/i;
 
-/** The engine tells reasons apart by their text alone. */
+/** The engine's reasons differ only in their text. */
 function pullFailure(image: string, said: string): Error {
   const registry = registryOf(image);
   const message = `the image ${image} could not be fetched: ${said}`;

@@ -1,16 +1,23 @@
-/** Hosts runners as containers of a Docker engine, hardened by default. `README.md` says what that means. */
+/** Hosts runners as containers of a Docker engine, hardened by default. See `README.md`. */
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Driver, defineDriver, type Health, type Started } from '../driver';
-import { ask, createEngine, engineUrls, find, toFailure } from './engine';
+import { callEngine, createEngine, engineUrls, find, toFailure } from './engine';
 import { createImages } from './images';
 import { tailOf } from './logs';
 import { createNetworks } from './networks';
 import { backendOptions, options } from './options';
 import { createPorts } from './ports';
-import { type DockerHandle, findContainer, findOwned, type Ground, healthOf, type Known, letGoOn } from './runners';
+import {
+  type DockerHandle,
+  type DriverParts,
+  findContainer,
+  findOwned,
+  healthOf,
+  type Known,
+  letGoOn,
+} from './runners';
 import { startRunner } from './start';
-import { createStats } from './stats';
 import { stopRunner } from './stop';
 import { watchRunners } from './watch';
 
@@ -24,63 +31,62 @@ export default defineDriver({
   async create(options, services): Promise<Driver<DockerHandle>> {
     const docker = await createEngine(options);
     const networks = createNetworks(docker, services, options);
-    const ground = {
+    const parts = {
       ...{ docker, networks, services, options, ports: createPorts(services.portRange) },
       known: new Map<string, Known>(),
       stopping: new Set<string>(),
       replaced: new Set<string>(),
       left: new Set<string>(),
     };
-    return createDriver(ground, options.authFile ?? join(homedir(), '.docker/config.json'));
+    return createDriver(parts, options.authFile ?? join(homedir(), '.docker/config.json'));
   },
 });
 
-function createDriver(ground: Ground, authFile: string): Driver<DockerHandle> {
-  const { docker, networks, options } = ground;
+function createDriver(parts: DriverParts, authFile: string): Driver<DockerHandle> {
+  const { docker, networks, options } = parts;
   const starting = new Map<string, Promise<Started<DockerHandle>>>();
   const watches = new AbortController();
   return {
     name: 'docker',
     platformUrls: engineUrls(options.host),
     async ping(signal) {
-      await ask(signal, async () => (await docker()).ping());
+      await callEngine(signal, async () => (await docker()).ping());
     },
     routerAddress: (port, signal, runner = { options: {} }) => networks.routerAddress(port, runner, signal),
     prepare: createImages(docker, authFile),
     start(spec, context) {
       const start =
         starting.get(spec.id) ??
-        startRunner(ground, spec, context)
+        startRunner(parts, spec, context)
           .catch((error) => Promise.reject(toFailure(error)))
           .finally(() => starting.delete(spec.id));
       starting.set(spec.id, start);
       return start;
     },
-    inspect: (handle, signal) => inspect(ground, handle, signal),
-    stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
-    list: (signal) => findOwned(ground, signal),
-    resume: (handle, signal) => resume(ground, handle, signal),
+    inspect: (handle, signal) => inspect(parts, handle, signal),
+    stop: (handle, { graceMs }) => stopRunner(parts, handle, graceMs),
+    list: (signal) => findOwned(parts, signal),
+    resume: (handle, signal) => resume(parts, handle, signal),
     async logs({ containerId }, { tailLines, signal }) {
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
     },
-    watch: (signal) => watchRunners(ground, AbortSignal.any([signal, watches.signal])),
-    stats: createStats(ground),
+    watch: (signal) => watchRunners(parts, AbortSignal.any([signal, watches.signal])),
     async [Symbol.asyncDispose]() {
       watches.abort();
     },
   };
 }
 
-/** Does nothing for one that is not there. */
-async function resume(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<void> {
-  const found = await findContainer(ground, handle, signal);
-  if (found?.isOurs) await letGoOn(ground, found.info, signal);
+/** Does nothing when the container does not exist. */
+async function resume(parts: DriverParts, handle: DockerHandle, signal: AbortSignal): Promise<void> {
+  const found = await findContainer(parts, handle, signal);
+  if (found?.isOurs) await letGoOn(parts, found.info, signal);
 }
 
-async function inspect(ground: Ground, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
+async function inspect(parts: DriverParts, handle: DockerHandle, signal: AbortSignal): Promise<Health> {
   try {
-    const found = await findContainer(ground, handle, signal);
-    // A container that is not this runner's is no trace of it.
+    const found = await findContainer(parts, handle, signal);
+    // A container without our labels does not belong to this runner.
     return found?.isOurs ? healthOf(found.info, handle) : { state: 'gone' };
   } catch (error) {
     return { state: 'unknown', reason: String(error) };

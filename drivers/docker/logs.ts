@@ -1,10 +1,13 @@
-/** The runner's output as the engine keeps it. */
+/** Reads the runner's output from the engine. */
 import type { Engine } from './engine';
 
-/** Stream (1 byte), padding (3), length (4): before each piece of output, as the engine's API documents `attach`. */
+/**
+ * The header before each piece of output: stream (1 byte), padding (3), length (4). See `attach` in the API reference
+ * of the Docker engine.
+ */
 const headerBytes = 8;
 
-/** The last lines of both streams in the order in which they were written. Rejects with the engine's error. */
+/** Returns the last lines of both streams in the order in which they were written. Rejects with the engine's error. */
 export async function tailOf(docker: Engine, id: string, lines: number, signal: AbortSignal): Promise<string[]> {
   const output = await (await docker())
     .getContainer(id)

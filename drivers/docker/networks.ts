@@ -1,38 +1,44 @@
-/** The networks of runners: the installation's own two, made on demand, and those of the administrator. */
+/** The networks of runners: two of the installation, created on demand, and those of the administrator. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { DriverServices, RouterAddress, RunnerSpec } from '../driver';
-import { ask, type Engine, failure, find, statusOf } from './engine';
+import { callEngine, type Engine, failure, find, statusOf } from './engine';
 import { backendOptionsOf, type DriverOptions } from './options';
 
-/** A network that another process makes is there within two seconds, or will not be. */
+/** How often to look for a network that another process is creating: for two seconds. */
 const APPEARS_TRIES = 20;
 const APPEARS_GAP_MS = 100;
 const APPEARS_MS = 5_000;
 
-/** Whether containers reach each other. An engine that does not know the option leaves it out, as Podman does. */
+/**
+ * The option that lets containers reach each other. An engine that does not know it, such as Podman, omits it from
+ * `inspect`.
+ */
 const NEIGHBOURS = 'com.docker.network.bridge.enable_icc';
 const togetherHint =
   'Runners that may reach each other can have a network of yours: docker network create NAME, "network_mode": "NAME".';
 
-/** Where a runner is put. */
+/** The network of a runner. */
 export interface Place {
   /** Name of the network, or `host`. */
   readonly network: string;
-  /** Whether the router reaches the runner through a published port; else at the runner's own address. */
+  /** Whether the router reaches the runner at a published port. Otherwise it connects to the runner's own address. */
   readonly isPublished: boolean;
-  /** The host's address in that network. */
+  /** Address of the host in that network. */
   readonly gateway: string | undefined;
 }
 
-/** What of a spec decides its network. */
+/** The fields of a spec that decide its network. */
 type Wish = Pick<RunnerSpec, 'network' | 'options'>;
 type Own = 'own' | 'sealed';
 
 export interface Networks {
-  /** Makes the installation's network when it is not there. Rejects as `start_failed` when another's does not exist. */
+  /**
+   * Creates the installation's network when it does not exist. Rejects with `start_failed` when a network of the
+   * administrator does not exist.
+   */
   place(wish: Wish, signal: AbortSignal): Promise<Place>;
-  /** Rejects as `start_failed` when there is no network of that name. */
+  /** Rejects with `start_failed` when no network has that name. */
   require(name: string, signal: AbortSignal): Promise<Docker.NetworkInspectInfo>;
   routerAddress(port: number, wish: Wish, signal: AbortSignal): Promise<RouterAddress>;
 }
@@ -57,7 +63,7 @@ export function createNetworks(docker: Engine, services: DriverServices, options
   const createOnce = async (own: Own, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
     const create = creating.get(own) ?? createNetwork(docker, services, own).finally(() => creating.delete(own));
     creating.set(own, create);
-    return ask(signal, () => create);
+    return callEngine(signal, () => create);
   };
 
   const require = async (name: string, signal: AbortSignal): Promise<Docker.NetworkInspectInfo> => {
@@ -97,7 +103,10 @@ export function createNetworks(docker: Engine, services: DriverServices, options
   };
 }
 
-/** Names from a hash: an installation's id is of any length, and the name of an interface has at most 15 characters. */
+/**
+ * Names contain a hash, because an installation's id may be long and the name of a network interface has at most 15
+ * characters.
+ */
 function namesOf(installationId: string, own: Own): { readonly name: string; readonly bridge: string } {
   const hash = new Bun.CryptoHasher('sha256').update(installationId).digest('hex').slice(0, 10);
   const isSealed = own === 'sealed';
@@ -120,8 +129,8 @@ async function createNetwork(docker: Engine, services: DriverServices, own: Own)
   try {
     await (await docker()).createNetwork(wish);
   } catch (error) {
-    // Another process of this installation was first: its name is taken (409), or its bridge is (403) and the network
-    // is shown a moment later.
+    // Another process of this installation was faster: the name is taken (409), or its bridge is (403) and the network
+    // appears a moment later.
     if (statusOf(error) !== 409 && statusOf(error) !== 403) throw error;
     for (let left = APPEARS_TRIES; left > 0; left -= 1) {
       const found = await find(AbortSignal.timeout(APPEARS_MS), async () =>

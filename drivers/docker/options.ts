@@ -1,4 +1,4 @@
-/** What an administrator may set: for the driver in `DRIVER_OPTIONS`, and for a backend in its `driver_options`. */
+/** The options of the driver (`DRIVER_OPTIONS`), and the options of a backend (its `driver_options`). */
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { RunnerSpec } from '../driver';
@@ -73,10 +73,13 @@ export const backendOptions = Type.Object(
 export type DriverOptions = Static<typeof options>;
 export type BackendOptions = Static<typeof backendOptions>;
 
-/** Where the backend does not limit: 2 GiB without swap, two CPUs and 512 processes, which fits the agents we know. */
+/**
+ * Limits of a backend that sets none: 2 GiB without swap, two CPUs and 512 processes, which is enough for the agents of
+ * this repository.
+ */
 export const defaultLimits = { memoryBytes: 2_147_483_648, cpus: 2, pids: 512 };
 
-/** The options of a spec, with defaults. They were checked when `backends.json` was read. */
+/** Returns the options of a spec, with defaults. They were validated when `backends.json` was read. */
 export function backendOptionsOf(spec: Pick<RunnerSpec, 'options'>): BackendOptions {
   return Value.Parse(backendOptions, spec.options);
 }

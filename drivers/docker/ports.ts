@@ -1,21 +1,25 @@
-/** Ports of the host at which runners are reached: of the range where there is one, else of the kernel's or the engine's choice. */
+/**
+ * Picks host ports on which runners are published: from the range if there is one, otherwise the kernel or the engine
+ * picks.
+ */
 import type { DriverServices } from '../driver';
 import { runnerHost } from '../runner-host';
 import { failure } from './engine';
 
-/** A port that no other start of this driver gets meanwhile. */
+/** A port that this driver gives to no other start until it is disposed. */
 export interface PickedPort extends Disposable {
   readonly port: number;
 }
 
 export interface Ports {
-  /** The ports of loopback that are free, one after another and each once. Without a range it is one of the kernel's. */
+  /** Yields free loopback ports, each once. Without a range it yields one port that the kernel picked. */
   free(): Generator<PickedPort>;
 }
 
 /**
- * A range is gone through in turn, so that a port which was given back is not another runner's at once. Somebody may have
- * a port without listening at it, or take it before the engine does: then the next one has to be tried.
+ * Goes through the range in turn, so that a port that became free is not given to another runner at once. Another
+ * program may hold a port without listening on it, or take it before the engine does; the caller then tries the next
+ * one.
  */
 export function createPorts(range: DriverServices['portRange']): Ports {
   const { start, end } = range ?? { start: 0, end: 0 };
@@ -43,7 +47,7 @@ export function rangeFull(range: DriverServices['portRange'], cause: unknown = {
   return failure('no_capacity', 'every port of the range is in use', cause, 'Widen the range.');
 }
 
-/** The port, or with 0 one of the kernel's choice; undefined where somebody listens at it. */
+/** Returns the port, or for 0 a port that the kernel picked; undefined when another program listens on it. */
 function freePort(port: number): number | undefined {
   try {
     const listener = Bun.listen({ hostname: runnerHost(), port, socket: { data() {} } });

@@ -1,7 +1,7 @@
-/** One line of progress from the many that the engine sends for each layer. */
+/** Combines the many progress lines that the engine sends per layer into one. */
 import type { StartProgress } from '../driver';
 
-/** A line of the engine's answer to a pull. */
+/** One line of the engine's answer to a pull. */
 export interface PullEvent {
   readonly id?: string;
   readonly status?: string;
@@ -10,17 +10,17 @@ export interface PullEvent {
 }
 
 interface Layer {
-  /** From 0 to 1. */
+  /** A fraction, from 0 to 1. */
   done: number;
   bytes: number;
   total: number;
 }
 
-/** Downloading takes most of the time; unpacking is the rest. */
+/** The share of the download. It takes most of the time; unpacking is the rest. */
 const downloadShare = 0.8;
 const megabyte = 1_000_000;
 
-/** Takes event after event; returns a step when there is something new to show. The percentage never falls. */
+/** Takes one event at a time; returns a step when there is a change to show. The percentage never falls. */
 export function createPullProgress(image: string): (event: PullEvent) => StartProgress | undefined {
   const layers = new Map<string, Layer>();
   let percent = 0;
@@ -45,7 +45,7 @@ export function createPullProgress(image: string): (event: PullEvent) => StartPr
   };
 }
 
-/** `part` is of what the status names: of the download or of the unpacking. */
+/** `part` is the fraction of the phase that the status names: download or unpacking. */
 function doneOf(status: string, part: number): number {
   switch (status) {
     case 'Downloading':

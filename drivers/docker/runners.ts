@@ -1,44 +1,50 @@
-/** From containers to runners: which are ours, how they are, and where the router reaches them. */
+/** Finds our runners among the containers, and reads their health and their addresses. */
 
 import type Docker from 'dockerode';
 import type { DriverServices, Health, Owned } from '../driver';
 import { runnerHost } from '../runner-host';
-import { ask, type Engine, failure, find } from './engine';
+import { callEngine, type Engine, failure, find } from './engine';
 import type { Networks } from './networks';
 import type { DriverOptions } from './options';
 import type { Ports } from './ports';
 
-/** By these a container is found and known, never by its name. */
+/** A runner's container is found by this label, never by its name. */
 export const RUNNER_LABEL = 'agent-stack.runner';
-/** The port on which the agent listens where it runs. */
+/** Label with the port on which the agent listens inside the container. */
 export const PORT_LABEL = 'agent-stack.port';
-/** Says that the image is made for another machine, where it is. */
+/** Label with a sentence about the image's architecture, if that is not the machine's. */
 export const FOREIGN_LABEL = 'agent-stack.foreign';
 
 /** A container that was started again, by hand or by a restart policy, has another `startedAt`. */
 export type DockerHandle = { readonly runnerId: string; readonly containerId: string; readonly startedAt?: string };
 
-/** Exit code of what SIGKILL has ended. */
+/** Exit code of a process that SIGKILL has ended. */
 const KILLED = 137;
 
-/** What the driver's verbs stand on. */
-export interface Ground {
+/** The parts and the state that the methods of the driver share. */
+export interface DriverParts {
   readonly docker: Engine;
   readonly services: DriverServices;
   readonly options: DriverOptions;
   readonly networks: Networks;
   readonly ports: Ports;
-  /** Containers as they were first seen, if not known to be gone, by id: what a reconnected watch looks for. */
+  /**
+   * Container id → the container as it was first seen, for containers that are not known to be gone. A reconnected
+   * watch looks for these.
+   */
   readonly known: Map<string, Known>;
-  /** Ids of containers this driver is ending: their exit is no news. */
+  /** Ids of containers that this driver is stopping. Their exit is not reported. */
   readonly stopping: Set<string>;
-  /** Ids of containers that made way in a start: nothing about them is news. */
+  /** Ids of containers that a start has replaced. Nothing about them is reported. */
   readonly replaced: Set<string>;
-  /** Ids of containers that have ended and cannot be removed: they count as gone. */
+  /** Ids of containers that have ended and cannot be removed. They count as gone. */
   readonly left: Set<string>;
 }
 
-/** Ends the name of a container that has ended and cannot be removed, so that the next life of the router knows it. */
+/**
+ * Suffix of the name of a container that has ended and cannot be removed. The driver recognises it by this after a
+ * restart.
+ */
 const LEFT = '-left';
 
 export interface Known {
@@ -46,42 +52,44 @@ export interface Known {
   readonly url?: string;
 }
 
-/** The runner's container. Undefined when there is none, or when its labels do not prove it is the one. */
+/**
+ * Returns the runner's container; undefined when it does not exist, or when its labels do not prove that it is ours.
+ */
 export async function findContainer(
-  ground: Ground,
+  parts: DriverParts,
   handle: DockerHandle,
   signal: AbortSignal,
 ): Promise<{ readonly info: Docker.ContainerInspectInfo; readonly isOurs: boolean } | undefined> {
-  const { docker, services } = ground;
+  const { docker, services } = parts;
   const info = await find(signal, async (abortSignal) =>
     (await docker()).getContainer(handle.containerId).inspect({ abortSignal }),
   );
-  if (info === undefined || isLeft(ground, info)) return undefined;
+  if (info === undefined || isLeft(parts, info)) return undefined;
   const { Labels: labels } = info.Config;
   const isOurs =
     labels[services.installationLabel] === services.installationId && labels[RUNNER_LABEL] === handle.runnerId;
   return { info, isOurs };
 }
 
-/** Every container with the installation's label, or only those of one runner; also those that have exited. */
+/** Returns every container with the installation's label, or only those of one runner; also exited ones. */
 export async function findOwned(
-  ground: Ground,
+  parts: DriverParts,
   signal: AbortSignal,
   runnerId?: string,
 ): Promise<readonly Owned<DockerHandle>[]> {
-  return (await inspectOwned(ground, signal, runnerId)).map(toOwned);
+  return (await inspectOwned(parts, signal, runnerId)).map(toOwned);
 }
 
-/** As `findOwned`, in the engine's words. */
+/** Like `findOwned`, in the engine's own types. */
 export async function inspectOwned(
-  ground: Ground,
+  parts: DriverParts,
   signal: AbortSignal,
   runnerId?: string,
 ): Promise<readonly Docker.ContainerInspectInfo[]> {
-  const { docker, services, known } = ground;
+  const { docker, services, known } = parts;
   const label = [`${services.installationLabel}=${services.installationId}`];
   if (runnerId !== undefined) label.push(`${RUNNER_LABEL}=${runnerId}`);
-  const summaries = await ask(signal, async (abortSignal) =>
+  const summaries = await callEngine(signal, async (abortSignal) =>
     (await docker()).listContainers({ all: true, filters: { label }, abortSignal }),
   );
   const infos = await Promise.all(
@@ -89,10 +97,10 @@ export async function inspectOwned(
       find(signal, async (abortSignal) => (await docker()).getContainer(Id).inspect({ abortSignal })),
     ),
   );
-  // One that went between the two calls is not there.
-  const owned = infos.filter((info) => info !== undefined).filter((info) => !isLeft(ground, info));
+  // A container that was removed between the two calls is not returned.
+  const owned = infos.filter((info) => info !== undefined).filter((info) => !isLeft(parts, info));
   for (const info of owned) {
-    // One that was only made had no life yet.
+    // A container that was only created has had no life yet.
     if (known.get(info.Id)?.handle.startedAt === undefined) known.set(info.Id, toOwned(info));
   }
   return owned;
@@ -111,29 +119,31 @@ export function handleOf(info: Docker.ContainerInspectInfo): DockerHandle {
   return { runnerId, containerId, ...(state.Status !== 'created' && { startedAt: state.StartedAt }) };
 }
 
-/** @param handle of the life that is asked for, when it need not be the present one. */
+/** @param handle The life to check; absent for the present life. */
 export function healthOf(info: Docker.ContainerInspectInfo, handle?: DockerHandle): Health {
   const { Config: config, State: state } = info;
-  // Restarted behind our back: another life, which may listen elsewhere while somebody else has the old address.
+  // The container was restarted outside the router. It is another life, which may have another address; its old address
+  // may belong to another runner.
   if (handle?.startedAt !== undefined && handle.startedAt !== state.StartedAt) {
     return { state: 'exited', reason: 'somebody restarted it on its platform' };
   }
-  // While the engine waits to restart a container, and while it is paused, it says that it runs.
+  // The engine reports a container as running also while it waits to restart it, and while it is paused.
   if (state.Paused) return { state: 'paused' };
   if (state.Running && !state.Restarting) {
     const url = urlOf(info);
     return { state: 'running', startedAtMs: Date.parse(state.StartedAt), ...(url !== undefined && { url }) };
   }
-  // One that was created and never started has ended as far as anybody can use it.
+  // A container that was created and never started counts as ended.
   if (state.Status === 'created') return { state: 'exited' };
   const { ExitCode: exitCode } = state;
   const reason = exitCode === 0 ? undefined : config.Labels[FOREIGN_LABEL];
-  // The engine also notes the end of a child; only with SIGKILL it was the agent that had no memory.
+  // The engine also reports OOMKilled when only a child was killed. The agent itself was killed if its exit code is
+  // that of SIGKILL.
   const outOfMemory = state.OOMKilled && exitCode === KILLED;
   return { state: 'exited', exitCode, ...(outOfMemory && { outOfMemory }), ...(reason !== undefined && { reason }) };
 }
 
-/** Where the router reaches a running container: its published port, or its own address where none is published. */
+/** Returns the address of a running container: its published port, or its own address if no port is published. */
 export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
   const port = info.Config.Labels[PORT_LABEL];
   const { NetworkMode: mode = '' } = info.HostConfig;
@@ -141,14 +151,14 @@ export function urlOf(info: Docker.ContainerInspectInfo): string | undefined {
   const published = info.NetworkSettings.Ports[`${port}/tcp`]?.[0];
   if (published !== undefined) return `http://${published.HostIp}:${published.HostPort}`;
   const networks = info.NetworkSettings.Networks;
-  // Podman says `bridge` for every mode, and has the network that was named as the first.
+  // Podman reports `bridge` as the mode of every container, and lists the requested network first.
   const address = (networks[mode] ?? Object.values(networks)[0])?.IPAddress;
   return address ? `http://${address}:${port}` : undefined;
 }
 
-/** Does nothing for a container that is not paused. */
+/** Does nothing when the container is not paused. */
 export async function letGoOn(
-  { docker }: Ground,
+  { docker }: DriverParts,
   { Id: id, State: state }: Docker.ContainerInspectInfo,
   signal: AbortSignal,
 ): Promise<void> {
@@ -159,31 +169,36 @@ export async function letGoOn(
   });
 }
 
-function isLeft({ left }: Ground, { Id: id, Name: name }: Docker.ContainerInspectInfo): boolean {
+function isLeft({ left }: DriverParts, { Id: id, Name: name }: Docker.ContainerInspectInfo): boolean {
   return left.has(id) || name.endsWith(LEFT);
 }
 
 /**
- * Puts a container aside that has ended and cannot be removed, such as one with an immutable file in its layer: it gets
- * another name, the administrator is told once, and nobody's next start has to wait for it. Rejects with `why` when it
- * has not ended.
+ * Renames a container that has ended and cannot be removed, for example because of an immutable file in its layer. The
+ * driver logs it once for the administrator, and the agent's next start does not wait for it. Rejects with `why` when
+ * the container has not ended.
  */
-export async function setAside(ground: Ground, handle: DockerHandle, why: unknown, signal: AbortSignal): Promise<void> {
-  const { docker, services, known, left } = ground;
+export async function setAside(
+  parts: DriverParts,
+  handle: DockerHandle,
+  why: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  const { docker, services, known, left } = parts;
   const { containerId: id } = handle;
-  const found = await findContainer(ground, handle, signal).catch(() => Promise.reject(why));
+  const found = await findContainer(parts, handle, signal).catch(() => Promise.reject(why));
   if (found === undefined) return;
   if (found.info.State.Running) throw why;
   const name = `${found.info.Name.replace(/^\//, '')}${LEFT}`;
-  // Without its new name it is known for as long as this process lives.
-  await ask(signal, async () => (await docker()).getContainer(id).rename({ name })).catch(() => undefined);
+  // If the rename fails, this process still remembers the id.
+  await callEngine(signal, async () => (await docker()).getContainer(id).rename({ name })).catch(() => undefined);
   left.add(id);
   known.delete(id);
   services.log('error', 'container.left', { container: id, name, reason: String(why), remedy: `docker rm -f ${id}` });
 }
 
-/** Ends and removes a container with its anonymous volumes. What is gone already, or being removed, is fine. */
-export async function removeContainer({ docker, known }: Ground, id: string, signal: AbortSignal): Promise<void> {
+/** Ends and removes a container with its anonymous volumes. Does nothing when it is gone or being removed. */
+export async function removeContainer({ docker, known }: DriverParts, id: string, signal: AbortSignal): Promise<void> {
   const container = async () => (await docker()).getContainer(id);
   try {
     await find(signal, async (abortSignal) => (await container()).remove({ force: true, v: true, abortSignal }));

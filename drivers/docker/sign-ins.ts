@@ -1,8 +1,11 @@
-/** Sign-ins to registries, from the file that `docker login` writes: its clients send them along to the engine. */
+/**
+ * Reads sign-ins to registries from the file that `docker login` writes. A client of the engine sends them with each
+ * pull.
+ */
 import { readFile } from 'node:fs/promises';
 import type Docker from 'dockerode';
 
-/** Under this name Docker stores the sign-in to its own registry. */
+/** The name under which Docker stores the sign-in to Docker Hub. */
 const dockerHub = 'https://index.docker.io/v1/';
 
 interface AuthFile {
@@ -11,13 +14,13 @@ interface AuthFile {
   readonly credsStore?: string;
 }
 
-/** The registry an image comes from: the part before the first '/', where that is an address. */
+/** Returns the registry of an image: the part before the first '/', if that is an address. */
 export function registryOf(image: string): string {
   const [first = '', ...rest] = image.split('/');
   return rest.length > 0 && /[.:]|^localhost$/.test(first) ? first : 'docker.io';
 }
 
-/** Reads the file for each pull, so that a new sign-in counts at once. Undefined: the pull is anonymous. */
+/** Reads the file for each pull, so that a new sign-in applies at once. Undefined means an anonymous pull. */
 export function createSignIns(path: string): (image: string) => Promise<Docker.AuthConfig | undefined> {
   return async (image) => {
     const file = await readAuthFile(path);
@@ -34,7 +37,7 @@ export function createSignIns(path: string): (image: string) => Promise<Docker.A
   };
 }
 
-/** A file that is absent or unreadable is one without sign-ins. */
+/** An absent or unreadable file counts as a file without sign-ins. */
 async function readAuthFile(path: string): Promise<AuthFile> {
   try {
     return Object(JSON.parse(await readFile(path, 'utf8')));
@@ -43,7 +46,7 @@ async function readAuthFile(path: string): Promise<AuthFile> {
   }
 }
 
-/** The protocol of docker-credential-helpers: the server on standard input, JSON on standard output. */
+/** The protocol of docker-credential-helpers: the server name on standard input, JSON on standard output. */
 async function askHelper(helper: string, server: string): Promise<Docker.AuthConfig | undefined> {
   try {
     const child = Bun.spawn([`docker-credential-${helper}`, 'get'], {
@@ -56,7 +59,7 @@ async function askHelper(helper: string, server: string): Promise<Docker.AuthCon
       return { identitytoken: password, serveraddress: server } as unknown as Docker.AuthConfig;
     return { username, password, serveraddress: server };
   } catch {
-    // Not installed, or it has none for this server.
+    // The helper is not installed, or has no sign-in for this server.
     return undefined;
   }
 }

@@ -1,15 +1,18 @@
-/** Starts a runner: finds the one its id already has, else makes a container, and leaves nothing when that fails. */
+/**
+ * Starts a runner: returns the one that exists for the id, or creates a container. A failed start leaves nothing
+ * behind.
+ */
 import type Docker from 'dockerode';
 import { DriverError, type RunnerSpec, type StartContext, type Started } from '../driver';
 import { containerName, containerOf } from './container';
-import { ask, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
+import { callEngine, failure, find, messageOf, refuseAborted, statusOf, toFailure } from './engine';
 import { tailOf } from './logs';
 import type { Place } from './networks';
 import { rangeFull } from './ports';
 import {
   type DockerHandle,
+  type DriverParts,
   FOREIGN_LABEL,
-  type Ground,
   handleOf,
   healthOf,
   inspectOwned,
@@ -21,29 +24,31 @@ import {
   urlOf,
 } from './runners';
 
-/** An abort is honoured within a second (law 12); until then there is time to take away what was made (law 3). */
+/**
+ * An abort must be honoured within a second (law 12). This part of the second is for removing what was created (law 3).
+ */
 const abortMs = 800;
 const cleanUpMs = 30_000;
 const tailLines = 10;
 /** One line may be as long as the whole output. */
 const outputChars = 4_000;
 
-/** Starts the runner, or finds the one that this spec id already has. */
+/** Starts the runner, or returns the one that already exists for this spec id. */
 export async function startRunner(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
   const { signal } = context;
-  for (const info of await inspectOwned(ground, signal, spec.id)) {
+  for (const info of await inspectOwned(parts, signal, spec.id)) {
     const { handle, url } = toOwned(info);
-    await letGoOn(ground, info, signal);
+    await letGoOn(parts, info, signal);
     if (url !== undefined) return { handle, url };
-    ground.replaced.add(handle.containerId);
-    await removeContainer(ground, handle.containerId, signal).catch((error) => setAside(ground, handle, error, signal));
+    parts.replaced.add(handle.containerId);
+    await removeContainer(parts, handle.containerId, signal).catch((error) => setAside(parts, handle, error, signal));
   }
-  const place = await ground.networks.place(spec, signal);
-  for (const name of spec.network?.extra ?? []) await ground.networks.require(name, signal);
+  const place = await parts.networks.place(spec, signal);
+  for (const name of spec.network?.extra ?? []) await parts.networks.require(name, signal);
   context.progress({ stage: 'create', message: 'Creating the container' });
   refuseAborted(signal);
   const late = Promise.withResolvers<never>();
@@ -52,7 +57,7 @@ export async function startRunner(
     timer = setTimeout(() => late.reject(failure('timeout', 'the start was aborted', signal.reason)), abortMs);
   };
   signal.addEventListener('abort', abort, { once: true });
-  const launched = launchSomewhere(ground, spec, place, context);
+  const launched = launchSomewhere(parts, spec, place, context);
   launched.catch(() => undefined);
   try {
     return await Promise.race([launched, late.promise]);
@@ -62,20 +67,20 @@ export async function startRunner(
   }
 }
 
-/** At the first port of the host that nobody else has, where the runner needs one of our choice. */
+/** Publishes on the first free host port, if this driver picks the port. */
 async function launchSomewhere(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   place: Place,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
-  const { docker, ports, services } = ground;
+  const { docker, ports, services } = parts;
   const { socketPath: path } = (await docker()).modem as { socketPath?: unknown };
   const socketPath = typeof path === 'string' ? path : undefined;
-  const known = { place, socketPath, foreign: await foreignTo(ground, spec, context.signal) };
+  const known = { place, socketPath, foreign: await foreignTo(parts, spec, context.signal) };
   const isHost = place.network === 'host';
   if (!isHost && (!place.isPublished || services.portRange === undefined)) {
-    return launch(ground, spec, containerOf(spec, { ...known, port: spec.port, hostPort: undefined }), context);
+    return launch(parts, spec, containerOf(spec, { ...known, port: spec.port, hostPort: undefined }), context);
   }
   let taken: unknown;
   for (const picked of ports.free()) {
@@ -83,7 +88,7 @@ async function launchSomewhere(
     const { port } = picked;
     const at = isHost ? { port, hostPort: undefined } : { port: spec.port, hostPort: port };
     try {
-      return await launch(ground, spec, containerOf(spec, { ...known, ...at }), context);
+      return await launch(parts, spec, containerOf(spec, { ...known, ...at }), context);
     } catch (error) {
       if (!(error instanceof DriverError) || !isPortTaken.test(error.message)) throw error;
       taken = error;
@@ -92,31 +97,34 @@ async function launchSomewhere(
   throw rangeFull(services.portRange, taken);
 }
 
-/** What is said of an image that is made for another machine; undefined where it is not, or the engine does not tell. */
+/**
+ * Returns a sentence if the image is built for another architecture; undefined if it is not, or if the engine does not
+ * say.
+ */
 async function foreignTo(
-  { docker }: Ground,
+  { docker }: DriverParts,
   { image = '' }: RunnerSpec,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  // Of an image without a name dockerode would ask a host called "images".
+  // For an image without a name, dockerode would call a host named "images".
   if (image === '') return undefined;
   const made = await find(signal, async () => (await docker()).getImage(image).inspect());
-  // Not every proxy before the engine's socket lets this one through.
+  // A proxy in front of the engine's socket may block this call.
   const engine = await find(signal, async () => (await docker()).version()).catch(() => undefined);
   if (!made?.Architecture || !engine?.Arch || made.Architecture === engine.Arch) return undefined;
   return `its image is made for ${made.Architecture}, and this machine is ${engine.Arch}`;
 }
 
-/** Not cut short by the signal: a request that is given up half-way may still make a container. */
+/** Does not pass the signal: the engine may create the container although the request was aborted. */
 async function launch(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   body: Docker.ContainerCreateOptions,
   context: StartContext,
 ): Promise<Started<DockerHandle>> {
-  const { docker, known } = ground;
+  const { docker, known } = parts;
   const client = await docker();
-  const container = await client.createContainer(body).catch((error) => refused(ground, spec, error));
+  const container = await client.createContainer(body).catch((error) => refused(parts, spec, error));
   known.set(container.id, { handle: { runnerId: spec.id, containerId: container.id } });
   try {
     for (const name of spec.network?.extra ?? []) {
@@ -129,28 +137,31 @@ async function launch(
     refuseAborted(context.signal);
     const info = await container.inspect();
     const url = urlOf(info);
-    if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(ground, spec, info);
+    if (healthOf(info).state !== 'running' || url === undefined) throw await endedAtOnce(parts, spec, info);
     refuseAborted(context.signal);
     known.set(container.id, { handle: handleOf(info), url });
     return { handle: handleOf(info), url };
   } catch (error) {
-    ground.replaced.add(container.id);
-    // What cannot be removed now is found by its label, as after a crash.
-    await removeContainer(ground, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
-      ground.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
+    parts.replaced.add(container.id);
+    // A container that cannot be removed now is found by its label later, as after a crash.
+    await removeContainer(parts, container.id, AbortSignal.timeout(cleanUpMs)).catch((left) =>
+      parts.services.log('warn', 'container.left', { container: container.id, reason: String(left) }),
     );
     throw startFailure(spec, error, body.Labels?.[FOREIGN_LABEL]);
   }
 }
 
-/** Why no container was made. One of ours that has the name meanwhile is found by the next `start`. */
-async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Promise<never> {
+/**
+ * Returns the error for a container that was not created. If one of our own containers has the name, the next `start`
+ * finds it.
+ */
+async function refused({ docker }: DriverParts, spec: RunnerSpec, error: unknown): Promise<never> {
   const status = statusOf(error);
   const image = spec.image ?? '';
   if (status === 404 && /no such image/i.test(messageOf(error))) {
     throw failure('image_missing', `the engine has no image ${image}`, says(spec, error), `Try: docker pull ${image}`);
   }
-  // Podman 4 says so with a status of its own.
+  // Podman 4 has a different status for this.
   if (status !== 409 && !/name .+ is already in use/.test(messageOf(error))) throw startFailure(spec, error);
   const name = containerName(spec);
   const signal = AbortSignal.timeout(cleanUpMs);
@@ -161,10 +172,14 @@ async function refused({ docker }: Ground, spec: RunnerSpec, error: unknown): Pr
   throw failure('name_taken', message, says(spec, error), hint);
 }
 
-/** It ran, and was over before it could be looked at. The container goes, so its last words are told here. */
-async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.ContainerInspectInfo): Promise<DriverError> {
-  const lines = await ask(AbortSignal.timeout(cleanUpMs), (signal) =>
-    tailOf(ground.docker, info.Id, tailLines, signal),
+/** The container ended before it could be inspected. It is removed, so the error contains its last output. */
+async function endedAtOnce(
+  parts: DriverParts,
+  spec: RunnerSpec,
+  info: Docker.ContainerInspectInfo,
+): Promise<DriverError> {
+  const lines = await callEngine(AbortSignal.timeout(cleanUpMs), (signal) =>
+    tailOf(parts.docker, info.Id, tailLines, signal),
   );
   const output = withoutSecrets(spec, lines.join('\n')).slice(-outputChars).toWellFormed();
   const { ExitCode: exitCode } = info.State;
@@ -176,7 +191,7 @@ async function endedAtOnce(ground: Ground, spec: RunnerSpec, info: Docker.Contai
 const isPortTaken = /port is already allocated|address already in use|ports are not available/;
 const isFull = /all ports are allocated|no available IPv4/;
 
-/** @param foreign what is said of an image for another machine. */
+/** @param foreign Sentence about an image for another architecture. */
 function startFailure(spec: RunnerSpec, error: unknown, foreign?: string): DriverError {
   if (error instanceof DriverError || statusOf(error) === undefined) return toFailure(error);
   const cause = says(spec, error);
@@ -190,12 +205,12 @@ function startFailure(spec: RunnerSpec, error: unknown, foreign?: string): Drive
   return failure('start_failed', said, cause, hint);
 }
 
-/** What the engine said: it quotes an environment it refuses, so its own error is not passed on (law 9). */
+/** Returns the engine's message only, because its error quotes an environment that it refuses (law 9). */
 function says(spec: RunnerSpec, error: unknown): { readonly status: number | undefined; readonly message: string } {
   return { status: statusOf(error), message: withoutSecrets(spec, messageOf(error)) };
 }
 
-/** Shorter values than four characters are no secrets, and stand in other words. */
+/** Values shorter than four characters are no secrets, and would match parts of other words. */
 function withoutSecrets({ env }: RunnerSpec, text: string): string {
   const values = Object.values(env).filter((value) => value.length >= 4);
   return values.toSorted((a, b) => b.length - a.length).reduce((rest, value) => rest.replaceAll(value, '…'), text);

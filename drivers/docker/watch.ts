@@ -1,34 +1,37 @@
-/** Changes of health from the engine's events. Nothing is missed: after each connection the runners are looked at. */
+/**
+ * Reports changes of health from the engine's events. After each connection it inspects all runners, so no change is
+ * missed.
+ */
 import type { Health, HealthChange } from '../driver';
-import { ask, destroy, linesOf, toFailure } from './engine';
-import { findContainer, type Ground, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
+import { callEngine, destroy, linesOf, toFailure } from './engine';
+import { type DriverParts, findContainer, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
 
 const backOffMs = { min: 100, max: 1_000 };
-/** A connection that has died without a word is replaced after this long. */
+/** A connection that is dead without an error is replaced after this time. */
 const connectionMs = 60_000;
 
-/** A runner has ended, is no longer there, or is held still: in the words of Docker and in those of Podman. */
+/** The events for an exit, a removal and a pause, by their names in Docker and in Podman. */
 const ACTIONS = ['die', 'died', 'destroy', 'remove', 'pause', 'unpause'];
 const GONE = new Set(['destroy', 'remove']);
 
-/** What of an event is read. */
+/** The fields of an event that the watch reads. */
 interface EngineEvent {
   readonly Action: string;
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
 }
 
-/** What was last told of each container that is not gone, by its id. */
+/** Container id → the health that was last reported, for containers that are not gone. */
 type Told = Map<string, string>;
 
-/** Runs until the signal aborts, and reconnects by itself. */
-export async function* watchRunners(ground: Ground, signal: AbortSignal): AsyncGenerator<HealthChange> {
-  const { log } = ground.services;
+/** Runs until the signal aborts. Reconnects by itself. */
+export async function* watchRunners(parts: DriverParts, signal: AbortSignal): AsyncGenerator<HealthChange> {
+  const { log } = parts.services;
   const told: Told = new Map();
   let waitMs = backOffMs.min;
   while (!signal.aborted) {
     const connection = AbortSignal.any([signal, AbortSignal.timeout(connectionMs)]);
     try {
-      for await (const change of follow(ground, told, connection)) {
+      for await (const change of follow(parts, told, connection)) {
         waitMs = backOffMs.min;
         if (change !== 'connected') yield change;
       }
@@ -42,60 +45,64 @@ export async function* watchRunners(ground: Ground, signal: AbortSignal): AsyncG
   }
 }
 
-/** One connection. */
-async function* follow(ground: Ground, told: Told, signal: AbortSignal): AsyncGenerator<HealthChange | 'connected'> {
-  const { docker, services } = ground;
+/** Watches over one connection. */
+async function* follow(
+  parts: DriverParts,
+  told: Told,
+  signal: AbortSignal,
+): AsyncGenerator<HealthChange | 'connected'> {
+  const { docker, services } = parts;
   const label = [`${services.installationLabel}=${services.installationId}`];
   const filters = JSON.stringify({ type: ['container'], event: ACTIONS, label });
-  const stream = await ask(signal, async (abortSignal) => {
-    // The types do not know of the signal.
+  const stream = await callEngine(signal, async (abortSignal) => {
+    // The types of dockerode lack this option.
     const query = { filters, abortSignal };
     return (await docker()).getEvents(query);
   });
-  // An error that comes while nobody reads is met by the reader below.
+  // Catches an error that arrives while nothing reads the stream; the reader below gets it too.
   stream.on('error', () => undefined);
   try {
     yield 'connected';
-    // Listening first and looking then: what happens in between is seen twice, and told once.
-    yield* reconcile(ground, told, signal);
-    for await (const line of linesOf(stream)) yield* changesOf(ground, told, JSON.parse(line), signal);
+    // Listens before it inspects: a change in between is seen twice, and reported once.
+    yield* reconcile(parts, told, signal);
+    for await (const line of linesOf(stream)) yield* changesOf(parts, told, JSON.parse(line), signal);
   } finally {
     destroy(stream);
   }
 }
 
-async function* reconcile(ground: Ground, told: Told, signal: AbortSignal): AsyncGenerator<HealthChange> {
-  const before = [...ground.known];
-  const owned = await inspectOwned(ground, signal);
+async function* reconcile(parts: DriverParts, told: Told, signal: AbortSignal): AsyncGenerator<HealthChange> {
+  const before = [...parts.known];
+  const owned = await inspectOwned(parts, signal);
   const there = new Set(owned.map(({ Id }) => Id));
   for (const [id, { handle }] of before) {
-    if (!there.has(id)) yield* tell(ground, told, { id, runnerId: handle.runnerId, health: { state: 'gone' } });
+    if (!there.has(id)) yield* tell(parts, told, { id, runnerId: handle.runnerId, health: { state: 'gone' } });
   }
   for (const info of owned) {
-    // One that was never started is being made, or was left by a crash.
+    // A container that was never started is being created, or is left over from a crash.
     if (info.State.Status === 'created') continue;
-    const health = healthOf(info, ground.known.get(info.Id)?.handle);
-    yield* tell(ground, told, { id: info.Id, runnerId: handleOf(info).runnerId, health });
+    const health = healthOf(info, parts.known.get(info.Id)?.handle);
+    yield* tell(parts, told, { id: info.Id, runnerId: handleOf(info).runnerId, health });
   }
 }
 
 async function* changesOf(
-  ground: Ground,
+  parts: DriverParts,
   told: Told,
   { Action: action, Actor: actor }: EngineEvent,
   signal: AbortSignal,
 ): AsyncGenerator<HealthChange> {
   const { ID: id, Attributes: attributes } = actor;
   const runnerId = attributes[RUNNER_LABEL] ?? '';
-  if (GONE.has(action)) return yield* tell(ground, told, { id, runnerId, health: { state: 'gone' } });
-  // The event has the exit code, and only the container knows whether memory was the reason.
-  const found = await findContainer(ground, { runnerId, containerId: id }, signal);
+  if (GONE.has(action)) return yield* tell(parts, told, { id, runnerId, health: { state: 'gone' } });
+  // The event has the exit code, but only `inspect` says whether the container ran out of memory.
+  const found = await findContainer(parts, { runnerId, containerId: id }, signal);
   if (!found) return;
-  yield* tell(ground, told, { id, runnerId, health: healthOf(found.info, ground.known.get(id)?.handle) });
+  yield* tell(parts, told, { id, runnerId, health: healthOf(found.info, parts.known.get(id)?.handle) });
 }
 
 function* tell(
-  { known, stopping, replaced }: Ground,
+  { known, stopping, replaced }: DriverParts,
   told: Told,
   { id, runnerId, health }: { readonly id: string; readonly runnerId: string; readonly health: Health },
 ): Generator<HealthChange> {

@@ -17,8 +17,7 @@ import {
   requireReadable,
   urlOf,
 } from './runners';
-import { type Ground, startRunner, stopRunner } from './start';
-import { createStats } from './stats';
+import { type DriverParts, startRunner, stopRunner } from './start';
 import { type Process, processTable } from './table';
 
 const options = Type.Object(
@@ -59,11 +58,10 @@ export default defineDriver({
   },
 });
 
-function createDriver(ground: Ground): Driver<ProcessHandle> {
-  const { table, logs, exits, services } = ground;
+function createDriver(parts: DriverParts): Driver<ProcessHandle> {
+  const { table, logs, exits, services } = parts;
   const starting = new Map<string, Promise<ProcessHandle>>();
   const watches = new AbortController();
-  const stats = createStats(table);
   return {
     name: 'process',
     async ping(signal) {
@@ -72,16 +70,16 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
     },
     routerAddress: async (port) => ({ url: `http://127.0.0.1:${port}`, listenHost: '127.0.0.1' }),
     async start(spec, context) {
-      const start = starting.get(spec.id) ?? startRunner(ground, spec, context).finally(() => starting.delete(spec.id));
+      const start = starting.get(spec.id) ?? startRunner(parts, spec, context).finally(() => starting.delete(spec.id));
       starting.set(spec.id, start);
       const handle = await start;
       return { handle, url: urlOf(handle) };
     },
-    inspect: (handle, signal) => inspect(ground, handle, signal),
-    stop: (handle, { graceMs }) => stopRunner(ground, handle, graceMs),
+    inspect: (handle, signal) => inspect(parts, handle, signal),
+    stop: (handle, { graceMs }) => stopRunner(parts, handle, graceMs),
     async list(signal) {
       refuseAborted(signal);
-      const owned = await list(ground);
+      const owned = await list(parts);
       refuseAborted(signal);
       return owned;
     },
@@ -89,9 +87,8 @@ function createDriver(ground: Ground): Driver<ProcessHandle> {
     logs: ({ life }, { tailLines }) => logs.tail(life, tailLines),
     watch: (signal) =>
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
-        await list(ground).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
+        await list(parts).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
       }),
-    ...(stats === undefined ? {} : { stats }),
     async [Symbol.asyncDispose]() {
       watches.abort();
       logs[Symbol.dispose]();
@@ -103,7 +100,7 @@ function healthOf({ isStopped, startedAtMs }: Process): Health {
   return isStopped ? { state: 'paused' } : { state: 'running', startedAtMs };
 }
 
-async function inspect({ table, exits }: Ground, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
+async function inspect({ table, exits }: DriverParts, handle: ProcessHandle, signal: AbortSignal): Promise<Health> {
   if (signal.aborted) return { state: 'unknown', reason: 'the call was aborted' };
   try {
     const entry = await table.find(handle.pid);
@@ -115,7 +112,7 @@ async function inspect({ table, exits }: Ground, handle: ProcessHandle, signal: 
   }
 }
 
-async function list({ table, exits, services }: Ground): Promise<readonly Owned<ProcessHandle>[]> {
+async function list({ table, exits, services }: DriverParts): Promise<readonly Owned<ProcessHandle>[]> {
   const { installationId, installationLabel } = services;
   const found = (await findRunners(table)).filter(({ mark }) => mark.labels[installationLabel] === installationId);
   const living = found.map((runner): Owned<ProcessHandle> => {

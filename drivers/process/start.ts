@@ -25,7 +25,7 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** The parts of the driver that starting and stopping a runner need. */
-export interface Ground {
+export interface DriverParts {
   readonly table: ProcessTable;
   readonly logs: LogFiles;
   readonly children: Children;
@@ -41,8 +41,8 @@ export interface Ground {
  * Starts the runner, or returns the handle of the runner that already runs for `spec.id`. A failed or aborted start
  * leaves nothing behind.
  */
-export async function startRunner(ground: Ground, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
-  const { table, exits, services } = ground;
+export async function startRunner(parts: DriverParts, spec: RunnerSpec, context: StartContext): Promise<ProcessHandle> {
+  const { table, exits, services } = parts;
   refuseAborted(context.signal);
   const everyone = await findRunners(table);
   const found = everyone.find(
@@ -59,35 +59,35 @@ export async function startRunner(ground: Ground, spec: RunnerSpec, context: Sta
   const home = await stat(spec.home.source).catch(() => undefined);
   if (!home?.isDirectory()) throw failure('start_failed', 'the home is not a directory', { home: spec.home.source });
   refuseAborted(context.signal);
-  const picked = pickPort(ground.host, services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
+  const picked = pickPort(parts.host, services.portRange, new Set(everyone.map(({ mark }) => mark.port)));
   if (picked === undefined) {
     throw failure('no_capacity', 'every port of the range is in use', { ...services.portRange }, 'Widen the range.');
   }
-  const handle = await launch(ground, spec, picked);
+  const handle = await launch(parts, spec, picked);
   if (context.signal.aborted) {
-    await stopRunner(ground, handle, 0);
+    await stopRunner(parts, handle, 0);
     refuseAborted(context.signal);
   }
   return handle;
 }
 
 /** Ends a runner; then `inspect` returns `gone`. Does nothing when the pid of the handle belongs to another process. */
-export async function stopRunner(ground: Ground, handle: ProcessHandle, graceMs: number): Promise<void> {
-  using _ = ground.exits.stopping(handle);
-  if (!(await endRunner(ground.table, handle, graceMs))) return;
-  ground.exits.forget(handle);
+export async function stopRunner(parts: DriverParts, handle: ProcessHandle, graceMs: number): Promise<void> {
+  using _ = parts.exits.stopping(handle);
+  if (!(await endRunner(parts.table, handle, graceMs))) return;
+  parts.exits.forget(handle);
   // The runner has ended. A log that cannot be removed must not prevent the next start.
-  await ground.logs.remove(handle.life).catch((error) => {
-    ground.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
+  await parts.logs.remove(handle.life).catch((error) => {
+    parts.services.log('warn', 'log.left', { life: handle.life, reason: String(error) });
   });
 }
 
-async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
+async function launch(parts: DriverParts, spec: RunnerSpec, picked: PickedPort): Promise<ProcessHandle> {
   const { port } = picked;
-  const { host } = ground;
+  const { host } = parts;
   const life = crypto.randomUUID();
   const mark = writeMark({ runnerId: spec.id, life, host, port, labels: spec.labels });
-  const child = await spawn(ground, spec, { life, mark, port }).catch((error) => {
+  const child = await spawn(parts, spec, { life, mark, port }).catch((error) => {
     picked.release();
     throw error;
   });
@@ -95,20 +95,20 @@ async function launch(ground: Ground, spec: RunnerSpec, picked: PickedPort): Pro
   const { pid } = child;
   const exited = child.exited.then((exitCode): Extract<Health, { state: 'exited' }> => {
     picked.release();
-    ground.children.remove(pid);
+    parts.children.remove(pid);
     const signal = child.signalCode;
     return signal === null ? { state: 'exited', exitCode } : { state: 'exited', signal: String(signal) };
   });
   try {
-    const born = await birth(ground.table, pid, mark);
+    const born = await birth(parts.table, pid, mark);
     const handle = { runnerId: spec.id, life, pid, born, host, port };
-    if (child.exitCode === null && child.signalCode === null) ground.children.add({ pid, born, mark });
-    ground.exits.addChild(handle, exited);
+    if (child.exitCode === null && child.signalCode === null) parts.children.add({ pid, born, mark });
+    parts.exits.addChild(handle, exited);
     return handle;
   } catch (cause) {
     // Safe to signal: the process is our child and its exit was not collected, so its pid was not reused.
     if (child.exitCode === null && child.signalCode === null) process.kill(-pid, 'SIGKILL');
-    await ground.logs.remove(life);
+    await parts.logs.remove(life);
     throw failure('unavailable', 'the process table could not be read', cause);
   }
 }
@@ -133,22 +133,22 @@ async function birth(table: ProcessTable, pid: number, mark: string): Promise<st
  * reach it.
  */
 async function spawn(
-  ground: Ground,
+  parts: DriverParts,
   spec: RunnerSpec,
   { life, mark, port }: { readonly life: string; readonly mark: string; readonly port: number },
 ): Promise<Bun.Subprocess> {
   const [program = '', ...rest] = spec.command;
   let output: number | undefined;
   try {
-    output = ground.logs.open(life);
+    output = parts.logs.open(life);
     // `bun` means the Bun that runs the router, because `bun` need not be on PATH.
     return Bun.spawn([program === 'bun' ? process.execPath : program, ...rest], {
       cwd: spec.home.source,
       env: {
-        PATH: ground.path,
+        PATH: parts.path,
         ...spec.env,
         HOME: spec.home.source,
-        HOST: ground.host,
+        HOST: parts.host,
         PORT: String(port),
         [markVariable]: mark,
       },
@@ -158,7 +158,7 @@ async function spawn(
       detached: true,
     });
   } catch (cause) {
-    await ground.logs.remove(life);
+    await parts.logs.remove(life);
     // Takes only the error code: Bun's message about an invalid environment contains the value.
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
     const hint = hints[code] ?? 'Is the program installed, executable, and on the PATH of the driver?';

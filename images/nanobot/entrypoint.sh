@@ -1,5 +1,5 @@
 #!/bin/sh
-# Forwards to nanobot. Refuses at once what would otherwise fail later and say less.
+# Runs nanobot. First checks user and home, because nanobot itself would fail later and with less helpful messages.
 set -eu
 umask 077
 home="$HOME/.nanobot"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Chromium for an agent. A profile whose last browser was killed stays locked, and each new container has other
-# processes: the lock goes unless the process it names is a browser. CHROMIUM_PROXY and CHROMIUM_PROXY_BYPASS are passed on.
+# Starts Chromium for an agent. A killed browser leaves its profile locked, and in a new container the lock names a process of
+# another program. So the lock is removed unless its process is a browser. CHROMIUM_PROXY and CHROMIUM_PROXY_BYPASS set a proxy.
 set -eu
 for argument in "$@"; do
   case "$argument" in

@@ -132,17 +132,17 @@ export function sessionPlugin(deps: SessionDeps) {
       // Checked before validation, so that a stranger learns nothing about a route's fields, and again for the typed
       // result.
       session: {
-        transform: async ({ identify, request }: Identified & Asked) => void (await identify.session(request)),
-        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.session(request) }),
+        transform: async ({ identify, request }: Identified & WithRequest) => void (await identify.session(request)),
+        resolve: async ({ identify, request }: Identified & WithRequest) => ({ who: await identify.session(request) }),
       },
       admin: {
-        transform: async ({ identify, request }: Identified & Asked) => void (await identify.admin(request)),
-        resolve: async ({ identify, request }: Identified & Asked) => ({ who: await identify.admin(request) }),
+        transform: async ({ identify, request }: Identified & WithRequest) => void (await identify.admin(request)),
+        resolve: async ({ identify, request }: Identified & WithRequest) => ({ who: await identify.admin(request) }),
       },
     });
 }
 
-interface Asked {
+interface WithRequest {
   readonly request: Request;
 }
 
@@ -159,9 +159,9 @@ interface Identifier {
   admin(request: Request): Promise<Who>;
 }
 
-type Ask = (header: string) => Promise<Who | undefined>;
+type FindCaller = (header: string) => Promise<Who | undefined>;
 
-function identifier(from: { cookie(): Promise<Who | undefined>; bearer: Ask }): Identifier {
+function identifier(from: { cookie(): Promise<Who | undefined>; bearer: FindCaller }): Identifier {
   let byCookie: Promise<Who | undefined> | undefined;
   let byHeader: Promise<Who | undefined> | undefined;
   const visitor = () => {
@@ -194,7 +194,7 @@ function identifier(from: { cookie(): Promise<Who | undefined>; bearer: Ask }): 
 /** Keys open no pages, and nothing that concerns other users. */
 function requireManaging(key: Key, request: Request): void {
   if (!MANAGED.test(new URL(request.url).pathname)) {
-    throw new AppError('signed_out', { message: 'An API key does not open this. Sign in first.' });
+    throw new AppError('signed_out', { message: 'An API key gives no access to this. Sign in first.' });
   }
   requireScope(key, 'manage');
 }

@@ -1,9 +1,9 @@
-/** What a new key may be used for: what was asked, held against what its owner has. */
+/** Validates the request for a new key against the backends and agents of its owner. */
 import { AppError } from '../lib/errors';
 import type { KeyGrant } from './keys';
 import type { KeyScope } from './keys-store';
 
-/** What a new key is to be, as the API names it; what is left out is not limited. */
+/** The request for a key, with the names of the API. A missing member means no limit. */
 export interface NewKey {
   readonly name: string;
   readonly scopes?: readonly string[] | undefined;
@@ -14,11 +14,11 @@ export interface NewKey {
   readonly requests_per_minute?: number | null | undefined;
   readonly tokens_per_minute?: number | null | undefined;
   readonly concurrent_requests?: number | null | undefined;
-  /** Whether a chat that waits is sent empty events beside its comments. */
+  /** Whether a waiting chat is sent empty events in addition to comments. */
   readonly events_while_waiting?: boolean | undefined;
 }
 
-/** What there is to be granted: backends, and the agents of a user. */
+/** The backends, and the agents of a user, that a key may be limited to. */
 export interface GrantDeps {
   readonly backends: { find(name: string): object | undefined };
   readonly agents: { list(userId: string): Promise<readonly { readonly id: string; readonly name: string }[]> };
@@ -28,9 +28,9 @@ export interface GrantDeps {
 export async function grantOf(
   { backends: known, agents: owned }: GrantDeps,
   userId: string,
-  asked: NewKey,
+  requested: NewKey,
 ): Promise<KeyGrant> {
-  const { scopes, backends = [], agents = [], expires_at: expiresAt } = asked;
+  const { scopes, backends = [], agents = [], expires_at: expiresAt } = requested;
   const fields: Record<string, string> = {};
   const backend = backends.find((name) => !known.find(name));
   if (backend !== undefined) fields.backends = `There is no backend "${backend}"`;
@@ -39,14 +39,14 @@ export async function grantOf(
   if (agent !== undefined) fields.agents = `You have no agent "${agent}"`;
   if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
   return {
-    // What is not a scope is refused with the other fields.
+    // Unknown scopes are reported together with the other fields.
     ...(scopes && { scopes: scopes as readonly KeyScope[] }),
     backends,
     agents,
     expiresAtMs: expiresAt == null ? null : Math.round(expiresAt * 1000),
-    requestsPerMinute: asked.requests_per_minute ?? null,
-    tokensPerMinute: asked.tokens_per_minute ?? null,
-    concurrentMax: asked.concurrent_requests ?? null,
-    eventsWhileWaiting: asked.events_while_waiting ?? false,
+    requestsPerMinute: requested.requests_per_minute ?? null,
+    tokensPerMinute: requested.tokens_per_minute ?? null,
+    concurrentMax: requested.concurrent_requests ?? null,
+    eventsWhileWaiting: requested.events_while_waiting ?? false,
   };
 }

@@ -64,9 +64,9 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
     .post(
       '/settings/keys',
       async ({ who, body, request }) => {
-        const { asked, values } = typedKey(body);
+        const { requested, values } = typedKey(body);
         try {
-          const { key, secret } = await create(deps, who, asked);
+          const { key, secret } = await create(deps, who, requested);
           // Answered, not redirected to: the key is shown this once and is in no URL.
           return await settings.page(who, request, { createdKey: { name: key.name, key: secret } });
         } catch (error) {
@@ -140,9 +140,9 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
 }
 
 /** A key cannot make another one: whoever has found it would keep what it opens when it is revoked or expires. */
-async function create(deps: KeysRoutesDeps, who: Who, asked: NewKey): Promise<{ key: Key; secret: string }> {
-  if (who.key) throw new AppError('forbidden', { message: 'A key cannot make keys. Sign in to make one.' });
-  return deps.keys.create(who.user.id, asked.name, await grantOf(deps, who.user.id, asked));
+async function create(deps: KeysRoutesDeps, who: Who, requested: NewKey): Promise<{ key: Key; secret: string }> {
+  if (who.key) throw new AppError('forbidden', { message: 'A key cannot create keys. Sign in to create one.' });
+  return deps.keys.create(who.user.id, requested.name, await grantOf(deps, who.user.id, requested));
 }
 
 /** A page of the keys of everybody; of `after` on where there are many. */

@@ -13,7 +13,7 @@ import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';
-export const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
+const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
 const NAME_LENGTH_MAX = 80;
 const KEYS_PER_USER_MAX = 50;
 /** Entries of a key's list of backends or agents. */
@@ -22,7 +22,7 @@ const LIMIT_MAX = 1_000_000_000;
 /** Keys that are cached. */
 const KNOWN_MAX = 10_000;
 
-/** What a key opens, for how long and how often. A missing limit means no limit; a missing scope means `v1`. */
+/** The permissions of a key, its expiry and its limits. A missing limit means no limit; a missing scope means `v1`. */
 export type KeyGrant = Partial<
   Pick<
     Key,
@@ -47,7 +47,7 @@ export type KeysService = ReturnType<typeof keysService>;
 /** @param deps.now milliseconds since the epoch. */
 export function keysService(deps: { keys: KeysStore; events: Events; now: () => number }) {
   const { keys, events, now } = deps;
-  // Written in batches by `flush`: a warm request does not write to the database.
+  // Written to the database in batches by `flush`, because a warm request does not write.
   const usedAtMs = new Map<string, number>();
   // By hash. Promises, not values: a lookup that began before a change is dropped with its promise and cannot put an
   // old value back.
@@ -220,5 +220,5 @@ export function opens(key: Key | undefined, agent: { readonly id?: string; reado
 
 function expired(atMs: number): AppError {
   const day = new Date(atMs).toISOString().slice(0, 10);
-  return new AppError('signed_out', { message: `That API key has expired on ${day}. Make another one in Settings.` });
+  return new AppError('signed_out', { message: `That API key has expired on ${day}. Create another one in Settings.` });
 }

@@ -20,7 +20,7 @@ export interface KeyFields {
 }
 
 /** Turns the typed fields into the request for a key, and into the values that a refused form shows again. */
-export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<string, string> } {
+export function typedKey(fields: KeyFields): { requested: NewKey; values: Record<string, string> } {
   const { name, scopes = 'v1', backends = [], expires_at: day = '' } = fields;
   const chosen = [backends].flat();
   const isEventful = fields.events_while_waiting !== undefined;
@@ -30,7 +30,7 @@ export function typedKey(fields: KeyFields): { asked: NewKey; values: Record<str
     concurrent_requests: fields.concurrent_requests ?? '',
   };
   return {
-    asked: {
+    requested: {
       name,
       scopes: scopes.split(' '),
       backends: chosen,
@@ -68,12 +68,12 @@ export function keyJson(key: Key) {
   };
 }
 
-/** What a key's backends are called. */
+/** Display names of a key's backends. */
 export interface KeyViewDeps {
   readonly backends: { find(name: string): { readonly displayName: string } | undefined };
 }
 
-/** @param agents names by id, of those that a key may be for. */
+/** @param agents Agent id → name, of the agents that a key may be limited to. */
 export function keyView({ backends }: KeyViewDeps, key: Key, agents: ReadonlyMap<string, string>): KeyView {
   const { id, name, lastFour, createdAtMs, lastUsedAtMs, expiresAtMs } = key;
   return {

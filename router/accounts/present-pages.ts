@@ -1,16 +1,18 @@
-/** What a page takes of subjects above its own. app.ts hands it in, so that no subject imports one above it. */
+/** Parts of pages that belong to higher subjects. `app.ts` provides them, so that no subject imports a higher one. */
 import type { Shell } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import type { Who } from './identify';
 
-/** The frame around a page that is about no agent: the sidebar and who is signed in. */
+/** The frame of a page that shows no agent: the sidebar and the signed-in user. */
 export type ShellOf = (who: Who) => Promise<Shell>;
 
-/** What of the settings page differs from what is stored: refused forms, what was just made. */
+/** The parts of the settings page that are not stored: forms with errors, a new key. */
 export type SettingsProps = Partial<Parameters<typeof SettingsPage>[0]>;
 
 export interface SettingsPages {
   page(who: Who, request: Request, props: SettingsProps, status?: number): Promise<Response>;
-  /** After a form: a redirect to its card on the page. @param said names the sentence that says what was done. */
+  /**
+   * After a valid form: redirects to its card on the page. @param said Name of the sentence that confirms the change.
+   */
   back(request: Request, said: string, card: string): Response;
 }

@@ -1,5 +1,5 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, gte, inArray, lt, ne, or, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { sessions, users } from '../database/schema';
 
@@ -81,15 +81,6 @@ export function usersStore(db: Db) {
     },
     async deleteSession(id: string): Promise<void> {
       db.delete(sessions).where(eq(sessions.id, id)).run();
-    },
-    /** Ends all sessions of a user but `keepId`; returns the ids of the ended ones. */
-    async deleteSessionsOf(userId: string, keepId: string): Promise<readonly string[]> {
-      const rows = db
-        .delete(sessions)
-        .where(and(eq(sessions.userId, userId), ne(sessions.id, keepId)))
-        .returning({ id: sessions.id })
-        .all();
-      return rows.map((row) => row.id);
     },
     async deleteExpiredSessions(nowMs: number): Promise<void> {
       db.delete(sessions).where(lt(sessions.expiresAtMs, nowMs)).run();

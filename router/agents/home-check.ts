@@ -1,4 +1,4 @@
-/** Whether homes can be made ready, found out by making one: so that people learn it before a start fails. */
+/** Checks whether homes can be created by creating one, so that the fault is known before a start fails. */
 import { mkdir, realpath, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backend } from '../backends/backends';
@@ -6,15 +6,15 @@ import { steadyMs, within } from '../lib/time';
 import { HomeError, homeFault } from './home-faults';
 import { Folder, type Owner } from './safe-folder';
 
-/** Less is no room for the files of one start. */
+/** With less free space, the files of one start may not fit. */
 const FREE_BYTES_MIN = 16_777_216;
 const FILE_BYTES = 4_096;
-/** `/healthz` may be asked by anybody, at any rate. */
+/** Anybody may call `/healthz`, as often as they want. */
 const KEPT_MS = 5_000;
-/** A disk of the network may not answer at all. */
+/** A network disk may not answer at all. */
 const ANSWER_MS = 2_000;
 
-/** The users whom homes of these backends are given to. */
+/** The owners of the homes of these backends. */
 export function homeOwners(backends: readonly Backend[]): readonly Owner[] {
   const owners = backends.flatMap(({ disabled, chownUid: uid, chownGid: gid = uid }) =>
     disabled || uid === undefined || gid === undefined ? [] : [{ uid, gid }],
@@ -22,7 +22,10 @@ export function homeOwners(backends: readonly Backend[]): readonly Owner[] {
   return [...new Map(owners.map((owner) => [`${owner.uid}:${owner.gid}`, owner])).values()];
 }
 
-/** Makes a folder and a file as a home has them for each owner, and takes them away. @returns what was refused. */
+/**
+ * Creates a folder and a file like those of a home for each owner, and removes them. @returns The error, if there is
+ * one.
+ */
 export async function checkHomes(homesRoot: string, owners: readonly Owner[]): Promise<HomeError | undefined> {
   const name = `.check-${crypto.randomUUID()}`;
   try {
@@ -46,15 +49,16 @@ export async function checkHomes(homesRoot: string, owners: readonly Owner[]): P
   }
 }
 
-export type HomesHealth = ReturnType<typeof homesHealth>;
-
 export function homesHealth(deps: { homesRoot: string; backends: { all(): readonly Backend[] } }) {
-  const silent = new HomeError(['the disk of the homes does not answer', 'See what the system log says of the disk.']);
+  const silent = new HomeError([
+    'the disk of the homes does not answer',
+    'Check the system log for errors of the disk.',
+  ]);
   let checking: Promise<HomeError | undefined> | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
 
   return {
-    /** What keeps homes from being made ready now, as a sentence. Never rejects; looks at most every 5 s. */
+    /** Returns a sentence if homes cannot be created now. Never rejects. Checks at most every 5 s. */
     async problem(): Promise<string | undefined> {
       if (!checking || steadyMs() - checkedAtMs > KEPT_MS) {
         checkedAtMs = steadyMs();

@@ -1,4 +1,4 @@
-/** What the file system refuses where homes are, in words: of a start that fails by it, of `/healthz` and of the doctor. */
+/** Describes errors of the file system of homes, for a failed start, for `/healthz` and for the doctor. */
 import type { Owner } from './safe-folder';
 
 type Words = readonly [what: string, remedy: string];
@@ -10,7 +10,7 @@ const CLOSED: Words = [
 ];
 const MANY: Words = ['too many files are open', "Raise the limit of open files of the router's process (ulimit -n)."];
 
-/** By the system's code. */
+/** Error code of the system → description and remedy. */
 const WORDS: Readonly<Record<string, Words>> = {
   ENOSPC: [
     'the disk of its home is full',
@@ -47,7 +47,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   EUCLEAN: SILENT,
 };
 
-/** A home that cannot be made ready. The message is a part of a sentence and names no path; `hint` is a sentence. */
+/** A home that cannot be prepared. The message is a part of a sentence and contains no path; `hint` is a sentence. */
 export class HomeError extends Error {
   override readonly name = 'HomeError';
   readonly hint: string;
@@ -57,7 +57,7 @@ export class HomeError extends Error {
   }
 }
 
-/** Nobody but root may give files away, and inside of a container not to everybody. */
+/** Only root may change the owner of files, and in a container not to every user. */
 export function ownerFault({ uid, gid }: Owner, cause: unknown): HomeError {
   const what = `the router cannot give its home to user ${uid}, group ${gid} (${codeOf(cause) ?? 'refused'})`;
   return new HomeError(
@@ -66,7 +66,7 @@ export function ownerFault({ uid, gid }: Owner, cause: unknown): HomeError {
   );
 }
 
-/** What the system has refused as a `HomeError`; every other error as it is. */
+/** Turns a system error into a `HomeError`; returns every other error unchanged. */
 export function homeFault(error: unknown): unknown {
   const code = codeOf(error);
   if (code === undefined || error instanceof HomeError) return error;
@@ -74,7 +74,7 @@ export function homeFault(error: unknown): unknown {
   return new HomeError(WORDS[code] ?? other, { cause: error });
 }
 
-/** The system's code, such as `ENOSPC`. */
+/** The system's error code, for example `ENOSPC`. */
 function codeOf(error: unknown): string | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined;

@@ -4,7 +4,8 @@ import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
-import { type Entry, limitsOf, parseEntries, timeoutsOf } from './schema';
+import { parseEntries } from './parse';
+import { type Entry, limitsOf, timeoutsOf } from './schema';
 
 /** A kind of agent software, with its quirks as data. Names that end in `Ms` are milliseconds. */
 export interface Backend {

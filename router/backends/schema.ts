@@ -1,14 +1,12 @@
-/** The schema of `backends.json`: its names, a rule for each, and a message for every violation. */
-import { KindGuard, type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
-import { Value, type ValueError } from '@sinclair/typebox/value';
+/** The schema of an entry of `backends.json`: the members, a rule for each, and the units in which the router uses them. */
+import { type Static, Type } from '@sinclair/typebox';
 import type { Json } from '../../drivers/driver';
-import { parseJson } from '../lib/json';
 
 /** `rule` replaces TypeBox's message where that would show a pattern: "expected " + rule. */
 const text = (rule: string, pattern: string) => Type.String({ pattern, rule });
 const anyText = Type.String();
 const texts = Type.Array(Type.String({ minLength: 1 }));
-/** A name with a line break fits no pattern of TypeBox, and without this its value would not be checked. */
+/** TypeBox's patterns match no name with a line break, so without this such a name's value would not be checked. */
 const named = { additionalProperties: false } as const;
 const textByName = Type.Record(Type.String(), Type.String(), named);
 const seconds = Type.Number({ minimum: 0.01, maximum: 86_400 });
@@ -18,7 +16,7 @@ const urlPath = text("a path that begins with '/'", '^/[^\\s#]*$');
 const insidePath = text('a relative path without dot segments', '^(?!/)(?!.*(^|/)\\.{1,2}(/|$)).+$');
 const headerName = text('the name of an HTTP header', "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$");
 
-const entrySchema = Type.Object(
+export const entrySchema = Type.Object(
   {
     name: text("lower-case letters, digits, '.', '_' and '-', at most 63", '^[a-z0-9][a-z0-9._-]{0,62}$'),
     display_name: Type.Optional(Type.String({ minLength: 1, maxLength: 80 })),
@@ -93,7 +91,7 @@ const entrySchema = Type.Object(
         pull_seconds: { ...seconds, default: 900 },
         start_seconds: { ...seconds, default: 30 },
         ready_seconds: Type.Optional(seconds),
-        // Long enough for an agent whose health check asks its own parts first.
+        // Long enough for an agent whose health check checks its parts first.
         health_seconds: { ...seconds, default: 5 },
         stop_grace_seconds: { ...seconds, minimum: 0, default: 10 },
         // Generous, because a tool may run for ten minutes without output.
@@ -107,133 +105,8 @@ const entrySchema = Type.Object(
   { additionalProperties: false },
 );
 
-const fileSchema = Type.Array(entrySchema, { minItems: 1 });
-
 /** One entry of the file, with the defaults filled in. */
 export type Entry = Static<typeof entrySchema>;
-
-/**
- * Variables that the router or a driver sets, or that change how a program is loaded: a user's value would break
- * isolation or have no effect.
- */
-const RESERVED =
-  /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
-
-/** The variables that a value may contain as `${name}`, by member. */
-const variablesOf = {
-  cmd: ['BACKENDS_DIR'],
-  headers: ['conversation', 'session', 'work', 'user', 'agent'],
-  session_body: ['conversation', 'session', 'user', 'agent'],
-} as const;
-
-/**
- * Reads the text of a `backends.json`. A problem is a line such as `backends.json/0/internal_port: expected integer to
- * be greater or equal to 1 (got 0)`, where `label` names the file.
- */
-export function parseEntries(label: string, json: string): { entries: readonly Entry[]; problems: readonly string[] } {
-  let file: unknown;
-  try {
-    file = parseJson(json);
-  } catch (error) {
-    return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
-  }
-  const filled = Array.isArray(file) ? file.map((entry) => withDefaults(entrySchema, withoutNulls(entry))) : file;
-  const problems = schemaProblems(label, fileSchema, filled);
-  const entries: Entry[] = [];
-  const isFine = problems.length === 0;
-  for (const [index, entry] of (Array.isArray(filled) ? filled : []).entries()) {
-    if (!isFine && !Value.Check(entrySchema, entry)) continue;
-    const place = `${label}/${index}`;
-    problems.push(...variableProblems(place, entry), ...reservedProblems(place, entry));
-    problems.push(...collisions(place, entry, entries));
-    entries.push(entry);
-  }
-  return { entries, problems };
-}
-
-/**
- * `value` with the defaults of its missing members. A value that is not an object is returned unchanged, so that
- * validation refuses it. Not `Value.Default`, which merges an array and an object into a value that passes the check.
- */
-export function withDefaults(schema: TObject, value: unknown): unknown {
-  if (!isPlain(value)) return value;
-  const filled = { ...value };
-  for (const [name, member] of Object.entries(schema.properties)) {
-    const own = filled[name];
-    if (own === undefined && 'default' in member) filled[name] = structuredClone(member.default);
-    else if (isPlain(own) && isPlain(member.default)) filled[name] = { ...structuredClone(member.default), ...own };
-    if (KindGuard.IsObject(member) && filled[name] !== undefined) filled[name] = withDefaults(member, filled[name]);
-  }
-  return filled;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** The predecessor wrote null for "not set". */
-function withoutNulls(entry: unknown): unknown {
-  if (!isPlain(entry)) return entry;
-  return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null));
-}
-
-/** All violations of `schema`, the first at each place, as `<label>/<place>: <expectation> (got <value>)`. */
-export function schemaProblems(label: string, schema: TSchema, value: unknown): string[] {
-  // The check is faster than the search for errors.
-  if (Value.Check(schema, value)) return [];
-  const byPath = new Map<string, string>();
-  for (const error of Value.Errors(schema, value)) {
-    if (!byPath.has(error.path)) byPath.set(error.path, `${label}${error.path}: ${explain(error)}`);
-  }
-  return [...byPath.values()];
-}
-
-function explain({ message, schema, value }: ValueError): string {
-  const words =
-    /^(Expected required|Unexpected)/.test(message) || !hasRule(schema) ? message : `expected ${schema.rule}`;
-  const got = value === undefined ? '' : ` (got ${JSON.stringify(value).slice(0, 80)})`;
-  return `${words.charAt(0).toLowerCase()}${words.slice(1)}${got}`;
-}
-
-function hasRule(schema: TSchema): schema is TSchema & { rule: string } {
-  return typeof schema.rule === 'string';
-}
-
-function variableProblems(path: string, entry: Entry): string[] {
-  return Object.entries(variablesOf).flatMap(([member, known]: [string, readonly string[]]) =>
-    Object.entries(entry[member as keyof typeof variablesOf]).flatMap(([key, value]) =>
-      [...value.matchAll(/\$\{([^}]*)\}/g)]
-        .filter(([, name = '']) => !known.includes(name))
-        .map(([variable]) => {
-          const allowed = known.map((name) => `\${${name}}`).join(', ');
-          return `${path}/${member}/${key}: expected no variable but ${allowed} (got ${variable})`;
-        }),
-    ),
-  );
-}
-
-function reservedProblems(path: string, { user_overridable_env: names, api_key_env: accessKey }: Entry): string[] {
-  return names.flatMap((name, index) => {
-    const place = `${path}/user_overridable_env/${index}`;
-    if (name === accessKey) {
-      return [`${place}: expected another variable than api_key_env, which the router sets (got "${name}")`];
-    }
-    if (!RESERVED.test(name)) return [];
-    return [`${place}: expected a variable that neither the router nor the system sets or obeys (got "${name}")`];
-  });
-}
-
-/** Model ids that would match both `entry` and an earlier entry. */
-function collisions(path: string, entry: Entry, earlier: readonly Entry[]): string[] {
-  const claimed = (other: Entry, model: string) =>
-    model === other.name || model.startsWith(`${other.name}/`) || other.extra_models.includes(model);
-  return earlier.flatMap((other) => {
-    if (entry.name === other.name) return [`${path}/name: expected a name of its own (got "${entry.name}" again)`];
-    const taken = [entry.name, ...entry.extra_models].filter((model) => claimed(other, model));
-    const stolen = other.extra_models.filter((model) => model.startsWith(`${entry.name}/`));
-    return [...taken, ...stolen].map((model) => `${path}: model "${model}" belongs to "${other.name}" already`);
-  });
-}
 
 /** The limits, with sizes in bytes. */
 export function limitsOf({ memory, cpus, pids }: Entry['limits']) {

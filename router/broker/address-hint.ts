@@ -1,13 +1,13 @@
-/** What to change in a base URL at which there is no API, for the person who has set it. */
+/** Suggests a change of a base URL at which there is no API. The text is for the person who has set the URL. */
 import { isPage, readRefusal } from '../../backends/shared/upstream-errors';
 
-/** What an API's address ends before: the broker adds these itself. */
+/** Paths that the broker itself adds to a base URL, so a base URL must not end in one of them. */
 const ENDPOINT = /\/(chat\/completions|completions|responses|embeddings|models)$/;
 const VERSION = /\/v\d\w*(\/|$)/;
-/** How servers say that they know no such path, also with a status of 200. */
+/** How servers report an unknown path, also with status 200. */
 const NO_SUCH_PATH = /unexpected endpoint|no route|not found|cannot (post|get)|no such (path|endpoint|route)/i;
 
-/** @param baseUrl as it was set. Undefined where nothing about it looks wrong. */
+/** @param baseUrl The URL as it was entered. Returns undefined if it has no known mistake. */
 export function addressHint(baseUrl: string): string | undefined {
   const { origin, pathname } = new URL(baseUrl);
   const path = pathname.replace(/(?<!\/)\/+$/, '');
@@ -17,12 +17,12 @@ export function addressHint(baseUrl: string): string | undefined {
 }
 
 /**
- * Whether an answer says that there is no API where it came from. Where it speaks of the model, an API has understood.
- * @param text the body, or its beginning.
+ * Whether an answer says that there is no API at its address. An answer that mentions the model comes from an API.
+ * @param text The body, or its beginning.
  */
 export function isElsewhere(status: number, text: string): boolean {
   if (isPage(text)) return status < 500;
-  const words = readRefusal(text)?.message ?? '';
-  if (/\bmodel\b/i.test(words)) return false;
-  return status === 404 || status === 405 || (status < 300 && NO_SUCH_PATH.test(words));
+  const message = readRefusal(text)?.message ?? '';
+  if (/\bmodel\b/i.test(message)) return false;
+  return status === 404 || status === 405 || (status < 300 && NO_SUCH_PATH.test(message));
 }

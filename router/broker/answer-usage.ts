@@ -1,20 +1,23 @@
-/** What an answer of an upstream has used, read from its end or guessed from its size, while it goes by. */
+/**
+ * Determines the tokens of an upstream's answer while it passes: reads its usage from the end, or estimates it from the
+ * size.
+ */
 import { type JsonObject, jsonObject } from '../lib/json';
 import { estimatedTokens, NO_TOKENS, type Tokens, tokensOf } from '../usage/tokens';
 import { textBytes } from './request';
 
-/** Usage is among the last things of an answer; behind it there are at most a few members, or `[DONE]`. */
+/** Usage is near the end of an answer; only a few members or `[DONE]` follow it. */
 const TAIL_BYTES = 16_384;
-/** Of an upstream that says it again and again, or never whole, its last words are looked at. */
+/** How many occurrences to try, from the last one back, if an upstream sends its usage repeatedly or incomplete. */
 const TRIES_MAX = 8;
-/** Where servers write it: OpenAI's member, which others put into a choice or into a member of their own, comes first. */
+/** Members that hold usage. OpenAI's member comes first; other servers put it into a choice or use another name. */
 const USAGE_MEMBERS = [
   /"usage"\s*:\s*\{/g,
   // Gemini, llama.cpp, Bedrock.
   /"(?:usageMetadata|timings|amazon-bedrock-invocationMetrics)"\s*:\s*\{/g,
 ];
 
-/** Keeps the end of an answer and nothing else of it, however long it is. Parses nothing before it is asked. */
+/** Keeps only the end of an answer, however long it is. Parses nothing until it is read. */
 export class AnswerTail {
   readonly #chunks: Uint8Array[] = [];
   #kept = 0;
@@ -30,25 +33,25 @@ export class AnswerTail {
     }
   }
 
-  /** What the answer says that it has used; the last word counts. */
+  /** The usage in the answer; the last one wins. */
   tokens(): Tokens | undefined {
     const text = this.#text();
-    // In a string of JSON the quotes would be escaped, so that no model can write this itself.
+    // Inside a JSON string the quotes would be escaped, so a model's text cannot match this.
     for (const member of USAGE_MEMBERS) {
       for (const { index } of [...text.matchAll(member)].slice(-TRIES_MAX).reverse()) {
         const tokens = tokensOf(jsonObject(objectAt(text, text.indexOf('{', index))));
         if (tokens) return tokens;
       }
     }
-    // Ollama writes it among the members of the last object.
+    // Ollama sends usage as members of the last object.
     return tokensOf(values(text).at(-1));
   }
 
-  /** A guess at the tokens that a model has written, from the share of its text in the end that is kept. */
+  /** Estimates the tokens of the answer, from the share of text in the end that is kept. */
   writtenTokens(): number {
     if (this.#bytes === 0) return 0;
     const said = values(this.#text());
-    // An answer in one piece that is longer than what is kept cannot be read: nearly all of it is text then.
+    // A non-streamed answer that is longer than the kept end cannot be parsed. Nearly all of it is text.
     const share =
       said.length === 0
         ? 1
@@ -61,30 +64,30 @@ export class AnswerTail {
   }
 }
 
-/** The tokens of a call whose answer went well, or was broken off. `isEstimated` when they are a guess. */
+/** The tokens of a call that succeeded or was interrupted. `isEstimated` if they are an estimate. */
 export function tokensOfAnswer(
   tail: AnswerTail,
   guess: { readonly prompt: () => number; readonly isText: boolean },
 ): { readonly tokens: Tokens; readonly isEstimated: boolean } {
   const told = tail.tokens();
-  // Some tell what was written only; no text comes from no prompt.
+  // Some servers report only completion tokens. Text always has a prompt, so its tokens are estimated.
   if (told?.prompt === 0 && guess.isText) return { tokens: { ...told, prompt: guess.prompt() }, isEstimated: true };
   if (told) return { tokens: told, isEstimated: false };
   const completion = guess.isText ? tail.writtenTokens() : 0;
   return { tokens: { ...NO_TOKENS, prompt: guess.prompt(), completion }, isEstimated: true };
 }
 
-/** The JSON objects of a body's lines: of a stream's events, or the one of an answer in one piece. */
+/** The JSON objects in the lines of a body: the events of a stream, or the one object of a non-streamed answer. */
 function values(text: string): readonly JsonObject[] {
   const lines = text.split('\n').map((line) => jsonObject(line.replace(/^data: ?/, '')));
   return lines.filter((value) => value !== undefined);
 }
 
-/** The text of the object that opens at `start`, or of its beginning when it is cut. */
+/** The text of the object that opens at `start`; its beginning if it is cut off. */
 function objectAt(text: string, start: number): string {
   let depth = 0;
   for (let end = start; end < text.length; end += 1) {
-    // No member of a usage has a brace in its name.
+    // No member name of a usage object contains a brace.
     if (text[end] === '{') depth += 1;
     else if (text[end] === '}') depth -= 1;
     if (depth === 0) return text.slice(start, end + 1);
@@ -92,7 +95,7 @@ function objectAt(text: string, start: number): string {
   return '';
 }
 
-/** Bytes of what a model has written in a whole answer, or in one event of a stream, of any of OpenAI's APIs. */
+/** Bytes of the model's text in a whole answer or in one event of a stream, for all of OpenAI's APIs. */
 function writtenBytes({ choices, delta, output }: JsonObject): number {
   const parts = Array.isArray(choices)
     ? choices.flatMap((choice) => [choice?.delta, choice?.message, choice?.text])

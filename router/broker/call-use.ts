@@ -1,4 +1,4 @@
-/** What one call of a runner may use, what it has used, and its row of usage. */
+/** The limits of one call of a runner, its usage, and its row of usage. */
 import type { Upstream } from '../credentials/credentials';
 import { safely } from '../lib/safely';
 import type { Ending } from '../relay/relay';
@@ -8,13 +8,13 @@ import { AnswerTail, tokensOfAnswer } from './answer-usage';
 import type { BrokerDeps } from './deps';
 import type { UpstreamBody, UpstreamPath } from './request';
 
-/** What a call has used whose answer could not be read. */
+/** The usage of a call whose answer could not be read. */
 const UNKNOWN = { tokens: NO_TOKENS, calls: 1, isEstimated: true };
 
 /** How a call has ended. Times are milliseconds since it began. */
 export interface Ended {
   readonly ending: Ending;
-  /** The status that the runner was told. */
+  /** The status that the runner got. */
   readonly status: number;
   /** The upstream's own status; undefined when it has not answered. */
   readonly upstreamStatus: number | undefined;
@@ -25,9 +25,9 @@ export interface Ended {
 /** One call, from its admission by the limits to its row of usage. */
 export class CallUse {
   readonly #tail = new AnswerTail();
-  /** The upstream of the last try. Undefined before the first try: nothing was used then. */
+  /** The upstream of the last try. Undefined before the first try, when nothing has been used. */
   #upstream: Upstream | undefined;
-  /** Gives back what the limits hold for this call. */
+  /** Releases what the limits have reserved for this call. */
   #settle: (() => void) | undefined;
 
   /** @param path below `/v1/`, one of `UPSTREAM_PATHS`. */
@@ -40,8 +40,8 @@ export class CallUse {
   ) {}
 
   /**
-   * Asks the limits before each try, because the next try may use another model or another key. A `GET` is free: runners
-   * list the models when they start. Throws what the limits refuse with, or the signal's reason.
+   * Checks the limits before each try, because the next try may use another model or another key. A `GET` is free:
+   * runners list the models when they start. Throws the error of the limit, or the signal's reason.
    */
   async admit(upstream: Upstream, signal: AbortSignal): Promise<void> {
     const earlier = this.#upstream;
@@ -61,43 +61,49 @@ export class CallUse {
     this.#upstream = upstream;
   }
 
-  /** Bytes of the upstream's answer, as they pass. */
+  /** Called with the bytes of the upstream's answer as they pass. */
   see(bytes: Uint8Array): void {
     this.#tail.push(bytes);
   }
 
-  /** Whether the answer has told its usage, which a stream of `responses` does in its last event: it has no `[DONE]`. */
+  /**
+   * Whether the answer has reported its usage. A stream of `responses` does so in its last event, and has no `[DONE]`.
+   */
   get isWhole(): boolean {
     return this.path === 'responses' && this.#tail.tokens() !== undefined;
   }
 
-  /** Writes the row of usage and gives back what the limits hold. */
-  end({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended): void {
-    const { body, held } = this;
-    const { agent, works } = held;
-    if (this.#upstream) {
-      // The call was made and gets its row, also when its answer cannot be read.
-      const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
-      const { tokens, calls, isEstimated } = used;
-      this.deps.metering.record({
-        ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
-        ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
-        ...{ model: body.modelAt(this.#upstream.model), source: this.#upstream.source },
-        ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
-      });
-    }
-    // After the row: what the limits hold covers the call until its use is counted.
+  /** Writes the row of usage and releases what the limits have reserved. */
+  end(ended: Ended): void {
+    const upstream = this.#upstream;
+    if (upstream) safely('metering', { agent: this.held.agent.id }, () => this.#record(ended, upstream));
+    // Released after the row is written, so that the call is always counted, either as reserved or as used.
     this.#settle?.();
   }
 
-  /** The keys whose requests the call may serve. */
+  #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
+    const { body, held } = this;
+    const { agent, works } = held;
+    // The call was made, so it gets a row even if its answer cannot be read.
+    const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
+    const { tokens, calls, isEstimated } = used;
+    this.deps.metering.record({
+      ...{ userId: agent.userId, agentId: agent.id, backend: agent.backend, path: this.path },
+      ...{ keyIds: this.#keyIds, conversationId: works.length === 1 ? works[0]?.conversationId : undefined },
+      ...{ model: body.modelAt(upstream.model), source: upstream.source },
+      ...{ tokens, calls, estimated: isEstimated, status, ending, firstByteMs, totalMs },
+    });
+  }
+
+  /** The keys of the requests that the call may belong to. */
   get #keyIds(): readonly string[] {
     return [...new Set(this.held.works.flatMap(({ keyId }) => keyId ?? []))];
   }
 
   #used(ending: Ending, upstreamStatus: number | undefined) {
     const { allowed, body } = this;
-    // A refusal has used nothing. An upstream whose runner left before the answer has begun to read the prompt.
+    // A refusal uses no tokens. If the runner disconnects before the answer begins, the upstream has already read the
+    // prompt.
     const isRefused = upstreamStatus === undefined ? ending !== 'stopped' : upstreamStatus >= 400;
     if (isRefused || allowed.method === 'GET') return { tokens: NO_TOKENS, calls: 0, isEstimated: false };
     const guess = { prompt: () => body.promptTokens(), isText: allowed.isText };

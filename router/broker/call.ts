@@ -1,12 +1,12 @@
-/** One call of a runner to its upstream, from its arrival to the end of the answer. */
+/** One call of a runner to its upstream, from its arrival to the end of the answer. When it ends is its life's (relay/lifecycle.ts). */
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
-import { type Body, readBytes } from '../net/body';
 import { isShort, requestHeaders } from '../net/outgoing';
-import { CLIENT_GONE, type Ending, Relay } from '../relay/relay';
+import { Lifecycle } from '../relay/lifecycle';
+import { CLIENT_GONE, type Ending } from '../relay/relay';
 import type { HeldRunner } from '../runners/slot';
 import { foreignHeaders, isEventStream } from '../web/headers';
 import { readBody } from '../web/read-body';
@@ -14,45 +14,41 @@ import { addressHint, isElsewhere } from './address-hint';
 import { CallUse } from './call-use';
 import type { BrokerDeps } from './deps';
 import { hopsIn } from './hops';
+import { refusalText } from './refusals';
 import { UPSTREAM_PATHS, upstreamBody } from './request';
-import { refusalText, type UpstreamAnswer } from './upstreams';
+import type { UpstreamAnswer } from './upstreams';
 import { withoutUsage } from './usage-filter';
 
 /** As much of a body as has an error in it. */
 const SAID_BYTES_MAX = 2_000;
 const utf8 = new TextDecoder();
+const NOTHING = () => undefined;
 
 /** The caller answers with `respond`, and with `refuse` when `respond` throws. */
-export class BrokerCall {
-  readonly #startedMs = performance.now();
-  readonly #abort = new AbortController();
+export class BrokerCall extends Lifecycle {
   /** The part of the allowance that a long request takes its bytes from. */
   readonly #share: Share;
-  /** Ends the watch for the router's end. */
-  readonly #forget: () => void;
   #path = '';
   /** Undefined until the request has been read. */
   #use: CallUse | undefined;
-  #relay: Relay | undefined;
-  /** Of the upstream. */
-  #status: number | undefined;
+  /** Of the upstream's answer. */
   #firstByteMs: number | undefined;
 
+  /** Holds the lease `held` from here on, unless it throws: when too many calls are open. */
   constructor(
     readonly deps: BrokerDeps,
     readonly held: HeldRunner,
     readonly request: Request,
   ) {
     const { agent } = held;
+    super('cancel', { agent: agent.id });
     this.#share = new Share(deps.held, agent.userId);
     // Counted apart from what users ask for themselves, each of which may make a runner call.
     const holder = { userId: agent.userId, credentialId: agent.id, countedAs: `runners of ${agent.userId}` };
-    this.#forget = deps.streams.add(holder, (why) => {
-      if (this.#relay) this.#relay.fail(why);
-      else this.#abort.abort(why);
-    });
-    request.signal.addEventListener('abort', () => safely('abort', {}, () => this.#runnerGone()), { once: true });
-    if (request.signal.aborted) this.#runnerGone();
+    this.hold(deps.streams.add(holder, (why) => this.close(why)));
+    this.hold(() => this.#share.end());
+    this.hold(held.release);
+    this.follow(request.signal);
   }
 
   async respond(path: string): Promise<Response> {
@@ -74,21 +70,18 @@ export class BrokerCall {
     const answer = await deps.upstreams.call({
       ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
-      signal: this.#abort.signal,
-      allow: (upstream) => use.admit(upstream, this.#abort.signal),
+      signal: this.signal,
+      allow: (upstream) => use.admit(upstream, this.signal),
     });
-    this.#status = answer.response.status;
+    this.answered({ status: answer.response.status, lost });
     return answer.response.status >= 400 ? this.#refused(answer) : this.#pass(answer);
   }
 
   /** Ends a call that has no answer. Throws the error that the runner is told, unless the runner has left. */
   refuse(thrown: unknown): Response {
     const error = toAppError(thrown);
-    const isGone = this.request.signal.aborted;
-    // A relay ends by itself.
-    if (!this.#relay)
-      this.#end(isGone ? 'stopped' : 'failed', 0, isGone ? CLIENT_GONE : (this.#status ?? error.status));
-    if (isGone) return new Response(null, { status: CLIENT_GONE });
+    this.fail(error);
+    if (this.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
   }
 
@@ -104,7 +97,7 @@ export class BrokerCall {
       relayLog.warn({ agent: this.held.agent.id, status, said: text.slice(0, 300) }, 'upstream.key_refused');
       throw new AppError('upstream_credentials_refused');
     }
-    this.#end('failed', text.length, status);
+    this.end('failed', text.length);
     const hint = isElsewhere(status, text) ? addressHint(upstream.baseUrl) : undefined;
     if (hint !== undefined) return misplaced(text, status, hint);
     return new Response(text, { status, headers: foreignHeaders(headers) });
@@ -114,65 +107,46 @@ export class BrokerCall {
     const { status, headers, body } = response;
     const events = isEventStream(headers);
     const init = { status, headers: foreignHeaders(headers) };
+    const isFiltered = events && addedUsage;
+    // A filtered answer is seen before the filter.
+    this.recorder = { chunk: isFiltered ? NOTHING : (bytes) => this.#see(bytes), end: NOTHING };
     if (!events && isShort(headers)) {
-      const bytes = await this.#whole(body, status);
+      // Before the runner is answered: when the body breaks off, the runner gets an error status.
+      const bytes = await this.whole(body);
       const text = utf8.decode(bytes.subarray(0, SAID_BYTES_MAX));
       // An API's answer never begins so. Some servers send it with the status 200.
       const isError = /^\s*(<|\{\s*"error")/.test(text) && isElsewhere(status, text);
       const hint = isError ? addressHint(upstream.baseUrl) : undefined;
       return hint === undefined ? new Response(bytes, init) : misplaced(text, 502, hint);
     }
-    const isFiltered = events && addedUsage;
-    const relay = new Relay({
-      ...{ events, onClientGone: 'cancel', abort: this.#abort, lost },
-      // Not every API closes with [DONE]; one that is cut breaks its connection.
-      expectDone: false,
-      // A filtered answer is seen before the filter.
-      recorder: { chunk: (bytes) => !isFiltered && this.#see(bytes), end: () => undefined },
-      onEnd: (ending, bytes) => this.#end(ending, bytes, status),
-    });
-    this.#relay = relay;
-    const stream = relay.stream();
+    // Not every API closes with [DONE]; one that is cut breaks its connection.
+    const relay = this.open({ events, expectDone: false });
+    const stream = this.streamOf(relay);
     relay.attach(isFiltered ? withoutUsage(body, (bytes) => this.#see(bytes)) : body);
-    if (this.request.signal.aborted) relay.clientGone();
     return new Response(stream, init);
   }
 
-  /** Reads a short answer before the runner is answered: when its body breaks off, the runner gets an error status. */
-  async #whole(body: Body, status: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await readBytes(body).catch((cause: unknown) => {
-      this.#abort.signal.throwIfAborted();
-      throw lost(cause);
-    });
-    this.#see(bytes);
-    this.#end('done', bytes.length, status);
-    return bytes;
-  }
-
   #see(bytes: Uint8Array): void {
-    this.#firstByteMs ??= performance.now() - this.#startedMs;
+    this.#firstByteMs ??= this.elapsedMs;
     this.#use?.see(bytes);
   }
 
-  #runnerGone(): void {
-    if (this.#relay) this.#relay.clientGone();
-    else this.#abort.abort();
-  }
-
-  #end(told: Ending, bytes: number, status: number): void {
-    this.held.release();
-    this.#share.end();
-    this.#forget();
+  protected override report(told: Ending, bytes: number, error?: AppError): void {
     const { agent } = this.held;
-    const ending = told === 'stopped' && this.#relay && this.#use?.isWhole ? 'done' : told;
-    const totalMs = performance.now() - this.#startedMs;
-    relayLog.info({ agent: agent.id, path: this.#path, status, bytes, ending }, 'upstream.called');
-    const of = { agent: agent.id };
+    const { of } = this;
+    const use = this.#use;
+    // A stream of `responses` has no [DONE] by which the relay would know that it is whole.
+    const mayBeWhole = told === 'stopped' && this.isRelayed && use !== undefined;
+    const ending = mayBeWhole && safely('tokens', of, () => use.isWhole) ? 'done' : told;
+    const upstreamStatus = this.status;
+    const hasLeft = ending === 'stopped' && !this.isRelayed;
+    const status = hasLeft ? CLIENT_GONE : (upstreamStatus ?? error?.status ?? 0);
+    const [firstByteMs, totalMs] = [this.#firstByteMs, this.elapsedMs];
+    relayLog.info({ ...of, path: this.#path, status, bytes, ending }, 'upstream.called');
     safely('metrics', of, () => {
-      this.deps.metrics.upstreamCalled(agent.backend, ending, status, this.#firstByteMs, totalMs);
+      this.deps.metrics.upstreamCalled(agent.backend, ending, status, firstByteMs, totalMs);
     });
-    const upstreamStatus = this.#status;
-    this.#use?.end({ ending, status, upstreamStatus, firstByteMs: this.#firstByteMs, totalMs });
+    use?.end({ ending, status, upstreamStatus, firstByteMs, totalMs });
   }
 }
 

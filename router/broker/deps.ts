@@ -1,4 +1,4 @@
-/** What the broker uses of the other subjects. `app.ts` hands it in. */
+/** The parts of other subjects that the broker uses. `app.ts` provides them. */
 import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import type { Allowance } from '../lib/allowance';
@@ -13,7 +13,7 @@ import type { UpstreamsService } from './upstreams';
 export interface BrokerDeps {
   readonly config: Pick<Config, 'maxBodyBytes'>;
   readonly backends: BackendRegistry;
-  /** The bytes that all requests and answers together hold. */
+  /** The bytes that all requests and answers hold together. */
   readonly held: Allowance;
   readonly hops: Hops;
   readonly limits: LimitsService;

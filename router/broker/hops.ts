@@ -1,16 +1,18 @@
 /**
- * How many routers a request has come through. A user can have LLM_BASE_URL lead back here by a way that no address gives
- * away, such as a forwarder; each agent would then ask itself for ever. The broker counts its calls in a header. An agent
- * does not pass that on, so what its open requests came with counts for all calls that it makes meanwhile.
+ * Counts the routers that a request has passed. A user can set LLM_BASE_URL to an address that leads back to this
+ * router, for example through a forwarder, which no check of the address can detect; each agent would then call itself
+ * without end. The broker sends the count in a header. An agent does not pass that header on, so the count of its open
+ * requests applies to every call that it makes meanwhile.
  */
 import { AppError } from '../lib/errors';
 import type { AnswerHeaders } from '../net/outgoing';
 
 export const HOPS_HEADER = 'x-agent-stack-hops';
-/** A router may be the LLM API of another one; more than three in a row is a circle. */
+/** The LLM API may be another router; more than three in a row are a loop. */
 const HOPS_MAX = 3;
+const NOTHING = () => undefined;
 
-/** How many a request says to have come through. Throws `loop_detected` for more than there may be. */
+/** Reads the count from a request. Throws `loop_detected` above the maximum. */
 export function hopsIn(headers: AnswerHeaders): number {
   const hops = Number.parseInt(headers.get(HOPS_HEADER) ?? '', 10) || 0;
   if (hops > HOPS_MAX) throw new AppError('loop_detected');
@@ -19,13 +21,13 @@ export function hopsIn(headers: AnswerHeaders): number {
 
 export type Hops = ReturnType<typeof createHops>;
 
-/** The hops of the requests that agents are at work on. */
+/** The counts of the requests that agents are working on. */
 export function createHops() {
   const open = new Map<string, number[]>();
   return {
-    /** A request with hops is under way. @returns how it ends. */
+    /** Registers a request with its count. @returns Function that ends the registration. */
     enter(agentId: string, hops: number): () => void {
-      if (hops === 0) return () => undefined;
+      if (hops === 0) return NOTHING;
       const all = open.get(agentId) ?? [];
       open.set(agentId, all);
       all.push(hops);
@@ -35,7 +37,7 @@ export function createHops() {
       };
     },
 
-    /** The most that a request of the agent's has come through. */
+    /** The highest count among the agent's open requests. */
     of: (agentId: string): number => Math.max(0, ...(open.get(agentId) ?? [])),
   };
 }

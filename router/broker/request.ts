@@ -1,23 +1,23 @@
-/** What a runner asks of its upstream: which paths there are, and what the broker changes in a body. */
+/** Defines the paths that a runner may call at its upstream, and how the broker changes a body. */
 import type { JsonBody } from '../backends/shape';
 import { isJsonObject, jsonObject, parseBody } from '../lib/json';
 import { estimatedTokens, NO_TOKENS, type Tokens } from '../usage/tokens';
 
 export interface UpstreamPath {
   readonly method: 'GET' | 'POST';
-  /** Whether the answer is a model's text: the owner's model answers, and its tokens can be guessed. */
+  /** Whether the answer is a model's text. Then the owner's model is set, and its tokens can be estimated. */
   readonly isText: boolean;
-  /** Whether it is known in any case what was used: an answer tells its tokens, or they can be guessed from texts. */
+  /** Whether usage is always known: the answer reports it, or it can be estimated from texts. */
   readonly isCountable: boolean;
 }
 
 const get: UpstreamPath = { method: 'GET', isText: false, isCountable: true };
 const text: UpstreamPath = { method: 'POST', isText: true, isCountable: true };
 const vectors: UpstreamPath = { method: 'POST', isText: false, isCountable: true };
-/** Pictures and sounds: some models tell tokens of them, others are paid by the piece. */
+/** Pictures and sounds: some models report tokens, others are charged per piece. */
 const media: UpstreamPath = { method: 'POST', isText: false, isCountable: false };
 
-/** What runners may call, below `/v1/`. */
+/** The paths that runners may call, below `/v1/`. */
 export const UPSTREAM_PATHS: ReadonlyMap<string, UpstreamPath> = new Map([
   ['chat/completions', text],
   ['completions', text],
@@ -31,63 +31,62 @@ export const UPSTREAM_PATHS: ReadonlyMap<string, UpstreamPath> = new Map([
   ['images/edits', media],
   ['images/variations', media],
 ]);
-/** Paths whose requests ask for several pieces, each of which is paid for. */
+/** Paths whose requests ask for several pieces, each of which is charged. */
 const PICTURES = /^images\//;
 /**
- * What a model may write where a request sets no bound. Several stop there by themselves, and hardly any answer of an
- * agent is as long.
+ * Tokens to reserve for an answer whose request sets no limit. Several models have this as their own limit, and hardly
+ * any answer of an agent is longer.
  */
 const WRITTEN_TOKENS = 16_384;
-/** OpenAI's names of the bound, of three of its APIs. */
+/** OpenAI's names of that limit, in three of its APIs. */
 const BOUNDS = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'];
-/** Streams that tell their usage only when `stream_options` asks for it; a stream of `responses` always does. */
+/** Paths whose streams report usage only if `stream_options` asks for it. A stream of `responses` always does. */
 const SILENT_STREAMS = new Set(['chat/completions', 'completions']);
 /** Members whose texts are the prompt. */
 const PROMPT_MEMBERS = ['messages', 'prompt', 'input', 'instructions', 'tools', 'functions'];
-/** Members that are no text: pictures, sounds and files, ids, and words of the API's own. */
+/** Members that contain no prompt text: pictures, sounds and files, ids, and keywords of the API. */
 const OTHER_MEMBERS = new Set([
   ...['data', 'file_data', 'image_url', 'b64_json', 'url'],
   ...['id', 'role', 'type', 'status', 'finish_reason'],
 ]);
-/** Of what a request names as its model, in its row of usage. */
+/** Longest model name that is stored in a row of usage. */
 const MODEL_LENGTH_MAX = 200;
 const FORM_MODEL = /name="model"\r\n\r\n([^\r\n]{1,200})\r\n/;
-/** Fields of a form that a server may take for the model, however they are written. */
+/** Names of form fields that a server may read as the model, in any spelling. */
 const FORM_MODELS = /name\*?="?(?:[\w-]*'[\w-]*')?model"?\s*[;\r\n]/gi;
 const FORM_COUNTS = /name="n"\r\n\r\n(\d{1,9})\r\n/g;
 
 export interface UpstreamBody {
   /**
-   * The body for an upstream with this model.
-   * @param usage whether a stream is asked for its usage although it was not, or must not be asked for it at all.
+   * Returns the body for an upstream with this model.
+   * @param usage Whether to add the request for a stream's usage, or to remove it.
    */
   for(model: string, usage?: 'add' | 'omit'): string | Uint8Array<ArrayBuffer>;
-  /** The model that this asks for at an upstream with this one. Empty where a path has none. */
+  /** The model that this request uses at an upstream with this model. Empty for paths without a model. */
   modelAt(model: string): string;
-  /** Whether it asks for a stream that tells its usage only when it is asked for it, and whether it is asked. */
+  /** Whether this is a stream that reports usage only on request, and whether the request is there. */
   readonly usage: 'asked' | 'lacking' | undefined;
-  /** Whether the answer comes later, at another address, and what it has used with it. */
+  /** Whether the answer, with its usage, has to be fetched later from another address. */
   readonly isBackground: boolean;
-  /** How often a price per call is charged: once, or for each picture that it asks for. */
+  /** How often a price per call is charged: once, or once per requested picture. */
   readonly calls: number;
-  /** A guess at the tokens of the prompt. */
+  /** Estimated tokens of the prompt. */
   promptTokens(): number;
-  /** What it may use at most, by a guess at its prompt and by the bound that it sets to its answer. */
+  /** The most that the call may use: its estimated prompt plus the limit of its answer. */
   mostTokens(): Tokens;
 }
 
-/** @param path one of `UPSTREAM_PATHS`. Throws `invalid_request` where the broker must know the body and cannot. */
+/** @param path One of `UPSTREAM_PATHS`. Throws `invalid_request` if the broker must read the body and cannot. */
 export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): UpstreamBody {
   const isText = UPSTREAM_PATHS.get(path)?.isText === true;
-  // Multipart forms, and whatever else is none of the broker's business, go as they are.
-  // A body that is not read is the upstream's to refuse, where it is not text: it knows what it takes there.
+  // Multipart forms and other types are passed on unchanged. The upstream decides about a body that is not text.
   const body = isText ? parseBody(bytes) : /json/i.test(contentType) ? jsonObject(bytes) : undefined;
   const asked = typeof body?.model === 'string' ? body.model : (body ?? formModel(bytes, contentType));
   const promptTokens = () => (body ? PROMPT_MEMBERS.reduce((sum, name) => sum + tokensIn(body[name]), 0) : 0);
   return {
     for(model, usage) {
       if (!body || !isText || (body.model === model && !usage)) return bytes;
-      // URL, key and model belong together, and a runner may have started with an older model.
+      // URL, key and model belong together, and a runner may have been started with an older model.
       const { stream_options: options, ...rest } = body;
       const asked = usage === 'add' ? { ...objectOf(options), include_usage: true } : options;
       return JSON.stringify({
@@ -105,18 +104,18 @@ export function upstreamBody(path: string, bytes: Uint8Array<ArrayBuffer>, conte
   };
 }
 
-/** A guess at the tokens of a prompt: from its texts, and from tokens that stand in it as numbers. */
+/** Estimates the tokens of a prompt, from its texts and from tokens that it contains as numbers. */
 function tokensIn(value: unknown): number {
   return estimatedTokens(textBytes(value)) + numbersIn(value);
 }
 
-/** Of a prompt of tokens, or of several: `[1, 2]`, `[[1, 2], [3]]`. */
+/** Counts the numbers of one prompt or of several: `[1, 2]`, `[[1, 2], [3]]`. */
 function numbersIn(value: unknown): number {
   if (typeof value === 'number') return 1;
   return Array.isArray(value) ? value.reduce<number>((sum, one) => sum + numbersIn(one), 0) : 0;
 }
 
-/** For each of the answers that are asked for, and for each of several prompts. */
+/** Number of answers: those requested, for each of several prompts. */
 function mostWritten(body: JsonBody): number {
   const bounds = BOUNDS.flatMap((name) => positive(body[name]) ?? []);
   const answers = Math.max(piecesOf(body.n), piecesOf(body.best_of));
@@ -132,7 +131,7 @@ function positive(value: unknown): number | undefined {
   return typeof value === 'number' && value > 0 && Number.isFinite(value) ? Math.ceil(value) : undefined;
 }
 
-/** Bytes of all texts in a request or an answer, however deep they stand in it. */
+/** Bytes of all texts in a request or an answer, at any depth. */
 export function textBytes(value: unknown): number {
   let sum = 0;
   const rest = [value];
@@ -155,13 +154,13 @@ function objectOf(value: unknown): JsonBody | undefined {
   return isJsonObject(value) ? value : undefined;
 }
 
-/** Empty where a server could read another one: what is not known has no price. */
+/** Empty if servers may read different models, because then there is no certain price. */
 function formModel(bytes: Uint8Array, contentType: string): string | undefined {
   const form = formText(bytes, contentType);
   return form.match(FORM_MODELS)?.length === 1 ? FORM_MODEL.exec(form)?.[1] : undefined;
 }
 
-/** The largest, where there are several: which one counts is the server's to say. */
+/** The largest of several limits, because the server decides which of them applies. */
 function formCount(bytes: Uint8Array, contentType: string): number {
   return Math.max(0, ...[...formText(bytes, contentType).matchAll(FORM_COUNTS)].map(([, count]) => Number(count)));
 }

@@ -1,6 +1,6 @@
 /**
- * The broker, on the internal listener: a runner's own LLM endpoint. It knows the runner by its key, resolves its
- * owner's credentials at that moment, and passes the call on, so that no runner ever holds them (laws 14 to 16).
+ * The broker, on the internal listener: the LLM endpoint of runners. It identifies the runner by its key, resolves the
+ * owner's current credentials, and passes the call on, so that a runner never holds them (laws 14 to 16).
  */
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
@@ -32,7 +32,7 @@ export function brokerRoutes(deps: BrokerDeps) {
   );
 }
 
-/** A lease on the runner that shows its key: it is at work while its upstream answers (law 4). */
+/** Takes a lease on the runner whose key the request carries: the runner is busy while its upstream answers (law 4). */
 function holdRunner(deps: BrokerDeps, request: Request): HeldRunner {
   const key = /^Bearer\s+(\S+)$/i.exec(request.headers.get('authorization') ?? '')?.[1];
   const workId = request.headers.get('x-agent-work');

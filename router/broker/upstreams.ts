@@ -1,47 +1,36 @@
-/** Calls to upstreams: credentials of that moment, an address that was checked, and tries again where that is safe. */
+/** Calls to upstreams, with the credentials of that moment, and tries again where that is safe. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
-import { AppError, isLastingRefusal } from '../lib/errors';
-import { isJsonObject, jsonObject } from '../lib/json';
 import { relayLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { steadyMs } from '../lib/time';
 import type { UpstreamAddresses } from '../net/address-policy';
-import { addressBelow } from '../net/addresses';
 import { bodyOf, readText } from '../net/body';
-import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from '../net/connect-timeout';
-import { type AnswerHeaders, type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
-import { refusalIn } from '../runners/call';
-import { addressHint } from './address-hint';
+import { type OutgoingAnswer, UnreachableError } from '../net/outgoing';
 import { HOPS_HEADER } from './hops';
+import { listModels } from './models';
+import { REFUSAL_BYTES_MAX, unreachable } from './refusals';
 import type { UpstreamBody } from './request';
+import { readOutcome, retryDelayMs } from './retries';
+import { isOk, upstreamSender } from './send';
 
 const TRIES_MAX = 3;
 /**
- * So long after the first try another one may begin: a runner waits for this rather than for its own, longer back-off, and
- * the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). More is their own decision.
+ * A try may begin until this long after the first one: a runner waits for this rather than for its own, longer back-off,
+ * and the client behind it has not been given a status by then (`WARM_PATIENCE_MS` of `/v1`). Later tries are theirs.
  */
 const TRIES_MS = 3_000;
 /**
- * An upstream that has refused all tries is asked once only for so long, or until it answers: those behind the broker try
- * again too, and their tries times ours would be a dozen.
+ * After an upstream has refused all tries of a call, calls are tried once only, for this long or until one succeeds:
+ * runners and clients try again too, and their tries times ours would be a dozen.
  */
 const TIRED_MS = 30_000;
-const BACK_OFF_MS = 400;
-/** Nothing was done, or somebody in between says that nobody was there. */
-const RETRIED = new Set([429, 502, 503]);
-/** How an API says that it does not know a member of the body. */
+/** Statuses with which an API says that it does not know a member of the body. */
 const UNKNOWN_MEMBER = new Set([400, 422]);
 const USAGE_MEMBER = /stream_options|include_usage/;
 const utf8 = new TextEncoder();
 const UPSTREAMS_MAX = 1_000;
-const REFUSAL_BYTES_MAX = 16_384;
-const WORDS_LENGTH_MAX = 300;
-/** The longest list that is known, of a reseller of all models, is about 1 MB. */
-const MODELS_BYTES_MAX = 8_388_608;
-const MODELS_MS = 15_000;
 
 export interface UpstreamRequest {
   readonly userId: string;
@@ -51,18 +40,18 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: UpstreamBody;
-  /** How many routers the request behind it has come through. */
+  /** Number of routers that the request behind the call has come through. */
   readonly hops: number;
-  /** The runner has left. */
+  /** Aborts when the runner has left. */
   readonly signal: AbortSignal;
-  /** Told whose credentials are going to be used, before each try. What it throws ends the call. */
+  /** Called before each try with the upstream that it uses. What it throws ends the call. */
   allow(upstream: Upstream): Promise<void>;
 }
 
 export interface UpstreamAnswer {
   readonly upstream: Upstream;
   readonly response: OutgoingAnswer;
-  /** Whether the stream says what it has used only because the broker has asked for it. */
+  /** Whether the stream reports its usage only because the broker has asked for it. */
   readonly addedUsage: boolean;
 }
 
@@ -70,51 +59,17 @@ export type UpstreamsService = ReturnType<typeof upstreamsService>;
 
 export function upstreamsService(deps: { credentials: CredentialsService; addresses: UpstreamAddresses }) {
   const { credentials, addresses } = deps;
-  /** Base URL and model → whether it knows `stream_options`. Behind a gateway each model is a server of its own. */
+  const send = upstreamSender(addresses);
+  /** Base URL and model → whether it accepts `stream_options`. Behind a gateway, each model is a separate server. */
   const knowsUsage = new Recent<string, boolean>(UPSTREAMS_MAX);
-  /** User and base URL → when all tries were refused, on the clock of `steadyMs()`. */
+  /** User and base URL → time of the last refusal of all tries, on the clock of `steadyMs()`. */
   const tiredSinceMs = new Recent<string, number>(UPSTREAMS_MAX);
 
-  /** One request, at the first of the addresses where somebody is. Throws `UnreachableError`. */
-  async function send(
-    { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
-    path: string,
-    rest: Omit<Outgoing, 'url' | 'address'>,
-  ): Promise<OutgoingAnswer> {
-    const allowed = await addresses.of(baseUrl);
-    const proxy = addresses.proxyOf(baseUrl);
-    const [first, ...others] = proxy === undefined ? allowed : [];
-    const outgoing = {
-      ...rest,
-      url: addressBelow(baseUrl, path),
-      proxy,
-      headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
-    };
-    const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
-    let answer = at(first);
-    for (const address of others) {
-      answer = answer.catch((error: unknown) => {
-        if (error instanceof UnreachableError && !error.mayHaveArrived) return at(address);
-        throw error;
-      });
-    }
-    const response = await answer.catch((error: unknown) => {
-      if (error instanceof UnreachableError) addresses.forget(baseUrl);
-      throw error;
-    });
-    if (response.status < 300 || response.status > 399) return response;
-    response.body.cancel();
-    // It would take the key to another address.
-    throw new AppError('upstream_unreachable', {
-      message: 'LLM_BASE_URL answers with a redirect. Set the address it redirects to.',
-    });
-  }
-
   /**
-   * Asks a stream for its usage if it would not tell, and asks without where the upstream refuses that, whoever has asked:
-   * a runner need not know which upstreams do.
+   * One try. Adds the request for usage to a stream that lacks it, and sends the body without it to an upstream that
+   * refuses it, so that a runner need not know which upstreams do.
    */
-  async function ask(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
+  async function callOnce(upstream: Upstream, request: UpstreamRequest): Promise<UpstreamAnswer> {
     const { path, method, body, signal } = request;
     const headers = { ...request.headers, [HOPS_HEADER]: String(request.hops + 1) };
     const sendWith = (usage?: 'add' | 'omit') => {
@@ -130,7 +85,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     if (isOk(response)) knowsUsage.set(place, true);
     if (!UNKNOWN_MEMBER.has(response.status)) return { upstream, response, addedUsage };
     const text = await readText(response.body, REFUSAL_BYTES_MAX);
-    // One that took it before takes it still, unless it says so.
+    // An upstream that took the member before still takes it, unless the refusal names it.
     if (isKnown && !USAGE_MEMBER.test(text)) {
       return { upstream, response: { ...response, body: bodyOf(utf8.encode(text)) }, addedUsage };
     }
@@ -141,26 +96,26 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
 
   return {
     /**
-     * Calls the upstream of a user and backend; credentials are resolved anew for each try (law 16).
-     * Throws what is missing or not allowed, what `allow` throws, `upstream_unreachable`, or the signal's reason.
+     * Calls the upstream of a user and backend. Resolves the credentials again for each try (law 16). Throws errors of
+     * missing or forbidden credentials, the errors of `allow`, `upstream_unreachable`, or the signal's reason.
      */
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
         const upstream = await credentials.upstreamOf(request.userId, request.backend);
         await request.allow(upstream);
-        const answer = await ask(upstream, request).catch((error: unknown) => {
+        const answer = await callOnce(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
-        const { outcome, isLasting } = await read(answer);
+        const { outcome, isLasting } = await readOutcome(answer);
         const name = `${request.userId} ${upstream.baseUrl}`;
         const nowMs = steadyMs();
         const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;
         const isLast = isTired || tryNumber === TRIES_MAX || nowMs - firstMs + (waitMs ?? 0) >= TRIES_MS;
         if (waitMs === undefined) tiredSinceMs.delete(name);
-        // One that wants a longer wait was not tried again yet.
+        // Not after one try: an upstream that wants a longer wait was not tried again yet.
         else if (isLast && tryNumber > 1) tiredSinceMs.set(name, nowMs);
         if (waitMs === undefined || isLast) {
           if (outcome instanceof UnreachableError) throw unreachable(outcome);
@@ -172,110 +127,7 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
       }
     },
 
-    /**
-     * The ids of the models that an upstream serves, as it orders them. Throws an `AppError` whose sentence is for the
-     * person who has set the upstream: its address is not allowed, nobody is there, the key is refused, no such API.
-     */
-    async listModels(upstream: Pick<Upstream, 'baseUrl' | 'apiKey'>, signal: AbortSignal): Promise<readonly string[]> {
-      const late = AbortSignal.timeout(MODELS_MS);
-      const headers = { accept: 'application/json' };
-      try {
-        const either = AbortSignal.any([signal, late]);
-        const response = await send(upstream, 'models', { method: 'GET', headers, signal: either });
-        if (!isOk(response)) throw await refusalOf(response, upstream);
-        return modelsOf(await readText(response.body, MODELS_BYTES_MAX), upstream.baseUrl);
-      } catch (error) {
-        if (error instanceof AppError || signal.aborted) throw error;
-        if (!late.aborted) throw unreachable(error);
-        const message = `Nobody has answered at LLM_BASE_URL within ${MODELS_MS / 1000} seconds.`;
-        throw new AppError('upstream_unreachable', { message, cause: error });
-      }
-    },
+    listModels: (upstream: Pick<Upstream, 'baseUrl' | 'apiKey'>, signal: AbortSignal) =>
+      listModels(send, upstream, signal),
   };
-}
-
-function isOk({ status }: OutgoingAnswer): boolean {
-  return status >= 200 && status < 300;
-}
-
-/** Nobody has answered: why, as far as the person can mend it who has set the address. */
-function unreachable(cause: unknown): AppError {
-  const reason = cause instanceof UnreachableError ? cause.cause : cause;
-  const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
-  const silent = `Nobody answers at LLM_BASE_URL: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
-  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`;
-  const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;
-  return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
-}
-
-/** A refusal that may pass by its status, with whether its words say that it will not: a quota that is used up is also 429. */
-async function read(answer: UpstreamAnswer | UnreachableError) {
-  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
-    return { outcome: answer, isLasting: false };
-  }
-  const { status, headers, body } = answer.response;
-  const text = await readText(body, REFUSAL_BYTES_MAX);
-  const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));
-  const response = { status, headers, body: bodyOf(new TextEncoder().encode(text)) };
-  return { outcome: { ...answer, response }, isLasting };
-}
-
-/** How long to wait before another try; `undefined` where there must be none. */
-function retryDelayMs(outcome: UpstreamAnswer | UnreachableError, tryNumber: number): number | undefined {
-  // Jittered, so that those who failed together do not come back together.
-  const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
-  if (outcome instanceof UnreachableError) {
-    // Who was silent for so long was asked long enough.
-    const isSilent = outcome.cause instanceof ConnectTimeoutError;
-    return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
-  }
-  const { status, headers } = outcome.response;
-  if (!RETRIED.has(status)) return undefined;
-  const waitMs = retryAfterMs(headers);
-  return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
-}
-
-/** RFC 9110, 10.2.3: seconds, or a date. */
-function retryAfterMs(headers: AnswerHeaders): number | undefined {
-  const text = headers.get('retry-after');
-  if (text === null) return undefined;
-  const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
-}
-
-/** What is wrong when an upstream refuses, for the person who has set it. Reads the body. */
-async function refusalOf(
-  response: OutgoingAnswer,
-  { baseUrl, apiKey }: Pick<Upstream, 'baseUrl' | 'apiKey'>,
-): Promise<AppError> {
-  const { status } = response;
-  const words = readRefusal(await refusalText(response, apiKey))?.message.slice(0, WORDS_LENGTH_MAX);
-  const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
-  if (status === 401 || status === 403) {
-    const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
-    return new AppError('upstream_credentials_refused', { message });
-  }
-  const what = 'LLM_BASE_URL does not answer as an OpenAI-compatible API does.';
-  return new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)} ${said}` });
-}
-
-/** The body of a refusal, or its beginning, without the key. */
-export async function refusalText(response: OutgoingAnswer, apiKey: string): Promise<string> {
-  return (await readText(response.body, REFUSAL_BYTES_MAX)).replaceAll(apiKey, '[key]');
-}
-
-function modelsOf(text: string, baseUrl: string): readonly string[] {
-  const { data } = jsonObject(text) ?? {};
-  if (Array.isArray(data)) return data.map((one: unknown) => isJsonObject(one) && one.id).filter(isText);
-  const what = 'What answers at LLM_BASE_URL is no OpenAI-compatible API.';
-  throw new AppError('upstream_unreachable', { message: `${what} ${completeness(baseUrl)}` });
-}
-
-function completeness(baseUrl: string): string {
-  const hint = addressHint(baseUrl);
-  return `Is it complete, such as https://api.openai.com/v1?${hint === undefined ? '' : ` ${hint}`}`;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
 }

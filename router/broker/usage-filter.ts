@@ -1,28 +1,28 @@
-/** Takes the event with the usage out of a stream again, where the broker has asked for it and the runner has not. */
+/** Removes the usage event from a stream, if the broker asked for usage and the runner did not. */
 import { jsonObject } from '../lib/json';
 import { type Body, mapBody } from '../net/body';
 
-/** An event with usage is shorter than this by far; one that is longer goes on before its end is known. */
+/** A usage event is much shorter than this. A longer event is passed on before its end has arrived. */
 const HELD_BYTES_MAX = 16_384;
 const LF = 10;
 const CR = 13;
 const NOTHING = new Uint8Array();
-/** What a choiceless event looks like, as OpenAI writes it and as others do. Anything else is not parsed. */
+/** Text of an event without choices, in OpenAI's spelling and in others. Events that do not match are not parsed. */
 const CHOICELESS = /"choices"\s*:\s*\[\s*\]/;
 
 /**
- * Lets every byte through but those of a usage event. What has come of an event is held back until its end, so that
- * nobody is sent half of an event which then goes missing; nothing can be done with half an event anyway.
+ * Passes on all bytes except a usage event. Holds back the beginning of an event until its end, so that the client
+ * never gets a part of an event that is then removed. A client cannot use a part of an event anyway.
  */
 export class UsageFilter {
   #held: Uint8Array = NOTHING;
-  /** An event that was too long to be held: from here to its end it goes through. */
+  /** Set while the rest of an event that was too long to hold is passed on. */
   #isPassing = false;
 
-  /** What may go on of what has come so far. */
+  /** Returns the bytes that can be passed on now. */
   push(chunk: Uint8Array): Uint8Array {
     const isFresh = this.#held.length === 0;
-    // The common case, many times a second: whole events, none of them without a choice.
+    // The most frequent case: whole events, none of them without choices.
     if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !CHOICELESS.test(latin1(chunk))) return chunk;
     const bytes = isFresh ? chunk : Buffer.concat([this.#held, chunk]);
     const kept: Uint8Array[] = [];
@@ -35,14 +35,14 @@ export class UsageFilter {
     }
     const rest = bytes.subarray(start);
     this.#isPassing ||= rest.length > HELD_BYTES_MAX;
-    // A line that has ended may be the last one of its event: that shows with the next byte.
+    // The line that just ended may be the last one of its event; the next byte decides.
     const heldFrom = this.#isPassing ? withoutLineEnd(rest) : 0;
     if (heldFrom > 0) kept.push(rest.subarray(0, heldFrom));
     this.#held = rest.subarray(heldFrom);
     return Buffer.concat(kept);
   }
 
-  /** What is held when the stream ends in the middle of an event. */
+  /** Returns the held bytes when the stream ends in the middle of an event. */
   end(): Uint8Array {
     return this.#held;
   }
@@ -51,7 +51,7 @@ export class UsageFilter {
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 const endsWithEvent = (bytes: Uint8Array) => bytes.at(-1) === LF && bytes.at(-2) === LF;
 
-/** Where the event that begins at `start` has ended with its empty line; 0 when it has not. */
+/** Position after the empty line that ends the event which begins at `start`; 0 if it has not ended. */
 function endOfEvent(bytes: Uint8Array, start: number): number {
   for (let at = bytes.indexOf(LF, start); at !== -1; at = bytes.indexOf(LF, at + 1)) {
     const next = bytes[at + 1] === CR ? at + 2 : at + 1;
@@ -60,7 +60,7 @@ function endOfEvent(bytes: Uint8Array, start: number): number {
   return 0;
 }
 
-/** The length of the bytes up to the line end that they close with, if they do. */
+/** Number of bytes up to and including the line end; 0 if they do not end with one. */
 function withoutLineEnd(bytes: Uint8Array): number {
   const end = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
   return bytes[end - 1] === LF ? end - 1 : bytes.length;
@@ -71,13 +71,13 @@ function isUsage(event: Uint8Array): boolean {
   if (!CHOICELESS.test(text)) return false;
   const lines = text.split(/\r?\n/).filter((line) => line.startsWith('data:'));
   const { choices, usage } = jsonObject(lines.map((line) => line.slice('data:'.length)).join('\n')) ?? {};
-  // Some APIs begin with an event that has no choice either, but no usage.
+  // Some APIs begin with an event that has neither choices nor usage.
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;
 }
 
 /**
- * The stream without its usage event.
- * @param seen is given every chunk as it comes, also what the filter takes out.
+ * Returns the stream without its usage event.
+ * @param seen Is called with every chunk, including bytes that the filter removes.
  */
 export function withoutUsage(source: Body, seen: (chunk: Uint8Array) => void): Body {
   const filter = new UsageFilter();

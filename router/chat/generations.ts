@@ -4,25 +4,16 @@
  */
 
 import type { Agent, AgentsStore } from '../agents/store';
-import type { BackendRegistry } from '../backends/backends';
-import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from '../backends/shape';
-import { usesUpstream } from '../backends/traits';
-import type { CredentialsService } from '../credentials/credentials';
 import { type Allowance, Share } from '../lib/allowance';
-import { AppError, toAppError } from '../lib/errors';
+import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
 import { generationsLog } from '../lib/log';
 import { Recent } from '../lib/lru';
-import type { MetricsService } from '../metrics/metrics';
-import { Relay } from '../relay/relay';
-import { Silence } from '../relay/timeouts';
-import { callRunner, type RunnerAnswer, refusalOf } from '../runners/call';
-import type { RunnersService } from '../runners/runners';
-import type { BudgetsService } from '../usage/budgets';
-import { HISTORY, titleFrom } from './conversations';
-import { Answer, type AnswerOptions } from './recorder';
-import type { Conversation, ConversationsStore, Message, ToolResult } from './store';
+import { titleFrom } from './conversations';
+import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
+import { Answer } from './recorder';
+import type { Conversation, Message, ToolResult } from './store';
 import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -58,38 +49,22 @@ export interface RecordedTurn {
   readonly expiresAtMs?: number;
 }
 
-/** What a door that brings its own client needs to record an answer (`/v1` with a conversation). */
-export interface Recording {
-  readonly answer: Answer;
-}
-
-/** How an answer is recorded that another one relays. */
-export interface RecordOptions extends Pick<AnswerOptions, 'isStream' | 'onTooLarge'> {
-  /** The user wants it to end. */
-  stop(): void;
-}
-
 export type GenerationsService = ReturnType<typeof generationsService>;
 
-export function generationsService(deps: {
-  conversations: ConversationsStore;
-  agents: AgentsStore;
-  backends: BackendRegistry;
-  runners: RunnersService;
-  credentials: CredentialsService;
-  budgets: BudgetsService;
-  events: Events;
-  metrics: MetricsService;
+interface GenerationsDeps extends ProduceDeps {
+  readonly agents: AgentsStore;
+  readonly events: Events;
   /** Of what long answers are held. */
-  held: Allowance;
+  readonly held: Allowance;
   /** How many answers without a client there may be. */
-  requests: Allowance;
+  readonly requests: Allowance;
   /** Of what is recorded of one answer. */
-  maxAnswerBytes: number;
-  now: () => number;
-}) {
-  const { conversations, agents, backends, runners, credentials, budgets, events, metrics, now } = deps;
-  const { held, requests, maxAnswerBytes } = deps;
+  readonly maxAnswerBytes: number;
+  readonly now: () => number;
+}
+
+export function generationsService(deps: GenerationsDeps) {
+  const { conversations, agents, events, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -119,7 +94,8 @@ export function generationsService(deps: {
     return written.answer;
   }
 
-  function track(conversation: Conversation, message: Message, how: RecordOptions): Answer {
+  /** Makes the recorder of an answer, which from here on can be stopped. */
+  function record(conversation: Conversation, message: Message, how: RecordOptions): Answer {
     const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
     const { stop, ...rest } = how;
     const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
@@ -127,106 +103,6 @@ export function generationsService(deps: {
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;
-  }
-
-  /**
-   * Produces an answer without a client: whoever wants to see it watches the events.
-   * @param leave called when it has ended.
-   */
-  function produce(
-    turn: { conversation: Conversation; agent: Agent; message: Message; explicit: boolean },
-    leave: () => void,
-  ) {
-    const { conversation, agent, message, explicit } = turn;
-    const abort = new AbortController();
-    const begunMs = performance.now();
-    let answered: RunnerAnswer | undefined;
-    let answeredMs: number | undefined;
-    const answer = track(conversation, message, {
-      isStream: true,
-      stop: () => relay.stop(),
-      onTooLarge: (error) => relay.fail(error),
-    });
-    const limits = backends.find(agent.backend)?.timeouts;
-    const silence = limits && new Silence(limits, (error) => relay.fail(error));
-    const relay = new Relay({
-      events: true,
-      expectDone: true,
-      onClientGone: 'detach',
-      abort,
-      recorder: answer,
-      lost: (cause) => answered?.lost(cause) ?? new AppError('runner_lost', { cause }),
-      ...(silence && { silence }),
-      onEnd: (ending, _, error) => {
-        silence?.end();
-        answered?.lease.release();
-        leave();
-        const status = answered?.status ?? error?.status;
-        metrics.relayed(agent.backend, ending, status, answeredMs, performance.now() - begunMs);
-      },
-    });
-    void relay.drain();
-    void ask(conversation, agent, { signal: abort.signal, explicit, ...(silence && { silence }) })
-      .then((found) => {
-        answered = found;
-        answeredMs = performance.now() - begunMs;
-        // Stopped in between: the relay has ended and will not call back.
-        if (abort.signal.aborted) found.lease.release();
-        relay.attach(found.body);
-      })
-      .catch((error: unknown) => {
-        if (abort.signal.aborted) return;
-        const shown = toAppError(error);
-        if (shown.code === 'internal') generationsLog.error({ message: message.id, err: error }, 'generation.broke');
-        relay.fail(shown);
-      });
-  }
-
-  /** Asks the agent's runner for the next answer of a conversation. */
-  async function ask(
-    conversation: Conversation,
-    agent: Agent,
-    how: { signal: AbortSignal; explicit: boolean; silence?: Silence },
-  ) {
-    const backend = backends.find(agent.backend);
-    if (!backend)
-      throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
-    if (usesUpstream(backend)) budgets.check({ userId: agent.userId });
-    const session = sessionVariables(agent.userId, agent.id, sessionName(conversation));
-    const { messages, isKnown } = await history(conversation);
-    const body = { model: backend.name, messages, stream: true };
-    const model = await modelOf(agent.userId, agent.backend);
-    const answered = await callRunner(runners, {
-      agent,
-      backend,
-      work: { id: session.work, conversationId: conversation.id },
-      method: 'POST',
-      path: '/v1/chat/completions',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },
-      body: JSON.stringify(shapeChatBody(backend, body, { session, model, isKnown }) ?? body),
-      ...how,
-    });
-    if (answered.status >= 200 && answered.status < 300) return answered;
-    throw await refusalOf(answered);
-  }
-
-  /**
-   * The messages so far, and whether the session that the runtime keeps has been told those before the newest. Calls of
-   * a client's tools are not told: a page offers no tools, and some LLMs refuse calls of what they are not offered.
-   */
-  async function history({ id, sessionFrom }: Conversation): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
-    const said = (await conversations.page(id, HISTORY)).filter(({ content }) => content !== '');
-    const isKnown =
-      sessionFrom === 0 || said.some(({ role, position }) => role === 'assistant' && position > sessionFrom);
-    return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
-  }
-
-  /** The model that a backend with `forward_model_env` is sent. */
-  async function modelOf(userId: string, backendName: string): Promise<string | undefined> {
-    const backend = backends.find(backendName);
-    if (!backend?.forwardModelEnv) return undefined;
-    const values = await credentials.resolve(userId, backend);
-    return values.find((value) => value.name === backend.forwardModelEnv)?.value;
   }
 
   async function agentOf(conversation: Conversation): Promise<Agent> {
@@ -245,7 +121,8 @@ export function generationsService(deps: {
     const leave = requests.take(conversation.userId);
     try {
       const message = await beginTurn(conversation, turn);
-      produce({ conversation, agent, message, explicit }, leave);
+      const track = (options: RecordOptions) => record(conversation, message, options);
+      produce(deps, { conversation, agent, messageId: message.id, explicit }, { track, leave });
       return message;
     } catch (error) {
       leave();
@@ -254,7 +131,8 @@ export function generationsService(deps: {
   }
 
   return {
-    modelOf,
+    /** The model that a backend with `forward_model_env` is sent for the user. */
+    modelOf: (userId: string, backendName: string) => modelOf(deps, userId, backendName),
 
     /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
     async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
@@ -277,13 +155,13 @@ export function generationsService(deps: {
     },
 
     /** Stores a turn that comes through `/v1`, whose relay does the work. */
-    async record(turn: RecordedTurn, options: RecordOptions): Promise<Recording> {
+    async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
       const { conversation, text } = turn;
       const message = await beginTurn(conversation, turn);
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }
-      return { answer: track(conversation, message, options) };
+      return record(conversation, message, options);
     },
 
     /** The conversation of `/v1` that this message has begun last. */

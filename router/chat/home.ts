@@ -1,4 +1,4 @@
-/** The page in front. */
+/** Finds the page on which a user lands. */
 
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
@@ -13,8 +13,8 @@ export interface HomeDeps extends UsableDeps {
 }
 
 /**
- * The path at which a user lands: the conversation they last changed, else a new one; with an agent that can answer, if
- * there is one. Throws `not_found` when there is no agent at all.
+ * Returns the path: the conversation that the user changed last, otherwise a new one, if possible with an agent that
+ * can answer. Throws `not_found` when there is no agent.
  */
 export async function home(deps: HomeDeps, who: Who): Promise<string> {
   await deps.agents.ensureDefaults(who.user.id);

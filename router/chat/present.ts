@@ -1,4 +1,4 @@
-/** Turns what services know into what views show. Looks up, decides nothing. */
+/** Turns rows and states into view models. Decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
 import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
@@ -16,11 +16,11 @@ import type { Conversation, MessageFailure, ToolCall } from './store';
 import { SHOWN_LENGTH_MAX, type ShownMessage } from './store-shown';
 import { isDown, type UsableDeps } from './usable';
 
-/** Characters of an error's message, and of its hint. */
+/** Longest error message, and longest hint, that is shown. */
 const ERROR_LENGTH_MAX = 4_000;
 /** OpenAI allows 64. */
 const CALL_NAME_LENGTH_MAX = 128;
-/** Tools whose names an answer shows. */
+/** Number of tools whose names are shown for one answer. */
 const CALL_NAMES_MAX = 20;
 
 export interface ChatViewDeps extends UsableDeps {
@@ -32,7 +32,7 @@ export interface ChatViewDeps extends UsableDeps {
   readonly rendering: RenderingService;
 }
 
-/** Which agent and conversation the page is about. */
+/** The agent and the conversation that the page shows. */
 export interface Current {
   readonly agentId?: string;
   readonly conversationId?: string;
@@ -46,13 +46,13 @@ export function runnerView(deps: ChatViewDeps, who: Who, agent: Agent): RunnerVi
     ...(isStale && { isStale }),
     ...availabilityView(deps, who, agent),
     ...(state === 'starting' && startView(progress)),
-    // Not a failure of the runner's own, which is forgotten with the next start.
+    // Not a failure of the runner, which the next start forgets.
     ...(state === 'stopped' && progress.stage === 'error' && { message: progress.message }),
     ...(failure && { message: failure.message, ...(failure.hint !== undefined && { hint: failure.hint }) }),
   };
 }
 
-/** What keeps an agent that is down from starting. Reasons and remedies are for the administrator. */
+/** Why an agent that is down cannot start. Only the administrator sees reasons and remedies. */
 function availabilityView(deps: ChatViewDeps, who: Who, agent: Agent): Pick<RunnerView, 'unavailable' | 'image'> {
   const backend = deps.backends.find(agent.backend);
   if (!backend || backend.disabled || !isDown(deps, agent)) return {};
@@ -82,8 +82,8 @@ export function conversationLink(
 }
 
 /**
- * The sidebar: the user's default agent of every backend, made on first sight, and their other agents. Those that cannot
- * start come last.
+ * The sidebar: the user's default agent of every backend, created at the first visit, and their other agents. Agents
+ * that cannot start come last.
  */
 export async function shellOf(deps: ChatViewDeps, who: Who, current: Current): Promise<Shell> {
   const { user } = who;
@@ -120,7 +120,7 @@ function agentGroup(
 
 export interface AboutMessages {
   readonly agent: Agent;
-  /** The conversation's newest one. */
+  /** Position of the newest message of the conversation. */
   readonly lastPosition: number;
   readonly missing?: MissingView | undefined;
 }
@@ -133,18 +133,18 @@ export async function messageViews(
 ): Promise<MessageView[]> {
   const rendering = deps.rendering.page(who.user.id);
   const views: MessageView[] = [];
-  // The newest first: readers begin with it, and what a page may take need not be enough for all.
+  // Renders the newest first, because readers look at these first, and the page's time limit may not suffice for all.
   for (const message of about.messages.toReversed()) {
     views.push(await messageView(deps, rendering, { ...about, message }));
   }
   return views.reverse();
 }
 
-/** The text of a message as far as pages show it. */
+/** The part of a message's text that pages show. */
 export function shownText(deps: ChatViewDeps, message: ShownMessage): { text: string; isCut: boolean } {
   const whole = deps.generations.textOf(message.id) ?? message.content;
   if (whole.length <= SHOWN_LENGTH_MAX) return { text: whole, isCut: false };
-  // Not between the two halves of a character.
+  // Does not cut between the two halves of a surrogate pair.
   const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(SHOWN_LENGTH_MAX - 1));
   return { text: whole.slice(0, SHOWN_LENGTH_MAX - (isHalf ? 1 : 0)), isCut: true };
 }
@@ -170,14 +170,14 @@ export async function messageView(
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(deps, agent.id)),
-    // In an answer that did not end well nobody was called: its client waits for the end.
+    // The client of a failed or stopped answer does not run its calls.
     ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
     ...(failure && !interrupted && { error: errorView(failure) }),
     ...(asks && { missing }),
   };
 }
 
-/** Its words are those of a runner or an upstream. */
+/** The message comes from a runner or an upstream. */
 function errorView({ code, message, hint }: MessageFailure): ErrorView {
   return {
     message: clip(message, ERROR_LENGTH_MAX),
@@ -188,8 +188,8 @@ function errorView({ code, message, hint }: MessageFailure): ErrorView {
   };
 }
 
-function clip(words: string, lengthMax: number): string {
-  return words.length <= lengthMax ? words : `${words.slice(0, lengthMax)}…`;
+function clip(whole: string, lengthMax: number): string {
+  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }
 
 /** Names in the order of their first call. */
@@ -198,13 +198,13 @@ function callsView(calls: readonly ToolCall[]): { name: string; count: number }[
   return counts.slice(0, CALL_NAMES_MAX).map(([name, same]) => ({ name, count: same.length }));
 }
 
-/** How far a start is. Nobody knows how long a queue takes. */
+/** The progress of a start. The duration of a queue is unknown, so it has no percent. */
 function startView({ stage, percent, place }: Progress): { message: string; percent?: number; place?: number } {
   if (place !== undefined) return { message: text.runner.queued(place), place };
   return { message: text.runner.stages[stage], percent };
 }
 
-/** How far the runner is, while there is none to answer. */
+/** The progress of the runner, while it starts. */
 function progressOf(deps: ChatViewDeps, agentId: string): Pick<MessageView, 'progress'> {
   const { state, progress } = deps.runners.status(agentId);
   if (state !== 'starting') return {};

@@ -1,22 +1,22 @@
-/** The calls of tools in an answer, whichever way it comes: by pieces or whole, of chat or of `/v1/responses`. */
+/** Reads the tool calls in an answer: whole or in pieces, of chat or of `/v1/responses`. */
 import { CallReader } from '../../backends/shared/calls';
 import { isJsonObject, type JsonObject } from '../lib/json';
 import type { ToolCall } from './store';
 
-/** An answer or one event of it, as a runtime sent it: nothing in it can be relied upon. */
+/** An answer or one of its events, as the runtime sent it: not validated. */
 export type CallsBody = JsonObject;
 
-/** What a call costs beside its texts. */
+/** Bytes that a call takes beside its texts. */
 const CALL_BYTES = 200;
 
 export class AnswerCalls {
-  /** About so many bytes are held. */
+  /** Estimate of the bytes that are held. */
   size = 0;
   readonly #reader: CallReader;
-  /** In the order in which they came, by their place in a chat or the number of their item. */
+  /** In order of arrival. Key: the index in a chat, or the index of the item. */
   readonly #calls = new Map<unknown, ToolCall>();
 
-  /** @param answerId names the calls to which the runtime gives no id. */
+  /** @param answerId Makes ids for calls to which the runtime gives none. */
   constructor(answerId: string) {
     this.#reader = new CallReader((place) => callId(answerId, place));
   }
@@ -25,7 +25,7 @@ export class AnswerCalls {
     return [...this.#calls.values()].filter(({ name }) => name !== '');
   }
 
-  /** Takes what is in a body of an answer. @param textLength of the answer's text, with what this body adds. */
+  /** Reads the calls in a body of an answer. @param textLength Length of the answer's text including this body. */
   read(body: CallsBody, textLength: number): void {
     const said = saidIn(body);
     if (said) this.#pieces(said.tool_calls, textLength);
@@ -34,7 +34,7 @@ export class AnswerCalls {
     } else if (Array.isArray(body.output)) this.#items(body.output);
   }
 
-  /** Of chat, where a call comes in pieces. */
+  /** Of a chat, where a call arrives in pieces. */
   #pieces(pieces: unknown, textLengthBefore: number): void {
     for (const { index, id, name, arguments: args, more } of this.#reader.read(pieces)) {
       const sofar: ToolCall = this.#calls.get(index) ?? { id, name: '', arguments: '', textLengthBefore };
@@ -47,7 +47,7 @@ export class AnswerCalls {
     }
   }
 
-  /** Of `/v1/responses`, where an item comes at its beginning, and at its end as a whole. */
+  /** Of `/v1/responses`, where an item is sent when it begins, and again whole when it ends. */
   #item(item: unknown, index: unknown, textLength: number): void {
     if (!isJsonObject(item) || item.type !== 'function_call') return;
     const key = typeof index === 'number' ? index : item.call_id;
@@ -79,7 +79,7 @@ function sizeOf(call: ToolCall): number {
   return CALL_BYTES + call.id.length + call.name.length + call.arguments.length;
 }
 
-/** The id of a call that its runtime did not name: the same wherever the answer is read. */
+/** Returns the id of a call without one. It is the same for every reader of the answer. */
 export function callId(answerId: string, place: number): string {
   return `call_${answerId}${place === 0 ? '' : `_${place}`}`;
 }
@@ -91,7 +91,7 @@ export function saidIn({ choices }: CallsBody): JsonObject | undefined {
   return [choice.delta, choice.message].find(isJsonObject);
 }
 
-/** The text of a content of chat, which some runtimes send as a list of parts. */
+/** The text of a chat's content, which some runtimes send as a list of parts. */
 export function contentText(content: unknown): string {
   if (!Array.isArray(content)) return text(content);
   return content.map((part) => (isJsonObject(part) && part.type === 'text' ? text(part.text) : '')).join('');

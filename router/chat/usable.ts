@@ -1,4 +1,4 @@
-/** Whether a message to an agent has somewhere to go. */
+/** Decides whether an agent can answer a message. */
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import type { PlatformsService } from '../platforms/health';
@@ -10,14 +10,14 @@ export interface UsableDeps {
   readonly runners: RunnersService;
 }
 
-/** A runner that is up needs its platform for nothing. */
+/** A running runner does not need its driver's platform. */
 export function isUsable(deps: UsableDeps, agent: Agent): boolean {
   const backend = deps.backends.find(agent.backend);
   if (!backend || backend.disabled) return false;
   return !isDown(deps, agent) || deps.platforms.problemOf(backend.driver) === undefined;
 }
 
-/** Neither up nor on the way. */
+/** Neither running nor starting. */
 export function isDown({ runners }: Pick<UsableDeps, 'runners'>, { id }: Agent): boolean {
   const { state } = runners.status(id);
   return state === 'stopped' || state === 'failed';

@@ -14,7 +14,7 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
   const { credentials } = deps;
   const set = (who: Who, scope: string, values: Readonly<Record<string, string>>) =>
     credentials.set(who.user.id, scope, values).catch((error: unknown) => {
-      throw inWords(error);
+      throw withMessage(error);
     });
 
   return (
@@ -69,7 +69,7 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
  * Turns `invalid_fields` into the answer of the predecessor's API: status 400 with a sentence. Returns other errors
  * unchanged.
  */
-function inWords(error: unknown): unknown {
+function withMessage(error: unknown): unknown {
   if (!(error instanceof AppError) || !error.fields) return error;
   const problems = Object.entries(error.fields).map(([name, problem]) => `${name}: ${problem}.`);
   return new AppError('invalid_request', { message: problems.join(' '), fields: error.fields, cause: error });

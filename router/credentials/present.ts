@@ -33,7 +33,7 @@ export interface CredentialsViewDeps {
   readonly credentials: CredentialsService;
 }
 
-/** A form of one scope that was not saved: what was typed, and what is to be said about it. */
+/** A form of one scope that was not saved: the typed values, and the errors or the result of a test. */
 export interface Typed {
   readonly scope: string;
   readonly values: Readonly<Record<string, string>>;
@@ -43,19 +43,19 @@ export interface Typed {
   readonly trial?: TrialView;
 }
 
-/** A form that was not taken: what it shows, and the status of its page. */
+/** A form that was refused: the values to show again, and the status of the page. */
 export interface Refused {
   readonly typed: Typed;
   readonly status: number;
 }
 
-/** What a form that was not taken shows. Throws what is no refusal. */
+/** Returns the refused form to show again. Throws errors that are no refusals. */
 export function refusedScope(error: unknown, scope: string, values: Readonly<Record<string, string>>): Refused {
   const { fields, message, status } = refusalOf(error);
   return { typed: { scope, values, ...(fields ? { fields } : { error: message }) }, status };
 }
 
-/** Those of the variables of a form that are wanted. */
+/** Returns the variables of a form that the condition accepts. */
 export function pick(
   values: Readonly<Record<string, string>>,
   isWanted: (name: string, value: string) => boolean,
@@ -63,7 +63,7 @@ export function pick(
   return Object.fromEntries(Object.entries(values).filter(([name, value]) => isWanted(name, value)));
 }
 
-/** The variables of a group. Throws `not_found`. */
+/** Returns the variables of a group. Throws `not_found`. */
 export function namesOfGroup(deps: CredentialsViewDeps, group: string): readonly string[] {
   const found = groups(deps).get(group);
   if (!found) throw new AppError('not_found', { message: `There is no group of variables "${group}".` });
@@ -79,7 +79,10 @@ function groups(deps: CredentialsViewDeps): ReadonlyMap<string, readonly string[
   return found;
 }
 
-/** What people call the backends whose runners are given one of these variables itself; with `scope` that one at most. */
+/**
+ * Display names of the backends whose runners get one of these variables in their environment; with `scope`, only that
+ * backend.
+ */
 export function holdersOf(deps: CredentialsViewDeps, names: readonly string[], scope = ''): string[] {
   return deps.backends
     .all()
@@ -88,7 +91,7 @@ export function holdersOf(deps: CredentialsViewDeps, names: readonly string[], s
     .map(({ displayName }) => displayName);
 }
 
-/** A card for each group of variables. */
+/** One card for each group of variables. */
 export async function credentialGroups(
   deps: CredentialsViewDeps,
   { user }: Who,
@@ -154,7 +157,7 @@ function fieldView(value: ShownValue, isOwn: boolean, typed?: Typed): Credential
   };
 }
 
-/** The agents that keep an upstream's key from the router. Of other variables it is understood that runners hold them. */
+/** The agents whose runners do not get the upstream's key. For other variables it is known that runners hold them. */
 function keyHolders(deps: CredentialsViewDeps, scope: string, { name }: ShownValue): Pick<CredentialField, 'holders'> {
   const holders = name === 'LLM_API_KEY' ? holdersOf(deps, [name], scope) : [];
   return holders.length > 0 ? { holders } : {};

@@ -6,7 +6,7 @@
 import { AppError } from './errors';
 
 /** How deep lists and objects may stand in each other: schemas of tools, the deepest that is sent, stay below 40. */
-export const NESTING_MAX = 200;
+const NESTING_MAX = 200;
 /**
  * The work that one text may be, in characters outside of strings, escapes, and `STRING_WORK` for each string: 40 ms on
  * a slow core (measured on Bun 1.4.5). A long text or a picture is one string.
@@ -22,7 +22,7 @@ const BACKSLASH = '\\';
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** The text may be JSON, but it is not read. The message says why, as the end of a sentence about the text. */
-export class JsonLimitError extends Error {
+class JsonLimitError extends Error {
   override readonly name = 'JsonLimitError';
 }
 

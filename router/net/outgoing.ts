@@ -6,7 +6,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
-import { ask } from './http1/connection';
+import { send } from './http1/connection';
 import type { WireRequest } from './http1/request';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
@@ -77,11 +77,11 @@ export class UnreachableError extends Error {
 export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   const { method, headers, body, signal, address, peer, proxy, connectMs } = outgoing;
   const url = new URL(outgoing.url);
-  const asked = { url, address, peer, method, headers, body, signal, connectMs };
+  const request = { url, address, peer, method, headers, body, signal, connectMs };
   const isPlain = url.protocol === 'http:' && proxy === undefined;
   let answer: OutgoingAnswer;
   try {
-    answer = isPlain ? decoded(await ask(asked), method) : await askByFetch(asked, proxy);
+    answer = isPlain ? decoded(await send(request), method) : await sendByFetch(request, proxy);
   } catch (error) {
     signal.throwIfAborted();
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -115,7 +115,7 @@ function isEmpty({ status, headers }: OutgoingAnswer, method: string): boolean {
  * A request over TLS or through a proxy. With an `address`, Bun resolves no name, sends the URL's host in `Host` and in
  * TLS, checks the certificate for that host, and shares no connection between hosts (tried on 1.4.5; a test holds it).
  */
-async function askByFetch(
+async function sendByFetch(
   { url, address, method, headers, body, signal, connectMs }: WireRequest,
   proxy: string | undefined,
 ): Promise<OutgoingAnswer> {

@@ -1,19 +1,21 @@
-/** Events of a streamed chat that the router writes itself. */
+/** Builds events of a streamed chat that the router itself writes. */
 import { newId } from '../lib/ids';
 import { type Body, bodyOf, readText } from '../net/body';
 
-/** No completion is as long; what is behind it makes no JSON. */
+/** A completion that is longer than this is cut off, and is then no valid JSON. */
 const COMPLETION_BYTES_MAX = 16_777_216;
 const utf8 = new TextEncoder();
 
-/** An event without anything in it, for a client that takes a stream without events for dead. */
+/** An empty event, for a client that treats a stream without events as dead. */
 export function emptyChunk(model: string): string {
   const created = Math.floor(Date.now() / 1000);
   const choices = [{ index: 0, delta: {}, finish_reason: null }];
   return event({ id: `chatcmpl-${newId()}`, object: 'chat.completion.chunk', created, model, choices });
 }
 
-/** A whole chat completion as the events of a stream, `undefined` when the body is none. Reads the body. */
+/**
+ * Turns a whole chat completion into the events of a stream; `undefined` if the body is no completion. Reads the body.
+ */
 export async function eventsOfCompletion(body: Body): Promise<Body | undefined> {
   const completion = parsed(await readText(body, COMPLETION_BYTES_MAX));
   if (!completion || !Array.isArray(completion.choices)) return undefined;
@@ -32,7 +34,7 @@ interface Choice {
   readonly finish_reason?: unknown;
 }
 
-/** In a stream each call has its place. */
+/** In a stream each call has an index. */
 function withIndexes(message: Choice['message']): object {
   const calls = message?.tool_calls;
   if (!Array.isArray(calls)) return {};

@@ -1,4 +1,4 @@
-/** What `/v1` uses of the other subjects. `app.ts` hands it in. */
+/** The parts of other subjects that `/v1` uses. `app.ts` provides them. */
 import type { RateLimitsService } from '../accounts/key-limits';
 import type { AgentsService } from '../agents/agents';
 import type { BackendRegistry } from '../backends/backends';
@@ -25,7 +25,7 @@ export interface OpenaiDeps {
   readonly conversations: ConversationsService;
   readonly events: Events;
   readonly generations: GenerationsService;
-  /** The bytes that all requests and answers together hold. */
+  /** The bytes that all requests and answers hold together. */
   readonly held: Allowance;
   readonly hops: Hops;
   readonly idempotency: Idempotency;

@@ -1,14 +1,16 @@
-/** What an answer of `/v1` says beside itself: OpenAI's headers about limits and time, and ours about the agent. */
+/** Headers of answers of `/v1`: OpenAI's about limits and time, and our own about the agent. */
 import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
 import type { Key } from '../accounts/keys-store';
 
+const NOTHING = () => undefined;
+
 /**
- * Takes one of the key's requests and says in `headers` what is left of its limits. Throws `rate_limit_exceeded`, which
- * is told the same.
- * @returns an idempotent release, for the end of the request.
+ * Counts the request against the key's limits and writes what is left into `headers`. Throws `rate_limit_exceeded`,
+ * with the same headers.
+ * @returns Idempotent release, to call at the end of the request.
  */
 export function takeRequest(limits: RateLimitsService, key: Key, headers: Record<string, string | number>): () => void {
-  if (!isLimited(key)) return () => undefined;
+  if (!isLimited(key)) return NOTHING;
   try {
     return limits.take(key);
   } finally {
@@ -26,7 +28,7 @@ function ofUnit(unit: string, state: LimitState | undefined): Record<string, str
   };
 }
 
-/** As OpenAI writes it: `120ms`, `1.5s`, `1m0s`. */
+/** A duration in OpenAI's format: `120ms`, `1.5s`, `1m0s`. */
 function duration(ms: number): string {
   if (ms < 1_000) return `${ms}ms`;
   const minutes = Math.floor(ms / 60_000);
@@ -34,12 +36,12 @@ function duration(ms: number): string {
   return `${minutes > 0 ? `${minutes}m` : ''}${seconds}s`;
 }
 
-/** What is known of an answer by now. */
+/** The facts about an answer that are known so far. */
 export interface Known {
   /** On the clock of `performance.now()`. */
   readonly startedMs: number;
   readonly agentId?: string | undefined;
-  /** Whether a runner had to be started first. */
+  /** Whether the runner had to be started first. */
   readonly isCold: boolean;
   readonly runnerId?: string | undefined;
   readonly conversationId?: string | undefined;
@@ -56,4 +58,16 @@ export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversati
   if (runnerId !== undefined) headers['x-agent-stack-runner'] = runnerId;
   if (conversationId !== undefined) headers['x-conversation-id'] = conversationId;
   return headers;
+}
+
+/** The headers of an answer: `first`, then what is known of it, then its own. */
+export function answerHead(
+  first: Readonly<Record<string, string | number>>,
+  known: Readonly<Record<string, string>>,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const head = Object.assign({ ...(first as Record<string, string>) }, known, own);
+  // nginx keeps a stream back until its buffer is full, unless it is told not to.
+  if (own['content-type']?.startsWith('text/event-stream')) head['x-accel-buffering'] = 'no';
+  return head;
 }

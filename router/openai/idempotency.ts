@@ -1,6 +1,7 @@
 /**
- * `Idempotency-Key`: a client that cannot know whether its request has arrived sends it again, and gets the answer to the
- * first one, also while that is still being made. For posts that are not streamed; in memory, so a restart forgets.
+ * `Idempotency-Key`: a client that does not know whether its request arrived sends it again, and gets the answer to the
+ * first one, even while that answer is still being made. Only for requests without a stream. Kept in memory, so a
+ * restart forgets all answers.
  */
 
 import type { Who } from '../accounts/identify';
@@ -11,14 +12,14 @@ import { isEventStream } from '../web/headers';
 import type { OpenStreams } from '../web/open-streams';
 import { readBody } from '../web/read-body';
 
-/** What Stripe takes, whose header this is. */
+/** The maximum length of Stripe, which introduced this header: https://docs.stripe.com/api/idempotent_requests */
 const KEY_LENGTH_MAX = 255;
-/** An answer is kept for an hour, longer than any client tries again. */
+/** Answers are kept for an hour, which is longer than clients retry. */
 const KEEP_MS = 3_600_000;
 const ANSWERS_MAX = 1_000;
-/** Of all answers that are kept. */
+/** Limits of all kept answers together. */
 const BYTES_MAX = 33_554_432;
-/** A credential has a quarter of both, so that it pushes out its own answers and not those of others. */
+/** A credential has a quarter of both limits, so that it replaces its own answers and not those of others. */
 const SHARE = 4;
 
 interface KeptAnswer {
@@ -28,29 +29,29 @@ interface KeptAnswer {
 }
 
 interface Entry {
-  /** Id of the credential that it came with. */
+  /** Id of the credential that made the request. */
   readonly holder: string;
   readonly fingerprint: string;
   readonly startedAtMs: number;
-  /** `undefined` when there is no answer to be had again: the request has failed, or its client has left. */
+  /** Resolves with `undefined` if there is no answer to repeat: the request failed, or its client disconnected. */
   readonly answer: Promise<KeptAnswer | undefined>;
   /** Absent while the answer is being made. */
   bytes?: number;
 }
 
 export interface Named {
-  /** Id of the credential that the request came with. */
+  /** Id of the credential that made the request. */
   readonly holder: string;
-  /** The client's key. */
+  /** The key that the client sent. */
   readonly key: string;
-  /** What makes it this request and no other. */
+  /** Identifies the request itself: two requests with the same value are the same request. */
   readonly fingerprint: string;
 }
 
 export interface Idempotency {
   /**
-   * The answer to the first request of this name, which `work` makes where there is none. Throws
-   * `idempotency_key_reused` when the first one was another request, and what `work` throws.
+   * Returns the answer to the first request with this key; calls `work` if there was none. Throws
+   * `idempotency_key_reused` if the first one was a different request, and the errors of `work`.
    */
   once(named: Named, work: () => Promise<Response>): Promise<Response>;
 }
@@ -61,8 +62,8 @@ interface Kept {
 }
 
 /**
- * @param deps.now milliseconds of a clock that is not set.
- * @param deps.maxAnswerBytes a longer answer is passed on and not kept.
+ * @param deps.now Milliseconds of a monotonic clock.
+ * @param deps.maxAnswerBytes Longer answers are passed on and not kept.
  */
 export function createIdempotency(deps: { readonly now: () => number; readonly maxAnswerBytes: number }): Idempotency {
   const { now } = deps;
@@ -88,7 +89,10 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
     if (entry.bytes !== undefined) count(entry, -1, -entry.bytes);
   }
 
-  /** Forgets what is old, and what is more than may be, the oldest first. What is still being made is bounded by the requests there are. */
+  /**
+   * Removes expired answers, and the oldest ones above the limits. Answers in progress are limited by the number of
+   * open requests.
+   */
   function trim(): void {
     const isFull = ({ answers, bytes }: Kept, share: number) =>
       answers > ANSWERS_MAX / share || bytes > BYTES_MAX / share;
@@ -147,7 +151,7 @@ interface OnceDeps {
   readonly streams: OpenStreams;
 }
 
-/** @param bytes the body of the request, which is read by then. */
+/** @param bytes Body of the request, which has been read by then. */
 type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
 
 /** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */

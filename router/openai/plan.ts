@@ -1,4 +1,4 @@
-/** What a request of `/v1` asks of which runner, and where its answer is kept. Nothing is stored or started here. */
+/** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
 import type { Who } from '../accounts/identify';
 import {
   goesOnWithTurn,
@@ -24,22 +24,22 @@ import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
+import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
 import { type FailedTurn, failedTurn, keepingOf } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
 import { responsesTranslation, type Translation } from './responses/translate';
-import { bringsHistory, type Standing, standingOf, untold } from './session';
 
-/** Paths whose requests are JSON, whatever else a runner may serve. */
+/** Paths whose requests are JSON. Other paths of a backend may have any type. */
 const JSON_PATHS = new Set([
   ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations'],
   ...['images/generations', 'audio/speech'],
 ]);
-/** Separators and dots that a runner may decode to another path than the one that was allowed. */
+/** Encoded separators and dots. A runner may decode them to a path that is not allowed. */
 const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
 
-/** What the exchange does for a request. */
+/** The work of the exchange for a request. */
 export interface Plan {
   readonly call: Omit<RunnerRequest, 'signal' | 'silence'>;
   /** Below `/v1/`. */
@@ -47,29 +47,28 @@ export interface Plan {
   readonly wantsStream: boolean;
   /** Where the answer is recorded, and the message that it answers. */
   readonly turn: RecordedTurn | undefined;
-  /** Makes the client's answer from the runner's, where the two differ. */
+  /** Translates the runner's answer for the client, if the two APIs differ. */
   readonly translation: Translation | undefined;
 }
 
 /** A request whose body has been read. */
-export interface Asked {
+export interface RequestToPlan {
   readonly method: string;
   readonly url: URL;
   readonly headers: Headers;
-  /** The answer goes on when the client leaves. */
+  /** Whether the answer goes on after the client disconnects. */
   readonly detach: boolean;
-  /** The request's body. */
+  /** The body of the request. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The part of the allowance that a long answer takes its bytes from. */
+  /** The share of the memory allowance from which a long answer takes its bytes. */
   readonly share: Share;
 }
 
 /**
- * Plans a request.
- * Throws what the client is told when the request cannot be served, such as `not_found`, `invalid_request`,
- * `backend_disabled` or `budget_exceeded`.
+ * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
+ * `invalid_request`, `backend_disabled` or `budget_exceeded`.
  */
-export async function plan(deps: OpenaiDeps, who: Who, asked: Asked): Promise<Plan> {
+export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Promise<Plan> {
   const { method, url, headers, bytes } = asked;
   const path = relayPath(url);
   requireMethod(path, method);
@@ -80,24 +79,24 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: Asked): Promise<Pl
   const routed = await route(deps, who, { url, headers, path, body });
   const { agent, backend } = routed;
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
-  // A caller without a browser session has come with a key.
+  // A caller without a browser session has a key.
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, path);
   const isTranslated = runnerPath !== path;
   if (usesUpstream(backend)) deps.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(deps, who, body) : body;
-  const { chat, conversation, standing, turn } = await placeOf(deps, routed, {
+  const { chat, conversation, match, turn } = await placeOf(deps, routed, {
     ...{ told, path, isTranslated, detach: asked.detach },
   });
   const session = sessionVariables(
     who.user.id,
     agent.id,
-    conversation && standing?.isUntold !== true ? sessionName({ ...conversation, ...standing }) : undefined,
+    conversation && match?.hasNoSession !== true ? sessionName({ ...conversation, ...match }) : undefined,
   );
   const shape = {
     session,
-    isKnown: standing?.isKnown === true,
+    isKnown: match?.isKnown === true,
     model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
@@ -130,17 +129,17 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: Asked): Promise<Pl
   };
 }
 
-/** How a request stands to the conversation that its answer is kept in. */
+/** Where the request belongs in the conversation that stores its answer. */
 interface Place {
-  /** The body for a runner that is asked for a chat, without what the router itself has read of it. */
+  /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
   readonly conversation: Conversation | undefined;
-  readonly standing: Standing | undefined;
+  readonly match: HistoryMatch | undefined;
   readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
 }
 
 interface Told {
-  /** The body with the stored items that it names. */
+  /** Returns the body with the stored items in place of their references. */
   readonly told: JsonBody | undefined;
   readonly path: string;
   readonly isTranslated: boolean;
@@ -161,24 +160,29 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const isStored = routed.conversation !== undefined || isKept;
   const target = failed ?? (isStored ? await conversationFor(deps, routed, expiresAtMs) : undefined);
   const conversation = target?.conversation;
-  if (!conversation || !messages) return { chat, conversation, standing: undefined, turn: undefined };
-  const isUntold = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
-  const standing = isUntold ? untold(conversation) : standingOf(routed.backend, conversation, stored, messages);
+  if (!conversation || !messages) return { chat, conversation, match: undefined, turn: undefined };
+  const hasNoSession = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
+  const match = hasNoSession
+    ? withoutSession(conversation)
+    : matchHistory(routed.backend, conversation, stored, messages);
   const turn = {
-    ...{ conversation, ...standing },
+    ...{ conversation, ...match },
     ...('beginning' in target && { beginning: target.beginning }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!standing.isBegun && !failed && { text: newestUserText(messages) }),
+    ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
   };
-  return { chat, conversation, standing, turn };
+  return { chat, conversation, match, turn };
 }
 
 function messagesAt(path: string, body: JsonBody) {
   return path === 'responses' ? (messagesOf(body) ?? inputOf(body)) : messagesOf(body);
 }
 
-/** Throws `unsupported_media_type` for a type that the path does not take: nearly all take JSON, the others forms with files. */
+/**
+ * Throws `unsupported_media_type` for a type that the path does not accept. Nearly all paths accept JSON, the others
+ * forms with files.
+ */
 function checkType(path: string, type: string): void {
   const isForm = /^\s*application\/x-www-form-urlencoded/i.test(type);
   if (!isForm && (/json/i.test(type) || !JSON_PATHS.has(path))) return;
@@ -187,17 +191,17 @@ function checkType(path: string, type: string): void {
   throw new AppError('unsupported_media_type', { message });
 }
 
-/** Where on the runner a path is served. Throws `not_found`. */
+/** Returns the path on the runner. Throws `not_found`. */
 function runnerPathOf({ backend }: Routed, path: string): string {
   if (serves(backend, path)) return path;
-  // Every backend answers /v1/responses: without a path of its own for it, its chat is asked instead.
+  // Every backend answers /v1/responses: if it has no such path, the router uses its chat.
   if (path !== 'responses' || !serves(backend, 'chat/completions')) {
     throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
   }
   return 'chat/completions';
 }
 
-/** The stored messages before the request's turn. Empty where the request does not need them. */
+/** Returns the stored messages before the request's turn. Empty if the request does not need them. */
 async function storedBefore(
   deps: OpenaiDeps,
   { conversation, backend, goesOnFrom }: Routed,
@@ -213,11 +217,14 @@ async function storedBefore(
 
 type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
 
-/** Where the answer is kept. A request that goes on from an earlier answer forks. Nothing is stored here. */
+/**
+ * Decides where the answer is stored. A request that continues an earlier answer forks the conversation. Stores
+ * nothing.
+ */
 async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
   const { conversation, goesOnFrom, agent } = routed;
   if (!conversation) return beginningWith(deps.conversations.begin(agent, expiresAtMs));
-  // Newer ones may have been deleted.
+  // The newer messages may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
@@ -229,9 +236,9 @@ function beginningWith(beginning: Beginning): Target {
   return { conversation: beginning.conversation, beginning };
 }
 
-/** The path below `/v1/` as it was sent. Throws on anything that a runner could read as another path (law 12). */
+/** Returns the path below `/v1/`, as sent. Throws for a path that a runner could decode to another one (law 12). */
 function relayPath({ pathname }: URL): string {
-  // The server has resolved dot segments before it chose this route; these it does not see.
-  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'That path is not served.' });
+  // The server has resolved plain dot segments before it chose this route, but not encoded ones.
+  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'This path does not exist.' });
   return pathname.slice('/v1/'.length);
 }

@@ -1,4 +1,4 @@
-/** Who and what a request of `/v1` means: a conversation, an agent, a backend. */
+/** Resolves the conversation, the agent and the backend of a request of `/v1`. */
 
 import type { Who } from '../accounts/identify';
 import { opens } from '../accounts/keys';
@@ -10,7 +10,7 @@ import type { Conversation } from '../chat/store';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 
-/** How the predecessor's clients name a conversation. */
+/** The form in which clients of the predecessor name a conversation. */
 const USER_CONVERSATION = /^agstack-([0-9a-f]{24})$/;
 const RESPONSE_ID = /^resp_([0-9a-f]{24})$/;
 
@@ -26,17 +26,19 @@ export interface Routed {
   readonly agent: Agent;
   readonly backend: Backend;
   readonly conversation?: Conversation;
-  /** The request goes on from the message at this position, and what was said up to there belongs to it. */
+  /**
+   * Position of the message that the request continues from. The messages up to there belong to the request's history.
+   */
   readonly goesOnFrom?: number;
 }
 
-/** Whose runner is meant: the conversation's agent, the user's own agent `@slug`, or the default agent of a backend. */
+/** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
 export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Routed> {
   const named = await namedConversation(deps, who, asked);
   if (named) {
     const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
     const backend = deps.backends.find(agent.backend);
-    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
+    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
     requireOpened(who, agent, backend);
     return { agent, backend, ...named };
   }
@@ -50,7 +52,7 @@ export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): P
   const own = model.startsWith('@') ? await deps.agents.findBySlug(who.user.id, model.slice(1)) : undefined;
   const backend = own ? deps.backends.find(own.backend) : deps.backends.forModel(model);
   if (!backend) throw await modelNotFound(deps, who, model);
-  // Before an agent is made where there is none yet.
+  // Checked before a missing agent is created.
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   if (!own && who.key?.agents.length === 0) requireOpened(who, { backend: backend.name }, backend);
   const agent = own ?? (await deps.agents.defaultOf(who.user.id, backend));
@@ -58,7 +60,7 @@ export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): P
   return { agent, backend };
 }
 
-/** Throws `forbidden` for an agent that the request's key does not open. */
+/** Throws `forbidden` for an agent that the request's key does not allow. */
 function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly id?: string }, backend: Backend): void {
   if (opens(key, agent)) return;
   throw new AppError('forbidden', {
@@ -69,7 +71,7 @@ function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly 
 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
-/** Without a wait where nothing is named, as in most requests. */
+/** Synchronous if the request names no conversation, like most requests. */
 function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
@@ -81,7 +83,7 @@ function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Pr
   return id === undefined ? undefined : byId(id);
 }
 
-/** What `previous_response_id` or `conversation` names. A runtime that serves responses itself knows its own ones. */
+/** Resolves `previous_response_id` or `conversation`. A backend that serves responses itself knows its own ids. */
 async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<Named | undefined> {
   const { previous_response_id: previous, conversation: member, model } = body;
   const backend = typeof model === 'string' ? deps.backends.forModel(model) : undefined;
@@ -101,12 +103,15 @@ async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<N
   return { conversation, goesOnFrom: conversation.lastPosition };
 }
 
-/** Whether an id may be one of ours; a runtime that serves responses itself has others. */
+/** Whether an id may be one of ours. A backend that serves responses itself has other ids. */
 export function isResponseId(id: string): boolean {
   return RESPONSE_ID.test(id);
 }
 
-/** The answer that a response's id stands for. Throws `not_found` in OpenAI's shape, with the request's member that named it. */
+/**
+ * Returns the answer with this response id. Throws `not_found` in OpenAI's shape, with the member of the request that
+ * named it.
+ */
 export async function answerOf(
   deps: OpenaiDeps,
   who: Who,
@@ -119,11 +124,11 @@ export async function answerOf(
 }
 
 export function responseNotFound(id: string, param: string): AppError {
-  const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
+  const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to store its answer.`;
   return new AppError('not_found', { message, param });
 }
 
-/** What OpenAI's API makes by a POST and has nothing to read at. A page that leads a browser there must not reach a runner. */
+/** Paths that only have a POST in OpenAI's API. A GET by a browser's navigation must not reach a runner. */
 const POSTED = new Set([
   ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations', 'edits'],
   ...['audio/speech', 'audio/transcriptions', 'audio/translations'],
@@ -131,13 +136,13 @@ const POSTED = new Set([
 ]);
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
-/** Throws `method_not_allowed`. Paths of which nothing is known, such as `files/*`, are a backend's to list, with all methods. */
+/** Throws `method_not_allowed`. A backend lists other paths, such as `files/*`, for all methods. */
 export function requireMethod(path: string, method: string): void {
   if (method === 'POST' || (METHODS.has(method) && !POSTED.has(path.replace(/\/$/, '')))) return;
   throw new AppError('method_not_allowed', { message: `Send a POST to /v1/${path}.` });
 }
 
-/** What a caller may name as the model: ids that everybody has, and those of their own agents. */
+/** The ids that a caller may use as model: those of the backends, and those of the caller's own agents. */
 export async function modelsFor(deps: OpenaiDeps, who: Who) {
   const agents = await deps.agents.list(who.user.id);
   const defaultOf = (backend: string) => agents.find((agent) => agent.backend === backend) ?? { backend };

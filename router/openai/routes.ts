@@ -1,4 +1,4 @@
-/** `/v1`: the router as if it were OpenAI. */
+/** `/v1`: serves OpenAI's API. */
 import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
 import type { CallerPlugin, Who } from '../accounts/identify';
@@ -13,7 +13,7 @@ import { storedResponse } from './responses/stored';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** @param serverOf the listener; to ask Elysia for it costs each request a property of its own. */
+/** @param serverOf Returns the listener. Asking Elysia for it would cost each request a property. */
 export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: () => Server | null) {
   return new Elysia({ name: 'openai' })
     .use(caller)
@@ -43,7 +43,7 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
           isFinal: true,
           plan: async (share) => planned(await readBody(request, { maxBytes, share }), share),
         });
-        // They are in the answer: where Elysia adds them, it makes a stream of a body that is there already.
+        // The headers are in the answer already. If Elysia added them, it would turn the finished body into a stream.
         set.headers = {};
         return answer;
       },
@@ -53,7 +53,7 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
 
 async function models(deps: OpenaiDeps, who: Who) {
   const { shared: backends, own: agents } = await modelsFor(deps, who);
-  // `created` is a fact of the catalogue, not of the moment: clients cache by it.
+  // `created` is a property of the catalogue, not the current time, because clients cache by it.
   const created = Math.floor(deps.startedAtMs / 1000);
   const one = (id: string, backend: string, running: boolean, displayName?: string) => {
     const { contextWindow, maxTokens } = deps.backends.find(backend) ?? {};
@@ -72,7 +72,7 @@ async function models(deps: OpenaiDeps, who: Who) {
   return { object: 'list', data: [...shared, ...own] };
 }
 
-/** @param path a model id, as a URL has it. */
+/** @param path A model id, as written in a URL. */
 async function model(deps: OpenaiDeps, who: Who, path: string) {
   const id = decoded(path);
   const found = (await models(deps, who)).data.find((one) => one.id === id);

@@ -9,7 +9,7 @@ interface DriverFailure {
 }
 
 /** The driver's message without the driver's name, which is only for the log. */
-export function wordsOf({ message }: DriverFailure): string {
+export function driverMessage({ message }: DriverFailure): string {
   return message.replace(/^\[[^\]]*\] /, '');
 }
 

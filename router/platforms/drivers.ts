@@ -5,9 +5,9 @@ import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
-import { schemaProblems, withDefaults } from '../backends/schema';
 import { repositoryRoot } from '../config/kinds';
 import { AppError } from '../lib/errors';
+import { schemaProblems, withDefaults } from '../lib/schema-check';
 import { importDriver } from './load';
 import { sharePackages } from './shared-packages';
 

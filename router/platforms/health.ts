@@ -5,7 +5,7 @@
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
 import { onClock, TimedOut } from '../lib/time';
-import { isDriverFailure, wordsOf } from './driver-error';
+import { driverMessage, isDriverFailure } from './driver-error';
 import type { DriverRegistry } from './drivers';
 
 const PING_MS = 5_000;
@@ -77,8 +77,8 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
 /** Turns a driver's error into a problem, in the driver's words. */
 export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
-  if (!isDriverFailure(error)) return { message: 'It failed, and the log says how.' };
-  return { message: sentence(wordsOf(error)), ...(error.hint !== undefined && { hint: error.hint }) };
+  if (!isDriverFailure(error)) return { message: 'It failed. The log has the reason.' };
+  return { message: sentence(driverMessage(error)), ...(error.hint !== undefined && { hint: error.hint }) };
 }
 
 function sentence(text: string): string {

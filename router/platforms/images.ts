@@ -139,13 +139,13 @@ export function imagesService({ backends, drivers, platforms, events, now }: Ima
 
     /** Image → `present`, `ok`, `pulling: …` or `failed: …`, in the words of the predecessor. */
     status(): Readonly<Record<string, string>> {
-      const words = wanted().flatMap(({ image = '', driver }): [string, string][] => {
+      const states = wanted().flatMap(({ image = '', driver }): [string, string][] => {
         const state = stateOf(image);
         const problem = platforms.problemOf(driver);
         if (state) return [[image, 'message' in state ? `${state.state}: ${state.message}` : state.state]];
         return problem ? [[image, `failed: ${problem.message}`]] : [];
       });
-      return Object.fromEntries(words);
+      return Object.fromEntries(states);
     },
 
     /**

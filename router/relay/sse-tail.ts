@@ -1,10 +1,12 @@
-/** The end of a stream of server-sent events, without the stream: what may follow it, and whether it is whole. */
+/**
+ * Keeps the end of a stream of server-sent events: whether a comment may follow, and whether the stream is complete.
+ */
 
 import { parseJson } from '../lib/json';
 
-/** Room for `data: [DONE]`, its line ends and a comment. */
+/** Enough for `data: [DONE]`, its line ends and a comment. */
 const TAIL_BYTES = 64;
-/** Chunks in which an event has not ended are kept up to this size together; few events are as long. */
+/** Total size up to which the chunks of an unfinished event are kept; few events are larger. */
 const OPEN_BYTES_MAX = 65_536;
 const DONE_EVENT = /(^|[\r\n])data: ?\[DONE\]/;
 const EVENT_END = /(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)/;
@@ -12,9 +14,9 @@ const LF = 10;
 const CR = 13;
 
 export class EventTail {
-  /** A stream that has not begun is like one after an empty line. */
+  /** The start of a stream counts as following an empty line. */
   readonly #bytes = new Uint8Array(TAIL_BYTES).fill(LF);
-  /** The last chunks, in which the event stands that has begun and not ended. Most streams never have any. */
+  /** The last chunks, if they contain an unfinished event. Most streams never have any. */
   #open: Uint8Array[] = [];
   #openBytes = 0;
   /** Whether the first of these chunks follows the end of an event. */
@@ -44,10 +46,12 @@ export class EventTail {
     this.#openBytes = 0;
   }
 
-  /** Whether it ends with an empty line, in any of SSE's line ends: a comment or another event may follow. */
+  /**
+   * Whether the stream ends with an empty line, in any of SSE's line ends. Then a comment or another event may follow.
+   */
   get isBetweenEvents(): boolean {
     const [a, b, c] = this.#bytes.subarray(-3);
-    // Where lines end with two bytes, the second one may be still to come.
+    // If lines end with two bytes, the second one may still arrive.
     if (c === CR) return b === CR;
     return c === LF && isLineEnd(b === CR ? a : b);
   }
@@ -58,9 +62,9 @@ export class EventTail {
   }
 
   /**
-   * What ends the stream after a cut: the event that was cut is completed, and `last` is told. An event cannot be taken
-   * back once it has begun, and half of its JSON would be all that a client complains of: so the members of `last` are
-   * put into it. Where that cannot be, and where nothing was cut, `last` is an event of its own.
+   * Returns the bytes that end the stream after a cut: they complete the event that was cut, and send `last`. An event
+   * that has begun cannot be withdrawn, and its incomplete JSON would be the error that the client reports. So the
+   * members of `last` are added to it. If that is impossible, or no event was cut, `last` is a separate event.
    */
   ending(last: object | undefined): string {
     const event = last ? `data: ${JSON.stringify(last)}\n\n` : '';
@@ -71,7 +75,7 @@ export class EventTail {
     const values = lines.flatMap((line) => /^data: ?(.*)$/s.exec(line)?.[1] ?? []);
     const rest = isWhole ? completion(values.join('\n'), last ?? {}) : undefined;
     const line = lines.at(-1) ?? '';
-    // One empty line and no more: some clients take each of them behind an `id:` for an event.
+    // Only one empty line: after an `id:` field, some clients take each empty line for an event.
     if (rest === undefined) return `${open.endsWith('\n') ? '\n' : '\n\n'}${event}`;
     const intoData = line.startsWith('data:') ? '' : line === '' ? 'data: ' : '\ndata: ';
     return `${intoData}${rest}\n\n`;
@@ -82,13 +86,13 @@ function isLineEnd(byte: number | undefined): boolean {
   return byte === LF || byte === CR;
 }
 
-/** What may be missing where a JSON text was cut: the rest of a string, a name, a value or a word. */
+/** What a JSON text may lack where it was cut: the rest of a string, of a name, of a value or of a literal. */
 const MISSING = ['', '"', '0', ':0', '":0', '"":0', '\\"', '\\":0'].concat(
   ...['0', '00', '000', '0000'].map((hex) => [`${hex}"`, `${hex}":0`]),
   ...['true', 'false', 'null'].map((word) => [1, 2, 3, 4].map((length) => word.slice(length))),
 );
 
-/** What makes an object of a JSON text that was cut in the middle of one, with the members of `more` in it. */
+/** Completes a JSON text that was cut inside an object, and adds the members of `more`. */
 function completion(cut: string, more: object): string | undefined {
   if (isJson(cut)) return undefined;
   const members = JSON.stringify(more).slice(1, -1);

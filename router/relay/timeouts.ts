@@ -1,50 +1,52 @@
-/** How long a runner may be silent: before its answer begins, within it, and how long an answer may take in all. */
+/** Time limits for a runner's answer: until its first byte, between chunks, and in total. */
 import { AppError, type Code } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { steadyMs } from '../lib/time';
 
-/** Milliseconds; a limit is noticed up to a second late. */
+/** Milliseconds. An exceeded limit is noticed up to a second late. */
 export interface SilenceLimits {
   readonly firstByteMs: number;
   readonly betweenChunksMs: number;
   readonly totalMs: number;
 }
 
-/** The clocks of one answer. They run from the moment its runner is asked: a start has clocks of its own (law 3). */
+/**
+ * The timers of one answer. They start when the request is sent to the runner: a start has timers of its own (law 3).
+ */
 export class Silence implements Beating {
   #askedMs: number | undefined;
   #hasBegun = false;
   #hasEnded = false;
   #isAwaited = false;
-  /** Since when, to a beat: the time is not asked for with every chunk. */
+  /** Start of the wait, in heartbeats. Counting heartbeats avoids reading the clock for every chunk. */
   #awaitedSinceMs: number | undefined;
   place: number | undefined;
 
-  /** @param onTooLong told why once, when a limit is passed. */
+  /** @param onTooLong Called once with the reason when a limit is exceeded. */
   constructor(
     readonly limits: SilenceLimits,
     readonly onTooLong: (error: AppError) => void,
   ) {}
 
-  /** The runner is asked, or asked again. */
+  /** The request is sent to the runner, or sent again. */
   asked(): void {
     if (this.#hasEnded) return;
     this.#askedMs = steadyMs();
     startBeat(this);
   }
 
-  /** Somebody wants the answer, or more of it. */
+  /** The client or the recorder waits for more of the answer. */
   awaited(): void {
     this.#isAwaited = true;
     this.#awaitedSinceMs = undefined;
   }
 
-  /** Whoever reads takes nothing for now: that is no silence of the runner's. */
+  /** The reader is not ready for more, so the runner's silence does not count. */
   unawaited(): void {
     this.#isAwaited = false;
   }
 
-  /** Something came, and more is wanted. */
+  /** A chunk arrived, and more is wanted. */
   heard(): void {
     this.#hasBegun = true;
     this.#awaitedSinceMs = undefined;

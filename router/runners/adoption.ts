@@ -25,8 +25,6 @@ export interface AdoptionDeps {
   readonly vault: Vault;
 }
 
-export type Adoption = ReturnType<typeof adoptionService>;
-
 export function adoptionService(deps: AdoptionDeps) {
   const { runners, rows, agents, drivers } = deps;
   /** Names of the drivers whose runners are all adopted or stopped. */

@@ -151,17 +151,17 @@ async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string)
   const type = headers.get('content-type') ?? '';
   if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
   const read = await readText(body, REFUSAL_BYTES_MAX);
-  const words = withoutInsides(read, runnerUrl);
+  const redacted = withoutInsides(read, runnerUrl);
   // A cut JSON text is not valid JSON, so its text becomes the message of a JSON error.
   const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
   const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;
-  const bytes = utf8.encode(isCut ? JSON.stringify(shortened(words)) : words);
+  const bytes = utf8.encode(isCut ? JSON.stringify(shortened(redacted)) : redacted);
   const get = (name: string) => (name === 'content-length' ? String(bytes.length) : headers.get(name));
   return { headers: { get }, body: bodyOf(bytes) };
 }
 
-function shortened(words: string): object {
-  return toOpenAiError(new AppError('runner_lost', { message: `${words.slice(0, WORDS_LENGTH_MAX)}…` }));
+function shortened(message: string): object {
+  return toOpenAiError(new AppError('runner_lost', { message: `${message.slice(0, WORDS_LENGTH_MAX)}…` }));
 }
 
 /**

@@ -20,7 +20,7 @@ const TAIL_LINES = 20;
 /** Characters of output that an error carries: one line may be as long as the whole output. */
 const TAIL_CHARS_MAX = 4_000;
 
-interface RemainsDeps {
+interface CleanupDeps {
   readonly runners: RunnersStore;
   readonly drivers: DriverRegistry;
 }
@@ -58,10 +58,10 @@ export async function logTail(driver: Driver, handle: Handle): Promise<string> {
  * @returns the runner's last output.
  */
 export async function cleanUp(
-  deps: RemainsDeps,
-  remains: { driver: Driver; backend: Backend; runnerId: string; error: unknown },
+  deps: CleanupDeps,
+  failed: { driver: Driver; backend: Backend; runnerId: string; error: unknown },
 ): Promise<string> {
-  const { driver, backend, runnerId, error } = remains;
+  const { driver, backend, runnerId, error } = failed;
   let tail = '';
   try {
     const owned = (await listRunners(driver)).find((one) => one.runnerId === runnerId);
@@ -81,7 +81,7 @@ export async function cleanUp(
  * Stops the runner of an earlier start of the agent, if it still exists, and deletes its row: two runners never share a
  * home. Throws the driver's error when the platform does not answer.
  */
-export async function clearEarlier(deps: RemainsDeps, row: RunnerRow): Promise<void> {
+export async function clearEarlier(deps: CleanupDeps, row: RunnerRow): Promise<void> {
   const driver = deps.drivers.find(row.driver);
   if (driver) {
     const owned = (await listRunners(driver)).find((one) => one.runnerId === row.id);

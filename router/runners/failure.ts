@@ -6,7 +6,7 @@ import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/
 import type { Backend } from '../backends/backends';
 import { AppError, type Code, toAppError } from '../lib/errors';
 import { TimedOut } from '../lib/time';
-import { isDriverFailure, wordsOf } from '../platforms/driver-error';
+import { driverMessage, isDriverFailure } from '../platforms/driver-error';
 import type { Failure } from './slot';
 
 /** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
@@ -37,7 +37,7 @@ export class RunnerExited extends Error {
 }
 
 /** Describes how a runner ended, as the end of a sentence. */
-export function describeExit(health: Health): string {
+function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
   const { exitCode, signal, outOfMemory, reason } = health;
   if (outOfMemory) return 'it ran out of memory';
@@ -57,7 +57,7 @@ export function startError(backend: Backend, thrown: unknown, tail = ''): AppErr
   if (isDriverFailure(thrown)) {
     const code = CODE_OF_FAULT[thrown.fault] ?? 'runner_failed';
     const hint = thrown.hint && beginningOf(thrown.hint);
-    return withTail(code, `${could}: ${beginningOf(wordsOf(thrown))}`, { tail, hint, cause: thrown });
+    return withTail(code, `${could}: ${beginningOf(driverMessage(thrown))}`, { tail, hint, cause: thrown });
   }
   if (thrown instanceof TimedOut) return new AppError('driver_unavailable', { cause: thrown });
   if (thrown instanceof TemplateError || thrown instanceof SeedError) {
@@ -93,7 +93,7 @@ function reasonIn(tail: string): string | undefined {
 /** The error for the user when a runner that had been ready has ended by itself. */
 export function exitError(health: Health, tail: string): AppError {
   const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
-  const hint = `Send the message again to start it anew.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
+  const hint = `Send the message again to restart it.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
   return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
 }
 
@@ -105,7 +105,7 @@ export function stoppedError(): AppError {
 /** The error for the user when a runner was ended because it did not answer at its address. */
 export function unreachableError(): AppError {
   return new AppError('runner_lost', {
-    message: 'The agent could not be reached any more and was ended. Send the message again to start it anew.',
+    message: 'The agent could not be reached any more and was stopped. Send the message again to restart it.',
   });
 }
 

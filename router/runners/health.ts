@@ -1,19 +1,34 @@
-/** Applies what platforms report about runners, on request or by themselves. */
+/** Applies what platforms report about runners, on request or by themselves, and finds out how a lost runner has ended. */
 import type { Health } from '../../drivers/driver';
+import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
-import { askHealth } from './readiness';
-import type { LiveRunner, RunnerSlot } from './slot';
+import { orAbort } from '../lib/time';
+import { exitError } from './failure';
+import { inspectHealth } from './readiness';
+import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
 import type { Reach, RunnerTransitions } from './transitions';
 
+/**
+ * Milliseconds in which the platform may notice an end: less than the time after which a streaming client is sent its
+ * status.
+ */
+const NOTICE_MS = 1_000;
+/**
+ * First pause before the platform is asked again; pauses double. Polling is needed because not every driver reports
+ * ends.
+ */
+const FIRST_GAP_MS = 25;
+
 /** Where a runner was found: at the same address, at another one, or nowhere. */
-export type Whereabouts = 'same' | 'moved' | 'gone';
+type Whereabouts = 'same' | 'moved' | 'gone';
 
 export function runnerHealth(deps: {
   readonly transitions: RunnerTransitions;
+  readonly events: Events;
   findByAgent(agentId: string): RunnerSlot | undefined;
   findByRunner(runnerId: string): RunnerSlot | undefined;
 }) {
-  const { transitions, findByAgent, findByRunner } = deps;
+  const { transitions, events, findByAgent, findByRunner } = deps;
 
   /** Updates the slot to the reported health and acts on it. */
   async function follow(slot: RunnerSlot, runnerId: string, health: Health): Promise<Whereabouts> {
@@ -35,7 +50,7 @@ export function runnerHealth(deps: {
   /** Asks the platform about a runner, because it did not answer or because its driver does not report changes. */
   async function look(runner: LiveRunner): Promise<Whereabouts> {
     const slot = findByAgent(runner.agentId);
-    const health = await askHealth((signal) => runner.driver.inspect(runner.handle, signal));
+    const health = await inspectHealth((signal) => runner.driver.inspect(runner.handle, signal));
     if (!slot) return health.state === 'exited' || health.state === 'gone' ? 'gone' : 'same';
     const found = await follow(slot, runner.id, health);
     // Another request may have found the new address first.
@@ -59,6 +74,27 @@ export function runnerHealth(deps: {
       return slot.serial(() => transitions.requireReachable(slot, runner));
     },
 
+    /**
+     * Says how a runner has ended whose connection broke: the platform may know it a moment after the connection does.
+     * Waits at most 1 s. Returns `undefined` when the runner still exists or the platform does not say.
+     */
+    async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
+      const slot = findByAgent(runner.agentId);
+      if (!slot) return undefined;
+      const clock = AbortSignal.timeout(NOTICE_MS);
+      const known = () => (slot.end?.runnerId === runner.id ? slot.end : undefined);
+      const find = async (): Promise<RunnerEnd | undefined> => {
+        for (let gapMs = FIRST_GAP_MS; !known() && !clock.aborted; gapMs *= 2) {
+          const found = await look(runner);
+          if (found === 'gone') return known() ?? vanished(runner);
+          if (found === 'moved') return undefined;
+          await news(events, slot, gapMs);
+        }
+        return known();
+      };
+      return orAbort(find(), clock).catch(known);
+    },
+
     /** Called when the platform reports a change of health. */
     async healthChanged(runnerId: string, health: Health): Promise<void> {
       const slot = findByRunner(runnerId);
@@ -68,4 +104,22 @@ export function runnerHealth(deps: {
       if (found === 'moved') runnersLog.info({ agent: slot.agent.id, runner: runnerId }, 'runner.moved');
     },
   };
+}
+
+/** The slot keeps only the newest end, so nothing is known of a runner that ended before another one. */
+function vanished(runner: LiveRunner): RunnerEnd {
+  return { runnerId: runner.id, isAsked: false, error: Promise.resolve(exitError({ state: 'gone' }, '')) };
+}
+
+/** Resolves when the state of the agent's runner changes, at the latest after `ms`. */
+function news(events: Events, { agent }: RunnerSlot, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const unsubscribe = events.subscribe(agent.userId, (event) => {
+    if (event.kind === 'runner' && event.agentId === agent.id) resolve();
+  });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    unsubscribe();
+  });
 }

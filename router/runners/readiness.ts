@@ -103,11 +103,14 @@ export async function waitReady(options: ReadinessOptions): Promise<void> {
 }
 
 async function requireRunning({ inspect, signal }: ReadinessOptions): Promise<void> {
-  const health = await askHealth(inspect, signal);
+  const health = await inspectHealth(inspect, signal);
   if (health.state === 'exited' || health.state === 'gone') throw new RunnerExited(health);
 }
 
 /** Asks the platform for a runner's health; `unknown` when it does not answer in time. */
-export function askHealth(inspect: (signal: AbortSignal) => Promise<Health>, signal?: AbortSignal): Promise<Health> {
+export function inspectHealth(
+  inspect: (signal: AbortSignal) => Promise<Health>,
+  signal?: AbortSignal,
+): Promise<Health> {
   return onClock(INSPECT_MS, signal, inspect).catch((error): Health => ({ state: 'unknown', reason: String(error) }));
 }

@@ -8,7 +8,6 @@ import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
-import { findEnd } from './end';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
 import {
@@ -16,7 +15,6 @@ import {
   type Hold,
   type LiveRunner,
   lastActiveAtMs,
-  type RunnerEnd,
   RunnerSlot,
   type RunnerState,
   type RunnerStatus,
@@ -59,7 +57,7 @@ export function runnersService(deps: RunnersDeps) {
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
-  const health = runnerHealth({ transitions, findByAgent: (agentId) => slots.get(agentId), findByRunner });
+  const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
 
@@ -159,12 +157,6 @@ export function runnersService(deps: RunnersDeps) {
     reap,
 
     ...health,
-
-    /** Says how a runner has ended whose connection broke, after at most 1 s; `undefined` when it still exists. */
-    async endOf(runner: LiveRunner): Promise<RunnerEnd | undefined> {
-      const slot = slots.get(runner.agentId);
-      return slot && findEnd(runner, slot, { events, look: health.look });
-    },
 
     /**
      * Adopts the runner that `find` returns, unless the agent has a runner by now. Its idle time starts anew (law 2).

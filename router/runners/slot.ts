@@ -54,7 +54,7 @@ export interface Hold {
   /** Says whether the runner has answered; yes by default. A request without an answer does not renew the idle time. */
   answered(hasAnswered: boolean): void;
   /** Idempotent. */
-  release(): void;
+  readonly release: () => void;
 }
 
 /** A lease that the router takes for an upstream call of the runner itself. */
@@ -63,7 +63,7 @@ export interface HeldRunner {
   /** The requests that the runner may be working on; exactly one where the runner named it. */
   readonly works: readonly Work[];
   /** Idempotent. */
-  release(): void;
+  readonly release: () => void;
 }
 
 /** The end of a runner that had been ready. */

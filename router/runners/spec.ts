@@ -28,7 +28,7 @@ export interface SpecInput {
 }
 
 /** The effective values of the owner that are passed to the runner. */
-export function runnerValues(backend: Backend, values: readonly EffectiveValue[]): Record<string, string> {
+function runnerValues(backend: Backend, values: readonly EffectiveValue[]): Record<string, string> {
   return Object.fromEntries(
     values.flatMap(({ name, value }) => (value !== undefined && isHeldByRunner(backend, name) ? [[name, value]] : [])),
   );

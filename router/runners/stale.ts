@@ -18,8 +18,6 @@ export interface StaleDeps extends SpecDeps {
   readonly events: Events;
 }
 
-export type Staleness = ReturnType<typeof staleness>;
-
 export function staleness(deps: StaleDeps) {
   const { credentials, backends, events, users } = deps;
   let checks: Promise<unknown> = Promise.resolve();

@@ -163,7 +163,7 @@ function startOf(name: string, day: string): number {
 }
 
 /** The UTC day of a time. */
-export function dayOf(ms: number): string {
+function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
 

@@ -43,7 +43,7 @@ const reportQuery = t.Object({
 /** Groups of one answer. */
 const GROUPS_PER_PAGE = 1_000;
 
-interface Asked {
+interface PeriodQuery {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
 }
@@ -105,7 +105,7 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
 export async function usagePage(
   deps: UsageRoutesDeps,
   who: Who,
-  query: Asked & { readonly budget?: string | undefined; readonly said?: string | undefined },
+  query: PeriodQuery & { readonly budget?: string | undefined; readonly said?: string | undefined },
   refusedForm?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
   const { scope, refused, status } = askedFor(deps, query, who.user.id);
@@ -132,7 +132,7 @@ export async function usagePage(
 }
 
 /** Days of a page's address. What cannot be read shows the usual days, with what is wrong beside the field. */
-function askedFor(deps: UsageRoutesDeps, { from, to }: Asked, userId?: string) {
+function askedFor(deps: UsageRoutesDeps, { from, to }: PeriodQuery, userId?: string) {
   const scopeOf = (days: Days): Scope => (userId === undefined ? { days } : { days, userId });
   try {
     return { scope: scopeOf(deps.usage.daysOf({ from, to })), status: 200 };

@@ -53,7 +53,7 @@ const BYTES = 'application/octet-stream';
  * The media type for a foreign answer, written anew from the one that it claims. A list of several types is not
  * accepted.
  */
-export function mediaTypeOf(said: string | null): string {
+function mediaTypeOf(said: string | null): string {
   if (said === null || said.length > MEDIA_TYPE_LENGTH_MAX || said.includes(',')) return BYTES;
   const [type = '', ...parameters] = said.split(';').map((part) => part.trim().toLowerCase());
   if (!MEDIA_TYPES.has(type) && !AUDIO.test(type)) return BYTES;

@@ -1,8 +1,8 @@
-/** What `bun run doctor` looks at for backends whose runners are containers. */
+/** The checks of `bun run doctor` for backends whose runners are containers. */
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Value } from '@sinclair/typebox/value';
-import { ask, createEngine, type Engine, find, messageOf } from '../../drivers/docker/engine';
+import { callEngine, createEngine, type Engine, find, messageOf } from '../../drivers/docker/engine';
 import { buildCommand } from '../../drivers/docker/images';
 import { createNetworks } from '../../drivers/docker/networks';
 import { backendOptionsOf, type DriverOptions, options as driverOptions } from '../../drivers/docker/options';
@@ -15,12 +15,12 @@ import { whyNotListen } from './host';
 import { probe } from './probe';
 
 const ASK_MS = 15_000;
-/** Engine 20.10, the oldest that has been tried. */
+/** API version of Engine 20.10, the oldest tested version. */
 const API_VERSION = 1.41;
 const FIREWALL = 'the firewall rules of drivers/docker/README.md, under Networks, close that';
 const OTHER_ENGINES = 'drivers/docker/README.md, under Other engines, says what to set up';
 
-export interface Patient {
+export interface Examined {
   readonly config: Config;
   readonly docker: Engine;
   readonly options: DriverOptions;
@@ -28,12 +28,12 @@ export interface Patient {
   readonly backend: Backend;
 }
 
-export const dockerChecks: readonly Check<Patient>[] = [
+export const dockerChecks: readonly Check<Examined>[] = [
   { name: 'image', run: image },
   { name: 'network', run: network },
 ];
 
-/** The engine as the driver reaches it. Rejects as the driver does. */
+/** Connects to the engine as the driver does, and rejects with the same errors. */
 export async function connectEngine(config: Config): Promise<{ docker: Engine; options: DriverOptions }> {
   const options = Value.Parse(driverOptions, config.driverOptions.docker ?? {});
   return { docker: await createEngine(options), options };
@@ -41,14 +41,16 @@ export async function connectEngine(config: Config): Promise<{ docker: Engine; o
 
 export async function engine(docker: Engine): Promise<readonly Finding[]> {
   try {
-    await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).ping());
+    await callEngine(AbortSignal.timeout(ASK_MS), async () => (await docker()).ping());
   } catch (error) {
     if (!/EACCES/.test(String(error))) throw error;
     const remedy = 'sudo usermod -aG docker "$USER", then sign in again; with Compose, DOCKER_GID in .env';
     return problem("this user may not open the engine's socket", remedy);
   }
-  // A proxy before the socket need not let this one through.
-  const version = await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).version()).catch(() => undefined);
+  // A proxy in front of the socket may block this call.
+  const version = await callEngine(AbortSignal.timeout(ASK_MS), async () => (await docker()).version()).catch(
+    () => undefined,
+  );
   if (version === undefined) return ok('it answers, and does not tell its version');
   if (Number(version.ApiVersion) < API_VERSION) {
     return problem(`version ${version.Version} is older than 20.10`, 'https://docs.docker.com/engine/install/');
@@ -56,16 +58,20 @@ export async function engine(docker: Engine): Promise<readonly Finding[]> {
   return [...ok(`version ${version.Version}`), ...(await limits(docker))];
 }
 
-/** An engine that cannot limit, such as one without root on control groups version 1, starts runners all the same. */
+/**
+ * An engine that cannot set limits, such as a rootless one on control groups version 1, starts runners nevertheless.
+ */
 async function limits(docker: Engine): Promise<readonly Finding[]> {
-  const info = await ask(AbortSignal.timeout(ASK_MS), async () => (await docker()).info()).catch(() => undefined);
+  const info = await callEngine(AbortSignal.timeout(ASK_MS), async () => (await docker()).info()).catch(
+    () => undefined,
+  );
   const cannot = { MemoryLimit: 'memory', CpuCfsQuota: 'CPUs', PidsLimit: 'processes' };
   const names = Object.entries(cannot).flatMap(([member, name]) => (info?.[member] === false ? [name] : []));
   if (names.length === 0) return [];
   return note(`runners can take all ${names.join(', ')} of this machine: the engine sets no limits`, OTHER_ENGINES);
 }
 
-async function image({ docker, backend }: Patient): Promise<readonly Finding[]> {
+async function image({ docker, backend }: Examined): Promise<readonly Finding[]> {
   const { image: name } = backend;
   if (name === undefined) return problem('the backend names no image', 'give it an "image" in backends.json');
   if (await isThere(docker, name)) return ok(name);
@@ -76,9 +82,12 @@ async function isThere(docker: Engine, name: string): Promise<boolean> {
   return (await find(AbortSignal.timeout(ASK_MS), async () => (await docker()).getImage(name).inspect())) !== undefined;
 }
 
-/** From inside a container like a runner's. Says nothing while the image is missing, which is said already. */
-async function network(patient: Patient): Promise<readonly Finding[]> {
-  const { config, docker, options, services, backend } = patient;
+/**
+ * Checks from inside a container that is configured like a runner's. Skipped while the image is missing, which another
+ * check reports.
+ */
+async function network(examined: Examined): Promise<readonly Finding[]> {
+  const { config, docker, options, services, backend } = examined;
   if (backend.image === undefined || !(await isThere(docker, backend.image))) return [];
   const wish = { network: runnerNetwork(backend), options: backend.driverOptions };
   const networks = createNetworks(docker, services, options);
@@ -97,7 +106,7 @@ async function network(patient: Patient): Promise<readonly Finding[]> {
     PROBE_MARK: join(backend.mountTarget, 'mark'),
   };
   try {
-    const sight = await probe(docker, specOf(patient, mark, env), place);
+    const sight = await probe(docker, specOf(examined, mark, env), place);
     if (sight === undefined) return note(`${backend.image} has no bun, node or python3 to look around with`);
     const isHost = place.network === 'host';
     return [
@@ -137,7 +146,7 @@ function untranslated({ dataRoot, hostStackRoot }: Config): readonly Finding[] {
   );
 }
 
-/** The internal port, where no router has it already, and another one. */
+/** Two listeners: on the internal port, unless a router listens there, and on another port. */
 async function listen(host: string, port: number) {
   const reason = await whyNotListen(host, port);
   const serve = (at: number) => Bun.serve({ hostname: host, port: at, fetch: () => new Response() });
@@ -151,12 +160,12 @@ async function listen(host: string, port: number) {
   };
 }
 
-/** A folder as homes are, for the engine to find. */
+/** A folder like a home, to check that the engine finds it. */
 async function leaveMark({ dataRoot, hostStackRoot }: Config) {
   const source = await mkdtemp(join(dataRoot, 'doctor-'));
   const text = crypto.randomUUID();
   await writeFile(join(source, 'mark'), text, { mode: 0o644 });
-  // Whoever the image runs as.
+  // The user of the image may be any user.
   await chmod(source, 0o755);
   return {
     ...{ source, text, hostSource: source.replace(dataRoot, hostStackRoot) },
@@ -164,9 +173,9 @@ async function leaveMark({ dataRoot, hostStackRoot }: Config) {
   };
 }
 
-/** Without the installation's label, so that no router takes it for one of its runners. */
+/** Has no installation label, so that no router treats the container as one of its runners. */
 function specOf(
-  { backend }: Patient,
+  { backend }: Examined,
   home: { readonly source: string; readonly hostSource: string },
   env: RunnerSpec['env'],
 ): RunnerSpec {

@@ -1,15 +1,15 @@
-/** What a check of `bun run doctor` finds. */
+/** The result of a check of `bun run doctor`. */
 export interface Finding {
-  /** `note`: works, and is worth knowing. */
+  /** `note`: it works, and the administrator should know it. */
   readonly state: 'ok' | 'note' | 'problem';
   readonly text: string;
-  /** What to type, or to change, about it. */
+  /** The command to run, or the setting to change. */
   readonly remedy?: string;
 }
 
 export interface Check<Subject> {
   readonly name: string;
-  /** What is thrown is a problem. */
+  /** Runs a check. An error that it throws becomes a finding of level `problem`. */
   run(subject: Subject): Promise<readonly Finding[]> | readonly Finding[];
 }
 
@@ -19,7 +19,7 @@ export const note = (text: string, remedy?: string): readonly Finding[] => [
 ];
 export const problem = (text: string, remedy: string): readonly Finding[] => [{ state: 'problem', text, remedy }];
 
-/** The finding of something that was thrown. Errors of drivers bring their own remedy. */
+/** Turns an error into a finding. Errors of drivers have their own remedy. */
 export function thrown(error: unknown): Finding {
   const text = error instanceof Error ? error.message : String(error);
   const { hint } = Object(error);

@@ -1,4 +1,4 @@
-/** What `bun run doctor` looks at on the router's own machine. */
+/** The checks of `bun run doctor` on the router's own machine. */
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, mkdtemp, rmdir, stat, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,7 +9,7 @@ import type { Config } from '../../router/config/config';
 import { repositoryRoot } from '../../router/config/kinds';
 import { type Check, type Finding, note, ok, problem } from './finding';
 
-/** Room for a database that grows and the homes of a few agents. Images need more, where the engine keeps them. */
+/** Enough for a growing database and the homes of a few agents. Images need more, on the disk of the engine. */
 const DISK_BYTES = 1_073_741_824;
 const ANSWER_MS = 2_000;
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
@@ -43,7 +43,7 @@ async function disk({ dataRoot }: Config): Promise<readonly Finding[]> {
   return bavail * bsize >= DISK_BYTES ? ok(free) : problem(`${free} at ${dataRoot}`, `df -h ${dataRoot}`);
 }
 
-/** Makes a home as a start does, also for the users that the enabled backends name. */
+/** Creates a home as a start does, also for the users of the enabled backends. */
 async function homes({ homesRoot, backendsPath }: Config): Promise<readonly Finding[]> {
   const isThere = existsSync(homesRoot);
   const fault = await checkHomes(homesRoot, homeOwners(enabledIn(backendsPath)));
@@ -51,7 +51,7 @@ async function homes({ homesRoot, backendsPath }: Config): Promise<readonly Find
   return fault ? problem(`homes cannot be made ready: ${fault.message}`, fault.hint) : ok(homesRoot);
 }
 
-/** None when the file is not in order, which is a finding of its own. */
+/** Returns none if the file is invalid; another check reports that. */
 function enabledIn(backendsPath: string): readonly Backend[] {
   try {
     using registry = BackendRegistry.load(backendsPath);
@@ -61,7 +61,7 @@ function enabledIn(backendsPath: string): readonly Backend[] {
   }
 }
 
-/** Whatever was written before now was written in the past. */
+/** Reports a clock that is behind the modification time of a file. */
 async function clock({ databasePath }: Config): Promise<readonly Finding[]> {
   const files = [databasePath, join(repositoryRoot, 'package.json')];
   const times = await Promise.all(
@@ -100,7 +100,7 @@ async function freeOrOurs(variable: string, host: string, port: number): Promise
   return problem(`another program has ${place}`, remedy);
 }
 
-/** The code of the error, or undefined when one can listen there. */
+/** Returns the error code; undefined if the port can be listened on. */
 export function whyNotListen(host: string, port: number): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const server = createServer();
@@ -120,7 +120,7 @@ function exposure(config: Config): readonly Finding[] {
   if (LOOPBACK.test(open.host)) return ok('only this machine reaches the router');
   if (session.cookieSecure) return ok(`${open.host}, over HTTPS`);
   const remedy = 'put a TLS proxy in front, and set ROUTER_PUBLIC_BASE_URL and COOKIE_SECURE=true in .env';
-  return note(`the public listener is at ${open.host}: passwords cross the network as they are`, remedy);
+  return note(`the public listener is at ${open.host}: passwords cross the network unencrypted`, remedy);
 }
 
 function backends({ backendsPath }: Config): readonly Finding[] {
@@ -138,7 +138,7 @@ function backends({ backendsPath }: Config): readonly Finding[] {
   }
 }
 
-/** The folder itself, or the one above it that is there. */
+/** Returns the folder itself, or its nearest parent that exists. */
 async function nearest(folder: string): Promise<string> {
   const isThere = await access(folder).then(
     () => true,

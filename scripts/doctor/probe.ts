@@ -1,12 +1,15 @@
-/** A container like a runner's, which tells what it sees: the router, another listener of the host, its home. */
+/**
+ * Runs a probe in a container like a runner's. It reports whether it reaches the router, another listener of the host,
+ * and its home.
+ */
 import { containerOf } from '../../drivers/docker/container';
 import { type Engine, messageOf } from '../../drivers/docker/engine';
 import { tailOf } from '../../drivers/docker/logs';
 import type { Place } from '../../drivers/docker/networks';
 import type { RunnerSpec } from '../../drivers/driver';
 
-/** `router` and `other`: whether a connection was made. `home`: what the file `mark` in it says. */
-export interface Sight {
+/** `router` and `other`: whether a connection was made. `home`: the content of the file `mark` in it. */
+export interface ProbeResult {
   readonly router: boolean;
   readonly other: boolean;
   readonly home: string;
@@ -15,7 +18,7 @@ export interface Sight {
 const PROBE_MS = 30_000;
 const REACH_MS = 3_000;
 
-/** For Bun and Node alike. */
+/** Runs in Bun and in Node. */
 const javascript = `
 const net = require('node:net'), fs = require('node:fs'), { env } = process;
 const reach = (url) => new Promise((tell) => {
@@ -47,7 +50,7 @@ def read():
         return str(error)
 print(json.dumps({'router': reach(os.environ['PROBE_ROUTER']), 'other': reach(os.environ['PROBE_OTHER']), 'home': read()}))`;
 
-/** What an image may have that can open a connection. The images of all backends we know have one of them. */
+/** Programs of an image that can open a connection. The images of all known backends have one of them. */
 const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
   ['bun', '-e', javascript],
   ['node', '-e', javascript],
@@ -55,17 +58,17 @@ const programs: readonly (readonly [program: string, ...rest: string[]])[] = [
 ];
 
 /**
- * Undefined when nothing in the image can look around. `spec.env` holds `PROBE_ROUTER` and `PROBE_OTHER` (URLs) and
- * `PROBE_MARK` (a path). Rejects as the engine does. Leaves nothing behind.
+ * Returns undefined if the image has none of these programs. `spec.env` has `PROBE_ROUTER` and `PROBE_OTHER` (URLs) and
+ * `PROBE_MARK` (a path). Rejects with the engine's error. Leaves nothing behind.
  */
-export async function probe(docker: Engine, spec: RunnerSpec, place: Place): Promise<Sight | undefined> {
+export async function probe(docker: Engine, spec: RunnerSpec, place: Place): Promise<ProbeResult | undefined> {
   for (const [program, ...rest] of programs) {
     const body = containerOf(spec, { place, port: spec.port, hostPort: undefined, socketPath: undefined });
     const container = await (await docker()).createContainer({
       ...body,
       Entrypoint: [program],
       Cmd: rest,
-      // With an init in front, a program that is missing would be an exit code and no error.
+      // No init: with one, a missing program would be an exit code instead of an error.
       HostConfig: { ...body.HostConfig, Init: false },
     });
     try {

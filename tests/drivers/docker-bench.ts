@@ -1,8 +1,8 @@
-/** What the tests of the docker driver stand on: the conformance bench with runners that look around inside. */
+/** Support for tests of the docker driver: the conformance bench with runners that inspect their container. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Conformance } from '../../drivers/conformance';
-import { ask, createBench, until } from '../../drivers/conformance/bench';
+import { callRunner, createBench, until } from '../../drivers/conformance/bench';
 import docker from '../../drivers/docker/index';
 import type { Driver, Json, RunnerSpec } from '../../drivers/driver';
 import { engineAvailable, recorded } from '../support/engine';
@@ -58,14 +58,14 @@ export async function createInsiders(target: Conformance) {
     async inside(driver: Driver, changes: Partial<RunnerSpec> = {}) {
       const spec = await insider(changes);
       const { handle, url } = await driver.start(spec, bench.context());
-      const read = (path: string) => ask(url, '/read', path);
+      const read = (path: string) => callRunner(url, '/read', path);
       await until('the runner answers', async () => (await read('/proc/sys/kernel/hostname')) !== undefined);
       return {
         ...{ spec, handle, url, read, containerId: String(handle.containerId) },
-        reach: (address: string) => ask(url, '/reach', address),
-        canWrite: (path: string) => ask(url, '/can-write', path),
-        hoard: () => void ask(url, '/hoard'),
-        uid: () => ask(url, '/uid'),
+        reach: (address: string) => callRunner(url, '/reach', address),
+        canWrite: (path: string) => callRunner(url, '/can-write', path),
+        hoard: () => void callRunner(url, '/hoard'),
+        uid: () => callRunner(url, '/uid'),
       };
     },
   };

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Conformance, conformDriver } from '../../drivers/conformance';
-import { ask, createBench, until } from '../../drivers/conformance/bench';
+import { callRunner, createBench, until } from '../../drivers/conformance/bench';
 import { type Driver, type Handle, type HealthChange, INSTALLATION_LABEL } from '../../drivers/driver';
 import plugin from '../../drivers/process/index';
 import { readMark } from '../../drivers/process/marks';
@@ -57,13 +57,13 @@ describe('a runner outlives its router', () => {
     expect(await driver.list(second())).toMatchObject([
       { runnerId: spec.id, ...started, health: { state: 'running' } },
     ]);
-    await until('the runner answers', async () => (await ask(started.url, '/id')) === spec.id);
-    await ask(started.url, '/say', 'still here');
+    await until('the runner answers', async () => (await callRunner(started.url, '/id')) === spec.id);
+    await callRunner(started.url, '/say', 'still here');
     await until('its output is still kept', async () => (await logs(driver, started.handle)).includes('still here'));
 
     const watch = new AbortController();
     const next = driver.watch?.(watch.signal)[Symbol.asyncIterator]().next();
-    await ask(started.url, '/exit', '0');
+    await callRunner(started.url, '/exit', '0');
     const change: IteratorResult<HealthChange> | undefined = await next;
     watch.abort();
     expect(change?.value).toEqual({ runnerId: spec.id, health: { state: 'exited' } });
@@ -72,7 +72,7 @@ describe('a runner outlives its router', () => {
     expect(await driver.list(second())).toEqual([]);
   });
 
-  test('what a runner left behind is found and ended after its first process is gone', async () => {
+  test('descendants of a runner are found and ended after its first process has ended', async () => {
     const first = await create();
     const spec = await shell('sleep 1000 & exit 3');
     const { handle } = await first.start(spec, bench.context());
@@ -123,7 +123,7 @@ describe('stop', () => {
     stranger.kill('SIGKILL');
   });
 
-  test('a runner that somebody stops is paused, goes on, and can be ended while it is paused', async () => {
+  test('a runner that gets SIGSTOP is paused, can be resumed, and can be stopped while it is paused', async () => {
     const driver = await create();
     const { handle } = await driver.start(await bench.spec(), bench.context());
     const pause = async () => {
@@ -185,7 +185,7 @@ describe('start', () => {
     const free = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
     const start = Math.min(free.port, 65_000);
     free.stop(true);
-    // Somebody else may listen in the range: then fewer fit, and the others are refused.
+    // Another program may listen in the range: then fewer runners fit, and the others are refused.
     const driver = await create({ start, end: start + 5 });
     const specs = await Promise.all(Array.from({ length: 8 }, () => shell('exec sleep 1000')));
     const outcomes = await Promise.allSettled(specs.map((spec) => driver.start(spec, bench.context())));

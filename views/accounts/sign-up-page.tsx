@@ -1,77 +1,42 @@
-import { Mark } from '../icons';
-import { Field } from '../kit/field';
-import { Notice } from '../kit/notice';
-import { CardLayout } from '../layout';
+import { Field, fieldOf } from '../kit/field';
 import type { FormState } from '../models';
 import { useText } from '../render';
+import { Entrance } from './entrance';
 
-/** Where a user creates an account, with an invite code when the installation asks for one. */
+/** The sign-up form, with an invite code if the installation requires one. */
 export function SignUpPage({ form, inviteRequired }: { form: FormState; inviteRequired: boolean }) {
-  const t = useText();
+  const t = useText().signUp;
   return (
-    <CardLayout title={t.signUp.title}>
-      <div class="entrance">
-        <p class="brand">
-          <Mark />
-          {t.productName}
-        </p>
-        <h1>{t.signUp.title}</h1>
-        <p class="quiet">{t.signUp.lead}</p>
-        {form.message && (
-          <Notice kind="bad" role="alert">
-            {form.message}
-          </Notice>
+    <Entrance title={t.title} lead={t.lead} form={form}>
+      <form id="sign-up" method="post" action="/sign-up">
+        <Field id="name" {...fieldOf(form, 'name')} label={t.name} autocomplete="name" required autofocus />
+        <Field id="email" {...fieldOf(form, 'email')} type="email" label={t.email} autocomplete="username" required />
+        <Field
+          id="password"
+          name="password"
+          type="password"
+          label={t.password}
+          error={form.errors.password}
+          autocomplete="new-password"
+          required
+        />
+        {inviteRequired && (
+          <Field
+            id="invite-code"
+            {...fieldOf(form, 'invite_code')}
+            label={t.inviteCode}
+            help={t.inviteHelp}
+            autocomplete="off"
+            required
+          />
         )}
-        <form id="sign-up" method="post" action="/sign-up">
-          <Field
-            id="name"
-            name="name"
-            label={t.signUp.name}
-            value={form.values.name}
-            error={form.errors.name}
-            autocomplete="name"
-            required
-            autofocus
-          />
-          <Field
-            id="email"
-            name="email"
-            type="email"
-            label={t.signUp.email}
-            value={form.values.email}
-            error={form.errors.email}
-            autocomplete="username"
-            required
-          />
-          <Field
-            id="password"
-            name="password"
-            type="password"
-            label={t.signUp.password}
-            error={form.errors.password}
-            autocomplete="new-password"
-            required
-          />
-          {inviteRequired && (
-            <Field
-              id="invite-code"
-              name="invite_code"
-              label={t.signUp.inviteCode}
-              help={t.signUp.inviteHelp}
-              value={form.values.invite_code}
-              error={form.errors.invite_code}
-              autocomplete="off"
-              required
-            />
-          )}
-          <button type="submit" class="button primary wide">
-            {t.signUp.submit}
-          </button>
-        </form>
-        <p class="quiet">
-          {t.signUp.other} <a href="/sign-in">{t.signUp.otherLink}</a>
-        </p>
-      </div>
-    </CardLayout>
+        <button type="submit" class="button primary wide">
+          {t.submit}
+        </button>
+      </form>
+      <p class="quiet">
+        {t.other} <a href="/sign-in">{t.otherLink}</a>
+      </p>
+    </Entrance>
   );
 }

@@ -17,7 +17,7 @@ interface AdminProps {
   flash?: Flash | undefined;
 }
 
-/** What everybody has used. */
+/** The usage of all users. */
 export function AdminUsagePage({ usage, ...props }: AdminProps & { usage: UsageView }) {
   return (
     <AdminPage {...props} tab="usage">
@@ -30,13 +30,13 @@ export function AdminUsagePage({ usage, ...props }: AdminProps & { usage: UsageV
 interface PricesProps extends AdminProps {
   prices: PriceView[];
   form: FormState;
-  /** The model whose price the form changes; absent: it adds one. */
+  /** The model whose price the form changes; absent: the form adds a price. */
   editing?: string | undefined;
-  /** What the shared key may be used for. */
+  /** The models for which the shared key may be used. */
   shared: FormState;
 }
 
-/** What models cost. */
+/** The prices of models. */
 export function AdminPricesPage({ prices, form, editing, shared, ...props }: PricesProps) {
   return (
     <AdminPage {...props} tab="prices">
@@ -56,7 +56,7 @@ interface BudgetsProps extends AdminProps {
   form: FormState;
 }
 
-/** What users and their keys may use. */
+/** The budgets of users and their keys. */
 export function AdminBudgetsPage({ budgets, moreHref, subjects, form, ...props }: BudgetsProps) {
   const t = useText();
   return (
@@ -81,11 +81,11 @@ export function AdminBudgetsPage({ budgets, moreHref, subjects, form, ...props }
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
-  /** Where the next of them are. */
+  /** The page with the next keys. */
   moreHref?: string | undefined;
 }
 
-/** The keys of everybody. */
+/** The keys of all users. */
 export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
   const t = useText();
   return (

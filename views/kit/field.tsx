@@ -1,22 +1,29 @@
+import type { FormState } from '../models';
+
 interface FieldProps {
   /** Unique in the page; the help and error texts derive their ids from it. */
   id: string;
   name: string;
   label: string;
   type?: 'text' | 'email' | 'password' | 'url' | 'date';
-  /** Which keyboard a phone shows, where the type alone does not say. */
+  /** The keyboard that a phone shows, if the type does not determine it. */
   inputmode?: 'decimal';
   value?: string | undefined;
   placeholder?: string | undefined;
   autocomplete?: 'off' | 'name' | 'username' | 'current-password' | 'new-password';
   help?: string | undefined;
   error?: string | undefined;
-  /** A word beside the label, e.g. where the value comes from. */
+  /** A short text beside the label, for example the source of the value. */
   badge?: string;
   required?: boolean;
   autofocus?: boolean;
-  /** A choice in place of free text; `value` is among them, or empty. */
+  /** Choices instead of free text; `value` is one of them, or empty. */
   choices?: { value: string; label: string }[] | undefined;
+}
+
+/** The name of a field of a form, with the value that was typed and what is wrong with it. */
+export function fieldOf({ values, errors }: FormState, name: string) {
+  return { name, value: values[name], error: errors[name] };
 }
 
 /** A labelled input, or choice, with its help and its error below it. */
@@ -41,7 +48,7 @@ export function Field({ id, label, help, error, badge, type, choices, ...input }
         <input
           id={id}
           {...input}
-          // preact types every kind of input apart, and ours is a union of them.
+          // preact has a separate type for each kind of input, and ours is a union of them.
           {...({ type: type ?? 'text' } as { type: 'text' })}
           {...state}
         />

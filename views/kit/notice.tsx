@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Icon, type IconName } from '../icons';
-import type { Flash } from '../models';
+import type { Flash, FormState } from '../models';
 
 const icons: Record<Kind, IconName> = { good: 'circle-check', bad: 'circle-alert', info: 'info' };
 
@@ -9,17 +9,27 @@ type Kind = Flash['kind'] | 'info';
 interface NoticeProps {
   kind: Kind;
   id?: string;
-  /** `alert` for what went wrong just now, `status` for what went well. */
+  /** `alert` for a failure that just happened, `status` for a success. */
   role?: 'alert' | 'status';
   children: ComponentChildren;
 }
 
-/** A short word in a box of its own. The icon and the wording carry the kind, not only the colour. */
+/** A short text in a box. Icon and wording show its kind, not only the colour. */
 export function Notice({ kind, id, role, children }: NoticeProps) {
   return (
     <div id={id} class="notice" data-kind={kind} role={role}>
       <Icon name={icons[kind]} />
       <div class="notice-body">{children}</div>
     </div>
+  );
+}
+
+/** The message of a refused form, if it has one. */
+export function FormNotice({ form }: { form: FormState }) {
+  if (!form.message) return null;
+  return (
+    <Notice kind="bad" role="alert">
+      {form.message}
+    </Notice>
   );
 }

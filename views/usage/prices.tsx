@@ -1,12 +1,12 @@
 import { Confirm } from '../kit/confirm';
-import { Field } from '../kit/field';
-import { Notice } from '../kit/notice';
+import { Field, fieldOf } from '../kit/field';
+import { FormNotice } from '../kit/notice';
 import { TableBox } from '../kit/table-box';
 import type { FormState, PriceView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 
-/** What models cost, and the way to change it. */
+/** The prices of models, and the form to change them. */
 export function PriceTable({ prices }: { prices: PriceView[] }) {
   const t = useText().prices;
   return (
@@ -58,64 +58,31 @@ function PriceRow({ price }: { price: PriceView }) {
   );
 }
 
-/** Adds a price, or changes the one of `editing`. */
+/** Adds a price, or changes the price of `editing`. */
 export function PriceForm({ form, editing }: { form: FormState; editing?: string | undefined }) {
   const t = useText().prices;
-  const { values, errors } = form;
   const amount = { type: 'text', inputmode: 'decimal', autocomplete: 'off' } as const;
   return (
     <section id="set-price" class="card" aria-labelledby="set-price-title">
       <h2 id="set-price-title">{editing === undefined ? t.add : t.edit(editing)}</h2>
       <form id="price-form" method="post" action="/admin/prices" class="field-grid">
-        {form.message && (
-          <Notice kind="bad" role="alert">
-            {form.message}
-          </Notice>
-        )}
+        <FormNotice form={form} />
         <Field
           id="price-model"
-          name="model"
+          {...fieldOf(form, 'model')}
           label={t.model}
           help={t.modelHelp}
-          value={values.model}
-          error={errors.model}
           autocomplete="off"
           required
         />
-        <Field
-          id="price-prompt"
-          name="prompt"
-          label={t.promptLabel}
-          value={values.prompt}
-          error={errors.prompt}
-          {...amount}
-          required
-        />
-        <Field
-          id="price-completion"
-          name="completion"
-          label={t.completionLabel}
-          value={values.completion}
-          error={errors.completion}
-          {...amount}
-          required
-        />
-        <Field
-          id="price-cached"
-          name="cached"
-          label={t.cachedLabel}
-          help={t.cachedHelp}
-          value={values.cached}
-          error={errors.cached}
-          {...amount}
-        />
+        <Field id="price-prompt" {...fieldOf(form, 'prompt')} label={t.promptLabel} {...amount} required />
+        <Field id="price-completion" {...fieldOf(form, 'completion')} label={t.completionLabel} {...amount} required />
+        <Field id="price-cached" {...fieldOf(form, 'cached')} label={t.cachedLabel} help={t.cachedHelp} {...amount} />
         <Field
           id="price-per-call"
-          name="per_call"
+          {...fieldOf(form, 'per_call')}
           label={t.perCallLabel}
           help={t.perCallHelp}
-          value={values.per_call}
-          error={errors.per_call}
           {...amount}
         />
       </form>

@@ -1,28 +1,27 @@
 /**
- * An answer of `/v1/responses`, made from the chat completion of a runtime that serves chat only: as one object, or as
+ * Builds an answer of `/v1/responses` from the chat completion of a backend that serves only chat: as one object, or as
  * the events of a stream in OpenAI's order.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses-streaming
  */
-import { type CallPart, CallReader } from '../../../backends/shared/calls';
+import type { CallPart } from '../../../backends/shared/calls';
 import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
-import { callId, contentText, saidIn } from '../../chat/tool-calls';
+import { contentText, saidIn } from '../../chat/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';
 import {
-  type Asked,
   type CallItem,
   type Failure,
   type Item,
   type ItemStatus,
-  itemId,
+  type Requested,
   responseOf,
   type Status,
   shown,
   type TextItem,
   textPart,
 } from './objects';
-import { type ToolNames, toolNames } from './tools';
+import { Output } from './output';
 
 const REASONS = new Map<unknown, string>([
   ['length', 'max_output_tokens'],
@@ -30,58 +29,47 @@ const REASONS = new Map<unknown, string>([
 ]);
 const NO_ANSWER = { message: 'The agent reported an error.', type: 'server_error', code: 'runner_error' };
 
-/** What an item costs beside its text. */
-const ITEM_BYTES = 200;
-
 export class ResponseAnswer {
-  /** About so many bytes of the answer are kept. */
-  size = 0;
-  readonly #asked: Asked;
-  /** Of the client's namespaces. */
-  readonly #names: ToolNames;
-  readonly #output: Item[] = [];
-  /** The index of each item in the output. */
-  readonly #places = new Map<Item, number>();
-  readonly #reader: CallReader;
-  /** The name of each call in the chat. */
-  readonly #called = new Map<CallItem, string>();
-  /** Calls by their place in the chat's answer. */
-  readonly #calls: CallItem[] = [];
+  readonly #requested: Requested;
+  readonly #output: Output;
   #sequence = 0;
   #isOpen = false;
   #isEnded = false;
   #finish: unknown;
   #usage: Tokens | undefined;
 
-  constructor(asked: Asked) {
-    this.#asked = asked;
-    this.#reader = new CallReader((place) => callId(asked.id.replace(/^resp_/, ''), place));
-    this.#names = toolNames(asked.body);
+  constructor(requested: Requested) {
+    this.#requested = requested;
+    this.#output = new Output(requested);
   }
 
-  /** Whether the last event is out. */
+  /** About the number of bytes of the answer that are kept. */
+  get size(): number {
+    return this.#output.size;
+  }
+
+  /** Whether the last event was made. */
   get isEnded(): boolean {
     return this.#isEnded;
   }
 
-  /** What the body of an answer that was not streamed becomes. Throws `runner_lost` when it is no completion. */
+  /** Returns the body for a non-streamed answer. Throws `runner_lost` if the chat's body is no completion. */
   whole(body: string): object {
     const completion = jsonObject(body);
-    if (!completion)
-      throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
+    if (!completion) throw new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
     const { content, tool_calls } = saidIn(completion) ?? {};
     const text = contentText(content);
-    if (text !== '') this.#addText().text = text;
-    for (const part of this.#reader.read(tool_calls)) this.#addPart(part);
+    if (text !== '') this.#output.addText().text = text;
+    for (const part of this.#output.readCalls(tool_calls)) this.#output.addPart(part);
     this.#usage = tokensOf(completion.usage);
     this.#finish = finishIn(completion);
     const failure = this.#failureIn(completion);
     const status = failure ? 'failed' : this.#finalStatus();
-    for (const item of this.#output) item.status = status === 'completed' ? 'completed' : 'incomplete';
+    for (const item of this.#output.items) item.status = status === 'completed' ? 'completed' : 'incomplete';
     return this.#response(status, failure);
   }
 
-  /** The first events. */
+  /** Returns the first events. */
   open(): string {
     if (this.#isOpen) return '';
     this.#isOpen = true;
@@ -89,17 +77,17 @@ export class ResponseAnswer {
     return this.#event('response.created', { response }) + this.#event('response.in_progress', { response });
   }
 
-  /** Events that say that the answer is being made, for clients that pass over comments. */
+  /** Events that say that the answer is in progress, for clients that ignore comments. */
   alive(): string {
     if (this.#isEnded) return '';
     return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
   }
 
-  /** What one event of the chat's stream becomes. @param name of the event, where it has one. */
+  /** Translates one event of the chat's stream. @param name Name of the event, if it has one. */
   push(data: string, name?: string): string {
     if (this.#isEnded) return '';
     if (data.trim() === '[DONE]') return this.#end(this.#finalStatus());
-    // A runtime's own events need not be JSON; they are not part of the answer.
+    // A runtime's own events need not be JSON. They do not belong to the answer.
     const chunk = jsonObject(data);
     if (!chunk && name !== 'error') return '';
     this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
@@ -108,18 +96,17 @@ export class ResponseAnswer {
     const text = contentText(content);
     let events = this.open();
     if (text !== '') events += this.#text(text);
-    for (const part of this.#reader.read(tool_calls)) events += this.#call(part);
+    for (const part of this.#output.readCalls(tool_calls)) events += this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
     return failure ? events + this.#end('failed', failure) : events;
   }
 
-  /** Lets go of what was said so far, which the end does not tell again then. */
+  /** Frees the text so far; the last event then does not repeat it. */
   drop(): void {
-    this.#output.length = 0;
-    this.#calls.length = 0;
+    this.#output.drop();
   }
 
-  /** The events that end a stream before its time: with an error, or because somebody asked for its end. */
+  /** Returns the events that end a stream early: with an error, or because somebody stopped the answer. */
   cut(error?: AppError): string {
     if (this.#isEnded) return '';
     return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
@@ -127,28 +114,27 @@ export class ResponseAnswer {
 
   #text(delta: string): string {
     let events = '';
-    let item = this.#output.at(-1);
+    let item = this.#output.items.at(-1);
     if (item?.type !== 'message') {
-      item = this.#addText();
+      item = this.#output.addText();
       events += this.#event('response.output_item.added', {
-        output_index: this.#output.length - 1,
+        output_index: this.#output.items.length - 1,
         item: shown(item, []),
       });
       events += this.#event('response.content_part.added', { ...this.#place(item), part: textPart('') });
     }
-    item.text += delta;
-    this.size += delta.length;
+    this.#output.addDelta(item, delta);
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
   #call(part: CallPart): string {
     let events = '';
     if (part.isNew) {
-      const before = this.#output.at(-1);
+      const before = this.#output.items.at(-1);
       if (before?.type === 'message') events += this.#close(before, 'completed');
     }
-    const item = this.#addPart(part);
-    const output_index = this.#places.get(item);
+    const item = this.#output.addPart(part);
+    const output_index = this.#output.placeOf(item);
     if (part.isNew) {
       const begun = shown({ ...item, arguments: '' });
       events += this.#event('response.output_item.added', { output_index, item: begun });
@@ -158,11 +144,11 @@ export class ResponseAnswer {
     return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
-  /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
+  /** Closes open items and the response. A failure is sent in two events, because clients read one or the other. */
   #end(status: Exclude<Status, 'in_progress'>, failure?: Failure): string {
     this.#isEnded = true;
     const ending = status === 'completed' ? 'completed' : 'incomplete';
-    const open = this.#output.filter((item) => item.status === 'in_progress');
+    const open = this.#output.items.filter((item) => item.status === 'in_progress');
     const items = open.map((item) => this.#close(item, ending)).join('');
     const events = items + this.#event(`response.${status}`, { response: this.#response(status, failure) });
     if (!failure) return events;
@@ -173,7 +159,9 @@ export class ResponseAnswer {
   #close(item: Item, status: ItemStatus): string {
     item.status = status;
     const said = item.type === 'message' ? this.#textDone(item) : this.#callDone(item);
-    return said + this.#event('response.output_item.done', { output_index: this.#places.get(item), item: shown(item) });
+    return (
+      said + this.#event('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) })
+    );
   }
 
   #textDone(item: TextItem): string {
@@ -184,55 +172,12 @@ export class ResponseAnswer {
 
   #callDone(item: CallItem): string {
     const { id: item_id, name, arguments: args } = item;
-    const output_index = this.#places.get(item);
+    const output_index = this.#output.placeOf(item);
     return this.#event('response.function_call_arguments.done', { item_id, output_index, name, arguments: args });
   }
 
   #place(item: Item) {
-    return { item_id: item.id, output_index: this.#places.get(item), content_index: 0 };
-  }
-
-  #addText(): TextItem {
-    const item: TextItem = {
-      id: this.#itemId('msg'),
-      type: 'message',
-      status: 'in_progress',
-      role: 'assistant',
-      text: '',
-    };
-    this.size += ITEM_BYTES;
-    return this.#add(item);
-  }
-
-  #add<One extends Item>(item: One): One {
-    this.#places.set(item, this.#output.push(item) - 1);
-    return item;
-  }
-
-  #addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
-    const known = this.#calls[index];
-    const id = this.#itemId('fc');
-    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
-    const item: CallItem = known ?? { type: 'function_call', ...begun };
-    if (!known) {
-      this.#add(item);
-      this.#calls[index] = item;
-      this.size += ITEM_BYTES + call_id.length;
-    }
-    const called = (this.#called.get(item) ?? '') + name;
-    this.#called.set(item, called);
-    Object.assign(item, this.#names.get(called) ?? { name: called });
-    item.arguments += args;
-    this.size += name.length + args.length;
-    if (Object.keys(more).length > 0) {
-      this.size += JSON.stringify(more).length;
-      item.more = { ...item.more, ...more };
-    }
-    return item;
-  }
-
-  #itemId(prefix: string): string {
-    return itemId(prefix, this.#asked.id, this.#output.length);
+    return { item_id: item.id, output_index: this.#output.placeOf(item), content_index: 0 };
   }
 
   #finalStatus(): 'completed' | 'incomplete' {
@@ -247,7 +192,7 @@ export class ResponseAnswer {
   #response(status: Status, failure?: Failure): object {
     const reason = status === 'incomplete' ? REASONS.get(this.#finish) : undefined;
     const more = { ...(failure && { failure }), ...(reason !== undefined && { reason }) };
-    return responseOf(this.#asked, { status, output: this.#output, usage: this.#usage, ...more });
+    return responseOf(this.#requested, { status, output: this.#output.items, usage: this.#usage, ...more });
   }
 
   #event(type: string, members: object): string {

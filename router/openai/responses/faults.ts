@@ -1,4 +1,4 @@
-/** What is wrong with a request to `/v1/responses`, by the name of its member. */
+/** Validates requests to `/v1/responses`. Each fault names its member. */
 import type { JsonBody } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
 
@@ -16,7 +16,7 @@ export function record(value: unknown): JsonBody | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonBody) : undefined;
 }
 
-/** A value that should be text, and '' for any other: to make text of a client's object can run what it names `toString`. */
+/** Returns a text, and '' for any other value: converting a client's object to text could call its `toString`. */
 export function wordOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }

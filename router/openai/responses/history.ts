@@ -1,17 +1,17 @@
-/** What was said before in a stored conversation, as a chat request tells it to a runtime. */
+/** Turns the stored messages of a conversation into the messages of a chat request. */
 
 import type { ChatMessage } from '../../backends/shape';
 import type { Message, ToolCall } from '../../chat/store';
 
 /**
- * The messages with their calls, each followed by its result. LLMs refuse a call without one: those that the client has
- * passed over are not told.
- * @param stored oldest first.
- * @param outputs of open calls, by the call's id: what a request brings along.
+ * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
+ * calls that the client never answered are left out.
+ * @param stored Oldest first.
+ * @param outputs Call id → output, for the open calls that the request answers.
  */
 export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
   const history: ChatMessage[] = [];
-  // From the newest back, as some runtimes use an id again: a result belongs to the last call before it.
+  // From the newest message back, because some runtimes reuse ids: a result belongs to the last call before it.
   const found = new Map(outputs);
   for (const { role, content, calls, results } of stored.toReversed()) {
     const answered = (calls ?? []).filter(({ id }) => found.has(id));
@@ -25,7 +25,7 @@ export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<strin
   return history;
 }
 
-/** Ids of the calls that a request may bring the outputs of: those in answers to the newest message of the user. */
+/** Ids of the calls whose outputs a request may send: those in answers to the newest user message. */
 export function openCalls(stored: readonly Message[]): ReadonlySet<string> {
   const answers = stored.slice(stored.findLastIndex(({ role }) => role === 'user') + 1);
   return new Set(answers.flatMap(({ calls }) => calls ?? []).map(({ id }) => id));

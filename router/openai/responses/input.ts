@@ -1,4 +1,4 @@
-/** The items that a request to `/v1/responses` brings, as messages of a chat. */
+/** Turns the input items of a request into messages of a chat. */
 import { type JsonBody, OF_TOOL } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
 import { invalid, record, unsupported, wordOf } from './faults';
@@ -6,17 +6,17 @@ import { chatName } from './tools';
 
 const ROLES = new Set(['user', 'assistant', 'system', 'developer']);
 const TEXT_PARTS = new Set(['input_text', 'output_text', 'text']);
-/** What a model thought, and what only its API can read, is not said to it again in chat. */
+/** Reasoning, and items that only OpenAI's API can read. A chat does not repeat them to the model. */
 const LEFT_OUT = new Set(['reasoning', 'compaction', 'context_compaction', 'ghost_snapshot', 'mcp_list_tools']);
-/** Calls of tools that are no functions, and what they gave. */
+/** Calls of tools that are no functions, and their outputs. */
 const OTHER_CALL = /(_call|_approval_request)$/;
 const OTHER_OUTPUT = /(_output|_approval_response)$/;
 const CONTENT_PART = /^(input_|output_)?(text|image|file)$/;
 const IN_NEXT_MESSAGE = 'The output is in the next message of the user.';
-/** Members of such items that say nothing to a model; `result` is a picture. */
+/** Members of such items without meaning for a model; `result` is a picture. */
 const UNTOLD = new Set(['id', 'type', 'call_id', 'status', 'encrypted_content', 'result', 'created_by']);
 
-/** A message, and what the calls in it gave: chat wants the outputs right behind it, in whatever order they come. */
+/** A message and the outputs of its calls. Chat requires the outputs directly after the message, in any order. */
 interface Entry {
   readonly message: Record<string, unknown>;
   readonly calls: JsonBody[];
@@ -25,15 +25,15 @@ interface Entry {
 
 interface Input {
   readonly entries: Entry[];
-  /** Who made a call, by its id. */
+  /** Call id → the message that made the call. */
   readonly callers: Map<unknown, Entry>;
   /** Ids of stored calls. */
   readonly open: ReadonlySet<string>;
-  /** What the input has for these. */
+  /** Call id → output from the input. */
   readonly outputs: Map<string, unknown>;
 }
 
-/** @param open ids of stored calls that wait for an output. @throws `invalid_request` that names the member. */
+/** @param open Ids of stored calls that wait for an output. @throws `invalid_request` that names the member. */
 export function inputOf(
   input: unknown,
   open: ReadonlySet<string>,
@@ -51,7 +51,7 @@ function add({ entries }: Input, message: Record<string, unknown>): Entry {
   return entry;
 }
 
-/** The message of the agent that is being said, or a new one: what is called after an output is another step. */
+/** Returns the current assistant message, or a new one: a call after an output is the next step. */
 function answerOf(said: Input): Entry {
   const last = said.entries.at(-1);
   return last?.message.role === 'assistant' && last.outputs.length === 0
@@ -70,18 +70,18 @@ function addItem(said: Input, item: JsonBody | undefined, at: string): void {
   else if (!LEFT_OUT.has(type)) throw unsupported(`${at}.type`, item.type);
 }
 
-/** Calls in words are of the answer. */
+/** Calls that are written as text belong to the answer. */
 function say(said: Input, text: string): void {
   const { message } = answerOf(said);
   message.content = message.content ? `${message.content}\n${text}` : text;
 }
 
-/** What chat has no place for among the outputs of tools. */
+/** Parts of outputs that chat does not allow in a tool message. */
 function hear(said: Input, content: string | readonly JsonBody[]): void {
   add(said, { role: 'user', content, [OF_TOOL]: true } as Record<string, unknown>);
 }
 
-/** What came of a call that is no function's. */
+/** The output of a call that is no function call. */
 function addOtherOutput(said: Input, item: JsonBody, at: string): void {
   const { output, ...rest } = item;
   const screenshot = record(output)?.image_url;
@@ -92,7 +92,7 @@ function addOtherOutput(said: Input, item: JsonBody, at: string): void {
   else hear(said, [textPart(textOfItem(rest)), ...(typeof parts === 'string' ? [textPart(parts)] : parts)]);
 }
 
-/** An item in words: its kind, and what it says of itself. */
+/** An item as text: its type and its members. */
 function textOfItem(item: JsonBody): string {
   const told = Object.entries(item).filter(([name, value]) => !UNTOLD.has(name) && value != null);
   const texts = told.map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
@@ -107,12 +107,12 @@ function messageOf({ role, content }: JsonBody, at: string): Record<string, unkn
   if (typeof role !== 'string' || !ROLES.has(role))
     throw invalid(`${at}.role`, `must be one of ${[...ROLES].join(', ')}.`);
   const said = contentOf(content, `${at}.content`);
-  // The name that every runtime knows.
+  // The role name that every runtime knows.
   if (role === 'developer') return { role: 'system', content: said };
   return { role, content: role === 'assistant' && typeof said !== 'string' ? textOfParts(said) : said };
 }
 
-/** Text as text; several parts, and what is not text, as chat's parts. */
+/** A text as text; several parts, or parts that are no text, as chat's parts. */
 function contentOf(content: unknown, at: string): string | readonly JsonBody[] {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) throw invalid(at, 'must be text or a list of parts.');
@@ -149,10 +149,10 @@ function textOfParts(parts: readonly JsonBody[]): string {
   return parts.map(({ text }) => (typeof text === 'string' ? text : '')).join('');
 }
 
-/** In chat the calls of one turn stand in one message, and with what was said before them. */
+/** In chat, the calls of one turn are in one message, together with the text before them. */
 function addCall(said: Input, { call_id, name, namespace, arguments: args }: JsonBody, at: string): void {
   if (typeof call_id !== 'string' || typeof name !== 'string') throw invalid(at, 'must have a call_id and a name.');
-  // Sent along although it is stored.
+  // The client sent this call although it is stored.
   if (said.open.has(call_id)) return;
   const called = { name: chatName(name, namespace), arguments: argumentsOf(args) };
   const caller = answerOf(said);
@@ -161,7 +161,7 @@ function addCall(said: Input, { call_id, name, namespace, arguments: args }: Jso
   said.callers.set(call_id, caller);
 }
 
-/** In chat an output is text; pictures come behind it. */
+/** In chat an output is text; pictures follow it. */
 function addOutput(said: Input, { call_id, output }: JsonBody, at: string): void {
   const content = contentOf(output ?? '', `${at}.output`);
   const others = typeof content === 'string' ? [] : content.filter(({ type }) => type !== 'text');
@@ -174,7 +174,7 @@ function addOutput(said: Input, { call_id, output }: JsonBody, at: string): void
   if (isMixed) hear(said, [textPart(`Of the output of the call ${call_id}:`), ...others]);
 }
 
-/** Some clients send an object where OpenAI has its JSON. */
+/** Some clients send an object where OpenAI has JSON text. */
 function argumentsOf(args: unknown): string {
   return typeof args === 'string' ? args : JSON.stringify(args ?? {});
 }

@@ -1,15 +1,15 @@
-/** The objects of OpenAI's `/v1/responses`: https://platform.openai.com/docs/api-reference/responses/object */
+/** Builds the objects of OpenAI's `/v1/responses`: https://platform.openai.com/docs/api-reference/responses/object */
 
 import type { JsonBody } from '../../backends/shape';
 import type { Message } from '../../chat/store';
 import type { Tokens } from '../../usage/tokens';
 
-/** What an answer is to. */
-export interface Asked {
+/** The request that an answer belongs to. */
+export interface Requested {
   /** `resp_` and the id of the answer's message. */
   readonly id: string;
   readonly createdAtMs: number;
-  /** The request; its options are repeated in the answer. */
+  /** The request; the answer repeats its options. */
   readonly body: JsonBody;
   /** Where the answer is stored. */
   readonly conversationId?: string;
@@ -32,16 +32,16 @@ export interface CallItem {
   status: ItemStatus;
   readonly call_id: string;
   name: string;
-  /** Of the client's, where the tool is a member of one. */
+  /** The client's namespace, if the tool is a member of one. */
   namespace?: string;
   arguments: string;
-  /** Members of the model's own, which it wants back with the call. */
+  /** Further members from the model, which it needs back with the call. */
   more?: JsonBody;
 }
 
 export type Item = TextItem | CallItem;
 
-/** An error as OpenAI writes it: of the router, or of the runtime. */
+/** An error in OpenAI's shape, from the router or from the runtime. */
 export interface Failure {
   readonly message: string;
   readonly type?: string;
@@ -49,26 +49,26 @@ export interface Failure {
   readonly param?: string | null;
   /** Of a refusal that is passed on. */
   readonly status?: number;
-  /** The same request would only fail again. */
+  /** Whether a retry of the same request would fail again. */
   readonly should_retry?: false;
 }
 
-/** How far an answer has come. */
+/** The progress of an answer. */
 export interface State {
   readonly status: Status;
   readonly output: readonly Item[];
   readonly usage?: Tokens | undefined;
   readonly failure?: Failure;
-  /** Why it is incomplete. */
+  /** Why the answer is incomplete. */
   readonly reason?: string;
 }
 
-export function responseOf(asked: Asked, { status, output, usage, failure, reason }: State): object {
-  const { body } = asked;
+export function responseOf(requested: Requested, { status, output, usage, failure, reason }: State): object {
+  const { body } = requested;
   return {
-    id: asked.id,
+    id: requested.id,
     object: 'response',
-    created_at: Math.floor(asked.createdAtMs / 1000),
+    created_at: Math.floor(requested.createdAtMs / 1000),
     status,
     background: false,
     error: failure ? errorOf(failure) : null,
@@ -80,7 +80,7 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: body.previous_response_id ?? null,
     reasoning: body.reasoning ?? { effort: null, summary: null },
-    store: asked.conversationId !== undefined,
+    store: requested.conversationId !== undefined,
     temperature: body.temperature ?? null,
     text: body.text ?? { format: { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
@@ -90,16 +90,16 @@ export function responseOf(asked: Asked, { status, output, usage, failure, reaso
     usage: usage ? usageOf(usage) : null,
     user: body.user ?? null,
     metadata: body.metadata ?? {},
-    ...(asked.conversationId !== undefined && { conversation: { id: asked.conversationId } }),
+    ...(requested.conversationId !== undefined && { conversation: { id: requested.conversationId } }),
   };
 }
 
-/** A stored answer. With which options it was asked is not kept. */
+/** Builds a stored answer. The options of its request are not stored. */
 export function responseFrom(message: Message, model: string): object {
   const { id, status, failure, createdAtMs, conversationId } = message;
   const [how, itemStatus] = STATUSES[status];
-  const asked = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
-  return responseOf(asked, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
+  const requested = { id: `resp_${id}`, createdAtMs, body: { model }, conversationId };
+  return responseOf(requested, { status: how, output: outputOf(message, itemStatus), ...(failure && { failure }) });
 }
 
 /** The text and the calls of a stored answer, in the order in which they came. */
@@ -127,17 +127,17 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
   return output;
 }
 
-/** The id of the item at an index of a response's output. */
+/** Id of the item at an index of a response's output. */
 export function itemId(prefix: string, responseId: string, index: number): string {
   return `${responseId.replace('resp', prefix)}${index === 0 ? '' : `_${index}`}`;
 }
 
-/** What a stored answer was asked with: the results of tools that came with it, or with the user's message before it. */
+/** The input of a stored answer: the outputs that were sent for it, or those and the user message before it. */
 export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
   return before?.role === 'user' ? [...itemsOf(before), ...resultsOf(answer)] : resultsOf(answer);
 }
 
-/** All items of a stored message, by the ids under which they were told. */
+/** Returns all items of a stored message, with the ids that clients were given. */
 export function itemsOf(message: Message): readonly { readonly id: string }[] {
   const { id, role, content, status } = message;
   if (role === 'assistant') {
@@ -162,7 +162,7 @@ const STATUSES: Readonly<Record<Message['status'], readonly [Status, ItemStatus]
   failed: ['failed', 'incomplete'],
 };
 
-/** An item as the client sees it. @param content in place of a message's text. */
+/** Returns an item for the client. @param content In place of a message's text. */
 export function shown(item: Item, content?: readonly object[]): object {
   if (item.type === 'function_call') {
     const { more, ...call } = item;
@@ -177,8 +177,8 @@ export function textPart(text: string): object {
 }
 
 /**
- * By their code clients decide whether to ask again: that of a refusal stands as it is, and one without a code gets
- * OpenAI's for its kind. What the router or an agent calls its own troubles is `server_error`, which may pass.
+ * Returns the error code. Clients decide by it whether to retry. The code of a refusal is kept; a refusal without a
+ * code gets OpenAI's code for its kind. Faults of the router or of an agent are `server_error`, which may be temporary.
  */
 function errorOf({ message, code, status, should_retry }: Failure): object {
   const usual = status === 429 ? 'rate_limit_exceeded' : should_retry === false ? 'invalid_prompt' : 'server_error';

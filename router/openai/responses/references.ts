@@ -1,4 +1,4 @@
-/** `item_reference`: clients of OpenAI's name what is stored by the id of its item and do not send it again. */
+/** `item_reference`: a client names a stored item by its id instead of sending it again. */
 import type { Who } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
 import type { JsonBody } from '../../backends/shape';
@@ -8,12 +8,12 @@ import { record } from './faults';
 import { itemsOf } from './objects';
 
 const ITEM_ID = /^(?:msg|fc|fco)_([0-9a-f]{24})(?:_\d+)?$/;
-/** Of reasoning, which no answer here has and which is not said to a model again. */
+/** Prefix of reasoning items. Our answers have none, and reasoning is not sent to a model again. */
 const REASONING_ID = /^rs_/;
-/** Each is looked up in the database. */
+/** Each reference is looked up in the database. */
 const REFERENCES_MAX = 1_000;
 
-/** The request with each item in the place of its reference. Throws `not_found` that names the one that is gone. */
+/** Returns the request with the items in place of their references. Throws `not_found` that names the missing one. */
 export async function withReferences(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<JsonBody> {
   const { input } = body;
   if (!Array.isArray(input) || !input.some((item) => referenceIn(item) !== undefined)) return body;
@@ -35,14 +35,14 @@ export async function withReferences(deps: OpenaiDeps, who: Who, body: JsonBody)
   return { ...body, input: items };
 }
 
-/** The id that an item names, where it is a reference: its type may be left out. */
+/** Returns the id of a reference; `undefined` if the item is none. A reference may have no type. */
 function referenceIn(item: unknown): string | undefined {
   const { type, role, id } = record(item) ?? {};
   const isReference = type === 'item_reference' || (type == null && role === undefined);
   return isReference && typeof id === 'string' ? id : undefined;
 }
 
-/** What a stored message stands for; nothing where it is not there, not theirs, or not for the key. */
+/** Returns the items of a stored message; nothing if it does not exist, or the user or the key has no access to it. */
 async function storedItems(deps: OpenaiDeps, who: Who, messageId: string) {
   const found = await deps.conversations.findMessage(who.user.id, messageId);
   if (!found) return [];
@@ -53,6 +53,6 @@ async function storedItems(deps: OpenaiDeps, who: Who, messageId: string) {
 }
 
 function gone(id: string, param: string): AppError {
-  const message = `${param}: no item "${id.slice(0, 100)}" is stored. It was not kept ("store": false), was deleted, or its time was over: send the item itself.`;
+  const message = `${param}: no item "${id.slice(0, 100)}" is stored. It was not stored ("store": false), was deleted, or has expired: send the item itself.`;
   return new AppError('not_found', { message, param });
 }

@@ -1,6 +1,6 @@
 /**
- * A request to `/v1/responses` as the chat request that says the same, for runtimes that serve chat only. What chat has
- * no way to say is refused by the name of its member; what only asks for more detail in the answer is left out.
+ * Translates a request to `/v1/responses` into a chat request, for backends that serve only chat. Members that chat
+ * cannot express are refused by name; members that only ask for more detail in the answer are left out.
  * OpenAI's reference: https://platform.openai.com/docs/api-reference/responses/create
  */
 
@@ -11,15 +11,15 @@ import { historyOf, openCalls } from './history';
 import { inputOf } from './input';
 import { toolOptions } from './tools';
 
-/** Members that mean the same in both. */
+/** Members with the same meaning in both APIs. */
 const SAME = ['model', 'stream', 'temperature', 'top_p', 'user', 'service_tier'] as const;
 const SAME_TOO = ['prompt_cache_key', 'safety_identifier'] as const;
-/** Members that chat has nothing for. Their empty values ask for nothing. */
+/** Members that chat does not have. An empty value asks for nothing and is accepted. */
 const REFUSED = ['background', 'prompt', 'context_management', 'moderation', 'top_logprobs'] as const;
 
 /**
- * The chat request.
- * @param stored what was said before, where the request goes on from it.
+ * Returns the chat request.
+ * @param stored Earlier messages, if the request continues a conversation.
  * @throws `invalid_request` that names the member.
  */
 export function chatOf(body: JsonBody, stored: readonly Message[]): JsonBody {
@@ -38,7 +38,7 @@ export function chatOf(body: JsonBody, stored: readonly Message[]): JsonBody {
     ...toolOptions(body),
     ...textOptions(record(body.text)),
     ...(record(body.reasoning)?.effort != null && { reasoning_effort: record(body.reasoning)?.effort }),
-    // The answer of a stream tells its usage at the end, unasked.
+    // A stream of `/v1/responses` always reports its usage at the end.
     ...(body.stream === true && { stream_options: { include_usage: true } }),
   };
 }

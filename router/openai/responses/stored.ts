@@ -1,4 +1,4 @@
-/** `/v1/responses/{id}`: what is stored of a response, to be read and deleted. */
+/** Serves `/v1/responses/{id}`: reads and deletes stored responses. */
 
 import type { Who } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
@@ -10,19 +10,23 @@ import { inputItems, responseFrom } from './objects';
 const ITEMS_DEFAULT = 20;
 const ITEMS_MAX = 100;
 
-interface Asked {
+interface StoredRequest {
   readonly request: Request;
-  /** Of the response. */
+  /** Id of the response. */
   readonly id: string;
-  /** What the path has behind the id. */
+  /** The rest of the path after the id. */
   readonly part: string | undefined;
 }
 
 /**
- * Answers whatever is asked of a stored response.
- * Throws `not_found` where it is not there, somebody else's, or of an agent that the key does not open.
+ * Answers a request about a stored response. Throws `not_found` if it does not exist, belongs to another user, or
+ * belongs to an agent that the key does not allow.
  */
-export async function storedResponse(deps: OpenaiDeps, who: Who, { request, id, part }: Asked): Promise<Response> {
+export async function storedResponse(
+  deps: OpenaiDeps,
+  who: Who,
+  { request, id, part }: StoredRequest,
+): Promise<Response> {
   const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
@@ -36,10 +40,10 @@ export async function storedResponse(deps: OpenaiDeps, who: Who, { request, id, 
     await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }
-  throw new AppError('method_not_allowed', { message: 'A stored response can be read and deleted, nothing else.' });
+  throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.' });
 }
 
-/** A page of a list, as OpenAI's clients ask for it. Throws `invalid_request` that names the parameter. */
+/** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */
 function listOf(items: readonly { readonly id: string }[], query: URLSearchParams): object {
   const limit = Number(query.get('limit') ?? ITEMS_DEFAULT);
   if (!Number.isInteger(limit) || limit < 1 || limit > ITEMS_MAX) throw invalid('limit', `must be 1 to ${ITEMS_MAX}`);

@@ -1,23 +1,26 @@
 /**
- * Tools of `/v1/responses` where the agent is asked over chat, which has functions only. Members of a namespace become
- * functions under a name that has both in it; what an agent cannot do at all is left out of what it is told.
+ * Translates tools of `/v1/responses` to chat, which has only functions. Members of a namespace become functions whose
+ * names combine both. Tools that no agent has are left out.
  */
 import type { JsonBody } from '../../backends/shape';
 import { invalid, record, unsupported, wordOf } from './faults';
 
-/** What OpenAI allows for the name of a function. */
+/** OpenAI's rule for the name of a function. */
 const NAME_LENGTH_MAX = 64;
 
-/** A function as the client knows it. */
+/** A function by its names in the client's request. */
 export interface ToolName {
   readonly name: string;
   readonly namespace?: string;
 }
 
-/** The functions of a request, by the names that they have in chat. */
+/** Name in chat → function of the request. */
 export type ToolNames = ReadonlyMap<string, ToolName>;
 
-/** What is said of tools in a chat request. Throws `invalid_request` where a request insists on what there is not. */
+/**
+ * Returns the members about tools of a chat request. Throws `invalid_request` if the request requires a tool that does
+ * not exist.
+ */
 export function toolOptions({ tools, tool_choice: choice, parallel_tool_calls: parallel }: JsonBody): JsonBody {
   const functions = functionsOf(tools);
   const allowed = allowedOf(choice, tools);
@@ -25,7 +28,7 @@ export function toolOptions({ tools, tool_choice: choice, parallel_tool_calls: p
   const chosen = toolChoiceOf(choice, functions);
   if (told.length === 0) {
     if (chosen === 'required') throw unsupported('tool_choice', chosen, 'No tool of the request can be called here.');
-    // Upstreams refuse what is said about tools where there are none.
+    // Upstreams refuse members about tools if there are no tools.
     return {};
   }
   return {
@@ -35,23 +38,25 @@ export function toolOptions({ tools, tool_choice: choice, parallel_tool_calls: p
   };
 }
 
-/** By their names in chat, the functions of namespaces that the client may call. For a body that may be malformed. */
+/** Name in chat → function of a namespace that the client may call. The body may be malformed. */
 export function toolNames({ tools }: JsonBody): ToolNames {
   const members = (Array.isArray(tools) ? tools : []).flatMap((tool) => membersOf(record(tool)));
   return new Map(members.map(({ name, namespace }) => [chatName(name, namespace), { name, namespace }]));
 }
 
-/** The name that a function has in chat. The same for the same, so that calls of earlier turns have it too. */
+/**
+ * Returns the name of a function in chat. It is always the same for a function, so that calls of earlier turns match.
+ */
 export function chatName(name: string, namespace: unknown): string {
   if (typeof namespace !== 'string' || namespace === '') return name;
   const plain = `${namespace}${namespace.endsWith('__') ? '' : '__'}${name}`.replace(/[^\w-]/g, '_');
   if (plain.length <= NAME_LENGTH_MAX) return plain;
-  // A name that is cut is told from others by its hash.
+  // A hash keeps names distinct that are cut.
   const hash = Bun.hash(`${namespace}\n${name}`).toString(36).slice(0, 8);
   return `${plain.slice(0, NAME_LENGTH_MAX - hash.length - 1)}_${hash}`;
 }
 
-/** By their names in chat. What is no function is left out: the agent does not learn of it. */
+/** Name in chat → function. Other kinds of tools are left out, so the agent does not see them. */
 function functionsOf(tools: unknown): ReadonlyMap<string, JsonBody> {
   if (tools == null) return new Map();
   if (!Array.isArray(tools)) throw invalid('tools', 'must be a list.');
@@ -82,7 +87,7 @@ function membersOf(tool: JsonBody | undefined) {
   });
 }
 
-/** Throws where the request insists on a tool that no agent has here. */
+/** Throws if the request requires a tool that no agent here has. */
 function toolChoiceOf(choice: unknown, functions: ReadonlyMap<string, JsonBody>): unknown {
   if (choice == null) return undefined;
   if (typeof choice === 'string') return choice;
@@ -94,7 +99,7 @@ function toolChoiceOf(choice: unknown, functions: ReadonlyMap<string, JsonBody>)
   return { type, function: { name: named } };
 }
 
-/** The names in chat of the only tools that may be called, where a request names them. */
+/** Names in chat of the only tools that may be called, if the request limits them. */
 function allowedOf(choice: unknown, tools: unknown): ReadonlySet<string> | undefined {
   const { type, tools: only } = record(choice) ?? {};
   if (type !== 'allowed_tools' || !Array.isArray(only)) return undefined;

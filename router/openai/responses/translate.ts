@@ -1,37 +1,37 @@
-/** The bodies of `/v1/responses` where the runner answers with those of chat. */
+/** Translates the body of the runner's chat answer to `/v1/responses`. */
 import { createParser } from 'eventsource-parser';
 import { tooLarge } from '../../chat/recorder';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
 import { type Body, mapBody } from '../../net/body';
 import { ResponseAnswer } from './answer';
-import type { Asked } from './objects';
+import type { Requested } from './objects';
 
 const utf8 = new TextEncoder();
 const NOTHING = new Uint8Array();
 
-/** Makes the answer to one request of another API out of the runner's. */
+/** Translates the runner's answer to one request of another API. */
 export interface Translation {
-  /** The runner's body as the client is to read it. @param isStream whether it is server-sent events. */
+  /** Returns the body for the client. @param isStream Whether it is server-sent events. */
   body(source: Body, isStream: boolean): Body;
-  /** Events for a client that waits: the first ones, then one that says that the answer is still being made. */
+  /** Events for a client that waits: first the opening ones, then one that says that the answer is in progress. */
   alive(): string;
-  /** The events that end a stream before its time. */
+  /** The events that end a stream early. */
   ending(error?: AppError): string;
-  /** Whether the last event of a stream is made. */
+  /** Whether the last event of a stream was made. */
   isWhole(): boolean;
 }
 
-/** How much of an answer is kept until its end, which tells all of it once more. */
+/** Limits the memory for an answer that is kept until its end, because the last event repeats all of it. */
 export interface TranslationLimits {
   readonly maxBytes: number;
-  /** What a long answer is held of; its owner ends it. */
+  /** The allowance from which a long answer takes its bytes. The owner disposes it. */
   readonly share: Share;
 }
 
-/** A body that is longer than may be breaks off with `answer_too_large`. */
-export function responsesTranslation(asked: Asked, limits: TranslationLimits): Translation {
-  const answer = new ResponseAnswer(asked);
+/** A longer body breaks off with `answer_too_large`. */
+export function responsesTranslation(requested: Requested, limits: TranslationLimits): Translation {
+  const answer = new ResponseAnswer(requested);
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
     alive: () => answer.alive(),
@@ -40,12 +40,12 @@ export function responsesTranslation(asked: Asked, limits: TranslationLimits): T
   };
 }
 
-/** What an answer of up to this size takes is not counted; of a longer one pieces of this size. */
+/** Answers up to this size are not counted; longer ones take pieces of this size from the allowance. */
 const STEP_BYTES = 65_536;
-/** The last events of a stream tell its text four times. */
+/** The last events of a stream repeat the text four times. */
 const COPIES = 4;
 
-/** @returns what is told how much is held, and throws where that is too much. */
+/** @returns Function to call with the number of held bytes. It throws when that is too much. */
 function holder({ maxBytes, share }: TranslationLimits, onTooMuch = () => {}) {
   let heldBytes = STEP_BYTES;
   return (bytes: number): void => {
@@ -57,9 +57,9 @@ function holder({ maxBytes, share }: TranslationLimits, onTooMuch = () => {}) {
   };
 }
 
-/** Breaks off when the source ends without having said so. */
+/** Breaks off when the source ends without its last event. */
 function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits): Body {
-  // An answer that is too long would be four times as long at its end.
+  // At its end an answer needs four times its size.
   const hold = holder(limits, () => answer.drop());
   const decoder = new TextDecoder();
   let made = answer.open();
@@ -84,7 +84,7 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
       return take();
     },
     end() {
-      // The last event counts although no empty line follows it, as for OpenAI's own clients.
+      // The last event counts even without an empty line after it, as in OpenAI's own clients.
       parser.feed('\n\n');
       if (!answer.isEnded) throw new Error('closed without [DONE]');
       return take();

@@ -1,45 +1,46 @@
-/** How a request of `/v1` stands to what is stored of its conversation, and to the session that a runtime keeps of it. */
+/** Compares a request of `/v1` with its stored conversation, and with the session that a runtime has of it. */
 import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
 import type { Conversation, Message } from '../chat/store';
 
-export interface Standing {
+export interface HistoryMatch {
   /** The conversation's `sessionFrom` from this turn on. */
   readonly sessionFrom: number;
-  /** Whether the session has been told what came before the newest turn. */
+  /** Whether the session knows the messages before the newest turn. */
   readonly isKnown: boolean;
-  /** Whether the user's message of the newest turn is stored: the answer to it goes on. */
+  /** Whether the user message of the newest turn is stored already, so that the answer continues the turn. */
   readonly isBegun: boolean;
-  /** The runtime is given no session. */
-  readonly isUntold?: true;
+  /** The runtime gets no session. */
+  readonly hasNoSession?: true;
 }
 
-/** Whether a client says what came before itself. */
+/** Whether the client sends the earlier messages itself. */
 export function bringsHistory(messages: readonly unknown[]): boolean {
   return messages.slice(0, turnStart(messages)).some(isTalk);
 }
 
 /**
- * Of a conversation that an answer is kept in unasked and whose client brings its own history: the runtime is told that as
- * it is. Whoever goes on from the answer begins a session, which knows nothing of this turn's two messages.
+ * For an answer that is stored without being requested, and whose client sends its own history: the runtime gets that
+ * history. A request that continues from the answer begins a session, which does not know the two messages of this
+ * turn.
  */
-export function untold({ lastPosition }: Conversation): Standing {
-  return { sessionFrom: lastPosition + 2, isKnown: false, isBegun: false, isUntold: true };
+export function withoutSession({ lastPosition }: Conversation): HistoryMatch {
+  return { sessionFrom: lastPosition + 2, isKnown: false, isBegun: false, hasNoSession: true };
 }
 
 /**
- * Compares what a client says came before with what the session was told, from the newest message back. Where they
- * differ the client has rewound or edited the conversation: that is another session, which must be told everything. A
- * client that sends nothing but its new message leaves it to the session to know the rest.
- * A runtime that is told everything each time has no such session.
- * @param stored the conversation's messages, oldest first, up to its newest.
+ * Compares the history that a client sends with the history of the session, from the newest message back. If they
+ * differ, the client has rewound or edited the conversation, which needs a new session that is sent everything. A
+ * client that sends only its new message relies on the session. A runtime that is always sent everything has no such
+ * session.
+ * @param stored Messages of the conversation up to its newest, oldest first.
  */
-export function standingOf(
+export function matchHistory(
   { history }: Pick<Backend, 'history'>,
   { sessionFrom, lastPosition }: Conversation,
   stored: readonly Message[],
   messages: readonly unknown[],
-): Standing {
+): HistoryMatch {
   const begun = begunTurn(stored, messages);
   const isBegun = begun !== -1;
   if (history === 'full') return { sessionFrom, isKnown: false, isBegun };
@@ -53,16 +54,16 @@ export function standingOf(
   return { sessionFrom: isKnown ? sessionFrom : lastPosition, isKnown, isBegun };
 }
 
-/** Where the turn that a request goes on with begins in `stored`, -1 when it is not the newest there. */
+/** Position in `stored` at which the turn begins that the request continues; -1 if it is not the newest turn. */
 function begunTurn(stored: readonly Message[], messages: readonly unknown[]): number {
   if (!goesOnWithTurn(messages)) return -1;
   const newest = stored.findLastIndex(({ role }) => role === 'user');
   const text = newestUserText(messages);
-  // A client may send no more than what its tools have found.
+  // A client may send only the outputs of its tools.
   return text === '' || text === stored[newest]?.content ? newest : -1;
 }
 
-/** The texts of the turns that came to an answer: of others a runtime may know or not, and clients leave them out. */
+/** Texts of the turns that have an answer. Turns without one may be unknown to the runtime, and clients omit them. */
 function answeredTexts(stored: readonly Message[]): string[] {
   const texts: string[] = [];
   let isAnswered = false;
@@ -70,7 +71,7 @@ function answeredTexts(stored: readonly Message[]): string[] {
     const text = trimmedText(message);
     const isUser = message.role === 'user';
     if (text !== '' && (isAnswered || !isUser)) texts.push(text);
-    // A turn in which tools were called has several answers, and those that only call have no text.
+    // A turn with tool calls has several answers; answers with only calls have no text.
     isAnswered = isUser ? false : isAnswered || text !== '';
   }
   return texts.reverse();

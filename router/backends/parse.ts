@@ -1,0 +1,89 @@
+/** Reads the text of a `backends.json`, and lists every problem in it. */
+import { Type } from '@sinclair/typebox';
+import { Value } from '@sinclair/typebox/value';
+import { isJsonObject, parseJson } from '../lib/json';
+import { schemaProblems, withDefaults } from '../lib/schema-check';
+import { type Entry, entrySchema } from './schema';
+
+const fileSchema = Type.Array(entrySchema, { minItems: 1 });
+
+/**
+ * Variables that the router or a driver sets, or that change how a program is loaded: a user's value would break
+ * isolation or have no effect.
+ */
+const RESERVED =
+  /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
+
+/** The variables that a value may contain as `${name}`, by member. */
+const variablesOf = {
+  cmd: ['BACKENDS_DIR'],
+  headers: ['conversation', 'session', 'work', 'user', 'agent'],
+  session_body: ['conversation', 'session', 'user', 'agent'],
+} as const;
+
+/**
+ * Reads the text of a `backends.json`. A problem is a line such as `backends.json/0/internal_port: expected integer to
+ * be greater or equal to 1 (got 0)`, where `label` names the file.
+ */
+export function parseEntries(label: string, json: string): { entries: readonly Entry[]; problems: readonly string[] } {
+  let file: unknown;
+  try {
+    file = parseJson(json);
+  } catch (error) {
+    return { entries: [], problems: [`${label}: not JSON: ${error instanceof Error ? error.message : error}`] };
+  }
+  const filled = Array.isArray(file) ? file.map((entry) => withDefaults(entrySchema, withoutNulls(entry))) : file;
+  const problems = schemaProblems(label, fileSchema, filled);
+  const entries: Entry[] = [];
+  const isFine = problems.length === 0;
+  for (const [index, entry] of (Array.isArray(filled) ? filled : []).entries()) {
+    if (!isFine && !Value.Check(entrySchema, entry)) continue;
+    const place = `${label}/${index}`;
+    problems.push(...variableProblems(place, entry), ...reservedProblems(place, entry));
+    problems.push(...collisions(place, entry, entries));
+    entries.push(entry);
+  }
+  return { entries, problems };
+}
+
+/** The predecessor wrote null for "not set". */
+function withoutNulls(entry: unknown): unknown {
+  if (!isJsonObject(entry)) return entry;
+  return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null));
+}
+
+function variableProblems(path: string, entry: Entry): string[] {
+  return Object.entries(variablesOf).flatMap(([member, known]: [string, readonly string[]]) =>
+    Object.entries(entry[member as keyof typeof variablesOf]).flatMap(([key, value]) =>
+      [...value.matchAll(/\$\{([^}]*)\}/g)]
+        .filter(([, name = '']) => !known.includes(name))
+        .map(([variable]) => {
+          const allowed = known.map((name) => `\${${name}}`).join(', ');
+          return `${path}/${member}/${key}: expected no variable but ${allowed} (got ${variable})`;
+        }),
+    ),
+  );
+}
+
+function reservedProblems(path: string, { user_overridable_env: names, api_key_env: accessKey }: Entry): string[] {
+  return names.flatMap((name, index) => {
+    const place = `${path}/user_overridable_env/${index}`;
+    if (name === accessKey) {
+      return [`${place}: expected another variable than api_key_env, which the router sets (got "${name}")`];
+    }
+    if (!RESERVED.test(name)) return [];
+    return [`${place}: expected a variable that neither the router nor the system sets or obeys (got "${name}")`];
+  });
+}
+
+/** Model ids that would match both `entry` and an earlier entry. */
+function collisions(path: string, entry: Entry, earlier: readonly Entry[]): string[] {
+  const claimed = (other: Entry, model: string) =>
+    model === other.name || model.startsWith(`${other.name}/`) || other.extra_models.includes(model);
+  return earlier.flatMap((other) => {
+    if (entry.name === other.name) return [`${path}/name: expected a name of its own (got "${entry.name}" again)`];
+    const taken = [entry.name, ...entry.extra_models].filter((model) => claimed(other, model));
+    const stolen = other.extra_models.filter((model) => model.startsWith(`${entry.name}/`));
+    return [...taken, ...stolen].map((model) => `${path}: model "${model}" belongs to "${other.name}" already`);
+  });
+}

@@ -1,0 +1,54 @@
+/** Which calls to an upstream are tried again, and when. */
+import { isLastingRefusal } from '../lib/errors';
+import { bodyOf, readText } from '../net/body';
+import { ConnectTimeoutError } from '../net/connect-timeout';
+import { type AnswerHeaders, type OutgoingAnswer, UnreachableError } from '../net/outgoing';
+import { refusalIn } from '../runners/call';
+import { REFUSAL_BYTES_MAX } from './refusals';
+
+const BACK_OFF_MS = 400;
+/** The upstream did no work, or a gateway reports that it could not reach the upstream. */
+const RETRIED = new Set([429, 502, 503]);
+const utf8 = new TextEncoder();
+
+interface Answered {
+  readonly response: OutgoingAnswer;
+}
+
+/**
+ * Reads the body of a refusal that may be temporary by its status, and returns the answer with that body in its place.
+ * `isLasting`: its words say that it is not temporary, such as a quota that is used up, which is also a 429.
+ */
+export async function readOutcome<Answer extends Answered>(answer: Answer | UnreachableError) {
+  if (answer instanceof UnreachableError || !RETRIED.has(answer.response.status)) {
+    return { outcome: answer, isLasting: false };
+  }
+  const { status, headers, body } = answer.response;
+  const text = await readText(body, REFUSAL_BYTES_MAX);
+  const isLasting = headers.get('x-should-retry') === 'false' || isLastingRefusal(refusalIn(status, text));
+  const response = { status, headers, body: bodyOf(utf8.encode(text)) };
+  return { outcome: { ...answer, response }, isLasting };
+}
+
+/** Milliseconds until the next try; `undefined` where there must be none. */
+export function retryDelayMs(outcome: Answered | UnreachableError, tryNumber: number): number | undefined {
+  // Jittered, so that calls that failed together do not come back together.
+  const backOffMs = BACK_OFF_MS * 2 ** (tryNumber - 1) * (0.5 + Math.random() / 2);
+  if (outcome instanceof UnreachableError) {
+    // A connection that timed out has already taken as long as all tries together may take.
+    const isSilent = outcome.cause instanceof ConnectTimeoutError;
+    return outcome.mayHaveArrived || isSilent ? undefined : backOffMs;
+  }
+  const { status, headers } = outcome.response;
+  if (!RETRIED.has(status)) return undefined;
+  const waitMs = retryAfterMs(headers);
+  return waitMs === undefined ? backOffMs : Math.max(waitMs, backOffMs);
+}
+
+/** Retry-After is a number of seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3 */
+function retryAfterMs(headers: AnswerHeaders): number | undefined {
+  const text = headers.get('retry-after');
+  if (text === null) return undefined;
+  const ms = /^\s*\d+(\.\d+)?\s*$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}

@@ -1,0 +1,45 @@
+/** Makes the parts of this subject. */
+import type { AgentsStore } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import type { Config } from '../config/config';
+import type { CredentialsService } from '../credentials/credentials';
+import type { Allowance } from '../lib/allowance';
+import type { Events } from '../lib/events';
+import type { MetricsService } from '../metrics/metrics';
+import type { RunnersService } from '../runners/runners';
+import type { BudgetsService } from '../usage/budgets';
+import { conversationsService } from './conversations';
+import { generationsService } from './generations';
+import type { ConversationsStore } from './store';
+
+export function wireChat(uses: {
+  config: Pick<Config, 'maxAnswerBytes'>;
+  stores: { conversations: ConversationsStore; agents: AgentsStore };
+  backends: BackendRegistry;
+  runners: RunnersService;
+  credentials: CredentialsService;
+  budgets: BudgetsService;
+  events: Events;
+  metrics: MetricsService;
+  held: Allowance;
+  requests: Allowance;
+  now: () => number;
+}) {
+  const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now } = uses;
+  const conversations = conversationsService({ conversations: stores.conversations, events, now });
+  const generations = generationsService({
+    conversations: stores.conversations,
+    agents: stores.agents,
+    backends,
+    runners,
+    credentials,
+    budgets,
+    events,
+    metrics,
+    held,
+    requests,
+    maxAnswerBytes: config.maxAnswerBytes,
+    now,
+  });
+  return { conversations, generations };
+}

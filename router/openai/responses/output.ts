@@ -1,0 +1,95 @@
+/** The output of an answer of `/v1/responses` as it grows: texts and calls, in their order. */
+import { type CallPart, CallReader } from '../../../backends/shared/calls';
+import { callId } from '../../chat/tool-calls';
+import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
+import { type ToolNames, toolNames } from './tools';
+
+/** Bytes that an item costs in addition to its text. */
+const ITEM_BYTES = 200;
+
+export class Output {
+  /** About the number of bytes that are kept. */
+  size = 0;
+  readonly items: Item[] = [];
+  readonly #requested: Requested;
+  readonly #names: ToolNames;
+  readonly #reader: CallReader;
+  /** Item → its index in the output. */
+  readonly #places = new Map<Item, number>();
+  /** The name of each call in the chat; the client's name for it may have a namespace. */
+  readonly #called = new Map<CallItem, string>();
+  /** Index in the chat's answer → call. */
+  readonly #calls: CallItem[] = [];
+
+  constructor(requested: Requested) {
+    this.#requested = requested;
+    this.#reader = new CallReader((place) => callId(requested.id.replace(/^resp_/, ''), place));
+    this.#names = toolNames(requested.body);
+  }
+
+  /** Index of an item in the output. */
+  placeOf(item: Item): number | undefined {
+    return this.#places.get(item);
+  }
+
+  /** The parts of calls in `tool_calls` of a message, or of a delta. */
+  readCalls(toolCalls: unknown): readonly CallPart[] {
+    return this.#reader.read(toolCalls);
+  }
+
+  /** Begins a text behind the last item. */
+  addText(): TextItem {
+    const item: TextItem = {
+      id: this.#itemId('msg'),
+      type: 'message',
+      status: 'in_progress',
+      role: 'assistant',
+      text: '',
+    };
+    this.size += ITEM_BYTES;
+    return this.#add(item);
+  }
+
+  addDelta(item: TextItem, delta: string): void {
+    item.text += delta;
+    this.size += delta.length;
+  }
+
+  /** Adds a part to its call, or begins a call with it. */
+  addPart({ index, id: call_id, name, arguments: args, more }: CallPart): CallItem {
+    const known = this.#calls[index];
+    const id = this.#itemId('fc');
+    const begun = { id, status: 'in_progress', call_id, name: '', arguments: '', more: {} } as const;
+    const item: CallItem = known ?? { type: 'function_call', ...begun };
+    if (!known) {
+      this.#add(item);
+      this.#calls[index] = item;
+      this.size += ITEM_BYTES + call_id.length;
+    }
+    const called = (this.#called.get(item) ?? '') + name;
+    this.#called.set(item, called);
+    Object.assign(item, this.#names.get(called) ?? { name: called });
+    item.arguments += args;
+    this.size += name.length + args.length;
+    if (Object.keys(more).length > 0) {
+      this.size += JSON.stringify(more).length;
+      item.more = { ...item.more, ...more };
+    }
+    return item;
+  }
+
+  /** Forgets the items; the end of the answer does not repeat them then. */
+  drop(): void {
+    this.items.length = 0;
+    this.#calls.length = 0;
+  }
+
+  #add<One extends Item>(item: One): One {
+    this.#places.set(item, this.items.push(item) - 1);
+    return item;
+  }
+
+  #itemId(prefix: string): string {
+    return itemId(prefix, this.#requested.id, this.items.length);
+  }
+}

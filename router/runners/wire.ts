@@ -1,0 +1,72 @@
+/** Makes the parts of this subject. */
+import type { UsersStore } from '../accounts/store';
+import type { IdleService } from '../agents/idle';
+import type { AgentsStore } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import type { Config } from '../config/config';
+import type { CredentialsService } from '../credentials/credentials';
+import type { Events } from '../lib/events';
+import type { Vault } from '../lib/vault';
+import type { MetricsService } from '../metrics/metrics';
+import type { DriverRegistry } from '../platforms/drivers';
+import type { PlatformsService } from '../platforms/health';
+import type { HostPaths } from '../platforms/host-paths';
+import type { ImagesService } from '../platforms/images';
+import type { AddressesService } from '../platforms/router-address';
+import { adoptionService } from './adoption';
+import { sweep } from './reaper';
+import { runnersService } from './runners';
+import type { RunnersStore } from './store';
+
+export function wireRunners(uses: {
+  config: Pick<Config, 'capacity' | 'homesRoot' | 'readyTimeoutMs' | 'seedsRoot'>;
+  stores: { runners: RunnersStore; users: UsersStore; agents: AgentsStore };
+  installationId: string;
+  host: HostPaths;
+  backends: BackendRegistry;
+  drivers: DriverRegistry;
+  platforms: PlatformsService;
+  images: ImagesService;
+  addresses: AddressesService;
+  credentials: CredentialsService;
+  idle: IdleService;
+  vault: Vault;
+  events: Events;
+  metrics: MetricsService;
+  now: () => number;
+  steady: () => number;
+}) {
+  const { config, stores, installationId, host, backends, drivers, platforms, images, addresses } = uses;
+  const { credentials, idle, vault, events, metrics, now, steady } = uses;
+  const runners = runnersService({
+    installationId,
+    homesRoot: config.homesRoot,
+    seedsRoot: config.seedsRoot,
+    addresses,
+    hostPath: host.of,
+    readyTimeoutMs: config.readyTimeoutMs,
+    limits: config.capacity,
+    runners: stores.runners,
+    users: stores.users,
+    backends,
+    drivers,
+    platforms,
+    images,
+    credentials,
+    vault,
+    events,
+    metrics,
+    now,
+    steady,
+  });
+  // What a runner was given in its environment changes only with the runner.
+  credentials.onChange(runners.valuesChanged);
+  const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
+  return {
+    runners,
+    /** Takes back the runners of drivers that were silent, or not there, until now. */
+    adopt: () => adoption.run(),
+    /** One pass of the reaper. */
+    sweep: () => sweep({ runners, idle, backends }),
+  };
+}

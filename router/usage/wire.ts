@@ -1,0 +1,37 @@
+/** Makes the parts of this subject. */
+import type { RateLimitsService } from '../accounts/key-limits';
+import type { KeysStore } from '../accounts/keys-store';
+import type { UsersStore } from '../accounts/store';
+import type { AgentsStore } from '../agents/store';
+import type { BackendRegistry } from '../backends/backends';
+import type { Events } from '../lib/events';
+import type { MetricsService } from '../metrics/metrics';
+import { budgetsService } from './budgets';
+import type { BudgetsStore } from './budgets-store';
+import { limitsService } from './limits';
+import { meteringService } from './metering';
+import { pricesService } from './prices';
+import { usageService } from './reports';
+import type { UsageStore } from './store';
+
+/** Resolves when prices and budgets are read. */
+export async function wireUsage(uses: {
+  stores: { usage: UsageStore; budgets: BudgetsStore; users: UsersStore; agents: AgentsStore; keys: KeysStore };
+  backends: BackendRegistry;
+  rateLimits: RateLimitsService;
+  events: Events;
+  metrics: MetricsService;
+  now: () => number;
+}) {
+  const { backends, rateLimits, events, metrics, now } = uses;
+  const { usage: rows, budgets: budgetRows, users, agents, keys } = uses.stores;
+  const prices = pricesService({ usage: rows });
+  const budgets = budgetsService({ budgets: budgetRows, usage: rows, unwritten: () => metering.unwritten(), now });
+  events.subscribeToAll((_, event) => event.kind === 'revoked' && budgets.forget(event.credentialId));
+  const limiters = [budgets, rateLimits];
+  const limits = limitsService({ limiters, prices });
+  const metering = meteringService({ usage: rows, prices, counters: limiters, metrics, now });
+  await Promise.all([prices.load(), budgets.load()]);
+  const usage = usageService({ usage: rows, users, agents, keys, backends, flush: metering.flush, now });
+  return { prices, budgets, limits, metering, usage };
+}

@@ -1,0 +1,22 @@
+/** Makes the parts of this subject. */
+import type { Config } from '../config/config';
+import { Allowance } from '../lib/allowance';
+import type { Events } from '../lib/events';
+import { createOpenStreams } from './open-streams';
+import { renderingService } from './rendering';
+import { text } from './respond';
+
+/** @param owned ends the threads that render. */
+export function wireWeb(
+  { config, events }: { config: Pick<Config, 'held' | 'requests'>; events: Events },
+  owned: AsyncDisposableStack,
+) {
+  const requests = new Allowance(config.requests);
+  return {
+    /** Bytes of long bodies and answers that are in memory at once. */
+    held: new Allowance(config.held),
+    requests,
+    streams: createOpenStreams(events, requests),
+    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+  };
+}
