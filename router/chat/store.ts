@@ -185,7 +185,9 @@ export function conversationsStore(db: Db) {
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
       return write((tx) => {
         const end = tx.update(messages).set({ status: 'failed', failure, endedAtMs: nowMs });
-        return end.where(eq(messages.status, 'streaming')).returning({ id: messages.id }).all().length;
+        // As the index has it, which is of this status only.
+        const open = sql`${messages.status} = 'streaming'`;
+        return end.where(open).returning({ id: messages.id }).all().length;
       });
     },
   };

@@ -36,7 +36,7 @@ export const sessions = sqliteTable(
     createdAtMs: integer('created_at_ms').notNull(),
     expiresAtMs: integer('expires_at_ms').notNull(),
   },
-  (table) => [index('sessions_by_user').on(table.userId)],
+  (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],
 );
 
 export type KeyScope = 'v1' | 'manage';
@@ -136,7 +136,9 @@ export const conversations = sqliteTable(
     expiresAtMs: integer('expires_at_ms'),
   },
   (table) => [
-    index('conversations_by_user').on(table.userId, table.updatedAtMs),
+    // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
+    index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
+    index('conversations_by_agent').on(table.agentId),
     index('conversations_by_expiry').on(table.expiresAtMs),
   ],
 );
@@ -284,6 +286,45 @@ export const usage = sqliteTable(
   (table) => [index('usage_by_user').on(table.userId, table.atMs), index('usage_by_time').on(table.atMs)],
 );
 
+/**
+ * What the sums of usage are kept of: one row for each thing whose use a report or a budget shows. Every call counts in
+ * several of them (`seriesOf` in `usage/sums-store.ts`).
+ */
+export const usageSeries = sqliteTable(
+  'usage_series',
+  {
+    id: integer().primaryKey(),
+    dimension: text({ enum: ['user', 'agent', 'backend', 'model', 'key', 'possible-key'] }).notNull(),
+    /** Whose use; empty for that of all users together. */
+    userId: text('user_id').notNull(),
+    /** Id of the user, agent or key, or name of the backend or model; empty for calls without a certain key. */
+    key: text().notNull(),
+  },
+  (table) => [uniqueIndex('usage_series_by_key').on(table.dimension, table.userId, table.key)],
+);
+
+/**
+ * Running totals: the use of a series up to the end of a UTC day, in one row for each day with use. The use of any span of
+ * days is the difference of two rows, however long it is. `WITHOUT ROWID` in the database: the rows are in the index.
+ */
+export const usageSums = sqliteTable(
+  'usage_sums',
+  {
+    seriesId: integer('series_id').notNull(),
+    /** Days since the epoch. */
+    day: integer().notNull(),
+    calls: integer().notNull(),
+    promptTokens: integer('prompt_tokens').notNull(),
+    completionTokens: integer('completion_tokens').notNull(),
+    cachedTokens: integer('cached_tokens').notNull(),
+    reasoningTokens: integer('reasoning_tokens').notNull(),
+    estimatedCalls: integer('estimated_calls').notNull(),
+    /** In 10⁻¹² of the currency, so that adding and subtracting is exact for prices of up to six decimals. */
+    costPicos: integer('cost_picos').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.seriesId, table.day] })],
+);
+
 /** Prices: money per million tokens, in the currency that the administrator uses. */
 export const prices = sqliteTable('prices', {
   model: text().primaryKey(),
@@ -299,17 +340,21 @@ export const prices = sqliteTable('prices', {
 export const sharedModels = sqliteTable('shared_models', { model: text().primaryKey() });
 
 /** How much a user, or one API key, may use in a period. */
-export const budgets = sqliteTable('budgets', {
-  /** Id of the key, or of the user. */
-  subjectId: text('subject_id').primaryKey(),
-  userId: text('user_id')
-    .notNull()
-    .references(() => users.id, { onDelete: 'cascade' }),
-  keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
-  unit: text({ enum: ['tokens', 'money'] }).notNull(),
-  period: text({ enum: ['day', 'month'] }).notNull(),
-  /** Above this limit the owner gets a warning. */
-  softLimit: real('soft_limit'),
-  /** Above this limit no more calls are passed to an upstream. */
-  hardLimit: real('hard_limit'),
-});
+export const budgets = sqliteTable(
+  'budgets',
+  {
+    /** Id of the key, or of the user. */
+    subjectId: text('subject_id').primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
+    unit: text({ enum: ['tokens', 'money'] }).notNull(),
+    period: text({ enum: ['day', 'month'] }).notNull(),
+    /** Above this limit the owner gets a warning. */
+    softLimit: real('soft_limit'),
+    /** Above this limit no more calls are passed to an upstream. */
+    hardLimit: real('hard_limit'),
+  },
+  (table) => [index('budgets_by_user').on(table.userId), index('budgets_by_key').on(table.keyId)],
+);
