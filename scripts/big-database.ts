@@ -9,17 +9,11 @@ import { parseArgs } from 'node:util';
 import { getTableColumns, getTableName } from 'drizzle-orm';
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core';
 import { openDatabase } from '../router/database/database';
-import {
-  agents,
-  budgets,
-  conversations,
-  keys,
-  messages,
-  prices,
-  runners,
-  usage,
-  users,
-} from '../router/database/schema';
+import { keys, users } from '../router/database/schema/accounts';
+import { agents } from '../router/database/schema/agents';
+import { conversations, messages } from '../router/database/schema/chat';
+import { runners } from '../router/database/schema/runners';
+import { budgets, prices, usage } from '../router/database/schema/usage';
 import { newId, sha256 } from '../router/lib/ids';
 
 export const PASSWORD = 'a-password-of-the-big-database';

@@ -1,10 +1,10 @@
 /** Personal API keys. Only the hash of a key is stored. */
 import { and, desc, eq, getTableColumns, gt, gte, inArray, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { keys, users } from '../database/schema';
+import { keys, users } from '../database/schema/accounts';
 import type { User } from './store';
 
-export type { KeyScope } from '../database/schema';
+export type { KeyScope } from '../database/schema/accounts';
 export type Key = typeof keys.$inferSelect;
 
 export type KeyName = Pick<Key, 'id' | 'name' | 'userId'>;

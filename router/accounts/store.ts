@@ -1,7 +1,7 @@
 /** Users and their browser sessions. */
 import { and, eq, gt, gte, inArray, lt, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { sessions, users } from '../database/schema';
+import { sessions, users } from '../database/schema/accounts';
 
 export type User = typeof users.$inferSelect;
 export type UserName = Pick<User, 'id' | 'email'>;

@@ -1,7 +1,7 @@
 /** Stores agents: a user's durable instances of backends. */
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { agents } from '../database/schema';
+import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
 
 export type Agent = typeof agents.$inferSelect;

@@ -1,7 +1,7 @@
 /** The usage of upstream calls, and the prices of models. */
 import { and, eq, getTableColumns, gte, lt, type SQL, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { prices, sharedModels, usage } from '../database/schema';
+import { prices, sharedModels, usage } from '../database/schema/usage';
 import { sumsStore, type UsageRange } from './sums-store';
 
 export type { UsageDimension, UsageGroup, UsageRange, UsageTotals } from './sums-store';

@@ -5,7 +5,7 @@
 import { and, eq, gte, inArray, lt, max, type SQL, sql } from 'drizzle-orm';
 import { alias, type SQLiteSelect } from 'drizzle-orm/sqlite-core';
 import type { Db } from '../database/database';
-import { budgets, usageSeries, usageSums } from '../database/schema';
+import { budgets, usageSeries, usageSums } from '../database/schema/usage';
 import type { NewUsageRow } from './store';
 
 const DAY_MS = 86_400_000;
