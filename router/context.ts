@@ -33,8 +33,8 @@ import { usageStore } from './usage/store';
 import { wireUsage } from './usage/wire';
 import { wireWeb } from './web/wire';
 
-/** Milliseconds between two writes of when keys were last used. */
-const KEYS_FLUSH_MS = 10_000;
+/** Milliseconds between two writes of when keys and sessions were last used. */
+const LAST_USES_MS = 10_000;
 /** Milliseconds after which at the latest the streams of an expired key end (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for kept answers whose retention is over. */
@@ -66,7 +66,7 @@ export async function createContext(options: ContextOptions) {
   const stopping = new AbortController();
   await begin(parts, options, { owned: cleanUp, stopping: stopping.signal });
   const owned = cleanUp.move();
-  const { streams, generations, runners, keys, metering } = parts;
+  const { streams, generations, runners, keys, sessions, metering } = parts;
   return {
     ...parts,
 
@@ -77,6 +77,7 @@ export async function createContext(options: ContextOptions) {
       await generations.interruptAll();
       await runners.close();
       await keys.flush();
+      await sessions.flush();
       await runners.flush();
       await metering.flush();
       await owned.disposeAsync();
@@ -158,7 +159,7 @@ async function begin(
   };
   owned.use(metrics.watchLoop());
   repeat(config.reaperIntervalMs, parts.sweep);
-  repeat(KEYS_FLUSH_MS, keys.flush);
+  repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));

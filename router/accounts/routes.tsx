@@ -8,19 +8,23 @@ import { AppError, toAppError } from '../lib/errors';
 import { addressOf } from '../web/bodies';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import { type AccountsService, normaliseEmail, type SignUp } from './accounts';
+import type { AccountsService, SignUp } from './accounts';
+import { normaliseEmail } from './fields';
 import type { SessionPlugin } from './identify';
-import { type AttemptLimits, createAttemptLimits } from './sign-in-limits';
+import { asPredecessor, userJson } from './present-users';
+import type { SessionsService } from './sessions';
+import type { AttemptLimits } from './sign-in-limits';
 import type { User } from './store';
 
 export interface AuthRoutesDeps {
   readonly accounts: AccountsService;
+  readonly attempts: AttemptLimits;
+  readonly sessions: Pick<SessionsService, 'revoke'>;
   readonly metrics: { signInTried(outcome: string): void };
 }
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
-  const { accounts } = deps;
-  const limits = createAttemptLimits();
+  const { accounts, attempts: limits, sessions } = deps;
   const signUp = (input: SignUp, address: string): Promise<User> =>
     limits.signUp(address, normaliseEmail(input.email), () => accounts.signUp(input));
 
@@ -34,7 +38,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signIn(deps, limits, body, addressOf(request, server)));
+          await signInCookie.set(await signIn(deps, body, addressOf(request, server)));
         } catch (error) {
           return signInPage(deps, { email: body.email }, body.next, refusalOf(error));
         }
@@ -62,7 +66,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/sign-out',
       async ({ who, request, signInCookie }) => {
-        if (who?.session) await accounts.closeSession(who.session);
+        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
         signInCookie.clear();
         return seeOther(request, '/sign-in');
       },
@@ -72,7 +76,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/login',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signIn(deps, limits, body, addressOf(request, server));
+        const user = await signIn(deps, body, addressOf(request, server));
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
@@ -94,7 +98,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/logout',
       async ({ who, signInCookie }) => {
-        if (who?.session) await accounts.closeSession(who.session);
+        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
         signInCookie.clear();
         return { ok: true };
       },
@@ -111,39 +115,16 @@ const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
 const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
 
-async function signIn(
-  deps: AuthRoutesDeps,
-  limits: AttemptLimits,
-  body: { email: string; password: string },
-  address: string,
-): Promise<User> {
+async function signIn(deps: AuthRoutesDeps, body: { email: string; password: string }, address: string): Promise<User> {
   const email = normaliseEmail(body.email);
   try {
-    const user = await limits.signIn(address, email, () => deps.accounts.signIn(email, body.password));
+    const user = await deps.attempts.signIn(address, email, () => deps.accounts.signIn(email, body.password));
     deps.metrics.signInTried('ok');
     return user;
   } catch (error) {
     deps.metrics.signInTried(toAppError(error).code);
     throw error;
   }
-}
-
-/** A user as the predecessor's API returns it. */
-function userJson(user: User) {
-  return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
-}
-
-/** The predecessor answered 400 with one sentence to fields that are not right. */
-function asPredecessor(error: unknown): never {
-  if (error instanceof AppError && error.code === 'invalid_fields') {
-    const [field, problem] = Object.entries(error.fields ?? {})[0] ?? [];
-    throw new AppError('invalid_request', {
-      message: `${field}: ${problem}`,
-      ...(error.fields && { fields: error.fields }),
-      cause: error,
-    });
-  }
-  throw error;
 }
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {

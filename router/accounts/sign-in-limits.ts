@@ -21,13 +21,10 @@ const SIGN_UPS_MAX = 10;
  */
 const COUNTED_MAX = 20_000;
 
-/** Passwords are hashed on Bun's threads; each takes about 50 ms and 19 MiB. */
-const HASHING_AT_ONCE = 3;
-/** Of one network: one slot stays free for others. */
+/** Attempts of one network at once. Fewer than passwords are hashed at once, so that one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;
-const ALL_QUEUED_MAX = 1_000;
 
 export interface AttemptLimits {
   /**
@@ -47,9 +44,8 @@ export function createAttemptLimits(): AttemptLimits {
   const signUps = counts(SIGN_UPS_MAX, SIGN_UPS_MS);
   const ofAccount = createTurns({ atOnce: 1, queuedMax: ACCOUNT_QUEUED_MAX, refusal: tooManyAtOnce });
   const ofNetwork = createTurns({ atOnce: NETWORK_AT_ONCE, queuedMax: NETWORK_QUEUED_MAX, refusal: tooManyAtOnce });
-  const ofAll = createTurns({ atOnce: HASHING_AT_ONCE, queuedMax: ALL_QUEUED_MAX, refusal: tooManyAtOnce });
   const inTurn = <T>(network: string, account: string, work: () => Promise<T>) =>
-    ofAccount(account, () => ofNetwork(network, () => ofAll('', work)));
+    ofAccount(account, () => ofNetwork(network, work));
 
   return {
     signIn(network, email, signIn) {

@@ -1,7 +1,7 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, lt, sql } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { sessions, users } from '../database/schema';
+import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
+import { type Db, transaction } from '../database/database';
+import { passwordResets, sessions, users } from '../database/schema';
 
 export type User = typeof users.$inferSelect;
 export type NewUser = typeof users.$inferInsert;
@@ -24,7 +24,13 @@ export function usersStore(db: Db) {
     .select({ user: users, session: sessions })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
-    .where(and(eq(sessions.id, sql.placeholder('id')), gt(sessions.expiresAtMs, sql.placeholder('nowMs'))))
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder('id')),
+        gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
+        isNull(users.disabledAtMs),
+      ),
+    )
     .prepare();
 
   return {
@@ -59,15 +65,48 @@ export function usersStore(db: Db) {
       return db.insert(users).values(user).returning().get();
     },
 
+    /** @returns the changed user, or undefined when there is none. */
+    async change(id: string, change: Partial<Pick<User, 'name' | 'disabledAtMs'>>): Promise<User | undefined> {
+      return db.update(users).set(change).where(eq(users.id, id)).returning().get();
+    },
+    /** Ends the user's reset link too. */
+    async setPassword(id: string, passwordHash: string): Promise<void> {
+      transaction(db, (tx) => {
+        tx.update(users).set({ passwordHash }).where(eq(users.id, id)).run();
+        tx.delete(passwordResets).where(eq(passwordResets.userId, id)).run();
+      });
+    },
+
     async insertSession(session: Session): Promise<void> {
       db.insert(sessions).values(session).run();
     },
-    /** The session and its user, if it has not expired at `nowMs`. */
+    /** The session and its user, if it has not expired at `nowMs` and the user is not disabled. */
     async findSession(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
       return bySession.get({ id, nowMs });
     },
-    async deleteSession(id: string): Promise<void> {
-      db.delete(sessions).where(eq(sessions.id, id)).run();
+    async listSessions(userId: string, nowMs: number): Promise<readonly Session[]> {
+      return db
+        .select()
+        .from(sessions)
+        .where(and(eq(sessions.userId, userId), gt(sessions.expiresAtMs, nowMs)))
+        .all();
+    },
+    /** @param seenAtMs session id → time of its last use. */
+    async markSeen(seenAtMs: ReadonlyMap<string, number>): Promise<void> {
+      transaction(db, (tx) => {
+        for (const [id, atMs] of seenAtMs) tx.update(sessions).set({ seenAtMs: atMs }).where(eq(sessions.id, id)).run();
+      });
+    },
+    /** Deletes the session if it belongs to the user. @returns whether it did. */
+    async deleteSession(userId: string, id: string): Promise<boolean> {
+      const mine = and(eq(sessions.id, id), eq(sessions.userId, userId));
+      return db.delete(sessions).where(mine).returning({ id: sessions.id }).get() !== undefined;
+    },
+    /** Deletes all sessions of a user but `keptId`. @returns the ids of the deleted ones. */
+    async deleteSessionsOf(userId: string, keptId: string): Promise<readonly string[]> {
+      const others = and(eq(sessions.userId, userId), ne(sessions.id, keptId));
+      const rows = db.delete(sessions).where(others).returning({ id: sessions.id }).all();
+      return rows.map(({ id }) => id);
     },
     async deleteExpiredSessions(nowMs: number): Promise<void> {
       db.delete(sessions).where(lt(sessions.expiresAtMs, nowMs)).run();

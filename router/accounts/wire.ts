@@ -5,6 +5,9 @@ import { accountsService } from './accounts';
 import { rateLimitsService } from './key-limits';
 import { keysService } from './keys';
 import type { KeysStore } from './keys-store';
+import { passwordsService } from './passwords';
+import { sessionsService } from './sessions';
+import { createAttemptLimits } from './sign-in-limits';
 import type { UsersStore } from './store';
 
 export function wireAccounts(uses: {
@@ -17,14 +20,19 @@ export function wireAccounts(uses: {
 }) {
   const { config, secrets, stores, events, now, steady } = uses;
   const { inviteCode } = secrets;
+  const { users } = stores;
+  const keys = keysService({ keys: stores.keys, events, now });
+  const passwords = passwordsService();
+  const sessions = sessionsService({ users, events, ttlSeconds: config.session.ttlSeconds, now });
   const accounts = accountsService({
-    users: stores.users,
-    events,
+    users,
+    passwords,
+    sessions,
     signup: { open: config.signup.open, ...(inviteCode !== undefined && { inviteCode }) },
-    sessionTtlSeconds: config.session.ttlSeconds,
+    changed: keys.forget,
     now,
   });
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
-  return { accounts, keys: keysService({ keys: stores.keys, events, now }), rateLimits };
+  return { accounts, attempts: createAttemptLimits(), keys, rateLimits, sessions };
 }

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
+import { passwordsService } from '../../router/accounts/passwords';
+import { sessionsService } from '../../router/accounts/sessions';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
@@ -192,8 +194,11 @@ interface SignedUp {
 test('there is one admin, whoever tries to make another and when', async () => {
   using database = disposable(openDatabase(':memory:'));
   const { users } = createStores(database.db);
-  const signup = { open: true };
-  const accounts = accountsService({ users, events: createEvents(), signup, sessionTtlSeconds: 60, now: Date.now });
+  const sessions = sessionsService({ users, events: createEvents(), ttlSeconds: 60, now: Date.now });
+  const accounts = accountsService({
+    ...{ users, sessions, passwords: passwordsService(), signup: { open: true }, now: Date.now },
+    changed: async () => undefined,
+  });
   const admins = ['a', 'b', 'c'].map((who) => ({
     email: `${who}@example.org`,
     name: who,

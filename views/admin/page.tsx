@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { KeyList, type OwnedKeyView } from '../accounts/key-list';
-import { Notice } from '../kit/notice';
+import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
 import type { BudgetSubject, BudgetView, Flash, FormState, PriceView, Shell, UsageView } from '../models';
 import { useText } from '../render';
@@ -107,11 +107,7 @@ function AdminPage({ shell, flash, tab, children }: FrameProps) {
       </header>
       <div class="settings column">
         <AdminTabs current={tab} />
-        {flash && (
-          <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
-            {flash.message}
-          </Notice>
-        )}
+        <FlashNotice flash={flash} id="flash" />
         {children}
       </div>
     </AppLayout>
