@@ -86,5 +86,5 @@ function explain(error: unknown): string {
   );
   if (isOurs) return error.message;
   if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
-  return `${error.message}\nStop what listens there, or set FRONTEND_PORT and ROUTER_PORT to ports that are free.`;
+  return `${error.message}\nStop the program that listens there, or set FRONTEND_PORT and ROUTER_PORT to free ports.`;
 }

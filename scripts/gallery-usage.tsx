@@ -52,7 +52,7 @@ export const usagePages: Record<string, () => VNode> = {
         values: { subject: 'k1', unit: 'money', soft_limit: '9' },
         errors: { soft_limit: 'Not above the hard limit' },
       }}
-      flash={{ kind: 'good', message: 'Saved. The next call of an agent is held against it.' }}
+      flash={{ kind: 'good', message: 'Saved. It applies from the next LLM call on.' }}
     />
   ),
   'admin-budgets-none': () => (

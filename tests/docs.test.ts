@@ -96,11 +96,11 @@ describe('pages', () => {
       for (const place of places) {
         const [, file = ''] = /\]\(\.\.\/([^)]+)\)/.exec(place) ?? [];
         const isThere = existsSync(join(repositoryRoot, file));
-        // A table of cases may have a file of its own.
+        // Cases may be in a separate file.
         const folders = [`${dirname(file)}/*.{ts,tsx}`, 'tests/corpus/*.json'];
         const beside = folders.flatMap((one) => [...new Bun.Glob(one).scanSync(repositoryRoot)]);
         const text = isThere ? (await Promise.all(beside.map(read))).join('\n') : '';
-        // A name may leave out what each of its cases has: `%s`, `…`.
+        // A name in the table may have `…` for the part that differs between cases.
         const names = [...place.matchAll(/"([^"]+)"/g)].flatMap(([, name = '']) =>
           name.split(/%\w|\$\w+|…|\.\.\./).map((part) => part.trim()),
         );

@@ -117,7 +117,7 @@ test("/v1 answers in OpenAI's shape", async () => {
   await expectOpenAi(await request('/v1/models', { headers: { host: 'rebound.example' } }), 'misdirected');
 });
 
-test("a key that is missing, unknown or malformed is told in OpenAI's words, and only on its door", async () => {
+test("a missing, unknown or malformed key gets OpenAI's error, and only on /v1", async () => {
   for (const authorization of [undefined, 'Bearer sk-x', 'Bearer ', 'Basic eDp5', 'sk-x']) {
     const headers = authorization === undefined ? {} : { authorization };
     const response = await router.request('/v1/chat/completions', { method: 'POST', headers });
@@ -196,7 +196,7 @@ test('an error that is not ours says nothing of itself, on any door', async () =
 const PUBLIC =
   /^(GET|POST) (\/sign-in|\/sign-up|\/auth\/(login|signup|logout))$|^POST \/sign-out$|^GET (\/healthz|\/assets\/.+)$/;
 
-test('every route but the listed public ones wants somebody who is signed in', async () => {
+test('every route except the listed public ones requires a signed-in user', async () => {
   const app = await publicApp(router.context, { jwtSecret: 'for the list of routes only' } as never);
   const routes = app.routes.map(({ method, path }) => ({ method: method === 'ALL' ? 'POST' : method, path }));
   const closed = routes.filter(({ method, path }) => !PUBLIC.test(`${method} ${path}`));

@@ -3,7 +3,7 @@ import type { Shell } from './models';
 import { useText } from './render';
 
 interface ErrorProps {
-  /** Present when somebody is signed in: the way out is then beside the error. */
+  /** Present if a user is signed in: the page then has the sidebar, with links out. */
   shell?: Shell | undefined;
   status: number;
   title: string;
@@ -12,7 +12,7 @@ interface ErrorProps {
   requestId: string;
 }
 
-/** A page that could not be shown: what happened, what helps, and the id under which the log has the rest. */
+/** An error page: what happened, what to do, and the request id under which the log has the details. */
 export function ErrorPage({ shell, ...error }: ErrorProps) {
   if (!shell) {
     return (

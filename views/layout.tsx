@@ -10,7 +10,7 @@ interface DocumentProps {
   title: string;
   /** Whether the page has a live stream of parts. */
   live?: boolean;
-  /** Whether it asks for parts, without a stream. Other pages do without htmx. */
+  /** Whether the page requests parts, without a stream. Pages that do neither load no htmx. */
   parts?: boolean;
   /** Seconds between reloads for readers without JavaScript; absent means never. */
   refreshSeconds?: number | undefined;
@@ -40,7 +40,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         {styles.map((name) => (
           <link key={name} rel="stylesheet" href={assets(`${name}.css`)} />
         ))}
-        {/* It scrolls to the latest message, which should not be seen happening. */}
+        {/* Scrolls to the newest message, without visible movement. */}
         <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
         {refreshSeconds !== undefined && (
           <noscript>
@@ -50,7 +50,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
       </head>
       <body data-copied={t.copy.done}>
         {children}
-        {/* Not deferred: htmx starts before a deferred extension that comes late, and would then do without it. */}
+        {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
         {(live || parts) && <script src={assets('htmx.min.js')} />}
         {live && <script src={assets('hx-sse.min.js')} />}
       </body>
@@ -85,7 +85,7 @@ export function CardLayout({ title, children }: { title: string; children: Compo
   );
 }
 
-/** The control that opens the sidebar where it does not fit beside the content. */
+/** The control that opens the sidebar on screens where it does not fit beside the content. */
 export function SidebarButton() {
   const t = useText();
   return (

@@ -1,9 +1,9 @@
-// Numbers and days as people read them, in the language of the page.
+// Formats numbers and days for people, in the language of the page.
 import { useLocale } from './render';
 
-/** From here on a number is told by its first digits: `123K`, `1.23M`. */
+/** From here on only the first digits are shown: `123K`, `1.23M`. */
 const COMPACT_FROM = 100_000;
-/** Below it an amount of money is told by its first digits, or it would read as nothing. */
+/** Below this an amount of money is shown with its first digits, because two decimals would be 0.00. */
 const CENT = 0.01;
 
 function make(locale: string) {
@@ -16,9 +16,9 @@ function make(locale: string) {
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', timeZone: 'UTC' });
   return {
     count: (amount: number) => (amount < COMPACT_FROM ? whole : compact).format(amount),
-    /** In whatever currency the administrator counts. */
+    /** In the administrator's currency. */
     money: (amount: number) => (amount > 0 && amount < CENT ? smallMoney : money).format(amount),
-    /** Prices of tokens have more digits than money that was spent. */
+    /** Prices of tokens have more digits than amounts that were spent. */
     price: (amount: number) => price.format(amount),
     /** @param share 0 to 1. */
     percent: (share: number) => percent.format(share),
@@ -31,7 +31,7 @@ const made = new Map<string, Numbers>();
 
 export type Numbers = ReturnType<typeof make>;
 
-/** How numbers are written in the reader's language. */
+/** Number formats of the reader's language. */
 export function useNumbers(): Numbers {
   const locale = useLocale();
   const known = made.get(locale) ?? make(locale);

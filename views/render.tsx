@@ -1,4 +1,4 @@
-// Turns a page or part into a string and gives its parts the two things they all need: words and asset URLs.
+// Renders a page or part to a string, and provides texts and asset URLs to its parts.
 import { type ComponentChildren, createContext, type VNode } from 'preact';
 import { useContext } from 'preact/hooks';
 import { renderToString } from 'preact-render-to-string';
@@ -13,12 +13,12 @@ interface ViewContext {
   assets: Assets;
 }
 
-/** Where parts that are rendered on their own find an asset. Parts use only the icons. */
+/** Path of assets for parts that are rendered on their own. Parts use only the icons. */
 const plainAssets: Assets = (name) => `/assets/${name}`;
 
 const Context = createContext<ViewContext>({ locale: 'en', text: locales.en, assets: plainAssets });
 
-/** The words of the reader's language. */
+/** The texts of the reader's language. */
 export function useText(): Text {
   return useContext(Context).text;
 }

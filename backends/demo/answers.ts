@@ -42,16 +42,16 @@ The real key of the LLM API **never leaves the router**. A runner gets two varia
 | Variable | Holds |
 |---|---|
 | \`LLM_BASE_URL\` | the address of the router's own *broker* |
-| \`LLM_API_KEY\` | a key that is good for that broker only, and only while the runner lives |
+| \`LLM_API_KEY\` | a key that works only for that broker, and only while the runner runs |
 
 When the agent calls its model, the broker swaps the runner's key for the real one and passes the call on. An agent that
-prints all it knows gives nothing away, and a changed key counts from the next call on, without a restart.`,
+prints everything that it knows reveals no key, and a changed key applies to the next call, without a restart.`,
   },
   {
     words: /\bdrivers?\b|docker|swarm|kubernetes|podman/i,
     text: `## Writing a driver
 
-A driver says *how* runners are hosted; the router decides *when*. It is one folder, \`drivers/<name>/\`, with one
+A driver determines *how* runners are hosted; the router decides *when*. It is one folder, \`drivers/<name>/\`, with one
 default export:
 
 \`\`\`ts
@@ -78,7 +78,7 @@ A backend is a kind of agent software: an entry in \`backends.json\` and, if it 
 
 - listen on \`PORT\`,
 - answer its health path,
-- want an access key,
+- require an access key,
 - speak \`POST /v1/chat/completions\`.
 
 \`backends/README.md\` has the whole of it on one page, and \`backends/direct/\` is a complete agent to copy.`,
@@ -87,7 +87,7 @@ A backend is a kind of agent software: an entry in \`backends.json\` and, if it 
     words: /\bconnect|client|openai|sdk|\bapi\b|curl|python/i,
     text: `## Connecting an OpenAI client
 
-Make a key in **Settings**, then point any OpenAI client at \`/v1\`. The model is the name of a backend.
+Create a key in **Settings**, then point any OpenAI client at \`/v1\`. The model is the name of a backend.
 
 \`\`\`python
 from openai import OpenAI
@@ -125,7 +125,7 @@ The first message may wait for a runner to start; the stream stays open meanwhil
 One process that puts **many agent runtimes behind one door**:
 
 - every user gets a runner of their own per agent, started on demand and stopped when idle;
-- people talk to it in the browser, programs as if it were OpenAI;
+- people use it in the browser, programs through OpenAI's API;
 - LLM keys stay in the router;
 - an answer survives a closed tab, a lost network and a restart of the router.`,
   },

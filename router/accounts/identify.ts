@@ -197,7 +197,7 @@ function identifier(from: { cookie(): Promise<Who | undefined>; bearer: FindCall
 /** Keys open no pages, and nothing that concerns other users. */
 function requireManaging(key: Key, request: Request): void {
   if (!MANAGED.test(new URL(request.url).pathname)) {
-    throw new AppError('signed_out', { message: 'An API key does not open this. Sign in first.' });
+    throw new AppError('signed_out', { message: 'An API key gives no access to this. Sign in first.' });
   }
   requireScope(key, 'manage');
 }

@@ -184,7 +184,7 @@ export function isLimited({ requestsPerMinute, tokensPerMinute, concurrentMax }:
 function tooFast(unit: 'requests' | 'tokens', limit: number, missing: number): AppError {
   const retryAfterSeconds = Math.max(1, Math.ceil((missing * 60) / limit));
   return new AppError('rate_limit_exceeded', {
-    message: `This API key may use ${limit.toLocaleString('en')} ${unit} a minute, and has. Try again in ${retryAfterSeconds} s.`,
+    message: `This API key may use ${limit.toLocaleString('en')} ${unit} a minute and has used them. Try again in ${retryAfterSeconds} s.`,
     retryAfterSeconds,
   });
 }
@@ -192,7 +192,7 @@ function tooFast(unit: 'requests' | 'tokens', limit: number, missing: number): A
 function tooManyAtOnce(limit: number): AppError {
   const requests = limit === 1 ? 'one request' : `${limit} requests`;
   return new AppError('rate_limit_exceeded', {
-    message: `This API key may have ${requests} under way at once. Try again when one has ended.`,
+    message: `This API key allows ${requests} at once. Try again when one has ended.`,
     retryAfterSeconds: 1,
   });
 }
@@ -200,7 +200,7 @@ function tooManyAtOnce(limit: number): AppError {
 /** The error when calls under way hold all that is left. */
 function taken(limit: number): AppError {
   return new AppError('rate_limit_exceeded', {
-    message: `This API key may use ${limit.toLocaleString('en')} tokens a minute, and calls under way may use what is left of them. Try again when one has ended.`,
+    message: `This API key may use ${limit.toLocaleString('en')} tokens a minute, and open calls have reserved the rest. Try again when one has ended.`,
     retryAfterSeconds: 1,
   });
 }

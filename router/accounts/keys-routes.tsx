@@ -137,7 +137,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
 
 /** A key cannot make another one: whoever has found it would keep what it opens when it is revoked or expires. */
 async function create(deps: KeysRoutesDeps, who: Who, requested: NewKey): Promise<{ key: Key; secret: string }> {
-  if (who.key) throw new AppError('forbidden', { message: 'A key cannot make keys. Sign in to make one.' });
+  if (who.key) throw new AppError('forbidden', { message: 'A key cannot create keys. Sign in to create one.' });
   return deps.keys.create(who.user.id, requested.name, await grantOf(deps, who.user.id, requested));
 }
 

@@ -209,5 +209,5 @@ export function opens(key: Key | undefined, agent: { readonly id?: string; reado
 
 function expired(atMs: number): AppError {
   const day = new Date(atMs).toISOString().slice(0, 10);
-  return new AppError('signed_out', { message: `That API key has expired on ${day}. Make another one in Settings.` });
+  return new AppError('signed_out', { message: `That API key has expired on ${day}. Create another one in Settings.` });
 }

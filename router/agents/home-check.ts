@@ -50,7 +50,10 @@ export async function checkHomes(homesRoot: string, owners: readonly Owner[]): P
 }
 
 export function homesHealth(deps: { homesRoot: string; backends: { all(): readonly Backend[] } }) {
-  const silent = new HomeError(['the disk of the homes does not answer', 'See what the system log says of the disk.']);
+  const silent = new HomeError([
+    'the disk of the homes does not answer',
+    'Check the system log for errors of the disk.',
+  ]);
   let checking: Promise<HomeError | undefined> | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
 

@@ -1,6 +1,7 @@
 /**
  * Renders the templated files of a seed: replaces `${NAME}` by a value. The value is escaped for the format of the file, so
- * that it cannot end its string and begin another setting. The file name determines the format.
+ * that it cannot end its string and begin another setting. The file name determines the format. Decision 0030 says why YAML is
+ * not written by a library.
  */
 import { basename, extname } from 'node:path';
 import { parseJson } from '../lib/json';

@@ -84,7 +84,7 @@ export class CallUse {
   #record({ ending, status, upstreamStatus, firstByteMs, totalMs }: Ended, upstream: Upstream): void {
     const { body, held } = this;
     const { agent, works } = held;
-    // The call was made and gets its row, also when its answer cannot be read.
+    // The call was made, so it gets a row even if its answer cannot be read.
     const used = safely('tokens', { agent: agent.id }, () => this.#used(ending, upstreamStatus)) ?? UNKNOWN;
     const { tokens, calls, isEstimated } = used;
     this.deps.metering.record({

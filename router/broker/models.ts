@@ -29,7 +29,7 @@ export async function listModels(
   } catch (error) {
     if (error instanceof AppError || signal.aborted) throw error;
     if (!late.aborted) throw unreachable(error);
-    const message = `Nobody has answered at LLM_BASE_URL within ${MODELS_MS / 1000} seconds.`;
+    const message = `LLM_BASE_URL did not answer within ${MODELS_MS / 1000} seconds.`;
     throw new AppError('upstream_unreachable', { message, cause: error });
   }
 }

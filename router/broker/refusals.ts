@@ -14,8 +14,8 @@ const WORDS_LENGTH_MAX = 300;
 export function unreachable(cause: unknown): AppError {
   const reason = cause instanceof UnreachableError ? cause.cause : cause;
   const code = reason instanceof Error && 'code' in reason ? String(reason.code) : '';
-  const silent = `Nobody answers at LLM_BASE_URL: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
-  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not in order (${code}).`;
+  const silent = `LLM_BASE_URL does not answer: there was no connection within ${CONNECT_MS / 1000} s. Check its host and port.`;
+  const certificate = `The LLM API could not be reached: the certificate at LLM_BASE_URL is not valid (${code}).`;
   const message = code === CONNECT_TIMEOUT ? silent : /CERT|TLS|SSL|SIGNATURE/.test(code) ? certificate : undefined;
   return new AppError('upstream_unreachable', { cause, ...(message !== undefined && { message }) });
 }
@@ -29,7 +29,7 @@ export async function refusalOf(
   const words = readRefusal(await refusalText(response, apiKey))?.message.slice(0, WORDS_LENGTH_MAX);
   const said = words === undefined ? `It answered ${status}.` : `It says: ${words}`;
   if (status === 401 || status === 403) {
-    const message = `The LLM API does not accept what is set in Settings: check LLM_API_KEY. ${said}`;
+    const message = `The LLM API refused the credentials in Settings: check LLM_API_KEY. ${said}`;
     return new AppError('upstream_credentials_refused', { message });
   }
   const what = 'LLM_BASE_URL does not answer as an OpenAI-compatible API does.';

@@ -1,4 +1,4 @@
-/** An answer without a client: who wants to see it watches the events. When it ends is its life's (relay/lifecycle.ts). */
+/** Produces an answer without a client: readers watch the events. `relay/lifecycle.ts` determines when it ends. */
 
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
@@ -26,26 +26,26 @@ export interface ProduceDeps {
   readonly metrics: MetricsService;
 }
 
-/** How an answer is recorded that a relay passes on. */
+/** The recorder of an answer that a relay passes on. */
 export interface RecordOptions extends Pick<AnswerOptions, 'isStream' | 'onTooLarge'> {
-  /** The user wants it to end. */
+  /** Aborts when the user stops the answer. */
   stop(): void;
 }
 
-/** What is to be answered: the newest message of a conversation. */
+/** The newest message of a conversation, which is answered. */
 export interface Turn {
   readonly conversation: Conversation;
   readonly agent: Agent;
-  /** The message that the answer is written into. */
+  /** The message into which the answer is written. */
   readonly messageId: string;
-  /** A person asked for this start: the back-off after failed starts does not apply. */
+  /** A person requested this start, so the back-off after failed starts does not apply. */
   readonly explicit: boolean;
 }
 
 /**
  * Produces an answer.
- * @param track makes its recorder.
- * @param leave called when it has ended.
+ * @param track Makes its recorder.
+ * @param leave Called when it has ended.
  */
 export function produce(
   deps: ProduceDeps,
@@ -83,7 +83,7 @@ class Production extends Lifecycle {
       .catch((thrown: unknown) => this.fail(this.toError(thrown)));
   }
 
-  /** Asks the agent's runner for the next answer of the conversation. */
+  /** Requests the next answer of the conversation from the agent's runner. */
   async #ask(silence: Silence | undefined): Promise<RunnerAnswer> {
     const { backends, budgets, conversations, runners } = this.deps;
     const { conversation, agent, explicit } = this.turn;
@@ -118,8 +118,8 @@ class Production extends Lifecycle {
 }
 
 /**
- * The messages so far, and whether the session that the runtime keeps has been told those before the newest. Calls of
- * a client's tools are not told: a page offers no tools, and some LLMs refuse calls of what they are not offered.
+ * Returns the messages so far, and whether the runtime's session knows those before the newest. Calls of a client's
+ * tools are left out: a page offers no tools, and some LLMs refuse calls of tools that they are not offered.
  */
 async function history(
   conversations: ConversationsStore,
@@ -131,7 +131,7 @@ async function history(
   return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
 }
 
-/** The model that a backend with `forward_model_env` is sent. */
+/** The model for a backend with `forward_model_env`. */
 export async function modelOf(
   { backends, credentials }: Pick<ProduceDeps, 'backends' | 'credentials'>,
   userId: string,

@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
-import type { Setting } from './setting';
-import { type settingGroups, settings } from './settings';
+import { settings, type Values } from './settings';
 
 /**
  * The settings without secrets, so it may be logged in full. Paths are absolute. Names end in `Ms` for milliseconds and in
@@ -94,13 +93,6 @@ export class ConfigError extends Error {
     );
   }
 }
-
-type Group = (typeof settingGroups)[keyof typeof settingGroups];
-type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
-  ? I
-  : never;
-type Settings = UnionToIntersection<Group>;
-type Values = { [Name in keyof Settings]: Settings[Name] extends Setting<infer T> ? T : never };
 
 interface CrossCheck {
   /** The settings that the check reads. It is skipped when one of them is invalid. The report names the first. */

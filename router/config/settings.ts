@@ -31,23 +31,23 @@ const idle = integer(1, 31_536_000, ' of seconds');
 export const settingGroups = {
   Secrets: {
     JWT_SECRET: required(secret(32), {
-      description: 'Signs what browsers carry. Changing it signs everybody out.',
+      description: 'Signs the session cookies. A change signs all users out.',
       example: 'the output of: openssl rand -hex 32',
     }),
     ENCRYPTION_KEY: required(key32, {
-      description: 'Encrypts stored credentials: 32 bytes as hex or base64. Without it they cannot be read again.',
+      description: 'Encrypts stored credentials: 32 bytes as hex or base64. Without it nobody can read them.',
       example: 'the output of: openssl rand -hex 32',
     }),
     ENCRYPTION_KEY_PREVIOUS: optional(key32, {
       description:
-        'The key before this one, for one start: what is sealed under it is sealed anew. `bun run rotate-key` sets both.',
-      whenUnset: 'nothing is sealed anew',
+        'The previous ENCRYPTION_KEY, for one start: values encrypted with it are encrypted again. `bun run rotate-key` sets both.',
+      whenUnset: 'nothing is encrypted again',
       example: '5a'.repeat(32),
     }),
   },
   'First administrator': {
     BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/), {
-      description: 'Account made at the first start. Comes together with the password.',
+      description: 'E-mail address of the account that the first start creates. Requires the password.',
       example: 'admin@example.org',
     }),
     BOOTSTRAP_ADMIN_PASSWORD: optional(secret(12), {
@@ -57,9 +57,9 @@ export const settingGroups = {
     BOOTSTRAP_ADMIN_NAME: preset(matching('1 to 80 characters', /^.{1,80}$/u), 'Admin', 'Name of that account.'),
   },
   'Who gets in': {
-    ALLOW_SIGNUP: preset(flag, 'false', 'Whether strangers may make an account. Otherwise administrators make them.'),
+    ALLOW_SIGNUP: preset(flag, 'false', 'Whether anybody may create an account. Otherwise administrators create them.'),
     INVITE_CODE: optional(secret(8), {
-      description: 'With ALLOW_SIGNUP: the code a stranger has to know. Unset: none is asked.',
+      description: 'With ALLOW_SIGNUP: the code that a new user must enter. Unset: no code is required.',
       example: 'tall-green-bicycle',
     }),
     COOKIE_NAME: preset(
@@ -71,25 +71,24 @@ export const settingGroups = {
     JWT_TTL_SECONDS: preset(integer(60, 34_560_000, ' of seconds'), '604800', 'How long a browser stays signed in.'),
   },
   Addresses: {
-    FRONTEND_BIND_HOST: preset(bindHost, '127.0.0.1', 'Where the public listener listens. 0.0.0.0 is everywhere.'),
-    FRONTEND_PORT: preset(port, '18000', 'Port of the public listener: pages, /auth, /api, /v1. 0: any free one.'),
+    FRONTEND_BIND_HOST: preset(bindHost, '127.0.0.1', 'Address of the public listener. 0.0.0.0: all addresses.'),
+    FRONTEND_PORT: preset(port, '18000', 'Port of the public listener: pages, /auth, /api, /v1. 0: any free port.'),
     ROUTER_BIND_HOST: optional(bindHost, {
-      description: 'Where the internal listener listens, for runners. Never open it to the network.',
-      whenUnset: 'loopback, and what the drivers need for runners to reach it',
+      description: 'Address of the internal listener, for runners. Never open it to the network.',
+      whenUnset: 'loopback, and the addresses at which the drivers need it',
       example: '127.0.0.1',
     }),
     ROUTER_PORT: preset(integer(1, 65535), '18080', 'Port of the internal listener.'),
     ROUTER_PUBLIC_BASE_URL: optional(origin, {
-      description: 'How people reach the router when something stands in front of it, such as a TLS proxy.',
+      description: 'URL by which people reach the router behind a proxy, for example a TLS proxy.',
       example: 'https://agents.example.org',
     }),
     ALLOWED_HOSTS: optional(hosts, {
-      description:
-        'Further host names under which the router answers, besides loopback, IP addresses and the public URL.',
+      description: 'Further host names that the router accepts, besides loopback, IP addresses and the public URL.',
       example: 'agents.lan,agents.example.org',
     }),
     CORS_ORIGINS: optional(origins, {
-      description: 'Whose pages may call /v1 from a browser, with a key of their own. `*`: those of every site.',
+      description: 'Origins whose pages may call /v1 from a browser, with a key. `*`: every origin.',
       whenUnset: 'no other site',
       example: 'https://chat.example.org,http://localhost:5173',
     }),
@@ -97,7 +96,7 @@ export const settingGroups = {
   Data: {
     STACK_DATA_ROOT: preset(path, './data', 'Folder of everything the router stores. Relative: to the repository.'),
     HOST_STACK_ROOT: optional(matching('an absolute path', /^(\/|[A-Za-z]:[\\/])/), {
-      description: 'That folder as the container engine sees it, when the router itself runs in a container.',
+      description: 'Path of that folder for the container engine, if the router itself runs in a container.',
       whenUnset: '`STACK_DATA_ROOT`',
       example: '/srv/agent-stack/data',
     }),
@@ -111,12 +110,12 @@ export const settingGroups = {
       whenUnset: '`homes` in `STACK_DATA_ROOT`',
       example: './data/homes',
     }),
-    SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds from which homes start.'),
+    SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds, with which new homes are filled.'),
   },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
     DRIVERS_DIR: optional(path, {
-      description: 'A further folder of drivers, one per folder.',
+      description: 'A further folder of drivers, with a folder per driver.',
       example: './my-drivers',
     }),
     DRIVER_OPTIONS: preset(
@@ -126,19 +125,19 @@ export const settingGroups = {
       '{"docker":{"network":"agents"}}',
     ),
     BACKEND_PORT_START: optional(integer(1, 65535), {
-      description: 'First port a driver may publish runners on. Comes together with the last.',
+      description: 'First port on which a driver may publish runners. Requires the last.',
       whenUnset: 'the kernel picks',
       example: '19000',
     }),
     BACKEND_PORT_END: optional(integer(1, 65535), {
-      description: 'Last port a driver may publish runners on.',
+      description: 'Last port on which a driver may publish runners.',
       whenUnset: 'the kernel picks',
       example: '19999',
     }),
     BACKEND_STARTUP_TIMEOUT: preset(
       number(1, 86_400, ' of seconds'),
       '90',
-      'How long a started runner may take to answer, in seconds.',
+      'Seconds that a started runner may take until it is ready.',
     ),
     BACKEND_PREPULL_AT_STARTUP: preset(flag, 'false', 'Fetch the images of all backends at start.'),
   },
@@ -147,10 +146,10 @@ export const settingGroups = {
       flag,
       'true',
       'Whether LLM_BASE_URL may be a loopback or private address, such as that of Ollama on this host. ' +
-        'Then every user can have the router call what listens there: turn off where users are strangers.',
+        'Then every user can make the router call services there: turn it off if you do not trust your users.',
     ),
     HTTPS_PROXY: proxy(proxyUrl, {
-      description: 'HTTP proxy for calls to https LLM APIs. Runners are never asked through one.',
+      description: 'HTTP proxy for calls to https LLM APIs. Runners are never called through a proxy.',
       whenUnset: '`ALL_PROXY`',
       example: 'http://proxy.example.org:3128',
     }),
@@ -160,78 +159,78 @@ export const settingGroups = {
       example: 'http://proxy.example.org:3128',
     }),
     ALL_PROXY: proxy(proxyUrl, {
-      description: 'HTTP proxy for calls to LLM APIs for which there is none above.',
+      description: 'HTTP proxy for calls to LLM APIs without a proxy above.',
       whenUnset: 'they are called directly',
       example: 'http://proxy.example.org:3128',
     }),
     NO_PROXY: proxy(list, {
-      description: 'Hosts that are called directly: domains with all below them, addresses, ranges; `*`: all.',
-      whenUnset: 'this machine alone',
+      description: 'Hosts that are called directly: domains with their subdomains, addresses, ranges; `*`: all.',
+      whenUnset: 'only this machine',
       example: 'example.org,192.168.0.0/16',
     }),
   },
   Capacity: {
-    MAX_RUNNERS: preset(limit, '100', 'Runners in total. Then the longest idle one makes room. 0: no limit.'),
-    MAX_RUNNERS_PER_USER: preset(
+    MAX_RUNNERS: preset(
       limit,
-      '10',
-      'Runners of one user. Then the longest idle one makes room. 0: no limit.',
+      '100',
+      'Maximum number of runners. At the limit, the longest idle one is stopped. 0: no limit.',
     ),
+    MAX_RUNNERS_PER_USER: preset(limit, '10', 'The same per user. 0: no limit.'),
     MAX_STARTS: preset(limit, '4', 'Runners that start at the same time; users take turns. 0: no limit.'),
     START_QUEUE_SECONDS: preset(
       number(0.01, 3600, ' of seconds'),
       '60',
-      'How long a start may wait for its turn. Fractions work.',
+      'Seconds that a start may wait in the queue. May be a fraction.',
     ),
   },
   'Idle runners': {
     DEFAULT_IDLE_SECONDS: preset(idle, '600', 'A runner without work is stopped after this many seconds.'),
-    MIN_IDLE_SECONDS: preset(idle, '60', 'The least a user may choose for an agent.'),
-    MAX_IDLE_SECONDS: preset(idle, '21600', 'The most a user may choose for an agent.'),
+    MIN_IDLE_SECONDS: preset(idle, '60', 'Shortest idle time that a user may choose.'),
+    MAX_IDLE_SECONDS: preset(idle, '21600', 'Longest idle time that a user may choose.'),
     REAPER_INTERVAL_SECONDS: preset(
       number(0.01, 3600, ' of seconds'),
       '30',
-      'How often idle runners are looked for. Fractions work.',
+      'Seconds between checks for idle runners. May be a fraction.',
     ),
   },
   'Stored responses': {
     STORE_RESPONSES: preset(
       flag,
       'true',
-      "Whether answers of /v1/responses are kept where a request does not say, as OpenAI keeps them. They are not among the user's conversations.",
+      "Whether answers of /v1/responses are stored if the request does not say, as in OpenAI's API. They are not listed among the user's conversations.",
     ),
     RESPONSES_RETENTION_DAYS: preset(
       integer(1, 3650, ' of days'),
       '30',
-      'How long such answers are kept after the last request that went on from them.',
+      'Days for which such answers are kept after the last request that continued them.',
     ),
   },
   'Sizes and numbers': {
-    MAX_BODY_BYTES: preset(bytes, '20971520', 'Largest request accepted, in bytes. Forms: at most 1 MiB of it.'),
+    MAX_BODY_BYTES: preset(bytes, '20971520', 'Largest request, in bytes. Forms: at most 1 MiB.'),
     MAX_ANSWER_BYTES: preset(
       bytes,
       '16777216',
-      'Longest answer that is recorded, translated or kept, in bytes. One that is only passed on has no limit.',
+      'Longest answer that is recorded, translated or kept, in bytes. An answer that is only passed on has no limit.',
     ),
     MAX_HELD_BYTES: preset(
       bytes,
       '134217728',
-      'Long requests and answers that are held in memory at once, in bytes. Beyond: 503, or an answer that ends.',
+      'Memory for long requests and answers, in bytes. Above it: 503, or the answer fails.',
     ),
-    MAX_HELD_BYTES_PER_USER: preset(bytes, '67108864', 'The same of one user. Beyond: 429, or an answer that ends.'),
+    MAX_HELD_BYTES_PER_USER: preset(bytes, '67108864', 'The same per user. Above it: 429, or the answer fails.'),
     MAX_REQUESTS: preset(
       count,
       '4096',
-      'Requests, live pages, answers and calls of runners under way at once. Beyond: 503.',
+      'Open requests, live pages, answers and calls of runners at once. Above it: 503.',
     ),
-    MAX_REQUESTS_PER_USER: preset(count, '2048', 'Requests and answers of one user under way at once. Beyond: 429.'),
+    MAX_REQUESTS_PER_USER: preset(count, '2048', 'Open requests and answers of one user at once. Above it: 429.'),
   },
   Operation: {
-    LOG_LEVEL: preset(logLevel, 'info', 'How much is logged: debug, info, warn or error.'),
+    LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),
       '8192',
-      'Calls to LLM APIs at once. Read by Bun itself as it starts, which stops at 256 when it is unset.',
+      'Parallel calls to LLM APIs. Bun itself reads it at start; its own default is 256.',
     ),
   },
 } as const satisfies Record<string, Record<string, Setting>>;
@@ -240,3 +239,11 @@ export const settingGroups = {
 export const settings: readonly (readonly [string, Setting])[] = Object.values(settingGroups).flatMap((group) =>
   Object.entries<Setting>(group),
 );
+
+type Group = (typeof settingGroups)[keyof typeof settingGroups];
+type UnionToIntersection<U> = (U extends unknown ? (value: U) => void : never) extends (value: infer I) => void
+  ? I
+  : never;
+type Settings = UnionToIntersection<Group>;
+/** The values of all settings, by name. */
+export type Values = { [Name in keyof Settings]: Settings[Name] extends Setting<infer T> ? T : never };

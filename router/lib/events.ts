@@ -24,7 +24,7 @@ export interface Events {
   publish(userId: string, event: RouterEvent): void;
   /** Publishes to the listeners of all users. */
   publishToAll(event: RouterEvent): void;
-  /** What a listener throws is its own affair. @returns a function that ends the subscription. */
+  /** An error that a listener throws does not reach the publisher. @returns Function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
   /** Subscribes to the events of all users, for the life of the process. */
   subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;

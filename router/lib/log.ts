@@ -12,7 +12,7 @@ const options: pino.LoggerOptions = {
   formatters: { level: (label) => ({ level: label }) },
 };
 const output = pino.destination(1);
-// A full disk or a reader that has gone: there is nowhere to say it, and it is no reason to end.
+// Ignores write errors (a full disk, a closed pipe): there is no place to report them, and the router can go on.
 output.on('error', () => undefined);
 const root = pino(
   {

@@ -1,10 +1,13 @@
 /**
- * Callbacks that others make: of a timer, an event, a stream that ends. What one of them throws has nobody to catch it
- * but the process, and belongs to one request only.
+ * Calls callbacks of timers, events and streams safely. An error that such a callback throws would otherwise reach the
+ * process, although it belongs to only one request.
  */
 import { processLog } from './log';
 
-/** Calls `work`. What it throws is logged with `of`, what it belonged to, and the result is `undefined` then. */
+/**
+ * Calls `work`. If it throws, logs the error with `of` (the request or object that it belongs to) and returns
+ * `undefined`.
+ */
 export function safely<T>(hook: string, of: object, work: () => T): T | undefined {
   try {
     return work();

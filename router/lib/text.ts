@@ -1,6 +1,6 @@
 /** Checks single lines that people type: names, addresses, values. */
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the pattern searches for control characters
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 /** Returns the problem of a line that may have at most `lengthMax` characters; undefined when it is valid. */
@@ -14,7 +14,10 @@ export function withoutControls(line: string): string {
   return line.replace(CONTROL, '');
 }
 
-/** A number as people type it into a form: `1 000 000`, `2.50`. Empty is none; what is no number is not one here either. */
+/**
+ * Parses a number as people type it into a form: `1 000 000`, `2.50`. Returns null for an empty text, NaN for a
+ * text that is no number.
+ */
 export function numberOf(typed: string): number | null {
   const digits = typed.replace(/[\s_]/g, '');
   if (digits === '') return null;

@@ -239,6 +239,6 @@ function beginningWith(beginning: Beginning): Target {
 /** Returns the path below `/v1/`, as sent. Throws for a path that a runner could decode to another one (law 12). */
 function relayPath({ pathname }: URL): string {
   // The server has resolved plain dot segments before it chose this route, but not encoded ones.
-  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'That path is not served.' });
+  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'This path does not exist.' });
   return pathname.slice('/v1/'.length);
 }

@@ -38,7 +38,7 @@ export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): P
   if (named) {
     const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
     const backend = deps.backends.find(agent.backend);
-    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation is gone.' });
+    if (!backend) throw new AppError('not_found', { message: 'The agent of that conversation no longer exists.' });
     requireOpened(who, agent, backend);
     return { agent, backend, ...named };
   }
@@ -124,7 +124,7 @@ export async function answerOf(
 }
 
 export function responseNotFound(id: string, param: string): AppError {
-  const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to have its answer kept.`;
+  const message = `No response "${id.slice(0, 100)}" is stored. Send "store": true with a request to store its answer.`;
   return new AppError('not_found', { message, param });
 }
 

@@ -1,4 +1,7 @@
-/** What a client is told while it waits for the answer: comments with the progress of a start, and events where it counts those only. */
+/**
+ * Messages for a client that waits: comments with the progress of a start, and events for clients that count only
+ * events.
+ */
 import type { Who } from '../accounts/identify';
 import { steadyMs } from '../lib/time';
 import { QUIET_MS, type Relay } from '../relay/relay';
@@ -7,7 +10,7 @@ import type { OpenaiDeps } from './deps';
 import type { Plan } from './plan';
 
 export class Waiting {
-  /** When the client was last sent an event only to show that the answer is being made. */
+  /** Time of the last event that was sent only to show that the answer is in progress. */
   #aliveAtMs = 0;
 
   constructor(
@@ -16,7 +19,7 @@ export class Waiting {
     readonly plan: Plan,
   ) {}
 
-  /** The text of a comment: how far the start of the runner is. */
+  /** Returns the text of a comment: the progress of the runner's start. */
   progress(): string {
     const { state, progress } = this.deps.runners.status(this.plan.call.agent.id);
     if (state !== 'starting') return 'agent-stack: waiting for the agent';
@@ -25,8 +28,8 @@ export class Waiting {
   }
 
   /**
-   * Events for clients that count events only: always for those of `responses`, for those of a chat where the key is set
-   * so. '' where there is none, or where the last one was sent within `QUIET_MS`: a start may tell its progress many
+   * Returns events for clients that count only events: always for `responses`, for a chat if the key is set so. Returns
+   * '' if there is none, or if the last one was sent within `QUIET_MS`, because a start may report its progress many
    * times a second.
    */
   aliveEvents(): string {
@@ -38,7 +41,7 @@ export class Waiting {
     return translation?.alive() ?? emptyChunk(call.backend.name);
   }
 
-  /** Writes the progress into the relay's stream, and again whenever it changes. @returns how that ends. */
+  /** Writes the progress into the relay's stream, now and whenever it changes. @returns Function that ends this. */
   tell(relay: Relay): () => void {
     let told = '';
     const tell = () => {

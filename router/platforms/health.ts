@@ -77,7 +77,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
 /** Turns a driver's error into a problem, in the driver's words. */
 export function problemFrom(error: unknown): PlatformProblem {
   if (error instanceof TimedOut) return { message: `It did not answer within ${error.timeoutMs / 1000} s.` };
-  if (!isDriverFailure(error)) return { message: 'It failed, and the log says how.' };
+  if (!isDriverFailure(error)) return { message: 'It failed. The log has the reason.' };
   return { message: sentence(driverMessage(error)), ...(error.hint !== undefined && { hint: error.hint }) };
 }
 

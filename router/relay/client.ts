@@ -1,20 +1,20 @@
-/** The client's side of a relayed answer: the stream that it reads, and what it has not taken of it. */
+/** The client's side of a relayed answer: the stream for the client, and the bytes that the client has not read yet. */
 import { steadyMs } from '../lib/time';
 
-/** A client that takes nothing for so long has gone without a word; the lease is not held for it any longer. */
+/** A client that reads nothing for this time counts as disconnected, and the lease is released. */
 const STALLED_MS = 600_000;
 
 export class RelayClient {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Whether the client has asked for the chunk that is waited for. */
+  /** Whether the client waits for a chunk. */
   #isAsked = false;
   #quietSinceMs = steadyMs();
   #stalledSinceMs: number | undefined;
 
   /**
-   * Makes the stream that the client reads. It has no queue of its own.
-   * @param onWant called whenever the client wants the next chunk.
-   * @param onGone called when the client cancels the stream.
+   * Makes the stream for the client. It has no queue of its own.
+   * @param onWant Called whenever the client wants the next chunk.
+   * @param onGone Called when the client cancels the stream.
    */
   stream(onWant: () => void, onGone: () => void): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
@@ -37,50 +37,52 @@ export class RelayClient {
     return this.#controller !== undefined;
   }
 
-  /** Whether the queue holds something that the client has not taken yet. */
+  /** Whether the queue has bytes that the client has not read. */
   get isBehind(): boolean {
     return (this.#controller?.desiredSize ?? 0) < 0;
   }
 
-  /** Sends the chunk of the answer that the client has asked for. */
+  /** Sends the chunk for which the client waits. */
   answer(bytes: Uint8Array): void {
     this.#isAsked = false;
     this.send(bytes);
   }
 
-  /** Sends bytes of the router's own. */
+  /** Sends bytes that the router itself has made. */
   send(bytes: Uint8Array): void {
     this.#quietSinceMs = steadyMs();
     try {
       this.#controller?.enqueue(bytes);
     } catch {
-      // A stream that has broken without notice takes nothing more; the answer ends as it would have.
+      // A stream that broke without notice accepts nothing more; the answer ends as it would have.
       this.#controller = undefined;
     }
   }
 
-  /** Closes the stream properly. */
+  /** Closes the stream regularly. */
   close(): void {
     const controller = this.#controller;
     this.#controller = undefined;
     controller?.close();
   }
 
-  /** Breaks the stream, without a reason: Bun prints any reason that it is given. */
+  /** Breaks the stream without a reason, because Bun would print the reason. */
   break(): void {
     const controller = this.#controller;
     this.#controller = undefined;
     controller?.error();
   }
 
-  /** Milliseconds since something was sent. */
+  /** Milliseconds since bytes were last sent. */
   quietMs(nowMs: number): number {
     return nowMs - this.#quietSinceMs;
   }
 
-  /** Whether the client has taken nothing for so long that it counts as gone. To be asked at each tick of the clock. */
+  /**
+   * Whether the client has read nothing for so long that it counts as disconnected. Call it at each tick of the clock.
+   */
   isStalled(nowMs: number): boolean {
-    // With a comment in its queue, the client has not come back for what it had asked for.
+    // If a comment is still in the queue, the client has not read it.
     const isTaking = !this.isReading || (this.#isAsked && !this.isBehind);
     this.#stalledSinceMs = isTaking ? undefined : (this.#stalledSinceMs ?? nowMs);
     return nowMs - (this.#stalledSinceMs ?? nowMs) >= STALLED_MS;

@@ -1,10 +1,10 @@
 /**
- * The life of one request whose answer is passed on: begun, answered, then ended exactly once. In between the client may
- * leave, the user may stop the answer, and the router may close it. Before there is a relay these events abort the call;
- * from then on they are the relay's, which ends the answer.
+ * The life of one request whose answer is passed on: it begins, is answered, and ends exactly once. Meanwhile the
+ * client may disconnect, the user may stop the answer, and the router may close it. Before there is a relay, these
+ * events abort the call; after that they go to the relay, which ends the answer.
  *
- * A request of `/v1`, a runner's call to its upstream and an answer without a client are subclasses of this. Each has
- * only its own part: whom it asks, how it answers, and what it reports at the end.
+ * A request of `/v1`, a runner's call to its upstream and an answer without a client are subclasses. Each defines only
+ * which server it calls, how it answers, and what it reports at the end.
  */
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
@@ -13,16 +13,16 @@ import { type Body, readBytes } from '../net/body';
 import { type Ending, type Recorder, Relay, type RelayOptions } from './relay';
 import { Silence, type SilenceLimits } from './timeouts';
 
-/** An answer that has begun, as far as its life concerns it. */
+/** The members of a begun answer that its life needs. */
 interface Answered {
   readonly status: number;
-  /** What is held of a runner until the end. */
+  /** The lease on the runner, which is held until the end. */
   readonly lease?: { readonly release: () => void };
   /** Returns why the body broke off; `runner_lost` by default. */
   lost?(cause: unknown): AppError | Promise<AppError>;
 }
 
-/** The options of a relay that the request itself decides. The others follow from its life. */
+/** The relay options that the request itself decides. The others follow from its life. */
 type OwnOptions = Omit<RelayOptions, 'onClientGone' | 'abort' | 'recorder' | 'silence' | 'lost' | 'onEnd'>;
 
 export abstract class Lifecycle {
@@ -30,12 +30,12 @@ export abstract class Lifecycle {
   protected readonly startedMs = performance.now();
   /** Milliseconds from the start to the answer. Undefined until then. */
   protected answeredMs: number | undefined;
-  /** Watches the answer go by, and is told its end. To be set before the relay opens. */
+  /** Observes the answer, and is notified of its end. Set it before the relay opens. */
   protected recorder: Recorder | undefined;
   readonly #abort = new AbortController();
   readonly #held: (() => void)[] = [];
   #isClientGone = false;
-  /** How the call ends when it has no answer. */
+  /** How the call ends if it has no answer. */
   #unansweredEnding: Ending = 'failed';
   #silence: Silence | undefined;
   #relay: Relay | undefined;
@@ -43,8 +43,8 @@ export abstract class Lifecycle {
   #hasEnded = false;
 
   /**
-   * @param onClientGone `cancel`: the client's leaving ends the request; `detach`: the request goes on without it (law 9).
-   * @param of whose request it is, for the log.
+   * @param onClientGone `cancel`: when the client disconnects, the request ends; `detach`: the request goes on (law 9).
+   * @param of Identifies the request in the log.
    */
   constructor(
     protected readonly onClientGone: RelayOptions['onClientGone'],
@@ -54,7 +54,7 @@ export abstract class Lifecycle {
   /** Reports how the request has ended. Called exactly once, last; `bytes` counts those of the answer. */
   protected abstract report(ending: Ending, bytes: number, error?: AppError): void;
 
-  /** Aborts the call; for the request to the runner or the upstream. */
+  /** Aborts the call. Pass it to the request to the runner or the upstream. */
   protected get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -80,13 +80,13 @@ export abstract class Lifecycle {
     else this.#held.push(giveBack);
   }
 
-  /** Watches whether the client leaves. */
+  /** Watches whether the client disconnects. */
   protected follow(client: AbortSignal): void {
     client.addEventListener('abort', () => safely('abort', this.of, () => this.gone()), { once: true });
     if (client.aborted) this.gone();
   }
 
-  /** Makes the clocks that end the request when the runner is silent for too long. */
+  /** Starts the timers that end the request when the runner is silent for too long. */
   protected watch(limits: SilenceLimits): Silence {
     const silence = new Silence(limits, (why) => this.close(why));
     this.hold(() => silence.end());
@@ -94,14 +94,14 @@ export abstract class Lifecycle {
     return silence;
   }
 
-  /** There is an answer: its lease is held from here on. */
+  /** The answer has begun: its lease is held from here on. */
   protected answered(answer: Answered): void {
     this.answeredMs = this.elapsedMs;
     this.#answer = answer;
     if (answer.lease) this.hold(answer.lease.release);
   }
 
-  /** From here on a relay passes the answer on, and ends the request. Throws why the call was aborted, where it was. */
+  /** From here on a relay passes the answer on and ends the request. Throws the reason if the call was aborted. */
   protected open(options: OwnOptions): Relay {
     this.signal.throwIfAborted();
     this.#relay = new Relay({
@@ -116,7 +116,7 @@ export abstract class Lifecycle {
     return this.#relay;
   }
 
-  /** What the client reads of the relay. A client that has left by now has left the relay. */
+  /** Returns the relay's stream for the client. If the client has disconnected already, notifies the relay. */
   protected streamOf(relay: Relay): ReadableStream<Uint8Array> {
     const stream = relay.stream();
     if (this.#isClientGone) relay.clientGone();
@@ -124,26 +124,26 @@ export abstract class Lifecycle {
   }
 
   /**
-   * Reads a short answer in one piece, and ends. It is part of the call: it is aborted as that is. Throws why the body
-   * broke off, or why the call was aborted.
+   * Reads a short answer in one piece, and ends. Reading is part of the call, so an abort applies to it. Throws the
+   * error of the body, or the reason of the abort.
    */
   protected async whole(body: Body): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = await readBytes(body).catch(async (cause: unknown) => {
       this.signal.throwIfAborted();
       throw await this.#lost(cause);
     });
-    // As in a relay: what a recorder throws is no fault of the answer.
+    // As in a relay, an error of a recorder does not make the answer fail.
     safely('recorder', this.of, () => this.recorder?.chunk(bytes));
     this.end('done', bytes.length);
     return bytes;
   }
 
-  /** The recorder takes no more: from here on the answer is for the client only. */
+  /** Stops the recording: the rest of the answer is only for the client. */
   protected unrecord(error: AppError): void {
     this.#relay?.unrecord(error);
   }
 
-  /** The client has left. */
+  /** The client has disconnected. */
   protected gone(): void {
     this.#isClientGone = true;
     if (this.#relay) this.#relay.clientGone();
@@ -168,24 +168,24 @@ export abstract class Lifecycle {
     else this.end(this.#unansweredEnding, 0, error);
   }
 
-  /** What was thrown, as an error of ours. What nobody expected is logged, but for what an abort has caused. */
+  /** Turns the thrown value into an `AppError`. Logs unexpected errors, except those that an abort has caused. */
   protected toError(thrown: unknown): AppError {
     const error = toAppError(thrown);
     if (error.code === 'internal' && !this.signal.aborted) relayLog.error({ ...this.of, err: thrown }, 'relay.broke');
     return error;
   }
 
-  /** Only the first call counts. What one step throws keeps no other step from running. */
+  /** Only the first call has an effect. An error in one step does not prevent the next steps. */
   protected end(ending: Ending, bytes: number, error?: AppError): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    // A relay has told the recorder itself.
+    // A relay has notified the recorder itself.
     if (!this.#relay) safely('recorder', this.of, () => this.recorder?.end(ending, error));
     for (let last = this.#held.pop(); last; last = this.#held.pop()) safely('give back', this.of, last);
     safely('report', this.of, () => this.report(ending, bytes, error));
   }
 
-  /** The first reason counts. */
+  /** Keeps the first reason. */
   #abortCall(ending: Ending, why?: AppError): void {
     if (this.#abort.signal.aborted) return;
     this.#unansweredEnding = ending;

@@ -2,8 +2,8 @@
  * The relay: passes one answer from a runner to a client, to a recorder, or to both.
  *
  * This is the hot path. It has no queue of its own (`highWaterMark: 0`), each chunk goes to the client first and to the
- * recorder second, and a slow client slows down the runner. It does not parse the answer, write to the database or call
- * a driver.
+ * recorder second, and a slow client slows down the runner. With `tee()` the process grew by 218 MB for 200 MB that a slow
+ * client did not read (decision 0006). The relay does not parse the answer, write to the database or call a driver.
  */
 import { AppError, toAppError, toStreamedError } from '../lib/errors';
 import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
@@ -188,7 +188,7 @@ export class Relay implements Sink, Beating {
     }
   }
 
-  /** Called for each chunk of the source. */
+  /** Called at the end of the source. */
   end(): void {
     if (this.#ended) return;
     const { expectDone } = this.#options;
@@ -200,7 +200,7 @@ export class Relay implements Sink, Beating {
     safely('close', {}, () => this.#client.close());
   }
 
-  /** Called for each chunk of the source. */
+  /** Called when the source fails. */
   lost(cause: unknown): void {
     if (this.#ended) return;
     if (this.#isWhole) this.#cut('done');
@@ -224,7 +224,8 @@ export class Relay implements Sink, Beating {
     if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
     if (isWhole) this.#end('done');
     else this.#end(ending, error);
-    // A body that is not events cannot say what happened: it breaks, so that nobody takes it for whole.
+    // A body that is not an event stream cannot contain an error, so it breaks off, which no client takes for a
+    // complete answer.
     safely('close', {}, () => (tail ? this.#client.close() : this.#client.break()));
     abort.abort(error);
   }

@@ -215,16 +215,16 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
 function tooMany(count: number): AppError {
   const runners = count === 1 ? '1 runner' : `${count} runners`;
   return new AppError('too_many_runners', {
-    message: `You have ${runners} at work or about to start, the most that one user may have. Stop one, or wait until one is done.`,
-    hint: 'MAX_RUNNERS_PER_USER sets how many.',
+    message: `You have ${runners} busy or starting, which is the limit per user. Stop one, or wait until one is done.`,
+    hint: 'MAX_RUNNERS_PER_USER sets the limit.',
     retryAfterSeconds: retryAfterSeconds(),
   });
 }
 
 function waitedTooLong(queueMs: number): AppError {
   return new AppError('start_queue_timeout', {
-    message: `The agent waited ${queueMs / 1000} s for its turn to start: too many others start or are at work. Try again in a moment.`,
-    hint: 'MAX_RUNNERS and MAX_STARTS set how many there may be.',
+    message: `The agent waited ${queueMs / 1000} s for its turn to start: too many others are starting or busy. Try again in a moment.`,
+    hint: 'MAX_RUNNERS and MAX_STARTS set the limits.',
     retryAfterSeconds: retryAfterSeconds(),
   });
 }

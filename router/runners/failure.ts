@@ -93,7 +93,7 @@ function reasonIn(tail: string): string | undefined {
 /** The error for the user when a runner that had been ready has ended by itself. */
 export function exitError(health: Health, tail: string): AppError {
   const isOutOfMemory = health.state === 'exited' && health.outOfMemory === true;
-  const hint = `Send the message again to start it anew.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
+  const hint = `Send the message again to restart it.${isOutOfMemory ? ` ${MORE_MEMORY}` : ''}`;
   return withTail('runner_lost', `The agent stopped: ${describeExit(health)}.`, { tail, hint, cause: undefined });
 }
 
@@ -105,7 +105,7 @@ export function stoppedError(): AppError {
 /** The error for the user when a runner was ended because it did not answer at its address. */
 export function unreachableError(): AppError {
   return new AppError('runner_lost', {
-    message: 'The agent could not be reached any more and was ended. Send the message again to start it anew.',
+    message: 'The agent could not be reached any more and was stopped. Send the message again to restart it.',
   });
 }
 

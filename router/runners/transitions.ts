@@ -73,9 +73,9 @@ export function runnerTransitions(deps: TransitionDeps) {
   async function resume(slot: RunnerSlot, runner: LiveRunner): Promise<LiveRunner> {
     const { driver, handle } = runner;
     const message = 'Somebody paused the agent on its platform.';
-    if (!driver.resume) throw new AppError('driver_unavailable', { message, hint: 'Let it go on there.' });
+    if (!driver.resume) throw new AppError('driver_unavailable', { message, hint: 'Resume it there.' });
     await onClock(RESUME_MS, undefined, async (clock) => driver.resume?.(handle, clock)).catch((cause: unknown) => {
-      throw new AppError('driver_unavailable', { message: `${message} It could not be let go on.`, cause });
+      throw new AppError('driver_unavailable', { message: `${message} It could not be resumed.`, cause });
     });
     runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.resumed');
     running(slot);
@@ -143,7 +143,8 @@ export function runnerTransitions(deps: TransitionDeps) {
         userId: slot.agent.userId,
         signal,
         isWanted: () => slot.leases > 0,
-        abandon: () => void slot.abortStart(new AppError('conflict', { message: 'Nobody waited for the start.' })),
+        abandon: () =>
+          void slot.abortStart(new AppError('conflict', { message: 'No request waited for the start any more.' })),
         onPlace: (place) => report(queued(place)),
       });
       // A start that comes from the image stage has already passed CREATING's percent.

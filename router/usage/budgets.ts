@@ -191,7 +191,7 @@ function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {
   const reset = `${new Date(resetsAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   const way = budget.keyId === null ? 'ask the administrator to raise it' : 'use another key, or raise it';
   return new AppError('insufficient_quota', {
-    message: `${whose} for this ${budget.period}, ${amount}, is used up. It starts anew on ${reset}; until then ${way}.`,
+    message: `${whose} for this ${budget.period}, ${amount}, is used up. It starts again on ${reset}; until then ${way}.`,
     retryAfterSeconds: Math.max(1, Math.ceil((resetsAtMs - nowMs) / 1000)),
   });
 }
@@ -200,7 +200,7 @@ function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {
 function taken({ keyId, period }: Budget): AppError {
   const whose = keyId === null ? 'your budget' : 'the budget of this API key';
   return new AppError('rate_limit_exceeded', {
-    message: `Calls under way may use all that is left of ${whose} for this ${period}. Try again when one has ended, or ask for fewer tokens at most.`,
+    message: `Open calls have reserved the rest of ${whose} for this ${period}. Try again when one has ended, or set a lower limit of tokens for the answer.`,
     retryAfterSeconds: 1,
   });
 }

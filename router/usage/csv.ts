@@ -1,4 +1,4 @@
-/** Tables as CSV (RFC 4180), written while they are read. */
+/** Tables as CSV (RFC 4180), written while they are read. `csv-stringify` protects less against formulas (decision 0030). */
 import { AppError } from '../lib/errors';
 import { dataHeaders } from '../web/headers';
 

@@ -133,7 +133,8 @@ function requireCountable(call: AskedCall, units: readonly ('tokens' | 'money')[
   }
   if (call.isBackground) {
     throw new AppError('invalid_request', {
-      message: 'An answer with "background": true is not counted, so that a limit closes it. Ask without it.',
+      message:
+        'A hard limit refuses "background": true, because the answer cannot be counted. Send the request without it.',
       param: 'background',
     });
   }

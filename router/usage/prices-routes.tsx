@@ -126,7 +126,7 @@ function modelIn(params: { readonly '*': string }): string {
   try {
     return decodeURIComponent(params['*']);
   } catch (cause) {
-    throw new AppError('invalid_request', { message: 'The name of the model is not encoded as a URL has it.', cause });
+    throw new AppError('invalid_request', { message: 'The name of the model is not a valid URL encoding.', cause });
   }
 }
 

@@ -102,7 +102,7 @@ export function pricesService(deps: { usage: UsageStore }) {
       if (sharedModels.size === 0 || sharedModels.has(model)) return;
       const names = [...sharedModels].sort().slice(0, NAMED_MODELS_MAX).join(', ');
       throw new AppError('invalid_request', {
-        message: `The shared key is not for the model "${model}". Set LLM_MODEL to one of these in Settings: ${names}. Or use a key of your own.`,
+        message: `The shared key may not be used for the model "${model}". Set LLM_MODEL to one of these in Settings: ${names}. Or use a key of your own.`,
         param: 'model',
       });
     },

@@ -33,7 +33,7 @@ export async function decompressed(
   if (!decompress) {
     const known = 'Send the body as it is, or as one of gzip, deflate, br and zstd.';
     throw new AppError('unsupported_media_type', {
-      message: `The content encoding "${coding.slice(0, 50)}" is not read here. ${known}`,
+      message: `The content encoding "${coding.slice(0, 50)}" is not supported. ${known}`,
     });
   }
   return decompress(bytes, { maxOutputLength: maxBytes }).catch((cause: unknown) => {

@@ -54,7 +54,7 @@ export function createGuard(options: {
         const name = host.replace(/:\d+$/, '');
         if (host.length < HOST_LENGTH_MIN || !isOurs(name)) {
           throw new AppError('misdirected', {
-            message: `The router does not answer for "${name}".`,
+            message: `The router does not accept requests for the host "${name}".`,
             hint: 'Add the name to ALLOWED_HOSTS or set ROUTER_PUBLIC_BASE_URL.',
           });
         }

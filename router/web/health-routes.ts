@@ -5,7 +5,7 @@ import type { Database } from '../database/database';
 
 const PREPULL_OFF = 'BACKEND_PREPULL_AT_STARTUP=false';
 
-/** Those parts of higher subjects that tell how they are, by what is asked of them. */
+/** The parts of higher subjects that report their health, with only the methods that are called. */
 export interface SystemRoutesDeps {
   readonly config: Pick<Config, 'prepullAtStartup'>;
   readonly database: Pick<Database, 'ping'>;

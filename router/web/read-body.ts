@@ -28,7 +28,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   const reading = isDeclared ? request.bytes() : readChunks(request.body, limits);
   const bytes = await reading.catch((cause: unknown) => {
     if (cause instanceof AppError) throw cause;
-    throw new AppError('invalid_request', { message: 'The request ended before its body was whole.', cause });
+    throw new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
   });
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
   const plain = await decompressed(bytes, request.headers.get('content-encoding'), maxBytes, tooLarge);

@@ -1,4 +1,4 @@
-/** Forms that were refused: what is wrong is shown beside what was typed. */
+/** Shows refused forms again, with the typed values and the problems. */
 import type { FormState } from '../../views/models';
 import { AppError } from '../lib/errors';
 
@@ -9,8 +9,8 @@ export function refusalOf(error: unknown): AppError {
 }
 
 /**
- * The form as it was sent, with what is wrong with it. A sentence above the fields only where no field says it. Throws
- * what is no refusal.
+ * Returns the form as it was sent, with its problems. There is a sentence above the fields only if no field has a
+ * problem. Throws errors that are no refusals.
  */
 export function refusedForm(
   values: Readonly<Record<string, string>>,

@@ -120,7 +120,7 @@ function exposure(config: Config): readonly Finding[] {
   if (LOOPBACK.test(open.host)) return ok('only this machine reaches the router');
   if (session.cookieSecure) return ok(`${open.host}, over HTTPS`);
   const remedy = 'put a TLS proxy in front, and set ROUTER_PUBLIC_BASE_URL and COOKIE_SECURE=true in .env';
-  return note(`the public listener is at ${open.host}: passwords cross the network as they are`, remedy);
+  return note(`the public listener is at ${open.host}: passwords cross the network unencrypted`, remedy);
 }
 
 function backends({ backendsPath }: Config): readonly Finding[] {

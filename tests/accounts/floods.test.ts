@@ -1,13 +1,13 @@
-/** What strangers send to the doors of accounts: very long fields, and very many at once. */
+/** Requests of strangers to sign-in and sign-up: very long fields, and very many requests at once. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { normaliseEmail } from '../../router/accounts/fields';
 import { networkOf } from '../../router/lib/network';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 
-/** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
+/** Only ends a failed test: hashing passwords is slow on a busy machine. */
 setDefaultTimeout(30_000);
 
-/** One character that becomes eighteen. */
+/** One character that becomes eighteen when it is normalised. */
 const LIGATURE = '\uFDFA';
 const { alice, bob } = PEOPLE;
 
@@ -36,7 +36,7 @@ describe('a long field', () => {
         const body = isForm ? JSON.stringify(fields) : fields;
         const headers = { ...(isForm && { accept: 'text/html', 'content-type': 'application/json' }) };
         const response = await router.request(door, { method: 'POST', body, headers });
-        // A member that a door does not know may be as long as it likes.
+        // A member that the route does not know may have any length.
         if (response.status < 400 && response.status !== 303) continue;
         expect([response.status >= 400 || response.status === 303, (await response.text()).length < 20_000]).toEqual([
           ...[true, true],
@@ -83,10 +83,10 @@ describe('many sign-ins at once', () => {
     const count = (status: number) => statuses.filter((one) => one === status).length;
     expect(count(200) + count(429)).toBe(200);
     expect(count(200)).toBeWithin(10, 60);
-    // Before most of those that had their turn.
+    // Answered before most requests that waited for their turn.
     const answered = order.slice(count(429));
     expect(answered.lastIndexOf('other')).toBeLessThan(answered.length / 2);
-    // Right ones count as nothing.
+    // Correct sign-ins are not counted as failures.
     expect((await login(alice)).status).toBe(200);
   });
 

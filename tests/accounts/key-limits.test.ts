@@ -1,4 +1,4 @@
-/** What a key may do in a minute and at once, and what an answer of `/v1` says about it and about the agent. */
+/** The limits of a key per minute and at once, and the headers of `/v1` about limits and agent. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import type { KeyGrant } from '../../router/accounts/keys';
@@ -71,7 +71,7 @@ test('requests of a minute may come at once, and then at the rate of the limit',
   ]);
   const refused = await ask(secret);
   expect(limitsIn(refused, 'requests')).toEqual(['3', '0', '1m0s']);
-  await expectLimited(refused, /3 requests a minute, and has\. Try again in 20 s\./, '20');
+  await expectLimited(refused, /3 requests a minute and has used them\. Try again in 20 s\./, '20');
   expect((await ask(others)).status).toBe(200);
   nowMs += 20_000;
   expect([(await ask(secret)).status, (await ask(secret)).status]).toEqual([200, 429]);
@@ -109,7 +109,7 @@ test('so many requests at once, however they end', async () => {
   const source = pipe();
   runner.reply = () => source.response();
   const first = await ask(secret, { stream: true });
-  await expectLimited(await ask(secret), /one request under way at once/, '1');
+  await expectLimited(await ask(secret), /one request at once/, '1');
   source.write(DONE);
   source.close();
   await new Reading(first).end();
@@ -126,13 +126,13 @@ test('so many requests at once, however they end', async () => {
   await (await open).body?.cancel();
   runner.reply = () => completion('Hello.');
   await until(async () => (await ask(secret)).status === 200, 'the client that left does not count');
-  // A request that fails before it has reached a runner.
+  // A request that fails before it reaches a runner.
   expect([(await ask(secret, { model: 'nope' })).status, (await ask(secret, { model: 'nope' })).status]).toEqual([
     404, 404,
   ]);
 });
 
-test('the official client waits as it is told and then has its answer', async () => {
+test('the official client waits for Retry-After and then gets its answer', async () => {
   const secret = await make({ requestsPerMinute: 1 });
   expect((await ask(secret)).status).toBe(200);
   const client = new OpenAI({ apiKey: secret, baseURL: `${router.url}/v1`, maxRetries: 0 });

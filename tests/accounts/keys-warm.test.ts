@@ -1,4 +1,4 @@
-/** What a warm request needs is in memory, and is forgotten when it changes. */
+/** A warm request uses values in memory, which are discarded when they change. */
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const ask = (key: string, model = 'echo') =>
     body: { model, messages: [{ role: 'user', content: 'Hello' }] },
   });
 
-/** Runs `work` while the database has lost every table that a request could be asked about. */
+/** Runs `work` while the database lacks every table that a request could read. */
 async function withoutTables<T>(work: () => Promise<T>): Promise<T> {
   using database = new Database(join(router.dataRoot, 'router.db'));
   const tables = ['keys', 'users', 'agents', 'sessions', 'runners', 'credentials', 'conversations', 'messages'];
@@ -41,7 +41,7 @@ test('law 1: a warm request with a key touches no table', async () => {
   expect((await ask(key)).status).toBe(200);
   await withoutTables(async () => {
     expect((await ask(key)).status).toBe(200);
-    // Which proves that the tables are missed by whoever needs them.
+    // Proves that requests which do read these tables fail.
     expect((await ask('sk-as-unknown')).status).toBe(500);
   });
   expect((await ask('sk-as-unknown')).status).toBe(401);
@@ -52,12 +52,12 @@ test('law 20: a key that is known is refused from the request after it was revok
   const { keys } = router.context;
   const { key, secret } = await keys.create(alice.id, 'known');
   expect((await ask(secret)).status).toBe(200);
-  // Asked for while it is revoked: what was found before must not come back.
+  // Looked up while the key is being revoked: the earlier result must not return to the cache.
   const [, found] = await Promise.all([keys.revoke(alice.id, key.id), keys.find(secret)]);
   expect([found?.key.id, (await ask(secret)).status]).toEqual([expect.anything(), 401]);
 });
 
-test('after a change of the user their keys are looked up anew', async () => {
+test('after a change of a user, their keys are looked up again', async () => {
   const { keys } = router.context;
   const { secret } = await keys.create(alice.id, 'renamed');
   expect((await keys.find(secret))?.user.name).toBe('Alice');

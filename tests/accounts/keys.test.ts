@@ -1,4 +1,4 @@
-/** Keys: what they open, for how long, who sees and revokes them. Each permission with its refused twin. */
+/** Keys: their permissions, their expiry, and who lists and revokes them. Each permission with its refused twin. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -73,7 +73,7 @@ test('a key is made, listed without its secret, and revoked over the API', async
   expect((await alice.request(`/api/me/keys/${key.id}`, { method: 'DELETE' })).status).toBe(404);
 });
 
-test('nobody sees or revokes a key of somebody else, but the administrator', async () => {
+test('only the administrator sees or revokes keys of other users', async () => {
   const { key, secret } = await make({});
   expect((await list(mallory)).map(({ id }) => id)).not.toContain(key.id);
   for (const path of [`/api/me/keys/${key.id}`, `/api/admin/keys/${key.id}`]) {
@@ -155,7 +155,7 @@ test('a key that manages cannot widen itself: neither its budget nor its scopes,
   expect(await list(alice)).toContainEqual(expect.objectContaining({ id: key.id, requests_per_minute: 1000 }));
   const { budgets } = router.context;
   expect(budgets.list().find((state) => state.budget.subjectId === key.id)?.budget.hardLimit).toBe(100);
-  // Others may: its owner, and another key of theirs.
+  // The owner may change it, and so may another key of the owner.
   expect((await send(other.secret, 'PUT', path, budget)).status).toBe(200);
   expect((await alice.request(path, { method: 'DELETE' })).status).toBe(200);
 });
@@ -203,14 +203,14 @@ test('law 20: a key that expires opens nothing any more, and its streams end', a
   const reading = new Reading(await ask(secret, 'other', { stream: true }));
   await reading.until('One.');
   nowMs += 61_000;
-  await expectError(await ask(secret), 401, 'invalid_request_error', /has expired on \d{4}-\d\d-\d\d\. Make another/);
+  await expectError(await ask(secret), 401, 'invalid_request_error', /has expired on \d{4}-\d\d-\d\d\. Create another/);
   const events = eventsOf(await reading.end());
   expect(events.at(-1)).toBe('[DONE]');
   expect((JSON.parse(events.at(-2) ?? '') as { error: object }).error).toMatchObject({ code: 'invalid_api_key' });
   await until(() => router.context.streams.size === 0, 'nothing is held');
 });
 
-test('what a key cannot be is refused field by field', async () => {
+test('invalid values for a key are refused field by field', async () => {
   const wrong: [object, string][] = [
     [{ name: ' ' }, 'name'],
     [{ name: 'C\0I' }, 'name'],

@@ -24,14 +24,14 @@ function sign(claims: Claims, { alg = 'HS256', key = secret } = {}): string {
   return `${text}.${hash ? createHmac(hash, key).update(text).digest('base64url') : ''}`;
 }
 
-/** Statuses of the two doors that a token opens. */
+/** Statuses of the two routes that a token gives access to. */
 async function tryToken(token: string): Promise<number[]> {
   const page = await router.request('/auth/me', { headers: { cookie: `agent_stack_session=${token}` } });
   const program = await router.request('/v1/models', { headers: { authorization: `Bearer ${token}` } });
   return [page.status, program.status];
 }
 
-/** An open stream, once its first bytes are there. */
+/** An open stream, after its first bytes have arrived. */
 async function openStream(path: string, headers: Record<string, string>, init: RequestInit = {}) {
   const response = await fetch(router.url + path, { ...init, headers });
   if (!response.body) throw new Error('There is no stream');

@@ -8,7 +8,7 @@ import { createEvents } from '../../router/lib/events';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
-/** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
+/** Only ends a failed test: hashing passwords is slow on a busy machine. */
 setDefaultTimeout(30_000);
 
 const { alice, bob, mallory } = PEOPLE;
@@ -74,7 +74,7 @@ describe('signing in', () => {
     expect([wrong.status, wrong.headers.get('set-cookie')]).toEqual([422, null]);
     expect(page).not.toContain('wr0ng-password');
     expect((await all(page, 'input[name=email]'))[0]?.attributes.value).toBe(alice.email);
-    expect((await all(page, '[role=alert]'))[0]?.text).toContain('do not belong together');
+    expect((await all(page, '[role=alert]'))[0]?.text).toContain('password is wrong');
   });
 
   test.each([
@@ -90,7 +90,7 @@ describe('signing in', () => {
     expect([response.status, response.headers.get('location')]).toEqual([303, '/']);
   });
 
-  test('who is signed in is not asked to sign in', async () => {
+  test('a signed-in user sees no sign-in page', async () => {
     const person = await router.person(alice);
     for (const path of ['/sign-in', '/sign-up']) {
       const response = await person.request(path);
@@ -100,7 +100,7 @@ describe('signing in', () => {
 });
 
 describe('signing up', () => {
-  test('makes a regular user, whatever is asked for, and signs it in', async () => {
+  test('creates a regular user, whatever the request says, and signs it in', async () => {
     await using router = await startRouter();
     const asked = { email: ' Bob@Example.org', password: 'bob-secret-1', name: 'Bob Ünïcode', role: 'admin', id: 'x' };
     const response = await router.request('/auth/signup', json(asked));

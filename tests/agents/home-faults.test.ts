@@ -1,4 +1,7 @@
-/** What the file system refuses where homes are: said in words to who waits for the start, on `/healthz` and by the doctor. */
+/**
+ * Errors of the file system of homes are explained: to the user who waits for the start, on `/healthz` and by the
+ * doctor.
+ */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +12,7 @@ import { backendsWithDemoEnv, freePort, startRouterProcess } from '../support/pr
 import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
 import { problemOf, start } from '../support/runners';
 
-/** Ends only a test that has failed: a router is built and started for one. */
+/** Only ends a failed test: a router is built and started for one. */
 setDefaultTimeout(60_000);
 
 const cleanUp = new AsyncDisposableStack();
@@ -113,7 +116,7 @@ test('a disk that is well is no problem', async () => {
   expect(await healthOf(router)).toBeUndefined();
 });
 
-test('every word of the system is one of ours, without a path, and what is unknown is named', () => {
+test('every error code of the system has a description without a path, and an unknown code is named', () => {
   const fault = (code: string) => {
     const found = homeFault(Object.assign(new Error(`${code}: /data/homes/a1`), { code }));
     if (!(found instanceof HomeError)) throw new Error(`${code} is no fault of a home`);
@@ -131,7 +134,7 @@ test('every word of the system is one of ours, without a path, and what is unkno
 
 const canDrop = process.getuid?.() === 0 && Bun.which('setpriv') !== null;
 
-test.skipIf(!canDrop)('a router that may not give homes away says whom it cannot give them to', async () => {
+test.skipIf(!canDrop)('the error of a router that cannot change the owner of homes names the user', async () => {
   const entries = await backendsWithDemoEnv({});
   const demo = entries.filter(({ name }) => name === 'demo').map((entry) => ({ ...entry, chown_uid: 4_242 }));
   await using router = await startRouterProcess({

@@ -1,4 +1,4 @@
-/** Starts an agent of `backends/` as the process driver does, and talks to it as the router does. */
+/** Starts an agent of `backends/` as the process driver does, and sends it requests as the router does. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,9 +11,9 @@ export interface AgentProcess extends AsyncDisposable {
   readonly url: string;
   readonly home: string;
   readonly process: Bun.Subprocess;
-  /** All it wrote to standard output and error so far. */
+  /** Its standard output and error so far. */
   output(): string;
-  /** Resolves as soon as the output has `text`. */
+  /** Resolves as soon as the output contains `text`. */
   wrote(text: string): Promise<void>;
   /** `session` goes into `X-Agent-Session`. */
   ask(messages: string | readonly unknown[], options?: AskOptions): Promise<Response>;
@@ -27,7 +27,10 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `home` is made and removed unless one is given. Resolves when the agent is ready, or listens with a start delay. */
+/**
+ * `home` is created and removed unless one is given. Resolves when the agent is ready, or when it listens if it has a
+ * start delay.
+ */
 export async function startAgent(name: string, env: Record<string, string>, home?: string): Promise<AgentProcess> {
   const folder = home ?? (await mkdtemp(join(tmpdir(), `agent-stack-${name}-`)));
   const child = Bun.spawn(['bun', join(ROOT, 'backends', name, 'main.ts')], {
@@ -79,7 +82,7 @@ function ask(url: string, messages: string | readonly unknown[], options: AskOpt
   });
 }
 
-/** Collects both outputs; fails a wait when the process has ended without the text. */
+/** Collects both outputs; a wait fails when the process has ended without the text. */
 function watchOutput(child: Bun.Subprocess<'ignore', 'pipe', 'pipe'>) {
   let output = '';
   const changes = new EventTarget();
@@ -117,7 +120,7 @@ export interface Chunk {
   readonly error?: { readonly message: string; readonly type: string; readonly code: string | null };
 }
 
-/** The events of a streamed answer as they come, `[DONE]` as itself. */
+/** The events of a streamed answer as they arrive, with `[DONE]` as text. */
 export async function* chunks(response: Response): AsyncGenerator<Chunk | '[DONE]'> {
   if (!response.body) return;
   const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
@@ -128,7 +131,7 @@ export async function allChunks(response: Response): Promise<(Chunk | '[DONE]')[
   return Array.fromAsync(chunks(response));
 }
 
-/** The text of a list of chunks put together. */
+/** The merged text of a list of chunks. */
 export function textOf(list: readonly (Chunk | '[DONE]')[]): string {
   return list.map((chunk) => (chunk === '[DONE]' ? '' : (chunk.choices?.[0]?.delta.content ?? ''))).join('');
 }

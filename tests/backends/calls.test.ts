@@ -1,4 +1,4 @@
-/** Which call a piece belongs to, in every way in which servers number and name them, wherever the pieces are cut. */
+/** Which call a piece belongs to, for all ways in which servers number and name calls, and for every cut. */
 import { expect, test } from 'bun:test';
 import { CallReader } from '../../backends/shared/calls';
 
@@ -119,7 +119,7 @@ test('whole calls in one list are as many calls, whatever they lack', () => {
   }
 });
 
-test('what is no list of pieces is no call, and throws nothing', () => {
+test('a value that is no list of pieces has no calls, and throws nothing', () => {
   for (const nonsense of [null, undefined, 'x', 7, {}, [null], [[]], ['x'], [7]])
     expect(read([nonsense as Piece[]])).toEqual([]);
   const odd = [[{ index: '0', id: {}, function: 'f' }], [{ function: { name: 7, arguments: 7 } }], [{ function: [] }]];

@@ -1,4 +1,4 @@
-/** Every backend that comes along, held against the contract of `backends/README.md`. */
+/** Tests every backend of the repository against the contract of `backends/README.md`. */
 import { expect, test } from 'bun:test';
 import { conformBackend, type Entry, type Model, type Running } from '../../backends/conformance';
 import shipped from '../../backends.json';

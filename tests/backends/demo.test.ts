@@ -114,7 +114,7 @@ describe('the demo agent remembers', () => {
     }
   });
 
-  test('what was said before the client left, and it stops at once', async () => {
+  test('the text before the client left is stored, and the agent stops at once', async () => {
     const leaving = new AbortController();
     const response = await demo.ask('slow', { session: 'left', stream: true, signal: leaving.signal });
     let said = '';

@@ -1,4 +1,7 @@
-/** What the direct agent passes on that it does not know, what it refuses by name, and how it tells an upstream's failure. */
+/**
+ * Members that the direct agent passes on without knowing them, members that it refuses by name, and how it reports an
+ * upstream's failure.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { startUpstream, type Upstream } from '../support/upstream';
@@ -41,7 +44,7 @@ test('members of messages that the agent does not know reach the model as they c
   expect(newest()?.messages).toEqual(messages as never);
 });
 
-test('what a client asks for reaches the model, whatever it is called', async () => {
+test('all parameters of a client reach the model, also unknown ones', async () => {
   const body = {
     ...{ n: 1, logprobs: true, top_logprobs: 2, logit_bias: { 5: 1 }, top_k: 3, min_p: 0.1, user: 'u' },
     ...{ chat_template_kwargs: { enable_thinking: false }, thinking: { type: 'enabled' }, service_tier: 'flex' },
@@ -53,7 +56,7 @@ test('what a client asks for reaches the model, whatever it is called', async ()
   expect(newest()?.stream_options).toEqual({ ...options, include_usage: true } as never);
 });
 
-test('what one answer in text cannot be is refused by the name of its parameter', async () => {
+test('a parameter that asks for more than one text answer is refused by its name', async () => {
   const before = upstream.requests.length;
   for (const [param, value] of [
     ['n', 2],
@@ -66,7 +69,7 @@ test('what one answer in text cannot be is refused by the name of its parameter'
   expect(upstream.requests).toHaveLength(before);
 });
 
-test('the model gets one system message, and is told to have no tools only where it has none', async () => {
+test('the model gets one system message, and the text about missing tools only if it has none', async () => {
   await Bun.write(join(direct.home, 'AGENTS.md'), 'Be brief.\n');
   await Bun.write(join(direct.home, 'NO-TOOLS.md'), 'You have no tools.\n');
   const asked = [

@@ -1,4 +1,6 @@
-/** Tools of a client: the direct agent has none of its own, so its model may call those, and the client answers. */
+/**
+ * A client's tools: the direct agent has none of its own, so its model may call the client's, and the client answers.
+ */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -57,7 +59,7 @@ test('a streamed call of a tool reaches the client in the parts in which it came
   }
 });
 
-test('what came of a call is told to the model with the call, and a result without its call is refused', async () => {
+test('the output of a call is sent to the model with the call, and an output without its call is refused', async () => {
   expect(await answerText(await direct.ask([QUESTION, CALLED, RESULT], { body: { tools: TOOLS } }))).toBe(
     'Hello from upstream.',
   );
@@ -66,7 +68,7 @@ test('what came of a call is told to the model with the call, and a result witho
   expect([refused.status, await refused.json()]).toMatchObject([400, { error: { param: 'messages[1]' } }]);
 });
 
-test('a session remembers of a turn with tools what was asked and what was answered in the end', async () => {
+test('of a turn with tools, a session stores the question and the final answer', async () => {
   const session = 'tools';
   scriptCall();
   await direct.ask([QUESTION], { session, body: { tools: TOOLS } });

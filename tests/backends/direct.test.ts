@@ -173,7 +173,7 @@ describe('the direct agent streams', () => {
 });
 
 describe('a client that leaves', () => {
-  test('in the middle ends the call to the model, and what was said is kept', async () => {
+  test('in the middle ends the call to the model, and the text so far is kept', async () => {
     upstream.script({ pieces: ['Half an', hang()] });
     const leaving = new AbortController();
     const response = await direct.ask('Hi', { stream: true, session: 'left', signal: leaving.signal });
@@ -213,7 +213,7 @@ describe('an upstream in trouble', () => {
     expect(direct.output()).not.toContain(upstream.key);
   });
 
-  test('with a page instead of an error object is told in plain words', async () => {
+  test('with a page instead of an error object is reported in plain words', async () => {
     upstream.script({ status: 503, body: '<html>nginx</html>' });
     const response = await direct.ask('Hi');
     expect(response.status).toBe(503);

@@ -11,7 +11,7 @@ import { runStreams } from './streams';
 import { DIRECT, FLOOR, ROUTER } from './subjects';
 
 describe('the arithmetic', () => {
-  test('a median passes over what was not measured, and of nothing is not a number', () => {
+  test('a median ignores missing measurements, and is NaN without any', () => {
     expect(median([3, Number.NaN, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
     expect(median([])).toBeNaN();
@@ -28,7 +28,7 @@ describe('the arithmetic', () => {
     expect(slope([5, 5, 5])).toBe(0);
   });
 
-  test('what a proxy adds and how it compares is reckoned round by round', () => {
+  test('the cost and the ratio of a proxy are computed round by round', () => {
     const results = new Results();
     const at = (subject: string) => ({ table: 't', load: '1', subject });
     for (const [direct, floor, router] of [

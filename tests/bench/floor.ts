@@ -1,4 +1,4 @@
-/** The floor: the least that a proxy on Bun can do. It looks at nothing, keeps nothing and refuses nothing. */
+/** The floor: the simplest proxy on Bun. It checks nothing, stores nothing and refuses nothing. */
 const target = `http://127.0.0.1:${process.env.TARGET_PORT}`;
 
 Bun.serve({

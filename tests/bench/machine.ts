@@ -1,4 +1,4 @@
-/** What a number means nothing without: the machine, the versions, and how busy it was. */
+/** The context of all measurements: the machine, the versions, and the load. */
 import { cpus, loadavg, totalmem } from 'node:os';
 import { isPinned } from './processes';
 

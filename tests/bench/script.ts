@@ -1,4 +1,4 @@
-/** What a request asks of the scripted runner, and the mark by which a chunk tells when it was sent. */
+/** The parameters of a request to the scripted runner, and the mark in a chunk that says when it was sent. */
 
 export const MODEL = 'bench';
 export const CHAT_PATH = '/v1/chat/completions';

@@ -1,4 +1,4 @@
-/** A base URL at which there is no API is told what to change about it, whatever answers there. */
+/** If there is no API at a base URL, the error says how to change the URL, for every kind of answer from there. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 
@@ -21,7 +21,7 @@ async function told(): Promise<{ status: number; message: string; code: unknown 
   return { status: response.status, ...error };
 }
 
-/** What servers answer where they have no such path. */
+/** Answers of servers to an unknown path. */
 const ELSEWHERE = {
   'plain text': () => new Response('404 page not found', { status: 404 }),
   'a list of one error': () => Response.json({ detail: 'Not Found' }, { status: 404 }),
@@ -32,7 +32,7 @@ const ELSEWHERE = {
   'a method that is not allowed': () => Response.json({ error: { message: 'Method Not Allowed' } }, { status: 405 }),
 };
 for (const [what, reply] of Object.entries(ELSEWHERE)) {
-  test(`a base URL without /v1 is told to have it added: ${what}`, async () => {
+  test(`the error for a base URL without /v1 says to add it: ${what}`, async () => {
     answer = reply;
     for (const path of ['', '/', '/api/']) {
       await at(path);
@@ -43,7 +43,7 @@ for (const [what, reply] of Object.entries(ELSEWHERE)) {
   });
 }
 
-test('a base URL that ends in a path of the API is told to end before it', async () => {
+test('a base URL that ends in a path of the API is refused with the URL without that path', async () => {
   answer = ELSEWHERE['plain text'];
   for (const path of ['chat/completions', 'responses', 'models/']) {
     await at(`/v1/${path}`);

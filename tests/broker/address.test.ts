@@ -1,4 +1,6 @@
-/** Law 22: where users can have the broker call, and that it is there where it calls. */
+/**
+ * Law 22: the addresses that users can make the broker call. The broker connects to the address that it has checked.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,7 +20,7 @@ afterAll(() => bench[Symbol.asyncDispose]());
 
 const ALLOWED = { allowPrivate: true, ownPorts: [] };
 
-/** Upstreams whose names a test resolves. */
+/** Upstreams whose names the test resolves. */
 function upstreamsWith(lookup: Lookup, more: { allowPrivate?: boolean; now?: () => number } = {}) {
   const { allowPrivate = true, now = Date.now } = more;
   const { credentials } = bench.router.context;
@@ -49,13 +51,13 @@ test('law 22: a name that leads to such an address is not called either, not eve
   expect(await codeOf(unknown.listModels({ baseUrl: named, apiKey: key }, signal))).toContain('"llm.test"');
 });
 
-test('law 22: the address that was checked is the one that is called, whatever the name means by then', async () => {
+test('law 22: the broker connects to the address that it has checked, whatever the name resolves to by then', async () => {
   await using upstream = startUpstream();
   const baseUrl = upstream.url.replace('127.0.0.1', 'rebind.test');
   const { host } = new URL(baseUrl);
   let nowMs = 0;
   const asked: string[] = [];
-  // First the good address, and to whoever asks again the bad one: no other resolver knows this name.
+  // The first lookup returns the allowed address, later ones the forbidden address. No other resolver knows this name.
   const lookup: Lookup = async (name) => [asked.push(name) === 1 ? '127.0.0.1' : '169.254.169.254'];
   const upstreams = upstreamsWith(lookup, { now: () => nowMs });
   const list = () => upstreams.listModels({ baseUrl, apiKey: upstream.key }, signal);
@@ -68,10 +70,10 @@ test('law 22: the address that was checked is the one that is called, whatever t
   expect([asked.length, upstream.requests.length]).toEqual([2, 2]);
 });
 
-test('of several addresses the first one where somebody is gets the call', async () => {
+test('of several addresses the first one that accepts a connection gets the call', async () => {
   await using upstream = startUpstream();
   const baseUrl = upstream.url.replace('127.0.0.1', 'several.test');
-  // Nobody listens at the first one: the upstream is at 127.0.0.1 alone.
+  // Nothing listens at the first address; the upstream listens only at 127.0.0.1.
   const upstreams = upstreamsWith(async () => ['127.0.0.2', '127.0.0.1']);
   expect(await upstreams.listModels({ baseUrl, apiKey: upstream.key }, signal)).toEqual(['test-model']);
 });
@@ -123,7 +125,7 @@ test('law 22: the router is not called at its public port either, which no setti
   await bench.set({ LLM_BASE_URL: bench.upstream.url });
 });
 
-test('law 22: what commands a platform is never called, whatever way its address is written', async () => {
+test('law 22: the command interface of a platform is never called, in any notation of its address', async () => {
   const platforms = () => ['http://127.0.0.1:2375', 'https://engine.test:2376', 'http://10.1.2.3:99'];
   const lookup: Lookup = async (name) =>
     name === 'engine.test' ? ['10.9.9.9'] : name === 'b.test' ? ['10.9.9.9'] : ['127.0.0.1'];
@@ -207,7 +209,7 @@ test('law 22: a base URL that was stored before it was refused is refused when i
   expect(bench.upstream.requests.filter(({ path }) => path.includes('containers'))).toEqual([]);
 });
 
-/** Certificates of a CA that only the child process of the test below knows. */
+/** Certificates of a CA that only the child process of the test below trusts. */
 async function certify(folder: string, name: string): Promise<void> {
   const extension = `subjectAltName=DNS:${name}`;
   const key = ['-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-subj', `/CN=${name}`];

@@ -1,4 +1,4 @@
-/** The broker: whom it serves, what it passes on, and what becomes of a call that ends otherwise than it should. */
+/** The broker: which runners it serves, what it passes on, and how calls end that fail. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { eventsOf, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -11,7 +11,7 @@ const runner = scriptedRunner('broker');
 let router: TestRouter;
 let upstream: Upstream;
 let alice: Person;
-/** What alice's runner was given. */
+/** The environment of alice's runner. */
 let baseUrl: string;
 let key: string;
 
@@ -26,7 +26,7 @@ afterAll(() => router[Symbol.asyncDispose]());
 beforeEach(async () => {
   upstream = startUpstream();
   await set(upstream.url, upstream.key);
-  // A body that nobody reads would hold the runner.
+  // A body that is not read would block the runner.
   const body = { model: 'agent', messages: [] };
   await (await alice.request('/v1/chat/completions', { method: 'POST', body })).text();
   const env = runner.specs.at(-1)?.env;
@@ -42,7 +42,7 @@ async function set(url: string, apiKey: string, model = 'alices-model') {
   }
 }
 
-/** A call as the runner makes it. */
+/** Makes a call as the runner does. */
 function call(path: string, init: RequestInit = {}, credential = key): Promise<Response> {
   const headers = { authorization: `Bearer ${credential}`, 'content-type': 'application/json', ...init.headers };
   return fetch(`${baseUrl}${path}`, { ...init, headers });
@@ -206,7 +206,7 @@ test('law 4: a broker call holds the runner, so that it is not reaped while its 
   const response = complete();
   await upstream.request(1);
   expect(leases()).toBe(1);
-  // Long after its idle time.
+  // Long after the idle time of the runner.
   await until(() => Date.now() - (router.context.runners.running()[0]?.status.lastActiveMs ?? 0) > 1_100, 'it idles');
   await router.context.sweep();
   expect(router.context.runners.running()).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** No agent asks itself for ever, whatever way leads back to the router. */
+/** No agent calls itself without end, whatever way leads back to the router. */
 import { expect, test } from 'bun:test';
 import { connect, createServer } from 'node:net';
 import { callUpstream, LLM, setValues } from '../support/broker';
@@ -6,7 +6,7 @@ import { memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream } from '../support/upstream';
 
-/** A way to a port that no address gives away. */
+/** Forwards to a port, so that no check of the address can detect the loop. */
 async function forwarder(port: number): Promise<{ readonly port: number } & Disposable> {
   const server = createServer((from) => {
     const to = connect(port, '127.0.0.1');
@@ -61,7 +61,7 @@ test('a way back to the broker itself is refused as well', async () => {
   expect(runner.requests).toHaveLength(1);
 });
 
-test('what came through other routers is counted on, and is served while they are few', async () => {
+test('the hops of a request through other routers are counted on, and a few are allowed', async () => {
   const runner = scriptedRunner('hops-chain');
   await using router = await startRouter({
     backends: [memoryBackend('agent', { user_overridable_env: LLM }, runner.program)],

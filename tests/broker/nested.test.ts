@@ -1,4 +1,4 @@
-/** JSON that is nested deep, of a client, an upstream or a runner: it is refused or passed over, and costs nobody an answer. */
+/** Deeply nested JSON from a client, an upstream or a runner is refused or ignored, and makes no other answer fail. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 import { DONE } from '../support/scripted-runner';
@@ -30,7 +30,7 @@ test('a body nested deeper than the limit is refused in words, one at the limit 
     'The body is nested deeper than 200 levels.',
   ]);
   expect((await post(asking(`,"x":${nested(199)}`))).status).toBe(200);
-  // Brackets in a text are no nesting.
+  // Brackets inside a string are no nesting.
   expect((await post(asking(`,"x":${JSON.stringify(`"\\${nested(5_000)}`)}`))).status).toBe(200);
 });
 
@@ -49,7 +49,7 @@ test('a request that is refused leaves no conversation, and one that is answered
   expect((await conversations()).length).toBe(before + 1);
 });
 
-test('an upstream’s answer that is nested deep and tells no usage is the runner’s, and has its row', async () => {
+test('an upstream’s deeply nested answer without usage reaches the runner, and has a row', async () => {
   const before = (await bench.rows()).length;
   const whole = `{"choices":[{"message":{"role":"assistant","content":${nested(60_000)}}}]}`;
   const stream = `data: {"choices":[{"delta":{"content":${nested(60_000)}}}]}\n\n${DONE}`;
@@ -69,7 +69,7 @@ test('an upstream’s answer that is nested deep and tells no usage is the runne
   ]);
 });
 
-test('what of a runner’s stream cannot be read is passed over, and the rest of the answer is kept', async () => {
+test('events of a runner that cannot be read are skipped, and the rest of the answer is kept', async () => {
   const odd = ['null', '7', '"text"', nested(100), nested(100_000), '{"a":[]}'];
   const events = odd.flatMap((value) => [
     `{"type":"response.output_item.done","output_index":${value},"item":${value}}`,
@@ -86,6 +86,6 @@ test('what of a runner’s stream cannot be read is passed over, and the rest of
   const conversation = answer.headers.get('x-conversation-id') ?? '';
   expect(await answer.text()).toBe(body);
   const [, kept] = await bench.router.context.conversations.page(conversation, { limit: 9 });
-  // A content that is a text was said, whatever stands beside it.
+  // Content that is text is kept, whatever members are beside it.
   expect([kept?.content.startsWith('a'), kept?.content.endsWith('b')]).toEqual([true, true]);
 });

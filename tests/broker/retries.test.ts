@@ -1,4 +1,4 @@
-/** What the broker tries again, how often, and what it tells a runner about a key that is refused. */
+/** The broker's retries, and its answer to a runner whose key the upstream refuses. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { upstreamBody } from '../../router/broker/request';
 import { upstreamsService } from '../../router/broker/upstreams';
@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-/** How many requests of the upstream a call of the broker makes. */
+/** Number of requests to the upstream per call of the broker. */
 async function triesOf(call: () => Promise<Response>): Promise<{ tries: number; response: Response }> {
   const before = bench.upstream.requests.length;
   const response = await call();
@@ -33,7 +33,7 @@ test('an upstream that is busy or not there is tried two more times, and its las
   expect([tries, response.status, await response.json()]).toEqual([3, 429, expect.objectContaining({})]);
 });
 
-test('nothing is tried again that may have been done, or is the runner’s to mend', async () => {
+test('a call that may have been executed, or that only the runner can fix, is not retried', async () => {
   for (const status of [400, 404, 409, 500, 504]) {
     bench.upstream.script({ status });
     const { tries, response } = await triesOf(() => bench.complete());
@@ -65,7 +65,7 @@ test('an upstream that wants a longer wait gets it: its answer is passed on at o
   }
 });
 
-test('an upstream that has refused all tries is asked once only, until it answers: its clients try again too', async () => {
+test('an upstream that has refused all tries is called once per request until it answers, because clients retry too', async () => {
   bench.upstream.script(...Array(5).fill({ status: 429 }));
   const told: unknown[] = [];
   for (let ask = 0; ask < 3; ask += 1) {
@@ -106,7 +106,7 @@ test('a runner that leaves ends the tries at once', async () => {
   response.catch(() => undefined);
   await bench.upstream.request(before + 1);
   client.abort();
-  // Its lease goes with it, not after the two seconds.
+  // The lease is released at once, not after two seconds.
   expect((await bench.rows()).at(-1)).toMatchObject({ ending: 'stopped', status: 499 });
   expect(bench.upstream.requests).toHaveLength(before + 1);
 });
@@ -133,7 +133,7 @@ test('a connection that is refused is tried again, so that an upstream may resta
   if (!backend) throw new Error('The agent is not configured');
   let again: Bun.Server<undefined> | undefined;
   let lookups = 0;
-  // A name is looked up anew after nobody was there: by the second time the upstream is back.
+  // After a failed connection the name is resolved again; by then the upstream is back.
   const lookup = async () => {
     lookups += 1;
     const fetch = () => Response.json({ choices: [] });
@@ -162,7 +162,7 @@ test('law 16: a key that is refused is a 400 that says so, since a runtime would
     const { error } = (await response.json()) as { error: { message: string; code: string; type: string } };
     expect([error.code, error.type]).toEqual(['upstream_credentials_refused', 'invalid_request_error']);
     expect(error.message).toContain('Settings');
-    // Nor in the upstream's words, by which OpenClaw knows one too.
+    // Nor in the upstream's words, because OpenClaw recognises these too.
     expect(error.message).not.toContain('API key');
   }
   expect((await bench.complete()).status).toBe(200);
@@ -190,7 +190,7 @@ test('forms of audio and images pass untouched, and their answers too', async ()
   expect(models).toEqual([...Array(4).fill('whisper-of-alice'), 'tts']);
 });
 
-test('the router’s end is told to a runner in the middle of an answer, and that call is on record too', async () => {
+test('when the router ends, a runner in the middle of an answer gets an error, and its call is recorded', async () => {
   const first = await startBroker('broker-retries-end');
   first.upstream.script({ pieces: ['Half', hang()] });
   const received = new Reading(await first.complete({ stream: true }));
@@ -204,7 +204,7 @@ test('the router’s end is told to a runner in the middle of an answer, and tha
   expect(rows).toMatchObject([{ userId: first.alice.id, ending: 'failed', estimated: true, completionTokens: 1 }]);
 });
 
-test('the models of an upstream are listed, or a sentence says what is wrong with what was set', async () => {
+test('the models of an upstream are listed, or a sentence says what is wrong with the settings', async () => {
   const { upstreams } = bench.router.context;
   const { url: baseUrl, key: apiKey } = bench.upstream;
   const list = (baseUrl: string, apiKey: string) =>

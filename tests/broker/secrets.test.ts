@@ -1,4 +1,4 @@
-/** Laws 14 to 16: whose key goes where, and where it never is. */
+/** Laws 14 to 16: where each key is used, and where it must never appear. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { Glob } from 'bun';
 import { createVault } from '../../router/lib/vault';
@@ -10,7 +10,7 @@ import { startUpstream, type Upstream } from '../support/upstream';
 const ALICES_KEY = 'sk-real-of-alice-0123456789abcdef';
 const BOBS_KEY = 'sk-real-of-bob-0123456789abcdef';
 
-/** Calls its upstream for each chat, as an agent does, and says what came of it. */
+/** Calls its upstream for each chat, as an agent does, and answers with the outcome. */
 const runner = scriptedRunner('broker-secrets');
 let router: TestRouter;
 let alice: Person;
@@ -54,7 +54,7 @@ async function chat(who: Person): Promise<{ status: number; text: string }> {
 const statusOf = async (who: Person) => (await chat(who)).status;
 const keysSeen = (upstream: Upstream) => upstream.requests.map(({ headers }) => headers.get('authorization'));
 
-test('law 15: a base URL without a key of the same user calls nobody, whoever else has one', async () => {
+test('law 15: a base URL without a key of the same user is never called, whoever else has a key', async () => {
   await set(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: ALICES_KEY, LLM_MODEL: 'm' });
   await set(bob, { LLM_BASE_URL: bobs.url, LLM_MODEL: 'm' }, 'agent');
   expect(await statusOf(bob)).toBe(422);
@@ -75,7 +75,7 @@ test('law 16: a change counts from the next call on, in the same runner', async 
   await set(alice, { LLM_BASE_URL: other.url, LLM_API_KEY: 'sk-second-of-alice', LLM_MODEL: 'second' });
   expect(await statusOf(alice)).toBe(200);
   expect(other.requests.map(({ body }) => body.model)).toEqual(['second']);
-  // One backend's own values go before those for all.
+  // Values for one backend override values for all.
   await set(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: ALICES_KEY, LLM_MODEL: 'third' }, 'agent');
   const before = alices.requests.length;
   expect(await statusOf(alice)).toBe(200);
@@ -111,7 +111,7 @@ test('law 22: an address of machine metadata is not called, also when it was set
   const sealed = createVault(Buffer.alloc(32)).seal(value, `${alice.id}/agent/${name}`);
   const row = { userId: alice.id, backend: 'agent', name, sealed, updatedAtMs: Date.now() };
   await router.context.stores.settings.putCredentials([row]);
-  // The router keeps what it has read, until something is set through it.
+  // The router caches values until they are changed through it.
   await set(alice, { LLM_MODEL: 'm' }, 'agent');
   const { status, text } = await chat(alice);
   expect([status, text]).toEqual([400, expect.stringContaining('never called')]);
@@ -168,6 +168,6 @@ test('law 14: the real keys, and those of runners and people, are in no file in 
     for (const secret of [ALICES_KEY, BOBS_KEY, mine, ...given])
       expect([path, bytes.includes(secret)]).toEqual([path, false]);
   }
-  // The premise: database, its log, and the homes.
+  // Ensures that the search includes the database, its WAL, and the homes.
   expect(files).toBeGreaterThan(3);
 });

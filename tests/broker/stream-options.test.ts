@@ -1,4 +1,4 @@
-/** Asking for usage is the broker's affair: an upstream that refuses `stream_options` works, and is asked once only. */
+/** The broker asks for usage. An upstream that refuses `stream_options` works, and is asked with it only once. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 
@@ -24,7 +24,7 @@ const options = (from: number) => bench.upstream.requests.slice(from).map(({ bod
 
 for (const more of [asked, { stream: true }]) {
   const who = 'stream_options' in more ? 'that the runner asked for' : 'that the broker asked for';
-  test(`an upstream that refuses usage ${who} is asked without, and never with it again`, async () => {
+  test(`an upstream that refuses usage ${who} is called without it, and never with it again`, async () => {
     for (const refusal of REFUSALS) {
       await model(`refuses ${refusal.status} ${who}`);
       const from = bench.upstream.requests.length;
@@ -38,7 +38,7 @@ for (const more of [asked, { stream: true }]) {
   });
 }
 
-test('what one model refuses is not kept from another one behind the same gateway', async () => {
+test('a parameter that one model refuses is still sent to another model behind the same gateway', async () => {
   await model('refuses');
   bench.upstream.script({ status: 400 });
   await (await bench.complete(asked)).text();
@@ -48,7 +48,7 @@ test('what one model refuses is not kept from another one behind the same gatewa
   expect(options(from)).toEqual([{ include_usage: true }]);
 });
 
-test('an upstream that took it is asked again without it only when it names it', async () => {
+test('an upstream that accepted it is called again without it only if its refusal names it', async () => {
   await model('took-it');
   await (await bench.complete(asked)).text();
   const from = bench.upstream.requests.length;
@@ -60,7 +60,7 @@ test('an upstream that took it is asked again without it only when it names it',
   expect(options(from)).toEqual([{ include_usage: true }, { include_usage: true }, undefined]);
 });
 
-test('a refusal for another reason is told as it is, after one try without', async () => {
+test('a refusal for another reason is passed on, after one try without usage', async () => {
   await model('refuses-all');
   bench.upstream.script({ status: 400, message: 'stream?' }, { status: 400, message: 'The prompt is too long.' });
   const refused = await bench.complete(asked);

@@ -1,4 +1,4 @@
-/** Who gets in: signing in, up and out. */
+/** Signing in, signing up and signing out. */
 import { expect, send, signIn, test } from './fixtures';
 
 test('somebody who is not signed in is sent to sign in and back to where they were going', async ({ page, router }) => {
@@ -18,7 +18,7 @@ test('law 20: signing out ends the session on every open page', async ({ page, c
   await page.getByRole('button', { name: 'Sign out' }).click();
   await expect(page).toHaveURL(/\/sign-in$/);
   await expect(other).toHaveURL(/\/sign-in/);
-  // That is how an open page learns of it, and htmx says so.
+  // An open page learns of it from its stream, and htmx reports the closed stream.
   expect(complaints.splice(0).filter((one) => !one.includes('SSE reconnect failed with status 401'))).toEqual([]);
   await page.goto('/settings');
   await expect(page).toHaveURL(/\/sign-in\?next=/);

@@ -1,11 +1,11 @@
-/** A conversation as a person has it. */
+/** A conversation, as a person has it. */
 import type { Page } from '@playwright/test';
 import { MARKDOWN } from '../../backends/demo/texts';
 import { answer, ended, expect, numberedWords, send, signIn, test } from './fixtures';
 
 const WORDS = numberedWords(40);
 
-/** Keeps every text that an answer shows while it grows, without white space. */
+/** Records every text that an answer shows while it grows, without white space. */
 async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
   await page.evaluate(() => {
     const seen: string[] = [];
@@ -25,7 +25,7 @@ async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
   };
 }
 
-/** No text came twice, and none was left out: each look is a beginning of the whole. */
+/** No text was repeated or left out: each recorded text is a beginning of the whole. */
 function expectGrowth(seen: readonly string[], whole: string): void {
   const text = whole.replace(/\s+/g, '');
   expect(seen.length).toBeGreaterThan(3);
@@ -40,7 +40,7 @@ test.describe('the first minute', () => {
     await page.getByLabel('E-mail').fill(router.admin.email);
     await page.getByLabel('Password').fill('not the password');
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await expect(page.getByRole('alert')).toContainText('do not belong together');
+    await expect(page.getByRole('alert')).toContainText('password is wrong');
     await expect(page.getByLabel('E-mail')).toHaveValue(router.admin.email);
     await page.getByLabel('Password').fill(router.admin.password);
     await page.getByRole('button', { name: 'Sign in' }).click();
@@ -101,7 +101,7 @@ test('a second tab sees the same answer grow', async ({ page, context, router })
   await expect(answer(page)).toContainText('from the other tab');
 });
 
-test('Stop ends an answer and keeps what is there', async ({ page, router }) => {
+test('Stop ends an answer and keeps the text so far', async ({ page, router }) => {
   await signIn(page, router);
   await send(page, 'slow');
   await expect(answer(page)).toContainText('A runner is');
@@ -165,7 +165,7 @@ test('a conversation is renamed and deleted, and another one begun', async ({ pa
   await expect(sidebar.getByRole('listitem')).toHaveText(['echo first']);
 });
 
-test('law 17: an open page comes back by itself after the router was killed, and says what was interrupted', async ({
+test('law 17: an open page reconnects by itself after the router was killed, and shows the interrupted answer', async ({
   page,
   router,
   complaints,
@@ -181,7 +181,7 @@ test('law 17: an open page comes back by itself after the router was killed, and
   await send(page, 'echo and on we go');
   await ended(page, 'done');
   await expect(answer(page)).toContainText('and on we go');
-  // The browser reports the connections that could not be made.
+  // The browser reports the connections that failed.
   const others = complaints
     .splice(0)
     .filter((one) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|htmx:sse:error/.test(one));

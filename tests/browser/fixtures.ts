@@ -1,17 +1,17 @@
-/** What every browser test has: a router of its own, and a page that must not complain. */
+/** The parts of every browser test: a router of its own, and a page that must report no problem. */
 import AxeBuilder from '@axe-core/playwright';
 import { test as base, expect, type Page } from '@playwright/test';
 import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 
 interface Options {
-  /** How long the demo agent takes to start, in milliseconds. */
+  /** Start-up time of the demo agent in milliseconds. */
   startDelayMs: number;
   routerEnv: Record<string, string>;
 }
 
 interface Fixtures {
   router: RouterProcess;
-  /** What the browser complained about: errors in the console, violations of the CSP, requests to elsewhere. */
+  /** Problems that the browser reported: errors in the console, violations of the CSP, requests to other origins. */
   complaints: string[];
 }
 
@@ -31,9 +31,10 @@ export const test = base.extend<Options & Fixtures>({
     async ({ context, router }, use) => {
       const complaints: string[] = [];
       context.on('console', (message) => {
-        // A refused form is an answer, which Chromium reports as if it were a missing file.
+        // A refused form is an answer, which Chromium reports like a missing file.
         const isRefusal = /Failed to load resource.* 4\d\d /.test(message.text());
-        // An interface of the machine came or went, such as the bridge of somebody's containers: Chromium asks again.
+        // A network interface of the machine appeared or disappeared, for example a container's bridge: Chromium sends
+        // the request again.
         const isOfMachine = message.text().includes('ERR_NETWORK_CHANGED');
         if (message.type() === 'error' && !isRefusal && !isOfMachine) complaints.push(message.text());
       });
@@ -53,8 +54,8 @@ export const test = base.extend<Options & Fixtures>({
 export { expect };
 
 /**
- * Resolves when the page stands still: fonts are there, and no colour, size or place is changing over. What moves for ever,
- * such as the dot of an answer that is being written, is not waited for.
+ * Resolves when the page stands still: fonts are loaded, and no colour, size or position is in transition. Endless
+ * animations, such as the dot of a growing answer, are not waited for.
  */
 export async function standsStill(page: Page): Promise<void> {
   await page.evaluate(async () => {
@@ -70,7 +71,7 @@ export async function standsStill(page: Page): Promise<void> {
   });
 }
 
-/** No finding of axe, in light and dark, on the page as it stands when nothing changes any more. */
+/** Asserts that axe finds nothing, in light and dark, on the page without running transitions. */
 export async function expectAccessible(page: Page, name: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
@@ -87,7 +88,7 @@ export async function expectNoOverflow(page: Page, name: string): Promise<void> 
   expect([name, scrollWidth]).toEqual([name, clientWidth]);
 }
 
-/** Signs in on the page, as the administrator unless told otherwise. */
+/** Signs in on the page, by default as the administrator. */
 export async function signIn(page: Page, router: RouterProcess, email = router.admin.email): Promise<void> {
   await page.goto('/');
   await page.getByLabel('E-mail').fill(email);
@@ -107,12 +108,12 @@ export function answer(page: Page) {
   return page.locator('article.answer').last();
 }
 
-/** Waits until the newest answer has ended in a certain way. */
+/** Waits until the newest answer has ended in this way. */
 export async function ended(page: Page, status: 'done' | 'stopped' | 'failed', timeoutMs = 20_000): Promise<void> {
   await expect(answer(page)).toHaveAttribute('data-status', status, { timeout: timeoutMs });
 }
 
-/** `w1 w2 … wn` in paragraphs of ten, for the demo agent's `slow`: each word tells its place. */
+/** `w1 w2 … wn` in paragraphs of ten, for the demo agent's `slow`: each word contains its position. */
 export function numberedWords(count: number): string {
   const words = Array.from({ length: count }, (_, index) => `w${index + 1}`);
   return words

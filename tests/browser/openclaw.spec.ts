@@ -1,4 +1,4 @@
-/** The real OpenClaw as somebody new meets it: in a container of a real engine, with a scripted upstream. */
+/** The real OpenClaw for a new user: in a container of a real engine, with a scripted upstream. */
 
 import { requireOpenclaw } from '../real/openclaw/image';
 import { openclawBackend, toolCall, toolOutput } from '../real/openclaw/people';
@@ -7,11 +7,11 @@ import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
 import { answer, test as base, ended, expect } from './fixtures';
 
-/** Ends only a test that has failed: OpenClaw starts and answers within half a minute, on a slow machine within two. */
+/** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
 
 const test = base.extend<{ upstream: Upstream }>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads which fixtures it needs from here.
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from here.
   async upstream({}, use) {
     await using upstream = startUpstream();
     await use(upstream);

@@ -1,11 +1,11 @@
-/** What holds for whole pages: no accessibility findings, no overflow, little weight. */
+/** Rules for whole pages: no accessibility findings, no overflow, small size. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
 
-// A page is judged as it stands, not in the middle of a transition from the one before (which axe itself does not see).
+// Checks a page without running transitions, which axe itself does not notice.
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 for (const size of [
@@ -86,7 +86,7 @@ test.describe('an agent whose platform is not there', () => {
     await page.setViewportSize({ width: 390, height: 844 });
     await expectAccessible(page, 'an agent that cannot start, on a phone');
     await expectNoOverflow(page, 'an agent that cannot start, on a phone');
-    // As much of an engine as says that one is there.
+    // A fake engine that only answers the ping.
     const engine = createServer((_asked, answer) => answer.end('OK')).listen(socket);
     await expect(composer).toBeVisible({ timeout: 20_000 });
     await composer.fill('a draft');
@@ -123,7 +123,7 @@ test('a chat page weighs less than 60 KB over the wire, in HTML, styles and scri
 
 test('the live stream opens also when its script comes late', async ({ page, router }) => {
   await page.route('**/hx-sse.min.js*', async (route) => {
-    // htmx is there and has had a turn of its own; nothing is painted yet, so no frame can be waited for.
+    // htmx has loaded and run once. Nothing is painted yet, so the test cannot wait for a frame.
     await page.waitForFunction(() => 'htmx' in window, undefined, { polling: 10 });
     await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
     await route.continue();

@@ -4,7 +4,7 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: '.',
   testMatch: '*.spec.ts',
-  // One machine with few cores: a second worker only makes both slow.
+  // On a machine with few cores, a second worker makes both slow.
   workers: 1,
   outputDir: '../../test-results',
   reporter: 'list',

@@ -44,7 +44,7 @@ test('a connection is tried, a model is chosen from what it serves, and everybod
   await card.getByLabel('Base URL').fill(upstream.url);
   await card.getByLabel('API key').fill('wrong');
   await card.getByRole('button', { name: 'Test connection' }).click();
-  await expect(card.getByRole('alert')).toContainText('does not accept');
+  await expect(card.getByRole('alert')).toContainText('refused the credentials');
   await expect(card.getByLabel('API key')).toHaveValue('wrong');
   await card.getByLabel('API key').fill(upstream.key);
   await card.getByRole('button', { name: 'Test connection' }).click();

@@ -1,4 +1,4 @@
-/** What was used, what it costs and what is allowed: the user's page and the administrator's. */
+/** Usage, prices and budgets: the user's page and the administrator's. */
 import { join } from 'node:path';
 import { openDatabase } from '../../router/database/database';
 import { usageStore } from '../../router/usage/store';
@@ -11,7 +11,7 @@ const CALLS_PER_DAY = 12;
 
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
-/** Thirty days of calls of the administrator, written beside the router into its database. */
+/** Thirty days of calls of the administrator, written directly into the router's database. */
 async function useForThirtyDays(router: RouterProcess): Promise<void> {
   const account = await router.signIn();
   const { user } = (await (await account.request('/auth/me')).json()) as { user: { id: string } };

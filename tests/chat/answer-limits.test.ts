@@ -1,4 +1,7 @@
-/** How long an answer may be that is recorded, translated or kept: beyond it ends with a reason, and what is relayed goes on. */
+/**
+ * The maximum length of an answer that is recorded, translated or kept. A longer answer ends with a reason; an answer
+ * that is only relayed goes on.
+ */
 import { afterAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import {
@@ -61,7 +64,7 @@ const call = (index: number, args: string) =>
   })}\n\n`;
 const whole = (content: string) => completion(content).text();
 
-/** What never ends, and how the next bit of it is written. */
+/** Endless answers, and functions that write their next piece. */
 const ENDLESS: readonly (readonly [what: string, bit: (n: number) => string])[] = [
   ['deltas', () => chunk(PIECE)],
   ['arguments of a call', () => call(0, PIECE)],
@@ -90,7 +93,7 @@ test.each(ENDLESS)('an answer of endless %s ends as failed with a reason, and th
   await until(() => router.context.held.total === 0, 'nothing is held');
 });
 
-test('what was written until then is kept, and one that is just short enough is whole', async () => {
+test('the text so far is kept, and an answer of exactly the maximum length is complete', async () => {
   for (const [pieces, status] of [
     [39, 'done'],
     [60, 'failed'],
@@ -107,7 +110,7 @@ test('what was written until then is kept, and one that is just short enough is 
   }
 });
 
-/** Writes `count` pieces and the end, as the client reads. */
+/** Writes `count` pieces and the end, as fast as the client reads. */
 function write(source: Pipe, count: number): void {
   for (let n = 0; n < count; n += 1) source.write(chunk(PIECE));
   source.write(DONE);
@@ -192,7 +195,7 @@ test('an answer that is translated fails as one of its API does, streamed or not
   expect((await ask({}, {}, 'responses')).status).toBe(200);
 });
 
-test('an answer that is too long to be kept under its Idempotency-Key is passed on, and made anew', async () => {
+test('an answer that is too long for its Idempotency-Key is passed on, and made again for the next request', async () => {
   const long = await whole(PIECE.repeat(500));
   runner.reply = () => new Response(long, { headers: { 'content-type': 'application/json' } });
   const before = runner.requests.length;

@@ -87,7 +87,7 @@ test('law 18: messages of a conversation have one order, and paging neither skip
   expect(paged.map((message) => message.id)).toEqual(all.map((message) => message.id));
 });
 
-test('law 19: an answer that was stopped stays stopped, whatever the runner still sends', async () => {
+test('law 19: a stopped answer stays stopped, whatever the runner still sends', async () => {
   const id = await converse(alice, 'stop me');
   const answer = await runner.next();
   answer.say('kept');
@@ -137,7 +137,7 @@ test('only one answer is written in a conversation at a time, and the refused te
   await ended(id);
 });
 
-test('an answer that failed is asked for again in its place, and one that is done is not', async () => {
+test('a failed answer is tried again in its place, and a finished one is not', async () => {
   const id = await converse(alice, 'again');
   const answer = await runner.next();
   answer.cut();

@@ -1,11 +1,11 @@
-/** How much of a long conversation is read and told at once. */
+/** How much of a long conversation is read, and sent to a runtime, at once. */
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';
 
 const MEBIBYTE = 1_048_576;
 
-test('a runtime is told the newest 8 MiB of a conversation, and the newest message whatever its length', async () => {
+test('a runtime is sent the newest 8 MiB of a conversation, and the newest message whatever its length', async () => {
   const runner = scriptedRunner('history-limits');
   await using router = await startRouter({ backends: [memoryBackend('full', { history: 'full' }, runner.program)] });
   const alice = await router.person(PEOPLE.alice);

@@ -22,7 +22,7 @@ async function converse(text: string): Promise<string> {
   return response.headers.get('location')?.split('/').at(-1) ?? '';
 }
 
-/** The live stream's URL as the page of a conversation gives it. */
+/** The live stream's URL in the page of a conversation. */
 async function liveUrl(id: string): Promise<string> {
   const page = await (await alice.request(`/conversations/${id}`)).text();
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
@@ -33,7 +33,7 @@ async function liveUrl(id: string): Promise<string> {
 interface Watch extends AsyncDisposable {
   readonly events: { id: string | undefined; data: string }[];
   readonly ended: Promise<void>;
-  /** Resolves with the first event not seen yet whose data has `text`. */
+  /** Resolves with the next event whose data contains `text`. */
   saw(text: string): Promise<string>;
 }
 
@@ -95,7 +95,7 @@ test('the composer shows Stop while an answer is written and Send after it', asy
   expect(end).toContain('form="composer-form"');
 });
 
-test('law 17: a page that was away says what it has and gets the rest, no more and no less', async () => {
+test('law 17: a page that reconnects says what it has and gets exactly the rest', async () => {
   const id = await converse('away');
   const answer = await runner.next();
   answer.say('First paragraph.\n\nSecond paragraph.\n\nThird para');

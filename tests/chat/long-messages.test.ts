@@ -1,4 +1,4 @@
-/** Messages and conversations that are too long for a page: what it shows of them, and where the rest is. */
+/** Messages and conversations that are too long for a page: the part that the page shows, and the link to the rest. */
 import { afterAll, expect, test } from 'bun:test';
 import { newId } from '../../router/lib/ids';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
@@ -11,11 +11,11 @@ const alice = await router.person(PEOPLE.alice);
 const mallory = await router.person(PEOPLE.mallory);
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** What a page shows of a message at most, in UTF-16 units. */
+/** The longest text of a message on a page, in UTF-16 units. */
 const SHOWN = 64 * 1024;
 const fill = (atom: string, length: number) => atom.repeat(Math.ceil(length / atom.length)).slice(0, length);
 
-/** A conversation with these turns, as if they had been said. */
+/** A conversation with these turns, written directly into the database. */
 async function conversation(turns: readonly { text: string; answer: string }[]): Promise<string> {
   const backend = router.context.backends.find('scribe');
   if (!backend) throw new Error('No backend');
@@ -35,7 +35,7 @@ async function pageOf(path: string): Promise<string> {
   return response.text();
 }
 
-/** Reads a live stream all the time. */
+/** Reads a live stream continuously. */
 async function watch(path: string) {
   const reader = (await alice.request(path)).body?.getReader();
   const decoder = new TextDecoder();
@@ -61,7 +61,7 @@ test('a page shows the beginning of a very long answer, and a link to the whole 
   expect(page).not.toContain('The end.');
   const [link] = await all(page, 'article.answer .whole-text a');
   expect(link?.text).toBe('Show the whole answer');
-  // What would be copied is not the whole.
+  // A copy button would copy only a part of the text.
   expect(await all(page, 'article.answer [data-copy]')).toEqual([]);
   const whole = await alice.request(String(link?.attributes.href));
   expect(await whole.text()).toBe(answer);
@@ -122,7 +122,7 @@ test('law 18: a page has as many messages as fit, and the earlier ones are all b
   expect(seen).toEqual(turns.flatMap((_, n) => [`question ${n}`, `answer ${n}`]));
 });
 
-test('an answer that grows beyond what is shown says so once, and goes on', async () => {
+test('an answer that grows beyond the shown length says so once, and goes on', async () => {
   const id = await conversation([]);
   const form = { method: 'POST', body: new URLSearchParams({ text: 'write a lot' }) };
   await alice.request(`/conversations/${id}/messages`, form);

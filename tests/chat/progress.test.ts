@@ -64,7 +64,7 @@ test('who comes later gets the last state first', async () => {
   script.ready = true;
   await starting;
   expect((await ended).at(-1)).toMatchObject({ stage: 'ready' });
-  // And after the end just that.
+  // After the end, a new stream has only the last frame.
   expect(await allFrames(alice)).toMatchObject([{ stage: 'ready', progress: 100 }]);
   await stop(alice);
   expect((await watch(alice)).frames).toMatchObject([{ stage: 'stopped', progress: 0 }]);

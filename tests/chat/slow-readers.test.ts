@@ -1,4 +1,7 @@
-/** Live streams whose readers are slow, or many: what waits for them is bounded, and is made anew when they read. */
+/**
+ * Live streams with slow readers, or many of them: the waiting bytes are bounded, and updates are rendered when they
+ * are read.
+ */
 import { afterAll, expect, test } from 'bun:test';
 import { createEvents } from '../../router/lib/events';
 import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/open-streams';
@@ -21,7 +24,7 @@ async function converse(text: string): Promise<string> {
   return response.headers.get('location')?.split('/').at(-1) ?? '';
 }
 
-/** A live stream of which nothing is read unless the test does. */
+/** A live stream that is read only when the test reads. */
 async function open(path: string, who: Person = alice) {
   const response = await who.request(path);
   const reader = response.body?.getReader();
@@ -33,7 +36,7 @@ async function textOf(reader: Awaited<ReturnType<typeof open>>): Promise<string>
   return new TextDecoder().decode((await reader.read()).value);
 }
 
-/** An event stream outside of a router, and how often it was said that it ended. */
+/** An event stream without a router, and how often its end was reported. */
 function bare() {
   let writer: EventWriter | undefined;
   let ends = 0;
@@ -83,7 +86,7 @@ test('nobody waits for a reader that has left, and what is sent after the end is
   expect(ends()).toBe(1);
 });
 
-test('what was sent before a stream is closed arrives', async () => {
+test('bytes that were sent before a stream is closed arrive', async () => {
   const { reader, writer } = bare();
   void writer.send({ data: 'one' });
   void writer.send({ data: 'two' });
@@ -95,7 +98,7 @@ test('what was sent before a stream is closed arrives', async () => {
   expect(words).toEqual(['data: one\n\n', 'data: two\n\n']);
 });
 
-test('what a slow reader missed is rendered anew when it reads: the newest state, and not what led to it', async () => {
+test('a slow reader gets the newest state when it reads, and not the states before', async () => {
   const id = await converse('write');
   const answer = await runner.next();
   const messages = () => router.context.conversations.page(id, { limit: 1 });
@@ -106,7 +109,7 @@ test('what a slow reader missed is rendered anew when it reads: the newest state
   for (let n = 0; n < 40; n++) {
     text += `word ${n} `.repeat(100);
     answer.say(`word ${n} `.repeat(100));
-    // Each piece is an event of its own for readers that are there.
+    // For a fast reader, each piece is a separate event.
     await until(() => written().length === text.length, 'the piece arrives');
   }
   answer.finish();
@@ -138,7 +141,7 @@ test('however many messages a page has missed, it gets them all, some at a time'
 
 test('a user has a bounded number of live streams: the oldest makes room, and those of others stay', async () => {
   const bob = await router.person(PEOPLE.bob);
-  // Makes his agents, whose states are the first that a stream tells.
+  // Creates his agents, whose states are the first events of a stream.
   await bob.request('/');
   const first = await open('/live');
   const bobs = await open('/live', bob);

@@ -1,4 +1,4 @@
-/** An MCP server over standard input and output with one tool, which repeats what it is told. */
+/** An MCP server over standard input and output with one tool, which repeats its input. */
 import { createInterface } from 'node:readline';
 
 const inputSchema = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] };
@@ -13,7 +13,7 @@ const ANSWERS: Readonly<Record<string, (parameters: { readonly arguments?: { rea
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, method, params } = JSON.parse(line);
-  // A notification has no id, and no answer.
+  // A notification has no id, and gets no answer.
   if (id !== undefined)
     console.log(JSON.stringify({ jsonrpc: '2.0', id, result: ANSWERS[method]?.(params ?? {}) ?? {} }));
 }

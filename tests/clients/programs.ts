@@ -1,4 +1,4 @@
-/** The programs that people point at `/v1`: where they come from, how they are set up and how they are run. */
+/** The programs that people use with `/v1`: their packages, configuration and command lines. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
@@ -9,7 +9,7 @@ export interface Run {
   readonly key: string;
   readonly model: string;
   readonly prompt: string;
-  /** Whether it goes on with the conversation of the run before. */
+  /** Whether it continues the conversation of the previous run. */
   readonly goesOn: boolean;
   /** Its home and its project, kept between runs. */
   readonly home: string;
@@ -21,10 +21,10 @@ export interface Program {
   readonly package: string;
   readonly version: string;
   readonly bin: string;
-  /** Writes its configuration and says with which arguments it is run. */
+  /** Writes its configuration and returns the arguments to run it. */
   prepare(run: Run): Promise<readonly string[]>;
   readonly env?: (run: Run) => Readonly<Record<string, string>>;
-  /** Rows of the table that it has no way to do, and why. */
+  /** Rows of the table that do not apply to it, with the reasons. */
   readonly cannot?: Readonly<Record<string, string>>;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Runs the programs that people point at `/v1` as they are installed from npm, against a router with `demo`, `direct` and
- * an LLM of a script, and writes what came of it into `docs/clients.md`.
+ * Runs the programs that people use with `/v1`, as installed from npm, against a router with `demo`, `direct` and a
+ * scripted LLM, and writes the results into `docs/clients.md`.
  *
  *     bun run test:clients [name of a program …]
  *
- * Packages go to a folder outside of the repository, `CLIENTS_CACHE` or one of the user's cache.
+ * Packages are installed into a folder outside of the repository: `CLIENTS_CACHE`, or a folder in the user's cache.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dir, '../..');
 const DOCS = join(ROOT, 'docs/clients.md');
 const CACHE = process.env.CLIENTS_CACHE ?? join(homedir(), '.cache/agent-stack/clients');
 const COLD_MS = 14_000;
-/** Longer than any program goes on trying. */
+/** Longer than any program keeps retrying. */
 const RUN_MS = 120_000;
 
 interface Bench {
@@ -32,12 +32,12 @@ interface Bench {
 interface Ended {
   readonly output: string;
   readonly code: number | null;
-  /** Chats that the LLM was asked for. */
+  /** Number of chats that the LLM was asked for. */
   readonly asked: number;
   readonly seconds: number;
 }
 
-/** What a cell of the table says; a fault where it is not what it should be. */
+/** A cell of the table; `isFault` if the result is wrong. */
 interface Cell {
   readonly text: string;
   readonly isFault: boolean;
@@ -128,10 +128,10 @@ function says({ output, code }: Ended, words: string): Cell {
   return code === 0 && output.includes(words) ? fine() : fault(told(output));
 }
 
-/** How often the LLM was asked, how long it took, and whether the reason is shown. */
+/** Number of requests to the LLM, the duration, and whether the reason is shown. */
 function refused({ output, asked, seconds, code }: Ended, words: RegExp): Cell {
   const how = `${asked === 0 ? '' : `LLM asked ${asked}×, `}${Math.round(seconds)} s`;
-  // Some go on for as long as they are let.
+  // Some programs retry without end.
   if (code === null) return fine(`still trying after ${how}`);
   return words.test(output) ? fine(`told, ${how}`) : fine(`not told, ${how}`);
 }
@@ -156,7 +156,7 @@ async function run(bench: Bench, program: Program, more: Partial<Run>): Promise<
   const startedMs = performance.now();
   const child = Bun.spawn([binOf(program), ...args], {
     cwd: project,
-    // A group of its own, so that what the program has started ends with it.
+    // A process group of its own, so that processes of the program end with it.
     detached: true,
     stdin: 'ignore',
     stdout: 'pipe',
@@ -214,7 +214,7 @@ async function prepared(folder: string): Promise<AsyncDisposable & Bench> {
 
 const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
 
-/** A row for each program; of those that were not run now, the row that stands in the document. */
+/** A row for each program; for programs that were not run now, the existing row of the document. */
 function tableOf(results: ReadonlyMap<string, ReadonlyMap<string, Cell>>, before: string): string {
   const columns = Object.keys(TESTS);
   const rows = PROGRAMS.flatMap(({ name, version }) => {

@@ -1,6 +1,6 @@
-/** The LLM behind the programs: it says what it was told, calls a harmless tool when it is asked to, and refuses on demand. */
+/** The LLM behind the programs: repeats its input, calls a harmless tool on request, and refuses on demand. */
 
-/** What every chat is refused with, after a while. */
+/** The refusal of every chat, after a while. */
 export interface Refused {
   readonly status: number;
   readonly error: object;
@@ -26,14 +26,14 @@ interface Schema {
 export interface ClientsUpstream extends AsyncDisposable {
   readonly url: string;
   readonly key: string;
-  /** Chats that were asked for. */
+  /** Number of chats that were requested. */
   count: number;
   refused: Refused | undefined;
-  /** The command that a shell tool is called with. */
+  /** The command for a shell tool. */
   command: string;
 }
 
-/** Names of tools that run a command, as the programs have them. */
+/** Names of tools that run a command, in the programs. */
 const SHELL = /^(bash|shell|shell_command|exec_command|run_shell_command|run_command)$/i;
 
 export function startClientsUpstream(): ClientsUpstream {
@@ -61,7 +61,7 @@ export function startClientsUpstream(): ClientsUpstream {
   });
 }
 
-/** What is said to a chat. A prompt says which tool is wanted; what it gave is repeated. */
+/** The answer to a chat. The prompt names the tool to call; the tool's output is repeated. */
 function deltaOf({ messages, tools = [] }: { messages: Message[]; tools?: Tool[] }, command: string): object {
   const asked = messages.filter(({ role, content }) => role === 'user' && /QUESTION-\d/.test(textOf(content)));
   const last = messages.findLastIndex(({ role, content }) => role === 'user' && /QUESTION-\d/.test(textOf(content)));

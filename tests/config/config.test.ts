@@ -5,7 +5,7 @@ import { repositoryRoot } from '../../router/config/kinds';
 const key = 'ab'.repeat(32);
 const base = { JWT_SECRET: 'j'.repeat(32), ENCRYPTION_KEY: key };
 
-/** The variables that are in error, each once per problem. */
+/** The invalid variables, each once per problem. */
 function blamed(env: Record<string, string>): string[] {
   try {
     loadConfig({ ...base, ...env });

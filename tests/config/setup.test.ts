@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const newFolder = (): string => mkdtempSync(join(folder, 'clone-'));
 
-/** What is in the `.env` of `directory`, as Bun would read it. */
+/** The content of the `.env` in `directory`, as Bun would read it. */
 function written(directory: string): Record<string, string> {
   const lines = readFileSync(join(directory, '.env'), 'utf8').split('\n');
   return Object.fromEntries(lines.filter((line) => /^\w+=/.test(line)).map((line) => line.split('=')));
@@ -86,7 +86,7 @@ describe('the first start', () => {
 });
 
 describe('bin/bun-path', () => {
-  /** Runs it with a PATH of `sh` and the given programs, each a line of shell. */
+  /** Runs it with a PATH that has `sh` and the given programs, each a line of shell. */
   function bunPath(programs: Record<string, string>) {
     const bin = newFolder();
     for (const needed of ['sh', 'dirname']) symlinkSync(Bun.which(needed) ?? needed, join(bin, needed));
@@ -94,7 +94,7 @@ describe('bin/bun-path', () => {
       writeFileSync(join(bin, name), `#!/bin/sh\n${line}\n`);
       chmodSync(join(bin, name), 0o755);
     }
-    // Its own copy, so that what is installed in this repository is not found.
+    // A copy, so that the packages of this repository are not found.
     const clone = newFolder();
     mkdirSync(join(clone, 'bin'));
     symlinkSync(join(repositoryRoot, 'bin/bun-path'), join(clone, 'bin/bun-path'));

@@ -1,6 +1,7 @@
 /**
- * Every exchange of the corpus through `direct`, as its process, behind a router: chat and responses, streamed and not, as
- * OpenAI's own client reads them and as they are stored. And as the answers of a runner that passes them on as they are.
+ * Sends every exchange of the corpus through `direct` as a process behind a router: chat and responses, streamed and
+ * not, as OpenAI's own client reads them and as they are stored. Also as the answers of a runner that passes them on
+ * unchanged.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
@@ -42,7 +43,7 @@ afterAll(async () => {
   await upstream.stop(true);
 });
 
-/** The exchange that the newest message names by its number. */
+/** The exchange whose number is in the newest message. */
 function asked(messages: readonly { readonly content?: unknown }[]): CorpusExchange {
   const found = corpus[Number(messages.at(-1)?.content)];
   if (!found) throw new Error('The last message names no exchange');
@@ -63,7 +64,7 @@ const chat = (exchange: CorpusExchange, model: string) => ({
 });
 const response = (exchange: CorpusExchange, model: string) => ({ model, store: true, input: question(exchange) });
 
-/** What is stored of the answer, when it has ended. */
+/** The stored answer, after it has ended. */
 async function storedIn(head: Response) {
   const id = head.headers.get('x-conversation-id') ?? '';
   const message = await until(async () => {
@@ -195,7 +196,7 @@ describe('from a runner that passes it on as it is, what a server sends is store
       expect(stored).toEqual(done(exchange.expect) as never);
       const options = { ...chat(exchange, 'verbatim'), stream: true as const };
       const sent = await client.chat.completions.create(options).asResponse();
-      // Byte for byte, whatever it is.
+      // Byte for byte, for every content.
       expect((await sent.text()).replace(/^(: .*\n)+/, '')).toBe(bodyOf(exchange.reply).replace(/^(: .*\n)+/, ''));
       expect(await storedIn(sent)).toEqual(done(exchange.expect) as never);
     });

@@ -1,4 +1,7 @@
-/** What servers that call themselves OpenAI-compatible really send, as data: one file for each kind of server, a public source for each exchange. */
+/**
+ * Recorded exchanges of servers that call themselves OpenAI-compatible, as data: one file per kind of server, a public
+ * source per exchange.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** Whose value counts, tier by tier, what the predecessor's endpoints say about it, and who may share. */
+/** Which value applies, tier by tier; the predecessor's endpoints; and who may share. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 
@@ -61,7 +61,7 @@ const sources = async (who: Person, backend = 'one') => {
 };
 const all = (source: string) => Object.fromEntries(LLM.map((name) => [name, source]));
 
-/** What an agent would start with, or why not. */
+/** The values with which an agent would start, or why it cannot. */
 async function refusal(who: Person, backend = 'one'): Promise<{ status: number; detail?: string; fields?: object }> {
   const response = await who.request(`/api/runners/${backend}/start`, { method: 'POST' });
   return { status: response.status, ...((await response.json()) as object) };
@@ -105,7 +105,7 @@ describe('whose value counts', () => {
     expect((await sources(alice, 'two')).SEARCH_API_KEY).toBe('global');
   });
 
-  test('law 15: whoever sets the address must set the key, and is told so', async () => {
+  test('law 15: a user who sets the address must set the key, and the error says so', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     await set(alice, { LLM_BASE_URL: 'https://mallory.example/v1' }, 'one');
@@ -113,11 +113,11 @@ describe('whose value counts', () => {
     const { status, detail, fields } = await refusal(alice);
     expect([status, Object.keys(fields ?? {})]).toEqual([422, ['LLM_API_KEY']]);
     expect(detail).toContain('the shared key never goes to another address');
-    // For the other backend nothing was set.
+    // Nothing was set for the other backend.
     expect((await sources(alice, 'two')).LLM_API_KEY).toBe('shared');
   });
 
-  test('law 15: whoever sets the key must set the address, and is told so', async () => {
+  test('law 15: a user who sets the key must set the address, and the error says so', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     await set(alice, { LLM_API_KEY: OWN_KEY });
@@ -138,7 +138,7 @@ describe('whose value counts', () => {
 });
 
 describe('what is shown', () => {
-  test('a shared secret shows nothing of itself but to its owner, and what is no secret is in clear', async () => {
+  test('a shared secret is shown masked, its last characters only to its owner, and other values are shown unmasked', async () => {
     await set(admin, ADMINS);
     await share(LLM);
     const shown = { source: 'shared', masked: MASK };

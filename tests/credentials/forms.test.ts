@@ -107,7 +107,7 @@ describe('the test of a connection', () => {
     const whole = await attempt(alice, typed);
     const page = await whole.text();
     expect([whole.status, await options(page)]).toEqual([200, ['Choose a model', 'other', 'alices-model']]);
-    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key once more/);
+    expect((await texts(page, '#credentials-all-trial'))[0]).toMatch(/serves one model\..*Enter the key again/);
     expect((await all(page, '#credentials-all-LLM_BASE_URL'))[0]?.attributes.value).toBe(alices.url);
     const inPlace = await attempt(alice, typed, { 'hx-request': 'true' });
     const part = await inPlace.text();
@@ -132,12 +132,12 @@ describe('the test of a connection', () => {
     await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY, LLM_MODEL: 'm' });
     await router.context.credentials.share(LLM, true);
     await using mallorys = startUpstream({ key: ADMINS_KEY });
-    // The shared address too: typed, it would be alice's.
+    // Also for the shared address: when alice types it, it counts as her own.
     for (const url of [mallorys.url, admins.url]) {
       expect((await attempt(alice, { LLM_BASE_URL: url, LLM_API_KEY: '' })).status).toBe(422);
     }
     expect(mallorys.requests.length + mallorys.refusedCount + admins.requests.length).toBe(0);
-    // Nor does a typed key go to the shared address.
+    // Nor is a typed key sent to the shared address.
     expect((await attempt(alice, { LLM_BASE_URL: '', LLM_API_KEY: OWN_KEY })).status).toBe(422);
     const shared = await attempt(alice, { scope: 'agent', LLM_BASE_URL: '', LLM_API_KEY: '' });
     expect(await texts(await shared.text(), '#credentials-agent-LLM_MODEL option')).toEqual([
@@ -147,7 +147,7 @@ describe('the test of a connection', () => {
     expect(admins.refusedCount).toBe(0);
   });
 
-  test('what is wrong is said in plain words', async () => {
+  test('a failed test says in plain words what is wrong', async () => {
     const words = async (fields: Record<string, string>) => {
       const response = await attempt(alice, fields, { 'hx-request': 'true' });
       return [response.status, (await texts(await response.text(), '[role=alert]'))[0]];
@@ -156,7 +156,7 @@ describe('the test of a connection', () => {
     const says = (text: string) => [422, expect.stringContaining(text)];
     await using closed = startUpstream();
     await closed.stop();
-    expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('does not accept'));
+    expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('refused the credentials'));
     expect(await words({ LLM_BASE_URL: closed.url, ...key })).toEqual(says('Check LLM_BASE_URL'));
     expect(await words({ LLM_BASE_URL: router.url, ...key })).toEqual(says('LLM_BASE_URL'));
     expect(await words({ LLM_BASE_URL: 'http://169.254.169.254/v1', ...key })).toEqual(says('never called'));
@@ -182,7 +182,7 @@ describe('the form in place of an answer', () => {
     const path = await converse(alice);
     const page = await ended(alice, path, 'failed');
     const [form] = await all(page, '.missing-form');
-    expect(form?.text).toContain('ask the administrator, who can share a model');
+    expect(form?.text).toContain('ask the administrator, who can share credentials');
     expect((await all(page, '.missing-form input[checked]'))[0]?.attributes.value).toBe('');
     expect(await all(page, '#missing-credentials')).toEqual([]);
     const action = form?.attributes.action ?? '';
@@ -216,7 +216,7 @@ describe('the form in place of an answer', () => {
     expect(await all(page, '.missing-form')).toHaveLength(1);
   });
 
-  test('asks for no more than what is missing, and is gone once nothing is', async () => {
+  test('asks only for missing values, and disappears when none is missing', async () => {
     await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY });
     await router.context.credentials.share(LLM, true);
     const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');

@@ -1,4 +1,7 @@
-/** `"credentials": "inject"`: agents that cannot use the broker hold the real values, and everybody concerned is told. */
+/**
+ * `"credentials": "inject"`: agents that cannot use the broker hold the real values, and the pages tell everybody
+ * concerned.
+ */
 
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
@@ -161,7 +164,7 @@ describe('the settings page', () => {
     for (const shared of [false, true]) {
       await share('llm', shared);
       const [words] = await texts(await page(admin), '#credentials-share');
-      expect(words).toContain('Not kept in the router for Holder: their software holds the key itself');
+      expect(words).toContain('The software of Holder gets the key itself');
     }
   });
 
@@ -175,7 +178,7 @@ describe('the settings page', () => {
   });
 });
 
-test('law 2: after a restart a stale runner is known and given time, and the hash of its spec tells nothing', async () => {
+test('law 2: after a restart a stale runner is known and given time, and the hash of its spec reveals nothing', async () => {
   const clock = handClock();
   const needs = { user_overridable_env: ['PIN'] };
   const options = { backends: [memoryBackend('echo', needs), memoryBackend('same', needs)], now: clock.now };

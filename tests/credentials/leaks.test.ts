@@ -1,4 +1,4 @@
-/** Law 14 as a search: every route, file and runner of a router that two users and an administrator have used. */
+/** Law 14 as a search: every route, file and runner of a router after two users and an administrator have used it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { basename } from 'node:path';
 import { publicApp } from '../../router/app';
@@ -18,7 +18,7 @@ const runner = scriptedRunner('leaks');
 let router: TestRouter;
 let admins: Upstream;
 let alices: Upstream;
-/** Alice has an upstream of her own, bob uses what is shared. */
+/** Alice has an upstream of her own, bob uses the shared one. */
 let people: Record<'admin' | 'alice' | 'bob', Person>;
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ afterAll(async () => {
 
 const refusal = (key: string) => ({ status: 400, message: `The key ${key} may not do this.` });
 
-/** A conversation with an answer and a failure that quoted the key, as the page makes it. */
+/** A conversation with an answer and a failure that quoted the key, created on the page. */
 async function converse(who: Person, upstream: Upstream, key: string) {
   const backend = router.context.backends.find('agent');
   if (!backend) throw new Error('There is no backend');
@@ -77,7 +77,7 @@ async function converse(who: Person, upstream: Upstream, key: string) {
   return { agentId: agent.id, conversationId: conversation.id, messageId: failed.id };
 }
 
-/** The text of an answer; of a stream that lasts, its first piece. */
+/** The text of an answer; for an endless stream, its first piece. */
 async function textOf(response: Response): Promise<string> {
   if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response.text();
   const reader = response.body?.getReader();
@@ -122,7 +122,7 @@ test('law 14: no route answers with an upstream key, in any form, to anybody', a
     }
   }
   expect(leaks).toEqual([]);
-  // The premise: these are the places where something about credentials is to be seen.
+  // Ensures that the search includes the places where credentials are shown.
   for (const path of [
     '/settings',
     '/api/me/env-overrides',
@@ -161,7 +161,7 @@ test('law 14: no runner of the broker is given an upstream key, nor is one sent 
   const asked = runner.requests.map(({ path, headers, text }) => [path, [...headers], text]);
   const lines = [...router.platform.runners.values()].map((one) => one.lines);
   expect(leaksIn('runners', JSON.stringify([runner.specs, asked, lines]), SECRETS)).toEqual([]);
-  // The premise: the upstreams were called with the keys.
+  // Ensures that the upstreams were called with the keys.
   for (const upstream of [admins, alices]) expect(upstream.requests.length).toBeGreaterThan(0);
 });
 

@@ -1,4 +1,4 @@
-/** Every tier and every switch through the broker, with runners that stay up all the while. */
+/** Every tier and every switch through the broker, with runners that run all the time. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { resolveValue } from '../../router/credentials/tiers';
 import { callUpstream, LLM, setValues as set } from '../support/broker';
@@ -9,7 +9,7 @@ import { startUpstream, type Upstream } from '../support/upstream';
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
 const BOBS_KEY = 'sk-of-bob-0123456789-WXYZ';
 
-/** Calls its upstream for each chat, as an agent does, and passes on what came of it. */
+/** Calls its upstream for each chat, as an agent does, and passes on the result. */
 const runner = scriptedRunner('credentials-live');
 let router: TestRouter;
 let admin: Person;
@@ -38,7 +38,7 @@ afterAll(async () => {
   await bobs.stop();
 });
 
-/** The switch as the settings page has it: one request for all three. */
+/** The switch of the settings page: one request for all three variables. */
 async function share(shared: boolean): Promise<void> {
   const body = new URLSearchParams({ group: 'llm', shared: String(shared) });
   const { status } = await admin.request('/settings/credentials/share', { method: 'POST', body });
@@ -63,19 +63,19 @@ test('law 16: each switch and each value counts from the next call on, and no ru
   expect(modelsSeen(admins)).toEqual(['shared-model', 'shared-model']);
   const starts = runner.specs.length;
 
-  // The administrator changes what is shared.
+  // The administrator changes the shared values.
   await set(admin, { LLM_MODEL: 'newer-model' });
   expect((await chat(alice)).status).toBe(200);
-  // A user takes another model, for this agent alone.
+  // A user chooses another model, for this agent only.
   await set(bob, { LLM_MODEL: 'model-of-bob' }, 'agent');
   expect((await chat(bob)).status).toBe(200);
   expect(modelsSeen(admins).slice(2)).toEqual(['newer-model', 'model-of-bob']);
-  // A user brings an upstream of their own.
+  // A user sets an upstream of their own.
   await set(bob, { LLM_BASE_URL: bobs.url, LLM_API_KEY: BOBS_KEY });
   expect((await chat(bob)).status).toBe(200);
   expect([admins.requests.length, modelsSeen(bobs)]).toEqual([4, ['model-of-bob']]);
 
-  // No longer shared: alice has nothing, bob goes on.
+  // No longer shared: alice has no credentials, bob's still work.
   await share(false);
   const refused = await chat(alice);
   expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('needs LLM_BASE_URL, LLM_API_KEY')]);
@@ -96,7 +96,7 @@ test('law 15: a shared key does not travel to an address that a user has set, in
     expect([status, text]).toEqual([422, expect.stringContaining('the shared key never goes to another address')]);
     await set(alice, { LLM_BASE_URL: '' }, scope);
   }
-  // Nor does one's own key travel to the shared address.
+  // Nor is a user's own key sent to the shared address.
   await set(alice, { LLM_API_KEY: 'sk-alice-own-key-0123456789' });
   expect((await chat(alice)).status).toBe(422);
   await set(alice, { LLM_API_KEY: '' });
@@ -106,7 +106,7 @@ test('law 15: a shared key does not travel to an address that a user has set, in
   expect(runner.specs).toHaveLength(starts);
 });
 
-test('whose key pays is told with the credentials', async () => {
+test('the credentials say whose key pays', async () => {
   const [backend] = router.context.backends.all();
   if (!backend) throw new Error('There is no backend');
   const source = async (who: Person) => (await router.context.credentials.upstreamOf(who.id, backend)).source;
@@ -127,10 +127,10 @@ test('law 15: of all ways to set address and key in three tiers, none pairs thos
     if (url.value === undefined || key.value === undefined) continue;
     pairs += 1;
     expect([bits, url.source === 'shared']).toEqual([bits, key.source === 'shared']);
-    // What a user has set for all of it is never passed over.
+    // A user's complete profile always takes precedence.
     const isOwn = set.some(({ tier }) => tier !== 'shared');
     expect([bits, url.source === 'shared']).toEqual([bits, !isOwn]);
   }
-  // The premise: both own and shared pairs are among them (9 of 16 with own values, and one without).
+  // Ensures that both own and shared pairs occur (9 of 16 with own values, and one without).
   expect(pairs).toBe(9 * 4 + 1);
 });

@@ -40,7 +40,7 @@ interface Overrides {
 const overrides = async (person: Person) => (await (await person.request('/api/me/env-overrides')).json()) as Overrides;
 const fieldValue = async (page: string, id: string) => (await all(page, `#${id}`))[0]?.attributes.value;
 
-/** Whether any file below the data root holds the text as it is. */
+/** Whether any file below the data root contains the text unencrypted. */
 async function isOnDisk(text: string): Promise<boolean> {
   const files = await readdir(router.dataRoot, { recursive: true, withFileTypes: true });
   const contents = files
@@ -150,7 +150,7 @@ describe('/api/me/env-overrides', () => {
 describe('the credentials form', () => {
   const base = { scope: '', LLM_BASE_URL: 'https://llm.example/v1', LLM_API_KEY: KEY, LLM_MODEL: 'm' };
 
-  test('saves, keeps what is left empty, and says so', async () => {
+  test('saves the typed values, keeps the values of empty fields, and says so', async () => {
     await clear(alice);
     const saved = await alice.request('/settings/credentials', form(base));
     expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?said=credentials#credentials']);
@@ -212,7 +212,7 @@ describe('keys', () => {
     expect((await use()).status).toBe(401);
   });
 
-  test('a name that is none is refused with the form, and fifty are enough', async () => {
+  test('an invalid name is refused with the form, and fifty names are the limit', async () => {
     const empty = await alice.request('/settings/keys', form({ name: ' ' }));
     expect([empty.status, (await all(await empty.text(), '#key-name-error')).length]).toEqual([422, 1]);
     const long = await alice.request('/settings/keys', form({ name: 'n'.repeat(81) }));

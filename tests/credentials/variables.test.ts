@@ -1,4 +1,7 @@
-/** Variables that are no upstream's: they reach runners, and a change recycles those that hold another value. */
+/**
+ * Variables that do not belong to an upstream: they reach runners, and a change recycles the runners with another
+ * value.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -43,7 +46,7 @@ afterAll(async () => {
   await router[Symbol.asyncDispose]();
   await rm(seeds, { recursive: true });
 });
-/** Everybody has what the administrator shares, and nobody has a runner. */
+/** All users have the administrator's shared value, and nobody has a runner. */
 beforeEach(async () => {
   runner.reply = () => completion('Hello.');
   const { credentials, runners } = router.context;
@@ -61,12 +64,12 @@ async function set(who: Person, values: Record<string, string>, backend = ''): P
 const share = (name: string, shared: boolean) =>
   admin.request(`/api/admin/shared-env/${name}`, { method: 'PUT', body: { shared } });
 const newest = () => runner.specs.at(-1)?.env ?? {};
-/** Ids of the runners that there are, by user. */
+/** Ids of the existing runners, by user. */
 const runnersOf = (who: Person) =>
   router.context.runners.running().flatMap(({ agent, runner: { id } }) => (agent.userId === who.id ? [id] : []));
 const isDown = (who: Person) => until(() => runnersOf(who).length === 0, 'the runner has ended');
 
-/** A message that the agent is at work on until `finish` is called. */
+/** A message on which the agent works until `finish` is called. */
 async function atWork(who: Person) {
   const gate = Promise.withResolvers<void>();
   runner.reply = async () => {
@@ -129,7 +132,7 @@ test('law 5: the end of a stale runner takes its turn, and a message that comes 
   const [id] = runnersOf(alice);
   const [agent] = router.context.runners.running().map((one) => one.agent);
   if (!agent) throw new Error('There is no agent');
-  // The change and the message begin at once; whichever comes first, the message is answered.
+  // The change and the message begin at once; in either order the message is answered.
   const [status] = await Promise.all([
     say(alice, 'now').then((response) => response.status),
     set(alice, { REGION: 'x' }),
@@ -171,13 +174,13 @@ test("another shared value, or none, ends the runners of all who use it and of n
   expect([refused.status, (await problemOf(refused)).detail]).toEqual([422, expect.stringContaining('SEARCH_API_KEY')]);
 });
 
-test('what does not change the effective value recycles nothing, nor does what is changed back in time', async () => {
+test('a change that keeps the effective value recycles no runner, nor does one that is undone in time', async () => {
   await set(alice, { REGION: 'here' }, 'echo');
   await start(alice);
   const before = runnersOf(alice);
   await set(alice, { REGION: 'elsewhere' });
   await set(alice, { REGION: 'here' }, 'echo');
-  // The same value, now the user's own.
+  // The same value, now set by the user.
   await set(alice, { SEARCH_API_KEY: 'of-the-admin' });
   await share('REGION', false);
   expect(await list(alice)).toMatchObject([{ stale: false }]);

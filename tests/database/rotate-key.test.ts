@@ -1,11 +1,11 @@
-/** The key under which stored credentials are encrypted can be changed: by one command, and by two settings. */
+/** The key that encrypts the stored credentials can be changed: by one command, and by two settings. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
 
-/** Ends only a test that has failed: the command waits for a router that is just ending. */
+/** Only ends a failed test: the command waits for a router that is just ending. */
 setDefaultTimeout(60_000);
 
 const SCRIPT = join(import.meta.dir, '../../scripts/rotate-key.ts');
@@ -15,7 +15,7 @@ const backends = [memoryBackend('agent', { user_overridable_env: ['LLM_BASE_URL'
 
 const restart = (dataRoot: string, env: Record<string, string>) => startRouter({ backends, dataRoot, env });
 
-/** A router with a stored credential and a warm runner, stopped again. */
+/** A router with a stored credential and a running runner, stopped again. */
 async function stopped(): Promise<{ dataRoot: string; runners: string[] }> {
   const router = await startRouter({ backends });
   const alice = await router.person(PEOPLE.alice);
@@ -31,7 +31,7 @@ async function stopped(): Promise<{ dataRoot: string; runners: string[] }> {
   return { dataRoot: router.dataRoot, runners: [...router.platform.runners.keys()] };
 }
 
-/** Opens the credential, and the access key of the runner that went on. */
+/** Opens the credential, and the access key of the runner that still runs. */
 async function expectReadable(router: TestRouter, runners: readonly string[]): Promise<void> {
   const alice = await router.person(PEOPLE.alice);
   const { overrides } = await (await alice.request('/api/me/env-overrides')).json();
@@ -46,7 +46,7 @@ async function chat(router: TestRouter): Promise<number> {
   return (await alice.request('/v1/chat/completions', { method: 'POST', body })).status;
 }
 
-/** A folder with an `.env` as the first start makes it. */
+/** A folder with an `.env` like that of the first start. */
 async function folderWith(settings: Record<string, string>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'agent-stack-rotate-'));
   await writeFile(
@@ -83,7 +83,7 @@ test('one command seals everything under a new key, which is in .env and nowhere
   await rm(folder, { recursive: true });
 });
 
-test('a start with the new key and the former one seals everything anew, once', async () => {
+test('a start with the new key and the previous one encrypts everything again, once', async () => {
   const { dataRoot, runners } = await stopped();
   const both = { ENCRYPTION_KEY: SECOND, ENCRYPTION_KEY_PREVIOUS: FIRST };
   await (await restart(dataRoot, both)).stop();

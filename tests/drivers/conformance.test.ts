@@ -1,4 +1,4 @@
-/** The conformance suite itself: what it has to refuse. */
+/** The conformance suite itself: the drivers that it must refuse. */
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** The driver on a machine without an engine: it says so, costs nothing, and serves when an engine comes. */
+/** The driver on a machine without an engine: it reports that, costs nothing, and works when an engine appears. */
 import { expect, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** What the tests of the docker driver stand on: the conformance bench with runners that look around inside. */
+/** Support for tests of the docker driver: the conformance bench with runners that inspect their container. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Conformance } from '../../drivers/conformance';

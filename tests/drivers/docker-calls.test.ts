@@ -1,4 +1,4 @@
-/** The driver behind a proxy that lets through what its README lists and nothing else. */
+/** The driver behind a proxy that passes on the calls that its README lists, and no others. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { testImage } from '../support/image';
 import { freePort } from '../support/process';
 import { createDockerBench } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const README = join(import.meta.dir, '../../drivers/docker/README.md');
@@ -22,7 +22,7 @@ const soon = () => AbortSignal.timeout(30_000);
 
 interface Call {
   readonly method: string;
-  /** As the README writes it, one alternative each. */
+  /** In the README's notation, one path per alternative. */
   readonly path: string;
   fits(path: string): boolean;
 }
@@ -111,7 +111,7 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
     expect(unused.map(({ method, path }) => `${method} ${path}`)).toEqual([]);
   });
 
-  test('the doctor makes do with the same calls, but for what the engine can limit', async () => {
+  test('the doctor needs only the same calls, except to read what the engine can limit', async () => {
     const proxy = await startProxy(await listedCalls());
     cleanUp.defer(proxy.close);
     const dataRoot = await mkdtemp(join(tmpdir(), 'agent-stack-proxy-data-'));
@@ -135,7 +135,7 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
     expect(proxy.refused).toEqual(['GET /info']);
   });
 
-  test('what is not on the list does not get through, so that the list is what is tested', async () => {
+  test('a call that is not on the list is blocked, so that the test covers the list', async () => {
     const proxy = await startProxy(await listedCalls());
     cleanUp.defer(proxy.close);
     for (const path of ['/v1.41/info', '/containers/x/exec', '/containers/x/../../info', '/images/x', '/volumes']) {

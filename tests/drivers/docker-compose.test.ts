@@ -1,6 +1,6 @@
 /**
- * The image of the `Dockerfile`, run as `compose.yaml` says. There is no Compose and no registry here: the base is made on
- * the machine, and this file turns the service into the container that Compose would make of it.
+ * Runs the image of the `Dockerfile` as in `compose.yaml`. There is no Compose and no registry here: the base image is
+ * built on the machine, and this file turns the service into the container that Compose would create.
  */
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
@@ -15,7 +15,7 @@ import { freePort } from '../support/process';
 import { ADMIN, until } from '../support/router';
 import { buildRouterImage } from './docker-compose-build';
 
-/** Ends only a test that has failed: an image is built, and containers start slowly on a busy machine. */
+/** Only ends a failed test: an image is built, and containers start slowly on a busy machine. */
 setDefaultTimeout(240_000);
 
 const ROOT = join(import.meta.dir, '../..');
@@ -32,7 +32,7 @@ interface Service {
   readonly volumes: readonly { type: string; source: string; target: string; read_only?: boolean }[];
 }
 
-/** The service of compose.yaml, with the variables of `.env` in it as Compose puts them there. */
+/** The service of compose.yaml, with the variables of `.env` inserted as Compose does it. */
 async function service(variables: Readonly<Record<string, string>>): Promise<Service> {
   const text = (await read('compose.yaml')).replace(
     /\$\{(\w+)(?::([-?])([^}]*))?\}/g,
@@ -45,7 +45,7 @@ async function service(variables: Readonly<Record<string, string>>): Promise<Ser
   return (Bun.YAML.parse(text) as { services: { router: Service } }).services.router;
 }
 
-/** The container of a service in the checkout at `folder`. An unknown key is an error, so that none is left out. */
+/** The container of a service in the checkout at `folder`. An unknown key is an error, so that none is ignored. */
 function containerOf(entry: Service, folder: string, dotenv: Readonly<Record<string, string>>) {
   const { build, restart, stop_grace_period, env_file, environment, volumes, ...rest } = entry;
   const { network_mode, user, group_add, init, cap_drop, security_opt, read_only, tmpfs, ...unknown } = rest;
@@ -55,7 +55,7 @@ function containerOf(entry: Service, folder: string, dotenv: Readonly<Record<str
     Image: image,
     User: user,
     Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    // The engine's own interval is for deployments, and too long for a test.
+    // The interval in compose.yaml is too long for a test.
     Healthcheck: { Interval: 500_000_000 },
     HostConfig: {
       NetworkMode: network_mode,
@@ -94,7 +94,7 @@ describe('compose.yaml', () => {
     expect(Object.keys(Bun.YAML.parse(await read('compose.yaml')) as object)).toEqual(['services']);
   });
 
-  test('what only the administrator knows is asked for, and the bases are the same', async () => {
+  test('the example requires the secrets of the administrator, and the base images are equal', async () => {
     for (const name of Object.keys(variables)) {
       await expect(service({ ...variables, [name]: '' })).rejects.toThrow(`${name} is missing in .env`);
     }
@@ -123,7 +123,7 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
   });
   afterAll(() => cleanUp.disposeAsync());
 
-  /** A checkout with an .env as docs/deploy.md makes it, and its router. */
+  /** A checkout with an .env as in docs/deploy.md, and its router. */
   async function up(name: string) {
     const folder = join(directory, name);
     const dataRoot = join(folder, 'data');
@@ -170,7 +170,7 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     return { container, output, dataRoot, url: `http://127.0.0.1:${dotenv.FRONTEND_PORT}` };
   }
 
-  /** What `docker compose exec router …` shows. */
+  /** The output of `docker compose exec router …`. */
   async function inside(container: Docker.Container, command: string[]): Promise<string> {
     const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true, Tty: true });
     const stream = await exec.start({ Tty: true });

@@ -1,4 +1,4 @@
-/** `bun run doctor`: a good set-up passes, and each broken one is told with what to type. */
+/** `bun run doctor`: a correct installation passes, and each fault is reported with the command that fixes it. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,13 +9,13 @@ import { testImage } from '../support/image';
 import { freePort } from '../support/process';
 import { memoryBackend, startRouter } from '../support/router';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const directory = await mkdtemp(join(tmpdir(), 'agent-stack-doctor-test-'));
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
-/** Settings of a set-up of its own, with `changes`. */
+/** Settings of a separate installation, with `changes`. */
 async function setUp(backends: unknown, changes: Readonly<Record<string, string>> = {}) {
   const folder = await mkdtemp(join(directory, 'checkout-'));
   const backendsPath = join(folder, 'backends.json');
@@ -38,7 +38,7 @@ const problems = async (env: Readonly<Record<string, string>>) =>
     .filter(({ state }) => state === 'problem')
     .map(({ name, text, remedy }) => `${name}: ${text} → ${remedy}`);
 
-/** What `bun run doctor` starts. */
+/** The processes and containers that `bun run doctor` starts. */
 async function run(env: Readonly<Record<string, string>>) {
   const command = [process.execPath, '--no-env-file', join(import.meta.dir, '../../scripts/doctor.ts')];
   const child = Bun.spawn(command, { env: { PATH: process.env.PATH ?? '', ...env }, stdout: 'pipe' });
@@ -55,7 +55,7 @@ describe('doctor on the host', () => {
     expect(await readdir(env.STACK_DATA_ROOT)).toEqual([]);
   });
 
-  test('a problem is told with what to type, and ends with 1', async () => {
+  test('a problem is printed with the command that fixes it, and the exit code is 1', async () => {
     const { output, exitCode } = await run(await setUp(plain, { JWT_SECRET: 'CHANGE_ME', COOKIE_SECURE: 'perhaps' }));
     expect(output).toMatch(
       /^problem {2}settings: JWT_SECRET must be .+\n +→ in \.env, such as: .+openssl rand -hex 32$/m,
@@ -136,9 +136,9 @@ describe.skipIf(!(await requireEngine('doctor and the engine')))('doctor and the
     expect(await readdir(env.STACK_DATA_ROOT)).toEqual([]);
   });
 
-  test('a second listener of the host that a runner reaches is told, with the rules that close it', async () => {
+  test('a second listener of the host that a runner reaches is reported, with the firewall rules that block it', async () => {
     const notes = (await all(await setUp([await backend()]))).filter(({ state }) => state === 'note');
-    // Where no firewall is in between, as README.md of the driver says of every engine.
+    // Applies if no firewall is in between, as the driver's README.md says of every engine.
     expect(notes.map(({ remedy }) => remedy)).toEqual([expect.stringContaining('drivers/docker/README.md')]);
   });
 

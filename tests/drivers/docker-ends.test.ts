@@ -1,4 +1,4 @@
-/** How the end of a container is told: what ended the agent, and not what happened beside it. */
+/** How the end of a container is reported: the cause of the agent's end, and not what happened beside it. */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,13 +8,13 @@ import type { Driver, Handle, Health } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
 import { createDockerBench, HOME } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const FOREIGN = process.arch === 'x64' ? 'arm64' : 'amd64';
-/** Takes memory until it is ended. */
+/** Allocates memory until it is killed. */
 const HOARD = 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));';
-/** The head of an ELF file of 64 bits for RISC-V. */
+/** The header of a 64-bit ELF file for RISC-V. */
 const FOREIGN_PROGRAM = Buffer.concat([
   Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xf3, 0]),
   Buffer.alloc(44),
@@ -49,7 +49,7 @@ if (await requireEngine('how containers end')) {
       expect(await endOf(driver, handle)).toEqual({ state: 'exited', exitCode: 3 });
     });
 
-    test('the same agent out of memory itself is told to be', async () => {
+    test('the same agent that is out of memory itself is reported as such', async () => {
       const driver = await bench.create();
       const { handle } = await driver.start(
         await bench.spec({ command: ['bun', '-e', HOARD], limits }),
@@ -75,7 +75,7 @@ if (await requireEngine('how containers end')) {
         exitCode: 2,
         reason: expect.stringContaining(`its image is made for ${FOREIGN}, and this machine is `),
       });
-      // An emulator may well run it.
+      // An emulator may be able to run it.
       const working = await bench.ready(driver, await bench.spec({ image }));
       expect((await driver.inspect(working.handle, AbortSignal.timeout(5_000))).state).toBe('running');
       const broken = await bench.spec({ image, command: [`${HOME}/foreign`], options: { init: false } });
@@ -88,7 +88,7 @@ if (await requireEngine('how containers end')) {
     });
   });
 
-  /** The image of the tests, which says that it is made for another machine. */
+  /** The test image with another architecture in its metadata. */
   async function importForeign(name: string): Promise<void> {
     const directory = await mkdtemp(join(tmpdir(), 'agent-stack-foreign-'));
     try {
@@ -108,7 +108,7 @@ if (await requireEngine('how containers end')) {
       const file = join(directory, 'foreign.tar');
       await Bun.$`tar -C ${directory} --exclude=foreign.tar -cf ${file} .`.quiet();
       for await (const _ of await docker.loadImage(file)) {
-        // Only its end matters.
+        // Only the end of the stream matters.
       }
     } finally {
       await rm(directory, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** Engines that can do less than Docker's own. Each is the engine of the tests, with one of its answers changed. */
+/** Engines with fewer features than Docker's own: the test engine, with one of its answers changed. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { requireEngine } from '../support/engine';
 import { freePort } from '../support/process';
 import { createDockerBench } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const enginePath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
@@ -24,7 +24,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-/** A socket behind which the engine answers `GET`s of paths that fit with `changes` made to what it says. */
+/** A socket that passes calls on to the engine, and applies `changes` to its answers to matching `GET`s. */
 async function lesserEngine(fits: RegExp, changes: object): Promise<string> {
   const path = join(await folder(), 'docker.sock');
   const server = createServer((asked, answer) => {
@@ -50,7 +50,7 @@ async function lesserEngine(fits: RegExp, changes: object): Promise<string> {
   return path;
 }
 
-/** What the doctor says of this engine. */
+/** The doctor's report about this engine. */
 async function engineFindings(host: string) {
   const root = await folder();
   const backendsPath = join(root, 'backends.json');
@@ -69,7 +69,7 @@ async function engineFindings(host: string) {
 
 describe.skipIf(!(await requireEngine('engines that can do less')))('engines that can do less', () => {
   test('a network whose runners are not kept apart gets none, and the refusal says what to do instead', async () => {
-    // As Podman answers: it leaves out the options that it does not know.
+    // Podman leaves out the options that it does not know.
     const host = await lesserEngine(/^\/networks\/agent-stack-/, { Options: {} });
     const bench = await createDockerBench({ host });
     cleanUp.defer(bench.dispose);
@@ -106,7 +106,7 @@ describe.skipIf(!(await requireEngine('engines that can do less')))('engines tha
   });
 });
 
-// Nothing is closed to root.
+// Root can access everything.
 test.skipIf(process.getuid?.() === 0)(
   'doctor says which group opens a socket that is closed to this user',
   async () => {

@@ -1,4 +1,4 @@
-/** Runs in a container: tries what a curious agent would, and says what came of it. */
+/** Runs in a container: tries what a curious agent would try, and reports the results. */
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -24,7 +24,7 @@ async function canWrite(path: string): Promise<string> {
   }
 }
 
-/** Never ends: fills memory until somebody minds. */
+/** Never ends: fills memory until it is killed. */
 function hoard(): never {
   const kept: Uint8Array[] = [];
   for (;;) kept.push(new Uint8Array(4_194_304).fill(kept.length));

@@ -16,7 +16,7 @@ const failureOf = (promise: Promise<unknown>) =>
     (error) => error,
   );
 
-/** Something of the host that listens; `host` is an address of this machine. */
+/** A listener on the host; `host` is an address of this machine. */
 async function service(host: string) {
   const server = createServer((socket) => socket.destroy());
   const port = Number(freePort());
@@ -24,12 +24,12 @@ async function service(host: string) {
   return { port, address: `${host}:${port}`, [Symbol.asyncDispose]: async () => void server.close() };
 }
 
-/** A machine beyond this one: a network namespace of its own, on an address reserved for documentation. */
+/** Another machine: a network namespace of its own, at an address that is reserved for documentation. */
 async function otherMachine() {
   const name = `as${crypto.randomUUID().slice(0, 6)}`;
   const address = '203.0.113.2';
   const run = async (command: string) => Bun.$`sh -c ${command}`.quiet();
-  // What a run that was killed has left would have the address still.
+  // A killed run may have left a namespace with this address.
   const left = "ip -o addr show to 203.0.113.1 | awk '{ print $2 }' | cut -d @ -f 1";
   await run(`for name in $(${left}); do ip link del $name; ip netns del $name; done`);
   await run(`ip netns add ${name} && ip link add ${name} type veth peer name eth0 netns ${name}`);
@@ -48,7 +48,9 @@ async function otherMachine() {
   };
 }
 
-/** The rules of the driver's README, on the bridge of one network and for one port; taken back by their reverse. */
+/**
+ * Applies the firewall rules of the driver's README to the bridge of one network and one port; disposing reverses them.
+ */
 async function firewall(bridge: string, port: number) {
   const readme = await Bun.file(`${import.meta.dir}/../../drivers/docker/README.md`).text();
   const rules = /```sh\n(iptables -N [\s\S]*?)```/.exec(readme)?.[1] ?? '';
@@ -78,7 +80,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
         const driver = await bench.create();
         const [one, two] = await Promise.all([bench.inside(driver, kind), bench.inside(driver, kind)]);
         const address = `${await addressOf(two.containerId)}:${two.spec.port}`;
-        // The host does, so what is tested is the way between the two.
+        // The host reaches it, so the test is about the path between the two.
         expect((await fetch(`http://${address}/uid`)).ok).toBe(true);
         expect(await one.reach(address)).toBe('silent');
         expect(
@@ -112,7 +114,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
         const shut = await bench.inside(driver, sealed);
         expect(await open.reach(machine.address)).toBe('open');
         expect(await shut.reach(machine.address)).not.toBe('open');
-        // Where clouds keep the credentials of a machine, and the internet.
+        // The address where clouds serve credentials of a machine, and the internet.
         for (const address of ['169.254.169.254:80', '1.1.1.1:443']) expect(await shut.reach(address)).not.toBe('open');
       },
       30_000,
@@ -130,7 +132,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
           const runner = await bench.inside(driver, kind);
           const [name = ''] = Object.keys((await inspect(runner.containerId)).NetworkSettings.Networks);
           const { Options: options } = await docker.getNetwork(name).inspect();
-          // What the engine does not keep a runner from, without the rules.
+          // Connections that the engine does not block without the rules.
           expect(await runner.reach(other.address)).toBe('open');
           expect(await runner.reach(`${gateway}:${everywhere.port}`)).toBe('open');
           await using _ = await firewall(options?.['com.docker.network.bridge.name'] ?? '', router.port);

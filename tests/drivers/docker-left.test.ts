@@ -1,4 +1,6 @@
-/** Containers that have ended and that the engine cannot remove: an immutable file in the layer of each stands for the kind. */
+/**
+ * Containers that have ended and that the engine cannot remove, here because of an immutable file in the layer of each.
+ */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,13 +11,13 @@ import { testImage } from '../support/image';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { createDockerBench } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const isThere = (await requireEngine('containers that cannot be removed')) && (await canBeImmutable());
 const seeds = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
 const cleanUp = new AsyncDisposableStack();
-/** Before the rest: nothing else can be removed while they hold. */
+/** Runs first: nothing else can be removed while these exist. */
 const holds = new AsyncDisposableStack();
 cleanUp.defer(() => rm(seeds, { recursive: true, force: true }));
 const installations = new Set<string>();
@@ -73,7 +75,7 @@ const containersOf = (router: TestRouter) =>
   });
 
 describe.skipIf(!isThere)('containers that cannot be removed', () => {
-  test('one that has ended counts as gone, is told once, and is no more listed by a later life of the driver', async () => {
+  test('a container that has ended counts as gone, is logged once, and is not listed after a restart of the driver', async () => {
     const bench = await createDockerBench();
     cleanUp.defer(bench.dispose);
     const driver = await bench.create();

@@ -1,6 +1,6 @@
 /**
- * Containers that somebody changes behind the router's back: restarted, moved to another address, paused, while the
- * engine's events of it are lost or not. A message never stays without an answer, and nobody gets another's runner.
+ * Containers that are changed outside the router: restarted, moved to another address, paused, with and without the
+ * engine's events. Every message gets an answer, and never from another user's runner.
  */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,24 +13,24 @@ import { testImage } from '../support/image';
 import { portRange } from '../support/ports';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
-/** So long the router keeps an idle connection, and a bit. */
+/** Slightly longer than the router keeps an idle connection. */
 const IDLE_MS = 2_500;
 const isThere = await requireEngine('containers that somebody changes');
 const seeds = await mkdtemp(join(tmpdir(), 'agent-stack-seeds-'));
 const cleanUp = new AsyncDisposableStack();
 cleanUp.defer(() => rm(seeds, { recursive: true, force: true }));
 const installations = new Set<string>();
-// After each, and not at the end: an engine has addresses for thirty networks.
+// After each test and not at the end, because an engine has addresses for only thirty networks.
 afterEach(async () => {
   for (const id of installations) await removeInstallation(id);
   installations.clear();
 }, 60_000);
 afterAll(() => cleanUp.disposeAsync());
 
-/** A router that hears no events of its engine: what happens to a container is missed. */
+/** A router that gets no events of its engine, so it misses changes of containers. */
 const deaf = isThere ? await startEngineProxy((_, path) => path !== '/events') : undefined;
 if (deaf) cleanUp.defer(deaf.close);
 
@@ -71,7 +71,7 @@ async function containerOf(router: TestRouter, who: Person) {
 const stateOf = (router: TestRouter, who: Person) =>
   router.context.runners.running().find(({ agent }) => agent.userId === who.id)?.status;
 
-/** Kills the agent, whom the engine then starts again. */
+/** Kills the agent; the engine then restarts it. */
 async function crash(container: ReturnType<typeof docker.getContainer>): Promise<void> {
   const { State: before } = await container.inspect();
   process.kill(before.Pid, 'SIGKILL');
@@ -110,7 +110,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
       expect(await ask(alice, 'echo one')).toBe('one');
       const container = await containerOf(router, alice);
       await container.pause();
-      // Without events it is the sweep of those who are not heard of, or the next message itself, that finds out.
+      // Without events, the reaper's sweep or the next message detects it.
       if (isDeaf) await router.context.runners.look(router.context.runners.running()[0]?.runner as never);
       await until(() => stateOf(router, alice)?.state === 'paused', 'it is known to be paused');
       expect(await ask(alice, 'echo two')).toBe('two');
@@ -119,7 +119,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     });
   }
 
-  test('a container that is paused while somebody waits for its answer goes on at once', async () => {
+  test('a container that is paused while a request waits for it is resumed at once', async () => {
     await using router = await start({ isDeaf: false });
     const alice = await router.person(PEOPLE.alice);
     expect(await ask(alice, 'echo one')).toBe('one');
@@ -158,12 +158,12 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
       const [name = ''] = Object.keys(settings.Networks);
       const hosted = docker.getNetwork(name);
       await hosted.disconnect({ Container: container.id });
-      // Somebody else takes the address meanwhile.
+      // Another container takes the address meanwhile.
       const bob = await router.person(PEOPLE.bob);
       expect(await ask(bob, 'echo from bob')).toBe('from bob');
       await hosted.connect({ Container: container.id });
       const changedAtMs = Date.now();
-      // What goes out on a connection from before may have arrived, and is not sent again.
+      // A request on an earlier connection may have arrived, and is not sent again.
       await until(() => Date.now() > changedAtMs + IDLE_MS, 'no connection from before is left');
       expect(await ask(alice, 'echo two')).toBe('two');
       expect(await ask(bob, 'echo still bob')).toBe('still bob');
@@ -186,7 +186,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     await (await containerOf(router, alice)).stop({ t: 0 });
     expect(await ask(bob, 'echo from bob')).toBe('from bob');
     expect(await ask(mallory, 'echo from mallory')).toBe('from mallory');
-    // Both ports are in use, and one of them was hers: who has it now does not answer her.
+    // Both ports are in use, and one of them was hers; the runner that has it now does not answer her.
     expect([urlOf(bob), urlOf(mallory)]).toContain(before);
     expect(await ask(alice, 'echo two')).toStartWith('502 ');
     expect((await bob.request('/api/runners/demo', { method: 'DELETE' })).status).toBe(200);
@@ -196,7 +196,7 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     expect(await ask(mallory, 'echo still mallory')).toBe('still mallory');
   });
 
-  test('law 2: a container that was restarted while the router was down is asked before it is taken back', async () => {
+  test('law 2: a container that was restarted while the router was down is probed before it is adopted', async () => {
     const before = await start();
     const alice = await before.person(PEOPLE.alice);
     expect(await ask(alice, 'echo one')).toBe('one');

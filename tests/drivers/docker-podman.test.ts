@@ -1,6 +1,7 @@
 /**
- * The docker driver on Podman's Docker-compatible socket. `bun run test:podman`, as root on Linux with podman and netavark
- * installed; no part of CI. It runs in a network namespace of its own, so that the machine's stays as it is.
+ * The docker driver on Podman's Docker-compatible socket: `bun run test:podman`, as root on Linux with podman and
+ * netavark installed; not part of CI. Runs in a network namespace of its own, so that the machine's network is not
+ * changed.
  */
 import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
@@ -15,12 +16,12 @@ import { testImage } from '../support/image';
 import { createInsiders, HOME } from './docker-bench';
 import plugin, { NETWORK } from './podman-plugin';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const ROUTER = '10.98.0.1';
 
-/** Podman 4 reads the tag of what is imported from its name alone. */
+/** Podman 4 reads the tag of an imported image only from its name. */
 function clientOf(socketPath: string): Docker {
   const podman = new Docker({ socketPath });
   const importImage = podman.importImage.bind(podman);
@@ -29,14 +30,14 @@ function clientOf(socketPath: string): Docker {
   return Object.assign(podman, { importImage: named });
 }
 
-/** A Podman of our own, which ends with this process. Its containers are gone by then. */
+/** A Podman of our own, which ends with this process, after its containers. */
 async function startPodman() {
-  // As the driver's README says for engines whose networks the router cannot listen in.
+  // As the driver's README recommends for engines in whose networks the router cannot listen.
   await Bun.$`ip link set lo up && ip address add ${ROUTER}/32 dev lo`.quiet();
   const root = await mkdtemp(join(tmpdir(), 'agent-stack-podman-'));
   const at = (name: string) => join(root, name);
   const socketPath = at('podman.sock');
-  // Podman's own limits are more than a root without CAP_SYS_RESOURCE may set.
+  // Podman's default limits are higher than root without CAP_SYS_RESOURCE may set.
   await Bun.write(at('containers.conf'), '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n');
   const places = ['--root', at('root'), '--runroot', at('run'), '--network-config-dir', at('networks')];
   // crun, the default, refuses control groups of both versions on one machine.
@@ -128,7 +129,7 @@ else {
       expect(Object.values(settings.Ports).flat()).toMatchObject([{ HostIp: '127.0.0.2' }]);
     });
 
-    test('its end is told: a removal, and what memory it took with the exit code alone', async () => {
+    test('its end is reported: a removal, and the lack of memory only by the exit code', async () => {
       const driver = await bench.create();
       const told: HealthChange[] = [];
       const watching = new AbortController();

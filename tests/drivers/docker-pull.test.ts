@@ -17,7 +17,7 @@ const failureOf = (promise: Promise<unknown> | undefined) =>
     (error) => error,
   );
 
-/** A context that keeps what it was told. */
+/** A context that records the progress that it gets. */
 function listener(signal = new AbortController().signal) {
   const steps: StartProgress[] = [];
   return { signal, steps, progress: (step: StartProgress) => void steps.push(step) };
@@ -159,7 +159,7 @@ test('an image of ours is built from the folder of its name, every other one is 
   for (const name of ['ghcr.io/agent-stack/nanobot:1', 'agent-stacks/nanobot', 'agent-stack', 'localhost/a']) {
     expect([name, buildCommand(name)]).toEqual([name, undefined]);
   }
-  // What ships of that kind has a folder to be built from.
+  // Every such image of the repository has a folder to build it from.
   for (const { image = '' } of backends) {
     const folder = buildCommand(image)?.split(' ').at(-1);
     if (folder) expect(await Bun.file(join(import.meta.dir, '../..', folder, 'Dockerfile')).exists()).toBe(true);

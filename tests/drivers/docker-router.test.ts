@@ -1,4 +1,4 @@
-/** Containers through the whole router: the demo and the direct agent, each in an image that holds nothing but Bun. */
+/** Containers through the whole router: the demo and the direct agent, each in an image that contains only Bun. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { testImage } from '../support/image';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { startUpstream } from '../support/upstream';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const REAL_KEY = 'sk-real-key-of-the-owner-0123456789';

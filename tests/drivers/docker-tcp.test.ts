@@ -1,4 +1,4 @@
-/** An engine behind a URL: plain TCP, and TLS as the docker command is told of it. */
+/** An engine behind a URL: plain TCP, and TLS with the docker command's settings. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -11,14 +11,14 @@ import type { HealthChange } from '../../drivers/driver';
 import { requireEngine } from '../support/engine';
 import { createDockerBench } from './docker-bench';
 
-/** Ends only a test that has failed: containers start slowly on a busy machine. */
+/** Only ends a failed test: containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const ROOT = join(import.meta.dir, '../..');
 const enginePath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
 const soon = () => AbortSignal.timeout(30_000);
 
-/** Passes what comes on to the engine's socket. Returns where it listens on loopback. */
+/** Forwards connections to the engine's socket. Returns its address on loopback. */
 async function listen(server: Server): Promise<{ readonly at: string; close(): void }> {
   const open = new Set<Socket>();
   server.on('connection', (socket) => open.add(socket));
@@ -42,7 +42,7 @@ function forward(from: Socket): void {
   from.pipe(to).pipe(from);
 }
 
-/** As Docker's documentation makes them: an authority that signs the engine's and the client's. */
+/** As in Docker's documentation: a CA that signs the certificates of the engine and of the client. */
 async function makeCertificates(folder: string) {
   const openssl = (command: string) => Bun.$`sh -c ${`openssl ${command}`}`.cwd(folder).quiet();
   const key = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout';
@@ -59,7 +59,7 @@ async function makeCertificates(folder: string) {
   return { ca: await read('ca.pem'), cert: await read('server.pem'), key: await read('server-key.pem') };
 }
 
-/** What a process that is started with this environment hears from its engine. */
+/** The engine's answer to a process with this environment. */
 async function hear(env: Readonly<Record<string, string>>, options: Readonly<Record<string, string>> = {}) {
   const script = `
     const { default: plugin } = await import('./drivers/docker');
@@ -116,7 +116,7 @@ describe.skipIf(!(await requireEngine('an engine behind a URL')))('an engine beh
     expect(await hear(verified)).toBe('pong');
     expect(await hear({}, { host: `https://${engine.at}`, certPath: folder })).toBe('pong');
     expect(await hear({}, { host: `tcp://${engine.at}`, certPath: folder })).toBe('pong');
-    // What the environment says of another engine has no part in this one.
+    // The environment's settings of another engine are ignored.
     expect(await hear(verified, { host: `unix://${enginePath}` })).toBe('pong');
 
     for (const options of [{ host: `tcp://${engine.at}` }, { host: `https://${engine.at}` }]) {

@@ -11,7 +11,7 @@ const failureOf = (promise: Promise<unknown>) =>
     (error) => error,
   );
 
-/** What a watch has told so far. It ends with its scope. */
+/** The changes that a watch has yielded so far. It ends with its scope. */
 function watched(driver: Driver) {
   const controller = new AbortController();
   const changes: HealthChange[] = [];
@@ -32,7 +32,7 @@ function watched(driver: Driver) {
 
 if (await requireEngine('what the docker driver sees')) {
   const socket = await createEngineSocket();
-  // For this driver the engine can go away, and for nobody else.
+  // Only for this driver the engine can become unreachable.
   const bench = await createDockerBench({ host: `unix://${socket.path}` });
   const container = (id: string) => docker.getContainer(id);
   afterEach(async () => {
@@ -45,7 +45,7 @@ if (await requireEngine('what the docker driver sees')) {
   }, 60_000);
 
   describe('watch', () => {
-    test('law 5: docker rm -f is told as gone, once', async () => {
+    test('law 5: after docker rm -f the runner is reported as gone, once', async () => {
       const driver = await bench.create();
       const { spec, handle, containerId } = await bench.inside(driver);
       await using watch = watched(driver);
@@ -55,7 +55,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(await driver.inspect(handle, second())).toEqual({ state: 'gone' });
     });
 
-    test('docker kill is told with its exit code, and the runner is exited until it is stopped', async () => {
+    test('after docker kill the runner is exited, with its exit code, until it is stopped', async () => {
       const driver = await bench.create();
       const { spec, handle, containerId } = await bench.inside(driver);
       await using watch = watched(driver);
@@ -67,7 +67,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(await driver.inspect(handle, second())).toEqual({ state: 'gone' });
     });
 
-    test('a runner that takes more memory than it may is told to have run out of it', async () => {
+    test('a runner that exceeds its memory limit is reported as out of memory', async () => {
       const driver = await bench.create();
       const { spec, handle, hoard } = await bench.inside(driver, { limits: { memoryBytes: 100_663_296 } });
       await using watch = watched(driver);
@@ -78,7 +78,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(await driver.inspect(handle, second())).toEqual(health);
     });
 
-    test('stopping is no end by itself: it is told as gone alone', async () => {
+    test('a stop is no exit: it is reported only as gone', async () => {
       const driver = await bench.create();
       const { spec, handle } = await bench.inside(driver);
       await using watch = watched(driver);
@@ -100,7 +100,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(watch.of(other.spec.id)).toEqual([]);
     });
 
-    test('what happened while the engine was away is told when it is back', async () => {
+    test('changes while the engine was away are reported when it is back', async () => {
       const driver = await bench.create();
       const [killed, removed, living] = await Promise.all([
         bench.inside(driver),

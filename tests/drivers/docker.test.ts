@@ -19,7 +19,7 @@ const failureOf = (promise: Promise<unknown>) =>
     (error) => error,
   );
 
-/** Ends the engine's process that listens at a published port of loopback; the port stays given away. */
+/** Ends the engine's process that listens at a published port of loopback; the port stays allocated. */
 async function killProxy(port: number): Promise<void> {
   for (const pid of await readdir('/proc')) {
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
@@ -31,7 +31,7 @@ if (await requireEngine('what the docker driver owns')) {
   const bench = await createDockerBench();
   const image = bench.target.image ?? '';
   const inspect = (id: string) => docker.getContainer(id).inspect();
-  /** A container of somebody else. */
+  /** A container without our labels. */
   const stranger = async (name: string, labels: Record<string, string> = {}) => {
     const Labels = { 'agent-stack.test': bench.installationId, ...labels };
     const container = await docker.createContainer({ name, Image: image, Cmd: ['bun', '-e', '1'], Labels });
@@ -156,7 +156,7 @@ if (await requireEngine('what the docker driver owns')) {
       const driver = await bench.create();
       const spec = await bench.spec({ command: ['no-such-program'] });
       const started = await driver.start(spec, bench.context()).catch((error) => error);
-      // The init may be through before the container can be looked at.
+      // The init may have ended before the container can be inspected.
       if (started instanceof Error) {
         expect(started).toMatchObject({ fault: 'start_failed', hint: expect.stringContaining('no-such-program') });
         return;
@@ -185,7 +185,7 @@ if (await requireEngine('what the docker driver owns')) {
       expect(await driver.list(second())).toHaveLength(1);
     });
 
-    test('a port of the range that somebody else has is passed over, every time', async () => {
+    test('a port of the range that another program uses is skipped, every time', async () => {
       const services = {
         installationId: bench.installationId,
         installationLabel: INSTALLATION_LABEL,
@@ -195,10 +195,10 @@ if (await requireEngine('what the docker driver owns')) {
       const [first, last] = portRange(4);
       const at = (start: number, end: number) =>
         bench.target.plugin.create({}, { ...services, portRange: { start, end } });
-      // The engine has given it away, but nobody listens there.
+      // The engine has allocated it, but nothing listens there.
       const allocated = await (await at(first, first)).start(await bench.spec(), bench.context());
       await killProxy(first);
-      // A program of the machine listens there.
+      // Another program of the machine listens there.
       const program = Bun.listen({ hostname: '0.0.0.0', port: first + 1, socket: { data() {} } });
       const driver = await at(first, last);
       try {

@@ -55,7 +55,7 @@ describe('the default program', () => {
 });
 
 describe('a test can play what a platform does', () => {
-  test('a crash cuts open answers and tells how it ended', async () => {
+  test('a crash cuts open answers, and its exit code is reported', async () => {
     const unregister = registerProgram(
       'silent',
       () => () => new Response(new ReadableStream({ start: (stream) => stream.enqueue('half an') })),

@@ -1,11 +1,11 @@
-/** The docker driver on Podman, in a module of its own: another process of the conformance suite loads it too. */
+/** The docker driver on Podman, in a separate module, because another process of the conformance suite loads it too. */
 import docker from '../../drivers/docker/index';
 import type { DriverPlugin } from '../../drivers/driver';
 
-/** Made by the administrator: the driver makes no network of its own on Podman. */
+/** Created by the administrator: the driver creates no network of its own on Podman. */
 export const NETWORK = 'agents';
 
-/** Every runner in the administrator's network, since the driver makes none of its own here. */
+/** Every runner is in the administrator's network, because the driver creates none of its own here. */
 function placed({ create, ...rest }: DriverPlugin): DriverPlugin {
   const network = { mode: NETWORK };
   return {

@@ -72,7 +72,7 @@ describe('a runner outlives its router', () => {
     expect(await driver.list(second())).toEqual([]);
   });
 
-  test('what a runner left behind is found and ended after its first process is gone', async () => {
+  test('descendants of a runner are found and ended after its first process has ended', async () => {
     const first = await create();
     const spec = await shell('sleep 1000 & exit 3');
     const { handle } = await first.start(spec, bench.context());
@@ -123,7 +123,7 @@ describe('stop', () => {
     stranger.kill('SIGKILL');
   });
 
-  test('a runner that somebody stops is paused, goes on, and can be ended while it is paused', async () => {
+  test('a runner that gets SIGSTOP is paused, can be resumed, and can be stopped while it is paused', async () => {
     const driver = await create();
     const { handle } = await driver.start(await bench.spec(), bench.context());
     const pause = async () => {
@@ -185,7 +185,7 @@ describe('start', () => {
     const free = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
     const start = Math.min(free.port, 65_000);
     free.stop(true);
-    // Somebody else may listen in the range: then fewer fit, and the others are refused.
+    // Another program may listen in the range: then fewer runners fit, and the others are refused.
     const driver = await create({ start, end: start + 5 });
     const specs = await Promise.all(Array.from({ length: 8 }, () => shell('exec sleep 1000')));
     const outcomes = await Promise.allSettled(specs.map((spec) => driver.start(spec, bench.context())));

@@ -7,7 +7,7 @@ const root = join(import.meta.dir, '../..');
 const readme = await Bun.file(join(root, 'drivers/README.md')).text();
 const contract = await Bun.file(join(root, 'drivers/driver.ts')).text();
 
-/** Inside `node_modules`, from where the sample's npm imports resolve and no other tool looks at it. */
+/** Inside `node_modules`, where the sample's npm imports resolve and no other tool looks. */
 async function extractSample(): Promise<string> {
   const sample = /```ts\n(import [\s\S]*?)```/.exec(readme)?.[1] ?? '';
   const cache = join(root, 'node_modules/.cache');

@@ -1,4 +1,4 @@
-/** Files that administrators and agents write: `backends.json`, the templates of a seed, and the home of an agent. */
+/** Files of administrators and agents: `backends.json`, the templates of a seed, and the home of an agent. */
 import { afterAll, beforeAll, expect } from 'bun:test';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ fuzz('a value of any kind goes through a template of every format as it is', {
     try {
       expect(render('.env', env)).toStartWith('A=');
     } catch (error) {
-      // What no quoting of dotenv can hold is refused.
+      // Values that no quoting of dotenv can express are refused.
       expect(error).toBeInstanceOf(TemplateError);
     }
   },
@@ -62,7 +62,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 const PLACES = ['AGENTS.md', 'skills', 'skills/one', 'skills/one/SKILL.md', 'skills/one/more', 'other'];
-/** What an agent may have put into its home at a place. */
+/** An entry that an agent may have created at this path of its home. */
 const planted = fc.array(
   fc.record({
     place: fc.constantFrom(...PLACES),
@@ -79,7 +79,7 @@ fuzz('law 7: whatever an agent has put into its home, a start writes nothing out
     const home = join(homesRoot, agentId);
     await mkdir(home, { recursive: true });
     for (const { place, what } of things) await plant(join(home, place), what).catch(() => undefined);
-    // An agent may write through its own links; the router may not.
+    // An agent may write through its own links; the router must not.
     const before = await outside();
     const options = {
       homesRoot,
@@ -99,7 +99,7 @@ fuzz('law 7: whatever an agent has put into its home, a start writes nothing out
 
 /** Every path outside of the homes, with the text of the one file there. */
 async function outside(): Promise<unknown> {
-  // Without following links, of which some lead to themselves.
+  // Does not follow links, because some lead to themselves.
   const paths = await Bun.$`find ${join(root, 'outside')}`.text();
   return [paths.split('\n').sort(), await readFile(join(root, 'outside/secret'), 'utf8')];
 }

@@ -1,14 +1,14 @@
 /**
- * Fuzzing with a budget of time: a property is tried with inputs of one seed until its seconds are over. The seed is printed, so
- * that what fails once fails again: `bun run fuzz --seed 123 --only json`. What a fuzzer finds becomes a named test beside the
- * code that was mended.
+ * Fuzzing with a time limit: a property is tested with inputs of one seed until its seconds are over. The seed is
+ * printed, so that a failure can be repeated: `bun run fuzz --seed 123 --only json`. A fault that a fuzzer finds gets a
+ * named test beside the fixed code.
  */
 import { test } from 'bun:test';
 import fc from 'fast-check';
 
-/** Short on a person's machine, a minute in CI, hours by `bun run fuzz --seconds 3600`. */
+/** Short on a person's machine, a minute in CI, hours with `bun run fuzz --seconds 3600`. */
 const SECONDS = Number(process.env.FUZZ_SECONDS ?? (process.env.CI === 'true' ? 60 : 5));
-/** CI repeats one seed, so that a change is what makes it fail; new ones are tried by `bun run fuzz`. */
+/** CI repeats one seed, so that only a change makes it fail; `bun run fuzz` tries new seeds. */
 const CI_SEED = 20_261_127;
 const CI_INPUTS_MAX = 20_000;
 const isContinuousIntegration = process.env.CI === 'true';
@@ -16,11 +16,11 @@ const SEED = Number(process.env.FUZZ_SEED ?? (isContinuousIntegration ? CI_SEED 
 
 export interface Fuzzer<T> {
   readonly inputs: fc.Arbitrary<T>;
-  /** Throws where the rule is broken. */
+  /** Throws if the rule is broken. */
   rule(input: T): Promise<void> | void;
 }
 
-/** Registers a fuzzer as a test; `rule` says in a sentence what holds for every input. */
+/** Registers a fuzzer as a test; `rule` is a sentence that holds for every input. */
 export function fuzz<T>(rule: string, { inputs, rule: check }: Fuzzer<T>): void {
   test(
     rule,
@@ -30,7 +30,7 @@ export function fuzz<T>(rule: string, { inputs, rule: check }: Fuzzer<T>): void 
         tries++;
         await check(input);
       });
-      // Between two tries the event loop turns, so that what a try has left behind is seen.
+      // Lets the event loop run between two inputs, so that errors in callbacks of an input appear.
       await fc.assert(
         property.beforeEach(() => new Promise((resolve) => setImmediate(resolve))),
         {
@@ -47,7 +47,7 @@ export function fuzz<T>(rule: string, { inputs, rule: check }: Fuzzer<T>): void 
   );
 }
 
-/** Text of all kinds: ASCII, any Unicode, control characters, and what parsers treat specially. */
+/** Text of all kinds: ASCII, any Unicode, control characters, and characters with a meaning for parsers. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   fc.string({ maxLength: 200 }),
   fc.string({ unit: 'grapheme', maxLength: 200 }),
@@ -97,7 +97,7 @@ function nested(depth: number, around: (inner: unknown) => unknown): unknown {
   return value;
 }
 
-/** `value` with one of its members, at any depth, replaced, taken away or added. */
+/** `value` with one of its members, at any depth, replaced, removed or added. */
 export function mutated(value: unknown): fc.Arbitrary<unknown> {
   const places = placesIn(value);
   return fc

@@ -1,4 +1,7 @@
-/** Headers of any kind at any door: answered, never a fault of the server, and never without the router's own headers. */
+/**
+ * Any headers on any route: each request is answered, never with a fault of the server, and always with the router's
+ * own headers.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test';
 import fc from 'fast-check';
 import { PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
@@ -59,7 +62,7 @@ const VALUES = [
   'true',
   '1.5:2',
 ];
-/** What a header can hold at all. */
+/** The characters that a header may contain. */
 const value = fc.oneof(
   fc.constantFrom(...VALUES),
   anyText.map((text) => text.replace(/[^\t\u0020-\u007e\u0080-\u00ff]/g, '').trim()),

@@ -1,4 +1,4 @@
-/** Answers of HTTP/1.1 as hostile servers send them: read or refused, and the next request is served as if nothing had been. */
+/** Answers of HTTP/1.1 from hostile servers: each is read or refused, and the next request is served normally. */
 import { afterAll, beforeAll, expect } from 'bun:test';
 import fc from 'fast-check';
 import { ask, textOf } from '../support/wire-client';
@@ -38,7 +38,7 @@ const right = fc.oneof(
     .map((text) => Buffer.from(text, 'latin1')),
 );
 
-/** A right answer with some of its bytes changed, taken out or put in. */
+/** A valid answer with some of its bytes changed, removed or added. */
 const hostile = right.chain((bytes) =>
   fc
     .array(
@@ -75,7 +75,8 @@ fuzz(
       const clock = AbortSignal.timeout(input.ends === 'stay' ? 50 : 10_000);
       const outcome = await textOf(ask(server, { path: '/fuzzed', signal: clock })).catch((error: unknown) => error);
       expect(typeof outcome === 'string' || outcome instanceof Error).toBe(true);
-      // A connection that the server closes behind its answer is seen to be closed a moment later, and may lose one request.
+      // The router notices a moment later that the server closed a connection after its answer, and may lose one
+      // request.
       const first = await textOf(ask(server, { path: '/good' })).catch((error: unknown) => error);
       if (input.ends === 'stay' || typeof first === 'string') return expect(first).toBe('good');
       expect(first).toMatchObject({ name: 'UnreachableError', mayHaveArrived: true });

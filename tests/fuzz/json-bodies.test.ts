@@ -1,4 +1,7 @@
-/** Bodies of every door that takes JSON: each is answered, none is a fault of the server, and none leaves a trace of a refusal. */
+/**
+ * Bodies of every route that accepts JSON: each is answered, none causes a fault of the server, and a refused one
+ * stores nothing.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test';
 import fc from 'fast-check';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
@@ -32,7 +35,7 @@ const TOOLS = [
   { type: 'function', function: { name: 'f', description: 'd', parameters: { type: 'object', properties: {} } } },
 ];
 
-/** A request that is right, for each door. */
+/** A valid request for each route. */
 const DOORS: readonly (readonly [method: string, path: string, body: object])[] = [
   [
     'POST',
@@ -87,7 +90,7 @@ const requests = fc
       .map((body) => ({ method: door[0], path: door[1], body, isAdmin })),
   );
 
-/** A right body that ends too early. */
+/** A valid body that is cut off. */
 function cut(body: object): fc.Arbitrary<string> {
   const text = JSON.stringify(body);
   return fc.nat(text.length).map((length) => text.slice(0, length));

@@ -1,4 +1,4 @@
-/** Texts of any kind as Markdown: what comes out has no element, attribute or address that could act. */
+/** Any text as Markdown: the output has no element, attribute or address that could act. */
 import { expect } from 'bun:test';
 import fc from 'fast-check';
 import { renderMarkdown, settledLength } from '../../views/markdown';

@@ -25,7 +25,7 @@ const chunkOf = (content: string) =>
     choices: [{ index: 0, delta: { content }, finish_reason: null }],
   });
 
-/** Blocks as servers send them: chunks, comments, ids, empty data, things that are no JSON. */
+/** Blocks as servers send them: chunks, comments, ids, empty data, data that is no JSON. */
 const block = fc.oneof(
   { weight: 6, arbitrary: anyText.map((text) => ({ text, lines: [`data: ${chunkOf(text)}`] })) },
   anyText.map((text) => ({ text: '', lines: [`: ${text.replace(/[\r\n]/g, ' ')}`] })),

@@ -1,4 +1,4 @@
-/** Regular expressions: whatever text one is given, it takes a time that grows with the text and no faster. */
+/** Regular expressions: the time to match grows at most linearly with the text. */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { tokenizer } from 'acorn';
@@ -14,7 +14,7 @@ interface Found {
   readonly flags: string;
 }
 
-/** Every regular expression that is written in a source. */
+/** Every regular expression in the sources. */
 async function* patterns(): AsyncGenerator<Found> {
   for (const folder of FOLDERS) {
     for await (const name of new Glob('**/*.{ts,tsx,js}').scan(join(ROOT, folder))) {
@@ -30,7 +30,7 @@ async function* patterns(): AsyncGenerator<Found> {
   }
 }
 
-/** The patterns of `backends.json`, which are texts. */
+/** The patterns of `backends.json`, which are strings. */
 const schema = Bun.file(join(ROOT, 'router/backends/schema.ts')).text();
 
 const isSlow = ({ source, flags }: Pick<Found, 'source' | 'flags'>) => analyse({ source, flags }).reports.length > 0;

@@ -1,4 +1,4 @@
-/** Threads for work that may take too long. Their scripts are written by the tests. */
+/** Threads for work that may take too long. The tests write their scripts. */
 import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -31,11 +31,11 @@ const soon = () => performance.now() + 60_000;
 test('a piece that misses its deadline is given up, and the next one has a thread', async () => {
   using threads = await pool({ deadlineMs: 300 });
   expect(await threads.run('alice', 'for ever', soon())).toBe('slow');
-  // On a busy machine also a short piece may miss its deadline.
+  // On a busy machine a short piece of work may also miss its deadline.
   await until(async () => (await threads.run('alice', 'echo', soon())) !== 'slow', 'another piece is done');
 });
 
-test('what one user sends keeps no other user waiting', async () => {
+test('the input of one user delays no other user', async () => {
   using threads = await pool();
   const ends = Array.from({ length: 5 }, () => threads.run('mallory', 'for ever', soon()));
   expect(await threads.run('alice', 'echo', soon())).toEqual({ result: 'echo' });
@@ -81,7 +81,7 @@ test('where the script is broken nobody waits', async () => {
   expect(await threads.run('alice', 'echo', soon())).toBe('busy');
 });
 
-test('what ends with the pool does not wait for ever', async () => {
+test('work that ends with the pool does not wait without end', async () => {
   const threads = await pool();
   const outcome = threads.run('alice', 'for ever', soon());
   await threads.ready();

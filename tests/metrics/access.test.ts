@@ -1,4 +1,4 @@
-/** Metrics: who may read them, and that nobody is named in them. */
+/** Metrics: who may read them, and that they identify nobody. */
 import { expect, test } from 'bun:test';
 import { networkInterfaces } from 'node:os';
 import { internalApp } from '../../router/app';
@@ -28,13 +28,13 @@ test('a runner may not read them, with its key, an ended one, or one that never 
   }
   await stop(alice);
   expect((await read(`Bearer ${key}`)).status).toBe(403);
-  // What a collector shows to a proxy on its way is nothing to us.
+  // Credentials that a collector sends to a proxy are ignored by the router.
   for (const shown of ['Basic Y29sbGVjdG9yOnBhc3N3b3Jk', 'Bearer of-the-proxy']) {
     expect([shown, (await read(shown)).status]).toEqual([shown, 200]);
   }
 });
 
-test('whoever is not on the loopback of this machine may not read them', async () => {
+test('requests from other addresses than loopback may not read them', async () => {
   await using router = await startRouter();
   const app = internalApp(router.context).listen({ hostname: '0.0.0.0', port: 0 });
   const at = (host: string) => fetch(`http://${host}:${app.server?.port}/metrics`);
@@ -43,7 +43,7 @@ test('whoever is not on the loopback of this machine may not read them', async (
     addresses.filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => address),
   );
   for (const address of others) expect([address, (await at(address)).status]).toEqual([address, 403]);
-  // Nobody knows where this one comes from.
+  // A request without a known origin.
   expect((await app.handle(new Request('http://127.0.0.1/metrics'))).status).toBe(403);
   await app.stop(true);
 });
@@ -55,7 +55,7 @@ test('they are not on the public listener, and a page cannot come to them by a n
   const as = (host: string) => fetch(`${router.internalUrl}/metrics`, { headers: { host } });
   expect((await as('rebound.example')).status).toBe(421);
   for (const host of ['localhost', 'stack.example.org']) expect([host, (await as(host)).status]).toEqual([host, 200]);
-  // A page of another site may send a request here, but is not let read what comes back.
+  // A page of another site may send a request here, but may not read the answer.
   const response = await fetch(`${router.internalUrl}/metrics`, { headers: { origin: 'https://evil.example' } });
   expect(response.headers.get('access-control-allow-origin')).toBeNull();
 });

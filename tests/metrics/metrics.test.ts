@@ -1,4 +1,4 @@
-/** Metrics: what happens is counted, in a form that every collector reads. */
+/** Metrics: events are counted, in a format that every collector reads. */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import pkg from '../../package.json';
@@ -32,7 +32,7 @@ test('a collector reads the text format: each family once, with words, a type an
   expect(families.filter(({ help }) => !/^[A-Z].+\.$/.test(help))).toEqual([]);
   const units = families.filter(({ type }) => type === 'histogram').map(({ name }) => name);
   expect(units.filter((name) => !name.endsWith('_seconds'))).toEqual([]);
-  // What has not happened is 0, so that its first time is a rise.
+  // A counter of an event that has not happened is 0, so that the first event is an increase.
   for (const one of [backend, 'other']) {
     expect(value('agent_stack_relayed_requests_total', { backend: one, ending: 'done', status: '2xx' })).toBe(0);
     expect(value('agent_stack_runner_starts_total', { backend: one, outcome: 'failed', code: 'start_timeout' })).toBe(
@@ -87,7 +87,7 @@ test('requests are counted by how they end, with their times: done, refused, fai
   client.abort();
   await relayed(router, 'stopped', '2xx', 1);
 
-  // One that has left before there was an answer was told no status.
+  // A client that disconnected before the answer got no status.
   runner.reply = () => new Promise(() => undefined);
   const early = new AbortController();
   const never = ask(router, key, {}, { signal: early.signal }).catch(() => undefined);
@@ -112,7 +112,7 @@ test('an agent that cannot be started is a failed request with the status of the
   await relayed(router, 'failed', '5xx', 1);
   const failed = { backend, outcome: 'failed', code: 'runner_failed' };
   expect(await count(router, 'runner_starts_total', failed)).toBe(1);
-  // The failure that is remembered is no start.
+  // A remembered failure is no start.
   expect((await say(alice, 'hi')).status).toBe(502);
   await relayed(router, 'failed', '5xx', 2);
   expect(await count(router, 'runner_starts_total', failed)).toBe(1);
@@ -144,7 +144,7 @@ test('answers of the chat count as those of /v1 do, and what is open and written
   expect(await count(router, 'relay_first_byte_seconds_count', { backend })).toBe(2);
 });
 
-test('calls of runners are counted by what they were told, and tokens by kind', async () => {
+test('calls of runners are counted by the status that they got, and tokens by kind', async () => {
   await using bench = await startBroker('metrics-broker');
   const { router, upstream } = bench;
   const calls = (ending: string, status: string, value: number) =>
@@ -203,7 +203,7 @@ test('docs/metrics.md lists every family with its labels, and no other', async (
   expect(listed).toEqual(families.map((family) => [family.name, labelsOf(family).join(' ')]));
 });
 
-test('what writes the text is loaded when somebody asks for it', async () => {
+test('the code that writes the text is loaded when it is first needed', async () => {
   const users = (await readSources(['router'])).filter(({ text }) => text.includes("'prom-client'"));
   expect(users.map(({ path }) => path)).toEqual(['router/metrics/prometheus.ts']);
   expect(users.filter(({ code }) => !code.includes('import("prom-client")'))).toEqual([]);

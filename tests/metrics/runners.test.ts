@@ -1,4 +1,4 @@
-/** Metrics of runners: how they start, how they are, and why they end. */
+/** Metrics of runners: starts, states, and the causes of ends. */
 import { expect, test } from 'bun:test';
 import { count, counted, scrape } from '../support/metrics';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
@@ -6,7 +6,7 @@ import { handClock, list, start, statusOf, stop, switchable, theRunner } from '.
 
 const backend = 'echo';
 
-test('a start is counted with what it took, a second one waits in the queue, and runners are shown by state', async () => {
+test('a start is counted with its duration, a second one waits in the queue, and runners are counted by state', async () => {
   await using router = await startRouter({ env: { MAX_STARTS: '1' } });
   const [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];
   const letThrough = router.platform.hold('start');
@@ -22,11 +22,11 @@ test('a start is counted with what it took, a second one waits in the queue, and
   expect(value('agent_stack_runner_start_duration_seconds_count', { backend })).toBe(2);
   const stage = (name: string) =>
     value('agent_stack_runner_start_stage_duration_seconds_count', { backend, stage: name });
-  // The program of this backend has no image.
+  // The program of this backend does not exist.
   expect(['queued', 'creating', 'image_pull', 'starting', 'health_wait'].map(stage)).toEqual([1, 2, 0, 2, 2]);
 });
 
-test('fetching an image is a stage of its own, and a start that somebody stops has not failed', async () => {
+test('fetching an image is a separate stage, and a start that a user stops has not failed', async () => {
   await using router = await startRouter({ backends: [memoryBackend(backend, { image: 'agent:1' })] });
   const alice = await router.person(PEOPLE.alice);
   const fetched = router.platform.hold('prepare');

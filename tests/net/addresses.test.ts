@@ -1,8 +1,8 @@
-/** Law 22: what an address is, in all its spellings, and what a base URL may look like. */
+/** Law 22: the classes of addresses in all their spellings, and the form of a base URL. */
 import { expect, test } from 'bun:test';
 import { addressBelow, baseUrlProblem, reachOf } from '../../router/net/addresses';
 
-test('law 22: special addresses are never called, whatever way they are written', () => {
+test('law 22: special addresses are never called, in any notation', () => {
   const never = [
     ...['169.254.169.254', '0xa9.0xfe.0xa9.0xfe', '0251.0376.0251.0376', '2852039166', '169.254.43518', '0.0.0.0', '0'],
     ...['224.0.0.1', '255.255.255.255', '100.100.100.200', '168.63.129.16', '169.254.169.254.', '１６９.254.169.254'],
@@ -84,7 +84,7 @@ test("law 22: IANA's registries of special-purpose addresses decide what is publ
     ...['2606:4700::5efe:a00:1', '2606:4700::200:5efe:a00:1', '::ffff:192.0.0.192', '64:ff9b::192.0.0.192'],
   ];
   for (const address of never) expect([address, reachOf(address)]).toEqual([address, 'never']);
-  // Local proxies answer with such addresses for every name.
+  // Local proxies resolve every name to such addresses.
   expect(reachOf('198.18.0.1')).toBe('private');
 });
 

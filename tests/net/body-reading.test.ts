@@ -1,4 +1,4 @@
-/** Bodies for those who do not take them piece by piece: as a stream of the web platform, and as text. */
+/** Reads bodies as a web stream and as text. */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
 import { bodyOf, readText, streamBody, streamOf } from '../../router/net/body';
@@ -23,7 +23,7 @@ test('a body as a stream has the same pieces and the same end', async () => {
   expect(await new Response(streamOf(bodyOf(new Uint8Array()))).text()).toBe('');
 });
 
-test('a body that breaks off is a stream that errs, behind what has come', async () => {
+test('a body that breaks off becomes a stream that fails after the bytes that have arrived', async () => {
   const source = new Source();
   const reader = streamOf(source).getReader();
   const read = reader.read();
@@ -35,7 +35,7 @@ test('a body that breaks off is a stream that errs, behind what has come', async
   expect(await next.catch((cause: unknown) => cause)).toBe(FAULT);
 });
 
-test('a body as a stream is not begun before it is asked for, and is held back while it is not', async () => {
+test('a body as a stream is read only while its reader wants more', async () => {
   const source = new Source();
   const reader = streamOf(source).getReader();
   await setImmediate();
@@ -45,7 +45,7 @@ test('a body as a stream is not begun before it is asked for, and is held back w
   source.say('a');
   await first;
   expect(source.asked).toEqual(['read']);
-  // Nobody has asked for these.
+  // Nothing has requested these chunks.
   source.say('b');
   source.say('c');
   expect(source.asked).toEqual(['read', 'pause', 'pause']);
@@ -111,7 +111,7 @@ test('a body without an end is read no further than a text may be long', async (
   expect([text.length, pulled]).toEqual([MB, 4]);
 });
 
-test('of a text that breaks off there is what has come', async () => {
+test('a text that breaks off is returned as far as it has arrived', async () => {
   const source = new Source();
   const read = readText(source, 1_000);
   source.say('half a rea');

@@ -1,4 +1,6 @@
-/** Bodies on their way: told in order, once to their end, no faster than they are taken, and not at all any more if cancelled. */
+/**
+ * Bodies in transit: delivered in order, ended once, no faster than the reader takes them, and stopped when cancelled.
+ */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
 import { bodyOf, mapBody, type Step, streamBody } from '../../router/net/body';
@@ -8,7 +10,7 @@ import { Reader } from '../support/wire-client';
 
 const FAULT = new Error('a fault');
 
-/** A step that says everything twice, and in the end how much it was. */
+/** A step that reports everything twice, and at the end its number of bytes. */
 function doubling(more: Partial<Step> = {}): Step {
   let count = 0;
   return {
@@ -21,7 +23,7 @@ function doubling(more: Partial<Step> = {}): Step {
   };
 }
 
-test('a mapped body is what its step makes of each piece, and what it has left to say in the end', () => {
+test('a mapped body is the output of its step for each piece and at the end', () => {
   const source = new Source();
   const reader = new Reader(mapBody(source, doubling()));
   source.say('ab');
@@ -31,7 +33,7 @@ test('a mapped body is what its step makes of each piece, and what it has left t
   expect([reader.text, reader.pieces.length, reader.endings]).toEqual(['ababcc=3', 3, ['end']]);
 });
 
-test('a piece of which a step makes nothing is not told', () => {
+test('a piece for which a step returns nothing is not delivered', () => {
   const source = new Source();
   const nothing = () => new Uint8Array();
   const reader = new Reader(
@@ -86,17 +88,17 @@ test('a mapped body is paused, resumed and cancelled at its source', () => {
   expect([source.asked, reader.text, reader.endings]).toEqual([['read', 'pause', 'resume', 'cancel'], '', []]);
 });
 
-test.each([1, 2])('whoever cancels a mapped body in the middle of its piece %i is told nothing more', (which) => {
+test.each([1, 2])('a mapped body that is cancelled in the middle of its piece %i delivers nothing more', (which) => {
   const source = new Source();
   const body = mapBody(source, doubling());
   const reader = new Reader(body, ({ pieces }) => pieces.length === which && body.cancel());
   source.say('a');
-  // The second piece is the step's last word.
+  // The second piece is the last output of the step.
   source.end();
   expect([reader.pieces.length, reader.endings]).toEqual([which, []]);
 });
 
-test('a body that is there already is told at once, unless it is empty or not wanted', () => {
+test('a body that has arrived already is delivered at once, unless it is empty or unwanted', () => {
   const whole = new Reader(bodyOf(bytes('all')));
   expect([whole.text, whole.endings]).toEqual(['all', ['end']]);
   const empty = new Reader(bodyOf(new Uint8Array()));
@@ -106,7 +108,7 @@ test('a body that is there already is told at once, unless it is empty or not wa
   expect([reader.text, reader.endings]).toEqual(['all', []]);
 });
 
-/** A stream of numbers that ends behind `last`, and what was asked of it. */
+/** A stream of numbers that ends after `last`, and what was requested from it. */
 function numbers(last: number) {
   const seen = { pulled: 0, cancelled: 0 };
   const stream = new ReadableStream<Uint8Array>(
@@ -125,12 +127,12 @@ function numbers(last: number) {
   return { stream, seen };
 }
 
-/** Long enough for whatever would happen by itself to have happened. */
+/** Long enough for everything that happens by itself. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await setImmediate();
 }
 
-test('a stream is a body with the same pieces and end, and none is an empty one', async () => {
+test('a stream becomes a body with the same pieces and end, and no stream an empty body', async () => {
   const reader = new Reader(streamBody(numbers(3).stream));
   expect([await reader.ended(), reader.text, reader.pieces.length]).toEqual(['end', '123', 3]);
   const none = new Reader(streamBody(null));
@@ -153,14 +155,14 @@ test('a stream is read no further than its reader goes, and goes on where it sto
   for (let count = 1; count <= 5; count += 1) {
     await settled();
     expect([seen.pulled, reader.pieces.length]).toEqual([count, count]);
-    // Asked for twice is not read twice.
+    // A second request does not read the body twice.
     body.resume();
     body.resume();
   }
   expect([await reader.ended(), reader.text]).toEqual(['end', '12345']);
 });
 
-test('who stops and goes on in the middle of a piece loses none and gets none twice', async () => {
+test('a reader that pauses in the middle of a piece loses no byte and gets none twice', async () => {
   const body = streamBody(numbers(9).stream);
   const reader = new Reader(body, () => {
     body.pause();
@@ -169,7 +171,7 @@ test('who stops and goes on in the middle of a piece loses none and gets none tw
   expect([await reader.ended(), reader.text]).toEqual(['end', '123456789']);
 });
 
-test('a stream that nobody wants is cancelled, and nothing more is told', async () => {
+test('a stream without a reader is cancelled, and delivers nothing more', async () => {
   for (const at of [0, 1, 2]) {
     const { stream, seen } = numbers(5);
     const body = streamBody(stream);
@@ -181,7 +183,7 @@ test('a stream that nobody wants is cancelled, and nothing more is told', async 
   }
 });
 
-test('whoever throws at a piece of a stream has lost it, and the stream is cancelled', async () => {
+test('a reader that throws at a piece of a stream ends only that stream, which is cancelled', async () => {
   const { stream, seen } = numbers(5);
   const reader = new Reader(streamBody(stream), () => {
     throw FAULT;

@@ -1,11 +1,11 @@
-/** Connecting and the handshake of TLS have a clock of their own; a request that is under way may take as long as it likes. */
+/** Connecting and the TLS handshake have a time limit. A request after that has none. */
 import { expect, test } from 'bun:test';
 import { ConnectTimeoutError } from '../../router/net/connect-timeout';
 import { open, UnreachableError } from '../../router/net/outgoing';
 
 const SOON_MS = 50;
 
-/** A port where somebody listens and never says a word. */
+/** A port whose server accepts connections and never sends a byte. */
 function silentPort() {
   const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
   return { port: server.port, stop: () => server.stop(true), [Symbol.dispose]: () => server.stop(true) };
@@ -28,7 +28,7 @@ test('a port that does not speak TLS is given up on its own clock, and nothing h
   }
 });
 
-test('who leaves during a handshake waits no longer, and hears its own reason', async () => {
+test('an abort during a handshake rejects at once, with its own reason', async () => {
   using silent = silentPort();
   const leaving = new AbortController();
   const reason = new Error('left');
@@ -61,7 +61,7 @@ test('an answer that is thought about for longer than a connection may take is w
   });
   const answer = get(server.url.href);
   await asked.promise;
-  // The clock of the connection would have rung by now.
+  // The time limit of the connection has passed.
   await new Promise((resolve) => setTimeout(resolve, 2 * SOON_MS));
   gate.resolve();
   expect((await answer).status).toBe(200);

@@ -1,4 +1,4 @@
-/** Proxies of the environment: upstreams go through them where they are set, runners never. */
+/** Proxies of the environment: calls of upstreams use them, requests to runners never do. */
 import { afterEach, expect, test } from 'bun:test';
 import { loadConfig } from '../../router/config/config';
 import { upstreamAddresses } from '../../router/net/address-policy';
@@ -13,7 +13,7 @@ afterEach(() => {
   for (const name of VARIABLES) delete process.env[name];
 });
 
-/** An HTTP proxy, or what a request finds there. */
+/** An HTTP proxy, or the server behind it. */
 function startProxy() {
   const asked: string[] = [];
   const server = Bun.serve({
@@ -27,9 +27,9 @@ function startProxy() {
   return { asked, url: `http://127.0.0.1:${server.port}`, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
-test('runners are asked directly whatever proxies the environment names', async () => {
+test('runners are called directly, whatever proxies the environment has', async () => {
   await using proxy = startProxy();
-  // The process's own, which Bun's fetch obeys by itself.
+  // The environment of the process, which Bun's fetch reads by itself.
   for (const name of VARIABLES) process.env[name] = proxy.url;
   const runner = scriptedRunner('proxies-runner');
   const env = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, ALL_PROXY: proxy.url };
@@ -54,7 +54,7 @@ test('upstreams are called through the proxy that is set for their scheme, those
     const answer = await alice.request('/v1/chat/completions', { method: 'POST', body });
     return `${answer.status} ${await answer.text()}`;
   };
-  // A name that only the proxy knows.
+  // A name that only the proxy can resolve.
   expect(await ask('http://llm.test/v1')).toContain('From behind the proxy.');
   expect(proxy.asked).toEqual(['POST http://llm.test/v1/chat/completions']);
   expect(await ask(upstream.url)).toContain('Hello from upstream.');
@@ -62,7 +62,7 @@ test('upstreams are called through the proxy that is set for their scheme, those
   expect([proxy.asked.length, upstream.requests.length]).toEqual([1, 1]);
 });
 
-test('what is never called is not called through a proxy either', async () => {
+test('a forbidden address is not called through a proxy either', async () => {
   const policy = { allowPrivate: false, ownPorts: [], proxyFor: () => 'http://proxy.test:3128/' };
   const names: Record<string, string[]> = { 'metadata.test': ['169.254.169.254'], 'intranet.test': ['10.0.0.7'] };
   const lookup = async (name: string) => names[name] ?? Promise.reject(new Error('ENOTFOUND'));

@@ -1,4 +1,6 @@
-/** A request that failed and is sent once more: one turn, whatever its client's way to go on, and no key is needed for it. */
+/**
+ * A failed request that is sent again: it gives one turn, however its client continues, and needs no Idempotency-Key.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -7,7 +9,7 @@ import { callingCompletion, completion, pipe, Reading, scriptedRunner } from '..
 const runner = scriptedRunner('asked-again');
 let router: TestRouter;
 let alice: Person;
-/** OpenAI's client as it is: it tries two more times. */
+/** OpenAI's client with its defaults: two retries. */
 let client: OpenAI;
 
 beforeAll(async () => {
@@ -22,7 +24,7 @@ beforeEach(() => {
 
 const user = (content: string) => ({ role: 'user' as const, content });
 const refusal = () => Response.json({ error: { message: 'Bad gateway.' } }, { status: 502 });
-/** The runner refuses so often before it answers. */
+/** The runner refuses this many requests before it answers. */
 function refusing(times: number): void {
   let count = 0;
   runner.reply = () => {
@@ -51,11 +53,11 @@ test('a chat that is kept and tried three times is one conversation with one mes
     ['assistant', 'Fine.', 'done'],
   ]);
   expect((await list()).length).toBe(before + 1);
-  // One that went well is no try: the same question begins another conversation.
+  // A request after a success is no retry: the same question begins another conversation.
   expect(await chat('Once?')).not.toBe(id);
 });
 
-test('in a conversation the message is there once, and what was said before is left alone', async () => {
+test('in a conversation the message is stored once, and earlier messages are unchanged', async () => {
   const id = await chat('One?');
   await ended(id);
   refusing(2);
@@ -67,7 +69,7 @@ test('in a conversation the message is there once, and what was said before is l
     ['assistant', 'Fine.', 'done'],
   ];
   expect(await ended(id)).toEqual(turns);
-  // What was answered is said again as a message of its own.
+  // After an answer, the same message is a new message.
   await chat('Two?', { 'x-conversation-id': id });
   expect(await ended(id)).toHaveLength(6);
 });
@@ -81,7 +83,7 @@ test('another message after a failure is another turn', async () => {
   expect((await ended(id)).map(([, content]) => content)).toEqual(['One?', '', 'Two?', 'Fine.']);
 });
 
-test('a response that goes on from another is tried again in the same conversation, and told once', async () => {
+test('a response that continues another is retried in the same conversation, and sent once', async () => {
   const respond = (body: object) => client.responses.create({ model: 'plain', store: true, ...body } as never);
   const first = (await respond({ input: 'One?' })) as OpenAI.Responses.Response;
   const id = first.conversation?.id ?? '';
@@ -99,7 +101,7 @@ test('a response that goes on from another is tried again in the same conversati
   expect((await ended(id)).filter(([role]) => role === 'user')).toHaveLength(3);
 });
 
-test('a turn that goes on with what the client’s tools found is tried again in its place', async () => {
+test('a turn that continues with the outputs of the client’s tools is retried in its place', async () => {
   const call = { id: 'call_1', type: 'function' as const, function: { name: 'look', arguments: '{}' } };
   runner.reply = () => callingCompletion(null, call);
   const id = await chat('Look!');
@@ -142,7 +144,7 @@ test('a client that gave up and tries again finds one turn', async () => {
   ]);
 });
 
-test('an answer is kept as it came, whatever was asked for', async () => {
+test('an answer is stored as it came, streamed or not', async () => {
   const stream = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: 'Fine.' } }] })}\n\ndata: [DONE]\n\n`;
   const events = () => new Response(stream, { headers: { 'content-type': 'text/event-stream' } });
   for (const path of ['chat/completions', 'responses']) {
@@ -158,7 +160,7 @@ test('an answer is kept as it came, whatever was asked for', async () => {
         });
         const text = await new Reading(response).end();
         expect(text).toContain('Fine.');
-        // Who has asked for the events of a response gets them.
+        // A client that requested the events of a response gets them.
         if (path === 'responses' && isStream) expect(text).toContain('event: response.completed');
         expect(await ended(response.headers.get('x-conversation-id') ?? '')).toEqual([
           ['user', 'Hi', 'done'],

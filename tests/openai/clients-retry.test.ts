@@ -1,4 +1,7 @@
-/** What OpenAI's client, left to its own ways, asks again: what may pass, and nothing that only costs. */
+/**
+ * The retries of OpenAI's client with its defaults: it retries temporary errors, and no request for which that is
+ * useless.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
@@ -9,7 +12,7 @@ const ORIGIN = 'https://chat.example.org';
 let router: TestRouter;
 let alice: Person;
 let client: OpenAI;
-/** How often the client has asked. */
+/** Number of requests of the client. */
 let asked = 0;
 
 beforeAll(async () => {
@@ -34,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** The error that a request comes to, and how often it was sent. */
+/** The error of a request, and how often it was sent. */
 async function failing(model: string, headers: Record<string, string> = {}) {
   asked = 0;
   const body = { model, messages: [{ role: 'user' as const, content: 'Hello' }] };
@@ -43,14 +46,14 @@ async function failing(model: string, headers: Record<string, string> = {}) {
   return { code: error.code, status: error.status, asked, retry: error.headers?.get('x-should-retry') };
 }
 
-test('an agent that was silent for its whole limit is not asked again', async () => {
+test('an agent that was silent for its whole limit is not requested again', async () => {
   runner.reply = () => new Promise(() => undefined);
   const count = runner.requests.length;
   expect(await failing('silent')).toEqual({ code: 'first_byte_timeout', status: 504, asked: 1, retry: 'false' });
   expect(runner.requests.length - count).toBe(1);
 });
 
-test('an agent that is switched off is not asked again', async () => {
+test('an agent that is switched off is not requested again', async () => {
   expect(await failing('off')).toEqual({ code: 'backend_disabled', status: 503, asked: 1, retry: 'false' });
 });
 
@@ -75,7 +78,7 @@ test('a budget that is used up is not tried again, and a page of another origin 
   expect(response.headers.get('access-control-expose-headers')).toContain('x-should-retry');
 });
 
-test('what may pass is tried again, without a word about it', async () => {
+test('a temporary refusal is retried, and the runner does not notice it', async () => {
   runner.reply = () => Response.json({ error: { message: 'Busy.' } }, { status: 503 });
   expect(await failing('plain')).toMatchObject({ status: 503, asked: 3, retry: null });
 });

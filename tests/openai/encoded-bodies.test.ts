@@ -1,4 +1,4 @@
-/** Bodies that come compressed, or as something else than JSON: read within their limit, or refused with what to change. */
+/** Compressed bodies, and bodies that are no JSON: read within their limit, or refused with what to change. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter } from '../support/router';

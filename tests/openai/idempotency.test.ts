@@ -21,7 +21,7 @@ afterEach(() => {
   runner.reply = numbered;
 });
 
-/** Each answer is another one. */
+/** Each answer is different. */
 function numbered(): Response {
   answers += 1;
   return completion(`Answer ${answers}`);
@@ -104,7 +104,7 @@ test('it belongs to the credential that it came with', async () => {
   expect(new Set(texts).size).toBe(3);
 });
 
-test('a request that failed is tried anew', async () => {
+test('a failed request is executed again', async () => {
   runner.reply = () => Response.json({ error: { message: 'Not now.' } }, { status: 503 });
   expect((await ask({ key: 'failed' })).status).toBe(503);
   runner.reply = numbered;
@@ -113,7 +113,7 @@ test('a request that failed is tried anew', async () => {
   expect((await ask({ key: 'refused' })).status).toBe(200);
 });
 
-test('whoever waits for a request whose client leaves has it made anew', async () => {
+test('a request that waits for a first one whose client leaves is made again', async () => {
   runner.reply = () => new Promise(() => undefined);
   const client = new AbortController();
   const before = runner.requests.length;

@@ -1,4 +1,4 @@
-/** `/v1` as a client of OpenAI's API sees it: models, who is asked, and what is refused in which words. */
+/** `/v1` as a client of OpenAI's API sees it: models, agents, and the messages of refusals. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestInit, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
@@ -132,7 +132,7 @@ test('nobody is served without a credential, or with one that is not good', asyn
   await expectError(await complete(post(chat('echo'), {})), 401, 'invalid_api_key', /Bearer/);
   const bad = ['Bearer sk-as-nope', 'Bearer', 'Basic eDp5', `Bearer ${key}x`, key, 'Bearer a.b.c'];
   for (const authorization of bad) {
-    // A Bearer credential that is not good is not made good by a cookie.
+    // A cookie does not replace an invalid Bearer credential.
     const headers = { authorization, cookie: alice.cookie };
     await expectError(await complete(post(chat('echo'), headers)), 401, 'invalid_api_key', /not valid/);
   }
@@ -152,7 +152,7 @@ test('a request says which agent it means, in JSON', async () => {
 
 test('a form is refused with the type that is taken', async () => {
   const form = { method: 'POST', body: new URLSearchParams({ a: 'b' }), headers: bearer(key) };
-  // Of which chat has no use.
+  // Members without a meaning for chat.
   await expectError(
     await router.request('/v1/chat/completions?model=scripted', form),
     415,
@@ -161,7 +161,7 @@ test('a form is refused with the type that is taken', async () => {
   );
 });
 
-test('a body that is too large is refused, while it is being read when its length is not told', async () => {
+test('a too large body is refused, while it is read if it declares no length', async () => {
   const words = new RegExp(`larger than ${BODY_BYTES_MAX} bytes`);
   const large = JSON.stringify(chat('echo', { padding: 'x'.repeat(BODY_BYTES_MAX) }));
   await expectError(

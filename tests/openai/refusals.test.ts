@@ -1,4 +1,4 @@
-/** A refusal reaches its client whole, with a status or in the stream, and says whether to ask again. */
+/** A refusal reaches its client complete, as a status or in the stream, and says whether a retry makes sense. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import OpenAI from 'openai';
@@ -45,7 +45,7 @@ const refuse = (status: number, error: object, headers: Record<string, string> =
   runner.reply = () => Response.json({ error }, { status, headers });
 };
 
-/** What is refused, what its error event says, and by which code a response has failed. */
+/** Refusals, their error events, and the codes of failed responses. */
 const REFUSALS = [
   {
     ...{ status: 429, headers: { 'retry-after': '7' }, code: 'rate_limit_exceeded' },
@@ -151,7 +151,7 @@ test("OpenAI's client asks the upstream no more often than it tries itself, and 
   );
   expect(error).toBeInstanceOf(OpenAI.RateLimitError);
   expect(error).toMatchObject({ status: 429, code: 'rate_limit_exceeded', type: 'upstream_error' });
-  // Three tries of the client's, the first of which the broker has made three of.
+  // The client makes three tries, and the broker makes three of the first one.
   expect(upstream.requests.length - before).toBeLessThanOrEqual(5);
 }, 20_000);
 
@@ -249,11 +249,12 @@ test('a start that fails for the same reason again is not to be tried by itself,
   const first = await chat();
   expect(first).toMatchObject({ status: 502, retry: null });
   expect(first.message).toStartWith('broken could not start: it ended with exit code 3. Error: no such model.');
-  // Within the back-off nothing was tried: that is no second failure.
+  // Within the back-off nothing was started, so this is no second failure.
   expect(await chat()).toMatchObject({ status: 502, retry: null });
   nowMs += 1_000;
   expect(await chat()).toEqual({ ...first, retry: 'false' });
-  // A stream of responses is told in it: programs that go by the status would try again, and not show the reason.
+  // A stream of responses gets it as a failed response: programs that look only at the status would retry, and not show
+  // the reason.
   const body = { model: 'broken', input: 'Hi', stream: true };
   const response = await bob.request('/v1/responses', { method: 'POST', body });
   const [failed] = eventsOf((await response.text()).replaceAll(/^event: .*\n/gm, '')).slice(-2);

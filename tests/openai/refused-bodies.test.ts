@@ -1,4 +1,4 @@
-/** Bodies of `/v1` that are refused, by the router and by runners: in which class of the official client, in which words. */
+/** Bodies of `/v1` that the router or a runner refuses: the error class of the official client, and the message. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { faultIn } from '../../router/lib/json';
@@ -52,7 +52,7 @@ test('a body that is not JSON is refused with the place where it stops being JSO
   }
 });
 
-test('what the engine takes for JSON has no fault, and what it refuses has one', () => {
+test('a text has a fault exactly if the engine’s parser refuses it', () => {
   const values = [{ a: [1, -2.5e-3, true, null], 'ü "\\\n\u007f': '\u2028😀\ud800' }, [], {}, '', 0, [[[]]], { a: {} }];
   const whole = values.map((value) => JSON.stringify(value, null, 1)).concat(' [ ] ', '\t"\\u00e9\\/"\r\n', '1E+2');
   for (const text of whole) {

@@ -1,4 +1,4 @@
-/** Law 20 on `/v1`: a credential that is taken back ends what was opened with it, in whatever phase it is. */
+/** Law 20 on `/v1`: revoking a credential ends the requests that it opened, in every phase. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -203,6 +203,6 @@ test('the end of the router ends open streams with an error that says so', async
   const events = eventsOf(await received.end());
   expect((JSON.parse(events[1] ?? '') as { error: object }).error).toMatchObject({ code: 'shutting_down' });
   expect([events[2], received.error]).toEqual(['[DONE]', undefined]);
-  // Takes the runner back, and away.
+  // Adopts the runner, and stops it.
   await using _next = await startRouter({ backends, dataRoot: own.dataRoot });
 });

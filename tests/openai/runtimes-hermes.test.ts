@@ -1,4 +1,4 @@
-/** Hermes' own ways (`tests/support/runtimes/hermes.ts`), as the router meets them. */
+/** Behaviour that only Hermes has (`tests/support/runtimes/hermes.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime, toldTo } from '../support/runtimes';
 import { USES_TOOL } from '../support/runtimes/hermes';
@@ -69,7 +69,7 @@ test('an upstream that refuses is the runtime’s 502 to a client that waits', a
   await expect(ask()).rejects.toMatchObject({ status: 502, message: '502 No such model.' });
 });
 
-test('the model of its configuration is asked, whatever a client names', async () => {
+test('the model of its configuration is called, whatever model a client names', async () => {
   await raw({ model: 'hermes-agent/gpt-9', provider: 'openrouter', messages: [user('Hi')] });
   expect(runtime.upstream.requests.at(-1)?.body.model).toBe('first-model');
   expect(toldTo(runtime.upstream, runtime.upstream.requests.length)).toContain('You are Hermes Agent.');

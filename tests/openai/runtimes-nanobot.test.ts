@@ -1,4 +1,4 @@
-/** nanobot's own ways (`tests/support/runtimes/nanobot.ts`), as the router meets them. */
+/** Behaviour that only nanobot has (`tests/support/runtimes/nanobot.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, startRuntime } from '../support/runtimes';
 import { BREAKS } from '../support/runtimes/nanobot';
@@ -33,7 +33,7 @@ test('a request without a conversation is a session of its own, never the shared
   for (const key of added) expect(key).toMatch(/^api:[0-9a-f]{24}$/);
 });
 
-test('several messages arrive as one that tells them apart', async () => {
+test('several messages arrive as one message that separates them', async () => {
   await ask([
     { role: 'system', content: 'Be brief.' },
     user('One?'),
@@ -79,7 +79,7 @@ test('a stream that just ends is an error at both doors', async () => {
   expect(await alice.say(id, 'And now?')).toMatchObject({ status: 'done', content: 'Hello from upstream.' });
 });
 
-test('an upstream that refuses is told in the runtime’s own words, as an answer', async () => {
+test('an upstream’s refusal is an answer in the runtime’s own words', async () => {
   const id = await alice.converse();
   runtime.upstream.script({ status: 400, message: 'No such model.' });
   expect(await alice.say(id, 'Hello?')).toMatchObject({ status: 'done', content: 'Error: No such model.' });

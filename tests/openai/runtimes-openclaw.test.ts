@@ -1,4 +1,4 @@
-/** OpenClaw's own ways (`tests/support/runtimes/openclaw.ts`), as the router meets them. */
+/** Behaviour that only OpenClaw has (`tests/support/runtimes/openclaw.ts`), as the router sees it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { until } from '../support/router';
@@ -106,13 +106,13 @@ test('a client that leaves ends the call to the upstream', async () => {
   gate.resolve();
 });
 
-test('law 16: a key that the upstream refuses is told in words that put no runtime into a cool-down', async () => {
+test('law 16: the error for a key that the upstream refuses puts no runtime into a cool-down', async () => {
   const { bob, upstream } = runtime;
   const id = await bob.converse();
   upstream.script({ status: 401, message: 'Incorrect API key provided.' });
   expect(await bob.say(id, 'Hello?')).toMatchObject({
     status: 'failed',
-    failure: { code: 'runner_error', message: expect.stringContaining('does not accept what is set in Settings') },
+    failure: { code: 'runner_error', message: expect.stringContaining('refused the credentials in Settings') },
   });
   expect(await bob.say(id, 'And now?')).toMatchObject({ status: 'done', content: 'Hello from upstream.' });
 });

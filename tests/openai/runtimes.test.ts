@@ -1,4 +1,7 @@
-/** What holds for all three runtimes, through both doors and the broker, each with its twin (`tests/support/runtimes`). */
+/**
+ * Behaviour of all three runtimes, through the page, the API and the broker, each with its twin
+ * (`tests/support/runtimes`).
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Value } from '@sinclair/typebox/value';
 import { backendOptions } from '../../drivers/docker/options';
@@ -29,7 +32,7 @@ describe.each(NAMES)('%s', (name) => {
   afterAll(() => runtime[Symbol.asyncDispose]());
 
   const starts = () => runtime.router.platform.calls('start');
-  /** What the upstream was asked with last. */
+  /** The last request to the upstream. */
   const lastTold = () => toldTo(runtime.upstream, runtime.upstream.requests.length);
   const runnerOf = ({ agentId }: Somebody) => {
     const runners = [...runtime.router.platform.runners.values()];
@@ -53,7 +56,7 @@ describe.each(NAMES)('%s', (name) => {
     expect([runtime.upstream.refusedCount, asked?.body.model, starts()]).toEqual([0, 'first-model', 1]);
   });
 
-  test('turns of a conversation go on from each other, and nothing is told twice', async () => {
+  test('turns of a conversation continue each other, and nothing is sent twice', async () => {
     const id = await alice.converse();
     runtime.upstream.script({ pieces: ['It is ', 'noted.'] });
     await alice.say(id, 'My colour is teal.');
@@ -77,7 +80,7 @@ describe.each(NAMES)('%s', (name) => {
     expect(lastTold()).toContain('heliotrope');
   });
 
-  test('an OpenAI client without a conversation is told by its own messages alone', async () => {
+  test('an OpenAI client without a conversation sends all messages itself', async () => {
     const { openai } = alice;
     const answer = await openai.chat.completions.create({
       model: name,
@@ -120,7 +123,7 @@ describe.each(NAMES)('%s', (name) => {
     ]);
   });
 
-  test('law 12: a client reaches no session that is not its own, by whatever header or member it names one', async () => {
+  test('law 12: a client reaches no session of another user, whatever header or member names it', async () => {
     const id = await alice.converse();
     await alice.say(id, 'The word is indigo.');
     const headers = {

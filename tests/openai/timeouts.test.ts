@@ -1,4 +1,4 @@
-/** A runner that is silent for too long: each limit with its own error, and what is no silence of the runner. */
+/** A runner that is silent for too long: each time limit has its own error, and some kinds of silence do not count. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -51,20 +51,20 @@ test('a runner that does not begin is given up, streamed or not, and its request
   const whole = await ask('first', false);
   const { error } = (await whole.json()) as { error: { code: string; message: string } };
   expect([whole.status, error.code]).toEqual([504, 'first_byte_timeout']);
-  expect(error.message).toMatch(/did not begin to answer\. .*0\.2 s: timeouts\.first_byte_seconds/);
+  expect(error.message).toMatch(/did not begin to answer in time\. .*0\.2 s: timeouts\.first_byte_seconds/);
   const asked = runner.requests.at(-1);
   await until(() => asked?.aborted, 'the runner’s request is aborted');
   expect((await ask('first', true)).status).toBe(504);
 });
 
-test('a client that has its stream already is told in it', async () => {
+test('a client whose stream has begun gets the error in the stream', async () => {
   runner.reply = () => new Promise(() => undefined);
   const response = await ask('late', true);
   expect(response.status).toBe(200);
   await expectEnding(await response.text(), 'first_byte_timeout', 'first_byte_seconds');
 });
 
-test('a runner that falls silent is given up after what it has said', async () => {
+test('a runner that becomes silent is given up, and its text so far is kept', async () => {
   const source = pipe();
   runner.reply = () => source.response();
   source.write(chunk('One.'));
@@ -99,7 +99,7 @@ test('the official client is told in its own classes', async () => {
   const read = async () => {
     for await (const _ of stream);
   };
-  await expect(read()).rejects.toThrow(/fell silent in the middle/);
+  await expect(read()).rejects.toThrow(/stopped sending in the middle/);
 });
 
 test('the same holds for an answer in the UI, which then says so', async () => {

@@ -1,4 +1,4 @@
-/** Turns in which a client's own tools are called: several requests, one message of the user's in the conversation. */
+/** Turns in which a client's own tools are called: several requests, and one user message in the conversation. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -98,7 +98,7 @@ test('a turn that is not stored is begun by whichever request of it comes first'
   expect((await said(id)).slice(2)).toEqual(['user: Another?', 'assistant: It is 42.']);
 });
 
-test('a runtime that is told everything each time has the same session, whatever its client leaves out', async () => {
+test('a runtime that is sent everything each time keeps its session, whatever its client leaves out', async () => {
   const id = await chat('plain', [user('One?')]);
   runner.reply = calls(null);
   const left = [user('One?'), assistant('In short, 42.')];
@@ -106,7 +106,7 @@ test('a runtime that is told everything each time has the same session, whatever
   const turn = [...left, user('Two?'), calling(null), found('41')];
   await chat('plain', turn, id);
   expect([session(), told()]).toEqual([id, turn]);
-  // The runtime that keeps a session gets another one, in which the turn goes on.
+  // A runtime that keeps a session gets a new one, in which the turn continues.
   runner.reply = () => completion('It is 42.');
   const kept = await chat('keeper', [user('One?')]);
   runner.reply = calls(null);

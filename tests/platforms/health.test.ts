@@ -1,4 +1,4 @@
-/** What people and programs learn of a platform that does not answer, and how they learn that it does again. */
+/** What people and programs see while a platform does not answer, and when it answers again. */
 import { expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { say, statusOf } from '../support/runners';
@@ -6,7 +6,7 @@ import { all } from '../views/dom';
 
 const SILENCE = 'The platform does not answer.';
 
-/** Two drivers with a platform each: one that can fall silent, and one that needs none. */
+/** Two drivers with a platform each: one that can become silent, and one that needs none. */
 const BACKENDS = [
   memoryBackend('echo', { display_name: 'Echo', image: 'image/echo:1' }),
   { name: 'local', display_name: 'Local', driver: 'process', trusted: true, cmd: ['true'] },
@@ -34,7 +34,7 @@ async function agentPath(router: TestRouter, person: Person, name: string): Prom
 const shown = async (person: Person, path: string) => (await person.request(path)).text();
 const namesOf = async (page: string) => (await all(page, '#sidebar .group h2')).map(({ text }) => text);
 
-/** What the live stream of a page sends, as it comes. Ends with the test. */
+/** The events of a page's live stream. Ends with the test. */
 async function listen(router: TestRouter, person: Person, signal: AbortSignal) {
   const response = await fetch(`${router.url}/live`, { headers: { cookie: person.cookie }, signal });
   const received = { text: '' };
@@ -52,7 +52,7 @@ test('a platform that is silent at boot or later is named on /healthz until it a
   expect(await healthOf(router)).toMatchObject({ ok: true, driver_problems: { memory: SILENCE } });
   await router.stop();
   await using again = await startRouter({ dataRoot: router.dataRoot, backends: BACKENDS });
-  // Nothing has asked but the boot itself.
+  // Only the boot has asked so far.
   expect((await healthOf(again)).driver_problems).toEqual({ memory: SILENCE });
   await setAvailable(again, true);
   expect((await healthOf(again)).driver_problems).toBeUndefined();
@@ -70,8 +70,8 @@ test('an agent whose platform is silent comes last, says so, and the page in fro
   expect(await namesOf(page)).toEqual(['Local', 'Echo']);
   const [badge] = await all(page, `#runner-${echo.split('/').at(-1)}`);
   expect(badge?.text).toBe('not available');
-  expect((await all(page, '#unavailable'))[0]?.text).toContain('An administrator can see to that.');
-  // What the platform said is for whoever can do something about it.
+  expect((await all(page, '#unavailable'))[0]?.text).toContain('Ask an administrator.');
+  // Only the administrator sees the platform's message.
   expect(page).not.toContain(SILENCE);
   expect(await shown(admin, await agentPath(router, admin, 'echo'))).toContain(SILENCE);
   expect(await all(await shown(alice, await agentPath(router, alice, 'local')), '#unavailable')).toEqual([]);
@@ -89,7 +89,7 @@ test('a conversation with an agent that cannot start is not the page in front wh
   const conversation = begun.headers.get('location') ?? '';
   await until(() => router.context.runners.running()[0]?.status.leases === 0, 'it is answered');
   expect((await alice.request('/')).headers.get('location')).toBe(conversation);
-  // Its runner is up: it needs the platform for nothing.
+  // Its runner runs, so it does not need the platform.
   await setAvailable(router, false);
   expect((await alice.request('/')).headers.get('location')).toBe(conversation);
   expect(await all(await shown(alice, conversation), '#unavailable')).toEqual([]);
@@ -123,7 +123,7 @@ test('while the platform is silent a start is refused at once, with reason and r
   await using router = await startRouter({ backends: BACKENDS });
   const alice = await router.person(PEOPLE.alice);
   await setAvailable(router, false);
-  // Whatever else is asked of the platform would hang.
+  // Every other call of the platform would hang.
   for (const verb of ['list', 'start', 'prepare'] as const) router.platform.hold(verb);
   for (const stream of [false, true]) {
     const response = await say(alice, 'hello', { stream });
@@ -144,7 +144,7 @@ test('a platform that is back is used at once: nobody is held off for the time i
   router.platform.available = true;
   expect((await say(alice, 'hello')).status).toBe(200);
   expect((await statusOf(router, alice)).state).toBe('running');
-  // The start has found it out, before any clock did.
+  // The start detected it, before any timer did.
   expect((await healthOf(router)).driver_problems).toBeUndefined();
 });
 

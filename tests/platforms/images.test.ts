@@ -1,4 +1,4 @@
-/** What is known of images: on `/healthz`, and on the page of an agent whose image is not there. */
+/** The known state of images: on `/healthz`, and on the page of an agent whose image is missing. */
 import { expect, test } from 'bun:test';
 import { DriverError } from '../../drivers/driver';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -35,7 +35,7 @@ async function noticeFor(router: TestRouter, person: Person): Promise<string> {
   return (await all(page, `#availability-${id}`))[0]?.text ?? 'no place for a notice';
 }
 
-test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and tells how it went', async () => {
+test('BACKEND_PREPULL_AT_STARTUP fetches each image in the background and reports the outcome', async () => {
   await using router = await startRouter({
     ...prepulled,
     backends: [
@@ -70,8 +70,8 @@ test('while an image is fetched its agent can be written to, and the page says t
   const release = router.platform.hold('prepare');
   const starting = start(alice);
   await until(async () => (await noticeFor(router, bob)) !== '', 'bob is told');
-  expect(await noticeFor(router, bob)).toContain('is being fetched. You can write already');
-  // Her own answer shows how it goes.
+  expect(await noticeFor(router, bob)).toContain('is being fetched. You can write now');
+  // Her own answer shows the progress.
   expect(await noticeFor(router, alice)).toBe('');
   release();
   expect((await starting).status).toBe(200);
@@ -93,7 +93,7 @@ test('an image that could not be had says why and what to type to the administra
     /There is no such image\.\s+docker build -t image\/echo:1 images\/echo/,
   );
   const told = await noticeFor(router, alice);
-  expect(told).toContain('An administrator has to see to that');
+  expect(told).toContain('Ask an administrator to provide it');
   expect(told).not.toContain('docker build');
   failing();
   expect((await start(alice)).status).toBe(200);

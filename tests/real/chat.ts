@@ -1,11 +1,11 @@
-/** What a person does on the chat pages, over plain HTTP. */
+/** A person's actions on the chat pages, over plain HTTP. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import type { Browser } from '../support/process';
 
 export interface ShownAnswer {
   readonly id: string;
   readonly status: string;
-  /** The Markdown of an answer that has ended; undefined while it grows, and when it has no text. */
+  /** The Markdown of an answer that has ended; undefined while it grows, and if it has no text. */
   readonly text: string | undefined;
   /** The whole element. */
   readonly html: string;
@@ -28,7 +28,7 @@ export async function sendMessage(who: Browser, path: string, text: string): Pro
   if (sent.status !== 303) throw new Error(`The message was not taken: ${sent.status} ${await sent.text()}`);
 }
 
-/** The newest answer as the page shows it. */
+/** The newest answer on the page. */
 export async function newestAnswer(who: Browser, path: string): Promise<ShownAnswer> {
   const page = await (await who.request(path)).text();
   const html = page.match(/<article id="message-\w+" class="message answer"[\s\S]*?<\/article>/g)?.at(-1) ?? '';

@@ -7,7 +7,7 @@ import { type Browser, type RouterProcess, startRouterProcess } from '../support
 import { PEOPLE } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 const KEY = 'sk-upstream-of-alice-0123456789';
@@ -67,7 +67,7 @@ test("an answer streams from the upstream with the user's key and model, and its
   for await (const chunk of await client.chat.completions.create(options)) {
     text += chunk.choices[0]?.delta.content ?? '';
     total = chunk.usage?.total_tokens ?? total;
-    // The rest is not there yet: what was read so far came while the upstream was still writing.
+    // The rest has not arrived yet: the first part came while the upstream was still writing.
     if (text === 'Hel') gate.resolve();
   }
   expect({ text, total }).toEqual({ text: 'Hello world', total: UPSTREAM_USAGE.total_tokens });
@@ -114,7 +114,7 @@ test('law 16: a changed key and model count from the next call on, in the same r
   const before = (await router.runners()).map(({ mark }) => mark.life);
   upstream.key = 'sk-upstream-new-key-9876543210';
   const refused = await answerOf(client, 'hi').catch((error: unknown) => error);
-  // Not 401: that would be about the client's own key.
+  // Not 401, which would be about the client's own key.
   expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
   expect(refused).toMatchObject({ code: 'upstream_credentials_refused' });
   await setCredentials(alice, { LLM_API_KEY: upstream.key, LLM_MODEL: 'another-model' });

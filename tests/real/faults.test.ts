@@ -1,13 +1,13 @@
-/** Nothing ends the process: every hook of a router throws, and it serves everybody else and what comes next. */
+/** No error ends the process: every hook of a router throws, and the router serves all other and later requests. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
-/** The same requests again and again: by then each hook has had its turn. */
+/** The same requests repeatedly, until each hook has been called. */
 const ROUNDS_MAX = 40;
 
 test('the router goes on whatever hook of its own throws, and answers as before', async () => {
@@ -23,7 +23,7 @@ test('the router goes on whatever hook of its own throws, and answers as before'
       const body = new ReadableStream({
         async pull(controller) {
           const next = pieces.shift();
-          // Ticks of the recorder come in between.
+          // The recorder's timer fires in between.
           await Bun.sleep(70);
           if (next === undefined) controller.close();
           else controller.enqueue(new TextEncoder().encode(next));

@@ -14,7 +14,7 @@ import shipped from '../../backends.json';
 import { type RouterProcess, startRouterProcess } from '../support/process';
 import { until } from '../support/router';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 let router: RouterProcess;
@@ -30,7 +30,7 @@ afterAll(() => router[Symbol.asyncDispose]());
 const say = (content: string, model = 'demo') => ({ model, messages: [{ role: 'user' as const, content }] });
 const stream = (content: string) => client.chat.completions.create({ ...say(content), stream: true });
 
-/** What a stream said before it ended, and the error it ended with. */
+/** The text of a stream before it ended, and the error with which it ended. */
 async function read(content: string): Promise<{ text: string; error: unknown }> {
   let text = '';
   try {
@@ -41,7 +41,7 @@ async function read(content: string): Promise<{ text: string; error: unknown }> 
   }
 }
 
-/** What the living runners of the demo have logged. */
+/** The log of the living runners of the demo. */
 async function runnerLog(): Promise<string> {
   const found = await router.runners();
   const path = (life: string) => join(router.dataRoot, 'drivers/process/logs', `${life}.log`);

@@ -1,6 +1,6 @@
 /**
- * The real OpenClaw in containers of a real engine, through the whole router with the official OpenAI client. One after
- * the other, and in this order: each test goes on with the container that the one before has left.
+ * The real OpenClaw in containers of a real engine, through the whole router with the official OpenAI client. The tests
+ * run in this order: each continues with the container of the previous one.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import OpenAI from 'openai';
@@ -10,7 +10,7 @@ import { UPSTREAM_USAGE } from '../support/upstream';
 import { requireOpenclaw } from './openclaw/image';
 import { type Clawed, type Owner, REAL_KEY, startAgain, startOpenclaw, toolCall, toolOutput } from './openclaw/people';
 
-/** Ends only a test that has failed: OpenClaw starts within half a minute, on a slow machine within two. */
+/** Only ends a failed test: OpenClaw starts within half a minute, on a slow machine within two. */
 setDefaultTimeout(300_000);
 
 const image = await requireOpenclaw('the real OpenClaw');
@@ -140,8 +140,8 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     const refused = await bob.ask('Hello?').catch((thrown: unknown) => thrown);
     await bob.set('LLM_API_KEY', REAL_KEY);
     expect(refused).toBeInstanceOf(OpenAI.BadRequestError);
-    expect(String(refused)).toContain('does not accept what is set in Settings');
-    // The words of the upstream would make OpenClaw pause for half a minute, whatever its key.
+    expect(String(refused)).toContain('refused the credentials in Settings');
+    // The upstream's own words would make OpenClaw pause for half a minute, whatever its key.
     expect(String(refused)).not.toContain('Incorrect API key');
     expect(await bob.ask('And now?')).toBe('Hello from upstream.');
     expect((await bob.container()).Id).toBe(Id);
@@ -184,7 +184,7 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
     expect(await clawed.containers()).toHaveLength(1);
   });
 
-  test('law 5: a conversation goes on after somebody has removed its container by force', async () => {
+  test('law 5: a conversation goes on after its container was removed by force', async () => {
     const conversation = await alice.converse();
     await alice.ask('My river is the Oder.', conversation);
     await docker.getContainer((await alice.container()).Id).remove({ force: true });
@@ -215,7 +215,7 @@ describe.skipIf(image === undefined)('the real OpenClaw', () => {
   });
 });
 
-/** The files below a folder with `text` in them, whatever kind of file. */
+/** The files below a folder that contain `text`, of any kind. */
 async function filesWith(text: string, folder: string): Promise<string[]> {
   const found = await Bun.$`grep --recursive --files-with-matches --fixed-strings -e ${text} ${folder}`
     .nothrow()

@@ -1,6 +1,6 @@
 /**
- * Containers, engine and router are killed in turn while two people talk to their agents: no finished message is lost,
- * and no container is left over. On an engine of the test's own, with the demo agent in its containers.
+ * Kills containers, engine and router in turn while two people talk to their agents: no finished message is lost, and
+ * no container is left over. Uses an engine of the test's own, with the demo agent in its containers.
  */
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
@@ -14,10 +14,10 @@ import { type Browser, type RouterProcess, startRouterProcess } from '../support
 import { PEOPLE, until } from '../support/router';
 import { newestAnswer, sendMessage, startConversation } from './chat';
 
-/** Ends only a test that has failed: an engine starts slowly on a busy machine. */
+/** Only ends a failed test: an engine starts slowly on a busy machine. */
 setDefaultTimeout(180_000);
 const patienceMs = 60_000;
-/** Who was refused tries again after a moment, as people do. */
+/** After a refusal, people try again after a moment. */
 const breathMs = 250;
 
 const isThere = requireOwnEngine('outages of an engine');
@@ -51,7 +51,7 @@ describe.skipIf(!isThere)('while two people talk to their agents', () => {
   const everybody = (what: string, check: (one: Talk) => boolean) =>
     until(() => talks.every(check), `everybody ${what}`, patienceMs);
   const waiting = () => everybody('waits for an answer', ({ isWaiting }) => isWaiting);
-  /** The first of the two may have been on its way before. */
+  /** The first of the two may have been sent before. */
   const answeredTwice = () => more('has two more answers', 2, ({ finished }) => finished.length);
   const refused = () => more('has seen a failure', 1, ({ failedCount }) => failedCount);
   const more = (what: string, count: number, of: (one: Talk) => number) => {
@@ -91,7 +91,7 @@ describe.skipIf(!isThere)('while two people talk to their agents', () => {
     expect((await containers()).map(({ Id }) => Id).sort()).toEqual(before.map(({ Id }) => Id).sort());
   });
 
-  test('law 2: a router that starts while the engine is away adopts or clears what is there when it comes', async () => {
+  test('law 2: a router that starts without its engine adopts or removes the runners when the engine answers', async () => {
     await waiting();
     await Promise.all([engine.kill(), router.kill('SIGKILL')]);
     await router.start();
@@ -129,16 +129,18 @@ describe.skipIf(!isThere)('while two people talk to their agents', () => {
 interface Talk {
   readonly who: Browser;
   readonly path: string;
-  /** What the router took, oldest first. */
+  /** The messages that the router accepted, oldest first. */
   readonly taken: readonly string[];
-  /** What the page showed as done. */
+  /** The messages that the page showed as done. */
   readonly finished: readonly { readonly asked: string; readonly text: string }[];
   readonly failedCount: number;
   readonly isWaiting: boolean;
   readonly ended: Promise<void>;
 }
 
-/** Somebody who asks, waits for the end of the answer and asks again, for a second or so each, until `signal` aborts. */
+/**
+ * A person who asks, waits for the end of the answer and asks again, for about a second each, until `signal` aborts.
+ */
 async function talk(who: Browser, signal: AbortSignal): Promise<Talk> {
   const question = (count: number) => `slow it is number ${count} of a long way`;
   const path = await startConversation(who, 'demo', question(0));
@@ -161,7 +163,7 @@ async function talk(who: Browser, signal: AbortSignal): Promise<Talk> {
     }
   };
   state.ended = converse();
-  // Awaited at the end; until then the tests say what does not happen.
+  // Awaited at the end; until then the tests report failures.
   state.ended.catch(() => undefined);
   return state;
 }
@@ -171,7 +173,7 @@ async function endedAnswer(who: Browser, path: string) {
   return shown && shown.status !== '' && shown.status !== 'streaming' && shown;
 }
 
-/** What the router took before it could say so is not sent again. */
+/** A message that the router accepted without being able to say so is not sent again. */
 async function isTaken(who: Browser, path: string, text: string): Promise<boolean> {
   try {
     const page = await (await who.request(path)).text();
@@ -183,7 +185,7 @@ async function isTaken(who: Browser, path: string, text: string): Promise<boolea
   }
 }
 
-/** From the database, as it is on disk: no paging in between. */
+/** Read from the database on disk, without paging. */
 function messagesOf({ dataRoot }: RouterProcess, conversation: string) {
   using database = new Database(join(dataRoot, 'router.db'), { readonly: true });
   return database

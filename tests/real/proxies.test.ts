@@ -1,7 +1,6 @@
 /**
- * Streams behind the proxies that people put in front, each as its package of Debian configures it and with nothing but a line
- * that leads to the router. A proxy that keeps bytes back would keep them for ever: the agent goes on only when its client has
- * read what it said before.
+ * Streams behind common proxies, each configured as its Debian package does, with only a line that leads to the router.
+ * A proxy that buffers would block forever: the agent goes on only when its client has read the previous piece.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
@@ -11,7 +10,7 @@ import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until
 import { stop } from '../support/runners';
 import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 
-/** Ends only a test that has failed. */
+/** Only ends a failed test. */
 setDefaultTimeout(60_000);
 
 interface Proxy {
@@ -99,7 +98,7 @@ async function startProxy({ name, config, configure, command }: Proxy) {
   return {
     url,
     async [Symbol.asyncDispose]() {
-      // At once: a proxy that is asked waits for its open connections.
+      // SIGKILL: on SIGTERM a proxy waits for its open connections.
       child.kill('SIGKILL');
       await child.exited;
       await rm(folder, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * `/v1/responses` by the official client against the router as a process, with agents as processes of their own: the
- * demo, which is asked for nothing but chat, and `direct` with a scripted upstream at the end of the chain.
+ * `/v1/responses` with the official client against the router as a process, with agents as processes: the demo, which
+ * serves only chat, and `direct` with a scripted upstream.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import OpenAI, { APIError, UnprocessableEntityError } from 'openai';
@@ -9,7 +9,7 @@ import { type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 let router: RouterProcess;
@@ -64,7 +64,7 @@ test("an answer of direct is the upstream's, in order and with its usage", async
   upstream.script({ pieces: ['Hel', gate.promise, 'lo'] });
   const stream = client.responses.stream({ model: 'direct', input: 'hi', instructions: 'Be brief.' });
   stream.on('response.output_text.delta', ({ snapshot }) => {
-    // The rest is not there yet: what was read so far came while the upstream was still writing.
+    // The rest has not arrived yet: the first part came while the upstream was still writing.
     if (snapshot === 'Hel') gate.resolve();
   });
   const { output_text, usage } = await stream.finalResponse();
@@ -74,7 +74,7 @@ test("an answer of direct is the upstream's, in order and with its usage", async
   expect(JSON.stringify(body.messages)).toContain('Be brief.');
 });
 
-test('turns go on from each other by previous_response_id, and the upstream is told each once', async () => {
+test('turns continue each other by previous_response_id, and the upstream gets each once', async () => {
   const first = await client.responses.create({ model: 'direct', input: 'My colour is teal.', store: true });
   const second = await client.responses.create({
     model: 'direct',

@@ -4,7 +4,7 @@ import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { until } from '../support/router';
 import { newestAnswer, sendMessage, startConversation, watchAnswer } from './chat';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 /** A message that the demo agent answers with 200 numbered words, one every 150 ms. */

@@ -1,9 +1,9 @@
-/** Runners as real processes: one per agent however many ask, gone when idle, back when needed. */
+/** Runners as real processes: one per agent for any number of requests, stopped when idle, started again on demand. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { type Browser, type RouterProcess, startRouterProcess } from '../support/process';
 import { PEOPLE, until } from '../support/router';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 async function ask(who: Browser, content: string, model = 'demo'): Promise<{ status: number; text: string }> {
@@ -38,7 +38,7 @@ test('law 4: an idle runner is stopped, one that writes an answer is not, and th
     env: { MIN_IDLE_SECONDS: '1', DEFAULT_IDLE_SECONDS: '1', REAPER_INTERVAL_SECONDS: '0.1' },
   });
   const alice = await router.signIn();
-  // Silent for longer than it may be idle: only the lease keeps the runner.
+  // Silent for longer than the idle time: only the lease keeps the runner.
   expect(await ask(alice, 'silent 2')).toEqual({ status: 200, text: 'I was silent for 2 seconds.' });
   expect(logged(router, 'runner.stopped')).toBe(0);
   const [first] = await router.runners();

@@ -1,6 +1,6 @@
 /**
- * The proof that no key leaks, with everything real: the router as a process that logs all it can, runners as processes
- * and as containers of an engine, people with keys of their own and with a shared one, a crash and a rotation.
+ * Searches for leaked keys in a real installation: the router as a process with the most detailed log, runners as
+ * processes and as containers, people with keys of their own and with a shared one, a crash and a key rotation.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { type Browser, backendsWithDemoEnv, type RouterProcess, startRouterProce
 import { PEOPLE } from '../support/router';
 import { startUpstream, type Upstream } from '../support/upstream';
 
-/** Ends only a test that has failed: processes and containers start slowly on a busy machine. */
+/** Only ends a failed test: processes and containers start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
@@ -64,7 +64,7 @@ beforeAll(async () => {
   }
   await set(alice, { LLM_BASE_URL: alices.url, LLM_API_KEY: ALICES_KEY });
   await everybodyAsks();
-  // What upstreams say of keys, a crash, and a key that is changed while runners are up.
+  // Refusals of upstreams that quote keys, a crash, and a key that is changed while runners run.
   for (const upstream of [admins, alices]) {
     upstream.script({ status: 400, message: `The key ${upstream.key} may not do this.` });
   }
@@ -133,14 +133,14 @@ test('law 14: neither the database nor its log, nor a home, nor any other file h
   expect(leaks).toEqual([]);
   const names = files.map((path) => basename(path));
   for (const name of ['router.db', 'router.db-wal', 'AGENTS.md']) expect(names).toContain(name);
-  // A backup is the same bytes with what was in the log.
+  // A backup contains the database and its WAL.
   expect(await router.kill('SIGTERM')).toBe(0);
   expect((await leaksBelow(router.dataRoot, SECRETS)).leaks).toEqual([]);
   await router.start();
 });
 
 describe.skipIf(!hasEngine)('in containers', () => {
-  test('law 14: what the engine tells of a container, and what it has said, holds no upstream key', async () => {
+  test('law 14: neither the engine’s description of a container nor its output contains an upstream key', async () => {
     const found = await containers();
     expect(found).toHaveLength(people.length);
     for (const { Id } of found) {

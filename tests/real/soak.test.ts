@@ -7,7 +7,7 @@ const SECONDS = 60;
 /** Attacks end by themselves, on a busy machine late. */
 setDefaultTimeout(SECONDS * 5_000);
 
-test('whoever behaves has every answer while the router is attacked in 512 MB, and it does not end', async () => {
+test('well-behaved clients get every answer while the router is attacked in 512 MB, and the router does not end', async () => {
   const figures = await soak({ seconds: SECONDS, attacks: Object.keys(ATTACKS), say: console.log });
   if (typeof figures === 'string') {
     if (process.env.CI === 'true') throw new Error(`The soak must run in CI: ${figures}`);

@@ -7,7 +7,7 @@ import { NO_ENGINE, type RouterProcess, startRouterProcess } from '../support/pr
 import { until } from '../support/router';
 import { newestAnswer, startConversation } from './chat';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(60_000);
 
 interface Health {
@@ -37,7 +37,7 @@ test('the first page after a restart has its code in colours', async () => {
   await alice.request('/api/runners/demo', { method: 'DELETE' });
 });
 
-test('the first answer of /healthz tells of an engine that is not there, and not of one that is', async () => {
+test('the first answer of /healthz reports a missing engine, and no problem of a present one', async () => {
   await using router = await startRouterProcess();
   const said = `The engine does not answer: connect ENOENT ${NO_ENGINE.replace('unix://', '')}.`;
   expect((await firstHealth(router)).driver_problems).toEqual({ docker: said });

@@ -1,4 +1,4 @@
-/** Law 8: what a runner sends is what the client gets, as it comes, and no faster than it is read. */
+/** Law 8: the client gets the runner's bytes unchanged and at once, and no faster than it reads. */
 
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
@@ -65,7 +65,7 @@ test('law 8: bytes are untouched through the router, for random splits of a long
     const source = pipe();
     runner.reply = () => source.response();
     const hash = new Bun.CryptoHasher('sha256').update(long);
-    // A runner's status leaves it with its first byte.
+    // A runner sends its status together with the first byte.
     source.write(long.subarray(0, 1));
     const received = new Reading(await ask(true));
     for (let at = 1; at < long.length; ) {
@@ -140,14 +140,14 @@ test('law 8: memory is bounded while a client does not read', async () => {
   ];
   socket.write(`${head.join('\r\n')}\r\n\r\n${body(true)}`);
   await until(() => sent > 0, 'the runner answers');
-  // Still for a while: everything between runner and client is full.
+  // Nothing moves for a while: all buffers between runner and client are full.
   let [before, still] = [-1, 0];
   await until(() => {
     still = sent === before ? still + 1 : 0;
     before = sent;
     return still > 60;
   }, 'the runner is held back');
-  // Kernel buffers and the two ends of Bun, but far from the 256 MB that wait.
+  // The buffers of the kernel and of both ends in Bun, far below the 256 MB that wait.
   expect(sent * CHUNK_BYTES).toBeLessThan(64_000_000);
   socket.destroy();
   await until(() => router.context.runners.running().every(({ status }) => status.leases === 0), 'the lease is free');

@@ -1,4 +1,4 @@
-/** Law 9: what happens to the runner's request when the client leaves, in every phase of a request. */
+/** Law 9: what happens to the runner's request when the client disconnects, in every phase of a request. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -38,7 +38,7 @@ function ask(stream: boolean, headers: Record<string, string> = {}) {
 const leases = async () => router.context.runners.status(await agentId()).leases;
 const agentId = async () => (await router.context.stores.agents.list(alice.id))[0]?.id ?? '';
 const released = () => until(async () => (await leases()) === 0, 'the lease is released', LIMIT_MS);
-/** The router has noticed that the client of the only open request is gone. */
+/** Resolves when the router has noticed that the client of the only open request has disconnected. */
 const noticed = () => until(() => router.context.streams.size === 0, 'the router notices', LIMIT_MS);
 const conversations = () => router.context.conversations.list(alice.id);
 

@@ -1,4 +1,4 @@
-/** Law 10 where it is hardest: answers that are cut in the middle of an event, and clients that never take theirs. */
+/** Law 10 in its hardest cases: answers that are cut in the middle of an event, and clients that read nothing. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { createParser } from 'eventsource-parser';
 import OpenAI, { APIError } from 'openai';
@@ -15,7 +15,7 @@ const WHOLE = {
   words: [true, false, null, { empty: {}, none: [] }],
   choices: [{ index: 0, delta: { content: 'One.' }, finish_reason: null }],
 };
-/** JSON as other encoders write it. */
+/** JSON in the style of other encoders. */
 const ESCAPED = JSON.stringify(WHOLE).replace('é', '\\u00e9').replaceAll(',', ', ');
 
 const runner = scriptedRunner('relay-cut');
@@ -29,7 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** The data of the events of a stream that was cut after these chunks, as a parser by the standard reads them. */
+/** The data of the events of a stream that was cut after these chunks, as a standard parser reads them. */
 function eventsAfterCut(chunks: readonly Uint8Array[], last: object | undefined): string[] {
   const tail = new EventTail();
   for (const one of chunks) tail.push(one);
@@ -47,7 +47,7 @@ test('law 10: wherever an event is cut, every event is JSON and the last one is 
       const events = eventsAfterCut(chunks, ERROR);
       expect(events.pop()).toBe('[DONE]');
       expect(events.map((data) => JSON.parse(data) as object).at(-1)).toMatchObject(ERROR);
-      // Somebody has stopped it: there is nothing to tell, and still nothing broken.
+      // Somebody stopped the answer: there is no error, and the stream is still well-formed.
       const stopped = eventsAfterCut(chunks, undefined);
       expect(stopped.pop()).toBe('[DONE]');
       for (const data of stopped) expect(() => JSON.parse(data)).not.toThrow();
@@ -55,7 +55,7 @@ test('law 10: wherever an event is cut, every event is JSON and the last one is 
   }
 });
 
-test('law 10: what cannot be completed is ended, and the error is an event of its own', () => {
+test('law 10: an event that cannot be completed is ended, and the error is a separate event', () => {
   const long = `data: {"long":"${'x'.repeat(70_000)}`;
   const parts = [new TextEncoder().encode(long.slice(0, 40_000)), new TextEncoder().encode(long.slice(40_000))];
   for (const cut of [['data: [DO'], ['data: not JSON'], ['data: {"a":1}'], ['data: {"a":1}\n']]) {
@@ -81,7 +81,7 @@ test('law 10: the openai client reads our error where an event was cut in its mi
   expect(error).toMatchObject({ code: 'runner_lost', message: expect.stringContaining('in the middle') });
 });
 
-/** A relay over a source that the test writes, whose client reads as the test does. */
+/** A relay with a source that the test writes and a client that the test controls. */
 function relayed(onClientGone: 'cancel' | 'detach', events: boolean) {
   const source = pipe();
   const abort = new AbortController();

@@ -1,4 +1,4 @@
-/** Law 10 and the endings of a relayed answer that are not the client's doing. */
+/** Law 10, and the endings of a relayed answer that the client does not cause. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { type AddressInfo, createServer } from 'node:net';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -68,7 +68,7 @@ test('law 10: a runner that dies in the middle leaves an error event and [DONE],
   await released();
 });
 
-test('law 10: a stream that closes without [DONE] has been cut, whatever its text says', async () => {
+test('law 10: a stream that closes without [DONE] was cut off, whatever its text contains', async () => {
   for (const text of ['One.', 'data: [DONE]']) {
     runner.reply = () => new Response(chunk(text), { headers: { 'content-type': 'text/event-stream' } });
     const events = eventsOf(await (await ask({})).text());
@@ -118,7 +118,7 @@ test('law 10: a body that is not events breaks, so that nobody takes it for whol
 test('a runner that is gone without a word is replaced, and the request is served', async () => {
   const before = runner.specs.length;
   const requests = runner.requests.length;
-  // The platform knows, the router has not been told.
+  // The platform knows of the end, and the router does not yet.
   const [entry] = router.platform.runners.values();
   await entry?.close();
   if (entry) entry.health = { state: 'exited', exitCode: 9 };
@@ -167,14 +167,14 @@ test('a runner that cannot be started is an error with its status, and the lease
   await until(async () => (await ask({ stream: false })).ok, 'the back-off is over');
 });
 
-/** A server in the runner's place that sends these bytes, and hangs up unless it is to stay. */
+/** A server in place of the runner that sends these bytes, and closes the connection unless told otherwise. */
 async function inPlaceOfRunner(bytes: string, stays = false) {
   const [running] = router.context.runners.running();
   if (!running) throw new Error('premise: there is a runner');
   const hungUp = Promise.withResolvers<void>();
   const server = createServer((socket) => {
     socket.on('close', () => hungUp.resolve());
-    // The other side may hang up in the middle of a write: `close` follows, and is what counts.
+    // The other side may close in the middle of a write. `close` follows and is handled.
     socket.on('error', () => undefined);
     socket.once('data', () => (stays ? socket.write(bytes) : socket.end(bytes)));
   });

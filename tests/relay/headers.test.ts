@@ -1,4 +1,4 @@
-/** Law 12: what crosses between client and runner, and which paths may be asked for. */
+/** Law 12: the headers that pass between client and runner, and the paths that may be requested. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
@@ -28,7 +28,7 @@ function ask(headers: Record<string, string> = {}, path = '/v1/chat/completions'
   });
 }
 
-/** Sends bytes that no HTTP client would, and returns the answer. */
+/** Sends bytes that no HTTP client would send, and returns the answer. */
 function raw(text: string): Promise<string> {
   const { hostname, port } = new URL(router.url);
   return new Promise((resolve, reject) => {
@@ -114,7 +114,7 @@ test('law 12: a client gets the headers of the allow-list and nothing else of th
   expect([headers.get('location'), headers.get('link'), headers.get('server')]).toEqual([null, null, null]);
 });
 
-test('law 12: what a runner compresses against our wish arrives readable and is not called compressed', async () => {
+test('law 12: a body that a runner compresses without being asked arrives decompressed, without that header', async () => {
   const body = JSON.stringify({ text: 'plain '.repeat(100) });
   runner.reply = () =>
     new Response(Bun.gzipSync(body), { headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' } });
@@ -123,7 +123,7 @@ test('law 12: what a runner compresses against our wish arrives readable and is 
   expect(await response.text()).toBe(body);
 });
 
-/** What a runner calls its answer → what the client is told. */
+/** Content type of the runner → content type for the client. */
 const BYTES = 'application/octet-stream';
 const MEDIA_TYPES: readonly (readonly [string, string])[] = [
   ['application/json', 'application/json'],
@@ -134,7 +134,7 @@ const MEDIA_TYPES: readonly (readonly [string, string])[] = [
   ['audio/L16; rate=24000; channels=1', 'audio/l16; rate=24000; channels=1'],
   ['audio/mpeg', 'audio/mpeg'],
   ['image/png', 'image/png'],
-  // Several types: a browser goes by the last of them.
+  // Of several types a browser uses the last.
   ...[
     'text/plain, text/html',
     'text/plain,text/html',
@@ -148,7 +148,7 @@ const MEDIA_TYPES: readonly (readonly [string, string])[] = [
     'text/html',
     'TEXT/HTML; charset=utf-8',
   ].map(asBytes),
-  // What a browser runs or takes for a document, and what is no type at all.
+  // Types that a browser runs or shows as a document, and invalid types.
   ...['image/svg+xml', 'text/javascript', 'application/xml', 'application/xhtml+xml', 'text/xml', 'text/css'].map(
     asBytes,
   ),
@@ -200,7 +200,7 @@ test('law 12: two headers for one type, and none, are bytes', async () => {
   expect((await ask()).headers.get('content-type')).toBe(BYTES);
 });
 
-/** No browser makes a document of it. */
+/** No browser shows this as a document. */
 function expectData({ headers }: Response): void {
   expect(headers.get('content-security-policy')).toStartWith("sandbox; default-src 'none'");
   expect(headers.get('x-content-type-options')).toBe('nosniff');
@@ -209,7 +209,7 @@ function expectData({ headers }: Response): void {
   expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
 }
 
-test('law 12: whatever way an answer takes it is data: whole, streamed, refused, waited for, translated, kept or given again', async () => {
+test('law 12: every answer is data: whole, streamed, refused, waited for, translated, kept or repeated', async () => {
   const html = { headers: { 'content-type': 'text/plain, text/html' } };
   const send = (path: string, body: object, headers = {}) =>
     fetch(router.url + path, {
@@ -266,7 +266,7 @@ test('law 12: a browser that is led to /v1 reaches no runner with its cookie', a
     { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' },
     { 'sec-fetch-mode': 'navigate' },
     { 'sec-fetch-dest': 'document' },
-    // Over plain HTTP a browser says no more than these.
+    // Over plain HTTP, a browser sends only these headers.
     { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' },
     { 'upgrade-insecure-requests': '1' },
     { origin: 'http://localhost:9999' },
@@ -284,7 +284,7 @@ test('law 12: a browser that is led to /v1 reaches no runner with its cookie', a
     }
   }
   expect(runner.requests).toHaveLength(count);
-  // The same with a key, which no browser adds by itself.
+  // The same request with a key, which no browser adds by itself.
   runner.reply = () => Response.json({ data: [] });
   const authorization = `Bearer ${key}`;
   expect((await router.request('/v1/files?model=scripted', { headers: { ...navigation, authorization } })).status).toBe(
@@ -302,7 +302,7 @@ test('a script of our own page and a program may still come with the cookie', as
   }
 });
 
-test('what is made by a POST is reached by nothing else, and other methods than those of HTTP by none', async () => {
+test('a path that only has a POST refuses other methods, and unknown methods are refused everywhere', async () => {
   const count = runner.requests.length;
   const authorization = `Bearer ${key}`;
   for (const path of ['/v1/chat/completions', '/v1/chat/completions?model=scripted', '/v1/responses?model=scripted']) {

@@ -1,4 +1,4 @@
-/** A heartbeat is one line between two events of the runner's, whatever its stream looks like: nobody reads another event. */
+/** A heartbeat is one line between two events of the runner, in every kind of stream, and changes no event. */
 import { expect, test } from 'bun:test';
 import { createParser } from 'eventsource-parser';
 import { Relay } from '../../router/relay/relay';
@@ -17,7 +17,7 @@ const STREAMS = {
   'no end of the last line': 'id: 1\ndata: {"a":1}\n\ndata: [DONE]',
 };
 
-/** What passes through a relay that beats in between. */
+/** The output of a relay that writes heartbeats between the pieces. */
 async function relayed(pieces: readonly string[]): Promise<string> {
   const source = new Source();
   const relay = new Relay({
@@ -28,7 +28,7 @@ async function relayed(pieces: readonly string[]): Promise<string> {
   relay.attach(source);
   relay.beat(Date.now() + LATE_MS);
   for (const piece of pieces) {
-    // The client comes for each piece before the next one.
+    // The client reads each piece before the next one is written.
     await new Promise((resolve) => setImmediate(resolve));
     source.say(piece);
     await new Promise((resolve) => setImmediate(resolve));
@@ -46,7 +46,7 @@ function eventsOf(text: string): readonly unknown[] {
   return events;
 }
 
-/** As OpenAI's Python client reads: after an id, each empty line is an event. */
+/** Parses like OpenAI's Python client, for which every empty line after an id is an event. */
 function eventsAfterIds(text: string): number {
   const lines = text.split(/\r\n|\n|\r/).slice(0, -1);
   let hasId = false;

@@ -1,4 +1,4 @@
-/** Law 13: what backends want to be sent is data. None of these names is known to the router. */
+/** Law 13: the requirements of backends are data. The router knows none of these names. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -39,7 +39,7 @@ const TALK = [
   { role: 'user', content: 'Two?' },
 ];
 
-/** Sends a chat and returns what arrived at the runner. */
+/** Sends a chat and returns the request that arrived at the runner. */
 async function send(who: Person, body: Record<string, unknown>, headers: Record<string, string> = {}) {
   runner.reply = () => completion('Hello.');
   const count = runner.requests.length;
@@ -60,7 +60,7 @@ async function conversationOf(who: Person, backendName: string) {
   return { agent, conversation: await router.context.conversations.create(agent) };
 }
 
-/** A conversation in which the first turn of `TALK` was had. */
+/** A conversation that contains the first turn of `TALK`. */
 async function begun(who: Person, backendName: string) {
   const { conversation } = await conversationOf(who, backendName);
   const answer = await router.context.generations.record(
@@ -218,7 +218,7 @@ test('a conversation decides the agent, is recorded, and is named in the answer'
 
 const last = async (id: string) => (await router.context.conversations.page(id, { limit: 9 })).at(-1);
 
-test('a conversation that is not there and one of somebody else are both not found', async () => {
+test('a missing conversation and one of another user are both not found', async () => {
   const { conversation } = await conversationOf(alice, 'plain');
   const byHeader = ['0'.repeat(24), conversation.id, 'x', ''].map((id) => ({ headers: { 'x-conversation-id': id } }));
   const byUser = ['0'.repeat(24), conversation.id].map((id) => ({ body: { user: `agstack-${id}` } }));
@@ -230,7 +230,7 @@ test('a conversation that is not there and one of somebody else are both not fou
   expect(await last(conversation.id)).toBeUndefined();
 });
 
-test('what is not a chat is not recorded, also in a conversation', async () => {
+test('a request that is no chat is not recorded, also in a conversation', async () => {
   const { conversation } = await conversationOf(alice, 'plain');
   const headers = { 'x-conversation-id': conversation.id };
   const response = await alice.request('/v1/embeddings', { method: 'POST', body: { input: 'Hi' }, headers });

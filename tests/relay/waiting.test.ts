@@ -1,4 +1,4 @@
-/** Law 11: a client that waits for a runner sees that something happens, and no event is ever broken for it. */
+/** Law 11: a client that waits for a runner sees progress, and no event is ever broken for it. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { StartContext } from '../../drivers/driver';
 import { streamBody } from '../../router/net/body';
@@ -31,7 +31,7 @@ function ask(more: object = {}): Promise<Response> {
   });
 }
 
-/** Starts wait until `go` is called; `context` is the driver's side of the one that waits. */
+/** Starts wait until `go` is called; `context` is the driver's context of the waiting start. */
 function heldStart() {
   const gate = Promise.withResolvers<void>();
   const context = Promise.withResolvers<StartContext>();
@@ -54,7 +54,7 @@ test('law 11: a stream that waits for a start gets its progress as comments, and
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8']);
   const received = new Reading(response);
   await received.until(': agent-stack: Starting (50%)\n');
-  // What the driver reports is told at once, in one line whatever it says.
+  // Progress of the driver is sent at once, as one line.
   (await start.context).progress({ stage: 'start', message: 'Unpacking\ndata: [DONE]' });
   await received.until(': agent-stack: Unpacking data: [DONE] (50%)\n');
   start.go();
@@ -63,7 +63,7 @@ test('law 11: a stream that waits for a start gets its progress as comments, and
   expect(eventsOf(all)).toEqual(eventsOf(text));
 });
 
-test('law 11: a start that is quiet is told about again and again, within five seconds', async () => {
+test('law 11: a start without progress is reported again and again, within five seconds', async () => {
   expect(QUIET_MS + TICK_MS).toBeLessThanOrEqual(LAW_MS);
   const start = heldStart();
   const received = new Reading(await ask());
@@ -82,7 +82,7 @@ test('law 11: a start that fails while a stream waits is an error event and [DON
   await received.until(': agent-stack: Starting');
   const restore = router.platform.fail('start', 'no_capacity', 'no room');
   start.go();
-  // The held call goes on to what fails it.
+  // The held call continues and fails.
   const events = eventsOf(await received.end());
   restore();
   expect(events).toHaveLength(2);
@@ -114,7 +114,7 @@ test('a request that is not streamed waits for the start without a byte', async 
   expect(await (await response).json()).toMatchObject({ choices: [{ message: { content: 'Hello.' } }] });
 });
 
-/** A relay whose source the test writes, and what its client has read. */
+/** A relay whose source the test writes, and the text that its client has read. */
 function open(events = true) {
   const source = pipe();
   const relay = new Relay({

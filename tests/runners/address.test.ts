@@ -1,4 +1,4 @@
-/** An address belongs to one life of a runner: who listens there afterwards is somebody else, or nobody. */
+/** An address belongs to one life of a runner: afterwards another runner may listen there, or nothing. */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
@@ -6,7 +6,7 @@ import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../s
 import { handClock, list, say, switchable, theRunner } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
-/** The runner of Alice listens no more, and somebody else's has got its address. */
+/** Alice's runner no longer listens, and another user's runner has its address. */
 async function takeOver(router: TestRouter, status: number) {
   const entry = theRunner(router);
   await entry.close();
@@ -22,7 +22,7 @@ async function takeOver(router: TestRouter, status: number) {
   return { asked, [Symbol.dispose]: () => void server.stop(true) };
 }
 
-/** Nothing that was open before is used again: that might have arrived. */
+/** No open connection is reused: a request on it might have arrived. */
 async function connectionsEnd(): Promise<void> {
   const endsAtMs = Date.now() + 2;
   await until(() => Date.now() > endsAtMs, 'its connections have rested');
@@ -43,7 +43,7 @@ for (const status of [401, 403]) {
       await answer.text();
       expect(theRunner(router).spec.id).not.toBe(before);
       expect(runner.specs).toHaveLength(2);
-      // It has seen the message once at most, and no other since.
+      // The other runner has seen the message at most once, and no further message.
       const seen = stranger.asked.length;
       expect((await say(alice, 'and now?')).status).toBe(200);
       expect(stranger.asked).toHaveLength(seen);
@@ -75,7 +75,7 @@ test('so do ten messages to a runner that runs and does not listen', async () =>
   expect(runner.specs).toHaveLength(2);
 });
 
-test("a refusal of the runner's own is its answer: it is asked once, and stays", async () => {
+test('a refusal by the runner itself is its answer: it gets the request once, and goes on running', async () => {
   const runner = scriptedRunner('address-own');
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
@@ -130,7 +130,7 @@ test('a platform that is silent says nothing of the address: the runner is kept,
   using _ = await takeOver(router, 401);
   await connectionsEnd();
   router.platform.available = false;
-  // Whose key is refused is not told: it is not the user's.
+  // The error does not mention the refused key, because it is not the user's.
   const refused = await say(alice, 'are you there?');
   expect([refused.status, await refused.text()]).toEqual([502, expect.stringContaining('cannot be reached')]);
   expect(await list(alice)).toMatchObject([{ state: 'unknown' }]);
@@ -138,7 +138,7 @@ test('a platform that is silent says nothing of the address: the runner is kept,
   expect((await say(alice, 'and now?')).status).toBe(200);
 });
 
-test('a runner that somebody stops while it is waited for goes on with the next look at it', async () => {
+test('a runner that gets SIGSTOP while a request waits is resumed by the next inspection', async () => {
   const cmd = [process.execPath, join(repositoryRoot, 'backends/demo/main.ts')];
   await using router = await startRouter({ backends: [{ name: 'demo', driver: 'process', trusted: true, cmd }] });
   const alice = await router.person(PEOPLE.alice);

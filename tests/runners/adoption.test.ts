@@ -12,7 +12,7 @@ const demo = {
 };
 const owned = (router: TestRouter) => router.context.drivers.get('process').list(AbortSignal.timeout(5_000));
 
-/** A router that has run one runner of Alice's and is stopped: what a restart finds. */
+/** A router that ran one runner of Alice and was stopped: the state that a restart finds. */
 async function earlierLife(
   script: Script,
   change: (router: TestRouter, id: string) => Promise<unknown> = async () => 0,
@@ -65,7 +65,7 @@ test('law 2: a runner that had been ready and is too busy to say so now is taken
   expect(await list(await router.person(PEOPLE.alice))).toMatchObject([{ running: true }]);
 });
 
-/** Somebody else's runner at an address, which knows no key but its own. */
+/** Another user's runner at an address, which accepts only its own key. */
 const strangerAt = (url: string) =>
   Bun.serve({
     hostname: '127.0.0.1',
@@ -73,7 +73,7 @@ const strangerAt = (url: string) =>
     fetch: () => Response.json({ error: { message: 'a wrong key' } }, { status: 401 }),
   });
 
-test("law 2: a runner whose address is somebody else's by now, or nobody's, is not taken back", async () => {
+test('law 2: a runner whose address belongs to another runner by now, or to none, is not adopted', async () => {
   for (const isTaken of [true, false]) {
     const script = switchable('another-address');
     const { again, platform, runnerId, url } = await earlierLife(script);

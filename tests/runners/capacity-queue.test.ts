@@ -1,4 +1,4 @@
-/** Starts that wait for their turn: users take turns, everybody sees their place, and nobody waits for ever. */
+/** Starts in the queue: users take turns, everybody sees their place, and nobody waits without end. */
 import { expect, test } from 'bun:test';
 import OpenAI, { RateLimitError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -8,7 +8,7 @@ import { all } from '../views/dom';
 
 const names = (count: number) => Array.from({ length: count }, (_, index) => `agent-${index}`);
 
-/** A router on which so many runners may start at once, with these backends. */
+/** A router that allows this many starts at once, with these backends. */
 function routerWith(maxStarts: number, backends = ['echo'], env: Record<string, string> = {}) {
   return startRouter({
     backends: backends.map((name) => memoryBackend(name)),
@@ -16,7 +16,7 @@ function routerWith(maxStarts: number, backends = ['echo'], env: Record<string, 
   });
 }
 
-/** Every start waits at the driver until it is let through, oldest first. */
+/** Every start waits at the driver until it is released, oldest first. */
 function gate(router: TestRouter) {
   const held: (() => void)[] = [];
   router.platform.intercept('start', () => new Promise<void>((resolve) => held.push(resolve)));
@@ -71,7 +71,8 @@ test('sixty first messages of six users: two start at once, all are answered, an
   release();
   expect(await Promise.all(answers)).toEqual(answers.map(() => true));
   expect(most).toBe(2);
-  // While everybody had something in the queue: two at once may come to the driver in the other order.
+  // Compared while everybody had a start in the queue, because two parallel starts may reach the driver in either
+  // order.
   const counts = new Map(people.map(({ id }) => [id, 0]));
   for (const userId of startedBy.slice(2, 50)) {
     counts.set(userId, (counts.get(userId) ?? 0) + 1);
@@ -162,7 +163,7 @@ test('a start that has waited too long is a 429 that says when to come back, and
   expect(router.platform.calls('start')).toBe(1);
   await letThrough();
   expect((await alices).status).toBe(200);
-  // There is no back-off: with room there is an answer at once.
+  // There is no back-off: as soon as there is room, there is an answer.
   const answer = say(bob, 'hello again');
   await letThrough();
   expect(await (await answer).text()).toContain('hello again');
@@ -181,7 +182,7 @@ test('a start for which nobody waits any more leaves the queue when its turn com
   expect((await alices).status).toBe(200);
   await until(async () => (await statusOf(router, bob)).state === 'stopped', 'it is given up');
   expect([router.platform.calls('start'), await list(bob)]).toEqual([1, []]);
-  // Who has waited all the while is served, and so is who comes back.
+  // The user who kept waiting is served, and so is the user who returns.
   const answer = say(bob, 'here I am');
   await letThrough();
   expect(await (await answer).text()).toContain('here I am');
@@ -196,13 +197,13 @@ test('law 5: a stop ends a start that waits for its turn at once', async () => {
   expect(await stop(bob)).toBe(true);
   expect([(await asked).status, (await problemOf(await asked)).detail]).toEqual([409, 'The start was stopped.']);
   expect(await statusOf(router, bob)).toMatchObject({ state: 'stopped', leases: 0 });
-  // And the start that is under way goes on.
+  // The start that is under way goes on.
   expect(await statusOf(router, alice)).toMatchObject({ state: 'starting' });
   await letThrough();
   expect((await alices).status).toBe(200);
 });
 
-test('a router that ends does not keep who waits in the queue', async () => {
+test('a router that ends refuses the requests in the queue', async () => {
   const { router, bob, alices } = await withQueue();
   await using _ = router;
   const asked = start(bob);

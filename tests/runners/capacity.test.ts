@@ -1,11 +1,11 @@
-/** How many runners there may be: in total and of one user, and whose makes room for another. */
+/** The limits of runners, in total and per user, and which runner is stopped to make room. */
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, problemOf, type Script, say, start, statusOf, stop, switchable } from '../support/runners';
 
 const BACKENDS = ['echo', 'second', 'third'];
 
-/** A router with these limits, three backends, and a clock by which every runner is idle for another time. */
+/** A router with these limits, three backends, and a clock that gives every runner a different idle time. */
 async function withLimits(env: Record<string, string>) {
   const clock = handClock();
   const script = switchable('capacity');
@@ -23,7 +23,7 @@ async function withLimits(env: Record<string, string>) {
   return { router, script, clock, alice, bob, mallory, startNext };
 }
 
-/** Answers that wait until they are let go. */
+/** Answers that wait until they are released. */
 function busy(script: Script) {
   const done = Promise.withResolvers<void>();
   script.answer = async () => {
@@ -46,7 +46,7 @@ test('with all runners there may be, the one that has been idle the longest make
   await startNext(alice);
   await startNext(bob);
   clock.advanceSeconds(1);
-  // Alice's is older, and Bob's has been idle for longer.
+  // Alice's runner is older, but Bob's has been idle longer.
   await say(alice, 'hello');
   expect((await startNext(mallory)).status).toBe(200);
   expect(await Promise.all([alice, bob, mallory].map(backendsOf))).toEqual([['echo'], [], ['echo']]);
@@ -76,7 +76,7 @@ test('law 4: a runner at work makes no room: the start waits until one is idle',
   expect([await list(alice), (await list(bob)).length]).toEqual([[], 1]);
 });
 
-test('the end of a runner is room, whoever ends it', async () => {
+test('the end of a runner makes room, whoever ends it', async () => {
   const { router, script, alice, bob, mallory } = await withLimits({ MAX_RUNNERS: '1' });
   await using _ = router;
   busy(script);
@@ -96,7 +96,7 @@ test('the end of a runner is room, whoever ends it', async () => {
   expect((await mallorys).status).toBe(200);
 });
 
-test('a runner that cannot be stopped makes no room, and the next one is asked', async () => {
+test('a runner that cannot be stopped makes no room, and the next one is stopped', async () => {
   const { router, alice, bob, mallory, startNext } = await withLimits({ MAX_RUNNERS: '2' });
   await using _ = router;
   await startNext(alice);
@@ -135,7 +135,7 @@ test('with all of them at work there is a 429 at once, which says how many there
     expect(Number(refused.headers.get('retry-after'))).toBeWithin(5, 16);
     const { error } = (await refused.json()) as { error: object };
     expect(error).toEqual({
-      message: expect.stringMatching(/^You have 2 runners at work .* Stop one, .*MAX_RUNNERS_PER_USER/),
+      message: expect.stringMatching(/^You have 2 runners busy or starting.* Stop one, .*MAX_RUNNERS_PER_USER/),
       type: 'rate_limit_error',
       param: null,
       code: 'too_many_runners',
@@ -144,7 +144,7 @@ test('with all of them at work there is a 429 at once, which says how many there
   const onPage = await start(alice, 'third');
   expect([onPage.status, (await problemOf(onPage)).code]).toEqual([429, 'too_many_runners']);
   expect(await statusOf(router, alice, 'third')).toMatchObject({ state: 'stopped', leases: 0 });
-  // What she may not, another may, and so may she when one is done.
+  // Another user may start one, and so may she when one is done.
   expect((await start(bob, 'third')).status).toBe(200);
   finish();
   for (const response of asked) expect((await response).status).toBe(200);

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, program, startRouter, until } from '../support/router';
 import { problemOf, start, statusOf, switchable } from '../support/runners';
 
-/** Long enough that a test which waits for it has failed. */
+/** A test that waits this long has failed. */
 const NEVER = 3600;
 
 test('law 3: a pull that takes longer than the other two clocks does not use them up', async () => {
@@ -67,7 +67,7 @@ test('law 3: a runner that exits while starting fails at once, with exit code an
     hint: 'Its last output:\nreading the settings\ncannot read them with [key]',
   });
   expect(router.platform.runners.size).toBe(0);
-  // The platform said so; nobody had to ask.
+  // The platform reported it; nothing polled.
   expect(router.platform.calls('inspect')).toBe(0);
 });
 

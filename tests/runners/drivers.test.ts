@@ -1,4 +1,4 @@
-/** Drivers that do less than their contract says: the memory driver with one thing changed, loaded from DRIVERS_DIR. */
+/** Drivers that do less than their contract requires: the memory driver with one change, loaded from DRIVERS_DIR. */
 import { afterAll, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -70,7 +70,7 @@ test('law 3: a runner that exits while starting is found where the driver cannot
   expect((await problemOf(await starting)).detail).toEndWith('it ended with exit code 4.');
 });
 
-test('a watch that ends is begun again, and what happened meanwhile is asked for', async () => {
+test('a watch that ends is restarted, and the changes meanwhile are inspected', async () => {
   await using router = await routerWith('fickle');
   const alice = await router.person(PEOPLE.alice);
   await start(alice);
@@ -83,7 +83,7 @@ test('a watch that ends is begun again, and what happened meanwhile is asked for
   stopping.abort();
 });
 
-test('a driver that ignores the end of its clock is not waited for, and what it brings later is stopped', async () => {
+test('a driver that exceeds its time limit is not waited for, and a runner that it starts later is stopped', async () => {
   const gate = Promise.withResolvers<void>();
   Object.assign(globalThis, { letStubbornStart: gate.promise });
   await using router = await routerWith('stubborn', { timeouts: { start_seconds: 0.05 } });

@@ -1,4 +1,4 @@
-/** A runner that ends while it works: whoever waits for its answer is told why, also where its platform knows it late. */
+/** A runner that ends while it works: the client gets the reason, even if the platform knows it late. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { Health } from '../../drivers/driver';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
@@ -22,8 +22,8 @@ beforeEach(async () => {
 type Exit = Omit<Extract<Health, { state: 'exited' }>, 'state'>;
 
 /**
- * The runner's connections break now; its platform says how it has ended only when it has been asked once.
- * @returns when the last connection is closed.
+ * Breaks the runner's connections now; the platform says how the runner ended only after it was asked once.
+ * @returns Promise for the close of the last connection.
  */
 function breaksNow(exit: Exit, isReported: boolean): Promise<void> {
   const entry = theRunner(router);
@@ -32,7 +32,7 @@ function breaksNow(exit: Exit, isReported: boolean): Promise<void> {
   const asked = until(() => router.platform.calls('inspect') > before, 'the platform is asked');
   void asked.then(() => {
     if (isReported) router.platform.crash(entry.spec.id, exit);
-    // Nobody reports it: it has to be asked for.
+    // Nothing reports it, so the router has to ask.
     else entry.health = { state: 'exited', ...exit };
   });
   return closed;
@@ -47,7 +47,7 @@ const ENDS: [exit: Exit, words: string][] = [
 const errorIn = (text: string | undefined) =>
   (JSON.parse(text ?? '{}') as { error: { message: string; code: string } }).error;
 
-test.each(ENDS)('law 10: who waits for an answer is told how the agent has ended (%j)', async (exit, words) => {
+test.each(ENDS)('law 10: the client of an answer learns how the agent has ended (%j)', async (exit, words) => {
   for (const isReported of [true, false]) {
     for (const stream of [true, false]) {
       runner.reply = () => {
@@ -59,7 +59,7 @@ test.each(ENDS)('law 10: who waits for an answer is told how the agent has ended
       expect(response.status).toBe(502);
       const { code, message } = errorIn(await response.text());
       expect(code).toBe('runner_lost');
-      expect(message).toStartWith(`The agent stopped: ${words}. Send the message again to start it anew.`);
+      expect(message).toStartWith(`The agent stopped: ${words}. Send the message again to restart it.`);
       expect(message.includes('"limits.memory"')).toBe(exit.outOfMemory === true);
       expect(message).toEndWith('\nIts last output:\nits last line');
       runner.reply = () => completion('Here again.');
@@ -68,7 +68,7 @@ test.each(ENDS)('law 10: who waits for an answer is told how the agent has ended
   }
 });
 
-test.each(ENDS)('law 10: so is who has a part of the answer already (%j)', async (exit, words) => {
+test.each(ENDS)('law 10: so does a client that has a part of the answer already (%j)', async (exit, words) => {
   for (const isReported of [true, false]) {
     const source = pipe();
     runner.reply = () => source.response();
@@ -136,8 +136,8 @@ test('an agent that somebody stops in the middle of its answer is said to be sto
 
 test('a runner that is found gone before the request has left is replaced, also where the platform knows it late', async () => {
   const starts = runner.specs.length;
-  // One that is half gone may still take the request, which then is not sent again. And a connection that was in use
-  // until just now is not looked at.
+  // A half-closed connection may still accept the request, which then is not sent again. A connection that was in use a
+  // moment ago is not checked.
   await breaksNow({ exitCode: 1 }, false);
   const goneAtMs = Date.now();
   await until(() => Date.now() > goneAtMs + 1, 'its connection has rested');

@@ -13,7 +13,7 @@ async function seed(name: string, files: Record<string, string>): Promise<void> 
   for (const [path, text] of Object.entries(files)) await writeFile(join(seedsRoot, name, path), text);
 }
 
-test('after failed starts messages wait 1, 2, 4 … 60 seconds before the next one, and are told why at once', async () => {
+test('after failed starts messages are refused with the reason for 1, 2, 4 … 60 seconds', async () => {
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);
@@ -30,7 +30,7 @@ test('after failed starts messages wait 1, 2, 4 … 60 seconds before the next o
   }
 });
 
-test('a start that somebody asks for does not wait, and one that succeeds ends the waiting', async () => {
+test('a start that a person requests ignores the back-off, and a successful one ends it', async () => {
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);
@@ -43,7 +43,7 @@ test('a start that somebody asks for does not wait, and one that succeeds ends t
   await until(async () => (await statusOf(router, alice)).state === 'failed', 'that has failed as well');
   mend();
   expect((await start(alice)).status).toBe(200);
-  // The row of failures is over: the next failure is the first one again.
+  // A success resets the count: the next failure is the first one again.
   await stop(alice);
   router.platform.fail('start', 'start_failed');
   expect((await say(alice, 'hello')).headers.get('retry-after')).toBeNull();
@@ -125,13 +125,13 @@ test('a seed that cannot be rendered is named, with file and variable', async ()
   expect(router.platform.calls('start')).toBe(0);
 });
 
-test('a home with a link in the way is told without a path of this machine', async () => {
+test('the error for a home with a link in the way contains no path of this machine', async () => {
   await mkdir(join(seedsRoot, 'linked', 'settings'), { recursive: true });
   await writeFile(join(seedsRoot, 'linked', 'settings', 'agent.json'), '{}');
   const backend = memoryBackend('echo', { seed_subdir: 'linked', templated_files: ['settings/agent.json'] });
   await using router = await startRouter({ backends: [backend], env: { SEEDS_ROOT: seedsRoot } });
   const alice = await router.person(PEOPLE.alice);
-  // Looking makes the agent.
+  // Opening the page creates the agent.
   await statusOf(router, alice);
   const [agent] = await router.context.stores.agents.list(alice.id);
   const home = join(router.context.config.homesRoot, agent?.id ?? '');
@@ -144,7 +144,7 @@ test('a home with a link in the way is told without a path of this machine', asy
   expect(text).not.toContain(router.dataRoot);
 });
 
-test('what a person or the administrator has to set is no failure of the runner', async () => {
+test('a missing setting of a user or the administrator is no failure of the runner', async () => {
   const script = switchable('needs-credentials');
   const backends = [
     memoryBackend('needy', { user_overridable_env: ['LLM_API_KEY'] }, script.name),

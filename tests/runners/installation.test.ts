@@ -1,4 +1,6 @@
-/** An installation belongs to the place of its data: routers on copies of it leave each other's runners alone. */
+/**
+ * An installation belongs to the place of its data: routers on copies of the data do not touch each other's runners.
+ */
 import { expect, test } from 'bun:test';
 import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

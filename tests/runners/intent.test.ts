@@ -26,7 +26,7 @@ test('law 2: a start that fails leaves nothing, on the platform or in the databa
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
-test('law 2: what a failed start could not clear away is cleared by the next one', async () => {
+test('law 2: a runner that a failed start could not remove is removed by the next start', async () => {
   const script = switchable('left-behind', { ready: false });
   await using router = await startRouter({ backends: [memoryBackend('echo', brief, script.name)] });
   const { platform } = router;
@@ -37,7 +37,7 @@ test('law 2: what a failed start could not clear away is cleared by the next one
   expect((await failing).status).toBe(504);
   const left = theRunner(router).spec.id;
   expect(await router.context.stores.runners.list()).toMatchObject([{ id: left, state: 'starting' }]);
-  // As long as nobody knows what the platform runs, no second runner is let into the home.
+  // While it is unknown what the platform runs, no second runner may use the home.
   expect((await start(alice)).status).toBe(503);
   expect(platform.calls('start')).toBe(1);
 

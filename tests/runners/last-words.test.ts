@@ -1,11 +1,11 @@
-/** What an error carries of a runner's output, and how long a health check may take. */
+/** How much of a runner's output an error contains, and how long a health check may take. */
 import { expect, test } from 'bun:test';
 import { DriverError } from '../../drivers/driver';
 import { memoryBackend, PEOPLE, program, startRouter, until } from '../support/router';
 import { problemOf, say, start, switchable, theRunner } from '../support/runners';
 import { Reading } from '../support/scripted-runner';
 
-/** Code units of an error that carries a whole output would be hundreds of thousands. */
+/** An error with the whole output would have hundreds of thousands of code units. */
 const CHARS_MAX = 8_000;
 
 for (const [what, lines] of [
@@ -45,7 +45,7 @@ test('a key in the last output is taken out before it is cut', async () => {
   let key = '';
   program('last-key', (spec, runtime) => {
     key = Object.values(spec.env).find((value) => value.startsWith('ak-')) ?? '';
-    // The cut would go through the key.
+    // A cut here would split the key.
     runtime.say(`${key}${'y'.repeat(3_980)}`);
     runtime.exit(3);
     return () => new Response();
@@ -56,7 +56,7 @@ test('a key in the last output is taken out before it is cut', async () => {
   expect(text).not.toContain(key.slice(-8));
 });
 
-test('what a driver says is bounded as well, words and hint', async () => {
+test('a driver’s message and hint are bounded as well', async () => {
   await using router = await startRouter();
   router.platform.intercept('start', () => {
     const long = 'z'.repeat(500_000);
@@ -69,7 +69,7 @@ test('what a driver says is bounded as well, words and hint', async () => {
   expect(text.length).toBeLessThan(2 * CHARS_MAX);
 });
 
-/** Its health check takes so long. */
+/** Its health check takes this long. */
 function slow(name: string, ms: number): string {
   return program(name, () => async () => {
     await Bun.sleep(ms);

@@ -5,14 +5,14 @@ import { hang, startUpstream } from '../support/upstream';
 
 const AN_HOUR = 3600;
 
-/** Whether the reaper leaves the runner alone although nobody has begun anything new for an hour. */
+/** Whether the reaper leaves the runner alone although no request has begun for an hour. */
 async function survivesAnHour(router: TestRouter, clock: { advanceSeconds(seconds: number): void }): Promise<boolean> {
   clock.advanceSeconds(AN_HOUR);
   await router.context.sweep();
   return router.platform.runners.size === 1;
 }
 
-/** A router whose one runner answers chats with what `answer` makes, and Alice. */
+/** A router whose one runner answers chats with the result of `answer`, and Alice. */
 async function withRunner(
   name: string,
   answer: () => Response | Promise<Response>,
@@ -54,7 +54,7 @@ test('law 4: a stream that says nothing for an hour keeps its runner', async () 
   expect(await survivesAnHour(router, clock)).toBe(true);
   silent.resolve();
   while (!(await reader?.read())?.done);
-  // The hour before the end was not idle; the one after it is.
+  // The hour before the end does not count as idle; the hour after it does.
   await router.context.sweep();
   expect(router.platform.runners.size).toBe(1);
   expect(await survivesAnHour(router, clock)).toBe(false);
@@ -155,7 +155,7 @@ test('law 4: what fails, is refused or is left gives its lease back', async () =
   await expect(left).rejects.toThrow();
   await until(async () => (await leasesOf(router)) === 0, 'the left one is over');
   const cut = say(alice, 'cut');
-  // With the agent, not only on its way: what has not arrived is sent to another one.
+  // The request has reached the agent; otherwise the router would send it to another runner.
   await until(async () => asked === 2 && (await leasesOf(router)) === 1, 'the agent works again');
   router.platform.crash(theRunner(router).spec.id);
   expect((await cut).status).toBe(502);

@@ -1,4 +1,7 @@
-/** Images are fetched before the turn of a start: a registry that does not answer keeps only those waiting who want its image. */
+/**
+ * Images are fetched before a start takes its turn: a registry that does not answer delays only the starts that need
+ * its image.
+ */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
@@ -23,14 +26,14 @@ test('starts whose images do not come take nobody a turn', async () => {
   await until(() => router.platform.calls('prepare') === NAMES.length, 'all of them are being fetched');
   expect((await say(bob, 'hello', { model: 'plain' })).status).toBe(200);
   expect((await say(bob, 'hello', { model: 'present' })).status).toBe(200);
-  // Nor does one of the same user.
+  // Nor does another start of the same user wait.
   expect((await say(alice, 'hello', { model: 'plain' })).status).toBe(200);
   expect(await statusOf(router, alice, 'one')).toMatchObject({ progress: { stage: 'image_pull' } });
   for (const name of NAMES) expect(await stop(alice, name)).toBe(true);
   for (const response of await Promise.all(hanging)) expect(response.status).toBe(409);
 });
 
-test('a fetch has a clock of its own, and its failure is told in its own words', async () => {
+test('a fetch has a time limit of its own, and an error of its own', async () => {
   const backends = [memoryBackend('echo', { image: 'silent/one:1', timeouts: { pull_seconds: 0.05 } })];
   await using router = await startRouter({ backends });
   router.platform.hold('prepare');
@@ -40,7 +43,7 @@ test('a fetch has a clock of its own, and its failure is told in its own words',
   expect(await router.context.stores.runners.list()).toEqual([]);
 });
 
-test('who may not have another runner is told before an image is fetched for it', async () => {
+test('a user at the limit of runners is refused before an image is fetched', async () => {
   const backends = [memoryBackend('plain'), memoryBackend('echo', { image: 'an/image:1' })];
   await using router = await startRouter({ backends, env: { MAX_RUNNERS_PER_USER: '1' } });
   const alice = await router.person(PEOPLE.alice);

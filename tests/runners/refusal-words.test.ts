@@ -1,4 +1,4 @@
-/** The words of a refusal, in whatever shape they come. */
+/** The message of a refusal, in all shapes in which servers send it. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { scriptedRunner } from '../support/scripted-runner';
@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** What is stored as the reason of an answer that was refused. */
+/** The stored reason of a refused answer. */
 async function stored(body: string, type = 'application/json'): Promise<string | undefined> {
   runner.reply = () => new Response(body, { status: 400, headers: { 'content-type': type } });
   const messages = [{ role: 'user', content: 'Hi' }];

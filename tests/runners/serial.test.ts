@@ -14,7 +14,7 @@ test('law 5: a message that comes while its runner is being reaped gets an answe
   await until(() => router.platform.calls('stop') === 1, 'it is being stopped');
   expect(await statusOf(router, alice)).toMatchObject({ state: 'stopping' });
   const answer = say(alice, 'just in time');
-  // Nothing of the new one begins before the old one is gone.
+  // No step of the new runner begins before the old one is gone.
   expect(router.platform.calls('start')).toBe(1);
   release();
   await sweeping;
@@ -38,7 +38,7 @@ test('law 5: a message that comes just before the reaper keeps its runner', asyn
   expect(router.platform.calls('stop')).toBe(0);
 });
 
-test('law 5: a stop ends a start, and who waits for it is told', async () => {
+test('law 5: a stop ends a start, and the waiting requests get an error', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   router.platform.hold('start');
@@ -63,7 +63,7 @@ test('law 5: a stop while the runner becomes ready takes the runner away', async
   expect(router.platform.runners.size).toBe(0);
 });
 
-test('law 5: a message right after the stop of a start gets a start of its own', async () => {
+test('law 5: a message right after the stop of a start gets a new start', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   const release = router.platform.hold('start');
@@ -71,7 +71,7 @@ test('law 5: a message right after the stop of a start gets a start of its own',
   await until(() => router.platform.calls('start') === 1, 'the start hangs');
   const { agents, runners } = router.context;
   const [agent] = await agents.list(alice.id);
-  // Not through the door, where the message could overtake the stop.
+  // Not through HTTP, where the message could overtake the stop.
   const stopping = runners.stop(agent?.id ?? '', 'asked');
   const answer = say(alice, 'I changed my mind');
   release();
@@ -86,7 +86,7 @@ test('law 5: stopping what does not run is no error', async () => {
   const alice = await router.person(PEOPLE.alice);
   expect(await stop(alice)).toBe(false);
   await start(alice);
-  // One of the two has stopped it, whichever came first.
+  // One of the two stopped it, whichever came first.
   expect((await Promise.all([stop(alice), stop(alice)])).sort()).toEqual([false, true]);
 });
 
@@ -134,7 +134,7 @@ test('law 5: a runner that crashes is shown as failed with its reason, and the n
   expect(await statusOf(router, alice)).toMatchObject({ state: 'running' });
 });
 
-test('law 5: a runner that somebody stops in the middle of a request is not started again for it', async () => {
+test('law 5: a runner that a user stops in the middle of a request is not started again for it', async () => {
   const script = switchable('stopped-at-work', { answer: () => new Promise(() => {}) });
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
@@ -159,7 +159,7 @@ test('law 5: a runner that cannot be stopped is unknown, not gone, until its pla
   const refused = await alice.request('/api/runners/echo', { method: 'DELETE' });
   expect([refused.status, (await problemOf(refused)).code]).toEqual([503, 'driver_unavailable']);
   expect(await list(alice)).toMatchObject([{ state: 'unknown', running: false }]);
-  // Nothing about a message needs the platform.
+  // No part of a message needs the platform.
   expect((await say(alice, 'still here')).status).toBe(200);
   router.platform.available = true;
   await router.context.sweep();

@@ -1,4 +1,4 @@
-/** A clock that is set, by a person or by the network: dates follow it, durations do not. */
+/** The system clock may be changed, by a person or over the network: dates follow it, durations do not. */
 import { afterEach, expect, setSystemTime, test } from 'bun:test';
 import { Silence } from '../../router/relay/timeouts';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
@@ -45,7 +45,7 @@ test.each([
   clock.pass(59_000);
   await router.context.sweep();
   expect(state()).toBe('running');
-  // What is shown and stored is a date all the same.
+  // Displayed and stored times are dates nevertheless.
   expect(router.context.runners.status(agentId)).toMatchObject({ idleMs: 59_000, lastActiveMs: clock.now() - 59_000 });
   expect((await router.context.stores.runners.list())[0]?.lastActiveAtMs).toBe(clock.now() - 59_000);
   clock.pass(1_000);
@@ -89,7 +89,7 @@ test('a clock that is set back a day does not hold off the next try of a start t
   expect(again.headers.get('retry-after')).not.toBe(String(waitSeconds));
 });
 
-test('an answer is kept for its Idempotency-Key as long as it says, whatever the clock is set to', async () => {
+test('an answer is kept for its Idempotency-Key for an hour, whatever the clock is set to', async () => {
   const clock = clocks();
   const runner = scriptedRunner('set-clock');
   await using router = await startRouter({ env, ...clock, backends: [memoryBackend('echo', {}, runner.program)] });
@@ -105,7 +105,7 @@ test('an answer is kept for its Idempotency-Key as long as it says, whatever the
   expect([await ask(), runner.requests.length]).toEqual([200, 2]);
 });
 
-test('too many attempts to sign in are told a wait that ends, whatever the clock is set to', async () => {
+test('the wait after too many sign-ins ends, whatever the clock is set to', async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);
   expect(alice.id).not.toBe('');

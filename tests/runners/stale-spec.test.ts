@@ -1,4 +1,6 @@
-/** Runners that were started with another spec than they would get now: known at once, and ended when they are idle. */
+/**
+ * Runners that were started with another spec than they would get now: detected at once, and ended when they are idle.
+ */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
@@ -41,7 +43,7 @@ test.each([
   },
 );
 
-test('what does not reach a runner makes none stale', async () => {
+test('a change that does not reach a runner makes none stale', async () => {
   await using router = await startRouter({ backends: [memoryBackend('echo', entry)] });
   const alice = await router.person(PEOPLE.alice);
   await start(alice);

@@ -1,4 +1,4 @@
-/** A router with one agent whose upstream is scripted, and calls to the broker as that agent's runner makes them. */
+/** A router with one agent and a scripted upstream, and calls to the broker as that agent's runner makes them. */
 import { expect } from 'bun:test';
 import {
   memoryBackend,
@@ -22,15 +22,15 @@ export interface BrokerBench extends AsyncDisposable {
   readonly runner: ScriptedRunner;
   /** Sets alice's upstream. */
   set(values: Readonly<Record<string, string>>): Promise<void>;
-  /** A call of alice's runner. @param path begins with a slash, below `/v1`. */
+  /** Makes a call as alice's runner. @param path begins with a slash, below `/v1`. */
   call(path: string, init?: RequestInit): Promise<Response>;
-  /** A chat completion of alice's runner. */
+  /** Requests a chat completion as alice's runner. */
   complete(more?: object, init?: RequestInit): Promise<Response>;
-  /** Every row of usage, when no call is under way any more. */
+  /** Returns every row of usage, after all calls have ended. */
   rows(): Promise<Awaited<ReturnType<TestRouter['context']['stores']['usage']['page']>>>;
 }
 
-/** @param name of the scripted program, one for each test file. */
+/** @param name Name of the scripted program, one for each test file. */
 export async function startBroker(
   name: string,
   options: Pick<TestRouterOptions, 'env' | 'now'> & { readonly backend?: Record<string, unknown> } = {},
@@ -74,7 +74,7 @@ export async function startBroker(
   };
 }
 
-/** What an agent does for each chat: calls its upstream, with the key of its own environment. */
+/** The agent's answer to each chat: calls its upstream with the key in its own environment. */
 export function callUpstream(runner: ScriptedRunner, headers: Headers): Promise<Response> {
   const spec = runner.specs.findLast(({ env }) => headers.get('authorization') === `Bearer ${env.OPENAI_API_KEY}`);
   return fetch(`${spec?.env.LLM_BASE_URL}/chat/completions`, {
@@ -84,7 +84,7 @@ export function callUpstream(runner: ScriptedRunner, headers: Headers): Promise<
   });
 }
 
-/** Sets values of one scope, as a client of the API does. @param backend '' for all. */
+/** Sets values of one scope through the API. @param backend '' for all. */
 export async function setValues(who: Person, values: Readonly<Record<string, string>>, backend = ''): Promise<void> {
   const response = await who.request('/api/me/env-overrides', { method: 'PUT', body: { values, backend } });
   expect(response.status).toBe(200);

@@ -1,8 +1,9 @@
 /**
- * A process of its own whose server answers each request with its number, and ends the connection 5 ms later. What it
- * has ended is in a file: whoever keeps its own event loop busy until then has not seen the end.
+ * A server in a process of its own. It answers each request with its number, and ends the connection 5 ms later. It
+ * writes the number of ended connections to a file, so that a test can wait for an end that its own busy event loop has
+ * not seen.
  *
- *     bun tests/support/closing-server.ts <end|terminate> <file>      says its port
+ *     bun tests/support/closing-server.ts <end|terminate> <file>      prints its port
  */
 import { writeFileSync } from 'node:fs';
 

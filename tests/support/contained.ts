@@ -1,10 +1,13 @@
-/** An agent of the repository as a backend of the docker driver, for the image of the tests: it needs no more than Bun. */
+/** An agent of the repository as a backend of the docker driver, for the test image, in which it needs only Bun. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dir, '../..');
 
-/** The entry of `backends.json`, and the agent as one file in a seed below `seeds`, which `SEEDS_ROOT` has to name. */
+/**
+ * Returns the entry of `backends.json`, and writes the agent as one file into a seed below `seeds`. `SEEDS_ROOT` must
+ * be that folder.
+ */
 export async function containedBackend(
   name: 'demo' | 'direct',
   { image, seeds }: { readonly image: string; readonly seeds: string },

@@ -1,4 +1,4 @@
-/** `dockerd` as a process of the tests: it ends with the test process, however that ends. */
+/** Runs `dockerd` as a child process of the tests. It ends when the test process ends, however that ends. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,24 +7,27 @@ import Docker from 'dockerode';
 
 const startMs = 30_000;
 const pollMs = 50;
-/** The second for machines on whose file system layers cannot be stacked, containers in containers for one. */
+/**
+ * The second storage driver is for machines whose file system layers cannot be stacked, such as containers in
+ * containers.
+ */
 const variants = [[], ['--storage-driver=vfs']];
 
 export interface Dockerd {
-  /** Ends it as its owner would: with its containers. */
+  /** Ends the engine together with its containers. */
   stop(): Promise<void>;
 }
 
-/** Why no `dockerd` can be started here; undefined when one can. */
+/** Returns the reason why no `dockerd` can be started here; undefined if one can. */
 export function dockerdObstacle(): string | undefined {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'only root on Linux may start a Docker engine';
   return program() === null ? 'dockerd is not installed (apt-get install docker.io iptables)' : undefined;
 }
 
 /**
- * Resolves when it answers. One that is just ending at the same place is waited for.
- * @param pidFile where it notes its process id, as its `args` say.
- * @throws an Error with the end of its log when it does not start within half a minute.
+ * Resolves when the engine answers. Waits for an engine that is just ending at the same place.
+ * @param pidFile File into which the engine writes its process id, as set in `args`.
+ * @throws An Error with the end of the log if the engine does not start within half a minute.
  */
 export async function startDockerd(docker: Docker, pidFile: string, args: readonly string[] = []): Promise<Dockerd> {
   await waitFor(async () => !(await isAlive(pidFile)));
@@ -37,18 +40,18 @@ export async function startDockerd(docker: Docker, pidFile: string, args: readon
   throw new Error(`dockerd does not start here:\n${log}`);
 }
 
-/** The engine, or the end of its log. */
+/** Returns the engine, or the end of its log. */
 async function run(docker: Docker, args: readonly string[]): Promise<Dockerd | string> {
   const folder = await mkdtemp(join(tmpdir(), 'agent-stack-dockerd-'));
   const file = join(folder, 'log');
   const log = await open(file, 'w');
-  // Test processes end without notice. The pipe that breaks then is what ends the engine, by its pid.
+  // A test process may end without notice. The broken pipe then ends the engine by its pid.
   const script = '"$@" & cat; kill $!; wait $!; rm -r "$0"';
   const supervisor = Bun.spawn(['sh', '-c', script, folder, program() ?? '', ...args], {
     stdin: 'pipe',
     stdout: log.fd,
     stderr: log.fd,
-    // An interrupted run must not take the engine down before the tests have cleaned up.
+    // On an interrupt, the engine must not end before the tests have cleaned up.
     detached: true,
   });
   await log.close();
@@ -68,10 +71,7 @@ async function run(docker: Docker, args: readonly string[]): Promise<Dockerd | s
   return end;
 }
 
-/**
- * Whether `startOwnEngine` can be called here: prints the reason and returns false where not, and throws it in CI
- * (`CI=true`).
- */
+/** Returns whether `startOwnEngine` can be called here. If not, prints the reason; in CI (`CI=true`) throws it. */
 export function requireOwnEngine(title: string): boolean {
   const obstacle = dockerdObstacle();
   if (obstacle === undefined) return true;
@@ -80,30 +80,30 @@ export function requireOwnEngine(title: string): boolean {
   return false;
 }
 
-/** An engine that belongs to one test, which may do to it what it likes. It has no network to other machines. */
+/** An engine for one test, which may change it in any way. It has no network to other machines. */
 export interface OwnEngine extends AsyncDisposable {
   readonly docker: Docker;
-  /** For `DOCKER_HOST`. */
+  /** The value for `DOCKER_HOST`. */
   readonly host: string;
-  /** `kill -9`. Its containers are left to themselves; the next `start` ends them, as every engine does by default. */
+  /** Sends `kill -9`. The containers remain; the next `start` ends them, which is the default of every engine. */
   kill(): Promise<void>;
-  /** After `kill`: the same data, at the same place. */
+  /** Starts again after `kill`, with the same data at the same path. */
   start(): Promise<void>;
 }
 
-/** Rejects where `dockerdObstacle` says so. Its containers and images go with it. */
+/** Rejects with the reason of `dockerdObstacle`. Disposing removes the containers and images. */
 export async function startOwnEngine(): Promise<OwnEngine> {
   const root = await mkdtemp(join(tmpdir(), 'agent-stack-own-engine-'));
   const at = (name: string) => join(root, name);
   const socketPath = at('docker.sock');
   const docker = new Docker({ socketPath });
   const places = [`--data-root=${at('data')}`, `--exec-root=${at('exec')}`, `--pidfile=${at('pid')}`];
-  // Two engines on one machine would take each other's rules of the firewall away.
+  // Two engines on one machine would remove each other's firewall rules.
   const isolated = ['--bridge=none', '--iptables=false', '--ip6tables=false'];
   const args = [...places, ...isolated, `--host=unix://${socketPath}`];
   let dockerd = await startDockerd(docker, at('pid'), args);
   const startAgain = async () => {
-    // Not on another kind of storage, where nothing of its data would be.
+    // Must use the same storage driver, because another one would not find the data.
     const started = await run(docker, args);
     if (typeof started === 'string') throw new Error(`dockerd does not start again:\n${started}`);
     dockerd = started;
@@ -114,7 +114,7 @@ export async function startOwnEngine(): Promise<OwnEngine> {
     async kill() {
       process.kill(Number(await readFile(at('pid'), 'utf8')), 'SIGKILL');
       await dockerd.stop();
-      // Its containerd dies with it, and is taken for alive by the next one where no init reaps it.
+      // Its containerd dies with it. Without an init that collects it, the next engine would think that it is alive.
       await rm(at('exec/containerd/containerd.pid'), { force: true });
     },
     start: startAgain,
@@ -127,7 +127,7 @@ export async function startOwnEngine(): Promise<OwnEngine> {
         await docker.getNetwork(Id).remove();
       }
       await dockerd.stop();
-      // Where mounts are private it mounts its data upon itself, which one that was killed has left.
+      // If mounts are private, the engine mounts its data onto itself, and a killed engine leaves that mount.
       await Bun.$`umount ${at('data')}`.nothrow().quiet();
       await rm(root, { recursive: true, force: true });
     },
@@ -151,7 +151,7 @@ async function isAlive(pidFile: string): Promise<boolean> {
   return pid.trim() !== '' && existsSync(`/proc/${pid.trim()}`);
 }
 
-/** What `check` gives when that is truthy at last; undefined when it is not within the time a start may take. */
+/** Polls `check` and returns its first truthy result; undefined if there is none within the time limit of a start. */
 async function waitFor<T>(check: () => Promise<T | false>): Promise<T | undefined> {
   const deadlineMs = performance.now() + startMs;
   while (performance.now() < deadlineMs) {

@@ -1,4 +1,4 @@
-/** A socket of the engine that passes on some calls and refuses the others, as a proxy before an engine's socket does. */
+/** A proxy in front of the engine's socket that passes on some calls and refuses the others. */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 const enginePath = (process.env.DOCKER_HOST ?? '').replace(/^unix:\/\//, '') || '/var/run/docker.sock';
 
-/** @param isLet whether a call gets through; `path` comes without the version of the API. */
+/** @param isLet Whether a call is passed on; `path` is without the version of the API. */
 export async function startEngineProxy(isLet: (method: string, path: string) => boolean) {
   const directory = await mkdtemp(join(tmpdir(), 'agent-stack-proxy-'));
   const path = join(directory, 'docker.sock');

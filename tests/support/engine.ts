@@ -1,5 +1,5 @@
 /**
- * A Docker engine for tests: the one that answers, used as it is; else, as root on Linux, one of our own, which ends
+ * A Docker engine for tests: a running one, used unchanged; otherwise, as root on Linux, one of our own, which ends
  * with the test process.
  *
  *     await conformDriver({ plugin, image: await testImage(), available: engineAvailable });
@@ -14,23 +14,23 @@ import Docker from 'dockerode';
 import type { DriverPlugin } from '../../drivers/driver';
 import { answers, type Dockerd, dockerdObstacle, startDockerd } from './dockerd';
 
-/** At `DOCKER_HOST`, or the usual socket. */
+/** At `DOCKER_HOST`, or at the default socket. */
 export const docker = new Docker();
-/** The same for a router that is a process of its own: without it that one finds no engine. */
+/** The environment for a router in a process of its own: without it, that router finds no engine. */
 export const engineHost = process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock';
-/** Kept for as long as this process lives, which is how long they live. */
+/** Kept for the life of this process, like the engine itself. */
 const kept: Dockerd[] = [];
 let availability: Promise<true | string> | undefined;
 
-/** True, or the reason why there is no engine. Starts one where that is possible, once. */
+/** Returns true, or the reason why there is no engine. Starts one, once, if that is possible. */
 export function engineAvailable(): Promise<true | string> {
   availability ??= answers(docker).then((isThere) => isThere || startEngine());
   return availability;
 }
 
 /**
- * As `engineAvailable`, for tests outside the conformance suite: prints the reason and returns false, and throws it in
- * CI (`CI=true`), where a suite that is skipped is one that failed.
+ * Like `engineAvailable`, for tests outside the conformance suite: prints the reason and returns false; in CI
+ * (`CI=true`) throws, because a skipped suite counts as failed there.
  */
 export async function requireEngine(title: string): Promise<boolean> {
   const available = await engineAvailable();
@@ -40,7 +40,9 @@ export async function requireEngine(title: string): Promise<boolean> {
   return false;
 }
 
-/** The plugin as it is, with a list of the installations it was made for: their networks have to be taken away. */
+/**
+ * The plugin unchanged, and a list of the installations that it was created for, so that their networks can be removed.
+ */
 export function recorded(plugin: DriverPlugin): { readonly plugin: DriverPlugin; removeAll(): Promise<void> } {
   const installations = new Set<string>();
   const create: DriverPlugin['create'] = (options, services) => {
@@ -55,7 +57,7 @@ export function recorded(plugin: DriverPlugin): { readonly plugin: DriverPlugin;
   };
 }
 
-/** Removes the containers and networks of an installation, in this order. What else is on the engine stays. */
+/** Removes first the containers and then the networks of an installation. Everything else on the engine stays. */
 export async function removeInstallation(installationId: string): Promise<void> {
   const filters = { label: [`agent-stack.installation=${installationId}`] };
   for (const { Id } of await docker.listContainers({ all: true, filters })) {
@@ -66,12 +68,12 @@ export async function removeInstallation(installationId: string): Promise<void> 
 
 export interface EngineSocket extends AsyncDisposable {
   readonly path: string;
-  /** Nobody answers any more: what is open breaks, what comes is refused. */
+  /** Breaks the open connections, and refuses new ones. */
   cut(): void;
   heal(): Promise<void>;
 }
 
-/** Another socket of the engine, which can be cut without harm to the engine. */
+/** A second socket of the engine, which a test can cut without harming the engine. */
 export async function createEngineSocket(): Promise<EngineSocket> {
   const directory = await mkdtemp(join(tmpdir(), 'agent-stack-engine-'));
   const path = join(directory, 'docker.sock');

@@ -1,6 +1,6 @@
 /**
- * The image of the tests: this Bun, the libraries it needs, a volume at `/scratch` and nothing else. Made on the
- * machine, without a registry.
+ * The test image: this Bun, the libraries that it needs, and a volume at `/scratch`. Built on the machine, without a
+ * registry.
  */
 import { chmod, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,10 @@ import { docker as shared } from './engine';
 
 const repository = 'agent-stack-test';
 
-/** Its tag says what is in it: made once per Bun, a second or two, and kept on the engine. */
+/**
+ * The tag identifies the content: the image is built once per version of Bun, in a second or two, and stays on the
+ * engine.
+ */
 export async function testImage(docker = shared): Promise<string> {
   const { size, mtimeMs } = await stat(process.execPath);
   const content = `4 ${Bun.version} ${process.arch} ${size} ${mtimeMs}`;
@@ -30,7 +33,7 @@ async function make(docker: typeof shared, image: string): Promise<void> {
   const root = join(directory, 'root');
   try {
     for (const folder of ['usr/bin', 'tmp', 'home', 'etc']) await mkdir(join(root, folder), { recursive: true });
-    // A tmpfs takes the mode of the folder below it.
+    // A tmpfs takes the mode of the folder that it is mounted on.
     await chmod(join(root, 'tmp'), 0o1777);
     await cp(process.execPath, join(root, 'usr/bin/bun'));
     for (const library of await libraries()) {
@@ -43,7 +46,7 @@ async function make(docker: typeof shared, image: string): Promise<void> {
     const [repo, tag] = image.split(':');
     const stream = await docker.importImage(tar, { repo, tag, changes: ['ENV PATH=/usr/bin', 'VOLUME /scratch'] });
     for await (const _ of stream) {
-      // Only its end matters.
+      // Only the end of the stream matters.
     }
     await docker.getImage(image).inspect();
   } finally {
@@ -51,7 +54,7 @@ async function make(docker: typeof shared, image: string): Promise<void> {
   }
 }
 
-/** What the loader would load, as `ldd` says; the loader itself is among it. */
+/** The libraries that the loader would load according to `ldd`, including the loader itself. */
 async function libraries(): Promise<readonly string[]> {
   const output = await Bun.$`ldd ${process.execPath}`.text();
   return [...output.matchAll(/(?:=>\s+|^\s*)(\/\S+)/gm)].map(([, path = '']) => path);

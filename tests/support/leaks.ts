@@ -1,14 +1,14 @@
 /**
- * Looks for secrets where none may be, in every form in which one is written down without meaning to:
+ * Searches a text for secrets, in every encoding in which one may be written by accident:
  *
  *     expect(leaksIn('the log', router.output(), [ALICES_KEY])).toEqual([]);
  */
 import { Glob } from 'bun';
 
-/** As it is, as hex, and as base64 and base64url wherever in the encoded bytes it stands. */
+/** The plain text, hex, and base64 and base64url at each of the three possible offsets. */
 export function formsOf(secret: string): readonly string[] {
   const bytes = Buffer.from(secret);
-  // Three bytes make four characters: those at the edges also depend on what stands beside the secret.
+  // Three bytes make four characters, so the characters at both edges also depend on the bytes beside the secret.
   const encoded = [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
     return text.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
@@ -18,7 +18,7 @@ export function formsOf(secret: string): readonly string[] {
   return [...new Set([secret, hex, hex.toUpperCase(), ...encoded, ...forUrls])];
 }
 
-/** One line for each form of a secret that is in `content`, without the secret itself. */
+/** Returns one line for each encoding of a secret that `content` contains, without the secret itself. */
 export function leaksIn(place: string, content: string | Uint8Array, secrets: readonly string[]): readonly string[] {
   const bytes = Buffer.from(content as string);
   return secrets.flatMap((secret, index) =>
@@ -26,7 +26,7 @@ export function leaksIn(place: string, content: string | Uint8Array, secrets: re
   );
 }
 
-/** The same in every file below a folder, and how many there are. */
+/** Searches every file below a folder, and returns the number of files too. */
 export async function leaksBelow(
   folder: string,
   secrets: readonly string[],

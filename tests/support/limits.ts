@@ -1,14 +1,16 @@
-/** A router with an agent that calls its model once for each request, a clock of the test's, and limits on its owner. */
+/**
+ * A router with an agent that calls its model once per request, a clock that the test sets, and limits on its owner.
+ */
 import type { Budget } from '../../router/usage/budgets-store';
 import { type BrokerBench, startBroker } from './broker';
 import { type Asked, completion } from './scripted-runner';
 import type { TextScript } from './upstream';
 
 const DAY_MS = 86_400_000;
-/** The clock leaps, and nobody is to be signed out or stopped by it. */
+/** Long sessions and idle times, because the test's clock jumps. */
 const env = { REAPER_INTERVAL_SECONDS: '3600', JWT_TTL_SECONDS: '34560000' };
 
-/** An answer that has used 12 tokens. */
+/** An answer with a usage of 12 tokens. */
 export const TWELVE: TextScript = {
   pieces: ['Hi'],
   usage: { prompt_tokens: 7, completion_tokens: 5, total_tokens: 12 },
@@ -16,13 +18,13 @@ export const TWELVE: TextScript = {
 
 export interface LimitsBench extends AsyncDisposable {
   readonly bench: BrokerBench;
-  /** Of alice, unless it says otherwise. */
+  /** Alice's by default. */
   put(budget?: Partial<Budget>): Promise<void>;
-  /** By budget. */
+  /** Counted by the budget. */
   used(): number[];
-  /** A key of alice, and what asks the agent with it. */
+  /** Creates a key of alice, and a function that sends requests to the agent with it. */
   key(name: string, grant?: { tokensPerMinute?: number }): Promise<LimitedKey>;
-  /** No limits, no prices, and a day on which nothing was used. */
+  /** Removes all limits and prices, and moves to a day without usage. */
   nextDay(): Promise<void>;
   now(): number;
 }
@@ -32,10 +34,10 @@ export interface LimitedKey {
   ask(headers?: Record<string, string>): Promise<Response>;
 }
 
-/** @param name of the scripted program, one for each test file. */
+/** @param name Name of the scripted program, one for each test file. */
 export async function startLimits(name: string): Promise<LimitsBench> {
   let nowMs = Date.UTC(2026, 10, 22, 12);
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the variable of a backend's headers
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of a backend's headers
   const backend = { headers: { 'X-Agent-Work': '${work}' } };
   const bench = await startBroker(name, { env, now: () => nowMs, backend });
   const { budgets, prices, keys } = bench.router.context;
@@ -58,14 +60,14 @@ export async function startLimits(name: string): Promise<LimitsBench> {
   };
 }
 
-/** What the agent does: one call, with the name of the request that it was told. */
+/** The agent's answer: one call, with the name of the request that it got in the header. */
 export async function callOnce(bench: BrokerBench, asked: Asked): Promise<Response> {
   const work = asked.headers.get('x-agent-work');
   const response = await bench.complete({}, { headers: { ...(work !== null && { 'x-agent-work': work }) } });
   return response.ok ? completion('Fine.') : response;
 }
 
-/** A budget of tokens a day without a limit, with what is given put in its place. */
+/** A budget of tokens per day without limits, with the given members replaced. */
 export function budgetOf({ alice }: BrokerBench, budget: Partial<Budget>): Budget {
   return {
     ...{ subjectId: alice.id, userId: alice.id, keyId: null, unit: 'tokens', period: 'day' },
@@ -74,7 +76,7 @@ export function budgetOf({ alice }: BrokerBench, budget: Partial<Budget>): Budge
   };
 }
 
-/** What a refusal says, its words apart from the rest. */
+/** A refusal, with its message apart from the other members. */
 export async function refusalOf(response: Response) {
   const { error } = (await response.json()) as { error: { message: string; code: string; param: string | null } };
   return { status: response.status, code: error.code, param: error.param, words: error.message };

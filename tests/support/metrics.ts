@@ -1,5 +1,5 @@
 /**
- * Reads the text format of Prometheus as strictly as the strictest of its readers, and asks a router for it:
+ * Parses the text format of Prometheus as strictly as its strictest reader, and fetches it from a router:
  *
  *     const metrics = await scrape(router);
  *     metrics.value('agent_stack_runners', { backend: 'echo', state: 'running' });
@@ -7,7 +7,7 @@
 import { expect } from 'bun:test';
 import { type TestRouter, until } from './router';
 
-/** Shorter than a test may take, so that what is missing is named. */
+/** Shorter than the time limit of a test, so that the error names the missing sample. */
 const LIMIT_MS = 3_000;
 
 type Labels = Readonly<Record<string, string>>;
@@ -23,14 +23,14 @@ const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/gy;
 const NUMBER = /^(?:[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?|[+-]Inf|NaN)$/;
-/** How the samples of a family may be called, beyond its name. */
+/** The suffixes that samples of a family may have. */
 const SUFFIXES: Readonly<Record<string, readonly string[]>> = {
   counter: [''],
   gauge: [''],
   histogram: ['_bucket', '_sum', '_count'],
 };
 
-/** Throws at whatever is not in order. */
+/** Throws for every violation of the format. */
 export function parseMetrics(text: string): readonly MetricFamily[] {
   if (!text.endsWith('\n')) throw new Error('The last line does not end');
   const families = text.trimEnd().split(/\n(?=# HELP )/);
@@ -77,7 +77,7 @@ function parseLabels(text: string): Labels {
   return labels;
 }
 
-/** Buckets rise, end at +Inf, and what is in the last is the count. */
+/** Buckets must rise and end at +Inf, whose value must equal the count. */
 function checkHistogram({ name, series }: MetricFamily): void {
   const without = ({ le: _, ...labels }: Record<string, string>) => JSON.stringify(labels);
   for (const count of series.filter((one) => one.name === `${name}_count`)) {
@@ -97,11 +97,11 @@ function checkHistogram({ name, series }: MetricFamily): void {
 export interface Scrape {
   readonly text: string;
   readonly families: readonly MetricFamily[];
-  /** Of the one series that has these labels and no others. Throws where there is none. */
+  /** The value of the one series with exactly these labels. Throws if there is none. */
   value(name: string, labels?: Labels): number;
 }
 
-/** What a collector on this machine reads. */
+/** Returns what a collector on this machine reads. */
 export async function scrape(router: TestRouter): Promise<Scrape> {
   const response = await fetch(`${router.internalUrl}/metrics`);
   const text = await response.text();
@@ -122,12 +122,12 @@ export async function scrape(router: TestRouter): Promise<Scrape> {
   };
 }
 
-/** One number of ours, now. @param name without the prefix. */
+/** Returns the current value of one of our metrics. @param name without the prefix. */
 export async function count(router: TestRouter, name: string, labels: Labels = {}): Promise<number> {
   return (await scrape(router)).value(`agent_stack_${name}`, labels);
 }
 
-/** Waits until a number is there: what has ended is counted then, which others may see a moment earlier. */
+/** Waits for a value, because an end may be counted a moment after others have seen it. */
 export async function counted(router: TestRouter, name: string, labels: Labels, value: number): Promise<void> {
   const isThere = async () => (await count(router, name, labels)) === value;
   await until(isThere, `${name} ${JSON.stringify(labels)} is ${value}`, LIMIT_MS);

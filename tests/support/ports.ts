@@ -1,6 +1,6 @@
 /** Ports of the machine, for tests of ranges. */
 
-/** Ports in a row at which nobody listens. */
+/** Consecutive ports on which nothing listens. */
 export function portRange(count: number): readonly [first: number, last: number] {
   for (let first = 20_000 + Math.floor(Math.random() * 5_000); ; first += count) {
     const ports = Array.from({ length: count }, (_, index) => first + index);

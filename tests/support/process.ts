@@ -1,6 +1,6 @@
 /**
- * The router as a process of its own, on ports of its own, with data of its own: what `bin/start` ends up running. For
- * tests of what only a process has: signals, crashes, an environment, runners that outlive it.
+ * The router in a process of its own, with its own ports and data, as `bin/start` runs it. For tests of things that
+ * only a process has: signals, crashes, an environment, runners that outlive it.
  *
  *     await using router = await startRouterProcess();
  *     const admin = await router.signIn();
@@ -20,19 +20,19 @@ import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');
 
-/** As `DOCKER_HOST`: an address where no Docker engine answers. */
+/** A value for `DOCKER_HOST` where no Docker engine answers. */
 export const NO_ENGINE = 'unix:///nowhere/docker.sock';
 
 export interface RouterProcessOptions {
-  /** Kept when it is given; otherwise a new folder, which goes with the router. */
+  /** A given folder is kept. By default a new folder, which is removed with the router. */
   readonly dataRoot?: string;
-  /** Over the settings of the tests. Nothing of the tests' own environment reaches the router but PATH. */
+  /** Overrides the settings of the tests. Of the tests' own environment the router gets only PATH. */
   readonly env?: Readonly<Record<string, string>>;
   /** Entries of `backends.json`; by default the repository's own. */
   readonly backends?: readonly Record<string, unknown>[];
-  /** A file of `tests/support/` that is loaded first; the router runs from its sources then. */
+  /** A file of `tests/support/` to preload; the router then runs from its sources. */
   readonly preload?: string;
-  /** What the router is started by: a command that ends as the one behind it. */
+  /** A command that starts the router, and ends when the router ends. */
   readonly prefix?: readonly string[];
 }
 
@@ -48,18 +48,18 @@ export interface RouterProcess extends AsyncDisposable {
   readonly url: string;
   readonly internalUrl: string;
   readonly dataRoot: string;
-  /** What its containers are labelled with. */
+  /** Value of the label on its containers. */
   readonly installationId: string;
   readonly admin: typeof ADMIN;
-  /** Of the process that runs now. */
+  /** Pid of the current process. */
   readonly pid: number;
-  /** Whether it has not ended. */
+  /** Whether the process runs. */
   readonly isAlive: boolean;
-  /** What was written to standard output and error, by every process so far. */
+  /** Standard output and error of all processes so far. */
   output(): string;
-  /** Signs in over the network, and up first where there is no such account. By default the administrator. */
+  /** Signs in over the network, after a sign-up if the account does not exist. By default as the administrator. */
   signIn(who?: { email: string; name: string; password: string }): Promise<Browser>;
-  /** Living runners of this router, found by their marks as the driver finds them. */
+  /** The living runners of this router, found by their marks, as the driver finds them. */
   runners(): Promise<readonly Found[]>;
   /** Signals the router, waits for its end and returns the exit code; null when the signal ended it. */
   kill(signal: NodeJS.Signals): Promise<number | null>;
@@ -67,7 +67,7 @@ export interface RouterProcess extends AsyncDisposable {
   start(): Promise<void>;
 }
 
-/** Somebody who is signed in. */
+/** A signed-in person. */
 export interface Browser {
   /** Value of a `cookie` header. */
   readonly cookie: string;
@@ -131,7 +131,7 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
     },
     async [Symbol.asyncDispose]() {
       await kill('SIGKILL');
-      // Runners outlive their router, as they should.
+      // Runners outlive their router, so they are ended here.
       for (const { mark } of await runnersOf(dataRoot)) await endRunner(processTable(), mark, 0);
       if (options.dataRoot === undefined) await rm(dataRoot, { recursive: true, force: true });
     },
@@ -150,7 +150,7 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
     PATH: process.env.PATH ?? '',
     BUN_CONFIG_MAX_HTTP_REQUESTS: '8192',
     ...SETTINGS,
-    // A router makes networks at its engine, so it finds one only where a test names it.
+    // A router creates networks on its engine, so it gets one only if a test names it.
     DOCKER_HOST: NO_ENGINE,
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
@@ -159,7 +159,7 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
   };
 }
 
-/** `--no-env-file`: a developer's `.env` is none of a test's business. */
+/** `--no-env-file`: a developer's `.env` must not affect tests. */
 function spawnRouter(
   command: readonly string[],
   env: Record<string, string>,

@@ -1,4 +1,6 @@
-/** The thread of `pulse.ts`: the longest wait for an answer of the router, and of a server that does nothing. */
+/**
+ * The thread of `pulse.ts`: measures the longest waits for an answer of the router, and of a server that does nothing.
+ */
 import { parentPort } from 'node:worker_threads';
 
 const idle = Bun.spawn(

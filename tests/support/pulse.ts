@@ -1,10 +1,10 @@
 /**
- * Feels how long a router keeps everybody waiting, from a thread of its own: what the test does does not count. Another
- * server is asked at the same moments, and what that one is late the machine is.
+ * Measures how long a router's event loop is blocked, from a separate thread, so that the test itself has no influence.
+ * Requests another server at the same moments and subtracts its delay, which is the machine's.
  */
 const TICK_MS = 50;
 
-/** The pulse is taken until this is called. @returns how many ticks were missed, beyond those that the machine missed. */
+/** Measures until this is called. @returns Number of missed ticks, minus those that the machine missed. */
 export async function takePulse(url: string): Promise<() => Promise<number>> {
   const worker = new Worker(new URL('./pulse-worker.ts', import.meta.url).href);
   const heard = () =>

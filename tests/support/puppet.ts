@@ -1,6 +1,6 @@
 /**
- * A runner without a will of its own: what it is asked it asks elsewhere, and answers with the very bytes that come back.
- * `PUPPET_URL` says where; without it that is its LLM, through the router's broker.
+ * A runner that forwards each request and answers with the bytes that come back. `PUPPET_URL` is the target; by default
+ * its LLM, through the router's broker.
  */
 const { HOST, PORT, PUPPET_URL, LLM_BASE_URL, LLM_API_KEY } = process.env;
 

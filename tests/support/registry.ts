@@ -1,6 +1,6 @@
 /**
- * A registry of images on loopback (OCI distribution 1.1, reading only), which an engine takes without TLS. Its one
- * image is made here; how long its layers take and who may fetch them is up to the test.
+ * An image registry on loopback (OCI distribution 1.1, read only), which an engine accepts without TLS. Its one image
+ * is built here; the test decides how slow the layers are and who may fetch them.
  *
  *     await using registry = await startRegistry();
  *     registry.hold();                       // layers stop half-way …
@@ -27,16 +27,16 @@ const types = {
 export interface Registry extends AsyncDisposable {
   /** `127.0.0.1:port`. */
   readonly host: string;
-  /** An image of its own for each registry, so that no engine has it. */
+  /** A different image for each registry, so that no engine has it yet. */
   readonly image: string;
-  /** Asks for this sign-in from now on. */
+  /** Requires this sign-in from now on. */
   requireSignIn(username: string, password: string): void;
-  /** Layers come slowly from now on, and stop half-way until `release`. */
+  /** Sends layers slowly from now on, and stops half-way until `release`. */
   hold(): void;
   release(): void;
-  /** Layers asked for so far, by digest. */
+  /** Digests of the layers that were requested so far. */
   readonly fetched: readonly string[];
-  /** Layers whose reader has gone before their end. */
+  /** Layers whose reader disconnected before the end. */
   readonly abandoned: readonly string[];
 }
 
@@ -59,12 +59,12 @@ export async function startRegistry(): Promise<Registry> {
     for (let at = 0; at < bytes.length; at += piece) {
       if (at === piece * (pieces / 2)) await released?.promise;
       response.write(bytes.subarray(at, at + piece));
-      // An engine tells of its progress ten times a second at most.
+      // An engine reports its progress at most ten times a second.
       if (released !== undefined) await Bun.sleep(pieceMs);
     }
     response.end();
   };
-  // Not Bun.serve, which drops the length of what it streams: an engine shows no progress without it.
+  // Not Bun.serve, which drops the length of streams: without it an engine shows no progress.
   const server = createServer((request, response) => {
     if (signIn !== undefined && request.headers.authorization !== signIn) {
       response.setHeader('www-authenticate', 'Basic realm="the registry of the tests"');
@@ -114,7 +114,7 @@ function digestOf(bytes: Uint8Array<ArrayBuffer>): string {
   return `sha256:${new Bun.CryptoHasher('sha256').update(bytes).digest('hex')}`;
 }
 
-/** Layers of random bytes, which no other image shares and nothing compresses. */
+/** Layers of random bytes, which no other image shares and which do not compress. */
 async function makeImage() {
   const blobs = new Map<string, Uint8Array<ArrayBuffer>>();
   const add = (mediaType: string, bytes: Uint8Array<ArrayBuffer>) => {

@@ -1,6 +1,6 @@
 /**
- * A whole router for a test: real SQLite on disk, the real memory driver (or process driver), both listeners on loopback.
- * `request()` goes through `app.handle`; `url` is for what needs a connection (streams, disconnects).
+ * A whole router for a test: real SQLite on disk, the real memory driver (or process driver), both listeners on
+ * loopback. `request()` goes through `app.handle`; `url` is for tests that need a connection (streams, disconnects).
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { loadConfig } from '../../router/config/config';
 import { type Context, createContext } from '../../router/context';
 import { createInternalListener } from '../../router/web/internal-listener';
 
-/** The people of every test. Mallory is the one who may not. */
+/** The people of every test. Mallory has no permissions. */
 export const PEOPLE = {
   alice: { email: 'alice@example.org', name: 'Alice', password: 'alice-secret' },
   bob: { email: 'bob@example.org', name: 'Bob', password: 'bob-secret-1' },
@@ -19,7 +19,7 @@ export const PEOPLE = {
 } as const;
 export const ADMIN = { email: 'admin@example.org', name: 'Admin', password: 'admin-secret-12' } as const;
 
-/** What every router of the tests is set to. */
+/** The settings of every test's router. */
 export const SETTINGS = {
   JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef',
   ENCRYPTION_KEY: '00'.repeat(32),
@@ -33,7 +33,7 @@ export interface TestRouterOptions {
   /** Entries of `backends.json`; by default one, `echo`, on the memory driver. */
   readonly backends?: readonly Record<string, unknown>[];
   readonly env?: Record<string, string>;
-  /** Keeps the data of an earlier router: a restart. */
+  /** Uses the data of an earlier router, like a restart. */
   readonly dataRoot?: string;
   readonly now?: () => number;
   /** For durations; by default the same as `now`. */
@@ -46,7 +46,7 @@ export interface Person {
   readonly cookie: string;
   /** `app.handle` with this person's cookie. A `body` that is an object is sent as JSON, URLSearchParams as a form. */
   request(path: string, init?: TestInit): Promise<Response>;
-  /** Makes an API key through the settings page. */
+  /** Creates an API key through the settings page. */
   createKey(name?: string): Promise<string>;
 }
 
@@ -61,7 +61,7 @@ export interface TestRouter extends AsyncDisposable {
   readonly platform: MemoryPlatform;
   request(path: string, init?: TestInit): Promise<Response>;
   person(who: { email: string; name: string; password: string }): Promise<Person>;
-  /** Writes `backends.json` anew; the router notices by itself. */
+  /** Replaces `backends.json`; the router notices by itself. */
   writeBackends(backends: readonly Record<string, unknown>[] | string): Promise<void>;
   /** Ends this router as a signal would, keeping data and runners, for a restart on the same `dataRoot`. */
   stop(): Promise<void>;
@@ -151,7 +151,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
 
 type Send = (path: string, init?: TestInit) => Promise<Response>;
 
-/** Signs in, and up first if need be (the admin is there already). */
+/** Signs in, after a sign-up if the account does not exist (the admin does). */
 async function signIn(request: Send, who: { email: string; name: string; password: string }): Promise<Person> {
   const body = { email: who.email, password: who.password, name: who.name };
   let response = await request('/auth/login', { method: 'POST', body });
@@ -195,7 +195,7 @@ function freePort(): number {
 
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
 
-/** Waits until `check` gives something truthy, and returns it. The limit only ends a test that has failed. */
+/** Polls `check` and returns its first truthy result. The time limit only ends a failed test. */
 export async function until<T>(
   check: () => T | Promise<T>,
   what: string,

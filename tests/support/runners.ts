@@ -1,4 +1,4 @@
-/** For tests of runners: what people do with them, programs that do as they are told, and a clock that is set by hand. */
+/** Support for tests of runners: actions of people, programs with switches, and a clock that is set by hand. */
 import type { RunnerSpec } from '../../drivers/driver';
 import type { ProgramRuntime } from '../../drivers/memory';
 import { type Person, program, type TestRouter } from './router';
@@ -49,7 +49,7 @@ export async function problemOf(response: Response): Promise<{ detail: string; c
   return (await response.json()) as { detail: string; code: string; hint?: string };
 }
 
-/** The one runner on the memory platform. */
+/** The only runner on the memory platform. */
 export function theRunner(router: TestRouter) {
   const [runner, ...others] = [...router.platform.runners.values()];
   if (!runner || others.length > 0) throw new Error(`There are ${router.platform.runners.size} runners, not one`);
@@ -63,7 +63,7 @@ export async function statusOf(router: TestRouter, person: Person, backend = 'ec
   return router.context.runners.status((await router.context.agents.defaultOf(person.id, found)).id);
 }
 
-/** Every frame of a progress stream until it ends. */
+/** Every frame of a progress stream, until it ends. */
 export async function* framesOf(person: Person, backend = 'echo'): AsyncGenerator<ProgressFrame> {
   const response = await person.request(`/api/runners/${backend}/progress`);
   const decoder = new TextDecoder();
@@ -76,14 +76,14 @@ export async function* framesOf(person: Person, backend = 'echo'): AsyncGenerato
   }
 }
 
-/** A program for memory runners that does as its switches say, read at each request. */
+/** A program for memory runners that is controlled by its switches, which it reads at each request. */
 export interface Script {
   /** For `driver_options.program`, or `memoryBackend(…, …, name)`. */
   readonly name: string;
   ready: boolean;
-  /** How often its health was asked for. */
+  /** Number of health checks. */
   probes: number;
-  /** What the newest runner was started with. */
+  /** The environment of the newest runner. */
   spec: RunnerSpec | undefined;
   runtime: ProgramRuntime | undefined;
   /** Answers chat requests. */
@@ -113,7 +113,10 @@ export function switchable(name: string, options: Partial<Pick<Script, 'ready' |
   return script;
 }
 
-/** A clock that stands still until it is set by hand. It begins now: sessions are checked against the real one. */
+/**
+ * A clock that stands still until it is set by hand. It begins at the present, because sessions are checked with the
+ * real one.
+ */
 export function handClock() {
   let nowMs = Date.now();
   return {

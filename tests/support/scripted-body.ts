@@ -2,7 +2,7 @@ import type { Body, Sink } from '../../router/net/body';
 
 export const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A body that a test writes, and that knows what it was asked for. */
+/** A body that a test writes, and that records what it was asked for. */
 export class Source implements Body {
   readonly asked: string[] = [];
   #sink: Sink | undefined;

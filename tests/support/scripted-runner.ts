@@ -17,7 +17,7 @@ export interface Asked {
   readonly path: string;
   readonly headers: Headers;
   readonly text: string;
-  /** Whether whoever asked has gone away. */
+  /** Whether the client has disconnected. */
   readonly aborted: boolean;
 }
 
@@ -26,10 +26,10 @@ export interface ScriptedRunner {
   readonly program: string;
   /** Every request, oldest first. */
   readonly requests: readonly Asked[];
-  /** What each start was asked for, oldest first. */
+  /** The environments of all starts, oldest first. */
   readonly specs: readonly RunnerSpec[];
   reply: (asked: Asked) => Response | Promise<Response>;
-  /** The request number `count` (from 1), as soon as it is there. */
+  /** Resolves with request number `count` (from 1) when it arrives. */
   request(count: number): Promise<Asked>;
 }
 
@@ -72,7 +72,7 @@ export function completion(content: string): Response {
   return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices: [choice] });
 }
 
-/** One that calls tools. */
+/** A completion that calls tools. */
 export function callingCompletion(content: string | null, ...tool_calls: object[]): Response {
   const choice = { index: 0, message: { role: 'assistant', content, tool_calls }, finish_reason: 'tool_calls' };
   return Response.json({ id: 'c', object: 'chat.completion', created: 0, model: 'm', choices: [choice] });
@@ -118,7 +118,7 @@ export class Reading {
   bytes = 0;
   ended = false;
   readonly #hash = new Bun.CryptoHasher('sha256');
-  /** Why it broke, when it did. */
+  /** The error with which the stream broke, if it did. */
   error: unknown;
   constructor(response: Response) {
     void this.#read(response);
@@ -136,7 +136,7 @@ export class Reading {
     }
     this.ended = true;
   }
-  /** SHA-256 of all bytes, as hex. To be asked once. */
+  /** SHA-256 of all bytes, as hex. Can be called only once. */
   hash(): string {
     return this.#hash.digest('hex');
   }
@@ -152,7 +152,7 @@ export class Reading {
   }
 }
 
-/** The data of each event, as a parser of server-sent events sees them; comments are not among them. */
+/** The data of each event as a standard parser sees them, without comments. */
 export function eventsOf(text: string): string[] {
   return text
     .split(/\n\n/)

@@ -20,7 +20,7 @@ export interface ScriptedAnswer {
 export interface Scripted {
   /** For `memoryBackend(name, {}, program)`. */
   readonly program: string;
-  /** The next chat request that arrives (or has arrived and was not taken yet). */
+  /** The next chat request, or one that arrived earlier and was not taken yet. */
   next(): Promise<ScriptedAnswer>;
 }
 

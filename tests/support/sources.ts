@@ -1,9 +1,9 @@
-/** The source files with what each imports, for tests about the layers. */
+/** The source files and their imports, for tests of the layers. */
 import { dirname, join, normalize } from 'node:path';
 import { repositoryRoot } from '../../router/config/kinds';
 
 export interface Import {
-  /** `router/services/keys` for our own files, else as written: `elysia`, `node:path`. */
+  /** `router/accounts/keys` for our own files, otherwise as written: `elysia`, `node:path`. */
   readonly target: string;
   readonly isOurs: boolean;
   readonly isType: boolean;
@@ -12,7 +12,7 @@ export interface Import {
 export interface Source {
   readonly path: string;
   readonly text: string;
-  /** Without types and comments. */
+  /** The source without types and comments. */
   readonly code: string;
   readonly imports: readonly Import[];
 }

@@ -1,7 +1,7 @@
 /**
- * Loaded before the router in a process of its own (`bun --preload`): after SIGUSR2 every callback that is given away from
- * then on throws once for each place in the sources that gives it, after it has done its work, and every method of the
- * classes below throws once in place of its work. Each is told on standard error as `THREW <place>`.
+ * Preloaded before the router in a process of its own (`bun --preload`). After SIGUSR2, every callback that the router
+ * passes to the platform throws once per place in the sources, after it has done its work; and every method of the
+ * classes below throws once instead of doing its work. Each error is reported on standard error as `THREW <place>`.
  */
 import { AnswerTail } from '../../router/broker/answer-usage';
 import { UsageFilter } from '../../router/broker/usage-filter';
@@ -27,7 +27,7 @@ function throwOnce(place: string): void {
   throw new Error(`thrown by the test at ${place}`);
 }
 
-/** The line of the router's sources that gives a callback away. */
+/** Finds the line of the router's sources that passes the callback. */
 function caller(): string | undefined {
   const line = new Error('').stack?.split('\n').find((one) => /\/router\/[\w./-]+\.tsx?:/.test(one));
   return line && /\/(router\/[\w./-]+\.tsx?:\d+)/.exec(line)?.[1];

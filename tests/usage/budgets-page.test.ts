@@ -60,7 +60,7 @@ describe('prices', () => {
     ]);
   });
 
-  test('the form sets one, and a number that is none keeps what was typed', async () => {
+  test('the form sets one, and an invalid number keeps the typed text', async () => {
     const typed = { model: ' gpt-5.5 ', prompt: '1.25', completion: '1 0', cached: '' };
     expect(where(await admin.request('/admin/prices', form(typed)))).toEqual([303, '/admin/prices?said=price']);
     expect(await prices()).toEqual({ prices: [{ model: 'gpt-5.5', prompt: 1.25, completion: 10, cached: null }] });
@@ -173,7 +173,7 @@ describe('budgets', () => {
     expect(await budgets()).toEqual([]);
   });
 
-  test('nobody else does what the administrator may', async () => {
+  test('only the administrator may do what the administrator does', async () => {
     const tried = [
       await mallory.request('/admin/budgets'),
       await mallory.request('/api/admin/budgets'),
@@ -206,7 +206,7 @@ describe('budgets', () => {
     );
     expect((await all(html, 'meter'))[0]?.attributes).toMatchObject({ value: '0.75', max: '1', 'data-level': 'soft' });
     expect((await all(html, '.notice'))[0]?.text).toContain('soft limit');
-    // What bounds a user is not theirs to change.
+    // A user cannot change the budget that limits them.
     expect(await all(html, `#budget-${alice.id} a, #budget-${alice.id} button`)).toEqual([]);
 
     const refused = await alice.request('/usage/budgets', form({ ...fields, subject: keyId, hard_limit: 'much' }));

@@ -1,4 +1,7 @@
-/** Budgets: what stops a call, when it may go on, and who is told what. A call of the scripted upstream uses 18 tokens. */
+/**
+ * Budgets: which calls they stop, when calls go on, and who sees which message. A call of the scripted upstream uses 18
+ * tokens.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import type { AppError } from '../../router/lib/errors';
@@ -11,7 +14,7 @@ import { completion } from '../support/scripted-runner';
 const DAY_MS = 86_400_000;
 /** In the middle of a day in the middle of a month. */
 const START_MS = Date.UTC(2026, 10, 22, 12);
-/** The clock leaps, and nobody is to be signed out or stopped by it. */
+/** Long sessions and idle times, because the test's clock jumps. */
 const env = { REAPER_INTERVAL_SECONDS: '3600', JWT_TTL_SECONDS: '34560000' };
 
 let nowMs = START_MS;
@@ -19,7 +22,7 @@ let leaps = 0;
 let bench: BrokerBench;
 beforeAll(async () => {
   bench = await startBroker('budgets', { env, now: () => nowMs });
-  // An agent's work: a call of its model for each request.
+  // The agent calls its model once per request.
   bench.runner.reply = async () => {
     const response = await bench.complete();
     return response.ok ? completion('Fine.') : response;
@@ -59,7 +62,7 @@ async function refusalOf(response: Response) {
   return { status: response.status, retryAfter: Number(response.headers.get('retry-after')), ...error };
 }
 
-test('a runaway loop is stopped by the hard limit, and its agent is told when it may go on', async () => {
+test('a runaway loop is stopped by the hard limit, and the error says when calls may go on', async () => {
   await put({ hardLimit: 100 });
   const before = bench.upstream.requests.length;
   let response = await bench.complete();
@@ -67,7 +70,7 @@ test('a runaway loop is stopped by the hard limit, and its agent is told when it
     await response.text();
     response = await bench.complete();
   }
-  // 108 tokens: what is under way when the limit comes is not taken back.
+  // 108 tokens: calls that are open when the limit is reached are not stopped.
   expect(bench.upstream.requests.length - before).toBe(6);
   const refused = await refusalOf(response);
   expect(refused).toMatchObject({ status: 429, code: 'insufficient_quota', type: 'insufficient_quota' });
@@ -88,7 +91,7 @@ test('a day ends at midnight of UTC, a month with its last day', async () => {
   expect([await free(), await free()]).toEqual([true, false]);
   await put({ hardLimit: 1, period: 'month' });
   expect(await free()).toBe(false);
-  // The 29th of February is of the same month.
+  // The 29th of February belongs to the same month.
   nowMs += DAY_MS - 1;
   expect(await free()).toBe(false);
   nowMs += 1;
@@ -153,7 +156,7 @@ test('the call of an answer is counted for its conversation, and for none where 
     bench.alice.request('/v1/chat/completions', { method: 'POST', headers, body: { model: 'agent', messages: [] } });
   expect((await ask({ 'x-conversation-id': id })).status).toBe(200);
   expect((await bench.rows()).at(-1)).toMatchObject({ conversationId: id, keyId: null });
-  // Two at once: whose calls they are cannot be told.
+  // With two open requests, a call cannot be attributed to one.
   const arrived = Promise.withResolvers<void>();
   const { reply } = bench.runner;
   let count = 0;
@@ -213,7 +216,7 @@ test('limits that make no sense are refused, and agents without an upstream know
   expect((await bob.request('/v1/chat/completions', { method: 'POST', body })).status).toBe(200);
 });
 
-test('what was used is known after a restart', async () => {
+test('usage is known after a restart', async () => {
   const first = await startRouter({ now: () => nowMs });
   const bob = await first.person(PEOPLE.bob);
   const key = await bob.createKey('kept');

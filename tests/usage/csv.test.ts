@@ -1,8 +1,8 @@
-/** Cells of a CSV file: no spreadsheet makes a formula of what somebody else has named. */
+/** Cells of a CSV file: no spreadsheet treats text of other people as a formula. */
 import { expect, test } from 'bun:test';
 import { csvLine } from '../../router/usage/csv';
 
-/** As a spreadsheet reads a line: quotes count at the edge of a cell only. */
+/** Parses a line like a spreadsheet: quotes count only at the edge of a cell. */
 function cellsOf(line: string, separator: string): string[] {
   const cells: string[] = [];
   let at = 0;

@@ -1,4 +1,4 @@
-/** Limits and calls side by side: what a call may use is held until it has ended, however it ends. */
+/** Limits under parallel calls: the most that a call may use is reserved until the call ends, however it ends. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { Budget } from '../../router/usage/budgets-store';
 import type { BrokerBench } from '../support/broker';
@@ -28,14 +28,14 @@ test.each([
     const { isOfKey = false, ...rest } = { ...budget } as Partial<Budget> & { isOfKey?: boolean };
     const bound = { ...rest, ...(isOfKey && { subjectId: id, keyId: id }) };
     if (budget) await limits.put(bound);
-    // A unit of money for each token.
+    // One unit of money per token.
     await bench.router.context.prices.put({ model: 'alices-model', prompt: 1e6, completion: 1e6, cached: null });
     const before = bench.upstream.requests.length;
     bench.upstream.script(...Array.from({ length: 5 }, () => TWELVE));
     const answers = await Promise.all(Array.from({ length: 30 }, () => ask()));
     const statuses = answers.map(({ status }) => status);
     const passed = statuses.filter((status) => status === 200).length;
-    // After four of them 48 are used, and a fifth is the one that goes beyond.
+    // After four calls 48 tokens are used, and the fifth exceeds the limit.
     expect([passed, bench.upstream.requests.length - before]).toEqual([5, 5]);
     expect(statuses.filter((status) => status === 429)).toHaveLength(25);
     if (budget) expect(limits.used()).toEqual([60]);
@@ -45,7 +45,7 @@ test.each([
   },
 );
 
-test('a call that is open may use all that is left: others wait for it, and are told to come back', async () => {
+test('an open call may use all that is left: others wait for it, and are then refused with Retry-After', async () => {
   await limits.put({ hardLimit: 100 });
   const gate = Promise.withResolvers<void>();
   const before = bench.upstream.requests.length;
@@ -54,7 +54,7 @@ test('a call that is open may use all that is left: others wait for it, and are 
   await bench.upstream.request(before + 1);
   const refused = await refusalOf(await bench.complete());
   expect(refused).toMatchObject({ status: 429, code: 'rate_limit_exceeded' });
-  expect(refused.words).toContain('under way');
+  expect(refused.words).toContain('Open calls');
   expect(bench.upstream.requests.length).toBe(before + 1);
   const waiting = bench.complete();
   gate.resolve();
@@ -71,14 +71,14 @@ test('calls that say how much they may use go side by side as long as there is r
   );
   await bench.upstream.request(before + 3);
   const last = bench.complete({ max_tokens: 1 });
-  // The fourth begins with less than all of it held; a fifth does not.
+  // The fourth begins although less than its maximum is left; the fifth does not.
   calls.push(last);
   await bench.upstream.request(before + 4);
   gate.resolve();
   expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 });
 
-test('what a call holds is given back however it ends', async () => {
+test('the reservation of a call is released however the call ends', async () => {
   await limits.put({ hardLimit: 1_000_000 });
   const most = { max_tokens: 2_000_000 };
   const free = async (how: string) => {
@@ -112,7 +112,7 @@ test('what a call holds is given back however it ends', async () => {
   await (await bench.complete(most)).text();
   await bench.set({ LLM_BASE_URL: bench.upstream.url });
   await free('nobody there');
-  // One that waited for another and left.
+  // A call that waited for another one, and whose client disconnected.
   const open = Promise.withResolvers<void>();
   bench.upstream.script({ ...TWELVE, pieces: ['Hi', open.promise] });
   const count = bench.upstream.requests.length;

@@ -1,4 +1,4 @@
-/** Pages of what there can be any number of: they show what matters most, and what the rest makes together. */
+/** Pages of unbounded lists: they show the most important lines, and the sum of the rest. */
 import { afterAll, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, startRouter } from '../support/router';
 import { usageRow } from '../support/usage';
@@ -68,6 +68,6 @@ test('a list of models that is too long to choose from is counted, and the name 
     })
   ).text();
   expect(page.length).toBeLessThan(100_000);
-  expect(page).toContain('serves 5000 models. Write the name of one');
+  expect(page).toContain('serves 5000 models. Enter the name of one');
   expect(await all(page, '#credentials-all option')).toEqual([]);
 });

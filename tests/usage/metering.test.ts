@@ -1,4 +1,4 @@
-/** Metering: one row for each call to an upstream, however it ends, and the numbers of whoever served it. */
+/** Metering: one row per upstream call, however it ends, with the values of the upstream that served it. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import { sql } from 'drizzle-orm';
 import { type BrokerBench, startBroker } from '../support/broker';
@@ -21,7 +21,7 @@ const fresh = async () => (await bench.rows()).slice(seen);
 const TOLD = { promptTokens: 11, completionTokens: 7, estimated: false };
 const choiceless = (text: string) => eventsOf(text).filter((data) => data.includes('"choices":[]'));
 
-test('a call is one row, with whose it is, what was asked, what it has used and how long it took', async () => {
+test('a call is one row, with its owner, model, usage and duration', async () => {
   const usage = {
     ...UPSTREAM_USAGE,
     prompt_tokens_details: { cached_tokens: 3 },
@@ -42,7 +42,7 @@ test('a call is one row, with whose it is, what was asked, what it has used and 
   await bench.router.context.prices.remove('alices-model');
 });
 
-test('a stream that would not tell its usage is asked to, and the runner does not notice', async () => {
+test('the broker asks a stream for its usage, and the runner does not notice', async () => {
   const text = await (await bench.complete({ stream: true })).text();
   expect([choiceless(text), eventsOf(text).at(-1)]).toEqual([[], '[DONE]']);
   expect(bench.upstream.requests.at(-1)?.body.stream_options).toEqual({ include_usage: true });
@@ -74,7 +74,7 @@ test('responses and embeddings are metered as they are', async () => {
   ]);
 });
 
-test('an upstream that does not know stream_options is asked once without, and never again with', async () => {
+test('an upstream that does not know stream_options gets one retry without it, and never gets it again', async () => {
   await using old = startUpstream();
   await bench.set({ LLM_BASE_URL: old.url, LLM_API_KEY: old.key });
   old.script({ status: 400, message: 'Unrecognized request argument supplied: stream_options' });
@@ -99,7 +99,7 @@ test('a refusal of the request itself is passed on, and does not count as one of
     expect.objectContaining({ error: expect.anything() }),
   ]);
   await (await bench.complete({ stream: true })).text();
-  // It is known to take them by now: a refusal is one at once.
+  // The upstream is known to accept them by now, so a refusal is passed on at once.
   other.script(refusal);
   await (await bench.complete({ stream: true })).text();
   expect(other.requests.map(({ body }) => body.stream_options !== undefined)).toEqual([true, false, true, true]);
@@ -149,10 +149,10 @@ test('an answer that is broken off is a guess from what had come, and says so', 
   ]);
 });
 
-test('all totals together are what the upstream says it has served, and only guesses come on top', async () => {
+test('the totals equal the usage that the upstream has reported, plus the estimates', async () => {
   const before = { ...bench.upstream.served };
   const calls = Array.from({ length: 40 }, (_, at) => {
-    // An upstream that tells nothing but zeros has not counted.
+    // An upstream that reports only zeros has not counted.
     const index = at + 1;
     const usage = { prompt_tokens: index, completion_tokens: 2 * index, total_tokens: 3 * index };
     bench.upstream.script({ pieces: ['Some', ' text'], usage });

@@ -1,4 +1,4 @@
-/** How tokens are read from what an upstream answers, and guessed where it says nothing. */
+/** How tokens are read from an upstream's answer, and estimated if it reports none. */
 import { expect, test } from 'bun:test';
 import { AnswerTail, tokensOfAnswer } from '../../router/broker/answer-usage';
 import { upstreamBody } from '../../router/broker/request';
@@ -34,7 +34,7 @@ test('usage is read in the words of chat, of responses and of embeddings', () =>
   });
 });
 
-test('what is no usage is none, and a number that is none counts nothing', () => {
+test('an invalid usage counts as none, and an invalid number as 0', () => {
   for (const value of [undefined, null, 7, 'x', [], {}, { prompt_tokens: '7' }, { type: 'duration', seconds: 3 }]) {
     expect([value, tokensOf(value)]).toEqual([value, undefined]);
   }
@@ -72,7 +72,7 @@ test('an answer without usage is guessed from its text, four bytes a token, and 
   const { tokens, isEstimated } = tokensOfAnswer(stream, guess);
   expect([tokens.prompt, isEstimated]).toEqual([3, true]);
   expect(tokens.completion).toBeWithin(390, 411);
-  // Longer than what is kept.
+  // Longer than the end that is kept.
   const long = tailOf(...Array.from({ length: 2_000 }, () => chunk('four bytes to.. ')));
   expect(tokensOfAnswer(long, guess).tokens.completion).toBeWithin(7_800, 8_201);
   const piece = tailOf(JSON.stringify({ choices: [{ message: { role: 'assistant', content: 'x'.repeat(400) } }] }));
@@ -116,7 +116,7 @@ test('an event goes on as soon as it has ended, one without an end at the end, a
   expect(push(' of it\n\ndata:')).toBe('data: half of it\n\n');
   const long = 'x'.repeat(20_000);
   expect(push(long)).toBe(`data:${long}`);
-  // Its end comes in pieces, and the next event is looked at again.
+  // The end of the event arrives in pieces, and the next event is checked again.
   expect(push('more\n') + push('\n') + push(usageEvent) + push('data: rest')).toBe('more\n\n');
   expect(Buffer.from(filter.end()).toString()).toBe('data: rest');
 });

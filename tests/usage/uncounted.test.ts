@@ -1,4 +1,4 @@
-/** What nobody could count is closed under a hard limit; what the shared key is for. */
+/** Calls that cannot be counted are refused under a hard limit; and the models of the shared key. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import type { Budget } from '../../router/usage/budgets-store';
 import { type BrokerBench, LLM, setValues, startBroker } from '../support/broker';
@@ -50,7 +50,7 @@ test.each(MEDIA)('%s is closed under a hard limit that cannot count it, and open
   expect(refused.words).toContain('"paint"');
   expect(refused.words).toContain('administrator');
   expect(bench.upstream.requests.length).toBe(before);
-  // A price of its tokens alone is none of a call.
+  // A price for tokens is no price per call.
   await bench.router.context.prices.put({ model: 'paint', prompt: 1, completion: 1, cached: null });
   expect((await ask()).status).toBe(400);
 });
@@ -125,11 +125,11 @@ test('embeddings without a usage are counted by their texts, or by the tokens th
       [4, 5],
     ]),
   ).toBe(5);
-  // As some servers write that do not count.
+  // Sent by some servers that do not count.
   expect(await count('x'.repeat(400), { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 })).toBe(100);
 });
 
-/** A user whose agent runs with the key that the administrator shares. */
+/** A user whose agent uses the administrator's shared key. */
 async function withSharedKey() {
   const shared = await startBroker(`shared-key-${crypto.randomUUID()}`);
   const admin = await shared.router.person(ADMIN);
@@ -156,11 +156,11 @@ test('under a budget of money a model without a price is not served with the sha
     expect(refused.words).toContain(`"${alias}"`);
     expect(refused.words).toContain('ask the administrator');
   }
-  // Whatever it is asked for.
+  // For every kind of request.
   const embeddings = { method: 'POST', body: JSON.stringify({ model: 'an-embedder', input: 'Hi' }) };
   expect((await shared.call('/embeddings', embeddings)).status).toBe(400);
   expect(shared.upstream.requests.length).toBe(before);
-  // A key of one's own is one's own money; and a budget that counts tokens, or only warns, wants no price.
+  // Users pay for their own keys; and a budget that counts tokens, or only warns, needs no price.
   await setValues(shared.alice, { LLM_BASE_URL: shared.upstream.url, LLM_API_KEY: shared.upstream.key });
   expect((await shared.complete()).status).toBe(200);
   await setValues(shared.alice, { LLM_BASE_URL: '', LLM_API_KEY: '' });

@@ -1,6 +1,6 @@
 /**
- * What servers say that they have used, as they document it or as was reported of them, each with its public source.
- * An undercounted call is one that a budget does not see.
+ * The formats in which servers report usage, as documented or as reported by others, each with its public source. A
+ * budget would not limit a call whose usage is not recognised.
  */
 import { expect, test } from 'bun:test';
 import { AnswerTail, tokensOfAnswer } from '../../router/broker/answer-usage';
@@ -346,7 +346,7 @@ for (const { server, source, answer } of PLACES) {
   });
 }
 
-test('what is told of the answer alone gets a guess at its prompt, and says so (https://github.com/sgl-project/sglang/issues/10012)', () => {
+test('usage of the answer alone gets an estimate of its prompt, marked as such (https://github.com/sgl-project/sglang/issues/10012)', () => {
   const tail = new AnswerTail();
   tail.push(new TextEncoder().encode(JSON.stringify({ output: [], usage: { output_tokens: 57, total_tokens: 57 } })));
   expect(tokensOfAnswer(tail, { prompt: () => 30, isText: true })).toEqual({

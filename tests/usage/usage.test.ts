@@ -91,7 +91,7 @@ describe('GET /api/me/usage', () => {
     ]);
   });
 
-  test('what was recorded a moment ago is in it', async () => {
+  test('calls of a moment ago are included', async () => {
     const { metering } = router.context;
     const tokens = { prompt: 5, completion: 6, cached: 0, reasoning: 0 };
     const call = { path: 'chat/completions', model: 'm', source: 'global', status: 200, ending: 'done' } as const;
@@ -160,7 +160,7 @@ describe('CSV', () => {
     expect(lines[1]).toContain(`,"'=cmd|""x""",`);
   });
 
-  test('many calls arrive whole over the wire, whatever is in their names', async () => {
+  test('many calls arrive complete over the wire, whatever their names contain', async () => {
     const calls = 1_203;
     const rows = Array.from({ length: calls }, (_, index) =>
       usageRow({ userId: bob.id, atMs: at(2) + index, model: `模型-🎉-${index}` }),
@@ -203,7 +203,7 @@ describe('the pages', () => {
     expect(html).not.toContain(PEOPLE.bob.email);
   });
 
-  test('the days are chosen by an address, and days that are none are told beside their field', async () => {
+  test('the days are chosen by a URL, and invalid days have an error beside their field', async () => {
     const chosen = await page(alice, '/usage?from=2026-11-20&to=2026-11-20');
     expect(await all(chosen.html, '.chart .bar')).toHaveLength(1);
     const refused = await page(alice, '/usage?from=nope&to=2026-11-20');
@@ -214,7 +214,7 @@ describe('the pages', () => {
 
   test('days without any use say so', async () => {
     const { html } = await page(alice, '/usage?from=2026-12-01&to=2026-12-02');
-    expect((await all(html, '#report h2'))[0]?.text).toBe('Nothing was used in these days.');
+    expect((await all(html, '#report h2'))[0]?.text).toBe('No usage in these days.');
     expect(await all(html, '.chart')).toEqual([]);
   });
 
@@ -224,7 +224,7 @@ describe('the pages', () => {
       ...['By day', 'By user', 'By model', 'By kind of agent'],
     ]);
     expect((await all(html, '#by-user tbody th')).map(({ text }) => text)).toEqual([
-      ...[PEOPLE.bob.email, PEOPLE.alice.email, 'A user who is gone'],
+      ...[PEOPLE.bob.email, PEOPLE.alice.email, 'A deleted user'],
     ]);
     const links = async (person: Person) =>
       (await all((await page(person, '/usage')).html, 'a[href^="/admin"]')).length;

@@ -1,4 +1,7 @@
-/** Whom a call counts for: the request that it names, or every one that it may serve; and when it has ended. */
+/**
+ * The attribution of a call: to the request that it names, or to every request that it may belong to; and when it has
+ * ended.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { budgetsService } from '../../router/usage/budgets';
 import type { BrokerBench } from '../support/broker';
@@ -14,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => limits[Symbol.asyncDispose]());
 beforeEach(() => limits.nextDay());
 
-/** Two requests that are both with the runner before either makes its call. */
+/** Two requests that both reach the runner before either makes its call. */
 async function twoAtOnce(
   first: () => Promise<Response>,
   second: () => Promise<Response>,
@@ -49,7 +52,7 @@ test('a call counts for the request that it names, with its key and its conversa
     ]),
   );
   expect(limits.used()).toEqual([18, 18]);
-  // The upstream is not told.
+  // The upstream does not get the header.
   expect(bench.upstream.requests.at(-1)?.headers.get('x-agent-work')).toBeNull();
 });
 
@@ -66,7 +69,7 @@ test.each([
   });
   const rows = (await bench.rows()).slice(before);
   expect(rows).toHaveLength(2);
-  // The first call was made with both under way; the other one may have been alone by then.
+  // Both requests were open at the first call; at the second one, the other request may have ended.
   const [first] = rows;
   expect(first).toMatchObject({ keyId: null, conversationId: null });
   expect([...(first?.keyIds ?? [])].sort()).toEqual([one.id, two.id].sort());
@@ -99,7 +102,7 @@ test('ended is ended: a runner that leaves behind the last event has had its who
   await bench.set({ LLM_BASE_URL: bench.upstream.url });
 });
 
-/** A stream that has said its last event and does not end. */
+/** A stream that has sent its last event and does not end. */
 function endless(path: string): ReadableStream {
   const usage = { prompt_tokens: 7, completion_tokens: 5 };
   const response = { output: [], usage: { input_tokens: 7, output_tokens: 5 } };

@@ -193,7 +193,7 @@ export const credentials: CredentialGroup[] = [
         scope: 'hermes',
         label: 'Hermes Agent',
         isSet: false,
-        trial: { error: 'The LLM API does not accept what is set in Settings: check LLM_API_KEY.' },
+        trial: { error: 'The LLM API refused the credentials in Settings: check LLM_API_KEY.' },
         fields: [
           { name: 'LLM_BASE_URL', secret: false, source: 'shared', inherited: 'https://api.openai.com/v1' },
           { name: 'LLM_API_KEY', secret: true, source: 'shared', inherited: '••••••••' },

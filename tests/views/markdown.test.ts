@@ -135,7 +135,7 @@ const corpus: Record<string, string> = {
 
 describe('settle and tail', () => {
   for (const [name, text] of Object.entries(corpus)) {
-    test(`what streamed by single characters equals the whole at every step: ${name}`, () => {
+    test(`a text streamed by single characters equals the whole at every step: ${name}`, () => {
       let settledHtml = '';
       let from = 0;
       for (let length = 1; length <= text.length; length++) {

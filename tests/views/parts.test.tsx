@@ -63,7 +63,7 @@ describe('a message', () => {
     expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBeUndefined();
   });
 
-  test('that only calls tools says which, each on a line of its own, as text', async () => {
+  test('that only calls tools shows their names, one per line, as text', async () => {
     const calls = [
       { name: 'get_weather', count: 1 },
       { name: '<b>x</b>', count: 2 },
@@ -151,11 +151,11 @@ describe('an agent that cannot start', () => {
     expect(await all(html(<RunnerPanel runner={runner} />), 'form')).toEqual([]);
   });
 
-  test('shows reason and remedy to whoever may know them, and nobody is without a word', async () => {
+  test('shows reason and remedy to the administrator, and a message to everybody else', async () => {
     const notice = async (view: RunnerView) => (await all(html(<Availability runner={view} />), '#unavailable'))[0];
     expect((await notice(runner))?.text).toMatch(/install it, or start it.*The engine is away\.\s+Try: docker version/);
     const forUser = await notice({ ...runner, unavailable: { platform: 'Docker' } });
-    expect(forUser?.text).toContain('An administrator can see to that.');
+    expect(forUser?.text).toContain('Ask an administrator.');
     expect(forUser?.text).not.toContain('nstall');
   });
 
@@ -190,7 +190,7 @@ describe('a live update', () => {
     ]);
   });
 
-  test('of a growing answer appends what settled and renders the tail anew', async () => {
+  test('of a growing answer appends the settled blocks and renders the tail again', async () => {
     const delta = <LiveAnswerDelta messageId="m2" {...renderGrowing('one\n\ntwo\n')} />;
     expect(await targets(delta)).toEqual([
       ['#message-m2-settled', 'beforeend'],

@@ -61,7 +61,7 @@ export const usage: UsageView = {
       id: 'by-agent',
       title: 'By agent',
       nameOfLines: 'Agent',
-      lines: [usageLine('OpenClaw', 801), usageLine('每周总结 🎉', 220), usageLine('An agent that is gone', 16)],
+      lines: [usageLine('OpenClaw', 801), usageLine('每周总结 🎉', 220), usageLine('A deleted agent', 16)],
     },
   ],
   csvHref: '/api/me/usage?format=csv&from=2026-07-06&to=2026-08-04',

@@ -1,4 +1,4 @@
-/** Bodies of requests: how long they may be on each route, however their length is told. */
+/** The maximum length of request bodies on each route, with and without a declared length. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type BrokerBench, startBroker } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, startRouter } from '../support/router';
@@ -7,7 +7,7 @@ import { scriptedRunner } from '../support/scripted-runner';
 const MEBIBYTE = 1_048_576;
 const utf8 = new TextEncoder();
 
-/** A body in chunks, without a length; `read` says how many bytes of it were taken. */
+/** A body in chunks without a length; `read` returns how many bytes of it were read. */
 function chunked(bytes: number, begin = '', filler = 'a') {
   const piece = utf8.encode(filler.repeat(65_536));
   const sent = { bytes: 0 };
@@ -25,7 +25,7 @@ function chunked(bytes: number, begin = '', filler = 'a') {
   return { body, sent };
 }
 
-/** Types that Elysia would read itself, with how a field begins in each. */
+/** Types that Elysia would parse itself, with the beginning of a field in each. */
 const TYPES: readonly (readonly [type: string, begin: string])[] = [
   ['application/json', '{"email":"'],
   ['application/x-www-form-urlencoded', 'email='],
@@ -55,7 +55,7 @@ describe('the public listener', () => {
       const response = await fetch(`${bench.router.url}${path}`, { method: 'POST', headers, body }).catch(
         () => undefined,
       );
-      // A server that has said no closes the connection, which a client that still sends may see first.
+      // After a refusal the server closes the connection, which a client that is still sending may notice first.
       if (response) expect([path, response.status]).toEqual([path, 413]);
       expect(sent.bytes).toBeLessThan(30 * MEBIBYTE);
     },
@@ -111,7 +111,7 @@ describe('the public listener', () => {
     }
   });
 
-  test('the internal listener counts what is read as well', async () => {
+  test('the internal listener limits bodies as well', async () => {
     const { body, sent } = chunked(60 * MEBIBYTE, '{"model":"');
     const response = await bench.call('/chat/completions', { method: 'POST', body }).catch(() => undefined);
     if (response) expect(response.status).toBe(413);
@@ -121,7 +121,7 @@ describe('the public listener', () => {
   });
 });
 
-test('what all requests hold together, and what those of one user hold, is bounded, and is given back', async () => {
+test('the bytes that all requests hold, and those of one user, are bounded and released', async () => {
   const runner = scriptedRunner('held-bodies');
   await using router = await startRouter({
     backends: [memoryBackend('agent', {}, runner.program)],
@@ -147,7 +147,7 @@ test('what all requests hold together, and what those of one user hold, is bound
   await runner.request(before + 2);
   const full = await chat(await router.person(PEOPLE.mallory), 100_000);
   expect([full.status, await full.json()]).toMatchObject([503, { error: { code: 'overloaded' } }]);
-  // What is short is served whatever the others do.
+  // Short bodies are served, whatever other requests do.
   const short = chat(alice, 100);
   await runner.request(before + 3);
   held.resolve();

@@ -1,4 +1,4 @@
-/** Compressed assets are kept, and nobody can have more kept than there are. */
+/** Compressed assets are cached once each, and requests cannot add more entries. */
 import { heapStats } from 'bun:jsc';
 import { expect, test } from 'bun:test';
 import { startRouter } from '../support/router';
@@ -26,7 +26,7 @@ test.each([
   expect(arrays() - before).toBeLessThan(100);
 });
 
-test('an asset comes compressed under the address that pages name, and is what it is without', async () => {
+test('an asset is served compressed under the URL in pages, with the same content as uncompressed', async () => {
   await using router = await startRouter();
   const page = await (await router.request('/sign-in')).text();
   const href = /href="(\/assets\/[^"]+\.css[^"]*)"/.exec(page)?.[1] ?? '';

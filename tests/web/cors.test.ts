@@ -1,4 +1,4 @@
-/** Pages of other sites and `/v1`: let in by the setting only, never with somebody's cookie. */
+/** Pages of other sites and `/v1`: allowed only by the setting, and never with a cookie. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 

@@ -1,6 +1,6 @@
 /**
- * One event loop serves everybody: whatever a client, a runner or an upstream sends, nobody else waits for it. Each kind
- * of input goes through the front door of a router that runs as a process, while its pulse is taken.
+ * One event loop serves all users: no input of a client, a runner or an upstream may block it. Each kind of input is
+ * sent to a router in a process of its own, while its pulse is measured.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
@@ -8,17 +8,17 @@ import { type Browser, type RouterProcess, startRouterProcess } from '../support
 import { takePulse } from '../support/pulse';
 import { PEOPLE } from '../support/router';
 
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
+/** Only ends a failed test: processes start slowly on a busy machine. */
 setDefaultTimeout(120_000);
 
 const MB = 1_048_576;
-/** The machine may be busy with other things: an input is slow if it is so each time. */
+/** The machine may be busy: an input counts as slow only if it is slow each time. */
 const TRIES_MAX = 6;
 
 let router: RouterProcess;
 let alice: Browser;
 let key: string;
-/** What the runner `puppet`, and the upstream of the runner `caller`, answer. */
+/** The answers of the runner `puppet`, and of the upstream of the runner `caller`. */
 let answer: () => Response = () => new Response();
 const script = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 0, fetch: () => answer() });
 
@@ -65,12 +65,12 @@ async function post(path: string, body: RequestInit['body'], type = 'application
 
 const messages = [{ role: 'user', content: 'Hi' }];
 const chat = (body: object) => post('/v1/chat/completions', JSON.stringify({ model: 'puppet', messages, ...body }));
-/** A chat with something in it that `JSON.stringify` would not write. */
+/** A chat with a part that `JSON.stringify` would not write. */
 const chatWith = (member: string) =>
   post('/v1/chat/completions', `{"model":"puppet","messages":[{"role":"user","content":"Hi"}],${member}}`);
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
-/** The runner, or the upstream, answers this to a request. */
+/** The answer of the runner, or of the upstream, to a request. */
 function answers(body: string, { model = 'puppet', status = 200, type = 'text/event-stream', ...request }: Row = {}) {
   answer = () => new Response(body, { status, headers: { 'content-type': type } });
   return chat({ model, stream: type === 'text/event-stream', ...request });
@@ -88,7 +88,7 @@ const delta = (member: string) => `data: {"choices":[{"delta":{${member}}}]}\n\n
 const STORED = { store: true };
 const CALLER = { model: 'caller' };
 
-/** What is sent, and what the client is told of it. */
+/** The input, and the answer for the client. */
 const inputs: Record<string, readonly [status: number, send: () => Promise<number>]> = {
   'a body nested 40,000 deep': [400, () => chatWith(`"store":true,"x":${nested(40_000)}`)],
   'a body of 20 MB of brackets': [400, () => post('/v1/chat/completions', '['.repeat(20 * MB - 1))],

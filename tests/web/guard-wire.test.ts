@@ -1,4 +1,7 @@
-/** Law 21 on the wire: what no `Request` object can carry, and what the server makes of it before a route is chosen. */
+/**
+ * Law 21 on the wire: requests that no `Request` object can express, and what the server makes of them before it
+ * chooses a route.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { connect } from 'node:net';
 import { createGuard } from '../../router/web/guard';
@@ -13,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** Sends a request line and headers as they are, and returns the answer. */
+/** Sends a request line and headers unchanged, and returns the answer. */
 function raw(...lines: string[]): Promise<string> {
   const { hostname, port } = new URL(router.url);
   return new Promise((resolve, reject) => {
@@ -31,7 +34,7 @@ function raw(...lines: string[]): Promise<string> {
 const get = (path: string, host: string) => raw(`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close');
 const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
 
-test('law 21: a Host that is not ours, or is no host at all, is refused', async () => {
+test('law 21: a Host that is not ours, or is invalid, is refused', async () => {
   const hosts = ['rebound.example', 'localhost.', '127.1', 'x/healthz', 'localhost, localhost', 'u@localhost', '[::1'];
   for (const host of hosts) expect([host, statusOf(await get('/healthz', host))]).toEqual([host, 421]);
 });
@@ -53,7 +56,7 @@ test('law 21: a short name is ours with its port, which is all that Elysia needs
   const guard = createGuard({ allowedHosts: ['nas'] });
   const asked = (host: string) => guard.check(new Request('http://localhost/x', { headers: { host } }));
   expect(() => asked('nas:18000')).not.toThrow();
-  expect(() => asked('nas')).toThrow('does not answer for "nas"');
+  expect(() => asked('nas')).toThrow('does not accept requests for the host "nas"');
 });
 
 test('law 21: a request without a Host is refused', async () => {
@@ -68,7 +71,7 @@ test('law 21: the refusal names the setting, in the shape of the door', async ()
   expect(answer.toLowerCase()).toContain('x-request-id: req-');
 });
 
-test('law 21: every door is guarded, whoever asks', async () => {
+test('law 21: every route is guarded, for every caller', async () => {
   for (const path of ['/auth/login', '/api/runners/echo/idle', '/settings/keys', '/v1/chat/completions', '/', '/x']) {
     const evil = await raw(
       `POST ${path} HTTP/1.1`,

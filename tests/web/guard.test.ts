@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** Status of a request that changes something, with these headers of a browser. */
+/** Status of an unsafe request with these headers of a browser. */
 async function change(headers: Record<string, string>): Promise<number> {
   const body = new URLSearchParams({ backend: 'echo', seconds: '900' });
   return (await alice.request('/settings/idle', { method: 'POST', body, headers })).status;
@@ -45,7 +45,7 @@ describe('law 21: an unsafe request proves its origin', () => {
     expect(await change(headers as Record<string, string>)).toBe(303);
   });
 
-  test('every unsafe method is asked, a safe one is not', async () => {
+  test('every unsafe method is checked, a safe one is not', async () => {
     const headers = { 'sec-fetch-site': 'cross-site' };
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       expect([method, (await alice.request('/v1/models', { method, headers })).status]).toEqual([method, 403]);

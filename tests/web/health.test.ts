@@ -26,7 +26,7 @@ test('a second router on the same data does not start, and the first goes on und
   expect(await (await answer).text()).toContain('still here');
 }, 20_000);
 
-test('law 19: an answer ends in the database although somebody else holds it for a while', async () => {
+test('law 19: an answer ends in the database although another process locks it for a while', async () => {
   const runner = scripted('held');
   await using router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);
@@ -59,7 +59,7 @@ test('a backends.json that went wrong is shown on /healthz, and the old one goes
   const health = async () => (await (await router.request('/healthz')).json()) as Health;
   expect((await health()).backends_problem).toBeUndefined();
   await router.writeBackends('[{"name": "echo", "internal_port": 0}]');
-  // A file that is being written may be read half, which is another problem for a moment.
+  // The router may read a half-written file, which is another problem for a moment.
   const isShown = async () =>
     (await health()).backends_problem?.includes('backends.json/0/internal_port: expected integer') === true;
   await until(isShown, 'the problem is shown');
@@ -89,7 +89,7 @@ test('a body over the limit is refused at every door before it is read', async (
   }
 });
 
-test('a database made under another ENCRYPTION_KEY is told at start', async () => {
+test('a database with another ENCRYPTION_KEY is reported at start', async () => {
   const first = await startRouter();
   await first.stop();
   const again = startRouter({ dataRoot: first.dataRoot, env: { ENCRYPTION_KEY: '11'.repeat(32) } });

@@ -1,4 +1,4 @@
-/** Texts that take long, or become long, as they are rendered for pages. */
+/** Rendering of texts that take long, or whose HTML is long. */
 import { afterAll, describe, expect, test } from 'bun:test';
 import hljs from 'highlight.js/lib/common';
 import { renderingService } from '../../router/web/rendering';
@@ -9,14 +9,14 @@ import { all } from '../views/dom';
 const rendering = renderingService({ copyCode: 'Copy' });
 afterAll(() => rendering[Symbol.dispose]());
 
-/** Ends only a test that has failed: a thread may start slowly, and some texts take all the time they have. */
+/** Only ends a failed test: a thread may start slowly, and some texts use their whole time limit. */
 const LIMIT_MS = 60_000;
-/** What a page shows of a message at most. */
+/** The longest text of a message on a page. */
 const LENGTH = 64 * 1024;
 const fill = (atom: string, length = LENGTH) => atom.repeat(Math.ceil(length / atom.length)).slice(0, length);
 const fence = (language: string, code: string) => `\`\`\`${language}\n${code}\n\`\`\`\n`;
 
-/** More than a second's work: the colours of each block take more than half of one. */
+/** More than a second of work: highlighting each block takes more than half a second. */
 const minutes = fence('csharp', fill('a ', 10_000)).repeat(6);
 
 const hostile: Record<string, string> = {
@@ -74,7 +74,7 @@ test(
   async () => {
     const atoms = ['a ', '(a', '"', '<a ', '/*', '1_', '{'];
     const blocks = hljs.listLanguages().flatMap((language) => atoms.map((atom) => fence(language, fill(atom, 300))));
-    // One user after the other, so that no page is too long for its time.
+    // One user after another, so that no page exceeds its time limit.
     for (let at = 0; at < blocks.length; at += 40) {
       const text = blocks.slice(at, at + 40).join('');
       const html = await rendering.page(`user-${at}`).whole(text);

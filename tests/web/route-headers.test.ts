@@ -1,6 +1,6 @@
 /**
- * The headers of every answer there is: the routes are read from the apps themselves, so that none is forgotten. What is
- * not a page or an asset is data (router/web/headers.ts).
+ * The headers of every answer. The routes are read from the apps, so that none is forgotten. Every answer that is no
+ * page and no asset is data (router/web/headers.ts).
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { internalApp, publicApp } from '../../router/app';
@@ -29,7 +29,7 @@ const PAGE = expect.stringMatching(
   /^default-src 'self'; script-src 'self'; style-src 'self'; .*frame-ancestors 'none'/,
 );
 
-/** @param what names the answer where an expectation fails. */
+/** @param what Names the answer in a failed expectation. */
 function expectHeaders(what: unknown, { status, headers }: Response): void {
   const type = headers.get('content-type') ?? '';
   const isAsset = status < 400 && /^\/assets\//.test(String(Array.isArray(what) ? what[1] : what));
@@ -65,7 +65,10 @@ interface Route {
   readonly path: string;
 }
 
-/** Those of an app, each with the methods it is not made for, and places where nothing is. What ends a session comes last. */
+/**
+ * The routes of an app, also with unsupported methods, and paths that do not exist. Routes that end the session come
+ * last.
+ */
 function requestsOf(routes: readonly Route[]): [string, string][] {
   const places = new Set(routes.map(({ path }) => path.replace(/:\w+|\*/g, 'x')));
   const made = routes.map(({ method, path }): [string, string] => [
@@ -94,7 +97,7 @@ test('every route of the public listener, by every method, for everybody, sends 
         ['bob', someone.request],
         ['admin', admin.request],
       ] as const) {
-        // Their sessions are needed for the rest.
+        // The rest needs their sessions.
         if (name === 'admin' && /sign-?out|logout/.test(path)) continue;
         const response = await send(path, { method, headers: { accept } });
         expectHeaders([method, path, accept, name], response);
@@ -119,7 +122,7 @@ test('every route of the internal listener, by every method, with and without a 
   }
 }, 120_000);
 
-test('what only comes about by something that is there sends them too', async () => {
+test('answers that need existing data have these headers too', async () => {
   await using upstream = startUpstream();
   await setValues(alice, { LLM_BASE_URL: upstream.url, LLM_API_KEY: upstream.key, LLM_MODEL: 'm' });
   const chat = { model: 'agent', messages: [{ role: 'user', content: 'Hi' }], store: true };

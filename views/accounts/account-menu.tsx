@@ -3,7 +3,7 @@ import type { Shell } from '../models';
 import { useText } from '../render';
 import { ThemeChoice } from '../settings/theme-choice';
 
-/** Who is signed in, with the way to the settings and out. */
+/** The signed-in user, with links to the settings and to sign-out. */
 export function AccountMenu({ user }: { user: Shell['user'] }) {
   const t = useText();
   return (

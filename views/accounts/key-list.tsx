@@ -4,12 +4,12 @@ import { Time } from '../kit/time';
 import type { KeyView } from '../models';
 import { useText } from '../render';
 
-/** A key with the address of whoever has made it. */
+/** A key with the e-mail address of its owner. */
 export type OwnedKeyView = KeyView & { owner?: string };
 
 interface KeyListProps {
   keys: OwnedKeyView[];
-  /** Where keys are revoked: `<action>/<id>/revoke`. */
+  /** Path below which keys are revoked: `<action>/<id>/revoke`. */
   action: '/settings/keys' | '/admin/keys';
 }
 
@@ -61,7 +61,7 @@ function KeyRow({ item, action }: { item: OwnedKeyView; action: KeyListProps['ac
   );
 }
 
-/** What makes this key less, or more, than one that opens `/v1` for ever. */
+/** The limits of this key and its further permissions, compared with a plain key for `/v1` without expiry. */
 function KeyLimits({ item }: { item: KeyView }) {
   const t = useText().keys;
   const { expiresAtMs, only = [], requestsPerMinute, tokensPerMinute, concurrentMax, hasEventsWhileWaiting } = item;

@@ -13,16 +13,16 @@ interface Choice {
 
 interface KeysProps {
   keys: KeyView[];
-  /** What a key may be limited to. */
+  /** The agents that a key may be limited to. */
   backends?: Choice[];
-  /** A key that was just made, shown this one time. */
+  /** A new key, which is shown only this time. */
   created?: { name: string; key: string } | undefined;
   form?: FormState | undefined;
-  /** The base URL programs use, e.g. `https://agents.example/v1`. */
+  /** The base URL for programs, for example `https://agents.example/v1`. */
   apiUrl?: string | undefined;
 }
 
-/** The user's keys for `/v1`, and the form that makes another. */
+/** The user's keys for `/v1`, and the form that creates another. */
 export function Keys({ keys, backends = [], created, form, apiUrl }: KeysProps) {
   const t = useText();
   return (
@@ -54,7 +54,7 @@ export function Keys({ keys, backends = [], created, form, apiUrl }: KeysProps) 
   );
 }
 
-/** Folded away: most keys need none of it. */
+/** Collapsed, because most keys need no limits. */
 function Limits({ backends, form }: { backends: Choice[]; form: FormState | undefined }) {
   const t = useText().keys;
   const { values = {}, errors = {} } = form ?? {};

@@ -3,7 +3,7 @@ import type { FormState } from '../models';
 import { useText } from '../render';
 import { Entrance } from './entrance';
 
-/** Where a user signs in. `next` is the local path to go to afterwards. */
+/** The sign-in form. `next` is the local path to go to afterwards. */
 export function SignInPage({ form, signupOpen, next }: { form: FormState; signupOpen: boolean; next?: string }) {
   const t = useText().signIn;
   return (

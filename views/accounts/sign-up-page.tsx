@@ -3,7 +3,7 @@ import type { FormState } from '../models';
 import { useText } from '../render';
 import { Entrance } from './entrance';
 
-/** Where a user creates an account, with an invite code when the installation asks for one. */
+/** The sign-up form, with an invite code if the installation requires one. */
 export function SignUpPage({ form, inviteRequired }: { form: FormState; inviteRequired: boolean }) {
   const t = useText().signUp;
   return (

@@ -17,7 +17,7 @@ interface AdminProps {
   flash?: Flash | undefined;
 }
 
-/** What everybody has used. */
+/** The usage of all users. */
 export function AdminUsagePage({ usage, ...props }: AdminProps & { usage: UsageView }) {
   return (
     <AdminPage {...props} tab="usage">
@@ -30,13 +30,13 @@ export function AdminUsagePage({ usage, ...props }: AdminProps & { usage: UsageV
 interface PricesProps extends AdminProps {
   prices: PriceView[];
   form: FormState;
-  /** The model whose price the form changes; absent: it adds one. */
+  /** The model whose price the form changes; absent: the form adds a price. */
   editing?: string | undefined;
-  /** What the shared key may be used for. */
+  /** The models for which the shared key may be used. */
   shared: FormState;
 }
 
-/** What models cost. */
+/** The prices of models. */
 export function AdminPricesPage({ prices, form, editing, shared, ...props }: PricesProps) {
   return (
     <AdminPage {...props} tab="prices">
@@ -53,7 +53,7 @@ interface BudgetsProps extends AdminProps {
   form: FormState;
 }
 
-/** What users and their keys may use. */
+/** The budgets of users and their keys. */
 export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsProps) {
   const t = useText();
   return (
@@ -73,11 +73,11 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
-  /** How many more there are. */
+  /** Number of keys that are not listed. */
   hidden: number;
 }
 
-/** The keys of everybody. */
+/** The keys of all users. */
 export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
   const t = useText();
   return (

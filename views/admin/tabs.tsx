@@ -3,7 +3,7 @@ import { useText } from '../render';
 export type AdminTab = 'usage' | 'prices' | 'budgets' | 'keys';
 const tabs: AdminTab[] = ['usage', 'prices', 'budgets', 'keys'];
 
-/** The pages of the administrator. */
+/** Links to the administrator's pages. */
 export function AdminTabs({ current }: { current: AdminTab }) {
   const t = useText();
   return (

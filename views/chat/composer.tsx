@@ -6,12 +6,12 @@ interface ComposerProps {
   agentId: string;
   agentName: string;
   composer: ComposerView;
-  /** Absent on the page where a conversation begins: there the form posts as a page. */
+  /** Absent on the page that begins a conversation: there the form posts as a page. */
   conversationId?: string | undefined;
   streamingId?: string | undefined;
 }
 
-/** Where a message is written. Also the answer to a refused message, with the text kept and the reason below it. */
+/** The form for a message. Also the answer to a refused message, with its text and the reason below it. */
 export function Composer({ agentId, agentName, composer, conversationId, streamingId }: ComposerProps) {
   const t = useText();
   const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
@@ -52,7 +52,7 @@ export function Composer({ agentId, agentName, composer, conversationId, streami
   );
 }
 
-/** Send, or Stop while an answer grows. Beside the composer's form, not in it, because Stop is a form of its own. */
+/** Send, or Stop while an answer grows. Beside the composer's form and not in it, because Stop is a form of its own. */
 export function ComposerActions({ streamingId }: { streamingId?: string | undefined }) {
   const t = useText();
   const stop = `/messages/${streamingId}/stop`;

@@ -6,7 +6,7 @@ import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { Message } from './message';
 
-/** The one line above a conversation: its title, the runner, and what can be done with it. */
+/** The line above a conversation: its title, the runner, and a menu. */
 export function TitleBar({ agent, conversation }: { agent: AgentGroup; conversation?: ConversationView | undefined }) {
   const t = useText();
   return (
@@ -73,7 +73,7 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
   );
 }
 
-/** All messages on the page, oldest first. Earlier ones are fetched in place, or as a page without scripts. */
+/** All messages on the page, oldest first. Earlier messages are loaded in place, or as a page without scripts. */
 export function MessageLog({ conversation }: { conversation: ConversationView }) {
   const t = useText();
   const { earlierHref } = conversation;

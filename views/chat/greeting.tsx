@@ -2,7 +2,7 @@ import { Mark } from '../icons';
 import type { AgentGroup } from '../models';
 import { useText } from '../render';
 
-/** The page before the first message: what this agent is, and a few ways to begin that need no typing. */
+/** The page before the first message: a description of the agent, and suggested first messages. */
 export function Greeting({ agent }: { agent: AgentGroup }) {
   const t = useText();
   return (

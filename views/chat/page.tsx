@@ -10,22 +10,22 @@ import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
 import { LiveConnection } from './live';
 
-/** How often the page reloads itself while an answer grows, for readers without JavaScript. */
+/** Seconds between reloads while an answer grows, for readers without JavaScript. */
 const refreshSeconds = 2;
 
 interface ChatProps {
   shell: Shell;
   agent: AgentGroup;
-  /** Absent: the page where a new conversation begins. */
+  /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
-  /** Names of credentials the agent needs and does not have. */
+  /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
-  /** The live stream where there is no conversation, which then carries only runner states. */
+  /** The live stream of a page without a conversation, which carries only runner states. */
   liveUrl?: string | undefined;
 }
 
-/** A conversation with an agent, or the beginning of one. */
+/** The page of a conversation with an agent, or of a new one. */
 export function ChatPage({ shell, agent, conversation, composer, missing, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;

@@ -8,7 +8,9 @@ import { choicesMax } from './models';
 /** The variables of an upstream. */
 const upstream = 'llm';
 
-/** A card for one group of variables: where each agent gets them from, the user's own, and the administrator's switch. */
+/**
+ * A card for one group of variables: the source for each agent, the user's own values, and the administrator's switch.
+ */
 export function CredentialCard({ group }: { group: CredentialGroup }) {
   const t = useText();
   const id = cardId(group.group);
@@ -151,7 +153,7 @@ function ScopeField({ id, scope, field }: { id: string; scope: string; field: Cr
   );
 }
 
-/** What came of trying a connection. */
+/** The result of a connection test. */
 function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
   const t = useText();
   return (
@@ -171,7 +173,10 @@ function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
   );
 }
 
-/** The same in place of what was there, and the model as a choice. What was typed stays, which the page does not know. */
+/**
+ * The test's answer: replaces the result, and turns the model into a choice. Keeps the typed values, which the server
+ * does not know.
+ */
 export function TrialParts({ group, scope }: { group: string; scope: CredentialScope }) {
   const id = scopeId(group, scope.scope);
   const model = scope.fields.find(({ choices }) => choices !== undefined);

@@ -2,7 +2,7 @@ import { Field } from '../kit/field';
 import { useText } from '../render';
 import type { CredentialField } from './models';
 
-/** One value, as every form asks for it. */
+/** The input of one value, the same in every form. */
 export function CredentialInput({ id, field, badge }: { id: string; field: CredentialField; badge?: string }) {
   const t = useText();
   const { name, secret, value, masked, inherited, choices, error, holders } = field;
@@ -27,7 +27,7 @@ export function CredentialInput({ id, field, badge }: { id: string; field: Crede
   );
 }
 
-/** What may be chosen: what is served, no choice, and what is there although it is not served. */
+/** The choices: the models of the upstream, none, and the current model even if the upstream does not list it. */
 function modelChoices(models: string[], value: string | undefined, none: string): { value: string; label: string }[] {
   const isOther = value !== undefined && value !== '' && !models.includes(value);
   return [

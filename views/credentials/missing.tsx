@@ -3,7 +3,7 @@ import { useText } from '../render';
 import { CredentialInput } from './input';
 import type { MissingView } from './models';
 
-/** Says which credentials an agent lacks, by their words in the settings, and leads there. */
+/** Says which credentials an agent lacks, by their labels in the settings, with a link there. */
 export function MissingCredentials({ agentName, missing }: { agentName: string; missing: string[] }) {
   const t = useText();
   return (
@@ -21,7 +21,7 @@ export function MissingCredentials({ agentName, missing }: { agentName: string; 
   );
 }
 
-/** The same in place of an answer that failed for it: what is missing can be filled in, and the answer is tried again. */
+/** Replaces an answer that failed for missing credentials: a form that saves them and retries the answer. */
 export function MissingForm({ messageId, missing }: { messageId: string; missing: MissingView }) {
   const t = useText();
   const { action, agentName, fields, scope, ownScope, reason, error, isAdmin } = missing;

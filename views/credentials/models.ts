@@ -1,9 +1,12 @@
 /** View models of credentials: the cards of the settings page, and the form in place of an answer. */
 
-/** Models that a form offers. A longer list is of no help: the name is typed then. */
+/** Maximum number of models in a choice. Longer lists are not helpful, so the name is typed. */
 export const choicesMax = 1_000;
 
-/** Whose value counts: the user's for one backend, the user's for all, the one the administrator shares, or nobody's. */
+/**
+ * The tier of the value that applies: the user's for one backend, the user's for all, the administrator's shared value,
+ * or none.
+ */
 export type CredentialSource = 'backend' | 'global' | 'shared' | 'unset';
 
 /** A variable in one scope. A secret has only a mask, never its value. */
@@ -11,15 +14,15 @@ export interface CredentialField {
   name: string;
   secret: boolean;
   source: CredentialSource;
-  /** What is set in this scope, or was typed. */
+  /** The value that is set in this scope, or was typed. */
   value?: string;
   /** The mask of the secret that is set in this scope. */
   masked?: string;
-  /** What counts while nothing is set here: a value or a mask. */
+  /** The value, or mask, that applies while this scope has none. */
   inherited?: string;
-  /** Names of the agents whose software is given the key itself. */
+  /** Names of the agents whose software gets the key itself. */
   holders?: string[];
-  /** On offer instead of free text. */
+  /** Choices instead of free text. */
   choices?: string[];
   error?: string;
 }
@@ -30,31 +33,31 @@ export interface CredentialScope {
   label: string;
   fields: CredentialField[];
   isSet: boolean;
-  /** A refusal that belongs to the scope rather than to one of its fields. */
+  /** A refusal that belongs to the scope and not to a field. */
   error?: string;
   trial?: TrialView;
 }
 
-/** What came of trying a connection: why it failed, or what the upstream serves. */
+/** The result of a connection test: the reason of the failure, or the models of the upstream. */
 export interface TrialView {
   error?: string;
   models?: string[];
-  /** The key that was typed is not in the page any more. */
+  /** The typed key is no longer in the page. */
   keyIsGone?: boolean;
 }
 
-/** Where one agent gets its values from. */
+/** The source of one agent's values. */
 export interface EffectiveView {
   agentName: string;
   source: CredentialSource;
   model?: string;
-  /** Where the model does not come from where the rest does. */
+  /** Set if the model has another source than base URL and key. */
   modelSource?: CredentialSource;
   host?: string;
-  /** Names of variables without a value, and why a shared one does not count. */
+  /** Names of variables without a value, and the reasons why shared values do not apply. */
   missing: string[];
   reason?: string;
-  /** Whose key the software of the agent holds itself, where it does. */
+  /** Owner of the key that the agent's software holds itself, if it does. */
   heldKey?: 'own' | 'shared';
 }
 
@@ -62,11 +65,11 @@ export interface EffectiveView {
 export interface ShareView {
   isShared: boolean;
   canShare: boolean;
-  /** Names of the agents whose runners would be given the values themselves, or are. */
+  /** Names of the agents whose runners get the values themselves, or would get them. */
   receivers: string[];
 }
 
-/** Variables that belong together: those of the upstream (`llm`), or a single other one. */
+/** Variables that belong together: those of the upstream (`llm`), or one other variable. */
 export interface CredentialGroup {
   group: string;
   effective: EffectiveView[];
@@ -74,12 +77,12 @@ export interface CredentialGroup {
   share?: ShareView;
 }
 
-/** The form in place of an answer that failed for want of credentials. */
+/** The form in place of an answer that failed because credentials are missing. */
 export interface MissingView {
   action: string;
   agentName: string;
   fields: CredentialField[];
-  /** Where they are kept: '' for all agents, or the agent's own scope. */
+  /** The scope for the values: '' for all agents, or the agent's own. */
   scope: string;
   ownScope: string;
   reason?: string;

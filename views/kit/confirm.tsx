@@ -4,19 +4,19 @@ import { useText } from '../render';
 interface ConfirmProps {
   /** Unique in the page. */
   id: string;
-  /** The control that asks, e.g. a small button or a menu item. */
+  /** The control that opens the question, for example a small button or a menu item. */
   trigger: ComponentChildren;
   triggerClass: string;
   triggerLabel?: string;
   question: string;
   consequence: string;
-  /** Where to post, with hidden `fields`, once confirmed; `label` names the deed on its button. */
+  /** Path to post to, with hidden `fields`, after the confirmation; `label` is the text of the button. */
   action: string;
   label: string;
   fields?: Record<string, string>;
 }
 
-/** A control that asks before it destroys something. A popover, so it works without scripts. */
+/** A control that asks for confirmation before it deletes something. A popover, so it works without scripts. */
 export function Confirm(props: ConfirmProps) {
   const t = useText();
   return (

@@ -6,18 +6,18 @@ interface FieldProps {
   name: string;
   label: string;
   type?: 'text' | 'email' | 'password' | 'url' | 'date';
-  /** Which keyboard a phone shows, where the type alone does not say. */
+  /** The keyboard that a phone shows, if the type does not determine it. */
   inputmode?: 'decimal';
   value?: string | undefined;
   placeholder?: string | undefined;
   autocomplete?: 'off' | 'name' | 'username' | 'current-password' | 'new-password';
   help?: string | undefined;
   error?: string | undefined;
-  /** A word beside the label, e.g. where the value comes from. */
+  /** A short text beside the label, for example the source of the value. */
   badge?: string;
   required?: boolean;
   autofocus?: boolean;
-  /** A choice in place of free text; `value` is among them, or empty. */
+  /** Choices instead of free text; `value` is one of them, or empty. */
   choices?: { value: string; label: string }[] | undefined;
 }
 
@@ -48,7 +48,7 @@ export function Field({ id, label, help, error, badge, type, choices, ...input }
         <input
           id={id}
           {...input}
-          // preact types every kind of input apart, and ours is a union of them.
+          // preact has a separate type for each kind of input, and ours is a union of them.
           {...({ type: type ?? 'text' } as { type: 'text' })}
           {...state}
         />

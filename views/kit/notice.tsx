@@ -9,12 +9,12 @@ type Kind = Flash['kind'] | 'info';
 interface NoticeProps {
   kind: Kind;
   id?: string;
-  /** `alert` for what went wrong just now, `status` for what went well. */
+  /** `alert` for a failure that just happened, `status` for a success. */
   role?: 'alert' | 'status';
   children: ComponentChildren;
 }
 
-/** A short word in a box of its own. The icon and the wording carry the kind, not only the colour. */
+/** A short text in a box. Icon and wording show its kind, not only the colour. */
 export function Notice({ kind, id, role, children }: NoticeProps) {
   return (
     <div id={id} class="notice" data-kind={kind} role={role}>

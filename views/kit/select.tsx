@@ -10,7 +10,7 @@ interface SelectFieldProps {
   label: string;
   value?: string | undefined;
   error?: string | undefined;
-  /** Options, under headings where there is more than one kind. Empty groups are left out. */
+  /** Options, with headings if there are several groups. Empty groups are left out. */
   groups: { label?: string; options: Option[] }[];
 }
 

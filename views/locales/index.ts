@@ -1,6 +1,6 @@
 import { en } from './en';
 
-/** Every word of the UI. A second language is a file that satisfies this type and one line below. */
+/** Every text of the UI. To add a language, add a file of this type and one line below. */
 export type Text = typeof en;
 
 /** The languages of the UI as BCP 47 tags. */

@@ -3,8 +3,9 @@ import type { RunnerView } from '../models';
 import { useText } from '../render';
 
 /**
- * What keeps an agent from starting, above the place to write to it. Always there, so that what comes later is read out.
- * While `#unavailable` is in it the styles hide the composer: hidden and not taken away, since it may hold a draft.
+ * Why an agent cannot start, shown above the composer. The element always exists, so that screen readers announce a
+ * change. While it contains `#unavailable`, the styles hide the composer instead of removing it, because it may contain
+ * a draft.
  */
 export function Availability({ runner }: { runner: RunnerView }) {
   return (
@@ -14,7 +15,7 @@ export function Availability({ runner }: { runner: RunnerView }) {
   );
 }
 
-/** Nothing, when nothing is known to be in the way. */
+/** Renders nothing if no problem is known. */
 export function AvailabilityNotice({ runner }: { runner: RunnerView }) {
   const t = useText();
   const { unavailable, image } = runner;
@@ -46,7 +47,7 @@ export function AvailabilityNotice({ runner }: { runner: RunnerView }) {
   );
 }
 
-/** What the platform said and what helps, for the administrator. */
+/** The platform's error and the remedy, for the administrator. */
 function Details({ message, hint }: { message?: string | undefined; hint?: string | undefined }) {
   const lines = [message, hint].filter((line) => line !== undefined);
   return lines.length === 0 ? null : <p class="verbatim">{lines.join('\n')}</p>;

@@ -2,7 +2,10 @@ import { Icon } from '../icons';
 import type { AgentGroup, RunnerView } from '../models';
 import { useText } from '../render';
 
-/** The state of a runner in a word, never by colour alone. `place` tells the sidebar's badge from the title bar's. */
+/**
+ * The state of a runner as a word, not only as a colour. `place` distinguishes the badges of the sidebar and of the
+ * title bar.
+ */
 export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'bar' }) {
   const t = useText();
   const { unavailable, isStale } = runner;
@@ -18,7 +21,7 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   );
 }
 
-/** The badge in the title bar, and behind it what the runner does and the way to start or stop it. */
+/** The badge in the title bar, and a menu with the state of the runner and a button to start or stop it. */
 export function RunnerMenu({ agent }: { agent: AgentGroup }) {
   const t = useText();
   return (
@@ -35,7 +38,7 @@ export function RunnerMenu({ agent }: { agent: AgentGroup }) {
   );
 }
 
-/** What the runner does now and the one thing to do about it. Inside the menu, so that an update leaves it open. */
+/** The state of the runner and the one possible action. Inside the menu, so that an update does not close it. */
 export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const t = useText();
   const { agentId, state, percent, unavailable, isStale } = runner;

@@ -2,10 +2,10 @@ import type { Text } from '../locales';
 import type { IdleView } from '../models';
 import { useText } from '../render';
 
-/** Idle times on offer, in seconds; 0 means never. */
+/** Offered idle times in seconds; 0 means never. */
 const choices = [300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 24 * 3600, 0];
 
-/** For every backend, how long its runner may be idle. */
+/** The idle time of every backend's runner. */
 export function IdleTimes({ idle }: { idle: IdleView[] }) {
   const t = useText();
   return (

@@ -12,21 +12,21 @@ import { ThemeChoice } from './theme-choice';
 interface SettingsProps {
   shell: Shell;
   you: YouView;
-  /** Refused values and what was tried are in their scopes. */
+  /** Scopes include refused values and results of tests. */
   credentials: CredentialGroup[];
   keys: KeyView[];
-  /** What a key may be limited to. */
+  /** The agents that a key may be limited to. */
   keyBackends?: { value: string; label: string }[] | undefined;
   createdKey?: { name: string; key: string } | undefined;
   idle: IdleView[];
   flash?: Flash | undefined;
-  /** Refused forms with what was typed. */
+  /** Refused forms with the typed values. */
   forms?: { key?: FormState | undefined } | undefined;
-  /** The base URL programs use, e.g. `https://agents.example/v1`. */
+  /** The base URL for programs, for example `https://agents.example/v1`. */
   apiUrl?: string | undefined;
 }
 
-/** Everything a user may set, one card each. */
+/** All settings of a user, one card each. */
 export function SettingsPage(props: SettingsProps) {
   const t = useText();
   return (

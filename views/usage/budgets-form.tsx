@@ -10,7 +10,7 @@ interface BudgetFormProps {
   form: FormState;
 }
 
-/** Sets the budget of a user or a key, or changes the one there is. */
+/** Sets the budget of a user or a key, or changes the existing one. */
 export function BudgetForm({ action, subjects, form }: BudgetFormProps) {
   const t = useText().budgets;
   const limit = { type: 'text', inputmode: 'decimal', autocomplete: 'off' } as const;

@@ -6,11 +6,11 @@ import { useText } from '../render';
 
 interface BudgetsProps {
   budgets: BudgetView[];
-  /** Where those that may be changed are changed; a budget that is not `isOwn` here is only shown. */
+  /** Path of the page that changes budgets. A budget that is not `isOwn` is shown without its controls. */
   page: '/usage' | '/admin/budgets';
 }
 
-/** What may be used, and how much of it is. */
+/** Budgets, and how much of each is used. */
 export function BudgetList({ budgets, page }: BudgetsProps) {
   return (
     <ul class="rows">

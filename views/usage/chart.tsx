@@ -2,15 +2,15 @@ import type { UsageLine } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 
-/** How much of a day's place its bar takes, and the most it does where there are few days, in percent of the width. */
+/** Width of a bar in percent of a day's place, and its maximum in percent of the chart, for ranges with few days. */
 const BAR_SHARE = 0.72;
 const BAR_MAX = 5;
-/** A day that was not without anything is seen, in percent of the height. */
+/** Minimum height in percent, so that a day with little usage is visible. */
 const VISIBLE = 1.5;
 
 /**
- * Tokens by day: one bar each, what went in below what came out. Positions are percentages, so that it fits any width
- * without its text being stretched. The table beside it says the same to those who cannot see it.
+ * Tokens by day: one bar each, input tokens below output tokens. Positions are percentages, so that the chart fits any
+ * width without stretching its text. The table beside it has the same numbers for people who cannot see the chart.
  */
 export function DayChart({ days }: { days: UsageLine[] }) {
   const t = useText();
@@ -90,14 +90,14 @@ function tokensOf({ promptTokens, completionTokens }: UsageLine): number {
   return promptTokens + completionTokens;
 }
 
-/** The next number of one digit and zeros, so that the lines stand at round numbers. */
+/** The next larger number of the form digit and zeros, so that grid lines are at round numbers. */
 function niceCeiling(most: number): number {
   if (most <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(most));
   return Math.ceil(most / power) * power;
 }
 
-/** The first, the one in the middle and the last. */
+/** The first, the middle and the last. */
 function labelled(days: UsageLine[]): UsageLine[] {
   const middle = days.length > 2 && days.length % 2 === 1 ? days[(days.length - 1) / 2] : undefined;
   return [...new Set([days[0], middle, days.at(-1)])].filter((day) => day !== undefined);

@@ -2,7 +2,7 @@ import type { UsageFigures } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 
-/** The totals in large. */
+/** The totals in large type. */
 export function UsageTotals({ totals }: { totals: UsageFigures }) {
   const t = useText().usage;
   const n = useNumbers();

@@ -13,12 +13,12 @@ interface UsageProps {
   budgets: BudgetView[];
   /** The keys for which the user may set a budget. */
   keys: BudgetSubject[];
-  /** The form for a key's budget; open when somebody is at it. */
+  /** The form for a key's budget; open while the user edits it. */
   form: FormState & { open: boolean };
   flash?: Flash | undefined;
 }
 
-/** What the signed-in user has used, and may use. */
+/** The usage and the budgets of the signed-in user. */
 export function UsagePage({ shell, usage, budgets, keys, form, flash }: UsageProps) {
   const t = useText();
   return (
@@ -43,7 +43,7 @@ export function UsagePage({ shell, usage, budgets, keys, form, flash }: UsagePro
   );
 }
 
-/** What the user may use, and the way to limit a key. Of no interest to those who have neither. */
+/** The user's budgets, and the form to limit a key. Hidden for users without budgets and keys. */
 function OwnBudgets({ budgets, keys, form }: Pick<UsageProps, 'budgets' | 'keys' | 'form'>) {
   const t = useText().budgets;
   if (budgets.length === 0 && keys.length === 0) return null;

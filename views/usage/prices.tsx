@@ -6,7 +6,7 @@ import type { FormState, PriceView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 
-/** What models cost, and the way to change it. */
+/** The prices of models, and the form to change them. */
 export function PriceTable({ prices }: { prices: PriceView[] }) {
   const t = useText().prices;
   return (
@@ -58,7 +58,7 @@ function PriceRow({ price }: { price: PriceView }) {
   );
 }
 
-/** Adds a price, or changes the one of `editing`. */
+/** Adds a price, or changes the price of `editing`. */
 export function PriceForm({ form, editing }: { form: FormState; editing?: string | undefined }) {
   const t = useText().prices;
   const amount = { type: 'text', inputmode: 'decimal', autocomplete: 'off' } as const;

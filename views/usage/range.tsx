@@ -2,7 +2,7 @@ import { Field } from '../kit/field';
 import type { UsageRangeView } from '../models';
 import { useText } from '../render';
 
-/** Which days a page is about: the usual ones as links, any others by a form. Both are plain addresses. */
+/** Chooses the days of a page: links for common ranges, a form for others. Both lead to plain URLs. */
 export function UsageRange({ range, action }: { range: UsageRangeView; action: string }) {
   const t = useText();
   return (

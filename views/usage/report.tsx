@@ -5,7 +5,7 @@ import { useText } from '../render';
 import { UsageTotals } from './figures';
 import { UsageDays, UsageTable } from './table';
 
-/** What was used in some days: totals, the days, and what it divides into. `children` come after the totals. */
+/** Usage of some days: totals, days, and tables by dimension. `children` come after the totals. */
 export function UsageReport({ usage, children }: { usage: UsageView; children?: ComponentChildren }) {
   const t = useText();
   if (usage.totals.calls === 0) {

@@ -2,7 +2,7 @@ import { Notice } from '../kit/notice';
 import type { FormState } from '../models';
 import { useText } from '../render';
 
-/** What the key that the administrator shares may be used for. */
+/** The models for which the administrator's shared key may be used. */
 export function SharedModels({ form: { values, errors, message } }: { form: FormState }) {
   const t = useText().sharedModels;
   return (

@@ -4,7 +4,7 @@ import { useNumbers } from '../numbers';
 import { useText } from '../render';
 import { DayChart } from './chart';
 
-/** One way to divide what was used, the most first. */
+/** Usage by one dimension, largest first. */
 export function UsageTable({ table }: { table: UsageTableView }) {
   const id = `${table.id}-title`;
   return (
@@ -15,7 +15,7 @@ export function UsageTable({ table }: { table: UsageTableView }) {
   );
 }
 
-/** The days as a chart, and folded away below it as a table. */
+/** The days as a chart, and below it as a collapsed table. */
 export function UsageDays({ days }: { days: UsageLine[] }) {
   const t = useText();
   const n = useNumbers();
@@ -36,7 +36,7 @@ interface LinesProps {
   lines: UsageLine[];
   nameOfLines: string;
   labelledBy: string;
-  /** Whether each line shows how much of all it is. */
+  /** Whether each line shows its share of the total. */
   withShare?: boolean;
 }
 
@@ -74,7 +74,7 @@ function Lines({ lines, nameOfLines, labelledBy, withShare }: LinesProps) {
   );
 }
 
-/** How much of all tokens one line has, as a bar; the numbers beside it say it too. */
+/** A bar for the line's share of all tokens; the numbers beside it say the same. */
 function Share({ of, tokens }: { of: number; tokens: number }) {
   if (of === 0) return null;
   return (

@@ -1,6 +1,7 @@
 /**
  * HTTP/1.1 over plain sockets, for requests to runners. Bun's `fetch` passes every request and every chunk between
- * threads, which costs more than everything that the router does with them (decision 0022).
+ * threads: 15 µs more of a request's 185 µs, and 3 MB instead of 0.9 MB for a slow reader (decisions 0022 and 0030). `fetch`
+ * also sends a request again by itself when a resting connection breaks; nothing here is sent twice.
  */
 import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';

@@ -173,7 +173,7 @@ export class WireReader {
   /** Decides how the body is framed (RFC 9112, 6.3). */
   #begin(head: Head, isPersistent: boolean): void {
     const { status } = head;
-    if (status === 101) throw new MalformedError('an upgrade that nobody asked for');
+    if (status === 101) throw new MalformedError('an upgrade that was not requested');
     // An interim answer: the final answer follows.
     if (status < 200) {
       this.#interims += 1;
@@ -191,7 +191,7 @@ export class WireReader {
       // With both transfer-encoding and content-length, one of them is wrong (RFC 9112, 6.3).
       if (length !== null) this.#isReusable = false;
     } else if (length !== null) {
-      if (!/^\d{1,15}$/.test(length)) throw new MalformedError('a length that is none');
+      if (!/^\d{1,15}$/.test(length)) throw new MalformedError('an invalid content length');
       this.#bytesLeft = Number(length);
       this.#part = this.#bytesLeft === 0 ? 'nothing' : 'bytes';
     } else {
@@ -225,7 +225,7 @@ export class WireReader {
       if (line === '\r\n') this.#part = 'nothing';
     } else {
       const size = CHUNK_SIZE.exec(line)?.[1];
-      if (size === undefined) throw new MalformedError('the size of a chunk that is none');
+      if (size === undefined) throw new MalformedError('an invalid chunk size');
       this.#bytesLeft = Number.parseInt(size, 16);
       this.#part = this.#bytesLeft === 0 ? 'trailers' : 'chunk';
     }

@@ -33,14 +33,14 @@ export interface WireRequest {
  */
 export function requestBytes({ method, url, headers, body = '' }: WireRequest): readonly Uint8Array[] {
   const target = url.pathname + url.search;
-  if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or method is not one of HTTP.');
+  if (!TARGET.test(target) || !TARGET.test(method)) throw new TypeError('The path or the method is not valid in HTTP.');
   const content = typeof body === 'string' ? Buffer.from(body) : body;
   let head = `${method} ${target} HTTP/1.1\r\nhost: ${url.host}\r\naccept-encoding: identity\r\n`;
   for (const name in headers) {
     const value = headers[name] ?? '';
     if (OWN_HEADERS.has(name)) continue;
-    if (!NAME.test(name)) throw new TypeError('A header has a name that HTTP does not know.');
-    if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that HTTP does not know.`);
+    if (!NAME.test(name)) throw new TypeError('The name of a header is not valid in HTTP.');
+    if (!VALUE.test(value)) throw new TypeError(`The header ${name} has a value that is not valid in HTTP.`);
     head += `${name}: ${value}\r\n`;
   }
   if (content.length > 0 || method !== 'GET') head += `content-length: ${content.length}\r\n`;

@@ -56,8 +56,7 @@ export class ResponseAnswer {
   /** Returns the body for a non-streamed answer. Throws `runner_lost` if the chat's body is no completion. */
   whole(body: string): object {
     const completion = jsonObject(body);
-    if (!completion)
-      throw new AppError('runner_lost', { message: 'The agent answered something that is not an answer.' });
+    if (!completion) throw new AppError('runner_lost', { message: 'The agent sent an invalid answer.' });
     const { content, tool_calls } = saidIn(completion) ?? {};
     const text = contentText(content);
     if (text !== '') this.#output.addText().text = text;

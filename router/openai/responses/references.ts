@@ -53,6 +53,6 @@ async function storedItems(deps: OpenaiDeps, who: Who, messageId: string) {
 }
 
 function gone(id: string, param: string): AppError {
-  const message = `${param}: no item "${id.slice(0, 100)}" is stored. It was not kept ("store": false), was deleted, or its time was over: send the item itself.`;
+  const message = `${param}: no item "${id.slice(0, 100)}" is stored. It was not stored ("store": false), was deleted, or has expired: send the item itself.`;
   return new AppError('not_found', { message, param });
 }

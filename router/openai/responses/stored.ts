@@ -40,7 +40,7 @@ export async function storedResponse(
     await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }
-  throw new AppError('method_not_allowed', { message: 'A stored response can be read and deleted, nothing else.' });
+  throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.' });
 }
 
 /** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */

@@ -1,4 +1,4 @@
-/** Who does not want an answer any more: told at once with the reason, and the server sees the connection close. */
+/** Aborted requests: the caller gets the reason at once, and the server sees the connection close. */
 import { afterEach, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
 import { until } from '../../support/router';
@@ -20,10 +20,10 @@ const reasonOf = (asking: Promise<unknown>) =>
 const closed = (server: WireServer) =>
   until(() => server.peers.length > 0 && server.peers.every(({ isClosed }) => isClosed), 'the server sees the close');
 
-/** A server that is silent where it is asked for `/silent`, and answers anything else. */
+/** A server that never answers `/silent`, and answers every other path. */
 const quiet = () => wireServer(({ peer, path }) => path !== '/silent' && peer.send(answer('ok')));
 
-test('a request that was given up before it began is not sent, over whatever connection', async () => {
+test('a request that was aborted before it began is not sent on any connection', async () => {
   using server = quiet();
   const signal = AbortSignal.abort(REASON);
   expect(await reasonOf(ask(server, { signal }))).toBe(REASON);
@@ -62,7 +62,7 @@ test('a request given up while it looks at a connection that has rested is not s
   expect(server.peers).toHaveLength(1);
 });
 
-test('who gives up while it connects to nobody is told the reason, and not that there is nobody', async () => {
+test('a request aborted while it connects rejects with the abort’s reason, and not with the failure to connect', async () => {
   const server = quiet();
   server[Symbol.dispose]();
   const abort = new AbortController();
@@ -71,7 +71,7 @@ test('who gives up while it connects to nobody is told the reason, and not that 
   expect(await asking).toBe(REASON);
 });
 
-test('who waits for a head is told the reason at once, whatever it is', async () => {
+test('a request that waits for its head rejects at once with the reason, whatever it is', async () => {
   for (const reason of [REASON, 'a word', undefined]) {
     using server = quiet();
     const abort = new AbortController();
@@ -99,7 +99,7 @@ test('a request given up in the middle of its upload ends there', async () => {
   expect(server.requests).toHaveLength(0);
 });
 
-test('who reads a body is told the reason once and nothing more, whether paused or not', async () => {
+test('a reader of an aborted body gets the reason once and nothing more, paused or not', async () => {
   for (const isPaused of [false, true]) {
     using server = wireServer(({ peer }) => peer.send(PART));
     const abort = new AbortController();
@@ -107,7 +107,7 @@ test('who reads a body is told the reason once and nothing more, whether paused 
     const reader = new Reader(body);
     await until(() => reader.text === 'part', 'the part has come');
     if (isPaused) body.pause();
-    // Under way, and not wanted.
+    // The request is being sent and was aborted.
     server.peers[0]?.send('more');
     abort.abort(REASON);
     expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], REASON, 'part']);
@@ -117,7 +117,7 @@ test('who reads a body is told the reason once and nothing more, whether paused 
   }
 });
 
-test('who has not begun to read a body is told the reason when it does', async () => {
+test('a reader that begins after the abort gets the reason', async () => {
   using server = wireServer(({ peer }) => peer.send(PART));
   const abort = new AbortController();
   const { body } = await ask(server, { signal: abort.signal });
@@ -127,7 +127,7 @@ test('who has not begun to read a body is told the reason when it does', async (
   expect([await reader.ended(), reader.cause]).toEqual(['lost', REASON]);
 });
 
-test('who reads a body that was compressed is told the reason too', async () => {
+test('a reader of a compressed body gets the reason too', async () => {
   using server = wireServer(({ peer }) => {
     peer.send('HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 500000\r\n\r\n');
     peer.send(gzipSync('x'.repeat(100_000)).subarray(0, 50));
@@ -161,7 +161,7 @@ test.each(['abort', 'cancel'] as const)(
   },
 );
 
-test('who cancels a body before reading it is told nothing, and neither is who reads it afterwards', async () => {
+test('a body that is cancelled before it is read delivers nothing, also to a later reader', async () => {
   using server = wireServer(({ peer }) => peer.send(PART));
   const { body } = await ask(server);
   body.cancel();
@@ -184,7 +184,7 @@ test('a signal that comes after the end ends nothing, least of all who uses the 
   expect([await next, reader.endings, server.peers.length]).toEqual(['next', ['end'], 1]);
 });
 
-test('one signal ends all that is under way with it, and nothing else', async () => {
+test('one signal aborts all of its own requests, and no others', async () => {
   using server = quiet();
   const abort = new AbortController();
   const ask10 = (signal: AbortSignal) =>

@@ -1,4 +1,4 @@
-/** Connections that their server ends: what is lost then, what is not, and what may have arrived. */
+/** Connections that the server closes: which requests are lost, which are not, and which may have arrived. */
 import { expect, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { answer, chunked, type Peer, wireServer } from '../../support/wire-serve
 const OK = 'HTTP/1.1 200 OK\r\n';
 const codeOf = (error: unknown) => (error as { code?: string }).code;
 
-/** Both ways in which a server may end a connection. */
+/** The two ways in which a server may close a connection. */
 const WAYS: readonly (readonly [what: string, end: (peer: Peer) => void])[] = [
   ['closes', (peer) => peer.end()],
   ['resets', (peer) => peer.cut()],
@@ -31,9 +31,9 @@ test.each(['end', 'terminate'])(
       const server = { url: `http://127.0.0.1:${Number(new TextDecoder().decode(value))}` };
       for (let first = 1; first <= 90; first += 3) {
         const texts = await Promise.all([0, 1, 2].map(() => textOf(ask(server))));
-        // Each its own number: none before it was lost, or sent twice.
+        // Each request has its own number, so none was lost or sent twice.
         expect(texts.map(Number).sort((one, other) => one - other)).toEqual([first, first + 1, first + 2]);
-        // Nothing else runs here meanwhile: the ends of the connections have come, and nobody has read them.
+        // Blocks the event loop, so that the connections have ended and nothing has noticed it.
         const deadlineMs = performance.now() + 3_000;
         while (readFileSync(file, 'utf8') !== String(first + 2)) expect(performance.now()).toBeLessThan(deadlineMs);
       }
@@ -138,15 +138,18 @@ const FRAMINGS: readonly (readonly [what: string, head: string, rest: string | B
   ['that ends with its connection', `${OK}\r\n`, 'hello'],
 ];
 
-test.each(FRAMINGS)('whoever throws at an answer %s has lost it, and nobody else has', async (_, head, rest) => {
-  using server = wireServer(({ peer, path }) => peer.send(path === '/ok' ? answer('ok') : head));
-  const error = new Error('thrown by a sink');
-  const reader = new Reader((await ask(server)).body, () => {
-    throw error;
-  });
-  server.peers[0]?.send(rest);
-  await until(() => server.peers[0]?.isClosed, 'the connection is closed');
-  expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], error, 'hello']);
-  expect(await textOf(ask(server, { path: '/ok' }))).toBe('ok');
-  expect(server.peers).toHaveLength(2);
-});
+test.each(FRAMINGS)(
+  'a reader that throws at an answer %s loses it, and no other reader does',
+  async (_, head, rest) => {
+    using server = wireServer(({ peer, path }) => peer.send(path === '/ok' ? answer('ok') : head));
+    const error = new Error('thrown by a sink');
+    const reader = new Reader((await ask(server)).body, () => {
+      throw error;
+    });
+    server.peers[0]?.send(rest);
+    await until(() => server.peers[0]?.isClosed, 'the connection is closed');
+    expect([reader.endings, reader.cause, reader.text]).toEqual([['lost'], error, 'hello']);
+    expect(await textOf(ask(server, { path: '/ok' }))).toBe('ok');
+    expect(server.peers).toHaveLength(2);
+  },
+);

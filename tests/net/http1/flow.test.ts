@@ -8,7 +8,7 @@ import { answer, chunked, type Peer, wireServer } from '../../support/wire-serve
 const MB = 1_048_576;
 const BYTES = new Uint8Array(50 * MB);
 for (let at = 0; at < BYTES.length; at += MB) randomFillSync(BYTES, at, MB);
-/** What the kernel holds of one connection at most, of both ends; Linux has up to 36 MB of it. */
+/** The most that the kernel buffers for both ends of one connection; up to 36 MB on Linux. */
 const KERNEL_BYTES_MAX = 48 * MB;
 const OK = 'HTTP/1.1 200 OK\r\n';
 
@@ -61,7 +61,7 @@ test('law 8: a request goes on while its answer has begun, and while that is not
   }
 });
 
-/** Answers of 50 MB, as their bytes go over the wire. */
+/** Answers of 50 MB, as bytes on the wire. */
 const LONG: readonly (readonly [what: string, send: (peer: Peer) => void])[] = [
   [
     'of known length',
@@ -124,7 +124,7 @@ test.each(STOPS)('law 8: a server is held back by a reader that stops %s, and no
   expect((server.peers[0]?.sentBytes ?? 0) - told).toBeLessThan(KERNEL_BYTES_MAX);
   await still(() => reading?.bytes ?? 0);
   expect(reading?.bytes ?? 0).toBe(told);
-  // Who begins need not say that it goes on.
+  // A server may send the body without a preceding 100 Continue.
   const reader = reading ?? new Reader(body);
   reader.onChunk = () => undefined;
   if (reading) body.resume();

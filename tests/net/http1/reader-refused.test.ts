@@ -1,4 +1,6 @@
-/** What is no answer of HTTP/1.1, or could be read as two different ones, is refused: RFC 9112, sections 6, 7 and 11. */
+/**
+ * Invalid or ambiguous answers of HTTP/1.1 are refused: https://www.rfc-editor.org/rfc/rfc9112, sections 6, 7 and 11.
+ */
 import { expect, test } from 'bun:test';
 import { MalformedError } from '../../../router/net/http1/reader';
 import { readPieces, readWire } from '../../support/wire-reading';
@@ -6,7 +8,7 @@ import { readPieces, readWire } from '../../support/wire-reading';
 const OK = 'HTTP/1.1 200 OK\r\n';
 const CHUNKED = `${OK}transfer-encoding: chunked\r\n\r\n`;
 
-/** Refused, in one piece as byte by byte. */
+/** Refused in one piece and byte by byte. */
 function expectRefused(bytes: string): void {
   for (const pieces of [[bytes], bytes.split('')]) {
     let said: unknown;
@@ -154,7 +156,7 @@ test('lines between and behind chunks are limited, each and together', () => {
   expect(readPieces([CHUNKED, '0\r\n', ...trailers.slice(0, 60), '\r\n']).isReusable).toBe(true);
 });
 
-test('a body that is cut is not whole, whatever says its length', () => {
+test('a body that is cut off is incomplete, however its length is declared', () => {
   for (const bytes of [
     `${OK}content-length: 5\r\n\r\nhell`,
     `${CHUNKED}5\r\nhell`,

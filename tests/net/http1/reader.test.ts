@@ -1,4 +1,4 @@
-/** Answers of HTTP/1.1 as they are read: whole and in pieces, and where they end (RFC 9112). */
+/** Reads answers of HTTP/1.1, whole and in pieces, and finds their ends (https://www.rfc-editor.org/rfc/rfc9112). */
 import { expect, test } from 'bun:test';
 import { type Reading, readPieces, readWire } from '../../support/wire-reading';
 import { answer, chunked } from '../../support/wire-server';
@@ -9,7 +9,7 @@ const shown = ({ head, status, body, isWhole, isReusable }: Reading) => ({
   type: head?.get('content-type'),
 });
 
-/** Answers that are whole: bytes, body, and whether their connection may be used again. */
+/** Complete answers: bytes, body, and whether the connection may be reused. */
 const WHOLE: readonly (readonly [what: string, bytes: string, body: string, isReusable: boolean])[] = [
   ['of known length', `${HEAD}content-length: 11\r\n\r\nhello\r\n\r\nyo`, 'hello\r\n\r\nyo', true],
   ['without a byte', `${HEAD}content-length: 0\r\n\r\n`, '', true],
@@ -111,7 +111,7 @@ test('a head of which only a part has come is no answer, also where the connecti
   }
 });
 
-test('answers to HEAD, and those of 204 and 304, have no body whatever they say of one', () => {
+test('answers to HEAD, and those of 204 and 304, have no body, whatever their headers say', () => {
   const cases = [
     ['HEAD', '200 OK'],
     ['HEAD', '404 No'],
@@ -171,7 +171,7 @@ test('each byte of a header’s value is a character', () => {
 });
 
 test('only blanks and tabs are no part of a header’s value', () => {
-  // In UTF-8, à and … end with bytes that are white space by themselves.
+  // In UTF-8, à and … end with bytes that alone would be white space.
   for (const value of ['caf\u00c3\u00a0', '\u00a0', '\u0085', '\u000b', '\u000cx']) {
     expect(readWire(`HTTP/1.1 200 OK\r\nx: ${value} \r\ncontent-length: 0\r\n\r\n`).head?.get('x')).toBe(value);
   }

@@ -1,4 +1,4 @@
-/** Requests as they go over the wire, and answers as they come back through the router's front door for them. */
+/** Requests as bytes on the wire, and the answers that the router's clients get for them. */
 import { expect, test } from 'bun:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { isShort } from '../../../router/net/outgoing';
@@ -39,7 +39,7 @@ test('where a request goes and where it ends is not a caller’s to say', async 
 
 test('a header that would be another request is refused, and nothing is sent', async () => {
   using server = ok();
-  // The low byte of the last ones is CR, LF or NUL.
+  // The low byte of the last characters is CR, LF or NUL.
   const values = [
     'a\r\nx: y',
     'a\n',
@@ -75,7 +75,7 @@ test('a header may have every character that is one byte and ends no line', asyn
   expect(server.requests[0]?.head).toEndWith(`\r\nx: ${value}`);
 });
 
-test('whatever is in a path, there is one request with one line', async () => {
+test('every path gives one request with one request line', async () => {
   using server = ok();
   for (const path of ['/a b', '/a\r\nx: y', '/a HTTP/1.1\r\n\r\nGET /b', '/ü?q=ü b\n', '/a\0#b', '/\u010a\u010d']) {
     await textOf(ask(server, { path }));
@@ -191,7 +191,7 @@ test('a redirect is an answer like any other', async () => {
   expect([status, headers.get('location'), server.requests.length]).toEqual([307, '/there', 1]);
 });
 
-test('what is no HTTP is no answer, and the request may have arrived', async () => {
+test('bytes that are no HTTP fail the request, which may have arrived', async () => {
   using server = wireServer(({ peer }) => peer.send('SSH-2.0-OpenSSH_9.6\r\n\r\n'));
   const { mayHaveArrived, cause } = await failureOf(ask(server));
   expect([mayHaveArrived, (cause as Error).name]).toEqual([true, 'MalformedError']);

@@ -1,4 +1,4 @@
-/** Which connection a request goes over: one that rests where there is one, and never one whose state is in doubt. */
+/** Which connection a request uses: an idle one if there is one, and never one whose state is in doubt. */
 import { afterEach, expect, test } from 'bun:test';
 import { until } from '../../support/router';
 import { passTime, restoreTime } from '../../support/time';
@@ -9,7 +9,7 @@ afterEach(() => {
   restoreTime();
 });
 
-/** The next request is served as well, over a new connection, and the one before it is closed. */
+/** Asserts that the next request uses a new connection and that the previous one is closed. */
 async function expectNewConnection(server: WireServer): Promise<void> {
   const before = server.peers.length;
   expect(await textOf(ask(server, { path: '/next' }))).toBe('next');
@@ -17,7 +17,7 @@ async function expectNewConnection(server: WireServer): Promise<void> {
   await until(() => server.peers[before - 1]?.isClosed, 'the connection before it is closed');
 }
 
-/** Answers each request with the last part of its path, unless a test says otherwise. */
+/** Answers each request with the last part of its path, unless a test changes that. */
 const echo = (first: (asked: WireAsked) => void) =>
   wireServer((asked) => (asked.path === '/next' ? asked.peer.send(answer('next')) : first(asked)));
 
@@ -96,17 +96,17 @@ test('after a body that nobody wanted the connection is closed and not used agai
   await expectNewConnection(server);
 });
 
-test('after an answer that is none the connection is closed and not used again', async () => {
+test('after an invalid answer the connection is closed and not reused', async () => {
   using server = echo(({ peer }) => peer.send('HTTP/1.1 200 OK\r\nno header\r\n\r\n'));
   await failureOf(ask(server));
   await expectNewConnection(server);
 });
 
-test('what comes over a resting connection ends it, and is never the next answer', async () => {
+test('bytes on an idle connection end it, and never become the next answer', async () => {
   using server = echo(({ peer }) => peer.send(answer('ok')));
   await textOf(ask(server));
   server.peers[0]?.send(answer('unasked', [], '408 Request Timeout'));
-  // Not read yet: this request must not go over that connection.
+  // The body is not read yet, so this request must not use that connection.
   await until(() => server.peers[0]?.isClosed, 'the connection is closed');
   await expectNewConnection(server);
 });
@@ -190,7 +190,7 @@ test('a body paused at its last byte is whole, and its connection is used again'
   expect(server.peers).toHaveLength(1);
 });
 
-test('who asks again at the very end of an answer gets the same connection', async () => {
+test('a request at the very end of an answer reuses its connection', async () => {
   using server = wireServer(({ peer, path }) => peer.send(answer(path)));
   const second = Promise.withResolvers<string>();
   const { body } = await ask(server, { path: '/first' });

@@ -1,4 +1,4 @@
-/** Calls of a client's tools in answers that are kept: read again as they came, and seen in the chat. */
+/** Calls of a client's tools in stored answers: they are read back unchanged, and shown in the chat. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
@@ -47,7 +47,7 @@ function streamed(events: string) {
 }
 
 const two = [call('call_1', 'add', '{"a":1}'), call('call_2', 'get_weather', '{}')];
-/** The answers of a runner that says something and calls two tools, by how they come. */
+/** The answers of a runner that sends text and calls two tools, in several forms. */
 const TWO = {
   whole: calls('Wait.', ...two),
   stream: () =>
@@ -67,7 +67,7 @@ const ITEMS = [
   { type: 'function_call', status: 'completed', call_id: 'call_2', name: 'get_weather', arguments: '{}' },
 ];
 
-/** Asks for an answer that is kept, and reads it to its end. Gives the conversation. */
+/** Requests an answer that is stored, and reads it to its end. Returns the conversation. */
 async function ask(path: string, body: object): Promise<string> {
   const response = await fetch(`${router.url}/v1/${path}`, {
     method: 'POST',
@@ -106,7 +106,7 @@ test('a response is read again as it came, item by item', async () => {
   }
 });
 
-test('what is said between and after calls stays where it was', async () => {
+test('text between and after calls keeps its place', async () => {
   const said = (text: string) => ({ type: 'message', content: [{ type: 'output_text', text }] });
   const called = { type: 'function_call', call_id: 'call_1', name: 'add', arguments: '{}' };
   const output = [said('One.'), called, said('Two.')];

@@ -1,4 +1,4 @@
-/** What else can be done with a response that is stored: what it was asked with is read again, and it is deleted. */
+/** Other requests about a stored response: its input is read, and it is deleted. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, ConflictError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
@@ -99,7 +99,7 @@ test('law 18: what is left of a conversation has its order, and paging neither s
     paged.unshift(...page);
   }
   expect(paged.map((message) => message.id)).toEqual(left.map((message) => message.id));
-  // All that is left is on the page.
+  // The page shows the remaining messages.
   const page = await (await alice.request(`/conversations/${id}`)).text();
   expect([page.match(/<article/g)?.length, page.includes('before=')]).toEqual([50, false]);
   await respond({ input: 'Go on.', previous_response_id: ids[26] ?? null });
@@ -118,7 +118,7 @@ test('an answer that goes on with a turn is deleted alone, and the last answer t
   await client.responses.delete(first.id);
   expect(await textsOf(id)).toEqual(['One?', 'It is 42.', 'Two?', 'It is 42.']);
   await respond({ input: 'Three?', conversation: id });
-  // A result without its call is not told.
+  // A result without its call is left out.
   expect(told().slice(0, 2)).toEqual([user('One?'), assistant('It is 42.')]);
   await client.responses.delete(second.id);
   await client.responses.delete(third.id);
@@ -134,7 +134,7 @@ test('a call is open again when the answer to its output is deleted', async () =
   await client.responses.delete(wrong.id);
   const right = await respond({ input: [output('call_1', 'right')], previous_response_id: first.id });
   expect(told().at(-1)).toEqual({ role: 'tool', tool_call_id: 'call_1', content: 'right' });
-  // It is the newest one again, so nothing forks.
+  // It is the newest answer again, so nothing forks.
   expect([right.conversation?.id, await textsOf(id)]).toEqual([id, ['One?', '', 'It is 42.']]);
 });
 
@@ -185,7 +185,7 @@ test('a response is for its owner, and for keys that open its agent', async () =
     expect(await refusal(other.responses.inputItems.list(mine.id))).toBeInstanceOf(NotFoundError);
   }
   expect((await router.request(`/v1/responses/${mine.id}`, { method: 'DELETE' })).status).toBe(401);
-  // Of a user's message there is no response.
+  // A user message is no response.
   const [asked] = await stored(mine.conversation?.id);
   expect(await refusal(client.responses.delete(`resp_${asked?.id}`))).toBeInstanceOf(NotFoundError);
   expect(await textsOf(mine.conversation?.id)).toEqual(['One?', 'to One?']);
@@ -195,7 +195,7 @@ test('a response is for its owner, and for keys that open its agent', async () =
   expect(await refusal(client.responses.retrieve(mine.id))).toBeInstanceOf(NotFoundError);
 });
 
-test('an open page loses what is deleted', async () => {
+test('an open page removes a deleted message', async () => {
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await respond({ input: 'Two?', conversation: id });
@@ -209,7 +209,7 @@ test('an open page loses what is deleted', async () => {
   abort.abort();
 });
 
-test('what a response was asked with is listed, newest first, in pages', async () => {
+test('the input of a response is listed, newest first, in pages', async () => {
   runner.reply = calls;
   const first = await respond({ input: 'One?', instructions: 'Be brief.', store: true });
   runner.reply = () => completion('It is 42.');

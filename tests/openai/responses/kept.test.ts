@@ -1,4 +1,6 @@
-/** Responses that nobody has said anything about: kept as OpenAI keeps them, for a time, and found by what clients name. */
+/**
+ * Responses without a `store` member: stored as in OpenAI's API, for a time, and found by the ids that clients name.
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../../support/router';
@@ -48,7 +50,7 @@ test('a response is kept unless it says otherwise, and is not among the conversa
   expect(await client.responses.retrieve(none.id).catch((thrown: unknown) => thrown)).toBeInstanceOf(NotFoundError);
 });
 
-test('a conversation that is asked for is shown, also when it was kept unasked before', async () => {
+test('a conversation that is requested is shown, also if it was stored by default before', async () => {
   const first = await respond({ input: 'One?' });
   const id = first.conversation?.id ?? '';
   await respond({ input: 'Two?', previous_response_id: first.id, store: true });
@@ -58,7 +60,7 @@ test('a conversation that is asked for is shown, also when it was kept unasked b
   expect(await shown()).toEqual([id]);
 });
 
-test('what was kept unasked goes when its time is over, which begins anew with each request that goes on from it', async () => {
+test('a response that was stored by default is deleted when its time is over, which each continuing request renews', async () => {
   const old = await respond({ input: 'One?' });
   const used = await respond({ input: 'One?' });
   nowMs += 6 * DAY_MS;
@@ -73,12 +75,12 @@ test('what was kept unasked goes when its time is over, which begins anew with e
   expect(await client.responses.retrieve(last.id).catch((thrown: unknown) => thrown)).toBeInstanceOf(NotFoundError);
 });
 
-test('items are found by their ids: what was said, what was called, and what that gave', async () => {
+test('items are found by their ids: messages, calls and outputs', async () => {
   const calls = [{ id: 'call_1', type: 'function', function: { name: 'look', arguments: '{}' } }];
   runner.reply = () => callingCompletion('Wait.', ...calls);
   const first = await respond({ input: 'What is there?' });
   runner.reply = () => completion('A bird.');
-  // As Vercel's provider sends its second step: what it has is named, and only what is new is sent.
+  // Like the second step of Vercel's provider: earlier items are references, and only new items are sent.
   const references = first.output.map(({ id }) => reference(id ?? ''));
   const output = { type: 'function_call_output' as const, call_id: 'call_1', output: 'a bird' };
   const input = [user('What is there?'), ...references, output];
@@ -96,7 +98,7 @@ test('items are found by their ids: what was said, what was called, and what tha
   expect(told().messages).toEqual([user('What is there?'), { role: 'assistant', content: 'A bird.' }, user('And?')]);
 });
 
-test('what a client tells of its own is told as it is, and whoever goes on from the answer has it told', async () => {
+test('a client’s own history is sent unchanged, and a request that continues the answer is sent it too', async () => {
   const input = [user('One?'), { role: 'assistant' as const, content: 'One.' }, user('Two?')];
   const first = await client.responses.create({ model: 'keeper', input });
   expect(told().messages).toEqual(input);
@@ -109,7 +111,7 @@ test('what a client tells of its own is told as it is, and whoever goes on from 
   expect(told().messages).toEqual([user('Four?')]);
 });
 
-test('only what is gone, or not the caller’s, is refused, by its place', async () => {
+test('only a missing item, or one of another user, is refused, by its place', async () => {
   const mallory = await router.person(PEOPLE.mallory);
   const stranger = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await mallory.createKey(), maxRetries: 0 });
   const mine = await respond({ input: 'Hi' });

@@ -1,4 +1,4 @@
-/** Stored responses that called a client's tools, gone on from with no more than the outputs of the calls. */
+/** Stored responses that called a client's tools are continued by a request with only the outputs of the calls. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
@@ -59,7 +59,7 @@ test.each(['plain', 'keeper'])('outputs alone go on from the response that calle
   const asked = [user('Two?'), calling('Wait.', call('call_1'), call('call_2')), found('call_1', '1')];
   expect(told()).toEqual([...asked, found('call_2', '2')]);
   await saved(id);
-  // The next step knows what the first one found.
+  // The next step contains the result of the first one.
   runner.reply = () => completion('It is 42.');
   const third = await respond({ model, input: [output('call_3', '3')], conversation: id });
   const steps = [...asked, found('call_2', '2'), calling(null, call('call_3')), found('call_3', '3')];
@@ -74,7 +74,7 @@ test.each(['plain', 'keeper'])('outputs alone go on from the response that calle
   expect(new Set(runner.requests.slice(-4).map(({ headers }) => headers.get('x-session')))).toEqual(new Set([id]));
 });
 
-test('outputs go before what the user says with them, and a call that is sent along is there once', async () => {
+test('outputs precede the user’s message, and a call that is sent again is stored once', async () => {
   runner.reply = calls(null, call('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');
@@ -94,7 +94,7 @@ test('outputs sent a second time make a conversation of their own, and the first
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
-  // Ids are used again by some runtimes.
+  // Some runtimes reuse ids.
   const second = await respond({ input: [output('call_1', 'found')], previous_response_id: first.id });
   await saved(id);
   runner.reply = () => completion('It is 42.');
@@ -107,7 +107,7 @@ test('outputs sent a second time make a conversation of their own, and the first
   expect(told()).toEqual(steps);
 });
 
-test('a call that its client passes over is not told, and takes no output later', async () => {
+test('a call that its client ignores is not sent to the model, and accepts no output later', async () => {
   runner.reply = calls('Wait.', call('call_1'), call('call_2'));
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
@@ -124,7 +124,7 @@ test('a call that its client passes over is not told, and takes no output later'
   expect(runner.requests.length).toBe(count);
 });
 
-test('an output without a call is refused by its name, before anything is asked or stored', async () => {
+test('an output without a call is refused by its name, before any request to the runner', async () => {
   const first = await respond({ input: 'One?', store: true });
   const id = first.conversation?.id ?? '';
   await saved(id);
@@ -139,7 +139,7 @@ test('an output without a call is refused by its name, before anything is asked 
   expect([runner.requests.length, (await stored(id)).length]).toEqual([count, 2]);
 });
 
-test('somebody else’s call is not there to be answered', async () => {
+test('a call of another user cannot be answered', async () => {
   runner.reply = calls(null, call('call_1'));
   const first = await respond({ input: 'One?', store: true });
   await saved(first.conversation?.id ?? '');

@@ -1,4 +1,4 @@
-/** `/v1/responses` of a backend that serves chat only, by the official client: what is asked, and what is answered. */
+/** `/v1/responses` of a backend that serves only chat, through the official client: requests and answers. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, InternalServerError } from 'openai';
 import type { ResponseInputItem } from 'openai/resources/responses/responses';
@@ -24,7 +24,7 @@ afterAll(() => router[Symbol.asyncDispose]());
 
 type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'>;
 const respond = (body: Body) => client.responses.create({ model: 'chatty', ...body });
-/** What arrived at the runner last. */
+/** The last request that arrived at the runner. */
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as Record<string, unknown>;
 const answered = (message: object, finish_reason = 'stop', more: object = {}) =>
   Response.json({ object: 'chat.completion', choices: [{ index: 0, message, finish_reason }], ...more });
@@ -80,7 +80,7 @@ test('an answer is a response: its text, its usage, its options, and ids of the 
   expect(told()).toEqual({ model: 'chatty', temperature: 0.5, messages });
 });
 
-test('a request says in chat what it says', async () => {
+test('a request is translated to the same request in chat', async () => {
   runner.reply = () => completion('Hello.');
   const parameters = { type: 'object', properties: {} };
   const schema = { name: 'colour', strict: true, schema: parameters };
@@ -179,7 +179,7 @@ test('an answer that was cut short is incomplete and says why, and one that fail
   expect(failed).toMatchObject({ status: 'failed', output_text: 'Hel', error: { code: 'server_error' } } as object);
 });
 
-test('what chat cannot say is refused by the name of its member, before anything is asked', async () => {
+test('a member that chat does not have is refused by its name, before any request to the runner', async () => {
   const user = { role: 'user', content: 'Hi' };
   const cases: [object, string][] = [
     [{ input: 'Hi', background: true }, 'background'],

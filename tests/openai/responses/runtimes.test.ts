@@ -1,4 +1,4 @@
-/** `/v1/responses` over the three runtimes, each with its twin: one surface, whatever they serve themselves. */
+/** `/v1/responses` of the three runtimes, each with its twin: the same API, whatever the runtime serves itself. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Runtime, type Somebody, shippedEntries, startRuntime, times, toldTo } from '../../support/runtimes';
 
@@ -22,7 +22,7 @@ describe.each(shippedEntries.map(({ name }) => String(name)))('%s', (name) => {
     expect([output_text, status]).toEqual(['Hello from upstream.', 'completed']);
   });
 
-  test('turns that go on from each other are told once, each with its own instructions', async () => {
+  test('turns that continue each other are sent once, each with its own instructions', async () => {
     runtime.upstream.script({ pieces: ['It is ', 'noted.'] });
     const first = await respond('My colour is teal.', { store: true });
     const previous_response_id = first.id;
@@ -30,7 +30,7 @@ describe.each(shippedEntries.map(({ name }) => String(name)))('%s', (name) => {
     for (const part of ['My colour is teal.', 'It is noted.', 'What do you know?', 'Be brief.']) {
       expect([part, times(lastTold(), part)]).toEqual([part, 1]);
     }
-    // Another way on from the first answer: what was said after it is not part of it.
+    // A second continuation of the first answer: the messages after the first continuation do not belong to it.
     await respond('What else?', { previous_response_id });
     for (const [part, count] of [
       ['My colour is teal.', 1],

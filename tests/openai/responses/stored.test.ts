@@ -1,4 +1,4 @@
-/** Answers that are kept: `store`, `previous_response_id`, and the conversations that they make, at both endpoints. */
+/** Stored answers: `store`, `previous_response_id`, and the conversations that they create, at both endpoints. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { ConflictError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
@@ -32,7 +32,7 @@ type Body = Omit<OpenAI.Responses.ResponseCreateParamsNonStreaming, 'model'> & {
 const respond = (body: Body) => client.responses.create({ model: 'plain', ...body });
 const user = (content: string) => ({ role: 'user' as const, content });
 const assistant = (content: string) => ({ role: 'assistant' as const, content });
-/** What a session that does not know it is told of what came before. */
+/** The earlier messages as a session gets them that does not know them. */
 const retold = (...messages: { role: string; content: string }[]) =>
   user(messages.map(({ role, content }) => `${role}:\n${content}`).join('\n\n'));
 const told = () => JSON.parse(runner.requests.at(-1)?.text ?? '') as { messages: object[]; [member: string]: unknown };
@@ -48,7 +48,7 @@ const saved = async (id: string | undefined) =>
     return page.every(({ status }) => status === 'done');
   }, 'the answer is saved');
 
-test('nothing is kept of a chat unless it is asked for, nor of a response that is not to be', async () => {
+test('a chat is stored only on request, and a response not if the request forbids it', async () => {
   const response = await respond({ input: 'Hi', store: false });
   await client.chat.completions.create({ model: 'plain', messages: [user('Hi')], store: false });
   expect([response.conversation, await conversations()]).toEqual([undefined, []]);
@@ -63,7 +63,7 @@ test('a response that is stored can be read again, gone on from by its id, and s
   const first = await respond({ input: 'One?', instructions: 'Be brief.', store: true });
   expect(first.conversation?.id).toMatch(/^[0-9a-f]{24}$/);
   const second = await respond({ input: 'Two?', previous_response_id: first.id });
-  // Instructions are of their request, as OpenAI has them.
+  // Instructions belong to one request, as in OpenAI's API.
   expect(told().messages).toEqual([user('One?'), assistant('to One?'), user('Two?')]);
   expect([second.previous_response_id, second.conversation]).toEqual([first.id, first.conversation ?? null]);
   const id = first.conversation?.id;
@@ -79,7 +79,7 @@ test('a response that is stored can be read again, gone on from by its id, and s
   expect([told().messages.length, third.conversation?.id]).toEqual([5, id]);
 });
 
-test('what is somebody else’s is not there', async () => {
+test('items of other users are not found', async () => {
   const mine = await respond({ input: 'A secret', store: true });
   const id = mine.conversation?.id ?? '';
   const count = runner.requests.length;
@@ -95,7 +95,7 @@ test('what is somebody else’s is not there', async () => {
   expect([runner.requests.length, await router.context.conversations.list(mallory.id)]).toEqual([count, []]);
 });
 
-test('going on from an answer that is not the newest makes a conversation of its own', async () => {
+test('continuing an answer that is not the newest makes a new conversation', async () => {
   const first = await respond({ input: 'One?', store: true, model: 'keeper' });
   const id = first.conversation?.id;
   await saved(id);
@@ -155,13 +155,13 @@ test('a chat with store starts a conversation and names it; metadata goes on in 
   ]);
   await saved(id);
   expect(await textsOf(id)).toEqual(['Hi', 'to Hi', 'Again', 'to Again']);
-  // An id of another kind is the client's own affair.
+  // An id in another form belongs to the client.
   const metadata = { conversation_id: crypto.randomUUID() };
   await client.chat.completions.create({ model: 'plain', messages, metadata });
   expect(told()).toMatchObject({ metadata });
 });
 
-test('a conversation that its client rewinds or edits gets a new session, which is told everything', async () => {
+test('a conversation that its client rewinds or edits gets a new session, which is sent everything', async () => {
   const chat = async (messages: OpenAI.ChatCompletionMessageParam[], id?: string) => {
     const body = { model: 'keeper', messages, store: true };
     const headers = id === undefined ? {} : { 'x-conversation-id': id };
@@ -182,20 +182,20 @@ test('a conversation that its client rewinds or edits gets a new session, which 
   await chat(edited, id);
   const second = session();
   expect([second, told().messages]).toEqual([`${id}-6`, [retold(...edited)]]);
-  // It is stable from there on.
+  // The session stays the same from there on.
   const on = [...edited, assistant('to Or two?'), user('Four?')];
   await chat(on, id);
   expect([session(), told().messages]).toEqual([second, [user('Four?')]]);
-  // A client that sends its new message only leaves the rest to the runtime.
+  // A client that sends only its new message relies on the session of the runtime.
   await chat([user('Five?')], id);
   expect([session(), told().messages]).toEqual([second, [user('Five?')]]);
-  // An answer was edited.
+  // The client edited an answer.
   const wrong = [...on, assistant('Something else'), user('Five?'), assistant('to Five?'), user('Six?')];
   await chat(wrong, id);
   expect([session(), told().messages]).toEqual([`${id}-12`, [retold(...wrong)]]);
 });
 
-test('a conversation that begins in the middle tells the runtime what came before', async () => {
+test('in a conversation that begins in the middle, the runtime gets the earlier messages', async () => {
   const messages = [user('One?'), assistant('One.'), user('Two?')];
   await client.chat.completions.create({ model: 'keeper', messages, store: true });
   expect(told().messages).toEqual([retold(...messages)]);

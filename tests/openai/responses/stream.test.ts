@@ -1,4 +1,4 @@
-/** The stream of `/v1/responses` where it is made of a chat's: the order of its events, and every way it can end. */
+/** The stream of `/v1/responses` that is translated from a chat: the order of its events, and all its endings. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { APIError } from 'openai';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
@@ -58,7 +58,7 @@ test('a text comes as the documented events, numbered, piece by piece', async ()
   const done = (async () => {
     for await (const one of stream) events.push(one);
   })();
-  // The first piece is there while the second is not written yet.
+  // The client has the first piece before the second one is written.
   await until(() => piece() === 1, 'the first piece arrives');
   out.write(chunk('ße.') + delta({}, 'stop'));
   out.write(event({ choices: [], usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 } }) + DONE);
@@ -77,7 +77,7 @@ test('a text comes as the documented events, numbered, piece by piece', async ()
   expect(last.response.usage).toMatchObject({ input_tokens: 4, output_tokens: 2, total_tokens: 6 });
 });
 
-test('what an event is made of is split anywhere, and the same comes of it', async () => {
+test('an event that is split anywhere gives the same result', async () => {
   const text = new TextEncoder().encode(chunk('Grüße ') + chunk('🌍') + delta({}, 'stop') + DONE);
   for (const byte of text) out.write(Uint8Array.of(byte));
   out.close();

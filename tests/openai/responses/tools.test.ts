@@ -1,4 +1,4 @@
-/** Tools that chat has no place for: what the agent is told of them, and what the client gets back. */
+/** Tools that chat does not have: what the agent gets, and what the client gets back. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter } from '../../support/router';
@@ -30,7 +30,7 @@ const chatFn = (name: string, is = name) => ({
 const namespace = (name: string, ...names: string[]) => ({ type: 'namespace', name, tools: names.map(fn) });
 const call = (id: string, name: string) => ({ id, type: 'function', function: { name, arguments: '{}' } });
 
-/** As Codex sends them as it is installed, and others of OpenAI's kinds. */
+/** Tools as Codex sends them without configuration, and OpenAI's other kinds. */
 const OTHERS = [
   { type: 'web_search', external_web_access: false },
   { type: 'web_search_preview' },
@@ -42,7 +42,7 @@ const OTHERS = [
   ...[{ type: 'image_generation' }, { type: 'computer_use_preview' }, { type: 'of_tomorrow' }],
 ];
 
-test('what an agent cannot do is left out of what it is told, and the rest of the request stands', async () => {
+test('tools that an agent lacks are left out, and the rest of the request is kept', async () => {
   runner.reply = () => completion('Fine.');
   const response = await respond({ input: 'Hi', tools: [fn('look'), ...OTHERS, namespace('mcp__a', 'x'), fn('go')] });
   expect(response.output_text).toBe('Fine.');
@@ -50,7 +50,7 @@ test('what an agent cannot do is left out of what it is told, and the rest of th
   for (const tool of OTHERS) {
     for (const choice of [undefined, 'auto', 'none']) {
       await respond({ input: 'Hi', tools: [tool], tool_choice: choice, parallel_tool_calls: true });
-      // Upstreams refuse what is said about tools where there are none.
+      // Upstreams refuse members about tools if there are no tools.
       expect(Object.keys(told()).filter((name) => name.includes('tool'))).toEqual([]);
     }
   }
@@ -82,13 +82,13 @@ test('members of a namespace become functions, and their calls come back with it
   ];
   expect(output as object[]).toMatchObject(items);
   expect(output[2]).not.toHaveProperty('namespace');
-  // The calls are told by the same names again.
+  // The calls have the same names in the next request.
   const outputs = items.map(({ call_id }) => ({ type: 'function_call_output', call_id, output: 'done' }));
   runner.reply = () => completion('Fine.');
   await respond({ input: [{ role: 'user', content: 'Hi' }, ...output, ...outputs], tools });
   const [, said] = told().messages as { tool_calls?: { function: { name: string } }[] }[];
   expect(said?.tool_calls?.map((one) => one.function.name)).toEqual(names);
-  // So is a choice.
+  // So has a tool choice.
   await respond({ input: 'Hi', tools, tool_choice: { type: 'function', name: 'read', namespace: 'mcp__mail' } });
   expect(told().tool_choice).toEqual({ type: 'function', function: { name: 'mcp__mail__read' } });
   await respond({
@@ -122,7 +122,7 @@ test('a call of a namespace is streamed with it from its first event on', async 
   expect(items).toMatchObject([item, { ...item, arguments: '{}' }]);
 });
 
-test('a name that is too long for a function is cut, and still one of its own', async () => {
+test('a name that is too long for a function is cut, and stays unique', async () => {
   const long = 'x'.repeat(60);
   const tools = [namespace('mcp__one', `${long}1`, `${long}2`), namespace('mcp.two', 'a b')];
   runner.reply = () => completion('Fine.');

@@ -1,8 +1,8 @@
-/** The client matrix, with curl: what a script makes of `/v1`. */
+/** The client matrix with curl: `/v1` from a script. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { ADD, type Call, matrix, SUM } from './matrix';
 
-/** curl's own exit codes; 22 is what `--fail` makes of a status of 400 and more. */
+/** curl's own exit codes; `--fail` exits with 22 for a status of 400 and more. */
 class CurlError extends Error {
   constructor(
     readonly exitCode: number,
@@ -23,19 +23,19 @@ interface Part {
   readonly tool_calls?: readonly { readonly id?: string; readonly function?: { readonly arguments?: string } }[];
 }
 
-/** Starts it with a body. The status goes to standard error, behind what curl itself has to say. */
+/** Sends a body. The status is written to standard error, after curl's own messages. */
 function curl({ url, key, signal, once }: Call, body: object) {
   const command = [
     ...['curl', '--silent', '--no-buffer', '--write-out', '%{stderr}%{http_code}'],
     ...['--header', `Authorization: Bearer ${key}`, '--header', 'Content-Type: application/json'],
-    // A body that is out cannot be taken back by another try.
+    // Output that was written cannot be replaced by a retry.
     ...(once ? ['--fail-with-body'] : ['--fail', '--retry', '2']),
     ...['--data', JSON.stringify(body), `${url}/chat/completions`],
   ];
   return Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe', ...(signal && { signal }) });
 }
 
-/** Throws what became of a curl that has ended, unless all is well. */
+/** Throws the error of a curl that has failed. */
 async function check(child: ReturnType<typeof curl>, body: string): Promise<void> {
   const status = Number((await new Response(child.stderr).text()).slice(-3));
   const exitCode = await child.exited;
@@ -120,7 +120,7 @@ matrix({
     'an upstream that refuses the key': 'exit code 22',
     'an upstream that is busy': 'exit code 22',
     'an upstream that refuses the request': 'exit code 22',
-    // The status was good, and so is the exit code: the reason is in the last event.
+    // The status was 200, so the exit code is 0: the reason is in the last event.
     'an agent that is lost in the middle': 'exit code 0',
   },
 });

@@ -1,4 +1,4 @@
-/** The lines for programs in docs/clients.md, as a user would paste them: they have to work. */
+/** The examples for programs in docs/clients.md, pasted as a user would: they must work. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
 import { backendsWithDemoEnv } from '../../support/process';
@@ -7,7 +7,7 @@ import { PEOPLE, startRouter, type TestRouter } from '../../support/router';
 setDefaultTimeout(30_000);
 
 const ROOT = join(import.meta.dir, '../../..');
-/** What a block leaves behind, by the name that it has there. */
+/** The variable that a block defines, by its name there. */
 const ANSWERS = { openai: 'answer.choices[0].message.content', ai: 'text', '@langchain/openai': 'text' };
 
 let router: TestRouter;
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-/** The one block of the page in this language that has `part` in it, meant for this router. */
+/** The one block of the page in this language that contains `part`, changed to this router. */
 async function block(language: string, part: string): Promise<string> {
   const page = await Bun.file(join(ROOT, 'docs/clients.md')).text();
   const blocks = [...page.matchAll(/^```(\w+)\n([\s\S]*?)```$/gm)];

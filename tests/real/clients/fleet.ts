@@ -1,6 +1,6 @@
 /**
- * What every client of the matrix talks to: one router with every agent that ships, on its real port. Demo and direct run
- * as processes; OpenClaw, Hermes and nanobot as their twins. Behind all but the demo is one scripted upstream.
+ * The router for all clients of the matrix, with every agent of the repository, on a real port. Demo and direct run as
+ * processes; OpenClaw, Hermes and nanobot as their twins. All but the demo use one scripted upstream.
  */
 import type { RunnerSpec } from '../../../drivers/driver';
 import type { ProgramRuntime } from '../../../drivers/memory';
@@ -12,37 +12,37 @@ import { startUpstream, type Upstream } from '../../support/upstream';
 export const AGENTS = ['demo', 'direct', 'openclaw', 'hermes-agent', 'nanobot'] as const;
 export type AgentName = (typeof AGENTS)[number];
 
-/** What every agent answers to `SAY_IT`: the demo because it is told to, the others because their upstream says so. */
+/** The answer of every agent to `SAY_IT`: the demo repeats it, the others get it from the upstream. */
 export const ANSWER = 'Grüße aus 東京 👋🏽, dear client.';
 export const SAY_IT = `echo ${ANSWER}`;
 
-/** Longer than a streaming client is let wait for a status of its own, so that it reads comments (law 11). */
+/** Longer than a streaming client waits for a status, so that it reads comments (law 11). */
 const DEMO_START_MS = 2_200;
 
 export interface Fleet extends AsyncDisposable {
   readonly router: TestRouter;
   readonly upstream: Upstream;
-  /** The base URL that a client is given: it ends in `/v1`. */
+  /** The base URL for clients; it ends in `/v1`. */
   readonly url: string;
-  /** Alice's, who has set what the agents need. */
+  /** Alice's key; she has set the agents' credentials. */
   readonly key: string;
-  /** Keys that are good, and yet open nothing. */
+  /** Valid keys that are refused for some reason. */
   readonly refused: {
-    /** Bob's, who has set nothing. */
+    /** Bob's, who has set no credentials. */
     readonly withoutCredentials: string;
     /** Mallory's, whose budget is used up. */
     readonly withoutBudget: string;
-    /** Alice's, for a request a minute, which has been made. */
+    /** Alice's, with a limit of one request a minute, which has been used. */
     readonly spent: string;
-    /** Alice's, for everything but `/v1`. */
+    /** Alice's, for everything except `/v1`. */
     readonly forOthers: string;
   };
   /** The agent's next answer is `ANSWER`. */
   willAnswer(agent: AgentName): void;
-  /** Ends alice's runner of the agent, if there is one: the next call is a cold one. */
+  /** Ends alice's runner of the agent, if there is one, so that the next call is a cold start. */
   chill(agent: AgentName): Promise<void>;
   isWarm(agent: AgentName): Promise<boolean>;
-  /** How many requests alice's runner of the agent is at work on. */
+  /** Number of requests that alice's runner of the agent is working on. */
   leases(agent: AgentName): Promise<number>;
 }
 

@@ -1,11 +1,11 @@
-/** What has to hold for every client: with every agent, cold and warm, and when something goes wrong. */
+/** The requirements for every client: with every agent, cold and warm, and with each kind of failure. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { until } from '../../support/router';
 import { hang } from '../../support/upstream';
 import { AGENTS, ANSWER, type Fleet, SAY_IT, startFleet } from './fleet';
 import { BROKER_TRIES, busy, LOST, SCENES, type Scene, type Trouble } from './troubles';
 
-/** One question, as whoever uses the client asks it. */
+/** One question, as the user of the client sends it. */
 export interface Call {
   /** Base URL, ending in `/v1`. */
   readonly url: string;
@@ -13,30 +13,30 @@ export interface Call {
   readonly model: string;
   readonly text: string;
   readonly signal?: AbortSignal;
-  /** No further tries. Otherwise, and in everything else, the client is as it comes. */
+  /** No retries. In everything else the client has its defaults. */
   readonly once?: true;
 }
 
 export interface Client {
-  /** The whole answer, not streamed. Throws what the client throws. */
+  /** The whole answer, not streamed. Throws the client's errors. */
   chat(call: Call): Promise<string>;
-  /** The pieces of text of a streamed answer as they come. Throws what the client throws. */
+  /** The pieces of text of a streamed answer. Throws the client's errors. */
   stream(call: Call): AsyncIterable<string>;
   /** Offers `ADD` and runs it when it is called. */
   add(call: Call, isStream: boolean): Promise<Added>;
-  /** How whoever uses the client sees an error of each kind; `undefined` status where the answer had begun. */
+  /** How the client reports an error of each kind; `undefined` status if the answer had begun. */
   explain(error: unknown): Explained;
   readonly kinds: Readonly<Record<Trouble, string>>;
 }
 
 export interface Added {
-  /** What the tool was called with, if it was called. */
+  /** The arguments of the tool call, if there was one. */
   readonly calledWith: unknown;
   readonly text: string;
 }
 
 export interface Explained {
-  /** The class of the error, with what the client makes of it. */
+  /** The class of the error, and its members in the client. */
   readonly kind: string;
   readonly status: number | undefined;
   readonly message: string;
@@ -55,10 +55,10 @@ export const ADD = {
 } as const;
 export const SUM = '5';
 
-/** A user who waits. It only ends a test that has failed. */
+/** The timeout of a user who waits. Only ends a failed test. */
 const LIMIT_MS = 30_000;
 
-/** Registers the tests of the matrix for one client. The fleet is there while tests run. */
+/** Registers the tests of the matrix for one client. The fleet exists while tests run. */
 export function matrix(client: Client): () => Fleet {
   setDefaultTimeout(LIMIT_MS);
   let fleet: Fleet;
@@ -99,7 +99,7 @@ export function matrix(client: Client): () => Fleet {
     });
 
     test.each(['whole', 'streamed'])('a client that offers tools gets its answer, %s', async (how) => {
-      // Who is an agent has tools of its own; whoever passes questions on to a model passes the client's tools on too.
+      // An agent has tools of its own; a backend that passes messages to a model also passes the client's tools on.
       const isCalled = agent === 'direct';
       if (isCalled) scriptCall(fleet);
       fleet.willAnswer(agent);
@@ -160,7 +160,7 @@ export function matrix(client: Client): () => Fleet {
 
   test('a failure that passes is one that nobody sees: the client tries again, whole and streamed', async () => {
     fleet.willAnswer('direct');
-    // The upstream was busy before: an answer ends that.
+    // The upstream was busy before; an answer ends that state.
     await client.chat(call('direct'));
     const count = fleet.upstream.requests.length;
     fleet.upstream.script(...busy(2 * BROKER_TRIES));

@@ -1,11 +1,11 @@
-/** What can go wrong before an answer begins, and what every client is told then. */
+/** The failures before an answer begins, and what every client gets. */
 import type { ErrorScript } from '../../support/upstream';
 import type { Fleet } from './fleet';
 import type { Call } from './matrix';
 
 export interface Scene {
   readonly status: number;
-  /** What the message says: what happened, and what to do. */
+  /** The message: what happened, and what to do. */
   readonly says: RegExp;
   arrange(fleet: Fleet): Partial<Call>;
   restore?(fleet: Fleet): void;
@@ -53,7 +53,7 @@ export const SCENES = {
       upstream.script(...busy(BROKER_TRIES));
       return {};
     },
-    // An upstream that has refused all tries is asked once only, until it answers.
+    // An upstream that has refused all tries is called only once per request until it answers.
     restore({ upstream }) {
       upstream.unscript();
     },
@@ -70,9 +70,9 @@ export const SCENES = {
 export const LOST = 'an agent that is lost in the middle';
 export type Trouble = keyof typeof SCENES | typeof LOST;
 
-/** So often the broker asks an upstream that is busy before it tells anybody. */
+/** Number of calls of the broker to a busy upstream before it reports an error. */
 export const BROKER_TRIES = 3;
 
-/** An upstream that is busy for `count` requests, and says that the next one may come at once. */
+/** An upstream that is busy for `count` requests, and allows the next one at once. */
 export const busy = (count: number): ErrorScript[] =>
   Array.from({ length: count }, () => ({ status: 429, message: 'Slow down.', headers: { 'retry-after': '0' } }));

@@ -3,7 +3,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { AISDKError, APICallError, generateText, jsonSchema, stepCountIs, streamText, tool } from 'ai';
 import { ADD, type Call, matrix, SUM } from './matrix';
 
-/** What both ways of asking take. `onError` keeps `ai` from printing what the test reads. */
+/** Options of both kinds of requests. `onError` keeps `ai` from printing the errors that the test reads. */
 function asked({ url, key, model, text, signal, once }: Call) {
   const provider = createOpenAICompatible({ name: 'agent-stack', baseURL: url, apiKey: key });
   return {

@@ -1,6 +1,6 @@
 /**
- * Hermes Agent's twin: follows hermes-agent 0.22.2 as its source and documentation read (its API server); the real one
- * was never run here. It reads the rendered seed in its home.
+ * The twin of Hermes Agent: imitates the API server of hermes-agent 0.22.2, written from its source and documentation;
+ * the real one was never run here. It reads the rendered seed in its home.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -77,7 +77,7 @@ async function chat(server: Server, request: Request): Promise<Response> {
   const id = request.headers.get('x-hermes-session-id')?.trim() ?? '';
   if (/[/\\]|\.\./.test(id)) return refusal(400, 'Invalid session ID');
   if (id.length > SESSION_ID_LENGTH_MAX) return refusal(400, 'Session ID too long');
-  // A named session's history is the server's own; what the client sends of it is not looked at.
+  // The history of a named session is the server's own; the client's history is ignored.
   const turn: Turn = {
     session: id || `api-${Bun.hash(JSON.stringify(messages.find(({ role }) => role === 'user'))).toString(16)}`,
     history: id ? server.sessions.get(id) : talk.slice(0, -1),
@@ -85,7 +85,7 @@ async function chat(server: Server, request: Request): Promise<Response> {
     text,
     signal: request.signal,
   };
-  // A bare model is only repeated: which one is asked stands in the configuration.
+  // The answer only repeats the requested model; the configuration decides which model is called.
   const model = String(body.model ?? server.model);
   const response = body.stream === true ? streamed(server, turn, model) : await unstreamed(server, turn, model);
   response.headers.set('x-hermes-session-id', turn.session);
@@ -107,7 +107,7 @@ function run(server: Server, turn: Turn, say: (piece: string) => void): Promise<
   });
 }
 
-/** No text and a failure is a 502; text and a failure is a 200 that ends in `error`. */
+/** A failure without text is a 502; a failure after text is a 200 that ends in `error`. */
 async function unstreamed(server: Server, turn: Turn, model: string): Promise<Response> {
   let text = '';
   try {
@@ -126,7 +126,7 @@ function extras(error: string): object {
   return { completed: false, partial: false, failed: true, error, error_code: 'agent_error' };
 }
 
-/** A failure is the finish chunk's: `finish_reason` "error", the reason beside it, then `[DONE]`. */
+/** A failure is in the final chunk: `finish_reason` "error" with the reason beside it, then `[DONE]`. */
 function streamed(server: Server, turn: Turn, model: string): Response {
   return twin.eventStream(async (send, gone) => {
     const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };

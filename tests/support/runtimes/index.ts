@@ -1,4 +1,4 @@
-/** The runtimes as they ship, with a twin in place of the container: of an entry only who hosts it is changed. */
+/** The runtimes as shipped, with a twin in place of the container. Only the driver of each entry is changed. */
 import OpenAI from 'openai';
 import shipped from '../../../backends.json';
 import type { Program } from '../../../drivers/memory';
@@ -15,7 +15,7 @@ const KEY = 'sk-upstream-real-key';
 /** The entries of `backends.json` whose runners are containers. */
 export const shippedEntries: readonly Record<string, unknown>[] = shipped.filter(({ driver }) => driver === 'docker');
 
-/** Hosted by the memory driver. Who is not root cannot give a home away, and has no need to. */
+/** Hosted by the memory driver, without `chown_uid`, because only root can change the owner of a home. */
 export function withTwin(entry: Record<string, unknown>): Record<string, unknown> {
   const name = String(entry.name);
   const twin = TWINS[name];
@@ -31,15 +31,15 @@ export interface Runtime extends AsyncDisposable {
   readonly bob: Somebody;
 }
 
-/** Somebody with credentials, at both doors. */
+/** A person with credentials, who uses both the page and the API. */
 export interface Somebody {
   readonly person: Person;
   readonly openai: OpenAI;
   readonly agentId: string;
-  /** Asks through the SDK with `stream`; the pieces of text as they arrive. Throws what the SDK throws. */
+  /** Requests through the SDK with `stream`; returns the pieces of text. Throws the SDK's errors. */
   stream(text: string, options?: OpenAI.RequestOptions): AsyncGenerator<string>;
   setModel(model: string): Promise<void>;
-  /** A new conversation; its id. */
+  /** Starts a new conversation; returns its id. */
   converse(): Promise<string>;
   /** Sends a message as the browser does and waits for the end of the answer. */
   say(conversation: string, text: string): Promise<Said>;
@@ -51,7 +51,7 @@ export interface Said {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
-/** A router with one of the three, an upstream, and two people who have set it. */
+/** A router with one of the three runtimes, an upstream, and two people with credentials. */
 export async function startRuntime(name: string): Promise<Runtime> {
   const upstream = startUpstream({ key: KEY });
   const router = await startRouter({ backends: shippedEntries.filter((entry) => entry.name === name).map(withTwin) });
@@ -113,12 +113,12 @@ async function signIn(
   };
 }
 
-/** What an upstream was asked with, as text: to count how often something stands in it. */
+/** The request to the upstream, as text, to count occurrences in it. */
 export function toldTo(upstream: Upstream, count: number): string {
   return JSON.stringify(upstream.requests[count - 1]?.body.messages);
 }
 
-/** How often `part` stands in `text`. */
+/** Number of occurrences of `part` in `text`. */
 export function times(text: string, part: string): number {
   return text.split(part).length - 1;
 }

@@ -1,12 +1,12 @@
 /**
- * nanobot's twin: follows HKUDS/nanobot v0.3.0 as its source reads (`nanobot serve`); the real one was never run here.
- * It reads the rendered seed in its home.
+ * The twin of nanobot: imitates `nanobot serve` of HKUDS/nanobot v0.3.0, written from its source; the real one was
+ * never run here. It reads the rendered seed in its home.
  */
 import type { RunnerSpec } from '../../../drivers/driver';
 import type { Program } from '../../../drivers/memory';
 import * as twin from './twin';
 
-/** A message with these words makes it fail inside, which ends a stream without a word. */
+/** A message with these words causes an internal failure, which ends a stream without an error. */
 export const BREAKS = 'raise an exception';
 const ROOT_KEYS = ['agents', 'channels', 'transcription', 'providers', 'api', 'gateway', 'tools', 'modelPresets'];
 
@@ -90,7 +90,10 @@ async function chat(server: Server, request: Request): Promise<Response> {
   return body.stream ? streamed(server, turn) : unstreamed(server, turn);
 }
 
-/** An upstream that refuses or breaks is told as the answer, unless some of it is out: then what came is the answer. */
+/**
+ * An upstream's refusal or failure becomes the text of the answer, unless a part was sent already; then that part is
+ * the answer.
+ */
 function run(server: Server, turn: Turn, say: (piece: string) => void): Promise<string> {
   const { sessions, endpoint } = server;
   return sessions.inTurn(turn.session, async () => {
@@ -123,7 +126,7 @@ async function unstreamed(server: Server, turn: Turn): Promise<Response> {
   }
 }
 
-/** No role chunk, no usage; after a failure of its own the body simply ends. */
+/** There is no role chunk and no usage. After an internal failure the body simply ends. */
 function streamed(server: Server, turn: Turn): Response {
   return twin.eventStream(async (send, gone) => {
     try {

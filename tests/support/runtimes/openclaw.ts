@@ -1,6 +1,7 @@
 /**
- * OpenClaw's twin: follows openclaw 2026.9.6 as it was measured (its gateway with the chat completions endpoint). It
- * reads the rendered seed in its home and refuses what the real one refuses; what it does not model is not in the tests.
+ * The twin of OpenClaw: imitates the gateway of openclaw 2026.9.6 with its chat completions endpoint, written from
+ * measurements. It reads the rendered seed in its home and refuses what the real one refuses. Tests do not use what it
+ * does not imitate.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,15 +9,15 @@ import type { RunnerSpec } from '../../../drivers/driver';
 import type { Program, ProgramRuntime } from '../../../drivers/memory';
 import * as twin from './twin';
 
-/** Probes of `/startupz` that are answered 503 while `/healthz` is 200 already. */
+/** Number of probes of `/startupz` that are answered 503 while `/healthz` is 200 already. */
 const STARTING_PROBES = 3;
-/** What the real one calls an upstream when `maxRetries` is not set. */
+/** How often the real one calls an upstream if `maxRetries` is not set. */
 const CALLS_BY_DEFAULT = 7;
 const FORBIDDEN_KEY = /^(subagent|cron|acp):/;
 const MODELS = ['openclaw', 'openclaw/default', 'openclaw/main', 'openclaw:main', 'agent:main'];
 const COOLED_DOWN =
   'Inline API key for provider "upstream" is temporarily disabled after a provider auth/billing failure.';
-/** Words by which the real one takes a 400 for a refused key as well. */
+/** Words in a 400 for which the real one also assumes a refused key. */
 const KEY_REFUSED = /\b401\b|incorrect api key|invalid api key/i;
 
 interface Gateway {
@@ -25,7 +26,7 @@ interface Gateway {
   readonly endpoint: twin.Endpoint;
   readonly callsMax: number;
   readonly sessions: twin.Sessions;
-  /** After the upstream has refused the key, it is not called for a while. The real one keeps this over restarts. */
+  /** After the upstream refused the key, it is not called for a while. The real one keeps this across restarts. */
   isCooledDown: boolean;
   probes: number;
 }
@@ -54,7 +55,7 @@ function startProblem({ home, env, hostname, name }: RunnerSpec): { line: string
   return { line: 'Another Gateway owner lease is still active for this state directory', code: 1 };
 }
 
-/** The lease is never given back here: a runner of the memory driver ends as if it were killed. */
+/** The lease is never released here, because a runner of the memory driver ends like a killed process. */
 function holdLease({ home, hostname, name }: RunnerSpec, runtime: ProgramRuntime): void {
   const file = join(home.source, 'state/lease.json');
   mkdirSync(join(home.source, 'state'), { recursive: true });
@@ -129,14 +130,16 @@ async function chat(gateway: Gateway, request: Request): Promise<Response> {
   return body.stream === true ? streamed(gateway, turn, model) : unstreamed(gateway, turn, model);
 }
 
-/** Without a header and without a user each call is a session of its own. Keys are kept in lower case. */
+/** Without a header and without a user, each call is a session of its own. Keys are stored in lower case. */
 function sessionKey(header: string | undefined, user: unknown): string {
   if (header !== undefined) return (header.startsWith('agent:') ? header : `agent:main:${header}`).toLowerCase();
   if (typeof user === 'string' && user !== '') return `agent:main:openai-user:${user.toLowerCase()}`;
   return `agent:main:openai:${crypto.randomUUID()}`;
 }
 
-/** History that a client sends is not matched with the session's own: it is told again. Instructions are no history. */
+/**
+ * A client's history is not compared with the session's own, so the model gets it again. Instructions are no history.
+ */
 function textWithContext(messages: readonly twin.TwinMessage[], text: string): string {
   const history = messages.filter(({ role }) => role !== 'system');
   if (history.length === 0) return text;
@@ -146,7 +149,7 @@ function textWithContext(messages: readonly twin.TwinMessage[], text: string): s
 
 interface Turn {
   readonly session: string;
-  /** Of the request: part of this turn's system prompt, not of the session. */
+  /** From the request: part of this turn's system prompt, and not stored in the session. */
   readonly system: readonly string[];
   readonly text: string;
   readonly signal: AbortSignal;
@@ -181,7 +184,7 @@ function run(gateway: Gateway, turn: Turn, say: (piece: string) => void): Promis
   });
 }
 
-/** The status and type with which the real one tells of an upstream that failed. */
+/** The status and type with which the real one reports a failed upstream. */
 function failure(error: unknown): { status: number; message: string; type: string } {
   const { status, message } = error instanceof twin.UpstreamError ? error : { status: 500, message: String(error) };
   if (message === COOLED_DOWN) return { status: 500, message, type: 'api_error' };
@@ -192,7 +195,7 @@ function failure(error: unknown): { status: number; message: string; type: strin
   return { status, message, type: 'api_error' };
 }
 
-/** A failure that could have been a status is one: the real one hides the cool-down's words here. */
+/** A failure before the answer has a status; the real one hides the words of the cool-down here. */
 async function unstreamed(gateway: Gateway, turn: Turn, model: string): Promise<Response> {
   try {
     return Response.json(twin.whole(model, (await run(gateway, turn, () => {})).trim()));
@@ -202,7 +205,7 @@ async function unstreamed(gateway: Gateway, turn: Turn, model: string): Promise<
   }
 }
 
-/** The role chunk is out before the upstream is asked, so every failure is an event in a 200, and then `[DONE]`. */
+/** The role chunk is sent before the upstream is called, so every failure is an event in a 200, and then `[DONE]`. */
 function streamed(gateway: Gateway, turn: Turn, model: string): Response {
   return twin.eventStream(async (send, gone) => {
     send(twin.chunk(model, { role: 'assistant' }));

@@ -1,4 +1,4 @@
-/** What the scripted twins of the runtimes share: a home on the disk, sessions in it, and an upstream to ask. */
+/** Shared parts of the runtimes' twins: a home on the disk, sessions in it, and calls to an upstream. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createParser } from 'eventsource-parser';
@@ -8,17 +8,17 @@ export interface TwinMessage {
   readonly content: unknown;
 }
 
-/** A JSON object that came from somewhere else. */
+/** A JSON object of unknown origin. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Where and how a twin asks for text: in a test that is the router's broker. */
+/** Where and how a twin requests text: in tests that is the router's broker. */
 export interface Endpoint {
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly model: string;
 }
 
-/** An upstream that gave no (whole) answer: its status, or 0 when the answer broke. */
+/** An upstream that gave no complete answer: its status, or 0 if the answer broke off. */
 export class UpstreamError extends Error {
   constructor(
     readonly status: number,
@@ -28,7 +28,7 @@ export class UpstreamError extends Error {
   }
 }
 
-/** A JSON value in a file of the home; undefined when there is no such file. Throws on what is not JSON. */
+/** A JSON value in a file of the home; undefined if the file does not exist. Throws for invalid JSON. */
 export function readJson(home: string, path: string): unknown {
   const file = join(home, path);
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
@@ -41,7 +41,7 @@ export function at(value: unknown, path: string): unknown {
     .reduce<unknown>((inner, name) => (typeof inner === 'object' && inner ? (inner as Json)[name] : undefined), value);
 }
 
-/** Sessions that survive the runner, as a file of its home; turns of one session wait for each other. */
+/** Sessions in a file of the home, which survive the runner. Turns of one session run one after another. */
 export class Sessions {
   readonly #queues = new Map<string, Promise<unknown>>();
   constructor(
@@ -62,7 +62,7 @@ export class Sessions {
     writeFileSync(join(this.home, this.file), JSON.stringify(all), { mode: 0o600 });
   }
 
-  /** Runs `turn` after those of the same session that came before it. */
+  /** Runs `turn` after the earlier turns of the same session. */
   inTurn<T>(key: string, turn: () => Promise<T>): Promise<T> {
     const before = this.#queues.get(key) ?? Promise.resolve();
     const result = before.then(turn);
@@ -130,7 +130,7 @@ export function whole(model: string, content: string, finish = 'stop', more: obj
   return { id: 'chatcmpl-twin', object: 'chat.completion', created: 0, model, choices, usage, ...more };
 }
 
-/** Server-sent events: `write` is called at once; when it returns the body ends, whatever was sent. */
+/** Server-sent events: `write` is called at once; when it returns, the body ends. */
 export function eventStream(write: (send: (text: string) => void, signal: AbortSignal) => Promise<void>): Response {
   const gone = new AbortController();
   const body = new ReadableStream<Uint8Array>({
@@ -148,7 +148,7 @@ export function eventStream(write: (send: (text: string) => void, signal: AbortS
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
 }
 
-/** The text of a message's content, parts and all. */
+/** The text of a message's content, also if it is a list of parts. */
 export function textOf(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
@@ -160,7 +160,7 @@ export async function jsonOf(request: Request): Promise<Json | undefined> {
   return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Json) : undefined;
 }
 
-/** The messages of a request, where it has some. */
+/** The messages of a request, if it has any. */
 export function messagesIn(body: Json): readonly TwinMessage[] {
   return Array.isArray(body.messages) ? body.messages : [];
 }

@@ -1,4 +1,4 @@
-/** A driver as an outsider would write it, from the contract alone: its runners are files that say they run. */
+/** A driver written by an outsider from the contract alone. Its runners are files that contain their state. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Type } from '@sinclair/typebox';
