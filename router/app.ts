@@ -3,7 +3,9 @@ import { Elysia } from 'elysia';
 import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
+import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
@@ -51,13 +53,14 @@ function cookieOf({ session }: Config) {
 export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
     context;
-  const { keys, listensAt, metrics, prices, runners, sessions, streams, upstreams, usage } = context;
+  const { keys, listensAt, metrics, prices, removal, runners, sessions, streams, upstreams, usage, users } = context;
   const guard = guardOf(config);
   const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who) => shellOf(chat, who, {});
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
+  const linkTo = (request: Request, path: string) => (config.publicUrl ?? new URL(request.url).origin) + path;
   const app = new Elysia({ serve: serveOptions(config) });
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
@@ -77,11 +80,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(compression)
           .use(await assets())
           .use(authRoutes({ accounts, attempts, metrics, sessions }, session))
+          .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
           .use(pricesRoutes({ prices, shell }, session))
           .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))

@@ -1,8 +1,10 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
 import { keysStore } from './accounts/keys-store';
+import { linksStore } from './accounts/links-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
+import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
@@ -109,6 +111,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
+  const admin = wireAdmin({ ...shared, ...accounts, ...usage, ...runners, ...chat });
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
@@ -122,6 +125,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
     ...runners,
     ...broker,
     ...chat,
+    ...admin,
     idempotency,
   };
 }
@@ -176,6 +180,7 @@ export function createStores(db: Db) {
     installation: installationStore(db),
     users: usersStore(db),
     keys: keysStore(db),
+    links: linksStore(db),
     agents: agentsStore(db),
     idle: idleStore(db),
     runners: runnersStore(db),

@@ -146,6 +146,20 @@ export interface SessionView {
   isCurrent: boolean;
 }
 
+/** A user as the administrator sees them. */
+export interface UserView {
+  id: string;
+  email: string;
+  /** May be empty. */
+  name: string;
+  createdAtMs: number;
+  isAdmin: boolean;
+  isYou: boolean;
+  isDisabled: boolean;
+  /** The user has not chosen one yet. */
+  hasNoPassword: boolean;
+}
+
 /** The account of whoever is signed in. */
 export interface YouView {
   name: string;

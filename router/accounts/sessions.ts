@@ -26,6 +26,7 @@ export function sessionsService(deps: {
   // Written in batches by `flush`, because every request of a page has a session.
   const seenAtMs = new Map<string, number>();
 
+  /** Ends the streams of sessions that are deleted. */
   function revoked(userId: string, ids: readonly string[]): void {
     for (const id of ids) {
       seenAtMs.delete(id);
@@ -34,6 +35,8 @@ export function sessionsService(deps: {
   }
 
   return {
+    revoked,
+
     async open(userId: string, { address, browser }: Origin): Promise<Session> {
       const nowMs = now();
       await users.deleteExpiredSessions(nowMs);

@@ -1,7 +1,7 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { passwordResets, sessions, users } from '../database/schema';
+import { passwordResets, retiredSlugs, sessions, users } from '../database/schema';
 
 export type User = typeof users.$inferSelect;
 export type NewUser = typeof users.$inferInsert;
@@ -48,13 +48,13 @@ export function usersStore(db: Db) {
     async findAdmin(): Promise<User | undefined> {
       return db.select().from(users).where(eq(users.role, 'admin')).get();
     },
-    /** Slugs that are `base` or `base-<something>`. */
+    /** Slugs that are `base` or `base-<something>`, those of deleted users among them. */
     async slugsLike(base: string): Promise<readonly string[]> {
-      const rows = db
-        .select({ slug: users.slug })
-        .from(users)
-        .where(sql`${users.slug} GLOB ${`${base}*`}`)
-        .all();
+      const isLike = (slug: typeof users.slug | typeof retiredSlugs.slug) => sql`${slug} GLOB ${`${base}*`}`;
+      const rows = [
+        ...db.select({ slug: users.slug }).from(users).where(isLike(users.slug)).all(),
+        ...db.select().from(retiredSlugs).where(isLike(retiredSlugs.slug)).all(),
+      ];
       return rows.map((row) => row.slug);
     },
     /**
@@ -65,6 +65,33 @@ export function usersStore(db: Db) {
       return db.insert(users).values(user).returning().get();
     },
 
+    /**
+     * Newest first, after the user `last`.
+     * @param search a part of the address or the name; empty: all users.
+     */
+    async page({ search, last, limit }: { search: string; last: User | undefined; limit: number }): Promise<User[]> {
+      const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`;
+      const matches = (column: typeof users.email | typeof users.name) => sql`${column} LIKE ${pattern} ESCAPE '\\'`;
+      return db
+        .select()
+        .from(users)
+        .where(
+          and(
+            last && sql`(${users.createdAtMs}, ${users.id}) < (${last.createdAtMs}, ${last.id})`,
+            search === '' ? undefined : or(matches(users.email), matches(users.name)),
+          ),
+        )
+        .orderBy(desc(users.createdAtMs), desc(users.id))
+        .limit(limit)
+        .all();
+    },
+    /** Deletes the user and everything of theirs but their usage. No other user gets the slug. */
+    async delete(id: string): Promise<void> {
+      transaction(db, (tx) => {
+        const gone = tx.delete(users).where(eq(users.id, id)).returning({ slug: users.slug }).get();
+        if (gone) tx.insert(retiredSlugs).values(gone).run();
+      });
+    },
     /** @returns the changed user, or undefined when there is none. */
     async change(id: string, change: Partial<Pick<User, 'name' | 'disabledAtMs'>>): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();

@@ -121,7 +121,7 @@ class Live {
     if (event.kind === 'runner') this.#agents.add(event.agentId);
     else if (event.kind === 'platforms') this.#everyAgent = true;
     else if (event.kind === 'conversation') this.#links.add(event.conversationId);
-    else if (event.kind === 'revoked') return;
+    else if (event.kind === 'revoked' || event.kind === 'shut-out') return;
     else {
       // A link in the sidebar says whether an answer is being written there.
       if (event.kind !== 'message.grew') this.#links.add(event.conversationId);

@@ -60,6 +60,8 @@ export function runnersService(deps: RunnersDeps) {
   const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
+  /** Ids of deleted agents, which get no runner any more. */
+  const retired = new Set<string>();
 
   function slotOf(agent: Agent): RunnerSlot {
     const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
@@ -119,6 +121,14 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
+  /** Stops the agent's runner, also during its start. @returns whether there was one. */
+  async function stop(agentId: string, why: string): Promise<boolean> {
+    const slot = slots.get(agentId);
+    if (!slot) return false;
+    const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
+    return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
+  }
+
   async function refresh(changed: readonly RunnerSlot[]): Promise<void> {
     await stale.mark(changed);
     for (const slot of changed) recycle(slot);
@@ -133,6 +143,7 @@ export function runnersService(deps: RunnersDeps) {
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
+      if (retired.has(agent.id)) throw new AppError('not_found', { message: 'This agent was deleted.' });
       const slot = slotOf(agent);
       const held = hold(slot, work);
       try {
@@ -146,12 +157,16 @@ export function runnersService(deps: RunnersDeps) {
     /** Whether `lease` would return without a start. */
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
-    /** Stops the agent's runner, also during its start. @returns whether there was one. */
-    async stop(agentId: string, why: string): Promise<boolean> {
-      const slot = slots.get(agentId);
-      if (!slot) return false;
-      const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
-      return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
+    stop,
+
+    /** Stops the runner of an agent that is about to be deleted, which gets no other. Throws `driver_unavailable`. */
+    async retire(agentId: string): Promise<void> {
+      retired.add(agentId);
+      await stop(agentId, 'deleted').catch((error: unknown) => {
+        retired.delete(agentId);
+        throw error;
+      });
+      slots.delete(agentId);
     },
 
     reap,

@@ -97,7 +97,8 @@ interface FrameProps extends AdminProps {
   children: ComponentChildren;
 }
 
-function AdminPage({ shell, flash, tab, children }: FrameProps) {
+/** The frame of every page of the administrator. */
+export function AdminPage({ shell, flash, tab, children }: FrameProps) {
   const t = useText();
   return (
     <AppLayout shell={shell} title={t.admin[tab]}>
