@@ -1,10 +1,12 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
 import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
+import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { invitationsRoutes } from './admin/invitations-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
@@ -53,7 +55,21 @@ function cookieOf({ session }: Config) {
 export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
     context;
-  const { keys, listensAt, metrics, prices, removal, runners, sessions, streams, upstreams, usage, users } = context;
+  const {
+    invitations,
+    keys,
+    listensAt,
+    metrics,
+    now,
+    prices,
+    removal,
+    runners,
+    sessions,
+    streams,
+    upstreams,
+    usage,
+    users,
+  } = context;
   const guard = guardOf(config);
   const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
@@ -80,12 +96,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(compression)
           .use(await assets())
           .use(authRoutes({ accounts, attempts, metrics, sessions }, session))
+          .use(invitationRoutes({ attempts, invitations }, session))
           .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
           .use(pricesRoutes({ prices, shell }, session))

@@ -160,6 +160,18 @@ export interface UserView {
   hasNoPassword: boolean;
 }
 
+/** An invitation; its link is not known any more. */
+export interface InvitationView {
+  id: string;
+  /** Null: for anybody. */
+  email: string | null;
+  uses: number;
+  usesMax: number;
+  createdAtMs: number;
+  expiresAtMs: number;
+  isExpired: boolean;
+}
+
 /** The account of whoever is signed in. */
 export interface YouView {
   name: string;

@@ -29,7 +29,7 @@ export function readNewUser(typed: { readonly email: string; readonly name?: str
   return { email, name, problems: { email: emailProblem(email), name: nameProblem(name) } };
 }
 
-function emailProblem(email: string): string | undefined {
+export function emailProblem(email: string): string | undefined {
   const isAddress = /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(email);
   return isAddress && lineProblem(email, EMAIL_LENGTH_MAX) === undefined ? undefined : 'Not an e-mail address';
 }

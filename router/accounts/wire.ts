@@ -2,6 +2,7 @@
 import type { Config, Secrets } from '../config/config';
 import type { Events } from '../lib/events';
 import { accountsService } from './accounts';
+import { invitationsService } from './invitations';
 import { rateLimitsService } from './key-limits';
 import { keysService } from './keys';
 import type { KeysStore } from './keys-store';
@@ -37,5 +38,6 @@ export function wireAccounts(uses: {
   const users = usersService({ users: rows, links, passwords, sessions, events, changed: keys.forget, now });
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
-  return { accounts, attempts: createAttemptLimits(), keys, rateLimits, sessions, users };
+  const invitations = invitationsService({ users: rows, links, passwords, now });
+  return { accounts, attempts: createAttemptLimits(), invitations, keys, rateLimits, sessions, users };
 }
