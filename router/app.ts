@@ -101,7 +101,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
-          .use(ownRoutes({ accounts, attempts, sessions, settings }, session))
+          .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))

@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { addressOf } from '../web/bodies';
 import { refusedForm } from '../web/refused-form';
+import { seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
 import type { SettingsPages } from './present-pages';
@@ -14,9 +15,15 @@ import type { AttemptLimits } from './sign-in-limits';
 const field = t.String({ maxLength: 1_000 });
 const passwords = t.Object({ old_password: field, new_password: field });
 
+/** What deletes a user: a subject above this one, because it also stops runners. */
+interface Removal {
+  delete(userId: string): Promise<void>;
+}
+
 export interface OwnRoutesDeps {
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
+  readonly removal: Removal;
   readonly sessions: SessionsService;
   readonly settings: SettingsPages;
 }
@@ -52,6 +59,20 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         return settings.back(request, 'password', 'you');
       },
       { session: true, body: passwords },
+    )
+    .post(
+      '/settings/you/delete',
+      async ({ who, body, request, server, signInCookie }) => {
+        try {
+          await deleteAccount(deps, who, body.password, addressOf(request, server));
+        } catch (error) {
+          const { form } = refusedForm({}, error);
+          return settings.page(who, request, { you: { forms: { removal: form } } }, 422);
+        }
+        signInCookie.clear();
+        return seeOther(request, '/sign-in');
+      },
+      { session: true, body: t.Object({ password: field }) },
     )
     .post(
       '/settings/sessions/:id/revoke',
@@ -92,6 +113,15 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
       },
       { session: true, body: passwords },
     )
+    .delete(
+      '/api/me',
+      async ({ who, body, request, server, signInCookie, status }) => {
+        await deleteAccount(deps, who, body.password, addressOf(request, server));
+        signInCookie.clear();
+        return status(204, undefined);
+      },
+      { session: true, body: t.Object({ password: field }) },
+    )
     .get(
       '/api/me/sessions',
       async ({ who }) => ({
@@ -117,4 +147,12 @@ function changePassword({ accounts, attempts }: OwnRoutesDeps, who: Who, typed: 
   return attempts.signIn(network, who.user.email, () =>
     accounts.changePassword(who.user, { old, new: chosen }, who.credentialId),
   );
+}
+
+/** Throws `wrong_credentials`, and what the removal throws: `invalid_request` for the administrator. */
+function deleteAccount({ accounts, attempts, removal }: OwnRoutesDeps, who: Who, password: string, network: string) {
+  return attempts.signIn(network, who.user.email, async () => {
+    await accounts.requirePassword(who.user, password, 'password');
+    await removal.delete(who.user.id);
+  });
 }

@@ -8,7 +8,7 @@ import { AppError, toAppError } from '../lib/errors';
 import { addressOf } from '../web/bodies';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import type { AccountsService, SignUp } from './accounts';
+import type { AccountsService } from './accounts';
 import { normaliseEmail } from './fields';
 import type { SessionPlugin } from './identify';
 import { asPredecessor, userJson } from './present-users';
@@ -25,8 +25,12 @@ export interface AuthRoutesDeps {
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
   const { accounts, attempts: limits, sessions } = deps;
-  const signUp = (input: SignUp, address: string): Promise<User> =>
-    limits.signUp(address, normaliseEmail(input.email), () => accounts.signUp(input));
+  const signUp = (typed: SignUpBody, address: string): Promise<User> => {
+    const { email, password, name, invite_code: inviteCode } = typed;
+    return limits.signUp(address, normaliseEmail(email), () =>
+      accounts.signUp({ email, password, name: name ?? '', inviteCode: inviteCode ?? '' }),
+    );
+  };
 
   return new Elysia({ name: 'auth' })
     .use(session)
@@ -50,18 +54,16 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
-        const { email, password, name, invite_code: inviteCode } = body;
         try {
-          await signInCookie.set(
-            await signUp({ email, password, ...optional({ name, inviteCode }) }, addressOf(request, server)),
-          );
+          await signInCookie.set(await signUp(body, addressOf(request, server)));
         } catch (error) {
+          const { email, name, invite_code: inviteCode } = body;
           return signUpPage(deps, { email, name: name ?? '', invite_code: inviteCode ?? '' }, refusalOf(error));
         }
         return seeOther(request, '/');
       },
       // Checked before the body.
-      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
+      { transform: accounts.requireSignUpOpen, body: signUpBody },
     )
     .post(
       '/sign-out',
@@ -85,15 +87,11 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/signup',
       async ({ body, request, server, signInCookie }) => {
-        const { email, password, name, invite_code: inviteCode } = body;
-        const user = await signUp(
-          { email, password, ...optional({ name, inviteCode }) },
-          addressOf(request, server),
-        ).catch(asPredecessor);
+        const user = await signUp(body, addressOf(request, server)).catch(asPredecessor);
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
-      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
+      { transform: accounts.requireSignUpOpen, body: signUpBody },
     )
     .post(
       '/auth/logout',
@@ -113,7 +111,10 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
  */
 const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
-const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
+/** The predecessor's page sends null for a field that is left blank. */
+const optionalField = t.Optional(t.Union([field, t.Null()]));
+const signUpBody = t.Object({ ...signInFields, name: optionalField, invite_code: optionalField });
+type SignUpBody = typeof signUpBody.static;
 
 async function signIn(deps: AuthRoutesDeps, body: { email: string; password: string }, address: string): Promise<User> {
   const email = normaliseEmail(body.email);
@@ -161,10 +162,4 @@ function formPage(view: VNode, error: AppError | undefined): Response {
  */
 function localPath(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';
-}
-
-function optional<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: string;
-  };
 }

@@ -1,7 +1,7 @@
 /** Users and their browser sessions. */
 import { and, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { passwordResets, retiredSlugs, sessions, users } from '../database/schema';
+import { passwordResets, retiredSlugs, sessions, sharedVariables, users } from '../database/schema';
 
 export type User = typeof users.$inferSelect;
 export type NewUser = typeof users.$inferInsert;
@@ -96,11 +96,26 @@ export function usersStore(db: Db) {
     async change(id: string, change: Partial<Pick<User, 'name' | 'disabledAtMs'>>): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },
-    /** Ends the user's reset link too. */
-    async setPassword(id: string, passwordHash: string): Promise<void> {
+    /**
+     * Ends the user's reset link too.
+     * @param options.endsSessions deletes all sessions of the user in the same transaction.
+     */
+    async setPassword(id: string, passwordHash: string, { endsSessions = false } = {}): Promise<void> {
       transaction(db, (tx) => {
         tx.update(users).set({ passwordHash }).where(eq(users.id, id)).run();
         tx.delete(passwordResets).where(eq(passwordResets.userId, id)).run();
+        if (endsSessions) tx.delete(sessions).where(eq(sessions.userId, id)).run();
+      });
+    },
+    /**
+     * Makes this user the one administrator. Nothing stays shared: what the new administrator has for all agents was never
+     * meant for everybody.
+     */
+    async handOver(id: string): Promise<void> {
+      transaction(db, (tx) => {
+        tx.update(users).set({ role: 'user' }).where(eq(users.role, 'admin')).run();
+        tx.update(users).set({ role: 'admin' }).where(eq(users.id, id)).run();
+        tx.delete(sharedVariables).run();
       });
     },
 

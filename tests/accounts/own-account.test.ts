@@ -1,7 +1,7 @@
 /** What users change of their own account: name, password, sessions. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { passwordsService } from '../../router/accounts/passwords';
-import { PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
@@ -176,6 +176,41 @@ describe('sessions', () => {
   });
 });
 
+describe('an account', () => {
+  test('law 20: is deleted by its owner with the password, and its sessions, streams and keys end', async () => {
+    const { who, here, there } = await someone();
+    const key = await here.createKey();
+    const { ended } = await openLive(there);
+    const refused = await here.request('/settings/you/delete', form({ password: 'not-the-one' }));
+    expect(refused.status).toBe(422);
+    expect(await texts(await refused.text(), '#delete-password-error')).toEqual(['Not your password']);
+    const gone = await here.request('/settings/you/delete', form({ password: who.password }));
+    expect([gone.status, gone.headers.get('location')]).toEqual([303, '/sign-in']);
+    expect(gone.headers.get('set-cookie')).toContain('Max-Age=0');
+    await ended;
+    expect((await there.request('/auth/me')).status).toBe(401);
+    expect((await router.request('/v1/models', { headers: { authorization: `Bearer ${key}` } })).status).toBe(401);
+    expect(await router.context.stores.users.find(here.id)).toBeUndefined();
+  });
+
+  test('is deleted by JSON too', async () => {
+    const { who, here } = await someone();
+    const remove = async (password: string) =>
+      (await here.request('/api/me', { method: 'DELETE', body: { password } })).status;
+    expect([await remove('not-the-one'), await remove(who.password), await remove(who.password)]).toEqual([
+      401, 204, 401,
+    ]);
+  });
+
+  test('of the administrator cannot be deleted, and offers no such form', async () => {
+    const admin = await router.person(ADMIN);
+    const answer = await admin.request('/api/me', { method: 'DELETE', body: { password: ADMIN.password } });
+    expect(answer.status).toBe(400);
+    expect(await all(await (await admin.request('/settings')).text(), '#delete-password')).toEqual([]);
+    expect((await admin.request('/auth/me')).status).toBe(200);
+  });
+});
+
 describe('nobody else', () => {
   let victim: Person;
   let key: string;
@@ -184,6 +219,8 @@ describe('nobody else', () => {
     ['GET', '/api/me'],
     ['PATCH', '/api/me', { name: 'Taken over' }],
     ['PUT', '/api/me/password', { old_password: 'x', new_password: 'y' }],
+    ['DELETE', '/api/me', { password: 'x' }],
+    ['POST', '/settings/you/delete', { password: 'x' }],
     ['GET', '/api/me/sessions'],
     ['DELETE', `/api/me/sessions/${sessionId}`],
     ['POST', '/settings/you/name', { name: 'Taken over' }],

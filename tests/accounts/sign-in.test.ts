@@ -110,6 +110,12 @@ describe('signing up', () => {
     expect((await router.request('/auth/me', { headers: { cookie } })).status).toBe(200);
   });
 
+  test('takes null for a field that was left blank, as the page of the predecessor sends it', async () => {
+    await using router = await startRouter();
+    const response = await router.request('/auth/signup', json({ ...bob, name: null, invite_code: null }));
+    expect([response.status, await response.json()]).toMatchObject([200, { user: { name: null, slug: 'bob' } }]);
+  });
+
   test('is refused with the field that is wrong, by JSON and by form', async () => {
     await using router = await startRouter();
     await router.person(bob);

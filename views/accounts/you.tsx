@@ -32,6 +32,7 @@ export function You({ you }: { you: YouView }) {
       </form>
       <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />
       <Sessions sessions={you.sessions} />
+      {!you.isAdmin && <RemovalForm form={you.forms?.removal} />}
     </section>
   );
 }
@@ -69,6 +70,33 @@ function PasswordForm({ email, form, isOpen }: { email: string; form: FormState;
         <div class="row">
           <button type="submit" class="button">
             {t.savePassword}
+          </button>
+        </div>
+      </form>
+    </details>
+  );
+}
+
+function RemovalForm({ form }: { form: FormState | undefined }) {
+  const t = useText().you;
+  return (
+    <details class="scope" open={form !== undefined}>
+      <summary>{t.remove}</summary>
+      <form method="post" action="/settings/you/delete" class="scope-form">
+        <p class="quiet">{t.removeLead}</p>
+        {form && <FormNotice form={form} />}
+        <div class="inline-form">
+          <Field
+            id="delete-password"
+            name="password"
+            type="password"
+            label={t.password}
+            error={form?.errors.password}
+            autocomplete="current-password"
+            required
+          />
+          <button type="submit" class="button danger">
+            {t.removeNow}
           </button>
         </div>
       </form>

@@ -262,6 +262,11 @@ export const en = {
     revokeOthers: 'Sign out all others',
     revokeOthersQuestion: 'Sign out all other browsers?',
     revokedOthers: 'All other browsers are signed out.',
+    remove: 'Delete your account',
+    removeLead:
+      'Your conversations, keys, credentials and the homes of your agents are gone for good. Nobody can bring them back.',
+    password: 'Password',
+    removeNow: 'Delete account',
   },
   credentials: {
     lead: 'The LLM that agents use. Base URL and key belong together. An agent can have credentials of its own.',
