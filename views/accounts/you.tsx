@@ -46,7 +46,7 @@ function PasswordForm({ email, form, isOpen }: { email: string; form: FormState;
         <FormNotice form={form} />
         {/* For password managers, which file the new password under it. */}
         <input type="hidden" name="username" autocomplete="username" value={email} />
-        <div class="field-grid">
+        <div class="field-row">
           <Field
             id="old-password"
             name="old_password"
@@ -85,16 +85,16 @@ function RemovalForm({ form }: { form: FormState | undefined }) {
       <form method="post" action="/settings/you/delete" class="scope-form">
         <p class="quiet">{t.removeLead}</p>
         {form && <FormNotice form={form} />}
-        <div class="inline-form">
-          <Field
-            id="delete-password"
-            name="password"
-            type="password"
-            label={t.password}
-            error={form?.errors.password}
-            autocomplete="current-password"
-            required
-          />
+        <Field
+          id="delete-password"
+          name="password"
+          type="password"
+          label={t.password}
+          error={form?.errors.password}
+          autocomplete="current-password"
+          required
+        />
+        <div class="row">
           <button type="submit" class="button danger">
             {t.removeNow}
           </button>
@@ -140,8 +140,9 @@ function SessionRow({ session }: { session: SessionView }) {
     <li id={`session-${session.id}`}>
       <Icon name="monitor" />
       <div class="grow">
-        <p class="ellipsis">
-          {browser} {session.isCurrent && <span class="badge">{t.thisSession}</span>}
+        <p class="row-title">
+          <span class="ellipsis">{browser}</span>
+          {session.isCurrent && <span class="badge">{t.thisSession}</span>}
         </p>
         <p class="quiet">
           {session.address && `${session.address} · `}

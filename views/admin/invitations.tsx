@@ -38,15 +38,15 @@ export function AdminInvitationsPage({ shell, invitations, link, form, flash }: 
         )}
         <form method="post" action="/admin/invitations" class="scope-form">
           <FormNotice form={form} />
-          <div class="field-grid">
-            <Field
-              id="invited-email"
-              {...fieldOf(form, 'email')}
-              type="email"
-              label={t.email}
-              help={t.emailHelp}
-              autocomplete="off"
-            />
+          <Field
+            id="invited-email"
+            {...fieldOf(form, 'email')}
+            type="email"
+            label={t.email}
+            help={t.emailHelp}
+            autocomplete="off"
+          />
+          <div class="field-row">
             <Field
               id="invitation-uses"
               name="uses"

@@ -39,7 +39,8 @@ export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash 
           <UserBadges user={user} />
         </h2>
         <p class="quiet">
-          {user.email} · {t.since} <Time ms={user.createdAtMs} />
+          {user.name && `${user.email} · `}
+          {t.since} <Time ms={user.createdAtMs} />
         </p>
         <form method="post" action={`${action}/name`} class="inline-form">
           <Field
@@ -98,18 +99,16 @@ function PasswordCard({ link, form, action }: CardProps & Pick<UserProps, 'link'
         <summary>{t.setPassword}</summary>
         <form method="post" action={`${action}/password`} class="scope-form">
           {form && <FormNotice form={form} />}
-          <div class="inline-form">
-            <Field
-              id="set-password"
-              name="password"
-              type="password"
-              label={t.newPassword}
-              help={t.setPasswordHelp}
-              error={form?.errors.password}
-              autocomplete="new-password"
-              required
-            />
-          </div>
+          <Field
+            id="set-password"
+            name="password"
+            type="password"
+            label={t.newPassword}
+            help={t.setPasswordHelp}
+            error={form?.errors.password}
+            autocomplete="new-password"
+            required
+          />
           <div class="row">
             <button type="submit" class="button">
               {t.setPassword}
@@ -156,11 +155,13 @@ function RemovalCard({ typedName, form, action }: CardProps & { typedName: strin
     <section id="removal" class="card" aria-labelledby="removal-title">
       <h2 id="removal-title">{t.remove}</h2>
       <p class="quiet">{t.removeLead}</p>
-      <form method="post" action={`${action}/delete`} class="inline-form">
+      <form method="post" action={`${action}/delete`} class="scope-form">
         <Field id="typed" {...fieldOf(form, 'typed')} label={t.typeName(typedName)} autocomplete="off" required />
-        <button type="submit" class="button danger">
-          {t.removeNow}
-        </button>
+        <div class="row">
+          <button type="submit" class="button danger">
+            {t.removeNow}
+          </button>
+        </div>
       </form>
     </section>
   );

@@ -55,7 +55,7 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
         <p class="quiet">{t.createLead}</p>
         <form method="post" action="/admin/users" class="scope-form">
           <FormNotice form={form} />
-          <div class="field-grid">
+          <div class="field-row">
             <Field
               id="new-email"
               {...fieldOf(form, 'email')}
