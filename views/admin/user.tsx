@@ -33,7 +33,7 @@ export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash 
       </p>
       <section id="user" class="card" aria-labelledby="user-title">
         <h2 id="user-title" class="row-title">
-          <span class="ellipsis" dir="auto">
+          <span class="verbatim" dir="auto">
             {user.name || user.email}
           </span>
           <UserBadges user={user} />

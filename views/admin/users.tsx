@@ -32,6 +32,9 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
             <button type="submit" class="button">
               {t.find}
             </button>
+            <a href="#new-user" class="button">
+              {t.create}
+            </a>
           </form>
         </search>
         {users.length === 0 ? (
