@@ -8,7 +8,7 @@ import { emailTaken, nameProblem, normaliseEmail, readNewUser, requireValid, tri
 import { makeUser } from './new-user';
 import { type PasswordsService, passwordProblem } from './passwords';
 import type { SessionsService } from './sessions';
-import type { User, UsersStore } from './store';
+import type { User, UserName, UsersStore } from './store';
 
 export interface SignUp {
   readonly email: string;
@@ -90,8 +90,13 @@ export function accountsService(deps: AccountsDeps) {
       return user;
     },
 
-    /** All users, sorted by e-mail address. */
-    list: (): Promise<readonly User[]> => users.list(),
+    /** The first users by e-mail address. */
+    list: (limit: number): Promise<readonly User[]> => users.list(limit),
+
+    /** The addresses of those of the users that are there. */
+    namesOf: (ids: readonly string[]): Promise<readonly UserName[]> => users.namesOf(ids),
+
+    findByEmail: (email: string): Promise<User | undefined> => users.findByEmail(normaliseEmail(email)),
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 

@@ -1,7 +1,7 @@
 /** Links that are handed out: reset links and invitations. Only the hash of a link's token is stored. */
 import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { invitations, passwordResets, sessions, users } from '../database/schema';
+import { invitations, passwordResets, sessions, users } from '../database/schema/accounts';
 import type { NewUser, User } from './store';
 
 export type Invitation = typeof invitations.$inferSelect;

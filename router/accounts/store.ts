@@ -1,13 +1,18 @@
 /** Users and their browser sessions. */
-import { and, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { passwordResets, retiredSlugs, sessions, sharedVariables, users } from '../database/schema';
+import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
+import { sharedVariables } from '../database/schema/credentials';
 
 export type User = typeof users.$inferSelect;
+export type UserName = Pick<User, 'id' | 'email'>;
 export type NewUser = typeof users.$inferInsert;
 export type Session = typeof sessions.$inferSelect;
 
 export type UsersStore = ReturnType<typeof usersStore>;
+
+/** As the index has it, which is of this role only: a parameter could be any role. */
+const isAdmin = sql`${users.role} = 'admin'`;
 
 export function usersStore(db: Db) {
   const byId = db
@@ -41,16 +46,28 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
-    /** Sorted by e-mail address. */
-    async list(): Promise<readonly User[]> {
-      return db.select().from(users).orderBy(users.email).all();
+    /** The addresses of those of the users that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
+      if (ids.length === 0) return [];
+      const { id, email } = users;
+      return db
+        .select({ id, email })
+        .from(users)
+        .where(inArray(id, [...ids]))
+        .all();
+    },
+    /** The first by e-mail address. */
+    async list(limit: number): Promise<readonly User[]> {
+      return db.select().from(users).orderBy(users.email).limit(limit).all();
     },
     async findAdmin(): Promise<User | undefined> {
-      return db.select().from(users).where(eq(users.role, 'admin')).get();
+      return db.select().from(users).where(isAdmin).get();
     },
     /** Slugs that are `base` or `base-<something>`, those of deleted users among them. */
     async slugsLike(base: string): Promise<readonly string[]> {
-      const isLike = (slug: typeof users.slug | typeof retiredSlugs.slug) => sql`${slug} GLOB ${`${base}*`}`;
+      const isLike = (slug: typeof users.slug | typeof retiredSlugs.slug) =>
+        // "." is the character after "-".
+        or(eq(slug, base), and(gte(slug, `${base}-`), lt(slug, `${base}.`)));
       const rows = [
         ...db.select({ slug: users.slug }).from(users).where(isLike(users.slug)).all(),
         ...db.select().from(retiredSlugs).where(isLike(retiredSlugs.slug)).all(),
@@ -113,7 +130,7 @@ export function usersStore(db: Db) {
      */
     async handOver(id: string): Promise<void> {
       transaction(db, (tx) => {
-        tx.update(users).set({ role: 'user' }).where(eq(users.role, 'admin')).run();
+        tx.update(users).set({ role: 'user' }).where(isAdmin).run();
         tx.update(users).set({ role: 'admin' }).where(eq(users.id, id)).run();
         tx.delete(sharedVariables).run();
       });

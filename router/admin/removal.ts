@@ -51,10 +51,12 @@ export function removalService(deps: {
       await disable(userId);
       const theirs = await agents.list(userId);
       for (const { id } of theirs) {
-        await runners.retire(id);
+        await runners.stop(id, 'deleted');
         if (await runnerRows.findByAgent(id)) throw runnerLeft();
       }
       for (const { id } of theirs) {
+        // After all are stopped: a user who could not be deleted may be enabled again.
+        await runners.retire(id);
         await deleteHome(homesRoot, id).catch((error: unknown) => {
           accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
         });

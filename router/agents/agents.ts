@@ -4,8 +4,8 @@ import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';
 import type { Agent, AgentsStore } from './store';
 
-/** How many default agents are cached in memory. */
-const DEFAULTS_MAX = 10_000;
+/** How many default agents, and how many agents by their id, are cached in memory. */
+const CACHED_MAX = 10_000;
 
 /** An agent with its slug: its name in a model id, unique among the user's agents. */
 export type NamedAgent = Agent & { readonly slug: string };
@@ -16,7 +16,8 @@ export function agentsService(deps: { agents: AgentsStore; backends: BackendRegi
   const { agents, backends, now } = deps;
 
   // Every request needs an agent. Agents never change and are never removed, so the cache needs no invalidation.
-  const defaults = new Recent<string, Promise<Agent>>(DEFAULTS_MAX);
+  const defaults = new Recent<string, Promise<Agent>>(CACHED_MAX);
+  const byId = new Recent<string, Agent>(CACHED_MAX);
 
   function defaultOf(userId: string, backend: Backend): Promise<Agent> {
     const place = `${userId} ${backend.name}`;
@@ -42,7 +43,8 @@ export function agentsService(deps: { agents: AgentsStore; backends: BackendRegi
 
     /** Returns an agent. Throws `not_found` when it does not exist or belongs to another user. */
     async get(userId: string, id: string): Promise<Agent> {
-      const agent = await agents.find(id);
+      const agent = byId.get(id) ?? (await agents.find(id));
+      if (agent) byId.set(id, agent);
       if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
       return agent;
     },

@@ -4,12 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
+import { ownHosts } from './redact';
 import {
   type HeldRunner,
   type Hold,
@@ -60,8 +62,7 @@ export function runnersService(deps: RunnersDeps) {
   const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
-  /** Ids of deleted agents, which get no runner any more. */
-  const retired = new Set<string>();
+  const deletedAgents = new Set<string>();
 
   function slotOf(agent: Agent): RunnerSlot {
     const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
@@ -143,7 +144,7 @@ export function runnersService(deps: RunnersDeps) {
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
-      if (retired.has(agent.id)) throw new AppError('not_found', { message: 'This agent was deleted.' });
+      if (deletedAgents.has(agent.id)) throw new AppError('not_found', { message: 'This agent was deleted.' });
       const slot = slotOf(agent);
       const held = hold(slot, work);
       try {
@@ -157,18 +158,13 @@ export function runnersService(deps: RunnersDeps) {
     /** Whether `lease` would return without a start. */
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
-    stop,
-
-    /** Stops the runner of an agent that is about to be deleted, which gets no other. Throws `driver_unavailable`. */
-    async retire(agentId: string): Promise<void> {
-      retired.add(agentId);
-      await stop(agentId, 'deleted').catch((error: unknown) => {
-        retired.delete(agentId);
-        throw error;
-      });
-      slots.delete(agentId);
+    /** Stops the runner of an agent that is about to be deleted, which gets no other. */
+    retire(agentId: string): Promise<boolean> {
+      deletedAgents.add(agentId);
+      return stop(agentId, 'deleted');
     },
 
+    stop,
     reap,
 
     ...health,
@@ -217,8 +213,8 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
+    ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-
     /** Counts the runners by state, and the starts that wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
 

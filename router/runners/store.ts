@@ -1,7 +1,7 @@
 /** Runners: one row per runner, from the intent to start it until the router knows that it is gone. */
 import { eq } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { runners } from '../database/schema';
+import { runners } from '../database/schema/runners';
 
 export type RunnerRow = typeof runners.$inferSelect;
 export type NewRunnerRow = typeof runners.$inferInsert;
