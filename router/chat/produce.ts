@@ -2,7 +2,8 @@
 
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
-import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from '../backends/shape';
+import { sessionHeaders, sessionName, sessionVariables } from '../backends/runtime-session';
+import { type ChatMessage, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import { AppError } from '../lib/errors';

@@ -1,5 +1,6 @@
 /** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
 import type { Who } from '../accounts/identify';
+import { sessionHeaders, sessionName, sessionVariables } from '../backends/runtime-session';
 import {
   goesOnWithTurn,
   inputOf,
@@ -7,9 +8,6 @@ import {
   messagesOf,
   newestResults,
   newestUserText,
-  sessionHeaders,
-  sessionName,
-  sessionVariables,
   shapeChatBody,
   withoutStorage,
 } from '../backends/shape';
