@@ -139,6 +139,21 @@ test('however many messages a page has missed, it gets them all, some at a time'
   await reader.cancel();
 });
 
+test('a slow reader is told all links at once when more have changed than there are', async () => {
+  const reader = await open('/live');
+  const change = (conversationId: string) =>
+    router.context.events.publish(alice.id, { kind: 'conversation', conversationId });
+  for (let n = 0; n < 5_000; n++) change(`gone-${n}`);
+  let told = '';
+  while (!told.includes('id="runner-')) told += await textOf(reader);
+  const changed = await textOf(reader);
+  expect(changed).toContain('conversations-');
+  expect(changed).not.toContain('gone-');
+  change('gone-again');
+  expect(await textOf(reader)).toContain('gone-again');
+  await reader.cancel();
+});
+
 test('a user has a bounded number of live streams: the oldest makes room, and those of others stay', async () => {
   const bob = await router.person(PEOPLE.bob);
   // Creates his agents, whose states are the first events of a stream.
@@ -179,5 +194,16 @@ test('a bounded number of streams is compressed, and one that has ended makes ro
   await Promise.all(streams.map(({ body }) => body?.cancel()));
   const next = stream();
   expect(isCompressed(next)).toBe(true);
+  await next.body?.cancel();
+});
+
+test('a stream that is refused takes no room of the compressed ones', async () => {
+  const request = new Request('http://localhost/live', { headers: { 'accept-encoding': 'gzip' } });
+  const refuse = () => {
+    throw new Error('Too many');
+  };
+  for (let n = 0; n < 1_000; n++) expect(() => eventStream(request, refuse)).toThrow('Too many');
+  const next = eventStream(request, () => () => undefined);
+  expect(next.headers.get('content-encoding')).toBe('gzip');
   await next.body?.cancel();
 });
