@@ -66,14 +66,20 @@ export class Allowance {
 /** The part of an allowance that one piece of work holds. The part can grow; `end()` gives all of it back. */
 export class Share {
   #held = 0;
+  #hasEnded = false;
 
   constructor(
     readonly allowance: Allowance,
     readonly holder: string,
   ) {}
 
-  /** @returns undefined; or the error why the share cannot grow, and then it is unchanged. */
+  /**
+   * Has no effect after the end: work that nobody waits for any more may go on for a moment, and would hold its amount for
+   * ever.
+   * @returns undefined; or the error why the share cannot grow, and then it is unchanged.
+   */
   grow(amount: number): AppError | undefined {
+    if (this.#hasEnded) return undefined;
     const refusal = this.allowance.refusal(this.holder, amount);
     if (!refusal) this.#held += amount;
     return refusal;
@@ -81,6 +87,7 @@ export class Share {
 
   /** Idempotent. */
   end(): void {
+    this.#hasEnded = true;
     if (this.#held > 0) this.allowance.giveBack(this.holder, this.#held);
     this.#held = 0;
   }
