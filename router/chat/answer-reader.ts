@@ -84,15 +84,11 @@ export class AnswerReader {
   }
 
   #take(lengthMax: number): Uint8Array {
-    const [first = EVENT_END, ...rest] = this.#waiting;
-    if (lengthMax === Number.POSITIVE_INFINITY) {
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-      return rest.length === 0 ? first : Buffer.concat([first, ...rest]);
-    }
-    const taken = first.subarray(0, lengthMax);
-    if (first.length > lengthMax) this.#waiting[0] = first.subarray(lengthMax);
-    else this.#waiting.shift();
+    // In one piece, because an answer may arrive byte by byte.
+    const [first = EVENT_END] = this.#waiting;
+    const all = this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
+    const taken = all.subarray(0, lengthMax);
+    this.#waiting = [all.subarray(taken.length)];
     this.#waitingBytes -= taken.length;
     return taken;
   }
