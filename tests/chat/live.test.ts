@@ -134,6 +134,22 @@ test('an answer that ended while the page was away arrives whole', async () => {
   await page.saw('data-status="done"');
 });
 
+test('a page whose newest answer was replaced while it was away is told to load again, and then is not', async () => {
+  const id = await converse('replace');
+  (await runner.next()).cut();
+  const newest = async () => (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  const failed = await until(async () => {
+    const message = await newest();
+    return message?.status === 'failed' ? message : undefined;
+  }, 'it has failed');
+  const url = await liveUrl(id);
+  await alice.request(`/messages/${failed.id}/retry`, { method: 'POST' });
+  (await runner.next()).finish();
+  expect((await alice.request(url)).status).toBe(404);
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+});
+
 test('the state of a runner is on every page, also one without a conversation', async () => {
   const agent = await agentOf(alice);
   await using page = await watch('/live');
