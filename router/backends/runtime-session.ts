@@ -1,20 +1,20 @@
 /**
- * The session that a runtime keeps for a conversation: its name, and the variables and headers that tell the runner. Which
- * ones, `backends.json` says for each backend.
+ * The runtime session: what a runtime keeps of a conversation, under a name that the router gives it. `backends.json` says
+ * for each backend in which headers and members of the body the runner is told the name.
  */
 import { newId } from '../lib/ids';
 import { type Backend, fillIn } from './backends';
 
 /** The variables for `${…}` in a backend's `headers` and `session_body`. */
-export interface SessionVariables {
+export interface RequestVariables {
   readonly user: string;
   readonly agent: string;
   /**
-   * The result of `sessionName`. Absent when a request belongs to no conversation; members that use it are then left
+   * The result of `runtimeSessionName`. Absent when a request belongs to no conversation; members that use it are then left
    * out.
    */
   readonly conversation: string | undefined;
-  /** The conversation, or else an id of this request only: for a runtime that always keeps a session. */
+  /** The conversation, or else an id of this request only: for a runtime that keeps a session of every request. */
   readonly session: string;
   /**
    * The id of the request, known only to the router and the runner: the agent sends it back with the upstream calls
@@ -24,7 +24,7 @@ export interface SessionVariables {
 }
 
 /** The variables of one request. */
-export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
+export function requestVariables(user: string, agent: string, conversation?: string): RequestVariables {
   const work = newId();
   return { user, agent, session: conversation ?? work, conversation, work };
 }
@@ -33,12 +33,12 @@ export function sessionVariables(user: string, agent: string, conversation?: str
  * The name of a conversation for its runtime. Lower case. A rewind of the messages gives a new name, because positions
  * are never reused.
  */
-export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
+export function runtimeSessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
   return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
 }
 
-/** The backend's headers for this session. */
-export function sessionHeaders(backend: Backend, variables: SessionVariables): Record<string, string> {
+/** The headers that the backend's entry adds to a request. */
+export function backendHeaders(backend: Backend, variables: RequestVariables): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, template] of Object.entries(backend.headers)) {
     const value = fill(template, variables);
@@ -48,7 +48,7 @@ export function sessionHeaders(backend: Backend, variables: SessionVariables): R
 }
 
 /** The template with its variables filled in, or `undefined` when one of them has no value. */
-export function fill(template: string, variables: SessionVariables): string | undefined {
+export function fill(template: string, variables: RequestVariables): string | undefined {
   const text = fillIn(template, { ...variables });
   return /\$\{\w+\}/.test(text) ? undefined : text;
 }

@@ -6,7 +6,7 @@
 import type { ToolResult } from '../database/schema/chat';
 import type { JsonObject } from '../lib/json';
 import type { Backend } from './backends';
-import { fill, type SessionVariables } from './runtime-session';
+import { fill, type RequestVariables } from './runtime-session';
 
 /** The form of ids from `newId`. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
@@ -28,22 +28,22 @@ export type JsonBody = JsonObject;
 
 /** The facts that decide how a body is shaped. */
 export interface Shape {
-  readonly session: SessionVariables;
+  readonly variables: RequestVariables;
   /** The value of the variable that the backend's `forward_model_env` names. */
   readonly model: string | undefined;
-  /** Whether the runtime's session already contains the messages before the newest turn. */
+  /** Whether the runtime session already contains the messages before the newest turn. */
   readonly isKnown: boolean;
 }
 
 /** The body as this backend accepts it, or `undefined` when the client's bytes can be sent unchanged. */
 export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): JsonBody | undefined {
-  const { session, model } = shape;
+  const { variables, model } = shape;
   const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? backend.model;
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
   for (const [name, template] of Object.entries(backend.sessionBody)) {
-    const value = fill(template, session);
+    const value = fill(template, variables);
     if (value !== undefined) changes[name] = value;
   }
   const messages = messagesOf(body);
@@ -56,15 +56,15 @@ export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): J
 /** The messages as this backend accepts them; the same array when nothing changes. */
 function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Shape): readonly unknown[] {
   if (backend.history === 'full') return messages;
-  const turn = shape.session.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
+  const turn = shape.variables.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
   const named = turn.some(isDeveloper) ? turn.map(asSystem) : turn;
   return backend.history === 'one-message' ? asOneMessage(named) : named;
 }
 
 /**
- * The messages for a session that the runtime keeps itself: only the newest turn, because earlier messages would be
- * repeated. A session that lacks the earlier messages gets them inside the turn, because some runtimes accept nothing
- * else in a request that names a session. Instructions are not history: they come from the client and hold for this
+ * The messages for a runtime session: only the newest turn, because earlier messages would be repeated. A session that
+ * lacks the earlier messages gets them inside the turn, because some runtimes accept nothing else in a request that
+ * names a session. Instructions are not history: they come from the client and hold for this
  * turn.
  */
 function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknown[] {
