@@ -6,7 +6,8 @@ import { afterAll, expect, test } from 'bun:test';
 import { createEvents } from '../../router/lib/events';
 import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/open-streams';
 import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/sse';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 const runner = scripted('readers');
@@ -14,15 +15,7 @@ const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
-
-async function converse(text: string): Promise<string> {
-  const backend = router.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  const agent = await router.context.agents.defaultOf(alice.id, backend);
-  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (text: string) => beginConversation(router, alice, 'scribe', text);
 
 /** A live stream that is read only when the test reads. */
 async function open(path: string, who: Person = alice) {
