@@ -68,7 +68,7 @@ test('the same request with the same key has the same answer, and asks the runne
   expect(runner.requests.length - before).toBe(1);
 });
 
-test('it has it also while the first is still running', async () => {
+test('the same request has the same answer also while the first one is running', async () => {
   const release = Promise.withResolvers<void>();
   runner.reply = async () => {
     await release.promise;
@@ -99,7 +99,7 @@ test('a key is not good for another request', async () => {
   for (const key of ['', 'x'.repeat(256)]) expect((await ask({ key })).status).toBe(400);
 });
 
-test('it belongs to the credential that it came with', async () => {
+test('a key names nothing for another credential', async () => {
   const bob = await router.person(PEOPLE.bob);
   const texts = await Promise.all(
     [secret, await alice.createKey(), await bob.createKey()].map(async (own) =>
