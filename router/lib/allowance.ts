@@ -2,6 +2,8 @@
 import { AppError } from './errors';
 
 const RETRY_AFTER_SECONDS = 1;
+/** Bytes. What grows is counted in such steps; up to the first one it is bounded by the number of requests. */
+const STEP_BYTES = 65_536;
 
 export interface AllowanceLimits {
   /** Limit for all holders together. */
@@ -83,6 +85,19 @@ export class Share {
     const refusal = this.allowance.refusal(this.holder, amount);
     if (!refusal) this.#held += amount;
     return refusal;
+  }
+
+  /**
+   * Returns a function to call with the number of bytes of something that grows: it makes the share grow with it.
+   * @param copies How many times it is in memory.
+   */
+  measure(copies = 1): (bytes: number) => AppError | undefined {
+    let heldBytes = STEP_BYTES;
+    return (bytes) => {
+      let refusal: AppError | undefined;
+      for (; !refusal && bytes > heldBytes; heldBytes += STEP_BYTES) refusal = this.grow(copies * STEP_BYTES);
+      return refusal;
+    };
   }
 
   /** Idempotent. */

@@ -21,8 +21,6 @@ const ANSWERS_MAX = 1_000;
 const BYTES_MAX = 33_554_432;
 /** A credential has a quarter of both limits, so that it replaces its own answers and not those of others. */
 const SHARE = 4;
-/** An answer of up to this size does not count against the memory allowance while it is read; a longer one in such steps. */
-const HELD_STEP_BYTES = 65_536;
 
 interface KeptAnswer {
   readonly status: number;
@@ -211,17 +209,13 @@ async function bodyOf(
   const reader = body?.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  let heldBytes = HELD_STEP_BYTES;
+  const measure = share.measure();
   try {
-    for (let isTooLong = false; !isTooLong; ) {
+    for (let isTooLong = false; !isTooLong; isTooLong = length > maxBytes || measure(length) !== undefined) {
       const { done = true, value } = (await reader?.read()) ?? {};
       if (done || !value) return new Uint8Array(Buffer.concat(chunks));
       chunks.push(value);
       length += value.length;
-      isTooLong = length > maxBytes;
-      for (; !isTooLong && length > heldBytes; heldBytes += HELD_STEP_BYTES) {
-        isTooLong = share.grow(HELD_STEP_BYTES) !== undefined;
-      }
     }
   } catch (cause) {
     throw new AppError('runner_lost', { cause });
