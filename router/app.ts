@@ -4,6 +4,7 @@ import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { keysRoutes } from './accounts/keys-routes';
 import { authRoutes } from './accounts/routes';
 import { brokerRoutes } from './broker/routes';
+import { agentsRoutes } from './chat/agents-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
@@ -49,7 +50,7 @@ function cookieOf({ session }: Config) {
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, backends, budgets, config, credentials, events, held, idle, installationId } = context;
-  const { keys, listensAt, metrics, prices, runners, streams, upstreams, usage } = context;
+  const { generations, keys, listensAt, metrics, prices, runners, streams, upstreams, usage } = context;
   const guard = guardOf(config);
   const identities = { accounts, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
@@ -70,6 +71,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
+      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)

@@ -44,7 +44,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     const nowMs = now();
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     const ids = { id: newId(), userId: agent.userId, agentId: agent.id };
-    return { conversation: { ...ids, title: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
+    return { conversation: { ...ids, title: '', model: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
   }
 
   return {

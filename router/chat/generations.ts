@@ -131,8 +131,8 @@ export function generationsService(deps: GenerationsDeps) {
   }
 
   return {
-    /** The model that a backend with `forward_model_env` is sent for the user. */
-    modelOf: (userId: string, backendName: string) => modelOf(deps, userId, backendName),
+    /** The model that a backend with `forward_model_env` is sent for this agent. */
+    modelOf: (agent: Agent) => modelOf(deps, agent),
 
     /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
     async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
@@ -179,6 +179,13 @@ export function generationsService(deps: GenerationsDeps) {
       const there = [...live.values()].filter((generation) => generation.conversationId === conversationId);
       for (const generation of there) generation.stop();
       await Promise.all(there.map((generation) => generation.answer.saved));
+    },
+
+    /** Stops the answers of an agent. */
+    async stopOf(agentId: string): Promise<void> {
+      const own = [...live.values()].filter((generation) => generation.agentId === agentId);
+      for (const generation of own) generation.stop();
+      await Promise.all(own.map((generation) => generation.answer.saved));
     },
 
     /** How many answers are being written. */

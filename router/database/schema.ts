@@ -82,7 +82,11 @@ export const agents = sqliteTable(
     name: text().notNull(),
     /** 1, 2, … per user and backend. The agent with the lowest ordinal is the default agent. */
     ordinal: integer().notNull(),
+    /** Takes the place of `LLM_MODEL` in the agent's calls. Empty: the owner's value applies. */
+    model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
+    /** Time of the last change of name or model. Null: there was none. */
+    updatedAtMs: integer('updated_at_ms'),
   },
   (table) => [uniqueIndex('agents_by_ordinal').on(table.userId, table.backend, table.ordinal)],
 );
@@ -123,6 +127,8 @@ export const conversations = sqliteTable(
       .notNull()
       .references(() => agents.id, { onDelete: 'cascade' }),
     title: text().notNull(),
+    /** The model that a client of the API has given it. Only that client uses it. Empty: none. */
+    model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
     updatedAtMs: integer('updated_at_ms').notNull(),
     /** Position of the newest message. It never shrinks, so that no position is used twice. */

@@ -97,7 +97,7 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
   const shape = {
     session,
     isKnown: match?.isKnown === true,
-    model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
+    model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
   const answerId = newId();

@@ -154,6 +154,26 @@ export function runnersService(deps: RunnersDeps) {
       return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
     },
 
+    /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
+    async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
+      const slot = slots.get(agentId);
+      if (!slot) return erase();
+      slot.abortStart(new AppError('conflict', { message: 'The agent was deleted.' }));
+      await slot.serial(async () => {
+        await transitions.end(slot, 'asked');
+        await erase();
+        if (slots.get(agentId) === slot) slots.delete(agentId);
+      });
+    },
+
+    /** Call this when the name or the model of an agent has changed. */
+    async agentChanged(agent: Agent): Promise<void> {
+      const slot = slots.get(agent.id);
+      if (!slot) return;
+      slot.agent = agent;
+      await refresh([slot]);
+    },
+
     reap,
 
     ...health,

@@ -25,7 +25,7 @@ import { type UsageRoutesDeps, usagePage } from './routes';
 
 const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);
-const limit = t.Optional(t.Union([t.Number(), t.Null()]));
+const limit = t.Optional(t.Number());
 const budgetBody = t.Object({ unit, period, soft_limit: limit, hard_limit: limit });
 const budgetFields = t.Object({ subject: t.String(), unit, period, soft_limit: t.String(), hard_limit: t.String() });
 
