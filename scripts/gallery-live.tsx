@@ -2,18 +2,23 @@
 import type { VNode } from 'preact';
 import * as fixtures from '../tests/views/fixtures';
 import {
-  LiveAnswerDelta,
-  LiveAnswerEnd,
-  LiveAnswerProgress,
+  growthData,
   LiveComposerActions,
   LiveConversationLink,
   LiveMessageAppend,
+  LiveMessageAround,
+  LiveMessageReplace,
   LiveRunner,
 } from '../views/chat/live';
-import { renderGrowing } from '../views/markdown';
+import { changesBetween } from '../views/growth';
+import { noHtml, renderGrowing } from '../views/markdown';
 import { renderPart } from '../views/render';
 
-let send: (part: VNode) => void = () => {};
+let write: (lines: string) => void = () => {};
+const send = (part: VNode) => {
+  const lines = renderPart(part, { locale: 'en' }).split('\n');
+  write(lines.map((line) => `data: ${line}`).join('\n'));
+};
 let stop: () => void = () => {};
 let lastId = 100;
 
@@ -21,13 +26,10 @@ export function live(): Response {
   const body = new ReadableStream<string>({
     start(controller) {
       controller.enqueue(': open\n\n');
-      send = (part) => {
-        const lines = renderPart(part, { locale: 'en' }).split('\n');
-        controller.enqueue(`id: ${lastId}\n${lines.map((line) => `data: ${line}`).join('\n')}\n\n`);
-      };
+      write = (lines) => controller.enqueue(`id: ${lastId}\n${lines}\n\n`);
     },
     cancel() {
-      send = () => {};
+      write = () => {};
     },
   });
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
@@ -50,17 +52,15 @@ async function script(text: string): Promise<void> {
   send(<LiveComposerActions streamingId={message.id} />);
   for (let percent = 0; percent <= 100 && !stopped; percent += 25) {
     send(<LiveRunner runner={{ agentId: 'a1', state: 'starting', percent, message: 'Pulling the image' }} />);
-    send(<LiveAnswerProgress message={{ ...message, progress: { percent, message: 'Pulling the image' } }} />);
+    send(<LiveMessageAround message={{ ...message, progress: { percent, message: 'Pulling the image' } }} />);
     await Bun.sleep(250);
   }
   send(<LiveRunner runner={{ agentId: 'a1', state: 'running' }} />);
-  let from = 0;
   let grown = '';
   for (let length = 12; length < fixtures.longAnswer.length && !stopped; length += 12) {
+    const before = grown === '' ? noHtml : renderGrowing(grown).html;
     grown = fixtures.longAnswer.slice(0, length);
-    const { length: settledLength, settled, tail } = renderGrowing(grown.slice(from));
-    send(<LiveAnswerDelta messageId={message.id} settled={settled} tail={tail} />);
-    from += settledLength;
+    write(`event: grow\ndata: ${growthData(changesBetween(before, renderGrowing(grown).html))}`);
     await Bun.sleep(20);
   }
   const end = fixtures.message({
@@ -68,7 +68,7 @@ async function script(text: string): Promise<void> {
     text: stopped ? grown : fixtures.longAnswer,
     status: stopped ? 'stopped' : 'done',
   });
-  send(<LiveAnswerEnd message={end} />);
+  send(<LiveMessageReplace message={end} />);
   send(<LiveComposerActions />);
   send(<LiveConversationLink conversation={{ id: 'c1', title: `About: ${text}`, current: true, streaming: false }} />);
 }

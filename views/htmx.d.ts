@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 
 interface PartialAttributes {
   'hx-target': string;
-  'hx-swap': 'outerHTML' | 'innerHTML' | 'outerMorph' | 'innerMorph' | 'beforeend' | 'delete';
+  'hx-swap': 'outerHTML' | 'innerHTML' | 'outerMorph' | 'innerMorph' | 'afterbegin' | 'beforeend' | 'delete';
   children?: ComponentChildren;
   dangerouslySetInnerHTML?: { __html: string };
 }

@@ -2,7 +2,7 @@
  * Markdown to safe HTML, and where a growing text can be cut so that its parts render the same as the whole. Texts come
  * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
  */
-import type { Env, MarkdownIt } from 'markdown-it';
+import type { Env, MarkdownIt, Token } from 'markdown-it';
 
 declare const isHtml: unique symbol;
 
@@ -11,12 +11,18 @@ export type Html = string & { readonly [isHtml]: true };
 
 export const noHtml = '' as Html;
 
-/** A text that still grows: what later text cannot change any more, and the rest. */
+/** A text that still grows, rendered. */
 export interface Growing {
-  /** `settledLength` of the text. */
-  readonly length: number;
-  readonly settled: Html;
-  readonly tail: Html;
+  /** How much of the text later text cannot change any more: `settledLength`. */
+  readonly settled: number;
+  readonly html: Html;
+  /** The whole text is shown as it is. */
+  readonly isPlain?: boolean;
+}
+
+interface RenderEnv extends Env {
+  readonly labels: MarkdownLabels | undefined;
+  readonly isTail?: boolean;
 }
 
 /** Words for the controls inside rendered text. Without them there are no controls. */
@@ -40,6 +46,10 @@ const headingLevelMin = 3;
 const createMarkdownIt = (): typeof import('markdown-it').default => require('markdown-it');
 const highlighter = (): typeof import('highlight.js').default => require('highlight.js/lib/common');
 
+/** Colours of blocks in tails, which are rendered with each growth of their text. */
+const ofTails = new Map<string, string>();
+const ofTailsMax = 64;
+
 let whole: MarkdownIt | undefined;
 /** Finds blocks only: inline work is most of the cost and moves no block. */
 let blocks: MarkdownIt | undefined;
@@ -49,15 +59,31 @@ let blocks: MarkdownIt | undefined;
  * remote image would tell its host about the conversation.
  */
 export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
-  whole ??= createMarkdown();
-  return whole.render(text, { labels }) as Html;
+  return render(text, { labels });
 }
 
-/** Renders the two pieces of a growing text. */
-export function renderGrowing(text: string, labels?: MarkdownLabels): Growing {
-  const length = settledLength(text);
-  const settled = renderMarkdown(text.slice(0, length), labels);
-  return { length, settled, tail: renderMarkdown(text.slice(length), labels) };
+/** Renders a growing text in its two pieces: what is settled, and the tail. */
+export function renderGrowing(text: string, labels?: MarkdownLabels, tail = renderTail): Growing {
+  const settled = settledLength(text);
+  const before = settled === 0 ? noHtml : renderMarkdown(text.slice(0, settled), labels);
+  return { settled, html: (before + tail(text.slice(settled), labels)) as Html };
+}
+
+/** Renders what is not settled of a growing text. A block of code has no colours before it is complete. */
+export function renderTail(text: string, labels?: MarkdownLabels): Html {
+  return render(text, { labels, isTail: true });
+}
+
+function render(text: string, env: RenderEnv): Html {
+  whole ??= createMarkdown();
+  return whole.render(text, env) as Html;
+}
+
+/** Whether a text defines links by a name, so that its pieces may render otherwise than the whole. */
+export function hasDefinitions(text: string): boolean {
+  const env: Env = {};
+  parseBlocks(text, env);
+  return env.references !== undefined;
 }
 
 /** A text as it is, where rendering it takes too long or makes too much. At most six times as long. */
@@ -77,9 +103,28 @@ export function settledLength(text: string): number {
   return Math.min(lastBlockStart(text), lastBlockStart(text.slice(0, completeLength)));
 }
 
-function lastBlockStart(text: string): number {
+/** In UTF-16 units. A link that is longer is shown while it grows. */
+const unfinishedLengthMax = 2_000;
+/** A link or an address that goes on to the end of a text. */
+const unfinishedLink = /(!?\[[^[\]\n]*\]\([^()\s]*|\bhttps?:\/\/\S*)$/i;
+
+/**
+ * A growing text without a link at its end, of which more may come. As long as it is incomplete, a link shows its address,
+ * or leads to another one with each character.
+ */
+export function withoutUnfinishedLink(text: string): string {
+  const end = text.slice(-unfinishedLengthMax);
+  const found = unfinishedLink.exec(end);
+  return found ? text.slice(0, text.length - found[0].length) : text;
+}
+
+function parseBlocks(text: string, env: Env) {
   blocks ??= createMarkdownIt()({ html: false }).disable(['inline', 'text_join']);
-  const last = blocks.parse(text, {}).findLast((token) => token.level === 0 && token.nesting >= 0 && token.map);
+  return blocks.parse(text, env);
+}
+
+function lastBlockStart(text: string): number {
+  const last = parseBlocks(text, {}).findLast((token) => token.level === 0 && token.nesting >= 0 && token.map);
   return last?.map ? lineStart(text, last.map[0]) : 0;
 }
 
@@ -124,22 +169,46 @@ function createMarkdown(): MarkdownIt {
   };
   rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
   rules.table_close = () => '</table></div>\n';
-  rules.code_block = (tokens, index, _options, env) => codeBlock(tokens[index]?.content ?? '', '', env, escapeText);
+  rules.code_block = (tokens, index, _options, env) =>
+    codeBlock({ language: '', body: escapeText(tokens[index]?.content ?? ''), env }, escapeText);
   rules.fence = (tokens, index, _options, env) => {
-    const language = (tokens[index]?.info ?? '').trim().split(/\s+/)[0] ?? '';
-    return codeBlock(tokens[index]?.content ?? '', language, env, escapeText);
+    const token = tokens[index];
+    const code = token?.content ?? '';
+    const language = (token?.info ?? '').trim().split(/\s+/)[0] ?? '';
+    const isGrowing = (env as RenderEnv).isTail && !isClosed(token);
+    const body = (isGrowing ? undefined : coloured(code, language, env as RenderEnv)) ?? escapeText(code);
+    return codeBlock({ language, body, env }, escapeText);
   };
   return md;
 }
 
-function codeBlock(code: string, language: string, env: Env | undefined, escapeText: (text: string) => string): string {
-  const colours = language !== '' && code.length <= highlightLengthMax ? highlighter() : undefined;
-  const isKnown = colours?.getLanguage(language) !== undefined;
-  const body = isKnown ? colours.highlight(code, { language, ignoreIllegals: true }).value : escapeText(code);
+function codeBlock(
+  block: { language: string; body: string; env: Env | undefined },
+  escapeText: (text: string) => string,
+) {
+  const { language, body, env } = block;
   // The icon is drawn by the style sheet: this string knows no asset URLs.
-  const labels = env?.labels as MarkdownLabels | undefined;
-  const label = escapeText(labels?.copyCode ?? '');
+  const label = escapeText((env as RenderEnv).labels?.copyCode ?? '');
   const button = label && `<button type="button" class="copy-code" aria-label="${label}" title="${label}"></button>`;
   // The language is shown by the style sheet as well, so that it is never part of a selection.
   return `<div class="code" data-language="${escapeText(language)}">${button}<pre tabindex="0"><code>${body}</code></pre></div>\n`;
+}
+
+/** Whether the line that ends a fence is there: the fence then has two lines more than its content. */
+function isClosed(fence: Token | undefined): boolean {
+  const [from, to] = fence?.map ?? [0, 0];
+  const code = fence?.content ?? '';
+  const lines = code.split('\n').length - (code === '' || code.endsWith('\n') ? 1 : 0);
+  return to - from > lines + 1;
+}
+
+/** The markup of a block's colours; `undefined` where it has none. Blocks of a tail are rendered often, and coloured once. */
+function coloured(code: string, language: string, { isTail }: RenderEnv): string | undefined {
+  if (language === '' || code.length > highlightLengthMax || !highlighter().getLanguage(language)) return undefined;
+  const key = `${language}\n${code}`;
+  const colours = ofTails.get(key) ?? highlighter().highlight(code, { language, ignoreIllegals: true }).value;
+  if (!isTail) return colours;
+  if (ofTails.size >= ofTailsMax) ofTails.clear();
+  ofTails.set(key, colours);
+  return colours;
 }

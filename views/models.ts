@@ -79,7 +79,7 @@ export interface MessageView {
   role: 'user' | 'assistant';
   /** Markdown for an answer, plain text for a user's message. Where it is long, its beginning. */
   text: string;
-  /** The text of an answer that has ended. */
+  /** The text of an answer that has ended; empty where the page has it. */
   html?: Html;
   /** The text of one that is being written. */
   growing?: Growing;

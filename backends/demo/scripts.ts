@@ -20,6 +20,9 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['echo', (rest, signal) => say(rest, 5, signal)],
   ['unicode', (_rest, signal) => say(UNICODE, 5, signal)],
   ['markdown', (_rest, signal) => say(MARKDOWN, 5, signal)],
+  ['code', (rest, signal) => lines(rest, ['```ts'], codeLine, ['```'], signal)],
+  ['list', (rest, signal) => lines(rest, [], listItem, [], signal)],
+  ['table', (rest, signal) => lines(rest, ['| Row | What | Count |', '|---|---|---:|'], tableRow, [], signal)],
   ['think', think],
   ['silent', silent],
   ['fail', fail],
@@ -36,6 +39,27 @@ async function* long(rest: string, signal: AbortSignal): Pieces {
     await sleep(1, undefined, { signal });
   }
 }
+
+/** One line every 40 ms, as many as the message says, or 60. */
+async function* lines(
+  rest: string,
+  before: readonly string[],
+  line: (n: number) => string,
+  after: readonly string[],
+  signal: AbortSignal,
+): Pieces {
+  const count = numberOr(rest, 60, 5000);
+  yield { text: before.map((one) => `${one}\n`).join('') };
+  for (let n = 1; n <= count; n += 1) {
+    yield { text: `${line(n)}\n` };
+    await sleep(40, undefined, { signal });
+  }
+  yield { text: after.join('\n') };
+}
+
+const codeLine = (n: number) => `const answer${n} = await ask(agent, 'question ${n}'); // line ${n}`;
+const listItem = (n: number) => `- Item ${n} has **weight**, some \`code\` and a few words more`;
+const tableRow = (n: number) => `| ${n} | some *words* in a cell | ${n * n} |`;
 
 async function* think(_rest: string, signal: AbortSignal): Pieces {
   for await (const piece of say(

@@ -44,6 +44,9 @@ interface Call {
 
 export class CallReader {
   readonly #calls: Call[] = [];
+  /** The newest call of each index, and of each id that the server has named. An answer may have thousands of calls. */
+  readonly #byIndex = new Map<number, Call>();
+  readonly #byId = new Map<string, Call>();
   #list = 0;
 
   /** @param makeId Returns the id for a call without one, from the call's position. */
@@ -70,7 +73,7 @@ export class CallReader {
     const owner = this.#ownerOf(sent);
     const isNew = owner === undefined || this.#isNext(owner, sent);
     const call = isNew ? this.#begin(sent) : owner;
-    call.sentId ||= sent.id;
+    if (call.sentId === '') this.#name(call, sent.id);
     const part = { index: call.place, isNew, id: call.id, name: nameIn(call, sent), arguments: moreOf(call, sent) };
     if (sent.name !== '') call.list = this.#list;
     const kind = type === undefined || type === null || type === 'function' ? {} : { type };
@@ -83,11 +86,10 @@ export class CallReader {
   }
 
   #ownerOf({ id, index }: Sent): Call | undefined {
-    const numbered = index === undefined ? this.#calls.at(-1) : this.#calls.findLast((call) => call.index === index);
+    const numbered = index === undefined ? this.#calls.at(-1) : this.#byIndex.get(index);
     if (id === '') return numbered;
-    const named = this.#calls.findLast(({ sentId }) => sentId === id);
     // The id may come after the first piece.
-    return named ?? (numbered?.sentId === '' ? numbered : undefined);
+    return this.#byId.get(id) ?? (numbered?.sentId === '' ? numbered : undefined);
   }
 
   /** Whether a piece that seems to continue `call` begins the next call instead. A piece without a name never does. */
@@ -106,11 +108,19 @@ export class CallReader {
   #begin({ index, id }: Sent): Call {
     const place = this.#calls.length;
     const call: Call = {
-      ...{ place, index, id: id || this.makeId(place), sentId: id, name: '', nesting: new Nesting() },
+      ...{ place, index, id: id || this.makeId(place), sentId: '', name: '', nesting: new Nesting() },
       ...{ hasArguments: false, list: this.#list },
     };
     this.#calls.push(call);
+    if (index !== undefined) this.#byIndex.set(index, call);
+    this.#name(call, id);
     return call;
+  }
+
+  #name(call: Call, id: string): void {
+    if (id === '') return;
+    call.sentId = id;
+    this.#byId.set(id, call);
   }
 }
 

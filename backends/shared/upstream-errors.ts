@@ -27,8 +27,12 @@ export function isPage(text: string): boolean {
   return /^\s*<[!?a-z]/i.test(text.slice(0, 200));
 }
 
-/** Returns the error in a body with a status of 400 or more; `undefined` if the body has no readable message. */
-export function readRefusal(text: string): UpstreamError | undefined {
+/** UTF-16 units that are read for words. An event of a stream may have megabytes. */
+const REFUSAL_LENGTH_MAX = 65_536;
+
+/** The error in a body that came with a status of 400 or more; `undefined` where it has no words for people. */
+export function readRefusal(whole: string): UpstreamError | undefined {
+  const text = whole.slice(0, REFUSAL_LENGTH_MAX);
   if (isPage(text)) return undefined;
   // A server may send the error as an event, because a stream was requested.
   const data = /^(?:event:[^\r\n]*[\r\n]+)?data: ?([^\r\n]*)/.exec(text.trimStart())?.[1] ?? text;

@@ -174,20 +174,38 @@ export function refuseAborted(signal: AbortSignal): void {
   if (signal.aborted) throw failure('timeout', 'the call was aborted', signal.reason);
 }
 
-/** Yields the objects of a stream that has one JSON object per line. Destroys the stream when the loop ends. */
-export async function* linesOf(stream: NodeJS.ReadableStream): AsyncGenerator<string> {
+/** UTF-16 units of one line. Events and progress have a few hundred. */
+const lineLengthMax = 65_536;
+
+/**
+ * The objects of a stream in which the engine sends one as JSON on each line. Destroys the stream when the caller leaves
+ * it. Throws on a line that is too long or not JSON.
+ */
+export async function* objectsOf<One>(stream: NodeJS.ReadableStream): AsyncGenerator<One> {
   let rest = '';
   try {
     for await (const chunk of stream.setEncoding('utf8')) {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
-      yield* lines.filter((line) => line.trim() !== '');
+      for (const line of lines) if (line.trim() !== '') yield objectOf<One>(line);
+      if (rest.length > lineLengthMax) throw tooLong();
     }
-    if (rest.trim() !== '') yield rest;
+    if (rest.trim() !== '') yield objectOf<One>(rest);
   } finally {
-    // Ending the loop does not close the connection.
+    // A stream that is left and not destroyed keeps its connection open.
     destroy(stream);
   }
+}
+
+function objectOf<One>(line: string): One {
+  if (line.length > lineLengthMax) throw tooLong();
+  const value: unknown = JSON.parse(line);
+  if (typeof value !== 'object' || value === null) throw new Error('the engine sent a line that is not a JSON object');
+  return value as One;
+}
+
+function tooLong(): Error {
+  return new Error('the engine sent a line that is too long');
 }
 
 export function destroy(stream: NodeJS.ReadableStream): void {

@@ -8,8 +8,8 @@ import {
   type Engine,
   failure,
   find,
-  linesOf,
   messageOf,
+  objectsOf,
   refuseAborted,
   statusOf,
   toFailure,
@@ -105,8 +105,7 @@ async function fetchImage(docker: Engine, { image, signIns, signal, tell }: Fetc
     const authconfig = await signIns(image);
     const auth = authconfig === undefined ? {} : { authconfig };
     const stream = await (await docker()).pull(image, { ...auth, abortSignal: signal });
-    for await (const line of linesOf(stream)) {
-      const event: PullEvent = JSON.parse(line);
+    for await (const event of objectsOf<PullEvent>(stream)) {
       // The engine answers 200 before it knows the outcome, and reports errors in the stream.
       if (event.error !== undefined) throw Object.assign(new Error(event.error), { statusCode: 500 });
       const next = step(event);

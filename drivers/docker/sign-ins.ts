@@ -2,9 +2,13 @@
  * Reads sign-ins to registries from the file that `docker login` writes. A client of the engine sends them with each
  * pull.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type Docker from 'dockerode';
 
+/** Bytes of what a helper writes. */
+const answerBytesMax = 65_536;
+/** Bytes of the file. A sign-in has a few hundred. */
+const fileBytesMax = 1_048_576;
 /** The name under which Docker stores the sign-in to Docker Hub. */
 const dockerHub = 'https://index.docker.io/v1/';
 
@@ -37,10 +41,11 @@ export function createSignIns(path: string): (image: string) => Promise<Docker.A
   };
 }
 
-/** An absent or unreadable file counts as a file without sign-ins. */
+/** An absent, unreadable or too large file counts as a file without sign-ins. */
 async function readAuthFile(path: string): Promise<AuthFile> {
   try {
-    return Object(JSON.parse(await readFile(path, 'utf8')));
+    const { size } = await stat(path);
+    return size > fileBytesMax ? {} : Object(JSON.parse(await readFile(path, 'utf8')));
   } catch {
     return {};
   }
@@ -53,6 +58,7 @@ async function askHelper(helper: string, server: string): Promise<Docker.AuthCon
       stdin: new TextEncoder().encode(server),
       stderr: 'ignore',
       timeout: 10_000,
+      maxBuffer: answerBytesMax,
     });
     const { Username: username, Secret: password } = JSON.parse(await new Response(child.stdout).text());
     if (username === '<token>')

@@ -3,7 +3,7 @@
  * missed.
  */
 import type { Health, HealthChange } from '../driver';
-import { callEngine, destroy, linesOf, toFailure } from './engine';
+import { callEngine, destroy, objectsOf, toFailure } from './engine';
 import { type DriverParts, findContainer, handleOf, healthOf, inspectOwned, RUNNER_LABEL } from './runners';
 
 const backOffMs = { min: 100, max: 1_000 };
@@ -65,7 +65,7 @@ async function* follow(
     yield 'connected';
     // Listens before it inspects: a change in between is seen twice, and reported once.
     yield* reconcile(parts, told, signal);
-    for await (const line of linesOf(stream)) yield* changesOf(parts, told, JSON.parse(line), signal);
+    for await (const event of objectsOf<EngineEvent>(stream)) yield* changesOf(parts, told, event, signal);
   } finally {
     destroy(stream);
   }

@@ -7,8 +7,8 @@ import type { Agent, AgentsStore } from './store';
 const NAME_LENGTH_MAX = 80;
 const MODEL_LENGTH_MAX = 200;
 
-/** How many default agents are cached in memory. */
-const DEFAULTS_MAX = 10_000;
+/** How many default agents, and how many agents by their id, are cached in memory. */
+const CACHED_MAX = 10_000;
 
 /** An agent with its slug: its name in a model id, unique among the user's agents. */
 export type NamedAgent = Agent & { readonly slug: string };
@@ -26,8 +26,14 @@ export interface AgentsDeps {
 export function agentsService(deps: AgentsDeps) {
   const { agents, backends, maxPerBackend, now } = deps;
 
-  // Every request needs an agent. An entry is dropped when an agent of its user and backend changes.
-  const defaults = new Recent<string, Promise<Agent>>(DEFAULTS_MAX);
+  // Every request needs an agent. A changed agent is forgotten in both caches.
+  const defaults = new Recent<string, Promise<Agent>>(CACHED_MAX);
+  const byId = new Recent<string, Agent>(CACHED_MAX);
+
+  function forget(agent: Agent): void {
+    defaults.delete(placeOf(agent));
+    byId.delete(agent.id);
+  }
 
   function defaultOf(userId: string, backend: Backend): Promise<Agent> {
     const place = placeOf({ userId, backend: backend.name });
@@ -40,7 +46,8 @@ export function agentsService(deps: AgentsDeps) {
   }
 
   async function get(userId: string, id: string): Promise<Agent> {
-    const agent = await agents.find(id);
+    const agent = byId.get(id) ?? (await agents.find(id));
+    if (agent) byId.set(id, agent);
     if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
     return agent;
   }
@@ -81,7 +88,7 @@ export function agentsService(deps: AgentsDeps) {
         const message = `You have ${maxPerBackend} agents of the backend "${backend}", and may have no more.`;
         throw new AppError('conflict', { message, hint: 'MAX_AGENTS_PER_BACKEND sets how many.' });
       }
-      defaults.delete(placeOf(agent));
+      forget(agent);
       return agent;
     },
 
@@ -94,7 +101,7 @@ export function agentsService(deps: AgentsDeps) {
         ...(model !== undefined && { model: modelFrom(model) }),
         updatedAtMs: now(),
       });
-      defaults.delete(placeOf(agent));
+      forget(agent);
       return get(agent.userId, agent.id);
     },
 
@@ -105,7 +112,7 @@ export function agentsService(deps: AgentsDeps) {
         const message = 'The agent still has a runner, and the platform that runs it does not answer. Try again soon.';
         throw new AppError('driver_unavailable', { message });
       }
-      defaults.delete(placeOf(agent));
+      forget(agent);
     },
 
     /** Returns the user's agents of all configured backends, in the order of `backends.json`, then by ordinal. */

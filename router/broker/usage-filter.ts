@@ -1,6 +1,7 @@
 /** Removes the usage event from a stream, if the broker asked for usage and the runner did not. */
 import { jsonObject } from '../lib/json';
-import { type Body, mapBody } from '../net/body';
+import type { Body } from '../net/body';
+import { mapBody } from '../net/mapped-body';
 
 /** A usage event is much shorter than this. A longer event is passed on before its end has arrived. */
 const HELD_BYTES_MAX = 16_384;
@@ -18,18 +19,26 @@ export class UsageFilter {
   #held: Uint8Array = NOTHING;
   /** Set while the rest of an event that was too long to hold is passed on. */
   #isPassing = false;
+  /** The last event was taken out and ended with CR: a LF that follows belongs to it. */
+  #isBehindCr = false;
 
   /** Returns the bytes that can be passed on now. */
   push(chunk: Uint8Array): Uint8Array {
+    if (this.#isBehindCr && chunk.length > 0) {
+      this.#isBehindCr = false;
+      if (chunk[0] === LF) return this.push(chunk.subarray(1));
+    }
     const isFresh = this.#held.length === 0;
     // The most frequent case: whole events, none of them without choices.
     if (isFresh && !this.#isPassing && endsWithEvent(chunk) && !CHOICELESS.test(latin1(chunk))) return chunk;
     const bytes = isFresh ? chunk : Buffer.concat([this.#held, chunk]);
     const kept: Uint8Array[] = [];
     let start = 0;
-    for (let end = endOfEvent(bytes, start); end > 0; end = endOfEvent(bytes, start)) {
+    for (const end of eventEnds(bytes, this.#isPassing)) {
       const event = bytes.subarray(start, end);
-      if (this.#isPassing || !isUsage(event)) kept.push(event);
+      const isKept = this.#isPassing || !isUsage(event);
+      if (isKept) kept.push(event);
+      this.#isBehindCr = !isKept && end === bytes.length && bytes[end - 1] === CR;
       this.#isPassing = false;
       start = end;
     }
@@ -51,25 +60,35 @@ export class UsageFilter {
 const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 const endsWithEvent = (bytes: Uint8Array) => bytes.at(-1) === LF && bytes.at(-2) === LF;
 
-/** Position after the empty line that ends the event which begins at `start`; 0 if it has not ended. */
-function endOfEvent(bytes: Uint8Array, start: number): number {
-  for (let at = bytes.indexOf(LF, start); at !== -1; at = bytes.indexOf(LF, at + 1)) {
-    const next = bytes[at + 1] === CR ? at + 2 : at + 1;
-    if (bytes[next] === LF) return next + 1;
+/**
+ * Where events end: behind an empty line. A line ends with LF, CR or both.
+ * @param isMidLine whether the bytes begin in the middle of a line, or at its end.
+ */
+function* eventEnds(bytes: Uint8Array, isMidLine: boolean): Generator<number> {
+  let lf = bytes.indexOf(LF);
+  let cr = bytes.indexOf(CR);
+  let lineStart = isMidLine ? -1 : 0;
+  while (lf !== -1 || cr !== -1) {
+    const isCr = cr !== -1 && (lf === -1 || cr < lf);
+    const at = isCr ? cr : lf;
+    const end = isCr && lf === at + 1 ? at + 2 : at + 1;
+    if (at === lineStart) yield end;
+    lineStart = end;
+    if (lf !== -1 && lf < end) lf = bytes.indexOf(LF, end);
+    if (isCr) cr = bytes.indexOf(CR, end);
   }
-  return 0;
 }
 
 /** Number of bytes up to and including the line end; 0 if they do not end with one. */
 function withoutLineEnd(bytes: Uint8Array): number {
-  const end = bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
-  return bytes[end - 1] === LF ? end - 1 : bytes.length;
+  const end = bytes.at(-1) === LF ? bytes.length - 1 : bytes.length;
+  return bytes[end - 1] === CR ? end - 1 : end;
 }
 
 function isUsage(event: Uint8Array): boolean {
   const text = latin1(event);
   if (!CHOICELESS.test(text)) return false;
-  const lines = text.split(/\r?\n/).filter((line) => line.startsWith('data:'));
+  const lines = text.split(/\r\n|\r|\n/).filter((line) => line.startsWith('data:'));
   const { choices, usage } = jsonObject(lines.map((line) => line.slice('data:'.length)).join('\n')) ?? {};
   // Some APIs begin with an event that has neither choices nor usage.
   return Array.isArray(choices) && choices.length === 0 && typeof usage === 'object' && usage !== null;

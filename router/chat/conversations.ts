@@ -3,8 +3,8 @@
 import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import { newId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message } from './store';
+import { newTimeId } from '../lib/ids';
+import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -29,9 +29,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     return conversation;
   }
 
-  /** A message of a conversation of this user. */
-  async function getMessage(userId: string, id: string): Promise<{ message: Message; conversation: Conversation }> {
-    const message = await conversations.findMessage(id);
+  /** A message of a conversation of this user, without its text: a page may name one of any length. */
+  async function getMessage(userId: string, id: string): Promise<{ message: MessageHead; conversation: Conversation }> {
+    const message = await conversations.findMessageHead(id);
     if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
     return { message, conversation: await get(userId, message.conversationId) };
   }
@@ -43,7 +43,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
   function begin(agent: Agent, expiresAtMs: number | null = null): Beginning {
     const nowMs = now();
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-    const ids = { id: newId(), userId: agent.userId, agentId: agent.id };
+    const ids = { id: newTimeId(), userId: agent.userId, agentId: agent.id };
     return { conversation: { ...ids, title: '', model: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
   }
 
@@ -61,7 +61,12 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     history: (id: string, before?: number): Promise<readonly Message[]> =>
       conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
-    after: (id: string, position: number): Promise<readonly Message[]> => conversations.after(id, position),
+    /** The newest messages, or the first ones after a position, without their texts; oldest first. */
+    heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
+      conversations.heads(id, range),
+
+    /** Whether the newest answer was stopped or failed. */
+    endedBadly: (id: string): Promise<boolean> => conversations.endedBadly(id),
 
     /** What a page shows of a conversation. */
     shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),
@@ -70,9 +75,14 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     async *text(messageId: string): AsyncGenerator<Uint8Array> {
       for (let from = 0; ; ) {
         const piece = await conversations.textBytes(messageId, from, TEXT_PIECE_BYTES);
-        if (piece.length === 0) return;
+        if (piece.length === 0) break;
         yield piece;
         from += piece.length;
+      }
+      for (let ordinal = 0; ; ordinal += 1) {
+        const piece = await conversations.pieceBytes(messageId, ordinal);
+        if (piece.length === 0) return;
+        yield piece;
       }
     },
 
@@ -122,7 +132,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     fork(conversation: Conversation, position: number): Beginning {
       const nowMs = now();
       const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-      const fork = { ...conversation, id: newId(), ...times, lastPosition: position, sessionFrom: position };
+      const fork = { ...conversation, id: newTimeId(), ...times, lastPosition: position, sessionFrom: position };
       return { conversation: fork, forkOf: conversation.id };
     },
 

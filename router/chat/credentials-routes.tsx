@@ -8,7 +8,8 @@ import { fields } from '../credentials/routes';
 import { AppError } from '../lib/errors';
 import { done, isPartRequest, part } from '../web/respond';
 import { messageViews } from './present';
-import { type ChatRoutesDeps, conversationPage } from './routes';
+import type { ChatRoutesDeps } from './routes';
+import { conversationPage } from './routes-pages';
 
 export function chatCredentialsRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'chat-credentials' })

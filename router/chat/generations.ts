@@ -7,13 +7,13 @@ import type { Agent, AgentsStore } from '../agents/store';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import { newId } from '../lib/ids';
+import { newTimeId } from '../lib/ids';
 import { generationsLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { titleFrom } from './conversations';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
-import type { Conversation, Message, ToolResult } from './store';
+import type { Conversation, Message, MessageHead, ToolResult } from './store';
 import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -71,10 +71,10 @@ export function generationsService(deps: GenerationsDeps) {
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
   async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<Message> {
-    const { text, results, replacesId, answerId = newId(), sessionFrom, expiresAtMs, beginning } = turn;
+    const { text, results, replacesId, answerId = newTimeId(), sessionFrom, expiresAtMs, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
-      ...(text !== undefined && { user: { id: newId(), content: text } }),
+      ...(text !== undefined && { user: { id: newTimeId(), content: text } }),
       answerId,
       results,
       ...(beginning && { beginning }),
@@ -144,7 +144,7 @@ export function generationsService(deps: GenerationsDeps) {
     },
 
     /** Replaces the conversation's last answer, which did not end well, by a new one. */
-    async retry(conversation: Conversation, message: Message): Promise<Message> {
+    async retry(conversation: Conversation, message: MessageHead): Promise<Message> {
       if (message.role !== 'assistant' || message.status === 'streaming' || message.status === 'done') {
         throw new AppError('conflict', { message: 'Only an answer that did not end well can be asked for again.' });
       }

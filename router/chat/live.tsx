@@ -1,20 +1,20 @@
 /**
- * The one live stream of a chat page: everything that changes on it arrives here, as parts that name their place.
+ * The one live stream of a chat page: everything that changes on it arrives here, as parts that name their place, and
+ * as changes of the answer that grows.
  *
- * Each event's id says what the page then has: the position of its newest message and, while that one is being written,
- * how much of it is settled. So a page that was away (a hidden tab, a lost network) says where it is and gets the rest.
+ * Each event's id says what the page then has (seen.ts). So a page that was away (a hidden tab, a lost network) says
+ * where it is and gets the rest.
  */
 import type { JSX } from 'preact';
 import {
-  LiveAnswerDelta,
-  LiveAnswerEnd,
-  LiveAnswerProgress,
+  growthData,
+  LiveAnnouncement,
   LiveComposerActions,
-  LiveConversationLink,
+  LiveConversationGone,
   LiveMessageAppend,
+  LiveMessageAround,
   LiveMessageRemove,
   LiveMessageReplace,
-  LiveRunner,
 } from '../../views/chat/live';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
@@ -23,10 +23,13 @@ import { missingView } from '../credentials/present';
 import type { Events, RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
 import type { OpenStreams } from '../web/open-streams';
-import type { PageRendering } from '../web/rendering';
+import type { HadText, PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
-import { type AboutMessages, type ChatViewDeps, conversationLink, messageView, runnerView, shownText } from './present';
+import { GrowingOnPage } from './live-growing';
+import { LiveSidebar } from './live-sidebar';
+import { type AboutMessages, type ChatViewDeps, hadOf, messageView, shownText } from './present';
+import { formatSeen, type Seen } from './seen';
 import type { Conversation } from './store';
 import type { ShownMessage } from './store-shown';
 
@@ -34,29 +37,6 @@ import type { ShownMessage } from './store-shown';
 const MESSAGES_AT_A_TIME = 20;
 /** Ids of removed messages that a page has not been told yet. Beyond it, the page is closed and comes back. */
 const REMOVED_MAX = 1_000;
-/**
- * An answer that ended while the page was away has left no event for its link. It was asked for lately, so its
- * conversation is among the last changed.
- */
-const LINKS_AT_FIRST = 20;
-
-/** What a page has: messages up to `position`, and of that one `settled` characters, or all of it. */
-export interface Seen {
-  readonly position: number;
-  /** `undefined` when the newest message is there whole. */
-  readonly settled: number | undefined;
-}
-
-/** `7` or `7.120`. */
-export function formatSeen(seen: Seen): string {
-  return seen.settled === undefined ? `${seen.position}` : `${seen.position}.${seen.settled}`;
-}
-
-export function parseSeen(value: string | null | undefined): Seen | undefined {
-  const found = /^(\d{1,15})(?:\.(\d{1,15}))?$/.exec(value ?? '');
-  if (!found) return undefined;
-  return { position: Number(found[1]), settled: found[2] === undefined ? undefined : Number(found[2]) };
-}
 
 export interface LiveDeps extends ChatViewDeps {
   readonly credentials: CredentialsService;
@@ -67,9 +47,11 @@ export interface LiveDeps extends ChatViewDeps {
 export interface LiveOptions {
   readonly request: Request;
   readonly who: Who;
-  /** Absent on pages without a conversation, which get only runner states. */
+  /** Absent on pages without a conversation, which get only what is around one. */
   readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
   readonly seen?: Seen;
+  /** Of the links that the page has (live-sidebar.tsx). */
+  readonly linksMark?: string | undefined;
 }
 
 export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
@@ -88,56 +70,79 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   });
 }
 
-/** One page's end of the stream. Works off what changed in order, one look at the database at a time. */
+const NOTHING: HadText = { settled: 0, shown: 0 };
+
+/** One page's end of the stream. Works off what changed in order, one look at it at a time. */
 class Live {
-  readonly #agents = new Set<string>();
+  readonly #sidebar: LiveSidebar;
   readonly #removed = new Set<string>();
-  readonly #links = new Set<string>();
+  readonly #growing: GrowingOnPage;
   #position: number;
-  /** The message being written on the page, how much of it the page has settled, and whether more is not shown. */
-  #growing: { settled: number; isCut: boolean } | undefined;
-  #settledAtConnect: number | undefined;
-  #first = true;
-  #everyAgent = true;
-  #working = false;
+  /** What the page that connects has of its newest message, until that is looked at. */
+  #hadAtConnect: HadText | undefined;
+  /** Something other than the text of the growing answer. */
+  #isChanged = false;
+  #isHereChanged = true;
+  #isWorking = false;
   #again = false;
-  #closed = false;
+  #isClosed = false;
 
   constructor(
     readonly deps: LiveDeps,
     readonly options: LiveOptions,
     readonly writer: EventWriter,
   ) {
+    this.#sidebar = new LiveSidebar(deps, options);
+    this.#growing = new GrowingOnPage({
+      textOf: deps.generations.textOf,
+      look: () => this.#look(),
+      send: (changes) => this.#send({ event: 'grow', data: growthData(changes) }),
+    });
     this.#position = options.seen?.position ?? 0;
-    this.#settledAtConnect = options.seen?.settled;
+    this.#hadAtConnect = options.seen?.growing;
   }
 
   close(): void {
-    this.#closed = true;
+    this.#isClosed = true;
+    this.#growing[Symbol.dispose]();
   }
 
   onEvent(event: RouterEvent): void {
-    const here = this.options.conversation?.row.id;
-    if (event.kind === 'runner') this.#agents.add(event.agentId);
-    else if (event.kind === 'platforms') this.#everyAgent = true;
-    else if (event.kind === 'conversation') this.#links.add(event.conversationId);
-    else if (event.kind === 'revoked') return;
-    else {
-      // A link in the sidebar says whether an answer is being written there.
-      if (event.kind !== 'message.grew') this.#links.add(event.conversationId);
-      // What is there more of than is shown looks the same when it has grown.
-      const isSeen = event.conversationId === here && !this.#growing?.isCut;
-      if (event.kind === 'message.grew' && !isSeen) return;
+    if (event.kind === 'revoked') return;
+    if (event.kind === 'message.grew') {
+      if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#growing.noticeGrowth();
+      return;
+    }
+    this.#sidebar.onEvent(event);
+    if (this.#isHere(event)) {
+      this.#isHereChanged = true;
       if (event.kind === 'message.removed') this.#removed.add(event.messageId);
       if (this.#removed.size > REMOVED_MAX) this.writer.close();
     }
     this.wake();
   }
 
-  /** Looks at what changed, now or right after the look that is under way. */
+  /** Whether an event is about the page's conversation, or the start that its answer waits for. */
+  #isHere(event: RouterEvent): boolean {
+    const { row, agent } = this.options.conversation ?? {};
+    if ('conversationId' in event) return event.conversationId === row?.id;
+    return event.kind === 'runner' && event.agentId === agent?.id;
+  }
+
+  /** Looks at everything that changed, now or right after the look that is under way. */
   wake(): void {
+    this.#isChanged = true;
+    this.#look();
+  }
+
+  #wakeHere(): void {
+    this.#isHereChanged = true;
+    this.wake();
+  }
+
+  #look(): void {
     this.#again = true;
-    if (this.#working) return;
+    if (this.#isWorking) return;
     this.#work().catch((error: unknown) => {
       httpLog.error({ err: error }, 'live.broke');
       // The page comes back by itself and reads the state anew.
@@ -146,70 +151,70 @@ class Live {
   }
 
   async #work(): Promise<void> {
-    this.#working = true;
+    this.#isWorking = true;
     try {
-      while (this.#again && !this.#closed) {
+      while (this.#again && !this.#isClosed) {
         this.#again = false;
-        const runners = await this.#runnerParts();
-        const messages = await this.#conversationParts();
-        const parts = [...runners, ...messages, ...(await this.#linkParts())];
-        this.#first = false;
-        // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
-        if (parts.length > 0 && !this.#closed) await this.#send(parts);
+        if (this.#isChanged) await this.#tellChanges();
+        else await this.#tellGrowth();
       }
     } finally {
-      this.#working = false;
+      this.#isWorking = false;
     }
+    if (!this.#isClosed) this.#growing.noticeGrowth();
   }
 
-  #send(parts: readonly JSX.Element[]): Promise<void> {
-    const seen = { position: this.#position, settled: this.#growing?.settled };
-    return this.writer.send({ id: formatSeen(seen), data: parts.map((part) => partHtml(part)).join('') });
+  async #tellChanges(): Promise<void> {
+    this.#isChanged = false;
+    const around = await this.#sidebar.parts();
+    const parts = [...around, ...(await this.#conversationParts())];
+    // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
   }
 
-  async #runnerParts(): Promise<JSX.Element[]> {
-    const { deps } = this;
-    const { who } = this.options;
-    const [changed, isEvery] = [new Set(this.#agents), this.#everyAgent];
-    this.#agents.clear();
-    this.#everyAgent = false;
-    if (changed.size === 0 && !isEvery) return [];
-    const agents = await deps.agents.list(who.user.id);
-    return agents
-      .filter(({ id }) => isEvery || changed.has(id))
-      .map((agent) => <LiveRunner runner={runnerView(deps, who, agent)} />);
+  /** Without a look at the database. */
+  async #tellGrowth(): Promise<void> {
+    const { messageId } = this.#growing.message ?? {};
+    const text = messageId === undefined ? undefined : this.deps.generations.textOf(messageId);
+    if (messageId === undefined || text === undefined) return;
+    const { text: shown, isCut } = shownText(text, true);
+    const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false });
+    // The page gets a word about it, or the message anew.
+    if (isCut || !isThere) this.#wakeHere();
   }
 
-  async #linkParts(): Promise<JSX.Element[]> {
-    const { who, conversation } = this.options;
-    const changed = new Set(this.#links);
-    const isFirst = this.#first;
-    this.#links.clear();
-    if (changed.size === 0 && !isFirst) return [];
-    const current = conversation ? { conversationId: conversation.row.id } : {};
-    const rows = await this.deps.conversations.list(who.user.id);
-    return rows
-      .filter((row, index) => changed.has(row.id) || (isFirst && index < LINKS_AT_FIRST))
-      .map((row) => <LiveConversationLink conversation={conversationLink(row, current)} />);
+  async #send(event: { event?: string; data: string }): Promise<void> {
+    if (this.#isClosed) return;
+    const seen = { position: this.#position, growing: this.#growing.message?.had };
+    await this.writer.send({ id: formatSeen(seen), ...event });
+  }
+
+  #rendering(): PageRendering {
+    return this.deps.rendering.page(this.options.who.user.id);
   }
 
   async #conversationParts(): Promise<JSX.Element[]> {
     const { conversation } = this.options;
-    if (!conversation) return [];
+    if (!conversation || !this.#isHereChanged) return [];
+    this.#isHereChanged = false;
+    if (!(await this.deps.conversations.find(this.options.who.user.id, conversation.row.id))) {
+      this.#growing.message = undefined;
+      return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
+    }
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
     this.#removed.clear();
     // The newest one that the page has is looked at again: it may have been growing there.
-    const after = this.#growing || this.#settledAtConnect !== undefined ? this.#position - 1 : this.#position;
+    const after = this.#growing.message || this.#hadAtConnect ? this.#position - 1 : this.#position;
     const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
       after,
       limit: MESSAGES_AT_A_TIME,
     });
-    if (hasMore) this.#again = true;
+    if (hasMore) this.#wakeHere();
     const { agent } = conversation;
     const last = messages.at(-1);
     const missing = await missingView(this.deps, this.options.who, { agent, message: last });
     const about = { agent, lastPosition: last?.position ?? 0, missing };
-    const rendering = this.deps.rendering.page(this.options.who.user.id);
+    const rendering = this.#rendering();
     for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
     return parts;
   }
@@ -221,26 +226,19 @@ class Live {
     const { message } = about;
     const isNew = message.position > this.#position;
     const isStreaming = message.status === 'streaming';
-    const { text, isCut } = shownText(this.deps, message);
+    const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
-    if (!isNew && isStreaming && text !== '' && !isCut) return [await this.#delta(rendering, message.id, text)];
-    // Only its beginning is shown, and that is there.
-    if (!isNew && isStreaming && isCut && this.#growing?.isCut) return [];
-    const view = await messageView(this.deps, rendering, about);
-    this.#settledAtConnect = undefined;
-    this.#growing = isStreaming ? { settled: view.growing?.length ?? 0, isCut } : undefined;
+    if (!isNew) this.#growing.message ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
+    this.#hadAtConnect = undefined;
+    const isTextThere = !isNew && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
+    const grown = this.#growing.message;
+    if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return [];
+    const view = await messageView(this.deps, rendering, { ...about, isTextThere });
+    const had = isTextThere ? grown?.had : hadOf(view);
+    this.#growing.message = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];
-    if (!isStreaming) return [<LiveAnswerEnd message={view} />, actions];
-    return [text === '' ? <LiveAnswerProgress message={view} /> : <LiveMessageReplace message={view} />];
-  }
-
-  /** The growth of an answer that the page has. */
-  async #delta(rendering: PageRendering, messageId: string, text: string): Promise<JSX.Element> {
-    const from = this.#growing?.settled ?? this.#settledAtConnect ?? 0;
-    this.#settledAtConnect = undefined;
-    const { length, settled, tail } = await rendering.growing(messageId, text.slice(from));
-    this.#growing = { settled: from + length, isCut: false };
-    return <LiveAnswerDelta messageId={messageId} settled={settled} tail={tail} />;
+    const part = isTextThere ? <LiveMessageAround message={view} /> : <LiveMessageReplace message={view} />;
+    return isStreaming ? [part] : [part, actions, <LiveAnnouncement status={message.status} />];
   }
 }

@@ -1,6 +1,7 @@
 /** Turns rows and states into view models. Decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
+import { withoutUnfinishedLink } from '../../views/markdown';
 import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
@@ -8,12 +9,13 @@ import type { Agent } from '../agents/store';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
-import type { PageRendering, RenderingService } from '../web/rendering';
+import type { HadText, PageRendering, RenderingService } from '../web/rendering';
 import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
 import type { Conversation, MessageFailure, ToolCall } from './store';
-import { SHOWN_LENGTH_MAX, type ShownMessage } from './store-shown';
+import type { ShownMessage } from './store-shown';
+import { SHOWN_LENGTH_MAX } from './store-texts';
 import { isDown, type UsableDeps } from './usable';
 
 /** Longest error message, and longest hint, that is shown. */
@@ -140,23 +142,29 @@ export async function messageViews(
   return views.reverse();
 }
 
-/** The part of a message's text that pages show. */
-export function shownText(deps: ChatViewDeps, message: ShownMessage): { text: string; isCut: boolean } {
-  const whole = deps.generations.textOf(message.id) ?? message.content;
-  if (whole.length <= SHOWN_LENGTH_MAX) return { text: whole, isCut: false };
+/** The part of a message's text that pages show now. */
+export function shownText(whole: string, isGrowing: boolean): { text: string; isCut: boolean } {
+  const isCut = whole.length > SHOWN_LENGTH_MAX;
+  const text = whole.slice(0, SHOWN_LENGTH_MAX);
   // Does not cut between the two halves of a surrogate pair.
-  const isHalf = /[\uD800-\uDBFF]/.test(whole.charAt(SHOWN_LENGTH_MAX - 1));
-  return { text: whole.slice(0, SHOWN_LENGTH_MAX - (isHalf ? 1 : 0)), isCut: true };
+  const full = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text;
+  return { text: isGrowing && !isCut ? withoutUnfinishedLink(full) : full, isCut };
 }
 
+/** What a page with this view of a growing answer has of its text. */
+export function hadOf({ growing, text: { length } }: MessageView): HadText | undefined {
+  return growing && { settled: growing.settled, shown: length, isPlain: growing.isPlain ?? false };
+}
+
+/** @param about `isTextThere`: the page has the text of the answer, and gets what is around it. */
 export async function messageView(
   deps: ChatViewDeps,
   rendering: PageRendering,
-  about: AboutMessages & { readonly message: ShownMessage },
+  about: AboutMessages & { readonly message: ShownMessage; readonly isTextThere?: boolean },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
-  const { text: first, isCut } = shownText(deps, message);
+  const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content, status === 'streaming');
   const interrupted = failure?.code === INTERRUPTED;
   const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
   const asks = retryable && status === 'failed' && missing !== undefined;
@@ -164,6 +172,7 @@ export async function messageView(
     ...{ id, position, role, status, createdAtMs, interrupted, retryable },
     text: first,
     ...(role === 'assistant' &&
+      !about.isTextThere &&
       (status === 'streaming'
         ? { growing: await rendering.growing(id, first) }
         : { html: await rendering.whole(first) })),

@@ -1,20 +1,16 @@
 /** The chat: conversations, messages, and the live stream under them. */
 import { Elysia, t } from 'elysia';
 import { Composer } from '../../views/chat/composer';
-import { ChatPage } from '../../views/chat/page';
-import type { ConversationView } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { Agent } from '../agents/store';
-import { missingView, type Typed } from '../credentials/present';
-import { AppError } from '../lib/errors';
+import type { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
-import { done, isPartRequest, page, part, plainText, seeOther, text } from '../web/respond';
+import { done, isPartRequest, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
-import { formatSeen, type LiveDeps, liveStream, parseSeen } from './live';
-import { messageViews, shellOf } from './present';
+import { type LiveDeps, liveStream } from './live';
+import { conversationPage, newConversationPage } from './routes-pages';
+import { parseSeen } from './seen';
 import type { Conversation } from './store';
 
-const PAGE_MESSAGES = 50;
 const form = t.Object({ text: t.String() });
 
 export type ChatRoutesDeps = LiveDeps;
@@ -140,87 +136,23 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       '/live',
       async ({ who, query, headers, request, server }) => {
         server?.timeout(request, 0);
-        if (query.conversation === undefined) return liveStream(deps, { who, request });
+        // A page that comes back has got links by its stream.
+        const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
+        if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
         const row = await conversations.get(who.user.id, query.conversation);
         const agent = await deps.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
-        return liveStream(deps, { who, request, conversation: { row, agent }, ...(seen && { seen }) });
+        return liveStream(deps, { who, request, linksMark, conversation: { row, agent }, ...(seen && { seen }) });
       },
-      { session: true, query: t.Object({ conversation: t.Optional(t.String()), after: t.Optional(t.String()) }) },
+      {
+        session: true,
+        query: t.Object({
+          conversation: t.Optional(t.String()),
+          after: t.Optional(t.String()),
+          links: t.Optional(t.String()),
+        }),
+      },
     );
-}
-
-async function aboutAgent(deps: ChatRoutesDeps, who: Who, agent: Agent, conversationId?: string) {
-  const shell = await shellOf(deps, who, {
-    agentId: agent.id,
-    ...(conversationId !== undefined && { conversationId }),
-  });
-  const group = shell.groups.find((one) => one.agentId === agent.id);
-  if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { shell, agent: group };
-}
-
-async function newConversationPage(
-  deps: ChatRoutesDeps,
-  who: Who,
-  agent: Agent,
-  typed: { text?: string; error?: string; status?: number },
-): Promise<Response> {
-  const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
-  const about = await aboutAgent(deps, who, agent);
-  const backend = deps.backends.find(agent.backend);
-  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
-  return page(
-    <ChatPage {...about} missing={missing.map(({ name }) => name)} composer={composer} liveUrl="/live" />,
-    typed.status,
-  );
-}
-
-interface PageOptions {
-  /** Messages before this position, instead of the newest. */
-  readonly before?: number | undefined;
-  readonly composer?: { text: string; error?: string };
-  /** A refused form in place of the newest answer. */
-  readonly typed?: Typed;
-  readonly status?: number;
-}
-
-export async function conversationPage(
-  deps: ChatRoutesDeps,
-  who: Who,
-  id: string,
-  options: PageOptions,
-): Promise<Response> {
-  const conversation = await deps.conversations.get(who.user.id, id);
-  const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  const about = await aboutAgent(deps, who, agent, conversation.id);
-  const view = await conversationView(deps, who, { conversation, agent, ...options });
-  return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
-}
-
-async function conversationView(
-  deps: ChatRoutesDeps,
-  who: Who,
-  shown: PageOptions & { conversation: Conversation; agent: Agent },
-): Promise<ConversationView> {
-  const { conversation, agent, before, typed } = shown;
-  const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
-  const [first, last] = [messages[0], messages.at(-1)];
-  const missing = await missingView(deps, who, { agent, message: last, typed });
-  const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
-  const views = await messageViews(deps, who, about);
-  const streaming = views.find(({ status }) => status === 'streaming');
-  const seen = { position: last?.position ?? conversation.lastPosition, settled: views.at(-1)?.growing?.length };
-  return {
-    id: conversation.id,
-    title: conversation.title || text.conversation.untitled,
-    agentId: agent.id,
-    agentName: agent.name,
-    messages: views,
-    ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
-    ...(streaming && { streamingId: streaming.id }),
-    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}`,
-  };
 }
 
 /** The composer again with what was typed and why it was not taken. */

@@ -1,11 +1,10 @@
 /** What pages show of messages: as many as fit, and of each the first part. The rest of a long one stays in the database. */
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { messages } from '../database/schema';
+import { messagePieces, messages } from '../database/schema';
 import type { Message, ToolCall } from './store';
+import { SHOWN_LENGTH_MAX } from './store-texts';
 
-/** Characters (UTF-16 units) of a message that a page shows. */
-export const SHOWN_LENGTH_MAX = 64 * 1024;
 /** Bytes that the messages of a page have in the database, however much of them is shown: so much is read for a page. */
 const PAGE_BYTES_MAX = 512 * 1024;
 /** Bytes of a message's calls, or of its failure, that are read. */
@@ -13,10 +12,7 @@ const DETAIL_BYTES_MAX = 256 * 1024;
 
 /** A message as a page shows it. */
 export interface ShownMessage extends Omit<Message, 'results'> {
-  /**
-   * The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that; nothing
-   * of a longer one that is still being written.
-   */
+  /** The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that. */
   readonly content: string;
 }
 
@@ -43,10 +39,7 @@ export function shownStore(db: Db) {
     sql<Uint8Array>`ifnull(substr(CAST(${content} AS BLOB), ${from + 1}, ${length}), x'')`;
   // At most three bytes of UTF-8 for a UTF-16 unit.
   const firstBytes = 3 * (SHOWN_LENGTH_MAX + 1);
-  // A long text that is being written is in memory, and looked at many times a second: to read it here takes too long.
-  const firstPart =
-    sql<Uint8Array>`CASE WHEN ${status} = 'streaming' AND octet_length(${content}) > ${firstBytes} THEN x''
-    ELSE ${bytesOf(0, firstBytes)} END`.mapWith((bytes: Uint8Array) => decodeFirst(bytes));
+  const firstPart = bytesOf(0, firstBytes).mapWith((bytes: Uint8Array) => decodeFirst(bytes));
   const ifSmall = <Value>(column: typeof failure | typeof calls) =>
     sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
   const shown = {
@@ -81,7 +74,7 @@ export function shownStore(db: Db) {
       return { messages: rows, hasMore: found.length > fits.length };
     },
 
-    /** Bytes of a message's text in UTF-8, from an offset on; empty at its end. */
+    /** Bytes of what a message's row has of its text in UTF-8, from an offset on; empty at its end. */
     async textBytes(messageId: string, from: number, length: number): Promise<Uint8Array> {
       const row = db
         .select({ piece: bytesOf(from, length) })
@@ -89,6 +82,16 @@ export function shownStore(db: Db) {
         .where(eq(id, messageId))
         .get();
       return row?.piece ?? new Uint8Array();
+    },
+
+    /** A piece of a message's text behind its row, in UTF-8; empty where there is none. */
+    async pieceBytes(messageId: string, ordinal: number): Promise<Uint8Array> {
+      const row = db
+        .select({ content: messagePieces.content })
+        .from(messagePieces)
+        .where(and(eq(messagePieces.messageId, messageId), eq(messagePieces.ordinal, ordinal)))
+        .get();
+      return Buffer.from(row?.content ?? '');
     },
   };
 }

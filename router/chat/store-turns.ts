@@ -1,9 +1,10 @@
 /** What is written with a turn of a conversation, and what is deleted of one. */
-import { and, desc, eq, gt, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, inArray, lt, lte, type SQL } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema';
-import { newId } from '../lib/ids';
+import { newTimeId } from '../lib/ids';
 import type { Conversation, Message } from './store';
+import { textsOf } from './store-texts';
 
 /** A conversation that begins with a turn. */
 export interface Beginning {
@@ -32,71 +33,69 @@ export interface NewTurn {
   readonly nowMs: number;
 }
 
-/** What is written with every answer, made once: to build such a statement costs more than to run it. */
-export function statements(db: Db) {
-  const { placeholder } = sql;
-  const isStreaming = and(eq(messages.id, placeholder('id')), eq(messages.status, 'streaming'));
+/**
+ * What every answer runs, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
+ * rows, than the database to run it.
+ */
+export function statements({ $client }: Db) {
   return {
-    find: db
-      .select()
-      .from(conversations)
-      .where(eq(conversations.id, placeholder('id')))
-      .prepare(),
-    insert: db
-      .insert(messages)
-      .values({
-        id: placeholder('id'),
-        conversationId: placeholder('conversationId'),
-        position: placeholder('position'),
-        role: placeholder('role'),
-        content: placeholder('content'),
-        status: placeholder('status'),
-        results: sql`${placeholder('results')}`,
-        createdAtMs: placeholder('nowMs'),
-      })
-      .returning()
-      .prepare(),
-    touch: db
-      .update(conversations)
-      .set({
-        lastPosition: sql`${placeholder('position')}`,
-        updatedAtMs: sql`${placeholder('nowMs')}`,
-        title: sql`${placeholder('title')}`,
-        sessionFrom: sql`${placeholder('sessionFrom')}`,
-        expiresAtMs: sql`${placeholder('expiresAtMs')}`,
-      })
-      .where(eq(conversations.id, placeholder('id')))
-      .prepare(),
-    text: db
-      .update(messages)
-      .set({ content: sql`${placeholder('content')}` })
-      .where(isStreaming)
-      .prepare(),
-    end: db
-      .update(messages)
-      .set({
-        status: sql`${placeholder('status')}`,
-        content: sql`${placeholder('content')}`,
-        failure: sql`${placeholder('failure')}`,
-        calls: sql`${placeholder('calls')}`,
-        endedAtMs: sql`${placeholder('nowMs')}`,
-      })
-      .where(isStreaming)
-      .returning({ id: messages.id })
-      .prepare(),
+    find: $client.query<Conversation, [id: string]>(
+      `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
+    ),
+    streaming: $client.query<object, [conversationId: string]>(
+      `SELECT 1 FROM messages WHERE conversation_id = ? AND status = 'streaming'`,
+    ),
+    newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
+      'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
+    ),
+    begin: $client.query<never, Values>(
+      `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
+        session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    insert: $client.query<never, Values>(
+      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    touch: $client.query<never, Values>(
+      'UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ? WHERE id = ?',
+    ),
+    stay: $client.query<never, [expiresAtMs: number | null, id: string]>(
+      'UPDATE conversations SET expires_at_ms = ? WHERE id = ?',
+    ),
+    text: $client.query<never, [content: string, id: string]>(
+      `UPDATE messages SET content = ? WHERE id = ? AND status = 'streaming'`,
+    ),
+    // It may have been tried before, and the database not have said that it was written.
+    piece: $client.query<never, [ordinal: number, content: string, id: string]>(
+      `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
+        SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
+    ),
+    end: $client.query<never, Values>(
+      `UPDATE messages SET status = ?, failure = ?, calls = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
+    ),
   };
 }
 
-/** Throws a unique violation when an answer is already being written there. */
-export function insertTurn(
-  tx: Db,
-  write: ReturnType<typeof statements>,
-  turn: NewTurn,
-): { user?: Message; answer: Message } | undefined {
+type Values = (string | number | null)[];
+export type Statements = ReturnType<typeof statements>;
+
+/** The columns of a table for a statement in SQL whose rows have the names of the schema. */
+function columnsOf(table: typeof conversations): string {
+  return Object.entries(getTableColumns(table))
+    .map(([name, column]) => `"${column.name}" AS "${name}"`)
+    .join(', ');
+}
+
+/**
+ * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation or the
+ * replaced answer is gone.
+ */
+export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: Message; answer: Message } | undefined {
   const { nowMs } = turn;
-  if (turn.beginning) begin(tx, turn.beginning);
-  const conversation = write.find.get({ id: turn.conversationId });
+  const conversation = turn.beginning?.conversation ?? write.find.get(turn.conversationId);
   if (!conversation) return undefined;
+  if (turn.beginning) begin(tx, write, turn.beginning);
+  else if (write.streaming.get(conversation.id)) return undefined;
   let { results = [] } = turn;
   if (turn.replacesId) {
     const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
@@ -107,8 +106,15 @@ export function insertTurn(
   const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
     position += 1;
     const status = role === 'user' ? 'done' : 'streaming';
-    const row = { id, conversationId: conversation.id, position, role, content, status, nowMs };
-    const message = write.insert.get({ ...row, results: jsonList(results) });
+    write.insert.run(id, conversation.id, position, role, content, status, jsonList(results), nowMs);
+    const row = { id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs } as const;
+    const message = {
+      ...row,
+      failure: null,
+      calls: null,
+      results: results.length > 0 ? results : null,
+      endedAtMs: null,
+    };
     results = [];
     return message;
   };
@@ -116,20 +122,29 @@ export function insertTurn(
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
   const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
+  write.touch.run(position, nowMs, title, sessionFrom, conversation.id);
   // One that stays never begins to expire.
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
-  write.touch.run({ id: conversation.id, position, title, sessionFrom, expiresAtMs, nowMs });
+  if (expiresAtMs !== conversation.expiresAtMs) write.stay.run(expiresAtMs, conversation.id);
   return user ? { user, answer } : { answer };
 }
 
-function begin(tx: Db, { conversation, forkOf }: Beginning): void {
-  tx.insert(conversations).values(conversation).run();
+export function insertConversation(write: Statements, conversation: Conversation): void {
+  const { id, userId, agentId, title, model, createdAtMs, updatedAtMs } = conversation;
+  const { lastPosition, sessionFrom, expiresAtMs } = conversation;
+  const written = [id, userId, agentId, title, model, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs];
+  write.begin.run(...written);
+}
+
+function begin(tx: Db, write: Statements, { conversation, forkOf }: Beginning): void {
+  insertConversation(write, conversation);
   if (forkOf === undefined) return;
+  const { copyPieces } = textsOf(tx);
   const upTo = and(eq(messages.conversationId, forkOf), lte(messages.position, conversation.lastPosition));
-  for (const copy of tx.select().from(messages).where(upTo).all()) {
-    tx.insert(messages)
-      .values({ ...copy, id: newId(), conversationId: conversation.id })
-      .run();
+  for (const message of tx.select().from(messages).where(upTo).all()) {
+    const copy = { ...message, id: newTimeId(), conversationId: conversation.id };
+    tx.insert(messages).values(copy).run();
+    copyPieces(message.id, copy.id);
   }
 }
 
@@ -152,7 +167,7 @@ export function deleteAnswer(tx: Db, id: string): readonly string[] {
   return ids;
 }
 
-/** Columns of prepared statements are not encoded by Drizzle. */
+/** Values of statements in SQL are not encoded by Drizzle. */
 export function json(value: object | undefined): string | null {
   return value ? JSON.stringify(value) : null;
 }

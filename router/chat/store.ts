@@ -1,14 +1,21 @@
 /** Conversations and their messages. Each function is one atomic step. */
 import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
-import { type Db, isUniqueViolation, transaction } from '../database/database';
+import { type Db, isUniqueViolation } from '../database/database';
+import { groupedWrites } from '../database/grouped-writes';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
 import { shownStore } from './store-shown';
-import { deleteAnswer, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
+import { piecesBytes, type TextPart, textsOf } from './store-texts';
+import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
 export type Conversation = typeof conversations.$inferSelect;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
+/** A message without what was said in it, which may be megabytes. */
+export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, ToolCall, ToolResult };
+
+const { id, conversationId, position, role, status } = messages;
+const head = { id, conversationId, position, role, status };
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
@@ -16,12 +23,19 @@ const EXPIRED_AT_ONCE = 200;
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
 export function conversationsStore(db: Db) {
-  const write = statements(db);
+  const write = groupedWrites(db);
+  const run = statements(db);
+  const { whole } = textsOf(db);
+
+  function saveText(id: string, { content, ordinal }: TextPart): void {
+    if (ordinal === undefined) run.text.run(content, id);
+    else run.piece.run(ordinal, content, id);
+  }
 
   /** The position from which on messages are so long together at most; undefined where there are none. */
   function firstWithin(there: SQL | undefined, limit: number, maxBytes: number): number | undefined {
     // The length of a column in bytes is read without the column.
-    const bytes = sql<number>`octet_length(${messages.content}) + ifnull(octet_length(${messages.calls}), 0)
+    const bytes = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
       + ifnull(octet_length(${messages.results}), 0)`;
     const sizes = db
       .select({ position: messages.position, bytes })
@@ -43,7 +57,7 @@ export function conversationsStore(db: Db) {
   return {
     ...shownStore(db),
     async find(id: string): Promise<Conversation | undefined> {
-      return write.find.get({ id });
+      return run.find.get(id) ?? undefined;
     },
     /** Last changed first; without those that expire. */
     async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
@@ -60,13 +74,13 @@ export function conversationsStore(db: Db) {
       return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
     },
     async insert(conversation: Conversation): Promise<void> {
-      db.insert(conversations).values(conversation).run();
+      await write(() => insertConversation(run, conversation));
     },
     async rename(id: string, title: string): Promise<void> {
-      db.update(conversations).set({ title }).where(eq(conversations.id, id)).run();
+      await write((tx) => void tx.update(conversations).set({ title }).where(eq(conversations.id, id)).run());
     },
     async delete(id: string): Promise<void> {
-      db.delete(conversations).where(eq(conversations.id, id)).run();
+      await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
     },
     /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
     async deleteExpired(nowMs: number): Promise<void> {
@@ -79,11 +93,15 @@ export function conversationsStore(db: Db) {
         .from(conversations)
         .where(and(lte(conversations.expiresAtMs, nowMs), notExists(isStreaming)))
         .limit(EXPIRED_AT_ONCE);
-      db.delete(conversations).where(inArray(conversations.id, due)).run();
+      await write((tx) => void tx.delete(conversations).where(inArray(conversations.id, due)).run());
     },
 
+    async findMessageHead(id: string): Promise<MessageHead | undefined> {
+      return db.select(head).from(messages).where(eq(messages.id, id)).get();
+    },
     async findMessage(id: string): Promise<Message | undefined> {
-      return db.select().from(messages).where(eq(messages.id, id)).get();
+      const row = db.select().from(messages).where(eq(messages.id, id)).get();
+      return row && whole(row);
     },
     /**
      * Up to `limit` messages before `position` (or the newest), oldest first.
@@ -103,16 +121,23 @@ export function conversationsStore(db: Db) {
         .orderBy(desc(messages.position))
         .limit(options.limit)
         .all()
-        .reverse();
+        .reverse()
+        .map(whole);
     },
-    /** Messages after `position`, oldest first. */
-    async after(conversationId: string, position: number): Promise<readonly Message[]> {
-      return db
-        .select()
-        .from(messages)
-        .where(and(eq(messages.conversationId, conversationId), gt(messages.position, position)))
-        .orderBy(messages.position)
-        .all();
+    /** The newest messages, or the first ones after a position; oldest first. */
+    async heads(
+      inConversation: string,
+      { after, limit }: { readonly after?: number | undefined; readonly limit: number },
+    ): Promise<readonly MessageHead[]> {
+      const there = and(eq(conversationId, inConversation), after === undefined ? undefined : gt(position, after));
+      const order = after === undefined ? desc(position) : position;
+      const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
+      return after === undefined ? rows.reverse() : rows;
+    },
+    /** Whether a conversation ends with an answer that was stopped or failed. */
+    async endedBadly(conversationId: string): Promise<boolean> {
+      const newest = run.newest.get(conversationId);
+      return newest?.role === 'assistant' && (newest.status === 'failed' || newest.status === 'stopped');
     },
 
     /**
@@ -121,30 +146,32 @@ export function conversationsStore(db: Db) {
      */
     async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
       try {
-        return transaction(db, (tx) => insertTurn(tx, write, turn));
+        return await write((tx) => insertTurn(tx, run, turn));
       } catch (error) {
         if (isUniqueViolation(error)) return undefined;
         throw error;
       }
     },
-    /** Saves the text so far of an answer that is still being written. */
-    async saveText(id: string, content: string): Promise<void> {
-      write.text.run({ id, content });
+    /** Saves a part of the text of an answer that is still being written. */
+    async saveText(id: string, part: TextPart): Promise<void> {
+      await write(() => saveText(id, part));
     },
-    /** Ends an answer. The first ending wins: returns whether this was it (law 19). */
+    /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(
       id: string,
       end: {
         status: Exclude<MessageStatus, 'streaming'>;
-        content: string;
+        text?: TextPart;
         failure?: MessageFailure;
         calls: readonly ToolCall[];
         nowMs: number;
       },
     ): Promise<boolean> {
-      const { status, content, failure, calls, nowMs } = end;
-      const rows = write.end.all({ id, status, content, failure: json(failure), calls: jsonList(calls), nowMs });
-      return rows.length > 0;
+      const { status, text, failure, calls, nowMs } = end;
+      return write(() => {
+        if (text) saveText(id, text);
+        return run.end.run(status, json(failure), jsonList(calls), nowMs, id).changes > 0;
+      });
     },
     /**
      * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
@@ -152,17 +179,14 @@ export function conversationsStore(db: Db) {
      * @returns the ids of the messages that are gone.
      */
     async deleteAnswer(id: string): Promise<readonly string[]> {
-      return transaction(db, (tx) => deleteAnswer(tx, id));
+      return write((tx) => deleteAnswer(tx, id));
     },
     /** Ends every answer that a crash left open; returns how many. */
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
-      const rows = db
-        .update(messages)
-        .set({ status: 'failed', failure, endedAtMs: nowMs })
-        .where(eq(messages.status, 'streaming'))
-        .returning({ id: messages.id })
-        .all();
-      return rows.length;
+      return write((tx) => {
+        const end = tx.update(messages).set({ status: 'failed', failure, endedAtMs: nowMs });
+        return end.where(eq(messages.status, 'streaming')).returning({ id: messages.id }).all().length;
+      });
     },
   };
 }

@@ -181,6 +181,7 @@ export const messages = sqliteTable(
     /** Strict order of the messages in a conversation (law 18). */
     position: integer().notNull(),
     role: text({ enum: ['user', 'assistant'] }).notNull(),
+    /** The text, or the beginning of one that goes on in `message_pieces`. */
     content: text().notNull(),
     /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
     status: text({ enum: ['streaming', 'done', 'stopped', 'failed'] }).notNull(),
@@ -197,6 +198,23 @@ export const messages = sqliteTable(
     // At most one answer is being written in a conversation.
     uniqueIndex('messages_streaming').on(table.conversationId).where(sql`status = 'streaming'`),
   ],
+);
+
+/**
+ * The text of an answer that does not stand in its row: all of it while the answer grows, and what comes behind the
+ * row's `content` in a long one. To write a row takes time with its length, so a long text is never one row.
+ */
+export const messagePieces = sqliteTable(
+  'message_pieces',
+  {
+    messageId: text('message_id')
+      .notNull()
+      .references(() => messages.id, { onDelete: 'cascade' }),
+    /** 0, 1, … in the order of the text. */
+    ordinal: integer().notNull(),
+    content: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.messageId, table.ordinal] })],
 );
 
 /** Values that users have set. `backend` is empty for a value that applies to all backends. */

@@ -3,6 +3,7 @@
  * many parts is not read: code that walks a value would run out of stack, and everybody else would wait meanwhile.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { AppError } from './errors';
 
 /** How deep lists and objects may stand in each other: schemas of tools, the deepest that is sent, stay below 40. */
@@ -14,8 +15,7 @@ const NESTING_MAX = 200;
 export const WORK_MAX = 1_000_000;
 const STRING_WORK = 8;
 const QUOTE = 34;
-/** Stops at the first byte that is none: to make replacement characters of many takes long. */
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder();
 const BACKSLASH = '\\';
 
 /** A JSON object that somebody else has written: nothing in it can be relied upon. */
@@ -40,7 +40,7 @@ export function parseJson(text: string, { workMax = WORK_MAX } = {}): unknown {
 /** The object of a JSON text; `undefined` for everything else, such as a text that is not read. */
 export function jsonObject(text: string | Uint8Array): JsonObject | undefined {
   try {
-    const value = parseJson(typeof text === 'string' ? text : utf8.decode(text));
+    const value = parseJson(typeof text === 'string' ? text : decoded(text));
     return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined;
@@ -55,13 +55,22 @@ export function parseBody(bytes: Uint8Array, limits?: { readonly workMax: number
   let value: unknown;
   let text = '';
   try {
-    text = utf8.decode(bytes);
+    text = decoded(bytes);
     value = parseJson(text, limits);
   } catch (cause) {
     throw new AppError('invalid_request', { message: `The body ${whyRefused(cause, text)}.`, cause });
   }
   if (isJsonObject(value)) return value;
   throw new AppError('invalid_request', { message: 'The body must be a JSON object.' });
+}
+
+/**
+ * Checked first: to make replacement characters of many bytes takes long, and so does a decoder that is `fatal` with one
+ * wrong byte behind megabytes of others. Throws `TypeError`.
+ */
+function decoded(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new TypeError('not UTF-8');
+  return utf8.decode(bytes);
 }
 
 function whyRefused(cause: unknown, text: string): string {

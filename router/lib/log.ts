@@ -56,10 +56,10 @@ export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;
 }
 
-/** Request lines are written together: after this time, or earlier when there are `TOGETHER_LINES_MAX` lines. */
+/** Lines of requests and answers are written together: after this time, or earlier when there are `TOGETHER_LINES_MAX` lines. */
 const TOGETHER_MS = 100;
 const TOGETHER_LINES_MAX = 500;
-let requestLines: string[] = [];
+let togetherLines: string[] = [];
 let waiting: ReturnType<typeof setTimeout> | undefined;
 
 /**
@@ -67,19 +67,29 @@ let waiting: ReturnType<typeof setTimeout> | undefined;
  * more than relaying the request. The line is not redacted.
  * @param line numbers, ids, a path and fixed texts of the router only; the event must be the last member.
  */
-export function logRequest(line: Readonly<Record<string, string | number | undefined>>): void {
-  if (!relayLog.isLevelEnabled('info')) return;
-  requestLines.push(`{"level":"info","time":${Date.now()},"area":"relay",${JSON.stringify(line).slice(1)}`);
-  if (requestLines.length >= TOGETHER_LINES_MAX) writeRequests();
-  else waiting ??= setTimeout(writeRequests, TOGETHER_MS).unref();
+export function logRequest(line: Line): void {
+  if (relayLog.isLevelEnabled('info')) logTogether('relay', line);
 }
 
-function writeRequests(): void {
+/** Logs the line of a recorded answer that has ended, as `logRequest` does. */
+export function logAnswer(line: Line): void {
+  if (generationsLog.isLevelEnabled('info')) logTogether('generations', line);
+}
+
+type Line = Readonly<Record<string, string | number | undefined>>;
+
+function logTogether(area: string, line: Line): void {
+  togetherLines.push(`{"level":"info","time":${Date.now()},"area":"${area}",${JSON.stringify(line).slice(1)}`);
+  if (togetherLines.length >= TOGETHER_LINES_MAX) writeTogether();
+  else waiting ??= setTimeout(writeTogether, TOGETHER_MS).unref();
+}
+
+function writeTogether(): void {
   clearTimeout(waiting);
   waiting = undefined;
-  const lines = requestLines;
-  requestLines = [];
+  const lines = togetherLines;
+  togetherLines = [];
   if (lines.length > 0) output.write(`${lines.join('\n')}\n`);
 }
 
-process.once('exit', writeRequests);
+process.once('exit', writeTogether);

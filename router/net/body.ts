@@ -21,45 +21,6 @@ export interface Body {
   cancel(): void;
 }
 
-/** Transforms one body into another. An error that it throws breaks off the new body. */
-export interface Step {
-  chunk(bytes: Uint8Array): Uint8Array;
-  /** Returns the bytes that follow the last chunk. */
-  end(): Uint8Array;
-}
-
-/** The body that `step` makes of `source`, chunk by chunk. Empty results are not passed on. */
-export function mapBody(source: Body, step: Step): Body {
-  let isCancelled = false;
-  return {
-    read(sink) {
-      const made = (make: () => Uint8Array): boolean => {
-        try {
-          const bytes = make();
-          if (bytes.length > 0) sink.chunk(bytes);
-          return true;
-        } catch (cause) {
-          source.cancel();
-          sink.lost(cause);
-          return false;
-        }
-      };
-      source.read({
-        chunk: (bytes) => void made(() => step.chunk(bytes)),
-        // The sink may have cancelled in its last chunk.
-        end: () => made(() => step.end()) && !isCancelled && sink.end(),
-        lost: (cause) => sink.lost(cause),
-      });
-    },
-    pause: () => source.pause(),
-    resume: () => source.resume(),
-    cancel() {
-      isCancelled = true;
-      source.cancel();
-    },
-  };
-}
-
 /** A body of bytes that are in memory already. */
 export function bodyOf(bytes: Uint8Array): Body {
   let isCancelled = false;

@@ -8,6 +8,7 @@ import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
 import { send } from './http1/connection';
 import type { WireRequest } from './http1/request';
+import { inTurns } from './mapped-body';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
@@ -90,7 +91,7 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
     const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
     throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
   }
-  if (answer.status <= STATUS_MAX) return answer;
+  if (answer.status <= STATUS_MAX) return { ...answer, body: inTurns(answer.body) };
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }

@@ -1,6 +1,8 @@
 /** Where an answer of `/v1` is kept, for how long, and which failed one it takes the place of. */
 import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
+import type { RecordedTurn } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
+import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
 
@@ -12,6 +14,9 @@ export interface FailedTurn {
   readonly before: number;
 }
 
+/** Bytes that a request may have stored of itself. Everybody waits for the database, which takes 25 ms for so much. */
+const STORED_BYTES_MAX = 2_097_152;
+
 /** Whether an answer is kept: on the client's word, or unasked, as OpenAI keeps every response. */
 export type Keeping = 'asked' | 'unasked' | undefined;
 
@@ -20,6 +25,19 @@ export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boole
   // What goes on without its client must be kept somewhere (law 9).
   if (how.detach || body.store === true) return 'asked';
   return how.isTranslated && body.store == null && deps.config.responses.areKept ? 'unasked' : undefined;
+}
+
+/** Whether what a turn says is short enough to be stored. */
+export function fitsInStore({ text = '', results = [] }: Pick<RecordedTurn, 'text' | 'results'>): boolean {
+  return (
+    [text, ...results.map(({ output }) => output)].reduce((sum, one) => sum + Buffer.byteLength(one), 0) <=
+    STORED_BYTES_MAX
+  );
+}
+
+export function tooLongToStore(): AppError {
+  const message = `At most ${STORED_BYTES_MAX} bytes of a message or of results of tools can be stored.`;
+  return new AppError('too_large', { message, hint: 'Send "store": false to have the answer without storing it.' });
 }
 
 /**
@@ -38,7 +56,7 @@ export async function failedTurn(
   const begun = id === undefined ? undefined : await deps.conversations.find(agent.userId, id);
   const failed = begun && (await failedIn(deps, begun, undefined, said));
   // A longer conversation is another one, which only came to the same message.
-  return failed && (await deps.conversations.page(failed.conversation.id, { limit: 3 })).length === 2
+  return failed && (await deps.conversations.heads(failed.conversation.id, { limit: 3 })).length === 2
     ? failed
     : undefined;
 }
@@ -51,16 +69,24 @@ async function failedIn(
 ): Promise<FailedTurn | undefined> {
   const { id, lastPosition } = conversation;
   const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
-  const tail = isNewest ? await conversations.page(id, { limit: 2 }) : await conversations.after(id, goesOnFrom);
-  const [user, answer] = tail.slice(-2).length === 2 ? tail.slice(-2) : [undefined, tail[0]];
-  if (answer?.role !== 'assistant' || (answer.status !== 'failed' && answer.status !== 'stopped')) return undefined;
+  // Nearly every answer ends well, and then there is no more to read.
+  if (isNewest && !(await conversations.endedBadly(id))) return undefined;
+  const heads = isNewest
+    ? await conversations.heads(id, { limit: 2 })
+    : await conversations.heads(id, { after: goesOnFrom, limit: 3 });
+  const last = heads.at(-1);
+  // More than a turn after the answer that the request goes on from is another branch.
+  if (heads.length > 2 || (last?.status !== 'failed' && last?.status !== 'stopped')) return undefined;
+  const tail = await conversations.page(id, { before: last.position + 1, limit: heads.length });
+  const [user, answer] = tail.length === 2 ? tail : [undefined, tail[0]];
+  if (answer?.role !== 'assistant') return undefined;
   // A turn goes on with what the client's tools found, or begins with what the user says.
   const goesOn = goesOnWithTurn(said);
   const isSame = goesOn
     ? Bun.deepEquals(answer.results ?? [], newestResults(said))
     : user?.role === 'user' && user.content === newestUserText(said);
   const before = (goesOn ? answer.position : (user?.position ?? 0)) - 1;
-  // What else came after the answer that the request goes on from is another branch.
+  // A turn that goes on is the answer alone.
   const isAlone = isNewest || tail.length === (goesOn ? 1 : 2);
   return isSame && isAlone ? { conversation, answer, before } : undefined;
 }

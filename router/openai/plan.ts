@@ -19,13 +19,13 @@ import type { Conversation, Message } from '../chat/store';
 import type { Beginning } from '../chat/store-turns';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
-import { newId } from '../lib/ids';
+import { newTimeId } from '../lib/ids';
 import { parseBody } from '../lib/json';
 import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
-import { type FailedTurn, failedTurn, keepingOf } from './kept';
+import { type FailedTurn, failedTurn, fitsInStore, keepingOf, tooLongToStore } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
@@ -100,7 +100,7 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
     model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  const answerId = newId();
+  const answerId = newTimeId();
   return {
     path,
     wantsStream: body?.stream === true,
@@ -172,7 +172,9 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
     ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
   };
-  return { chat, conversation, match, turn };
+  if (fitsInStore(turn)) return { chat, conversation, match, turn };
+  if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
+  return { chat, conversation: undefined, match: undefined, turn: undefined };
 }
 
 function messagesAt(path: string, body: JsonBody) {
@@ -228,7 +230,7 @@ async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: nu
   const isNewest =
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
-    (await deps.conversations.after(conversation.id, goesOnFrom)).length === 0;
+    (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0;
   return isNewest ? { conversation } : beginningWith(deps.conversations.fork(conversation, goesOnFrom));
 }
 

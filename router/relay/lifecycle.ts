@@ -111,7 +111,7 @@ export abstract class Lifecycle {
       recorder: this.recorder,
       silence: this.#silence,
       lost: (cause) => this.#lost(cause),
-      onEnd: (ending, bytes, error) => this.end(ending, bytes, error),
+      onEnd: (ending, bytes, error) => void this.end(ending, bytes, error),
     });
     return this.#relay;
   }
@@ -134,7 +134,9 @@ export abstract class Lifecycle {
     });
     // As in a relay, an error of a recorder does not make the answer fail.
     safely('recorder', this.of, () => this.recorder?.chunk(bytes));
-    this.end('done', bytes.length);
+    const stored = this.end('done', bytes.length);
+    // The client receives a recorded answer only when it is stored.
+    if (stored) await stored;
     return bytes;
   }
 
@@ -175,14 +177,18 @@ export abstract class Lifecycle {
     return error;
   }
 
-  /** Only the first call has an effect. An error in one step does not prevent the next steps. */
-  protected end(ending: Ending, bytes: number, error?: AppError): void {
-    if (this.#hasEnded) return;
+  /**
+   * Only the first call has an effect. An error in one step does not prevent the next steps.
+   * @returns without a relay: resolves when the recorder has stored the answer. Undefined if nobody has to wait for that.
+   */
+  protected end(ending: Ending, bytes: number, error?: AppError): Promise<void> | undefined {
+    if (this.#hasEnded) return undefined;
     this.#hasEnded = true;
     // A relay has notified the recorder itself.
-    if (!this.#relay) safely('recorder', this.of, () => this.recorder?.end(ending, error));
+    const stored = this.#relay ? undefined : safely('recorder', this.of, () => this.recorder?.end(ending, error));
     for (let last = this.#held.pop(); last; last = this.#held.pop()) safely('give back', this.of, last);
     safely('report', this.of, () => this.report(ending, bytes, error));
+    return stored;
   }
 
   /** Keeps the first reason. */

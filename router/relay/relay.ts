@@ -29,7 +29,8 @@ export type Ending = 'done' | 'stopped' | 'failed';
 /** Observes the answer. Called after the client got the chunk. Errors that it throws are logged and have no effect. */
 export interface Recorder {
   chunk(bytes: Uint8Array): void;
-  end(ending: Ending, error?: AppError): void;
+  /** @returns resolves when the answer is stored; the client's body ends after that. Undefined: it ends at once. */
+  end(ending: Ending, error?: AppError): Promise<void> | undefined;
 }
 
 export interface RelayOptions {
@@ -196,8 +197,7 @@ export class Relay implements Sink, Beating {
       this.lost(new Error('closed without [DONE]'));
       return;
     }
-    this.#end('done');
-    safely('close', {}, () => this.#client.close());
+    this.#afterStoring(this.#end('done'), () => this.#client.close());
   }
 
   /** Called when the source fails. */
@@ -222,20 +222,27 @@ export class Relay implements Sink, Beating {
     const isWhole = this.#isWhole;
     const last = () => ownEnding?.(error) ?? `${tail?.ending(error && toStreamedError(error))}data: [DONE]\n\n`;
     if (tail && !isWhole) this.#client.send(utf8.encode(safely('ending', {}, last) ?? ''));
-    if (isWhole) this.#end('done');
-    else this.#end(ending, error);
+    const stored = isWhole ? this.#end('done') : this.#end(ending, error);
     // A body that is not an event stream cannot contain an error, so it breaks off, which no client takes for a
     // complete answer.
-    safely('close', {}, () => (tail ? this.#client.close() : this.#client.break()));
+    this.#afterStoring(stored, () => (tail ? this.#client.close() : this.#client.break()));
     abort.abort(error);
   }
 
-  #end(ending: Ending, error?: AppError): void {
+  /** @returns resolves when the recorder has stored the answer. Undefined if there is nothing to wait for. */
+  #end(ending: Ending, error?: AppError): Promise<void> | undefined {
     this.#ended = ending;
     stopBeat(this);
-    safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
+    const stored = safely('recorder', {}, () => this.#options.recorder?.end(ending, error));
     if (ending !== 'done') safely('cancel', {}, () => this.#source?.cancel());
     safely('onEnd', {}, () => this.#options.onEnd(ending, this.#bytes, error));
+    return stored;
+  }
+
+  /** Ends the client's body when the answer is stored: a client that has received the end can rely on it. */
+  #afterStoring(stored: Promise<void> | undefined, close: () => void): void {
+    if (stored) void stored.then(() => safely('close', {}, close));
+    else safely('close', {}, close);
   }
 
   /** Whether the last event was sent. Nothing between it and the end of the body matters. */

@@ -23,11 +23,11 @@ export class EventTail {
   #isOpenWhole = true;
 
   push(chunk: Uint8Array): void {
-    if (chunk.length >= TAIL_BYTES) {
-      this.#bytes.set(chunk.subarray(-TAIL_BYTES));
-    } else {
-      this.#bytes.copyWithin(0, chunk.length);
-      this.#bytes.set(chunk, TAIL_BYTES - chunk.length);
+    const count = Math.min(chunk.length, TAIL_BYTES);
+    if (count < TAIL_BYTES) this.#bytes.copyWithin(0, count);
+    // One by one: `set` wants a view of the end, which costs more than the bytes.
+    for (let back = 1; back <= count; back += 1) {
+      this.#bytes[TAIL_BYTES - back] = chunk[chunk.length - back] as number;
     }
     if (this.isBetweenEvents) this.#forget(true);
     else this.#keep(chunk);
@@ -50,7 +50,7 @@ export class EventTail {
    * Whether the stream ends with an empty line, in any of SSE's line ends. Then a comment or another event may follow.
    */
   get isBetweenEvents(): boolean {
-    const [a, b, c] = this.#bytes.subarray(-3);
+    const [a, b, c] = [this.#bytes[TAIL_BYTES - 3], this.#bytes[TAIL_BYTES - 2], this.#bytes[TAIL_BYTES - 1]];
     // If lines end with two bytes, the second one may still arrive.
     if (c === CR) return b === CR;
     return c === LF && isLineEnd(b === CR ? a : b);
@@ -58,7 +58,7 @@ export class EventTail {
 
   /** Whether `[DONE]` was among the last events. */
   get isDone(): boolean {
-    return DONE_EVENT.test(new TextDecoder().decode(this.#bytes));
+    return DONE_EVENT.test(Buffer.from(this.#bytes.buffer).toString('latin1'));
   }
 
   /**

@@ -10,7 +10,8 @@ import { accessHeaders } from '../backends/traits';
 import { AppError, type Refusal, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { jsonObject } from '../lib/json';
-import { type Body, bodyOf, mapBody, readText } from '../net/body';
+import { type Body, bodyOf, readText } from '../net/body';
+import { mapBody } from '../net/mapped-body';
 import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
@@ -79,7 +80,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         lease.release();
         continue;
       }
-      const shown = status >= 400 ? await refusalBody(answer, lease.runner.url) : answerBody(answer, request);
+      const shown = status >= 400 ? await refusalBody(answer, runners, request, lease) : answerBody(answer, request);
       request.signal.throwIfAborted();
       const lost = async (cause: unknown) =>
         (await (await runners.endOf(lease.runner))?.error) ?? new AppError('runner_lost', { cause });
@@ -144,14 +145,19 @@ function roleChunk(model: string): string {
 }
 
 /**
- * The text of a refusal without the keys, names and addresses of its runner. A body that is not text is passed on
+ * The text of a refusal without the keys, names and addresses of its runner, but with those that its owner has set. A body that is not text is passed on
  * unchanged.
  */
-async function refusalBody({ headers, body }: OutgoingAnswer, runnerUrl: string) {
+async function refusalBody(
+  { headers, body }: OutgoingAnswer,
+  runners: RunnersService,
+  { agent, backend }: RunnerRequest,
+  { runner }: Lease,
+) {
   const type = headers.get('content-type') ?? '';
   if (!/json|^text\/(?!event-stream)/i.test(type)) return { headers, body };
   const read = await readText(body, REFUSAL_BYTES_MAX);
-  const redacted = withoutInsides(read, runnerUrl);
+  const redacted = withoutInsides(read, runner.url, await runners.ownHosts(agent, backend));
   // A cut JSON text is not valid JSON, so its text becomes the message of a JSON error.
   const isWhole = Buffer.byteLength(read) < REFUSAL_BYTES_MAX - CHARACTER_BYTES_MAX;
   const isCut = !isWhole && /json/i.test(type) && jsonObject(read) === undefined;
@@ -185,8 +191,8 @@ export function recordRefusal(recorder: Recorder, answer: Pick<RunnerAnswer, 'st
       if (text.length < REFUSAL_BYTES_MAX) text += decoder.decode(bytes, { stream: true });
     },
     end(ending, error) {
-      if (ending === 'stopped') recorder.end(ending);
-      else recorder.end('failed', error ?? refusal(answer, text));
+      if (ending === 'stopped') return recorder.end(ending);
+      return recorder.end('failed', error ?? refusal(answer, text));
     },
   };
 }

@@ -1,4 +1,7 @@
 /** Redacts keys, names and addresses from the refusals of runners. */
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import type { CredentialsService } from '../credentials/credentials';
 import { RUNNER_KEYS } from '../lib/ids';
 
 /** A word that may be a name that a platform gave. */
@@ -10,21 +13,43 @@ const BROKER = /\bhttps?:\/\/[^\s"'\\/]+\/upstream\/v1\b/g;
 const LOOPBACK =
   /(?:\bhttps?:\/\/)?(?:\b127(?:\.\d{1,3}){3}|\blocalhost|\[::1\]|\b0\.0\.0\.0|\bhost\.docker\.internal)(?::\d{1,5})?\b/g;
 
+const SCHEME = /^https?:\/\//;
+
 /** Replaces keys, also where a runner has printed them. */
 export function withoutKeys(text: string): string {
   return text.replace(RUNNER_KEYS, '[key]');
 }
 
-/** @param runnerUrl the address at which the router reaches the runner. */
-export function withoutInsides(text: string, runnerUrl: string): string {
+/**
+ * Host and port of each URL that a user has set for an agent: its refusals may name them. What is shared is not among
+ * them, because its addresses are the administrator's.
+ */
+export async function ownHosts(
+  credentials: Pick<CredentialsService, 'resolve'>,
+  agent: Agent,
+  backend: Backend,
+): Promise<ReadonlySet<string>> {
+  const values = await credentials.resolve(agent, backend);
+  const own = values.filter(({ source }) => source === 'backend' || source === 'global');
+  return new Set(own.flatMap(({ value = '' }) => URL.parse(value)?.host || []));
+}
+
+/**
+ * @param runnerUrl the address at which the router reaches the runner.
+ * @param shown hosts with their ports that are shown although they are on this machine.
+ */
+export function withoutInsides(text: string, runnerUrl: string, shown: ReadonlySet<string> = new Set()): string {
   const { host, hostname } = new URL(runnerUrl);
-  return withoutKeys(text)
-    .replace(BROKER, '[router]')
-    .replaceAll(`http://${host}`, '[agent]')
-    .replaceAll(host, '[agent]')
-    .replace(LOOPBACK, '[address]')
-    .replaceAll(hostname, '[agent]')
-    .replace(WORDS, withoutNames);
+  return (
+    withoutKeys(text)
+      .replace(BROKER, '[router]')
+      .replaceAll(`http://${host}`, '[agent]')
+      .replaceAll(host, '[agent]')
+      .replace(LOOPBACK, (address) => (shown.has(address.replace(SCHEME, '')) ? address : '[address]'))
+      // One of this machine is hidden above, where it is to be.
+      .replaceAll(hostname.search(LOOPBACK) === -1 ? hostname : host, '[agent]')
+      .replace(WORDS, withoutNames)
+  );
 }
 
 /** A driver may put something of its own before a name, with a hyphen: that goes as well. */

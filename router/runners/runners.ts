@@ -4,12 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
+import { ownHosts } from './redact';
 import {
   type HeldRunner,
   type Hold,
@@ -222,8 +224,8 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
+    ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-
     /** Counts the runners by state, and the starts that wait. */
     census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
 

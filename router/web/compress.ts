@@ -1,10 +1,19 @@
-/** Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams and `/v1` are never compressed. */
+/**
+ * Gzip for pages, parts and assets: htmx alone is half of the page budget. Streams of the router's own events compress
+ * themselves (event-gzip.ts); `/v1` is never compressed.
+ */
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import { Elysia } from 'elysia';
 import { isAssetPath } from './assets';
+import { acceptsGzip } from './event-gzip';
 
 const COMPRESSIBLE = /^(text\/(html|css|javascript)|application\/javascript|image\/svg\+xml)/;
 /** Bytes. For shorter bodies, the overhead of gzip outweighs its gain. */
 const BYTES_MIN = 1_024;
+/** Bytes that are compressed on the event loop, in 2 ms. Longer bodies go to a thread, which costs more than that. */
+const AT_ONCE_BYTES_MAX = 100_000;
+const gzipInThread = promisify(gzip);
 
 /** Compressed assets by path. Without the query, because a client can request an asset with any query. */
 const kept = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -14,11 +23,11 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
   async ({ responseValue: response, request, set }) => {
     if (!(response instanceof Response) || response.status !== 200) return;
     if (!COMPRESSIBLE.test(response.headers.get('content-type') ?? '')) return;
-    if (!/\bgzip\b/.test(request.headers.get('accept-encoding') ?? '')) return;
+    if (!acceptsGzip(request.headers)) return;
     const { pathname } = new URL(request.url);
     const isAsset = isAssetPath(pathname);
     const cached = isAsset ? kept.get(pathname) : undefined;
-    const bytes = cached ?? (await gzip(response));
+    const bytes = cached ?? (await compressed(response));
     if (!bytes) return;
     if (isAsset) kept.set(pathname, bytes);
     const headers = new Headers(response.headers);
@@ -32,7 +41,9 @@ export const compression = new Elysia({ name: 'compression' }).mapResponse(
   },
 );
 
-async function gzip(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** `undefined` for a body that is too short. */
+async function compressed(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const plain = new Uint8Array(await response.clone().arrayBuffer());
-  return plain.length < BYTES_MIN ? undefined : Bun.gzipSync(plain);
+  if (plain.length < BYTES_MIN) return undefined;
+  return plain.length > AT_ONCE_BYTES_MAX ? gzipInThread(plain) : Bun.gzipSync(plain);
 }

@@ -2,12 +2,14 @@
  * Renders the Markdown of messages as HTML in worker threads, because some texts of 20 KB take minutes. A text that
  * takes too long, or whose markup is too long, is shown as plain text. Finished answers are rendered once and cached.
  */
+
+import { changesBetween } from '../../views/growth';
 import type { Growing, Html, MarkdownLabels } from '../../views/markdown';
 import { noHtml, renderPlain } from '../../views/markdown';
 import { Recent } from '../lib/lru';
 import { within } from '../lib/time';
 import { type Outcome, WorkerPool } from '../lib/worker-pool';
-import type { RenderJob, RenderResult } from './markdown-worker';
+import type { Growth, Had, RenderJob, RenderResult } from './markdown-worker';
 import { workerFile } from './worker-file';
 
 /** Two threads, so that one slow text leaves a thread for others. */
@@ -26,6 +28,14 @@ const WAITING_MAX = 100;
 const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
 /** Growing answers that are known to take too long. */
 const SLOW_MAX = 1_000;
+
+/** What a page has of a growing text. */
+export interface HadText extends Had {
+  readonly isPlain?: boolean;
+}
+
+const nothing: Growing = { settled: 0, html: noHtml };
+const plain = (text: string): Growing => ({ settled: 0, html: renderPlain(text), isPlain: true });
 
 interface Kept {
   /** Absent: the text is shown as plain text. */
@@ -70,16 +80,31 @@ export class PageRendering {
     return html;
   }
 
-  /**
-   * Renders a text that still grows, or its rest from a settled offset on. Plain text from the first time that it takes
-   * too long.
-   */
+  /** Renders a text that still grows. Plain text from the first time that it takes too long. */
   async growing(messageId: string, text: string): Promise<Growing> {
-    const plain = { length: 0, settled: noHtml, tail: renderPlain(text) };
-    const isPlain = text === '' || this.known.slow.get(messageId);
-    const rendered = isPlain ? plain : ((await this.#growing(messageId, text)) ?? plain);
-    this.#length += rendered.settled.length + rendered.tail.length;
+    const rendered = text === '' ? nothing : ((await this.#growing(messageId, text)) ?? plain(text));
+    this.#length += rendered.html.length;
     return rendered;
+  }
+
+  /**
+   * How a page that has a part of a text gets the rest.
+   * @param isEnd no more text comes.
+   * @returns `undefined` when no thread had time for it; without changes when the page needs the whole text anew.
+   */
+  async growth(
+    messageId: string,
+    text: string,
+    { had, isEnd }: { had: HadText; isEnd: boolean },
+  ): Promise<Growth | undefined> {
+    const isPossible = had.settled <= had.shown && had.shown <= text.length;
+    if (!isPossible || (had.isPlain && isEnd)) return { settled: 0 };
+    if (had.isPlain)
+      return { settled: 0, changes: changesBetween(renderPlain(text.slice(0, had.shown)), renderPlain(text)) };
+    if (this.known.slow.get(messageId)) return { settled: 0 };
+    const job = { kind: 'growth', text, had, isEnd, labels: this.labels } as const;
+    const result = await this.#ask(job, (outcome) => this.#noteSlow(messageId, outcome));
+    return this.known.slow.get(messageId) ? { settled: 0 } : (result as Growth | undefined);
   }
 
   async #whole(text: string): Promise<Html | undefined> {
@@ -88,7 +113,7 @@ export class PageRendering {
     const key = new Bun.CryptoHasher('sha256').update(text).digest('base64');
     const found = kept.get(key);
     if (found) return found.html;
-    const result = await this.#ask({ text, isGrowing: false, labels: this.labels }, (outcome) => {
+    const result = await this.#ask({ kind: 'whole', text, labels: this.labels }, (outcome) => {
       if (outcome === 'slow') kept.set(key, {});
       else if (outcome !== 'busy' && typeof outcome.result === 'string') kept.set(key, { html: outcome.result });
     });
@@ -96,11 +121,13 @@ export class PageRendering {
   }
 
   async #growing(messageId: string, text: string): Promise<Growing | undefined> {
-    if (this.#length > PAGE_HTML_LENGTH_MAX) return undefined;
-    const result = await this.#ask({ text, isGrowing: true, labels: this.labels }, (outcome) => {
-      if (outcome === 'slow') this.known.slow.set(messageId, true);
-    });
-    return typeof result === 'object' ? result : undefined;
+    if (this.#length > PAGE_HTML_LENGTH_MAX || this.known.slow.get(messageId)) return undefined;
+    const job = { kind: 'growing', text, labels: this.labels } as const;
+    return (await this.#ask(job, (outcome) => this.#noteSlow(messageId, outcome))) as Growing | undefined;
+  }
+
+  #noteSlow(messageId: string, outcome: Outcome<RenderResult>): void {
+    if (outcome === 'slow') this.known.slow.set(messageId, true);
   }
 
   /** @param onEnd called even when the page did not wait for the result: the next page can use it. */

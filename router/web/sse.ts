@@ -1,6 +1,9 @@
 /** Server-sent events that the router itself writes: progress, and the live streams of pages. */
 
+import { type Beating, startBeat, stopBeat } from '../lib/heartbeat';
 import { safely } from '../lib/safely';
+import { steadyMs } from '../lib/time';
+import { EventGzip } from './event-gzip';
 import { dataHeaders } from './headers';
 
 /** Milliseconds; shorter than the shortest known idle timeout of proxies. */
@@ -14,30 +17,45 @@ const HEADERS = { ...dataHeaders('text/event-stream; charset=utf-8'), 'x-accel-b
 const utf8 = new TextEncoder();
 const KEEP_ALIVE = utf8.encode(': keep-alive\n\n');
 
+interface ServerEvent {
+  readonly id?: string;
+  /** Its name; without one it is a `message`. */
+  readonly event?: string;
+  readonly data: string;
+}
+
 export interface EventWriter {
   /**
    * @param event `data` may have several lines.
    * @returns resolves when the reader has taken the event and wants the next one, or when the stream has ended. A
    * stream of states waits for this before it sends the next state, so that a slow reader gets fewer.
    */
-  send(event: { readonly id?: string; readonly data: string }): Promise<void>;
+  send(event: ServerEvent): Promise<void>;
   /** Ends the stream after everything that was sent has been read. */
   close(): void;
 }
 
 /**
- * A response of server-sent events that stays open until either side closes it.
+ * A response of server-sent events that stays open until either side closes it; compressed where the client takes it.
  * @param onOpen called at once to begin the writing; the function that it returns is called exactly once, when nothing
  * can be sent any more.
  */
-export function eventStream({ method }: Request, onOpen: (writer: EventWriter) => () => void): Response {
+export function eventStream(request: Request, onOpen: (writer: EventWriter) => () => void): Response {
   // Elysia would read the body of an answer to HEAD to its end, which never comes.
-  if (method === 'HEAD') return new Response(null, { headers: HEADERS });
-  const queue = new EventQueue();
+  if (request.method === 'HEAD') return new Response(null, { headers: HEADERS });
+  const gzip = EventGzip.for(request);
+  const queue = new EventQueue(gzip);
   let onEnd: (() => void) | undefined;
-  let heartbeat: ReturnType<typeof setInterval> | undefined;
+  let aliveAtMs = steadyMs();
+  const heartbeat: Beating = {
+    beat(nowMs) {
+      if (nowMs - aliveAtMs < HEARTBEAT_MS) return;
+      aliveAtMs = nowMs;
+      if (queue.bytes === 0) void queue.add(KEEP_ALIVE);
+    },
+  };
   const end = () => {
-    clearInterval(heartbeat);
+    stopBeat(heartbeat);
     safely('onEnd', {}, () => onEnd?.());
     onEnd = undefined;
   };
@@ -56,19 +74,19 @@ export function eventStream({ method }: Request, onOpen: (writer: EventWriter) =
         onEnd = onOpen({ send, close });
         // The stream was closed while `onOpen` ran.
         if (queue.isClosed) end();
-        else
-          heartbeat = setInterval(
-            () => safely('heartbeat', {}, () => queue.bytes === 0 && queue.add(KEEP_ALIVE)),
-            HEARTBEAT_MS,
-          );
+        else startBeat(heartbeat);
       },
       pull: (controller) => queue.take(controller),
-      cancel: close,
+      cancel() {
+        close();
+        gzip?.[Symbol.dispose]();
+      },
     },
     // No read-ahead, so that the queue shows how far the reader is behind.
     { highWaterMark: 0 },
   );
-  return new Response(body, { headers: HEADERS });
+  const headers = { ...HEADERS, vary: 'accept-encoding', ...(gzip && { 'content-encoding': 'gzip' }) };
+  return new Response(body, { headers });
 }
 
 /** Events that were sent and not read yet. */
@@ -81,6 +99,8 @@ class EventQueue {
   #taken: PromiseWithResolvers<void> | undefined;
   /** Set while the reader waits. Resolves when an event is queued. */
   #reading: PromiseWithResolvers<void> | undefined;
+
+  constructor(readonly gzip?: EventGzip) {}
 
   add(event: Uint8Array): Promise<void> {
     if (this.isClosed) return Promise.resolve();
@@ -102,8 +122,12 @@ class EventQueue {
     }
     const event = this.#waiting.shift();
     this.bytes -= event?.length ?? 0;
-    if (event) controller.enqueue(event);
-    else controller.close();
+    if (event) controller.enqueue(this.gzip ? await this.gzip.compress(event) : event);
+    else {
+      const last = this.gzip?.end();
+      if (last?.length) controller.enqueue(last);
+      controller.close();
+    }
   }
 
   close(): void {
@@ -114,8 +138,9 @@ class EventQueue {
 }
 
 /** One event in SSE's format: each line gets its own `data:`, because a line without one would be lost. */
-export function frame(event: { readonly id?: string; readonly data: string }): string {
+export function frame(event: ServerEvent): string {
   const id = event.id === undefined ? '' : `id: ${event.id}\n`;
+  const name = event.event === undefined ? '' : `event: ${event.event}\n`;
   const data = event.data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
-  return `${id}${data.join('')}\n`;
+  return `${id}${name}${data.join('')}\n`;
 }

@@ -54,7 +54,7 @@ describe('the arithmetic', () => {
 test('a whole run writes the page, and a part of one does not', () => {
   expect(readOptions([], ['a']).reportPath).toBe('docs/performance.md');
   expect(readOptions(['--only', 'a'], ['a']).reportPath).toBeUndefined();
-  expect(readOptions(['--quick'], ['a'])).toEqual({ isQuick: true, rounds: 2, only: [] });
+  expect(readOptions(['--quick'], ['a'])).toEqual({ isQuick: true, rounds: 2, withLitellm: false, only: [] });
   expect(() => readOptions(['--only', 'b'], ['a'])).toThrow('There is no scenario b. There are: a.');
   expect(() => readOptions(['--rounds', '0'], ['a'])).toThrow('--rounds');
 });
@@ -62,6 +62,8 @@ test('a whole run writes the page, and a part of one does not', () => {
 test('a script survives its way through a body, and a time mark its way through a chunk', () => {
   const script = { chunks: 3, paceMs: 20, chunkBytes: 200 };
   expect(scriptOf(chatBody(script))).toEqual(script);
+  const agents = { ...script, viaBroker: true, text: 'table' } as const;
+  expect(scriptOf(chatBody(agents))).toEqual(agents);
   expect(scriptOf(chatBody())).toBeUndefined();
   const chunk = Buffer.from(`${String.fromCharCode(MARK)}000000000000000 `);
   writeMark(chunk, 0, 12_345_678_901.9);

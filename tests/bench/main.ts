@@ -4,6 +4,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { chart } from './chart';
 import { machineFacts, requireFiles } from './machine';
 import { type Options, readOptions, USAGE } from './options';
 import { endAll, pinMyself } from './processes';
@@ -11,6 +12,8 @@ import { report } from './report';
 import { Results } from './results';
 import type { Scenario } from './scenario';
 import { aborts } from './scenarios/aborts';
+import { agents } from './scenarios/agents';
+import { page as pageStream } from './scenarios/page';
 import { requests } from './scenarios/requests';
 import { slowReader } from './scenarios/slow-reader';
 import { coldStart, startUp } from './scenarios/start';
@@ -18,7 +21,7 @@ import { streams } from './scenarios/streams';
 import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
-const SCENARIOS: readonly Scenario[] = [requests, streams, slowReader, aborts, startUp, coldStart];
+const SCENARIOS: readonly Scenario[] = [requests, streams, agents, pageStream, slowReader, aborts, startUp, coldStart];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
@@ -26,20 +29,24 @@ async function main(options: Options, stopped: Promise<never>): Promise<void> {
   requireFiles();
   const machine = machineFacts();
   pinMyself();
-  const { profile, only, reportPath } = options;
+  const { profile, only, withLitellm, reportPath } = options;
   if (profile) await mkdir(profile.directory, { recursive: true });
   const results = new Results();
   const chosen = SCENARIOS.filter(({ name }) => only.length === 0 || only.includes(name));
   {
-    await using rig = await startRig({ ...(profile && { profile }), say });
+    await using rig = await startRig({ profile, withLitellm, say });
     for (const scenario of chosen) await Promise.race([scenario.run({ options, rig, results, say }), stopped]);
   }
   if (profile) say(`The profile is in ${profile.directory}.`);
-  const page = report({ results, tables: chosen.flatMap(({ tables }) => tables), machine, options, date: new Date() });
+  const drawn = chart(results);
+  const chartPath = drawn === undefined ? undefined : reportPath?.replace(/(\.md)?$/, '.svg');
+  const tables = chosen.flatMap(({ tables }) => tables);
+  const page = report({ results, tables, machine, options, date: new Date(), chartPath });
   process.stdout.write(page);
   if (reportPath === undefined) return;
   await mkdir(dirname(reportPath), { recursive: true });
   await writeFile(reportPath, page);
+  if (chartPath !== undefined) await writeFile(chartPath, drawn ?? '');
   say(`Written to ${reportPath}.`);
 }
 

@@ -1,19 +1,21 @@
 /** The command line of `bun run bench`. */
 import { parseArgs } from 'node:util';
 
-export const USAGE = `bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--write <file>]
+export const USAGE = `bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--litellm] [--write <file>]
 bun run bench --profile <router|recording> [--only <scenario>]
 
   --quick         less than two minutes, for a look: few loads, short windows, nothing is written
   --only          one scenario; may be given several times. Nothing is written
   --rounds        how often each measurement is taken
-  --write         the file for the report; docs/performance.md after a whole run
+  --litellm       with LiteLLM's proxy as another peer, installed from PyPI: 560 MB, once
+  --write         the file for the report, with a chart beside it; docs/performance.md after a whole run
   --profile       only the router, or only the router recording, with a CPU profile in tmp/bench-profile; of the
                   requests unless --only names something else`;
 
 export interface Options {
   readonly isQuick: boolean;
   readonly rounds: number;
+  readonly withLitellm: boolean;
   /** Names of scenarios; all when it is empty. */
   readonly only: readonly string[];
   /** Relative to the working directory. */
@@ -38,11 +40,12 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
+      litellm: { type: 'boolean', default: false },
       write: { type: 'string' },
       profile: { type: 'string' },
     },
   });
-  const { quick: isQuick, profile: what, only } = values;
+  const { quick: isQuick, profile: what, only, litellm: withLitellm } = values;
   const unknown = only.filter((name) => !known.includes(name));
   if (unknown.length > 0)
     throw new Error(`There is no scenario ${unknown.join(', ')}. There are: ${known.join(', ')}.`);
@@ -57,6 +60,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
   return {
     isQuick,
     rounds,
+    withLitellm,
     only: isProfile && only.length === 0 ? ['requests'] : only,
     ...(reportPath !== undefined && { reportPath }),
     ...(what !== undefined && { profile: { what, directory: PROFILE_DIR } }),

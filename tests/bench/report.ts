@@ -1,4 +1,5 @@
 /** The report: one Markdown page of what was measured, on which machine, and what the targets say of it. */
+import { basename } from 'node:path';
 import type { Options } from './options';
 import { median, type Results } from './results';
 import type { Table } from './scenario';
@@ -12,10 +13,12 @@ with the least and the greatest in brackets; what is _added_ is against the same
 - **floor**: a dozen lines of \`Bun.serve\` and \`fetch\` that pass everything through and know nothing
 - **router**: what \`bin/start\` runs, with everything on: key, lease, log, metrics, policies for headers and bodies
 - **router, recording**: the same, with each answer recorded into a conversation, which the runner's are not
-- **Portkey**: the open-source gateway as its npm package is, on Bun and on Node`;
+- **Portkey**: the open-source gateway as its npm package is, on Bun and on Node
+- **LiteLLM**: the proxy as its PyPI package is, one worker, where the run was asked for it`;
 
 const IN_THE_WAY = `What stands in the way of those that are missed, by profile, is in
-[decision 22](decisions/0022-runners-are-asked-over-plain-sockets.md).`;
+[decision 22](decisions/0022-runners-are-asked-over-plain-sockets.md) and
+[decision 33](decisions/0033-costs-are-counted.md).`;
 
 /** The whole page. Tables of which nothing was measured are left out. */
 export function report(about: {
@@ -24,8 +27,10 @@ export function report(about: {
   machine: readonly string[];
   options: Options;
   date: Date;
+  /** The chart of the same results, which lies beside the page. */
+  chartPath?: string | undefined;
 }): string {
-  const { results, tables, machine, options, date } = about;
+  const { results, tables, machine, options, date, chartPath } = about;
   const kind = options.isQuick ? 'a quick run, which is for a look and not for quoting' : 'a run';
   const rounds = `${kind} of ${options.rounds} rounds on ${date.toISOString().slice(0, 10)}`;
   return [
@@ -33,6 +38,7 @@ export function report(about: {
     INTRODUCTION,
     `This is ${rounds}:\n\n${machine.map((fact) => `- ${fact}`).join('\n')}`,
     targetsOf(results),
+    chartPath === undefined ? '' : `![How the router and its peers compare with the floor](${basename(chartPath)})`,
     ...tables.filter(({ name }) => results.places(name).length > 0).map((table) => section(results, table)),
   ]
     .filter((block) => block !== '')

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { build } from '../../scripts/build';
 import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
 import type { RunnerStats } from './runner';
-import { CHAT_PATH, chatBody, MODEL } from './script';
+import { CHAT_PATH, chatBody, MODEL, type Script, scriptText } from './script';
 
 const ROOT = join(import.meta.dir, '../..');
 const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
@@ -20,6 +20,10 @@ export interface RouterUnderTest extends AsyncDisposable {
   conversations(count: number): Promise<readonly string[]>;
   /** Asks for a short answer, which starts the runner where there is none. */
   ask(headers?: Readonly<Record<string, string>>): Promise<Response>;
+  /** Asks for an answer as the page does, in a conversation of its own, of which the id is returned. */
+  askInPage(script: Script): Promise<string>;
+  /** Identifies the bench's user to pages. */
+  readonly cookie: string;
   stopRunner(): Promise<void>;
   runnerStats(): Promise<RunnerStats>;
 }
@@ -27,14 +31,18 @@ export interface RouterUnderTest extends AsyncDisposable {
 /** The scripted runner as a command, on the CPU of everything that is not measured. */
 export const RUNNER_COMMAND = onCpu(OTHER_CPU, [process.execPath, join(import.meta.dir, 'runner.ts')]);
 
-/**
- * Starts a router with data of its own, signs in, makes a key and starts the runner.
- * @param profileDir the router writes a CPU profile there when it ends.
- */
-export async function startRouter(profileDir?: string): Promise<RouterUnderTest> {
+export interface RouterExtras {
+  /** The router writes a CPU profile there when it ends. */
+  readonly profileDir?: string | undefined;
+  /** A file that is loaded into the router's process first, variables for it, and where standard error goes to. */
+  readonly preload?: { readonly path: string; readonly env: Readonly<Record<string, string>>; readonly stderr: string };
+}
+
+/** Starts a router with data of its own, signs in, makes a key and starts the runner. */
+export async function startRouter(extras: RouterExtras = {}): Promise<RouterUnderTest> {
   const dataRoot = await mkdtemp(join(tmpdir(), 'agent-stack-bench-'));
   const runnerPort = freePort();
-  const server = await routerServer(dataRoot, runnerPort, profileDir);
+  const server = await routerServer(dataRoot, runnerPort, extras);
   const dispose = async () => {
     await server.stop();
     await rm(dataRoot, { recursive: true, force: true });
@@ -48,12 +56,17 @@ export async function startRouter(profileDir?: string): Promise<RouterUnderTest>
   }
 }
 
-async function routerServer(dataRoot: string, runnerPort: number, profileDir?: string): Promise<Server> {
+async function routerServer(
+  dataRoot: string,
+  runnerPort: number,
+  { profileDir, preload }: RouterExtras,
+): Promise<Server> {
   const backend = {
     name: MODEL,
     driver: 'process',
     trusted: true,
     cmd: RUNNER_COMMAND,
+    user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'],
     extra_env: { BENCH_PID: String(process.pid) },
   };
   const backendsPath = join(dataRoot, 'backends.json');
@@ -62,9 +75,17 @@ async function routerServer(dataRoot: string, runnerPort: number, profileDir?: s
   // As bin/start runs it; a profile is read beside the sources.
   const main = profileDir === undefined ? await build(ROOT) : join(ROOT, 'router/main.ts');
   const port = freePort();
+  const intoFile = preload ? ['sh', '-c', `exec "$@" 2>'${preload.stderr}'`, 'sh'] : [];
   return new Server({
     name: 'router',
-    command: [process.execPath, '--no-env-file', ...profile, main],
+    command: [
+      ...intoFile,
+      process.execPath,
+      '--no-env-file',
+      ...profile,
+      ...(preload ? ['--preload', preload.path] : []),
+      main,
+    ],
     cwd: ROOT,
     cpu: PROXY_CPU,
     port,
@@ -83,6 +104,7 @@ async function routerServer(dataRoot: string, runnerPort: number, profileDir?: s
       BACKEND_PORT_END: String(runnerPort),
       // Not while others are being measured.
       DEFAULT_IDLE_SECONDS: '21600',
+      ...preload?.env,
     },
   });
 }
@@ -105,14 +127,31 @@ async function signedIn(server: Server, runnerPort: number, dispose: () => Promi
   const stopRunner = async () => {
     await send(server, `/api/runners/${MODEL}`, { method: 'DELETE', headers: { cookie } });
   };
+  // The scripted runner is the LLM API, too.
+  const values = { LLM_BASE_URL: `http://127.0.0.1:${runnerPort}/v1`, LLM_API_KEY: 'sk-bench', LLM_MODEL: MODEL };
+  await send(server, '/api/me/env-overrides', {
+    method: 'PUT',
+    headers: { cookie, 'content-type': 'application/json' },
+    body: { values },
+  });
   const known: string[] = [];
-  await ask();
+  const agentId = (await ask()).headers.get('x-agent-stack-agent');
   return {
     server,
     runnerPort,
     key,
+    cookie,
     ask,
     stopRunner,
+    async askInPage(script) {
+      const body = new URLSearchParams({ text: scriptText(script) });
+      const seeOther = await fetch(`${server.url}/agents/${agentId}/conversations`, {
+        ...{ method: 'POST', headers: { cookie }, body, redirect: 'manual' },
+      });
+      const id = /^\/conversations\/([^/?]+)/.exec(seeOther.headers.get('location') ?? '')?.[1];
+      if (id === undefined) throw new Error(`The router refused a conversation with ${seeOther.status}.`);
+      return id;
+    },
     async conversations(count) {
       // A request that may go on without its client begins a conversation.
       while (known.length < count) {

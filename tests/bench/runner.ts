@@ -5,7 +5,9 @@
  */
 import type { Socket } from 'bun';
 import { nowUs } from './clock';
+import { Passage } from './runner-passage';
 import { MARK, MODEL, type Script, scriptOf, writeMark } from './script';
+import { piecesOf, TEXT_KINDS } from './texts';
 
 /** Chunks written in one turn of the event loop, shared by all streams that are not paced. */
 const TURN_CHUNKS = 64;
@@ -24,6 +26,8 @@ interface Connection {
   /** What has come of a request that is not whole yet. */
   received: Buffer;
   answer: Answer | undefined;
+  /** Where it has asked an LLM API. */
+  passage: Passage | undefined;
 }
 
 interface Template {
@@ -47,7 +51,15 @@ const json = (body: object): Buffer => {
 const STREAM_HEAD = Buffer.from(
   'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n',
 );
-const STREAM_END = Buffer.from(`${framed(event({}, 'stop'))}${framed('data: [DONE]\n\n')}0\r\n\r\n`);
+const USAGE = `data: ${JSON.stringify({ id: 'chatcmpl-bench', object: 'chat.completion.chunk', created: 1, model: MODEL, choices: [], usage: { prompt_tokens: 30, completion_tokens: 8, total_tokens: 38 } })}\n\n`;
+const endOf = (more: string) =>
+  Buffer.from(`${framed(event({}, 'stop'))}${more}${framed('data: [DONE]\n\n')}0\r\n\r\n`);
+const STREAM_END = endOf('');
+const STREAM_END_WITH_USAGE = endOf(framed(USAGE));
+/** Events of the texts, as they go over the wire. */
+const TEXT_EVENTS = new Map(
+  TEXT_KINDS.map((kind) => [kind, piecesOf(kind).map((content) => Buffer.from(framed(event({ content }, null))))]),
+);
 const MODELS = json({ object: 'list', data: [] });
 const COMPLETION = json({
   id: 'chatcmpl-bench',
@@ -78,17 +90,22 @@ class Answer {
   readonly #socket: Socket<Connection>;
   readonly #script: Script;
   readonly #template: Template;
+  /** Events that are sent instead of the template. */
+  readonly #events: readonly Buffer[] | undefined;
+  readonly #end: Buffer;
   #left: number;
   #hasEnded = false;
   /** What the socket has not taken yet. */
   #rest: Buffer | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(socket: Socket<Connection>, script: Script) {
+  constructor(socket: Socket<Connection>, script: Script, tellsUsage: boolean) {
     this.#socket = socket;
     this.#script = script;
     this.#template = templateOf(script.chunkBytes);
-    this.#left = script.chunks;
+    this.#events = script.text && TEXT_EVENTS.get(script.text);
+    this.#end = tellsUsage ? STREAM_END_WITH_USAGE : STREAM_END;
+    this.#left = this.#events?.length ?? script.chunks;
     stats.open += 1;
     this.#write(STREAM_HEAD);
     if (script.paceMs === 0) this.#hurry();
@@ -103,10 +120,11 @@ class Answer {
     if (this.#rest) return false;
     if (this.#left === 0) {
       this.#close();
-      if (this.#write(STREAM_END)) this.#socket.data.answer = undefined;
+      if (this.#write(this.#end)) this.#socket.data.answer = undefined;
       return false;
     }
     this.#left -= 1;
+    if (this.#events) return this.#write(this.#events.at(-1 - this.#left) ?? STREAM_HEAD);
     writeMark(this.#template.bytes, this.#template.markAt, nowUs());
     return this.#write(this.#template.bytes);
   }
@@ -174,9 +192,13 @@ function receive(socket: Socket<Connection>, bytes: Buffer): void {
   if (head.startsWith('GET /bench/stats')) socket.write(json({ pid: process.pid, ...stats } satisfies RunnerStats));
   else if (head.startsWith('GET')) socket.write(MODELS);
   else {
-    const script = scriptOf(request.toString('latin1', headBytes, headBytes + bodyBytes));
-    if (script) connection.answer = new Answer(socket, script);
-    else socket.write(COMPLETION);
+    const body = request.toString('latin1', headBytes, headBytes + bodyBytes);
+    const script = scriptOf(body);
+    if (!script) socket.write(COMPLETION);
+    else if (script.viaBroker) {
+      connection.passage ??= new Passage(socket);
+      connection.passage.ask(script);
+    } else connection.answer = new Answer(socket, script, body.includes('"include_usage":true'));
   }
 }
 
@@ -187,12 +209,18 @@ for (const hostname of new Set([process.env.HOST ?? '127.0.0.1', '127.0.0.1'])) 
     port: Number(process.env.PORT),
     socket: {
       open(socket) {
-        socket.data = { received: Buffer.alloc(0), answer: undefined };
+        socket.data = { received: Buffer.alloc(0), answer: undefined, passage: undefined };
         socket.setNoDelay(true);
       },
       data: receive,
-      drain: (socket) => socket.data.answer?.drained(),
-      close: (socket) => socket.data.answer?.abort(),
+      drain(socket) {
+        socket.data.answer?.drained();
+        socket.data.passage?.drained();
+      },
+      close(socket) {
+        socket.data.answer?.abort();
+        socket.data.passage?.end();
+      },
       error: () => undefined,
     },
   });

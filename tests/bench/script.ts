@@ -1,4 +1,5 @@
 /** The parameters of a request to the scripted runner, and the mark in a chunk that says when it was sent. */
+import { TEXTS, type TextKind } from './texts';
 
 export const MODEL = 'bench';
 export const CHAT_PATH = '/v1/chat/completions';
@@ -14,15 +15,17 @@ export interface Script {
   readonly paceMs: number;
   /** Of one event, at least 200. */
   readonly chunkBytes: number;
+  /** The runner asks its LLM API for this answer and passes it on, as an agent does. */
+  readonly viaBroker?: boolean;
+  /** The answer is this text instead of marks; `chunks` and `chunkBytes` do not count. */
+  readonly text?: TextKind;
 }
 
-const SCRIPT = /bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)/;
+const SCRIPT = /bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)( via=broker)?(?: text=(\w+))?/;
 
 /** The body of a chat completion. The script stands in a message, since every proxy passes those on. */
 export function chatBody(script?: Script): string {
-  const asked = script
-    ? `bench chunks=${script.chunks} paceMs=${script.paceMs} bytes=${script.chunkBytes}`
-    : 'How long is a piece of string?';
+  const asked = script ? scriptText(script) : 'How long is a piece of string?';
   const messages = [
     { role: 'system', content: 'You are a helpful assistant. Answer in one short paragraph, in plain words.' },
     { role: 'user', content: asked },
@@ -30,12 +33,21 @@ export function chatBody(script?: Script): string {
   return JSON.stringify({ model: MODEL, messages, ...(script && { stream: true }) });
 }
 
+/** The words of a message that asks for this. */
+export function scriptText({ chunks, paceMs, chunkBytes, viaBroker, text }: Script): string {
+  const how = `${viaBroker ? ' via=broker' : ''}${text === undefined ? '' : ` text=${text}`}`;
+  return `bench chunks=${chunks} paceMs=${paceMs} bytes=${chunkBytes}${how}`;
+}
+
 /** The script that a request's body asks for. */
 export function scriptOf(body: string): Script | undefined {
-  const [found, chunks, paceMs, chunkBytes] = SCRIPT.exec(body) ?? [];
-  return found === undefined
-    ? undefined
-    : { chunks: Number(chunks), paceMs: Number(paceMs), chunkBytes: Number(chunkBytes) };
+  const [found, chunks, paceMs, chunkBytes, via, text] = SCRIPT.exec(body) ?? [];
+  if (found === undefined) return undefined;
+  return {
+    ...{ chunks: Number(chunks), paceMs: Number(paceMs), chunkBytes: Number(chunkBytes) },
+    ...(via !== undefined && { viaBroker: true }),
+    ...(text !== undefined && text in TEXTS && { text: text as TextKind }),
+  };
 }
 
 /** Writes a time mark into a chunk that is about to be sent. */

@@ -27,6 +27,7 @@ export interface StreamResult {
   readonly firstByteP99Ms: number;
   readonly delayP50Ms: number;
   readonly delayP99Ms: number;
+  readonly delayMaxMs: number;
   readonly chunks: number;
   readonly windowMs: number;
   readonly failures: number;
@@ -104,6 +105,7 @@ class Tally {
       firstByteP99Ms: percentile(this.#firstByteUs, 0.99) / 1e3,
       delayP50Ms: percentile(this.#delaysUs, 0.5) / 1e3,
       delayP99Ms: percentile(this.#delaysUs, 0.99) / 1e3,
+      delayMaxMs: percentile(this.#delaysUs, 1) / 1e3,
       chunks: this.#chunks,
       windowMs,
       failures: this.failures,

@@ -1,5 +1,6 @@
 /** What is measured, in one shape: where it listens, what a request to it carries, and whose CPU and memory it uses. */
 import { join } from 'node:path';
+import { LITELLM_HEADERS, litellmServer } from './litellm';
 import type { Profile } from './options';
 import { portkeyHeaders, portkeyServers } from './portkey';
 import { freePort, PROXY_CPU, Server } from './processes';
@@ -33,11 +34,16 @@ export interface Rig extends AsyncDisposable {
 /**
  * Starts everything that is measured. The router comes first, because it starts the runner that all of them use.
  * @param options.profile only this, which writes a CPU profile when it ends.
+ * @param options.withLitellm whether LiteLLM is one of the peers.
  */
-export async function startRig(options: { profile?: Profile; say(text: string): void }): Promise<Rig> {
-  const { profile, say } = options;
+export async function startRig(options: {
+  profile?: Profile | undefined;
+  withLitellm: boolean;
+  say(text: string): void;
+}): Promise<Rig> {
+  const { profile, withLitellm, say } = options;
   await using started = new AsyncDisposableStack();
-  const router = started.use(await startRouter(profile?.directory));
+  const router = started.use(await startRouter({ profileDir: profile?.directory }));
   const asked = {
     headers: { authorization: `Bearer ${router.key}` },
     port: router.server.port,
@@ -60,6 +66,8 @@ export async function startRig(options: { profile?: Profile; say(text: string): 
     subjects.push({ ...(await start(floorServer(runnerPort))), headers: {}, isPeer: false }, plain, recording);
     const headers = portkeyHeaders(runnerPort);
     for (const server of await portkeyServers(say)) subjects.push({ ...(await start(server)), headers, isPeer: true });
+    const litellm = withLitellm ? await litellmServer(runnerPort, say) : undefined;
+    if (litellm) subjects.push({ ...(await start(litellm)), headers: LITELLM_HEADERS, isPeer: true });
   }
   const owned = started.move();
   return { router, subjects, servers, [Symbol.asyncDispose]: () => owned.disposeAsync() };

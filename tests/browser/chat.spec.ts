@@ -11,9 +11,7 @@ async function recordGrowth(page: Page): Promise<() => Promise<string[]>> {
     const seen: string[] = [];
     Object.assign(window, { seen });
     const look = () => {
-      const growing = document.querySelector('article.answer[aria-busy] > .settled')?.parentElement;
-      const parts = [...(growing?.querySelectorAll('.prose') ?? [])];
-      const text = parts.map((part) => part.textContent).join('');
+      const text = document.querySelector('article.answer[aria-busy] > .prose')?.textContent ?? '';
       if (text.trim() !== '' && text !== seen.at(-1)) seen.push(text);
     };
     new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
@@ -35,7 +33,7 @@ function expectGrowth(seen: readonly string[], whole: string): void {
 test.describe('the first minute', () => {
   test.use({ startDelayMs: 1_500 });
 
-  test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router }) => {
+  test('sign in, write, see the runner start, and read the answer as it streams', async ({ page, router, context }) => {
     await page.goto('/');
     await page.getByLabel('E-mail').fill(router.admin.email);
     await page.getByLabel('Password').fill('not the password');
@@ -57,11 +55,10 @@ test.describe('the first minute', () => {
     await expect(page.getByRole('status').last()).toHaveText('Answer finished');
     await expect(answer(page).locator('table')).toBeVisible();
     await expect(answer(page).locator('pre code .hljs-keyword').first()).toBeVisible();
-    expect(
-      await answer(page)
-        .locator('template')
-        .evaluate((element) => (element as HTMLTemplateElement).content.textContent),
-    ).toBe(MARKDOWN);
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await answer(page).getByRole('button', { name: 'Copy answer' }).click();
+    await expect(answer(page).locator('[data-copied]')).toBeVisible();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(MARKDOWN);
 
     const shown = await answer(page).locator('.prose').innerHTML();
     await page.reload();

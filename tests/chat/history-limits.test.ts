@@ -20,7 +20,7 @@ test('a runtime is sent the newest 8 MiB of a conversation, and the newest messa
       ...written,
       user: { id: `a${answerId.slice(1)}`, content: `ask ${turn}` },
     });
-    const end = { status: 'done' as const, content: 'x'.repeat(length * MEBIBYTE), calls: [], nowMs: turn };
+    const end = { status: 'done' as const, text: { content: 'x'.repeat(length * MEBIBYTE) }, calls: [], nowMs: turn };
     await stores.conversations.endAnswer(answerId, end);
   }
   const told = (await conversations.history(conversation.id)).map(({ content }) => content.slice(0, 5));

@@ -31,7 +31,7 @@ async function liveUrl(id: string): Promise<string> {
 }
 
 interface Watch extends AsyncDisposable {
-  readonly events: { id: string | undefined; data: string }[];
+  readonly events: { id: string | undefined; event: string | undefined; data: string }[];
   readonly ended: Promise<void>;
   /** Resolves with the next event whose data contains `text`. */
   saw(text: string): Promise<string>;
@@ -45,7 +45,7 @@ async function watch(url: string, lastEventId?: string, who: Person = alice): Pr
   const events: Watch['events'] = [];
   const stream = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
   const ended = (async () => {
-    for await (const { id, data } of stream) events.push({ id, data });
+    for await (const { id, event, data } of stream) events.push({ id, event, data });
   })().catch(() => undefined);
   let from = 0;
   return {
@@ -79,9 +79,11 @@ test('a message sent elsewhere, its answer and its end arrive on the page', asyn
   expect(added).toContain('hx-target="#messages"');
   const answer = await runner.next();
   answer.say('One **bold** word');
-  expect(await page.saw('<strong>bold</strong>')).toMatch(/hx-target="#message-[0-9a-f]{24}-tail"/);
+  expect(JSON.parse(await page.saw('<strong>bold</strong>'))[0]).toHaveLength(4);
   answer.finish();
-  expect(await page.saw('data-status="done"')).toMatch(/hx-target="#message-[0-9a-f]{24}" hx-swap="outerHTML"/);
+  const end = await page.saw('data-status="done"');
+  expect(end).toMatch(/hx-target="#message-[0-9a-f]{24}" hx-swap="outerMorph"/);
+  expect(end).not.toContain('bold');
 });
 
 test('the composer shows Stop while an answer is written and Send after it', async () => {
@@ -107,14 +109,13 @@ test('law 17: a page that reconnects says what it has and gets exactly the rest'
   }
   answer.say('graph, grown.');
   await using page = await watch(await liveUrl(id), last);
-  const rest = await page.saw('Third paragraph, grown.');
-  expect(rest).not.toContain('First paragraph.');
+  expect(JSON.parse(await page.saw('graph, grown.'))).toEqual([[1, 0, 0, 'graph, grown.']]);
   answer.finish();
   await page.saw('data-status="done"');
   const done = page.events.at(-1)?.id;
   await using later = await watch(await liveUrl(id), done);
   await later.saw('id="runner-');
-  expect(later.events.map(({ data }) => data).join('')).not.toContain('paragraph');
+  expect(later.events.map(({ data }) => data).join('')).not.toContain('graph');
 });
 
 test('an answer that ended while the page was away arrives whole', async () => {
@@ -129,7 +130,8 @@ test('an answer that ended while the page was away arrives whole', async () => {
   answer.finish();
   await until(() => text() === undefined, 'it ends');
   await using page = await watch(url);
-  expect(await page.saw('data-status="done"')).toContain('Half and half.');
+  expect(JSON.parse(await page.saw(' and half.'))).toEqual([[1, 0, 0, ' and half.']]);
+  await page.saw('data-status="done"');
 });
 
 test('the state of a runner is on every page, also one without a conversation', async () => {
@@ -157,4 +159,52 @@ test('law 20: signing out ends the live streams of that session and of no other'
   await alice.request(`/agents/${(await agentOf(alice)).id}/runner`, { method: 'POST' });
   await stays.saw('data-state="running"');
   expect((await other.request('/live')).status).toBe(401);
+});
+
+test('a new conversation is the first link on other pages, and a deleted one is none', async () => {
+  const agent = await agentOf(alice);
+  await using page = await watch('/live');
+  await page.saw(`hx-target="#conversations-${agent.id}" hx-swap="innerMorph"`);
+  const id = await converse('in another tab');
+  (await runner.next()).finish();
+  const added = await page.saw(`id="conversation-link-${id}"`);
+  expect(added).toContain(`hx-target="#conversations-${agent.id}" hx-swap="afterbegin"`);
+  await alice.request(`/conversations/${id}/title`, form({ title: 'Another name' }));
+  await page.saw('Another name');
+  await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
+  await page.saw(`hx-target="#conversation-link-${id}" hx-swap="delete"`);
+});
+
+test('a page that has all links is not told them when it connects', async () => {
+  const id = await converse('links');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  await using page = await watch(await liveUrl(id));
+  expect(await page.saw('id="runner-')).not.toContain('conversation-link');
+});
+
+test('a page whose conversation is deleted elsewhere says so, offers a new one and cannot send', async () => {
+  const agent = await agentOf(alice);
+  const id = await converse('to be deleted');
+  (await runner.next()).finish();
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+  await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
+  const gone = await page.saw('id="conversation-gone"');
+  expect(gone).toContain('hx-target="#composer"');
+  expect(gone).toContain(`href="/agents/${agent.id}"`);
+});
+
+test('other people are told nothing of it', async () => {
+  const bob = await router.person(PEOPLE.bob);
+  await bob.request('/');
+  await using page = await watch('/live', undefined, bob);
+  await page.saw('id="runner-');
+  const id = await converse('secret');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  await bob.request(`/agents/${(await agentOf(bob)).id}/runner`, { method: 'POST' });
+  await page.saw('data-state="running"');
+  expect(page.events.map(({ data }) => data).join('')).not.toContain(id);
+  expect((await bob.request(`/live?conversation=${id}`)).status).toBe(404);
 });

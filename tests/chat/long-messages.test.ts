@@ -23,7 +23,7 @@ async function conversation(turns: readonly { text: string; answer: string }[]):
   for (const { text, answer } of turns) {
     const ids = { conversationId: id, answerId: newId(), title: 'long', nowMs: Date.now() };
     const turn = await router.context.stores.conversations.insertTurn({ ...ids, user: { id: newId(), content: text } });
-    const end = { status: 'done', content: answer, calls: [], nowMs: Date.now() } as const;
+    const end = { status: 'done', text: { content: answer }, calls: [], nowMs: Date.now() } as const;
     await router.context.stores.conversations.endAnswer(turn?.answer.id ?? '', end);
   }
   return id;
@@ -165,12 +165,12 @@ test('words of a failure and names of tools are shown as far as they fit', async
   const failed = await insertTurn({ ...ids, answerId: newId(), user: { id: newId(), content: 'more' } });
   const failure = { code: 'runner_error', message: fill('too bad ', 100_000), hint: fill('and so on ', 100_000) };
   const nowMs = Date.now();
-  await endAnswer(failed?.answer.id ?? '', { status: 'failed', content: '', failure, calls: [], nowMs });
+  await endAnswer(failed?.answer.id ?? '', { status: 'failed', failure, calls: [], nowMs });
   const called = await insertTurn({ ...ids, answerId: newId(), user: { id: newId(), content: 'tools' } });
   const calls = Array.from({ length: 500 }, (_, n) => {
     return { id: `${n}`, name: `tool_${n}_${fill('x', 300)}`, arguments: '{}', textLengthBefore: 0 };
   });
-  await endAnswer(called?.answer.id ?? '', { status: 'done', content: 'ok', calls, nowMs });
+  await endAnswer(called?.answer.id ?? '', { status: 'done', text: { content: 'ok' }, calls, nowMs });
   const page = await pageOf(`/conversations/${id}`);
   expect(page.length).toBeLessThan(60_000);
   expect(page).toContain('too bad');

@@ -1,7 +1,9 @@
 /** Any text as Markdown: the output has no element, attribute or address that could act. */
 import { expect } from 'bun:test';
 import fc from 'fast-check';
-import { renderMarkdown, settledLength } from '../../views/markdown';
+import { changesBetween } from '../../views/growth';
+import { hasDefinitions, renderGrowing, renderMarkdown, renderTail, settledLength } from '../../views/markdown';
+import { Grown } from '../support/grown';
 import { anyText, fuzz } from './fuzz';
 
 const PIECES = [
@@ -96,6 +98,28 @@ fuzz('a text that grows renders in two pieces as it does in one', {
   rule(text) {
     const length = settledLength(text);
     expect(length).toBeWithin(0, text.length + 1);
+    // A link and its definition may be in different pieces.
+    if (hasDefinitions(text)) return;
     expect(renderMarkdown(text.slice(0, length)) + renderMarkdown(text.slice(length))).toBe(renderMarkdown(text));
+  },
+});
+
+fuzz('a page that gets the changes of a growing text has what the text renders to, at each length and at its end', {
+  inputs: fc.tuple(texts, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 })),
+  rule([text, steps]) {
+    const page = new Grown();
+    let [settled, shown, before] = [0, 0, ''];
+    for (const step of steps) {
+      const grown = text.slice(0, shown + step);
+      const tail = renderTail(text.slice(settled, shown));
+      const { settled: more, html } = renderGrowing(grown.slice(settled));
+      page.grow(changesBetween(tail, html));
+      before += html.slice(0, html.length - renderTail(grown.slice(settled + more)).length);
+      [settled, shown] = [settled + more, grown.length];
+      expect(page.html).toBe(before + renderTail(grown.slice(settled)));
+    }
+    const rest = text.slice(settled);
+    page.grow(changesBetween(renderTail(text.slice(settled, shown)), renderMarkdown(rest)));
+    if (!hasDefinitions(text)) expect(page.html).toBe(renderMarkdown(text));
   },
 });

@@ -3,7 +3,8 @@
  */
 import { expect, test } from 'bun:test';
 import { setImmediate } from 'node:timers/promises';
-import { bodyOf, mapBody, type Step, streamBody } from '../../router/net/body';
+import { bodyOf, streamBody } from '../../router/net/body';
+import { inTurns, mapBody, type Step } from '../../router/net/mapped-body';
 import { until } from '../support/router';
 import { bytes, Source } from '../support/scripted-body';
 import { Reader } from '../support/wire-client';
@@ -190,4 +191,43 @@ test('a reader that throws at a piece of a stream ends only that stream, which i
   });
   expect([await reader.ended(), reader.cause, reader.text]).toEqual(['lost', FAULT, '1']);
   await until(() => seen.cancelled, 'it is cancelled');
+});
+
+test('a long chunk is passed on in pieces, and others have their turn between them', async () => {
+  const source = new Source();
+  const body = inTurns(source);
+  const reader = new Reader(body);
+  source.push(Buffer.alloc(200_000, 'x'));
+  source.say('end');
+  source.end();
+  expect([reader.pieces.length, reader.endings]).toEqual([1, []]);
+  let turns = 0;
+  for (; reader.endings.length === 0; turns += 1) await setImmediate();
+  expect(turns).toBeGreaterThan(2);
+  expect(reader.pieces.map(({ length }) => length)).toEqual([65_536, 65_536, 65_536, 3_392, 3]);
+  expect([reader.endings, source.asked]).toEqual([['end'], ['read', ...Array(3).fill('pause')]]);
+});
+
+test('what is left of a long chunk waits for a reader that is paused, and goes with one that cancels', async () => {
+  const source = new Source();
+  const body = inTurns(source);
+  const reader = new Reader(body);
+  source.push(Buffer.alloc(300_000, 'x'));
+  body.pause();
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+  expect(reader.pieces.length).toBe(1);
+  body.resume();
+  while (reader.pieces.length < 3) await setImmediate();
+  body.cancel();
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+  expect([reader.pieces.length, reader.endings, source.asked.at(-1)]).toEqual([3, [], 'cancel']);
+});
+
+test('a body that breaks off behind a long chunk gives all of it first', async () => {
+  const source = new Source();
+  const reader = new Reader(inTurns(source));
+  source.push(Buffer.alloc(200_000, 'x'));
+  source.lose(FAULT);
+  await until(() => reader.endings.length > 0, 'it has ended');
+  expect([reader.text.length, reader.endings, reader.cause]).toEqual([200_000, ['lost'], FAULT]);
 });

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
 import { faultIn } from '../../router/lib/json';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
 const runner = scriptedRunner('bodies');
@@ -14,6 +14,7 @@ beforeAll(async () => {
   router = await startRouter({
     backends: [
       memoryBackend('scripted', {}, runner.program),
+      memoryBackend('owned', { user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] }, runner.program),
       memoryBackend('off', { disabled: true }),
       memoryBackend('keyed', { user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] }),
     ],
@@ -92,7 +93,7 @@ test('every refusal is the right class of the official client', async () => {
     [await ask('sk-as-nope'), OpenAI.AuthenticationError, /not valid, or was revoked/],
     [await ask(await make({ scopes: ['manage'] })), OpenAI.PermissionDeniedError, /Use another key/],
     [await ask(await make({ backends: ['off'] })), OpenAI.PermissionDeniedError, /is not for scripted/],
-    [await ask(key, { model: 'nope' }), OpenAI.NotFoundError, /Available: scripted, off, keyed/],
+    [await ask(key, { model: 'nope' }), OpenAI.NotFoundError, /Available: scripted, owned, off, keyed/],
     [await ask(key, { model: '' }), OpenAI.BadRequestError, /Name an agent in "model"/],
     [await ask(key, { model: 'keyed' }), OpenAI.UnprocessableEntityError, /Settings/],
     [await ask(limited), OpenAI.RateLimitError, /Try again in \d+ s/],
@@ -137,6 +138,24 @@ test('a runner’s own words are passed on, without its keys, its name and its a
       ]);
     }
   }
+});
+
+test('a user is told the address that is their own, and no other on this machine', async () => {
+  const { credentials } = router.context;
+  const values = { LLM_BASE_URL: 'http://127.0.0.1:11434/v1', LLM_API_KEY: 'sk-x', LLM_MODEL: 'm' };
+  const told = async (words: string) => {
+    runner.reply = () => Response.json({ error: { message: words } }, { status: 422 });
+    return ((await (await post({ model: 'owned' })).json()) as { error: { message: string } }).error.message;
+  };
+  const words = 'no model at http://127.0.0.1:11434/v1, see 127.0.0.1:11435 and localhost:11434';
+  await credentials.set(alice.id, 'owned', values);
+  expect(await told(words)).toBe('no model at http://127.0.0.1:11434/v1, see [address] and [address]');
+  // The same address where the administrator has set it for all.
+  const admin = await router.person(ADMIN);
+  await credentials.set(alice.id, 'owned', { LLM_BASE_URL: '', LLM_API_KEY: '', LLM_MODEL: '' });
+  await credentials.set(admin.id, '', values);
+  await credentials.share(Object.keys(values), true);
+  expect(await told(words)).toBe('no model at [address]/v1, see [address] and [address]');
 });
 
 test('an answer that is no refusal is not touched', async () => {

@@ -1,5 +1,6 @@
 /** A person's actions on the chat pages, over plain HTTP. */
 import { EventSourceParserStream } from 'eventsource-parser/stream';
+import { Grown } from '../support/grown';
 import type { Browser } from '../support/process';
 
 export interface ShownAnswer {
@@ -29,10 +30,11 @@ export async function sendMessage(who: Browser, path: string, text: string): Pro
 }
 
 /** The newest answer on the page. */
-export async function newestAnswer(who: Browser, path: string): Promise<ShownAnswer> {
-  const page = await (await who.request(path)).text();
+export async function newestAnswer(who: Browser, conversation: string): Promise<ShownAnswer> {
+  const page = await (await who.request(conversation)).text();
   const html = page.match(/<article id="message-\w+" class="message answer"[\s\S]*?<\/article>/g)?.at(-1) ?? '';
-  const text = /<template>([\s\S]*?)<\/template>/.exec(html)?.[1];
+  const path = /data-copy-from="([^"]+)"/.exec(html)?.[1];
+  const text = path === undefined ? undefined : await (await who.request(path)).text();
   return {
     id: /id="message-(\w+)"/.exec(html)?.[1] ?? '',
     status: /data-status="(\w+)"/.exec(html)?.[1] ?? '',
@@ -41,18 +43,21 @@ export async function newestAnswer(who: Browser, path: string): Promise<ShownAns
   };
 }
 
-/**
- * Opens the page's live stream and yields the text of the answer each time it grows: the part behind the last settled
- * block, which for a single paragraph is all of it. Ends with the stream.
- */
+/** Opens the page's live stream and yields the text of the answer each time it grows. Ends with the stream. */
 export async function* watchAnswer(who: Browser, path: string): AsyncGenerator<string> {
   const page = await (await who.request(path)).text();
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
   const stream = (await who.request(url)).body;
   if (!stream) return;
   const events = stream.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  for await (const { data } of events) {
-    const tail = /hx-target="#message-\w+-tail"[^>]*>([\s\S]*?)<\/hx-partial>/.exec(data)?.[1];
-    if (tail !== undefined) yield tail.replace(/<[^>]*>/g, '').trim();
+  const grown = new Grown(
+    /<div id="message-\w+-text"[^>]*hx-morph-skip-children[^>]*>([\s\S]*?)<\/div>/.exec(page)?.[1],
+  );
+  for await (const { event, data } of events) {
+    if (event === 'grow')
+      yield grown
+        .grow(JSON.parse(data))
+        .html.replace(/<[^>]*>/g, '')
+        .trim();
   }
 }

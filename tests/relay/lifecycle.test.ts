@@ -32,7 +32,13 @@ class Watched extends Lifecycle {
       this.#note('silence');
     };
     this.silence.asked();
-    this.recorder = { chunk: () => this.#note('chunk'), end: (ending) => this.#note('recorded', ending) };
+    this.recorder = {
+      chunk: () => this.#note('chunk'),
+      end: (ending) => {
+        this.#note('recorded', ending);
+        return undefined;
+      },
+    };
   }
 
   take(name: string): void {

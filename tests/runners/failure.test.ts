@@ -60,12 +60,15 @@ test('asking again for an answer that failed starts the runner without waiting',
   const conversation = await conversations.create(await agents.defaultOf(alice.id, backend));
   const mend = router.platform.fail('start', 'start_failed', 'no luck');
   const asked = await generations.start(conversation, 'hello');
-  const read = (id: string) => conversations.getMessage(alice.id, id).then(({ message }) => message);
-  const failed = await until(async () => (await read(asked.id)).status === 'failed' && read(asked.id), 'it has failed');
+  const read = (id: string) => conversations.findMessage(alice.id, id).then((found) => found?.message);
+  const failed = await until(
+    async () => (await read(asked.id))?.status === 'failed' && read(asked.id),
+    'it has failed',
+  );
   expect(failed.failure).toMatchObject({ message: 'echo could not start: no luck' });
   mend();
   const again = await generations.retry(await conversations.get(alice.id, conversation.id), failed);
-  await until(async () => (await read(again.id)).status === 'done', 'it is answered');
+  await until(async () => (await read(again.id))?.status === 'done', 'it is answered');
 });
 
 test("a driver's error is known by its shape: a driver from npm has a class of its own", async () => {

@@ -1,5 +1,6 @@
 /** What the reader of answers makes of bytes, without a connection. */
-import { type Head, WireReader } from '../../router/net/http1/reader';
+import type { Head } from '../../router/net/http1/head';
+import { WireReader } from '../../router/net/http1/reader';
 
 export interface Reading {
   readonly status: number | undefined;

@@ -92,7 +92,7 @@ const BEGIN = event({ choices: [], prompt_filter_results: [] });
 const TEXT = `: hello\n\n${BEGIN}${chunk('Grüße 👋')}${chunk('"choices":[]')}`;
 
 test('a usage event is taken out of a stream and nothing else is, for every split of it', () => {
-  for (const lineEnd of ['\n', '\r\n']) {
+  for (const lineEnd of ['\n', '\r\n', '\r']) {
     const lines = (text: string) => utf8.encode(text.replaceAll('\n', lineEnd));
     const whole = lines(TEXT + usageEvent + DONE);
     const wanted = Buffer.from(lines(TEXT + DONE)).toString('hex');
@@ -119,4 +119,18 @@ test('an event goes on as soon as it has ended, one without an end at the end, a
   // The end of the event arrives in pieces, and the next event is checked again.
   expect(push('more\n') + push('\n') + push(usageEvent) + push('data: rest')).toBe('more\n\n');
   expect(Buffer.from(filter.end()).toString()).toBe('data: rest');
+});
+
+test('a long event of any line ends goes on before its end, and the usage behind it is taken out', () => {
+  for (const lineEnd of ['\n', '\r\n', '\r']) {
+    const lines = (text: string) => utf8.encode(text.replaceAll('\n', lineEnd));
+    const [long, rest] = [`data: ${'x'.repeat(20_000)}\ndata: more\n\n`, chunk('a')];
+    const whole = lines(long + usageEvent + rest);
+    const wanted = Buffer.from(lines(long + rest)).toString('hex');
+    for (let split = 20_000; split <= whole.length; split += 1) {
+      const filter = new UsageFilter();
+      const parts = [whole.subarray(0, split), whole.subarray(split)].map((part) => filter.push(part));
+      expect(Buffer.concat([...parts, filter.end()]).toString('hex') === wanted).toBe(true);
+    }
+  }
 });

@@ -2,16 +2,15 @@ import { describe, expect, test } from 'bun:test';
 import type { VNode } from 'preact';
 import { Composer } from '../../views/chat/composer';
 import {
-  LiveAnswerDelta,
-  LiveAnswerEnd,
-  LiveAnswerProgress,
+  LiveAnnouncement,
   LiveComposerActions,
   LiveConversationLink,
   LiveMessageAppend,
+  LiveMessageAround,
+  LiveMessageReplace,
   LiveRunner,
 } from '../../views/chat/live';
 import { Message } from '../../views/chat/message';
-import { renderGrowing } from '../../views/markdown';
 import type { MessageView, RunnerState, RunnerView } from '../../views/models';
 import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';
@@ -41,17 +40,18 @@ describe('a message', () => {
     expect((await all(part, '.bubble'))[0]?.text).toBe('<b>**x**</b>');
   });
 
-  test('that grows is busy and has a settled part and a tail', async () => {
+  test('that grows is busy, and what is said around its text leaves the text alone', async () => {
     const part = answer({ status: 'streaming', text: 'one\n\ntwo\n\nthree' });
     expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBe('true');
-    expect((await all(part, '#message-m2-settled p')).map((p) => p.text)).toEqual(['one']);
-    expect((await all(part, '#message-m2-tail p')).map((p) => p.text)).toEqual(['two', 'three']);
+    expect((await all(part, '#message-m2-text[hx-morph-skip-children] p')).map((p) => p.text)).toEqual([
+      ...['one', 'two', 'three'],
+    ]);
     expect(await all(part, '.actions')).toEqual([]);
   });
 
   test('shows the start of the runner in the place of its text', async () => {
     const part = answer({ ...streaming, progress: { percent: 40, message: 'Pulling the image' } });
-    const [progress] = await all(part, '#message-m2-tail progress');
+    const [progress] = await all(part, '.waiting progress');
     expect(progress?.attributes).toMatchObject({ max: '100', value: '40' });
     const unknown = await all(answer({ ...streaming, progress: { message: 'Waiting' } }), 'progress');
     expect(unknown[0]?.attributes.value).toBeUndefined();
@@ -59,7 +59,7 @@ describe('a message', () => {
 
   test('that is done can be copied as Markdown', async () => {
     const part = answer({ text: '**x** & <y>' });
-    expect((await all(part, 'template'))[0]?.text).toBe('**x** & <y>');
+    expect((await all(part, 'button'))[0]?.attributes['data-copy-from']).toBe('/messages/m2/text');
     expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBeUndefined();
   });
 
@@ -176,11 +176,9 @@ describe('a live update', () => {
   test('consists of partials only, each with the part it goes to', async () => {
     const one = message({});
     expect(await targets(<LiveMessageAppend message={one} />)).toEqual([['#messages', 'beforeend']]);
-    expect(await targets(<LiveAnswerProgress message={one} />)).toEqual([['#message-m2', 'outerMorph']]);
-    expect(await targets(<LiveAnswerEnd message={one} />)).toEqual([
-      ['#message-m2', 'outerHTML'],
-      ['#status', 'innerHTML'],
-    ]);
+    expect(await targets(<LiveMessageAround message={one} />)).toEqual([['#message-m2', 'outerMorph']]);
+    expect(await targets(<LiveMessageReplace message={one} />)).toEqual([['#message-m2', 'outerHTML']]);
+    expect(await targets(<LiveAnnouncement status="done" />)).toEqual([['#status', 'innerHTML']]);
     expect(await targets(<LiveComposerActions />)).toEqual([['#composer-actions', 'outerHTML']]);
     expect(await targets(<LiveRunner runner={{ agentId: 'a1', state: 'running' }} />)).toEqual([
       ['#runner-a1', 'outerHTML'],
@@ -190,19 +188,10 @@ describe('a live update', () => {
     ]);
   });
 
-  test('of a growing answer appends the settled blocks and renders the tail again', async () => {
-    const delta = <LiveAnswerDelta messageId="m2" {...renderGrowing('one\n\ntwo\n')} />;
-    expect(await targets(delta)).toEqual([
-      ['#message-m2-settled', 'beforeend'],
-      ['#message-m2-tail', 'innerMorph'],
-    ]);
-    expect((await all(html(delta), 'hx-partial')).map((partial) => partial.text)).toEqual(['one', 'two']);
-    const tailOnly = <LiveAnswerDelta messageId="m2" {...renderGrowing('two')} />;
-    expect(await targets(tailOnly)).toEqual([['#message-m2-tail', 'innerMorph']]);
-  });
-
-  test('of a finished answer is the part of a reload', () => {
-    expect(html(<LiveAnswerEnd message={message({})} />)).toContain(answer({}));
+  test('of a message is what a reload has', () => {
+    for (const part of [<LiveMessageAround message={message({})} />, <LiveMessageReplace message={message({})} />]) {
+      expect(html(part)).toContain(answer({}));
+    }
   });
 
   test('says how an answer ended', async () => {
@@ -211,7 +200,7 @@ describe('a live update', () => {
       ['stopped', 'Answer stopped'],
       ['failed', 'Answer failed'],
     ] as const) {
-      const partials = await all(html(<LiveAnswerEnd message={message({ status })} />), 'hx-partial');
+      const partials = await all(html(<LiveAnnouncement status={status} />), 'hx-partial');
       expect(partials.at(-1)?.text).toBe(words);
     }
   });

@@ -1,7 +1,7 @@
 /** Compressed assets are cached once each, and requests cannot add more entries. */
 import { heapStats } from 'bun:jsc';
 import { expect, test } from 'bun:test';
-import { startRouter } from '../support/router';
+import { PEOPLE, startRouter } from '../support/router';
 
 const arrays = () => {
   Bun.gc(true);
@@ -36,4 +36,23 @@ test('an asset is served compressed under the URL in pages, with the same conten
   ]);
   expect([gzip.headers.get('content-encoding'), plain.headers.get('content-encoding')]).toEqual(['gzip', null]);
   expect(Buffer.from(Bun.gunzipSync(await gzip.bytes())).equals(Buffer.from(await plain.bytes()))).toBe(true);
+});
+
+test('a page that is compressed in a thread is what it is without', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  const agent = (await alice.request('/')).headers.get('location') ?? '';
+  const form = new URLSearchParams({ text: '< & '.repeat(40_000) });
+  const said = await alice.request(`${agent}/conversations`, { method: 'POST', body: form });
+  const path = said.headers.get('location') ?? '';
+  const get = (encoding: string) =>
+    alice.request(path, { headers: { accept: 'text/html', 'accept-encoding': encoding } });
+  const [gzip, plain] = [await get('gzip'), await get('identity')];
+  expect(gzip.headers.get('content-encoding')).toBe('gzip');
+  const text = await plain.text();
+  expect(text.length).toBeGreaterThan(100_000);
+  const unpacked = Buffer.from(Bun.gunzipSync(await gzip.bytes())).toString();
+  // The answer may have grown between the two.
+  const message = /<article.*?<\/article>/s;
+  expect(message.exec(unpacked)?.[0]).toBe(message.exec(text)?.[0] ?? '');
 });

@@ -25,17 +25,16 @@ function chooseTheme(theme) {
 
 // Copying: the answer's Markdown, a code block, or the one line beside the button.
 
-function copyText(button) {
-  if (button.matches('.copy-code')) return $('code', button.parentElement).textContent;
-  if (button.dataset.copy === 'answer') return $('template', button.parentElement).content.textContent;
-  return $('code', button.parentElement).textContent;
-}
-
 async function copy(button) {
-  const text = copyText(button);
+  const from = button.dataset.copyFrom;
+  const text = from ? fetchText(from) : Promise.resolve($('code', button.parentElement).textContent);
   // Only secure origins have navigator.clipboard, and many installations are plain http in a local network.
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else copyByEvent(text);
+  if (!navigator.clipboard) copyByEvent(await text);
+  // Safari writes only what it was promised during the click.
+  else
+    await navigator.clipboard.write([
+      new ClipboardItem({ 'text/plain': text.then((words) => new Blob([words], { type: 'text/plain' })) }),
+    ]);
   const label = button.getAttribute('aria-label');
   button.dataset.copied = '';
   button.setAttribute('aria-label', document.body.dataset.copied);
@@ -43,6 +42,12 @@ async function copy(button) {
     delete button.dataset.copied;
     button.setAttribute('aria-label', label);
   }, 1500);
+}
+
+async function fetchText(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.text();
 }
 
 function copyByEvent(text) {
@@ -56,8 +61,11 @@ function copyByEvent(text) {
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.themeChoice) chooseTheme(button.dataset.themeChoice);
-  if (button?.matches('[data-copy], .copy-code')) copy(button);
-  if (button?.id === 'jump') jump();
+  if (button?.matches('[data-copy], [data-copy-from], .copy-code')) copy(button);
+  if (button?.id === 'jump') {
+    jump();
+    focusComposer();
+  }
   if (event.target.matches('.composer-box')) $('#composer-text')?.focus();
 });
 
@@ -77,28 +85,75 @@ function localTimes(root) {
   }
 }
 
-// Scrolling: follow the answer only while the reader is within 100 px of the end, and never fight a scroll up.
+// Scrolling: the page follows the answer until its reader scrolls up, and again from the end on or after sending. What
+// the page itself does never takes it up: a smaller place is at the end as well.
 
 let following = true;
+let lastY = 0;
 const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
 function jump() {
   following = true;
   scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+  $('#jump').hidden = true;
 }
 
 function follow() {
   if (following) jump();
-  $('#jump').hidden = following;
 }
 
 if (messages) {
   addEventListener('scroll', () => {
-    following = fromEnd() < 100;
+    if (fromEnd() < 2) following = true;
+    else if (scrollY < lastY) following = false;
+    lastY = scrollY;
     $('#jump').hidden = following;
   });
   new ResizeObserver(follow).observe($('main'));
+  addEventListener('resize', follow);
   if (!location.hash) jump();
+}
+
+// Focus and selection outlive the parts they are in.
+
+// On touch screens the keyboard would cover what the reader came for.
+function focusComposer() {
+  if (!matchMedia('(pointer: coarse)').matches) $('#composer-text')?.focus({ preventScroll: true });
+}
+
+// Where a point of the selection is in the text of an element.
+function offsetIn(element, node, offset) {
+  const range = document.createRange();
+  range.setStart(element, 0);
+  range.setEnd(node, offset);
+  return range.toString().length;
+}
+
+function pointAt(element, offset) {
+  const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  let left = offset;
+  let text = texts.nextNode();
+  for (let next = texts.nextNode(); text && left > text.length && next; next = texts.nextNode()) {
+    left -= text.length;
+    text = next;
+  }
+  return text ? [text, Math.min(left, text.length)] : [element, 0];
+}
+
+// The selection in the text of one message. The function restores it where an update has taken it away.
+function keepSelection() {
+  const selection = getSelection();
+  const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = selection;
+  const prose = isCollapsed ? null : (anchorNode.closest?.('.prose') ?? anchorNode.parentElement?.closest('.prose'));
+  if (!prose?.contains(focusNode)) return () => {};
+  const words = selection.toString();
+  const from = offsetIn(prose, anchorNode, anchorOffset);
+  const to = offsetIn(prose, focusNode, focusOffset);
+  return () => {
+    const place = document.getElementById(prose.id);
+    if (place && selection.toString() !== words)
+      selection.setBaseAndExtent(...pointAt(place, from), ...pointAt(place, to));
+  };
 }
 
 // Composer: Enter sends, except on touch keyboards, which have no other way to break a line.
@@ -124,8 +179,7 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
-  // On touch screens the keyboard would cover what the reader came for.
-  if (!matchMedia('(pointer: coarse)').matches) composer.focus({ preventScroll: true });
+  focusComposer();
 }
 
 function composerFailed() {
@@ -138,10 +192,12 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
-  following = true;
+  jump();
 });
-document.addEventListener('htmx:response:error', ({ target }) => {
-  if (target === live) retryLive();
+document.addEventListener('htmx:response:error', ({ target, detail }) => {
+  // The conversation is gone: the page itself says so.
+  if (detail.ctx.response.status === 404 && (target === live || target.id === 'composer-form')) location.reload();
+  else if (target === live) retryLive();
 });
 document.addEventListener('htmx:error', ({ target }) => {
   if (target === live) retryLive();
@@ -151,9 +207,13 @@ document.addEventListener('htmx:error', ({ target }) => {
 // Updates.
 
 let keptFromEnd;
+let keptSelection;
+let focused;
 
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
+  keptSelection = keepSelection();
+  focused = document.activeElement;
   const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
   if (refused && !detail.tasks.some((task) => task.fragment.querySelector('#composer'))) {
     // Not our composer with a reason, but a page from something in between.
@@ -168,12 +228,43 @@ document.addEventListener('htmx:before:swap', (event) => {
     const id = task.swapSpec.style === 'beforeend' && task.target === messages && task.fragment.firstElementChild?.id;
     const present = id && document.getElementById(id);
     if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
+    // A link that becomes the first of its list.
+    const isFirst = task.swapSpec.style === 'afterbegin';
+    const moved = isFirst && document.getElementById(task.fragment.firstElementChild?.id);
+    if (moved && moved === task.target?.firstElementChild)
+      Object.assign(task, { target: moved, swapSpec: { style: 'outerMorph' } });
+    else if (moved) moved.remove();
   }
 });
 document.addEventListener('htmx:after:swap', () => {
   localTimes(document);
   if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
   keptFromEnd = undefined;
+  keptSelection?.();
+  keptSelection = undefined;
+  // What had the focus is gone, such as Stop with the answer that it stopped.
+  if (focused && !focused.isConnected) focusComposer();
+  focused = undefined;
+});
+
+// The answer that is being written grows by changes of its last elements: views/growth.ts says what they are.
+function growAnswer(prose, changes) {
+  for (const [depth, nodes, units, html] of changes) {
+    let place = prose;
+    for (let level = 0; level < depth; level++) place = place.lastElementChild;
+    // Adjoining texts are one.
+    if (nodes + units > 0) place.normalize();
+    for (let count = 0; count < nodes; count++) place.lastChild.remove();
+    if (units > 0) place.lastChild.deleteData(place.lastChild.length - units, units);
+    place.insertAdjacentHTML('beforeend', html);
+  }
+}
+live?.addEventListener('grow', ({ detail }) => {
+  const prose = $('#messages > [aria-busy]:last-child > .prose');
+  if (!prose) return;
+  const restore = keepSelection();
+  growAnswer(prose, JSON.parse(detail.data));
+  restore();
 });
 
 // Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
@@ -194,6 +285,7 @@ function retryLive() {
 }
 document.addEventListener('htmx:sse:error', ({ detail }) => {
   if (detail.status === 401) signedOut();
+  if (detail.status === 404) location.reload();
 });
 
 localTimes(document);

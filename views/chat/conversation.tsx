@@ -39,7 +39,7 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
   const t = useText();
   const path = `/conversations/${conversation.id}`;
   return (
-    <>
+    <div id="conversation-options">
       <button type="button" class="icon-button" popovertarget="conversation-menu" aria-label={t.conversation.menu}>
         <Icon name="ellipsis" />
       </button>
@@ -69,7 +69,7 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
           label={t.conversation.delete}
         />
       </div>
-    </>
+    </div>
   );
 }
 

@@ -3,8 +3,8 @@
  * page is skipped, so one stream serves every page.
  */
 
-import { markup } from '../kit/markdown';
-import type { Html } from '../markdown';
+import type { Change } from '../growth';
+import { Notice } from '../kit/notice';
 import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
@@ -50,8 +50,11 @@ export function LiveMessageReplace({ message }: { message: MessageView }) {
   );
 }
 
-/** How far the runner's start is, while the answer has no text. Morphed, so that the bar moves instead of blinking. */
-export function LiveAnswerProgress({ message }: { message: MessageView }) {
+/**
+ * What is said of an answer beside its text: how far the runner's start is, that more is not shown, how it ended. Morphed,
+ * so that the page keeps its text with what is selected in it.
+ */
+export function LiveMessageAround({ message }: { message: MessageView }) {
   return (
     <hx-partial hx-target={`#message-${message.id}`} hx-swap="outerMorph">
       <Message message={message} />
@@ -59,29 +62,13 @@ export function LiveAnswerProgress({ message }: { message: MessageView }) {
   );
 }
 
-interface DeltaProps {
-  messageId: string;
-  /** What is settled since the last update. */
-  settled: Html;
-  /** What may still change. */
-  tail: Html;
+/** The growth of the answer that is being written, for the event `grow`. */
+export function growthData(changes: readonly Change[]): string {
+  return JSON.stringify(changes);
 }
 
-/** The growth of an answer: newly settled blocks are appended, the last block is rendered anew. */
-export function LiveAnswerDelta({ messageId, settled, tail }: DeltaProps) {
-  const [settledId, tailId] = [`#message-${messageId}-settled`, `#message-${messageId}-tail`];
-  return (
-    <>
-      {settled !== '' && (
-        <hx-partial hx-target={settledId} hx-swap="beforeend" dangerouslySetInnerHTML={markup(settled)} />
-      )}
-      <hx-partial hx-target={tailId} hx-swap="innerMorph" dangerouslySetInnerHTML={markup(tail)} />
-    </>
-  );
-}
-
-/** The finished answer exactly as a reload shows it, and a word for those who cannot see it. */
-export function LiveAnswerEnd({ message }: { message: MessageView }) {
+/** A word for those who cannot see it. */
+export function LiveAnnouncement({ status }: { status: MessageView['status'] }) {
   const t = useText();
   const words = {
     streaming: '',
@@ -90,12 +77,9 @@ export function LiveAnswerEnd({ message }: { message: MessageView }) {
     failed: t.message.announceFailed,
   };
   return (
-    <>
-      <LiveMessageReplace message={message} />
-      <hx-partial hx-target="#status" hx-swap="innerHTML">
-        {words[message.status]}
-      </hx-partial>
-    </>
+    <hx-partial hx-target="#status" hx-swap="innerHTML">
+      {words[status]}
+    </hx-partial>
   );
 }
 
@@ -129,12 +113,30 @@ export function LiveComposerActions({ streamingId }: { streamingId?: string | un
   );
 }
 
+/** The links of an agent's conversations, for a page that has others. */
+export function LiveConversations({ agentId, links }: { agentId: string; links: readonly ConversationLink[] }) {
+  return (
+    <hx-partial hx-target={`#conversations-${agentId}`} hx-swap="innerMorph">
+      {links.map((conversation) => (
+        <ConversationItem key={conversation.id} conversation={conversation} />
+      ))}
+    </hx-partial>
+  );
+}
+
+interface LinkProps {
+  conversation: ConversationLink;
+  /** Set when it is the first of this agent's: app.js takes one away that is further down. */
+  firstOf?: string | undefined;
+}
+
 /** A conversation's entry in the sidebar and, when it is the one on the page, its title. */
-export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
+export function LiveConversationLink({ conversation, firstOf }: LinkProps) {
   const t = useText();
+  const place = firstOf === undefined ? `#conversation-link-${conversation.id}` : `#conversations-${firstOf}`;
   return (
     <>
-      <hx-partial hx-target={`#conversation-link-${conversation.id}`} hx-swap="outerHTML">
+      <hx-partial hx-target={place} hx-swap={firstOf === undefined ? 'outerMorph' : 'afterbegin'}>
         <ConversationItem conversation={conversation} />
       </hx-partial>
       {conversation.current && (
@@ -144,6 +146,31 @@ export function LiveConversationLink({ conversation }: { conversation: Conversat
       )}
       {/* htmx takes a title outside of a partial as the document's. */}
       {conversation.current && <title>{t.pageTitle(conversation.title)}</title>}
+    </>
+  );
+}
+
+/** A conversation that was deleted. */
+export function LiveConversationRemove({ conversationId }: { conversationId: string }) {
+  return <hx-partial hx-target={`#conversation-link-${conversationId}`} hx-swap="delete" />;
+}
+
+/** The page's own conversation was deleted elsewhere: what is on the page stays to be read and copied. */
+export function LiveConversationGone({ agentId, agentName }: { agentId: string; agentName: string }) {
+  const t = useText();
+  return (
+    <>
+      <hx-partial hx-target="#composer" hx-swap="outerHTML">
+        <Notice id="conversation-gone" kind="info">
+          <p>{t.conversation.gone}</p>
+          <div class="row">
+            <a class="button" href={`/agents/${agentId}`}>
+              {t.sidebar.newWith(agentName)}
+            </a>
+          </div>
+        </Notice>
+      </hx-partial>
+      <hx-partial hx-target="#conversation-options" hx-swap="delete" />
     </>
   );
 }

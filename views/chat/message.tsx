@@ -3,7 +3,7 @@ import { Icon } from '../icons';
 import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import { noHtml } from '../markdown';
+import { type Html, noHtml } from '../markdown';
 import type { MessageView } from '../models';
 import { useText } from '../render';
 
@@ -49,41 +49,42 @@ function Answer({ message }: { message: MessageView }) {
   );
 }
 
-/** Settled blocks only ever grow; the tail is rendered anew on each update and holds the progress until text arrives. */
+/** The text grows by changes of its last elements (views/growth.ts), and other updates of the message leave it as it is. */
+function AnswerText({ message, html }: { message: MessageView; html: Html | undefined }) {
+  // A morph takes away first what is not in the update: the attribute is in both.
+  return (
+    <div
+      id={`message-${message.id}-text`}
+      class="prose"
+      hx-morph-skip-children=""
+      dangerouslySetInnerHTML={markup(html ?? noHtml)}
+    />
+  );
+}
+
 function GrowingText({ message }: { message: MessageView }) {
-  const { growing } = message;
-  const tailId = `message-${message.id}-tail`;
   return (
     <>
-      <div
-        id={`message-${message.id}-settled`}
-        class="prose settled"
-        dangerouslySetInnerHTML={markup(growing?.settled ?? noHtml)}
-      />
-      {message.text === '' || !growing ? (
-        <div id={tailId} class="prose tail">
-          <Waiting message={message} />
-        </div>
-      ) : (
-        <div id={tailId} class="prose tail" dangerouslySetInnerHTML={markup(growing.tail)} />
-      )}
+      <AnswerText message={message} html={message.growing?.html} />
+      <Waiting message={message} />
       <WholeText message={message} />
     </>
   );
 }
 
+/** Until there is text. */
 function Waiting({ message }: { message: MessageView }) {
   const t = useText();
   const { progress } = message;
   if (!progress) {
     return (
-      <p class="thinking">
+      <p class="waiting thinking">
         <span class="visually-hidden">{t.message.thinking}</span>
       </p>
     );
   }
   return (
-    <div class="starting">
+    <div class="waiting starting">
       <p>{progress.message}</p>
       <progress max={100} value={progress.percent} aria-label={t.runner.progress} />
     </div>
@@ -93,7 +94,7 @@ function Waiting({ message }: { message: MessageView }) {
 function FinishedText({ message }: { message: MessageView }) {
   return (
     <>
-      {message.html && <div class="prose" dangerouslySetInnerHTML={markup(message.html)} />}
+      {message.text !== '' && <AnswerText message={message} html={message.html} />}
       <WholeText message={message} />
       <Calls message={message} />
       <Outcome message={message} />
@@ -153,18 +154,21 @@ function Outcome({ message }: { message: MessageView }) {
 function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
   const retryable = message.retryable && message.status !== 'failed';
-  // Copied would be what is shown, and taken for the whole.
-  const isCopied = message.text !== '' && message.wholeHref === undefined;
+  const isCopied = message.text !== '';
   if (!isCopied && !retryable) return null;
   return (
     <footer class="actions">
+      {/* Copies the Markdown, which survives a paste better than its rendering. */}
       {isCopied && (
-        <button type="button" class="icon-button small script-only" data-copy="answer" aria-label={t.message.copy}>
+        <button
+          type="button"
+          class="icon-button small script-only"
+          data-copy-from={`/messages/${message.id}/text`}
+          aria-label={t.message.copy}
+        >
           <Icon name="copy" />
         </button>
       )}
-      {/* What the copy button copies: the Markdown, which survives a paste better than its rendering. */}
-      {isCopied && <template>{message.text}</template>}
       {retryable && <RetryForm messageId={message.id} />}
     </footer>
   );

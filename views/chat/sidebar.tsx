@@ -62,14 +62,13 @@ function Group({ group }: { group: AgentGroup }) {
           </a>
         )}
       </div>
-      {group.conversations.length === 0 && group.current && <p class="quiet">{t.sidebar.noConversations}</p>}
-      {group.conversations.length > 0 && (
-        <ul>
-          {group.conversations.map((conversation) => (
-            <ConversationItem key={conversation.id} conversation={conversation} />
-          ))}
-        </ul>
-      )}
+      {/* Empty, it is not shown: a conversation may come. */}
+      <ul id={`conversations-${group.agentId}`}>
+        {group.conversations.map((conversation) => (
+          <ConversationItem key={conversation.id} conversation={conversation} />
+        ))}
+      </ul>
+      {group.current && <p class="quiet">{t.sidebar.noConversations}</p>}
     </section>
   );
 }

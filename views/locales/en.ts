@@ -164,6 +164,7 @@ export const en = {
     deleteConsequence: 'Its messages are deleted for good.',
     earlier: 'Show earlier messages',
     jump: 'Jump to latest',
+    gone: 'This conversation was deleted. You can still read what is on this page.',
   },
   message: {
     you: 'You said',

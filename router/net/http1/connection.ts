@@ -9,7 +9,8 @@ import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
 import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
-import { type Head, WireReader } from './reader';
+import type { Head } from './head';
+import { WireReader } from './reader';
 import { requestBytes, type WireRequest } from './request';
 
 /**

@@ -2,80 +2,32 @@
  * Reads one HTTP/1.1 answer from a connection (RFC 9112). Strict where another parser might find another answer in the
  * same bytes; a connection with such bytes is not used again.
  */
+import { Head, MalformedError } from './head';
 
 /** Bytes of an answer's head, a trailer line or a chunk size line. Node and uvicorn send at most 16 KB. */
 const HEAD_BYTES_MAX = 65_536;
 const LINE_BYTES_MAX = 4_096;
 /** Interim (1xx) answers before the answer. Servers send two or three at most. */
 const INTERIMS_MAX = 32;
+/** A body that is a smaller part of its bytes than this is copied out of them. */
+const SPARSE = 4;
 const LF = 10;
-const TAB = 9;
-const BLANK = 32;
+const CR = 13;
 const NOTHING = Buffer.alloc(0);
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?(?=\r\n|$)/;
-/**
- * Blanks before the colon are refused, because parsers disagree about them (RFC 9112, 5.1). NUL is refused, because it
- * ends the value for some parsers, and a `Response` cannot have it.
- */
-const HEADER_LINES = /^(?:\r\n[^\s:\0]+:[^\r\n\0]*)*$/;
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;.*)?\r\n$/i;
 
-/** The bytes are not HTTP, or contradict each other. */
-export class MalformedError extends Error {
-  override readonly name = 'MalformedError';
+/** `copyWithin`, which takes longer to call than to copy a few bytes. */
+function move(bytes: Buffer, to: number, from: number, count: number): void {
+  if (count > 16) bytes.copyWithin(to, from, from + count);
+  else for (let n = 0; n < count; n += 1) bytes[to + n] = bytes[from + n] as number;
 }
 
-/** The status and headers of an answer. A header is parsed only when it is asked for, because most never are. */
-export class Head {
-  readonly #text: string;
-  readonly #lowerCase: string;
-
-  /** @param text the head, from the end of the status line to the empty line. Throws `MalformedError`. */
-  constructor(
-    readonly status: number,
-    text: string,
-  ) {
-    if (!HEADER_LINES.test(text)) throw new MalformedError('a header line without a name');
-    this.#text = text;
-    this.#lowerCase = text.toLowerCase();
-  }
-
-  /** Like `Headers.get`: several headers of one name are joined with commas. @param name in lower case. */
-  get(name: string): string | null {
-    const line = lineOf(name);
-    let found: string | null = null;
-    for (let at = this.#lowerCase.indexOf(line); at !== -1; at = this.#lowerCase.indexOf(line, at + 1)) {
-      const end = this.#text.indexOf('\r\n', at + 2);
-      const value = withoutBlanks(this.#text, at + line.length, end === -1 ? this.#text.length : end);
-      found = found === null ? value : `${found}, ${value}`;
-    }
-    return found;
-  }
-}
-
-const lines = new Map<string, string>();
-
-/** The beginning of a header's line. Cached: only about a dozen names are ever asked for. */
-function lineOf(name: string): string {
-  let line = lines.get(name);
-  if (line === undefined) {
-    line = `\r\n${name}:`;
-    lines.set(name, line);
-  }
-  return line;
-}
-
-/**
- * RFC 9110, 5.5: only blanks and tabs are trimmed. Other white space of Unicode may be part of a character in this
- * encoding.
- */
-function withoutBlanks(text: string, start: number, end: number): string {
-  const isBlank = (at: number) => text.charCodeAt(at) === BLANK || text.charCodeAt(at) === TAB;
-  let from = start;
-  let to = end;
-  while (from < to && isBlank(from)) from += 1;
-  while (to > from && isBlank(to - 1)) to -= 1;
-  return text.slice(from, to);
+/** The value of an ASCII hexadecimal digit; -1 for any other byte. */
+function hexDigit(byte = 0): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
 /** The part of the answer that comes next. */
@@ -124,7 +76,7 @@ export class WireReader {
         case 'chunk': {
           const count = Math.min(this.#bytesLeft, bytes.length - at);
           if (start === end) start = end = at;
-          else bytes.copyWithin(end, at, at + count);
+          else move(bytes, end, at, count);
           end += count;
           at += count;
           this.#bytesLeft -= count;
@@ -142,7 +94,9 @@ export class WireReader {
           at += this.#readLine(bytes, at);
       }
     }
-    return bytes.subarray(start, end);
+    const body = bytes.subarray(start, end);
+    // Whoever keeps a little of the body is not to keep all that it came in.
+    return body.length * SPARSE < bytes.length ? Buffer.from(body) : body;
   }
 
   /** The connection was closed. @returns whether the answer is complete, and not cut. */
@@ -202,6 +156,8 @@ export class WireReader {
 
   /** Reads a line between chunks, from `at` on. @returns how many of the bytes belong to it, complete or not. */
   #readLine(bytes: Buffer, at: number): number {
+    const plain = this.#held.length === 0 ? this.#readPlainLine(bytes, at) : 0;
+    if (plain > 0) return plain;
     const end = bytes.indexOf(LF, at) + 1 || bytes.length;
     if (this.#held.length + end - at > LINE_BYTES_MAX) throw new MalformedError('a line that is too long');
     const isWhole = bytes[end - 1] === LF;
@@ -212,6 +168,29 @@ export class WireReader {
       if (isWhole) this.#held = NOTHING;
     }
     return end - at;
+  }
+
+  /**
+   * Reads a line between chunks as servers write it: a buffer may have 100,000 chunks of one byte. @returns its bytes;
+   * 0 for any other line, of which nothing is read.
+   */
+  #readPlainLine(bytes: Buffer, at: number): number {
+    let end = at;
+    let size = 0;
+    if (this.#part === 'chunk size') {
+      for (let digit = hexDigit(bytes[end]); digit >= 0 && end - at < 8; digit = hexDigit(bytes[end])) {
+        size = size * 16 + digit;
+        end += 1;
+      }
+      if (end === at) return 0;
+    } else if (this.#part !== 'chunk end') return 0;
+    if (bytes[end] !== CR || bytes[end + 1] !== LF) return 0;
+    if (this.#part === 'chunk end') this.#part = 'chunk size';
+    else {
+      this.#bytesLeft = size;
+      this.#part = size === 0 ? 'trailers' : 'chunk';
+    }
+    return end + 2 - at;
   }
 
   #lineRead(line: string): void {

@@ -34,6 +34,8 @@ export class ResponseAnswer {
   readonly #output: Output;
   #sequence = 0;
   #isOpen = false;
+  /** Its last events are being made: nothing comes before them any more. */
+  #isEnding = false;
   #isEnded = false;
   #finish: unknown;
   #usage: Tokens | undefined;
@@ -79,26 +81,28 @@ export class ResponseAnswer {
 
   /** Events that say that the answer is in progress, for clients that ignore comments. */
   alive(): string {
-    if (this.#isEnded) return '';
+    if (this.#isEnding) return '';
     return this.open() || this.#event('response.in_progress', { response: this.#response('in_progress') });
   }
 
-  /** Translates one event of the chat's stream. @param name Name of the event, if it has one. */
-  push(data: string, name?: string): string {
-    if (this.#isEnded) return '';
-    if (data.trim() === '[DONE]') return this.#end(this.#finalStatus());
-    // A runtime's own events need not be JSON. They do not belong to the answer.
+  /** The events that one event of the chat's stream becomes. @param name of the event, where it has one. */
+  *push(data: string, name?: string): Generator<string> {
+    if (this.#isEnding) return;
+    if (data.trim() === '[DONE]') {
+      yield* this.#end(this.#finalStatus());
+      return;
+    }
+    // A runtime's own events need not be JSON; they are not part of the answer.
     const chunk = jsonObject(data);
-    if (!chunk && name !== 'error') return '';
+    if (!chunk && name !== 'error') return;
     this.#usage = tokensOf(chunk?.usage) ?? this.#usage;
     this.#finish = finishIn(chunk ?? {}) ?? this.#finish;
     const { content, tool_calls } = saidIn(chunk ?? {}) ?? {};
     const text = contentText(content);
-    let events = this.open();
-    if (text !== '') events += this.#text(text);
-    for (const part of this.#output.readCalls(tool_calls)) events += this.#call(part);
+    if (text !== '') yield this.#text(text);
+    for (const part of this.#output.readCalls(tool_calls)) yield* this.#call(part);
     const failure = name === 'error' ? failureOf(readRefusal(data)) : this.#failureIn(chunk ?? {});
-    return failure ? events + this.#end('failed', failure) : events;
+    if (failure) yield* this.#end('failed', failure);
   }
 
   /** Frees the text so far; the last event then does not repeat it. */
@@ -108,8 +112,9 @@ export class ResponseAnswer {
 
   /** Returns the events that end a stream early: with an error, or because somebody stopped the answer. */
   cut(error?: AppError): string {
-    if (this.#isEnded) return '';
-    return this.open() + (error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete'));
+    if (this.#isEnding) return '';
+    const last = error ? this.#end('failed', toStreamedError(error).error) : this.#end('incomplete');
+    return this.open() + [...last].join('');
   }
 
   #text(delta: string): string {
@@ -127,47 +132,47 @@ export class ResponseAnswer {
     return events + this.#event('response.output_text.delta', { ...this.#place(item), delta, logprobs: [] });
   }
 
-  #call(part: CallPart): string {
-    let events = '';
+  *#call(part: CallPart): Generator<string> {
     if (part.isNew) {
       const before = this.#output.items.at(-1);
-      if (before?.type === 'message') events += this.#close(before, 'completed');
+      if (before?.type === 'message') yield* this.#close(before, 'completed');
     }
     const item = this.#output.addPart(part);
     const output_index = this.#output.placeOf(item);
     if (part.isNew) {
       const begun = shown({ ...item, arguments: '' });
-      events += this.#event('response.output_item.added', { output_index, item: begun });
+      yield this.#event('response.output_item.added', { output_index, item: begun });
     }
-    if (part.arguments === '') return events;
+    if (part.arguments === '') return;
     const place = { item_id: item.id, output_index };
-    return events + this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
+    yield this.#event('response.function_call_arguments.delta', { ...place, delta: part.arguments });
   }
 
-  /** Closes open items and the response. A failure is sent in two events, because clients read one or the other. */
-  #end(status: Exclude<Status, 'in_progress'>, failure?: Failure): string {
-    this.#isEnded = true;
+  /** Ends what is open, and the response. A failure is told twice: some clients look for it here, and some there. */
+  *#end(status: Exclude<Status, 'in_progress'>, failure?: Failure): Generator<string> {
+    this.#isEnding = true;
     const ending = status === 'completed' ? 'completed' : 'incomplete';
     const open = this.#output.items.filter((item) => item.status === 'in_progress');
-    const items = open.map((item) => this.#close(item, ending)).join('');
-    const events = items + this.#event(`response.${status}`, { response: this.#response(status, failure) });
-    if (!failure) return events;
+    for (const item of open) yield* this.#close(item, ending);
+    this.#isEnded = failure === undefined;
+    yield this.#event(`response.${status}`, { response: this.#response(status, failure) });
+    if (!failure) return;
     const { message, code = null, param = null } = failure;
-    return events + this.#event('error', { code, message, param, error: failure });
+    this.#isEnded = true;
+    yield this.#event('error', { code, message, param, error: failure });
   }
 
-  #close(item: Item, status: ItemStatus): string {
+  *#close(item: Item, status: ItemStatus): Generator<string> {
     item.status = status;
-    const said = item.type === 'message' ? this.#textDone(item) : this.#callDone(item);
-    return (
-      said + this.#event('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) })
-    );
+    if (item.type === 'message') yield* this.#textDone(item);
+    else yield this.#callDone(item);
+    yield this.#event('response.output_item.done', { output_index: this.#output.placeOf(item), item: shown(item) });
   }
 
-  #textDone(item: TextItem): string {
+  *#textDone(item: TextItem): Generator<string> {
     const place = this.#place(item);
-    const text = this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] });
-    return text + this.#event('response.content_part.done', { ...place, part: textPart(item.text) });
+    yield this.#event('response.output_text.done', { ...place, text: item.text, logprobs: [] });
+    yield this.#event('response.content_part.done', { ...place, part: textPart(item.text) });
   }
 
   #callDone(item: CallItem): string {

@@ -1,9 +1,10 @@
 /** Translates the body of the runner's chat answer to `/v1/responses`. */
-import { createParser } from 'eventsource-parser';
-import { tooLarge } from '../../chat/recorder';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { tooLarge } from '../../chat/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
-import { type Body, mapBody } from '../../net/body';
+import type { Body } from '../../net/body';
+import { mapBody } from '../../net/mapped-body';
 import { ResponseAnswer } from './answer';
 import type { Requested } from './objects';
 
@@ -35,12 +36,17 @@ export function responsesTranslation(requested: Requested, limits: TranslationLi
   return {
     body: (source, isStream) => (isStream ? events(answer, source, limits) : whole(answer, source, limits)),
     alive: () => answer.alive(),
-    ending: (error) => answer.cut(error),
+    ending(error) {
+      if (answer.size > TOLD_AGAIN_MAX) answer.drop();
+      return answer.cut(error);
+    },
     isWhole: () => answer.isEnded,
   };
 }
 
-/** Answers up to this size are not counted; longer ones take pieces of this size from the allowance. */
+/** A stream that is cut tells again what it has told, if that is not more: all of it is one piece of text. */
+const TOLD_AGAIN_MAX = 1_048_576;
+/** What an answer of up to this size takes is not counted; of a longer one pieces of this size. */
 const STEP_BYTES = 65_536;
 /** The last events of a stream repeat the text four times. */
 const COPIES = 4;
@@ -62,32 +68,38 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
   // At its end an answer needs four times its size.
   const hold = holder(limits, () => answer.drop());
   const decoder = new TextDecoder();
-  let made = answer.open();
+  const came: EventSourceMessage[] = [];
   const parser = createParser({
-    onEvent: ({ data, event }) => {
-      made += answer.push(data, event);
-    },
+    onEvent: (event) => void came.push(event),
     maxBufferSize: limits.maxBytes,
     onError: ({ type }) => {
       if (type === 'max-buffer-size-exceeded') hold(Number.POSITIVE_INFINITY);
     },
   });
-  const take = () => {
-    const taken = utf8.encode(made);
-    made = '';
-    return taken;
-  };
+  /** The events that those make that have come, many small ones together. */
+  function* made(): Generator<Uint8Array> {
+    let text = answer.open();
+    for (const { data, event } of came.splice(0)) {
+      for (const one of answer.push(data, event)) {
+        text += one;
+        if (text.length < STEP_BYTES) continue;
+        yield utf8.encode(text);
+        text = '';
+      }
+      hold(answer.size);
+    }
+    yield utf8.encode(text);
+  }
   return mapBody(source, {
     chunk(bytes) {
       parser.feed(decoder.decode(bytes, { stream: true }));
-      hold(answer.size);
-      return take();
+      return made();
     },
-    end() {
-      // The last event counts even without an empty line after it, as in OpenAI's own clients.
+    *end() {
+      // The last event counts although no empty line follows it, as for OpenAI's own clients.
       parser.feed('\n\n');
+      yield* made();
       if (!answer.isEnded) throw new Error('closed without [DONE]');
-      return take();
     },
   });
 }

@@ -12,7 +12,9 @@ const BATCHES = 10;
 /** Long enough that every client leaves before its end. */
 const ANSWER: Script = { chunks: 500, paceMs: 20, chunkBytes: 200 };
 const WARM_UP = { streams: AT_ONCE, script: { ...ANSWER, chunks: 20 }, warmUpMs: 0, windowMs: 2_000 };
-const SETTLE_MS = 1_500;
+/** Until garbage is collected and its pages are given back. */
+const SETTLE_MS = 30_000;
+const QUICK_SETTLE_MS = 5_000;
 /** Law 9: the runner's request is aborted within a second. */
 const RELEASE_MS = 1_000;
 
@@ -22,7 +24,7 @@ export const aborts: Scenario = {
     {
       name: ABORTS,
       title: 'Clients that leave',
-      note: `${AT_ONCE} clients at a time ask for a stream and drop the connection at its first byte. The process is a fresh one that has served ${AT_ONCE} streams for two seconds. Left open is what the runner still sends a second after the last client has gone.`,
+      note: `${AT_ONCE} clients at a time ask for a stream and drop the connection at its first byte. The process is a fresh one that has served ${AT_ONCE} streams for two seconds. Left open is what the runner still sends a second after the last client has gone. Both sizes are taken after a rest of ${SETTLE_MS / 1_000} s.`,
       columns: [
         plain('aborts', 'aborts', 0),
         plain('RSS before MB', 'beforeMb', 1),
@@ -35,13 +37,14 @@ export const aborts: Scenario = {
   ],
   async run({ options, rig, results, say }) {
     const batch = options.isQuick ? 100 : 1_000;
+    const settleMs = options.isQuick ? QUICK_SETTLE_MS : SETTLE_MS;
     for (const subject of rig.subjects.filter(({ name }) => name === FLOOR || name === ROUTER)) {
       const { server } = subject;
       if (!server) continue;
       say(`aborts: ${BATCHES * batch} at ${subject.name}`);
       await server.restart();
       await runStreams(subject, WARM_UP);
-      await Bun.sleep(SETTLE_MS);
+      await Bun.sleep(settleMs);
       const beforeMb = rssMb(server.pid);
       const sizesMb: number[] = [];
       for (let done = 0; done < BATCHES; done += 1) {
@@ -50,7 +53,7 @@ export const aborts: Scenario = {
       }
       await Bun.sleep(RELEASE_MS);
       const { open } = await rig.router.runnerStats();
-      await Bun.sleep(SETTLE_MS);
+      await Bun.sleep(settleMs);
       const afterMb = rssMb(server.pid);
       results.add(
         { table: ABORTS, load: '', subject: subject.name },

@@ -8,7 +8,8 @@ import { requireWrk, runWrk } from '../wrk';
 export const REQUESTS = 'requests';
 const CONNECTIONS = [1, 16, 64, 256];
 const QUICK_CONNECTIONS = [1, 64];
-const WARM_UP = { connections: 64, seconds: 1 };
+/** Until nothing is compiled any more, which takes 15 s of a router and nothing of the floor. */
+const WARM_UP = { connections: 64, seconds: 15, quickSeconds: 2 };
 
 export const requests: Scenario = {
   name: 'requests',
@@ -17,7 +18,7 @@ export const requests: Scenario = {
       name: REQUESTS,
       title: 'Requests that are not streamed',
       load: 'connections',
-      note: 'Each connection sends a chat completion (about 220 bytes, the answer about 300) as soon as the one before is answered. With more than one the proxy is saturated, and what is added is mostly waiting for its CPU.',
+      note: 'Each connection sends a chat completion (about 220 bytes, the answer about 300) as soon as the one before is answered. With more than one the proxy is saturated, and what is added is mostly waiting for its CPU. Each was busy for 15 s before.',
       columns: [
         plain('requests/s', 'perSecond', 0),
         ratio('× floor', 'perSecond', FLOOR),
@@ -31,9 +32,13 @@ export const requests: Scenario = {
   ],
   async run(bench) {
     await requireWrk();
-    const { options, rig } = bench;
+    const { options, rig, say } = bench;
     const proxies = rig.subjects.filter(({ server }) => server !== undefined);
-    for (const subject of proxies) await runWrk(subject, WARM_UP.connections, WARM_UP.seconds);
+    const warmUpSeconds = options.isQuick ? WARM_UP.quickSeconds : WARM_UP.seconds;
+    for (const subject of proxies) {
+      say(`${REQUESTS}: ${subject.name} gets warm`);
+      await runWrk(subject, WARM_UP.connections, warmUpSeconds);
+    }
     await alternate(bench, {
       table: REQUESTS,
       loads: loads(bench),

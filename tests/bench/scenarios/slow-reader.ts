@@ -1,6 +1,6 @@
 /** Clients that read far more slowly than the runner writes: what a proxy keeps for each of them. */
 import { rssMb, type Server } from '../processes';
-import { plain, type Scenario } from '../scenario';
+import { plain, ratio, type Scenario } from '../scenario';
 import type { Script } from '../script';
 import { streamRequest } from '../streams';
 import { FLOOR, ROUTER, type Subject } from '../subjects';
@@ -27,6 +27,7 @@ export const slowReader: Scenario = {
         plain('RSS before MB', 'beforeMb', 0),
         plain('most RSS MB', 'peakMb', 0),
         plain('growth per stream MB', 'perStreamMb', 2),
+        ratio('× floor', 'perStreamMb', FLOOR),
       ],
     },
   ],

@@ -2,7 +2,7 @@
  * Invalid or ambiguous answers of HTTP/1.1 are refused: https://www.rfc-editor.org/rfc/rfc9112, sections 6, 7 and 11.
  */
 import { expect, test } from 'bun:test';
-import { MalformedError } from '../../../router/net/http1/reader';
+import { MalformedError } from '../../../router/net/http1/head';
 import { readPieces, readWire } from '../../support/wire-reading';
 
 const OK = 'HTTP/1.1 200 OK\r\n';

@@ -1,5 +1,7 @@
 /** Reads answers of HTTP/1.1, whole and in pieces, and finds their ends (https://www.rfc-editor.org/rfc/rfc9112). */
 import { expect, test } from 'bun:test';
+import { MalformedError } from '../../../router/net/http1/head';
+import { WireReader } from '../../../router/net/http1/reader';
 import { type Reading, readPieces, readWire } from '../../support/wire-reading';
 import { answer, chunked } from '../../support/wire-server';
 
@@ -181,4 +183,26 @@ test('a head may be long, and have many lines', () => {
   const one = `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(60_000)}\r\ncontent-length: 2\r\n\r\nok`;
   const many = `HTTP/1.1 200 OK\r\n${'x:y\r\n'.repeat(12_000)}content-length: 2\r\n\r\nok`;
   for (const bytes of [one, many]) expect(readWire(bytes)).toMatchObject({ status: 200, body: 'ok', isReusable: true });
+});
+
+test('a body that comes in little pieces is not kept with all that it came in', () => {
+  const reader = new WireReader('GET');
+  reader.push(Buffer.from('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'));
+  const piece = `1;${'x'.repeat(4_000)}\r\na\r\n`;
+  const body = reader.push(Buffer.from(piece.repeat(130)));
+  expect(body.toString()).toBe('a'.repeat(130));
+  expect(body.buffer.byteLength).toBeLessThan(piece.length * 10);
+});
+
+test('the size of a chunk is read alike in every way to write it', () => {
+  const chunkOf = (size: string) =>
+    `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${size}\r\n0123456789\r\n0\r\n\r\n`;
+  for (const size of ['a', 'A', '0a', '0000000a', 'A;x=y', 'a \t']) {
+    for (const pieces of [[chunkOf(size)], [...chunkOf(size)]]) {
+      expect(readPieces(pieces)).toMatchObject({ body: '0123456789', isWhole: true });
+    }
+  }
+  for (const size of ['000000000a', 'g', '0xa', '', '-a', 'a\n']) {
+    expect(() => readWire(chunkOf(size))).toThrow(MalformedError);
+  }
 });

@@ -2,7 +2,7 @@
  * Responses without a `store` member: stored as in OpenAI's API, for a time, and found by the ids that clients name.
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import OpenAI, { NotFoundError } from 'openai';
+import OpenAI, { APIError, NotFoundError } from 'openai';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../../support/router';
 import { callingCompletion, completion, scriptedRunner } from '../../support/scripted-runner';
 
@@ -163,4 +163,17 @@ test('a runtime that serves responses itself keeps its own, and the administrato
   expect(response).toMatchObject({ store: false } as object);
   const asked = await there.responses.create({ model: 'plain', input: 'Hi', store: true });
   expect((await there.responses.retrieve(asked.id)).output_text).toBe('Fine.');
+});
+
+test('what is too long to be stored is answered all the same, and refused where it is to be stored', async () => {
+  const input = 'a '.repeat(1_100_000);
+  const answer = await respond({ input });
+  expect(answer).toMatchObject({ output_text: 'Fine.', store: false } as object);
+  const refused = await respond({ input, store: true }).catch((thrown: unknown) => thrown);
+  expect(refused).toBeInstanceOf(APIError);
+  expect(refused).toMatchObject({ status: 413, code: 'too_large' });
+  expect(String(refused)).toContain('"store": false');
+  // The limit is of what is new in the request, not of all that it tells.
+  const longer = [user(input), { role: 'assistant' as const, content: 'So?' }, user('Go on')];
+  expect(await respond({ input: longer })).toMatchObject({ store: true } as object);
 });

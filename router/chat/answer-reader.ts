@@ -1,0 +1,171 @@
+/** What an answer says, read from the bytes of its body: its text, its calls of tools, and why it failed. */
+import { createParser } from 'eventsource-parser';
+import { errorIn, readRefusal } from '../../backends/shared/upstream-errors';
+import type { Share } from '../lib/allowance';
+import { AppError } from '../lib/errors';
+import { isJsonObject, type JsonObject, jsonObject } from '../lib/json';
+import { safely } from '../lib/safely';
+import { GrowingText } from './growing-text';
+import type { MessageFailure } from './store';
+import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
+
+/** Bytes are parsed in slices of this size. The time limit of `parse` is checked between slices. */
+const SLICE_BYTES = 16_384;
+/** So many bytes of a stream may wait to be parsed. What waits beyond that counts like the answer's text. */
+const WAITING_BYTES_MAX = 1_048_576;
+/** An answer of up to this size is not counted among what is held; a longer one by pieces of this size. */
+const HELD_STEP_BYTES = 65_536;
+const EVENT_END = new TextEncoder().encode('\n\n');
+const NO_WORDS = { message: 'The agent reported an error.' };
+
+export interface ReaderOptions {
+  /** Of its text and its calls together, or of the body that is no stream. */
+  readonly maxBytes: number;
+  /** What a long answer is held of. The recorder's to end. */
+  readonly share: Share;
+}
+
+export class AnswerReader {
+  readonly text = new GrowingText();
+  readonly calls: AnswerCalls;
+  failure: MessageFailure | undefined;
+  /** Why no more is read. */
+  tooLarge: AppError | undefined;
+  /** Whether the body is server-sent events, or one JSON text. To be set before the first bytes. */
+  isStream: boolean;
+  #parser: ((bytes: Uint8Array) => void) | undefined;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #textBytes = 0;
+  #heldBytes = HELD_STEP_BYTES;
+
+  constructor(
+    readonly messageId: string,
+    isStream: boolean,
+    readonly options: ReaderOptions,
+  ) {
+    this.isStream = isStream;
+    this.calls = new AnswerCalls(messageId);
+  }
+
+  /** Bytes that are not parsed. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.#hold();
+  }
+
+  /**
+   * Parses what waits: of a stream some of it, until a time of `performance.now()`; a body that is no stream is whole.
+   * @returns whether nothing waits any more.
+   */
+  parse(untilMs: number): boolean {
+    while (this.#waitingBytes > 0 && !this.tooLarge) {
+      if (performance.now() >= untilMs) return false;
+      const bytes = this.#take(this.isStream ? SLICE_BYTES : Number.POSITIVE_INFINITY);
+      if (!this.isStream) this.#event(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+      else {
+        this.#parser ??= this.#eventsParser();
+        this.#parser(bytes);
+      }
+    }
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return true;
+  }
+
+  /** The last event of a stream counts although no empty line follows it, as for OpenAI's own clients. */
+  end(): void {
+    if (!this.tooLarge) this.#parser?.(EVENT_END);
+  }
+
+  #take(lengthMax: number): Uint8Array {
+    const [first = EVENT_END, ...rest] = this.#waiting;
+    if (lengthMax === Number.POSITIVE_INFINITY) {
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      return rest.length === 0 ? first : Buffer.concat([first, ...rest]);
+    }
+    const taken = first.subarray(0, lengthMax);
+    if (first.length > lengthMax) this.#waiting[0] = first.subarray(lengthMax);
+    else this.#waiting.shift();
+    this.#waitingBytes -= taken.length;
+    return taken;
+  }
+
+  #eventsParser(): (bytes: Uint8Array) => void {
+    const { maxBytes } = this.options;
+    const decoder = new TextDecoder();
+    const parser = createParser({
+      onEvent: ({ data, event }) => this.#event(data, event),
+      maxBufferSize: maxBytes,
+      onError: ({ type }) => {
+        if (type === 'max-buffer-size-exceeded') this.tooLarge = tooLarge(maxBytes);
+      },
+    });
+    return (bytes) => parser.feed(decoder.decode(bytes, { stream: true }));
+  }
+
+  /** Notes why no more can be recorded, where that is so. */
+  #hold(): void {
+    const { maxBytes, share } = this.options;
+    const waiting = this.isStream ? Math.max(0, this.#waitingBytes - WAITING_BYTES_MAX) : this.#waitingBytes;
+    const bytes = this.#textBytes + this.calls.size + waiting;
+    if (bytes > maxBytes) this.tooLarge = tooLarge(maxBytes);
+    while (!this.tooLarge && bytes > this.#heldBytes) {
+      this.tooLarge = share.grow(HELD_STEP_BYTES);
+      this.#heldBytes += HELD_STEP_BYTES;
+    }
+  }
+
+  /** Of a piece that is too long its beginning. */
+  #say(piece: string): void {
+    const { maxBytes } = this.options;
+    const room = maxBytes - this.#textBytes;
+    this.#textBytes += Buffer.byteLength(piece);
+    this.text.add(this.#textBytes > maxBytes ? piece.slice(0, Math.max(0, room)) : piece);
+  }
+
+  /** One event of a stream, or the whole body of an answer that was not streamed. */
+  #event(data: string, name?: string): void {
+    // What a runner sends must not keep the rest of its answer from being saved.
+    safely('recorder', { messageId: this.messageId }, () => this.#read(data, name));
+  }
+
+  #read(data: string, name?: string): void {
+    if (data.trim() === '[DONE]' || this.tooLarge) return;
+    // A runtime's own events need not be JSON; they are not part of the answer's text.
+    const body = jsonObject(data) ?? {};
+    const said = saidIn(body);
+    const piece = said ? contentText(said.content) : responseText(body);
+    if (piece !== '') this.#say(piece);
+    this.calls.read(body, this.text.length);
+    if (this.isStream) this.#hold();
+    const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body);
+    if (error) this.failure ??= { code: 'runner_error', message: error.message };
+  }
+}
+
+/** Why the text is not the whole answer, as several runtimes and gateways say it where a stream has begun. */
+function failureIn(body: JsonObject): { readonly message: string } | undefined {
+  const [choice] = Array.isArray(body.choices) ? body.choices : [];
+  const ofResponse = body.type === 'response.failed' && isJsonObject(body.response) ? body.response : {};
+  const error = errorIn(body) ?? errorIn(ofResponse);
+  return error ?? (isJsonObject(choice) && choice.finish_reason === 'error' ? NO_WORDS : undefined);
+}
+
+/** The text of a response of `/v1/responses`, or of one event of its stream. */
+function responseText({ type, delta, output }: JsonObject): string {
+  if (type === 'response.output_text.delta') return typeof delta === 'string' ? delta : '';
+  return Array.isArray(output) ? output.map(outputText).join('') : '';
+}
+
+/** @param maxBytes the limit. */
+export function tooLarge(maxBytes: number): AppError {
+  const hint = `The limit is ${maxBytes} bytes: MAX_ANSWER_BYTES.`;
+  return new AppError('answer_too_large', { hint });
+}

@@ -1,0 +1,94 @@
+/** The pages of the chat. */
+import { ChatPage } from '../../views/chat/page';
+import type { ConversationView } from '../../views/models';
+import type { Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import { missingView, type Typed } from '../credentials/present';
+import { AppError } from '../lib/errors';
+import { page, text } from '../web/respond';
+import type { LiveDeps } from './live';
+import { linksMark } from './live-sidebar';
+import { hadOf, messageViews, shellOf } from './present';
+import { formatSeen } from './seen';
+import type { Conversation } from './store';
+
+const PAGE_MESSAGES = 50;
+
+async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId?: string) {
+  const shell = await shellOf(deps, who, {
+    agentId: agent.id,
+    ...(conversationId !== undefined && { conversationId }),
+  });
+  const group = shell.groups.find((one) => one.agentId === agent.id);
+  if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  const links = shell.groups.flatMap(({ agentId, conversations }) =>
+    conversations.map((link) => ({ agentId, ...link })),
+  );
+  return { about: { shell, agent: group }, links: linksMark(links) };
+}
+
+/** The page where a conversation with an agent begins. */
+export async function newConversationPage(
+  deps: LiveDeps,
+  who: Who,
+  agent: Agent,
+  typed: { text?: string; error?: string; status?: number },
+): Promise<Response> {
+  const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
+  const { about, links } = await aboutAgent(deps, who, agent);
+  const backend = deps.backends.find(agent.backend);
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
+  return page(
+    <ChatPage
+      {...about}
+      missing={missing.map(({ name }) => name)}
+      composer={composer}
+      liveUrl={`/live?links=${links}`}
+    />,
+    typed.status,
+  );
+}
+
+interface PageOptions {
+  /** Messages before this position, instead of the newest. */
+  readonly before?: number | undefined;
+  readonly composer?: { text: string; error?: string };
+  /** A refused form in place of the newest answer. */
+  readonly typed?: Typed;
+  readonly status?: number;
+}
+
+/** The page of a conversation: its newest messages, or those before a position. */
+export async function conversationPage(deps: LiveDeps, who: Who, id: string, options: PageOptions): Promise<Response> {
+  const conversation = await deps.conversations.get(who.user.id, id);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
+  const view = await conversationView(deps, who, { conversation, agent, links, ...options });
+  return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
+}
+
+async function conversationView(
+  deps: LiveDeps,
+  who: Who,
+  shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
+): Promise<ConversationView> {
+  const { conversation, agent, links, before, typed } = shown;
+  const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
+  const [first, last] = [messages[0], messages.at(-1)];
+  const missing = await missingView(deps, who, { agent, message: last, typed });
+  const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
+  const views = await messageViews(deps, who, about);
+  const streaming = views.find(({ status }) => status === 'streaming');
+  const newest = views.at(-1);
+  const seen = { position: last?.position ?? conversation.lastPosition, growing: newest && hadOf(newest) };
+  return {
+    id: conversation.id,
+    title: conversation.title || text.conversation.untitled,
+    agentId: agent.id,
+    agentName: agent.name,
+    messages: views,
+    ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    ...(streaming && { streamingId: streaming.id }),
+    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
+  };
+}

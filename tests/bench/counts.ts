@@ -1,0 +1,165 @@
+/** What the router's work costs, in numbers that do not depend on the machine. `bun tests/bench/counts.ts` prints them. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Counted } from './counting';
+import { endAll, freePort } from './processes';
+import { type RouterUnderTest, startRouter } from './router';
+import { watch } from './scenarios/page';
+import { CHAT_PATH, chatBody, type Script } from './script';
+
+const TIMES = 100;
+const ROUNDS = 4;
+const STREAMS = 50;
+const STREAM: Script = { chunks: 0, paceMs: 5, chunkBytes: 200 };
+const OPEN: Script = { chunks: 1_000, paceMs: 1_000, chunkBytes: 200 };
+/** A collection in the log of JavaScriptCore (`BUN_JSC_logGC`): the heap before it and after it, with lines between. */
+const COLLECTION = /START M (\d+)kb =>(?:.|\n)*?=> (\d+)kb, p=/g;
+
+interface Cost extends Counted {
+  /** Bytes of the JavaScript heap that were allocated, all in all. */
+  readonly bytes: number;
+  /** Bytes of it that are still in use. */
+  readonly keptBytes: number;
+}
+
+export type Counts = Readonly<Record<keyof typeof COUNTS, number>>;
+
+export const COUNTS = {
+  requestBytes: 'bytes allocated by a request',
+  requestStatements: 'SQL statements of a request',
+  turnBytes: 'bytes allocated by a recorded turn',
+  turnStatements: 'SQL statements of a recorded turn',
+  turnCommits: 'commits of a recorded turn',
+  chunkBytes: 'bytes allocated by a chunk',
+  recordedChunkBytes: 'bytes allocated by a recorded chunk',
+  agentChunkBytes: "bytes allocated by an agent's token, both ways",
+  streamKeptBytes: 'bytes kept for an open stream',
+  pageBytes: 'bytes sent to a page for an answer of 4 KB',
+} as const;
+
+/** Starts a router and its runner, and counts. */
+export async function countAll(): Promise<Counts> {
+  const directory = await mkdtemp(join(tmpdir(), 'agent-stack-counts-'));
+  try {
+    return await countIn(join(directory, 'collections.log'));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function countIn(stderr: string): Promise<Counts> {
+  const port = freePort();
+  const env = { COUNTING_PORT: String(port), BUN_JSC_logGC: '1' };
+  await using router = await startRouter({ preload: { path: join(import.meta.dir, 'counting.ts'), env, stderr } });
+  const look = async () => {
+    const counted = (await (await fetch(`http://127.0.0.1:${port}`)).json()) as Counted;
+    return { ...counted, log: await Bun.file(stderr).text() };
+  };
+  /** What `work` has cost. */
+  const cost = async (work: () => Promise<unknown>): Promise<Cost> => {
+    const before = await look();
+    await work();
+    const after = await look();
+    const [startKb, collections] = [sizesKb(before.log).at(-1)?.[1] ?? 0, sizesKb(after.log.slice(before.log.length))];
+    let [bytes, keptKb] = [0, startKb];
+    for (const [grownKb, leftKb] of collections) {
+      bytes += (grownKb - keptKb) * 1_024;
+      keptKb = leftKb;
+    }
+    return {
+      ...{ bytes, keptBytes: (keptKb - startKb) * 1_024 },
+      ...{ statements: after.statements - before.statements, commits: after.commits - before.commits },
+    };
+  };
+  /** The least of several rounds, before which there was one to get warm: whatever disturbs one adds to it. */
+  const least = async (work: () => Promise<unknown>): Promise<Cost> => {
+    const costs: Cost[] = [];
+    await work();
+    for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
+    const of = (name: keyof Cost) => Math.min(...costs.map((one) => one[name]));
+    return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
+  };
+  /** Of one piece of work: what many cost more than few, so that what looking itself costs is not in it. */
+  const each = async (few: number, many: number, work: (count: number) => Promise<unknown>): Promise<Cost> => {
+    const [less, more] = [await least(() => work(few)), await least(() => work(many))];
+    const of = (name: keyof Cost) => (more[name] - less[name]) / (many - few);
+    return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
+  };
+  const ask = asking(router);
+  const conversations = await router.conversations(STREAMS);
+  const recorded = (index: number) => ({ 'x-conversation-id': conversations[index] ?? '' });
+  const oneByOne = (headers: Record<string, string>) =>
+    each(TIMES, TIMES * 3, async (count) => {
+      for (let done = 0; done < count; done += 1) await ask(undefined, headers);
+    });
+  const perChunk = async (headers: (index: number) => Record<string, string>, more: Partial<Script> = {}) => {
+    const together = (chunks: number) =>
+      Promise.all(Array.from({ length: STREAMS }, (_, index) => ask({ ...STREAM, ...more, chunks }, headers(index))));
+    return (await each(20, 170, together)).bytes / STREAMS;
+  };
+  const request = await oneByOne({});
+  const turn = await oneByOne(recorded(0));
+  return {
+    requestBytes: request.bytes,
+    requestStatements: request.statements,
+    turnBytes: turn.bytes,
+    turnStatements: turn.statements,
+    turnCommits: turn.commits,
+    chunkBytes: await perChunk(() => ({})),
+    recordedChunkBytes: await perChunk(recorded),
+    agentChunkBytes: await perChunk(() => ({}), { viaBroker: true }),
+    streamKeptBytes: await keptByStream(router, cost),
+    pageBytes: await pageBytes(router),
+  };
+}
+
+/** In KB, before and after each collection. */
+function sizesKb(log: string): readonly (readonly [number, number])[] {
+  return [...log.matchAll(COLLECTION)].map(([, before, after]) => [Number(before), Number(after)] as const);
+}
+
+function asking({ server, key }: RouterUnderTest) {
+  return async (script?: Script, headers: Record<string, string> = {}, signal?: AbortSignal) => {
+    const response = await fetch(server.url + CHAT_PATH, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+      body: chatBody(script),
+      signal: signal ?? null,
+    });
+    if (!signal) await response.bytes();
+  };
+}
+
+/** Of streams that are open and have had their first chunk. */
+async function keptByStream(
+  router: RouterUnderTest,
+  cost: (work: () => Promise<unknown>) => Promise<Cost>,
+): Promise<number> {
+  const ask = asking(router);
+  const leave = new AbortController();
+  const open = () => Promise.all(Array.from({ length: STREAMS }, () => ask(OPEN, {}, leave.signal)));
+  const { keptBytes } = await cost(open);
+  leave.abort();
+  return keptBytes / STREAMS;
+}
+
+async function pageBytes(router: RouterUnderTest): Promise<number> {
+  const id = await router.askInPage({ chunks: 0, paceMs: 5, chunkBytes: 0, text: 'prose' });
+  const page = await watch(router, id);
+  let seen = -1;
+  while (seen !== page.bytes || (await router.runnerStats()).open > STREAMS) {
+    seen = page.bytes;
+    await Bun.sleep(500);
+  }
+  page.socket.terminate();
+  return page.bytes;
+}
+
+if (import.meta.main) {
+  const counts = await countAll();
+  for (const [name, count] of Object.entries(counts)) {
+    process.stdout.write(`${COUNTS[name as keyof Counts]}: ${Math.round(count).toLocaleString('en')}\n`);
+  }
+  await endAll();
+}

@@ -1,0 +1,163 @@
+/** An answer that grows before its reader: what is followed, what stays selected, and what other tabs show. */
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, numberedWords, send, signIn, test } from './fixtures';
+
+const fromEnd = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollHeight - innerHeight - Math.round(scrollY));
+
+/** Adds up how far elements moved that nobody moved. */
+async function watchShifts(page: Page): Promise<() => Promise<number>> {
+  await page.evaluate(() => {
+    const seen = { shift: 0 };
+    Object.assign(window, { seen });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) seen.shift += (entry as unknown as { value: number }).value;
+    }).observe({ type: 'layout-shift' });
+  });
+  return () => page.evaluate(() => (window as unknown as { seen: { shift: number } }).seen.shift);
+}
+
+/** Selects words of the answer, as a reader does with a mouse. */
+async function select(page: Page, words: string): Promise<void> {
+  await page.evaluate((wanted) => {
+    const texts = document.createTreeWalker(document.querySelector('article.answer:last-child .prose') as Node, 4);
+    for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+      const at = text.textContent?.indexOf(wanted) ?? -1;
+      if (at >= 0) return getSelection()?.setBaseAndExtent(text, at, text, at + wanted.length);
+    }
+    throw new Error(`There is no ${wanted}`);
+  }, words);
+}
+
+const selected = (page: Page) => page.evaluate(() => getSelection()?.toString());
+
+test('300 lines of code, one every 40 ms, are followed to their end, without a shift, and what is selected stays', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'code 300');
+  await expect(answer(page)).toContainText('// line 5');
+  const shifts = await watchShifts(page);
+  await select(page, "'question 3'");
+  await expect(answer(page)).toContainText('// line 60');
+  expect(await selected(page)).toBe("'question 3'");
+  await ended(page, 'done', 40_000);
+  await expect(answer(page)).toContainText('// line 300');
+  expect(await selected(page)).toBe("'question 3'");
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+  expect(await shifts()).toBeLessThan(0.001);
+});
+
+test('what is selected in a block of code stays when the block gets its colours', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'code 40');
+  await expect(answer(page)).toContainText('// line 8');
+  await expect(answer(page).locator('.hljs-keyword')).toHaveCount(0);
+  await select(page, 'await ask(agent');
+  await expect(answer(page).locator('.hljs-keyword').first()).toBeVisible();
+  await ended(page, 'done');
+  expect(await selected(page)).toBe('await ask(agent');
+});
+
+test('the reader ends the following by scrolling up, and begins it at the end or by sending', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'code 200');
+  await expect(answer(page)).toContainText('// line 50');
+  await page.mouse.move(600, 300);
+  await page.mouse.wheel(0, -300);
+  const jump = page.getByRole('button', { name: 'Jump to latest' });
+  await expect(jump).toBeVisible();
+  const y = await page.evaluate(() => scrollY);
+  await expect(answer(page)).toContainText('// line 100');
+  expect(await page.evaluate(() => scrollY)).toBe(y);
+  await jump.click();
+  await expect(jump).toBeHidden();
+  await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
+  await expect(answer(page)).toContainText('// line 150');
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+  await ended(page, 'done', 40_000);
+  await page.mouse.wheel(0, -800);
+  await expect(jump).toBeVisible();
+  await send(page, 'list 5');
+  await expect(jump).toBeHidden();
+  await ended(page, 'done');
+  await expect.poll(() => fromEnd(page)).toBeLessThan(2);
+});
+
+test('after Stop and Try again the focus is in the composer', async ({ page, router }) => {
+  await signIn(page, router);
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  await send(page, 'slow');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await ended(page, 'stopped');
+  await expect(composer).toBeFocused();
+  const stopped = await answer(page).getAttribute('id');
+  await answer(page).getByRole('button', { name: 'Try again' }).click();
+  await expect(page.locator(`#${stopped}`)).toHaveCount(0);
+  await expect(composer).toBeFocused();
+});
+
+test('tabs agree: a new conversation, its name, its answer, and that it is deleted, with the way out', async ({
+  page,
+  context,
+  router,
+}) => {
+  await signIn(page, router);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  const links = other.getByRole('navigation').getByRole('listitem');
+  await send(page, 'echo one');
+  await ended(page, 'done');
+  await expect(links).toHaveText(['echo one']);
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await send(page, 'echo two');
+  await ended(page, 'done');
+  await expect(links).toHaveText(['echo two', 'echo one']);
+  await links.last().click();
+  await expect(other.getByRole('heading', { level: 1 })).toHaveText('echo one');
+  await send(other, 'echo again');
+  await expect(page.getByRole('navigation').getByRole('listitem')).toHaveText(['echo one', 'echo two']);
+
+  await other.getByRole('link', { name: 'echo two' }).click();
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByLabel('Title').fill('Another name');
+  await page.getByRole('button', { name: 'Rename' }).click();
+  await expect(other.getByRole('heading', { level: 1 })).toHaveText('Another name');
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByRole('button', { name: 'Delete conversation' }).first().click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete conversation' }).click();
+  await expect(other.getByText('This conversation was deleted.')).toBeVisible();
+  await expect(links).toHaveText(['echo one']);
+  await other.locator('#conversation-gone').getByRole('link', { name: 'New conversation with Demo' }).click();
+  await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
+});
+
+test('a page that lost its stream while an answer grew comes back and gets the rest, and nothing twice', async ({
+  page,
+  context,
+  router,
+  complaints,
+}) => {
+  const words = numberedWords(60);
+  await signIn(page, router);
+  await send(page, `slow ${words}`);
+  await expect(answer(page)).toContainText('w10');
+  const isBack = page.waitForRequest((one) => one.url().includes('/live') && 'last-event-id' in one.headers());
+  await context.setOffline(true);
+  // Ends the stream as a hidden tab does: Chromium leaves open what was open before it is offline.
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+    Object.defineProperty(document, 'hidden', { configurable: true, value: false });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await isBack;
+  await context.setOffline(false);
+  await ended(page, 'done', 40_000);
+  await expect(answer(page).locator('.prose')).toHaveText(words.replace(/\s+/g, ' '));
+  complaints.splice(0);
+});

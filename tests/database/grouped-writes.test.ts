@@ -1,0 +1,75 @@
+/** What one turn of the event loop writes is one transaction, and what fails in it fails alone. */
+import { Database } from 'bun:sqlite';
+import { afterAll, expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { eq } from 'drizzle-orm';
+import { type Db, openDatabase } from '../../router/database/database';
+import { groupedWrites } from '../../router/database/grouped-writes';
+import { prices } from '../../router/database/schema';
+
+const folder = mkdtempSync(join(tmpdir(), 'agent-stack-writes-'));
+const path = join(folder, 'router.db');
+const { db, close } = openDatabase(path);
+afterAll(() => {
+  close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const write = groupedWrites(db);
+const insert = (model: string) => (tx: Db) => void tx.insert(prices).values({ model, prompt: 1, completion: 1 }).run();
+const there = () =>
+  db
+    .select()
+    .from(prices)
+    .all()
+    .map(({ model }) => model);
+const outcomes = async (writes: readonly Promise<unknown>[]) =>
+  (await Promise.allSettled(writes)).map(({ status }) => status);
+
+test('writes of one moment are committed together, in their order, and are promised when they are', async () => {
+  const writes = [write(insert('a')), write(insert('b'))];
+  const deleted = write((tx) => tx.delete(prices).where(eq(prices.model, 'a')).returning().all().length);
+  expect(there()).toEqual([]);
+  expect(await deleted).toBe(1);
+  expect(await outcomes(writes)).toEqual(['fulfilled', 'fulfilled']);
+  expect(there()).toEqual(['b']);
+});
+
+test('a write that throws fails alone, and leaves nothing of its own', async () => {
+  const half = write((tx) => {
+    insert('half')(tx);
+    insert('b')(tx);
+  });
+  expect(await outcomes([write(insert('c')), half, write(insert('d'))])).toEqual([
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ]);
+  expect(there()).toEqual(['b', 'c', 'd']);
+});
+
+test('while another program holds the lock all writes of a moment fail after one wait, and later ones do not', async () => {
+  const other = new Database(path);
+  other.run('BEGIN IMMEDIATE');
+  const results = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => write(insert(`locked ${n}`))));
+  // One failure of one wait, told to all.
+  const reasons = results.map((result) => result.status === 'rejected' && result.reason);
+  expect(new Set(reasons).size).toBe(1);
+  expect(reasons[0]).toMatchObject({ code: 'SQLITE_BUSY' });
+  other.run('ROLLBACK');
+  other.close();
+  await write(insert('e'));
+  expect(there()).toEqual(['b', 'c', 'd', 'e']);
+});
+
+test('what takes longer than a moment is committed in several, and all of it is', async () => {
+  const busy = (model: string) => (tx: Db) => {
+    const untilMs = performance.now() + 8;
+    while (performance.now() < untilMs);
+    insert(model)(tx);
+  };
+  expect(await outcomes(['f', 'g', 'h', 'i'].map((model) => write(busy(model))))).toEqual(Array(4).fill('fulfilled'));
+  expect(there()).toEqual(['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']);
+});

@@ -1,0 +1,32 @@
+/**
+ * What the router's work costs, by counts that a busy machine does not change. Each bound is some 1.6 times what was counted
+ * when it was set, so that a cost that doubles fails here. Set one lower when its cost has fallen: `bun tests/bench/counts.ts`
+ * prints them all.
+ */
+import { expect, test } from 'bun:test';
+import { COUNTS, type Counts, countAll } from '../bench/counts';
+
+const MOST: Counts = {
+  requestBytes: 30_000,
+  requestStatements: 0,
+  turnBytes: 185_000,
+  turnStatements: 8,
+  turnCommits: 4,
+  chunkBytes: 2_000,
+  recordedChunkBytes: 5_500,
+  agentChunkBytes: 4_800,
+  streamKeptBytes: 11_500,
+  pageBytes: 62_000,
+};
+const TIMEOUT_MS = 240_000;
+
+test(
+  'no request, turn, chunk, stream or page costs twice what it did',
+  async () => {
+    const counts = await countAll();
+    const names = Object.keys(COUNTS) as (keyof Counts)[];
+    const dearer = names.filter((name) => !(counts[name] <= MOST[name]));
+    expect(dearer.map((name) => `${COUNTS[name]}: ${Math.round(counts[name])}, at most ${MOST[name]}`)).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
