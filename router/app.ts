@@ -5,6 +5,7 @@ import { keysRoutes } from './accounts/keys-routes';
 import { authRoutes } from './accounts/routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
+import { conversationsRoutes } from './chat/api-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
@@ -72,6 +73,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
       .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)
@@ -115,6 +117,12 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function conversationsParts(context: Context) {
+  const { agents, backends, conversations, events, generations, installationId } = context;
+  const { now, posted, runners, streams } = context;
+  return { agents, backends, conversations, events, generations, installationId, now, posted, runners, streams };
 }
 
 function openaiParts(context: Context) {

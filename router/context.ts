@@ -9,6 +9,7 @@ import { wireAgents } from './agents/wire';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
 import { conversationsStore } from './chat/store';
+import { conversationsApiStore } from './chat/store-api';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
@@ -179,6 +180,7 @@ export function createStores(db: Db) {
     idle: idleStore(db),
     runners: runnersStore(db),
     conversations: conversationsStore(db),
+    conversationsApi: conversationsApiStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

@@ -105,6 +105,15 @@ export function generationsService(deps: GenerationsDeps) {
     return answer;
   }
 
+  function writtenIn(conversationId: string): readonly Generation[] {
+    return [...live.values()].filter((generation) => generation.conversationId === conversationId);
+  }
+
+  async function stopAll(generations: readonly Generation[]): Promise<void> {
+    for (const generation of generations) generation.stop();
+    await Promise.all(generations.map(({ answer }) => answer.saved));
+  }
+
   async function agentOf(conversation: Conversation): Promise<Agent> {
     const agent = await agents.find(conversation.agentId);
     if (!agent) throw new AppError('not_found');
@@ -175,17 +184,14 @@ export function generationsService(deps: GenerationsDeps) {
     },
 
     /** Stops what is being written in a conversation. */
-    async stopIn(conversationId: string): Promise<void> {
-      const there = [...live.values()].filter((generation) => generation.conversationId === conversationId);
-      for (const generation of there) generation.stop();
-      await Promise.all(there.map((generation) => generation.answer.saved));
-    },
+    stopIn: (conversationId: string): Promise<void> => stopAll(writtenIn(conversationId)),
 
     /** Stops the answers of an agent. */
-    async stopOf(agentId: string): Promise<void> {
-      const own = [...live.values()].filter((generation) => generation.agentId === agentId);
-      for (const generation of own) generation.stop();
-      await Promise.all(own.map((generation) => generation.answer.saved));
+    stopOf: (agentId: string): Promise<void> => stopAll([...live.values()].filter((one) => one.agentId === agentId)),
+
+    /** Resolves when what is being written in a conversation has ended and is saved. */
+    async settled(conversationId: string): Promise<void> {
+      await Promise.all(writtenIn(conversationId).map(({ answer }) => answer.saved));
     },
 
     /** How many answers are being written. */

@@ -12,7 +12,7 @@ import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
-import { DATA_HEADERS, PAGE_HEADERS } from './headers';
+import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
 
 const locale: Locale = 'en';
@@ -41,7 +41,25 @@ export function partHtml(view: VNode): string {
 
 /** Another person's text as UTF-8 chunks; no browser shows it as a document. */
 export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
-  const body = new ReadableStream<Uint8Array>(
+  return new Response(inPieces(pieces), {
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}
+
+/** JSON text that is made while the client reads it. */
+export function jsonInPieces(pieces: AsyncIterator<string>): Response {
+  return new Response(inPieces(pieces).pipeThrough(new TextEncoderStream()), {
+    headers: dataHeaders('application/json;charset=utf-8'),
+  });
+}
+
+function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
+  return new ReadableStream<Piece>(
     {
       async pull(controller) {
         const { value, done } = await pieces.next();
@@ -51,14 +69,6 @@ export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, {
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'cache-control': 'no-store',
-      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
-      'x-content-type-options': 'nosniff',
-    },
-  });
 }
 
 function html(markup: string, status: number): Response {
