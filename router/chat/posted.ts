@@ -95,7 +95,11 @@ export function postedService(deps: {
       } as const;
       const posted = await api.post(message, (newest) => {
         if (role === 'user' || newest.role !== 'assistant') return false;
-        return isError ? newest.status === 'failed' : newest.content.trim() === content.trim();
+        if (!isError) return newest.content.trim() === content.trim();
+        // The router has stored the failure of its own answer, in words of its own.
+        return (
+          newest.status === 'failed' && (newest.failure?.code !== CLIENT_ERROR || newest.failure.message === content)
+        );
       });
       if (!posted) throw new AppError('answer_running');
       if (posted.isNew) {

@@ -81,7 +81,7 @@ test("a conversation has the predecessor's members, and null members are as if t
   expect(await listed(bob)).toEqual({ conversations: [made], has_more: false });
 });
 
-test('an agent wins over a backend, and the model is the one asked for, else the agent\'s, else the backend\'s', async () => {
+test("an agent wins over a backend, and the model is the one asked for, else the agent's, else the backend's", async () => {
   const bob = await newPerson();
   const response = await bob.request('/api/agents', {
     method: 'POST',
