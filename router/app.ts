@@ -27,6 +27,7 @@ import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
+import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;
@@ -100,7 +101,8 @@ export function internalApp(context: Context) {
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
     .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
-    .use(brokerRoutes(brokerParts(context)));
+    .use(brokerRoutes(brokerParts(context)))
+    .use(wrongPort(config));
 }
 
 function healthParts({ backends, config, database, homes, images, platforms }: Context) {

@@ -29,7 +29,8 @@ export function bodies(held: Allowance, maxBodyBytes: number) {
     const share = new Share(held, `network ${addressOf(request, server)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
-      return await parsed(bytes, String(contentType), request);
+      // Programs that send only JSON may leave its type out.
+      return await parsed(bytes, contentType ? String(contentType) : 'application/json', request);
     } finally {
       share.end();
     }

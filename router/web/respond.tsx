@@ -141,7 +141,9 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
     // OpenAI's clients obey this header over the status.
     if (error.isLasting) headers['x-should-retry'] = 'false';
-    return Response.json(toOpenAiError(error), init);
+    const body = toOpenAiError(error);
+    // The predecessor's clients read `detail`. OpenAI's ignore it.
+    return Response.json({ ...body, detail: body.error.message }, init);
   }
   if (!wantsHtml(request)) return problem(error, requestId, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {

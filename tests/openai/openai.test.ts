@@ -93,12 +93,12 @@ test('a single model is found by its id, also by one with a slash', async () => 
   }
 });
 
-test('a model means the backend of its name, of a further name, or of the name before the slash', async () => {
-  for (const model of ['echo', 'echo/main', 'gpt-4o', 'echo/anything/else', '@echo']) {
+test('a model means the backend of its name or of a further name, and no other below that name', async () => {
+  for (const model of ['echo', 'echo/main', 'gpt-4o', '@echo']) {
     const response = await complete(post(chat(model)));
     expect([response.status, await response.json()]).toMatchObject([200, { model }]);
   }
-  for (const model of ['ech', 'echoo', 'Echo', 'main', 'x/echo', '@main', '@']) {
+  for (const model of ['ech', 'echo/other', 'echo/main/x', 'echoo', 'Echo', 'main', 'x/echo', '@main', '@']) {
     await expectError(
       await complete(post(chat(model))),
       404,
