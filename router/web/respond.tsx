@@ -143,7 +143,8 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
     if (error.isLasting) headers['x-should-retry'] = 'false';
     const body = toOpenAiError(error);
     // The predecessor's clients read `detail`. OpenAI's ignore it.
-    return Response.json({ ...body, detail: body.error.message }, init);
+    const detail = pathname.startsWith('/v1') && { detail: body.error.message };
+    return Response.json({ ...body, ...detail }, init);
   }
   if (!wantsHtml(request)) return problem(error, requestId, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {

@@ -46,11 +46,14 @@ async function expectError(
   words: RegExp,
   param: string | null = null,
 ) {
-  const { error, ...more } = (await response.json()) as { error: Record<string, unknown> };
+  const { error, ...more } = (await response.json()) as { error: Record<string, unknown>; detail: string };
   expect([response.status, error.code, error.param]).toEqual([status, code, param]);
   expect(error.message).toMatch(words);
   expect(error.type).toBeString();
-  expect([Object.keys(error).sort(), more]).toEqual([['code', 'message', 'param', 'type'], {}]);
+  expect([Object.keys(error).sort(), more]).toEqual([
+    ['code', 'message', 'param', 'type'],
+    { detail: String(error.message) },
+  ]);
   expect(response.headers.get('content-type')).toStartWith('application/json');
   expect(response.headers.get('x-request-id')).toMatch(/^req-[0-9a-f]{24}$/);
 }
