@@ -7,7 +7,7 @@ import type { Events } from '../lib/events';
 import { newId, sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
 import { lineProblem } from '../lib/text';
-import type { Session, User, UsersStore } from './store';
+import type { Session, User, UserName, UsersStore } from './store';
 
 /** The minimum of NIST SP 800-63B, and of the predecessor. */
 const PASSWORD_LENGTH_MIN = 8;
@@ -118,8 +118,13 @@ export function accountsService(deps: {
       return session;
     },
 
-    /** All users, sorted by e-mail address. */
-    list: (): Promise<readonly User[]> => users.list(),
+    /** The first users by e-mail address. */
+    list: (limit: number): Promise<readonly User[]> => users.list(limit),
+
+    /** The addresses of those of the users that are there. */
+    namesOf: (ids: readonly string[]): Promise<readonly UserName[]> => users.namesOf(ids),
+
+    findByEmail: (email: string): Promise<User | undefined> => users.findByEmail(normaliseEmail(email)),
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 

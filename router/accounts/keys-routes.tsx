@@ -39,7 +39,13 @@ const keyFields = t.Object({
 });
 
 /** Keys on the administrator's page. The API returns all of them. */
-const KEYS_SHOWN_MAX = 500;
+const KEYS_SHOWN_MAX = 100;
+/** Keys in one answer of the API. */
+const KEYS_LISTED_MAX = 500;
+const pageQuery = t.Object({
+  limit: t.Optional(t.Integer({ minimum: 1, maximum: KEYS_LISTED_MAX })),
+  after: t.Optional(t.String()),
+});
 
 export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
   readonly accounts: AccountsService;
@@ -103,9 +109,9 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
 
   return new Elysia({ name: 'all-keys' })
     .use(session)
-    .get('/admin/keys', ({ who, query }) => keysPage(deps, who, query.said === 'revoked'), {
+    .get('/admin/keys', ({ who, query }) => keysPage(deps, who, query), {
       admin: true,
-      query: t.Object({ said: t.Optional(t.String()) }),
+      query: t.Object({ said: t.Optional(t.String()), after: t.Optional(t.String()) }),
     })
     .post(
       '/admin/keys/:id/revoke',
@@ -117,13 +123,11 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
     )
     .get(
       '/api/admin/keys',
-      async () => {
-        const emails = await emailsOf(deps);
-        return {
-          keys: (await keys.listAll()).map((key) => ({ ...keyJson(key), user: emails.get(key.userId) ?? null })),
-        };
+      async ({ query }) => {
+        const { keys: found, hasMore } = await keys.listAll(query.limit ?? KEYS_LISTED_MAX, query.after);
+        return { keys: found.map((key) => ({ ...keyJson(key), user: key.owner })), has_more: hasMore };
       },
-      { admin: true },
+      { admin: true, query: pageQuery },
     )
     .delete(
       '/api/admin/keys/:id',
@@ -141,24 +145,23 @@ async function create(deps: KeysRoutesDeps, who: Who, requested: NewKey): Promis
   return deps.keys.create(who.user.id, requested.name, await grantOf(deps, who.user.id, requested));
 }
 
-async function keysPage(deps: KeysRoutesDeps, who: Who, isRevoked: boolean): Promise<Response> {
-  const emails = await emailsOf(deps);
-  const all = await deps.keys.listAll();
-  const owners = new Set(all.filter(({ agents }) => agents.length > 0).map(({ userId }) => userId));
+/** A page of the keys of everybody; of `after` on where there are many. */
+async function keysPage(
+  deps: KeysRoutesDeps,
+  who: Who,
+  { said, after }: { readonly said?: string | undefined; readonly after?: string | undefined },
+): Promise<Response> {
+  const { keys, hasMore } = await deps.keys.listAll(KEYS_SHOWN_MAX, after);
+  const owners = new Set(keys.filter(({ agents }) => agents.length > 0).map(({ userId }) => userId));
   const owned = await Promise.all([...owners].map((userId) => deps.agents.list(userId)));
   const agents = new Map(owned.flat().map(({ id, name }) => [id, name]));
-  const views = all.map((key) => ({
-    ...keyView(deps, key, agents),
-    owner: emails.get(key.userId) ?? text.usage.unnamed.user,
-  }));
-  views.sort((a, b) => (a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0));
-  const shown = views.slice(0, KEYS_SHOWN_MAX);
-  const flash = isRevoked ? { kind: 'good' as const, message: text.settings.revokedKey } : undefined;
+  const flash = said === 'revoked' ? { kind: 'good' as const, message: text.settings.revokedKey } : undefined;
   return page(
-    <AdminKeysPage shell={await deps.shell(who)} keys={shown} hidden={views.length - shown.length} flash={flash} />,
+    <AdminKeysPage
+      shell={await deps.shell(who)}
+      keys={keys.map((key) => ({ ...keyView(deps, key, agents), owner: key.owner }))}
+      moreHref={hasMore ? `/admin/keys?after=${keys.at(-1)?.id}` : undefined}
+      flash={flash}
+    />,
   );
-}
-
-async function emailsOf({ accounts }: KeysRoutesDeps): Promise<ReadonlyMap<string, string>> {
-  return new Map((await accounts.list()).map(({ id, email }) => [id, email]));
 }

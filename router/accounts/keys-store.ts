@@ -1,11 +1,15 @@
 /** Personal API keys. Only the hash of a key is stored. */
-import { and, desc, eq, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, gte, inArray, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { keys, users } from '../database/schema';
+import { keys, users } from '../database/schema/accounts';
 import type { User } from './store';
 
-export type { KeyScope } from '../database/schema';
+export type { KeyScope } from '../database/schema/accounts';
 export type Key = typeof keys.$inferSelect;
+
+export type KeyName = Pick<Key, 'id' | 'name' | 'userId'>;
+/** With the e-mail address of its user. */
+export type OwnedKey = Key & { readonly owner: string };
 
 export type KeysStore = ReturnType<typeof keysStore>;
 
@@ -27,9 +31,45 @@ export function keysStore(db: Db) {
     async find(id: string): Promise<Key | undefined> {
       return db.select().from(keys).where(eq(keys.id, id)).get();
     },
-    /** The keys of all users, sorted by name. */
-    async listAll(): Promise<readonly Key[]> {
-      return db.select().from(keys).orderBy(keys.name).all();
+    /** The names of those of the keys that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
+      if (ids.length === 0) return [];
+      const { id, name, userId } = keys;
+      return db
+        .select({ id, name, userId })
+        .from(keys)
+        .where(inArray(id, [...ids]))
+        .all();
+    },
+    /** The keys of all users, by the addresses of their owners, then by name: at most `limit`, after `after`. */
+    async listAll(limit: number, after?: OwnedKey): Promise<readonly OwnedKey[]> {
+      const { owner, name, id } = after ?? { owner: '', name: '', id: '' };
+      return (
+        db
+          .select({ ...getTableColumns(keys), owner: users.email })
+          .from(users)
+          // SQLite reads the tables of a cross join in this order, and so only the users that the page needs.
+          .crossJoin(keys)
+          .where(
+            and(
+              eq(keys.userId, users.id),
+              gte(users.email, owner),
+              or(gt(users.email, owner), sql`(${keys.name}, ${keys.id}) > (${name}, ${id})`),
+            ),
+          )
+          .orderBy(users.email, keys.name, keys.id)
+          .limit(limit)
+          .all()
+      );
+    },
+    /** A key with the address of its owner. */
+    async findOwned(id: string): Promise<OwnedKey | undefined> {
+      return db
+        .select({ ...getTableColumns(keys), owner: users.email })
+        .from(keys)
+        .innerJoin(users, eq(keys.userId, users.id))
+        .where(eq(keys.id, id))
+        .get();
     },
     /** Newest first. */
     async list(userId: string): Promise<readonly Key[]> {

@@ -8,7 +8,7 @@ import type { Events } from '../lib/events';
 import { newId, newSecret, sha256 } from '../lib/ids';
 import { Recent } from '../lib/lru';
 import { lineProblem } from '../lib/text';
-import type { Key, KeyScope, KeysStore } from './keys-store';
+import type { Key, KeyName, KeyScope, KeysStore, OwnedKey } from './keys-store';
 import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
@@ -67,7 +67,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
   }
 
   /** Includes a use that is not written yet. */
-  function withLastUse(key: Key): Key {
+  function withLastUse<Known extends Key>(key: Known): Known {
     return { ...key, lastUsedAtMs: usedAtMs.get(key.id) ?? key.lastUsedAtMs };
   }
 
@@ -122,8 +122,19 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
 
     list: async (userId: string): Promise<readonly Key[]> => (await keys.list(userId)).map(withLastUse),
 
-    /** The keys of all users, sorted by name. */
-    listAll: async (): Promise<readonly Key[]> => (await keys.listAll()).map(withLastUse),
+    /**
+     * A page of the keys of all users, by the addresses of their owners: at most `limit`, after the one with the id `after`.
+     * Throws `not_found` where that is not there any more.
+     */
+    async listAll(limit: number, after?: string): Promise<{ keys: readonly OwnedKey[]; hasMore: boolean }> {
+      const last = after === undefined ? undefined : await keys.findOwned(after);
+      if (after !== undefined && !last) throw new AppError('not_found', { message: 'There is no such key.' });
+      const found = await keys.listAll(limit + 1, last);
+      return { keys: found.slice(0, limit).map(withLastUse), hasMore: found.length > limit };
+    },
+
+    /** The names of those of the keys that are there, of any user. */
+    namesOf: (ids: readonly string[]): Promise<readonly KeyName[]> => keys.namesOf(ids),
 
     /** Finds a key of any user. */
     findById: (id: string): Promise<Key | undefined> => keys.find(id),

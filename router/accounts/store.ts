@@ -1,9 +1,10 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, lt, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { sessions, users } from '../database/schema';
+import { sessions, users } from '../database/schema/accounts';
 
 export type User = typeof users.$inferSelect;
+export type UserName = Pick<User, 'id' | 'email'>;
 export type NewUser = typeof users.$inferInsert;
 export type Session = typeof sessions.$inferSelect;
 
@@ -35,19 +36,31 @@ export function usersStore(db: Db) {
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
     },
-    /** Sorted by e-mail address. */
-    async list(): Promise<readonly User[]> {
-      return db.select().from(users).orderBy(users.email).all();
+    /** The addresses of those of the users that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
+      if (ids.length === 0) return [];
+      const { id, email } = users;
+      return db
+        .select({ id, email })
+        .from(users)
+        .where(inArray(id, [...ids]))
+        .all();
+    },
+    /** The first by e-mail address. */
+    async list(limit: number): Promise<readonly User[]> {
+      return db.select().from(users).orderBy(users.email).limit(limit).all();
     },
     async findAdmin(): Promise<User | undefined> {
-      return db.select().from(users).where(eq(users.role, 'admin')).get();
+      // As the index has it, which is of this role only: a parameter could be any role.
+      return db.select().from(users).where(sql`${users.role} = 'admin'`).get();
     },
     /** Slugs that are `base` or `base-<something>`. */
     async slugsLike(base: string): Promise<readonly string[]> {
       const rows = db
         .select({ slug: users.slug })
         .from(users)
-        .where(sql`${users.slug} GLOB ${`${base}*`}`)
+        // "." is the character after "-".
+        .where(or(eq(users.slug, base), and(gte(users.slug, `${base}-`), lt(users.slug, `${base}.`))))
         .all();
       return rows.map((row) => row.slug);
     },

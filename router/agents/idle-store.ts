@@ -1,7 +1,7 @@
 /** Stores the idle times that users have set, per backend. */
 import { eq } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { idlePreferences } from '../database/schema';
+import { idlePreferences } from '../database/schema/agents';
 
 export type IdleStore = ReturnType<typeof idleStore>;
 

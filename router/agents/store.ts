@@ -1,7 +1,7 @@
 /** Stores agents: a user's durable instances of backends. */
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation, transaction } from '../database/database';
-import { agents } from '../database/schema';
+import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
 
 export type Agent = typeof agents.$inferSelect;
@@ -25,6 +25,16 @@ export function agentsStore(db: Db) {
   return {
     async find(id: string): Promise<Agent | undefined> {
       return byId.get({ id });
+    },
+    /** The names of those of the agents that are there. */
+    async namesOf(ids: readonly string[]): Promise<readonly Pick<Agent, 'id' | 'name'>[]> {
+      if (ids.length === 0) return [];
+      const { id, name } = agents;
+      return db
+        .select({ id, name })
+        .from(agents)
+        .where(inArray(id, [...ids]))
+        .all();
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {

@@ -3,7 +3,7 @@
  * here.
  */
 
-import type { ToolResult } from '../database/schema';
+import type { ToolResult } from '../database/schema/chat';
 import { newId } from '../lib/ids';
 import type { JsonObject } from '../lib/json';
 import { type Backend, fillIn } from './backends';

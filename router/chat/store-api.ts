@@ -1,7 +1,7 @@
 /** What the API of conversations reads and writes besides the turns of `/v1` and of the pages. */
 import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { conversations, messages } from '../database/schema';
+import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure } from './store';
 import { textsOf } from './store-texts';
 

@@ -1,7 +1,7 @@
 /** What pages show of messages: as many as fit, and of each the first part. The rest of a long one stays in the database. */
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { messagePieces, messages } from '../database/schema';
+import { messagePieces, messages } from '../database/schema/chat';
 import type { Message, ToolCall } from './store';
 import { SHOWN_LENGTH_MAX } from './store-texts';
 

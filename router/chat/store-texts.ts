@@ -4,7 +4,7 @@
  */
 import { eq, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { messagePieces } from '../database/schema';
+import { messagePieces } from '../database/schema/chat';
 
 /** Characters (UTF-16 units) of a message that a page shows. */
 export const SHOWN_LENGTH_MAX = 64 * 1024;

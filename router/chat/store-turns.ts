@@ -1,7 +1,7 @@
 /** What is written with a turn of a conversation, and what is deleted of one. */
 import { and, desc, eq, getTableColumns, gt, inArray, lt, lte, type SQL } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { conversations, messages, type ToolResult } from '../database/schema';
+import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
 import type { Conversation, Message } from './store';
 import { textsOf } from './store-texts';

@@ -2,7 +2,7 @@
 import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
-import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema';
+import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
 import { shownStore } from './store-shown';
 import { piecesBytes, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
@@ -185,7 +185,9 @@ export function conversationsStore(db: Db) {
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
       return write((tx) => {
         const end = tx.update(messages).set({ status: 'failed', failure, endedAtMs: nowMs });
-        return end.where(eq(messages.status, 'streaming')).returning({ id: messages.id }).all().length;
+        // As the index has it, which is of this status only.
+        const open = sql`${messages.status} = 'streaming'`;
+        return end.where(open).returning({ id: messages.id }).all().length;
       });
     },
   };

@@ -2,6 +2,6 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'sqlite',
-  schema: './router/database/schema.ts',
+  schema: './router/database/schema/index.ts',
   out: './router/database/migrations',
 });

@@ -1,7 +1,7 @@
 /** Facts about this installation: its id, and a sealed text that verifies the encryption key. */
 import { eq, sql } from 'drizzle-orm';
 import type { Db } from './database';
-import { installation } from './schema';
+import { installation } from './schema/installation';
 
 export type InstallationStore = ReturnType<typeof installationStore>;
 

@@ -1,7 +1,7 @@
 /** Runners: one row per runner, from the intent to start it until the router knows that it is gone. */
 import { eq } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation } from '../database/database';
-import { runners } from '../database/schema';
+import { runners } from '../database/schema/runners';
 import { AppError } from '../lib/errors';
 
 export type RunnerRow = typeof runners.$inferSelect;

@@ -12,12 +12,13 @@ import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { Budget } from './budgets-store';
 import {
-  allOwners,
   budgetForm,
   budgetSubjects,
   budgetsJson,
   budgetViews,
+  everyOwner,
   type OwnersDeps,
+  ownersOfAll,
   ownOwners,
   saidOf,
 } from './present';
@@ -27,6 +28,9 @@ const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);
 const limit = t.Optional(t.Number());
 const budgetBody = t.Object({ unit, period, soft_limit: limit, hard_limit: limit });
+/** Budgets on one page. */
+const BUDGETS_SHOWN_MAX = 50;
+const pageNumber = t.Integer({ minimum: 1, maximum: 1_000_000 });
 const budgetFields = t.Object({ subject: t.String(), unit, period, soft_limit: t.String(), hard_limit: t.String() });
 
 type Subject = Pick<Budget, 'subjectId' | 'userId' | 'keyId'>;
@@ -41,7 +45,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
     .use(ownRoutes(deps, session))
     .get('/admin/budgets', ({ who, query }) => budgetsPage(deps, who, query), {
       admin: true,
-      query: t.Object({ budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
+      query: t.Object({ budget: t.Optional(t.String()), said: t.Optional(t.String()), page: t.Optional(pageNumber) }),
     })
     .post(
       '/admin/budgets',
@@ -64,9 +68,13 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
       { admin: true, body: t.Object({ subject: t.String() }) },
     )
 
-    .get('/api/admin/budgets', async () => ({ budgets: budgetsJson(deps.budgets.list(), await allOwners(deps)) }), {
-      admin: true,
-    })
+    .get(
+      '/api/admin/budgets',
+      async () => ({ budgets: budgetsJson(deps.budgets.list(), await ownersOfAll(deps, deps.budgets.list())) }),
+      {
+        admin: true,
+      },
+    )
     .put(
       '/api/admin/budgets/:subject',
       async ({ params, body }) => {
@@ -150,8 +158,10 @@ async function ownKey(deps: BudgetsRoutesDeps, who: Who, id: string): Promise<Su
   return { subjectId: id, userId: key.userId, keyId: id };
 }
 
+/** @param id of a user or a key, or a user's e-mail address. */
 async function anySubject(deps: BudgetsRoutesDeps, id: string): Promise<Subject> {
-  if (await deps.accounts.find(id)) return { subjectId: id, userId: id, keyId: null };
+  const user = (await deps.accounts.find(id)) ?? (await deps.accounts.findByEmail(id));
+  if (user) return { subjectId: user.id, userId: user.id, keyId: null };
   const key = await deps.keys.findById(id);
   if (!key) throw new AppError('not_found', { message: 'There is no user and no key with that id.' });
   return { subjectId: id, userId: key.userId, keyId: id };
@@ -171,18 +181,26 @@ function typedLimits({ unit, period, soft_limit, hard_limit }: BudgetFields): Li
 async function budgetsPage(
   deps: BudgetsRoutesDeps,
   who: Who,
-  query: { readonly budget?: string | undefined; readonly said?: string | undefined },
+  query: {
+    readonly budget?: string | undefined;
+    readonly said?: string | undefined;
+    readonly page?: number | undefined;
+  },
   refused?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
-  const owners = await allOwners(deps);
+  const { page: number = 1 } = query;
+  const from = (number - 1) * BUDGETS_SHOWN_MAX;
   const states = deps.budgets.list();
-  const subjects = budgetSubjects(owners);
+  const owners = await ownersOfAll(deps, states);
+  const everybody = await everyOwner(deps);
+  const subjects = everybody && budgetSubjects(everybody);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget);
   return page(
     <AdminBudgetsPage
       shell={await deps.shell(who)}
-      budgets={budgetViews(states, owners)}
-      subjects={[...subjects.users, ...subjects.keys]}
+      budgets={budgetViews(states, owners).slice(from, from + BUDGETS_SHOWN_MAX)}
+      moreHref={states.length > from + BUDGETS_SHOWN_MAX ? `/admin/budgets?page=${number + 1}` : undefined}
+      subjects={subjects && [...subjects.users, ...subjects.keys]}
       form={refused?.form ?? budgetForm(chosen)}
       flash={saidOf(query.said)}
     />,

@@ -1,12 +1,12 @@
 /**
- * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage is counted in memory, so that a call
- * is checked without the database; the counters are read from the database once, at boot.
+ * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage of those with a budget is counted in
+ * memory, so that a call is checked without the database; it is read from the database at boot, or when the budget is set.
  */
 import { AppError } from '../lib/errors';
 import type { Budget, BudgetsStore } from './budgets-store';
 import { Held } from './held';
 import type { Amount, Counted, Refusal } from './limits';
-import type { UsageStore } from './store';
+import type { NewUsageRow, UsageStore } from './store';
 
 type Unit = Budget['unit'];
 type Period = Budget['period'];
@@ -33,28 +33,33 @@ interface Counter {
 
 export type BudgetsService = ReturnType<typeof budgetsService>;
 
-/** @param deps.now milliseconds since the epoch. */
-export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore; now: () => number }) {
-  const { budgets: store, usage, now } = deps;
+/**
+ * @param deps.unwritten calls that metering has counted and not yet written.
+ * @param deps.now milliseconds since the epoch.
+ */
+export function budgetsService(deps: {
+  budgets: BudgetsStore;
+  usage: UsageStore;
+  unwritten: () => readonly NewUsageRow[];
+  now: () => number;
+}) {
+  const { budgets: store, usage, unwritten, now } = deps;
   const budgets = new Map<string, Budget>();
-  /**
-   * By period, then by the id of the user or key. Users and keys without a budget are counted too, because they may get
-   * one.
-   */
-  const counters: Readonly<Record<Period, Map<string, Counter>>> = { day: new Map(), month: new Map() };
+  /** By the id of the user or key: what was used of its budget in the budget's period. */
+  const counters = new Map<string, Counter>();
   const held = new Held();
 
-  function counterOf(period: Period, subjectId: string): Counter {
+  function counterOf({ period, subjectId }: Budget): Counter {
     const sinceMs = beginning(period, now());
-    const known = counters[period].get(subjectId);
+    const known = counters.get(subjectId);
     if (known?.sinceMs === sinceMs) return known;
     const fresh = { sinceMs, tokens: 0, money: 0 };
-    counters[period].set(subjectId, fresh);
+    counters.set(subjectId, fresh);
     return fresh;
   }
 
   function stateOf(budget: Budget): BudgetState {
-    const used = counterOf(budget.period, budget.subjectId)[budget.unit];
+    const used = counterOf(budget)[budget.unit];
     const isOver = (limit: number | null) => limit !== null && used >= limit;
     const level = isOver(budget.hardLimit) ? 'hard' : isOver(budget.softLimit) ? 'soft' : 'within';
     return { budget, used, resetsAtMs: ending(budget.period, now()), level };
@@ -78,30 +83,43 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
     return refusals.find(({ isHeld }) => !isHeld) ?? refusals[0];
   }
 
-  return {
-    /** Reads the budgets and the usage of the current periods. Call it once, before any other method. */
-    async load(): Promise<void> {
-      for (const budget of await store.list()) budgets.set(budget.subjectId, budget);
-      for (const period of PERIODS) {
+  function forget(subjectId: string): void {
+    budgets.delete(subjectId);
+    counters.delete(subjectId);
+  }
+
+  /** Counts what has been used of budgets that come into force: what is written, and what waits for that. */
+  async function countUp(fresh: readonly Budget[], subjectId?: string): Promise<void> {
+    const waiting = unwritten();
+    await Promise.all(
+      PERIODS.map(async (period) => {
+        const own = fresh.filter((budget) => budget.period === period);
+        if (own.length === 0) return;
         const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
-        for (const dimension of ['user', 'key'] as const) {
-          for (const { key, promptTokens, completionTokens, cost } of await usage.groups(range, dimension)) {
-            const tokens = promptTokens + completionTokens;
-            counters[period].set(key, { sinceMs: range.fromMs, tokens, money: cost });
-          }
-        }
-        for (const { keyId, tokens, cost } of await usage.possibleKeys(range)) {
-          const counter = counterOf(period, keyId);
-          counter.tokens += tokens;
-          counter.money += cost;
-        }
-      }
+        const isIn = ({ atMs }: NewUsageRow) => atMs >= range.fromMs && atMs < range.untilMs;
+        // In one turn of the event loop with the reading, which begins at once: each call is in one of the three.
+        const counted = own.map((budget) => {
+          counters.delete(budget.subjectId);
+          const counter = counterOf(budget);
+          for (const row of waiting) if (isIn(row) && countsFor(row, budget)) grow(counter, spentBy(row));
+          return { counter, budget };
+        });
+        const spent = await usage.spent(period, range, subjectId);
+        for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
+      }),
+    );
+  }
+
+  return {
+    /** Reads the budgets, and what has been used of them. Call it once, before any other method. */
+    async load(): Promise<void> {
+      const all = await store.list();
+      for (const budget of all) budgets.set(budget.subjectId, budget);
+      await countUp(all);
     },
 
-    /** A deleted key uses nothing any more. */
-    forget(subjectId: string): void {
-      for (const period of PERIODS) counters[period].delete(subjectId);
-    },
+    /** A deleted key uses nothing any more, and its budget is deleted with it. */
+    forget,
 
     /**
      * Throws `insufficient_quota` when the user or a key is at a hard limit; for a request that is going to make calls.
@@ -119,13 +137,10 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
     unitsOf: (who: Counted): readonly Unit[] => hardBudgetsOf(who).map(({ unit }) => unit),
 
     /** Counts what a call has used. */
-    add({ tokens, cost, ...who }: Counted & Amount): void {
-      for (const period of PERIODS) {
-        for (const subjectId of subjectsOf(who)) {
-          const counter = counterOf(period, subjectId);
-          counter.tokens += tokens;
-          counter.money += cost;
-        }
+    add(use: Counted & Amount): void {
+      for (const subjectId of subjectsOf(use)) {
+        const budget = budgets.get(subjectId);
+        if (budget) grow(counterOf(budget), use);
       }
     },
 
@@ -140,17 +155,32 @@ export function budgetsService(deps: { budgets: BudgetsStore; usage: UsageStore;
       const fields = problemsOf(budget);
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       await store.put(budget);
+      const former = budgets.get(budget.subjectId);
       budgets.set(budget.subjectId, budget);
+      if (former?.period !== budget.period) await countUp([budget], budget.subjectId);
     },
 
     /** Throws `not_found` when the subject has no budget. */
     async remove(subjectId: string): Promise<void> {
       // The store first: memory must not lift a limit that is still in the database.
       const wasThere = await store.delete(subjectId);
-      budgets.delete(subjectId);
+      forget(subjectId);
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };
+}
+
+function grow(counter: Counter, { tokens, cost }: Amount = { tokens: 0, cost: 0 }): void {
+  counter.tokens += tokens;
+  counter.money += cost;
+}
+
+function countsFor({ userId, keyId, keyIds }: NewUsageRow, budget: Budget): boolean {
+  return budget.keyId === null ? userId === budget.userId : (keyIds ?? [keyId]).includes(budget.keyId);
+}
+
+function spentBy({ promptTokens, completionTokens, cost }: NewUsageRow): Amount {
+  return { tokens: promptTokens + completionTokens, cost: cost ?? 0 };
 }
 
 function subjectsOf({ userId, keyIds = [] }: Counted): readonly string[] {

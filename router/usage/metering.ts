@@ -99,6 +99,9 @@ export function meteringService(deps: {
       writeSoon();
     },
 
+    /** The rows recorded so far that are not written: without those of a batch that is being written. */
+    unwritten: (): readonly NewUsageRow[] => pending,
+
     /** Writes the rows recorded so far: before a report, and on shutdown. Never rejects. */
     flush,
   };

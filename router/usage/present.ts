@@ -10,8 +10,8 @@ import type {
 } from '../../views/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { KeysService } from '../accounts/keys';
-import type { Key } from '../accounts/keys-store';
-import type { User } from '../accounts/store';
+import type { KeyName } from '../accounts/keys-store';
+import type { User, UserName } from '../accounts/store';
 import { text } from '../web/respond';
 import type { BudgetState } from './budgets';
 import { type Days, eachDay, type NamedGroup, type Scope, type UsageService } from './reports';
@@ -22,6 +22,8 @@ type Division = Exclude<UsageDimension, 'day'>;
 
 /** Lines of a table on a page. The API returns all lines. */
 const LINES_MAX = 100;
+/** Users, and keys, from which one is chosen. */
+const CHOICES_MAX = 200;
 /** Characters of a name that are shown: clients choose the names of models. */
 const NAME_MAX = 200;
 const FIGURES = [
@@ -126,8 +128,8 @@ export function money(amount: number): number {
 
 /** Users and keys by id: the owners of budgets. */
 export interface Owners {
-  readonly users: ReadonlyMap<string, User>;
-  readonly keys: ReadonlyMap<string, Key>;
+  readonly users: ReadonlyMap<string, UserName>;
+  readonly keys: ReadonlyMap<string, KeyName>;
 }
 
 export interface OwnersDeps {
@@ -135,9 +137,18 @@ export interface OwnersDeps {
   readonly keys: KeysService;
 }
 
-/** Everybody and every key: for the administrator. */
-export async function allOwners({ accounts, keys }: OwnersDeps): Promise<Owners> {
-  return ownersOf(await accounts.list(), await keys.listAll());
+/** Those whose budgets these are: for the administrator. */
+export async function ownersOfAll({ accounts, keys }: OwnersDeps, states: readonly BudgetState[]): Promise<Owners> {
+  const userIds = new Set(states.map(({ budget }) => budget.userId));
+  const keyIds = states.flatMap(({ budget }) => budget.keyId ?? []);
+  return ownersOf(await accounts.namesOf([...userIds]), await keys.namesOf(keyIds));
+}
+
+/** Everybody and every key, for a choice; undefined where there are too many to choose from. */
+export async function everyOwner({ accounts, keys }: OwnersDeps): Promise<Owners | undefined> {
+  const users = await accounts.list(CHOICES_MAX + 1);
+  const { keys: all, hasMore } = await keys.listAll(CHOICES_MAX);
+  return users.length > CHOICES_MAX || hasMore ? undefined : ownersOf(users, all);
 }
 
 /** One user and their keys. */
@@ -145,7 +156,7 @@ export async function ownOwners({ keys }: Pick<OwnersDeps, 'keys'>, user: User):
   return ownersOf([user], await keys.list(user.id));
 }
 
-function ownersOf(users: readonly User[], keys: readonly Key[]): Owners {
+function ownersOf(users: readonly UserName[], keys: readonly KeyName[]): Owners {
   return { users: new Map(users.map((user) => [user.id, user])), keys: new Map(keys.map((key) => [key.id, key])) };
 }
 

@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
 /** One year: a report is read into memory as a whole, and a table with a line per day must stay readable. */
 const DAYS_MAX = 366;
-const CALLS_PER_PAGE = 500;
+const CALLS_PER_PAGE = 200;
 
 /** Days such as `2026-11-22`; both ends are included. */
 export interface Days {
@@ -52,22 +52,13 @@ export function usageService(deps: {
 }) {
   const { usage, users, agents, keys, backends, flush, now } = deps;
 
-  /** Returns a function that looks each name up only once. */
-  function names() {
-    const known = new Map<string, Promise<string | undefined>>();
-    const find = async (by: UsageDimension, id: string): Promise<string | undefined> => {
-      if (id === '') return undefined;
-      if (by === 'user') return (await users.find(id))?.email;
-      if (by === 'agent') return (await agents.find(id))?.name;
-      if (by === 'key') return (await keys.find(id))?.name;
-      return by === 'backend' ? backends.find(id)?.displayName : id;
-    };
-    return (by: UsageDimension, id: string): Promise<string | undefined> => {
-      const place = `${by} ${id}`;
-      const name = known.get(place) ?? find(by, id);
-      known.set(place, name);
-      return name;
-    };
+  /** The names of users, agents, keys, … by id, in one question. */
+  async function namesOf(by: UsageDimension, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (by === 'user') return new Map((await users.namesOf(ids)).map(({ id, email }) => [id, email]));
+    if (by === 'agent') return new Map((await agents.namesOf(ids)).map(({ id, name }) => [id, name]));
+    if (by === 'key') return new Map((await keys.namesOf(ids)).map(({ id, name }) => [id, name]));
+    const nameOf = (id: string) => (by === 'backend' ? backends.find(id)?.displayName : id);
+    return new Map(ids.flatMap((id) => [[id, nameOf(id) ?? ''] as const]).filter(([, name]) => name !== ''));
   }
 
   return {
@@ -104,37 +95,49 @@ export function usageService(deps: {
       return usage.totals(rangeOf(scope));
     },
 
-    /** Days in order, other dimensions by tokens, most first; without a `limit`, all groups. */
-    async groups(scope: Scope, by: UsageDimension, limit?: number): Promise<readonly NamedGroup[]> {
+    /** All days in order; other dimensions by tokens, most first: `limit` groups, from `offset` on. */
+    async groups(scope: Scope, by: UsageDimension, limit?: number, offset?: number): Promise<readonly NamedGroup[]> {
       await flush();
-      const nameOf = names();
-      const groups = await usage.groups(rangeOf(scope), by, limit);
-      return Promise.all(
-        groups.map(async (group) => {
-          const name = await nameOf(by, group.key);
-          return { ...group, ...(name !== undefined && { name }) };
-        }),
+      const groups = await usage.groups(rangeOf(scope), by, limit, offset);
+      const names = await namesOf(
+        by,
+        groups.map(({ key }) => key),
       );
+      return groups.map((group) => {
+        const name = names.get(group.key);
+        return { ...group, ...(name !== undefined && { name }) };
+      });
     },
 
     /** The single calls, oldest first, page by page; calls that are recorded meanwhile may be included. */
     async *calls(scope: Scope): AsyncGenerator<readonly Call[]> {
       await flush();
       const range = rangeOf(scope);
-      const nameOf = names();
-      for (let afterId = 0; ; ) {
-        const rows = await usage.page(range, afterId, CALLS_PER_PAGE);
-        const last = rows.at(-1);
-        if (!last) return;
-        afterId = last.id;
-        yield await Promise.all(
-          rows.map(async (row) => ({
-            row,
-            user: (await nameOf('user', row.userId)) ?? row.userId,
-            agent: (await nameOf('agent', row.agentId)) ?? row.agentId,
-            key: (await nameOf('key', row.keyId ?? '')) ?? row.keyId ?? '',
-          })),
-        );
+      for (let after: UsageRow | undefined; ; ) {
+        const rows = await usage.page(range, after, CALLS_PER_PAGE);
+        after = rows.at(-1);
+        if (!after) return;
+        const idsOf = (of: (row: UsageRow) => string | null) => [...new Set(rows.map((row) => of(row) ?? ''))];
+        const [byUser, byAgent, byKey] = await Promise.all([
+          namesOf(
+            'user',
+            idsOf(({ userId }) => userId),
+          ),
+          namesOf(
+            'agent',
+            idsOf(({ agentId }) => agentId),
+          ),
+          namesOf(
+            'key',
+            idsOf(({ keyId }) => keyId),
+          ),
+        ]);
+        yield rows.map((row) => ({
+          row,
+          user: byUser.get(row.userId) ?? row.userId,
+          agent: byAgent.get(row.agentId) ?? row.agentId,
+          key: byKey.get(row.keyId ?? '') ?? row.keyId ?? '',
+        }));
       }
     },
   };

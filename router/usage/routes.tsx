@@ -33,7 +33,15 @@ const CSV_HEADER = [
 ] as const;
 
 const days = { from: t.Optional(t.String()), to: t.Optional(t.String()) };
-const reportQuery = t.Object({ ...days, group: t.Optional(t.String()), format: t.Optional(t.String()) });
+const reportQuery = t.Object({
+  ...days,
+  group: t.Optional(t.String()),
+  format: t.Optional(t.String()),
+  /** Of the groups, from 1 on; days are all on the first. */
+  page: t.Optional(t.Integer({ minimum: 1, maximum: 1_000_000 })),
+});
+/** Groups of one answer. */
+const GROUPS_PER_PAGE = 1_000;
 
 interface PeriodQuery {
   readonly from?: string | undefined;
@@ -75,7 +83,7 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
       ({ who, query, request, server }) => {
         server?.timeout(request, 0);
         const scope = { days: deps.usage.daysOf(query), userId: who.user.id };
-        return report(deps, who, request, { scope, group: query.group, groups: OWN_GROUPS });
+        return report(deps, who, request, { scope, ...query, groups: OWN_GROUPS });
       },
       { session: true, query: reportQuery },
     )
@@ -84,7 +92,7 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
       ({ who, query, request, server }) => {
         server?.timeout(request, 0);
         const scope = { days: deps.usage.daysOf(query) };
-        return report(deps, who, request, { scope, group: query.group, groups: ADMIN_GROUPS });
+        return report(deps, who, request, { scope, ...query, groups: ADMIN_GROUPS });
       },
       { admin: true, query: reportQuery },
     );
@@ -138,23 +146,32 @@ function askedFor(deps: UsageRoutesDeps, { from, to }: PeriodQuery, userId?: str
 
 interface ReportOf {
   readonly scope: Scope;
-  readonly group: string | undefined;
+  readonly group?: string | undefined;
+  readonly page?: number | undefined;
   readonly groups: readonly UsageDimension[];
 }
 
-async function report(deps: UsageRoutesDeps, who: Who, request: Request, { scope, group = 'day', groups }: ReportOf) {
+async function report(
+  deps: UsageRoutesDeps,
+  who: Who,
+  request: Request,
+  { scope, group = 'day', page: number = 1, groups }: ReportOf,
+) {
   if (wantsCsv(request)) return callsAsCsv(deps, who, scope);
   const by = groups.find((one) => one === group);
   if (!by) throw new AppError('invalid_request', { message: `"group": expected one of ${groups.join(', ')}.` });
+  const found = await deps.usage.groups(scope, by, GROUPS_PER_PAGE + 1, (number - 1) * GROUPS_PER_PAGE);
   return {
     ...scope.days,
     group: by,
+    // Of all groups, on every page.
     totals: figuresJson(await deps.usage.totals(scope)),
-    groups: (await deps.usage.groups(scope, by)).map((one) => ({
+    groups: found.slice(0, GROUPS_PER_PAGE).map((one) => ({
       key: one.key,
       name: one.name ?? null,
       ...figuresJson(one),
     })),
+    has_more: found.length > GROUPS_PER_PAGE,
   };
 }
 

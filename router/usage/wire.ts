@@ -26,12 +26,12 @@ export async function wireUsage(uses: {
   const { backends, rateLimits, events, metrics, now } = uses;
   const { usage: rows, budgets: budgetRows, users, agents, keys } = uses.stores;
   const prices = pricesService({ usage: rows });
-  const budgets = budgetsService({ budgets: budgetRows, usage: rows, now });
-  await Promise.all([prices.load(), budgets.load()]);
+  const budgets = budgetsService({ budgets: budgetRows, usage: rows, unwritten: () => metering.unwritten(), now });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && budgets.forget(event.credentialId));
   const limiters = [budgets, rateLimits];
   const limits = limitsService({ limiters, prices });
   const metering = meteringService({ usage: rows, prices, counters: limiters, metrics, now });
+  await Promise.all([prices.load(), budgets.load()]);
   const usage = usageService({ usage: rows, users, agents, keys, backends, flush: metering.flush, now });
   return { prices, budgets, limits, metering, usage };
 }

@@ -13,6 +13,7 @@ import { Results } from './results';
 import type { Scenario } from './scenario';
 import { aborts } from './scenarios/aborts';
 import { agents } from './scenarios/agents';
+import { data } from './scenarios/data';
 import { page as pageStream } from './scenarios/page';
 import { requests } from './scenarios/requests';
 import { slowReader } from './scenarios/slow-reader';
@@ -21,7 +22,9 @@ import { streams } from './scenarios/streams';
 import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
-const SCENARIOS: readonly Scenario[] = [requests, streams, agents, pageStream, slowReader, aborts, startUp, coldStart];
+const SCENARIOS: readonly Scenario[] = [
+  ...[requests, streams, agents, pageStream, slowReader, aborts, startUp, coldStart, data],
+];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 

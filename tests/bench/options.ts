@@ -8,6 +8,7 @@ bun run bench --profile <router|recording> [--only <scenario>]
   --only          one scenario; may be given several times. Nothing is written
   --rounds        how often each measurement is taken
   --litellm       with LiteLLM's proxy as another peer, installed from PyPI: 560 MB, once
+  --data          the data root of \`bun run big-database\`; by default tmp/big-database, where one is made
   --write         the file for the report, with a chart beside it; docs/performance.md after a whole run
   --profile       only the router, or only the router recording, with a CPU profile in tmp/bench-profile; of the
                   requests unless --only names something else`;
@@ -20,6 +21,8 @@ export interface Options {
   readonly only: readonly string[];
   /** Relative to the working directory. */
   readonly reportPath?: string;
+  /** Of a large database. */
+  readonly dataRoot?: string;
   /** What is profiled, and where to. */
   readonly profile?: Profile;
 }
@@ -41,6 +44,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
       only: { type: 'string', multiple: true, default: [] },
       rounds: { type: 'string' },
       litellm: { type: 'boolean', default: false },
+      data: { type: 'string' },
       write: { type: 'string' },
       profile: { type: 'string' },
     },
@@ -62,6 +66,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     rounds,
     withLitellm,
     only: isProfile && only.length === 0 ? ['requests'] : only,
+    ...(values.data !== undefined && { dataRoot: values.data }),
     ...(reportPath !== undefined && { reportPath }),
     ...(what !== undefined && { profile: { what, directory: PROFILE_DIR } }),
   };

@@ -1,14 +1,16 @@
 /** The router under test: a process like any other deployment's, with one backend, whose runner is the scripted one. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../../scripts/build';
-import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
+import { freePort } from '../support/ports';
+import { OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
 import type { RunnerStats } from './runner';
 import { CHAT_PATH, chatBody, MODEL, type Script, scriptText } from './script';
 
 const ROOT = join(import.meta.dir, '../..');
-const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
+export const ADMIN = { email: 'bench@example.org', password: 'a-password-of-the-bench' } as const;
 
 export interface RouterUnderTest extends AsyncDisposable {
   readonly server: Server;
@@ -56,10 +58,11 @@ export async function startRouter(extras: RouterExtras = {}): Promise<RouterUnde
   }
 }
 
-async function routerServer(
+/** A router over a data root, which is made where there is none. */
+export async function routerServer(
   dataRoot: string,
   runnerPort: number,
-  { profileDir, preload }: RouterExtras,
+  { profileDir, preload }: RouterExtras = {},
 ): Promise<Server> {
   const backend = {
     name: MODEL,

@@ -200,7 +200,7 @@ test('when the router ends, a runner in the middle of an answer gets an error, a
   await first.upstream.stop();
   const { dataRoot } = first.router;
   await using second = await startRouter({ dataRoot, backends: [memoryBackend('agent', {}, first.runner.program)] });
-  const rows = await second.context.stores.usage.page({ fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER }, 0, 10);
+  const rows = await second.context.stores.usage.page({ fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER }, undefined, 10);
   expect(rows).toMatchObject([{ userId: first.alice.id, ending: 'failed', estimated: true, completionTokens: 1 }]);
 });
 

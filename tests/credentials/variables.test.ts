@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEntries } from '../../router/backends/parse';
-import { agents } from '../../router/database/schema';
+import { agents } from '../../router/database/schema/agents';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { list, problemOf, say, start, statusOf } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { eq } from 'drizzle-orm';
 import { type Db, openDatabase } from '../../router/database/database';
 import { groupedWrites } from '../../router/database/grouped-writes';
-import { prices } from '../../router/database/schema';
+import { prices } from '../../router/database/schema/usage';
 
 const folder = mkdtempSync(join(tmpdir(), 'agent-stack-writes-'));
 const path = join(folder, 'router.db');

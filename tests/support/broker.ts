@@ -65,7 +65,10 @@ export async function startBroker(
     async rows() {
       await until(() => leases() === 0, 'no call is under way', LIMIT_MS);
       await router.context.metering.flush();
-      return router.context.stores.usage.page({ fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER }, 0, 10_000);
+      const range = { fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER };
+      const rows = await router.context.stores.usage.page(range, undefined, 10_000);
+      // In the order in which they were written, also where a test has set the clock back.
+      return rows.toSorted((a, b) => a.id - b.id);
     },
     async [Symbol.asyncDispose]() {
       await router[Symbol.asyncDispose]();

@@ -37,20 +37,73 @@ test('a table of thousands of models shows those that were used most, and the ot
   expect(others).toContain(`${(rest / 1e6).toFixed(1)}M`);
 });
 
-test('the API lists every model', async () => {
-  const report = (await (await alice.request('/api/me/usage?group=model')).json()) as { groups: unknown[] };
-  expect(report.groups).toHaveLength(3_000);
+test('the API lists every model, once, in pages, each with the totals of all', async () => {
+  type Report = { totals: { calls: number }; groups: { key: string; calls: number }[]; has_more: boolean };
+  const pages: Report[] = [];
+  for (let hasMore = true; hasMore; ) {
+    const path = `/api/me/usage?group=model&page=${pages.length + 1}`;
+    const page = (await (await alice.request(path)).json()) as Report;
+    pages.push(page);
+    hasMore = page.has_more;
+  }
+  const groups = pages.flatMap((page) => page.groups);
+  expect(new Set(groups.map(({ key }) => key)).size).toBe(3_000);
+  const calls = groups.reduce((sum, group) => sum + group.calls, 0);
+  expect(pages.map(({ totals }) => totals.calls)).toEqual([calls, calls, calls]);
+  expect((await alice.request('/api/me/usage?group=model&page=0')).status).toBe(422);
 });
 
-test('a page of the keys of everybody shows a bounded number, and says how many there are besides', async () => {
-  const hash = (n: number) => `hash-${n}`;
-  const key = await router.context.keys.create(admin.id, 'first', {});
-  for (let n = 0; n < 600; n++) {
-    await router.context.stores.keys.insert({ ...key.key, id: `key-${n}`, hash: hash(n), name: `key ${n}` });
+test('the keys of everybody come in pages, on the page and from the API, each key once and by the owner', async () => {
+  const { key } = await router.context.keys.create(admin.id, 'first', {});
+  const owners = [admin.id, (await router.person(PEOPLE.bob)).id];
+  for (let n = 0; n < 230; n++) {
+    const userId = owners[n % 2] ?? '';
+    await router.context.stores.keys.insert({
+      ...key,
+      id: `key-${n}`,
+      hash: `hash-${n}`,
+      name: `key ${n % 3}`,
+      userId,
+    });
   }
-  const page = await (await admin.request('/admin/keys')).text();
-  expect(await all(page, '#keys .rows > li')).toHaveLength(500);
-  expect(page).toContain('And 101 more');
+  const shown: string[] = [];
+  for (let next: string | undefined = '/admin/keys'; next !== undefined; ) {
+    const page: string = await (await admin.request(next)).text();
+    const rows = await all(page, '#keys .rows > li');
+    expect(rows.length).toBeLessThanOrEqual(100);
+    shown.push(...rows.map(({ text }) => text));
+    next = /href="(\/admin\/keys\?after=[^"]+)"/.exec(page)?.[1];
+  }
+  expect(shown).toHaveLength(231);
+
+  type Page = { keys: { id: string; user: string }[]; has_more: boolean };
+  const found: Page['keys'] = [];
+  for (let hasMore = true; hasMore; ) {
+    const after = found.at(-1)?.id;
+    const path = `/api/admin/keys?limit=50${after === undefined ? '' : `&after=${after}`}`;
+    const page = (await (await admin.request(path)).json()) as Page;
+    found.push(...page.keys);
+    hasMore = page.has_more;
+  }
+  expect(new Set(found.map(({ id }) => id)).size).toBe(231);
+  const emails = found.map(({ user }) => user);
+  expect(emails).toEqual(emails.toSorted());
+  expect((await admin.request('/api/admin/keys?after=nobody')).status).toBe(404);
+  expect((await admin.request('/api/admin/keys?limit=0')).status).toBe(422);
+});
+
+test('where there are too many users or keys to choose from, a budget is set by address or id', async () => {
+  const page = await (await admin.request('/admin/budgets')).text();
+  expect(await all(page, '#budget-subject option')).toEqual([]);
+  const fields = { unit: 'tokens', period: 'day', soft_limit: '', hard_limit: '9' };
+  for (const subject of [PEOPLE.alice.email, 'key-1']) {
+    const body = new URLSearchParams({ ...fields, subject });
+    expect((await admin.request('/admin/budgets', { method: 'POST', body })).status).toBe(303);
+  }
+  const subjects = router.context.budgets.list().map(({ budget }) => budget.subjectId);
+  expect(subjects).toEqual([alice.id, 'key-1']);
+  const body = new URLSearchParams({ ...fields, subject: 'nobody@example.org' });
+  expect((await admin.request('/admin/budgets', { method: 'POST', body })).status).toBe(404);
 });
 
 test('a list of models that is too long to choose from is counted, and the name is typed', async () => {

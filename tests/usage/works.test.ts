@@ -78,7 +78,7 @@ test.each([
   expect([sums[one.id], sums[two.id], sums[idle.id]].toSorted()).toEqual([0, expect.any(Number), 36]);
   expect(Math.min(sums[one.id] ?? 0, sums[two.id] ?? 0)).toBeGreaterThanOrEqual(18);
   const { stores } = bench.router.context;
-  const again = budgetsService({ budgets: stores.budgets, usage: stores.usage, now: limits.now });
+  const again = budgetsService({ budgets: stores.budgets, usage: stores.usage, unwritten: () => [], now: limits.now });
   await again.load();
   expect(Object.fromEntries(again.list().map(({ budget, used }) => [budget.subjectId, used]))).toEqual(sums);
 });

@@ -49,12 +49,15 @@ export function AdminPricesPage({ prices, form, editing, shared, ...props }: Pri
 
 interface BudgetsProps extends AdminProps {
   budgets: BudgetView[];
-  subjects: BudgetSubject[];
+  /** Where the next of them are. */
+  moreHref?: string | undefined;
+  /** Absent where there are too many to choose from. */
+  subjects?: BudgetSubject[] | undefined;
   form: FormState;
 }
 
 /** The budgets of users and their keys. */
-export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsProps) {
+export function AdminBudgetsPage({ budgets, moreHref, subjects, form, ...props }: BudgetsProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="budgets">
@@ -62,6 +65,11 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
         <h2 id="budgets-title">{t.budgets.title}</h2>
         <p class="quiet">{t.budgets.lead}</p>
         {budgets.length === 0 ? <p>{t.budgets.none}</p> : <BudgetList budgets={budgets} page="/admin/budgets" />}
+        {moreHref && (
+          <p>
+            <a href={moreHref}>{t.budgets.more}</a>
+          </p>
+        )}
       </section>
       <section class="card" aria-labelledby="set-budget-title">
         <h2 id="set-budget-title">{t.budgets.set}</h2>
@@ -73,12 +81,12 @@ export function AdminBudgetsPage({ budgets, subjects, form, ...props }: BudgetsP
 
 interface KeysProps extends AdminProps {
   keys: OwnedKeyView[];
-  /** Number of keys that are not listed. */
-  hidden: number;
+  /** The page with the next keys. */
+  moreHref?: string | undefined;
 }
 
 /** The keys of all users. */
-export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
+export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
   const t = useText();
   return (
     <AdminPage {...props} tab="keys">
@@ -86,7 +94,11 @@ export function AdminKeysPage({ keys, hidden, ...props }: KeysProps) {
         <h2 id="keys-title">{t.settings.sections.keys}</h2>
         <p class="quiet">{t.keys.allLead}</p>
         <KeyList keys={keys} action="/admin/keys" />
-        {hidden > 0 && <p class="quiet">{t.keys.hidden(hidden)}</p>}
+        {moreHref && (
+          <p>
+            <a href={moreHref}>{t.keys.more}</a>
+          </p>
+        )}
       </section>
     </AdminPage>
   );

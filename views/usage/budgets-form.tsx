@@ -6,7 +6,8 @@ import { useText } from '../render';
 
 interface BudgetFormProps {
   action: string;
-  subjects: BudgetSubject[];
+  /** Absent where there are too many to choose from: then one is typed. */
+  subjects?: BudgetSubject[] | undefined;
   form: FormState;
 }
 
@@ -17,15 +18,26 @@ export function BudgetForm({ action, subjects, form }: BudgetFormProps) {
   return (
     <form id="set-budget" method="post" action={action} class="field-grid">
       <FormNotice form={form} />
-      <SelectField
-        id="budget-subject"
-        {...fieldOf(form, 'subject')}
-        label={t.subject}
-        groups={[
-          { label: t.users, options: subjects.filter(({ isKey }) => !isKey).map(optionOf) },
-          { label: t.keys, options: subjects.filter(({ isKey }) => isKey).map(optionOf) },
-        ]}
-      />
+      {subjects ? (
+        <SelectField
+          id="budget-subject"
+          {...fieldOf(form, 'subject')}
+          label={t.subject}
+          groups={[
+            { label: t.users, options: subjects.filter(({ isKey }) => !isKey).map(optionOf) },
+            { label: t.keys, options: subjects.filter(({ isKey }) => isKey).map(optionOf) },
+          ]}
+        />
+      ) : (
+        <Field
+          id="budget-subject"
+          {...fieldOf(form, 'subject')}
+          label={t.subject}
+          help={t.subjectHelp}
+          autocomplete="off"
+          required
+        />
+      )}
       <SelectField
         id="budget-unit"
         {...fieldOf(form, 'unit')}

@@ -1,0 +1,108 @@
+/** Tables of conversations and messages. */
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import { users } from './accounts';
+import { agents } from './agents';
+
+export const conversations = sqliteTable(
+  'conversations',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id, { onDelete: 'cascade' }),
+    title: text().notNull(),
+    /** The model that a client of the API has given it. Only that client uses it. Empty: none. */
+    model: text().notNull().default(''),
+    createdAtMs: integer('created_at_ms').notNull(),
+    updatedAtMs: integer('updated_at_ms').notNull(),
+    /** Position of the newest message. It never shrinks, so that no position is used twice. */
+    lastPosition: integer('last_position').notNull(),
+    /**
+     * The session of the agent software contains the messages after this position. The name of the session contains it
+     * (`sessionName`).
+     */
+    sessionFrom: integer('session_from').notNull().default(0),
+    /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
+    expiresAtMs: integer('expires_at_ms'),
+  },
+  (table) => [
+    // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
+    index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
+    index('conversations_by_agent').on(table.agentId),
+    index('conversations_by_expiry').on(table.expiresAtMs),
+  ],
+);
+
+export interface MessageFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** A tool call in an answer, to a tool of the client. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON text; incomplete when the answer broke off. */
+  readonly arguments: string;
+  /** Number of characters of the answer's text before the call. */
+  readonly textLengthBefore: number;
+  /** Members that nobody here knows, and that the model wants back with the call. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+/** The output of the client's tool for a call. */
+export interface ToolResult {
+  readonly callId: string;
+  readonly output: string;
+}
+
+export const messages = sqliteTable(
+  'messages',
+  {
+    id: text().primaryKey(),
+    conversationId: text('conversation_id')
+      .notNull()
+      .references(() => conversations.id, { onDelete: 'cascade' }),
+    /** Strict order of the messages in a conversation (law 18). */
+    position: integer().notNull(),
+    role: text({ enum: ['user', 'assistant'] }).notNull(),
+    /** The text, or the beginning of one that goes on in `message_pieces`. */
+    content: text().notNull(),
+    /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
+    status: text({ enum: ['streaming', 'done', 'stopped', 'failed'] }).notNull(),
+    failure: text({ mode: 'json' }).$type<MessageFailure>(),
+    /** Tool calls of an answer that has ended. */
+    calls: text({ mode: 'json' }).$type<readonly ToolCall[]>(),
+    /** Tool results of earlier answers, which the client sent together with this message or for this answer. */
+    results: text({ mode: 'json' }).$type<readonly ToolResult[]>(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    endedAtMs: integer('ended_at_ms'),
+  },
+  (table) => [
+    uniqueIndex('messages_by_position').on(table.conversationId, table.position),
+    // At most one answer is being written in a conversation.
+    uniqueIndex('messages_streaming').on(table.conversationId).where(sql`status = 'streaming'`),
+  ],
+);
+
+/**
+ * The text of an answer that does not stand in its row: all of it while the answer grows, and what comes behind the
+ * row's `content` in a long one. To write a row takes time with its length, so a long text is never one row.
+ */
+export const messagePieces = sqliteTable(
+  'message_pieces',
+  {
+    messageId: text('message_id')
+      .notNull()
+      .references(() => messages.id, { onDelete: 'cascade' }),
+    /** 0, 1, … in the order of the text. */
+    ordinal: integer().notNull(),
+    content: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.messageId, table.ordinal] })],
+);

@@ -1,0 +1,246 @@
+/**
+ * Every statement that the stores run finds its rows by an index: a table that grows is never read from end to end. The
+ * statements are those that are prepared while every function of every store is called.
+ */
+import { Database as Sqlite } from 'bun:sqlite';
+import { afterAll, beforeAll, expect, spyOn, test } from 'bun:test';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createStores } from '../../router/context';
+import { openDatabase } from '../../router/database/database';
+import { usageRow } from '../support/usage';
+
+/** Statements that may read a whole table, by what they have in common, and why. */
+const ALLOWED: readonly (readonly [RegExp, string])[] = [
+  [/from "runners"$/, 'at boot and for health: one row for each runner that runs, which capacity bounds'],
+  [/^delete from "runners"$/, 'once, when the data moved to another place'],
+  [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
+  [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
+  [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
+  [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
+  [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
+  [/from "credentials"$/, 'when the encryption key changes: every sealed text is sealed anew'],
+  [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
+  [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
+];
+
+type Stores = ReturnType<typeof createStores>;
+
+const statements = new Set<string>();
+const original = Sqlite.prototype.prepare;
+let folder = '';
+let sqlite: Sqlite;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'agent-stack-plans-'));
+  const path = join(folder, 'router.db');
+  const prepare = spyOn(Sqlite.prototype, 'prepare').mockImplementation(function (this: Sqlite, ...given: unknown[]) {
+    statements.add(String(given[0]));
+    return Reflect.apply(original, this, given);
+  } as typeof original);
+  const database = openDatabase(path);
+  // Migrations are not what is asked about.
+  statements.clear();
+  const stores = createStores(database.db);
+  const names = await walk(stores);
+  prepare.mockRestore();
+  database.close();
+  sqlite = new Sqlite(path, { readonly: true });
+  expect(names).toEqual([]);
+});
+afterAll(async () => {
+  sqlite.close();
+  await rm(folder, { recursive: true });
+});
+
+test('no statement reads a growing table from end to end', () => {
+  expect(statements.size).toBeGreaterThan(60);
+  const scans = [...statements].flatMap((statement) => {
+    if (!/^\s*(select|insert|update|delete|with)/i.test(statement)) return [];
+    const plan = sqlite.query<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${statement}`).all();
+    const found = plan
+      .map(({ detail }) => detail)
+      .filter((detail) => /^SCAN (?!CONSTANT ROW|\(|json_each)/.test(detail));
+    return found.length === 0 || ALLOWED.some(([allowed]) => allowed.test(statement)) ? [] : [{ statement, found }];
+  });
+  expect(scans).toEqual([]);
+});
+
+test('what a deleted row takes with it is found by an index', () => {
+  const tables = sqlite.query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  const bare = tables.flatMap(({ name: table }) => {
+    const columns = sqlite.query<{ from: string }, []>(`PRAGMA foreign_key_list("${table}")`).all();
+    return columns.flatMap(({ from }) => {
+      const plan = sqlite.query<{ detail: string }, []>(
+        `EXPLAIN QUERY PLAN DELETE FROM "${table}" WHERE "${from}" = ?`,
+      );
+      return plan.all().some(({ detail }) => /^SCAN/.test(detail)) ? [`${table}.${from}`] : [];
+    });
+  });
+  expect(bare).toEqual([]);
+});
+
+test('every exception is needed', () => {
+  const unused = ALLOWED.filter(([allowed]) => ![...statements].some((statement) => allowed.test(statement)));
+  expect(unused.map(([allowed]) => String(allowed))).toEqual([]);
+});
+
+/** Calls every function of every store. @returns those that it does not know. */
+async function walk(stores: Stores): Promise<string[]> {
+  const called = new Set<string>();
+  const watched = Object.fromEntries(
+    Object.entries(stores).map(([name, store]) => [
+      name,
+      new Proxy(store, {
+        get(target, key) {
+          called.add(`${name}.${String(key)}`);
+          return Reflect.get(target, key);
+        },
+      }),
+    ]),
+  ) as unknown as Stores;
+  await useAll(watched);
+  return Object.entries(stores)
+    .flatMap(([name, store]) => Object.keys(store).map((key) => `${name}.${key}`))
+    .filter((name) => !called.has(name));
+}
+
+async function useAll(stores: Stores): Promise<void> {
+  const { users, keys, agents, idle, runners, conversations, settings, sealed, usage, budgets, installation } = stores;
+  const nowMs = 1_700_000_000_000;
+  await installation.keep('id', () => 'x');
+  await installation.put({ place: 'here' });
+  await installation.find('id');
+  const user = { name: 'A', role: 'user', passwordHash: 'x', createdAtMs: nowMs } as const;
+  await users.insert({ ...user, id: 'u', email: 'a@example.org', slug: 'a' });
+  await users.find('u');
+  await users.findByEmail('a@example.org');
+  await users.findAdmin();
+  await users.slugsLike('a');
+  await users.list(5);
+  await users.namesOf(['u', 'v']);
+  await users.insertSession({ id: 's', userId: 'u', createdAtMs: nowMs, expiresAtMs: nowMs });
+  await users.findSession('s', nowMs);
+  await users.deleteSession('s');
+  await users.deleteExpiredSessions(nowMs);
+  const limits = { requestsPerMinute: null, tokensPerMinute: null, concurrentMax: null, eventsWhileWaiting: false };
+  const dates = { createdAtMs: nowMs, lastUsedAtMs: null, expiresAtMs: null };
+  await keys.insert({
+    ...{ id: 'k', userId: 'u', name: 'k', hash: 'h', lastFour: 'abcd', scopes: ['v1'], backends: [], agents: [] },
+    ...limits,
+    ...dates,
+  });
+  await keys.findByHash('h');
+  await keys.find('k');
+  await keys.list('u');
+  await keys.namesOf(['k', 'l']);
+  const owned = await keys.findOwned('k');
+  await keys.listAll(5);
+  await keys.listAll(5, owned);
+  await keys.markUsed(new Map([['k', nowMs]]));
+  const agent = await agents.ensureDefault({ userId: 'u', backend: 'b', name: 'B', nowMs });
+  await agents.find(agent.id);
+  await agents.list('u');
+  await agents.namesOf([agent.id, 'other']);
+  const second = await agents.insert({ userId: 'u', backend: 'b', name: 'C', model: '', createdAtMs: nowMs }, 3);
+  await agents.update(second?.id ?? '', { name: 'D' });
+  await agents.delete(second?.id ?? '');
+  await idle.put('u', 'b', 60);
+  await idle.secondsOf('u');
+  await runners.insert({
+    ...{ agentId: agent.id, id: 'r', driver: 'd', backend: 'b', state: 'starting', accessKeySealed: 'x' },
+    ...{ runnerKeyHash: 'y', startedAtMs: nowMs, lastActiveAtMs: nowMs },
+  });
+  await runners.list();
+  await runners.findByAgent(agent.id);
+  await runners.update('r', { state: 'running' });
+  await runners.markActive(new Map([['r', nowMs]]));
+  await useConversations(conversations, agent.id, nowMs);
+  await useConversationsApi(stores.conversationsApi, nowMs);
+  const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
+  await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
+  await settings.credentialsOf('u');
+  await sealed.resealAll((text) => text);
+  await settings.deleteCredentials({ userId: 'u', backend: 'b' });
+  await settings.setShared(['N'], true, nowMs);
+  await settings.sharedVariables();
+  await settings.setShared(['N'], false, nowMs);
+  await useUsage(usage, nowMs);
+  const budget = { unit: 'tokens', period: 'day', softLimit: null, hardLimit: 1 } as const;
+  await budgets.put({ ...budget, subjectId: 'u', userId: 'u', keyId: null });
+  await budgets.list();
+  await budgets.delete('u');
+  await keys.delete('u', 'k');
+  await runners.delete('r');
+  await runners.deleteAll();
+}
+
+async function useConversations(conversations: Stores['conversations'], agentId: string, nowMs: number): Promise<void> {
+  const conversation = {
+    ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
+    ...{ model: '', sessionFrom: 0, expiresAtMs: null },
+  };
+  await conversations.insert(conversation);
+  const turn = { conversationId: 'c', title: 'T', nowMs };
+  const turnOf = (id: string) => ({ ...turn, user: { id: `of-${id}`, content: 'Hi' }, answerId: id });
+  const end = { status: 'done', text: { content: 'x' }, calls: [], nowMs } as const;
+  for (const id of ['a1', 'a2', 'a3']) {
+    await conversations.insertTurn(turnOf(id));
+    await conversations.saveText(id, { content: 'x' });
+    await conversations.saveText(id, { content: 'y', ordinal: 0 });
+    await conversations.endAnswer(id, end);
+  }
+  await conversations.insertTurn({ ...turn, answerId: 'a4', replacesId: 'a3' });
+  const beginning = { conversation: { ...conversation, id: 'd', lastPosition: 4 }, forkOf: 'c' };
+  await conversations.insertTurn({ ...turnOf('a5'), conversationId: 'd', beginning });
+  await conversations.endOrphans({ code: 'x', message: 'x' }, nowMs);
+  await conversations.find('c');
+  await conversations.list('u', 50);
+  await conversations.rename('c', 'T');
+  await conversations.findMessage('a1');
+  await conversations.page('c', { limit: 5 });
+  await conversations.page('c', { before: 5, limit: 5, maxBytes: 9 });
+  await conversations.findMessageHead('a1');
+  await conversations.heads('c', { limit: 2 });
+  await conversations.heads('c', { after: 1, limit: 3 });
+  await conversations.endedBadly('c');
+  await conversations.shown('c', { limit: 5 });
+  await conversations.shown('c', { limit: 5, before: 4 });
+  await conversations.shown('c', { limit: 5, after: 1 });
+  await conversations.textBytes('a1', 0, 5);
+  await conversations.pieceBytes('a1', 0);
+  await conversations.deleteAnswer('a1');
+  await conversations.deleteExpired(nowMs);
+  await conversations.delete('d');
+}
+
+async function useConversationsApi(api: Stores['conversationsApi'], nowMs: number): Promise<void> {
+  await api.counted('u', { id: 'c' });
+  await api.counted('u', { backend: 'b', seq: 1 });
+  await api.counted('u', { limit: 5, before: undefined });
+  await api.counted('u', { limit: 5, before: { id: 'c', updatedAtMs: nowMs } });
+  await api.setTitle('c', 'T', nowMs);
+  await api.wholeAfter('c', 0);
+  const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
+  await api.post(message, () => false);
+  await api.deleteAfter('c', 'p');
+}
+
+async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {
+  await usage.insert([usageRow({ userId: 'u', atMs: nowMs, keyIds: ['k', 'l'] })]);
+  for (const userId of [undefined, 'u']) {
+    const range = { fromMs: 0, untilMs: nowMs, ...(userId !== undefined && { userId }) };
+    await usage.totals(range);
+    for (const by of ['day', 'user', 'agent', 'backend', 'model', 'key'] as const) await usage.groups(range, by, 10);
+    await usage.page(range, undefined, 10);
+    await usage.page(range, { atMs: 0, id: 0 }, 10);
+  }
+  await usage.spent('day', { fromMs: 0, untilMs: nowMs });
+  await usage.spent('day', { fromMs: 0, untilMs: nowMs }, 'u');
+  await usage.putPrice({ model: 'm', prompt: 1, completion: 1, cached: null, perCall: null });
+  await usage.prices();
+  await usage.deletePrice('m');
+  await usage.putSharedModels(['m']);
+  await usage.sharedModels();
+}
