@@ -9,6 +9,8 @@ import { authRoutes } from './accounts/routes';
 import { invitationsRoutes } from './admin/invitations-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
+import { agentsRoutes } from './chat/agents-routes';
+import { conversationsRoutes } from './chat/api-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
@@ -30,6 +32,7 @@ import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
+import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;
@@ -56,6 +59,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
     context;
   const {
+    generations,
     invitations,
     keys,
     listensAt,
@@ -91,6 +95,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
+      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)
@@ -122,7 +128,8 @@ export function internalApp(context: Context) {
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
     .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
-    .use(brokerRoutes(brokerParts(context)));
+    .use(brokerRoutes(brokerParts(context)))
+    .use(wrongPort(config));
 }
 
 function healthParts({ backends, config, database, homes, images, platforms }: Context) {
@@ -139,6 +146,12 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function conversationsParts(context: Context) {
+  const { agents, backends, conversations, events, generations, installationId } = context;
+  const { now, posted, runners, streams } = context;
+  return { agents, backends, conversations, events, generations, installationId, now, posted, runners, streams };
 }
 
 function openaiParts(context: Context) {

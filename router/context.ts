@@ -11,6 +11,7 @@ import { wireAgents } from './agents/wire';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
 import { conversationsStore } from './chat/store';
+import { conversationsApiStore } from './chat/store-api';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
@@ -111,7 +112,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
-  const admin = wireAdmin({ ...shared, ...accounts, ...usage, ...runners, ...chat });
+  const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
@@ -185,6 +186,7 @@ export function createStores(db: Db) {
     idle: idleStore(db),
     runners: runnersStore(db),
     conversations: conversationsStore(db),
+    conversationsApi: conversationsApiStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

@@ -8,7 +8,7 @@ import type { Conversation, ConversationsStore, Message, MessageHead } from './s
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
-const TITLE_LENGTH_MAX = 200;
+export const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
@@ -44,7 +44,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     const nowMs = now();
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     const ids = { id: newTimeId(), userId: agent.userId, agentId: agent.id };
-    return { conversation: { ...ids, title: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
+    return { conversation: { ...ids, title: '', model: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
   }
 
   return {

@@ -37,7 +37,7 @@ export async function newConversationPage(
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { about, links } = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
-  const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
   return page(
     <ChatPage
       {...about}

@@ -49,8 +49,8 @@ export function statements({ $client }: Db) {
       'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
     ),
     begin: $client.query<never, Values>(
-      `INSERT INTO conversations (id, user_id, agent_id, title, created_at_ms, updated_at_ms, last_position, session_from,
-        expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
+        session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     insert: $client.query<never, Values>(
       `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms)
@@ -130,8 +130,10 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: M
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {
-  const { id, userId, agentId, title, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs } = conversation;
-  write.begin.run(id, userId, agentId, title, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs);
+  const { id, userId, agentId, title, model, createdAtMs, updatedAtMs } = conversation;
+  const { lastPosition, sessionFrom, expiresAtMs } = conversation;
+  const written = [id, userId, agentId, title, model, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs];
+  write.begin.run(...written);
 }
 
 function begin(tx: Db, write: Statements, { conversation, forkOf }: Beginning): void {

@@ -93,8 +93,17 @@ export function openDatabase(path: string): Database {
 
 /** Whether `thrown` says that a unique constraint was violated. */
 export function isUniqueViolation(thrown: unknown): boolean {
+  return hasSqliteCode(thrown, 'SQLITE_CONSTRAINT');
+}
+
+/** Whether `thrown` says that a row refers to one that does not exist, or is still referred to. */
+export function isForeignKeyViolation(thrown: unknown): boolean {
+  return hasSqliteCode(thrown, 'SQLITE_CONSTRAINT_FOREIGNKEY');
+}
+
+function hasSqliteCode(thrown: unknown, code: string): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) {
-    if ('code' in error && String(error.code).startsWith('SQLITE_CONSTRAINT')) return true;
+    if ('code' in error && String(error.code).startsWith(code)) return true;
   }
   return false;
 }

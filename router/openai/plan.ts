@@ -23,7 +23,7 @@ import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
-import { type FailedTurn, failedTurn, fitsInStore, keepingOf, tooLongToStore } from './kept';
+import { failedTurn, fitsInStore, keepingOf, postedMessage, tooLongToStore } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
@@ -95,7 +95,7 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
   const shape = {
     variables,
     isKnown: match?.isKnown === true,
-    model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
+    model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
   const answerId = newTimeId();
@@ -149,7 +149,9 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
   const failed = said && (await failedTurn(deps, routed, said, keeping));
-  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, failed) : [];
+  const posted = said && !failed ? await postedMessage(deps, routed, said) : undefined;
+  const before = failed?.before ?? (posted && posted.position - 1);
+  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
   const chat =
     told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
   const messages = chat && messagesAt(path, chat);
@@ -168,7 +170,7 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     ...('beginning' in target && { beginning: target.beginning }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
+    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages) }),
   };
   if (fitsInStore(turn)) return { chat, conversation, match, turn };
   if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
@@ -206,13 +208,12 @@ async function storedBefore(
   deps: OpenaiDeps,
   { conversation, backend, goesOnFrom }: Routed,
   said: readonly unknown[],
-  failed: FailedTurn | undefined,
+  before: number | undefined,
 ): Promise<readonly Message[]> {
   if (!conversation) return [];
   const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
-  return deps.conversations.history(conversation.id, before);
+  return deps.conversations.history(conversation.id, (before ?? goesOnFrom ?? conversation.lastPosition) + 1);
 }
 
 type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;

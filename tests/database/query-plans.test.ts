@@ -21,6 +21,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
   [/from "credentials"$/, 'when the encryption key changes: every sealed text is sealed anew'],
+  [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
   [
     /from "users" (where .*LIKE.* )?order by "users"."created_at_ms" desc/,
@@ -152,6 +153,9 @@ async function useAll(stores: Stores): Promise<void> {
   await agents.find(agent.id);
   await agents.list('u');
   await agents.namesOf([agent.id, 'other']);
+  const second = await agents.insert({ userId: 'u', backend: 'b', name: 'C', model: '', createdAtMs: nowMs }, 3);
+  await agents.update(second?.id ?? '', { name: 'D' });
+  await agents.delete(second?.id ?? '');
   await idle.put('u', 'b', 60);
   await idle.secondsOf('u');
   await runners.insert({
@@ -163,6 +167,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.update('r', { state: 'running' });
   await runners.markActive(new Map([['r', nowMs]]));
   await useConversations(conversations, agent.id, nowMs);
+  await useConversationsApi(stores.conversationsApi, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -206,7 +211,7 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
 async function useConversations(conversations: Stores['conversations'], agentId: string, nowMs: number): Promise<void> {
   const conversation = {
     ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
-    ...{ sessionFrom: 0, expiresAtMs: null },
+    ...{ model: '', sessionFrom: 0, expiresAtMs: null },
   };
   await conversations.insert(conversation);
   const turn = { conversationId: 'c', title: 'T', nowMs };
@@ -240,6 +245,18 @@ async function useConversations(conversations: Stores['conversations'], agentId:
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
   await conversations.delete('d');
+}
+
+async function useConversationsApi(api: Stores['conversationsApi'], nowMs: number): Promise<void> {
+  await api.counted('u', { id: 'c' });
+  await api.counted('u', { backend: 'b', seq: 1 });
+  await api.counted('u', { limit: 5, before: undefined });
+  await api.counted('u', { limit: 5, before: { id: 'c', updatedAtMs: nowMs } });
+  await api.setTitle('c', 'T', nowMs);
+  await api.wholeAfter('c', 0);
+  const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
+  await api.post(message, () => false);
+  await api.deleteAfter('c', 'p');
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

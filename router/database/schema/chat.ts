@@ -15,6 +15,8 @@ export const conversations = sqliteTable(
       .notNull()
       .references(() => agents.id, { onDelete: 'cascade' }),
     title: text().notNull(),
+    /** The model that a client of the API has given it. Only that client uses it. Empty: none. */
+    model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
     updatedAtMs: integer('updated_at_ms').notNull(),
     /** Position of the newest message. It never shrinks, so that no position is used twice. */
