@@ -1,5 +1,5 @@
 /** What is written with a turn of a conversation, and what is deleted of one. */
-import { and, desc, eq, getTableColumns, gt, inArray, lt, lte, type SQL } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
@@ -9,8 +9,8 @@ import { textsOf } from './store-texts';
 /** A conversation that begins with a turn. */
 export interface Beginning {
   readonly conversation: Conversation;
-  /** The one that it goes on from, with copies of its messages up to `lastPosition`. */
-  readonly forkOf?: string;
+  /** The one that it goes on from, with copies of its messages from a position up to `lastPosition`. */
+  readonly fork?: { readonly of: string; readonly from: number };
 }
 
 export interface NewTurn {
@@ -56,6 +56,13 @@ export function statements({ $client }: Db) {
       `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
+    ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
+      'SELECT id FROM messages WHERE conversation_id = ? AND position BETWEEN ? AND ? ORDER BY position',
+    ),
+    // The texts of a copied message never leave the database.
+    copy: $client.query<never, [id: string, conversationId: string, fromId: string]>(
+      `INSERT INTO messages (id, conversation_id, ${COPIED}) SELECT ?, ?, ${COPIED} FROM messages WHERE id = ?`,
+    ),
     touch: $client.query<never, Values>(
       'UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ? WHERE id = ?',
     ),
@@ -76,6 +83,10 @@ export function statements({ $client }: Db) {
   };
 }
 
+const COPIED = Object.values(getTableColumns(messages))
+  .map(({ name }) => name)
+  .filter((name) => name !== 'id' && name !== 'conversation_id')
+  .join(', ');
 type Values = (string | number | null)[];
 export type Statements = ReturnType<typeof statements>;
 
@@ -136,15 +147,14 @@ export function insertConversation(write: Statements, conversation: Conversation
   write.begin.run(...written);
 }
 
-function begin(tx: Db, write: Statements, { conversation, forkOf }: Beginning): void {
+function begin(tx: Db, write: Statements, { conversation, fork }: Beginning): void {
   insertConversation(write, conversation);
-  if (forkOf === undefined) return;
+  if (fork === undefined) return;
   const { copyPieces } = textsOf(tx);
-  const upTo = and(eq(messages.conversationId, forkOf), lte(messages.position, conversation.lastPosition));
-  for (const message of tx.select().from(messages).where(upTo).all()) {
-    const copy = { ...message, id: newTimeId(), conversationId: conversation.id };
-    tx.insert(messages).values(copy).run();
-    copyPieces(message.id, copy.id);
+  for (const { id } of write.ids.all(fork.of, fork.from, conversation.lastPosition)) {
+    const copyId = newTimeId();
+    write.copy.run(copyId, conversation.id, id);
+    copyPieces(id, copyId);
   }
 }
 

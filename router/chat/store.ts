@@ -20,6 +20,12 @@ const head = { id, conversationId, position, role, status };
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
 
+/** Messages, and bytes of their texts, calls and results together. */
+interface Bounds {
+  readonly limit: number;
+  readonly maxBytes: number;
+}
+
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
 export function conversationsStore(db: Db) {
@@ -32,8 +38,8 @@ export function conversationsStore(db: Db) {
     else run.piece.run(ordinal, content, id);
   }
 
-  /** The position from which on messages are so long together at most; undefined where there are none. */
-  function firstWithin(there: SQL | undefined, limit: number, maxBytes: number): number | undefined {
+  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
+  function firstWithin(there: SQL | undefined, { limit, maxBytes }: Bounds): { first?: number; newestBytes: number } {
     // The length of a column in bytes is read without the column.
     const bytes = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
       + ifnull(octet_length(${messages.results}), 0)`;
@@ -51,7 +57,7 @@ export function conversationsStore(db: Db) {
       if (sum > maxBytes) break;
       first = position;
     }
-    return first;
+    return { ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
   }
 
   return {
@@ -113,16 +119,23 @@ export function conversationsStore(db: Db) {
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
       const there = and(eq(messages.conversationId, conversationId), before);
-      const from = options.maxBytes === undefined ? undefined : firstWithin(there, options.limit, options.maxBytes);
+      const { limit, maxBytes } = options;
+      const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
         .select()
         .from(messages)
         .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
-        .limit(options.limit)
+        .limit(limit)
         .all()
         .reverse()
         .map(whole);
+    },
+    /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
+    async forkableFrom(conversationId: string, upTo: number, bounds: Bounds): Promise<number | undefined> {
+      const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo));
+      const { first = upTo, newestBytes } = firstWithin(there, bounds);
+      return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. */
     async heads(

@@ -7,6 +7,7 @@ import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
 import { send } from './http1/connection';
+import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
 import { inTurns } from './mapped-body';
 
@@ -68,6 +69,11 @@ export class UnreachableError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+
+  /** Whether there was an answer, which is not HTTP or longer than a head may be. */
+  get isMalformed(): boolean {
+    return this.cause instanceof MalformedError;
   }
 }
 

@@ -221,12 +221,12 @@ class Exchange extends Lifecycle {
       user: this.who.user.id,
       agent: call.agent.id,
       path,
-      status: status ?? error?.status,
+      status: told,
       answeredMs: answeredMs && Math.round(answeredMs),
       totalMs: Math.round(totalMs),
       bytes,
       ending,
-      code: error?.code,
+      code: ending === 'failed' ? error?.code : undefined,
       event: 'request.relayed',
     });
   }

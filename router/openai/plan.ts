@@ -230,7 +230,7 @@ async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: nu
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
     (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0;
-  return isNewest ? { conversation } : beginningWith(deps.conversations.fork(conversation, goesOnFrom));
+  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom));
 }
 
 function beginningWith(beginning: Beginning): Target {

@@ -94,13 +94,20 @@ async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<N
     throw new AppError('invalid_request', { message, param: 'previous_response_id' });
   }
   if (previous != null) {
-    const answer = await answerOf(deps, who, { responseId: String(previous), param: 'previous_response_id' });
+    const responseId = idIn(previous, 'previous_response_id');
+    const answer = await answerOf(deps, who, { responseId, param: 'previous_response_id' });
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
     return { conversation: answer.conversation, goesOnFrom: answer.message.position };
   }
   if (named == null) return undefined;
-  const conversation = await deps.conversations.get(who.user.id, String(named));
+  const conversation = await deps.conversations.get(who.user.id, idIn(named, 'conversation'));
   return { conversation, goesOnFrom: conversation.lastPosition };
+}
+
+/** Converting a client's object to a text could call its `toString`. */
+function idIn(value: unknown, param: string): string {
+  if (typeof value === 'string') return value;
+  throw new AppError('invalid_request', { message: `"${param}" must be the text of an id.`, param });
 }
 
 /** Whether an id may be one of ours. A backend that serves responses itself has other ids. */

@@ -224,7 +224,8 @@ async function useConversations(conversations: Stores['conversations'], agentId:
     await conversations.endAnswer(id, end);
   }
   await conversations.insertTurn({ ...turn, answerId: 'a4', replacesId: 'a3' });
-  const beginning = { conversation: { ...conversation, id: 'd', lastPosition: 4 }, forkOf: 'c' };
+  const beginning = { conversation: { ...conversation, id: 'd', lastPosition: 4 }, fork: { of: 'c', from: 1 } };
+  await conversations.forkableFrom('c', 4, { limit: 9, maxBytes: 9 });
   await conversations.insertTurn({ ...turnOf('a5'), conversationId: 'd', beginning });
   await conversations.endOrphans({ code: 'x', message: 'x' }, nowMs);
   await conversations.find('c');

@@ -47,6 +47,8 @@ export interface MessageFailure {
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
+  /** The client's namespace, if the tool is a member of one. */
+  readonly namespace?: string;
   /** JSON text; incomplete when the answer broke off. */
   readonly arguments: string;
   /** Number of characters of the answer's text before the call. */
