@@ -1,6 +1,7 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, gte, inArray, lt, or, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, lt, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
+import { inList } from '../database/in-list';
 import { sessions, users } from '../database/schema/accounts';
 
 export type User = typeof users.$inferSelect;
@@ -40,11 +41,7 @@ export function usersStore(db: Db) {
     async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
       if (ids.length === 0) return [];
       const { id, email } = users;
-      return db
-        .select({ id, email })
-        .from(users)
-        .where(inArray(id, [...ids]))
-        .all();
+      return db.select({ id, email }).from(users).where(inList(id, ids)).all();
     },
     /** The first by e-mail address. */
     async list(limit: number): Promise<readonly User[]> {
