@@ -243,8 +243,10 @@ export interface UsageRangeView {
 export interface UsageView {
   range: UsageRangeView;
   totals: UsageFigures;
-  /** Every day of the range, in order. */
-  days: UsageLine[];
+  /** What one of `times` is. The `key` of a week is its first day in the range. */
+  step: 'day' | 'week';
+  /** Every day or week of the range, in order. */
+  times: UsageLine[];
   tables: UsageTableView[];
   /** Where the single calls are, as CSV. */
   csvHref: string;

@@ -1,6 +1,7 @@
 /** Stores agents: a user's durable instances of backends. */
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation, transaction } from '../database/database';
+import { inList } from '../database/in-list';
 import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
 
@@ -30,11 +31,7 @@ export function agentsStore(db: Db) {
     async namesOf(ids: readonly string[]): Promise<readonly Pick<Agent, 'id' | 'name'>[]> {
       if (ids.length === 0) return [];
       const { id, name } = agents;
-      return db
-        .select({ id, name })
-        .from(agents)
-        .where(inArray(id, [...ids]))
-        .all();
+      return db.select({ id, name }).from(agents).where(inList(id, ids)).all();
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {

@@ -404,11 +404,12 @@ export const en = {
     costHelp: 'of models that have a price',
     cached: 'From the cache',
     cachedHelp: (percent: string) => `${percent} of what went in`,
-    byDay: 'By day',
-    day: 'Day',
-    chart: (days: number, tokens: string) =>
-      `Bars for ${days === 1 ? 'one day' : `${days} days`}, ${tokens} tokens in all. The table has the numbers.`,
-    bar: (day: string, tokens: string, calls: string) => `${day}: ${tokens} tokens, ${calls} calls`,
+    times: {
+      day: { title: 'By day', name: 'Day', count: (days: number) => (days === 1 ? 'one day' : `${days} days`) },
+      week: { title: 'By week', name: 'Week from', count: (weeks: number) => `${weeks} weeks` },
+    },
+    chart: (times: string, tokens: string) => `Bars for ${times}, ${tokens} tokens in all. The table has the numbers.`,
+    bar: (from: string, tokens: string, calls: string) => `${from}: ${tokens} tokens, ${calls} calls`,
     asTable: 'As a table',
     prompt: 'In',
     completion: 'Out',
