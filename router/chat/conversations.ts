@@ -4,7 +4,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
+import type { Conversation, ConversationsStore, ListedConversation, ListPlace, Message, MessageHead } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -13,7 +13,7 @@ const TITLE_LENGTH_MAX = 200;
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
-const LIST_LIMIT = 200;
+const LIST_LIMIT = 30;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */
 const TITLE_READ_LENGTH = 1_000;
@@ -49,9 +49,15 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
   return {
     get,
+    nowMs: now,
 
-    /** Last changed first; without those that a program's answers are kept in unasked. */
-    list: (userId: string) => conversations.list(userId, LIST_LIMIT),
+    /** Last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    list: (userId: string, before?: ListPlace, limit = LIST_LIMIT): Promise<readonly ListedConversation[]> =>
+      conversations.list(userId, limit, before),
+
+    /** One of those in the list. */
+    findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
+      conversations.findListed(userId, id),
 
     /** Up to `limit` messages before `before`, oldest first. */
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>

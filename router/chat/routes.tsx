@@ -7,7 +7,8 @@ import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
 import { type LiveDeps, liveStream } from './live';
-import { conversationPage, newConversationPage } from './routes-pages';
+import { parsePlace } from './present-list';
+import { conversationPage, newConversationPage, olderConversations } from './routes-pages';
 import { parseSeen } from './seen';
 import type { Conversation } from './store';
 
@@ -42,6 +43,11 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true, body: form },
     )
 
+    .get(
+      '/conversations',
+      ({ who, request, query }) => olderConversations(deps, who, request, parsePlace(query.before)),
+      { session: true, query: t.Object({ before: t.Optional(t.String()) }) },
+    )
     .get(
       '/conversations/:id',
       ({ who, params, query }) => conversationPage(deps, who, params.id, { before: query.before }),

@@ -14,11 +14,22 @@ export type MessageStatus = Message['status'];
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, ToolCall, ToolResult };
 
+// Written out: in a sub-query Drizzle leaves the table off a column's name.
+const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+  WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+const isBefore = (place: ListPlace) =>
+  sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
+
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
+
+/** A conversation that stays, and whether an answer is being written there. */
+export type ListedConversation = Conversation & { readonly streaming: boolean };
+/** Of a conversation in the list of a user's. */
+export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
@@ -59,19 +70,21 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
-    /** Last changed first; without those that expire. */
-    async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
-      // Written out: in a sub-query Drizzle leaves the table off a column's name.
-      const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
-        WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+    /** Last changed first, from before a place on; without those that expire. */
+    async list(userId: string, limit: number, before?: ListPlace): Promise<readonly ListedConversation[]> {
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs)))
+        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs), before && isBefore(before)))
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
       return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
+    },
+    async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
+      const row = run.find.get(id);
+      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
+      return { ...row, streaming: run.streaming.get(id) !== null };
     },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));

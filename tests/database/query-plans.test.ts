@@ -192,6 +192,8 @@ async function useConversations(conversations: Stores['conversations'], agentId:
   await conversations.endOrphans({ code: 'x', message: 'x' }, nowMs);
   await conversations.find('c');
   await conversations.list('u', 50);
+  await conversations.list('u', 50, { updatedAtMs: nowMs, id: 'c' });
+  await conversations.findListed('u', 'c');
   await conversations.rename('c', 'T');
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });

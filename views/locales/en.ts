@@ -90,6 +90,9 @@ export const en = {
 
   sidebar: {
     label: 'Agents and conversations',
+    agents: 'Agents',
+    conversations: 'Conversations',
+    older: 'Older conversations',
     open: 'Open sidebar',
     close: 'Close sidebar',
     newConversation: 'New conversation',
@@ -98,6 +101,12 @@ export const en = {
     noConversations: 'No conversations yet',
     disabled: 'off',
     answering: 'answering',
+  },
+  days: {
+    today: 'Today',
+    yesterday: 'Yesterday',
+    week: 'Previous 7 days',
+    month: (date: Date) => date.toLocaleDateString('en', { month: 'long', year: 'numeric', timeZone: 'UTC' }),
   },
   account: {
     label: 'Account',
