@@ -7,6 +7,7 @@ import { brokerRoutes } from './broker/routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
+import { searchRoutes } from './chat/search-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
@@ -49,7 +50,7 @@ function cookieOf({ session }: Config) {
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, backends, budgets, config, credentials, events, held, idle, installationId } = context;
-  const { keys, listensAt, metrics, prices, runners, streams, upstreams, usage } = context;
+  const { keys, listensAt, metrics, prices, runners, search, streams, upstreams, usage } = context;
   const guard = guardOf(config);
   const identities = { accounts, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
@@ -77,6 +78,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(authRoutes({ accounts, metrics }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))

@@ -8,6 +8,7 @@ import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
+import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
@@ -39,6 +40,8 @@ const KEYS_FLUSH_MS = 10_000;
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for kept answers whose retention is over. */
 const EXPIRED_MS = 60_000;
+/** Milliseconds between two looks for messages that the search index does not have. */
+const INDEX_MS = 5_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -161,6 +164,7 @@ async function begin(
   repeat(KEYS_FLUSH_MS, keys.flush);
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
@@ -179,6 +183,7 @@ export function createStores(db: Db) {
     idle: idleStore(db),
     runners: runnersStore(db),
     conversations: conversationsStore(db),
+    search: searchStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

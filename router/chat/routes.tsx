@@ -12,6 +12,9 @@ import { conversationPage, newConversationPage, olderConversations } from './rou
 import { parseSeen } from './seen';
 import type { Conversation } from './store';
 
+/** Positions after a message that its page shows. */
+const AROUND = 10;
+
 const form = t.Object({ text: t.String() });
 
 export type ChatRoutesDeps = LiveDeps;
@@ -88,6 +91,17 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true },
     )
 
+    .get(
+      '/messages/:id',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        // With what was said around it. The newest page goes on as it is.
+        const before = message.position + AROUND;
+        const range = before < conversation.lastPosition ? `?before=${before}` : '';
+        return seeOther(request, `/conversations/${conversation.id}${range}#message-${message.id}`);
+      },
+      { session: true },
+    )
     .get(
       '/messages/:id/text',
       async ({ who, params }) => {

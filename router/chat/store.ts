@@ -3,11 +3,13 @@ import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, 
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
+import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
 import { piecesBytes, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
-export type Conversation = typeof conversations.$inferSelect;
+/** Without what only the search index needs to know. */
+export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
@@ -36,6 +38,7 @@ export type ConversationsStore = ReturnType<typeof conversationsStore>;
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
+  const index = searchIndex(db);
   const { whole } = textsOf(db);
 
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -90,7 +93,10 @@ export function conversationsStore(db: Db) {
       await write(() => insertConversation(run, conversation));
     },
     async rename(id: string, title: string): Promise<void> {
-      await write((tx) => void tx.update(conversations).set({ title }).where(eq(conversations.id, id)).run());
+      await write((tx) => {
+        const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
+        if (row?.expiresAtMs === null) index.setTitle(row.userId, id, title);
+      });
     },
     async delete(id: string): Promise<void> {
       await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());

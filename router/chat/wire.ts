@@ -10,11 +10,13 @@ import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
+import { searchService } from './search';
+import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 
 export function wireChat(uses: {
   config: Pick<Config, 'maxAnswerBytes'>;
-  stores: { conversations: ConversationsStore; agents: AgentsStore };
+  stores: { conversations: ConversationsStore; agents: AgentsStore; search: SearchStore };
   backends: BackendRegistry;
   runners: RunnersService;
   credentials: CredentialsService;
@@ -41,5 +43,6 @@ export function wireChat(uses: {
     maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
-  return { conversations, generations };
+  const search = searchService({ search: stores.search });
+  return { conversations, generations, search };
 }

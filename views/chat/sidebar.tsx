@@ -29,6 +29,13 @@ export function Sidebar({ shell }: { shell: Shell }) {
           <Icon name="x" />
         </button>
       </div>
+      <a class="button search-link" href="/search" aria-keyshortcuts="/ Control+K">
+        <Icon name="search" />
+        {t.search.title}
+        <span class="key" aria-hidden="true">
+          /
+        </span>
+      </a>
       {current && (
         <a class="button new-conversation" href={`/agents/${current.agentId}`}>
           <Icon name="square-pen" />

@@ -102,6 +102,14 @@ export const en = {
     disabled: 'off',
     answering: 'answering',
   },
+  search: {
+    title: 'Search',
+    label: 'Search conversations and messages',
+    submit: 'Search',
+    none: 'Nothing was found. Try fewer or other words.',
+    incomplete: 'Older messages are still being made searchable.',
+    more: 'More results',
+  },
   days: {
     today: 'Today',
     yesterday: 'Yesterday',
