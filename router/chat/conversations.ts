@@ -13,6 +13,7 @@ const TITLE_LENGTH_MAX = 200;
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
+/** Conversations of one page of the list. */
 const LIST_LIMIT = 30;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */

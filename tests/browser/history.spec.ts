@@ -67,3 +67,57 @@ test('the list fits on a phone', async ({ page, router }) => {
   await expectNoOverflow(page, 'sidebar');
   await expectAccessible(page, 'sidebar on a phone');
 });
+
+test('search opens by a key, finds as one types, and is led by arrows', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo a needle in a haystack');
+  await ended(page, 'done');
+  const dialog = page.getByRole('dialog', { name: 'Search' });
+  const query = dialog.getByRole('searchbox');
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill('a/b');
+  await expect(dialog).toBeHidden();
+  await page.keyboard.press('Control+k');
+  await expect(query).toBeFocused();
+  await page.keyboard.type('needle');
+  const hits = dialog.locator('.hit');
+  await expect(hits).toHaveCount(2);
+  await expect(hits.first().locator('mark').first()).toHaveText('needle');
+  await expectAccessible(page, 'search');
+  await page.keyboard.press('ArrowDown');
+  await expect(hits.first()).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(query).toBeFocused();
+  for (let steps = 0; steps < 8; steps += 1) await page.keyboard.press('Tab');
+  await expect(page.locator('.app :focus')).toHaveCount(0);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await page.locator('h1').click();
+  await page.keyboard.press('Escape');
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  await page.keyboard.press('/');
+  await page.keyboard.type('haystack');
+  await expect(hits).toHaveCount(2);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/\/conversations\/\w+#message-\w+$/);
+  await expect(page.locator('article.user')).toHaveText(/needle in a haystack/);
+});
+
+test.describe('without scripts', () => {
+  test.use({ javaScriptEnabled: false });
+  test('search is a page', async ({ page, router }) => {
+    await signIn(page, router);
+    await converse(page, router, 1);
+    await page.getByRole('link', { name: 'Search' }).click();
+    await page.getByRole('main').getByRole('searchbox').fill('talk');
+    await page.getByRole('main').getByRole('button', { name: 'Search' }).click();
+    await page
+      .getByRole('main')
+      .getByRole('link', { name: /Talk 1/ })
+      .first()
+      .click();
+    await expect(page.locator('article.user')).toHaveText(/echo Talk 1/);
+  });
+});

@@ -136,6 +136,11 @@ document.addEventListener('keydown', (event) => {
     event.preventDefault();
     openSearch();
   }
+  // A search field would only clear itself.
+  if (event.key === 'Escape' && search?.open && !event.isComposing) {
+    event.preventDefault();
+    search.close();
+  }
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step || event.isComposing || !event.target.closest('.search')) return;
   event.preventDefault();
