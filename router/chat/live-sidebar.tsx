@@ -7,24 +7,34 @@ import type { LiveDeps, LiveOptions } from './live';
 import { runnerView } from './present';
 import { conversationLink, conversationList } from './present-list';
 
+/** Changed links that a page has not been told yet. Beyond it, the page is told its first links anew. */
+const LINKS_MAX = 1_000;
+
 export class LiveSidebar {
   readonly #agents = new Set<string>();
   readonly #links = new Set<string>();
-  #isFirst = true;
   #everyAgent = true;
+  #everyLink = true;
+  /** Of the links that the page that connects has. */
+  #hadAtConnect: string | undefined;
   /** When the first conversation of the page's list changed. */
   #topMs = 0;
 
   constructor(
     readonly deps: LiveDeps,
     readonly options: LiveOptions,
-  ) {}
+  ) {
+    this.#hadAtConnect = options.linksMark;
+  }
 
   onEvent(event: RouterEvent): void {
     if (event.kind === 'runner') this.#agents.add(event.agentId);
     else if (event.kind === 'platforms') this.#everyAgent = true;
     // A link says whether an answer is being written there.
     else if ('conversationId' in event) this.#links.add(event.conversationId);
+    if (this.#links.size <= LINKS_MAX) return;
+    this.#links.clear();
+    this.#everyLink = true;
   }
 
   /** Everything that changed since the last call. */
@@ -47,14 +57,15 @@ export class LiveSidebar {
 
   async #linkParts(): Promise<JSX.Element[]> {
     const { deps } = this;
-    const { who, conversation, linksMark: had } = this.options;
-    const [changed, isFirst] = [[...this.#links], this.#isFirst];
-    this.#isFirst = false;
+    const { who, conversation } = this.options;
+    const [changed, isEvery, had] = [[...this.#links], this.#everyLink, this.#hadAtConnect];
     this.#links.clear();
-    if (changed.length === 0 && !isFirst) return [];
+    this.#everyLink = false;
+    this.#hadAtConnect = undefined;
+    if (changed.length === 0 && !isEvery) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
     const agents = await deps.agents.list(who.user.id);
-    if (isFirst) {
+    if (isEvery) {
       const list = await conversationList(deps, who, { agents, current });
       this.#topMs = list.links[0]?.atMs ?? 0;
       return linksMark(list) === had ? [] : [<LiveConversations list={list} />];

@@ -17,6 +17,7 @@ CREATE TABLE `search_owners` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `search_owners_user_id_unique` ON `search_owners` (`user_id`);--> statement-breakpoint
 ALTER TABLE `conversations` ADD `searched_to` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
-CREATE INDEX `conversations_unsearched` ON `conversations` (`user_id`,`updated_at_ms`,`id`) WHERE searched_to < last_position AND expires_at_ms IS NULL;--> statement-breakpoint
+CREATE INDEX `conversations_unsearched` ON `conversations` (`user_id`,`updated_at_ms`,`id`) WHERE searched_to < last_position AND expires_at_ms IS NULL;
+--> statement-breakpoint
 CREATE VIRTUAL TABLE `search_index` USING fts5(text, tokenize = 'trigram', detail = none, content = '', contentless_delete = 1);--> statement-breakpoint
 CREATE TRIGGER `search_entries_deleted` AFTER DELETE ON `search_entries` BEGIN DELETE FROM `search_index` WHERE rowid = old.id; END;
