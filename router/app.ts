@@ -14,6 +14,7 @@ import { conversationsRoutes } from './chat/api-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
+import { searchRoutes } from './chat/search-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
@@ -68,6 +69,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     prices,
     removal,
     runners,
+    search,
     sessions,
     streams,
     upstreams,
@@ -106,6 +108,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))

@@ -10,6 +10,7 @@ import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
+import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { conversationsApiStore } from './chat/store-api';
 import { wireChat } from './chat/wire';
@@ -42,6 +43,8 @@ const LAST_USES_MS = 10_000;
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for kept answers whose retention is over. */
 const EXPIRED_MS = 60_000;
+/** Milliseconds between two looks for messages that the search index does not have. */
+const INDEX_MS = 5_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -167,6 +170,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
@@ -187,6 +191,7 @@ export function createStores(db: Db) {
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     conversationsApi: conversationsApiStore(db),
+    search: searchStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

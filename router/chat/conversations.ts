@@ -4,7 +4,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
+import type { Conversation, ConversationsStore, ListedConversation, ListPlace, Message, MessageHead } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -15,7 +15,8 @@ const TITLE_FROM_TEXT_LENGTH = 60;
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 /** What is copied into a fork, in one step: everybody waits for it. Four megabytes take 20 ms. */
 const FORKED = { limit: 400, maxBytes: 4_194_304 } as const;
-const LIST_LIMIT = 200;
+/** Conversations of one page of the list. */
+const LIST_LIMIT = 30;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */
 const TITLE_READ_LENGTH = 1_000;
@@ -51,9 +52,15 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
   return {
     get,
+    nowMs: now,
 
-    /** Last changed first; without those that a program's answers are kept in unasked. */
-    list: (userId: string) => conversations.list(userId, LIST_LIMIT),
+    /** Last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    list: (userId: string, before?: ListPlace, limit = LIST_LIMIT): Promise<readonly ListedConversation[]> =>
+      conversations.list(userId, limit, before),
+
+    /** One of those in the list. */
+    findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
+      conversations.findListed(userId, id),
 
     /** Up to `limit` messages before `before`, oldest first. */
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>

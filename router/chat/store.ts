@@ -3,16 +3,24 @@ import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, 
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
+import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
 import { piecesBytes, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
-export type Conversation = typeof conversations.$inferSelect;
+/** Without what only the search index needs to know. */
+export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
 export type Message = typeof messages.$inferSelect;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, ToolCall, ToolResult };
+
+// Written out: in a sub-query Drizzle leaves the table off a column's name.
+const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+  WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+const isBefore = (place: ListPlace) =>
+  sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
 
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
@@ -25,12 +33,17 @@ interface Bounds {
   readonly limit: number;
   readonly maxBytes: number;
 }
+/** A conversation that stays, and whether an answer is being written there. */
+export type ListedConversation = Conversation & { readonly streaming: boolean };
+/** Of a conversation in the list of a user's. */
+export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
+  const index = searchIndex(db);
   const { whole } = textsOf(db);
 
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -65,25 +78,30 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
-    /** Last changed first; without those that expire. */
-    async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
-      // Written out: in a sub-query Drizzle leaves the table off a column's name.
-      const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
-        WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+    /** Last changed first, from before a place on; without those that expire. */
+    async list(userId: string, limit: number, before?: ListPlace): Promise<readonly ListedConversation[]> {
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs)))
+        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs), before && isBefore(before)))
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
       return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
     },
+    async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
+      const row = run.find.get(id);
+      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
+      return { ...row, streaming: run.streaming.get(id) !== null };
+    },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));
     },
     async rename(id: string, title: string): Promise<void> {
-      await write((tx) => void tx.update(conversations).set({ title }).where(eq(conversations.id, id)).run());
+      await write((tx) => {
+        const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
+        if (row?.expiresAtMs === null) index.setTitle(row.userId, id, title);
+      });
     },
     async delete(id: string): Promise<void> {
       await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());

@@ -11,12 +11,19 @@ import type { BudgetsService } from '../usage/budgets';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
 import { postedService } from './posted';
+import { searchService } from './search';
+import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
 
 export function wireChat(uses: {
   config: Pick<Config, 'maxAnswerBytes'>;
-  stores: { conversations: ConversationsStore; conversationsApi: ConversationsApiStore; agents: AgentsStore };
+  stores: {
+    conversations: ConversationsStore;
+    conversationsApi: ConversationsApiStore;
+    agents: AgentsStore;
+    search: SearchStore;
+  };
   backends: BackendRegistry;
   runners: RunnersService;
   credentials: CredentialsService;
@@ -50,5 +57,6 @@ export function wireChat(uses: {
     events,
     now,
   });
-  return { conversations, generations, posted };
+  const search = searchService({ search: stores.search });
+  return { conversations, generations, posted, search };
 }

@@ -17,6 +17,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
   [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
+  [/FROM search_index WHERE/, 'the full-text index has no plan: it reads a range of ids, which the store bounds'],
   [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
@@ -112,7 +113,7 @@ async function walk(stores: Stores): Promise<string[]> {
 }
 
 async function useAll(stores: Stores): Promise<void> {
-  const { users, keys, agents, idle, runners, conversations, settings, sealed, usage, budgets, installation } = stores;
+  const { users, keys, agents, idle, runners, settings, sealed, usage, budgets, installation } = stores;
   const nowMs = 1_700_000_000_000;
   await installation.keep('id', () => 'x');
   await installation.put({ place: 'here' });
@@ -166,7 +167,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.findByAgent(agent.id);
   await runners.update('r', { state: 'running' });
   await runners.markActive(new Map([['r', nowMs]]));
-  await useConversations(conversations, agent.id, nowMs);
+  await useConversations(stores, agent.id, nowMs);
   await useConversationsApi(stores.conversationsApi, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
@@ -208,7 +209,7 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
   await users.delete('v');
 }
 
-async function useConversations(conversations: Stores['conversations'], agentId: string, nowMs: number): Promise<void> {
+async function useConversations({ conversations, search }: Stores, agentId: string, nowMs: number): Promise<void> {
   const conversation = {
     ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
     ...{ model: '', sessionFrom: 0, expiresAtMs: null },
@@ -230,6 +231,8 @@ async function useConversations(conversations: Stores['conversations'], agentId:
   await conversations.endOrphans({ code: 'x', message: 'x' }, nowMs);
   await conversations.find('c');
   await conversations.list('u', 50);
+  await conversations.list('u', 50, { updatedAtMs: nowMs, id: 'c' });
+  await conversations.findListed('u', 'c');
   await conversations.rename('c', 'T');
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });
@@ -243,6 +246,9 @@ async function useConversations(conversations: Stores['conversations'], agentId:
   await conversations.shown('c', { limit: 5, after: 1 });
   await conversations.textBytes('a1', 0, 5);
   await conversations.pieceBytes('a1', 0);
+  await search.indexSome();
+  await search.indexSome(undefined, 'u');
+  await search.find('u', '"hi "', { limit: 5 });
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
   await conversations.delete('d');

@@ -102,6 +102,9 @@ export const en = {
 
   sidebar: {
     label: 'Agents and conversations',
+    agents: 'Agents',
+    conversations: 'Conversations',
+    older: 'Older conversations',
     open: 'Open sidebar',
     close: 'Close sidebar',
     newConversation: 'New conversation',
@@ -110,6 +113,20 @@ export const en = {
     noConversations: 'No conversations yet',
     disabled: 'off',
     answering: 'answering',
+  },
+  search: {
+    title: 'Search',
+    label: 'Search conversations and messages',
+    submit: 'Search',
+    none: 'Nothing was found. Try fewer or other words.',
+    incomplete: 'Older messages are still being made searchable.',
+    more: 'More results',
+  },
+  days: {
+    today: 'Today',
+    yesterday: 'Yesterday',
+    week: 'Previous 7 days',
+    month: (date: Date) => date.toLocaleDateString('en', { month: 'long', year: 'numeric', timeZone: 'UTC' }),
   },
   account: {
     label: 'Account',

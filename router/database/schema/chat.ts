@@ -28,12 +28,18 @@ export const conversations = sqliteTable(
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
     expiresAtMs: integer('expires_at_ms'),
+    /** The search index has the messages up to this position (`search-store.ts`). */
+    searchedTo: integer('searched_to').notNull().default(0),
   },
   (table) => [
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
     index('conversations_by_expiry').on(table.expiresAtMs),
+    // Those that the search index has not all of.
+    index('conversations_unsearched')
+      .on(table.userId, table.updatedAtMs, table.id)
+      .where(sql`searched_to < last_position AND expires_at_ms IS NULL`),
   ],
 );
 
