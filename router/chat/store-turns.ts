@@ -42,8 +42,10 @@ export function statements({ $client }: Db) {
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
     ),
-    streaming: $client.query<object, [conversationId: string]>(
-      `SELECT 1 FROM messages WHERE conversation_id = ? AND status = 'streaming'`,
+    /** With whether an answer is being written in it. */
+    findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
+      `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
+        AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ?`,
     ),
     newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
       'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
@@ -70,8 +72,10 @@ export function statements({ $client }: Db) {
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
     ),
-    end: $client.query<never, Values>(
-      `UPDATE messages SET status = ?, failure = ?, calls = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
+    // Without a content it stays.
+    end: $client.query<{ conversationId: string }, Values>(
+      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, ended_at_ms = ?
+        WHERE id = ? AND status = 'streaming' RETURNING conversation_id AS conversationId`,
     ),
   };
 }
@@ -92,10 +96,10 @@ function columnsOf(table: typeof conversations): string {
  */
 export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: Message; answer: Message } | undefined {
   const { nowMs } = turn;
-  const conversation = turn.beginning?.conversation ?? write.find.get(turn.conversationId);
-  if (!conversation) return undefined;
+  const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
+  const conversation = turn.beginning?.conversation ?? stored;
+  if (!conversation || stored?.isStreaming === 1) return undefined;
   if (turn.beginning) begin(tx, write, turn.beginning);
-  else if (write.streaming.get(conversation.id)) return undefined;
   let { results = [] } = turn;
   if (turn.replacesId) {
     const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
@@ -146,9 +150,9 @@ function begin(tx: Db, write: Statements, { conversation, forkOf }: Beginning): 
   }
 }
 
-export function deleteAnswer(tx: Db, id: string): readonly string[] {
+export function deleteAnswer(tx: Db, id: string): { ids: readonly string[]; conversationId?: string } {
   const answer = tx.select().from(messages).where(eq(messages.id, id)).get();
-  if (!answer) return [];
+  if (!answer) return { ids: [] };
   const { conversationId, position } = answer;
   const there = eq(messages.conversationId, conversationId);
   const neighbour = (where: SQL, order: SQL | typeof messages.position) =>
@@ -162,7 +166,7 @@ export function deleteAnswer(tx: Db, id: string): readonly string[] {
   const isEmpty = tx.select({ id: messages.id }).from(messages).where(there).limit(1).get() === undefined;
   if (isEmpty) tx.delete(conversations).where(conversation).run();
   else tx.update(conversations).set({ sessionFrom: conversations.lastPosition }).where(conversation).run();
-  return ids;
+  return { ids, conversationId };
 }
 
 /** Values of statements in SQL are not encoded by Drizzle. */

@@ -3,6 +3,7 @@ import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, 
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
+import { Recent } from '../lib/lru';
 import { shownStore } from './store-shown';
 import { piecesBytes, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
@@ -19,12 +20,19 @@ const head = { id, conversationId, position, role, status };
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
+/** Conversations of which it is known that their newest answer ended well. */
+const ENDED_WELL_MAX = 10_000;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
+  /**
+   * Conversations whose newest message is an answer that is done: nearly all that a request names. To read that row takes
+   * as long as writing it.
+   */
+  const endedWell = new Recent<string, true>(ENDED_WELL_MAX);
   const { whole } = textsOf(db);
 
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -136,6 +144,7 @@ export function conversationsStore(db: Db) {
     },
     /** Whether a conversation ends with an answer that was stopped or failed. */
     async endedBadly(conversationId: string): Promise<boolean> {
+      if (endedWell.get(conversationId)) return false;
       const newest = run.newest.get(conversationId);
       return newest?.role === 'assistant' && (newest.status === 'failed' || newest.status === 'stopped');
     },
@@ -145,6 +154,7 @@ export function conversationsStore(db: Db) {
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
     async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
+      endedWell.delete(turn.conversationId);
       try {
         return await write((tx) => insertTurn(tx, run, turn));
       } catch (error) {
@@ -168,10 +178,14 @@ export function conversationsStore(db: Db) {
       },
     ): Promise<boolean> {
       const { status, text, failure, calls, nowMs } = end;
-      return write(() => {
-        if (text) saveText(id, text);
-        return run.end.run(status, json(failure), jsonList(calls), nowMs, id).changes > 0;
+      const ended = await write(() => {
+        if (text?.ordinal !== undefined) saveText(id, text);
+        const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
+        return run.end.get(content, status, json(failure), jsonList(calls), nowMs, id);
       });
+      // No other turn begins in the conversation before its answer has ended.
+      if (ended && status === 'done') endedWell.set(ended.conversationId, true);
+      return ended !== null;
     },
     /**
      * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
@@ -179,7 +193,9 @@ export function conversationsStore(db: Db) {
      * @returns the ids of the messages that are gone.
      */
     async deleteAnswer(id: string): Promise<readonly string[]> {
-      return write((tx) => deleteAnswer(tx, id));
+      const { ids, conversationId } = await write((tx) => deleteAnswer(tx, id));
+      if (conversationId !== undefined) endedWell.delete(conversationId);
+      return ids;
     },
     /** Ends every answer that a crash left open; returns how many. */
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
