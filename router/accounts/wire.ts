@@ -25,6 +25,6 @@ export function wireAccounts(uses: {
     now,
   });
   const rateLimits = rateLimitsService({ now: steady });
-  events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
+  events.onRevoked((_, credentialId) => rateLimits.forget(credentialId));
   return { accounts, keys: keysService({ keys: stores.keys, events, now }), rateLimits };
 }

@@ -26,13 +26,13 @@ export interface Events {
   publishToAll(event: RouterEvent): void;
   /** An error that a listener throws does not reach the publisher. @returns Function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
-  /** Subscribes to the events of all users, for the life of the process. */
-  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
+  /** Calls `listener` when a session or key of any user is revoked, for the life of the process. */
+  onRevoked(listener: (userId: string, credentialId: string) => void): void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
-  const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
+  const revoked: ((userId: string, credentialId: string) => void)[] = [];
   // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
@@ -41,14 +41,17 @@ export function createEvents(): Events {
     publish(userId, event) {
       const listeners = byUser.get(userId);
       if (listeners) tell(listeners, event);
-      for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
+      if (event.kind !== 'revoked') return;
+      for (const listener of revoked) {
+        safely('listener', { kind: event.kind }, () => listener(userId, event.credentialId));
+      }
     },
     publishToAll: (event) =>
       tell(
         [...byUser.values()].flatMap((listeners) => [...listeners]),
         event,
       ),
-    subscribeToAll: (listener) => void ofAll.push(listener),
+    onRevoked: (listener) => void revoked.push(listener),
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));

@@ -50,9 +50,8 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
     for (const stream of streams)
       if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
-  events.subscribeToAll((userId, event) => {
-    if (event.kind !== 'revoked') return;
-    const isHeld = ({ holder }: Stream) => holder.userId === userId && holder.credentialId === event.credentialId;
+  events.onRevoked((userId, credentialId) => {
+    const isHeld = ({ holder }: Stream) => holder.userId === userId && holder.credentialId === credentialId;
     close(
       open.toArray().filter(isHeld),
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
