@@ -154,7 +154,6 @@ export function conversationsStore(db: Db) {
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
     async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
-      endedWell.delete(turn.conversationId);
       try {
         return await write((tx) => insertTurn(tx, run, turn));
       } catch (error) {
@@ -183,8 +182,9 @@ export function conversationsStore(db: Db) {
         const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
         return run.end.get(content, status, json(failure), jsonList(calls), nowMs, id);
       });
-      // No other turn begins in the conversation before its answer has ended.
+      // It is the newest message, or the next turn has begun in the same transaction, whose end is noted after this one.
       if (ended && status === 'done') endedWell.set(ended.conversationId, true);
+      else if (ended) endedWell.delete(ended.conversationId);
       return ended !== null;
     },
     /**
