@@ -16,7 +16,9 @@ export type RouterEvent =
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
   /** A session or key was revoked; its live streams end. */
-  | { readonly kind: 'revoked'; readonly credentialId: string };
+  | { readonly kind: 'revoked'; readonly credentialId: string }
+  /** The user was disabled or deleted; all their live streams end. */
+  | { readonly kind: 'shut-out' };
 
 export type Listener = (event: RouterEvent) => void;
 
@@ -26,13 +28,13 @@ export interface Events {
   publishToAll(event: RouterEvent): void;
   /** An error that a listener throws does not reach the publisher. @returns Function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
-  /** Calls `listener` when a session or key of any user is revoked, for the life of the process. */
-  onRevoked(listener: (userId: string, credentialId: string) => void): void;
+  /** Subscribes to the events of all users, for the life of the process. */
+  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
-  const revoked: ((userId: string, credentialId: string) => void)[] = [];
+  const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
   // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
@@ -41,17 +43,14 @@ export function createEvents(): Events {
     publish(userId, event) {
       const listeners = byUser.get(userId);
       if (listeners) tell(listeners, event);
-      if (event.kind !== 'revoked') return;
-      for (const listener of revoked) {
-        safely('listener', { kind: event.kind }, () => listener(userId, event.credentialId));
-      }
+      for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
     },
     publishToAll: (event) =>
       tell(
         [...byUser.values()].flatMap((listeners) => [...listeners]),
         event,
       ),
-    onRevoked: (listener) => void revoked.push(listener),
+    subscribeToAll: (listener) => void ofAll.push(listener),
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));

@@ -50,8 +50,10 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
     for (const stream of streams)
       if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
-  events.onRevoked((userId, credentialId) => {
-    const isHeld = ({ holder }: Stream) => holder.userId === userId && holder.credentialId === credentialId;
+  events.subscribeToAll((userId, event) => {
+    if (event.kind !== 'revoked' && event.kind !== 'shut-out') return;
+    const isHeld = ({ holder }: Stream) =>
+      holder.userId === userId && (event.kind === 'shut-out' || holder.credentialId === event.credentialId);
     close(
       open.toArray().filter(isHeld),
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),
