@@ -81,7 +81,7 @@ export function generationsService(deps: GenerationsDeps) {
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       expiresAtMs,
-      title: titleFrom(text ?? ''),
+      title: conversation.title === '' ? titleFrom(text ?? '') : '',
       nowMs: now(),
     });
     if (!written) throw new AppError('answer_running');

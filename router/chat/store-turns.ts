@@ -42,8 +42,10 @@ export function statements({ $client }: Db) {
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
     ),
-    streaming: $client.query<object, [conversationId: string]>(
-      `SELECT 1 FROM messages WHERE conversation_id = ? AND status = 'streaming'`,
+    /** With whether an answer is being written in it. */
+    findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
+      `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
+        AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ?`,
     ),
     newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
       'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
@@ -77,8 +79,10 @@ export function statements({ $client }: Db) {
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
     ),
-    end: $client.query<never, Values>(
-      `UPDATE messages SET status = ?, failure = ?, calls = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
+    // Without a content it stays.
+    end: $client.query<{ id: string }, Values>(
+      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, ended_at_ms = ?
+        WHERE id = ? AND status = 'streaming' RETURNING id`,
     ),
   };
 }
@@ -103,10 +107,10 @@ function columnsOf(table: typeof conversations): string {
  */
 export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: Message; answer: Message } | undefined {
   const { nowMs } = turn;
-  const conversation = turn.beginning?.conversation ?? write.find.get(turn.conversationId);
-  if (!conversation) return undefined;
+  const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
+  const conversation = turn.beginning?.conversation ?? stored;
+  if (!conversation || stored?.isStreaming === 1) return undefined;
   if (turn.beginning) begin(tx, write, turn.beginning);
-  else if (write.streaming.get(conversation.id)) return undefined;
   let { results = [] } = turn;
   if (turn.replacesId) {
     const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();

@@ -90,9 +90,10 @@ export function conversationsStore(db: Db) {
       return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
     },
     async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
-      const row = run.find.get(id);
+      const row = run.findForTurn.get(id);
       if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
-      return { ...row, streaming: run.streaming.get(id) !== null };
+      const { isStreaming, ...conversation } = row;
+      return { ...conversation, streaming: isStreaming === 1 };
     },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));
@@ -199,10 +200,12 @@ export function conversationsStore(db: Db) {
       },
     ): Promise<boolean> {
       const { status, text, failure, calls, nowMs } = end;
-      return write(() => {
-        if (text) saveText(id, text);
-        return run.end.run(status, json(failure), jsonList(calls), nowMs, id).changes > 0;
+      const ended = await write(() => {
+        if (text?.ordinal !== undefined) saveText(id, text);
+        const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
+        return run.end.get(content, status, json(failure), jsonList(calls), nowMs, id);
       });
+      return ended !== null;
     },
     /**
      * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation

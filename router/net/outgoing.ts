@@ -97,7 +97,9 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
     const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
     throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
   }
-  if (answer.status <= STATUS_MAX) return { ...answer, body: inTurns(answer.body) };
+  if (answer.status <= STATUS_MAX) {
+    return { status: answer.status, headers: answer.headers, body: inTurns(answer.body) };
+  }
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }

@@ -98,7 +98,8 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
     model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  const answerId = newTimeId();
+  // Only of an answer that is stored, or that is told its id.
+  const answerId = turn || isTranslated ? newTimeId() : '';
   return {
     path,
     wantsStream: body?.stream === true,
@@ -148,7 +149,8 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const { told, path, isTranslated, detach } = asked;
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
-  const failed = said && (await failedTurn(deps, routed, said, keeping));
+  // What is neither in a conversation nor kept has no turn before it.
+  const failed = said && (routed.conversation || keeping) && (await failedTurn(deps, routed, said, keeping));
   const posted = said && !failed ? await postedMessage(deps, routed, said) : undefined;
   const before = failed?.before ?? (posted && posted.position - 1);
   const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];

@@ -34,7 +34,8 @@ export interface Routed {
 
 /** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
 export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Routed> {
-  const named = await namedConversation(deps, who, asked);
+  const naming = namedConversation(deps, who, asked);
+  const named = naming && (await naming);
   if (named) {
     const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
     const backend = deps.backends.find(agent.backend);
@@ -71,7 +72,7 @@ function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly 
 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
-/** Synchronous if the request names no conversation, like most requests. */
+/** Nothing to wait for if the request names no conversation, like most requests. */
 function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
