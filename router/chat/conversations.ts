@@ -4,7 +4,15 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, ConversationsStore, ListedConversation, ListPlace, Message, MessageHead } from './store';
+import type {
+  Conversation,
+  ConversationsStore,
+  ListedConversation,
+  ListPlace,
+  Message,
+  MessageHead,
+  Newest,
+} from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -81,8 +89,8 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return head?.position !== position;
     },
 
-    /** Whether the newest answer was stopped or failed. */
-    endedBadly: (id: string): Promise<boolean> => conversations.endedBadly(id),
+    /** Who says the newest message, and how it ended. */
+    newest: (id: string): Promise<Newest | undefined> => conversations.newest(id),
 
     /** What a page shows of a conversation. */
     shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),

@@ -35,6 +35,7 @@ interface Bounds {
 }
 /** A conversation that stays, and whether an answer is being written there. */
 export type ListedConversation = Conversation & { readonly streaming: boolean };
+export type Newest = Pick<Message, 'role' | 'status'>;
 /** Of a conversation in the list of a user's. */
 export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
@@ -166,10 +167,9 @@ export function conversationsStore(db: Db) {
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;
     },
-    /** Whether a conversation ends with an answer that was stopped or failed. */
-    async endedBadly(conversationId: string): Promise<boolean> {
-      const newest = run.newest.get(conversationId);
-      return newest?.role === 'assistant' && (newest.status === 'failed' || newest.status === 'stopped');
+    /** Who says the newest message of a conversation, and how it ended. */
+    async newest(conversationId: string): Promise<Newest | undefined> {
+      return run.newest.get(conversationId) ?? undefined;
     },
 
     /**

@@ -1,7 +1,8 @@
 /** Where an answer of `/v1` is kept, for how long, and which failed one it takes the place of. */
+import type { Agent } from '../agents/store';
 import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
 import type { RecordedTurn } from '../chat/generations';
-import type { Conversation, Message } from '../chat/store';
+import type { Conversation, Message, Newest } from '../chat/store';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';
@@ -40,54 +41,68 @@ export function tooLongToStore(): AppError {
   return new AppError('too_large', { message, hint: 'Send "store": false to have the answer without storing it.' });
 }
 
+/** Where a request goes on in a conversation, and the newest message there. */
+interface Place {
+  readonly conversation: Conversation;
+  readonly goesOnFrom: number | undefined;
+  readonly newest: Newest | undefined;
+}
+
 /**
- * The newest turn of the request's conversation, or of one that the same message has begun, when that message is asked
- * again after an answer that did not end well.
+ * What a conversation has of the turn already that the request asks for: the newest turn, when the request says it again
+ * after an answer that did not end well, or the user's message, when the client has stored that itself.
  * @param said the messages or items of the request.
  */
-export async function failedTurn(
+export async function turnThere(
   deps: OpenaiDeps,
   { conversation, goesOnFrom, agent }: Routed,
   said: readonly unknown[],
   keeping: Keeping,
+): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
+  if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
+  const place = { conversation, goesOnFrom, newest: await deps.conversations.newest(conversation.id) };
+  const failed = await failedIn(deps, place, said);
+  return failed ? { failed } : { posted: await postedMessage(deps, place, said) };
+}
+
+/** The only turn of a conversation that the same message has begun. */
+async function failedFirstTurn(
+  deps: OpenaiDeps,
+  agent: Agent,
+  said: readonly unknown[],
 ): Promise<FailedTurn | undefined> {
-  if (conversation) return failedIn(deps, conversation, goesOnFrom, said);
-  const id = keeping && deps.generations.begunWith(agent.id, newestUserText(said));
-  const begun = id === undefined ? undefined : await deps.conversations.find(agent.userId, id);
-  const failed = begun && (await failedIn(deps, begun, undefined, said));
+  const id = deps.generations.begunWith(agent.id, newestUserText(said));
+  const conversation = id === undefined ? undefined : await deps.conversations.find(agent.userId, id);
+  if (!conversation) return undefined;
+  const newest = await deps.conversations.newest(conversation.id);
+  const failed = await failedIn(deps, { conversation, goesOnFrom: undefined, newest }, said);
   // A longer conversation is another one, which only came to the same message.
   return failed && (await deps.conversations.heads(failed.conversation.id, { limit: 3 })).length === 2
     ? failed
     : undefined;
 }
 
-/**
- * The user's message that the client has stored in the conversation before it asks for the answer to it: the newest one,
- * with the same text.
- */
-export async function postedMessage(
+/** The user's message that the client has stored before it asks for the answer to it: the newest one, with the same text. */
+async function postedMessage(
   { conversations }: OpenaiDeps,
-  { conversation, goesOnFrom }: Routed,
+  { conversation, goesOnFrom, newest: found }: Place,
   said: readonly unknown[],
 ): Promise<Message | undefined> {
-  if (!conversation || goesOnWithTurn(said)) return undefined;
+  if (found?.role !== 'user' || goesOnWithTurn(said)) return undefined;
   if (goesOnFrom !== undefined && goesOnFrom !== conversation.lastPosition) return undefined;
-  const [head] = await conversations.heads(conversation.id, { limit: 1 });
-  if (head?.role !== 'user') return undefined;
   const [newest] = await conversations.page(conversation.id, { limit: 1 });
   return newest?.content.trim() === newestUserText(said).trim() ? newest : undefined;
 }
 
 async function failedIn(
   { conversations }: OpenaiDeps,
-  conversation: Conversation,
-  goesOnFrom: number | undefined,
+  { conversation, goesOnFrom, newest }: Place,
   said: readonly unknown[],
 ): Promise<FailedTurn | undefined> {
   const { id, lastPosition } = conversation;
   const isNewest = goesOnFrom === undefined || goesOnFrom === lastPosition;
   // Nearly every answer ends well, and then there is no more to read.
-  if (isNewest && !(await conversations.endedBadly(id))) return undefined;
+  if (isNewest && newest?.status !== 'failed' && newest?.status !== 'stopped') return undefined;
   const heads = isNewest
     ? await conversations.heads(id, { limit: 2 })
     : await conversations.heads(id, { after: goesOnFrom, limit: 3 });

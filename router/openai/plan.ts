@@ -23,7 +23,7 @@ import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
-import { failedTurn, fitsInStore, keepingOf, postedMessage, tooLongToStore } from './kept';
+import { fitsInStore, keepingOf, tooLongToStore, turnThere } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
@@ -149,9 +149,9 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const { told, path, isTranslated, detach } = asked;
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
-  // What is neither in a conversation nor kept has no turn before it.
-  const failed = said && (routed.conversation || keeping) && (await failedTurn(deps, routed, said, keeping));
-  const posted = said && !failed ? await postedMessage(deps, routed, said) : undefined;
+  // What is neither in a conversation nor kept has no turn there.
+  const { failed, posted } =
+    said && (routed.conversation || keeping) ? await turnThere(deps, routed, said, keeping) : {};
   const before = failed?.before ?? (posted && posted.position - 1);
   const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
   const chat =

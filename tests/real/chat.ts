@@ -12,10 +12,17 @@ export interface ShownAnswer {
   readonly html: string;
 }
 
+/** The id of the user's agent of this name. */
+export async function agentOf(who: Browser, name: string): Promise<string> {
+  const { agents } = (await (await who.request('/api/agents')).json()) as { agents: { id: string; name: string }[] };
+  const agent = agents.find((one) => one.name === name);
+  if (!agent) throw new Error(`There is no agent ${name}, but ${agents.map((one) => one.name).join(', ')}`);
+  return agent.id;
+}
+
 /** Sends the first message of a new conversation with an agent, and returns the conversation's path. */
 export async function startConversation(who: Browser, agentName: string, text: string): Promise<string> {
-  const settings = await (await who.request('/settings')).text();
-  const agentId = new RegExp(`href="/agents/(\\w+)"[^>]*>${agentName}<`).exec(settings)?.[1];
+  const agentId = await agentOf(who, agentName);
   const body = new URLSearchParams({ text });
   const sent = await who.request(`/agents/${agentId}/conversations`, { method: 'POST', body });
   const path = sent.headers.get('location');

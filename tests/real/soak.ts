@@ -3,10 +3,12 @@
  * who behaves chats: `bun run soak [--minutes 30] [--only <attack>]…`. Prints figures, and ends with 1 where an answer of
  * theirs has failed or the router has ended.
  */
+
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Browser, NO_ENGINE, type RouterProcess, startRouterProcess } from '../support/process';
+import { NO_ENGINE, type RouterProcess, startRouterProcess } from '../support/process';
+import { agentOf } from './chat';
 import { ATTACKS, MALLORY, type World } from './soak/attacks';
 import { memoryGroup, mostResident } from './soak/cgroup';
 import { serveAttacks } from './soak/runner';
@@ -123,13 +125,6 @@ async function worldOf(router: RouterProcess, upstreamPort: number, forwarderPor
   });
   const agents = { evil: await agentOf(mallory, 'evil'), direct: await agentOf(mallory, 'direct') };
   return { url: router.url, mallory, key, agents, forwarderPort };
-}
-
-async function agentOf(who: Browser, name: string): Promise<string> {
-  const settings = await (await who.request('/settings')).text();
-  const id = new RegExp(`href="/agents/(\\w+)"[^>]*>${name}<`).exec(settings)?.[1];
-  if (id === undefined) throw new Error(`The page names no agent ${name}`);
-  return id;
 }
 
 /** Passes every connection on: an address at which nobody would expect the router. */
