@@ -73,6 +73,20 @@ export interface ErrorView {
   action?: { href: string; label: string };
 }
 
+/** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
+export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (
+  | { kind: 'thought'; length: number; html?: Html; growing?: Growing }
+  | { kind: 'tool'; name: string; arguments: string; result?: string }
+);
+
+/** How an answer came to be: how long it took, and what the calls to the LLM used, where that is known. */
+export interface FactsView {
+  tookMs: number;
+  models: readonly string[];
+  tokens?: number;
+  cost?: number;
+}
+
 export interface MessageView {
   id: string;
   position: number;
@@ -88,8 +102,12 @@ export interface MessageView {
   status: 'streaming' | 'done' | 'stopped' | 'failed';
   createdAtMs: number;
   agentName: string;
-  /** Tools of the client's that the answer called: a line for each name. */
-  calls?: { name: string; count: number }[];
+  /** What the agent did before it said something. Absent where the page has it. */
+  steps?: readonly StepView[];
+  /** Its calls of the client's tools. */
+  calls?: readonly StepView[];
+  /** Of an answer that is done. */
+  facts?: FactsView;
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;

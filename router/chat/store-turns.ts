@@ -65,13 +65,16 @@ export function statements({ $client }: Db) {
     text: $client.query<never, [content: string, id: string]>(
       `UPDATE messages SET content = ? WHERE id = ? AND status = 'streaming'`,
     ),
+    steps: $client.query<never, [steps: string | null, id: string]>(
+      `UPDATE messages SET steps = ? WHERE id = ? AND status = 'streaming'`,
+    ),
     // It may have been tried before, and the database not have said that it was written.
     piece: $client.query<never, [ordinal: number, content: string, id: string]>(
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
     ),
     end: $client.query<never, Values>(
-      `UPDATE messages SET status = ?, failure = ?, calls = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
+      `UPDATE messages SET status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
     ),
   };
 }

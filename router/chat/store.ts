@@ -1,21 +1,44 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
+import {
+  and,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  notExists,
+  type SQL,
+  sql,
+} from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
-import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
+import {
+  conversations,
+  type MessageFailure,
+  messages,
+  type Step,
+  type ToolCall,
+  type ToolResult,
+} from '../database/schema/chat';
 import { shownStore } from './store-shown';
 import { piecesBytes, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
 export type Conversation = typeof conversations.$inferSelect;
-export type Message = typeof messages.$inferSelect;
+/** Without the steps, which only pages show. */
+export type Message = Omit<typeof messages.$inferSelect, 'steps'>;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
-export type { MessageFailure, ToolCall, ToolResult };
+export type { MessageFailure, Step, ToolCall, ToolResult };
 
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
+const { steps: _, ...said } = getTableColumns(messages);
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
@@ -99,7 +122,7 @@ export function conversationsStore(db: Db) {
     async findMessageHead(id: string): Promise<MessageHead | undefined> {
       return db.select(head).from(messages).where(eq(messages.id, id)).get();
     },
-    async findMessage(id: string): Promise<Message | undefined> {
+    async findMessage(id: string): Promise<(Message & { readonly steps: readonly Step[] | null }) | undefined> {
       const row = db.select().from(messages).where(eq(messages.id, id)).get();
       return row && whole(row);
     },
@@ -115,7 +138,7 @@ export function conversationsStore(db: Db) {
       const there = and(eq(messages.conversationId, conversationId), before);
       const from = options.maxBytes === undefined ? undefined : firstWithin(there, options.limit, options.maxBytes);
       return db
-        .select()
+        .select(said)
         .from(messages)
         .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
@@ -152,9 +175,12 @@ export function conversationsStore(db: Db) {
         throw error;
       }
     },
-    /** Saves a part of the text of an answer that is still being written. */
-    async saveText(id: string, part: TextPart): Promise<void> {
-      await write(() => saveText(id, part));
+    /** Saves a part of the text of an answer that is still being written, and its steps. */
+    async saveText(id: string, part: TextPart | undefined, steps?: readonly Step[]): Promise<void> {
+      await write(() => {
+        if (part) saveText(id, part);
+        if (steps) run.steps.run(jsonList(steps), id);
+      });
     },
     /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(
@@ -164,13 +190,14 @@ export function conversationsStore(db: Db) {
         text?: TextPart;
         failure?: MessageFailure;
         calls: readonly ToolCall[];
+        steps?: readonly Step[];
         nowMs: number;
       },
     ): Promise<boolean> {
-      const { status, text, failure, calls, nowMs } = end;
+      const { status, text, failure, calls, steps = [], nowMs } = end;
       return write(() => {
         if (text) saveText(id, text);
-        return run.end.run(status, json(failure), jsonList(calls), nowMs, id).changes > 0;
+        return run.end.run(status, json(failure), jsonList(calls), jsonList(steps), nowMs, id).changes > 0;
       });
     },
     /**

@@ -10,6 +10,7 @@ import type {
   MessageView,
   RunnerView,
   Shell,
+  StepView,
 } from '../../views/models';
 
 /** 2026-08-04 09:30 UTC. */
@@ -70,6 +71,14 @@ export function message(overrides: Partial<MessageView>): MessageView {
     retryable: true,
     ...overrides,
   };
+}
+
+export function thought(id: string, text: string): Extract<StepView, { kind: 'thought' }> {
+  return { kind: 'thought', id, length: text.length, html: renderMarkdown(text), goesOn: false, tookMs: 8_300 };
+}
+
+export function tool(id: string, name: string, input: string, result?: string): StepView {
+  return { kind: 'tool', id, name, arguments: input, ...(result !== undefined && { result }), goesOn: false };
 }
 
 export function userMessage(id: string, text: string): MessageView {

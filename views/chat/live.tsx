@@ -5,7 +5,7 @@
 
 import type { Change } from '../growth';
 import { Notice } from '../kit/notice';
-import type { ConversationLink, MessageView, RunnerView } from '../models';
+import type { ConversationLink, MessageView, RunnerView, StepView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
 import { RunnerBadge, RunnerPanel } from '../runners/runner';
@@ -13,6 +13,7 @@ import { ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
 import { Message } from './message';
 import { ConversationItem } from './sidebar';
+import { Step } from './steps';
 
 /** The page's end of the stream, and the voice that says how an answer ended. */
 export function LiveConnection({ url }: { url: string }) {
@@ -62,7 +63,35 @@ export function LiveMessageAround({ message }: { message: MessageView }) {
   );
 }
 
-/** The growth of the answer that is being written, for the event `grow`. */
+/** A step that was not there before. */
+export function LiveStepAppend({ step }: { step: StepView }) {
+  const messageId = step.id.split('-', 1)[0];
+  return (
+    <hx-partial hx-target={`#steps-${messageId}`} hx-swap="beforeend">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** A step that changed. */
+export function LiveStep({ step }: { step: StepView }) {
+  return (
+    <hx-partial hx-target={`#${step.id}`} hx-swap="outerHTML">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** A thought that is over, of which the page has the text. */
+export function LiveStepEnd({ step }: { step: StepView }) {
+  return (
+    <hx-partial hx-target={`#${step.id}`} hx-swap="outerMorph">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** The growth of the answer that is being written, for the event `grow`; of its thought, for the event `think`. */
 export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }
