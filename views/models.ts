@@ -75,7 +75,7 @@ export interface ErrorView {
 
 /** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
 export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (
-  | { kind: 'thought'; length: number; html?: Html; growing?: Growing }
+  | { kind: 'thought'; length: number; isBlank?: boolean; html?: Html; growing?: Growing }
   | { kind: 'tool'; name: string; arguments: string; result?: string }
 );
 

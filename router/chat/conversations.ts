@@ -4,7 +4,7 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
+import type { Conversation, ConversationsStore, Message, MessageHead, WholeMessage } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
@@ -98,7 +98,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     async findMessage(
       userId: string,
       id: string,
-    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+    ): Promise<{ message: WholeMessage; conversation: Conversation } | undefined> {
       const message = await conversations.findMessage(id);
       const conversation = message && (await conversations.find(message.conversationId));
       return message && conversation?.userId === userId ? { message, conversation } : undefined;
@@ -108,7 +108,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     async findAnswer(
       userId: string,
       id: string,
-    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+    ): Promise<{ message: WholeMessage; conversation: Conversation } | undefined> {
       const found = await this.findMessage(userId, id);
       return found?.message.role === 'assistant' ? found : undefined;
     },

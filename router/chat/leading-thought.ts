@@ -1,5 +1,7 @@
 /** Divides an answer whose text begins with `<think>…</think>`: what the tags hold is a thought and not said. */
 
+import type { Message, WholeMessage } from './store';
+
 const OPEN = '<think>';
 const CLOSE = '</think>';
 const WHOLE = /^\s*<think>[\s\S]*?<\/think>\s*/;
@@ -64,7 +66,14 @@ export function withoutThought(text: string): string {
   return text.replace(WHOLE, '');
 }
 
-/** The text as the runtime sent it, of a thought in tags and what followed it. */
-export function withThought(thought: string, text: string): string {
-  return `${OPEN}${thought}${CLOSE}${text}`;
+/** An answer as the runtime sent it: with the thought in tags that its text began with. */
+export function asSent(message: WholeMessage): Message {
+  const [first] = message.steps ?? [];
+  if (first?.kind !== 'thought' || !first.isTagged) return message;
+  const thought = `${OPEN}${first.text}${CLOSE}`;
+  const calls = message.calls?.map((call) => ({
+    ...call,
+    textLengthBefore: call.textLengthBefore + thought.length,
+  }));
+  return { ...message, content: thought + message.content, calls: calls ?? null };
 }

@@ -4,7 +4,7 @@ import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../views/chat/live';
 import type { Change } from '../../views/growth';
 import type { StepView } from '../../views/models';
 import type { HadText, PageRendering } from '../web/rendering';
-import { growingKey, stepView } from './present-steps';
+import { stepId, stepView } from './present-steps';
 import type { Step } from './store';
 
 /** So many characters a change is worth that is none of a thought's text. */
@@ -88,7 +88,7 @@ export class StepsOnPage {
   ): Promise<boolean> {
     const had = this.#steps[place]?.had;
     if (!had) return false;
-    const growth = await rendering.growth(growingKey(this.messageId, place), text, { had, isEnd });
+    const growth = await rendering.growth(stepId(this.messageId, place), text, { had, isEnd });
     if (!growth) return !isEnd;
     if (!growth.changes) return false;
     this.#steps[place] = { isOver: false, had: { ...had, settled: growth.settled, shown: text.length } };

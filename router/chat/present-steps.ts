@@ -14,9 +14,9 @@ const CALLS_MAX = 20;
 /** The results of tools by the id of their call. */
 export type Results = ReadonlyMap<string, string>;
 
-/** Names the growing text of a thought for the renderer. */
-export function growingKey(messageId: string, place: number): string {
-  return `${messageId}-step-${place}`;
+/** The id of a step's element, and of the growing text of a thought for the renderer. */
+export function stepId(messageId: string, place: number): string {
+  return `step-${messageId}-${place}`;
 }
 
 interface AboutStep {
@@ -29,7 +29,7 @@ interface AboutStep {
 }
 
 export async function stepView(rendering: PageRendering, step: Step, about: AboutStep): Promise<StepView> {
-  const id = growingKey(about.messageId, about.place);
+  const id = stepId(about.messageId, about.place);
   if (step.kind === 'tool') {
     const { name, arguments: args, result, tookMs, isEnded } = step;
     return toolView(id, { name, arguments: args, result, tookMs, goesOn: !isEnded && !about.isEnd });
@@ -39,6 +39,7 @@ export async function stepView(rendering: PageRendering, step: Step, about: Abou
   const said = goesOn ? { growing: await rendering.growing(id, text) } : { html: await rendering.whole(text) };
   return {
     ...{ kind: 'thought', id, length: text.length, goesOn },
+    ...(text.trim() === '' && { isBlank: true }),
     ...(tookMs !== undefined && { tookMs }),
     ...(!about.isThere && said),
   };
@@ -61,7 +62,7 @@ export function callViews(messageId: string, calls: readonly ToolCall[], results
   return calls
     .slice(0, CALLS_MAX)
     .map(({ id, name, arguments: args }, place) =>
-      toolView(`${messageId}-call-${place}`, { name, arguments: args, result: results.get(id), goesOn: false }),
+      toolView(`call-${messageId}-${place}`, { name, arguments: args, result: results.get(id), goesOn: false }),
     );
 }
 

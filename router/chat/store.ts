@@ -31,6 +31,10 @@ import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewT
 export type Conversation = typeof conversations.$inferSelect;
 /** Without the steps, which only pages show. */
 export type Message = Omit<typeof messages.$inferSelect, 'steps'>;
+/** A message with what its agent did for it. */
+export interface WholeMessage extends Message {
+  readonly steps: readonly Step[] | null;
+}
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
@@ -122,7 +126,7 @@ export function conversationsStore(db: Db) {
     async findMessageHead(id: string): Promise<MessageHead | undefined> {
       return db.select(head).from(messages).where(eq(messages.id, id)).get();
     },
-    async findMessage(id: string): Promise<(Message & { readonly steps: readonly Step[] | null }) | undefined> {
+    async findMessage(id: string): Promise<WholeMessage | undefined> {
       const row = db.select().from(messages).where(eq(messages.id, id)).get();
       return row && whole(row);
     },

@@ -16,7 +16,7 @@ import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';
 import { RunnerBadge, RunnerPanel } from '../../views/runners/runner';
 import { all } from './dom';
-import { message, userMessage } from './fixtures';
+import { message, thought, tool, userMessage } from './fixtures';
 
 const html = (part: VNode) => renderPart(part, { locale: 'en' });
 const answer = (overrides: Partial<MessageView>) => html(<Message message={message(overrides)} />);
@@ -65,8 +65,8 @@ describe('a message', () => {
 
   test('that only calls tools shows each with its input and its result, as text', async () => {
     const calls = [
-      fixtures.tool('m2-call-0', 'get_weather', '{"city": "<i>Rome</i>"}', '21 °C'),
-      fixtures.tool('m2-call-1', '<b>x</b>', ''),
+      tool('m2-call-0', 'get_weather', '{"city": "<i>Rome</i>"}', '21 °C'),
+      tool('m2-call-1', '<b>x</b>', ''),
     ];
     const part = answer({ text: '', retryable: false, calls });
     expect((await all(part, '.step summary, .step-line')).map(({ text }) => text)).toEqual([
@@ -78,11 +78,11 @@ describe('a message', () => {
   });
 
   test('shows its thoughts folded with their time, and unfolded while they go on', async () => {
-    const thought = fixtures.thought('m2-step-0', 'Hm.');
-    const [folded] = await all(answer({ steps: [thought] }), '.step details');
+    const step = thought('m2-step-0', 'Hm.');
+    const [folded] = await all(answer({ steps: [step] }), '.step details');
     expect(folded?.attributes.open).toBeUndefined();
-    expect((await all(answer({ steps: [thought] }), '.step summary'))[0]?.text).toBe('Thought for 8 s');
-    const goesOn = answer({ status: 'streaming', steps: [{ ...thought, goesOn: true }] });
+    expect((await all(answer({ steps: [step] }), '.step summary'))[0]?.text).toBe('Thought for 8 s');
+    const goesOn = answer({ status: 'streaming', steps: [{ ...step, goesOn: true }] });
     expect((await all(goesOn, '.step details'))[0]?.attributes.open).toBeDefined();
     expect((await all(goesOn, '.step summary'))[0]?.text).toBe('Thinking…');
   });

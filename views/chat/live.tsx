@@ -65,7 +65,7 @@ export function LiveMessageAround({ message }: { message: MessageView }) {
 
 /** A step that was not there before. */
 export function LiveStepAppend({ step }: { step: StepView }) {
-  const messageId = step.id.split('-', 1)[0];
+  const messageId = step.id.split('-')[1];
   return (
     <hx-partial hx-target={`#steps-${messageId}`} hx-swap="beforeend">
       <Step step={step} />

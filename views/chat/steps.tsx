@@ -20,7 +20,11 @@ export function Steps({ messageId, steps }: { messageId: string; steps: readonly
 
 export function Step({ step }: { step: StepView }) {
   return (
-    <li id={step.id} class={step.goesOn ? 'step growing' : 'step'}>
+    <li
+      id={step.id}
+      class={step.goesOn ? 'step growing' : 'step'}
+      hidden={step.kind === 'thought' && !step.goesOn && step.isBlank}
+    >
       {step.kind === 'thought' ? <Thought step={step} /> : <Tool step={step} />}
     </li>
   );

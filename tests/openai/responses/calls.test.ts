@@ -166,3 +166,17 @@ test('the page says what an answer called, in order and as text, and nothing of 
   const response = await retrieve(cut);
   expect(response).toMatchObject({ status: 'incomplete' } as object);
 });
+
+test('the page shows what a client brought back for a call', async () => {
+  runner.reply = calls(null, call('call_1', 'get_weather', '{"city":"Rome"}'));
+  const first = await respond({ input: 'Weather?', store: true });
+  const id = first.conversation?.id ?? '';
+  await saved(id);
+  runner.reply = calls('Sunny.');
+  const output = { type: 'function_call_output' as const, call_id: 'call_1', output: '21 <b>degrees</b>' };
+  await respond({ input: [output], previous_response_id: first.id, store: true });
+  await saved(id);
+  const page = await (await alice.request(`/conversations/${id}`)).text();
+  expect(page).toContain('21 &lt;b>degrees&lt;/b>');
+  expect(page.indexOf('Rome')).toBeLessThan(page.indexOf('21 &lt;b>'));
+});
