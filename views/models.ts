@@ -2,6 +2,7 @@
  * View models: everything a page or part shows, already looked up. Routes build them; parts never look anything up.
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
+import type { FactsView, StepView } from './chat/models';
 import type { MissingView } from './credentials/models';
 import type { Growing, Html } from './markdown';
 
@@ -71,20 +72,6 @@ export interface ErrorView {
   message: string;
   hint?: string;
   action?: { href: string; label: string };
-}
-
-/** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
-export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (
-  | { kind: 'thought'; length: number; isBlank?: boolean; html?: Html; growing?: Growing }
-  | { kind: 'tool'; name: string; arguments: string; result?: string }
-);
-
-/** How an answer came to be: how long it took, and what the calls to the LLM used, where that is known. */
-export interface FactsView {
-  tookMs: number;
-  models: readonly string[];
-  tokens?: number;
-  cost?: number;
 }
 
 export interface MessageView {

@@ -1,8 +1,8 @@
 /** What one page has of the steps of the answer that is being written, and how it gets the rest. */
 import type { JSX } from 'preact';
 import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../views/chat/live';
+import type { StepView } from '../../views/chat/models';
 import type { Change } from '../../views/growth';
-import type { StepView } from '../../views/models';
 import type { HadText, PageRendering } from '../web/rendering';
 import { stepId, stepView } from './present-steps';
 import type { Step } from './store';
@@ -33,6 +33,14 @@ export class StepsOnPage {
       typeof seen === 'number'
         ? Array.from({ length: seen }, () => ({ isOver: true }))
         : seen.map((view) => ({ isOver: !view.goesOn, had: hadOf(view) }));
+  }
+
+  /**
+   * @param seen what the page that connects has. One that had a step that went on gets the answer anew: `undefined`.
+   * @param count how many steps there are.
+   */
+  static atConnect(messageId: string, seen: StepsSeen | undefined, count: number): StepsOnPage | undefined {
+    return typeof seen === 'number' && seen <= count ? new StepsOnPage(messageId, seen) : undefined;
   }
 
   get seen(): StepsSeen {

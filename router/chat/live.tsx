@@ -17,44 +17,24 @@ import {
   LiveMessageReplace,
 } from '../../views/chat/live';
 import type { Change } from '../../views/growth';
-import type { Who } from '../accounts/identify';
-import type { Agent } from '../agents/store';
-import type { CredentialsService } from '../credentials/credentials';
 import { missingView } from '../credentials/present';
-import type { Events, RouterEvent } from '../lib/events';
+import type { RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
-import type { OpenStreams } from '../web/open-streams';
 import type { HadText, PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
 import { GrowingOnPage } from './live-growing';
+import type { LiveDeps, LiveOptions } from './live-options';
 import { LiveSidebar } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
-import { type AboutMessages, type ChatViewDeps, hadOf, messageView, shownText, stepsOf } from './present';
-import { formatSeen, type Seen } from './seen';
-import type { Conversation } from './store';
+import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
+import { formatSeen } from './seen';
 import type { ShownMessage } from './store-shown';
 
 /** Messages in one event: there may be any number that a page has not seen. */
 const MESSAGES_AT_A_TIME = 20;
 /** Ids of removed messages that a page has not been told yet. Beyond it, the page is closed and comes back. */
 const REMOVED_MAX = 1_000;
-
-export interface LiveDeps extends ChatViewDeps {
-  readonly credentials: CredentialsService;
-  readonly events: Events;
-  readonly streams: OpenStreams;
-}
-
-export interface LiveOptions {
-  readonly request: Request;
-  readonly who: Who;
-  /** Absent on pages without a conversation, which get only what is around one. */
-  readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
-  readonly seen?: Seen;
-  /** Of the links that the page has (live-sidebar.tsx). */
-  readonly linksMark?: string | undefined;
-}
 
 export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   return eventStream(options.request, (writer) => {
@@ -205,13 +185,6 @@ class Live {
     await this.writer.send({ id: formatSeen(seen), ...event });
   }
 
-  /** What the page that connects has of the steps of its newest message. */
-  #stepsAtConnect(messageId: string, count: number): StepsOnPage | undefined {
-    const seen = this.options.seen?.steps;
-    // One that went on is shown anew, with the answer around it.
-    return typeof seen === 'number' && seen <= count ? new StepsOnPage(messageId, seen) : undefined;
-  }
-
   #rendering(): PageRendering {
     return this.deps.rendering.page(this.options.who.user.id);
   }
@@ -255,7 +228,7 @@ class Live {
     this.#hadAtConnect = undefined;
     const steps = stepsOf(this.deps, message);
     if (isNew) this.#steps = undefined;
-    else this.#steps ??= this.#stepsAtConnect(message.id, steps.length);
+    else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
     const stepParts = await this.#steps?.tell(rendering, { steps, isEnd: !isStreaming }, this.#think);
     const isTextThere =
       stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));

@@ -1,5 +1,5 @@
 /** Turns the steps of an answer, and its calls of the client's tools, into view models. Decides nothing. */
-import type { StepView } from '../../views/models';
+import type { StepView } from '../../views/chat/models';
 import type { PageRendering } from '../web/rendering';
 import type { Step, ToolCall } from './store';
 import type { ShownMessage } from './store-shown';

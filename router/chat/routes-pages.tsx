@@ -6,7 +6,7 @@ import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import { page, text } from '../web/respond';
-import type { LiveDeps } from './live';
+import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { hadOf, messageViews, shellOf } from './present';

@@ -1,5 +1,6 @@
 // View models with awkward content, for the tests and for scripts/gallery.tsx.
 
+import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
@@ -10,7 +11,6 @@ import type {
   MessageView,
   RunnerView,
   Shell,
-  StepView,
 } from '../../views/models';
 
 /** 2026-08-04 09:30 UTC. */

@@ -5,13 +5,14 @@
 
 import type { Change } from '../growth';
 import { Notice } from '../kit/notice';
-import type { ConversationLink, MessageView, RunnerView, StepView } from '../models';
+import type { ConversationLink, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
 import { RunnerBadge, RunnerPanel } from '../runners/runner';
 import { ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
 import { Message } from './message';
+import type { StepView } from './models';
 import { ConversationItem } from './sidebar';
 import { Step } from './steps';
 

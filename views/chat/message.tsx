@@ -4,9 +4,10 @@ import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
 import { type Html, noHtml } from '../markdown';
-import type { FactsView, MessageView } from '../models';
+import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { FactsView } from './models';
 import { Steps } from './steps';
 
 /** One message: the same part in the page, in an update and after a reload. */
