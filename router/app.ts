@@ -1,8 +1,13 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
 import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
+import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
+import { ownRoutes } from './accounts/own-routes';
+import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { invitationsRoutes } from './admin/invitations-routes';
+import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
@@ -48,14 +53,30 @@ function cookieOf({ session }: Config) {
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, backends, budgets, config, credentials, events, held, idle, installationId } = context;
-  const { keys, listensAt, metrics, prices, runners, streams, upstreams, usage } = context;
+  const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
+    context;
+  const {
+    invitations,
+    keys,
+    listensAt,
+    metrics,
+    now,
+    prices,
+    removal,
+    runners,
+    sessions,
+    streams,
+    upstreams,
+    usage,
+    users,
+  } = context;
   const guard = guardOf(config);
-  const identities = { accounts, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who) => shellOf(chat, who, {});
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, shell });
+  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
+  const linkTo = (request: Request, path: string) => (config.publicUrl ?? new URL(request.url).origin) + path;
   const app = new Elysia({ serve: serveOptions(config) });
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
@@ -74,11 +95,16 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes({ accounts, metrics }, session))
+          .use(authRoutes({ accounts, attempts, metrics, sessions }, session))
+          .use(invitationRoutes({ attempts, invitations }, session))
+          .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
+          .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
           .use(pricesRoutes({ prices, shell }, session))
           .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))

@@ -1,8 +1,10 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
 import { keysStore } from './accounts/keys-store';
+import { linksStore } from './accounts/links-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
+import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
@@ -33,8 +35,8 @@ import { usageStore } from './usage/store';
 import { wireUsage } from './usage/wire';
 import { wireWeb } from './web/wire';
 
-/** Milliseconds between two writes of when keys were last used. */
-const KEYS_FLUSH_MS = 10_000;
+/** Milliseconds between two writes of when keys and sessions were last used. */
+const LAST_USES_MS = 10_000;
 /** Milliseconds after which at the latest the streams of an expired key end (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for kept answers whose retention is over. */
@@ -66,7 +68,7 @@ export async function createContext(options: ContextOptions) {
   const stopping = new AbortController();
   await begin(parts, options, { owned: cleanUp, stopping: stopping.signal });
   const owned = cleanUp.move();
-  const { streams, generations, runners, keys, metering } = parts;
+  const { streams, generations, runners, keys, sessions, metering } = parts;
   return {
     ...parts,
 
@@ -77,6 +79,7 @@ export async function createContext(options: ContextOptions) {
       await generations.interruptAll();
       await runners.close();
       await keys.flush();
+      await sessions.flush();
       await runners.flush();
       await metering.flush();
       await owned.disposeAsync();
@@ -108,6 +111,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
+  const admin = wireAdmin({ ...shared, ...accounts, ...usage, ...runners, ...chat });
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
@@ -121,6 +125,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
     ...runners,
     ...broker,
     ...chat,
+    ...admin,
     idempotency,
   };
 }
@@ -158,7 +163,7 @@ async function begin(
   };
   owned.use(metrics.watchLoop());
   repeat(config.reaperIntervalMs, parts.sweep);
-  repeat(KEYS_FLUSH_MS, keys.flush);
+  repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
@@ -175,6 +180,7 @@ export function createStores(db: Db) {
     installation: installationStore(db),
     users: usersStore(db),
     keys: keysStore(db),
+    links: linksStore(db),
     agents: agentsStore(db),
     idle: idleStore(db),
     runners: runnersStore(db),

@@ -1,4 +1,5 @@
 /** The process: reads the config, builds the context, listens, waits for a signal, disposes. */
+import { BootstrapError } from './accounts/accounts';
 import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends/backends';
 import { ConfigError, environment, loadConfig } from './config/config';
@@ -80,7 +81,7 @@ main().then(
 /** Returns what to do about a known error; otherwise the whole error. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return Bun.inspect(error);
-  const isOurs = [ConfigError, BackendsError, DriversError, InUseError, WrongKeyError].some(
+  const isOurs = [ConfigError, BackendsError, BootstrapError, DriversError, InUseError, WrongKeyError].some(
     (one) => error instanceof one,
   );
   if (isOurs) return error.message;

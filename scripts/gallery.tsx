@@ -106,6 +106,7 @@ export const pages: Record<string, () => VNode> = {
   settings: () => (
     <SettingsPage
       shell={fixtures.shell()}
+      you={fixtures.you}
       credentials={fixtures.credentials}
       keys={fixtures.keys}
       createdKey={{ name: 'Laptop', key: `ask_${'9f3c81fe'.repeat(6)}` }}

@@ -10,7 +10,7 @@ import { type Import, readSources, type Source } from './support/sources';
 const SUBJECTS = [
   ...['lib', 'config', 'database', 'net', 'relay', 'web'],
   ...['accounts', 'backends', 'platforms', 'agents', 'credentials', 'metrics', 'runners', 'usage', 'broker'],
-  ...['chat', 'openai', 'settings'],
+  ...['chat', 'openai', 'settings', 'admin'],
 ];
 /** Files that wire the subjects together. */
 const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];

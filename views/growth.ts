@@ -21,7 +21,7 @@ interface Element {
 
 type Node = Element | string;
 
-const tokens = /<(\/?)([a-z][a-z0-9]*)[^>]*>|[^<]+/g;
+const tokens = /<(\/?)([a-z][a-z0-9]*)\b[^<>]*>|[^<]+/g;
 const isVoid = new Set(['br', 'hr']);
 
 /**
@@ -77,7 +77,7 @@ function commonText(from: string, to: string): number {
 
 /** The length of a text in the page. */
 function unitsOf(markup: string): number {
-  return markup.replace(/&[^;]+;/g, ' ').length;
+  return markup.replace(/&[^&;]+;/g, ' ').length;
 }
 
 function isElement(node: Node | undefined): node is Element {

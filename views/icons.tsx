@@ -27,6 +27,7 @@ export const iconNames = [
   'square-pen',
   'sun',
   'trash-2',
+  'user',
   'x',
 ] as const;
 

@@ -140,6 +140,55 @@ export interface KeyView {
   hasEventsWhileWaiting?: boolean;
 }
 
+/** A browser in which the user is signed in. `browser` and `address` are empty where they are not known. */
+export interface SessionView {
+  id: string;
+  browser: string;
+  address: string;
+  createdAtMs: number;
+  seenAtMs: number;
+  /** Whether this page is of that session. */
+  isCurrent: boolean;
+}
+
+/** A user as the administrator sees them. */
+export interface UserView {
+  id: string;
+  email: string;
+  /** May be empty. */
+  name: string;
+  createdAtMs: number;
+  isAdmin: boolean;
+  isYou: boolean;
+  isDisabled: boolean;
+  /** The user has not chosen one yet. */
+  hasNoPassword: boolean;
+}
+
+/** An invitation; its link is not known any more. */
+export interface InvitationView {
+  id: string;
+  /** Null: for anybody. */
+  email: string | null;
+  uses: number;
+  usesMax: number;
+  createdAtMs: number;
+  expiresAtMs: number;
+  isExpired: boolean;
+}
+
+/** The account of whoever is signed in. */
+export interface YouView {
+  name: string;
+  email: string;
+  isAdmin: boolean;
+  sessions: SessionView[];
+  /** What the last form of the card has done. */
+  flash?: Flash | undefined;
+  /** Refused forms with what was typed. */
+  forms?: { name?: FormState; password?: FormState; removal?: FormState };
+}
+
 /** How long a backend's runner may be idle before it is reaped; 0 seconds means never. */
 export interface IdleView {
   backend: string;

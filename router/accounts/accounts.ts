@@ -1,27 +1,14 @@
-/** Accounts: sign-up, sign-in, sessions, the bootstrap admin. */
+/** Accounts: sign-up, sign-in, what users change of their own account, and the bootstrap admin. */
 
 import { timingSafeEqual } from 'node:crypto';
-import { isUniqueViolation } from '../database/database';
 import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import { newId, sha256 } from '../lib/ids';
+import { sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
-import { lineProblem } from '../lib/text';
-import type { Session, User, UserName, UsersStore } from './store';
-
-/** The minimum of NIST SP 800-63B, and of the predecessor. */
-const PASSWORD_LENGTH_MIN = 8;
-const PASSWORD_LENGTH_MAX = 200;
-const EMAIL_LENGTH_MAX = 254;
-const NAME_LENGTH_MAX = 80;
-/** Characters of a field as typed, with surrounding blanks; a longer text is refused unread. */
-const TYPED_LENGTH_MAX = 1_000;
-const SLUG_LENGTH_MAX = 24;
-/**
- * The first recommendation of OWASP for argon2id. With Bun's default of 64 MiB, eight sign-ins at once would take half
- * a gigabyte.
- */
-const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
+import { emailTaken, nameProblem, normaliseEmail, readNewUser, requireValid, trimmed } from './fields';
+import { makeUser } from './new-user';
+import { type PasswordsService, passwordProblem } from './passwords';
+import type { SessionsService } from './sessions';
+import type { User, UserName, UsersStore } from './store';
 
 export interface SignUp {
   readonly email: string;
@@ -30,38 +17,38 @@ export interface SignUp {
   readonly inviteCode?: string;
 }
 
+/** Thrown at start when the bootstrap admin cannot be made. */
+export class BootstrapError extends Error {
+  override readonly name = 'BootstrapError';
+}
+
 export type AccountsService = ReturnType<typeof accountsService>;
 
-export function accountsService(deps: {
-  users: UsersStore;
-  events: Events;
-  signup: { readonly open: boolean; readonly inviteCode?: string };
-  sessionTtlSeconds: number;
-  now: () => number;
-}) {
-  const { users, events, signup, sessionTtlSeconds, now } = deps;
-  // Verified when the user does not exist, so that both answers take the same time.
-  let decoyHash: Promise<string> | undefined;
+export interface AccountsDeps {
+  readonly users: UsersStore;
+  readonly passwords: PasswordsService;
+  readonly sessions: SessionsService;
+  readonly signup: { readonly open: boolean; readonly inviteCode?: string };
+  /** Called when what is stored of a user has changed. */
+  readonly changed: (userId: string) => Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
 
-  async function insertUser(fields: { email: string; password: string; name: string; role: User['role'] }) {
-    const { email, password, name, role } = fields;
-    const passwordHash = await Bun.password.hash(password, HASHING);
-    const base = slugify(name || (email.split('@')[0] ?? ''));
-    for (;;) {
-      const slug = freeSlug(base, await users.slugsLike(base));
-      try {
-        return await users.insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
-      } catch (error) {
-        if (!isUniqueViolation(error)) throw error;
-        if (await users.findByEmail(email)) throw emailTaken();
-        if (role === 'admin' && (await users.findAdmin())) throw new AppError('conflict', { cause: error });
-        // Another sign-up took the slug in between: choose again.
-      }
-    }
-  }
+export function accountsService(deps: AccountsDeps) {
+  const { users, passwords, sessions, signup, changed } = deps;
 
   function requireSignUpOpen(): void {
     if (!signup.open) throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
+  }
+
+  /** Throws `invalid_fields` for the field when the password is not the user's. */
+  async function requirePassword(user: User, password: string, field: string): Promise<void> {
+    if (await passwords.matches(password, user.passwordHash)) return;
+    throw new AppError('wrong_credentials', {
+      message: 'That is not your password.',
+      fields: { [field]: 'Not your password' },
+    });
   }
 
   return {
@@ -74,48 +61,33 @@ export function accountsService(deps: {
     /** Creates a regular user. Throws `forbidden`, or `invalid_fields` with an error per field. */
     async signUp(input: SignUp): Promise<User> {
       requireSignUpOpen();
-      if (signup.inviteCode !== undefined && !sameText(shortened(input.inviteCode).trim(), signup.inviteCode)) {
+      if (signup.inviteCode !== undefined && !sameText(trimmed(input.inviteCode), signup.inviteCode)) {
         throw new AppError('forbidden', {
           message: 'That invite code is not valid.',
           fields: { invite_code: 'Not valid' },
         });
       }
-      const email = normaliseEmail(input.email);
-      const name = shortened(input.name).trim();
-      const fields: Record<string, string> = {};
-      if (!isEmail(email)) fields.email = 'Not an e-mail address';
-      const password = passwordProblem(input.password);
-      if (password) fields.password = password;
-      const nameProblem = lineProblem(name, NAME_LENGTH_MAX);
-      if (nameProblem) fields.name = nameProblem;
-      if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
+      const { email, name, problems } = readNewUser(input);
+      requireValid({ ...problems, password: passwordProblem(input.password) });
       if (await users.findByEmail(email)) throw emailTaken();
-      const user = await insertUser({ email, password: input.password, name, role: 'user' });
+      const passwordHash = await passwords.hash(input.password);
+      const user = await makeUser(deps, { email, name, role: 'user', passwordHash });
       accountsLog.info({ user: user.id }, 'user.signed_up');
       return user;
     },
 
-    /** Throws `wrong_credentials`, both for an unknown user and for a wrong password. */
+    /**
+     * Throws `wrong_credentials`, both for an unknown user and for a wrong password, and `forbidden` for a disabled user
+     * whose password is right.
+     */
     async signIn(email: string, password: string): Promise<User> {
       const user = await users.findByEmail(normaliseEmail(email));
-      decoyHash ??= Bun.password.hash('decoy', HASHING);
-      const hash = user?.passwordHash ?? (await decoyHash);
-      const right = password.length <= PASSWORD_LENGTH_MAX && (await Bun.password.verify(password, hash));
-      if (!user || !right) throw new AppError('wrong_credentials');
+      const isRight = await passwords.matches(password, user?.passwordHash);
+      if (!user || !isRight) throw new AppError('wrong_credentials');
+      if (user.disabledAtMs !== null) {
+        throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
+      }
       return user;
-    },
-
-    async openSession(userId: string): Promise<Session> {
-      const nowMs = now();
-      await users.deleteExpiredSessions(nowMs);
-      const session: Session = {
-        id: newId(),
-        userId,
-        createdAtMs: nowMs,
-        expiresAtMs: nowMs + sessionTtlSeconds * 1000,
-      };
-      await users.insertSession(session);
-      return session;
     },
 
     /** The first users by e-mail address. */
@@ -128,77 +100,49 @@ export function accountsService(deps: {
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 
-    findSession: (id: string) => users.findSession(id, now()),
+    requirePassword,
 
-    /** Signs out: the session's token is no longer valid and its live streams end (law 20). */
-    async closeSession(session: Session): Promise<void> {
-      await users.deleteSession(session.id);
-      events.publish(session.userId, { kind: 'revoked', credentialId: session.id });
+    /** Throws `invalid_fields`. */
+    async rename(userId: string, typed: string): Promise<User> {
+      const name = trimmed(typed);
+      requireValid({ name: nameProblem(name) });
+      const user = await users.change(userId, { name });
+      if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
+      await changed(userId);
+      return user;
     },
 
-    /** Creates the first admin. Throws a clear error when the address belongs to a user who is not an admin. */
+    /**
+     * Sets the user's own password, and ends every other session. Throws `wrong_credentials` when the old one is not right,
+     * and `invalid_fields`.
+     * @param keptSessionId the session in which it is changed.
+     */
+    async changePassword(user: User, typed: { old: string; new: string }, keptSessionId: string): Promise<void> {
+      requireValid({ new_password: passwordProblem(typed.new) });
+      await requirePassword(user, typed.old, 'old_password');
+      await users.setPassword(user.id, await passwords.hash(typed.new));
+      await sessions.revokeAll(user.id, keptSessionId);
+      await changed(user.id);
+      accountsLog.info({ user: user.id }, 'password.changed');
+    },
+
+    /** Creates the first admin. Throws a `BootstrapError` when the address belongs to a user who is not an admin. */
     async bootstrapAdmin(admin: { email: string; name: string; password: string }): Promise<void> {
       const existing = await users.findAdmin();
       if (existing) return;
       const email = normaliseEmail(admin.email);
       if (await users.findByEmail(email)) {
-        throw new Error(
+        throw new BootstrapError(
           `BOOTSTRAP_ADMIN_EMAIL ${email} already belongs to a regular user, and there is no admin. Choose another address.`,
         );
       }
-      const user = await insertUser({ email, password: admin.password, name: admin.name, role: 'admin' });
+      const problem = passwordProblem(admin.password);
+      if (problem) throw new BootstrapError(`BOOTSTRAP_ADMIN_PASSWORD is refused: ${problem}.`);
+      const passwordHash = await passwords.hash(admin.password);
+      const user = await makeUser(deps, { email, name: admin.name, role: 'admin', passwordHash });
       accountsLog.info({ user: user.id }, 'admin.created');
     },
   };
-}
-
-/**
- * The form in which an address is stored and compared. A too long address becomes the empty text, which no account has.
- * Its length is checked first, because one character can become eighteen.
- */
-export function normaliseEmail(typed: string): string {
-  const email = typed.length > TYPED_LENGTH_MAX ? '' : typed.normalize('NFKC').trim().toLowerCase();
-  return email.length > EMAIL_LENGTH_MAX ? '' : email;
-}
-
-/** The typed text; a text that is longer than any field may be is cut. */
-function shortened(typed = ''): string {
-  return typed.slice(0, TYPED_LENGTH_MAX);
-}
-
-function isEmail(email: string): boolean {
-  return lineProblem(email, EMAIL_LENGTH_MAX) === undefined && /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/.test(email);
-}
-
-function passwordProblem(password: string): string | undefined {
-  if (password.length < PASSWORD_LENGTH_MIN) return `At least ${PASSWORD_LENGTH_MIN} characters`;
-  if (password.length > PASSWORD_LENGTH_MAX) return `At most ${PASSWORD_LENGTH_MAX} characters`;
-  return undefined;
-}
-
-function emailTaken(): AppError {
-  return new AppError('conflict', {
-    message: 'That e-mail address already has an account.',
-    fields: { email: 'Already has an account' },
-  });
-}
-
-function slugify(text: string): string {
-  const slug = text
-    .normalize('NFKD')
-    .replace(/\p{Mark}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, SLUG_LENGTH_MAX)
-    .replace(/^-|-$/g, '');
-  return slug || 'user';
-}
-
-function freeSlug(base: string, taken: readonly string[]): string {
-  const used = new Set(taken);
-  let slug = base;
-  for (let n = 2; used.has(slug); n += 1) slug = `${base}-${n}`;
-  return slug;
 }
 
 /** Compares in a time that does not depend on where the texts differ. */

@@ -6,9 +6,9 @@ import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
 import type { Guard } from '../web/guard';
-import type { AccountsService } from './accounts';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
+import type { SessionsService } from './sessions';
 import type { Session, User } from './store';
 
 /**
@@ -28,7 +28,7 @@ export interface Who {
 }
 
 export interface SessionDeps {
-  readonly accounts: AccountsService;
+  readonly sessions: SessionsService;
   readonly keys: KeysService;
   readonly jwtSecret: string;
   readonly cookie: { readonly name: string; readonly secure: boolean; readonly maxAgeSeconds: number };
@@ -46,12 +46,12 @@ type Verifier = { verify(token: string, options: { algorithms: string[] }): Prom
 type TokenClaims = { readonly [claim: string]: unknown };
 
 /** Resolves a session token. The JWT only carries the session's id: the row in the database decides (law 20). */
-async function fromToken({ accounts }: SessionDeps, jwt: Verifier, token: unknown): Promise<Who | undefined> {
+async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknown): Promise<Who | undefined> {
   if (typeof token !== 'string' || token === '') return undefined;
   const claims = await jwt.verify(token, { algorithms: ['HS256'] });
   // This router issues no token without exp.
   if (!claims || typeof claims.jti !== 'string' || typeof claims.exp !== 'number') return undefined;
-  const found = await accounts.findSession(claims.jti);
+  const found = await sessions.find(claims.jti);
   if (!found || found.user.id !== claims.sub) return undefined;
   return { user: found.user, credentialId: found.session.id, session: found.session };
 }
@@ -104,18 +104,21 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
  * a typed `who`; `{ visitor: true }` where signing in is optional. A key opens only what its scopes allow.
  */
 export function sessionPlugin(deps: SessionDeps) {
-  const { accounts, cookie: settings } = deps;
+  const { sessions, cookie: settings } = deps;
 
   return new Elysia({ name: 'session' })
     .use(tokens(deps))
-    .derive({ as: 'global' }, ({ jwt, request, set }) => ({
+    .derive({ as: 'global' }, ({ jwt, request, server, set }) => ({
       identify: identifier({
         cookie: () => fromToken(deps, jwt, cookieOf(request.headers, settings.name)),
         bearer: (header) => fromBearer(deps, jwt, header),
       }),
       signInCookie: {
         async set(user: User): Promise<void> {
-          const session = await accounts.openSession(user.id);
+          const session = await sessions.open(user.id, {
+            address: server?.requestIP(request)?.address ?? '',
+            browser: request.headers.get('user-agent') ?? '',
+          });
           const exp = Math.floor(session.expiresAtMs / 1000);
           const token = await jwt.sign({ sub: user.id, jti: session.id, exp });
           set.headers['set-cookie'] = signInCookie(settings, token, settings.maxAgeSeconds);

@@ -139,10 +139,15 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     /** Finds a key of any user. */
     findById: (id: string): Promise<Key | undefined> => keys.find(id),
 
-    /** The holder of this key, or `undefined` for an unknown key. Throws `signed_out` when it has expired. */
+    /** The holder of this key, or `undefined` for an unknown key. Throws `signed_out` when it has expired or its owner is disabled. */
     async find(secret: string): Promise<KeyHolder | undefined> {
       const holder = await lookUp(sha256(secret));
       if (!holder) return undefined;
+      if (holder.user.disabledAtMs !== null) {
+        throw new AppError('signed_out', {
+          message: 'The account of that API key is disabled. Ask the administrator.',
+        });
+      }
       const { id, expiresAtMs } = holder.key;
       if (expiresAtMs !== null) {
         if (expiresAtMs <= now()) throw expired(expiresAtMs);

@@ -1,5 +1,5 @@
 /** Parts of pages that belong to higher subjects. `app.ts` provides them, so that no subject imports a higher one. */
-import type { Shell } from '../../views/models';
+import type { Shell, YouView } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import type { Who } from './identify';
 
@@ -7,7 +7,9 @@ import type { Who } from './identify';
 export type ShellOf = (who: Who) => Promise<Shell>;
 
 /** The parts of the settings page that are not stored: forms with errors, a new key. */
-export type SettingsProps = Partial<Parameters<typeof SettingsPage>[0]>;
+export type SettingsProps = Partial<Omit<Parameters<typeof SettingsPage>[0], 'you'>> & {
+  readonly you?: Pick<YouView, 'flash' | 'forms'>;
+};
 
 export interface SettingsPages {
   page(who: Who, request: Request, props: SettingsProps, status?: number): Promise<Response>;

@@ -8,21 +8,29 @@ import { AppError, toAppError } from '../lib/errors';
 import { addressOf } from '../web/bodies';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import { type AccountsService, normaliseEmail, type SignUp } from './accounts';
+import type { AccountsService } from './accounts';
+import { normaliseEmail } from './fields';
 import type { SessionPlugin } from './identify';
-import { type AttemptLimits, createAttemptLimits } from './sign-in-limits';
+import { asPredecessor, userJson } from './present-users';
+import type { SessionsService } from './sessions';
+import type { AttemptLimits } from './sign-in-limits';
 import type { User } from './store';
 
 export interface AuthRoutesDeps {
   readonly accounts: AccountsService;
+  readonly attempts: AttemptLimits;
+  readonly sessions: Pick<SessionsService, 'revoke'>;
   readonly metrics: { signInTried(outcome: string): void };
 }
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
-  const { accounts } = deps;
-  const limits = createAttemptLimits();
-  const signUp = (input: SignUp, address: string): Promise<User> =>
-    limits.signUp(address, normaliseEmail(input.email), () => accounts.signUp(input));
+  const { accounts, attempts: limits, sessions } = deps;
+  const signUp = (typed: SignUpBody, address: string): Promise<User> => {
+    const { email, password, name, invite_code: inviteCode } = typed;
+    return limits.signUp(address, normaliseEmail(email), () =>
+      accounts.signUp({ email, password, name: name ?? '', inviteCode: inviteCode ?? '' }),
+    );
+  };
 
   return new Elysia({ name: 'auth' })
     .use(session)
@@ -34,7 +42,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signIn(deps, limits, body, addressOf(request, server)));
+          await signInCookie.set(await signIn(deps, body, addressOf(request, server)));
         } catch (error) {
           return signInPage(deps, { email: body.email }, body.next, refusalOf(error));
         }
@@ -46,23 +54,21 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
-        const { email, password, name, invite_code: inviteCode } = body;
         try {
-          await signInCookie.set(
-            await signUp({ email, password, ...optional({ name, inviteCode }) }, addressOf(request, server)),
-          );
+          await signInCookie.set(await signUp(body, addressOf(request, server)));
         } catch (error) {
+          const { email, name, invite_code: inviteCode } = body;
           return signUpPage(deps, { email, name: name ?? '', invite_code: inviteCode ?? '' }, refusalOf(error));
         }
         return seeOther(request, '/');
       },
       // Checked before the body.
-      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
+      { transform: accounts.requireSignUpOpen, body: signUpBody },
     )
     .post(
       '/sign-out',
       async ({ who, request, signInCookie }) => {
-        if (who?.session) await accounts.closeSession(who.session);
+        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
         signInCookie.clear();
         return seeOther(request, '/sign-in');
       },
@@ -72,7 +78,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/login',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signIn(deps, limits, body, addressOf(request, server));
+        const user = await signIn(deps, body, addressOf(request, server));
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
@@ -81,20 +87,16 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/signup',
       async ({ body, request, server, signInCookie }) => {
-        const { email, password, name, invite_code: inviteCode } = body;
-        const user = await signUp(
-          { email, password, ...optional({ name, inviteCode }) },
-          addressOf(request, server),
-        ).catch(asPredecessor);
+        const user = await signUp(body, addressOf(request, server)).catch(asPredecessor);
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
-      { transform: accounts.requireSignUpOpen, body: t.Object(signUpFields) },
+      { transform: accounts.requireSignUpOpen, body: signUpBody },
     )
     .post(
       '/auth/logout',
       async ({ who, signInCookie }) => {
-        if (who?.session) await accounts.closeSession(who.session);
+        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
         signInCookie.clear();
         return { ok: true };
       },
@@ -109,41 +111,21 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
  */
 const field = t.String({ maxLength: 1_000 });
 const signInFields = { email: field, password: field };
-const signUpFields = { ...signInFields, name: t.Optional(field), invite_code: t.Optional(field) };
+/** The predecessor's page sends null for a field that is left blank. */
+const optionalField = t.Optional(t.Union([field, t.Null()]));
+const signUpBody = t.Object({ ...signInFields, name: optionalField, invite_code: optionalField });
+type SignUpBody = typeof signUpBody.static;
 
-async function signIn(
-  deps: AuthRoutesDeps,
-  limits: AttemptLimits,
-  body: { email: string; password: string },
-  address: string,
-): Promise<User> {
+async function signIn(deps: AuthRoutesDeps, body: { email: string; password: string }, address: string): Promise<User> {
   const email = normaliseEmail(body.email);
   try {
-    const user = await limits.signIn(address, email, () => deps.accounts.signIn(email, body.password));
+    const user = await deps.attempts.signIn(address, email, () => deps.accounts.signIn(email, body.password));
     deps.metrics.signInTried('ok');
     return user;
   } catch (error) {
     deps.metrics.signInTried(toAppError(error).code);
     throw error;
   }
-}
-
-/** A user as the predecessor's API returns it. */
-function userJson(user: User) {
-  return { id: user.id, email: user.email, name: user.name || null, slug: user.slug, role: user.role };
-}
-
-/** The predecessor answered 400 with one sentence to fields that are not right. */
-function asPredecessor(error: unknown): never {
-  if (error instanceof AppError && error.code === 'invalid_fields') {
-    const [field, problem] = Object.entries(error.fields ?? {})[0] ?? [];
-    throw new AppError('invalid_request', {
-      message: `${field}: ${problem}`,
-      ...(error.fields && { fields: error.fields }),
-      cause: error,
-    });
-  }
-  throw error;
 }
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {
@@ -180,10 +162,4 @@ function formPage(view: VNode, error: AppError | undefined): Response {
  */
 function localPath(next: string | undefined): string {
   return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';
-}
-
-function optional<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: string;
-  };
 }

@@ -21,13 +21,10 @@ const SIGN_UPS_MAX = 10;
  */
 const COUNTED_MAX = 20_000;
 
-/** Passwords are hashed on Bun's threads; each takes about 50 ms and 19 MiB. */
-const HASHING_AT_ONCE = 3;
-/** Of one network: one slot stays free for others. */
+/** Attempts of one network at once. Fewer than passwords are hashed at once, so that one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;
-const ALL_QUEUED_MAX = 1_000;
 
 export interface AttemptLimits {
   /**
@@ -39,17 +36,19 @@ export interface AttemptLimits {
   signIn<T>(network: string, email: string, signIn: () => Promise<T>): Promise<T>;
   /** Throws `too_many_requests` after too many tries from the network or for the account; counts this one. */
   signUp<T>(network: string, email: string, signUp: () => Promise<T>): Promise<T>;
+  /** Runs what a link opens, and counts a failure of the network when it throws `not_found`: a guessed link. */
+  link<T>(network: string, open: () => Promise<T>): Promise<T>;
 }
 
 export function createAttemptLimits(): AttemptLimits {
   const networkFailures = counts(NETWORK_FAILURES_MAX, FAILURES_MS);
   const accountFailures = counts(ACCOUNT_FAILURES_MAX, FAILURES_MS);
+  const linkFailures = counts(NETWORK_FAILURES_MAX, FAILURES_MS);
   const signUps = counts(SIGN_UPS_MAX, SIGN_UPS_MS);
   const ofAccount = createTurns({ atOnce: 1, queuedMax: ACCOUNT_QUEUED_MAX, refusal: tooManyAtOnce });
   const ofNetwork = createTurns({ atOnce: NETWORK_AT_ONCE, queuedMax: NETWORK_QUEUED_MAX, refusal: tooManyAtOnce });
-  const ofAll = createTurns({ atOnce: HASHING_AT_ONCE, queuedMax: ALL_QUEUED_MAX, refusal: tooManyAtOnce });
   const inTurn = <T>(network: string, account: string, work: () => Promise<T>) =>
-    ofAccount(account, () => ofNetwork(network, () => ofAll('', work)));
+    ofAccount(account, () => ofNetwork(network, work));
 
   return {
     signIn(network, email, signIn) {
@@ -77,6 +76,17 @@ export function createAttemptLimits(): AttemptLimits {
       signUps.check(account);
       signUps.add(account);
       return inTurn(network, account, signUp);
+    },
+    link(network, open) {
+      return ofNetwork(network, async () => {
+        linkFailures.check(network);
+        try {
+          return await open();
+        } catch (error) {
+          if (error instanceof AppError && error.code === 'not_found') linkFailures.add(network);
+          throw error;
+        }
+      });
     },
   };
 }

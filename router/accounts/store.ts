@@ -1,7 +1,8 @@
 /** Users and their browser sessions. */
-import { and, eq, gt, gte, inArray, lt, or, sql } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { sessions, users } from '../database/schema/accounts';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { type Db, transaction } from '../database/database';
+import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
+import { sharedVariables } from '../database/schema/credentials';
 
 export type User = typeof users.$inferSelect;
 export type UserName = Pick<User, 'id' | 'email'>;
@@ -9,6 +10,9 @@ export type NewUser = typeof users.$inferInsert;
 export type Session = typeof sessions.$inferSelect;
 
 export type UsersStore = ReturnType<typeof usersStore>;
+
+/** As the index has it, which is of this role only: a parameter could be any role. */
+const isAdmin = sql`${users.role} = 'admin'`;
 
 export function usersStore(db: Db) {
   const byId = db
@@ -25,7 +29,13 @@ export function usersStore(db: Db) {
     .select({ user: users, session: sessions })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
-    .where(and(eq(sessions.id, sql.placeholder('id')), gt(sessions.expiresAtMs, sql.placeholder('nowMs'))))
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder('id')),
+        gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
+        isNull(users.disabledAtMs),
+      ),
+    )
     .prepare();
 
   return {
@@ -51,17 +61,17 @@ export function usersStore(db: Db) {
       return db.select().from(users).orderBy(users.email).limit(limit).all();
     },
     async findAdmin(): Promise<User | undefined> {
-      // As the index has it, which is of this role only: a parameter could be any role.
-      return db.select().from(users).where(sql`${users.role} = 'admin'`).get();
+      return db.select().from(users).where(isAdmin).get();
     },
-    /** Slugs that are `base` or `base-<something>`. */
+    /** Slugs that are `base` or `base-<something>`, those of deleted users among them. */
     async slugsLike(base: string): Promise<readonly string[]> {
-      const rows = db
-        .select({ slug: users.slug })
-        .from(users)
+      const isLike = (slug: typeof users.slug | typeof retiredSlugs.slug) =>
         // "." is the character after "-".
-        .where(or(eq(users.slug, base), and(gte(users.slug, `${base}-`), lt(users.slug, `${base}.`))))
-        .all();
+        or(eq(slug, base), and(gte(slug, `${base}-`), lt(slug, `${base}.`)));
+      const rows = [
+        ...db.select({ slug: users.slug }).from(users).where(isLike(users.slug)).all(),
+        ...db.select().from(retiredSlugs).where(isLike(retiredSlugs.slug)).all(),
+      ];
       return rows.map((row) => row.slug);
     },
     /**
@@ -72,15 +82,90 @@ export function usersStore(db: Db) {
       return db.insert(users).values(user).returning().get();
     },
 
+    /**
+     * Newest first, after the user `last`.
+     * @param search a part of the address or the name; empty: all users.
+     */
+    async page({ search, last, limit }: { search: string; last: User | undefined; limit: number }): Promise<User[]> {
+      const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`;
+      const matches = (column: typeof users.email | typeof users.name) => sql`${column} LIKE ${pattern} ESCAPE '\\'`;
+      return db
+        .select()
+        .from(users)
+        .where(
+          and(
+            last && sql`(${users.createdAtMs}, ${users.id}) < (${last.createdAtMs}, ${last.id})`,
+            search === '' ? undefined : or(matches(users.email), matches(users.name)),
+          ),
+        )
+        .orderBy(desc(users.createdAtMs), desc(users.id))
+        .limit(limit)
+        .all();
+    },
+    /** Deletes the user and everything of theirs but their usage. No other user gets the slug. */
+    async delete(id: string): Promise<void> {
+      transaction(db, (tx) => {
+        const gone = tx.delete(users).where(eq(users.id, id)).returning({ slug: users.slug }).get();
+        if (gone) tx.insert(retiredSlugs).values(gone).run();
+      });
+    },
+    /** @returns the changed user, or undefined when there is none. */
+    async change(id: string, change: Partial<Pick<User, 'name' | 'disabledAtMs'>>): Promise<User | undefined> {
+      return db.update(users).set(change).where(eq(users.id, id)).returning().get();
+    },
+    /**
+     * Ends the user's reset link too.
+     * @param options.endsSessions deletes all sessions of the user in the same transaction.
+     */
+    async setPassword(id: string, passwordHash: string, { endsSessions = false } = {}): Promise<void> {
+      transaction(db, (tx) => {
+        tx.update(users).set({ passwordHash }).where(eq(users.id, id)).run();
+        tx.delete(passwordResets).where(eq(passwordResets.userId, id)).run();
+        if (endsSessions) tx.delete(sessions).where(eq(sessions.userId, id)).run();
+      });
+    },
+    /**
+     * Makes this user the one administrator. Nothing stays shared: what the new administrator has for all agents was never
+     * meant for everybody.
+     */
+    async handOver(id: string): Promise<void> {
+      transaction(db, (tx) => {
+        tx.update(users).set({ role: 'user' }).where(isAdmin).run();
+        tx.update(users).set({ role: 'admin' }).where(eq(users.id, id)).run();
+        tx.delete(sharedVariables).run();
+      });
+    },
+
     async insertSession(session: Session): Promise<void> {
       db.insert(sessions).values(session).run();
     },
-    /** The session and its user, if it has not expired at `nowMs`. */
+    /** The session and its user, if it has not expired at `nowMs` and the user is not disabled. */
     async findSession(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
       return bySession.get({ id, nowMs });
     },
-    async deleteSession(id: string): Promise<void> {
-      db.delete(sessions).where(eq(sessions.id, id)).run();
+    async listSessions(userId: string, nowMs: number): Promise<readonly Session[]> {
+      return db
+        .select()
+        .from(sessions)
+        .where(and(eq(sessions.userId, userId), gt(sessions.expiresAtMs, nowMs)))
+        .all();
+    },
+    /** @param seenAtMs session id → time of its last use. */
+    async markSeen(seenAtMs: ReadonlyMap<string, number>): Promise<void> {
+      transaction(db, (tx) => {
+        for (const [id, atMs] of seenAtMs) tx.update(sessions).set({ seenAtMs: atMs }).where(eq(sessions.id, id)).run();
+      });
+    },
+    /** Deletes the session if it belongs to the user. @returns whether it did. */
+    async deleteSession(userId: string, id: string): Promise<boolean> {
+      const mine = and(eq(sessions.id, id), eq(sessions.userId, userId));
+      return db.delete(sessions).where(mine).returning({ id: sessions.id }).get() !== undefined;
+    },
+    /** Deletes all sessions of a user but `keptId`. @returns the ids of the deleted ones. */
+    async deleteSessionsOf(userId: string, keptId: string): Promise<readonly string[]> {
+      const others = and(eq(sessions.userId, userId), ne(sessions.id, keptId));
+      const rows = db.delete(sessions).where(others).returning({ id: sessions.id }).all();
+      return rows.map(({ id }) => id);
     },
     async deleteExpiredSessions(nowMs: number): Promise<void> {
       db.delete(sessions).where(lt(sessions.expiresAtMs, nowMs)).run();

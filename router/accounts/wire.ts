@@ -2,29 +2,42 @@
 import type { Config, Secrets } from '../config/config';
 import type { Events } from '../lib/events';
 import { accountsService } from './accounts';
+import { invitationsService } from './invitations';
 import { rateLimitsService } from './key-limits';
 import { keysService } from './keys';
 import type { KeysStore } from './keys-store';
+import type { LinksStore } from './links-store';
+import { passwordsService } from './passwords';
+import { sessionsService } from './sessions';
+import { createAttemptLimits } from './sign-in-limits';
 import type { UsersStore } from './store';
+import { usersService } from './users';
 
 export function wireAccounts(uses: {
   config: Pick<Config, 'session' | 'signup'>;
   secrets: Pick<Secrets, 'inviteCode'>;
-  stores: { users: UsersStore; keys: KeysStore };
+  stores: { users: UsersStore; keys: KeysStore; links: LinksStore };
   events: Events;
   now: () => number;
   steady: () => number;
 }) {
   const { config, secrets, stores, events, now, steady } = uses;
   const { inviteCode } = secrets;
+  const { users: rows, links } = stores;
+  const keys = keysService({ keys: stores.keys, events, now });
+  const passwords = passwordsService();
+  const sessions = sessionsService({ users: rows, events, ttlSeconds: config.session.ttlSeconds, now });
   const accounts = accountsService({
-    users: stores.users,
-    events,
+    users: rows,
+    passwords,
+    sessions,
     signup: { open: config.signup.open, ...(inviteCode !== undefined && { inviteCode }) },
-    sessionTtlSeconds: config.session.ttlSeconds,
+    changed: keys.forget,
     now,
   });
+  const users = usersService({ users: rows, links, passwords, sessions, events, changed: keys.forget, now });
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
-  return { accounts, keys: keysService({ keys: stores.keys, events, now }), rateLimits };
+  const invitations = invitationsService({ users: rows, links, passwords, now });
+  return { accounts, attempts: createAttemptLimits(), invitations, keys, rateLimits, sessions, users };
 }

@@ -6,7 +6,7 @@
  * either; it only puts its own files into place (`safe-folder.ts`).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, realpath } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HomeError, homeFault } from './home-faults';
 import { Folder, hasCode, type Owner, UnsafePathError } from './safe-folder';
@@ -57,6 +57,14 @@ export async function prepareHome(options: PrepareHomeOptions): Promise<{ path: 
   } catch (error) {
     throw homeFault(error);
   }
+}
+
+/**
+ * Deletes the home of a deleted agent, whose runner is gone. Follows no link. Throws what the file system refuses, such as
+ * files of another user that the router may not delete.
+ */
+export async function deleteHome(homesRoot: string, agentId: string): Promise<void> {
+  await rm(homePath(homesRoot, agentId), { recursive: true, force: true });
 }
 
 /**

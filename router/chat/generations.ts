@@ -181,6 +181,13 @@ export function generationsService(deps: GenerationsDeps) {
       await Promise.all(there.map((generation) => generation.answer.saved));
     },
 
+    /** Stops everything that is being written for a user. */
+    async stopOf(userId: string): Promise<void> {
+      const there = [...live.values()].filter((generation) => generation.userId === userId);
+      for (const generation of there) generation.stop();
+      await Promise.all(there.map((generation) => generation.answer.saved));
+    },
+
     /** How many answers are being written. */
     get size(): number {
       return live.size;

@@ -16,7 +16,9 @@ export type RouterEvent =
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
   /** A session or key was revoked; its live streams end. */
-  | { readonly kind: 'revoked'; readonly credentialId: string };
+  | { readonly kind: 'revoked'; readonly credentialId: string }
+  /** The user was disabled or deleted; all their live streams end. */
+  | { readonly kind: 'shut-out' };
 
 export type Listener = (event: RouterEvent) => void;
 

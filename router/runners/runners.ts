@@ -62,6 +62,7 @@ export function runnersService(deps: RunnersDeps) {
   const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
+  const deletedAgents = new Set<string>();
 
   function slotOf(agent: Agent): RunnerSlot {
     const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
@@ -121,6 +122,14 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
+  /** Stops the agent's runner, also during its start. @returns whether there was one. */
+  async function stop(agentId: string, why: string): Promise<boolean> {
+    const slot = slots.get(agentId);
+    if (!slot) return false;
+    const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
+    return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
+  }
+
   async function refresh(changed: readonly RunnerSlot[]): Promise<void> {
     await stale.mark(changed);
     for (const slot of changed) recycle(slot);
@@ -135,6 +144,7 @@ export function runnersService(deps: RunnersDeps) {
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
+      if (deletedAgents.has(agent.id)) throw new AppError('not_found', { message: 'This agent was deleted.' });
       const slot = slotOf(agent);
       const held = hold(slot, work);
       try {
@@ -148,14 +158,13 @@ export function runnersService(deps: RunnersDeps) {
     /** Whether `lease` would return without a start. */
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
-    /** Stops the agent's runner, also during its start. @returns whether there was one. */
-    async stop(agentId: string, why: string): Promise<boolean> {
-      const slot = slots.get(agentId);
-      if (!slot) return false;
-      const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
-      return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
+    /** Stops the runner of an agent that is about to be deleted, which gets no other. */
+    retire(agentId: string): Promise<boolean> {
+      deletedAgents.add(agentId);
+      return stop(agentId, 'deleted');
     },
 
+    stop,
     reap,
 
     ...health,

@@ -5,6 +5,8 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { KeysService } from '../accounts/keys';
 import { keyView } from '../accounts/present-keys';
 import type { SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
+import { sessionView } from '../accounts/present-sessions';
+import type { SessionsService } from '../accounts/sessions';
 import type { AgentsService } from '../agents/agents';
 import type { IdleService } from '../agents/idle';
 import type { BackendRegistry } from '../backends/backends';
@@ -26,6 +28,14 @@ const FLASHES = {
   idle: text.settings.savedIdle,
 } as const;
 
+/** What the card "You" says was done. */
+const SAID_TO_YOU = {
+  renamed: text.you.renamed,
+  password: text.you.changedPassword,
+  session: text.you.revoked,
+  sessions: text.you.revokedOthers,
+} as const;
+
 export interface SettingsPagesDeps {
   readonly agents: AgentsService;
   readonly backends: BackendRegistry;
@@ -33,6 +43,7 @@ export interface SettingsPagesDeps {
   readonly credentials: CredentialsService;
   readonly idle: IdleService;
   readonly keys: KeysService;
+  readonly sessions: SessionsService;
   readonly shell: ShellOf;
 }
 
@@ -53,14 +64,10 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
 
   return new Elysia({ name: 'settings' })
     .use(session)
-    .get(
-      '/settings',
-      ({ who, query, request }) => {
-        const message = FLASHES[query.said as keyof typeof FLASHES];
-        return settings.page(who, request, message ? { flash: { kind: 'good', message } } : {});
-      },
-      { session: true, query: t.Object({ said: t.Optional(t.String()) }) },
-    )
+    .get('/settings', ({ who, query, request }) => settings.page(who, request, saidOf(query.said)), {
+      session: true,
+      query: t.Object({ said: t.Optional(t.String()) }),
+    })
     .post(
       '/settings/idle',
       async ({ who, body, request }) => {
@@ -70,6 +77,13 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
       },
       { session: true, body: t.Object({ backend: t.String(), seconds: t.Numeric() }) },
     );
+}
+
+function saidOf(said = ''): SettingsProps {
+  const toYou = SAID_TO_YOU[said as keyof typeof SAID_TO_YOU];
+  if (toYou) return { you: { flash: { kind: 'good', message: toYou } } };
+  const message = FLASHES[said as keyof typeof FLASHES];
+  return message ? { flash: { kind: 'good', message } } : {};
 }
 
 function requireBackend(deps: Pick<SettingsRoutesDeps, 'backends'>, name: string): void {
@@ -97,6 +111,11 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
+  const { name, email, role } = who.user;
+  const you = {
+    ...{ name, email, isAdmin: role === 'admin', ...props.you },
+    sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
+  };
   const origin = deps.config.publicUrl ?? new URL(request.url).origin;
   const view = (
     <SettingsPage
@@ -106,6 +125,7 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       idle={idle}
       apiUrl={`${origin}/v1`}
       {...props}
+      you={you}
       credentials={credentials}
     />
   );

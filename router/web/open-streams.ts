@@ -51,8 +51,9 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
       if (stream.place !== undefined) safely('close', stream.holder, () => stream.close(why));
   };
   events.subscribeToAll((userId, event) => {
-    if (event.kind !== 'revoked') return;
-    const isHeld = ({ holder }: Stream) => holder.userId === userId && holder.credentialId === event.credentialId;
+    if (event.kind !== 'revoked' && event.kind !== 'shut-out') return;
+    const isHeld = ({ holder }: Stream) =>
+      holder.userId === userId && (event.kind === 'shut-out' || holder.credentialId === event.credentialId);
     close(
       open.toArray().filter(isHeld),
       new AppError('signed_out', { message: 'The session or key of this request was revoked, or has expired.' }),

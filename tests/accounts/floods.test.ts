@@ -1,6 +1,6 @@
 /** Requests of strangers to sign-in and sign-up: very long fields, and very many requests at once. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { normaliseEmail } from '../../router/accounts/accounts';
+import { normaliseEmail } from '../../router/accounts/fields';
 import { networkOf } from '../../router/lib/network';
 import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
+import { passwordsService } from '../../router/accounts/passwords';
+import { sessionsService } from '../../router/accounts/sessions';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
@@ -108,6 +110,12 @@ describe('signing up', () => {
     expect((await router.request('/auth/me', { headers: { cookie } })).status).toBe(200);
   });
 
+  test('takes null for a field that was left blank, as the page of the predecessor sends it', async () => {
+    await using router = await startRouter();
+    const response = await router.request('/auth/signup', json({ ...bob, name: null, invite_code: null }));
+    expect([response.status, await response.json()]).toMatchObject([200, { user: { name: null, slug: 'bob' } }]);
+  });
+
   test('is refused with the field that is wrong, by JSON and by form', async () => {
     await using router = await startRouter();
     await router.person(bob);
@@ -192,8 +200,11 @@ interface SignedUp {
 test('there is one admin, whoever tries to make another and when', async () => {
   using database = disposable(openDatabase(':memory:'));
   const { users } = createStores(database.db);
-  const signup = { open: true };
-  const accounts = accountsService({ users, events: createEvents(), signup, sessionTtlSeconds: 60, now: Date.now });
+  const sessions = sessionsService({ users, events: createEvents(), ttlSeconds: 60, now: Date.now });
+  const accounts = accountsService({
+    ...{ users, sessions, passwords: passwordsService(), signup: { open: true }, now: Date.now },
+    changed: async () => undefined,
+  });
   const admins = ['a', 'b', 'c'].map((who) => ({
     email: `${who}@example.org`,
     name: who,

@@ -2,13 +2,15 @@
  * Errors of the file system of homes are explained: to the user who waits for the start, on `/healthz` and by the
  * doctor.
  */
+
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HomeError, homeFault } from '../../router/agents/home-faults';
 import { examine } from '../../scripts/doctor';
-import { backendsWithDemoEnv, freePort, startRouterProcess } from '../support/process';
+import { freePort } from '../support/ports';
+import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
 import { problemOf, start } from '../support/runners';
 
@@ -69,7 +71,7 @@ async function doctorSays(homesRoot: string): Promise<string | undefined> {
   const env = {
     ...SETTINGS,
     ...{ STACK_DATA_ROOT: folder, USERS_ROOT: homesRoot, BACKENDS_CONFIG_PATH: backendsPath },
-    ...{ FRONTEND_PORT: freePort(), ROUTER_PORT: freePort() },
+    ...{ FRONTEND_PORT: String(freePort()), ROUTER_PORT: String(freePort()) },
   };
   return (await Array.fromAsync(examine(env))).find(({ name, state }) => name === 'homes' && state === 'problem')?.text;
 }

@@ -1,8 +1,10 @@
 /** The bench's own instruments: its arithmetic, its scripted runner and its stream driver. */
+
 import { describe, expect, test } from 'bun:test';
+import { freePort } from '../support/ports';
 import { nowUs } from './clock';
 import { readOptions } from './options';
-import { freePort, OTHER_CPU, Server } from './processes';
+import { OTHER_CPU, Server } from './processes';
 import { cell } from './report';
 import { median, percentile, Results, slope } from './results';
 import { RUNNER_COMMAND } from './router';

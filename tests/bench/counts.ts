@@ -1,9 +1,11 @@
 /** What the router's work costs, in numbers that do not depend on the machine. `bun tests/bench/counts.ts` prints them. */
+
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../support/ports';
 import type { Counted } from './counting';
-import { endAll, freePort } from './processes';
+import { endAll } from './processes';
 import { type RouterUnderTest, startRouter } from './router';
 import { watch } from './scenarios/page';
 import { CHAT_PATH, chatBody, type Script } from './script';

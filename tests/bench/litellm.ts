@@ -1,9 +1,11 @@
 /** LiteLLM's proxy as a peer: installed once from PyPI into ~/.cache/agent-stack, in an environment of its own. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, PROXY_CPU, Server } from './processes';
+import { freePort } from '../support/ports';
+import { PROXY_CPU, Server } from './processes';
 import { MODEL } from './script';
 
 const VERSION = '1.83.0';

@@ -1,9 +1,11 @@
 /** The Portkey gateway as a peer: installed once from npm into ~/.cache/agent-stack, and served on Bun and on Node. */
+
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, PROXY_CPU, Server } from './processes';
+import { freePort } from '../support/ports';
+import { PROXY_CPU, Server } from './processes';
 
 const VERSION = '1.15.2';
 /** With the version that npm would choose every stream fails on Node: "TypeError: immutable" (Portkey-AI/gateway#1389). */

@@ -1,4 +1,5 @@
 /** The processes of a bench: started on a CPU of their own, measured through /proc, ended by their id. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
@@ -170,16 +171,4 @@ export function rssMb(pid: number): number {
   } catch {
     return Number.NaN;
   }
-}
-
-const givenPorts = new Set<number>();
-
-/** A port that was free a moment ago, and another one each time. */
-export function freePort(): number {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  if (givenPorts.has(port)) return freePort();
-  givenPorts.add(port);
-  return port;
 }

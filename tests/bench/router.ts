@@ -1,9 +1,11 @@
 /** The router under test: a process like any other deployment's, with one backend, whose runner is the scripted one. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../../scripts/build';
-import { freePort, OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
+import { freePort } from '../support/ports';
+import { OTHER_CPU, onCpu, PROXY_CPU, Server } from './processes';
 import type { RunnerStats } from './runner';
 import { CHAT_PATH, chatBody, MODEL, type Script, scriptText } from './script';
 

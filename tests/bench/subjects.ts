@@ -1,9 +1,11 @@
 /** What is measured, in one shape: where it listens, what a request to it carries, and whose CPU and memory it uses. */
+
 import { join } from 'node:path';
+import { freePort } from '../support/ports';
 import { LITELLM_HEADERS, litellmServer } from './litellm';
 import type { Profile } from './options';
 import { portkeyHeaders, portkeyServers } from './portkey';
-import { freePort, PROXY_CPU, Server } from './processes';
+import { PROXY_CPU, Server } from './processes';
 import { type RouterUnderTest, startRouter } from './router';
 
 export const DIRECT = 'direct';

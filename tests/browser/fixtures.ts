@@ -97,10 +97,13 @@ export async function signIn(page: Page, router: RouterProcess, email = router.a
   await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();
 }
 
-/** Writes a message and sends it. */
-export async function send(page: Page, text: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Message Demo' }).fill(text);
+/** Writes a message and sends it. Resolves when its answer has its place on the page, before the answer has ended. */
+export async function send(page: Page, text: string, agent = 'Demo'): Promise<void> {
+  const answers = page.locator('article.answer');
+  const before = await answers.count();
+  await page.getByRole('textbox', { name: `Message ${agent}` }).fill(text);
   await page.getByRole('button', { name: 'Send message' }).click();
+  await expect(answers).toHaveCount(before + 1);
 }
 
 /** The newest answer on the page. */

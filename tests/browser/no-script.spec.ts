@@ -19,7 +19,8 @@ test('without JavaScript a person signs in, sends, sees the answer, and stops an
 
 test('without JavaScript an empty message and wrong settings are refused on the page', async ({ page, router }) => {
   await signIn(page, router);
-  await send(page, '   ');
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill('   ');
+  await page.getByRole('button', { name: 'Send message' }).click();
   await expect(page.getByRole('alert')).toContainText('Write a message first.');
   await page.goto('/settings');
   await page.locator('#credentials-all').getByLabel('Base URL').fill('nonsense');

@@ -5,7 +5,7 @@ import { openclawBackend, toolCall, toolOutput } from '../real/openclaw/people';
 import { engineHost, removeInstallation } from '../support/engine';
 import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, ended, expect } from './fixtures';
+import { answer, test as base, ended, expect, send } from './fixtures';
 
 /** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
@@ -54,13 +54,10 @@ test('sign up, choose OpenClaw, see it start, read its answer as it streams, and
   await expect(page.getByRole('status').first()).toContainText('Saved');
 
   await page.getByRole('link', { name: 'OpenClaw', exact: true }).click();
-  const composer = page.getByRole('textbox', { name: 'Message OpenClaw' });
-  const send = page.getByRole('button', { name: 'Send message' });
   const badge = page.getByRole('button', { name: /^Runner/ });
   const gate = Promise.withResolvers<void>();
   upstream.script({ pieces: ['The first half,', gate.promise, ' and the second.'] });
-  await composer.fill('Tell me something.');
-  await send.click();
+  await send(page, 'Tell me something.', 'OpenClaw');
   await expect(answer(page).getByRole('progressbar')).toBeVisible();
   await expect(badge).toContainText('starting');
   await expect(answer(page)).toContainText('The first half,', { timeout: startMs });
@@ -75,8 +72,7 @@ test('sign up, choose OpenClaw, see it start, read its answer as it streams, and
       return ['It said:\n\n```\n', toolOutput(upstream), '\n```\n'];
     },
   });
-  await composer.fill('Who are you, and where?');
-  await send.click();
+  await send(page, 'Who are you, and where?', 'OpenClaw');
   await ended(page, 'done');
   await expect(answer(page).locator('pre code')).toContainText(/^node\n\/home\/node\//);
 

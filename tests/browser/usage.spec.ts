@@ -40,7 +40,7 @@ for (const size of [
       await page.getByLabel('Hard limit').fill('100000');
       await page.getByRole('button', { name: 'Save budget' }).click();
       await page.goto('/admin/prices');
-      await page.getByLabel('Model').fill('gpt-5.5');
+      await page.getByRole('textbox', { name: 'Model' }).fill('gpt-5.5');
       await page.getByLabel('Price in').fill('1.25');
       await page.getByLabel('Price out').fill('10');
       await page.getByRole('button', { name: 'Save price' }).click();
@@ -96,7 +96,7 @@ test('the menu leads to the usage, and links and the form choose its days', asyn
 test('a price is added, changed and removed', async ({ page, router }) => {
   await signIn(page, router);
   await page.goto('/admin/prices');
-  await page.getByLabel('Model').fill('lab/model');
+  await page.getByRole('textbox', { name: 'Model' }).fill('lab/model');
   await page.getByLabel('Price in').fill('1,5');
   await page.getByLabel('Price out').fill('3');
   await page.getByRole('button', { name: 'Save price' }).click();
@@ -149,7 +149,7 @@ test.describe('without JavaScript', () => {
     await page.getByRole('button', { name: 'Show' }).click();
     await expect(page).toHaveURL(/\/usage\?from=2026-01-01&to=2026-01-31$/);
     await page.goto('/admin/prices');
-    await page.getByLabel('Model').fill('m');
+    await page.getByRole('textbox', { name: 'Model' }).fill('m');
     await page.getByLabel('Price in').fill('0');
     await page.getByLabel('Price out').fill('0');
     await page.getByRole('button', { name: 'Save price' }).click();

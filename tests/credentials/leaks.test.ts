@@ -63,8 +63,8 @@ async function converse(who: Person, upstream: Upstream, key: string) {
   const say = async () => {
     const { id } = await router.context.generations.start(conversation, 'Hello?');
     return until(async () => {
-      const { message } = await router.context.conversations.getMessage(who.id, id);
-      return message.status !== 'streaming' && message;
+      const message = await router.context.stores.conversations.findMessage(id);
+      return message?.status !== 'streaming' && message;
     }, 'the answer has ended');
   };
   expect((await say()).status).toBe('done');

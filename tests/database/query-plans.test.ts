@@ -22,6 +22,11 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
   [/from "credentials"$/, 'when the encryption key changes: every sealed text is sealed anew'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
+  [
+    /from "users" (where .*LIKE.* )?order by "users"."created_at_ms" desc/,
+    'a page of users, in the order of the index',
+  ],
+  [/"invitations" (order by|where "invitations"."expires_at_ms" < \?$)/, 'at most 500 that the administrator has made'],
 ];
 
 type Stores = ReturnType<typeof createStores>;
@@ -119,9 +124,14 @@ async function useAll(stores: Stores): Promise<void> {
   await users.slugsLike('a');
   await users.list(5);
   await users.namesOf(['u', 'v']);
-  await users.insertSession({ id: 's', userId: 'u', createdAtMs: nowMs, expiresAtMs: nowMs });
+  const session = { id: 's', userId: 'u', address: '', browser: '', createdAtMs: nowMs, seenAtMs: nowMs };
+  await users.insertSession({ ...session, expiresAtMs: nowMs });
   await users.findSession('s', nowMs);
-  await users.deleteSession('s');
+  await users.listSessions('u', nowMs);
+  await users.markSeen(new Map([['s', nowMs]]));
+  await users.deleteSession('u', 's');
+  await users.deleteSessionsOf('u', 's');
+  await useAdministration(stores, nowMs);
   await users.deleteExpiredSessions(nowMs);
   const limits = { requestsPerMinute: null, tokensPerMinute: null, concurrentMax: null, eventsWhileWaiting: false };
   const dates = { createdAtMs: nowMs, lastUsedAtMs: null, expiresAtMs: null };
@@ -169,6 +179,28 @@ async function useAll(stores: Stores): Promise<void> {
   await keys.delete('u', 'k');
   await runners.delete('r');
   await runners.deleteAll();
+}
+
+async function useAdministration({ users, links }: Stores, nowMs: number): Promise<void> {
+  const last = await users.find('u');
+  for (const search of ['', 'a']) {
+    await users.page({ search, last: undefined, limit: 5 });
+    await users.page({ search, last, limit: 5 });
+  }
+  await users.change('u', { name: 'B' });
+  await users.setPassword('u', 'x', { endsSessions: true });
+  await users.handOver('u');
+  await links.putReset({ userId: 'u', hash: 'h', expiresAtMs: nowMs + 1 });
+  await links.findReset('h', nowMs);
+  await links.useReset('h', 'x', nowMs);
+  const invitation = { id: 'i', hash: 'h', email: null, usesMax: 1, uses: 0, createdAtMs: nowMs };
+  await links.insertInvitation({ ...invitation, expiresAtMs: nowMs + 1 }, nowMs);
+  await links.listInvitations(5);
+  await links.findInvitation('h', nowMs);
+  const user = { id: 'v', email: 'v@example.org', name: 'V', slug: 'v', role: 'user', passwordHash: 'x' } as const;
+  await links.join('h', { ...user, createdAtMs: nowMs }, nowMs);
+  await links.deleteInvitation('i');
+  await users.delete('v');
 }
 
 async function useConversations(conversations: Stores['conversations'], agentId: string, nowMs: number): Promise<void> {

@@ -1,4 +1,5 @@
 /** The driver behind a proxy that passes on the calls that its README lists, and no others. */
+
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,7 @@ import { examine } from '../../scripts/doctor';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { startEngineProxy } from '../support/engine-proxy';
 import { testImage } from '../support/image';
-import { freePort } from '../support/process';
+import { freePort } from '../support/ports';
 import { createDockerBench } from './docker-bench';
 
 /** Only ends a failed test: containers start slowly on a busy machine. */
@@ -127,8 +128,8 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
       ENCRYPTION_KEY: '00'.repeat(32),
       STACK_DATA_ROOT: dataRoot,
       BACKENDS_CONFIG_PATH: backendsPath,
-      FRONTEND_PORT: freePort(),
-      ROUTER_PORT: freePort(),
+      FRONTEND_PORT: String(freePort()),
+      ROUTER_PORT: String(freePort()),
       DRIVER_OPTIONS: JSON.stringify({ docker: { host: proxy.path } }),
     });
     expect((await Array.fromAsync(findings)).filter(({ state }) => state === 'problem')).toEqual([]);

@@ -2,6 +2,7 @@
  * Runs the image of the `Dockerfile` as in `compose.yaml`. There is no Compose and no registry here: the base image is
  * built on the machine, and this file turns the service into the container that Compose would create.
  */
+
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { chown, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -11,7 +12,7 @@ import type Docker from 'dockerode';
 import { settings } from '../../router/config/settings';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';
-import { freePort } from '../support/process';
+import { freePort } from '../support/ports';
 import { ADMIN, until } from '../support/router';
 import { buildRouterImage } from './docker-compose-build';
 
@@ -146,8 +147,8 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
       HOST_STACK_ROOT: dataRoot,
       DOCKER_GID: String((await stat(socketPath)).gid),
       DOCKER_SOCKET: socketPath,
-      FRONTEND_PORT: freePort(),
-      ROUTER_PORT: freePort(),
+      FRONTEND_PORT: String(freePort()),
+      ROUTER_PORT: String(freePort()),
     };
     const container = await docker.createContainer(containerOf(await service(dotenv), folder, dotenv));
     cleanUp.defer(async () => {

@@ -1,4 +1,5 @@
 /** `bun run doctor`: a correct installation passes, and each fault is reported with the command that fixes it. */
+
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,7 +7,7 @@ import { join } from 'node:path';
 import { examine, type Named } from '../../scripts/doctor';
 import { docker, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';
-import { freePort } from '../support/process';
+import { freePort } from '../support/ports';
 import { memoryBackend, startRouter } from '../support/router';
 
 /** Only ends a failed test: containers start slowly on a busy machine. */
@@ -25,8 +26,8 @@ async function setUp(backends: unknown, changes: Readonly<Record<string, string>
     ENCRYPTION_KEY: '00'.repeat(32),
     STACK_DATA_ROOT: join(folder, 'data'),
     BACKENDS_CONFIG_PATH: backendsPath,
-    FRONTEND_PORT: freePort(),
-    ROUTER_PORT: freePort(),
+    FRONTEND_PORT: String(freePort()),
+    ROUTER_PORT: String(freePort()),
     ...changes,
   };
 }

@@ -1,4 +1,5 @@
 /** Engines with fewer features than Docker's own: the test engine, with one of its answers changed. */
+
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -7,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine } from '../../scripts/doctor';
 import { requireEngine } from '../support/engine';
-import { freePort } from '../support/process';
+import { freePort } from '../support/ports';
 import { createDockerBench } from './docker-bench';
 
 /** Only ends a failed test: containers start slowly on a busy machine. */
@@ -60,8 +61,8 @@ async function engineFindings(host: string) {
     ENCRYPTION_KEY: '00'.repeat(32),
     STACK_DATA_ROOT: join(root, 'data'),
     BACKENDS_CONFIG_PATH: backendsPath,
-    FRONTEND_PORT: freePort(),
-    ROUTER_PORT: freePort(),
+    FRONTEND_PORT: String(freePort()),
+    ROUTER_PORT: String(freePort()),
     DRIVER_OPTIONS: JSON.stringify({ docker: { host } }),
   });
   return (await Array.fromAsync(findings)).filter(({ name }) => /^(engine|boxed: image)$/.test(name));

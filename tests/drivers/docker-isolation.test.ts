@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
 import { runnerHost } from '../../drivers/runner-host';
 import { docker, requireEngine } from '../support/engine';
-import { freePort } from '../support/process';
+import { freePort } from '../support/ports';
 import { createDockerBench } from './docker-bench';
 
 const canMakeMachines = Bun.which('ip') !== null && process.getuid?.() === 0;
@@ -19,7 +19,7 @@ const failureOf = (promise: Promise<unknown>) =>
 /** A listener on the host; `host` is an address of this machine. */
 async function service(host: string) {
   const server = createServer((socket) => socket.destroy());
-  const port = Number(freePort());
+  const port = freePort();
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
   return { port, address: `${host}:${port}`, [Symbol.asyncDispose]: async () => void server.close() };
 }
@@ -90,7 +90,7 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
 
       test(`${name}: a runner reaches the router's internal listener, which listens at the gateway alone`, async () => {
         const driver = await bench.create();
-        const port = Number(freePort());
+        const port = freePort();
         const address = await driver.routerAddress(port, second(), { options: {}, ...kind });
         using _ = Bun.serve({ hostname: address.listenHost, port, fetch: () => new Response() });
         const runner = await bench.inside(driver, kind);

@@ -5,7 +5,7 @@ import { callRunner, SECRET, until } from '../../drivers/conformance/bench';
 import type { StartProgress } from '../../drivers/driver';
 import { INSTALLATION_LABEL } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
-import { portRange } from '../support/ports';
+import { freePort, portRange } from '../support/ports';
 import { createDockerBench, dockerTarget } from './docker-bench';
 
 const conformance = await dockerTarget();
@@ -169,8 +169,8 @@ if (await requireEngine('what the docker driver owns')) {
     });
 
     test('publishes on loopback, at a port of the range, and is no_capacity when none is left', async () => {
-      const port = (await import('../support/process')).freePort();
-      const range = { start: Number(port), end: Number(port) };
+      const port = freePort();
+      const range = { start: port, end: port };
       const services = {
         installationId: bench.installationId,
         installationLabel: INSTALLATION_LABEL,

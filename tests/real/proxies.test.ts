@@ -2,10 +2,12 @@
  * Streams behind common proxies, each configured as its Debian package does, with only a line that leads to the router.
  * A proxy that buffers would block forever: the agent goes on only when its client has read the previous piece.
  */
+
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../support/ports';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { stop } from '../support/runners';
 import { chunk, completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
@@ -144,9 +146,4 @@ for (const proxy of PROXIES) {
       await reading.until('data: ');
     });
   });
-}
-
-function freePort(): number {
-  using listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
-  return listener.port;
 }

@@ -1,10 +1,12 @@
 /** `bin/start` in a fresh copy of the repository: what a newcomer types. */
+
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { $ } from 'bun';
-import { freePort, NO_ENGINE } from '../support/process';
+import { freePort } from '../support/ports';
+import { NO_ENGINE } from '../support/process';
 import { until } from '../support/router';
 
 const ROOT = join(import.meta.dir, '../..');
@@ -29,7 +31,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs `bin/start` with nothing of our environment but PATH, from a folder that is not the repository. */
 function start(env: Readonly<Record<string, string>> = {}) {
-  const ports = { FRONTEND_PORT: freePort(), ROUTER_PORT: freePort() };
+  const ports = { FRONTEND_PORT: String(freePort()), ROUTER_PORT: String(freePort()) };
   const child = Bun.spawn([join(clone, 'bin/start')], {
     cwd: folder,
     env: {

@@ -127,6 +127,7 @@ test('nothing but dates is read from the clock of dates', async () => {
     'router/broker/retries.ts',
     // The clock of dates itself.
     'router/context.ts',
+    'router/lib/ids.ts',
     'router/lib/log.ts',
     // `created` and `created_at` of OpenAI's objects.
     'router/openai/chunks.ts',

@@ -1,6 +1,6 @@
 /**
  * A router that runs as a process, with agents that answer what a test says, and a test for each kind of input that
- * takes the router's pulse meanwhile. Import it once in a test file.
+ * takes the router's pulse meanwhile. A test file calls `useRouterProcess` once.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { createServer, type Socket } from 'node:net';
@@ -8,9 +8,6 @@ import { join } from 'node:path';
 import { type Browser, type RouterProcess, startRouterProcess } from './process';
 import { takePulse } from './pulse';
 import { PEOPLE } from './router';
-
-/** Ends only a test that has failed: processes start slowly on a busy machine. */
-setDefaultTimeout(120_000);
 
 export const MB = 1_048_576;
 /** The machine may be busy with other things: an input is slow if it is so each time. */
@@ -21,58 +18,64 @@ export let alice: Browser;
 let key: string;
 /** What the runner `puppet`, and the upstream of the runner `caller`, answer. */
 let answer: () => Response = () => new Response();
-const script = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 0, fetch: () => answer() });
+let script: Bun.Server<undefined>;
 /** What the runner `wire` does on the connection of a request. */
 let onWire: (socket: Socket) => void = () => undefined;
-const wire = createServer((socket) => {
-  socket.on('error', () => undefined);
-  socket.on('data', (bytes) => {
-    if (bytes.toString('latin1').startsWith('GET ')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
-    else onWire(socket);
+/** Starts the router before the tests of the calling file, and ends it after them. */
+export function useRouterProcess(): void {
+  // Ends only a test that has failed: processes start slowly on a busy machine.
+  setDefaultTimeout(120_000);
+  const wire = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (bytes) => {
+      if (bytes.toString('latin1').startsWith('GET ')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      else onWire(socket);
+    });
   });
-});
 
-beforeAll(async () => {
-  await new Promise<void>((listening) => wire.listen(0, '127.0.0.1', () => listening()));
-  const { port: wirePort } = wire.address() as { port: number };
-  const backend = {
-    driver: 'process',
-    trusted: true,
-    cmd: ['bun', join(import.meta.dir, 'puppet.ts')],
-    health_path: '/healthz',
-    paths: ['chat/completions', 'responses', 'models'],
-  };
-  const backends = [
-    { ...backend, name: 'puppet', extra_env: { PUPPET_URL: `http://127.0.0.1:${script.port}` } },
-    { ...backend, name: 'caller', user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] },
-    {
-      ...backend,
-      name: 'wire',
-      cmd: ['bun', join(import.meta.dir, 'tcp-puppet.ts')],
-      extra_env: { PUPPET_PORT: String(wirePort) },
-    },
-    {
-      ...backend,
-      name: 'chat',
-      extra_env: { PUPPET_URL: `http://127.0.0.1:${script.port}` },
-      paths: ['chat/completions'],
-    },
-  ];
-  router = await startRouterProcess({ backends });
-  alice = await router.signIn(PEOPLE.alice);
-  key = await alice.createKey();
-  const values = { LLM_BASE_URL: `http://127.0.0.1:${script.port}/v1`, LLM_API_KEY: 'sk-x', LLM_MODEL: 'm' };
-  for (const [name, value] of Object.entries(values)) {
-    await alice.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
-  }
-  says({ role: 'assistant', content: 'Hi' });
-  for (const model of ['puppet', 'caller', 'chat']) expect(await chat({ model })).toBe(200);
-});
-afterAll(async () => {
-  await router[Symbol.asyncDispose]();
-  await script.stop(true);
-  wire.close();
-});
+  beforeAll(async () => {
+    script = Bun.serve({ hostname: '127.0.0.1', port: 0, idleTimeout: 0, fetch: () => answer() });
+    await new Promise<void>((listening) => wire.listen(0, '127.0.0.1', () => listening()));
+    const { port: wirePort } = wire.address() as { port: number };
+    const backend = {
+      driver: 'process',
+      trusted: true,
+      cmd: ['bun', join(import.meta.dir, 'puppet.ts')],
+      health_path: '/healthz',
+      paths: ['chat/completions', 'responses', 'models'],
+    };
+    const backends = [
+      { ...backend, name: 'puppet', extra_env: { PUPPET_URL: `http://127.0.0.1:${script.port}` } },
+      { ...backend, name: 'caller', user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] },
+      {
+        ...backend,
+        name: 'wire',
+        cmd: ['bun', join(import.meta.dir, 'tcp-puppet.ts')],
+        extra_env: { PUPPET_PORT: String(wirePort) },
+      },
+      {
+        ...backend,
+        name: 'chat',
+        extra_env: { PUPPET_URL: `http://127.0.0.1:${script.port}` },
+        paths: ['chat/completions'],
+      },
+    ];
+    router = await startRouterProcess({ backends });
+    alice = await router.signIn(PEOPLE.alice);
+    key = await alice.createKey();
+    const values = { LLM_BASE_URL: `http://127.0.0.1:${script.port}/v1`, LLM_API_KEY: 'sk-x', LLM_MODEL: 'm' };
+    for (const [name, value] of Object.entries(values)) {
+      await alice.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
+    }
+    says({ role: 'assistant', content: 'Hi' });
+    for (const model of ['puppet', 'caller', 'chat']) expect(await chat({ model })).toBe(200);
+  });
+  afterAll(async () => {
+    await router[Symbol.asyncDispose]();
+    await script.stop(true);
+    wire.close();
+  });
+}
 
 export async function post(path: string, body: RequestInit['body'], type = 'application/json'): Promise<number> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': type };

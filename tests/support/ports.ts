@@ -1,4 +1,19 @@
-/** Ports of the machine, for tests of ranges. */
+/** Ports of loopback for tests. */
+
+const given = new Set<number>();
+
+/**
+ * A port that was free a moment ago, and another one each time: the kernel may give a port again as soon as it is free,
+ * and a router with two listeners needs two.
+ */
+export function freePort(): number {
+  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  if (given.has(port)) return freePort();
+  given.add(port);
+  return port;
+}
 
 /** Consecutive ports on which nothing listens. */
 export function portRange(count: number): readonly [first: number, last: number] {

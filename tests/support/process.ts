@@ -7,6 +7,7 @@
  *     await router.kill('SIGKILL');
  *     await router.start();                               // the same data, ports and runners
  */
+
 import { Database } from 'bun:sqlite';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -16,6 +17,7 @@ import { endRunner } from '../../drivers/process/end';
 import { type Found, findRunners } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
 import { build } from '../../scripts/build';
+import { freePort } from './ports';
 import { ADMIN, SETTINGS, until } from './router';
 
 const ROOT = join(import.meta.dir, '../..');
@@ -154,8 +156,8 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
     DOCKER_HOST: NO_ENGINE,
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
-    FRONTEND_PORT: freePort(),
-    ROUTER_PORT: freePort(),
+    FRONTEND_PORT: String(freePort()),
+    ROUTER_PORT: String(freePort()),
   };
 }
 
@@ -220,12 +222,4 @@ async function signIn(url: string, who: { email: string; name: string; password:
       return key;
     },
   };
-}
-
-/** A port that was free a moment ago. */
-export function freePort(): string {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
-  const { port } = server;
-  server.stop(true);
-  return String(port);
 }

@@ -2,6 +2,7 @@
  * A whole router for a test: real SQLite on disk, the real memory driver (or process driver), both listeners on
  * loopback. `request()` goes through `app.handle`; `url` is for tests that need a connection (streams, disconnects).
  */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { internalApp, publicApp } from '../../router/app';
 import { loadConfig } from '../../router/config/config';
 import { type Context, createContext } from '../../router/context';
 import { createInternalListener } from '../../router/web/internal-listener';
+import { freePort } from './ports';
 
 /** The people of every test. Mallory has no permissions. */
 export const PEOPLE = {
@@ -182,15 +184,6 @@ function withBody(init: TestInit): RequestInit {
     body: JSON.stringify(body),
     headers: { 'content-type': 'application/json', ...(init.headers as object) },
   };
-}
-
-/** A port that was free a moment ago. */
-function freePort(): number {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
-  const { port } = server;
-  server.stop(true);
-  if (port === undefined) throw new Error('The kernel gave no port');
-  return port;
 }
 
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;

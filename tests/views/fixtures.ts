@@ -11,6 +11,7 @@ import type {
   MessageView,
   RunnerView,
   Shell,
+  YouView,
 } from '../../views/models';
 
 /** 2026-08-04 09:30 UTC. */
@@ -254,6 +255,22 @@ export const keys: KeyView[] = [
   { id: 'k1', name: 'Laptop', lastFour: '81fe', createdAtMs: atMs, lastUsedAtMs: atMs + 7_200_000 },
   { id: 'k2', name: 'CI with a name that goes on and on until it no longer fits', lastFour: '0c4d', createdAtMs: atMs },
 ];
+
+export const you: YouView = {
+  name: 'Ada Lovelace',
+  email: 'ada.of.a.very.long.name@analytical-engines.example',
+  isAdmin: false,
+  sessions: [
+    {
+      ...{ id: 's1', browser: 'Firefox, Linux', address: '192.0.2.7', isCurrent: true },
+      ...{ createdAtMs: atMs, seenAtMs: atMs + 7_200_000 },
+    },
+    {
+      ...{ id: 's2', browser: 'Safari, iOS', address: '2001:db8::17', isCurrent: false },
+      ...{ createdAtMs: atMs, seenAtMs: atMs },
+    },
+  ],
+};
 
 export const idle: IdleView[] = [
   { backend: 'openclaw', name: 'OpenClaw', seconds: 900, maxSeconds: 21_600 },

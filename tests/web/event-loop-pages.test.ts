@@ -1,6 +1,8 @@
 /** Nobody waits for what is sent to pages, nor for a page that shows what somebody else has written. */
 import { expect } from 'bun:test';
-import { alice, answers, DONE, delta, MB, nobodyWaits, router, STORED } from '../support/event-loop';
+import { alice, answers, DONE, delta, MB, nobodyWaits, router, STORED, useRouterProcess } from '../support/event-loop';
+
+useRouterProcess();
 
 /** Sends a form as a browser does. */
 async function form(path: string, body: RequestInit['body']): Promise<number> {

@@ -18,7 +18,10 @@ import {
   router,
   STORED,
   says,
+  useRouterProcess,
 } from '../support/event-loop';
+
+useRouterProcess();
 
 const callAt = (at: number) =>
   `"tool_calls":[{"index":${at * 1_000},"id":"c${at}","function":{"name":"f","arguments":""}}]`;

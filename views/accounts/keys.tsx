@@ -1,4 +1,4 @@
-import { Icon } from '../icons';
+import { CopyLine } from '../kit/copy-line';
 import { Field } from '../kit/field';
 import { Notice } from '../kit/notice';
 import { SelectField } from '../kit/select';
@@ -151,18 +151,5 @@ function CreatedKey({ name, value }: { name: string; value: string }) {
       <p>{t.keys.createdHelp}</p>
       <CopyLine value={value} />
     </Notice>
-  );
-}
-
-function CopyLine({ label, value }: { label?: string; value: string }) {
-  const t = useText();
-  return (
-    <p class="copy-line">
-      {label && <span class="quiet">{label}</span>}
-      <code>{value}</code>
-      <button type="button" class="icon-button small script-only" data-copy="line" aria-label={t.copy.label}>
-        <Icon name="copy" />
-      </button>
-    </p>
   );
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { KeyList, type OwnedKeyView } from '../accounts/key-list';
-import { Notice } from '../kit/notice';
+import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
 import type { BudgetSubject, BudgetView, Flash, FormState, PriceView, Shell, UsageView } from '../models';
 import { useText } from '../render';
@@ -109,7 +109,8 @@ interface FrameProps extends AdminProps {
   children: ComponentChildren;
 }
 
-function AdminPage({ shell, flash, tab, children }: FrameProps) {
+/** The frame of every page of the administrator. */
+export function AdminPage({ shell, flash, tab, children }: FrameProps) {
   const t = useText();
   return (
     <AppLayout shell={shell} title={t.admin[tab]}>
@@ -119,11 +120,7 @@ function AdminPage({ shell, flash, tab, children }: FrameProps) {
       </header>
       <div class="settings column">
         <AdminTabs current={tab} />
-        {flash && (
-          <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
-            {flash.message}
-          </Notice>
-        )}
+        <FlashNotice flash={flash} id="flash" />
         {children}
       </div>
     </AppLayout>

@@ -5,3 +5,10 @@ try {
 } catch {
   // Storage may be blocked; the system then decides.
 }
+
+// The browser skips the transition between two pages when the new one was slow or was painted first. Nothing is lost by it,
+// so it is not an error of the page.
+addEventListener('unhandledrejection', (event) => {
+  if (event.reason instanceof DOMException && event.reason.message.startsWith('Transition was '))
+    event.preventDefault();
+});

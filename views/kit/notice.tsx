@@ -33,3 +33,13 @@ export function FormNotice({ form }: { form: FormState }) {
     </Notice>
   );
 }
+
+/** What a form has done, where there is something to say. */
+export function FlashNotice({ flash, id }: { flash: Flash | undefined; id: string }) {
+  if (!flash) return null;
+  return (
+    <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id={id}>
+      {flash.message}
+    </Notice>
+  );
+}

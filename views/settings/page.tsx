@@ -1,15 +1,17 @@
 import { Keys } from '../accounts/keys';
+import { You } from '../accounts/you';
 import { CredentialCard } from '../credentials/credentials';
 import type { CredentialGroup } from '../credentials/models';
-import { Notice } from '../kit/notice';
+import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
-import type { Flash, FormState, IdleView, KeyView, Shell } from '../models';
+import type { Flash, FormState, IdleView, KeyView, Shell, YouView } from '../models';
 import { useText } from '../render';
 import { IdleTimes } from './idle';
 import { ThemeChoice } from './theme-choice';
 
 interface SettingsProps {
   shell: Shell;
+  you: YouView;
   /** Scopes include refused values and results of tests. */
   credentials: CredentialGroup[];
   keys: KeyView[];
@@ -34,11 +36,8 @@ export function SettingsPage(props: SettingsProps) {
         <h1 class="ellipsis">{t.settings.title}</h1>
       </header>
       <div class="settings column">
-        {props.flash && (
-          <Notice kind={props.flash.kind} role={props.flash.kind === 'bad' ? 'alert' : 'status'} id="flash">
-            {props.flash.message}
-          </Notice>
-        )}
+        <FlashNotice flash={props.flash} id="flash" />
+        <You you={props.you} />
         {props.credentials.map((group) => (
           <CredentialCard key={group.group} group={group} />
         ))}

@@ -1,4 +1,4 @@
-/** Tables of users, sessions and keys. */
+/** Tables of users, sessions, keys, invitations and reset links. */
 import { sql } from 'drizzle-orm';
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
@@ -11,10 +11,46 @@ export const users = sqliteTable(
     name: text().notNull(),
     slug: text().notNull().unique(),
     role: text({ enum: ['admin', 'user'] }).notNull(),
+    /** Empty until the user has chosen a password by a reset link. */
     passwordHash: text('password_hash').notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
+    /** Null: the user may sign in. */
+    disabledAtMs: integer('disabled_at_ms'),
   },
-  (table) => [uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`)],
+  (table) => [
+    uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`),
+    index('users_by_creation').on(table.createdAtMs, table.id),
+  ],
+);
+
+/** Slugs of deleted users, which no other user gets. */
+export const retiredSlugs = sqliteTable('retired_slugs', { slug: text().primaryKey() });
+
+/** Links with which a user sets a new password, at most one per user. */
+export const passwordResets = sqliteTable('password_resets', {
+  userId: text('user_id')
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  /** SHA-256 of the token in the link. */
+  hash: text().notNull().unique(),
+  expiresAtMs: integer('expires_at_ms').notNull(),
+});
+
+/** Links with which people sign up while sign-up is closed. */
+export const invitations = sqliteTable(
+  'invitations',
+  {
+    id: text().primaryKey(),
+    /** SHA-256 of the token in the link. */
+    hash: text().notNull().unique(),
+    /** Normalised. Null: for anybody. */
+    email: text(),
+    usesMax: integer('uses_max').notNull(),
+    uses: integer().notNull().default(0),
+    createdAtMs: integer('created_at_ms').notNull(),
+    expiresAtMs: integer('expires_at_ms').notNull(),
+  },
+  (table) => [index('invitations_by_creation').on(table.createdAtMs, table.id)],
 );
 
 export const sessions = sqliteTable(
@@ -24,7 +60,12 @@ export const sessions = sqliteTable(
     userId: text('user_id')
       .notNull()
       .references(() => users.id, { onDelete: 'cascade' }),
+    /** The IP address of the sign-in, and the `User-Agent` of the browser. */
+    address: text().notNull().default(''),
+    browser: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
+    /** When it was last used. 0 for a session of an earlier version that was not used since. */
+    seenAtMs: integer('seen_at_ms').notNull().default(0),
     expiresAtMs: integer('expires_at_ms').notNull(),
   },
   (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],

@@ -1,9 +1,11 @@
 /** What a page and an API answer cost on the database of a large installation. */
+
 import { Database } from 'bun:sqlite';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { emailOf, insertGoneRunners, makeBigDatabase, PASSWORD, SIZES, secretOf } from '../../../scripts/big-database';
-import { cpuMs, freePort, rssMb, type Server } from '../processes';
+import { freePort } from '../../support/ports';
+import { cpuMs, rssMb, type Server } from '../processes';
 import type { Results } from '../results';
 import { ADMIN, routerServer } from '../router';
 import { plain, type Scenario } from '../scenario';

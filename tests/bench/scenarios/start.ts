@@ -1,5 +1,6 @@
 /** How long things take to be there: a proxy's own start, its size when nobody asks, and a runner that has to be started. */
-import { freePort, OTHER_CPU, rssMb, Server } from '../processes';
+import { freePort } from '../../support/ports';
+import { OTHER_CPU, rssMb, Server } from '../processes';
 import { RUNNER_COMMAND } from '../router';
 import { type Column, plain, type Scenario } from '../scenario';
 

@@ -1,0 +1,54 @@
+/** The door of the invited: sign-up by a link, as a page and as JSON, also while sign-up is closed. */
+import { Elysia, t } from 'elysia';
+import { InvitationPage } from '../../views/accounts/invitation-page';
+import { addressOf } from '../web/bodies';
+import { refusedForm } from '../web/refused-form';
+import { page, seeOther } from '../web/respond';
+import type { SessionPlugin } from './identify';
+import type { InvitationsService } from './invitations';
+import { asPredecessor, userJson } from './present-users';
+import type { AttemptLimits } from './sign-in-limits';
+
+export interface InvitationRoutesDeps {
+  readonly attempts: AttemptLimits;
+  readonly invitations: InvitationsService;
+}
+
+/** Longer than any of these fields may be. */
+const field = t.String({ maxLength: 1_000 });
+
+export function invitationRoutes({ attempts, invitations }: InvitationRoutesDeps, session: SessionPlugin) {
+  return new Elysia({ name: 'invited' })
+    .use(session)
+    .get('/sign-up/:token', async ({ params: { token }, request, server }) => {
+      const { email } = await attempts.link(addressOf(request, server), () => invitations.find(token));
+      return page(<InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />);
+    })
+    .post(
+      '/sign-up/:token',
+      async ({ params: { token }, body, request, server, signInCookie }) => {
+        const network = addressOf(request, server);
+        const { email } = await attempts.link(network, () => invitations.find(token));
+        try {
+          await signInCookie.set(await attempts.link(network, () => invitations.accept(token, body)));
+        } catch (error) {
+          const { form, status } = refusedForm({ email: body.email, name: body.name }, error);
+          return page(<InvitationPage form={form} email={email} action={`/sign-up/${token}`} />, status);
+        }
+        return seeOther(request, '/');
+      },
+      { body: t.Object({ email: field, password: field, name: field }) },
+    )
+    .post(
+      '/auth/invitations/:token',
+      async ({ params: { token }, body, request, server, signInCookie }) => {
+        const typed = { ...body, name: body.name ?? undefined };
+        const user = await attempts
+          .link(addressOf(request, server), () => invitations.accept(token, typed))
+          .catch(asPredecessor);
+        await signInCookie.set(user);
+        return { user: userJson(user) };
+      },
+      { body: t.Object({ email: field, password: field, name: t.Optional(t.Union([field, t.Null()])) }) },
+    );
+}

@@ -1,0 +1,38 @@
+/** Makes users: by sign-up, by an invitation, by the administrator, and the administrator at the first start. */
+import { isUniqueViolation } from '../database/database';
+import { AppError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import { emailTaken, freeSlug, slugify } from './fields';
+import type { NewUser, User, UsersStore } from './store';
+
+export interface NewUserFields {
+  readonly email: string;
+  readonly name: string;
+  readonly role: User['role'];
+  /** Empty where the user will choose a password by a link. */
+  readonly passwordHash: string;
+}
+
+/**
+ * Stores a user under a free slug.
+ * @param insert stores the row; by default the store's own. What it throws but for a unique violation is thrown again.
+ * Throws `conflict` when the address has an account, or when there is an admin already.
+ */
+export async function makeUser(
+  { users, now }: { users: UsersStore; now: () => number },
+  { email, name, role, passwordHash }: NewUserFields,
+  insert: (user: NewUser) => Promise<User> = users.insert,
+): Promise<User> {
+  const base = slugify(name || (email.split('@')[0] ?? ''));
+  for (;;) {
+    const slug = freeSlug(base, await users.slugsLike(base));
+    try {
+      return await insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      if (await users.findByEmail(email)) throw emailTaken();
+      if (role === 'admin' && (await users.findAdmin())) throw new AppError('conflict', { cause: error });
+      // Another sign-up took the slug in between: choose again.
+    }
+  }
+}

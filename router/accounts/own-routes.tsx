@@ -1,0 +1,158 @@
+/** A user's own account: the card "You" of the settings page, and `/api/me`. No key opens any of it. */
+import { Elysia, t } from 'elysia';
+import { addressOf } from '../web/bodies';
+import { refusedForm } from '../web/refused-form';
+import { seeOther } from '../web/respond';
+import type { AccountsService } from './accounts';
+import type { SessionPlugin, Who } from './identify';
+import type { SettingsPages } from './present-pages';
+import { sessionJson } from './present-sessions';
+import { userJson } from './present-users';
+import type { SessionsService } from './sessions';
+import type { AttemptLimits } from './sign-in-limits';
+
+/** Longer than any of these fields may be. */
+const field = t.String({ maxLength: 1_000 });
+const passwords = t.Object({ old_password: field, new_password: field });
+
+/** What deletes a user: a subject above this one, because it also stops runners. */
+interface Removal {
+  delete(userId: string): Promise<void>;
+}
+
+export interface OwnRoutesDeps {
+  readonly accounts: AccountsService;
+  readonly attempts: AttemptLimits;
+  readonly removal: Removal;
+  readonly sessions: SessionsService;
+  readonly settings: SettingsPages;
+}
+
+export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
+  const { accounts, sessions, settings } = deps;
+
+  return new Elysia({ name: 'own-account' })
+    .use(session)
+    .use(ownApiRoutes(deps, session))
+    .post(
+      '/settings/you/name',
+      async ({ who, body, request }) => {
+        try {
+          await accounts.rename(who.user.id, body.name);
+        } catch (error) {
+          const { form, status } = refusedForm(body, error);
+          return settings.page(who, request, { you: { forms: { name: form } } }, status);
+        }
+        return settings.back(request, 'renamed', 'you');
+      },
+      { session: true, body: t.Object({ name: field }) },
+    )
+    .post(
+      '/settings/you/password',
+      async ({ who, body, request, server }) => {
+        try {
+          await changePassword(deps, who, body, addressOf(request, server));
+        } catch (error) {
+          const { form } = refusedForm({}, error);
+          return settings.page(who, request, { you: { forms: { password: form } } }, 422);
+        }
+        return settings.back(request, 'password', 'you');
+      },
+      { session: true, body: passwords },
+    )
+    .post(
+      '/settings/you/delete',
+      async ({ who, body, request, server, signInCookie }) => {
+        try {
+          await deleteAccount(deps, who, body.password, addressOf(request, server));
+        } catch (error) {
+          const { form } = refusedForm({}, error);
+          return settings.page(who, request, { you: { forms: { removal: form } } }, 422);
+        }
+        signInCookie.clear();
+        return seeOther(request, '/sign-in');
+      },
+      { session: true, body: t.Object({ password: field }) },
+    )
+    .post(
+      '/settings/sessions/:id/revoke',
+      async ({ who, params, request }) => {
+        await sessions.revoke(who.user.id, params.id);
+        return settings.back(request, 'session', 'you');
+      },
+      { session: true },
+    )
+    .post(
+      '/settings/sessions/revoke-others',
+      async ({ who, request }) => {
+        await sessions.revokeAll(who.user.id, who.credentialId);
+        return settings.back(request, 'sessions', 'you');
+      },
+      { session: true },
+    );
+}
+
+function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
+  const { accounts, sessions } = deps;
+
+  return new Elysia({ name: 'own-account-api' })
+    .use(session)
+    .get('/api/me', ({ who }) => ({ user: userJson(who.user) }), { session: true })
+    .patch(
+      '/api/me',
+      async ({ who, body }) => ({
+        user: userJson(body.name == null ? who.user : await accounts.rename(who.user.id, body.name)),
+      }),
+      { session: true, body: t.Object({ name: t.Optional(t.Union([field, t.Null()])) }) },
+    )
+    .put(
+      '/api/me/password',
+      async ({ who, body, request, server }) => {
+        await changePassword(deps, who, body, addressOf(request, server));
+        return { ok: true };
+      },
+      { session: true, body: passwords },
+    )
+    .delete(
+      '/api/me',
+      async ({ who, body, request, server, signInCookie, status }) => {
+        await deleteAccount(deps, who, body.password, addressOf(request, server));
+        signInCookie.clear();
+        return status(204, undefined);
+      },
+      { session: true, body: t.Object({ password: field }) },
+    )
+    .get(
+      '/api/me/sessions',
+      async ({ who }) => ({
+        sessions: (await sessions.list(who.user.id)).map((one) => sessionJson(one, who.credentialId)),
+      }),
+      { session: true },
+    )
+    .delete(
+      '/api/me/sessions/:id',
+      async ({ who, params }) => {
+        await sessions.revoke(who.user.id, params.id);
+        return { ok: true };
+      },
+      { session: true },
+    );
+}
+
+type Passwords = typeof passwords.static;
+
+/** Wrong old passwords count as failed sign-ins: a session that was stolen must not tell the password. */
+function changePassword({ accounts, attempts }: OwnRoutesDeps, who: Who, typed: Passwords, network: string) {
+  const { old_password: old, new_password: chosen } = typed;
+  return attempts.signIn(network, who.user.email, () =>
+    accounts.changePassword(who.user, { old, new: chosen }, who.credentialId),
+  );
+}
+
+/** Throws `wrong_credentials`, and what the removal throws: `invalid_request` for the administrator. */
+function deleteAccount({ accounts, attempts, removal }: OwnRoutesDeps, who: Who, password: string, network: string) {
+  return attempts.signIn(network, who.user.email, async () => {
+    await accounts.requirePassword(who.user, password, 'password');
+    await removal.delete(who.user.id);
+  });
+}

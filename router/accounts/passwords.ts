@@ -1,0 +1,64 @@
+/** Passwords: the one policy for all of them, and hashing, of which a bounded amount runs at once. */
+import { randomBytes } from 'node:crypto';
+import { AppError } from '../lib/errors';
+import { createTurns } from '../lib/turns';
+// From @zxcvbn-ts/language-common (MIT), by scripts/passwords.ts.
+import commonPasswords from './common-passwords.txt' with { type: 'text' };
+
+/** The minimum of NIST SP 800-63B, and of the predecessor. */
+export const PASSWORD_LENGTH_MIN = 8;
+const PASSWORD_LENGTH_MAX = 200;
+/**
+ * The first recommendation of OWASP for argon2id. With Bun's default of 64 MiB, eight sign-ins at once would take half
+ * a gigabyte.
+ */
+const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
+/** Bun hashes on threads of its own; each hash takes about 50 ms of one and 19 MiB. */
+const HASHING_AT_ONCE = 3;
+/** What waits longer than some seconds is refused instead. */
+const HASHING_QUEUED_MAX = 300;
+
+const COMMON: ReadonlySet<string> = new Set(commonPasswords.split('\n').slice(0, -1));
+
+/** Returns why a password is refused; undefined when it is not. */
+export function passwordProblem(password: string): string | undefined {
+  if (password.length < PASSWORD_LENGTH_MIN) return `At least ${PASSWORD_LENGTH_MIN} characters`;
+  if (password.length > PASSWORD_LENGTH_MAX) return `At most ${PASSWORD_LENGTH_MAX} characters`;
+  if (COMMON.has(password.toLowerCase())) return 'One of the most common passwords, which are guessed first';
+  return undefined;
+}
+
+export type PasswordsService = ReturnType<typeof passwordsService>;
+
+/**
+ * Both functions throw `overloaded` when too many hashes wait for their turn.
+ * @param queuedMax how many may wait.
+ */
+export function passwordsService(queuedMax = HASHING_QUEUED_MAX) {
+  const turns = createTurns({ atOnce: HASHING_AT_ONCE, queuedMax, refusal: tooManyWaiting });
+  // Verified where there is no hash, so that both answers take the same time.
+  let decoyHash: Promise<string> | undefined;
+
+  const hash = (password: string): Promise<string> => turns('', () => Bun.password.hash(password, HASHING));
+
+  return {
+    hash,
+    /** @param known the user's hash; empty or undefined where there is none, which no password matches. */
+    async matches(password: string, known: string | undefined): Promise<boolean> {
+      decoyHash ??= hash(randomBytes(32).toString('base64url'));
+      decoyHash.catch(() => {
+        decoyHash = undefined;
+      });
+      const against = known || (await decoyHash);
+      if (password.length > PASSWORD_LENGTH_MAX) return false;
+      return (await turns('', () => Bun.password.verify(password, against))) && Boolean(known);
+    },
+  };
+}
+
+function tooManyWaiting(): AppError {
+  return new AppError('overloaded', {
+    message: 'Too many people sign in at this moment. Try again in a few seconds.',
+    retryAfterSeconds: 5,
+  });
+}

@@ -1,0 +1,54 @@
+/** Reset links: the page on which a user sets a password, and `/auth/reset` for programs. Either signs the user in. */
+import { Elysia, t } from 'elysia';
+import { ResetPage } from '../../views/accounts/reset-page';
+import { addressOf } from '../web/bodies';
+import { refusedForm } from '../web/refused-form';
+import { page, seeOther } from '../web/respond';
+import type { SessionPlugin } from './identify';
+import { userJson } from './present-users';
+import type { AttemptLimits } from './sign-in-limits';
+import type { UsersService } from './users';
+
+export interface ResetRoutesDeps {
+  readonly attempts: AttemptLimits;
+  readonly users: UsersService;
+}
+
+/** Longer than a password may be. */
+const body = t.Object({ password: t.String({ maxLength: 1_000 }) });
+
+export function resetRoutes({ attempts, users }: ResetRoutesDeps, session: SessionPlugin) {
+  return new Elysia({ name: 'reset' })
+    .use(session)
+    .get('/reset/:token', async ({ params, request, server }) => {
+      const user = await attempts.link(addressOf(request, server), () => users.findByReset(params.token));
+      return page(<ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />);
+    })
+    .post(
+      '/reset/:token',
+      async ({ params, body, request, server, signInCookie }) => {
+        const network = addressOf(request, server);
+        const { email } = await attempts.link(network, () => users.findByReset(params.token));
+        try {
+          await signInCookie.set(await attempts.link(network, () => users.reset(params.token, body.password)));
+        } catch (error) {
+          const { form, status } = refusedForm({}, error);
+          return page(<ResetPage form={form} email={email} action={`/reset/${params.token}`} />, status);
+        }
+        return seeOther(request, '/');
+      },
+      { body },
+    )
+    .post(
+      '/auth/reset/:token',
+      async ({ params, body, request, server, signInCookie }) => {
+        const user = await attempts.link(addressOf(request, server), async () => {
+          await users.findByReset(params.token);
+          return users.reset(params.token, body.password);
+        });
+        await signInCookie.set(user);
+        return { user: userJson(user) };
+      },
+      { body },
+    );
+}

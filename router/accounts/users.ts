@@ -1,0 +1,173 @@
+/** Users as the administrator manages them: listed, made, changed, let in by reset links, and kept out. */
+import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import { newSecret, sha256 } from '../lib/ids';
+import { accountsLog } from '../lib/log';
+import { emailTaken, nameProblem, readNewUser, requireValid, trimmed } from './fields';
+import type { LinksStore } from './links-store';
+import { makeUser } from './new-user';
+import { type PasswordsService, passwordProblem } from './passwords';
+import type { SessionsService } from './sessions';
+import type { User, UsersStore } from './store';
+
+/** How long a reset link is valid. */
+export const RESET_HOURS = 24;
+const HOUR_MS = 3_600_000;
+const SEARCH_LENGTH_MAX = 254;
+
+/** What is asked of the list: a part of an address or a name, and the id of the last user of the page before. */
+export interface UsersPage {
+  readonly search?: string | undefined;
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+/** A link's secret, which cannot be read again later. */
+export interface Handed {
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
+
+export type UsersService = ReturnType<typeof usersService>;
+
+export function usersService(deps: {
+  users: UsersStore;
+  links: LinksStore;
+  passwords: PasswordsService;
+  sessions: SessionsService;
+  events: Events;
+  /** Called when what is stored of a user has changed. */
+  changed: (userId: string) => Promise<void>;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}) {
+  const { users, links, passwords, sessions, events, changed, now } = deps;
+
+  async function get(id: string): Promise<User> {
+    const user = await users.find(id);
+    if (!user) throw noSuchUser();
+    return user;
+  }
+
+  return {
+    /** Throws `not_found`. */
+    get,
+
+    /** A page of the users, newest first. Throws `not_found` when the user `after` is not there any more. */
+    async page({ search = '', after, limit }: UsersPage): Promise<{ users: readonly User[]; hasMore: boolean }> {
+      const last = after === undefined ? undefined : await get(after);
+      const found = await users.page({ search: search.trim().slice(0, SEARCH_LENGTH_MAX), last, limit: limit + 1 });
+      return { users: found.slice(0, limit), hasMore: found.length > limit };
+    },
+
+    /** Makes a regular user; without a password, one who chooses it by a reset link. Throws `invalid_fields` or `conflict`. */
+    async create(typed: { email: string; name?: string | undefined; password?: string | undefined }): Promise<User> {
+      const { email, name, problems } = readNewUser(typed);
+      const { password } = typed;
+      requireValid({ ...problems, password: password === undefined ? undefined : passwordProblem(password) });
+      if (await users.findByEmail(email)) throw emailTaken();
+      const passwordHash = password === undefined ? '' : await passwords.hash(password);
+      const user = await makeUser(deps, { email, name, role: 'user', passwordHash });
+      accountsLog.info({ user: user.id }, 'user.created');
+      return user;
+    },
+
+    /**
+     * Changes the name, the password, or both; a new password ends all sessions. Throws `invalid_fields`, `not_found`, and
+     * `invalid_request` for the administrator's own password, which is changed with the old one.
+     */
+    async update(id: string, change: { name?: string | undefined; password?: string | undefined }): Promise<User> {
+      const user = await get(id);
+      const { password } = change;
+      const name = change.name === undefined ? user.name : trimmed(change.name);
+      if (password !== undefined && user.role === 'admin') throw ownPassword();
+      requireValid({
+        name: nameProblem(name),
+        password: password === undefined ? undefined : passwordProblem(password),
+      });
+      if (password !== undefined) {
+        await users.setPassword(id, await passwords.hash(password));
+        await sessions.revokeAll(id);
+        accountsLog.info({ user: id }, 'password.set');
+      }
+      const changedUser = await users.change(id, { name });
+      await changed(id);
+      if (!changedUser) throw noSuchUser();
+      return changedUser;
+    },
+
+    /** Makes a link with which the user sets a password, in place of the one before. Throws `invalid_request`, `not_found`. */
+    async resetLink(id: string): Promise<Handed> {
+      const { role } = await get(id);
+      if (role === 'admin') throw ownPassword();
+      const token = newSecret('');
+      const expiresAtMs = now() + RESET_HOURS * HOUR_MS;
+      await links.putReset({ userId: id, hash: sha256(token), expiresAtMs });
+      accountsLog.info({ user: id }, 'reset.made');
+      return { token, expiresAtMs };
+    },
+
+    /** The user whose password a link sets. Throws `not_found` when it is unknown, used or expired, or the user disabled. */
+    async findByReset(token: string): Promise<User> {
+      const user = await links.findReset(sha256(token), now());
+      if (!user || user.disabledAtMs !== null) throw noSuchLink();
+      return user;
+    },
+
+    /** Sets the password by a link, which is used up, and ends all sessions. Throws `not_found`, `invalid_fields`. */
+    async reset(token: string, password: string): Promise<User> {
+      requireValid({ password: passwordProblem(password) });
+      const used = await links.useReset(sha256(token), await passwords.hash(password), now());
+      if (!used) throw noSuchLink();
+      sessions.revoked(used.user.id, used.sessionIds);
+      await changed(used.user.id);
+      accountsLog.info({ user: used.user.id }, 'password.reset');
+      return used.user;
+    },
+
+    /**
+     * Keeps a user out, or lets them in again: sessions, keys and streams end at once. Throws `not_found`, and
+     * `invalid_request` for the administrator.
+     */
+    async setDisabled(id: string, isDisabled: boolean): Promise<User> {
+      requireNotAdmin(await get(id), 'disabled');
+      const user = await users.change(id, { disabledAtMs: isDisabled ? now() : null });
+      await sessions.revokeAll(id);
+      await changed(id);
+      if (!user) throw noSuchUser();
+      if (isDisabled) events.publish(id, { kind: 'shut-out' });
+      accountsLog.info({ user: id }, isDisabled ? 'user.disabled' : 'user.enabled');
+      return user;
+    },
+
+    /** Deletes what the database has of a user. The user's runners must be gone. */
+    async delete(id: string): Promise<void> {
+      await users.delete(id);
+      await changed(id);
+      accountsLog.info({ user: id }, 'user.deleted');
+    },
+  };
+}
+
+/** Throws `invalid_request`: there is always exactly one administrator. */
+export function requireNotAdmin({ role }: User, done: 'disabled' | 'deleted'): void {
+  if (role !== 'admin') return;
+  throw new AppError('invalid_request', {
+    message: `The administrator cannot be ${done}. Hand the role over first: bun run admin hand-over <e-mail>.`,
+  });
+}
+
+function ownPassword(): AppError {
+  return new AppError('invalid_request', {
+    message:
+      "The administrator's password is changed in Settings, with the old one, or by: bun run admin reset-password.",
+  });
+}
+
+function noSuchUser(): AppError {
+  return new AppError('not_found', { message: 'There is no such user.' });
+}
+
+function noSuchLink(): AppError {
+  return new AppError('not_found', { message: 'This link is not valid any more. Ask the administrator for another.' });
+}

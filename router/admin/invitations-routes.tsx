@@ -1,0 +1,132 @@
+/** Administration → Invitations: made, listed and revoked, on a page and at `/api/admin/invitations`. */
+import { Elysia, t } from 'elysia';
+import { AdminInvitationsPage } from '../../views/admin/invitations';
+import type { FormState } from '../../views/models';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import type { InvitationsService } from '../accounts/invitations';
+import type { Invitation } from '../accounts/links-store';
+import type { ShellOf } from '../accounts/present-pages';
+import { numberOf } from '../lib/text';
+import { refusedForm } from '../web/refused-form';
+import { page, seeOther, text } from '../web/respond';
+
+/** Longer than any of these fields may be. */
+const field = t.String({ maxLength: 1_000 });
+const number = t.Optional(t.Union([t.Number(), t.Null()]));
+
+export interface InvitationsRoutesDeps {
+  readonly invitations: InvitationsService;
+  readonly shell: ShellOf;
+  /** The link of a page of ours, for the request's sender. */
+  readonly linkTo: (request: Request, path: string) => string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionPlugin) {
+  const { invitations } = deps;
+
+  return new Elysia({ name: 'invitations' })
+    .use(session)
+    .use(apiRoutes(deps, session))
+    .get(
+      '/admin/invitations',
+      ({ who, query }) => invitationsPage(deps, who, { isRevoked: query.said === 'revoked' }),
+      {
+        admin: true,
+        query: t.Object({ said: t.Optional(t.String()) }),
+      },
+    )
+    .post(
+      '/admin/invitations',
+      async ({ who, body, request }) => {
+        try {
+          const { email } = body;
+          const [uses, days] = [numberOf(body.uses) ?? undefined, numberOf(body.days) ?? undefined];
+          const { token, expiresAtMs } = await invitations.create({ email, uses, days });
+          // Answered, not redirected to: the link is shown this once and is in no URL of ours.
+          const link = { url: deps.linkTo(request, `/sign-up/${token}`), expiresAtMs };
+          return await invitationsPage(deps, who, { link });
+        } catch (error) {
+          return invitationsPage(deps, who, refusedForm(body, error));
+        }
+      },
+      { admin: true, body: t.Object({ email: field, uses: field, days: field }) },
+    )
+    .post(
+      '/admin/invitations/:id/revoke',
+      async ({ params, request }) => {
+        await invitations.revoke(params.id);
+        return seeOther(request, '/admin/invitations?said=revoked');
+      },
+      { admin: true },
+    );
+}
+
+function apiRoutes({ invitations, linkTo, now }: InvitationsRoutesDeps, session: SessionPlugin) {
+  return new Elysia({ name: 'invitations-api' })
+    .use(session)
+    .get(
+      '/api/admin/invitations',
+      async () => ({ invitations: (await invitations.list()).map((one) => invitationJson(one, now())) }),
+      { admin: true },
+    )
+    .post(
+      '/api/admin/invitations',
+      async ({ body, request, status }) => {
+        const { token, invitation } = await invitations.create({
+          email: body.email ?? undefined,
+          uses: body.uses ?? undefined,
+          days: body.days ?? undefined,
+        });
+        return status(201, {
+          invitation: invitationJson(invitation, now()),
+          url: linkTo(request, `/sign-up/${token}`),
+        });
+      },
+      { admin: true, body: t.Object({ email: t.Optional(t.Union([field, t.Null()])), uses: number, days: number }) },
+    )
+    .delete(
+      '/api/admin/invitations/:id',
+      async ({ params }) => {
+        await invitations.revoke(params.id);
+        return { ok: true };
+      },
+      { admin: true },
+    );
+}
+
+/** Times are seconds since the epoch. The link is not in it. */
+function invitationJson({ id, email, uses, usesMax, createdAtMs, expiresAtMs }: Invitation, nowMs: number) {
+  return {
+    ...{ id, email, uses, uses_max: usesMax },
+    created_at: Math.floor(createdAtMs / 1000),
+    expires_at: Math.floor(expiresAtMs / 1000),
+    is_open: uses < usesMax && expiresAtMs > nowMs,
+  };
+}
+
+interface Shown {
+  readonly isRevoked?: boolean;
+  readonly link?: { readonly url: string; readonly expiresAtMs: number };
+  readonly form?: FormState;
+  readonly status?: number;
+}
+
+async function invitationsPage(deps: InvitationsRoutesDeps, who: Who, shown: Shown): Promise<Response> {
+  const nowMs = deps.now();
+  const views = (await deps.invitations.list()).map(({ id, email, uses, usesMax, createdAtMs, expiresAtMs }) => ({
+    ...{ id, email, uses, usesMax, createdAtMs, expiresAtMs },
+    isExpired: expiresAtMs <= nowMs,
+  }));
+  return page(
+    <AdminInvitationsPage
+      shell={await deps.shell(who)}
+      invitations={views}
+      link={shown.link}
+      form={shown.form ?? { values: {}, errors: {} }}
+      flash={shown.isRevoked ? { kind: 'good', message: text.invitations.revoked } : undefined}
+    />,
+    shown.status,
+  );
+}

@@ -1,0 +1,75 @@
+/**
+ * Keeps users out and deletes them, with everything of theirs that is at work: answers, runners, homes. Usage stays, so
+ * that what was spent stays in the reports.
+ */
+import { requireNotAdmin, type UsersService } from '../accounts/users';
+import { deleteHome, homePath } from '../agents/homes';
+import type { AgentsStore } from '../agents/store';
+import type { GenerationsService } from '../chat/generations';
+import { AppError } from '../lib/errors';
+import { accountsLog } from '../lib/log';
+import type { RunnersService } from '../runners/runners';
+import type { RunnersStore } from '../runners/store';
+import type { BudgetsService } from '../usage/budgets';
+
+export type RemovalService = ReturnType<typeof removalService>;
+
+export function removalService(deps: {
+  users: UsersService;
+  agents: Pick<AgentsStore, 'list'>;
+  runners: RunnersService;
+  runnerRows: Pick<RunnersStore, 'findByAgent'>;
+  generations: GenerationsService;
+  budgets: BudgetsService;
+  homesRoot: string;
+}) {
+  const { users, agents, runners, runnerRows, generations, budgets, homesRoot } = deps;
+
+  /** Ends sessions, keys, streams, answers and runners of the user. Throws `not_found`, or `invalid_request` for the admin. */
+  async function disable(userId: string): Promise<void> {
+    await users.setDisabled(userId, true);
+    await generations.stopOf(userId);
+    for (const { id } of await agents.list(userId)) {
+      // The reaper tries again when its platform answers.
+      await runners.stop(id, 'disabled').catch((error: unknown) => {
+        accountsLog.warn({ user: userId, agent: id, err: error }, 'runner.left');
+      });
+    }
+  }
+
+  return {
+    disable,
+
+    enable: (userId: string) => users.setDisabled(userId, false),
+
+    /**
+     * Deletes a user for good. Throws `invalid_request` for the administrator, and `driver_unavailable` when a runner cannot be
+     * stopped: the user is disabled then, and may be deleted later.
+     */
+    async delete(userId: string): Promise<void> {
+      requireNotAdmin(await users.get(userId), 'deleted');
+      await disable(userId);
+      const theirs = await agents.list(userId);
+      for (const { id } of theirs) {
+        await runners.stop(id, 'deleted');
+        if (await runnerRows.findByAgent(id)) throw runnerLeft();
+      }
+      for (const { id } of theirs) {
+        // After all are stopped: a user who could not be deleted may be enabled again.
+        await runners.retire(id);
+        await deleteHome(homesRoot, id).catch((error: unknown) => {
+          accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
+        });
+      }
+      for (const { budget } of budgets.statesOf(userId)) await budgets.remove(budget.subjectId);
+      await users.delete(userId);
+    },
+  };
+}
+
+function runnerLeft(): AppError {
+  return new AppError('driver_unavailable', {
+    message: 'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled.',
+    hint: 'Delete the user again when the platform answers.',
+  });
+}

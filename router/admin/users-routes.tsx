@@ -1,0 +1,201 @@
+/** Administration → Users: the list, a user's page, and what can be done there. */
+import { Elysia, t } from 'elysia';
+import { AdminUserPage } from '../../views/admin/user';
+import { AdminUsersPage } from '../../views/admin/users';
+import type { FormState } from '../../views/models';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import type { ShellOf } from '../accounts/present-pages';
+import type { User } from '../accounts/store';
+import { AppError } from '../lib/errors';
+import { refusalOf, refusedForm } from '../web/refused-form';
+import { page, seeOther, text } from '../web/respond';
+import type { RemovalService } from './removal';
+import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
+
+/** Users on one page. */
+const SHOWN_MAX = 50;
+/** Longer than any of these fields may be. */
+const field = t.String({ maxLength: 1_000 });
+const said = t.Object({ said: t.Optional(t.String()) });
+const listQuery = t.Object({
+  search: t.Optional(t.String()),
+  after: t.Optional(t.String()),
+  said: t.Optional(t.String()),
+});
+
+/** What a redirect says was done. */
+const FLASHES = text.users.said;
+
+export interface UsersRoutesDeps extends UsersApiDeps {
+  readonly removal: RemovalService;
+  readonly shell: ShellOf;
+}
+
+export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
+  const { users, removal } = deps;
+  const back = (request: Request, id: string, done: keyof typeof FLASHES) =>
+    seeOther(request, `/admin/users/${id}?said=${done}`);
+
+  return (
+    new Elysia({ name: 'users' })
+      .use(session)
+      .use(usersApiRoutes(deps, session))
+      .get('/admin/users', ({ who, query }) => listPage(deps, who, query), { admin: true, query: listQuery })
+      .post(
+        '/admin/users',
+        async ({ who, body, request }) => {
+          const { email, name, password } = body;
+          try {
+            const user = await users.create({ email, name, password: password === '' ? undefined : password });
+            if (password !== '') return back(request, user.id, 'created');
+            return await withLink(deps, who, request, user.id);
+          } catch (error) {
+            const { form, status } = refusedForm({ email, name }, error);
+            return listPage(deps, who, {}, { form, status });
+          }
+        },
+        { admin: true, body: t.Object({ email: field, name: field, password: field }) },
+      )
+      .get(
+        '/admin/users/:id',
+        async ({ who, params, query }) => userPage(deps, who, await users.get(params.id), { said: query.said }),
+        { admin: true, query: said },
+      )
+      .post(
+        '/admin/users/:id/name',
+        async ({ who, params, body, request }) => {
+          try {
+            await users.update(params.id, body);
+          } catch (error) {
+            const { form, status } = refusedForm(body, error);
+            return userPage(deps, who, await users.get(params.id), { forms: { name: form }, status });
+          }
+          return back(request, params.id, 'renamed');
+        },
+        { admin: true, body: t.Object({ name: field }) },
+      )
+      .post(
+        '/admin/users/:id/password',
+        async ({ who, params, body, request }) => {
+          try {
+            await users.update(params.id, body);
+          } catch (error) {
+            const { form, status } = refusedForm({}, error);
+            return userPage(deps, who, await users.get(params.id), { forms: { password: form }, status });
+          }
+          return back(request, params.id, 'password');
+        },
+        { admin: true, body: t.Object({ password: field }) },
+      )
+      // Answered, not redirected to: the link is shown this once and is in no URL of ours.
+      .post('/admin/users/:id/reset-link', ({ who, params, request }) => withLink(deps, who, request, params.id), {
+        admin: true,
+      })
+      .post(
+        '/admin/users/:id/disable',
+        async ({ params, request }) => {
+          await removal.disable(params.id);
+          return back(request, params.id, 'disabled');
+        },
+        { admin: true },
+      )
+      .post(
+        '/admin/users/:id/enable',
+        async ({ params, request }) => {
+          await removal.enable(params.id);
+          return back(request, params.id, 'enabled');
+        },
+        { admin: true },
+      )
+      .post(
+        '/admin/users/:id/delete',
+        async ({ who, params, body, request }) => {
+          const user = await users.get(params.id);
+          try {
+            requireTyped(user, body.typed);
+            await removal.delete(user.id);
+          } catch (error) {
+            const { message, fields, status } = refusalOf(error);
+            const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };
+            return userPage(deps, who, user, { forms: { removal: form }, status });
+          }
+          return seeOther(request, '/admin/users?said=deleted');
+        },
+        { admin: true, body: t.Object({ typed: field }) },
+      )
+  );
+}
+
+/** What must be typed before a user is deleted. */
+const nameOf = ({ name, email }: User): string => name || email;
+
+function requireTyped(user: User, typed: string): void {
+  if (typed.trim() === nameOf(user)) return;
+  throw new AppError('invalid_fields', { fields: { typed: text.users.notThatName } });
+}
+
+async function listPage(
+  deps: UsersRoutesDeps,
+  who: Who,
+  query: typeof listQuery.static,
+  refused?: { readonly form: FormState; readonly status: number },
+): Promise<Response> {
+  const { search = '', after } = query;
+  const { users, hasMore } = await deps.users.page({ search, after, limit: SHOWN_MAX });
+  const last = users.at(-1);
+  const more = hasMore && last ? new URLSearchParams({ ...(search && { search }), after: last.id }) : undefined;
+  return page(
+    <AdminUsersPage
+      shell={await deps.shell(who)}
+      users={users.map((user) => userView(user, who))}
+      search={search}
+      moreHref={more && `/admin/users?${more}`}
+      firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
+      form={refused?.form ?? { values: {}, errors: {} }}
+      isRefused={refused !== undefined}
+      flash={flashOf(query.said)}
+    />,
+    refused?.status,
+  );
+}
+
+interface Shown {
+  readonly said?: string | undefined;
+  readonly link?: { readonly url: string; readonly expiresAtMs: number };
+  readonly forms?: { readonly name?: FormState; readonly password?: FormState; readonly removal?: FormState };
+  readonly status?: number;
+}
+
+async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Shown): Promise<Response> {
+  return page(
+    <AdminUserPage
+      shell={await deps.shell(who)}
+      user={userView(user, who)}
+      typedName={nameOf(user)}
+      link={shown.link}
+      forms={shown.forms}
+      flash={flashOf(shown.said)}
+    />,
+    shown.status,
+  );
+}
+
+async function withLink(deps: UsersRoutesDeps, who: Who, request: Request, id: string): Promise<Response> {
+  const { token, expiresAtMs } = await deps.users.resetLink(id);
+  const link = { url: deps.linkTo(request, `/reset/${token}`), expiresAtMs };
+  return userPage(deps, who, await deps.users.get(id), { link });
+}
+
+function userView(user: User, who: Who) {
+  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash } = user;
+  return {
+    ...{ id, email, name, createdAtMs, isAdmin: role === 'admin', isYou: id === who.user.id },
+    isDisabled: disabledAtMs !== null,
+    hasNoPassword: passwordHash === '',
+  };
+}
+
+function flashOf(said = '') {
+  const message = FLASHES[said as keyof typeof FLASHES];
+  return message === undefined ? undefined : { kind: 'good' as const, message };
+}

@@ -1,0 +1,42 @@
+/**
+ * For an administrator who cannot sign in, on the router's host and while the router is stopped:
+ *
+ *     bun run admin reset-password [e-mail]   a new password, by default for the administrator
+ *     bun run admin hand-over <e-mail>        makes this user the administrator
+ */
+import { CommandError, handOver, resetPassword } from '../router/accounts/host-commands';
+import { usersStore } from '../router/accounts/store';
+import { ConfigError, environment, loadConfig } from '../router/config/config';
+import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
+
+const USAGE = `Usage, while the router is stopped:
+  bun run admin reset-password [e-mail]   a new password, by default for the administrator
+  bun run admin hand-over <e-mail>        makes this user the administrator`;
+
+async function run([command, email]: readonly string[]): Promise<string> {
+  const isKnown = command === 'reset-password' || (command === 'hand-over' && email !== undefined);
+  if (!isKnown) throw new CommandError(USAGE);
+  const { config } = loadConfig(environment);
+  using _lock = lockDatabase(config.databasePath);
+  const database = openDatabase(config.databasePath);
+  try {
+    const users = usersStore(database.db);
+    if (command === 'reset-password') {
+      const done = await resetPassword(users, email);
+      return `The password of ${done.email} is now: ${done.password}\nAll sessions of this user have ended.`;
+    }
+    const { from, to } = await handOver(users, email ?? '');
+    return `${to} is the administrator now${from === undefined ? '' : `, and ${from} a regular user`}.
+Nothing is shared with everybody any more: share an LLM again in Settings → Credentials.`;
+  } finally {
+    database.close();
+  }
+}
+
+try {
+  process.stdout.write(`${await run(process.argv.slice(2))}\n`);
+} catch (error) {
+  const isOurs = [CommandError, ConfigError, InUseError].some((one) => error instanceof one);
+  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
+  process.exit(1);
+}

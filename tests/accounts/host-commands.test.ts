@@ -1,0 +1,88 @@
+/** `bun run admin` on the host, as a process of its own. */
+import { expect, setDefaultTimeout, test } from 'bun:test';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/kinds';
+import { ADMIN, PEOPLE, SETTINGS, startRouter } from '../support/router';
+
+/** Ends only a test that has failed: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
+
+const { alice, bob } = PEOPLE;
+
+/** What the command says, and whether it succeeded. */
+async function admin(dataRoot: string, ...command: string[]) {
+  const child = Bun.spawn([process.execPath, join(repositoryRoot, 'scripts/admin.ts'), ...command], {
+    env: { ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKENDS_CONFIG_PATH: join(dataRoot, 'backends.json'), PATH: '' },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, err, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { said: out + err, isDone: code === 0 };
+}
+
+test('resets the password of the administrator, or of anybody, and ends their sessions', async () => {
+  const first = await startRouter();
+  const { cookie } = await first.person(ADMIN);
+  await first.person(alice);
+  expect(await admin(first.dataRoot, 'reset-password')).toMatchObject({
+    said: expect.stringContaining('Another router uses'),
+    isDone: false,
+  });
+  await first.stop();
+  const [own, hers] = [
+    await admin(first.dataRoot, 'reset-password'),
+    await admin(first.dataRoot, 'reset-password', ' Alice@Example.org'),
+  ];
+  const passwordIn = (said: string) => /is now: (\S+)/.exec(said)?.[1] ?? '';
+  await using second = await startRouter({ dataRoot: first.dataRoot });
+  expect((await second.request('/auth/me', { headers: { cookie } })).status).toBe(401);
+  const login = async (email: string, password: string) =>
+    (await second.request('/auth/login', { method: 'POST', body: { email, password } })).status;
+  expect(await login(ADMIN.email, ADMIN.password)).toBe(401);
+  expect(await login(ADMIN.email, passwordIn(own.said))).toBe(200);
+  expect(await login(alice.email, passwordIn(hers.said))).toBe(200);
+});
+
+test('hands the role over, so that there is one administrator all the time, and nothing stays shared', async () => {
+  const first = await startRouter();
+  await first.person(alice);
+  const { id } = await first.person(bob);
+  await first.context.removal.disable(id);
+  await first.context.stores.settings.setShared(['LLM_MODEL'], true, 1);
+  await first.stop();
+  for (const [email, words] of [
+    ['nobody@example.org', 'There is no user'],
+    [bob.email, 'is disabled'],
+    [ADMIN.email, 'is the administrator already'],
+  ] as const) {
+    const refused = await admin(first.dataRoot, 'hand-over', email);
+    expect([email, refused.isDone, refused.said.includes(words)]).toEqual([email, false, true]);
+  }
+  expect((await admin(first.dataRoot, 'hand-over')).said).toStartWith('Usage');
+  const done = await admin(first.dataRoot, 'hand-over', alice.email);
+  expect(done).toMatchObject({
+    said: expect.stringContaining(`${alice.email} is the administrator now`),
+    isDone: true,
+  });
+  await using second = await startRouter({ dataRoot: first.dataRoot });
+  const { stores } = second.context;
+  expect(await stores.users.findAdmin()).toMatchObject({ email: alice.email });
+  expect(await stores.users.findByEmail(ADMIN.email)).toMatchObject({ role: 'user' });
+  expect((await stores.settings.sharedVariables()).size).toBe(0);
+  expect((await (await second.person(alice)).request('/admin/users')).status).toBe(200);
+  expect((await (await second.person(ADMIN)).request('/admin/users')).status).toBe(403);
+});
+
+test('a bootstrap address that belongs to a regular user is refused in one sentence', async () => {
+  const first = await startRouter({ env: { BOOTSTRAP_ADMIN_EMAIL: '', BOOTSTRAP_ADMIN_PASSWORD: '' } });
+  await first.person(alice);
+  await first.stop();
+  const env = { BOOTSTRAP_ADMIN_EMAIL: alice.email };
+  await expect(startRouter({ env, dataRoot: first.dataRoot })).rejects.toThrow(
+    `BOOTSTRAP_ADMIN_EMAIL ${alice.email} already belongs to a regular user`,
+  );
+});

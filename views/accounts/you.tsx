@@ -1,0 +1,166 @@
+import { Icon } from '../icons';
+import { Confirm } from '../kit/confirm';
+import { Field } from '../kit/field';
+import { FlashNotice, FormNotice } from '../kit/notice';
+import { Time } from '../kit/time';
+import type { FormState, SessionView, YouView } from '../models';
+import { useText } from '../render';
+
+const untouched: FormState = { values: {}, errors: {} };
+
+/** The user's own account: name, password, and where they are signed in. */
+export function You({ you }: { you: YouView }) {
+  const t = useText().you;
+  const { name = { values: { name: you.name }, errors: {} }, password = untouched } = you.forms ?? {};
+  return (
+    <section id="you" class="card" aria-labelledby="you-title">
+      <h2 id="you-title">{t.title}</h2>
+      <p class="quiet">{t.signedInAs(you.email)}</p>
+      <FlashNotice flash={you.flash} id="you-said" />
+      <form method="post" action="/settings/you/name" class="inline-form">
+        <Field
+          id="your-name"
+          name="name"
+          label={t.name}
+          value={name.values.name}
+          error={name.errors.name ?? name.message}
+          autocomplete="name"
+        />
+        <button type="submit" class="button">
+          {t.saveName}
+        </button>
+      </form>
+      <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />
+      <Sessions sessions={you.sessions} />
+      {!you.isAdmin && <RemovalForm form={you.forms?.removal} />}
+    </section>
+  );
+}
+
+function PasswordForm({ email, form, isOpen }: { email: string; form: FormState; isOpen: boolean }) {
+  const t = useText().you;
+  return (
+    <details class="scope" open={isOpen}>
+      <summary>{t.changePassword}</summary>
+      <form method="post" action="/settings/you/password" class="scope-form">
+        <FormNotice form={form} />
+        {/* For password managers, which file the new password under it. */}
+        <input type="hidden" name="username" autocomplete="username" value={email} />
+        <div class="field-row">
+          <Field
+            id="old-password"
+            name="old_password"
+            type="password"
+            label={t.oldPassword}
+            error={form.errors.old_password}
+            autocomplete="current-password"
+            required
+          />
+          <Field
+            id="new-password"
+            name="new_password"
+            type="password"
+            label={t.newPassword}
+            help={t.passwordHelp}
+            error={form.errors.new_password}
+            autocomplete="new-password"
+            required
+          />
+        </div>
+        <div class="row">
+          <button type="submit" class="button">
+            {t.savePassword}
+          </button>
+        </div>
+      </form>
+    </details>
+  );
+}
+
+function RemovalForm({ form }: { form: FormState | undefined }) {
+  const t = useText().you;
+  return (
+    <details class="scope" open={form !== undefined}>
+      <summary>{t.remove}</summary>
+      <form method="post" action="/settings/you/delete" class="scope-form">
+        <p class="quiet">{t.removeLead}</p>
+        {form && <FormNotice form={form} />}
+        <Field
+          id="delete-password"
+          name="password"
+          type="password"
+          label={t.password}
+          error={form?.errors.password}
+          autocomplete="current-password"
+          required
+        />
+        <div class="row">
+          <button type="submit" class="button danger">
+            {t.removeNow}
+          </button>
+        </div>
+      </form>
+    </details>
+  );
+}
+
+function Sessions({ sessions }: { sessions: SessionView[] }) {
+  const t = useText().you;
+  return (
+    <details class="scope">
+      <summary>
+        {t.sessions} <span class="quiet">{t.sessionCount(sessions.length)}</span>
+      </summary>
+      <ul class="rows">
+        {sessions.map((session) => (
+          <SessionRow key={session.id} session={session} />
+        ))}
+      </ul>
+      {sessions.length > 1 && (
+        <div class="row">
+          <Confirm
+            id="revoke-other-sessions"
+            triggerClass="button"
+            trigger={t.revokeOthers}
+            question={t.revokeOthersQuestion}
+            consequence={t.revokeConsequence}
+            action="/settings/sessions/revoke-others"
+            label={t.revokeOthers}
+          />
+        </div>
+      )}
+    </details>
+  );
+}
+
+function SessionRow({ session }: { session: SessionView }) {
+  const t = useText().you;
+  const browser = session.browser || t.unknownBrowser;
+  return (
+    <li id={`session-${session.id}`}>
+      <Icon name="monitor" />
+      <div class="grow">
+        <p class="row-title">
+          <span class="ellipsis">{browser}</span>
+          {session.isCurrent && <span class="badge">{t.thisSession}</span>}
+        </p>
+        <p class="quiet">
+          {session.address && `${session.address} · `}
+          {t.signedInAt} <Time ms={session.createdAtMs} /> · {t.lastUsed} <Time ms={session.seenAtMs} />
+        </p>
+      </div>
+      {!session.isCurrent && (
+        <Confirm
+          id={`revoke-session-${session.id}`}
+          triggerClass="button quiet-button"
+          trigger={t.revoke}
+          triggerLabel={t.revokeNamed(browser)}
+          question={t.revokeQuestion(browser)}
+          consequence={t.revokeConsequence}
+          action={`/settings/sessions/${session.id}/revoke`}
+          label={t.revoke}
+        />
+      )}
+    </li>
+  );
+}

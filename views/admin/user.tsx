@@ -1,0 +1,168 @@
+import { Confirm } from '../kit/confirm';
+import { CopyLine } from '../kit/copy-line';
+import { Field, fieldOf } from '../kit/field';
+import { FormNotice, Notice } from '../kit/notice';
+import { Time } from '../kit/time';
+import type { Flash, FormState, Shell, UserView } from '../models';
+import { useText } from '../render';
+import { AdminPage } from './page';
+import { UserBadges } from './users';
+
+interface UserProps {
+  shell: Shell;
+  user: UserView;
+  /** What must be typed before the user is deleted. */
+  typedName: string;
+  /** A reset link that was just made, shown this one time. */
+  link?: { url: string; expiresAtMs: number } | undefined;
+  forms?: { name?: FormState; password?: FormState; removal?: FormState } | undefined;
+  flash?: Flash | undefined;
+}
+
+const untouched: FormState = { values: {}, errors: {} };
+
+/** One user, and what the administrator can do about them. */
+export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash }: UserProps) {
+  const t = useText().users;
+  const name = forms.name ?? { values: { name: user.name }, errors: {} };
+  const action = `/admin/users/${user.id}`;
+  return (
+    <AdminPage shell={shell} flash={flash} tab="users">
+      <p>
+        <a href="/admin/users">{t.all}</a>
+      </p>
+      <section id="user" class="card" aria-labelledby="user-title">
+        <h2 id="user-title" class="row-title">
+          <span class="verbatim" dir="auto">
+            {user.name || user.email}
+          </span>
+          <UserBadges user={user} />
+        </h2>
+        <p class="quiet">
+          {user.name && `${user.email} · `}
+          {t.since} <Time ms={user.createdAtMs} />
+        </p>
+        <form method="post" action={`${action}/name`} class="inline-form">
+          <Field
+            id="user-name"
+            {...fieldOf(name, 'name')}
+            label={t.name}
+            error={name.errors.name ?? name.message}
+            autocomplete="off"
+          />
+          <button type="submit" class="button">
+            {t.saveName}
+          </button>
+        </form>
+      </section>
+      {user.isAdmin ? (
+        <p class="quiet">{t.aboutAdmin}</p>
+      ) : (
+        <>
+          <PasswordCard user={user} link={link} form={forms.password} action={action} />
+          <AccessCard user={user} action={action} />
+          <RemovalCard user={user} typedName={typedName} form={forms.removal ?? untouched} action={action} />
+        </>
+      )}
+    </AdminPage>
+  );
+}
+
+interface CardProps {
+  user: UserView;
+  action: string;
+}
+
+function PasswordCard({ link, form, action }: CardProps & Pick<UserProps, 'link'> & { form: FormState | undefined }) {
+  const t = useText().users;
+  return (
+    <section id="password" class="card" aria-labelledby="password-title">
+      <h2 id="password-title">{t.password}</h2>
+      <p class="quiet">{t.resetLead}</p>
+      {link && (
+        <Notice kind="good" role="status" id="reset-link">
+          <p>
+            <strong>{t.linkReady}</strong>
+          </p>
+          <p>
+            {t.linkHelp} <Time ms={link.expiresAtMs} />
+          </p>
+          <CopyLine value={link.url} />
+        </Notice>
+      )}
+      <form method="post" action={`${action}/reset-link`} class="row">
+        <button type="submit" class="button primary">
+          {t.makeLink}
+        </button>
+      </form>
+      <details class="scope" open={form !== undefined}>
+        <summary>{t.setPassword}</summary>
+        <form method="post" action={`${action}/password`} class="scope-form">
+          {form && <FormNotice form={form} />}
+          <Field
+            id="set-password"
+            name="password"
+            type="password"
+            label={t.newPassword}
+            help={t.setPasswordHelp}
+            error={form?.errors.password}
+            autocomplete="new-password"
+            required
+          />
+          <div class="row">
+            <button type="submit" class="button">
+              {t.setPassword}
+            </button>
+          </div>
+        </form>
+      </details>
+    </section>
+  );
+}
+
+function AccessCard({ user, action }: CardProps) {
+  const t = useText().users;
+  return (
+    <section id="access" class="card" aria-labelledby="access-title">
+      <h2 id="access-title">{t.access}</h2>
+      <p class="quiet">{user.isDisabled ? t.isDisabled : t.isEnabled}</p>
+      <div class="row">
+        {user.isDisabled ? (
+          <form method="post" action={`${action}/enable`}>
+            <button type="submit" class="button">
+              {t.enable}
+            </button>
+          </form>
+        ) : (
+          <Confirm
+            id="disable"
+            triggerClass="button"
+            trigger={t.disable}
+            question={t.disableQuestion(user.name || user.email)}
+            consequence={t.disableConsequence}
+            action={`${action}/disable`}
+            label={t.disable}
+          />
+        )}
+      </div>
+    </section>
+  );
+}
+
+function RemovalCard({ typedName, form, action }: CardProps & { typedName: string; form: FormState }) {
+  const t = useText().users;
+  return (
+    <section id="removal" class="card" aria-labelledby="removal-title">
+      <h2 id="removal-title">{t.remove}</h2>
+      <p class="quiet">{t.removeLead}</p>
+      <form method="post" action={`${action}/delete`} class="scope-form">
+        <Field id="typed" {...fieldOf(form, 'typed')} label={t.typeName(typedName)} autocomplete="off" required />
+        <div class="row">
+          <button type="submit" class="button danger">
+            {t.removeNow}
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,129 @@
+import { Icon } from '../icons';
+import { Field, fieldOf } from '../kit/field';
+import { FormNotice } from '../kit/notice';
+import { Time } from '../kit/time';
+import type { Flash, FormState, Shell, UserView } from '../models';
+import { useText } from '../render';
+import { AdminPage } from './page';
+
+interface UsersProps {
+  shell: Shell;
+  users: UserView[];
+  /** What the list is searched for; empty: nothing. */
+  search: string;
+  /** Where the next of them are, and the first. */
+  moreHref?: string | undefined;
+  firstHref?: string | undefined;
+  form: FormState;
+  isRefused: boolean;
+  flash?: Flash | undefined;
+}
+
+/** All users, and the form that makes another. */
+export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form, isRefused, flash }: UsersProps) {
+  const t = useText().users;
+  return (
+    <AdminPage shell={shell} flash={flash} tab="users">
+      <section id="users" class="card" aria-labelledby="users-title">
+        <h2 id="users-title">{t.title}</h2>
+        <search>
+          <form method="get" action="/admin/users" class="inline-form">
+            <Field id="search" name="search" label={t.search} placeholder={t.searchPlaceholder} value={search} />
+            <button type="submit" class="button">
+              {t.find}
+            </button>
+            <a href="#new-user" class="button">
+              {t.create}
+            </a>
+          </form>
+        </search>
+        {users.length === 0 ? (
+          <p class="quiet">{t.none}</p>
+        ) : (
+          <ul class="rows">
+            {users.map((user) => (
+              <UserRow key={user.id} user={user} />
+            ))}
+          </ul>
+        )}
+        {(moreHref || firstHref) && (
+          <p class="row">
+            {firstHref && <a href={firstHref}>{t.first}</a>}
+            {moreHref && <a href={moreHref}>{t.more}</a>}
+          </p>
+        )}
+      </section>
+      <section id="new-user" class="card" aria-labelledby="new-user-title">
+        <h2 id="new-user-title">{t.create}</h2>
+        <p class="quiet">{t.createLead}</p>
+        <form method="post" action="/admin/users" class="scope-form">
+          <FormNotice form={form} />
+          <div class="field-row">
+            <Field
+              id="new-email"
+              {...fieldOf(form, 'email')}
+              type="email"
+              label={t.email}
+              autocomplete="off"
+              required
+              autofocus={isRefused}
+            />
+            <Field id="new-name" {...fieldOf(form, 'name')} label={t.name} autocomplete="off" />
+            <Field
+              id="new-user-password"
+              name="password"
+              type="password"
+              label={t.password}
+              help={t.passwordHelp}
+              error={form.errors.password}
+              autocomplete="new-password"
+            />
+          </div>
+          <div class="row">
+            <button type="submit" class="button primary">
+              {t.createNow}
+            </button>
+          </div>
+        </form>
+      </section>
+    </AdminPage>
+  );
+}
+
+function UserRow({ user }: { user: UserView }) {
+  const t = useText().users;
+  return (
+    <li id={`user-${user.id}`}>
+      <Icon name="user" />
+      <div class="grow">
+        <p class="row-title">
+          <a href={`/admin/users/${user.id}`} class="ellipsis" dir="auto">
+            {user.name || user.email}
+          </a>
+          <UserBadges user={user} />
+        </p>
+        <p class="quiet ellipsis">
+          {user.name && `${user.email} · `}
+          {t.since} <Time ms={user.createdAtMs} />
+        </p>
+      </div>
+    </li>
+  );
+}
+
+/** What is special about a user, one word each. */
+export function UserBadges({ user }: { user: UserView }) {
+  const t = useText().users;
+  return (
+    <>
+      {user.isAdmin && <span class="badge">{t.admin}</span>}
+      {user.isYou && <span class="badge">{t.you}</span>}
+      {user.isDisabled && (
+        <span class="badge" data-state="failed">
+          {t.disabled}
+        </span>
+      )}
+      {user.hasNoPassword && <span class="badge">{t.noPassword}</span>}
+    </>
+  );
+}
