@@ -4,9 +4,9 @@
  */
 
 import type { ToolResult } from '../database/schema/chat';
-import { newId } from '../lib/ids';
 import type { JsonObject } from '../lib/json';
-import { type Backend, fillIn } from './backends';
+import type { Backend } from './backends';
+import { fill, type RequestVariables } from './runtime-session';
 
 /** The form of ids from `newId`. */
 const CONVERSATION_ID = /^[0-9a-f]{24}$/;
@@ -26,66 +26,24 @@ export interface ChatMessage {
 /** A JSON object as a client sent it: none of its members is validated. */
 export type JsonBody = JsonObject;
 
-/** The variables for `${…}` in a backend's `headers` and `session_body`. */
-export interface SessionVariables {
-  readonly user: string;
-  readonly agent: string;
-  /**
-   * The result of `sessionName`. Absent when a request belongs to no conversation; members that use it are then left
-   * out.
-   */
-  readonly conversation: string | undefined;
-  /** The conversation, or else an id of this request only: for a runtime that always keeps a session. */
-  readonly session: string;
-  /**
-   * The id of the request, known only to the router and the runner: the agent sends it back with the upstream calls
-   * that serve the request.
-   */
-  readonly work: string;
-}
-
-/** The variables of one request. */
-export function sessionVariables(user: string, agent: string, conversation?: string): SessionVariables {
-  const work = newId();
-  return { user, agent, session: conversation ?? work, conversation, work };
-}
-
-/**
- * The name of a conversation for its runtime. Lower case. A rewind of the messages gives a new name, because positions
- * are never reused.
- */
-export function sessionName({ id, sessionFrom }: { id: string; sessionFrom: number }): string {
-  return sessionFrom === 0 ? id : `${id}-${sessionFrom}`;
-}
-
-/** The backend's headers for this session. */
-export function sessionHeaders(backend: Backend, variables: SessionVariables): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const [name, template] of Object.entries(backend.headers)) {
-    const value = fill(template, variables);
-    if (value !== undefined) headers[name.toLowerCase()] = value;
-  }
-  return headers;
-}
-
 /** The facts that decide how a body is shaped. */
 export interface Shape {
-  readonly session: SessionVariables;
+  readonly variables: RequestVariables;
   /** The value of the variable that the backend's `forward_model_env` names. */
   readonly model: string | undefined;
-  /** Whether the runtime's session already contains the messages before the newest turn. */
+  /** Whether the runtime session already contains the messages before the newest turn. */
   readonly isKnown: boolean;
 }
 
 /** The body as this backend accepts it, or `undefined` when the client's bytes can be sent unchanged. */
 export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): JsonBody | undefined {
-  const { session, model } = shape;
+  const { variables, model } = shape;
   const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
   const changes: Record<string, unknown> = {};
   const sentModel = model ?? backend.model;
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
   for (const [name, template] of Object.entries(backend.sessionBody)) {
-    const value = fill(template, session);
+    const value = fill(template, variables);
     if (value !== undefined) changes[name] = value;
   }
   const messages = messagesOf(body);
@@ -98,15 +56,15 @@ export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): J
 /** The messages as this backend accepts them; the same array when nothing changes. */
 function shapeMessages(backend: Backend, messages: readonly unknown[], shape: Shape): readonly unknown[] {
   if (backend.history === 'full') return messages;
-  const turn = shape.session.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
+  const turn = shape.variables.conversation === undefined ? messages : turnOf(messages, shape.isKnown);
   const named = turn.some(isDeveloper) ? turn.map(asSystem) : turn;
   return backend.history === 'one-message' ? asOneMessage(named) : named;
 }
 
 /**
- * The messages for a session that the runtime keeps itself: only the newest turn, because earlier messages would be
- * repeated. A session that lacks the earlier messages gets them inside the turn, because some runtimes accept nothing
- * else in a request that names a session. Instructions are not history: they come from the client and hold for this
+ * The messages for a runtime session: only the newest turn, because earlier messages would be repeated. A session that
+ * lacks the earlier messages gets them inside the turn, because some runtimes accept nothing else in a request that
+ * names a session. Instructions are not history: they come from the client and hold for this
  * turn.
  */
 function turnOf(messages: readonly unknown[], isKnown: boolean): readonly unknown[] {
@@ -233,10 +191,4 @@ function isNotText(part: unknown): boolean {
 function textOfPart(part: unknown): string {
   if (typeof part !== 'object' || part === null || !('text' in part)) return '';
   return typeof part.text === 'string' ? part.text : '';
-}
-
-/** The template with its variables filled in, or `undefined` when one of them has no value. */
-function fill(template: string, variables: SessionVariables): string | undefined {
-  const text = fillIn(template, { ...variables });
-  return /\$\{\w+\}/.test(text) ? undefined : text;
 }

@@ -15,8 +15,6 @@ import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
 const SLICE_BYTES = 16_384;
 /** So many bytes of a stream may wait to be parsed. What waits beyond that counts like the answer's text. */
 const WAITING_BYTES_MAX = 1_048_576;
-/** An answer of up to this size is not counted among what is held; a longer one by pieces of this size. */
-const HELD_STEP_BYTES = 65_536;
 const EVENT_END = new TextEncoder().encode('\n\n');
 const NO_WORDS = { message: 'The agent reported an error.' };
 
@@ -41,7 +39,7 @@ export class AnswerReader {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #textBytes = 0;
-  #heldBytes = HELD_STEP_BYTES;
+  readonly #measure: (bytes: number) => AppError | undefined;
 
   constructor(
     readonly messageId: string,
@@ -52,6 +50,7 @@ export class AnswerReader {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
     this.steps = new AnswerSteps(now);
+    this.#measure = options.share.measure();
   }
 
   /** Bytes that are not parsed. */
@@ -92,15 +91,11 @@ export class AnswerReader {
   }
 
   #take(lengthMax: number): Uint8Array {
-    const [first = EVENT_END, ...rest] = this.#waiting;
-    if (lengthMax === Number.POSITIVE_INFINITY) {
-      this.#waiting = [];
-      this.#waitingBytes = 0;
-      return rest.length === 0 ? first : Buffer.concat([first, ...rest]);
-    }
-    const taken = first.subarray(0, lengthMax);
-    if (first.length > lengthMax) this.#waiting[0] = first.subarray(lengthMax);
-    else this.#waiting.shift();
+    // In one piece, because an answer may arrive byte by byte.
+    const [first = EVENT_END] = this.#waiting;
+    const all = this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
+    const taken = all.subarray(0, lengthMax);
+    this.#waiting = [all.subarray(taken.length)];
     this.#waitingBytes -= taken.length;
     return taken;
   }
@@ -120,14 +115,10 @@ export class AnswerReader {
 
   /** Notes why no more can be recorded, where that is so. */
   #hold(): void {
-    const { maxBytes, share } = this.options;
+    const { maxBytes } = this.options;
     const waiting = this.isStream ? Math.max(0, this.#waitingBytes - WAITING_BYTES_MAX) : this.#waitingBytes;
     const bytes = this.#textBytes + this.calls.size + this.steps.size + waiting;
-    if (bytes > maxBytes) this.tooLarge = tooLarge(maxBytes);
-    while (!this.tooLarge && bytes > this.#heldBytes) {
-      this.tooLarge = share.grow(HELD_STEP_BYTES);
-      this.#heldBytes += HELD_STEP_BYTES;
-    }
+    this.tooLarge ??= bytes > maxBytes ? tooLarge(maxBytes) : this.#measure(bytes);
   }
 
   #divided({ thought, text }: Divided): void {

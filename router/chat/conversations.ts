@@ -65,6 +65,13 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
       conversations.heads(id, range),
 
+    /** Whether the message at a position was removed, and others have come after it. */
+    async wasReplaced({ id, lastPosition }: Conversation, position: number): Promise<boolean> {
+      if (position === 0 || position >= lastPosition) return false;
+      const [head] = await conversations.heads(id, { after: position - 1, limit: 1 });
+      return head?.position !== position;
+    },
+
     /** Whether the newest answer was stopped or failed. */
     endedBadly: (id: string): Promise<boolean> => conversations.endedBadly(id),
 

@@ -6,22 +6,32 @@ import type { RouterEvent } from '../lib/events';
 import type { LiveDeps, LiveOptions } from './live-options';
 import { conversationLink, runnerView } from './present';
 
+/** Changed links that a page has not been told yet. Beyond it, the page is told all links, which are fewer than that. */
+const LINKS_MAX = 1_000;
+
 export class LiveSidebar {
   readonly #agents = new Set<string>();
   readonly #links = new Set<string>();
-  #isFirst = true;
   #everyAgent = true;
+  #everyLink = true;
+  /** Of the links that the page that connects has. */
+  #hadAtConnect: string | undefined;
 
   constructor(
     readonly deps: LiveDeps,
     readonly options: LiveOptions,
-  ) {}
+  ) {
+    this.#hadAtConnect = options.linksMark;
+  }
 
   onEvent(event: RouterEvent): void {
     if (event.kind === 'runner') this.#agents.add(event.agentId);
     else if (event.kind === 'platforms') this.#everyAgent = true;
     // A link says whether an answer is being written there.
     else if ('conversationId' in event) this.#links.add(event.conversationId);
+    if (this.#links.size <= LINKS_MAX) return;
+    this.#links.clear();
+    this.#everyLink = true;
   }
 
   /** Everything that changed since the last call. */
@@ -43,15 +53,15 @@ export class LiveSidebar {
   }
 
   async #linkParts(): Promise<JSX.Element[]> {
-    const { who, conversation, linksMark: had } = this.options;
-    const changed = new Set(this.#links);
-    const isFirst = this.#isFirst;
-    this.#isFirst = false;
+    const { who, conversation } = this.options;
+    const [changed, isEvery, had] = [new Set(this.#links), this.#everyLink, this.#hadAtConnect];
     this.#links.clear();
-    if (changed.size === 0 && !isFirst) return [];
+    this.#everyLink = false;
+    this.#hadAtConnect = undefined;
+    if (changed.size === 0 && !isEvery) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
     const rows = await this.deps.conversations.list(who.user.id);
-    if (isFirst) {
+    if (isEvery) {
       const links = rows.map((row) => ({ agentId: row.agentId, ...conversationLink(row, current) }));
       return linksMark(links) === had ? [] : this.#allLinks(links);
     }

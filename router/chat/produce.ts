@@ -2,7 +2,8 @@
 
 import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
-import { type ChatMessage, sessionHeaders, sessionName, sessionVariables, shapeChatBody } from '../backends/shape';
+import { backendHeaders, requestVariables, runtimeSessionName } from '../backends/runtime-session';
+import { type ChatMessage, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
@@ -91,18 +92,22 @@ class Production extends Lifecycle {
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     if (usesUpstream(backend)) budgets.check({ userId: agent.userId });
-    const session = sessionVariables(agent.userId, agent.id, sessionName(conversation));
+    const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
     const { messages, isKnown } = await history(conversations, conversation);
     const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(this.deps, agent.userId, agent.backend);
     const answered = await callRunner(runners, {
       agent,
       backend,
-      work: { id: session.work, conversationId: conversation.id },
+      work: { id: variables.work, conversationId: conversation.id },
       method: 'POST',
       path: '/v1/chat/completions',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...sessionHeaders(backend, session) },
-      body: JSON.stringify(shapeChatBody(backend, body, { session, model, isKnown }) ?? body),
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        ...backendHeaders(backend, variables),
+      },
+      body: JSON.stringify(shapeChatBody(backend, body, { variables, model, isKnown }) ?? body),
       signal: this.signal,
       explicit,
       ...(silence && { silence }),
@@ -118,7 +123,7 @@ class Production extends Lifecycle {
 }
 
 /**
- * Returns the messages so far, and whether the runtime's session knows those before the newest. Calls of a client's
+ * Returns the messages so far, and whether the runtime session knows those before the newest. Calls of a client's
  * tools are left out: a page offers no tools, and some LLMs refuse calls of tools that they are not offered.
  */
 async function history(

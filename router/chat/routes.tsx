@@ -2,7 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { Composer } from '../../views/chat/composer';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { AppError } from '../lib/errors';
+import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, plainText, seeOther, text } from '../web/respond';
 import { home } from './home';
@@ -143,6 +143,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         const row = await conversations.get(who.user.id, query.conversation);
         const agent = await deps.agents.get(who.user.id, row.agentId);
         const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+        if (seen && (await conversations.wasReplaced(row, seen.position))) throw outdated();
         return liveStream(deps, { who, request, linksMark, conversation: { row, agent }, ...(seen && { seen }) });
       },
       {
@@ -154,6 +155,14 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         }),
       },
     );
+}
+
+/**
+ * The newest message of the page was replaced while the page had no stream, and nobody knows which one it was. The page
+ * reloads.
+ */
+function outdated(): AppError {
+  return new AppError('not_found', { message: 'The newest message of this page was replaced.' });
 }
 
 /** The composer again with what was typed and why it was not taken. */

@@ -206,7 +206,7 @@ export function conversationsStore(db: Db) {
     },
     /**
      * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
-     * when nothing is left in it. What is left is a new session, as the runtime's own still knows what is deleted.
+     * when nothing is left in it. What is left is a new runtime session, because the old one knows what is deleted.
      * @returns the ids of the messages that are gone.
      */
     async deleteAnswer(id: string): Promise<readonly string[]> {

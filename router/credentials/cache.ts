@@ -22,6 +22,8 @@ export interface CacheDeps {
   readonly vault: Vault;
 }
 
+export type CredentialsCache = ReturnType<typeof credentialsCache>;
+
 export function credentialsCache({ settings, users, vault }: CacheDeps) {
   // Caches promises, not values. A load that began before a change is removed together with its promise, so an old value
   // never enters the cache after the change.

@@ -8,9 +8,9 @@ import type { Backend, BackendRegistry } from '../backends/backends';
 import type { UPSTREAM_VARIABLES } from '../backends/traits';
 import { ownerOf } from '../database/sealing';
 import { AppError } from '../lib/errors';
-import { accountsLog } from '../lib/log';
 import type { Vault } from '../lib/vault';
 import { credentialsCache } from './cache';
+import { sharing } from './sharing';
 import type { SettingsStore } from './store';
 import { type EffectiveValue, resolveValue, type Source, type Tiers, type Values } from './tiers';
 import { type TypedUpstream, trialUpstream } from './trial';
@@ -40,12 +40,6 @@ export interface ShownValue {
   /** The value that applies; secrets are masked. Absent when no value applies. */
   readonly shown?: string;
   readonly reason?: string;
-}
-
-/** `marked`: variables that the administrator shares. `present`: variables for which the administrator has a value. */
-export interface Sharing {
-  readonly marked: ReadonlySet<string>;
-  readonly present: ReadonlySet<string>;
 }
 
 /**
@@ -204,20 +198,7 @@ export function credentialsService(deps: {
       await changed(userId);
     },
 
-    /** Returns which variables the administrator shares and which have a value. The result is the same for every user. */
-    async sharing(): Promise<Sharing> {
-      const [marked, values] = await Promise.all([settings.sharedVariables(), known.ofAdmin()]);
-      return { marked, present: new Set(values.keys()) };
-    },
-
-    /** Shares the administrator's values of `names` with all users, or stops sharing them. All or none. */
-    async share(names: readonly string[], isShared: boolean): Promise<void> {
-      for (const name of names) requireVariable(name);
-      await settings.setShared(names, isShared, now());
-      known.forgetShared();
-      await tell();
-      accountsLog.info({ variables: names, isShared }, 'credentials.shared');
-    },
+    ...sharing({ ...deps, known, requireVariable, changed: tell }),
 
     onChange(listener: ChangeListener): void {
       listeners.push(listener);

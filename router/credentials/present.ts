@@ -16,7 +16,8 @@ import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
 import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { text } from '../web/respond';
-import type { CredentialsService, Sharing, ShownValue } from './credentials';
+import type { CredentialsService, ShownValue } from './credentials';
+import type { Sharing } from './sharing';
 
 /** Name of the group of upstream variables. Every other variable is a group of its own, named like the variable. */
 const UPSTREAM_GROUP = 'llm';

@@ -2,6 +2,8 @@
 import { AppError } from './errors';
 
 const RETRY_AFTER_SECONDS = 1;
+/** Bytes. What grows is counted in such steps; up to the first one it is bounded by the number of requests. */
+const STEP_BYTES = 65_536;
 
 export interface AllowanceLimits {
   /** Limit for all holders together. */
@@ -66,21 +68,41 @@ export class Allowance {
 /** The part of an allowance that one piece of work holds. The part can grow; `end()` gives all of it back. */
 export class Share {
   #held = 0;
+  #hasEnded = false;
 
   constructor(
     readonly allowance: Allowance,
     readonly holder: string,
   ) {}
 
-  /** @returns undefined; or the error why the share cannot grow, and then it is unchanged. */
+  /**
+   * Has no effect after the end: work that nobody waits for any more may go on for a moment, and would hold its amount for
+   * ever.
+   * @returns undefined; or the error why the share cannot grow, and then it is unchanged.
+   */
   grow(amount: number): AppError | undefined {
+    if (this.#hasEnded) return undefined;
     const refusal = this.allowance.refusal(this.holder, amount);
     if (!refusal) this.#held += amount;
     return refusal;
   }
 
+  /**
+   * Returns a function to call with the number of bytes of something that grows: it makes the share grow with it.
+   * @param copies How many times it is in memory.
+   */
+  measure(copies = 1): (bytes: number) => AppError | undefined {
+    let heldBytes = STEP_BYTES;
+    return (bytes) => {
+      let refusal: AppError | undefined;
+      for (; !refusal && bytes > heldBytes; heldBytes += STEP_BYTES) refusal = this.grow(copies * STEP_BYTES);
+      return refusal;
+    };
+  }
+
   /** Idempotent. */
   end(): void {
+    this.#hasEnded = true;
     if (this.#held > 0) this.allowance.giveBack(this.holder, this.#held);
     this.#held = 0;
   }

@@ -1,6 +1,9 @@
 /** Builds events of a streamed chat that the router itself writes. */
+import type { Share } from '../lib/allowance';
+import type { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { type Body, bodyOf, readText } from '../net/body';
+import { mapBody } from '../net/mapped-body';
 
 /** A completion that is longer than this is cut off, and is then no valid JSON. */
 const COMPLETION_BYTES_MAX = 16_777_216;
@@ -14,10 +17,25 @@ export function emptyChunk(model: string): string {
 }
 
 /**
- * Turns a whole chat completion into the events of a stream; `undefined` if the body is no completion. Reads the body.
+ * Turns a whole chat completion into the events of a stream; `undefined` if the body is no completion. Reads the body into
+ * the share, which the caller ends. Throws the error with which the share refuses.
  */
-export async function eventsOfCompletion(body: Body): Promise<Body | undefined> {
-  const completion = parsed(await readText(body, COMPLETION_BYTES_MAX));
+export async function eventsOfCompletion(body: Body, share: Share): Promise<Body | undefined> {
+  const measure = share.measure();
+  let length = 0;
+  let refusal: AppError | undefined;
+  const measured = mapBody(body, {
+    chunk(bytes) {
+      length += bytes.length;
+      refusal = measure(length);
+      if (refusal) throw refusal;
+      return bytes;
+    },
+    end: () => new Uint8Array(),
+  });
+  const text = await readText(measured, COMPLETION_BYTES_MAX);
+  if (refusal) throw refusal;
+  const completion = parsed(text);
   if (!completion || !Array.isArray(completion.choices)) return undefined;
   const { choices, usage, object: _, ...base } = completion;
   const chunk = (more: object) => event({ ...base, object: 'chat.completion.chunk', ...more });

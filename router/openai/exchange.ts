@@ -66,7 +66,7 @@ export async function exchange(
 }
 
 class Exchange extends Lifecycle {
-  /** What a long request, and a long answer that is translated, are held of. */
+  /** What a long request, and a long answer that is translated or read whole, are held of. */
   readonly share: Share;
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
@@ -188,7 +188,7 @@ class Exchange extends Lifecycle {
     const { answer } = outcome;
     if (answer.status >= 400) return relay.fail(await refusalOf(answer));
     // A whole completion becomes the events of one.
-    const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body);
+    const body = isEventStream(answer.headers) ? answer.body : await eventsOfCompletion(answer.body, this.share);
     if (!body) return relay.fail(new AppError('runner_lost', { message: NO_STREAM }));
     relay.attach(translation?.body(body, true) ?? body);
   }

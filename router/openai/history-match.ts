@@ -1,4 +1,4 @@
-/** Compares a request of `/v1` with its stored conversation, and with the session that a runtime has of it. */
+/** Compares a request of `/v1` with its stored conversation, and with the runtime session of it. */
 import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
 import { withoutThought } from '../chat/leading-thought';
@@ -7,11 +7,11 @@ import type { Conversation, Message } from '../chat/store';
 export interface HistoryMatch {
   /** The conversation's `sessionFrom` from this turn on. */
   readonly sessionFrom: number;
-  /** Whether the session knows the messages before the newest turn. */
+  /** Whether the runtime session knows the messages before the newest turn. */
   readonly isKnown: boolean;
   /** Whether the user message of the newest turn is stored already, so that the answer continues the turn. */
   readonly isBegun: boolean;
-  /** The runtime gets no session. */
+  /** The runner is told no runtime session. */
   readonly hasNoSession?: true;
 }
 
@@ -22,7 +22,7 @@ export function bringsHistory(messages: readonly unknown[]): boolean {
 
 /**
  * For an answer that is stored without being requested, and whose client sends its own history: the runtime gets that
- * history. A request that continues from the answer begins a session, which does not know the two messages of this
+ * history. A request that continues from the answer begins a runtime session, which does not know the two messages of this
  * turn.
  */
 export function withoutSession({ lastPosition }: Conversation): HistoryMatch {
@@ -30,7 +30,7 @@ export function withoutSession({ lastPosition }: Conversation): HistoryMatch {
 }
 
 /**
- * Compares the history that a client sends with the history of the session, from the newest message back. If they
+ * Compares the history that a client sends with that of the runtime session, from the newest message back. If they
  * differ, the client has rewound or edited the conversation, which needs a new session that is sent everything. A
  * client that sends only its new message relies on the session. A runtime that is always sent everything has no such
  * session.

@@ -52,8 +52,9 @@ export interface Idempotency {
   /**
    * Returns the answer to the first request with this key; calls `work` if there was none. Throws
    * `idempotency_key_reused` if the first one was a different request, and the errors of `work`.
+   * @param share The part of the memory allowance that a long answer is read into. The caller ends it.
    */
-  once(named: Named, work: () => Promise<Response>): Promise<Response>;
+  once(named: Named, share: Share, work: () => Promise<Response>): Promise<Response>;
 }
 
 interface Kept {
@@ -106,7 +107,7 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
     }
   }
 
-  async function begin(name: string, named: Named, work: () => Promise<Response>): Promise<Response> {
+  async function begin(name: string, named: Named, share: Share, work: () => Promise<Response>): Promise<Response> {
     const { holder, fingerprint } = named;
     const { promise, resolve } = Promise.withResolvers<KeptAnswer | undefined>();
     const entry: Entry = { holder, fingerprint, startedAtMs: now(), answer: promise };
@@ -116,7 +117,7 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
       const response = await work();
       if (!isKept(response)) return response;
       const { status, headers } = response;
-      const body = await bodyOf(response, maxAnswerBytes);
+      const body = await bodyOf(response, maxAnswerBytes, share);
       if (!(body instanceof Uint8Array)) return new Response(body, { status, headers: headers.toJSON() });
       answer = { status, headers, body };
       entry.bytes = body.length;
@@ -130,7 +131,7 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
   }
 
   return {
-    async once(named, work) {
+    async once(named, share, work) {
       const { holder, key, fingerprint } = named;
       const name = `${holder} ${key}`;
       trim();
@@ -139,7 +140,7 @@ export function createIdempotency(deps: { readonly now: () => number; readonly m
         const answer = await entry.answer;
         if (answer) return responseOf(answer, { 'idempotent-replayed': 'true' });
       }
-      return begin(name, named, work);
+      return begin(name, named, share, work);
     },
   };
 }
@@ -178,7 +179,8 @@ export async function answerOnce(
     // The turn of one that has waited may come when its credential is gone.
     const work = () => (isRevoked ? revoked.promise : answer(bytes));
     if (jsonObject(bytes)?.stream === true) return await work();
-    const once = idempotency.once({ holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) }, work);
+    const named = { holder: credentialId, key, fingerprint: fingerprintOf(request, bytes) };
+    const once = idempotency.once(named, share, work);
     return await Promise.race([once, revoked.promise]);
   } finally {
     share.end();
@@ -198,16 +200,18 @@ function isKept({ ok, headers }: Response): boolean {
   return ok && !isEventStream(headers);
 }
 
-/** The whole body, or of one that is longer than `maxBytes` a stream of it. */
+/** The whole body; of one that is longer than `maxBytes`, or than the share can grow, a stream of it. */
 async function bodyOf(
   { body }: Response,
   maxBytes: number,
+  share: Share,
 ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>> {
   const reader = body?.getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
+  const measure = share.measure();
   try {
-    while (length <= maxBytes) {
+    for (let isTooLong = false; !isTooLong; isTooLong = length > maxBytes || measure(length) !== undefined) {
       const { done = true, value } = (await reader?.read()) ?? {};
       if (done || !value) return new Uint8Array(Buffer.concat(chunks));
       chunks.push(value);

@@ -1,5 +1,6 @@
 /** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
 import type { Who } from '../accounts/identify';
+import { backendHeaders, requestVariables, runtimeSessionName } from '../backends/runtime-session';
 import {
   goesOnWithTurn,
   inputOf,
@@ -7,9 +8,6 @@ import {
   messagesOf,
   newestResults,
   newestUserText,
-  sessionHeaders,
-  sessionName,
-  sessionVariables,
   shapeChatBody,
   withoutStorage,
 } from '../backends/shape';
@@ -89,13 +87,13 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
   const { chat, conversation, match, turn } = await placeOf(deps, routed, {
     ...{ told, path, isTranslated, detach: asked.detach },
   });
-  const session = sessionVariables(
+  const variables = requestVariables(
     who.user.id,
     agent.id,
-    conversation && match?.hasNoSession !== true ? sessionName({ ...conversation, ...match }) : undefined,
+    conversation && match?.hasNoSession !== true ? runtimeSessionName({ ...conversation, ...match }) : undefined,
   );
   const shape = {
-    session,
+    variables,
     isKnown: match?.isKnown === true,
     model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
   };
@@ -120,10 +118,10 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
     call: {
       agent,
       backend,
-      work: { id: session.work, conversationId: conversation?.id, keyId },
+      work: { id: variables.work, conversationId: conversation?.id, keyId },
       method,
       path: `/v1/${runnerPath}${url.search}`,
-      headers: Object.assign(requestHeaders(headers), sessionHeaders(backend, session)),
+      headers: Object.assign(requestHeaders(headers), backendHeaders(backend, variables)),
       body: bytes.length === 0 ? undefined : sent === body ? bytes : JSON.stringify(sent),
     },
   };

@@ -14,10 +14,7 @@ import { RelayClient } from './client';
 import { EventTail } from './sse-tail';
 import type { Silence } from './timeouts';
 
-/**
- * A stream gets a comment after this time without a byte. Together with the interval of the clock that is within 5 s
- * (law 11).
- */
+/** A stream gets a comment after this time without a byte; with the clock's interval, within 5 s (law 11). */
 export const QUIET_MS = 4_000;
 const utf8 = new TextEncoder();
 

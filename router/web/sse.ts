@@ -38,13 +38,12 @@ export interface EventWriter {
 /**
  * A response of server-sent events that stays open until either side closes it; compressed where the client takes it.
  * @param onOpen called at once to begin the writing; the function that it returns is called exactly once, when nothing
- * can be sent any more.
+ * can be sent any more. What it throws is thrown on.
  */
 export function eventStream(request: Request, onOpen: (writer: EventWriter) => () => void): Response {
   // Elysia would read the body of an answer to HEAD to its end, which never comes.
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS });
-  const gzip = EventGzip.for(request);
-  const queue = new EventQueue(gzip);
+  const queue = new EventQueue();
   let onEnd: (() => void) | undefined;
   let aliveAtMs = steadyMs();
   const heartbeat: Beating = {
@@ -79,12 +78,15 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
       pull: (controller) => queue.take(controller),
       cancel() {
         close();
-        gzip?.[Symbol.dispose]();
+        queue.gzip?.[Symbol.dispose]();
       },
     },
     // No read-ahead, so that the queue shows how far the reader is behind.
     { highWaterMark: 0 },
   );
+  // After `onOpen`, which may refuse the stream: a refused one would hold the memory of its compression for ever.
+  const gzip = EventGzip.for(request);
+  queue.gzip = gzip;
   const headers = { ...HEADERS, vary: 'accept-encoding', ...(gzip && { 'content-encoding': 'gzip' }) };
   return new Response(body, { headers });
 }
@@ -92,6 +94,8 @@ export function eventStream(request: Request, onOpen: (writer: EventWriter) => (
 /** Events that were sent and not read yet. */
 class EventQueue {
   isClosed = false;
+  /** Compresses the events. To be set before the first one is read. */
+  gzip: EventGzip | undefined;
   /** Bytes of all waiting events. */
   bytes = 0;
   #waiting: Uint8Array[] = [];
@@ -99,8 +103,6 @@ class EventQueue {
   #taken: PromiseWithResolvers<void> | undefined;
   /** Set while the reader waits. Resolves when an event is queued. */
   #reading: PromiseWithResolvers<void> | undefined;
-
-  constructor(readonly gzip?: EventGzip) {}
 
   add(event: Uint8Array): Promise<void> {
     if (this.isClosed) return Promise.resolve();

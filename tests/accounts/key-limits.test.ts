@@ -104,7 +104,7 @@ test('tokens count when a call has ended, and the next request waits until there
   expect((await ask(secret)).status).toBe(200);
 });
 
-test('so many requests at once, however they end', async () => {
+test('a key has a number of open requests, which each end of a request gives back', async () => {
   const secret = await make({ concurrentMax: 1 });
   const source = pipe();
   runner.reply = () => source.response();

@@ -5,7 +5,7 @@ import { sessionsService } from '../../router/accounts/sessions';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';
-import { ADMIN, PEOPLE, startRouter, type TestRouter } from '../support/router';
+import { ADMIN, form, PEOPLE, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 /** Only ends a failed test: hashing passwords is slow on a busy machine. */
@@ -15,7 +15,6 @@ const { alice, bob, mallory } = PEOPLE;
 const isUserId = expect.stringMatching(/^[0-9a-f]{24}$/);
 
 const json = (body: object) => ({ method: 'POST', body });
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const attributesOf = (response: Response) =>
   (response.headers.get('set-cookie') ?? '').split('; ').map((one) => one.replace(/^agent_stack_session=.+/, 'token'));
 

@@ -3,6 +3,7 @@
  * that is only relayed goes on.
  */
 import { afterAll, expect, test } from 'bun:test';
+import { beginConversation } from '../support/chat';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import {
   chunk,
@@ -29,15 +30,7 @@ afterAll(() => router[Symbol.asyncDispose]());
 const messages = [{ role: 'user', content: 'Write' }];
 
 /** Starts an answer in the UI; returns its conversation. */
-async function converse(who: Person): Promise<string> {
-  const backend = router.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  const agent = await router.context.agents.defaultOf(who.id, backend);
-  const init = { method: 'POST', body: new URLSearchParams({ text: 'Write' }) };
-  const response = await who.request(`/agents/${agent.id}/conversations`, init);
-  expect(response.status).toBe(303);
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (who: Person) => beginConversation(router, who, 'scribe', 'Write');
 
 const answerIn = async (id: string) => (await router.context.stores.conversations.page(id, { limit: 10 })).at(-1);
 const ended = (id: string) =>

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { agentOf, beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { all } from '../views/dom';
 
 const backends = [
@@ -11,19 +12,10 @@ const router = await startRouter({ backends });
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const htmx = { 'hx-request': 'true' };
 
-async function agentOf(who: Person, name: string) {
-  const backend = router.context.backends.find(name);
-  if (!backend) throw new Error(`No backend ${name}`);
-  return router.context.agents.defaultOf(who.id, backend);
-}
-
 async function converse(who: Person, text: string, backend = 'echo'): Promise<string> {
-  const agent = await agentOf(who, backend);
-  const response = await who.request(`/agents/${agent.id}/conversations`, form({ text }));
-  const id = response.headers.get('location')?.split('/').at(-1) ?? '';
+  const id = await beginConversation(router, who, backend, text);
   await until(async () => {
     const [last] = await router.context.stores.conversations.page(id, { limit: 1 });
     return last?.role === 'assistant' && last.status !== 'streaming';
@@ -34,7 +26,7 @@ async function converse(who: Person, text: string, backend = 'echo'): Promise<st
 test('somebody new lands on a new conversation with the first agent, later on their last conversation', async () => {
   const bob = await router.person(PEOPLE.bob);
   const first = await bob.request('/');
-  expect(first.headers.get('location')).toBe(`/agents/${(await agentOf(bob, 'echo')).id}`);
+  expect(first.headers.get('location')).toBe(`/agents/${(await agentOf(router, bob, 'echo')).id}`);
   const id = await converse(bob, 'hello');
   expect((await bob.request('/')).headers.get('location')).toBe(`/conversations/${id}`);
 });
@@ -58,7 +50,7 @@ test('a page shows every message, escaped, and its live stream from there on', a
 });
 
 test('an empty message is refused with the form, and nothing is stored', async () => {
-  const agent = await agentOf(alice, 'echo');
+  const agent = await agentOf(router, alice, 'echo');
   const before = (await router.context.conversations.list(alice.id)).length;
   const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text: '  \n ' }));
   expect(response.status).toBe(422);
@@ -108,13 +100,13 @@ test('a conversation is renamed, not to nothing, and deleted with its messages',
   expect((await router.context.conversations.get(alice.id, id)).title).toBe('New name');
   expect((await alice.request(`/conversations/${id}/title`, form({ title: ' ' }))).status).toBe(422);
   const deleted = await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
-  expect(deleted.headers.get('location')).toBe(`/agents/${(await agentOf(alice, 'echo')).id}`);
+  expect(deleted.headers.get('location')).toBe(`/agents/${(await agentOf(router, alice, 'echo')).id}`);
   expect((await alice.request(`/conversations/${id}`)).status).toBe(404);
   expect(await router.context.stores.conversations.page(id, { limit: 9 })).toEqual([]);
 });
 
 test('an agent that lacks credentials says which, in the page and in the answer’s place', async () => {
-  const agent = await agentOf(alice, 'needy');
+  const agent = await agentOf(router, alice, 'needy');
   const start = await (await alice.request(`/agents/${agent.id}`)).text();
   expect((await all(start, '#missing-credentials'))[0]?.text).toContain('Base URL, API key, Model');
   const id = await converse(alice, 'hello', 'needy');
@@ -126,7 +118,7 @@ test('an agent that lacks credentials says which, in the page and in the answer�
 });
 
 test('an agent that is switched off is shown as such and starts nothing', async () => {
-  const agent = await agentOf(alice, 'resting');
+  const agent = await agentOf(router, alice, 'resting');
   const page = await (await alice.request(`/agents/${agent.id}`)).text();
   expect(page).not.toContain('composer-form');
   await converse(alice, 'wake up', 'resting');
@@ -135,7 +127,7 @@ test('an agent that is switched off is shown as such and starts nothing', async 
 
 test('mallory finds neither alice’s agent nor her runner', async () => {
   const mallory = await router.person(PEOPLE.mallory);
-  const agent = await agentOf(alice, 'echo');
+  const agent = await agentOf(router, alice, 'echo');
   const tries = [
     mallory.request(`/agents/${agent.id}`),
     mallory.request(`/agents/${agent.id}/conversations`, form({ text: 'hi' })),

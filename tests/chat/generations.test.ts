@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 const runner = scripted('generations');
@@ -8,17 +9,8 @@ const router = await startRouter(options);
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
-
-/** Starts a conversation by its first message; returns its id. */
-async function converse(who: Person, text: string, where: TestRouter = router): Promise<string> {
-  const backend = where.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  const agent = await where.context.agents.defaultOf(who.id, backend);
-  const response = await who.request(`/agents/${agent.id}/conversations`, form({ text }));
-  expect(response.status).toBe(303);
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (who: Person, text: string, where: TestRouter = router) =>
+  beginConversation(where, who, 'scribe', text);
 
 const stored = (id: string, where: TestRouter = router) => where.context.stores.conversations.page(id, { limit: 100 });
 const answerOf = async (id: string, where: TestRouter = router) => (await stored(id, where)).at(-1);

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { agentOf, beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 const runner = scripted('live');
@@ -8,19 +9,7 @@ const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
-
-async function agentOf(who: Person) {
-  const backend = router.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  return router.context.agents.defaultOf(who.id, backend);
-}
-
-async function converse(text: string): Promise<string> {
-  const agent = await agentOf(alice);
-  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (text: string) => beginConversation(router, alice, 'scribe', text);
 
 /** The live stream's URL in the page of a conversation. */
 async function liveUrl(id: string): Promise<string> {
@@ -134,8 +123,24 @@ test('an answer that ended while the page was away arrives whole', async () => {
   await page.saw('data-status="done"');
 });
 
+test('a page whose newest answer was replaced while it was away is told to load again, and then is not', async () => {
+  const id = await converse('replace');
+  (await runner.next()).cut();
+  const newest = async () => (await router.context.stores.conversations.page(id, { limit: 1 }))[0];
+  const failed = await until(async () => {
+    const message = await newest();
+    return message?.status === 'failed' ? message : undefined;
+  }, 'it has failed');
+  const url = await liveUrl(id);
+  await alice.request(`/messages/${failed.id}/retry`, { method: 'POST' });
+  (await runner.next()).finish();
+  expect((await alice.request(url)).status).toBe(404);
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+});
+
 test('the state of a runner is on every page, also one without a conversation', async () => {
-  const agent = await agentOf(alice);
+  const agent = await agentOf(router, alice, 'scribe');
   await using page = await watch('/live');
   await page.saw(`id="runner-${agent.id}"`);
   await alice.request(`/agents/${agent.id}/runner/stop`, { method: 'POST' });
@@ -156,13 +161,13 @@ test('law 20: signing out ends the live streams of that session and of no other'
   await using stays = await watch('/live');
   await other.request('/sign-out', { method: 'POST' });
   await signedOut.ended;
-  await alice.request(`/agents/${(await agentOf(alice)).id}/runner`, { method: 'POST' });
+  await alice.request(`/agents/${(await agentOf(router, alice, 'scribe')).id}/runner`, { method: 'POST' });
   await stays.saw('data-state="running"');
   expect((await other.request('/live')).status).toBe(401);
 });
 
 test('a new conversation is the first link on other pages, and a deleted one is none', async () => {
-  const agent = await agentOf(alice);
+  const agent = await agentOf(router, alice, 'scribe');
   await using page = await watch('/live');
   await page.saw(`hx-target="#conversations-${agent.id}" hx-swap="innerMorph"`);
   const id = await converse('in another tab');
@@ -184,7 +189,7 @@ test('a page that has all links is not told them when it connects', async () => 
 });
 
 test('a page whose conversation is deleted elsewhere says so, offers a new one and cannot send', async () => {
-  const agent = await agentOf(alice);
+  const agent = await agentOf(router, alice, 'scribe');
   const id = await converse('to be deleted');
   (await runner.next()).finish();
   await using page = await watch(await liveUrl(id));
@@ -203,7 +208,7 @@ test('other people are told nothing of it', async () => {
   const id = await converse('secret');
   (await runner.next()).finish();
   await until(() => router.context.generations.size === 0, 'it is done');
-  await bob.request(`/agents/${(await agentOf(bob)).id}/runner`, { method: 'POST' });
+  await bob.request(`/agents/${(await agentOf(router, bob, 'scribe')).id}/runner`, { method: 'POST' });
   await page.saw('data-state="running"');
   expect(page.events.map(({ data }) => data).join('')).not.toContain(id);
   expect((await bob.request(`/live?conversation=${id}`)).status).toBe(404);

@@ -6,7 +6,8 @@ import { afterAll, expect, test } from 'bun:test';
 import { createEvents } from '../../router/lib/events';
 import { createOpenStreams, LIVE_STREAMS_PER_USER_MAX } from '../../router/web/open-streams';
 import { type EventWriter, eventStream, QUEUED_BYTES_MAX } from '../../router/web/sse';
-import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
 const runner = scripted('readers');
@@ -14,15 +15,7 @@ const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner
 const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
-
-async function converse(text: string): Promise<string> {
-  const backend = router.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  const agent = await router.context.agents.defaultOf(alice.id, backend);
-  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (text: string) => beginConversation(router, alice, 'scribe', text);
 
 /** A live stream that is read only when the test reads. */
 async function open(path: string, who: Person = alice) {
@@ -139,6 +132,21 @@ test('however many messages a page has missed, it gets them all, some at a time'
   await reader.cancel();
 });
 
+test('a slow reader is told all links at once when more have changed than there are', async () => {
+  const reader = await open('/live');
+  const change = (conversationId: string) =>
+    router.context.events.publish(alice.id, { kind: 'conversation', conversationId });
+  for (let n = 0; n < 5_000; n++) change(`gone-${n}`);
+  let told = '';
+  while (!told.includes('id="runner-')) told += await textOf(reader);
+  const changed = await textOf(reader);
+  expect(changed).toContain('conversations-');
+  expect(changed).not.toContain('gone-');
+  change('gone-again');
+  expect(await textOf(reader)).toContain('gone-again');
+  await reader.cancel();
+});
+
 test('a user has a bounded number of live streams: the oldest makes room, and those of others stay', async () => {
   const bob = await router.person(PEOPLE.bob);
   // Creates his agents, whose states are the first events of a stream.
@@ -179,5 +187,16 @@ test('a bounded number of streams is compressed, and one that has ended makes ro
   await Promise.all(streams.map(({ body }) => body?.cancel()));
   const next = stream();
   expect(isCompressed(next)).toBe(true);
+  await next.body?.cancel();
+});
+
+test('a stream that is refused takes no room of the compressed ones', async () => {
+  const request = new Request('http://localhost/live', { headers: { 'accept-encoding': 'gzip' } });
+  const refuse = () => {
+    throw new Error('Too many');
+  };
+  for (let n = 0; n < 1_000; n++) expect(() => eventStream(request, refuse)).toThrow('Too many');
+  const next = eventStream(request, () => () => undefined);
+  expect(next.headers.get('content-encoding')).toBe('gzip');
   await next.body?.cancel();
 });

@@ -4,6 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { frame } from '../../router/web/sse';
 import { renderMarkdown } from '../../views/markdown';
+import { beginConversation } from '../support/chat';
 import { Grown } from '../support/grown';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
@@ -14,7 +15,6 @@ const alice = await router.person(PEOPLE.alice);
 afterAll(() => router[Symbol.asyncDispose]());
 
 const RATIO_MAX = 3;
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const times = (count: number, line: (n: number) => string) =>
   Array.from({ length: count }, (_, n) => line(n)).join('\n');
 
@@ -46,13 +46,7 @@ const kinds: Record<string, [text: string, piece: number]> = {
   'quotes, entities and addresses': [times(60, (n) => `> "a" & <b> https://example.com/${n}?a=1&b=2 'c'`), 20],
 };
 
-async function converse(text: string): Promise<string> {
-  const backend = router.context.backends.find('scribe');
-  if (!backend) throw new Error('No backend');
-  const agent = await router.context.agents.defaultOf(alice.id, backend);
-  const response = await alice.request(`/agents/${agent.id}/conversations`, form({ text }));
-  return response.headers.get('location')?.split('/').at(-1) ?? '';
-}
+const converse = (text: string) => beginConversation(router, alice, 'scribe', text);
 
 /** The live stream of the conversation's page: bytes of the events about its answer, and the text that they make. */
 async function watch(id: string) {

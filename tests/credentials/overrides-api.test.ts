@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 const VARIABLES = ['LLM_API_KEY', 'LLM_BASE_URL', 'LLM_MODEL'];
@@ -25,7 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => router[Symbol.asyncDispose]());
 
-const form = (fields: Record<string, string>) => ({ method: 'POST', body: new URLSearchParams(fields) });
 const put = (person: Person, name: string, value: unknown, backend?: string) =>
   person.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value, ...(backend && { backend }) } });
 const clear = (person: Person) =>

@@ -64,7 +64,7 @@ test('while another program holds the lock all writes of a moment fail after one
   expect(there()).toEqual(['b', 'c', 'd', 'e']);
 });
 
-test('what takes longer than a moment is committed in several, and all of it is', async () => {
+test('writes that take too long together are committed in several transactions, none is lost', async () => {
   const busy = (model: string) => (tx: Db) => {
     const untilMs = performance.now() + 8;
     while (performance.now() < untilMs);

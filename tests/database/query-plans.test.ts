@@ -71,7 +71,7 @@ test('no statement reads a growing table from end to end', () => {
   expect(scans).toEqual([]);
 });
 
-test('what a deleted row takes with it is found by an index', () => {
+test('rows that are deleted with another row are found by an index', () => {
   const tables = sqlite.query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const bare = tables.flatMap(({ name: table }) => {
     const columns = sqlite.query<{ from: string }, []>(`PRAGMA foreign_key_list("${table}")`).all();

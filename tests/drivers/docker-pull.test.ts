@@ -65,7 +65,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       expect(again.steps).toEqual([]);
     }, 30_000);
 
-    test('that many wait for is fetched once, and all of them see it', async () => {
+    test('that several starts wait for is fetched once, and each start sees the progress', async () => {
       await using registry = await registryWithImage();
       const driver = await bench.create();
       const waiting = Array.from({ length: 20 }, () => listener());

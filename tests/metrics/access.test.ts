@@ -48,7 +48,7 @@ test('requests from other addresses than loopback may not read them', async () =
   await app.stop(true);
 });
 
-test('they are not on the public listener, and a page cannot come to them by a name of its own', async () => {
+test('the public listener has no metrics, and a page cannot reach them through a host name of its own', async () => {
   await using router = await startRouter({ env: { ALLOWED_HOSTS: 'stack.example.org' } });
   const alice = await router.person(PEOPLE.alice);
   for (const who of [router, alice]) expect((await who.request('/metrics')).status).toBe(404);
@@ -60,7 +60,7 @@ test('they are not on the public listener, and a page cannot come to them by a n
   expect(response.headers.get('access-control-allow-origin')).toBeNull();
 });
 
-test('nothing in them says whose: no name, address, id or key, and no label that could hold one', async () => {
+test('metrics identify nobody: no name, address, id or key, and no label that could hold one', async () => {
   await using bench = await startBroker('metrics-privacy');
   const { router, upstream, alice, runner } = bench;
   await (await bench.complete()).json();

@@ -1,5 +1,6 @@
 /** `Idempotency-Key`: a request that is sent again is answered once. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
+import { Share } from '../../router/lib/allowance';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 
@@ -12,7 +13,11 @@ let answers = 0;
 
 beforeAll(async () => {
   const backends = [memoryBackend('scripted', { paths: ['chat/completions', 'embeddings'] }, runner.program)];
-  router = await startRouter({ backends, now: () => nowMs, env: { MAX_BODY_BYTES: '20000' } });
+  router = await startRouter({
+    backends,
+    now: () => nowMs,
+    env: { MAX_BODY_BYTES: '20000', MAX_HELD_BYTES_PER_USER: '200000' },
+  });
   alice = await router.person(PEOPLE.alice);
   secret = await alice.createKey();
 });
@@ -63,7 +68,7 @@ test('the same request with the same key has the same answer, and asks the runne
   expect(runner.requests.length - before).toBe(1);
 });
 
-test('it has it also while the first is still running', async () => {
+test('the same request has the same answer also while the first one is running', async () => {
   const release = Promise.withResolvers<void>();
   runner.reply = async () => {
     await release.promise;
@@ -94,7 +99,7 @@ test('a key is not good for another request', async () => {
   for (const key of ['', 'x'.repeat(256)]) expect((await ask({ key })).status).toBe(400);
 });
 
-test('it belongs to the credential that it came with', async () => {
+test('a key names nothing for another credential', async () => {
   const bob = await router.person(PEOPLE.bob);
   const texts = await Promise.all(
     [secret, await alice.createKey(), await bob.createKey()].map(async (own) =>
@@ -156,6 +161,21 @@ test('a stream is not kept, and a body that is too large is refused as ever', as
   expect((await ask({ key: 'large', more: { padding: 'x'.repeat(30_000) } })).status).toBe(413);
 });
 
+test('an answer that is longer than what may be held arrives whole and is not kept; a shorter one is', async () => {
+  for (const [length, isKept] of [
+    [150_000, true],
+    [300_000, false],
+  ] as const) {
+    let count = 0;
+    runner.reply = () => completion(`${count++} `.repeat(length / 2));
+    const key = `length ${length}`;
+    const first = await (await ask({ key })).text();
+    expect(first.length).toBeGreaterThan(length);
+    expect((await (await ask({ key })).text()) === first).toBe(isKept);
+    await until(() => router.context.held.total === 0, 'nothing is held');
+  }
+});
+
 test('an answer is forgotten after an hour, and when there are too many', async () => {
   const first = await (await ask({ key: 'old' })).text();
   nowMs += 3_599_000;
@@ -164,7 +184,11 @@ test('an answer is forgotten after an hour, and when there are too many', async 
   expect(await (await ask({ key: 'old' })).text()).not.toBe(first);
   const before = router.context.idempotency;
   const once = (holder: number, key: number, text: string) =>
-    before.once({ holder: `${holder}`, key: `${key}`, fingerprint: 'x' }, async () => new Response(text));
+    before.once(
+      { holder: `${holder}`, key: `${key}`, fingerprint: 'x' },
+      new Share(router.context.held, 'a user'),
+      async () => new Response(text),
+    );
   for (let count = 0; count < 1_001; count += 1) await once(count % 10, count, 'x');
   expect(replayed(await once(0, 1_000, 'y'))).toBe('true');
   expect(replayed(await once(0, 0, 'y'))).toBe(null);

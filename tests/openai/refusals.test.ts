@@ -197,43 +197,6 @@ test('a chat that waits gets empty events where its key is set so, and no other'
   expect(eventsOf((await second?.end()) ?? '')).toEqual(eventsOf(text));
 });
 
-test('a whole completion that comes after the stream began becomes one', async () => {
-  const calls = [{ id: 'call_1', type: 'function', function: { name: 'look', arguments: '{}' } }];
-  const message = { role: 'assistant', content: 'Wait.', tool_calls: calls };
-  const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 };
-  runner.reply = () =>
-    Response.json({
-      id: 'c',
-      object: 'chat.completion',
-      choices: [{ index: 0, message, finish_reason: 'tool_calls' }],
-      usage,
-    });
-  for (const path of ['chat/completions', 'responses'] as const) {
-    for (const { agent } of router.context.runners.running()) await router.context.runners.stop(agent.id, 'test');
-    const go = heldStart();
-    const received = new Reading(await ask(path, { stream: true }));
-    await received.until('agent-stack:');
-    go();
-    const events = eventsOf((await received.end()).replaceAll(/^event: .*\n/gm, ''));
-    if (path === 'responses') {
-      expect(JSON.parse(events.at(-1) ?? '')).toMatchObject({
-        type: 'response.completed',
-        response: {
-          output: [{ type: 'message' }, { type: 'function_call', call_id: 'call_1' }],
-          usage: { total_tokens: 5 },
-        },
-      });
-    } else {
-      const [said, used] = events.map((one) => (one === '[DONE]' ? one : JSON.parse(one)));
-      expect(said.choices).toEqual([
-        { index: 0, delta: { ...message, tool_calls: [{ index: 0, ...calls[0] }] }, finish_reason: 'tool_calls' },
-      ]);
-      expect([used.usage, events.at(-1)]).toEqual([usage, '[DONE]']);
-    }
-  }
-  expect(router.context.runners.running().map(({ status }) => status.leases)).toEqual([0]);
-}, 20_000);
-
 test('a start that fails for the same reason again is not to be tried by itself, and the reason comes first', async () => {
   let nowMs = Date.now();
   const code = 'console.error("reading\\nError: no such model"); console.error("  at main.ts:1"); process.exit(3)';

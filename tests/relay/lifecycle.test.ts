@@ -154,7 +154,7 @@ test.each(['cancel', 'detach'] as const)(
   },
 );
 
-test('what was taken last is given back first, the lease before all, and then it is reported', async () => {
+test('at the end the lease is released first, then what was held in reverse order, then the end is reported', async () => {
   const relayed = await new Watched().live('it is answered', 'the relay begins');
   expect(relayed.notes).toEqual(['chunk', 'recorded done', 'lease', 'silence', 'share', 'report done 24 no error']);
   const whole = new Watched();
@@ -214,7 +214,7 @@ test('a relay whose stream reaches nobody ends with the error that was thrown', 
   expect(one.source.asked).toContain('cancel');
 });
 
-test('what is taken after the end is given back at once, a lease too', async () => {
+test('what is held after the end is given back at once, a lease too', async () => {
   const one = await new Watched('cancel', ['late']).live('the call throws', 'it is answered');
   expect(one.notes.at(-1)).toBe('lease');
   one.take('late');

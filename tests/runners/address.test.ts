@@ -63,7 +63,7 @@ test('ten messages at once to such an address make one new runner', async () => 
   expect(runner.specs).toHaveLength(2);
 });
 
-test('so do ten messages to a runner that runs and does not listen', async () => {
+test('ten messages at once to a runner that does not listen make one new runner', async () => {
   const runner = scriptedRunner('address-deaf');
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
   const alice = await router.person(PEOPLE.alice);

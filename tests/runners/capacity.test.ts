@@ -173,7 +173,7 @@ test('an agent that cannot start anyway makes nobody give up a runner', async ()
   expect([router.platform.calls('stop'), await backendsOf(alice)]).toEqual([0, ['echo']]);
 });
 
-test('0 is no limit', async () => {
+test('a limit of 0 lets any number of runners start', async () => {
   const { router, alice, bob } = await withLimits({ MAX_RUNNERS: '0', MAX_RUNNERS_PER_USER: '0', MAX_STARTS: '0' });
   await using _ = router;
   const release = router.platform.hold('start');

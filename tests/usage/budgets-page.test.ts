@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
-import { ADMIN, PEOPLE, type Person, startRouter, type TestInit, type TestRouter } from '../support/router';
+import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 let router: TestRouter;
@@ -23,7 +23,6 @@ beforeEach(async () => {
 });
 
 const put = (person: Person, path: string, body: object) => person.request(path, { method: 'PUT', body });
-const form = (fields: Record<string, string>): TestInit => ({ method: 'POST', body: new URLSearchParams(fields) });
 const json = async (response: Response | Promise<Response>) => (await response).json() as Promise<never>;
 const where = (response: Response) => [response.status, response.headers.get('location')];
 

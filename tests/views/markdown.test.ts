@@ -85,7 +85,7 @@ describe('rendering', () => {
     }
   });
 
-  test('what renders is loaded by the first text, what colours by the first code, and that one has its colours', () => {
+  test('the first text loads the renderer, and the first code the highlighter, which colours that code', () => {
     // In a process of its own: what is loaded is a matter of the whole process.
     const script = `
       const { renderMarkdown } = await import('./views/markdown');

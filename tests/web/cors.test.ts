@@ -56,7 +56,7 @@ test('a page of an origin that is named may ask, send and read', async () => {
   }
 });
 
-test('it can also read why it was refused', async () => {
+test('a page of an origin that is named can read why a request was refused', async () => {
   for (const [headers, model, status] of [
     [bearer(), 'nope', 404],
     [{ authorization: 'Bearer sk-as-nope' }, 'echo', 401],
@@ -66,7 +66,7 @@ test('it can also read why it was refused', async () => {
   }
 });
 
-test('a page of another origin may not', async () => {
+test('a page of an origin that is not named may neither ask nor read', async () => {
   for (const origin of [EVIL, 'null', `${CHAT}.evil.example.org`, 'http://chat.example.org']) {
     expect(allowed(await preflight(origin))).toBe(null);
     const answer = await ask({ origin, ...bearer() });

@@ -92,7 +92,7 @@ describe('law 21: a Host that is not ours is refused', () => {
 });
 
 describe("law 21: the content security policy is 'self'", () => {
-  test('on every page', async () => {
+  test('is sent with every page', async () => {
     const home = (await alice.request('/')).headers.get('location') ?? '';
     for (const path of [home, '/settings', '/sign-in', '/assets/app.js', '/nowhere']) {
       const person = path.startsWith('/sign-') ? router : alice;
@@ -106,7 +106,7 @@ describe("law 21: the content security policy is 'self'", () => {
     }
   });
 
-  test('and no page has what it forbids', async () => {
+  test('forbids nothing that a page contains', async () => {
     const home = (await alice.request('/')).headers.get('location') ?? '';
     for (const path of [home, '/settings', '/sign-in', '/sign-up', '/nowhere']) {
       const person = path.startsWith('/sign-') ? router : alice;

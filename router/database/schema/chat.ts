@@ -20,8 +20,8 @@ export const conversations = sqliteTable(
     /** Position of the newest message. It never shrinks, so that no position is used twice. */
     lastPosition: integer('last_position').notNull(),
     /**
-     * The session of the agent software contains the messages after this position. The name of the session contains it
-     * (`sessionName`).
+     * The runtime session contains the messages after this position. Its name contains the position
+     * (`runtimeSessionName`).
      */
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */

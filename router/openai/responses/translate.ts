@@ -46,17 +46,16 @@ export function responsesTranslation(requested: Requested, limits: TranslationLi
 
 /** A stream that is cut tells again what it has told, if that is not more: all of it is one piece of text. */
 const TOLD_AGAIN_MAX = 1_048_576;
-/** What an answer of up to this size takes is not counted; of a longer one pieces of this size. */
-const STEP_BYTES = 65_536;
+/** Characters of events that are passed on together. */
+const PART_LENGTH = 65_536;
 /** The last events of a stream repeat the text four times. */
 const COPIES = 4;
 
 /** @returns Function to call with the number of held bytes. It throws when that is too much. */
 function holder({ maxBytes, share }: TranslationLimits, onTooMuch = () => {}) {
-  let heldBytes = STEP_BYTES;
+  const measure = share.measure(COPIES);
   return (bytes: number): void => {
-    let refusal = bytes > maxBytes ? tooLarge(maxBytes) : undefined;
-    for (; !refusal && bytes > heldBytes; heldBytes += STEP_BYTES) refusal = share.grow(COPIES * STEP_BYTES);
+    const refusal = bytes > maxBytes ? tooLarge(maxBytes) : measure(bytes);
     if (!refusal) return;
     onTooMuch();
     throw refusal;
@@ -82,7 +81,7 @@ function events(answer: ResponseAnswer, source: Body, limits: TranslationLimits)
     for (const { data, event } of came.splice(0)) {
       for (const one of answer.push(data, event)) {
         text += one;
-        if (text.length < STEP_BYTES) continue;
+        if (text.length < PART_LENGTH) continue;
         yield utf8.encode(text);
         text = '';
       }

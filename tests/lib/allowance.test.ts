@@ -1,0 +1,11 @@
+/** What is held of an allowance. */
+import { expect, test } from 'bun:test';
+import { Allowance, Share } from '../../router/lib/allowance';
+
+test('what a share has taken is given back at its end, and it takes nothing afterwards', () => {
+  const allowance = new Allowance({ total: 10, perHolder: 10 });
+  const share = new Share(allowance, 'alice');
+  expect([share.grow(8), share.grow(3)?.code, allowance.total]).toEqual([undefined, 'too_much_at_once', 8]);
+  share.end();
+  expect([share.grow(8), allowance.total]).toEqual([undefined, 0]);
+});
