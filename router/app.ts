@@ -9,9 +9,12 @@ import { authRoutes } from './accounts/routes';
 import { invitationsRoutes } from './admin/invitations-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
+import { agentsRoutes } from './chat/agents-routes';
+import { conversationsRoutes } from './chat/api-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
+import { searchRoutes } from './chat/search-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
@@ -30,6 +33,7 @@ import { cors } from './web/cors';
 import { createGuard, type Guard } from './web/guard';
 import { systemRoutes } from './web/health-routes';
 import { responding } from './web/respond';
+import { wrongPort } from './web/wrong-port';
 
 /** Room above our own limit, so that the refusal is ours and says what to do. */
 const SERVER_BODY_FACTOR = 4;
@@ -56,6 +60,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
     context;
   const {
+    generations,
     invitations,
     keys,
     listensAt,
@@ -64,6 +69,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     prices,
     removal,
     runners,
+    search,
     sessions,
     streams,
     upstreams,
@@ -91,6 +97,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
+      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)
@@ -100,6 +108,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
@@ -122,7 +131,8 @@ export function internalApp(context: Context) {
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
     .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
-    .use(brokerRoutes(brokerParts(context)));
+    .use(brokerRoutes(brokerParts(context)))
+    .use(wrongPort(config));
 }
 
 function healthParts({ backends, config, database, homes, images, platforms }: Context) {
@@ -139,6 +149,12 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function conversationsParts(context: Context) {
+  const { agents, backends, conversations, events, generations, installationId } = context;
+  const { now, posted, runners, streams } = context;
+  return { agents, backends, conversations, events, generations, installationId, now, posted, runners, streams };
 }
 
 function openaiParts(context: Context) {

@@ -10,7 +10,9 @@ import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
+import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
+import { conversationsApiStore } from './chat/store-api';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
@@ -41,6 +43,8 @@ const LAST_USES_MS = 10_000;
 const KEYS_EXPIRE_MS = 1_000;
 /** Milliseconds between two searches for kept answers whose retention is over. */
 const EXPIRED_MS = 60_000;
+/** Milliseconds between two looks for messages that the search index does not have. */
+const INDEX_MS = 5_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -111,7 +115,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
-  const admin = wireAdmin({ ...shared, ...accounts, ...usage, ...runners, ...chat });
+  const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
@@ -166,6 +170,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
@@ -185,6 +190,8 @@ export function createStores(db: Db) {
     idle: idleStore(db),
     runners: runnersStore(db),
     conversations: conversationsStore(db),
+    conversationsApi: conversationsApiStore(db),
+    search: searchStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

@@ -70,5 +70,6 @@ async function script(text: string): Promise<void> {
   });
   send(<LiveMessageReplace message={end} />);
   send(<LiveComposerActions />);
-  send(<LiveConversationLink conversation={{ id: 'c1', title: `About: ${text}`, current: true, streaming: false }} />);
+  const link = { id: 'c1', agent: { id: 'a1', name: 'OpenClaw' }, atMs: Date.now(), current: true, streaming: false };
+  send(<LiveConversationLink conversation={{ ...link, title: `About: ${text}` }} isOnTop />);
 }

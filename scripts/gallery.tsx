@@ -25,7 +25,7 @@ const csp =
   "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 const emptyForm = { values: {}, errors: {} };
-const agent = fixtures.group({ current: true, description: fixtures.shell().groups[0]?.description ?? '' });
+const agent = fixtures.agent({ current: true, description: fixtures.shell().agents[0]?.description ?? '' });
 
 export const pages: Record<string, () => VNode> = {
   'sign-in': () => <SignInPage form={emptyForm} signupOpen next="/settings" />,
@@ -185,13 +185,13 @@ function chat(overrides: Partial<ConversationView>): VNode {
 
 /** The beginning of a conversation with an agent that is last in the sidebar. */
 function withRunner(state: Partial<RunnerView>): VNode {
-  const { groups, ...shell } = fixtures.shell();
+  const { agents, ...shell } = fixtures.shell();
   const runner: RunnerView = { agentId: 'a1', state: 'stopped', ...state };
-  const [first, ...others] = groups.map((one) => (one.agentId === 'a1' ? { ...one, runner } : one));
+  const [first, ...others] = agents.map((one) => (one.agentId === 'a1' ? { ...one, runner } : one));
   const last = first ? [first] : [];
   return (
     <ChatPage
-      shell={{ ...shell, groups: [...others, ...last] }}
+      shell={{ ...shell, agents: [...others, ...last] }}
       agent={{ ...agent, runner }}
       composer={{ text: '' }}
       missing={['LLM_API_KEY']}

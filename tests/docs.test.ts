@@ -9,6 +9,9 @@ import { envExample, settingsTable, withSettings } from '../scripts/docs';
 
 const read = (file: string): Promise<string> => Bun.file(join(repositoryRoot, file)).text();
 
+/** A path with one name for all that varies in it. */
+const plain = (path: string) => path.replace(/\{[^}]*\}|:\w+|\*/g, '*');
+
 describe('settings', () => {
   test('.env.example is what `bun scripts/docs.ts` writes', async () => {
     expect(await read('.env.example')).toBe(envExample());
@@ -84,6 +87,17 @@ describe('pages', () => {
     const [guide, entries] = [await read('backends/README.md'), JSON.parse(await read('backends.json')) as object[]];
     const fields = new Set(entries.flatMap((entry) => Object.keys(entry)));
     expect([...fields].filter((field) => !guide.includes(field))).toEqual([]);
+  });
+
+  test('docs/api.md has every endpoint that answers with JSON', async () => {
+    const page = await read('docs/api.md');
+    const listed = new Set(
+      [...page.matchAll(/`(?:\w+) (\/(?:api|auth)\/[^`?]*)`/g)].map(([, path = '']) => plain(path)),
+    );
+    const files = [...new Bun.Glob('router/*/*routes*.ts*').scanSync(repositoryRoot)];
+    const code = (await Promise.all(files.map(read))).join('\n');
+    const served = new Set([...code.matchAll(/'(\/(?:api|auth)\/[^']*)'/g)].map(([, path = '']) => plain(path)));
+    expect([...listed].sort()).toEqual([...served].sort());
   });
 
   test('every fault of docs/faults.md names tests that are there', async () => {

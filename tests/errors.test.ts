@@ -56,8 +56,14 @@ async function expectProblem(response: Response, code: Code, more: Record<string
   expect(response.headers.get('x-request-id')).toBe((body as { request_id: string }).request_id);
 }
 
-async function expectOpenAi(response: Response, code: Code, param: string | null = null): Promise<void> {
+/** @param isPublic clients of the predecessor read `detail`; runners do not call the public listener. */
+async function expectOpenAi(
+  response: Response,
+  code: Code,
+  { param = null, isPublic = true }: { param?: string | null; isPublic?: boolean } = {},
+): Promise<void> {
   expect((await response.json()) as unknown).toEqual({
+    ...(isPublic && { detail: expect.stringMatching(/./) }),
     error: {
       ...{ message: expect.stringMatching(/./), type: CODES[code].type, param },
       // On this door a credential that is missing or not good has OpenAI's name.
@@ -106,9 +112,9 @@ test("/v1 answers in OpenAI's shape", async () => {
   await expectOpenAi(await router.request('/v1'), 'not_found');
   await expectOpenAi(await router.request('/v1/models'), 'signed_out');
   await expectOpenAi(await router.request('/v1/models', { headers: { authorization: 'Bearer sk-x' } }), 'signed_out');
-  await expectOpenAi(await request('/v1/models/nope'), 'model_not_found', 'model');
-  await expectOpenAi(await request('/v1/chat/completions', chat('nope')), 'model_not_found', 'model');
-  await expectOpenAi(await request('/v1/chat/completions', chat('')), 'invalid_request', 'model');
+  await expectOpenAi(await request('/v1/models/nope'), 'model_not_found', { param: 'model' });
+  await expectOpenAi(await request('/v1/chat/completions', chat('nope')), 'model_not_found', { param: 'model' });
+  await expectOpenAi(await request('/v1/chat/completions', chat('')), 'invalid_request', { param: 'model' });
   await expectOpenAi(await request('/v1/chat/completions', post('{"mod')), 'invalid_request');
   await expectOpenAi(await request('/v1/chat/completions', chat('off')), 'backend_disabled');
   await expectOpenAi(await request('/v1/chat/completions', chat('keyed')), 'credentials_missing');
@@ -143,7 +149,7 @@ test('a browser gets a page, and is sent to sign in first where that is what it 
 
 test('the internal listener answers in the same shapes', async () => {
   const ask = (path: string) => fetch(router.internalUrl + path);
-  await expectOpenAi(await ask('/upstream/v1/models'), 'signed_out');
+  await expectOpenAi(await ask('/upstream/v1/models'), 'signed_out', { isPublic: false });
   await expectProblem(await ask('/nowhere'), 'not_found');
   await expectProblem(await ask('/settings'), 'not_found');
 });

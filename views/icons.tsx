@@ -21,6 +21,7 @@ export const iconNames = [
   'plus',
   'power',
   'refresh-cw',
+  'search',
   'settings',
   'shield',
   'square',

@@ -1,16 +1,17 @@
 import type { ComponentChildren } from 'preact';
+import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
 import type { Shell } from './models';
 import { useAssets, useLocale, useText } from './render';
 
-const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'layout', 'chat', 'usage'];
+const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'search', 'layout', 'chat', 'usage'];
 
 interface DocumentProps {
   title: string;
   /** Whether the page has a live stream of parts. */
   live?: boolean;
-  /** Whether the page requests parts, without a stream. Pages that do neither load no htmx. */
+  /** Whether the page requests parts. Without them and a stream it loads no htmx. */
   parts?: boolean;
   /** Seconds between reloads for readers without JavaScript; absent means never. */
   refreshSeconds?: number | undefined;
@@ -58,11 +59,17 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
   );
 }
 
+interface AppProps extends DocumentProps {
+  shell: Shell;
+  /** Whether the search opens over the page. */
+  search?: boolean;
+}
+
 /** A signed-in page: the sidebar, and the content as `main`. */
-export function AppLayout({ shell, children, ...document }: DocumentProps & { shell: Shell }) {
+export function AppLayout({ shell, children, search = true, ...document }: AppProps) {
   const t = useText();
   return (
-    <Document {...document}>
+    <Document {...document} parts>
       <a class="skip" href="#content">
         {t.skip}
       </a>
@@ -70,6 +77,7 @@ export function AppLayout({ shell, children, ...document }: DocumentProps & { sh
         <Sidebar shell={shell} />
         <main id="content">{children}</main>
       </div>
+      {search && <SearchDialog />}
     </Document>
   );
 }

@@ -43,12 +43,51 @@ export interface ImageView {
 export interface ConversationLink {
   id: string;
   title: string;
+  /** Whose mark it has. */
+  agent: { id: string; name: string };
+  /** When it last changed. */
+  atMs: number;
   current: boolean;
   streaming: boolean;
 }
 
-/** One agent in the sidebar with its conversations, newest first. */
-export interface AgentGroup {
+/** Conversations of all agents, last changed first. */
+export interface ConversationList {
+  links: readonly ConversationLink[];
+  /** Where those before them are, if there are any. */
+  olderHref?: string;
+  /** Now, from which their days are counted. */
+  nowMs: number;
+}
+
+/** A part of a text, and whether it is what was searched for. */
+export interface TextPiece {
+  readonly text: string;
+  readonly isHit: boolean;
+}
+
+/** A message, or a conversation by its title, that a search found. */
+export interface SearchHit {
+  href: string;
+  agent: { id: string; name: string };
+  atMs: number;
+  title: readonly TextPiece[];
+  /** Of the message; empty for a title. */
+  excerpt: readonly TextPiece[];
+}
+
+export interface SearchView {
+  query: string;
+  hits: readonly SearchHit[];
+  /** Where older hits are. */
+  moreHref?: string;
+  isFirst: boolean;
+  /** Whether not all messages can be found yet. */
+  isIncomplete: boolean;
+}
+
+/** One agent of the user. */
+export interface AgentView {
   agentId: string;
   backend: string;
   name: string;
@@ -58,13 +97,13 @@ export interface AgentGroup {
   disabled: boolean;
   current: boolean;
   runner: RunnerView;
-  conversations: ConversationLink[];
 }
 
 /** What surrounds the content of every signed-in page. */
 export interface Shell {
   user: { name: string; email: string; admin: boolean };
-  groups: AgentGroup[];
+  agents: AgentView[];
+  conversations: ConversationList;
 }
 
 /** A failure as people see it: what happened, what helps, and where to go. Never a stack trace. */
@@ -248,8 +287,10 @@ export interface UsageRangeView {
 export interface UsageView {
   range: UsageRangeView;
   totals: UsageFigures;
-  /** Every day of the range, in order. */
-  days: UsageLine[];
+  /** What one of `times` is. The `key` of a week is its first day in the range. */
+  step: 'day' | 'week';
+  /** Every day or week of the range, in order. */
+  times: UsageLine[];
   tables: UsageTableView[];
   /** Where the single calls are, as CSV. */
   csvHref: string;

@@ -13,14 +13,14 @@ import { type KeyViewDeps, keyJson, keyView, typedKey } from './present-keys';
 import type { SettingsPages, ShellOf } from './present-pages';
 
 const names = t.Optional(t.Array(t.String()));
-const limit = t.Optional(t.Union([t.Integer(), t.Null()]));
+const limit = t.Optional(t.Integer());
 const keyBody = t.Object({
   name: t.String(),
   scopes: names,
   backends: names,
   agents: names,
   /** Seconds since the epoch, as in every JSON of ours. */
-  expires_at: t.Optional(t.Union([t.Number(), t.Null()])),
+  expires_at: t.Optional(t.Number()),
   requests_per_minute: limit,
   tokens_per_minute: limit,
   concurrent_requests: limit,

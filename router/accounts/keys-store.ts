@@ -1,6 +1,7 @@
 /** Personal API keys. Only the hash of a key is stored. */
-import { and, desc, eq, getTableColumns, gt, gte, inArray, or, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, gte, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
+import { inList } from '../database/in-list';
 import { keys, users } from '../database/schema/accounts';
 import type { User } from './store';
 
@@ -35,11 +36,7 @@ export function keysStore(db: Db) {
     async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
       if (ids.length === 0) return [];
       const { id, name, userId } = keys;
-      return db
-        .select({ id, name, userId })
-        .from(keys)
-        .where(inArray(id, [...ids]))
-        .all();
+      return db.select({ id, name, userId }).from(keys).where(inList(id, ids)).all();
     },
     /** The keys of all users, by the addresses of their owners, then by name: at most `limit`, after `after`. */
     async listAll(limit: number, after?: OwnedKey): Promise<readonly OwnedKey[]> {

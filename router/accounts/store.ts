@@ -1,6 +1,7 @@
 /** Users and their browser sessions. */
-import { and, desc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
+import { inList } from '../database/in-list';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
 
@@ -50,11 +51,7 @@ export function usersStore(db: Db) {
     async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
       if (ids.length === 0) return [];
       const { id, email } = users;
-      return db
-        .select({ id, email })
-        .from(users)
-        .where(inArray(id, [...ids]))
-        .all();
+      return db.select({ id, email }).from(users).where(inList(id, ids)).all();
     },
     /** The first by e-mail address. */
     async list(limit: number): Promise<readonly User[]> {

@@ -3,8 +3,8 @@
  * that what was spent stays in the reports.
  */
 import { requireNotAdmin, type UsersService } from '../accounts/users';
+import type { AgentsService } from '../agents/agents';
 import { deleteHome, homePath } from '../agents/homes';
-import type { AgentsStore } from '../agents/store';
 import type { GenerationsService } from '../chat/generations';
 import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
@@ -16,7 +16,7 @@ export type RemovalService = ReturnType<typeof removalService>;
 
 export function removalService(deps: {
   users: UsersService;
-  agents: Pick<AgentsStore, 'list'>;
+  agents: AgentsService;
   runners: RunnersService;
   runnerRows: Pick<RunnersStore, 'findByAgent'>;
   generations: GenerationsService;
@@ -28,8 +28,8 @@ export function removalService(deps: {
   /** Ends sessions, keys, streams, answers and runners of the user. Throws `not_found`, or `invalid_request` for the admin. */
   async function disable(userId: string): Promise<void> {
     await users.setDisabled(userId, true);
-    await generations.stopOf(userId);
-    for (const { id } of await agents.list(userId)) {
+    await generations.stopOf({ userId });
+    for (const { id } of await agents.listAll(userId)) {
       // The reaper tries again when its platform answers.
       await runners.stop(id, 'disabled').catch((error: unknown) => {
         accountsLog.warn({ user: userId, agent: id, err: error }, 'runner.left');
@@ -49,14 +49,15 @@ export function removalService(deps: {
     async delete(userId: string): Promise<void> {
       requireNotAdmin(await users.get(userId), 'deleted');
       await disable(userId);
-      const theirs = await agents.list(userId);
+      const theirs = await agents.listAll(userId);
       for (const { id } of theirs) {
         await runners.stop(id, 'deleted');
         if (await runnerRows.findByAgent(id)) throw runnerLeft();
       }
-      for (const { id } of theirs) {
-        // After all are stopped: a user who could not be deleted may be enabled again.
-        await runners.retire(id);
+      // After all are stopped: a user who could not be deleted may be enabled again.
+      for (const agent of theirs) {
+        const { id } = agent;
+        await runners.remove(id, () => agents.delete(agent));
         await deleteHome(homesRoot, id).catch((error: unknown) => {
           accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
         });

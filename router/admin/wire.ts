@@ -1,6 +1,6 @@
 /** Makes the parts of this subject. */
 import type { UsersService } from '../accounts/users';
-import type { AgentsStore } from '../agents/store';
+import type { AgentsService } from '../agents/agents';
 import type { GenerationsService } from '../chat/generations';
 import type { Config } from '../config/config';
 import type { RunnersService } from '../runners/runners';
@@ -10,16 +10,17 @@ import { removalService } from './removal';
 
 export function wireAdmin(uses: {
   config: Pick<Config, 'homesRoot'>;
-  stores: { agents: AgentsStore; runners: RunnersStore };
+  stores: { runners: RunnersStore };
+  agents: AgentsService;
   users: UsersService;
   runners: RunnersService;
   generations: GenerationsService;
   budgets: BudgetsService;
 }) {
-  const { config, stores, users, runners, generations, budgets } = uses;
+  const { agents, config, stores, users, runners, generations, budgets } = uses;
   const removal = removalService({
     users,
-    agents: stores.agents,
+    agents,
     runners,
     runnerRows: stores.runners,
     generations,

@@ -4,6 +4,9 @@ import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';
 import type { Agent, AgentsStore } from './store';
 
+const NAME_LENGTH_MAX = 80;
+const MODEL_LENGTH_MAX = 200;
+
 /** How many default agents, and how many agents by their id, are cached in memory. */
 const CACHED_MAX = 10_000;
 
@@ -12,21 +15,41 @@ export type NamedAgent = Agent & { readonly slug: string };
 
 export type AgentsService = ReturnType<typeof agentsService>;
 
-export function agentsService(deps: { agents: AgentsStore; backends: BackendRegistry; now: () => number }) {
-  const { agents, backends, now } = deps;
+export interface AgentsDeps {
+  readonly agents: AgentsStore;
+  readonly backends: BackendRegistry;
+  /** Agents that a user may have of one backend. */
+  readonly maxPerBackend: number;
+  readonly now: () => number;
+}
 
-  // Every request needs an agent. Agents never change and are never removed, so the cache needs no invalidation.
+export function agentsService(deps: AgentsDeps) {
+  const { agents, backends, maxPerBackend, now } = deps;
+
+  // Every request needs an agent. A changed agent is forgotten in both caches.
   const defaults = new Recent<string, Promise<Agent>>(CACHED_MAX);
   const byId = new Recent<string, Agent>(CACHED_MAX);
 
+  function forget(agent: Agent): void {
+    defaults.delete(placeOf(agent));
+    byId.delete(agent.id);
+  }
+
   function defaultOf(userId: string, backend: Backend): Promise<Agent> {
-    const place = `${userId} ${backend.name}`;
+    const place = placeOf({ userId, backend: backend.name });
     const known = defaults.get(place);
     if (known) return known;
     const found = agents.ensureDefault({ userId, backend: backend.name, name: backend.displayName, nowMs: now() });
     defaults.set(place, found);
     found.catch(() => defaults.delete(place, found));
     return found;
+  }
+
+  async function get(userId: string, id: string): Promise<Agent> {
+    const agent = byId.get(id) ?? (await agents.find(id));
+    if (agent) byId.set(id, agent);
+    if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
+    return agent;
   }
 
   async function ordered(userId: string): Promise<readonly Agent[]> {
@@ -42,11 +65,54 @@ export function agentsService(deps: { agents: AgentsStore; backends: BackendRegi
     defaultOf,
 
     /** Returns an agent. Throws `not_found` when it does not exist or belongs to another user. */
-    async get(userId: string, id: string): Promise<Agent> {
-      const agent = byId.get(id) ?? (await agents.find(id));
-      if (agent) byId.set(id, agent);
-      if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
+    get,
+
+    /** Agents that a user may have of one backend. */
+    maxPerBackend,
+
+    /** Returns the user's agents, also those of backends that are no longer configured, by backend and ordinal. */
+    listAll: (userId: string): Promise<readonly Agent[]> => agents.list(userId),
+
+    /**
+     * Makes an agent. Longer texts are cut to 80 characters of the name and 200 of the model.
+     * Throws `invalid_request` for an unknown backend or an empty name, `conflict` when the user has as many as allowed.
+     */
+    async create(userId: string, asked: { backend: string; name: string; model: string }): Promise<Agent> {
+      const { backend } = asked;
+      if (!backends.find(backend)) {
+        throw new AppError('invalid_request', { message: `There is no backend "${backend.slice(0, 100)}".` });
+      }
+      const named = { name: nameFrom(asked.name), model: modelFrom(asked.model) };
+      const agent = await agents.insert({ userId, backend, ...named, createdAtMs: now() }, maxPerBackend);
+      if (!agent) {
+        const message = `You have ${maxPerBackend} agents of the backend "${backend}", and may have no more.`;
+        throw new AppError('conflict', { message, hint: 'MAX_AGENTS_PER_BACKEND sets how many.' });
+      }
+      forget(agent);
       return agent;
+    },
+
+    /** Changes an agent's name, its model, or both. Throws `invalid_request` for an empty name. */
+    async update(agent: Agent, change: { name?: string; model?: string }): Promise<Agent> {
+      const { name, model } = change;
+      if (name === undefined && model === undefined) return agent;
+      await agents.update(agent.id, {
+        ...(name !== undefined && { name: nameFrom(name) }),
+        ...(model !== undefined && { model: modelFrom(model) }),
+        updatedAtMs: now(),
+      });
+      forget(agent);
+      return get(agent.userId, agent.id);
+    },
+
+    /** Deletes an agent with its conversations. Throws `driver_unavailable` while it has a runner. */
+    async delete(agent: Agent): Promise<void> {
+      const isDeleted = await agents.delete(agent.id);
+      if (!isDeleted) {
+        const message = 'The agent still has a runner, and the platform that runs it does not answer. Try again soon.';
+        throw new AppError('driver_unavailable', { message });
+      }
+      forget(agent);
     },
 
     /** Returns the user's agents of all configured backends, in the order of `backends.json`, then by ordinal. */
@@ -64,6 +130,20 @@ export function agentsService(deps: { agents: AgentsStore; backends: BackendRegi
       for (const backend of backends.all()) await defaultOf(userId, backend);
     },
   };
+}
+
+function placeOf({ userId, backend }: Pick<Agent, 'userId' | 'backend'>): string {
+  return `${userId} ${backend}`;
+}
+
+function nameFrom(text: string): string {
+  const name = text.trim().slice(0, NAME_LENGTH_MAX);
+  if (name === '') throw new AppError('invalid_request', { message: 'Give the agent a name.' });
+  return name;
+}
+
+function modelFrom(text: string): string {
+  return text.trim().slice(0, MODEL_LENGTH_MAX);
 }
 
 /** Adds slugs of lower-case letters, digits and "-". When slugs are equal, the later ones get a number. */

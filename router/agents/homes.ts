@@ -6,7 +6,7 @@
  * either; it only puts its own files into place (`safe-folder.ts`).
  */
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HomeError, homeFault } from './home-faults';
 import { Folder, hasCode, type Owner, UnsafePathError } from './safe-folder';
@@ -68,8 +68,29 @@ export async function deleteHome(homesRoot: string, agentId: string): Promise<vo
 }
 
 /**
+ * Moves the home of a deleted agent to `<homesRoot>/.trash/<agentId>-<UTC time>`. The router never uses it again.
+ * Returns the new path; undefined when the agent has no home.
+ */
+export async function quarantineHome(options: {
+  readonly homesRoot: string;
+  readonly agentId: string;
+}): Promise<{ path: string } | undefined> {
+  const home = homePath(options.homesRoot, options.agentId);
+  const trash = join(options.homesRoot, '.trash');
+  const path = join(trash, `${options.agentId}-${new Date().toISOString().replace(/[-:.]/g, '')}`);
+  try {
+    await mkdir(trash, { recursive: true, mode: 0o700 });
+    await rename(home, path);
+    return { path };
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/**
  * Returns the path of an agent's home. Throws a TypeError for an id with other characters than those of `ids.ts`: a second
- * check against path traversal.
+ * check against path traversal. Dots are refused, so `.trash` cannot be the home of an agent.
  */
 export function homePath(homesRoot: string, agentId: string): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(agentId)) throw new TypeError('An agent id must be a plain name.');

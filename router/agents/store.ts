@@ -1,6 +1,7 @@
 /** Stores agents: a user's durable instances of backends. */
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
-import type { Db } from '../database/database';
+import { and, asc, eq, sql } from 'drizzle-orm';
+import { type Db, isForeignKeyViolation, transaction } from '../database/database';
+import { inList } from '../database/in-list';
 import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
 
@@ -30,11 +31,7 @@ export function agentsStore(db: Db) {
     async namesOf(ids: readonly string[]): Promise<readonly Pick<Agent, 'id' | 'name'>[]> {
       if (ids.length === 0) return [];
       const { id, name } = agents;
-      return db
-        .select({ id, name })
-        .from(agents)
-        .where(inArray(id, [...ids]))
-        .all();
+      return db.select({ id, name }).from(agents).where(inList(id, ids)).all();
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {
@@ -56,5 +53,44 @@ export function agentsStore(db: Db) {
       if (!made) throw new Error(`The default agent of ${backend} could not be made`);
       return made;
     },
+    /**
+     * Inserts an agent with the lowest free ordinal of its user and backend. @returns undefined when there are
+     * `ordinalMax` already.
+     */
+    async insert(
+      agent: Pick<Agent, 'userId' | 'backend' | 'name' | 'model' | 'createdAtMs'>,
+      ordinalMax: number,
+    ): Promise<Agent | undefined> {
+      const { userId, backend } = agent;
+      return transaction(db, (tx) => {
+        const there = and(eq(agents.userId, userId), eq(agents.backend, backend));
+        const taken = new Set(tx.select({ ordinal: agents.ordinal }).from(agents).where(there).all().map(ordinalOf));
+        let ordinal = 1;
+        while (taken.has(ordinal)) ordinal += 1;
+        if (taken.size >= ordinalMax) return undefined;
+        return tx
+          .insert(agents)
+          .values({ ...agent, id: newId(), ordinal })
+          .returning()
+          .get();
+      });
+    },
+    async update(id: string, change: Partial<Pick<Agent, 'name' | 'model' | 'updatedAtMs'>>): Promise<void> {
+      db.update(agents).set(change).where(eq(agents.id, id)).run();
+    },
+    /** Deletes an agent with its conversations. @returns false, and deletes nothing, while it has a runner. */
+    async delete(id: string): Promise<boolean> {
+      try {
+        db.delete(agents).where(eq(agents.id, id)).run();
+        return true;
+      } catch (error) {
+        if (isForeignKeyViolation(error)) return false;
+        throw error;
+      }
+    },
   };
+}
+
+function ordinalOf({ ordinal }: { ordinal: number }): number {
+  return ordinal;
 }

@@ -8,14 +8,14 @@ import type { IdleStore } from './idle-store';
 import type { AgentsStore } from './store';
 
 export function wireAgents(uses: {
-  config: Pick<Config, 'homesRoot' | 'idle'>;
+  config: Pick<Config, 'homesRoot' | 'idle' | 'maxAgentsPerBackend'>;
   stores: { agents: AgentsStore; idle: IdleStore };
   backends: BackendRegistry;
   now: () => number;
 }) {
   const { config, stores, backends, now } = uses;
   return {
-    agents: agentsService({ agents: stores.agents, backends, now }),
+    agents: agentsService({ agents: stores.agents, backends, maxPerBackend: config.maxAgentsPerBackend, now }),
     homes: homesHealth({ homesRoot: config.homesRoot, backends }),
     idle: idleService({ idle: stores.idle, backends, limits: config.idle }),
   };

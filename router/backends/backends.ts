@@ -65,7 +65,7 @@ export interface Backend {
   readonly omitBody: readonly string[];
   /** Its streamed chats lack the first chunk with the role that OpenAI sends, so the router adds it. */
   readonly streamLacksRole: boolean;
-  /** The `model` that the runner gets. */
+  /** The `model` that the runner gets. If it is one of `extraModels`, the runner knows those ids, and gets the one asked for. */
   readonly model?: string;
   /** Tokens of a conversation and of one answer, for clients that read the list of models. */
   readonly contextWindow?: number;
@@ -141,11 +141,9 @@ export class BackendRegistry implements Disposable {
     return this.#backends.find((backend) => backend.name === name);
   }
 
-  /** Finds the backend for `model`: its name, one of its other ids, or an id below `<name>/`. */
+  /** Finds the backend for `model`: its name, or one of its other ids. */
   forModel(model: string): Backend | undefined {
-    return this.#backends.find(
-      ({ name, extraModels }) => model === name || extraModels.includes(model) || model.startsWith(`${name}/`),
-    );
+    return this.#backends.find(({ name, extraModels }) => model === name || extraModels.includes(model));
   }
 
   models(): readonly Model[] {

@@ -40,7 +40,7 @@ export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): J
   const { variables, model } = shape;
   const omitted = backend.omitBody.filter((name) => Object.hasOwn(body, name));
   const changes: Record<string, unknown> = {};
-  const sentModel = model ?? backend.model;
+  const sentModel = model ?? ownModel(backend, body.model);
   if (sentModel !== undefined && sentModel !== body.model) changes.model = sentModel;
   for (const [name, template] of Object.entries(backend.sessionBody)) {
     const value = fill(template, variables);
@@ -51,6 +51,12 @@ export function shapeChatBody(backend: Backend, body: JsonBody, shape: Shape): J
   if (sent !== messages) changes.messages = sent;
   if (omitted.length === 0 && Object.keys(changes).length === 0) return undefined;
   return { ...Object.fromEntries(Object.entries(body).filter(([name]) => !omitted.includes(name))), ...changes };
+}
+
+/** The model that a backend is sent unless a variable says which. */
+function ownModel({ model, extraModels }: Backend, asked: unknown): string | undefined {
+  const knowsAsked = model !== undefined && extraModels.includes(model);
+  return knowsAsked && typeof asked === 'string' && extraModels.includes(asked) ? asked : model;
 }
 
 /** The messages as this backend accepts them; the same array when nothing changes. */

@@ -68,7 +68,7 @@ export class BrokerCall extends Lifecycle {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
     const answer = await deps.upstreams.call({
-      ...{ userId: agent.userId, backend, path, method: allowed.method, body, hops },
+      ...{ agent, backend, path, method: allowed.method, body, hops },
       headers: requestHeaders(request.headers),
       signal: this.signal,
       allow: (upstream) => use.admit(upstream, this.signal),

@@ -1,5 +1,6 @@
 /** Calls to upstreams, with the credentials of that moment, and tries again where that is safe. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService, Upstream } from '../credentials/credentials';
 import { relayLog } from '../lib/log';
@@ -33,7 +34,8 @@ const utf8 = new TextEncoder();
 const UPSTREAMS_MAX = 1_000;
 
 export interface UpstreamRequest {
-  readonly userId: string;
+  /** Whose runner calls. */
+  readonly agent: Pick<Agent, 'userId' | 'model'>;
   readonly backend: Backend;
   /** Below `/v1/`. */
   readonly path: string;
@@ -102,14 +104,14 @@ export function upstreamsService(deps: { credentials: CredentialsService; addres
     async call(request: UpstreamRequest): Promise<UpstreamAnswer> {
       const firstMs = steadyMs();
       for (let tryNumber = 1; ; tryNumber += 1) {
-        const upstream = await credentials.upstreamOf(request.userId, request.backend);
+        const upstream = await credentials.upstreamOf(request.agent, request.backend);
         await request.allow(upstream);
         const answer = await callOnce(upstream, request).catch((error: unknown) => {
           if (error instanceof UnreachableError) return error;
           throw error;
         });
         const { outcome, isLasting } = await readOutcome(answer);
-        const name = `${request.userId} ${upstream.baseUrl}`;
+        const name = `${request.agent.userId} ${upstream.baseUrl}`;
         const nowMs = steadyMs();
         const waitMs = isLasting ? undefined : retryDelayMs(outcome, tryNumber);
         const isTired = nowMs - (tiredSinceMs.get(name) ?? Number.NEGATIVE_INFINITY) < TIRED_MS;

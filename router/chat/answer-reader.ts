@@ -15,6 +15,8 @@ import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
 const SLICE_BYTES = 16_384;
 /** So many bytes of a stream may wait to be parsed. What waits beyond that counts like the answer's text. */
 const WAITING_BYTES_MAX = 1_048_576;
+/** Calls are stored in one row, with which everybody waits for the database: 25 ms for so much. */
+const CALLS_BYTES_MAX = 4_194_304;
 const EVENT_END = new TextEncoder().encode('\n\n');
 const NO_WORDS = { message: 'The agent reported an error.' };
 
@@ -27,7 +29,7 @@ export interface ReaderOptions {
 
 export class AnswerReader {
   readonly text = new GrowingText();
-  readonly calls: AnswerCalls;
+  calls: AnswerCalls;
   readonly steps: AnswerSteps;
   readonly #leading = new LeadingThought();
   failure: MessageFailure | undefined;
@@ -136,6 +138,13 @@ export class AnswerReader {
     this.text.add(this.#textBytes > maxBytes ? piece.slice(0, Math.max(0, room)) : piece);
   }
 
+  /** A call that is cut would be no call. */
+  #dropCalls(): void {
+    this.calls = new AnswerCalls(this.messageId);
+    const hint = `The limit for calls of tools is ${CALLS_BYTES_MAX} bytes.`;
+    this.tooLarge ??= new AppError('answer_too_large', { hint });
+  }
+
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string, name?: string): void {
     // What a runner sends must not keep the rest of its answer from being saved.
@@ -151,6 +160,7 @@ export class AnswerReader {
     this.steps.read(body, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
     this.calls.read(body, this.text.length);
+    if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();
     const error = name === 'error' ? (readRefusal(data) ?? NO_WORDS) : failureIn(body);
     if (error) this.failure ??= { code: 'runner_error', message: error.message };

@@ -4,16 +4,27 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, ConversationsStore, Message, MessageHead, WholeMessage } from './store';
+import type {
+  Conversation,
+  ConversationsStore,
+  ListedConversation,
+  ListPlace,
+  Message,
+  MessageHead,
+  WholeMessage,
+} from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
 
-const TITLE_LENGTH_MAX = 200;
+export const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
-const LIST_LIMIT = 200;
+/** What is copied into a fork, in one step: everybody waits for it. Four megabytes take 20 ms. */
+const FORKED = { limit: 400, maxBytes: 4_194_304 } as const;
+/** Conversations of one page of the list. */
+const LIST_LIMIT = 30;
 const TEXT_PIECE_BYTES = 512 * 1024;
 /** Characters of a message that its conversation's title is made from. */
 const TITLE_READ_LENGTH = 1_000;
@@ -44,14 +55,20 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     const nowMs = now();
     const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
     const ids = { id: newTimeId(), userId: agent.userId, agentId: agent.id };
-    return { conversation: { ...ids, title: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
+    return { conversation: { ...ids, title: '', model: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
   }
 
   return {
     get,
+    nowMs: now,
 
-    /** Last changed first; without those that a program's answers are kept in unasked. */
-    list: (userId: string) => conversations.list(userId, LIST_LIMIT),
+    /** Last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    list: (userId: string, before?: ListPlace, limit = LIST_LIMIT): Promise<readonly ListedConversation[]> =>
+      conversations.list(userId, limit, before),
+
+    /** One of those in the list. */
+    findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
+      conversations.findListed(userId, id),
 
     /** Up to `limit` messages before `before`, oldest first. */
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
@@ -135,12 +152,17 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
     begin,
 
-    /** A new conversation with what was said up to a position in another one, stored as `begin`'s is. */
-    fork(conversation: Conversation, position: number): Beginning {
+    /**
+     * A new conversation with what was said up to a position in another one, stored as `begin`'s is. The oldest messages
+     * of a long one are left out. Throws `too_large` if the message at the position alone is too long to be copied.
+     */
+    async fork(conversation: Conversation, position: number): Promise<Beginning> {
+      const from = await conversations.forkableFrom(conversation.id, position, FORKED);
+      if (from === undefined) throw tooLongToFork();
       const nowMs = now();
       const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
       const fork = { ...conversation, id: newTimeId(), ...times, lastPosition: position, sessionFrom: position };
-      return { conversation: fork, forkOf: conversation.id };
+      return { conversation: fork, fork: { of: conversation.id, from } };
     },
 
     /** A new conversation without a message. */
@@ -177,4 +199,9 @@ export function titleFrom(text: string): string {
   return characters.length <= TITLE_FROM_TEXT_LENGTH
     ? line
     : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
+}
+
+function tooLongToFork(): AppError {
+  const message = `An answer of more than ${FORKED.maxBytes} bytes can only be continued once.`;
+  return new AppError('too_large', { message, hint: 'Go on from the newest answer of its conversation.' });
 }

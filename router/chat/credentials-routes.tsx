@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia';
 import { Message } from '../../views/chat/message';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
 import { missingView, pick, refusedScope } from '../credentials/present';
 import { fields } from '../credentials/routes';
 import { AppError } from '../lib/errors';
@@ -33,7 +34,7 @@ async function fillIn(
   const { scope = '', ...typed } = body;
   try {
     const values = pick(typed, (_, value) => value.trim() !== '');
-    await requireFilled(deps, who, agent.backend, values);
+    await requireFilled(deps, agent, values);
     await deps.credentials.set(who.user.id, scope, values);
     await deps.generations.retry(conversation, message);
   } catch (error) {
@@ -52,12 +53,11 @@ async function fillIn(
 /** Throws `invalid_fields` for what would still be missing. */
 async function requireFilled(
   deps: ChatRoutesDeps,
-  who: Who,
-  backendName: string,
+  agent: Agent,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const backend = deps.backends.find(backendName);
-  const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
+  const backend = deps.backends.find(agent.backend);
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
   const empty = missing.map(({ name }) => name).filter((name) => !(name in values));
   if (empty.length === 0) return;
   throw new AppError('invalid_fields', { fields: Object.fromEntries(empty.map((name) => [name, 'Still missing'])) });

@@ -81,7 +81,7 @@ export function generationsService(deps: GenerationsDeps) {
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
       expiresAtMs,
-      title: titleFrom(text ?? ''),
+      title: conversation.title === '' ? titleFrom(text ?? '') : '',
       nowMs: now(),
     });
     if (!written) throw new AppError('answer_running');
@@ -103,6 +103,15 @@ export function generationsService(deps: GenerationsDeps) {
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;
+  }
+
+  function writtenIn(conversationId: string): readonly Generation[] {
+    return [...live.values()].filter((generation) => generation.conversationId === conversationId);
+  }
+
+  async function stopAll(generations: readonly Generation[]): Promise<void> {
+    for (const generation of generations) generation.stop();
+    await Promise.all(generations.map(({ answer }) => answer.saved));
   }
 
   async function agentOf(conversation: Conversation): Promise<Agent> {
@@ -131,8 +140,8 @@ export function generationsService(deps: GenerationsDeps) {
   }
 
   return {
-    /** The model that a backend with `forward_model_env` is sent for the user. */
-    modelOf: (userId: string, backendName: string) => modelOf(deps, userId, backendName),
+    /** The model that a backend with `forward_model_env` is sent for this agent. */
+    modelOf: (agent: Agent) => modelOf(deps, agent),
 
     /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
     async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
@@ -175,17 +184,19 @@ export function generationsService(deps: GenerationsDeps) {
     },
 
     /** Stops what is being written in a conversation. */
-    async stopIn(conversationId: string): Promise<void> {
-      const there = [...live.values()].filter((generation) => generation.conversationId === conversationId);
-      for (const generation of there) generation.stop();
-      await Promise.all(there.map((generation) => generation.answer.saved));
-    },
+    stopIn: (conversationId: string): Promise<void> => stopAll(writtenIn(conversationId)),
 
-    /** Stops everything that is being written for a user. */
-    async stopOf(userId: string): Promise<void> {
-      const there = [...live.values()].filter((generation) => generation.userId === userId);
-      for (const generation of there) generation.stop();
-      await Promise.all(there.map((generation) => generation.answer.saved));
+    /** Stops the answers of one agent, or of all agents of one user. */
+    stopOf: (owner: { readonly agentId: string } | { readonly userId: string }): Promise<void> =>
+      stopAll(
+        [...live.values()].filter((one) =>
+          'agentId' in owner ? one.agentId === owner.agentId : one.userId === owner.userId,
+        ),
+      ),
+
+    /** Resolves when what is being written in a conversation has ended and is saved. */
+    async settled(conversationId: string): Promise<void> {
+      await Promise.all(writtenIn(conversationId).map(({ answer }) => answer.saved));
     },
 
     /** How many answers are being written. */

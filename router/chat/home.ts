@@ -7,6 +7,9 @@ import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { isUsable, type UsableDeps } from './usable';
 
+/** Conversations among which the latest with an agent that can answer is searched. */
+const LATEST_MAX = 200;
+
 export interface HomeDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
@@ -21,7 +24,9 @@ export async function home(deps: HomeDeps, who: Who): Promise<string> {
   const agents = await deps.agents.list(who.user.id);
   const usable = agents.filter((agent) => isUsable(deps, agent));
   const open = new Set((usable.length > 0 ? usable : agents).map(({ id }) => id));
-  const latest = (await deps.conversations.list(who.user.id)).find(({ agentId }) => open.has(agentId));
+  const latest = (await deps.conversations.list(who.user.id, undefined, LATEST_MAX)).find(({ agentId }) =>
+    open.has(agentId),
+  );
   if (latest) return `/conversations/${latest.id}`;
   const first = usable[0] ?? agents.find(({ backend }) => deps.backends.find(backend)?.disabled === false);
   if (!first) throw new AppError('not_found', { message: text.sidebar.noAgents });

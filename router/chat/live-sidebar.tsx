@@ -1,12 +1,13 @@
 /** What a live stream tells about everything around the conversation: runners, and the links of the sidebar. */
 import type { JSX } from 'preact';
 import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRunner } from '../../views/chat/live';
-import type { ConversationLink } from '../../views/models';
+import type { ConversationList } from '../../views/models';
 import type { RouterEvent } from '../lib/events';
 import type { LiveDeps, LiveOptions } from './live-options';
-import { conversationLink, runnerView } from './present';
+import { runnerView } from './present';
+import { conversationLink, conversationList } from './present-list';
 
-/** Changed links that a page has not been told yet. Beyond it, the page is told all links, which are fewer than that. */
+/** Changed links that a page has not been told yet. Beyond it, the page is told its first links anew. */
 const LINKS_MAX = 1_000;
 
 export class LiveSidebar {
@@ -16,6 +17,8 @@ export class LiveSidebar {
   #everyLink = true;
   /** Of the links that the page that connects has. */
   #hadAtConnect: string | undefined;
+  /** When the first conversation of the page's list changed. */
+  #topMs = 0;
 
   constructor(
     readonly deps: LiveDeps,
@@ -53,40 +56,36 @@ export class LiveSidebar {
   }
 
   async #linkParts(): Promise<JSX.Element[]> {
+    const { deps } = this;
     const { who, conversation } = this.options;
-    const [changed, isEvery, had] = [new Set(this.#links), this.#everyLink, this.#hadAtConnect];
+    const [changed, isEvery, had] = [[...this.#links], this.#everyLink, this.#hadAtConnect];
     this.#links.clear();
     this.#everyLink = false;
     this.#hadAtConnect = undefined;
-    if (changed.size === 0 && !isEvery) return [];
+    if (changed.length === 0 && !isEvery) return [];
     const current = conversation ? { conversationId: conversation.row.id } : {};
-    const rows = await this.deps.conversations.list(who.user.id);
+    const agents = await deps.agents.list(who.user.id);
     if (isEvery) {
-      const links = rows.map((row) => ({ agentId: row.agentId, ...conversationLink(row, current) }));
-      return linksMark(links) === had ? [] : this.#allLinks(links);
+      const list = await conversationList(deps, who, { agents, current });
+      this.#topMs = list.links[0]?.atMs ?? 0;
+      return linksMark(list) === had ? [] : [<LiveConversations list={list} />];
     }
-    return [...changed].map((id) => {
-      const row = rows.find((one) => one.id === id);
-      if (!row) return <LiveConversationRemove conversationId={id} />;
-      const isOnTop = rows.find(({ agentId }) => agentId === row.agentId) === row;
-      const link = conversationLink(row, current);
-      return <LiveConversationLink conversation={link} firstOf={isOnTop ? row.agentId : undefined} />;
-    });
-  }
-
-  async #allLinks(links: readonly AgentLink[]): Promise<JSX.Element[]> {
-    const agents = await this.deps.agents.list(this.options.who.user.id);
-    return agents.map(({ id }) => (
-      <LiveConversations agentId={id} links={links.filter(({ agentId }) => agentId === id)} />
-    ));
+    const rows = await Promise.all(
+      changed.map(async (id) => ({ id, row: await deps.conversations.findListed(who.user.id, id) })),
+    );
+    // Those that move to the top of the list do so one after the other. Others stay where they are, on whichever page of it.
+    return rows
+      .sort((a, b) => (a.row?.updatedAtMs ?? 0) - (b.row?.updatedAtMs ?? 0))
+      .map(({ id, row }) => {
+        if (!row) return <LiveConversationRemove conversationId={id} />;
+        const isOnTop = row.updatedAtMs >= this.#topMs;
+        if (isOnTop) this.#topMs = row.updatedAtMs;
+        return <LiveConversationLink conversation={conversationLink(row, agents, current)} isOnTop={isOnTop} />;
+      });
   }
 }
 
-type AgentLink = ConversationLink & { readonly agentId: string };
-
 /** Which links a page has, so that its stream need not tell them again. */
-export function linksMark(links: readonly AgentLink[]): string {
-  const byAgent = links.toSorted((a, b) => (a.agentId < b.agentId ? -1 : Number(a.agentId > b.agentId)));
-  const shown = byAgent.map(({ agentId, id, title, streaming }) => [agentId, id, title, streaming]);
-  return Bun.hash(JSON.stringify(shown)).toString(36);
+export function linksMark({ links }: ConversationList): string {
+  return Bun.hash(JSON.stringify(links.map(({ id, title, streaming }) => [id, title, streaming]))).toString(36);
 }

@@ -2,7 +2,7 @@
 
 import type { MissingView } from '../../views/credentials/models';
 import { withoutUnfinishedLink } from '../../views/markdown';
-import type { AgentGroup, ConversationLink, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
+import type { AgentView, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
@@ -14,8 +14,9 @@ import type { HadText, PageRendering, RenderingService } from '../web/rendering'
 import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
+import { conversationList } from './present-list';
 import { callViews, type Results, resultsIn, stepViews } from './present-steps';
-import type { Conversation, MessageFailure, Step } from './store';
+import type { MessageFailure, Step } from './store';
 import type { ShownMessage } from './store-shown';
 import { SHOWN_LENGTH_MAX } from './store-texts';
 import { isDown, type UsableDeps } from './usable';
@@ -70,39 +71,25 @@ function availabilityView(deps: ChatViewDeps, who: Who, agent: Agent): Pick<Runn
   return {};
 }
 
-export function conversationLink(
-  conversation: Conversation & { streaming?: boolean },
-  current: Current,
-): ConversationLink {
-  return {
-    id: conversation.id,
-    title: conversation.title || text.conversation.untitled,
-    current: conversation.id === current.conversationId,
-    streaming: conversation.streaming ?? false,
-  };
-}
-
 /**
- * The sidebar: the user's default agent of every backend, created at the first visit, and their other agents. Agents
- * that cannot start come last.
+ * The sidebar: the user's default agent of every backend, created at the first visit, and their other agents, those
+ * that cannot start last; and the conversations with all of them.
  */
 export async function shellOf(deps: ChatViewDeps, who: Who, current: Current): Promise<Shell> {
   const { user } = who;
   await deps.agents.ensureDefaults(user.id);
   const agents = await deps.agents.list(user.id);
-  const conversations = await deps.conversations.list(user.id);
-  const groups = agents
-    .map((agent) => agentGroup(deps, who, { agent, conversations, current }))
+  const views = agents
+    .map((agent) => agentView(deps, who, agent, current))
     .sort((a, b) => Number(a.runner.unavailable !== undefined) - Number(b.runner.unavailable !== undefined));
-  return { user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' }, groups };
+  return {
+    user: { name: user.name || user.email, email: user.email, admin: user.role === 'admin' },
+    agents: views,
+    conversations: await conversationList(deps, who, { agents, current }),
+  };
 }
 
-function agentGroup(
-  deps: ChatViewDeps,
-  who: Who,
-  about: { agent: Agent; conversations: readonly (Conversation & { streaming: boolean })[]; current: Current },
-): AgentGroup {
-  const { agent, conversations, current } = about;
+function agentView(deps: ChatViewDeps, who: Who, agent: Agent, current: Current): AgentView {
   const backend = deps.backends.find(agent.backend);
   return {
     agentId: agent.id,
@@ -113,9 +100,6 @@ function agentGroup(
     disabled: backend?.disabled ?? true,
     current: agent.id === current.agentId,
     runner: runnerView(deps, who, agent),
-    conversations: conversations
-      .filter((conversation) => conversation.agentId === agent.id)
-      .map((conversation) => conversationLink(conversation, current)),
   };
 }
 

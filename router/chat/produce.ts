@@ -95,7 +95,7 @@ class Production extends Lifecycle {
     const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
     const { messages, isKnown } = await history(conversations, conversation);
     const body = { model: backend.name, messages, stream: true };
-    const model = await modelOf(this.deps, agent.userId, agent.backend);
+    const model = await modelOf(this.deps, agent);
     const answered = await callRunner(runners, {
       agent,
       backend,
@@ -139,11 +139,10 @@ async function history(
 /** The model for a backend with `forward_model_env`. */
 export async function modelOf(
   { backends, credentials }: Pick<ProduceDeps, 'backends' | 'credentials'>,
-  userId: string,
-  backendName: string,
+  agent: Agent,
 ): Promise<string | undefined> {
-  const backend = backends.find(backendName);
+  const backend = backends.find(agent.backend);
   if (!backend?.forwardModelEnv) return undefined;
-  const values = await credentials.resolve(userId, backend);
+  const values = await credentials.resolve(agent, backend);
   return values.find((value) => value.name === backend.forwardModelEnv)?.value;
 }

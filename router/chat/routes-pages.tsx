@@ -1,17 +1,20 @@
 /** The pages of the chat. */
+import { ConversationItems } from '../../views/chat/conversation-list';
+import { ConversationsPage } from '../../views/chat/conversations-page';
 import { ChatPage } from '../../views/chat/page';
 import type { ConversationView } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
-import { page, text } from '../web/respond';
+import { isPartRequest, page, part, text } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { hadOf, messageViews, shellOf } from './present';
+import { conversationList } from './present-list';
 import { formatSeen } from './seen';
-import type { Conversation } from './store';
+import type { Conversation, ListPlace } from './store';
 
 const PAGE_MESSAGES = 50;
 
@@ -20,12 +23,9 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
     agentId: agent.id,
     ...(conversationId !== undefined && { conversationId }),
   });
-  const group = shell.groups.find((one) => one.agentId === agent.id);
-  if (!group) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  const links = shell.groups.flatMap(({ agentId, conversations }) =>
-    conversations.map((link) => ({ agentId, ...link })),
-  );
-  return { about: { shell, agent: group }, links: linksMark(links) };
+  const view = shell.agents.find((one) => one.agentId === agent.id);
+  if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  return { about: { shell, agent: view }, links: linksMark(shell.conversations) };
 }
 
 /** The page where a conversation with an agent begins. */
@@ -38,7 +38,7 @@ export async function newConversationPage(
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { about, links } = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
-  const missing = backend ? await deps.credentials.missing(who.user.id, backend) : [];
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
   return page(
     <ChatPage
       {...about}
@@ -96,4 +96,17 @@ async function conversationView(
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
   };
+}
+
+/** A page of the list of conversations: the items for the sidebar, or a page of their own without scripts. */
+export async function olderConversations(
+  deps: LiveDeps,
+  who: Who,
+  request: Request,
+  before: ListPlace | undefined,
+): Promise<Response> {
+  const agents = await deps.agents.list(who.user.id);
+  const list = await conversationList(deps, who, { agents, current: {}, before });
+  if (isPartRequest(request)) return part(<ConversationItems list={list} />);
+  return page(<ConversationsPage shell={await shellOf(deps, who, {})} list={list} />);
 }

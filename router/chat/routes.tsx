@@ -8,9 +8,13 @@ import { done, isPartRequest, part, plainText, seeOther, text } from '../web/res
 import { home } from './home';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
-import { conversationPage, newConversationPage } from './routes-pages';
+import { parsePlace } from './present-list';
+import { conversationPage, newConversationPage, olderConversations } from './routes-pages';
 import { parseSeen } from './seen';
 import type { Conversation } from './store';
+
+/** Positions after a message that its page shows. */
+const AROUND = 10;
 
 const form = t.Object({ text: t.String() });
 
@@ -43,6 +47,11 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true, body: form },
     )
 
+    .get(
+      '/conversations',
+      ({ who, request, query }) => olderConversations(deps, who, request, parsePlace(query.before)),
+      { session: true, query: t.Object({ before: t.Optional(t.String()) }) },
+    )
     .get(
       '/conversations/:id',
       ({ who, params, query }) => conversationPage(deps, who, params.id, { before: query.before }),
@@ -83,6 +92,17 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true },
     )
 
+    .get(
+      '/messages/:id',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        // With what was said around it. The newest page goes on as it is.
+        const before = message.position + AROUND;
+        const range = before < conversation.lastPosition ? `?before=${before}` : '';
+        return seeOther(request, `/conversations/${conversation.id}${range}#message-${message.id}`);
+      },
+      { session: true },
+    )
     .get(
       '/messages/:id/text',
       async ({ who, params }) => {

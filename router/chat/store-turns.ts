@@ -1,5 +1,5 @@
 /** What is written with a turn of a conversation, and what is deleted of one. */
-import { and, desc, eq, getTableColumns, gt, inArray, lt, lte, type SQL } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
@@ -9,8 +9,8 @@ import { textsOf } from './store-texts';
 /** A conversation that begins with a turn. */
 export interface Beginning {
   readonly conversation: Conversation;
-  /** The one that it goes on from, with copies of its messages up to `lastPosition`. */
-  readonly forkOf?: string;
+  /** The one that it goes on from, with copies of its messages from a position up to `lastPosition`. */
+  readonly fork?: { readonly of: string; readonly from: number };
 }
 
 export interface NewTurn {
@@ -42,19 +42,28 @@ export function statements({ $client }: Db) {
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
     ),
-    streaming: $client.query<object, [conversationId: string]>(
-      `SELECT 1 FROM messages WHERE conversation_id = ? AND status = 'streaming'`,
+    /** With whether an answer is being written in it. */
+    findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
+      `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
+        AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ?`,
     ),
     newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
       'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
     ),
     begin: $client.query<never, Values>(
-      `INSERT INTO conversations (id, user_id, agent_id, title, created_at_ms, updated_at_ms, last_position, session_from,
-        expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
+        session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     insert: $client.query<never, Values>(
       `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
+      'SELECT id FROM messages WHERE conversation_id = ? AND position BETWEEN ? AND ? ORDER BY position',
+    ),
+    // The texts of a copied message never leave the database.
+    copy: $client.query<never, [id: string, conversationId: string, fromId: string]>(
+      `INSERT INTO messages (id, conversation_id, ${COPIED}) SELECT ?, ?, ${COPIED} FROM messages WHERE id = ?`,
     ),
     touch: $client.query<never, Values>(
       'UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ? WHERE id = ?',
@@ -73,12 +82,18 @@ export function statements({ $client }: Db) {
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
     ),
-    end: $client.query<never, Values>(
-      `UPDATE messages SET status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ? WHERE id = ? AND status = 'streaming'`,
+    // Without a content it stays.
+    end: $client.query<{ id: string }, Values>(
+      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?
+        WHERE id = ? AND status = 'streaming' RETURNING id`,
     ),
   };
 }
 
+const COPIED = Object.values(getTableColumns(messages))
+  .map(({ name }) => name)
+  .filter((name) => name !== 'id' && name !== 'conversation_id')
+  .join(', ');
 type Values = (string | number | null)[];
 export type Statements = ReturnType<typeof statements>;
 
@@ -95,10 +110,10 @@ function columnsOf(table: typeof conversations): string {
  */
 export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: Message; answer: Message } | undefined {
   const { nowMs } = turn;
-  const conversation = turn.beginning?.conversation ?? write.find.get(turn.conversationId);
-  if (!conversation) return undefined;
+  const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
+  const conversation = turn.beginning?.conversation ?? stored;
+  if (!conversation || stored?.isStreaming === 1) return undefined;
   if (turn.beginning) begin(tx, write, turn.beginning);
-  else if (write.streaming.get(conversation.id)) return undefined;
   let { results = [] } = turn;
   if (turn.replacesId) {
     const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
@@ -133,19 +148,20 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: M
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {
-  const { id, userId, agentId, title, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs } = conversation;
-  write.begin.run(id, userId, agentId, title, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs);
+  const { id, userId, agentId, title, model, createdAtMs, updatedAtMs } = conversation;
+  const { lastPosition, sessionFrom, expiresAtMs } = conversation;
+  const written = [id, userId, agentId, title, model, createdAtMs, updatedAtMs, lastPosition, sessionFrom, expiresAtMs];
+  write.begin.run(...written);
 }
 
-function begin(tx: Db, write: Statements, { conversation, forkOf }: Beginning): void {
+function begin(tx: Db, write: Statements, { conversation, fork }: Beginning): void {
   insertConversation(write, conversation);
-  if (forkOf === undefined) return;
+  if (fork === undefined) return;
   const { copyPieces } = textsOf(tx);
-  const upTo = and(eq(messages.conversationId, forkOf), lte(messages.position, conversation.lastPosition));
-  for (const message of tx.select().from(messages).where(upTo).all()) {
-    const copy = { ...message, id: newTimeId(), conversationId: conversation.id };
-    tx.insert(messages).values(copy).run();
-    copyPieces(message.id, copy.id);
+  for (const { id } of write.ids.all(fork.of, fork.from, conversation.lastPosition)) {
+    const copyId = newTimeId();
+    write.copy.run(copyId, conversation.id, id);
+    copyPieces(id, copyId);
   }
 }
 

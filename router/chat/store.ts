@@ -1,19 +1,5 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import {
-  and,
-  desc,
-  eq,
-  getTableColumns,
-  gt,
-  gte,
-  inArray,
-  isNull,
-  lt,
-  lte,
-  notExists,
-  type SQL,
-  sql,
-} from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import {
@@ -24,34 +10,50 @@ import {
   type ToolCall,
   type ToolResult,
 } from '../database/schema/chat';
+import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
-import { piecesBytes, type TextPart, textsOf } from './store-texts';
+import { piecesBytes, said, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
-export type Conversation = typeof conversations.$inferSelect;
-/** Without the steps, which only pages show. */
-export type Message = Omit<typeof messages.$inferSelect, 'steps'>;
+/** Without what only the search index needs to know. */
+export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
 /** A message with what its agent did for it. */
-export interface WholeMessage extends Message {
-  readonly steps: readonly Step[] | null;
-}
+export type WholeMessage = typeof messages.$inferSelect;
+/** Without the steps, which only pages show. */
+export type Message = Omit<WholeMessage, 'steps'>;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
 export type { MessageFailure, Step, ToolCall, ToolResult };
 
+// Written out: in a sub-query Drizzle leaves the table off a column's name.
+const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+  WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+const isBefore = (place: ListPlace) =>
+  sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
+
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
-const { steps: _, ...said } = getTableColumns(messages);
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
+
+/** Messages, and bytes of their texts, calls and results together. */
+interface Bounds {
+  readonly limit: number;
+  readonly maxBytes: number;
+}
+/** A conversation that stays, and whether an answer is being written there. */
+export type ListedConversation = Conversation & { readonly streaming: boolean };
+/** Of a conversation in the list of a user's. */
+export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;
 
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
+  const index = searchIndex(db);
   const { whole } = textsOf(db);
 
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -59,8 +61,8 @@ export function conversationsStore(db: Db) {
     else run.piece.run(ordinal, content, id);
   }
 
-  /** The position from which on messages are so long together at most; undefined where there are none. */
-  function firstWithin(there: SQL | undefined, limit: number, maxBytes: number): number | undefined {
+  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
+  function firstWithin(there: SQL | undefined, { limit, maxBytes }: Bounds): { first?: number; newestBytes: number } {
     // The length of a column in bytes is read without the column.
     const bytes = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
       + ifnull(octet_length(${messages.results}), 0)`;
@@ -78,7 +80,7 @@ export function conversationsStore(db: Db) {
       if (sum > maxBytes) break;
       first = position;
     }
-    return first;
+    return { ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
   }
 
   return {
@@ -86,25 +88,31 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
-    /** Last changed first; without those that expire. */
-    async list(userId: string, limit: number): Promise<readonly (Conversation & { streaming: boolean })[]> {
-      // Written out: in a sub-query Drizzle leaves the table off a column's name.
-      const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
-        WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+    /** Last changed first, from before a place on; without those that expire. */
+    async list(userId: string, limit: number, before?: ListPlace): Promise<readonly ListedConversation[]> {
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs)))
+        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs), before && isBefore(before)))
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
       return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
     },
+    async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
+      const row = run.findForTurn.get(id);
+      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
+      const { isStreaming, ...conversation } = row;
+      return { ...conversation, streaming: isStreaming === 1 };
+    },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));
     },
     async rename(id: string, title: string): Promise<void> {
-      await write((tx) => void tx.update(conversations).set({ title }).where(eq(conversations.id, id)).run());
+      await write((tx) => {
+        const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
+        if (row?.expiresAtMs === null) index.setTitle(row.userId, id, title);
+      });
     },
     async delete(id: string): Promise<void> {
       await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
@@ -140,16 +148,23 @@ export function conversationsStore(db: Db) {
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
       const there = and(eq(messages.conversationId, conversationId), before);
-      const from = options.maxBytes === undefined ? undefined : firstWithin(there, options.limit, options.maxBytes);
+      const { limit, maxBytes } = options;
+      const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
         .select(said)
         .from(messages)
         .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
-        .limit(options.limit)
+        .limit(limit)
         .all()
         .reverse()
         .map(whole);
+    },
+    /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
+    async forkableFrom(conversationId: string, upTo: number, bounds: Bounds): Promise<number | undefined> {
+      const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo));
+      const { first = upTo, newestBytes } = firstWithin(there, bounds);
+      return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. */
     async heads(
@@ -199,10 +214,12 @@ export function conversationsStore(db: Db) {
       },
     ): Promise<boolean> {
       const { status, text, failure, calls, steps = [], nowMs } = end;
-      return write(() => {
-        if (text) saveText(id, text);
-        return run.end.run(status, json(failure), jsonList(calls), jsonList(steps), nowMs, id).changes > 0;
+      const ended = await write(() => {
+        if (text?.ordinal !== undefined) saveText(id, text);
+        const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
+        return run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
       });
+      return ended !== null;
     },
     /**
      * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation

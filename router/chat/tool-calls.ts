@@ -54,6 +54,7 @@ export class AnswerCalls {
     this.#set(key, {
       id: text(item.call_id),
       name: text(item.name),
+      ...(typeof item.namespace === 'string' && { namespace: item.namespace }),
       arguments: text(item.arguments),
       textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength,
     });
@@ -76,7 +77,7 @@ export class AnswerCalls {
 }
 
 function sizeOf(call: ToolCall): number {
-  return CALL_BYTES + call.id.length + call.name.length + call.arguments.length;
+  return CALL_BYTES + call.id.length + call.name.length + (call.namespace?.length ?? 0) + call.arguments.length;
 }
 
 /** Returns the id of a call without one. It is the same for every reader of the answer. */

@@ -10,11 +10,20 @@ import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
+import { postedService } from './posted';
+import { searchService } from './search';
+import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
+import type { ConversationsApiStore } from './store-api';
 
 export function wireChat(uses: {
   config: Pick<Config, 'maxAnswerBytes'>;
-  stores: { conversations: ConversationsStore; agents: AgentsStore };
+  stores: {
+    conversations: ConversationsStore;
+    conversationsApi: ConversationsApiStore;
+    agents: AgentsStore;
+    search: SearchStore;
+  };
   backends: BackendRegistry;
   runners: RunnersService;
   credentials: CredentialsService;
@@ -41,5 +50,13 @@ export function wireChat(uses: {
     maxAnswerBytes: config.maxAnswerBytes,
     now,
   });
-  return { conversations, generations };
+  const posted = postedService({
+    conversations: stores.conversations,
+    api: stores.conversationsApi,
+    generations,
+    events,
+    now,
+  });
+  const search = searchService({ search: stores.search });
+  return { conversations, generations, posted, search };
 }

@@ -32,6 +32,8 @@ export interface Config {
   readonly signup: { readonly open: boolean };
   readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
   readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
+  /** Agents that a user may have of one backend. */
+  readonly maxAgentsPerBackend: number;
   readonly reaperIntervalMs: number;
   /** `Infinity` means no limit. */
   readonly capacity: {
@@ -206,6 +208,7 @@ function toConfig(v: Values): Config {
       minSeconds: v.MIN_IDLE_SECONDS,
       maxSeconds: v.MAX_IDLE_SECONDS,
     },
+    maxAgentsPerBackend: v.MAX_AGENTS_PER_BACKEND,
     reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
     capacity: {
       runners: v.MAX_RUNNERS || Infinity,

@@ -176,6 +176,7 @@ export const settingGroups = {
       'Maximum number of runners. At the limit, the longest idle one is stopped. 0: no limit.',
     ),
     MAX_RUNNERS_PER_USER: preset(limit, '10', 'The same per user. 0: no limit.'),
+    MAX_AGENTS_PER_BACKEND: preset(integer(1, 1000), '3', 'Agents that a user may have of one backend.'),
     MAX_STARTS: preset(limit, '4', 'Runners that start at the same time; users take turns. 0: no limit.'),
     START_QUEUE_SECONDS: preset(
       number(0.01, 3600, ' of seconds'),

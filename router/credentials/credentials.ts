@@ -4,6 +4,7 @@
  */
 
 import type { UsersStore } from '../accounts/store';
+import type { Agent } from '../agents/store';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import type { UPSTREAM_VARIABLES } from '../backends/traits';
 import { ownerOf } from '../database/sealing';
@@ -28,6 +29,9 @@ export interface Upstream {
   /** Tier of the key; it tells whose account pays. */
   readonly source: Exclude<Source, 'unset'>;
 }
+
+/** Whose calls are made: an agent's own model applies before its owner's. */
+type AgentModel = Pick<Agent, 'userId' | 'model'>;
 
 /** A variable in one scope of a user, in a form that may be shown to that user. */
 export interface ShownValue {
@@ -86,9 +90,15 @@ export function credentialsService(deps: {
     };
   }
 
-  async function resolve(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
-    const tiers = await tiersOf(userId, backend.name);
-    return backend.userOverridableEnv.map((name) => resolveValue(name, tiers));
+  /** The value that applies in the calls of an agent, which may have a model of its own. */
+  function valueFor(agent: AgentModel, name: string, tiers: Tiers): EffectiveValue {
+    if (name === 'LLM_MODEL' && agent.model !== '') return { name, source: 'backend', value: agent.model };
+    return resolveValue(name, tiers);
+  }
+
+  async function resolve(agent: AgentModel, backend: Backend): Promise<readonly EffectiveValue[]> {
+    const tiers = await tiersOf(agent.userId, backend.name);
+    return backend.userOverridableEnv.map((name) => valueFor(agent, name, tiers));
   }
 
   async function shownIn(userId: string, scope: string, names: readonly string[]): Promise<readonly ShownValue[]> {
@@ -118,20 +128,20 @@ export function credentialsService(deps: {
   }
 
   return {
-    /** Returns the backend's variables for this user, each with its tier. */
+    /** Returns the backend's variables for this agent, each with its tier. */
     resolve,
 
-    /** Returns the variables of this backend that have no value for this user. */
-    async missing(userId: string, backend: Backend): Promise<readonly EffectiveValue[]> {
-      return (await resolve(userId, backend)).filter(({ source }) => source === 'unset');
+    /** Returns the variables of this backend that have no value for this agent. */
+    async missing(agent: AgentModel, backend: Backend): Promise<readonly EffectiveValue[]> {
+      return (await resolve(agent, backend)).filter(({ source }) => source === 'unset');
     },
 
-    /** Returns the credentials for broker calls of this user and backend now. Throws `credentials_missing`. */
-    async upstreamOf(userId: string, backend: Backend): Promise<Upstream> {
-      const tiers = await tiersOf(userId, backend.name);
+    /** Returns the credentials for broker calls of this agent now. Throws `credentials_missing`. */
+    async upstreamOf(agent: AgentModel, backend: Backend): Promise<Upstream> {
+      const tiers = await tiersOf(agent.userId, backend.name);
       // A variable that the backend does not list in `user_overridable_env` is unset for it.
       const of = (name: (typeof UPSTREAM_VARIABLES)[number]): EffectiveValue =>
-        backend.userOverridableEnv.includes(name) ? resolveValue(name, tiers) : { name, source: 'unset' };
+        backend.userOverridableEnv.includes(name) ? valueFor(agent, name, tiers) : { name, source: 'unset' };
       const [baseUrl, apiKey, model] = [of('LLM_BASE_URL'), of('LLM_API_KEY'), of('LLM_MODEL')];
       if (baseUrl.value === undefined || apiKey.value === undefined || model.value === undefined) {
         const missing = [baseUrl, apiKey, model].filter(({ source }) => source === 'unset');

@@ -41,7 +41,8 @@ export function createEvents(): Events {
   };
   return {
     publish(userId, event) {
-      tell(byUser.get(userId) ?? [], event);
+      const listeners = byUser.get(userId);
+      if (listeners) tell(listeners, event);
       for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
     },
     publishToAll: (event) =>

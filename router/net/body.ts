@@ -111,16 +111,45 @@ export function streamOf(body: Body): ReadableStream<Uint8Array<ArrayBuffer>> {
   );
 }
 
-/** Reads a whole body. Rejects with the cause when it breaks off. */
-export function readBytes(body: Body): Promise<Uint8Array<ArrayBuffer>> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    body.read({
-      chunk: (bytes) => void chunks.push(bytes),
-      end: () => resolve((chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)) as Uint8Array<ArrayBuffer>),
-      lost: reject,
-    });
-  });
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * Reads a whole body.
+ * @returns its bytes if all of it has arrived, as nearly all short ones have. Rejects with the cause when it breaks off.
+ */
+export function readBytes(body: Body): Bytes | Promise<Bytes> {
+  const whole = new Whole();
+  body.read(whole);
+  return whole.bytes ?? whole.promise();
+}
+
+class Whole implements Sink {
+  bytes: Bytes | undefined;
+  #chunks: Uint8Array[] = [];
+  #cause: { readonly cause: unknown } | undefined;
+  #waiting: PromiseWithResolvers<Bytes> | undefined;
+
+  /** For a body that is not whole yet. */
+  promise(): Promise<Bytes> {
+    if (this.#cause) return Promise.reject(this.#cause.cause);
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#chunks.push(bytes);
+  }
+
+  end(): void {
+    const [first] = this.#chunks;
+    this.bytes = (first && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks)) as Bytes;
+    this.#waiting?.resolve(this.bytes);
+  }
+
+  lost(cause: unknown): void {
+    this.#cause = { cause };
+    this.#waiting?.reject(cause);
+  }
 }
 
 /** Reads the text of a body up to about `maxBytes`; if the body is cut, the text that arrived. */

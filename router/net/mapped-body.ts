@@ -24,84 +24,109 @@ export function mapBody(source: Body, step: Step): Body {
 
 /** The body in chunks of at most `TURN_BYTES`, so that what reads them does not keep everybody else waiting. */
 export function inTurns(source: Body): Body {
-  return mapBody(source, {
-    chunk: (bytes) => (bytes.length <= TURN_BYTES ? bytes : slices(bytes)),
-    end: () => new Uint8Array(),
-  });
+  return new MappedBody(source, IN_TURNS);
 }
+
+const NOTHING = new Uint8Array();
+const IN_TURNS: Step = {
+  chunk: (bytes) => (bytes.length <= TURN_BYTES ? bytes : slices(bytes)),
+  end: () => NOTHING,
+};
 
 function* slices(bytes: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += TURN_BYTES) yield bytes.subarray(at, at + TURN_BYTES);
 }
 
-class MappedBody implements Body {
+/** Every answer passes through one: a chunk that is made at once costs two calls, and allocates nothing. */
+class MappedBody implements Body, Sink {
+  readonly #source: Body;
+  readonly #step: Step;
   #sink: Sink | undefined;
   /** What is still to be made, in order. While there is any, the source is paused. */
-  readonly #rest: Iterator<Uint8Array>[] = [];
+  #rest: Iterator<Uint8Array>[] | undefined;
   #ending: ((sink: Sink) => void) | undefined;
   #isPaused = false;
   #isWaiting = false;
 
-  constructor(
-    readonly source: Body,
-    readonly step: Step,
-  ) {}
+  constructor(source: Body, step: Step) {
+    this.#source = source;
+    this.#step = step;
+  }
 
   read(sink: Sink): void {
     this.#sink = sink;
-    this.source.read({
-      chunk: (bytes) => this.#add(() => this.step.chunk(bytes)),
-      end: () => {
-        this.#add(() => this.step.end());
-        this.#endWith((to) => to.end());
-      },
-      lost: (cause) => this.#endWith((to) => to.lost(cause)),
-    });
+    this.#source.read(this);
   }
 
   pause(): void {
     this.#isPaused = true;
-    this.source.pause();
+    this.#source.pause();
   }
 
   resume(): void {
     this.#isPaused = false;
-    if (this.#rest.length > 0) this.#later();
-    else this.source.resume();
+    if (this.#rest) this.#later();
+    else this.#source.resume();
   }
 
   cancel(): void {
     this.#sink = undefined;
-    this.#rest.length = 0;
-    this.source.cancel();
+    this.#rest = undefined;
+    this.#source.cancel();
   }
 
-  #add(make: () => Made): void {
-    this.#trying(() => {
-      const made = make();
-      if (!(made instanceof Uint8Array)) this.#rest.push(made);
-      else if (this.#rest.length === 0) this.#tell(made);
-      else this.#rest.push([made].values());
-      if (!this.#isWaiting) this.#go();
-    });
+  /** Called for each chunk of the source. */
+  chunk(bytes: Uint8Array): void {
+    try {
+      this.#add(this.#step.chunk(bytes));
+    } catch (cause) {
+      this.#broke(cause);
+    }
   }
 
-  #endWith(ending: (sink: Sink) => void): void {
-    this.#ending = ending;
-    if (this.#rest.length === 0) this.#end();
+  /** Called at the end of the source. */
+  end(): void {
+    try {
+      this.#add(this.#step.end());
+    } catch (cause) {
+      this.#broke(cause);
+    }
+    if (this.#rest) this.#ending = (sink) => sink.end();
+    else this.#taken()?.end();
+  }
+
+  /** Called when the source breaks off. */
+  lost(cause: unknown): void {
+    if (this.#rest) this.#ending = (sink) => sink.lost(cause);
+    else this.#taken()?.lost(cause);
+  }
+
+  #add(made: Made): void {
+    if (made instanceof Uint8Array && !this.#rest) {
+      this.#tell(made);
+      return;
+    }
+    this.#rest ??= [];
+    this.#rest.push(made instanceof Uint8Array ? [made].values() : made);
+    if (!this.#isWaiting) this.#go();
   }
 
   /** Passes on what one turn has time for. */
   #go(): void {
     let bytes = 0;
-    for (let [first] = this.#rest; first && this.#sink; [first] = this.#rest) {
+    while (this.#rest && this.#sink) {
+      const [first] = this.#rest;
+      if (!first) {
+        this.#rest = undefined;
+        return;
+      }
       if (bytes >= TURN_BYTES) {
-        this.source.pause();
+        this.#source.pause();
         this.#later();
         return;
       }
       const { done, value } = first.next();
-      if (done) this.#rest.shift();
+      if (done) this.#rest?.shift();
       else {
         this.#tell(value);
         bytes += value.length;
@@ -116,10 +141,15 @@ class MappedBody implements Body {
       this.#isWaiting = false;
       // The next `resume` goes on.
       if (this.#isPaused || !this.#sink) return;
-      this.#trying(() => this.#go());
-      if (this.#rest.length > 0) return;
-      if (this.#ending) this.#end();
-      else if (!this.#isPaused) this.source.resume();
+      try {
+        this.#go();
+      } catch (cause) {
+        this.#broke(cause);
+      }
+      if (this.#rest) return;
+      const sink = this.#ending && this.#taken();
+      if (sink) this.#ending?.(sink);
+      else if (!this.#isPaused) this.#source.resume();
     });
   }
 
@@ -127,20 +157,16 @@ class MappedBody implements Body {
     if (bytes.length > 0) this.#sink?.chunk(bytes);
   }
 
-  /** The sink may have cancelled in its last chunk. */
-  #end(): void {
+  /** The reader, which is told nothing after this. It may have cancelled in its last chunk: then there is none. */
+  #taken(): Sink | undefined {
     const sink = this.#sink;
     this.#sink = undefined;
-    if (sink) this.#ending?.(sink);
+    return sink;
   }
 
-  #trying(work: () => void): void {
-    try {
-      work();
-    } catch (cause) {
-      const sink = this.#sink;
-      this.cancel();
-      sink?.lost(cause);
-    }
+  #broke(cause: unknown): void {
+    const sink = this.#sink;
+    this.cancel();
+    sink?.lost(cause);
   }
 }

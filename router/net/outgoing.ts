@@ -7,6 +7,7 @@ import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
 import { send } from './http1/connection';
+import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
 import { inTurns } from './mapped-body';
 
@@ -69,6 +70,11 @@ export class UnreachableError extends Error {
   ) {
     super(message, options);
   }
+
+  /** Whether there was an answer, which is not HTTP or longer than a head may be. */
+  get isMalformed(): boolean {
+    return this.cause instanceof MalformedError;
+  }
 }
 
 /**
@@ -91,7 +97,9 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
     const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
     throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
   }
-  if (answer.status <= STATUS_MAX) return { ...answer, body: inTurns(answer.body) };
+  if (answer.status <= STATUS_MAX) {
+    return { status: answer.status, headers: answer.headers, body: inTurns(answer.body) };
+  }
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }

@@ -18,7 +18,7 @@ import { callRunner, type RunnerAnswer, recordRefusal, refusalIn, refusalOf } fr
 import { dataHeaders, foreignHeaders, isEventStream } from '../web/headers';
 import { eventsOfCompletion } from './chunks';
 import type { OpenaiDeps } from './deps';
-import { answerHead, answerHeaders, takeRequest } from './headers';
+import { addKnown, answerHead, type Known, takeRequest } from './headers';
 import type { Plan } from './plan';
 import { Waiting } from './waiting';
 
@@ -131,7 +131,7 @@ class Exchange extends Lifecycle {
   /** There is no answer. Throws what the client is told, if there still is one. */
   refuse(thrown: unknown): Response {
     const error = this.toError(thrown);
-    Object.assign(this.options.headers, this.#known());
+    addKnown(this.options.headers, this.#known());
     this.fail(error);
     if (this.options.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
     throw error;
@@ -221,29 +221,30 @@ class Exchange extends Lifecycle {
       user: this.who.user.id,
       agent: call.agent.id,
       path,
-      status: status ?? error?.status,
+      status: told,
       answeredMs: answeredMs && Math.round(answeredMs),
       totalMs: Math.round(totalMs),
       bytes,
       ending,
-      code: error?.code,
+      code: ending === 'failed' ? error?.code : undefined,
       event: 'request.relayed',
     });
   }
 
   /** What is known of the answer by now, for its head. */
-  #known(): Record<string, string> {
-    return answerHeaders({
+  #known(): Known {
+    return {
       startedMs: this.startedMs,
       agentId: this.#plan?.call.agent.id,
       isCold: this.#isCold,
       runnerId: this.#runnerId,
       conversationId: this.#plan?.turn?.conversation.id,
-    });
+    };
   }
 
   #head(own: Record<string, string>): Record<string, string> {
     const { headers, isFinal = false } = this.options;
-    return answerHead(isFinal ? headers : {}, this.#known(), own);
+    // Nobody else writes into them any more when the answer is theirs.
+    return answerHead(isFinal ? (headers as Record<string, string>) : {}, this.#known(), own);
   }
 }

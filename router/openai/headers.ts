@@ -47,7 +47,12 @@ export interface Known {
   readonly conversationId?: string | undefined;
 }
 
-export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
+/** Adds headers with what is known of an answer. */
+export function addKnown<Headers extends Record<string, string | number>>(headers: Headers, known: Known): Headers {
+  return Object.assign(headers, knownHeaders(known));
+}
+
+function knownHeaders({ startedMs, agentId, isCold, runnerId, conversationId }: Known): Record<string, string> {
   const headers: Record<string, string> = {
     'openai-processing-ms': String(Math.round(performance.now() - startedMs)),
   };
@@ -60,13 +65,13 @@ export function answerHeaders({ startedMs, agentId, isCold, runnerId, conversati
   return headers;
 }
 
-/** The headers of an answer: `first`, then what is known of it, then its own. */
+/** Completes the headers of an answer in `head`: with what is known of it, then with its own. */
 export function answerHead(
-  first: Readonly<Record<string, string | number>>,
-  known: Readonly<Record<string, string>>,
+  head: Record<string, string>,
+  known: Known,
   own: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const head = Object.assign({ ...(first as Record<string, string>) }, known, own);
+  Object.assign(addKnown(head, known), own);
   // nginx keeps a stream back until its buffer is full, unless it is told not to.
   if (own['content-type']?.startsWith('text/event-stream')) head['x-accel-buffering'] = 'no';
   return head;

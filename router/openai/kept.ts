@@ -61,6 +61,23 @@ export async function failedTurn(
     : undefined;
 }
 
+/**
+ * The user's message that the client has stored in the conversation before it asks for the answer to it: the newest one,
+ * with the same text.
+ */
+export async function postedMessage(
+  { conversations }: OpenaiDeps,
+  { conversation, goesOnFrom }: Routed,
+  said: readonly unknown[],
+): Promise<Message | undefined> {
+  if (!conversation || goesOnWithTurn(said)) return undefined;
+  if (goesOnFrom !== undefined && goesOnFrom !== conversation.lastPosition) return undefined;
+  const [head] = await conversations.heads(conversation.id, { limit: 1 });
+  if (head?.role !== 'user') return undefined;
+  const [newest] = await conversations.page(conversation.id, { limit: 1 });
+  return newest?.content.trim() === newestUserText(said).trim() ? newest : undefined;
+}
+
 async function failedIn(
   { conversations }: OpenaiDeps,
   conversation: Conversation,

@@ -23,7 +23,7 @@ import { requestHeaders } from '../net/outgoing';
 import type { RunnerRequest } from '../runners/call';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
-import { type FailedTurn, failedTurn, fitsInStore, keepingOf, tooLongToStore } from './kept';
+import { failedTurn, fitsInStore, keepingOf, postedMessage, tooLongToStore } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
@@ -95,10 +95,11 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
   const shape = {
     variables,
     isKnown: match?.isKnown === true,
-    model: backend.forwardModelEnv ? await deps.generations.modelOf(who.user.id, backend.name) : undefined,
+    model: backend.forwardModelEnv ? await deps.generations.modelOf(agent) : undefined,
   };
   const sent = chat && (shapeChatBody(backend, chat, shape) ?? chat);
-  const answerId = newTimeId();
+  // Only of an answer that is stored, or that is told its id.
+  const answerId = turn || isTranslated ? newTimeId() : '';
   return {
     path,
     wantsStream: body?.stream === true,
@@ -148,8 +149,11 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const { told, path, isTranslated, detach } = asked;
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
-  const failed = said && (await failedTurn(deps, routed, said, keeping));
-  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, failed) : [];
+  // What is neither in a conversation nor kept has no turn before it.
+  const failed = said && (routed.conversation || keeping) && (await failedTurn(deps, routed, said, keeping));
+  const posted = said && !failed ? await postedMessage(deps, routed, said) : undefined;
+  const before = failed?.before ?? (posted && posted.position - 1);
+  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
   const chat =
     told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
   const messages = chat && messagesAt(path, chat);
@@ -168,7 +172,7 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     ...('beginning' in target && { beginning: target.beginning }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!match.isBegun && !failed && { text: newestUserText(messages) }),
+    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages) }),
   };
   if (fitsInStore(turn)) return { chat, conversation, match, turn };
   if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
@@ -206,13 +210,12 @@ async function storedBefore(
   deps: OpenaiDeps,
   { conversation, backend, goesOnFrom }: Routed,
   said: readonly unknown[],
-  failed: FailedTurn | undefined,
+  before: number | undefined,
 ): Promise<readonly Message[]> {
   if (!conversation) return [];
   const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  const before = (failed?.before ?? goesOnFrom ?? conversation.lastPosition) + 1;
-  return deps.conversations.history(conversation.id, before);
+  return deps.conversations.history(conversation.id, (before ?? goesOnFrom ?? conversation.lastPosition) + 1);
 }
 
 type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
@@ -229,7 +232,7 @@ async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: nu
     goesOnFrom === undefined ||
     goesOnFrom === conversation.lastPosition ||
     (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0;
-  return isNewest ? { conversation } : beginningWith(deps.conversations.fork(conversation, goesOnFrom));
+  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom));
 }
 
 function beginningWith(beginning: Beginning): Target {

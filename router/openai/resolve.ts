@@ -34,7 +34,8 @@ export interface Routed {
 
 /** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
 export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Routed> {
-  const named = await namedConversation(deps, who, asked);
+  const naming = namedConversation(deps, who, asked);
+  const named = naming && (await naming);
   if (named) {
     const agent = await deps.agents.get(who.user.id, named.conversation.agentId);
     const backend = deps.backends.find(agent.backend);
@@ -71,7 +72,7 @@ function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly 
 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
-/** Synchronous if the request names no conversation, like most requests. */
+/** Nothing to wait for if the request names no conversation, like most requests. */
 function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
@@ -94,13 +95,20 @@ async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<N
     throw new AppError('invalid_request', { message, param: 'previous_response_id' });
   }
   if (previous != null) {
-    const answer = await answerOf(deps, who, { responseId: String(previous), param: 'previous_response_id' });
+    const responseId = idIn(previous, 'previous_response_id');
+    const answer = await answerOf(deps, who, { responseId, param: 'previous_response_id' });
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
     return { conversation: answer.conversation, goesOnFrom: answer.message.position };
   }
   if (named == null) return undefined;
-  const conversation = await deps.conversations.get(who.user.id, String(named));
+  const conversation = await deps.conversations.get(who.user.id, idIn(named, 'conversation'));
   return { conversation, goesOnFrom: conversation.lastPosition };
+}
+
+/** Converting a client's object to a text could call its `toString`. */
+function idIn(value: unknown, param: string): string {
+  if (typeof value === 'string') return value;
+  throw new AppError('invalid_request', { message: `"${param}" must be the text of an id.`, param });
 }
 
 /** Whether an id may be one of ours. A backend that serves responses itself has other ids. */

@@ -82,7 +82,8 @@ export abstract class Lifecycle {
 
   /** Watches whether the client disconnects. */
   protected follow(client: AbortSignal): void {
-    client.addEventListener('abort', () => safely('abort', this.of, () => this.gone()), { once: true });
+    // A signal aborts once.
+    client.addEventListener('abort', () => safely('abort', this.of, () => this.gone()));
     if (client.aborted) this.gone();
   }
 
@@ -128,16 +129,23 @@ export abstract class Lifecycle {
    * error of the body, or the reason of the abort.
    */
   protected async whole(body: Body): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await readBytes(body).catch(async (cause: unknown) => {
-      this.signal.throwIfAborted();
-      throw await this.#lost(cause);
-    });
+    const read = readBytes(body);
+    const bytes = read instanceof Promise ? await this.#unlessLost(read) : read;
     // As in a relay, an error of a recorder does not make the answer fail.
     safely('recorder', this.of, () => this.recorder?.chunk(bytes));
     const stored = this.end('done', bytes.length);
     // The client receives a recorded answer only when it is stored.
     if (stored) await stored;
     return bytes;
+  }
+
+  async #unlessLost(reading: Promise<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return await reading;
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      throw await this.#lost(cause);
+    }
   }
 
   /** Stops the recording: the rest of the answer is only for the client. */

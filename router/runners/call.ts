@@ -31,6 +31,7 @@ const CHAT_PATH = /^\/v1\/chat\/completions(\?|$)/;
 const utf8 = new TextEncoder();
 const NOT_REACHED = 'The agent cannot be reached right now. Try again in a moment.';
 const NO_ANSWER = 'The agent closed the connection without an answer.';
+const NOT_HTTP = 'The agent sent something that is not a valid HTTP answer. Its log may say why.';
 
 export interface RunnerRequest {
   readonly agent: Agent;
@@ -89,6 +90,7 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
       lease.answered(false);
       try {
         if (!(error instanceof UnreachableError)) throw error;
+        if (error.isMalformed) throw new AppError('runner_lost', { message: NOT_HTTP, cause: error });
         const end = await runners.endOf(lease.runner);
         const mayTryAgain = end ? !end.isAsked : (await runners.reachOf(lease.runner)) !== 'nowhere';
         // The runner may have begun this work, so no other runner repeats it: only the user can know whether it should

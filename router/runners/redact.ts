@@ -29,7 +29,7 @@ export async function ownHosts(
   agent: Agent,
   backend: Backend,
 ): Promise<ReadonlySet<string>> {
-  const values = await credentials.resolve(agent.userId, backend);
+  const values = await credentials.resolve(agent, backend);
   const own = values.filter(({ source }) => source === 'backend' || source === 'global');
   return new Set(own.flatMap(({ value = '' }) => URL.parse(value)?.host || []));
 }

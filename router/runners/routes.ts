@@ -13,8 +13,8 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import type { OpenStreams } from '../web/open-streams';
 import { eventStream } from '../web/sse';
+import { runnerAddress } from './present';
 import type { RunnersService } from './runners';
-import { runnerName } from './spec';
 
 export interface RunnersRoutesDeps {
   readonly agents: AgentsService;
@@ -49,7 +49,7 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
         const agent = await agentFor(deps, who, params.backend);
         const lease = await runners.lease(agent, { signal: request.signal, explicit: true });
         lease.release();
-        return { runner: { backend: agent.backend, ...addressJson(deps, lease.runner) } };
+        return { runner: { backend: agent.backend, ...addressOf(deps, agent, lease.runner) } };
       },
       { session: true },
     )
@@ -96,9 +96,8 @@ async function backendJson(deps: RunnersRoutesDeps, who: Who, backend: Backend) 
   };
 }
 
-/** The predecessor's members. `container_name` is the runner's name on its platform. */
-function addressJson({ installationId }: RunnersRoutesDeps, { id, url }: { id: string; url: string }) {
-  return { container_name: runnerName(installationId, id), host_port: Number(new URL(url).port) };
+function addressOf(deps: RunnersRoutesDeps, { backend }: Agent, runner: { id: string; url: string }) {
+  return runnerAddress(deps.installationId, deps.backends.find(backend), runner);
 }
 
 async function listRunners(deps: RunnersRoutesDeps, who: Who) {
@@ -110,7 +109,7 @@ async function listRunners(deps: RunnersRoutesDeps, who: Who) {
       return {
         agent_id: agent.id,
         backend: agent.backend,
-        ...addressJson(deps, runner),
+        ...addressOf(deps, agent, runner),
         started_at: Math.floor(runner.startedAtMs / 1000),
         last_active: Math.floor(status.lastActiveMs / 1000),
         idle_seconds: idleSeconds,

@@ -62,7 +62,6 @@ export function runnersService(deps: RunnersDeps) {
   const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
   const stale = staleness(deps);
   let closed = false;
-  const deletedAgents = new Set<string>();
 
   function slotOf(agent: Agent): RunnerSlot {
     const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
@@ -144,7 +143,6 @@ export function runnersService(deps: RunnersDeps) {
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
-      if (deletedAgents.has(agent.id)) throw new AppError('not_found', { message: 'This agent was deleted.' });
       const slot = slotOf(agent);
       const held = hold(slot, work);
       try {
@@ -158,13 +156,27 @@ export function runnersService(deps: RunnersDeps) {
     /** Whether `lease` would return without a start. */
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
-    /** Stops the runner of an agent that is about to be deleted, which gets no other. */
-    retire(agentId: string): Promise<boolean> {
-      deletedAgents.add(agentId);
-      return stop(agentId, 'deleted');
+    stop,
+    /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
+    async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
+      const slot = slots.get(agentId);
+      if (!slot) return erase();
+      slot.abortStart(new AppError('conflict', { message: 'The agent was deleted.' }));
+      await slot.serial(async () => {
+        await transitions.end(slot, 'asked');
+        await erase();
+        if (slots.get(agentId) === slot) slots.delete(agentId);
+      });
     },
 
-    stop,
+    /** Call this when the name or the model of an agent has changed. */
+    async agentChanged(agent: Agent): Promise<void> {
+      const slot = slots.get(agent.id);
+      if (!slot) return;
+      slot.agent = agent;
+      await refresh([slot]);
+    },
+
     reap,
 
     ...health,

@@ -110,7 +110,8 @@ export class RunnerSlot {
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly agent: Agent) {}
+  /** @param agent as it is in the database. */
+  constructor(public agent: Agent) {}
 
   /** Runs `work` after all earlier transitions of this agent have ended, whether they succeeded or failed. */
   serial<T>(work: () => Promise<T>): Promise<T> {

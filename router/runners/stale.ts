@@ -29,7 +29,7 @@ export function staleness(deps: StaleDeps) {
     if (!runner || !backend) return;
     const user = await users.find(agent.userId);
     if (!user) return;
-    const values = await credentials.resolve(user.id, backend);
+    const values = await credentials.resolve(agent, backend);
     const { id: runnerId, driver, accessKey } = runner;
     const spec = await desiredSpec(deps, { agent, user, backend, driver, values, runnerId, accessKey, runnerKey: '' });
     const staleId = fingerprint(spec, backend, accessKey) === runner.specHash ? undefined : runner.id;

@@ -105,7 +105,7 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
   if (backend.disabled) throw new AppError('backend_disabled', { message: `${backend.displayName} is switched off.` });
   const user = await deps.users.find(agent.userId);
   if (!user) throw new AppError('not_found');
-  const values = await deps.credentials.resolve(user.id, backend);
+  const values = await deps.credentials.resolve(agent, backend);
   const missing = values.filter(({ source }) => source === 'unset');
   if (missing.length > 0) throw credentialsMissing(backend, missing);
   const driver = driverOf(deps, backend);

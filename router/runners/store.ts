@@ -1,7 +1,8 @@
 /** Runners: one row per runner, from the intent to start it until the router knows that it is gone. */
 import { eq } from 'drizzle-orm';
-import type { Db } from '../database/database';
+import { type Db, isForeignKeyViolation } from '../database/database';
 import { runners } from '../database/schema/runners';
+import { AppError } from '../lib/errors';
 
 export type RunnerRow = typeof runners.$inferSelect;
 export type NewRunnerRow = typeof runners.$inferInsert;
@@ -17,9 +18,17 @@ export function runnersStore(db: Db) {
     async findByAgent(agentId: string): Promise<RunnerRow | undefined> {
       return db.select().from(runners).where(eq(runners.agentId, agentId)).get();
     },
-    /** Writes the intent to start a runner. Throws a unique violation if the agent has one. */
+    /**
+     * Writes the intent to start a runner. Throws a unique violation if the agent has one, and `not_found` if the agent
+     * was deleted.
+     */
     async insert(row: NewRunnerRow): Promise<void> {
-      db.insert(runners).values(row).run();
+      try {
+        db.insert(runners).values(row).run();
+      } catch (cause) {
+        if (isForeignKeyViolation(cause)) throw new AppError('not_found', { message: 'The agent was deleted.', cause });
+        throw cause;
+      }
     },
     async update(
       id: string,

@@ -26,7 +26,7 @@ import { type UsageRoutesDeps, usagePage } from './routes';
 
 const unit = t.Union([t.Literal('tokens'), t.Literal('money')]);
 const period = t.Union([t.Literal('day'), t.Literal('month')]);
-const limit = t.Optional(t.Union([t.Number(), t.Null()]));
+const limit = t.Optional(t.Number());
 const budgetBody = t.Object({ unit, period, soft_limit: limit, hard_limit: limit });
 /** Budgets on one page. */
 const BUDGETS_SHOWN_MAX = 50;

@@ -13,6 +13,7 @@ type Period = Budget['period'];
 
 const UNITS: readonly Unit[] = ['tokens', 'money'];
 const PERIODS: readonly Period[] = ['day', 'month'];
+const NO_BUDGETS: readonly Budget[] = [];
 
 export interface BudgetState {
   readonly budget: Budget;
@@ -66,6 +67,8 @@ export function budgetsService(deps: {
   }
 
   function hardBudgetsOf(who: Counted): readonly Budget[] {
+    // Most installations have none.
+    if (budgets.size === 0) return NO_BUDGETS;
     return subjectsOf(who).flatMap((id) => {
       const budget = budgets.get(id);
       return budget && budget.hardLimit !== null ? [budget] : [];
@@ -73,7 +76,9 @@ export function budgetsService(deps: {
   }
 
   function refusalOf(who: Counted): Refusal | undefined {
-    const refusals = hardBudgetsOf(who).flatMap((budget): Refusal | [] => {
+    const applying = hardBudgetsOf(who);
+    if (applying.length === 0) return undefined;
+    const refusals = applying.flatMap((budget): Refusal | [] => {
       const state = stateOf(budget);
       if (state.level === 'hard') return { error: usedUp(state, now()), isHeld: false };
       const { tokens, cost } = held.of(budget.subjectId);

@@ -15,8 +15,8 @@ import type { Price } from './store';
 const priceBody = t.Object({
   prompt: t.Number(),
   completion: t.Number(),
-  cached: t.Optional(t.Union([t.Number(), t.Null()])),
-  per_call: t.Optional(t.Union([t.Number(), t.Null()])),
+  cached: t.Optional(t.Number()),
+  per_call: t.Optional(t.Number()),
 });
 
 export interface PricesRoutesDeps {

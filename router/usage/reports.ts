@@ -12,6 +12,8 @@ const DEFAULT_DAYS = 30;
 /** One year: a report is read into memory as a whole, and a table with a line per day must stay readable. */
 const DAYS_MAX = 366;
 const CALLS_PER_PAGE = 200;
+/** About three months. */
+const DAILY_DAYS_MAX = 92;
 
 /** Days such as `2026-11-22`; both ends are included. */
 export interface Days {
@@ -143,11 +145,20 @@ export function usageService(deps: {
   };
 }
 
-/** Every day of a span, in order. */
-export function eachDay({ from, to }: Days): readonly string[] {
-  const fromMs = Date.parse(from);
-  const count = Math.round((Date.parse(to) - fromMs) / DAY_MS) + 1;
-  return Array.from({ length: count }, (_, index) => dayOf(fromMs + index * DAY_MS));
+/** A chart has a bar for each day, or for each week where days would be too thin to tell apart. */
+export function stepOf({ from, to }: Days): 'day' | 'week' {
+  return Date.parse(to) - Date.parse(from) < DAILY_DAYS_MAX * DAY_MS ? 'day' : 'week';
+}
+
+/** The first day of every day or week of a span, in order. A week begins on Monday, the first one with the span. */
+export function timesIn({ from, to }: Days, step: 'day' | 'week'): readonly string[] {
+  const toMs = Date.parse(to);
+  const starts: string[] = [];
+  for (let ms = Date.parse(from); ms <= toMs; ) {
+    starts.push(dayOf(ms));
+    ms += step === 'day' ? DAY_MS : (7 - ((new Date(ms).getUTCDay() + 6) % 7)) * DAY_MS;
+  }
+  return starts;
 }
 
 function rangeOf({ days, userId }: Scope): UsageRange {

@@ -11,16 +11,8 @@ import type { OpenStreams } from '../web/open-streams';
 import { page, seeOther } from '../web/respond';
 import type { BudgetsService } from './budgets';
 import { csvStream, type Line, wantsCsv } from './csv';
-import {
-  budgetForm,
-  budgetSubjects,
-  budgetViews,
-  figuresJson,
-  ownOwners,
-  saidOf,
-  type UsagePageOf,
-  usageView,
-} from './present';
+import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from './present';
+import { figuresJson, type UsagePageOf, usageView } from './present-report';
 import type { Call, Days, Scope, UsageService } from './reports';
 import type { UsageDimension } from './store';
 

@@ -2,7 +2,7 @@
 import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
-import { parseBody } from '../lib/json';
+import { isJsonObject, type JsonObject, parseBody } from '../lib/json';
 import { networkOf } from '../lib/network';
 import { readBody } from './read-body';
 
@@ -29,7 +29,8 @@ export function bodies(held: Allowance, maxBodyBytes: number) {
     const share = new Share(held, `network ${addressOf(request, server)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
-      return await parsed(bytes, String(contentType), request);
+      // Programs that send only JSON may leave its type out.
+      return await parsed(bytes, contentType ? String(contentType) : 'application/json', request);
     } finally {
       share.end();
     }
@@ -44,7 +45,7 @@ export function addressOf(request: Request, server: Server | null): string {
 /** Never returns `undefined`, because Elysia would then read the body itself. Throws `invalid_request`. */
 async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
   if (bytes.length === 0) return {};
-  if (/\bjson$/i.test(type)) return parseBody(bytes, { workMax: WORK_MAX });
+  if (/\bjson$/i.test(type)) return withoutNulls(parseBody(bytes, { workMax: WORK_MAX }));
   if (/^application\/x-www-form-urlencoded$/i.test(type)) {
     return fieldsOf(new URLSearchParams(formText(bytes)));
   }
@@ -53,6 +54,12 @@ async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Req
     return fieldsOf(await new Response(bytes, { headers }).formData());
   }
   throw new AppError('invalid_request', { message: 'The body could not be read. Send JSON, or a form.' });
+}
+
+/** Clients write `null` for a member that they leave out. */
+function withoutNulls(value: JsonObject): JsonObject {
+  const told = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(told.map(([name, member]) => [name, isJsonObject(member) ? withoutNulls(member) : member]));
 }
 
 /** A name that occurs several times gets a list of its values. */

@@ -3,6 +3,7 @@
  * show it as a document, run it or store it, whatever media type a runner, an upstream or a user's file claims. Every
  * answer starts with the headers of data; only a page replaces the policy.
  */
+import { Recent } from '../lib/lru';
 import type { AnswerHeaders } from '../net/outgoing';
 
 /** If a browser opens the data as a document anyway, it has an origin of its own, no script, and can load nothing. */
@@ -49,12 +50,25 @@ const PARAMETER = /^(charset=utf-8|(rate|channels)=\d{1,6})$/;
 const MEDIA_TYPE_LENGTH_MAX = 200;
 const BYTES = 'application/octet-stream';
 
+/** Agents claim the same few, each several times for each answer. */
+const READ_TYPES_MAX = 100;
+const readTypes = new Recent<string, string>(READ_TYPES_MAX);
+
 /**
  * The media type for a foreign answer, written anew from the one that it claims. A list of several types is not
  * accepted.
  */
 function mediaTypeOf(said: string | null): string {
   if (said === null || said.length > MEDIA_TYPE_LENGTH_MAX || said.includes(',')) return BYTES;
+  let type = readTypes.get(said);
+  if (type === undefined) {
+    type = readType(said);
+    readTypes.set(said, type);
+  }
+  return type;
+}
+
+function readType(said: string): string {
   const [type = '', ...parameters] = said.split(';').map((part) => part.trim().toLowerCase());
   if (!MEDIA_TYPES.has(type) && !AUDIO.test(type)) return BYTES;
   const kept = new Set(parameters.map((one) => one.replaceAll('"', '')).filter((one) => PARAMETER.test(one)));

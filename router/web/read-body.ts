@@ -25,15 +25,17 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   // stream, so it is read only when needed.
   const isDeclared = declared !== null && request.headers.get('transfer-encoding') === null;
   if (isDeclared) hold(limits.share, Number(declared));
-  const reading = isDeclared ? request.bytes() : readChunks(request.body, limits);
-  const bytes = await reading.catch((cause: unknown) => {
-    if (cause instanceof AppError) throw cause;
-    throw new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
-  });
+  const bytes = await (isDeclared ? request.bytes() : readChunks(request.body, limits)).catch(cutOff);
   if (bytes.length > maxBytes) throw tooLarge(maxBytes);
-  const plain = await decompressed(bytes, request.headers.get('content-encoding'), maxBytes, tooLarge);
+  const encoding = request.headers.get('content-encoding');
+  const plain = encoding === null ? bytes : await decompressed(bytes, encoding, maxBytes, tooLarge);
   if (plain !== bytes) hold(limits.share, plain.length);
   return plain;
+}
+
+function cutOff(cause: unknown): never {
+  if (cause instanceof AppError) throw cause;
+  throw new AppError('invalid_request', { message: 'The request ended before its body was complete.', cause });
 }
 
 async function readChunks(body: Request['body'], { maxBytes, share }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {

@@ -12,7 +12,7 @@ import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
 import type { Guard } from './guard';
-import { DATA_HEADERS, PAGE_HEADERS } from './headers';
+import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
 
 const locale: Locale = 'en';
@@ -41,7 +41,25 @@ export function partHtml(view: VNode): string {
 
 /** Another person's text as UTF-8 chunks; no browser shows it as a document. */
 export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
-  const body = new ReadableStream<Uint8Array>(
+  return new Response(inPieces(pieces), {
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}
+
+/** JSON text that is made while the client reads it. */
+export function jsonInPieces(pieces: AsyncIterator<string>): Response {
+  return new Response(inPieces(pieces).pipeThrough(new TextEncoderStream()), {
+    headers: dataHeaders('application/json;charset=utf-8'),
+  });
+}
+
+function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
+  return new ReadableStream<Piece>(
     {
       async pull(controller) {
         const { value, done } = await pieces.next();
@@ -51,14 +69,6 @@ export function plainText(pieces: AsyncIterator<Uint8Array>): Response {
     },
     { highWaterMark: 0 },
   );
-  return new Response(body, {
-    headers: {
-      'content-type': 'text/plain; charset=utf-8',
-      'cache-control': 'no-store',
-      'content-security-policy': "sandbox; default-src 'none'; frame-ancestors 'none'",
-      'x-content-type-options': 'nosniff',
-    },
-  });
 }
 
 function html(markup: string, status: number): Response {
@@ -131,7 +141,10 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
   if (/^(\/upstream)?\/v1(\/|$)/.test(pathname)) {
     // OpenAI's clients obey this header over the status.
     if (error.isLasting) headers['x-should-retry'] = 'false';
-    return Response.json(toOpenAiError(error), init);
+    const body = toOpenAiError(error);
+    // The predecessor's clients read `detail`. OpenAI's ignore it.
+    const detail = pathname.startsWith('/v1') && { detail: body.error.message };
+    return Response.json({ ...body, ...detail }, init);
   }
   if (!wantsHtml(request)) return problem(error, requestId, headers);
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {

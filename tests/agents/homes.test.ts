@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path';
 import {
   type PrepareHomeOptions,
   prepareHome,
+  quarantineHome,
   SeedError,
   TemplateError,
   UnsafePathError,
@@ -121,6 +122,7 @@ describe('a home is prepared', () => {
     await seed({});
     for (const agentId of ['', '.', '..', '../x', 'a/b', '.trash', 'a.b', 'a\0b', 'x'.repeat(65)]) {
       await expect(prepare({ agentId })).rejects.toThrow(TypeError);
+      await expect(quarantineHome({ homesRoot, agentId })).rejects.toThrow(TypeError);
     }
   });
 });
@@ -231,4 +233,19 @@ test('a template that fails leaves the home as it was, and its error shows no va
   }
   expect(await readdir(root)).toEqual(['seed']);
   await expect(prepare({ templatedFiles: ['missing.md'] })).rejects.toThrow('missing.md is not in the seed');
+});
+
+describe('a home that is given up', () => {
+  test('law 7: goes to the trash, and a new one of that id starts from the seed', async () => {
+    await seed({ 'AGENTS.md': 'Hello' });
+    expect(await quarantineHome({ homesRoot, agentId: AGENT })).toBeUndefined();
+    await prepare();
+    await plant(home, { secret: 'mine' });
+    const moved = await quarantineHome({ homesRoot, agentId: AGENT });
+    expect(moved?.path).toStartWith(join(homesRoot, '.trash', `${AGENT}-`));
+    expect(await readFile(join(moved?.path ?? '', 'secret'), 'utf8')).toBe('mine');
+    await prepare();
+    expect(await readdir(home)).toEqual(['AGENTS.md']);
+    expect(await modeOf(join(homesRoot, '.trash'))).toBe(0o700);
+  });
 });

@@ -231,7 +231,7 @@ describe('models', () => {
   test.each([
     ['claw', 'claw'],
     ['claw/main', 'claw'],
-    ['claw/anything/below', 'claw'],
+    ['claw/anything/below', undefined],
     ['gpt-claw', 'claw'],
     ['claw2', 'claw2'],
     ['gpt-claw/x', undefined],

@@ -143,7 +143,7 @@ test('a connection that is refused is tried again, so that an upstream may resta
   const policy = { allowPrivate: true, ownPorts: [] };
   const upstreams = upstreamsService({ credentials, addresses: upstreamAddresses({ policy, lookup, now: Date.now }) });
   const { response } = await upstreams.call({
-    ...{ userId: bench.alice.id, backend, path: 'models', method: 'GET', headers: {}, hops: 0 },
+    ...{ agent: { userId: bench.alice.id, model: '' }, backend, path: 'models', method: 'GET', headers: {}, hops: 0 },
     body: upstreamBody('models', new Uint8Array(), ''),
     signal: new AbortController().signal,
     allow: async () => undefined,

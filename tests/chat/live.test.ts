@@ -167,17 +167,34 @@ test('law 20: signing out ends the live streams of that session and of no other'
 });
 
 test('a new conversation is the first link on other pages, and a deleted one is none', async () => {
-  const agent = await agentOf(router, alice, 'scribe');
   await using page = await watch('/live');
-  await page.saw(`hx-target="#conversations-${agent.id}" hx-swap="innerMorph"`);
+  await page.saw('hx-target="#conversations" hx-swap="innerMorph"');
   const id = await converse('in another tab');
   (await runner.next()).finish();
   const added = await page.saw(`id="conversation-link-${id}"`);
-  expect(added).toContain(`hx-target="#conversations-${agent.id}" hx-swap="afterbegin"`);
+  expect(added).toContain('hx-target="#conversations" hx-swap="afterbegin"');
   await alice.request(`/conversations/${id}/title`, form({ title: 'Another name' }));
   await page.saw('Another name');
   await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
   await page.saw(`hx-target="#conversation-link-${id}" hx-swap="delete"`);
+});
+
+test('a conversation beyond the first page of the list changes in its place, and moves to the top with a message', async () => {
+  const old = await converse('an old one');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  for (let count = 0; count < 31; count += 1)
+    await router.context.conversations.create(await agentOf(router, alice, 'scribe'));
+  await using page = await watch('/live');
+  expect(await page.saw('hx-target="#conversations" hx-swap="innerMorph"')).not.toContain(old);
+  await alice.request(`/conversations/${old}/title`, form({ title: 'Renamed far below' }));
+  expect(await page.saw('Renamed far below')).toContain(`hx-target="#conversation-link-${old}" hx-swap="outerMorph"`);
+  await alice.request(`/conversations/${old}/messages`, form({ text: 'again' }));
+  expect(await page.saw('Renamed far below')).toContain('hx-target="#conversations" hx-swap="afterbegin"');
+  (await runner.next()).finish();
+  await until(() => router.context.generations.size === 0, 'it is done');
+  await alice.request(`/conversations/${old}/delete`, { method: 'POST' });
+  await page.saw(`hx-target="#conversation-link-${old}" hx-swap="delete"`);
 });
 
 test('a page that has all links is not told them when it connects', async () => {

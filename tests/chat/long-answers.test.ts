@@ -30,6 +30,7 @@ async function responseText(id: string) {
 
 const wholeText = async (messageId: string) => (await alice.request(`/messages/${messageId}/text`)).text();
 const newest = async (id: string) => (await conversations.page(id, { limit: 10 })).at(-1);
+const EVENTS = { headers: { 'content-type': 'text/event-stream' } };
 const piecesOf = (id: string) =>
   router.context.database.db.$client.query('SELECT content FROM message_pieces WHERE message_id = ?').all(id).length;
 
@@ -106,4 +107,41 @@ test('law 17: what is saved of a long answer is read while it grows, and stays w
   const ended = await newest(conversationId);
   expect([ended?.status, ended?.content === text]).toEqual(['failed', true]);
   await response.body?.cancel();
+});
+
+test('calls that are too long to be stored are left out, and their answer says so; the client has them', async () => {
+  const call = { index: 0, id: 'c', function: { name: 'write', arguments: 'a'.repeat(5_000_000) } };
+  const choices = [{ index: 0, delta: { content: 'Now.', tool_calls: [call] } }];
+  runner.reply = () => new Response(`data: ${JSON.stringify({ choices })}\n\n${DONE}`, EVENTS);
+  const asked = await ask({ stream: true, input: 'Write' });
+  expect((await asked.text()).length).toBeGreaterThan(5_000_000);
+  const id = asked.headers.get('x-conversation-id') ?? '';
+  const answer = await until(async () => {
+    const found = await newest(id);
+    return found?.status !== 'streaming' && found;
+  }, 'it is saved');
+  expect([answer.status, answer.content, answer.calls]).toEqual(['failed', 'Now.', null]);
+  expect(answer.failure?.hint).toContain('calls of tools');
+});
+
+test('a fork has what was said last, as far as it is quick to copy, and is refused where the last answer is not', async () => {
+  const say = async (length: number, body: object) => {
+    runner.reply = () => completion('b'.repeat(length));
+    const response = await ask(body);
+    return {
+      status: response.status,
+      text: await response.text(),
+      at: response.headers.get('x-conversation-id') ?? '',
+    };
+  };
+  const idOf = ({ text }: { text: string }) => (JSON.parse(text) as { id: string }).id;
+  const first = await say(3_000_000, { input: 'One' });
+  const second = await say(3_000_000, { input: 'Two', previous_response_id: idOf(first) });
+  const third = await say(5_000_000, { input: 'Three', previous_response_id: idOf(second) });
+  await say(1, { input: 'Four', previous_response_id: idOf(third) });
+  const fork = await say(1, { input: 'Or three', previous_response_id: idOf(second) });
+  const said = await conversations.page(fork.at, { limit: 10 });
+  expect(said.map(({ content }) => content.length)).toEqual([3, 3_000_000, 8, 1]);
+  const refused = await say(1, { input: 'Or four', previous_response_id: idOf(third) });
+  expect([refused.status, refused.text]).toEqual([413, expect.stringContaining('can only be continued once')]);
 });

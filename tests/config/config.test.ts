@@ -37,6 +37,7 @@ describe('defaults', () => {
       capacity: { runners: 100, runnersPerUser: 10, starts: 4, queueMs: 60_000 },
       readyTimeoutMs: 90_000,
       prepullAtStartup: false,
+      maxAgentsPerBackend: 3,
       allowPrivateUpstreams: true,
       maxBodyBytes: 20 * 1024 * 1024,
       responses: { areKept: true, retentionMs: 30 * 86_400_000 },

@@ -109,7 +109,8 @@ test('law 15: a shared key does not travel to an address that a user has set, in
 test('the credentials say whose key pays', async () => {
   const [backend] = router.context.backends.all();
   if (!backend) throw new Error('There is no backend');
-  const source = async (who: Person) => (await router.context.credentials.upstreamOf(who.id, backend)).source;
+  const source = async (who: Person) =>
+    (await router.context.credentials.upstreamOf({ userId: who.id, model: '' }, backend)).source;
   expect([await source(alice), await source(bob), await source(admin)]).toEqual(['shared', 'global', 'global']);
   await set(bob, { LLM_API_KEY: BOBS_KEY }, 'agent');
   expect(await source(bob)).toBe('backend');

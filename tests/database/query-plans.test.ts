@@ -17,10 +17,12 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
   [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
+  [/FROM search_index WHERE/, 'the full-text index has no plan: it reads a range of ids, which the store bounds'],
   [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
   [/from "credentials"$/, 'when the encryption key changes: every sealed text is sealed anew'],
+  [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
   [
     /from "users" (where .*LIKE.* )?order by "users"."created_at_ms" desc/,
@@ -111,7 +113,7 @@ async function walk(stores: Stores): Promise<string[]> {
 }
 
 async function useAll(stores: Stores): Promise<void> {
-  const { users, keys, agents, idle, runners, conversations, settings, sealed, usage, budgets, installation } = stores;
+  const { users, keys, agents, idle, runners, settings, sealed, usage, budgets, installation } = stores;
   const nowMs = 1_700_000_000_000;
   await installation.keep('id', () => 'x');
   await installation.put({ place: 'here' });
@@ -152,6 +154,9 @@ async function useAll(stores: Stores): Promise<void> {
   await agents.find(agent.id);
   await agents.list('u');
   await agents.namesOf([agent.id, 'other']);
+  const second = await agents.insert({ userId: 'u', backend: 'b', name: 'C', model: '', createdAtMs: nowMs }, 3);
+  await agents.update(second?.id ?? '', { name: 'D' });
+  await agents.delete(second?.id ?? '');
   await idle.put('u', 'b', 60);
   await idle.secondsOf('u');
   await runners.insert({
@@ -162,7 +167,8 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.findByAgent(agent.id);
   await runners.update('r', { state: 'running' });
   await runners.markActive(new Map([['r', nowMs]]));
-  await useConversations(conversations, agent.id, nowMs);
+  await useConversations(stores, agent.id, nowMs);
+  await useConversationsApi(stores.conversationsApi, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -203,10 +209,10 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
   await users.delete('v');
 }
 
-async function useConversations(conversations: Stores['conversations'], agentId: string, nowMs: number): Promise<void> {
+async function useConversations({ conversations, search }: Stores, agentId: string, nowMs: number): Promise<void> {
   const conversation = {
     ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
-    ...{ sessionFrom: 0, expiresAtMs: null },
+    ...{ model: '', sessionFrom: 0, expiresAtMs: null },
   };
   await conversations.insert(conversation);
   const turn = { conversationId: 'c', title: 'T', nowMs };
@@ -219,11 +225,14 @@ async function useConversations(conversations: Stores['conversations'], agentId:
     await conversations.endAnswer(id, end);
   }
   await conversations.insertTurn({ ...turn, answerId: 'a4', replacesId: 'a3' });
-  const beginning = { conversation: { ...conversation, id: 'd', lastPosition: 4 }, forkOf: 'c' };
+  const beginning = { conversation: { ...conversation, id: 'd', lastPosition: 4 }, fork: { of: 'c', from: 1 } };
+  await conversations.forkableFrom('c', 4, { limit: 9, maxBytes: 9 });
   await conversations.insertTurn({ ...turnOf('a5'), conversationId: 'd', beginning });
   await conversations.endOrphans({ code: 'x', message: 'x' }, nowMs);
   await conversations.find('c');
   await conversations.list('u', 50);
+  await conversations.list('u', 50, { updatedAtMs: nowMs, id: 'c' });
+  await conversations.findListed('u', 'c');
   await conversations.rename('c', 'T');
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });
@@ -237,9 +246,24 @@ async function useConversations(conversations: Stores['conversations'], agentId:
   await conversations.shown('c', { limit: 5, after: 1 });
   await conversations.textBytes('a1', 0, 5);
   await conversations.pieceBytes('a1', 0);
+  await search.indexSome();
+  await search.indexSome(undefined, 'u');
+  await search.find('u', '"hi "', { limit: 5 });
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
   await conversations.delete('d');
+}
+
+async function useConversationsApi(api: Stores['conversationsApi'], nowMs: number): Promise<void> {
+  await api.counted('u', { id: 'c' });
+  await api.counted('u', { backend: 'b', seq: 1 });
+  await api.counted('u', { limit: 5, before: undefined });
+  await api.counted('u', { limit: 5, before: { id: 'c', updatedAtMs: nowMs } });
+  await api.setTitle('c', 'T', nowMs);
+  await api.wholeAfter('c', 0);
+  const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
+  await api.post(message, () => false);
+  await api.deleteAfter('c', 'p');
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

@@ -46,11 +46,14 @@ async function expectError(
   words: RegExp,
   param: string | null = null,
 ) {
-  const { error, ...more } = (await response.json()) as { error: Record<string, unknown> };
+  const { error, ...more } = (await response.json()) as { error: Record<string, unknown>; detail: string };
   expect([response.status, error.code, error.param]).toEqual([status, code, param]);
   expect(error.message).toMatch(words);
   expect(error.type).toBeString();
-  expect([Object.keys(error).sort(), more]).toEqual([['code', 'message', 'param', 'type'], {}]);
+  expect([Object.keys(error).sort(), more]).toEqual([
+    ['code', 'message', 'param', 'type'],
+    { detail: String(error.message) },
+  ]);
   expect(response.headers.get('content-type')).toStartWith('application/json');
   expect(response.headers.get('x-request-id')).toMatch(/^req-[0-9a-f]{24}$/);
 }
@@ -93,12 +96,12 @@ test('a single model is found by its id, also by one with a slash', async () => 
   }
 });
 
-test('a model means the backend of its name, of a further name, or of the name before the slash', async () => {
-  for (const model of ['echo', 'echo/main', 'gpt-4o', 'echo/anything/else', '@echo']) {
+test('a model means the backend of its name or of a further name, and no other below that name', async () => {
+  for (const model of ['echo', 'echo/main', 'gpt-4o', '@echo']) {
     const response = await complete(post(chat(model)));
     expect([response.status, await response.json()]).toMatchObject([200, { model }]);
   }
-  for (const model of ['ech', 'echoo', 'Echo', 'main', 'x/echo', '@main', '@']) {
+  for (const model of ['ech', 'echo/other', 'echo/main/x', 'echoo', 'Echo', 'main', 'x/echo', '@main', '@']) {
     await expectError(
       await complete(post(chat(model))),
       404,

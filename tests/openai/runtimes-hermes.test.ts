@@ -70,7 +70,7 @@ test('an upstream that refuses is the runtime’s 502 to a client that waits', a
 });
 
 test('the model of its configuration is called, whatever model a client names', async () => {
-  await raw({ model: 'hermes-agent/gpt-9', provider: 'openrouter', messages: [user('Hi')] });
+  await raw({ model: 'hermes-agent/main', provider: 'openrouter', messages: [user('Hi')] });
   expect(runtime.upstream.requests.at(-1)?.body.model).toBe('first-model');
   expect(toldTo(runtime.upstream, runtime.upstream.requests.length)).toContain('You are Hermes Agent.');
 });

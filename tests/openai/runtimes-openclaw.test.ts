@@ -56,10 +56,10 @@ test('a request without a conversation is a session of its own, also when the cl
   expect(added.every((key) => key.startsWith('agent:main:openai:'))).toBeTrue();
 });
 
-test('its one agent is asked, whatever is below the backend’s name in the client’s model', async () => {
-  for (const model of ['openclaw', 'openclaw/main', 'openclaw/researcher', 'openclaw/default']) {
-    expect((await ask({ model })).model).toBe('openclaw/main');
-  }
+test('its one agent is asked, and a persona that it does not have is refused by name', async () => {
+  for (const model of ['openclaw', 'openclaw/main']) expect((await ask({ model })).model).toBe('openclaw/main');
+  const refused = await Promise.resolve(ask({ model: 'openclaw/researcher' })).catch(String);
+  expect(refused).toContain('No agent serves model "openclaw/researcher"');
 });
 
 test('an upstream that fails is one call, a status to a client that waits, and a failed answer', async () => {

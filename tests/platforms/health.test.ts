@@ -32,7 +32,7 @@ async function agentPath(router: TestRouter, person: Person, name: string): Prom
 }
 
 const shown = async (person: Person, path: string) => (await person.request(path)).text();
-const namesOf = async (page: string) => (await all(page, '#sidebar .group h2')).map(({ text }) => text);
+const namesOf = async (page: string) => (await all(page, '#sidebar .agents .ellipsis')).map(({ text }) => text);
 
 /** The events of a page's live stream. Ends with the test. */
 async function listen(router: TestRouter, person: Person, signal: AbortSignal) {

@@ -7,16 +7,16 @@ import { expect, test } from 'bun:test';
 import { COUNTS, type Counts, countAll } from '../bench/counts';
 
 const MOST: Counts = {
-  requestBytes: 30_000,
+  requestBytes: 25_000,
   requestStatements: 0,
-  turnBytes: 185_000,
-  turnStatements: 8,
-  turnCommits: 4,
-  chunkBytes: 2_000,
-  recordedChunkBytes: 5_500,
-  agentChunkBytes: 4_800,
+  turnBytes: 68_000,
+  turnStatements: 10,
+  turnCommits: 2,
+  chunkBytes: 1_750,
+  recordedChunkBytes: 3_400,
+  agentChunkBytes: 3_200,
   streamKeptBytes: 11_500,
-  pageBytes: 62_000,
+  pageBytes: 35_000,
 };
 const TIMEOUT_MS = 240_000;
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
       backend('plain', { paths: ['chat/completions', 'embeddings'] }),
       backend('headed', { headers: { 'X-Who': `user \${user}`, 'X-Session': SESSION, 'X-Fixed': '1' } }),
       backend('bodied', { session_body: { user: `c-\${conversation}`, owner: `\${user}` } }),
-      backend('renamed', { model: 'its/own-name' }),
+      backend('renamed', { extra_models: ['renamed/other'], model: 'its/own-name' }),
       backend('forwarding', { forward_model_env: 'LLM_MODEL', user_overridable_env: LLM, model: 'unused' }),
       backend('remembering', { history: 'last-turn', paths: ['chat/completions'] }),
       backend('omitting', { omit_body: ['user', 'model', 'absent'], session_body: { user: `c-\${conversation}` } }),
@@ -102,7 +102,7 @@ test('law 13: members of the body are filled in, and the client’s own stay whe
 });
 
 test('law 13: a backend is sent the model of its entry, or the one its user has chosen', async () => {
-  expect(json((await send(alice, { model: 'renamed/whatever' })).text).model).toBe('its/own-name');
+  expect(json((await send(alice, { model: 'renamed/other' })).text).model).toBe('its/own-name');
   const set = (name: string, value: string) =>
     alice.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
   await set('LLM_BASE_URL', 'https://llm.example/v1');

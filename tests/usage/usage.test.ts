@@ -212,6 +212,25 @@ describe('the pages', () => {
     expect((await all(refused.html, '#to'))[0]?.attributes.value).toBe('2026-11-20');
   });
 
+  test('up to 92 days have a bar each; more days are put together in weeks from Monday, with the same figures', async () => {
+    const days = await page(alice, '/usage?from=2026-08-23&to=2026-11-22');
+    expect(await all(days.html, '.chart .bar')).toHaveLength(92);
+    const weeks = await page(alice, '/usage?from=2026-08-22&to=2026-11-22');
+    expect((await all(weeks.html, '#by-time h2')).map(({ text }) => text)).toEqual(['By week']);
+    // A Saturday and a Sunday before the first Monday.
+    expect(await all(weeks.html, '.chart .bar')).toHaveLength(14);
+    const cells = (html: string) => all(html, '#by-time tbody th, #by-time tbody td');
+    expect((await cells(weeks.html)).map(({ text }) => text)).toEqual([
+      ...['Sep 28', '1', '100', '10', '0.00'],
+      ...['Nov 16', '3', '207', '23', '0.30'],
+    ]);
+    expect((await cells(days.html)).map(({ text }) => text)).toEqual([
+      ...['Oct 1', '1', '100', '10', '0.00'],
+      ...['Nov 20', '2', '200', '20', '0.30'],
+      ...['Nov 22', '1', '7', '3', '0.00'],
+    ]);
+  });
+
   test('days without any use say so', async () => {
     const { html } = await page(alice, '/usage?from=2026-12-01&to=2026-12-02');
     expect((await all(html, '#report h2'))[0]?.text).toBe('No usage in these days.');

@@ -4,7 +4,7 @@ import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
-  AgentGroup,
+  AgentView,
   ConversationView,
   IdleView,
   KeyView,
@@ -105,7 +105,10 @@ const runners: Record<string, RunnerView> = {
   a4: { agentId: 'a4', state: 'stopped' },
 };
 
-export function group(overrides: Partial<AgentGroup>): AgentGroup {
+/** When the fixtures are shown. */
+const NOW_MS = Date.UTC(2026, 10, 27, 12);
+
+export function agent(overrides: Partial<AgentView>): AgentView {
   const agentId = overrides.agentId ?? 'a1';
   return {
     agentId,
@@ -115,36 +118,44 @@ export function group(overrides: Partial<AgentGroup>): AgentGroup {
     disabled: false,
     current: false,
     runner: runners[agentId] ?? { agentId, state: 'unknown' },
-    conversations: [],
     ...overrides,
   };
 }
 
 /** The sidebar with all states; `current` is the id of the conversation that is open. */
 export function shell(current?: string): Shell {
-  const link = (id: string, title: string, streaming: boolean) => ({ id, title, streaming, current: id === current });
+  const link = (
+    id: string,
+    title: string,
+    agent: Shell['conversations']['links'][number]['agent'],
+    streaming = false,
+  ) => ({
+    ...{ id, title, agent, streaming },
+    current: id === current,
+    atMs: NOW_MS - Number(id.slice(1)) * 20 * 3_600_000,
+  });
+  const openclaw = { id: 'a1', name: 'OpenClaw' };
   return {
     user: { name: 'Ada Lovelace', email: 'ada@example.com', admin: true },
-    groups: [
-      group({
+    agents: [
+      agent({
         current: true,
         description: 'A general-purpose agent that can browse, write files and run commands in its own home.',
-        conversations: [
-          link('c1', 'Refactor the relay loop', false),
-          link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', true),
-          link('c3', '每周总结与计划 🎉', false),
-        ],
       }),
-      group({
-        agentId: 'a2',
-        backend: 'hermes',
-        name: 'Hermes Agent',
-        conversations: [link('c4', 'Weekly summary', false)],
-      }),
-      group({ agentId: 'a3', backend: 'nanobot', name: 'nanobot' }),
-      group({ agentId: 'a4', backend: 'opencode', name: 'A backend with quite a long display name' }),
-      group({ agentId: 'a5', backend: 'old', name: 'Old agent', disabled: true }),
+      agent({ agentId: 'a2', backend: 'hermes', name: 'Hermes Agent' }),
+      agent({ agentId: 'a3', backend: 'nanobot', name: 'nanobot' }),
+      agent({ agentId: 'a4', backend: 'opencode', name: 'A backend with quite a long display name' }),
+      agent({ agentId: 'a5', backend: 'old', name: 'Old agent', disabled: true }),
     ],
+    conversations: {
+      nowMs: NOW_MS,
+      links: [
+        link('c1', 'Refactor the relay loop', openclaw),
+        link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', openclaw, true),
+        link('c3', '每周总结与计划 🎉', openclaw),
+        link('c4', 'Weekly summary', { id: 'a2', name: 'Hermes Agent' }),
+      ],
+    },
   };
 }
 

@@ -21,7 +21,7 @@ describe.each(names)('page %s', (name) => {
 
   test('every form posts to a path of ours, but for those that only choose what a page shows', async () => {
     for (const form of await all(html(name), 'form')) {
-      expect(form.attributes.method).toBe(form.attributes.class === 'range-form' ? 'get' : 'post');
+      expect(form.attributes.method).toBe(/^(range|search)-form$/.test(form.attributes.class ?? '') ? 'get' : 'post');
       expect(form.attributes.action).toMatch(/^\/[a-z-]+/);
       if (form.attributes['hx-post']) expect(form.attributes['hx-post']).toBe(form.attributes.action ?? '');
     }
@@ -69,13 +69,13 @@ test('the page reloads itself without scripts only while an answer grows', async
   expect(await all(html('conversation'), 'noscript')).toEqual([]);
 });
 
-test('a chat page has one stream, and other pages have none, nor htmx where nothing is asked for', async () => {
+test('a chat page has one stream, and other pages have none, nor htmx where nobody is signed in', async () => {
   const [stream, ...more] = await all(html('conversation'), '#live');
   expect(stream?.attributes).toMatchObject({ 'hx-sse:connect': '/silent', 'hx-swap': 'none' });
   expect(more).toEqual([]);
   expect(await all(html('settings'), '#live, script[src*="hx-sse"]')).toEqual([]);
   expect(await all(html('settings'), 'script[src*="htmx"]')).toHaveLength(1);
-  expect(await all(html('error'), '#live, script[src*="htmx"]')).toEqual([]);
+  expect(await all(html('sign-in'), '#live, script[src*="htmx"]')).toEqual([]);
 });
 
 test('missing credentials are named by their words, with the way to add them', async () => {

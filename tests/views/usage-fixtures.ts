@@ -44,7 +44,8 @@ const range: UsageView['range'] = {
 export const usage: UsageView = {
   range,
   totals: { ...usageTotals, estimatedCalls: 12 },
-  days,
+  step: 'day',
+  times: days,
   tables: [
     {
       id: 'by-model',
@@ -70,7 +71,7 @@ export const usage: UsageView = {
 export const noUsage: UsageView = {
   ...usage,
   totals: nothing,
-  days: days.map(({ key, name }) => ({ ...nothing, key, name })),
+  times: days.map(({ key, name }) => ({ ...nothing, key, name })),
   tables: [],
 };
 

@@ -125,5 +125,10 @@ nobodyWaits({
   'the last events of a response of 8 MB': [200, () => asResponse(delta(`"content":"${'a'.repeat(8 * MB)}"`) + DONE)],
   'an upstream of 3 MB of ids': [200, () => answers('id:\n\n'.repeat(700_000) + DONE, CALLER)],
   'an upstream of 3 MB of carriage returns': [200, () => answers('\r'.repeat(3 * MB) + DONE, CALLER)],
+  'empty lines without an end before an answer': [502, () => endlessly('\r\n')],
+  'line feeds without an end before an answer': [502, () => endlessly('\n')],
+  'a status line without an end': [502, () => endlessly('HTTP/1.1 200 ')],
+  'an upgrade that nobody asked for': [502, () => endlessly('HTTP/1.1 101 Switching Protocols\r\n\r\n')],
+  'another protocol without an end': [502, () => endlessly('SSH-2.0-x\r\n', STORED)],
   'interim answers without an end': [502, () => endlessly('HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n')],
 });

@@ -85,6 +85,69 @@ function localTimes(root) {
   }
 }
 
+// Conversations: the page has them under days in UTC, and its updates bring some without.
+
+const conversations = $('#conversations');
+
+function dayOf(date) {
+  const { today, yesterday, week } = conversations.dataset;
+  const daysAgo = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(date).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (daysAgo <= 0) return today;
+  if (daysAgo === 1) return yesterday;
+  if (daysAgo <= 7) return week;
+  return date.toLocaleDateString(document.documentElement.lang, { month: 'long', year: 'numeric' });
+}
+
+function localDays() {
+  if (!conversations) return;
+  const headings = [...conversations.querySelectorAll('.day')];
+  let last;
+  for (const item of conversations.querySelectorAll('[data-at]')) {
+    const day = dayOf(new Date(Number(item.dataset.at)));
+    if (day === last) continue;
+    last = day;
+    const heading = headings.shift() ?? Object.assign(document.createElement('li'), { className: 'day' });
+    if (heading.textContent !== day) heading.textContent = day;
+    if (item.previousElementSibling !== heading) item.before(heading);
+  }
+  for (const heading of headings) heading.remove();
+}
+
+// Search: `/` and Ctrl+K open it over the page, arrows lead from what is typed through what is found.
+
+const search = $('#search-dialog');
+
+function openSearch() {
+  if (search) search.showModal();
+  $('#search-query').select();
+}
+
+document.addEventListener('click', (event) => {
+  if (event.target === search) search.close();
+  if (!event.target.closest('.search-link') || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  openSearch();
+});
+document.addEventListener('keydown', (event) => {
+  const isTyping = event.target.matches('input, textarea, select');
+  const isSlash = event.key === '/' && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const isK = event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+  if ($('#search-query') && (isSlash || isK)) {
+    event.preventDefault();
+    openSearch();
+  }
+  // A search field would only clear itself.
+  if (event.key === 'Escape' && search?.open && !event.isComposing) {
+    event.preventDefault();
+    search.close();
+  }
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step || event.isComposing || !event.target.closest('.search')) return;
+  event.preventDefault();
+  const stops = [$('#search-query'), ...document.querySelectorAll('#search-results a')];
+  stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(event.target) + step))].focus();
+});
+
 // Scrolling: the page follows the answer until its reader scrolls up, and again from the end on or after sending. What
 // the page itself does never takes it up: a smaller place is at the end as well.
 
@@ -220,6 +283,10 @@ document.addEventListener('htmx:before:swap', (event) => {
     event.preventDefault();
     composerFailed();
   }
+  // An older page of conversations brings the current one again, and those that moved.
+  if (target.matches('.older a'))
+    for (const { fragment } of detail.tasks)
+      for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
   // What is read stays where it is when earlier messages come in above it.
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
   if (target !== live) return;
@@ -231,13 +298,14 @@ document.addEventListener('htmx:before:swap', (event) => {
     // A link that becomes the first of its list.
     const isFirst = task.swapSpec.style === 'afterbegin';
     const moved = isFirst && document.getElementById(task.fragment.firstElementChild?.id);
-    if (moved && moved === task.target?.firstElementChild)
+    if (moved && moved === $('[data-at]', task.target))
       Object.assign(task, { target: moved, swapSpec: { style: 'outerMorph' } });
     else if (moved) moved.remove();
   }
 });
 document.addEventListener('htmx:after:swap', () => {
   localTimes(document);
+  localDays();
   if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
   keptFromEnd = undefined;
   keptSelection?.();
@@ -293,4 +361,6 @@ document.addEventListener('htmx:sse:error', ({ detail }) => {
 });
 
 localTimes(document);
+localDays();
+$('#conversations [aria-current]')?.scrollIntoView({ block: 'nearest' });
 markTheme();

@@ -1,13 +1,13 @@
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
 import { SidebarButton } from '../layout';
-import type { AgentGroup, ConversationView } from '../models';
+import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { Message } from './message';
 
 /** The line above a conversation: its title, the runner, and a menu. */
-export function TitleBar({ agent, conversation }: { agent: AgentGroup; conversation?: ConversationView | undefined }) {
+export function TitleBar({ agent, conversation }: { agent: AgentView; conversation?: ConversationView | undefined }) {
   const t = useText();
   return (
     <header class="title-bar">

@@ -1,9 +1,9 @@
 import { Mark } from '../icons';
-import type { AgentGroup } from '../models';
+import type { AgentView } from '../models';
 import { useText } from '../render';
 
 /** The page before the first message: a description of the agent, and suggested first messages. */
-export function Greeting({ agent }: { agent: AgentGroup }) {
+export function Greeting({ agent }: { agent: AgentView }) {
   const t = useText();
   return (
     <div class="greeting column">

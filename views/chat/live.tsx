@@ -5,15 +5,15 @@
 
 import type { Change } from '../growth';
 import { Notice } from '../kit/notice';
-import type { ConversationLink, MessageView, RunnerView } from '../models';
+import type { ConversationLink, ConversationList, MessageView, RunnerView } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
 import { RunnerBadge, RunnerPanel } from '../runners/runner';
 import { ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
+import { ConversationItem, ConversationItems } from './conversation-list';
 import { Message } from './message';
 import type { StepView } from './models';
-import { ConversationItem } from './sidebar';
 import { Step } from './steps';
 
 /** The page's end of the stream, and the voice that says how an answer ended. */
@@ -143,30 +143,28 @@ export function LiveComposerActions({ streamingId }: { streamingId?: string | un
   );
 }
 
-/** The links of an agent's conversations, for a page that has others. */
-export function LiveConversations({ agentId, links }: { agentId: string; links: readonly ConversationLink[] }) {
+/** The first page of conversations, for a page that has others. */
+export function LiveConversations({ list }: { list: ConversationList }) {
   return (
-    <hx-partial hx-target={`#conversations-${agentId}`} hx-swap="innerMorph">
-      {links.map((conversation) => (
-        <ConversationItem key={conversation.id} conversation={conversation} />
-      ))}
+    <hx-partial hx-target="#conversations" hx-swap="innerMorph">
+      <ConversationItems list={list} />
     </hx-partial>
   );
 }
 
 interface LinkProps {
   conversation: ConversationLink;
-  /** Set when it is the first of this agent's: app.js takes one away that is further down. */
-  firstOf?: string | undefined;
+  /** Whether it is the first of the list: app.js takes one away that is further down. */
+  isOnTop: boolean;
 }
 
 /** A conversation's entry in the sidebar and, when it is the one on the page, its title. */
-export function LiveConversationLink({ conversation, firstOf }: LinkProps) {
+export function LiveConversationLink({ conversation, isOnTop }: LinkProps) {
   const t = useText();
-  const place = firstOf === undefined ? `#conversation-link-${conversation.id}` : `#conversations-${firstOf}`;
+  const place = isOnTop ? '#conversations' : `#conversation-link-${conversation.id}`;
   return (
     <>
-      <hx-partial hx-target={place} hx-swap={firstOf === undefined ? 'outerMorph' : 'afterbegin'}>
+      <hx-partial hx-target={place} hx-swap={isOnTop ? 'afterbegin' : 'outerMorph'}>
         <ConversationItem conversation={conversation} />
       </hx-partial>
       {conversation.current && (

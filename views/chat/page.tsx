@@ -2,7 +2,7 @@ import { MissingCredentials } from '../credentials/missing';
 import { Icon } from '../icons';
 import { Notice } from '../kit/notice';
 import { AppLayout } from '../layout';
-import type { AgentGroup, ComposerView, ConversationView, Shell } from '../models';
+import type { AgentView, ComposerView, ConversationView, Shell } from '../models';
 import { useText } from '../render';
 import { Availability } from '../runners/availability';
 import { Composer } from './composer';
@@ -15,7 +15,7 @@ const refreshSeconds = 2;
 
 interface ChatProps {
   shell: Shell;
-  agent: AgentGroup;
+  agent: AgentView;
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;

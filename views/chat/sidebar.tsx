@@ -1,13 +1,17 @@
 import { AccountMenu } from '../accounts/account-menu';
 import { Icon, Mark } from '../icons';
-import type { AgentGroup, ConversationLink, Shell } from '../models';
+import type { AgentView, Shell } from '../models';
 import { useText } from '../render';
 import { RunnerBadge } from '../runners/runner';
+import { AgentMark } from './agent-mark';
+import { ConversationItems } from './conversation-list';
 
-/** Agents with their conversations. A popover on narrow screens, a column of the page on wide ones. */
+/** Agents, and the conversations with all of them. A popover on narrow screens, a column of the page on wide ones. */
 export function Sidebar({ shell }: { shell: Shell }) {
   const t = useText();
-  const current = shell.groups.find((group) => group.current) ?? shell.groups[0];
+  const { agents, conversations } = shell;
+  const current = agents.find((agent) => agent.current) ?? agents[0];
+  const isInConversation = conversations.links.some((link) => link.current);
   return (
     <nav id="sidebar" popover="auto" aria-label={t.sidebar.label}>
       <div class="sidebar-head">
@@ -25,72 +29,63 @@ export function Sidebar({ shell }: { shell: Shell }) {
           <Icon name="x" />
         </button>
       </div>
+      <a class="button search-link" href="/search" aria-keyshortcuts="/ Control+K">
+        <Icon name="search" />
+        {t.search.title}
+        <span class="key" aria-hidden="true">
+          /
+        </span>
+      </a>
       {current && (
         <a class="button new-conversation" href={`/agents/${current.agentId}`}>
           <Icon name="square-pen" />
           {t.sidebar.newConversation}
         </a>
       )}
-      <div class="groups">
-        {shell.groups.map((group) => (
-          <Group key={group.agentId} group={group} />
-        ))}
-        {shell.groups.length === 0 && <p class="quiet">{t.sidebar.noAgents}</p>}
+      <div class="sidebar-lists">
+        {agents.length === 0 && <p class="quiet">{t.sidebar.noAgents}</p>}
+        <section aria-labelledby="agents-title">
+          <h2 id="agents-title" class="visually-hidden">
+            {t.sidebar.agents}
+          </h2>
+          <ul class="agents">
+            {agents.map((agent) => (
+              <AgentItem key={agent.agentId} agent={agent} isHere={agent.current && !isInConversation} />
+            ))}
+          </ul>
+        </section>
+        <section aria-labelledby="conversations-title">
+          <h2 id="conversations-title" class="visually-hidden">
+            {t.sidebar.conversations}
+          </h2>
+          {/* Empty, it is not shown: a conversation may come. */}
+          <ul id="conversations" data-today={t.days.today} data-yesterday={t.days.yesterday} data-week={t.days.week}>
+            <ConversationItems list={conversations} />
+          </ul>
+          <p class="quiet">{t.sidebar.noConversations}</p>
+        </section>
       </div>
       <AccountMenu user={shell.user} />
     </nav>
   );
 }
 
-function Group({ group }: { group: AgentGroup }) {
-  const t = useText();
-  const href = `/agents/${group.agentId}`;
-  const headingId = `agent-${group.agentId}`;
-  const here = group.current && !group.conversations.some((conversation) => conversation.current);
-  return (
-    <section class="group" aria-labelledby={headingId}>
-      <div class="group-head">
-        <h2 id={headingId}>
-          <a href={href} aria-current={here ? 'page' : undefined}>
-            {group.name}
-          </a>
-        </h2>
-        {group.disabled ? <span class="badge">{t.sidebar.disabled}</span> : <RunnerBadge runner={group.runner} />}
-        {!group.disabled && (
-          <a class="icon-button small" href={href} aria-label={t.sidebar.newWith(group.name)}>
-            <Icon name="plus" />
-          </a>
-        )}
-      </div>
-      {/* Empty, it is not shown: a conversation may come. */}
-      <ul id={`conversations-${group.agentId}`}>
-        {group.conversations.map((conversation) => (
-          <ConversationItem key={conversation.id} conversation={conversation} />
-        ))}
-      </ul>
-      {group.current && <p class="quiet">{t.sidebar.noConversations}</p>}
-    </section>
-  );
-}
-
-/** One conversation in the sidebar. */
-export function ConversationItem({ conversation }: { conversation: ConversationLink }) {
+/** An agent, and the way to a new conversation with it. */
+function AgentItem({ agent, isHere }: { agent: AgentView; isHere: boolean }) {
   const t = useText();
   return (
-    <li id={`conversation-link-${conversation.id}`}>
+    <li>
       <a
-        class="conversation-link"
-        href={`/conversations/${conversation.id}`}
-        aria-current={conversation.current ? 'page' : undefined}
+        class="sidebar-link"
+        href={`/agents/${agent.agentId}`}
+        aria-current={isHere ? 'page' : undefined}
+        title={agent.disabled ? undefined : t.sidebar.newWith(agent.name)}
       >
+        <AgentMark agent={{ id: agent.agentId, name: agent.name }} />
         <span class="ellipsis" dir="auto">
-          {conversation.title}
+          {agent.name}
         </span>
-        {conversation.streaming && (
-          <span class="dot busy">
-            <span class="visually-hidden">{t.sidebar.answering}</span>
-          </span>
-        )}
+        {agent.disabled ? <span class="badge">{t.sidebar.disabled}</span> : <RunnerBadge runner={agent.runner} />}
       </a>
     </li>
   );

@@ -102,6 +102,9 @@ export const en = {
 
   sidebar: {
     label: 'Agents and conversations',
+    agents: 'Agents',
+    conversations: 'Conversations',
+    older: 'Older conversations',
     open: 'Open sidebar',
     close: 'Close sidebar',
     newConversation: 'New conversation',
@@ -110,6 +113,20 @@ export const en = {
     noConversations: 'No conversations yet',
     disabled: 'off',
     answering: 'answering',
+  },
+  search: {
+    title: 'Search',
+    label: 'Search conversations and messages',
+    submit: 'Search',
+    none: 'Nothing was found. Try fewer or other words.',
+    incomplete: 'Older messages are still being made searchable.',
+    more: 'More results',
+  },
+  days: {
+    today: 'Today',
+    yesterday: 'Yesterday',
+    week: 'Previous 7 days',
+    month: (date: Date) => date.toLocaleDateString('en', { month: 'long', year: 'numeric', timeZone: 'UTC' }),
   },
   account: {
     label: 'Account',
@@ -423,11 +440,12 @@ export const en = {
     costHelp: 'of models that have a price',
     cached: 'From the cache',
     cachedHelp: (percent: string) => `${percent} of what went in`,
-    byDay: 'By day',
-    day: 'Day',
-    chart: (days: number, tokens: string) =>
-      `Bars for ${days === 1 ? 'one day' : `${days} days`}, ${tokens} tokens in all. The table has the numbers.`,
-    bar: (day: string, tokens: string, calls: string) => `${day}: ${tokens} tokens, ${calls} calls`,
+    times: {
+      day: { title: 'By day', name: 'Day', count: (days: number) => (days === 1 ? 'one day' : `${days} days`) },
+      week: { title: 'By week', name: 'Week from', count: (weeks: number) => `${weeks} weeks` },
+    },
+    chart: (times: string, tokens: string) => `Bars for ${times}, ${tokens} tokens in all. The table has the numbers.`,
+    bar: (from: string, tokens: string, calls: string) => `${from}: ${tokens} tokens, ${calls} calls`,
     asTable: 'As a table',
     prompt: 'In',
     completion: 'Out',

@@ -1,5 +1,5 @@
 import { Icon } from '../icons';
-import type { AgentGroup, RunnerView } from '../models';
+import type { AgentView, RunnerView } from '../models';
 import { useText } from '../render';
 
 /**
@@ -22,7 +22,7 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
 }
 
 /** The badge in the title bar, and a menu with the state of the runner and a button to start or stop it. */
-export function RunnerMenu({ agent }: { agent: AgentGroup }) {
+export function RunnerMenu({ agent }: { agent: AgentView }) {
   const t = useText();
   return (
     <>

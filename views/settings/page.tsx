@@ -30,7 +30,7 @@ interface SettingsProps {
 export function SettingsPage(props: SettingsProps) {
   const t = useText();
   return (
-    <AppLayout shell={props.shell} title={t.settings.title} parts>
+    <AppLayout shell={props.shell} title={t.settings.title}>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.settings.title}</h1>

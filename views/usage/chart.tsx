@@ -1,26 +1,26 @@
-import type { UsageLine } from '../models';
+import type { UsageLine, UsageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 
-/** Width of a bar in percent of a day's place, and its maximum in percent of the chart, for ranges with few days. */
+/** Width of a bar in percent of its place, and its maximum in percent of the chart, for ranges with few days. */
 const BAR_SHARE = 0.72;
 const BAR_MAX = 5;
-/** Minimum height in percent, so that a day with little usage is visible. */
+/** Minimum height in percent, so that a bar with little usage is visible. */
 const VISIBLE = 1.5;
 
 /**
- * Tokens by day: one bar each, input tokens below output tokens. Positions are percentages, so that the chart fits any
+ * Tokens by day or week: one bar each, input tokens below output tokens. Positions are percentages, so that the chart fits any
  * width without stretching its text. The table beside it has the same numbers for people who cannot see the chart.
  */
-export function DayChart({ days }: { days: UsageLine[] }) {
+export function TimeChart({ step, times }: Pick<UsageView, 'step' | 'times'>) {
   const t = useText();
   const n = useNumbers();
-  const most = Math.max(...days.map(tokensOf));
+  const most = Math.max(...times.map(tokensOf));
   const top = niceCeiling(most);
   const y = (tokens: number) => 100 - (tokens / top) * 100;
   const lines = [top, top / 2, 0];
-  const sum = days.reduce((total, day) => total + tokensOf(day), 0);
-  const place = 100 / days.length;
+  const sum = times.reduce((total, time) => total + tokensOf(time), 0);
+  const place = 100 / times.length;
   return (
     <figure class="chart">
       <div class="chart-scale" aria-hidden="true">
@@ -28,17 +28,17 @@ export function DayChart({ days }: { days: UsageLine[] }) {
           <span key={tokens}>{n.count(tokens)}</span>
         ))}
       </div>
-      <svg role="img" aria-label={t.usage.chart(days.length, n.count(sum))}>
+      <svg role="img" aria-label={t.usage.chart(t.usage.times[step].count(times.length), n.count(sum))}>
         {lines.map((tokens) => (
           <line key={tokens} x1="0" x2="100%" y1={percent(y(tokens))} y2={percent(y(tokens))} />
         ))}
-        {days.map((day, index) => (
-          <Bar key={day.key} day={day} x={index * place} place={place} y={y} />
+        {times.map((time, index) => (
+          <Bar key={time.key} time={time} x={index * place} place={place} y={y} />
         ))}
       </svg>
       <div class="chart-days" aria-hidden="true">
-        {labelled(days).map((day) => (
-          <span key={day.key}>{n.day(day.key)}</span>
+        {labelled(times).map(({ key }) => (
+          <span key={key}>{n.day(key)}</span>
         ))}
       </div>
       <figcaption class="legend">
@@ -49,17 +49,17 @@ export function DayChart({ days }: { days: UsageLine[] }) {
   );
 }
 
-function Bar({ day, x, place, y }: { day: UsageLine; x: number; place: number; y: (tokens: number) => number }) {
+function Bar({ time, x, place, y }: { time: UsageLine; x: number; place: number; y: (tokens: number) => number }) {
   const t = useText();
   const n = useNumbers();
-  const tokens = tokensOf(day);
+  const tokens = tokensOf(time);
   const width = Math.min(place * BAR_SHARE, BAR_MAX);
   const from = percent(x + (place - width) / 2);
-  const bottomOfOut = y(day.promptTokens);
+  const bottomOfOut = y(time.promptTokens);
   const topOfAll = Math.min(y(tokens), 100 - VISIBLE);
   return (
     <g class="bar">
-      <title>{t.usage.bar(n.day(day.key), n.count(tokens), n.count(day.calls))}</title>
+      <title>{t.usage.bar(n.day(time.key), n.count(tokens), n.count(time.calls))}</title>
       <rect class="bar-place" x={percent(x)} width={percent(place)} y="0" height="100%" />
       {tokens > 0 && (
         <>
@@ -71,7 +71,7 @@ function Bar({ day, x, place, y }: { day: UsageLine; x: number; place: number; y
             height={percent(100 - topOfAll)}
             rx="2"
           />
-          {day.promptTokens > 0 && (
+          {time.promptTokens > 0 && (
             <rect
               class="bar-in"
               x={from}
@@ -98,9 +98,9 @@ function niceCeiling(most: number): number {
 }
 
 /** The first, the middle and the last. */
-function labelled(days: UsageLine[]): UsageLine[] {
-  const middle = days.length > 2 && days.length % 2 === 1 ? days[(days.length - 1) / 2] : undefined;
-  return [...new Set([days[0], middle, days.at(-1)])].filter((day) => day !== undefined);
+function labelled(times: UsageLine[]): UsageLine[] {
+  const middle = times.length > 2 && times.length % 2 === 1 ? times[(times.length - 1) / 2] : undefined;
+  return [...new Set([times[0], middle, times.at(-1)])].filter((time) => time !== undefined);
 }
 
 function percent(value: number): string {

@@ -3,7 +3,7 @@ import { Icon } from '../icons';
 import type { UsageView } from '../models';
 import { useText } from '../render';
 import { UsageTotals } from './figures';
-import { UsageDays, UsageTable } from './table';
+import { UsageTable, UsageTimes } from './table';
 
 /** Usage of some days: totals, days, and tables by dimension. `children` come after the totals. */
 export function UsageReport({ usage, children }: { usage: UsageView; children?: ComponentChildren }) {
@@ -23,7 +23,7 @@ export function UsageReport({ usage, children }: { usage: UsageView; children?: 
     <div id="report" class="report">
       <UsageTotals totals={usage.totals} />
       {children}
-      <UsageDays days={usage.days} />
+      <UsageTimes step={usage.step} times={usage.times} />
       {usage.tables.map((table) => (
         <UsageTable key={table.id} table={table} />
       ))}

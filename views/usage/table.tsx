@@ -1,8 +1,8 @@
 import { TableBox } from '../kit/table-box';
-import type { UsageLine, UsageTableView } from '../models';
+import type { UsageLine, UsageTableView, UsageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
-import { DayChart } from './chart';
+import { TimeChart } from './chart';
 
 /** Usage by one dimension, largest first. */
 export function UsageTable({ table }: { table: UsageTableView }) {
@@ -15,18 +15,18 @@ export function UsageTable({ table }: { table: UsageTableView }) {
   );
 }
 
-/** The days as a chart, and below it as a collapsed table. */
-export function UsageDays({ days }: { days: UsageLine[] }) {
+/** The days or weeks as a chart, and below it as a collapsed table. */
+export function UsageTimes({ step, times }: Pick<UsageView, 'step' | 'times'>) {
   const t = useText();
   const n = useNumbers();
-  const used = days.filter(({ calls }) => calls > 0).map((day) => ({ ...day, name: n.day(day.key) }));
+  const used = times.filter(({ calls }) => calls > 0).map((time) => ({ ...time, name: n.day(time.key) }));
   return (
-    <section id="by-day" class="card" aria-labelledby="by-day-title">
-      <h2 id="by-day-title">{t.usage.byDay}</h2>
-      <DayChart days={days} />
+    <section id="by-time" class="card" aria-labelledby="by-time-title">
+      <h2 id="by-time-title">{t.usage.times[step].title}</h2>
+      <TimeChart step={step} times={times} />
       <details class="scope">
         <summary>{t.usage.asTable}</summary>
-        <Lines lines={used} nameOfLines={t.usage.day} labelledBy="by-day-title" />
+        <Lines lines={used} nameOfLines={t.usage.times[step].name} labelledBy="by-time-title" />
       </details>
     </section>
   );

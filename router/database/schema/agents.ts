@@ -13,7 +13,11 @@ export const agents = sqliteTable(
     name: text().notNull(),
     /** 1, 2, … per user and backend. The agent with the lowest ordinal is the default agent. */
     ordinal: integer().notNull(),
+    /** Takes the place of `LLM_MODEL` in the agent's calls. Empty: the owner's value applies. */
+    model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
+    /** Time of the last change of name or model. Null: there was none. */
+    updatedAtMs: integer('updated_at_ms'),
   },
   (table) => [uniqueIndex('agents_by_ordinal').on(table.userId, table.backend, table.ordinal)],
 );

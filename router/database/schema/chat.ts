@@ -15,6 +15,8 @@ export const conversations = sqliteTable(
       .notNull()
       .references(() => agents.id, { onDelete: 'cascade' }),
     title: text().notNull(),
+    /** The model that a client of the API has given it. Only that client uses it. Empty: none. */
+    model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
     updatedAtMs: integer('updated_at_ms').notNull(),
     /** Position of the newest message. It never shrinks, so that no position is used twice. */
@@ -26,12 +28,18 @@ export const conversations = sqliteTable(
     sessionFrom: integer('session_from').notNull().default(0),
     /** Of one that a program's answers are kept in unasked: then it goes. Null: it stays until it is deleted. */
     expiresAtMs: integer('expires_at_ms'),
+    /** The search index has the messages up to this position (`search-store.ts`). */
+    searchedTo: integer('searched_to').notNull().default(0),
   },
   (table) => [
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
     index('conversations_by_expiry').on(table.expiresAtMs),
+    // Those that the search index has not all of.
+    index('conversations_unsearched')
+      .on(table.userId, table.updatedAtMs, table.id)
+      .where(sql`searched_to < last_position AND expires_at_ms IS NULL`),
   ],
 );
 
@@ -45,6 +53,8 @@ export interface MessageFailure {
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
+  /** The client's namespace, if the tool is a member of one. */
+  readonly namespace?: string;
   /** JSON text; incomplete when the answer broke off. */
   readonly arguments: string;
   /** Number of characters of the answer's text before the call. */

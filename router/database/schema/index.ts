@@ -8,4 +8,5 @@ export * from './chat';
 export * from './credentials';
 export * from './installation';
 export * from './runners';
+export * from './search';
 export * from './usage';

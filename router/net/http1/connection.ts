@@ -104,7 +104,7 @@ class Connection implements Beating, Source {
   send(method: string, bytes: readonly Uint8Array[], signal: AbortSignal): Promise<WireAnswer> {
     const exchange: Exchange = { reader: new WireReader(method), answered: Promise.withResolvers() };
     this.#leaveIdle();
-    signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason), { once: true });
+    signal.addEventListener('abort', () => this.#exchange === exchange && this.#break(signal.reason));
     this.#exchange = exchange;
     // The signal may have aborted between the end of the connect and now.
     if (signal.aborted) {

@@ -2,6 +2,7 @@
 
 import type { ChatMessage } from '../../backends/shape';
 import type { Message, ToolCall } from '../../chat/store';
+import { chatName } from './tools';
 
 /**
  * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
@@ -31,6 +32,6 @@ export function openCalls(stored: readonly Message[]): ReadonlySet<string> {
   return new Set(answers.flatMap(({ calls }) => calls ?? []).map(({ id }) => id));
 }
 
-function chatCall({ id, name, arguments: args, more }: ToolCall) {
-  return { ...more, id, type: 'function', function: { name, arguments: args } };
+function chatCall({ id, name, namespace, arguments: args, more }: ToolCall) {
+  return { ...more, id, type: 'function', function: { name: chatName(name, namespace), arguments: args } };
 }

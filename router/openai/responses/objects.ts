@@ -110,7 +110,7 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
     if (text !== '') output.push({ id: place('msg'), type: 'message', role: 'assistant', status, text });
   };
   let told = 0;
-  for (const { id: call_id, name, arguments: args, textLengthBefore, more } of calls ?? []) {
+  for (const { id: call_id, name, namespace, arguments: args, textLengthBefore, more } of calls ?? []) {
     say(content.slice(told, textLengthBefore));
     told = textLengthBefore;
     output.push({
@@ -119,6 +119,7 @@ function outputOf({ id, content, calls }: Message, status: ItemStatus): readonly
       status,
       call_id,
       name,
+      ...(namespace !== undefined && { namespace }),
       arguments: args,
       ...(more && { more }),
     });

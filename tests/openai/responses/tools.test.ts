@@ -1,7 +1,7 @@
 /** Tools that chat does not have: what the agent gets, and what the client gets back. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
-import { memoryBackend, PEOPLE, startRouter, type TestRouter } from '../../support/router';
+import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../../support/router';
 import { callingCompletion, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-tools');
@@ -120,6 +120,25 @@ test('a call of a namespace is streamed with it from its first event on', async 
   }
   const item = { type: 'function_call', call_id: 'call_1', namespace: 'mcp__a', name: 'x' };
   expect(items).toMatchObject([item, { ...item, arguments: '{}' }]);
+});
+
+test('a stored call of a namespace is read with it, and gone on from with the name that the model knows', async () => {
+  runner.reply = () => callingCompletion(null, call('call_1', 'mcp__mail__read'), call('call_2', 'go'));
+  const tools = [namespace('mcp__mail', 'read'), fn('go')];
+  const first = await respond({ input: 'Hi', tools, store: true });
+  const items = [
+    { type: 'function_call', call_id: 'call_1', namespace: 'mcp__mail', name: 'read' },
+    { type: 'function_call', call_id: 'call_2', name: 'go' },
+  ];
+  const read = async () => (await client.responses.retrieve(first.id)).output as object[];
+  await until(async () => (await read()).length === 2, 'it is saved');
+  expect(await read()).toMatchObject(items);
+  expect((await read())[1]).not.toHaveProperty('namespace');
+  runner.reply = () => completion('Read.');
+  const outputs = ['call_1', 'call_2'].map((call_id) => ({ type: 'function_call_output', call_id, output: 'x' }));
+  await respond({ input: outputs, previous_response_id: first.id, tools });
+  const [, { tool_calls }] = told().messages as [object, { tool_calls: object[] }];
+  expect(tool_calls).toMatchObject([{ function: { name: 'mcp__mail__read' } }, { function: { name: 'go' } }]);
 });
 
 test('a name that is too long for a function is cut, and stays unique', async () => {

@@ -82,8 +82,8 @@ function post(world: World, path: string, body: string, headers = `authorization
   return `POST ${path} HTTP/1.1\r\nhost: ${host}\r\n${headers}${length}\r\n${body}`;
 }
 
-const get = (world: World, path: string) =>
-  `GET ${path} HTTP/1.1\r\nhost: ${new URL(world.url).host}\r\ncookie: ${world.mallory.cookie}\r\n\r\n`;
+const get = (world: World, path: string, headers = '') =>
+  `GET ${path} HTTP/1.1\r\nhost: ${new URL(world.url).host}\r\ncookie: ${world.mallory.cookie}\r\n${headers}\r\n`;
 
 /** Has the agent answer on a page, and looks at it. */
 async function view(world: World, attack: string, looks = 3): Promise<void> {
@@ -188,6 +188,14 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
       Promise.all([
         view(world, 'one paragraph', 1),
         ...Array.from({ length: 5 }, () => unread(world, get(world, '/live'))),
+      ]),
+  },
+  'compressed live pages that nobody reads': {
+    row: '1.13',
+    run: (world) =>
+      Promise.all([
+        view(world, 'one paragraph', 1),
+        ...Array.from({ length: 5 }, () => unread(world, get(world, '/live', 'accept-encoding: gzip\r\n'))),
       ]),
   },
   'answers that nobody reads': {

@@ -1,0 +1,28 @@
+/** What ends with an agent that is deleted. */
+import type { AgentsService } from '../agents/agents';
+import { quarantineHome } from '../agents/homes';
+import type { Agent } from '../agents/store';
+import { runnersLog } from '../lib/log';
+import type { RunnersService } from '../runners/runners';
+import type { GenerationsService } from './generations';
+
+export interface RemovalDeps {
+  readonly agents: AgentsService;
+  readonly config: { readonly homesRoot: string };
+  readonly generations: GenerationsService;
+  readonly runners: RunnersService;
+}
+
+/**
+ * Stops the agent's answers and its runner, deletes the agent with its conversations, and moves its home to the trash
+ * of the homes. Throws `driver_unavailable`, and deletes nothing, when the runner cannot be stopped.
+ */
+export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void> {
+  const { agents, config, generations, runners } = deps;
+  await generations.stopOf({ agentId: agent.id });
+  await runners.remove(agent.id, () => agents.delete(agent));
+  await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id }).catch((error: unknown) => {
+    // The id is never used again, so a home that stays in its place is used by nobody.
+    runnersLog.error({ agent: agent.id, err: error }, 'home.not_moved');
+  });
+}

@@ -1,0 +1,165 @@
+/** What the API of conversations reads and writes besides the turns of `/v1` and of the pages. */
+import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { type Db, transaction } from '../database/database';
+import { conversations, messages } from '../database/schema/chat';
+import type { Conversation, Message, MessageFailure } from './store';
+import { said, textsOf } from './store-texts';
+
+/** Bytes of the texts that are read at once. */
+const READ_BYTES_MAX = 512 * 1024;
+
+/** A conversation with what it is told with. */
+export interface CountedConversation
+  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs'> {
+  readonly backend: string;
+  /** Its own model, else its agent's, else the backend's name. */
+  readonly model: string;
+  readonly messageCount: number;
+  /** Its rank by creation among the user's conversations with the backend, from 1. It falls when an earlier one is deleted. */
+  readonly seq: number;
+}
+
+/** Which conversations of a user. */
+export type Wanted =
+  | { readonly id: string }
+  | { readonly backend: string; readonly seq: number }
+  | { readonly limit: number; readonly before: Pick<Conversation, 'id' | 'updatedAtMs'> | undefined };
+
+/** A message that a client stores. */
+export interface PostedMessage {
+  readonly id: string;
+  readonly conversationId: string;
+  readonly role: 'user' | 'assistant';
+  readonly content: string;
+  /** Of an answer that failed. */
+  readonly failure?: MessageFailure;
+  /** Title to take when the conversation has none. */
+  readonly title: string;
+  readonly nowMs: number;
+}
+
+export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
+
+export function conversationsApiStore(db: Db) {
+  const { whole } = textsOf(db);
+
+  return {
+    /** Last changed first. Those that are kept unasked are found by their id only. */
+    async counted(userId: string, wanted: Wanted): Promise<readonly CountedConversation[]> {
+      const isKept =
+        'id' in wanted ? sql`c.expires_at_ms IS NULL OR c.id = ${wanted.id}` : sql`c.expires_at_ms IS NULL`;
+      return db.all<CountedConversation>(sql`
+        WITH own AS (
+          SELECT c.id, c.agent_id AS agentId, c.title, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
+            a.backend, coalesce(nullif(c.model, ''), nullif(a.model, ''), a.backend) AS model,
+            row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
+          FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
+          WHERE c.user_id = ${userId} AND (${isKept}))
+        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id) AS messageCount
+        FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC LIMIT ${'limit' in wanted ? wanted.limit : 1}`);
+    },
+
+    async setTitle(id: string, title: string, nowMs: number): Promise<void> {
+      db.update(conversations).set({ title, updatedAtMs: nowMs }).where(eq(conversations.id, id)).run();
+    },
+
+    /** The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any. */
+    async wholeAfter(conversationId: string, position: number): Promise<readonly Message[]> {
+      const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position));
+      const sizes = db
+        .select({ id: messages.id, bytes: sql<number>`octet_length(${messages.content})` })
+        .from(messages)
+        .where(there)
+        .orderBy(messages.position)
+        .limit(100)
+        .all();
+      let sum = 0;
+      const fits = sizes.filter(({ bytes }, index) => {
+        sum += bytes;
+        return index === 0 || sum <= READ_BYTES_MAX;
+      });
+      const ids = fits.map(({ id }) => id);
+      return db
+        .select(said)
+        .from(messages)
+        .where(inArray(messages.id, ids))
+        .orderBy(messages.position)
+        .all()
+        .map(whole);
+    },
+
+    /**
+     * Stores a message that a client sends. An answer that `isKnown` says is the newest message already is not stored a
+     * second time. An answer of a client's own is not in the session of the runtime, so that one begins anew.
+     * @returns the message that is in the conversation now; `undefined`, and nothing is stored, while an answer is being
+     * written there or when there is no such conversation.
+     */
+    async post(
+      message: PostedMessage,
+      isKnown: (newest: Message) => boolean,
+    ): Promise<{ readonly message: Message; readonly isNew: boolean } | undefined> {
+      const { conversationId, title, nowMs, ...row } = message;
+      return transaction(db, (tx) => {
+        const conversation = tx.select().from(conversations).where(eq(conversations.id, conversationId)).get();
+        if (!conversation) return undefined;
+        const found = tx
+          .select(said)
+          .from(messages)
+          .where(eq(messages.conversationId, conversationId))
+          .orderBy(desc(messages.position))
+          .limit(1)
+          .get();
+        if (found?.status === 'streaming') return undefined;
+        const newest = found && whole(found);
+        if (newest && isKnown(newest)) return { message: newest, isNew: false };
+        const position = conversation.lastPosition + 1;
+        const status = message.failure ? 'failed' : 'done';
+        const inserted = tx
+          .insert(messages)
+          .values({ ...row, conversationId, position, status, createdAtMs: nowMs, endedAtMs: nowMs })
+          .returning(said)
+          .get();
+        tx.update(conversations)
+          .set({
+            lastPosition: position,
+            updatedAtMs: nowMs,
+            title: conversation.title || title,
+            ...(message.role === 'assistant' && !message.failure && { sessionFrom: position }),
+          })
+          .where(eq(conversations.id, conversationId))
+          .run();
+        return { message: inserted, isNew: true };
+      });
+    },
+
+    /**
+     * Deletes the messages after one. What is left is a new session, because the runtime's own knows what is deleted.
+     * @returns the ids of the messages that are gone; `undefined` when the conversation has no such message.
+     */
+    async deleteAfter(conversationId: string, messageId: string): Promise<readonly string[] | undefined> {
+      return transaction(db, (tx) => {
+        const there = eq(messages.conversationId, conversationId);
+        const last = tx
+          .select({ position: messages.position })
+          .from(messages)
+          .where(and(there, eq(messages.id, messageId)))
+          .get();
+        if (!last) return undefined;
+        const later = and(there, gt(messages.position, last.position));
+        const gone = tx.delete(messages).where(later).returning({ id: messages.id }).all();
+        if (gone.length > 0) {
+          const sessionFrom = conversations.lastPosition;
+          tx.update(conversations).set({ sessionFrom }).where(eq(conversations.id, conversationId)).run();
+        }
+        return gone.map(({ id }) => id);
+      });
+    },
+  };
+}
+
+function whereOf(wanted: Wanted) {
+  if ('id' in wanted) return sql`id = ${wanted.id}`;
+  if ('seq' in wanted) return sql`backend = ${wanted.backend} AND seq = ${wanted.seq}`;
+  const { before } = wanted;
+  return before ? sql`(updatedAtMs, id) < (${before.updatedAtMs}, ${before.id})` : sql`true`;
+}

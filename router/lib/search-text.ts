@@ -1,0 +1,89 @@
+/**
+ * How text is searched. Text and query are written in the same plain way: lower case, one space for whatever is no letter
+ * or digit, and a space around each character of a script that has none between words. A term is found anywhere in that
+ * text; one of one or two characters only as a whole word, which for Chinese is any character.
+ */
+
+/** Characters (UTF-16 units) of a message that can be found: so much is indexed, and read again for each hit. */
+export const SEARCHED_LENGTH_MAX = 32 * 1024;
+/** Characters of a query that count. */
+export const QUERY_LENGTH_MAX = 100;
+const TERMS_MAX = 8;
+/** Trigrams of a query that the index is asked for. What it finds is then compared with all of the query. */
+const TRIGRAMS_MAX = 32;
+/** Characters that an excerpt has before and after the start of its first hit. */
+const EXCERPT = { before: 50, after: 150 } as const;
+
+const SEPARATE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu;
+
+/** The plain form, with a space at both ends. */
+export function plain(text: string): string {
+  const words = text.slice(0, SEARCHED_LENGTH_MAX).normalize('NFKC').toLowerCase();
+  return ` ${words.replace(SEPARATE, ' $& ').replace(/[^\p{L}\p{N}\p{M}]+/gu, ' ')} `.replace(/ +/g, ' ');
+}
+
+/** The terms of a query in plain form; none where there is nothing to look for. */
+export function termsOf(query: string): readonly string[] {
+  const words = query.slice(0, QUERY_LENGTH_MAX).split(/\s+/u);
+  const terms = words.map((word) => plain(word).trim()).filter((word) => word !== '');
+  return [...new Set(terms)].slice(0, TERMS_MAX).map((term) => ([...term].length < 3 ? ` ${term} ` : term));
+}
+
+/** What the index is asked for: all trigrams of all terms, each quoted. */
+export function matchOf(terms: readonly string[]): string {
+  const trigrams = terms.flatMap((term) => {
+    const characters = [...term];
+    return characters.slice(2).map((_, index) => characters.slice(index, index + 3).join(''));
+  });
+  return [...new Set(trigrams)]
+    .slice(0, TRIGRAMS_MAX)
+    .map((trigram) => `"${trigram}"`)
+    .join(' AND ');
+}
+
+/** Whether a text has all terms. The index alone does not know whether their trigrams stand side by side. */
+export function hasAll(text: string, terms: readonly string[]): boolean {
+  const found = plain(text);
+  return terms.every((term) => found.includes(term));
+}
+
+export interface Piece {
+  readonly text: string;
+  readonly isHit: boolean;
+}
+
+/** The text around its first hit, in pieces that are a hit or not. White space is one space. */
+export function excerptOf(text: string, terms: readonly string[]): readonly Piece[] {
+  const hits = hitsOf(terms);
+  const whole = text.slice(0, SEARCHED_LENGTH_MAX);
+  const first = whole.search(hits);
+  const start = first <= EXCERPT.before ? 0 : first - EXCERPT.before;
+  const end = Math.max(first, 0) + EXCERPT.after;
+  const cut = whole.slice(start, end).toWellFormed().replaceAll('\uFFFD', '').replace(/\s+/gu, ' ');
+  return [
+    ...(start > 0 ? [{ text: '…', isHit: false }] : []),
+    ...marked(cut, terms),
+    ...(end < text.length ? [{ text: '…', isHit: false }] : []),
+  ];
+}
+
+/** A text in pieces that are a hit or not. */
+export function marked(text: string, terms: readonly string[]): readonly Piece[] {
+  const pieces = text.split(hitsOf(terms, true)).map((piece, index) => ({ text: piece, isHit: index % 2 === 1 }));
+  return pieces.filter((piece) => piece.text !== '');
+}
+
+/** Finds terms in text that is not plain. */
+function hitsOf(terms: readonly string[], isGroup = false): RegExp {
+  const gap = '[^\\p{L}\\p{N}\\p{M}]*';
+  const any = terms.map((term) => {
+    const words = term.trim().split(' ');
+    const isWhole = term.startsWith(' ') && !SEPARATE_ONE.test(term.trim());
+    return isWhole ? `(?<![\\p{L}\\p{N}])${words.join(gap)}(?![\\p{L}\\p{N}])` : words.join(gap);
+  });
+  // The longest first: of two that begin at the same place, the first one is taken.
+  const source = any.sort((a, b) => b.length - a.length).join('|') || '(?!)';
+  return new RegExp(isGroup ? `(${source})` : source, 'giu');
+}
+
+const SEPARATE_ONE = new RegExp(SEPARATE.source, 'u');

@@ -1,0 +1,123 @@
+/** The list of conversations, and the way to those that are not in view. */
+import type { Page } from '@playwright/test';
+import type { RouterProcess } from '../support/process';
+import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+
+const COUNT = 42;
+
+/** So many more conversations with the agent on the page, `Talk 1` first. */
+async function converse(page: Page, router: RouterProcess, count: number): Promise<void> {
+  const agent = await page.locator('#composer-form').getAttribute('action');
+  for (let index = 1; index <= count; index += 1) {
+    const form = { text: `echo Talk ${index}` };
+    const response = await page.request.post(agent ?? '', { form, headers: { origin: router.url }, maxRedirects: 0 });
+    expect(response.status()).toBe(303);
+  }
+}
+
+const links = (page: Page) => page.locator('#conversations [data-at]');
+
+test('the list goes on by scrolling, keeps the current conversation in view and hears of others', async ({
+  page,
+  router,
+  context,
+}) => {
+  await signIn(page, router);
+  await converse(page, router, COUNT);
+  await page.reload();
+  await expect(links(page)).toHaveCount(30);
+  await expect(page.locator('#conversations .day')).toHaveText(['Today']);
+  await expectAccessible(page, 'sidebar');
+  await page.getByRole('link', { name: 'Older conversations' }).scrollIntoViewIfNeeded();
+  await expect(links(page)).toHaveCount(COUNT);
+  await expect(page.locator('#conversations .day')).toHaveText(['Today']);
+
+  await page.locator('#conversations').getByRole('link', { name: 'echo Talk 2', exact: true }).click();
+  const current = page.locator('#conversations [aria-current="page"]');
+  await expect(current).toHaveText(/echo Talk 2$/);
+  await expect(current).toBeInViewport();
+
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await send(other, 'echo again');
+  await ended(other, 'done');
+  await expect(links(page).first()).toHaveText(/echo Talk 2$/);
+  await expect(page.locator('#conversations').getByRole('link', { name: 'echo Talk 2', exact: true })).toHaveCount(1);
+});
+
+test.describe('without scripts', () => {
+  test.use({ javaScriptEnabled: false });
+  test('older conversations are a page', async ({ page, router }) => {
+    await signIn(page, router);
+    await converse(page, router, COUNT);
+    await page.goto('/');
+    await page.getByRole('link', { name: 'Older conversations' }).click();
+    await expect(page.getByRole('heading', { name: 'Conversations', level: 1 })).toBeVisible();
+    await page.getByRole('main').getByRole('link', { name: 'echo Talk 1', exact: true }).click();
+    await expect(page.locator('article.user')).toHaveText(/echo Talk 1/);
+  });
+});
+
+test('the list fits on a phone', async ({ page, router }) => {
+  await signIn(page, router);
+  await converse(page, router, 3);
+  await page.setViewportSize({ width: 320, height: 640 });
+  await page.reload();
+  await page.getByRole('button', { name: 'Open sidebar' }).click();
+  await expectNoOverflow(page, 'sidebar');
+  await expectAccessible(page, 'sidebar on a phone');
+});
+
+test('search opens by a key, finds as one types, and is led by arrows', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo a needle in a haystack');
+  await ended(page, 'done');
+  const dialog = page.getByRole('dialog', { name: 'Search' });
+  const query = dialog.getByRole('searchbox');
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill('a/b');
+  await expect(dialog).toBeHidden();
+  await page.keyboard.press('Control+k');
+  await expect(query).toBeFocused();
+  await page.keyboard.type('needle');
+  const hits = dialog.locator('.hit');
+  await expect(hits).toHaveCount(2);
+  await expect(hits.first().locator('mark').first()).toHaveText('needle');
+  await expectAccessible(page, 'search');
+  await page.keyboard.press('ArrowDown');
+  await expect(hits.first()).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(query).toBeFocused();
+  for (let steps = 0; steps < 8; steps += 1) await page.keyboard.press('Tab');
+  await expect(page.locator('.app :focus')).toHaveCount(0);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  await page.locator('h1').click();
+  await page.keyboard.press('Escape');
+  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  await page.keyboard.press('/');
+  await page.keyboard.type('haystack');
+  await expect(hits).toHaveCount(2);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/\/conversations\/\w+#message-\w+$/);
+  await expect(page.locator('article.user')).toHaveText(/needle in a haystack/);
+});
+
+test.describe('without scripts', () => {
+  test.use({ javaScriptEnabled: false });
+  test('search is a page', async ({ page, router }) => {
+    await signIn(page, router);
+    await converse(page, router, 1);
+    await page.getByRole('link', { name: 'Search' }).click();
+    await page.getByRole('main').getByRole('searchbox').fill('talk');
+    await page.getByRole('main').getByRole('button', { name: 'Search' }).click();
+    await page
+      .getByRole('main')
+      .getByRole('link', { name: /Talk 1/ })
+      .first()
+      .click();
+    await expect(page.locator('article.user')).toHaveText(/echo Talk 1/);
+  });
+});

@@ -1,0 +1,69 @@
+import type { ConversationLink, ConversationList } from '../models';
+import { useText } from '../render';
+import { AgentMark } from './agent-mark';
+import { dayOf } from './days';
+
+/**
+ * Conversations under the days on which they last changed, and the way to older ones. The days are UTC's: app.js puts
+ * those of the reader in their place.
+ * @param props.isPage whether the list is a page of its own, beside that of the sidebar, which has the ids.
+ */
+export function ConversationItems({ list, isPage = false }: { list: ConversationList; isPage?: boolean }) {
+  const t = useText();
+  const { links, nowMs, olderHref } = list;
+  const days = links.map(({ atMs }) => dayOf(t.days, atMs, nowMs));
+  return (
+    <>
+      {links.map((conversation, index) => [
+        days[index] !== days[index - 1] && (
+          <li key={days[index]} class="day">
+            {days[index]}
+          </li>
+        ),
+        <ConversationItem key={conversation.id} conversation={conversation} isPage={isPage} />,
+      ])}
+      {olderHref && (
+        <li class="older">
+          <a
+            class="button"
+            href={olderHref}
+            {...(!isPage && {
+              'hx-get': olderHref,
+              'hx-trigger': 'click, intersect once',
+              'hx-target': 'closest .older',
+              'hx-swap': 'outerHTML',
+            })}
+          >
+            {t.sidebar.older}
+          </a>
+        </li>
+      )}
+    </>
+  );
+}
+
+/** One conversation of the list. */
+export function ConversationItem({ conversation, isPage }: { conversation: ConversationLink; isPage?: boolean }) {
+  const t = useText();
+  const { id, title, agent, atMs, current, streaming } = conversation;
+  return (
+    <li id={isPage ? undefined : `conversation-link-${id}`} data-at={atMs}>
+      <a
+        class="sidebar-link"
+        href={`/conversations/${id}`}
+        aria-current={current ? 'page' : undefined}
+        title={agent.name}
+      >
+        <AgentMark agent={agent} />
+        <span class="ellipsis" dir="auto">
+          {title}
+        </span>
+        {streaming && (
+          <span class="dot busy">
+            <span class="visually-hidden">{t.sidebar.answering}</span>
+          </span>
+        )}
+      </a>
+    </li>
+  );
+}
