@@ -35,10 +35,15 @@ const isBefore = (place: ListPlace) =>
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
 
+// The length of a column in bytes is read without the column.
+const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
+  + ifnull(octet_length(${messages.results}), 0)`;
+const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.steps}), 0)`;
+
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
 
-/** Messages, and bytes of their texts, calls and results together. */
+/** Messages, and bytes of what they are read or copied with. */
 interface Bounds {
   readonly limit: number;
   readonly maxBytes: number;
@@ -62,10 +67,11 @@ export function conversationsStore(db: Db) {
   }
 
   /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
-  function firstWithin(there: SQL | undefined, { limit, maxBytes }: Bounds): { first?: number; newestBytes: number } {
-    // The length of a column in bytes is read without the column.
-    const bytes = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
-      + ifnull(octet_length(${messages.results}), 0)`;
+  function firstWithin(
+    there: SQL | undefined,
+    { limit, maxBytes }: Bounds,
+    bytes = bytesSaid,
+  ): { first?: number; newestBytes: number } {
     const sizes = db
       .select({ position: messages.position, bytes })
       .from(messages)
@@ -163,7 +169,7 @@ export function conversationsStore(db: Db) {
     /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
     async forkableFrom(conversationId: string, upTo: number, bounds: Bounds): Promise<number | undefined> {
       const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo));
-      const { first = upTo, newestBytes } = firstWithin(there, bounds);
+      const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. */
