@@ -154,6 +154,7 @@ test('a start that has waited too long is a 429 that says when to come back, and
       param: null,
       code: 'start_queue_timeout',
     },
+    detail: expect.stringMatching(/^The agent waited 0\.05 s/),
   });
   const baseURL = `${router.url}/v1`;
   const client = new OpenAI({ apiKey: await bob.createKey(), baseURL, maxRetries: 0 });
