@@ -215,15 +215,25 @@ function endings(): MessageView[] {
       html: renderPlain(`This one took **too long** to render:\n\n\t${'wide '.repeat(60)}`),
     }),
     fixtures.message({ id: 'm3', text: 'This one was going to', status: 'stopped' }),
-    fixtures.message({ id: 'm7', text: '', retryable: false, calls: [{ name: 'get_weather', count: 1 }] }),
+    fixtures.message({
+      id: 'm7',
+      text: '',
+      retryable: false,
+      calls: [fixtures.tool('m7-call-0', 'get_weather', '{\n  "city": "Paris"\n}')],
+    }),
     fixtures.message({
       id: 'm8',
       text: 'This one looks *two things* up.',
       retryable: false,
-      calls: [
-        { name: 'get_weather', count: 3 },
-        { name: `find_${'a_very_long_name_'.repeat(9)}`, count: 1 },
+      steps: [
+        fixtures.thought('m8-step-0', 'Which **two** things? '.repeat(30)),
+        { ...fixtures.tool('m8-step-1', 'terminal', 'ls -la', 'total 0'), tookMs: 1_200 },
       ],
+      calls: [
+        fixtures.tool('m8-call-0', 'get_weather', '{"city": "Paris"}', '21 °C, sunny'),
+        fixtures.tool('m8-call-1', `find_${'a_very_long_name_'.repeat(9)}`, ''),
+      ],
+      facts: { tookMs: 8_300, models: ['gpt-4.1-mini'], tokens: 1_234, cost: 0.0042 },
     }),
     fixtures.message({ id: 'm4', ...failed, text: 'This one was cut off by a restart and', interrupted: true }),
     fixtures.message({

@@ -10,7 +10,7 @@ const QUESTIONS = [
   'How do I connect an OpenAI client?',
   'How do I write a driver?',
   'What is agent-stack?',
-  'Where are the keys?',
+  'Tools: show me how you use them.',
 ];
 const WAIT_MS = 30_000;
 

@@ -2,6 +2,7 @@
  * View models: everything a page or part shows, already looked up. Routes build them; parts never look anything up.
  * Times are milliseconds since the epoch; percentages are 0 to 100.
  */
+import type { FactsView, StepView } from './chat/models';
 import type { MissingView } from './credentials/models';
 import type { Growing, Html } from './markdown';
 
@@ -127,8 +128,12 @@ export interface MessageView {
   status: 'streaming' | 'done' | 'stopped' | 'failed';
   createdAtMs: number;
   agentName: string;
-  /** Tools of the client's that the answer called: a line for each name. */
-  calls?: { name: string; count: number }[];
+  /** What the agent did before it said something. Absent where the page has it. */
+  steps?: readonly StepView[];
+  /** Its calls of the client's tools. */
+  calls?: readonly StepView[];
+  /** Of an answer that is done. */
+  facts?: FactsView;
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;

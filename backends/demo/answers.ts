@@ -24,7 +24,8 @@ A message that **starts** with one of these words follows a script:
 | \`unicode\` | characters of many bytes |
 | \`markdown\` | everything Markdown can do |
 | \`code [n]\`, \`list [n]\`, \`table [n]\` | n lines (60) of one block, one every 40 ms |
-| \`think\` | reasoning, then an answer |
+| \`think [text]\` | reasoning, then an answer |
+| \`tools\` | reasoning, two tools at work, then an answer |
 | \`silent [seconds]\` | nothing for so long (20), then a short answer |
 | \`fail\` | HTTP 500 before the answer begins |
 | \`error\` | an error event in the middle, then \`[DONE]\` |

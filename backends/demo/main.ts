@@ -30,8 +30,8 @@ serveAgent({
 /** Runs the script when the message starts with a scripted word; otherwise answers by key words. */
 function respond(turn: Turn): Pieces {
   const asked = textOf(turn.messages.findLast((message) => message.role === 'user')?.content ?? '').trim();
-  const [word = ''] = /^\S+/.exec(asked) ?? [];
-  const rest = asked.slice(word.length).trimStart();
+  const [word = ''] = /^\w+/.exec(asked) ?? [];
+  const rest = asked.slice(word.length).replace(/^:?\s*/, '');
   const script = SCRIPTS.get(word.toLowerCase());
   return script ? script(rest, turn.signal) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
 }

@@ -14,6 +14,12 @@ type Script = (rest: string, signal: AbortSignal) => Pieces;
 /** The part of the answer that is sent before the script breaks it. */
 const HALF = PASSAGE.slice(0, PASSAGE.length / 2);
 
+const THOUGHT = `The user wants to see me think. I do not, but I can show what it looks like:
+
+1. **Read** the question.
+2. **Weigh** what could be meant.
+3. **Answer** in one sentence.`;
+
 export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['slow', (rest, signal) => say(rest || PASSAGE, 150, signal)],
   ['long', long],
@@ -24,6 +30,7 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['list', (rest, signal) => lines(rest, [], listItem, [], signal)],
   ['table', (rest, signal) => lines(rest, ['| Row | What | Count |', '|---|---|---:|'], tableRow, [], signal)],
   ['think', think],
+  ['tools', tools],
   ['silent', silent],
   ['fail', fail],
   ['error', error],
@@ -61,15 +68,31 @@ const codeLine = (n: number) => `const answer${n} = await ask(agent, 'question $
 const listItem = (n: number) => `- Item ${n} has **weight**, some \`code\` and a few words more`;
 const tableRow = (n: number) => `| ${n} | some *words* in a cell | ${n * n} |`;
 
-async function* think(_rest: string, signal: AbortSignal): Pieces {
-  for await (const piece of say(
-    'The user wants to see me think. I do not, but I can show what it looks like.',
-    40,
-    signal,
-  )) {
+async function* think(rest: string, signal: AbortSignal): Pieces {
+  for await (const piece of say(rest || THOUGHT, 40, signal)) {
     yield { reasoning: piece.text ?? '' };
   }
   yield* say('That was my *reasoning*, sent apart from the answer.', 15, signal);
+}
+
+/** Thinks, uses two tools that only pretend, and answers. */
+async function* tools(_rest: string, signal: AbortSignal): Pieces {
+  for await (const { text = '' } of say('I need to know what is in my home, and how long it is.', 40, signal)) {
+    yield { reasoning: text };
+  }
+  const files = { toolCallId: 'call_1', tool: 'list_files' };
+  yield { toolReport: { ...files, status: 'running', arguments: { path: '~', hidden: false } } };
+  await sleep(900, undefined, { signal });
+  yield { toolReport: { ...files, status: 'completed', result: 'AGENTS.md\nsessions/' } };
+  const count = { toolCallId: 'call_2', tool: 'count_lines' };
+  yield { toolReport: { ...count, status: 'running', arguments: { file: 'AGENTS.md' } } };
+  await sleep(1_400, undefined, { signal });
+  yield { toolReport: { ...count, status: 'completed', result: JSON.stringify({ lines: 12, words: 96 }) } };
+  yield* say(
+    'My home has `AGENTS.md` and a folder of sessions. *These tools only pretend: I am the demo.*',
+    15,
+    signal,
+  );
 }
 
 async function* silent(rest: string, signal: AbortSignal): Pieces {

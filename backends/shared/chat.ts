@@ -44,6 +44,9 @@ export interface Agent {
   readonly ready: Promise<void>;
 }
 
+/** Hermes Agent's name for it, which clients of agents know. */
+const TOOL_EVENT = 'hermes.tool.progress';
+
 /** Thrown by an agent to reset the connection in the middle of the answer. */
 export class BrokenConnection extends Error {
   override readonly name = 'BrokenConnection';
@@ -140,6 +143,7 @@ async function* toEvents(pieces: Pieces, shapes: Shapes, includeUsage: boolean):
   yield chunk({ role: 'assistant', content: '' });
   try {
     for await (const piece of pieces) {
+      if (piece.toolReport) yield `event: ${TOOL_EVENT}\n${event(piece.toolReport)}`;
       const delta = deltaOf(piece);
       const hasMore = piece.choiceMore ?? piece.chunkMore;
       if (hasMore || Object.keys(delta).length > 0) yield chunk(delta, null, piece);

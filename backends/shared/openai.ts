@@ -32,6 +32,8 @@ export interface Piece {
   /** Reasoning: sent as `reasoning_content`, never stored. */
   readonly reasoning?: string;
   readonly toolCalls?: readonly ToolCallPart[];
+  /** A report of the agent's own tool, which only streams have. */
+  readonly toolReport?: ToolReport;
   readonly usage?: Usage;
   /** OpenAI's `finish_reason`; `stop` if no piece sets it. */
   readonly finish?: string;
@@ -39,6 +41,15 @@ export interface Piece {
   readonly deltaMore?: Members;
   readonly choiceMore?: Members;
   readonly chunkMore?: Members;
+}
+
+/** That a call of an agent's own tool has begun, or with its result that it has ended. */
+export interface ToolReport {
+  readonly toolCallId: string;
+  readonly tool: string;
+  readonly status: 'running' | 'completed';
+  readonly arguments?: object;
+  readonly result?: string;
 }
 
 /**

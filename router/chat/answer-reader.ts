@@ -6,6 +6,8 @@ import { AppError } from '../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../lib/json';
 import { safely } from '../lib/safely';
 import { GrowingText } from './growing-text';
+import { type Divided, LeadingThought } from './leading-thought';
+import { AnswerSteps } from './steps';
 import type { MessageFailure } from './store';
 import { AnswerCalls, contentText, outputText, saidIn } from './tool-calls';
 
@@ -28,6 +30,8 @@ export interface ReaderOptions {
 export class AnswerReader {
   readonly text = new GrowingText();
   calls: AnswerCalls;
+  readonly steps: AnswerSteps;
+  readonly #leading = new LeadingThought();
   failure: MessageFailure | undefined;
   /** Why no more is read. */
   tooLarge: AppError | undefined;
@@ -43,9 +47,11 @@ export class AnswerReader {
     readonly messageId: string,
     isStream: boolean,
     readonly options: ReaderOptions,
+    now: () => number,
   ) {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
+    this.steps = new AnswerSteps(now);
     this.#measure = options.share.measure();
   }
 
@@ -82,6 +88,8 @@ export class AnswerReader {
   /** The last event of a stream counts although no empty line follows it, as for OpenAI's own clients. */
   end(): void {
     if (!this.tooLarge) this.#parser?.(EVENT_END);
+    this.#divided(this.#leading.end());
+    this.steps.end();
   }
 
   #take(lengthMax: number): Uint8Array {
@@ -111,8 +119,15 @@ export class AnswerReader {
   #hold(): void {
     const { maxBytes } = this.options;
     const waiting = this.isStream ? Math.max(0, this.#waitingBytes - WAITING_BYTES_MAX) : this.#waitingBytes;
-    const bytes = this.#textBytes + this.calls.size + waiting;
+    const bytes = this.#textBytes + this.calls.size + this.steps.size + waiting;
     this.tooLarge ??= bytes > maxBytes ? tooLarge(maxBytes) : this.#measure(bytes);
+  }
+
+  #divided({ thought, text }: Divided): void {
+    this.steps.think(thought, true);
+    if (text === '') return;
+    this.steps.endThought();
+    this.#say(text);
   }
 
   /** Of a piece that is too long its beginning. */
@@ -142,7 +157,8 @@ export class AnswerReader {
     const body = jsonObject(data) ?? {};
     const said = saidIn(body);
     const piece = said ? contentText(said.content) : responseText(body);
-    if (piece !== '') this.#say(piece);
+    this.steps.read(body, name);
+    if (piece !== '') this.#divided(this.#leading.push(piece));
     this.calls.read(body, this.text.length);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();

@@ -12,6 +12,7 @@ import type {
   Message,
   MessageHead,
   Newest,
+  WholeMessage,
 } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Beginning } from './store-turns';
@@ -122,7 +123,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     async findMessage(
       userId: string,
       id: string,
-    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+    ): Promise<{ message: WholeMessage; conversation: Conversation } | undefined> {
       const message = await conversations.findMessage(id);
       const conversation = message && (await conversations.find(message.conversationId));
       return message && conversation?.userId === userId ? { message, conversation } : undefined;
@@ -132,7 +133,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     async findAnswer(
       userId: string,
       id: string,
-    ): Promise<{ message: Message; conversation: Conversation } | undefined> {
+    ): Promise<{ message: WholeMessage; conversation: Conversation } | undefined> {
       const found = await this.findMessage(userId, id);
       return found?.message.role === 'assistant' ? found : undefined;
     },

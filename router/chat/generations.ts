@@ -13,7 +13,7 @@ import { Recent } from '../lib/lru';
 import { titleFrom } from './conversations';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
-import type { Conversation, Message, MessageHead, ToolResult } from './store';
+import type { Conversation, Message, MessageHead, Step, ToolResult } from './store';
 import type { Beginning } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -206,6 +206,9 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** The text so far of an answer that is being written. */
     textOf: (messageId: string): string | undefined => live.get(messageId)?.answer.text,
+
+    /** What the agent has done so far for an answer that is being written. */
+    stepsOf: (messageId: string): readonly Step[] | undefined => live.get(messageId)?.answer.steps,
 
     /** On shutdown: ends what is being written as interrupted, with its text saved. */
     async interruptAll(): Promise<void> {

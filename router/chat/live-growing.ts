@@ -28,28 +28,28 @@ export class GrowingOnPage implements Disposable {
     this.#pace = new Pace(options.look);
   }
 
-  /** To be called when the text may have grown. */
-  noticeGrowth(): void {
+  /** To be called when the text or the steps may have grown. @param stepsLength what the page does not have of steps. */
+  noticeGrowth(stepsLength: number): void {
     // What is there more of than is shown looks the same when it has grown.
     if (!this.message || this.message.isCut) return;
     const { messageId, had } = this.message;
-    const length = (this.options.textOf(messageId)?.length ?? 0) - had.shown;
+    const length = (this.options.textOf(messageId)?.length ?? 0) - had.shown + stepsLength;
     if (length > 0) this.#pace.grew(length);
   }
 
   /**
    * Sends what the page does not have of a message.
    * @param isEnd no more text comes.
+   * @param beganMs when the update began, in the time of `performance.now()`.
    * @returns whether the page needs nothing else of the text; otherwise the message has to be sent anew.
    */
   async grow(
     rendering: PageRendering,
     messageId: string,
-    { text, isEnd }: { text: string; isEnd: boolean },
+    { text, isEnd, beganMs = performance.now() }: { text: string; isEnd: boolean; beganMs?: number },
   ): Promise<boolean> {
     const { message } = this;
     if (message?.messageId !== messageId) return false;
-    const beganMs = performance.now();
     const isSame = message.had.shown === text.length && !isEnd;
     const growth = isSame ? undefined : await rendering.growth(messageId, text, { had: message.had, isEnd });
     this.#pace.updated(beganMs);

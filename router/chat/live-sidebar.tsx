@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRunner } from '../../views/chat/live';
 import type { ConversationList } from '../../views/models';
 import type { RouterEvent } from '../lib/events';
-import type { LiveDeps, LiveOptions } from './live';
+import type { LiveDeps, LiveOptions } from './live-options';
 import { runnerView } from './present';
 import { conversationLink, conversationList } from './present-list';
 

@@ -16,43 +16,25 @@ import {
   LiveMessageRemove,
   LiveMessageReplace,
 } from '../../views/chat/live';
-import type { Who } from '../accounts/identify';
-import type { Agent } from '../agents/store';
-import type { CredentialsService } from '../credentials/credentials';
+import type { Change } from '../../views/growth';
 import { missingView } from '../credentials/present';
-import type { Events, RouterEvent } from '../lib/events';
+import type { RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
-import type { OpenStreams } from '../web/open-streams';
 import type { HadText, PageRendering } from '../web/rendering';
 import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
 import { GrowingOnPage } from './live-growing';
+import type { LiveDeps, LiveOptions } from './live-options';
 import { LiveSidebar } from './live-sidebar';
-import { type AboutMessages, type ChatViewDeps, hadOf, messageView, shownText } from './present';
-import { formatSeen, type Seen } from './seen';
-import type { Conversation } from './store';
+import { StepsOnPage } from './live-steps';
+import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
+import { formatSeen } from './seen';
 import type { ShownMessage } from './store-shown';
 
 /** Messages in one event: there may be any number that a page has not seen. */
 const MESSAGES_AT_A_TIME = 20;
 /** Ids of removed messages that a page has not been told yet. Beyond it, the page is closed and comes back. */
 const REMOVED_MAX = 1_000;
-
-export interface LiveDeps extends ChatViewDeps {
-  readonly credentials: CredentialsService;
-  readonly events: Events;
-  readonly streams: OpenStreams;
-}
-
-export interface LiveOptions {
-  readonly request: Request;
-  readonly who: Who;
-  /** Absent on pages without a conversation, which get only what is around one. */
-  readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
-  readonly seen?: Seen;
-  /** Of the links that the page has (live-sidebar.tsx). */
-  readonly linksMark?: string | undefined;
-}
 
 export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
   return eventStream(options.request, (writer) => {
@@ -77,6 +59,8 @@ class Live {
   readonly #sidebar: LiveSidebar;
   readonly #removed = new Set<string>();
   readonly #growing: GrowingOnPage;
+  /** Of the answer that is being written; absent when it is not known what the page has of them. */
+  #steps: StepsOnPage | undefined;
   #position: number;
   /** What the page that connects has of its newest message, until that is looked at. */
   #hadAtConnect: HadText | undefined;
@@ -110,7 +94,7 @@ class Live {
   onEvent(event: RouterEvent): void {
     if (event.kind === 'revoked' || event.kind === 'shut-out') return;
     if (event.kind === 'message.grew') {
-      if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#growing.noticeGrowth();
+      if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#noticeGrowth();
       return;
     }
     this.#sidebar.onEvent(event);
@@ -161,7 +145,13 @@ class Live {
     } finally {
       this.#isWorking = false;
     }
-    if (!this.#isClosed) this.#growing.noticeGrowth();
+    if (!this.#isClosed) this.#noticeGrowth();
+  }
+
+  #noticeGrowth(): void {
+    const { messageId } = this.#growing.message ?? {};
+    const steps = messageId === undefined ? undefined : this.deps.generations.stepsOf(messageId);
+    this.#growing.noticeGrowth(this.#steps?.growth(steps ?? []) ?? 0);
   }
 
   async #tellChanges(): Promise<void> {
@@ -177,15 +167,21 @@ class Live {
     const { messageId } = this.#growing.message ?? {};
     const text = messageId === undefined ? undefined : this.deps.generations.textOf(messageId);
     if (messageId === undefined || text === undefined) return;
+    const beganMs = performance.now();
+    const steps = this.deps.generations.stepsOf(messageId) ?? [];
+    const parts = (await this.#steps?.tell(this.#rendering(), { steps, isEnd: false }, this.#think)) ?? [];
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
     const { text: shown, isCut } = shownText(text, true);
-    const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false });
+    const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
     if (isCut || !isThere) this.#wakeHere();
   }
 
+  readonly #think = (changes: readonly Change[]) => this.#send({ event: 'think', data: growthData(changes) });
+
   async #send(event: { event?: string; data: string }): Promise<void> {
     if (this.#isClosed) return;
-    const seen = { position: this.#position, growing: this.#growing.message?.had };
+    const seen = { position: this.#position, growing: this.#growing.message?.had, steps: this.#steps?.seen ?? 0 };
     await this.writer.send({ id: formatSeen(seen), ...event });
   }
 
@@ -230,15 +226,23 @@ class Live {
     this.#position = Math.max(this.#position, message.position);
     if (!isNew) this.#growing.message ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;
-    const isTextThere = !isNew && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
+    const steps = stepsOf(this.deps, message);
+    if (isNew) this.#steps = undefined;
+    else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
+    const stepParts = await this.#steps?.tell(rendering, { steps, isEnd: !isStreaming }, this.#think);
+    const isTextThere =
+      stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
     const grown = this.#growing.message;
-    if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return [];
+    if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return stepParts;
     const view = await messageView(this.deps, rendering, { ...about, isTextThere });
     const had = isTextThere ? grown?.had : hadOf(view);
     this.#growing.message = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
+    if (!isTextThere) this.#steps = new StepsOnPage(message.id, view.steps ?? []);
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];
-    const part = isTextThere ? <LiveMessageAround message={view} /> : <LiveMessageReplace message={view} />;
-    return isStreaming ? [part] : [part, actions, <LiveAnnouncement status={message.status} />];
+    const all = isTextThere
+      ? [...stepParts, <LiveMessageAround message={view} />]
+      : [<LiveMessageReplace message={view} />];
+    return isStreaming ? all : [...all, actions, <LiveAnnouncement status={message.status} />];
   }
 }

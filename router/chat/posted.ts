@@ -6,6 +6,7 @@ import { newTimeId } from '../lib/ids';
 import { within } from '../lib/time';
 import { TITLE_LENGTH_MAX, titleFrom } from './conversations';
 import type { GenerationsService } from './generations';
+import { withoutThought } from './leading-thought';
 import type { Conversation, ConversationsStore, Message } from './store';
 import type { ConversationsApiStore, CountedConversation } from './store-api';
 
@@ -95,7 +96,8 @@ export function postedService(deps: {
       } as const;
       const posted = await api.post(message, (newest) => {
         if (role === 'user' || newest.role !== 'assistant') return false;
-        if (!isError) return newest.content.trim() === content.trim();
+        // A client also sends the thought that a model has in its text; the stored answer does not have it.
+        if (!isError) return withoutThought(newest.content).trim() === withoutThought(content).trim();
         // The router has stored the failure of its own answer, in words of its own.
         return (
           newest.status === 'failed' && (newest.failure?.code !== CLIENT_ERROR || newest.failure.message === content)

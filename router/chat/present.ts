@@ -9,25 +9,24 @@ import type { Agent } from '../agents/store';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
+import type { AnswerUseService } from '../usage/answers';
 import type { HadText, PageRendering, RenderingService } from '../web/rendering';
 import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
 import { conversationList } from './present-list';
-import type { MessageFailure, ToolCall } from './store';
+import { callViews, type Results, resultsIn, stepViews } from './present-steps';
+import type { MessageFailure, Step } from './store';
 import type { ShownMessage } from './store-shown';
 import { SHOWN_LENGTH_MAX } from './store-texts';
 import { isDown, type UsableDeps } from './usable';
 
 /** Longest error message, and longest hint, that is shown. */
 const ERROR_LENGTH_MAX = 4_000;
-/** OpenAI allows 64. */
-const CALL_NAME_LENGTH_MAX = 128;
-/** Number of tools whose names are shown for one answer. */
-const CALL_NAMES_MAX = 20;
 
 export interface ChatViewDeps extends UsableDeps {
   readonly agents: AgentsService;
+  readonly answerUse: AnswerUseService;
   readonly conversations: ConversationsService;
   readonly drivers: DriverRegistry;
   readonly generations: GenerationsService;
@@ -120,8 +119,11 @@ export async function messageViews(
   const rendering = deps.rendering.page(who.user.id);
   const views: MessageView[] = [];
   // Renders the newest first, because readers look at these first, and the page's time limit may not suffice for all.
+  const results = resultsIn(about.messages);
+  let nextMs: number | undefined;
   for (const message of about.messages.toReversed()) {
-    views.push(await messageView(deps, rendering, { ...about, message }));
+    views.push(await messageView(deps, rendering, { ...about, message, results, nextMs }));
+    nextMs = message.createdAtMs;
   }
   return views.reverse();
 }
@@ -140,11 +142,19 @@ export function hadOf({ growing, text: { length } }: MessageView): HadText | und
   return growing && { settled: growing.settled, shown: length, isPlain: growing.isPlain ?? false };
 }
 
-/** @param about `isTextThere`: the page has the text of the answer, and gets what is around it. */
+/**
+ * @param about `isTextThere`: the page has the text and the steps of the answer, and gets what is around them. `nextMs`:
+ * when the next message was written.
+ */
 export async function messageView(
   deps: ChatViewDeps,
   rendering: PageRendering,
-  about: AboutMessages & { readonly message: ShownMessage; readonly isTextThere?: boolean },
+  about: AboutMessages & {
+    readonly message: ShownMessage;
+    readonly isTextThere?: boolean;
+    readonly results?: Results;
+    readonly nextMs?: number | undefined;
+  },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
@@ -160,11 +170,14 @@ export async function messageView(
       (status === 'streaming'
         ? { growing: await rendering.growing(id, first) }
         : { html: await rendering.whole(first) })),
+    ...(role === 'assistant' &&
+      !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(deps, agent.id)),
     // The client of a failed or stopped answer does not run its calls.
-    ...(status === 'done' && message.calls && { calls: callsView(message.calls) }),
+    ...(status === 'done' && message.calls && { calls: callViews(id, message.calls, about.results ?? new Map()) }),
+    ...(role === 'assistant' && status === 'done' && (await factsOf(deps, about))),
     ...(failure && !interrupted && { error: errorView(failure) }),
     ...(asks && { missing }),
   };
@@ -185,10 +198,23 @@ function clip(whole: string, lengthMax: number): string {
   return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }
 
-/** Names in the order of their first call. */
-function callsView(calls: readonly ToolCall[]): { name: string; count: number }[] {
-  const counts = [...Map.groupBy(calls, ({ name }) => clip(name, CALL_NAME_LENGTH_MAX))];
-  return counts.slice(0, CALL_NAMES_MAX).map(([name, same]) => ({ name, count: same.length }));
+/** What the agent has done for an answer, as far as it is known. */
+export function stepsOf(
+  { generations }: Pick<ChatViewDeps, 'generations'>,
+  { id, steps }: ShownMessage,
+): readonly Step[] {
+  return generations.stepsOf(id) ?? steps ?? [];
+}
+
+async function factsOf(
+  { answerUse }: ChatViewDeps,
+  { agent, message, nextMs }: { agent: Agent; message: ShownMessage; nextMs?: number | undefined },
+): Promise<Pick<MessageView, 'facts'>> {
+  const { conversationId, createdAtMs: fromMs, endedAtMs: toMs } = message;
+  if (toMs === null) return {};
+  const { models = [], ...used } =
+    (await answerUse.usedFor({ userId: agent.userId, conversationId, fromMs, toMs, nextMs })) ?? {};
+  return { facts: { tookMs: toMs - fromMs, models, ...used } };
 }
 
 /** The progress of a start. The duration of a queue is unknown, so it has no percent. */

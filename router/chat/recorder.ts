@@ -11,7 +11,7 @@ import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
 import { PIECE_LENGTH_MAX } from './growing-text';
-import type { ConversationsStore, MessageFailure } from './store';
+import type { ConversationsStore, MessageFailure, Step } from './store';
 
 /** How often what has come is parsed, and watchers see the text grow. */
 const TICK_MS = 50;
@@ -62,13 +62,16 @@ export class Answer implements Recorder {
   #saving: Promise<void> | undefined;
   /** How much of the text watchers were told of. */
   #toldLength = 0;
+  /** Revisions of the steps. */
+  #toldSteps = 0;
+  #savedSteps = 0;
   #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
 
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
     this.#ids = ids;
     this.#options = options;
-    this.#reader = new AnswerReader(ids.messageId, options.isStream, options);
+    this.#reader = new AnswerReader(ids.messageId, options.isStream, options, deps.now);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
@@ -77,6 +80,11 @@ export class Answer implements Recorder {
   /** As far as it is parsed. */
   get text(): string {
     return this.#reader.text.all;
+  }
+
+  /** What the agent has done so far. */
+  get steps(): readonly Step[] {
+    return this.#reader.steps.all;
   }
 
   /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
@@ -129,9 +137,10 @@ export class Answer implements Recorder {
   }
 
   #tell(): void {
-    const { length } = this.#reader.text;
-    if (length === this.#toldLength) return;
-    this.#toldLength = length;
+    const { text, steps } = this.#reader;
+    if (text.length === this.#toldLength && steps.revision === this.#toldSteps) return;
+    this.#toldLength = text.length;
+    this.#toldSteps = steps.revision;
     const { messageId, conversationId, userId } = this.#ids;
     this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
   }
@@ -143,7 +152,7 @@ export class Answer implements Recorder {
     const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
     // An error event inside a stream that closes properly is a failure all the same.
     const status = failure && ending === 'done' ? 'failed' : ending;
-    const end = { status, calls: reader.calls.all, nowMs: this.#deps.now() };
+    const end = { status, calls: reader.calls.all, steps: reader.steps.all, nowMs: this.#deps.now() };
     void this.#saveEnd(status === 'failed' && failure ? { ...end, failure } : end).then(() => {
       const { messageId, conversationId, userId } = this.#ids;
       const code = status === 'failed' ? failure?.code : undefined;
@@ -156,8 +165,9 @@ export class Answer implements Recorder {
   }
 
   #saveSoon(): void {
-    const { unsaved } = this.#reader.text;
-    if (unsaved === 0 || this.#saving || this.#ended) return;
+    const { text, steps } = this.#reader;
+    const { unsaved } = text;
+    if ((unsaved === 0 && steps.revision === this.#savedSteps) || this.#saving || this.#ended) return;
     const save = () => {
       clearTimeout(this.#saveTimer);
       this.#saveTimer = undefined;
@@ -167,13 +177,18 @@ export class Answer implements Recorder {
     else this.#saveTimer ??= setTimeout(save, SAVE_EVERY_MS);
   }
 
-  /** Saves what there is of the text, one part after the other. */
+  /** Saves what there is of the text, one part after the other, and the steps with the first of them. */
   async #save(): Promise<void> {
-    const { text } = this.#reader;
-    for (let part = text.next(); part; part = text.next()) {
-      const next = part;
-      await this.#untilSaved(() => this.#deps.conversations.saveText(this.#ids.messageId, next));
-      text.saved(part);
+    const { text, steps } = this.#reader;
+    for (;;) {
+      const part = text.next();
+      const { revision } = steps;
+      const isSame = revision === this.#savedSteps;
+      if (!part && isSame) break;
+      const newSteps = isSame ? undefined : [...steps.all];
+      await this.#untilSaved(() => this.#deps.conversations.saveText(this.#ids.messageId, part, newSteps));
+      if (part) text.saved(part);
+      this.#savedSteps = revision;
     }
     this.#saving = undefined;
     this.#saveSoon();

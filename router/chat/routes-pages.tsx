@@ -8,8 +8,9 @@ import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import { isPartRequest, page, part, text } from '../web/respond';
-import type { LiveDeps } from './live';
+import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
+import { StepsOnPage } from './live-steps';
 import { hadOf, messageViews, shellOf } from './present';
 import { conversationList } from './present-list';
 import { formatSeen } from './seen';
@@ -80,7 +81,11 @@ async function conversationView(
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
   const newest = views.at(-1);
-  const seen = { position: last?.position ?? conversation.lastPosition, growing: newest && hadOf(newest) };
+  const seen = {
+    position: last?.position ?? conversation.lastPosition,
+    growing: newest && hadOf(newest),
+    steps: new StepsOnPage('', newest?.steps ?? []).seen,
+  };
   return {
     id: conversation.id,
     title: conversation.title || text.conversation.untitled,

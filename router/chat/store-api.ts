@@ -3,7 +3,7 @@ import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure } from './store';
-import { textsOf } from './store-texts';
+import { said, textsOf } from './store-texts';
 
 /** Bytes of the texts that are read at once. */
 const READ_BYTES_MAX = 512 * 1024;
@@ -79,7 +79,13 @@ export function conversationsApiStore(db: Db) {
         return index === 0 || sum <= READ_BYTES_MAX;
       });
       const ids = fits.map(({ id }) => id);
-      return db.select().from(messages).where(inArray(messages.id, ids)).orderBy(messages.position).all().map(whole);
+      return db
+        .select(said)
+        .from(messages)
+        .where(inArray(messages.id, ids))
+        .orderBy(messages.position)
+        .all()
+        .map(whole);
     },
 
     /**
@@ -97,7 +103,7 @@ export function conversationsApiStore(db: Db) {
         const conversation = tx.select().from(conversations).where(eq(conversations.id, conversationId)).get();
         if (!conversation) return undefined;
         const found = tx
-          .select()
+          .select(said)
           .from(messages)
           .where(eq(messages.conversationId, conversationId))
           .orderBy(desc(messages.position))
@@ -111,7 +117,7 @@ export function conversationsApiStore(db: Db) {
         const inserted = tx
           .insert(messages)
           .values({ ...row, conversationId, position, status, createdAtMs: nowMs, endedAtMs: nowMs })
-          .returning()
+          .returning(said)
           .get();
         tx.update(conversations)
           .set({

@@ -2,7 +2,7 @@
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { messagePieces, messages } from '../database/schema/chat';
-import type { Message, ToolCall } from './store';
+import type { Message, Step, ToolCall, ToolResult } from './store';
 import { SHOWN_LENGTH_MAX } from './store-texts';
 
 /** Bytes that the messages of a page have in the database, however much of them is shown: so much is read for a page. */
@@ -11,9 +11,10 @@ const PAGE_BYTES_MAX = 512 * 1024;
 const DETAIL_BYTES_MAX = 256 * 1024;
 
 /** A message as a page shows it. */
-export interface ShownMessage extends Omit<Message, 'results'> {
+export interface ShownMessage extends Message {
   /** The whole text if it has at most `SHOWN_LENGTH_MAX` characters, else its beginning and somewhat more than that. */
   readonly content: string;
+  readonly steps: readonly Step[] | null;
 }
 
 export interface ShownMessages {
@@ -33,22 +34,26 @@ export interface ShownRange {
 }
 
 export function shownStore(db: Db) {
-  const { id, conversationId, position, role, content, status, failure, calls, createdAtMs, endedAtMs } = messages;
+  const { id, conversationId, position, role, content, status, createdAtMs, endedAtMs } = messages;
+  const { failure, calls, results, steps } = messages;
   // Text with a NUL in it ends there for SQLite's `substr`, and not as bytes.
   const bytesOf = (from: number, length: number) =>
     sql<Uint8Array>`ifnull(substr(CAST(${content} AS BLOB), ${from + 1}, ${length}), x'')`;
   // At most three bytes of UTF-8 for a UTF-16 unit.
   const firstBytes = 3 * (SHOWN_LENGTH_MAX + 1);
   const firstPart = bytesOf(0, firstBytes).mapWith((bytes: Uint8Array) => decodeFirst(bytes));
-  const ifSmall = <Value>(column: typeof failure | typeof calls) =>
+  const ifSmall = <Value>(column: typeof failure | typeof calls | typeof results | typeof steps) =>
     sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
   const shown = {
     ...{ id, conversationId, position, role, content: firstPart, status, createdAtMs, endedAtMs },
     failure: ifSmall<NonNullable<Message['failure']>>(failure),
     calls: ifSmall<readonly ToolCall[]>(calls),
+    results: ifSmall<readonly ToolResult[]>(results),
+    steps: ifSmall<readonly Step[]>(steps),
   };
   // Known without reading the texts.
-  const bytes = sql<number>`octet_length(${content}) + coalesce(octet_length(${failure}), 0) + coalesce(octet_length(${calls}), 0)`;
+  const detailBytes = [failure, calls, results, steps].map((column) => sql`coalesce(octet_length(${column}), 0)`);
+  const bytes = sql<number>`octet_length(${content}) + ${sql.join(detailBytes, sql` + `)}`;
 
   return {
     async shown(inConversation: string, { before, after, limit }: ShownRange): Promise<ShownMessages> {

@@ -2,9 +2,9 @@
  * Stores the text of a message: in its row, and the rest of a long answer in pieces. Writing a row blocks the event loop
  * for a time that grows with the row, so a long answer is never one row.
  */
-import { eq, sql } from 'drizzle-orm';
+import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { messagePieces } from '../database/schema/chat';
+import { messagePieces, messages } from '../database/schema/chat';
 
 /** Characters (UTF-16 units) of a message that a page shows. */
 export const SHOWN_LENGTH_MAX = 64 * 1024;
@@ -23,6 +23,10 @@ export interface TextPart {
   /** Of a piece. */
   readonly ordinal?: number;
 }
+
+const { steps: _, ...columns } = getTableColumns(messages);
+/** The columns of a message without its steps, which only pages show. */
+export const said = columns;
 
 /** Bytes of all pieces of a message, in a query of messages. */
 export const piecesBytes = sql<number>`CASE WHEN octet_length("messages"."content") < ${FULL_LENGTH} THEN 0 ELSE ifnull(

@@ -74,6 +74,9 @@ export function statements({ $client }: Db) {
     text: $client.query<never, [content: string, id: string]>(
       `UPDATE messages SET content = ? WHERE id = ? AND status = 'streaming'`,
     ),
+    steps: $client.query<never, [steps: string | null, id: string]>(
+      `UPDATE messages SET steps = ? WHERE id = ? AND status = 'streaming'`,
+    ),
     // It may have been tried before, and the database not have said that it was written.
     piece: $client.query<never, [ordinal: number, content: string, id: string]>(
       `INSERT OR REPLACE INTO message_pieces (message_id, ordinal, content)
@@ -81,7 +84,7 @@ export function statements({ $client }: Db) {
     ),
     // Without a content it stays.
     end: $client.query<{ id: string }, Values>(
-      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, ended_at_ms = ?
+      `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?
         WHERE id = ? AND status = 'streaming' RETURNING id`,
     ),
   };

@@ -2,19 +2,29 @@
 import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
-import { conversations, type MessageFailure, messages, type ToolCall, type ToolResult } from '../database/schema/chat';
+import {
+  conversations,
+  type MessageFailure,
+  messages,
+  type Step,
+  type ToolCall,
+  type ToolResult,
+} from '../database/schema/chat';
 import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
-import { piecesBytes, type TextPart, textsOf } from './store-texts';
+import { piecesBytes, said, type TextPart, textsOf } from './store-texts';
 import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
 
 /** Without what only the search index needs to know. */
 export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
-export type Message = typeof messages.$inferSelect;
+/** A message with what its agent did for it. */
+export type WholeMessage = typeof messages.$inferSelect;
+/** Without the steps, which only pages show. */
+export type Message = Omit<WholeMessage, 'steps'>;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
-export type { MessageFailure, ToolCall, ToolResult };
+export type { MessageFailure, Step, ToolCall, ToolResult };
 
 // Written out: in a sub-query Drizzle leaves the table off a column's name.
 const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
@@ -25,10 +35,15 @@ const isBefore = (place: ListPlace) =>
 const { id, conversationId, position, role, status } = messages;
 const head = { id, conversationId, position, role, status };
 
+// The length of a column in bytes is read without the column.
+const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
+  + ifnull(octet_length(${messages.results}), 0)`;
+const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.steps}), 0)`;
+
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
 
-/** Messages, and bytes of their texts, calls and results together. */
+/** Messages, and bytes of what they are read or copied with. */
 interface Bounds {
   readonly limit: number;
   readonly maxBytes: number;
@@ -53,10 +68,11 @@ export function conversationsStore(db: Db) {
   }
 
   /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
-  function firstWithin(there: SQL | undefined, { limit, maxBytes }: Bounds): { first?: number; newestBytes: number } {
-    // The length of a column in bytes is read without the column.
-    const bytes = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
-      + ifnull(octet_length(${messages.results}), 0)`;
+  function firstWithin(
+    there: SQL | undefined,
+    { limit, maxBytes }: Bounds,
+    bytes = bytesSaid,
+  ): { first?: number; newestBytes: number } {
     const sizes = db
       .select({ position: messages.position, bytes })
       .from(messages)
@@ -125,7 +141,7 @@ export function conversationsStore(db: Db) {
     async findMessageHead(id: string): Promise<MessageHead | undefined> {
       return db.select(head).from(messages).where(eq(messages.id, id)).get();
     },
-    async findMessage(id: string): Promise<Message | undefined> {
+    async findMessage(id: string): Promise<WholeMessage | undefined> {
       const row = db.select().from(messages).where(eq(messages.id, id)).get();
       return row && whole(row);
     },
@@ -142,7 +158,7 @@ export function conversationsStore(db: Db) {
       const { limit, maxBytes } = options;
       const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
-        .select()
+        .select(said)
         .from(messages)
         .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
@@ -154,7 +170,7 @@ export function conversationsStore(db: Db) {
     /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
     async forkableFrom(conversationId: string, upTo: number, bounds: Bounds): Promise<number | undefined> {
       const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo));
-      const { first = upTo, newestBytes } = firstWithin(there, bounds);
+      const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. */
@@ -184,9 +200,12 @@ export function conversationsStore(db: Db) {
         throw error;
       }
     },
-    /** Saves a part of the text of an answer that is still being written. */
-    async saveText(id: string, part: TextPart): Promise<void> {
-      await write(() => saveText(id, part));
+    /** Saves a part of the text of an answer that is still being written, and its steps. */
+    async saveText(id: string, part: TextPart | undefined, steps?: readonly Step[]): Promise<void> {
+      await write(() => {
+        if (part) saveText(id, part);
+        if (steps) run.steps.run(jsonList(steps), id);
+      });
     },
     /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
     async endAnswer(
@@ -196,14 +215,15 @@ export function conversationsStore(db: Db) {
         text?: TextPart;
         failure?: MessageFailure;
         calls: readonly ToolCall[];
+        steps?: readonly Step[];
         nowMs: number;
       },
     ): Promise<boolean> {
-      const { status, text, failure, calls, nowMs } = end;
+      const { status, text, failure, calls, steps = [], nowMs } = end;
       const ended = await write(() => {
         if (text?.ordinal !== undefined) saveText(id, text);
         const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
-        return run.end.get(content, status, json(failure), jsonList(calls), nowMs, id);
+        return run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
       });
       return ended !== null;
     },

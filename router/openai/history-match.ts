@@ -1,6 +1,7 @@
 /** Compares a request of `/v1` with its stored conversation, and with the runtime session of it. */
 import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
+import { withoutThought } from '../chat/leading-thought';
 import type { Conversation, Message } from '../chat/store';
 
 export interface HistoryMatch {
@@ -44,7 +45,7 @@ export function matchHistory(
   const begun = begunTurn(stored, messages);
   const isBegun = begun !== -1;
   if (history === 'full') return { sessionFrom, isKnown: false, isBegun };
-  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(trimmedText).filter(Boolean);
+  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(saidText).filter(Boolean);
   if (told.length === 0) return { sessionFrom, isKnown: true, isBegun };
   const before = isBegun ? stored.slice(0, begun) : stored;
   const known = answeredTexts(before.filter(({ position }) => position > sessionFrom));
@@ -63,12 +64,17 @@ function begunTurn(stored: readonly Message[], messages: readonly unknown[]): nu
   return text === '' || text === stored[newest]?.content ? newest : -1;
 }
 
+/** Without the thought of a model that sends it in its text, which the stored answer does not have. */
+function saidText(message: Parameters<typeof trimmedText>[0]): string {
+  return withoutThought(trimmedText(message)).trim();
+}
+
 /** Texts of the turns that have an answer. Turns without one may be unknown to the runtime, and clients omit them. */
 function answeredTexts(stored: readonly Message[]): string[] {
   const texts: string[] = [];
   let isAnswered = false;
   for (const message of stored.toReversed()) {
-    const text = trimmedText(message);
+    const text = saidText(message);
     const isUser = message.role === 'user';
     if (text !== '' && (isAnswered || !isUser)) texts.push(text);
     // A turn with tool calls has several answers; answers with only calls have no text.

@@ -1,5 +1,5 @@
 /** The usage of upstream calls, and the prices of models. */
-import { and, eq, getTableColumns, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, gte, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { prices, sharedModels, usage } from '../database/schema/usage';
 import { sumsStore, type UsageRange } from './sums-store';
@@ -77,6 +77,17 @@ export function usageStore(db: Db) {
         tx.delete(sharedModels).run();
         for (const model of models) tx.insert(sharedModels).values({ model }).run();
       });
+    },
+    /** The calls of a user that certainly served a conversation in a time, its ends included; in milliseconds. */
+    async ofConversation(of: { userId: string; conversationId: string; fromMs: number; untilMs: number }) {
+      const { promptTokens, completionTokens, model, cost } = usage;
+      const there = and(eq(usage.userId, of.userId), gte(usage.atMs, of.fromMs), lte(usage.atMs, of.untilMs));
+      return db
+        .select({ promptTokens, completionTokens, model, cost })
+        .from(usage)
+        .where(and(there, eq(usage.conversationId, of.conversationId)))
+        .orderBy(usage.atMs)
+        .all();
     },
     /** @returns whether there was a price. */
     async deletePrice(model: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import type { AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
+import { answerUseService } from './answers';
 import { budgetsService } from './budgets';
 import type { BudgetsStore } from './budgets-store';
 import { limitsService } from './limits';
@@ -33,5 +34,6 @@ export async function wireUsage(uses: {
   const metering = meteringService({ usage: rows, prices, counters: limiters, metrics, now });
   await Promise.all([prices.load(), budgets.load()]);
   const usage = usageService({ usage: rows, users, agents, keys, backends, flush: metering.flush, now });
-  return { prices, budgets, limits, metering, usage };
+  const answerUse = answerUseService({ usage: rows, metering });
+  return { prices, budgets, limits, metering, usage, answerUse };
 }

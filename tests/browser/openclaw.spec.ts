@@ -53,7 +53,7 @@ test('sign up, choose OpenClaw, see it start, read its answer as it streams, and
   await card.getByRole('button', { name: 'Save credentials' }).click();
   await expect(page.getByRole('status').first()).toContainText('Saved');
 
-  await page.getByRole('link', { name: 'OpenClaw', exact: true }).click();
+  await page.getByRole('link', { name: /^OpenClaw/ }).click();
   const badge = page.getByRole('button', { name: /^Runner/ });
   const gate = Promise.withResolvers<void>();
   upstream.script({ pieces: ['The first half,', gate.promise, ' and the second.'] });

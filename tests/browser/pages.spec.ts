@@ -79,7 +79,7 @@ test.describe('an agent whose platform is not there', () => {
   }) => {
     await signIn(page, router);
     const composer = page.getByRole('textbox', { name: 'Message OpenClaw' });
-    await page.getByRole('link', { name: 'OpenClaw', exact: true }).click();
+    await page.getByRole('link', { name: /^OpenClaw/ }).click();
     await expect(page.getByRole('status').getByText('This agent needs Docker')).toBeVisible();
     await expect(composer).toBeHidden();
     await expectAccessible(page, 'an agent that cannot start');

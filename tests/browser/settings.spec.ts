@@ -61,7 +61,7 @@ test('a connection is tried, a model is chosen from what it serves, and everybod
   await page.getByLabel('E-mail').fill(PEOPLE.alice.email);
   await page.getByLabel('Password').fill(PEOPLE.alice.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('link', { name: 'Direct', exact: true }).click();
+  await page.getByRole('link', { name: /^Direct/ }).click();
   await expect(page.locator('#missing-credentials')).toHaveCount(0);
   await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
   await page.getByRole('button', { name: 'Send message' }).click();
@@ -78,7 +78,7 @@ test('an agent without its credentials asks for them where its answer would be, 
 }) => {
   await using upstream = startUpstream({ key: 'sk-of-the-admin-0123456789' });
   await signIn(page, router);
-  await page.getByRole('link', { name: 'Direct', exact: true }).click();
+  await page.getByRole('link', { name: /^Direct/ }).click();
   await expect(page.locator('#missing-credentials')).toContainText('Base URL, API key, Model');
   await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
   await page.getByRole('button', { name: 'Send message' }).click();

@@ -109,7 +109,8 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await signIn(page, router);
   const other = await context.newPage();
   await other.goto(page.url());
-  const links = other.getByRole('navigation').getByRole('listitem');
+  const titles = '#conversations [data-at] .ellipsis';
+  const links = other.locator(titles);
   await send(page, 'echo one');
   await ended(page, 'done');
   await expect(links).toHaveText(['echo one']);
@@ -120,7 +121,7 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await links.last().click();
   await expect(other.getByRole('heading', { level: 1 })).toHaveText('echo one');
   await send(other, 'echo again');
-  await expect(page.getByRole('navigation').getByRole('listitem')).toHaveText(['echo one', 'echo two']);
+  await expect(page.locator(titles)).toHaveText(['echo one', 'echo two']);
 
   await other.getByRole('link', { name: 'echo two' }).click();
   await page.getByRole('button', { name: 'Conversation options' }).click();

@@ -10,6 +10,7 @@ interface Message {
 }
 
 const runner = scriptedRunner('both-sides');
+const EVENTS = { headers: { 'content-type': 'text/event-stream' } };
 const headers = { 'X-Session': `\${conversation}` };
 let router: TestRouter;
 let alice: Person;
@@ -28,7 +29,7 @@ beforeEach(() => {
   answers = 0;
   runner.reply = () => {
     answers += 1;
-    return new Response(chunk(`\n\nanswer ${answers}`) + DONE, { headers: { 'content-type': 'text/event-stream' } });
+    return new Response(chunk(`\n\nanswer ${answers}`) + DONE, EVENTS);
   };
 });
 
@@ -110,6 +111,15 @@ for (const backend of ['plain', 'keeper']) {
     expect(told()).toHaveLength(backend === 'keeper' ? 1 : 3);
   });
 }
+
+test('an answer is known by its text although its client stores the thought before it too', async () => {
+  const page = await Page.open('keeper');
+  runner.reply = () => new Response(chunk('<think>Hm.</think>\n\nTwo.') + DONE, EVENTS);
+  await page.say('hello');
+  await page.say('help');
+  expect(await page.said()).toEqual(['user: hello', 'assistant: Two.', 'user: help', 'assistant: Two.']);
+  expect([session(), told()]).toEqual([page.id, [{ role: 'user', content: 'help' }]]);
+});
 
 test('a message that is sent again is answered anew, in another session that is told everything', async () => {
   const page = await Page.open('keeper');

@@ -174,5 +174,5 @@ test('words of a failure and names of tools are shown as far as they fit', async
   const page = await pageOf(`/conversations/${id}`);
   expect(page.length).toBeLessThan(60_000);
   expect(page).toContain('too bad');
-  expect((await all(page, '.call')).length).toBe(20);
+  expect((await all(page, '.step')).length).toBe(20);
 });

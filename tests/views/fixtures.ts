@@ -1,5 +1,6 @@
 // View models with awkward content, for the tests and for scripts/gallery.tsx.
 
+import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
@@ -71,6 +72,14 @@ export function message(overrides: Partial<MessageView>): MessageView {
     retryable: true,
     ...overrides,
   };
+}
+
+export function thought(id: string, text: string): Extract<StepView, { kind: 'thought' }> {
+  return { kind: 'thought', id, length: text.length, html: renderMarkdown(text), goesOn: false, tookMs: 8_300 };
+}
+
+export function tool(id: string, name: string, input: string, result?: string): StepView {
+  return { kind: 'tool', id, name, arguments: input, ...(result !== undefined && { result }), goesOn: false };
 }
 
 export function userMessage(id: string, text: string): MessageView {

@@ -16,7 +16,7 @@ import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';
 import { RunnerBadge, RunnerPanel } from '../../views/runners/runner';
 import { all } from './dom';
-import { message, userMessage } from './fixtures';
+import { message, thought, tool, userMessage } from './fixtures';
 
 const html = (part: VNode) => renderPart(part, { locale: 'en' });
 const answer = (overrides: Partial<MessageView>) => html(<Message message={message(overrides)} />);
@@ -63,21 +63,34 @@ describe('a message', () => {
     expect((await all(part, 'article'))[0]?.attributes['aria-busy']).toBeUndefined();
   });
 
-  test('that only calls tools shows their names, one per line, as text', async () => {
+  test('that only calls tools shows each with its input and its result, as text', async () => {
     const calls = [
-      { name: 'get_weather', count: 1 },
-      { name: '<b>x</b>', count: 2 },
+      tool('m2-call-0', 'get_weather', '{"city": "<i>Rome</i>"}', '21 °C'),
+      tool('m2-call-1', '<b>x</b>', ''),
     ];
     const part = answer({ text: '', retryable: false, calls });
-    expect((await all(part, '.call')).map(({ text }) => text)).toEqual([
-      'Called get_weather',
-      'Called <b>x</b> 2 times',
+    expect((await all(part, '.step summary, .step-line')).map(({ text }) => text)).toEqual([
+      'Used get_weather',
+      'Used <b>x</b>',
     ]);
-    expect(await all(part, 'b, .prose, .actions')).toEqual([]);
-    expect((await all(answer({ calls }), 'p')).map(({ tag, attributes }) => attributes.class ?? tag)).toEqual([
-      'p',
-      ...['note call', 'note call'],
-    ]);
+    expect((await all(part, '.step pre')).map(({ text }) => text)).toEqual(['{"city": "<i>Rome</i>"}', '21 °C']);
+    expect(await all(part, 'b, i, .prose, .actions')).toEqual([]);
+  });
+
+  test('shows its thoughts folded with their time, and unfolded while they go on', async () => {
+    const step = thought('m2-step-0', 'Hm.');
+    const [folded] = await all(answer({ steps: [step] }), '.step details');
+    expect(folded?.attributes.open).toBeUndefined();
+    expect((await all(answer({ steps: [step] }), '.step summary'))[0]?.text).toBe('Thought for 8 s');
+    const goesOn = answer({ status: 'streaming', steps: [{ ...step, goesOn: true }] });
+    expect((await all(goesOn, '.step details'))[0]?.attributes.open).toBeDefined();
+    expect((await all(goesOn, '.step summary'))[0]?.text).toBe('Thinking…');
+  });
+
+  test('says which model wrote it, for how many tokens, how long and at what cost, as far as that is known', async () => {
+    const facts = { tookMs: 8_300, models: ['gpt-4.1-mini'], tokens: 1_234, cost: 0.5 };
+    expect((await all(answer({ facts }), '.facts'))[0]?.text).toBe('gpt-4.1-mini · 1,234 tokens · 8 s · cost 0.50');
+    expect((await all(answer({ facts: { tookMs: 300, models: [] } }), '.facts'))[0]?.text).toBe('0.3 s');
   });
 
   test('can be tried again exactly when it says so', async () => {

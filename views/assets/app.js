@@ -291,8 +291,8 @@ document.addEventListener('htmx:before:swap', (event) => {
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
   if (target !== live) return;
   for (const task of detail.tasks) {
-    // A message that is here already is replaced, so that an event that came twice does no harm.
-    const id = task.swapSpec.style === 'beforeend' && task.target === messages && task.fragment.firstElementChild?.id;
+    // A message or step that is here already is replaced, so that an event that came twice does no harm.
+    const id = task.swapSpec.style === 'beforeend' && task.fragment.firstElementChild?.id;
     const present = id && document.getElementById(id);
     if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
     // A link that becomes the first of its list.
@@ -327,13 +327,17 @@ function growAnswer(prose, changes) {
     place.insertAdjacentHTML('beforeend', html);
   }
 }
-live?.addEventListener('grow', ({ detail }) => {
-  const prose = $('#messages > [aria-busy]:last-child > .prose');
-  if (!prose) return;
-  const restore = keepSelection();
-  growAnswer(prose, JSON.parse(detail.data));
-  restore();
-});
+function growsIn(selector) {
+  return ({ detail }) => {
+    const prose = $(`#messages > [aria-busy]:last-child > ${selector}`);
+    if (!prose) return;
+    const restore = keepSelection();
+    growAnswer(prose, JSON.parse(detail.data));
+    restore();
+  };
+}
+live?.addEventListener('grow', growsIn('.prose'));
+live?.addEventListener('think', growsIn('.steps > .growing > details > .prose'));
 
 // Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
 // one that is on its way already, such as by its own sign-out.

@@ -14,7 +14,10 @@ export function TitleBar({ agent, conversation }: { agent: AgentView; conversati
       <SidebarButton />
       <div class="title">
         {conversation ? <ConversationTitle title={conversation.title} /> : <h1 class="ellipsis">{agent.name}</h1>}
-        {!agent.disabled && <RunnerMenu agent={agent} />}
+        <div class="title-agent">
+          {conversation && <span class="quiet ellipsis">{agent.name}</span>}
+          {!agent.disabled && <RunnerMenu agent={agent} />}
+        </div>
       </div>
       {conversation && <ConversationMenu conversation={conversation} />}
       {conversation && (

@@ -13,6 +13,8 @@ import { ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
 import { ConversationItem, ConversationItems } from './conversation-list';
 import { Message } from './message';
+import type { StepView } from './models';
+import { Step } from './steps';
 
 /** The page's end of the stream, and the voice that says how an answer ended. */
 export function LiveConnection({ url }: { url: string }) {
@@ -62,7 +64,35 @@ export function LiveMessageAround({ message }: { message: MessageView }) {
   );
 }
 
-/** The growth of the answer that is being written, for the event `grow`. */
+/** A step that was not there before. */
+export function LiveStepAppend({ step }: { step: StepView }) {
+  const messageId = step.id.split('-')[1];
+  return (
+    <hx-partial hx-target={`#steps-${messageId}`} hx-swap="beforeend">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** A step that changed. */
+export function LiveStep({ step }: { step: StepView }) {
+  return (
+    <hx-partial hx-target={`#${step.id}`} hx-swap="outerHTML">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** A thought that is over, of which the page has the text. */
+export function LiveStepEnd({ step }: { step: StepView }) {
+  return (
+    <hx-partial hx-target={`#${step.id}`} hx-swap="outerMorph">
+      <Step step={step} />
+    </hx-partial>
+  );
+}
+
+/** The growth of the answer that is being written, for the event `grow`; of its thought, for the event `think`. */
 export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }

@@ -5,7 +5,10 @@ import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
 import { type Html, noHtml } from '../markdown';
 import type { MessageView } from '../models';
+import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { FactsView } from './models';
+import { Steps } from './steps';
 
 /** One message: the same part in the page, in an update and after a reload. */
 export function Message({ message }: { message: MessageView }) {
@@ -44,9 +47,16 @@ function Answer({ message }: { message: MessageView }) {
         </h2>
         <Time ms={message.createdAtMs} />
       </header>
+      <AnswerSteps message={message} />
       {streaming ? <GrowingText message={message} /> : <FinishedText message={message} />}
     </article>
   );
+}
+
+/** While the answer is written there is a place for them. An update without them keeps the page's. */
+function AnswerSteps({ message }: { message: MessageView }) {
+  if (message.steps?.length === 0 && message.status !== 'streaming') return null;
+  return <Steps messageId={message.id} steps={message.steps ?? []} />;
 }
 
 /** The text grows by changes of its last elements (views/growth.ts), and other updates of the message leave it as it is. */
@@ -96,7 +106,7 @@ function FinishedText({ message }: { message: MessageView }) {
     <>
       {message.text !== '' && <AnswerText message={message} html={message.html} />}
       <WholeText message={message} />
-      <Calls message={message} />
+      {message.calls && <Steps messageId={`${message.id}-calls`} steps={message.calls} />}
       <Outcome message={message} />
       <AnswerActions message={message} />
     </>
@@ -116,16 +126,6 @@ function WholeText({ message }: { message: MessageView }) {
       </a>
     </p>
   );
-}
-
-/** Which tools of its client the answer called. With which arguments is between the two. */
-function Calls({ message }: { message: MessageView }) {
-  const t = useText();
-  return message.calls?.map(({ name, count }) => (
-    <p key={name} class="note call" dir="auto">
-      {t.message.called(name, count)}
-    </p>
-  ));
 }
 
 /** How an answer ended, when it did not simply end. */
@@ -155,7 +155,7 @@ function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
   const retryable = message.retryable && message.status !== 'failed';
   const isCopied = message.text !== '';
-  if (!isCopied && !retryable) return null;
+  if (!isCopied && !retryable && !message.facts) return null;
   return (
     <footer class="actions">
       {/* Copies the Markdown, which survives a paste better than its rendering. */}
@@ -170,8 +170,23 @@ function AnswerActions({ message }: { message: MessageView }) {
         </button>
       )}
       {retryable && <RetryForm messageId={message.id} />}
+      {message.facts && <Facts facts={message.facts} />}
     </footer>
   );
+}
+
+/** What is known of how the answer came to be. */
+function Facts({ facts }: { facts: FactsView }) {
+  const t = useText();
+  const numbers = useNumbers();
+  const { models, tokens, tookMs, cost } = facts;
+  const known = [
+    ...models,
+    ...(tokens === undefined ? [] : [t.facts.tokens(numbers.count(tokens), tokens)]),
+    t.steps.duration(tookMs),
+    ...(cost === undefined ? [] : [t.facts.cost(numbers.money(cost))]),
+  ];
+  return <p class="facts quiet">{known.join(' · ')}</p>;
 }
 
 function RetryForm({ messageId, labelled }: { messageId: string; labelled?: boolean }) {

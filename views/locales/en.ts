@@ -199,7 +199,6 @@ export const en = {
     you: 'You said',
     answer: (name: string) => `${name} answered`,
     thinking: 'Thinking',
-    called: (name: string, count: number) => (count === 1 ? `Called ${name}` : `Called ${name} ${count} times`),
     stopped: 'You stopped this answer.',
     failed: 'This answer failed.',
     interrupted: 'This answer was interrupted. The text so far is kept.',
@@ -212,6 +211,26 @@ export const en = {
     announceDone: 'Answer finished',
     announceStopped: 'Answer stopped',
     announceFailed: 'Answer failed',
+  },
+  steps: {
+    list: 'What the agent did',
+    thinks: 'Thinking…',
+    thought: 'Thought',
+    thoughtFor: (time: string) => `Thought for ${time}`,
+    uses: 'Using',
+    used: 'Used',
+    input: 'Input',
+    result: 'Result',
+    /** @param ms milliseconds. */
+    duration: (ms: number) => {
+      const seconds = Math.round(ms / 1000);
+      if (ms < 950) return `${(Math.max(ms, 50) / 1000).toFixed(1)} s`;
+      return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+    },
+  },
+  facts: {
+    tokens: (shown: string, count: number) => (count === 1 ? '1 token' : `${shown} tokens`),
+    cost: (amount: string) => `cost ${amount}`,
   },
   composer: {
     label: (name: string) => `Message ${name}`,

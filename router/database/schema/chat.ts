@@ -69,6 +69,26 @@ export interface ToolResult {
   readonly output: string;
 }
 
+/** What an agent did for an answer before its text: it thought, or called one of its own tools. Times are in milliseconds. */
+export type Step =
+  | {
+      readonly kind: 'thought';
+      readonly text: string;
+      /** Absent while it thinks, and where the answer broke off. */
+      readonly tookMs?: number;
+      /** The thought stood in tags at the beginning of the answer's text. */
+      readonly isTagged?: true;
+    }
+  | {
+      readonly kind: 'tool';
+      readonly name: string;
+      /** JSON, or what the runtime says of the call; empty where it says nothing. */
+      readonly arguments: string;
+      readonly result?: string;
+      readonly isEnded?: true;
+      readonly tookMs?: number;
+    };
+
 export const messages = sqliteTable(
   'messages',
   {
@@ -90,6 +110,8 @@ export const messages = sqliteTable(
     results: text({ mode: 'json' }).$type<readonly ToolResult[]>(),
     createdAtMs: integer('created_at_ms').notNull(),
     endedAtMs: integer('ended_at_ms'),
+    /** What the agent did before the text of an answer, in order. Shown to people, and sent to nobody. */
+    steps: text({ mode: 'json' }).$type<readonly Step[]>(),
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),

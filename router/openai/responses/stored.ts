@@ -2,6 +2,7 @@
 
 import type { Who } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
+import { asSent } from '../../chat/leading-thought';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
@@ -31,7 +32,7 @@ export async function storedResponse(
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   if (!opens(who.key, agent)) throw responseNotFound(id, 'response_id');
   const what = `${request.method} ${part ?? ''}`;
-  if (what === 'GET ') return Response.json(responseFrom(message, agent.backend));
+  if (what === 'GET ') return Response.json(responseFrom(asSent(message), agent.backend));
   if (what === 'GET input_items') {
     const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1 });
     return Response.json(listOf(inputItems(message, before), new URL(request.url).searchParams));

@@ -145,12 +145,12 @@ test('law 17: calls are kept of an answer whose client has left', async () => {
   expect((await retrieve(id)).output as object[]).toMatchObject([{ type: 'function_call', call_id: 'call_1' }]);
 });
 
-test('the page says what an answer called, each name once and as text, and nothing of calls that were cut off', async () => {
+test('the page says what an answer called, in order and as text, and nothing of calls that were cut off', async () => {
   const page = async (id: string) => (await alice.request(`/conversations/${id}`)).text();
   runner.reply = calls(null, call('call_1', 'get_weather'), call('call_2', '<b>x</b>'), call('call_3', 'get_weather'));
   const id = await ask('chat/completions', { model: 'plain', messages: [user('Hi')] });
-  const lines = [...(await page(id)).matchAll(/<p class="note call"[^>]*>([^<]*)<\/p>/g)].map(([, line]) => line);
-  expect(lines).toEqual(['Called get_weather 2 times', 'Called &lt;b>x&lt;/b>']);
+  const lines = [...(await page(id)).matchAll(/<code dir="ltr">([^<]*)<\/code>/g)].map(([, line]) => line);
+  expect(lines).toEqual(['get_weather', '&lt;b>x&lt;/b>', 'get_weather']);
   const out = pipe();
   out.write(delta({ tool_calls: [{ index: 0, ...call('call_1', 'get_weather', '{') }] }));
   runner.reply = () => out.response();
@@ -162,7 +162,21 @@ test('the page says what an answer called, each name once and as text, and nothi
   await until(() => runner.requests.at(-1)?.headers.get('x-session') === cut, 'the runner is asked');
   stream.controller.abort();
   await until(async () => (await stored(cut)).at(-1)?.status === 'stopped', 'it is stopped');
-  expect(await page(cut)).not.toContain('Called');
+  expect(await page(cut)).not.toContain('get_weather');
   const response = await retrieve(cut);
   expect(response).toMatchObject({ status: 'incomplete' } as object);
+});
+
+test('the page shows what a client brought back for a call', async () => {
+  runner.reply = calls(null, call('call_1', 'get_weather', '{"city":"Rome"}'));
+  const first = await respond({ input: 'Weather?', store: true });
+  const id = first.conversation?.id ?? '';
+  await saved(id);
+  runner.reply = calls('Sunny.');
+  const output = { type: 'function_call_output' as const, call_id: 'call_1', output: '21 <b>degrees</b>' };
+  await respond({ input: [output], previous_response_id: first.id, store: true });
+  await saved(id);
+  const page = await (await alice.request(`/conversations/${id}`)).text();
+  expect(page).toContain('21 &lt;b>degrees&lt;/b>');
+  expect(page.indexOf('Rome')).toBeLessThan(page.indexOf('21 &lt;b>'));
 });

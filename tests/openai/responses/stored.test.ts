@@ -200,3 +200,24 @@ test('in a conversation that begins in the middle, the runtime gets the earlier 
   await client.chat.completions.create({ model: 'keeper', messages, store: true });
   expect(told().messages).toEqual([retold(...messages)]);
 });
+
+test('a thought in tags stays in the answer of a client, which may send it back or not', async () => {
+  const sent = '<think>Let me see.</think>\n\nTwo.';
+  runner.reply = () => completion(sent);
+  const response = await respond({ model: 'keeper', input: 'How many?', store: true });
+  expect(response.output_text).toBe(sent);
+  await saved(response.conversation?.id);
+  expect((await client.responses.retrieve(response.id)).output).toEqual(response.output);
+  const { id = '' } = response.conversation ?? {};
+  const headers = { 'x-conversation-id': id };
+  const messages = [user('How many?')];
+  for (const [back, next] of [
+    [sent, 'Sure?'],
+    ['Two.', 'Really?'],
+  ] as const) {
+    messages.push(assistant(back) as never, user(next));
+    await client.chat.completions.create({ model: 'keeper', messages, store: true }, { headers });
+    expect(told().messages).toEqual([user(next)]);
+    await saved(id);
+  }
+});

@@ -53,7 +53,7 @@ export function openclawBackend(image: string): Record<string, unknown> {
 export async function startOpenclaw(image: string): Promise<Clawed> {
   const upstream = startUpstream({ key: REAL_KEY });
   const openclaw = openclawBackend(image);
-  const backends = [openclaw, { ...openclaw, name: 'openclaw-small', limits: { memory: '768m' } }];
+  const backends = [openclaw, { ...openclaw, name: 'openclaw-small', extra_models: [], limits: { memory: '768m' } }];
   const router = await startRouter({ backends, env: { REAPER_INTERVAL_SECONDS: '0.5' } });
   const containers = async (...labels: string[]) => {
     const label = [`agent-stack.installation=${router.context.installationId}`, ...labels];

@@ -1,0 +1,25 @@
+/** What a live stream is made with. */
+import type { Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
+import type { CredentialsService } from '../credentials/credentials';
+import type { Events } from '../lib/events';
+import type { OpenStreams } from '../web/open-streams';
+import type { ChatViewDeps } from './present';
+import type { Seen } from './seen';
+import type { Conversation } from './store';
+
+export interface LiveDeps extends ChatViewDeps {
+  readonly credentials: CredentialsService;
+  readonly events: Events;
+  readonly streams: OpenStreams;
+}
+
+export interface LiveOptions {
+  readonly request: Request;
+  readonly who: Who;
+  /** Absent on pages without a conversation, which get only what is around one. */
+  readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
+  readonly seen?: Seen;
+  /** Of the links that the page has (live-sidebar.tsx). */
+  readonly linksMark?: string | undefined;
+}
