@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 export const USAGE = `bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--litellm] [--write <file>]
 bun run bench --profile <router|recording> [--only <scenario>]
 
-  --quick         less than two minutes, for a look: few loads, short windows, nothing is written
+  --quick         some minutes, for a look: few loads, short windows, nothing is written
   --only          one scenario; may be given several times. Nothing is written
   --rounds        how often each measurement is taken
   --litellm       with LiteLLM's proxy as another peer, installed from PyPI: 560 MB, once
