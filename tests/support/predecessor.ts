@@ -35,10 +35,12 @@ export const OLD_PASSWORDS = {
   'ben@example.org': 'sechs6',
 } as const;
 
-const [ADMIN, ANNA, ANNA_AGAIN, BEN] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32));
 /** Ids of the sample. */
 export const OLD = {
-  ...{ admin: ADMIN, anna: ANNA, ben: BEN },
+  admin: 'a'.repeat(32),
+  anna: 'b'.repeat(32),
+  annaAgain: 'c'.repeat(32),
+  ben: 'd'.repeat(32),
   annasAgent: 'a1'.repeat(12),
   annasSecond: 'a2'.repeat(12),
   bensAgent: 'b1'.repeat(12),
@@ -67,7 +69,7 @@ export async function makePredecessor(root: string, backend: string): Promise<vo
     'users',
     [OLD.admin, 'admin@local', null, 'admin', hashes[0] ?? '', 'admin', 1_700_000_000],
     [OLD.anna, 'Anna@example.org', 'Anna', 'anna', hashes[1] ?? '', 'user', 1_700_000_100],
-    [ANNA_AGAIN ?? '', 'anna@EXAMPLE.org', 'Anna again', 'anna-2', hashes[1] ?? '', 'user', 1_700_000_200],
+    [OLD.annaAgain, 'anna@EXAMPLE.org', 'Anna again', 'anna-2', hashes[1] ?? '', 'user', 1_700_000_200],
     [OLD.ben, 'ben@example.org', 'Ben', 'ben', hashes[2] ?? '', 'user', 1_700_000_300],
   );
   insert(
@@ -87,7 +89,12 @@ export async function makePredecessor(root: string, backend: string): Promise<vo
     [OLD.ben, '', 'LLM_BASE_URL', 'not a URL', 1_700_002_003],
     [OLD.ben, '', 'LLM_MODEL', '', 1_700_002_004],
   );
-  insert('admin_shared_env', ['LLM_API_KEY', 1, 1_700_002_000], ['LLM_MODEL', 0, 1_700_002_000]);
+  insert(
+    'admin_shared_env',
+    ['LLM_BASE_URL', 1, 1_700_002_000],
+    ['LLM_API_KEY', 1, 1_700_002_000],
+    ['LLM_MODEL', 0, 1_700_002_000],
+  );
   insert('runners', ['gone', OLD.anna, backend, 'agstack-gone', 19_000, 'secret', 1_700_002_100, 1_700_002_100]);
   insert('rooms', ['r1', 'Team room', OLD.anna, 1_700_003_000, 0, 'private']);
   insert('room_members', ['r1', 'user', OLD.anna, '', 'active', 'approved', 'owner', 1_700_003_000]);
