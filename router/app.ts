@@ -88,7 +88,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
-      .use(responding(guard, config.maxBodyBytes))
+      .use(responding(guard, config.maxBodyBytes, context.draining))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
@@ -124,19 +124,21 @@ export async function publicApp(context: Context, secrets: Secrets) {
 
 /** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
-    .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
+    .use(
+      metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
+    )
     .use(brokerRoutes(brokerParts(context)))
     .use(wrongPort(config));
 }
 
-function healthParts({ backends, config, database, homes, images, platforms }: Context) {
-  return { backends, config, database, homes, images, platforms };
+function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
+  return { backends, backups, config, database, draining, drivers, homes, images, platforms };
 }
 
 function brokerParts(context: Context) {

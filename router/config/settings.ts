@@ -112,6 +112,20 @@ export const settingGroups = {
     }),
     SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds, with which new homes are filled.'),
   },
+  Backups: {
+    BACKUP_ROOT: optional(path, {
+      description: 'Folder of the backups. Best on another disk than the data.',
+      whenUnset: '`backups` in `STACK_DATA_ROOT`',
+      example: '/mnt/backup/agent-stack',
+    }),
+    BACKUP_HOURS: preset(
+      number(0, 8760, ' of hours'),
+      '0',
+      'Hours between two backups that the router makes by itself. 0: none.',
+      '24',
+    ),
+    BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
+  },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
     DRIVERS_DIR: optional(path, {
@@ -228,6 +242,11 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    DRAIN_SECONDS: preset(
+      number(0, 86_400, ' of seconds'),
+      '5',
+      'Seconds that open requests and answers get to end by themselves when the router is stopped. Give a supervisor ten more.',
+    ),
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),
       '8192',

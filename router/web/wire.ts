@@ -2,6 +2,7 @@
 import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
+import { createDraining } from './draining';
 import { createOpenStreams } from './open-streams';
 import { renderingService } from './rendering';
 import { text } from './respond';
@@ -16,6 +17,7 @@ export function wireWeb(
     /** Bytes of long bodies and answers that are in memory at once. */
     held: new Allowance(config.held),
     requests,
+    draining: createDraining(),
     streams: createOpenStreams(events, requests),
     rendering: owned.use(renderingService({ copyCode: text.copy.code })),
   };

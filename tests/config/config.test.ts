@@ -24,6 +24,8 @@ describe('defaults', () => {
       hostStackRoot: `${repositoryRoot}/data`,
       databasePath: `${repositoryRoot}/data/router.db`,
       homesRoot: `${repositoryRoot}/data/homes`,
+      attachmentsRoot: `${repositoryRoot}/data/attachments`,
+      backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
       seedsRoot: `${repositoryRoot}/seeds`,
       backendsPath: `${repositoryRoot}/backends.json`,
       driverOptions: {},
@@ -44,6 +46,7 @@ describe('defaults', () => {
       maxAnswerBytes: 16 * 1024 * 1024,
       held: { total: 128 * 1024 * 1024, perHolder: 64 * 1024 * 1024 },
       requests: { total: 4096, perHolder: 2048 },
+      drainMs: 5_000,
       logLevel: 'info',
     });
   });
