@@ -21,6 +21,7 @@ import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
@@ -64,6 +65,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     invitations,
     keys,
     listensAt,
+    loads,
     metrics,
     now,
     prices,
@@ -80,7 +82,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
-  const shell = (who: Who) => shellOf(chat, who, {});
+  const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? new URL(request.url).origin) + path;
   const app = new Elysia({ serve: serveOptions(config) });
@@ -108,6 +110,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
