@@ -21,6 +21,7 @@ import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
@@ -57,13 +58,14 @@ function cookieOf({ session }: Config) {
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
-    context;
+  const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
+  const { installationId } = context;
   const {
     generations,
     invitations,
     keys,
     listensAt,
+    loads,
     metrics,
     now,
     prices,
@@ -77,13 +79,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
     users,
   } = context;
   const guard = guardOf(config);
-  const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
-  const shell = (who: Who) => shellOf(chat, who, {});
+  const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
-  const linkTo = (request: Request, path: string) => (config.publicUrl ?? new URL(request.url).origin) + path;
   const app = new Elysia({ serve: serveOptions(config) });
+  const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
@@ -94,7 +96,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
-      .use(bodies(held, config.maxBodyBytes))
+      .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
       .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
@@ -103,14 +105,15 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes({ accounts, attempts, metrics, sessions }, session))
-          .use(invitationRoutes({ attempts, invitations }, session))
-          .use(resetRoutes({ attempts, users }, session))
+          .use(authRoutes({ accounts, attempts, clients, metrics, sessions }, session))
+          .use(invitationRoutes({ attempts, clients, invitations }, session))
+          .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
-          .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
+          .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))

@@ -30,6 +30,7 @@ import { createIdempotency } from './openai/idempotency';
 import { hostPaths } from './platforms/host-paths';
 import { wirePlatforms } from './platforms/wire';
 import { installationAt } from './runners/installation';
+import { SAMPLE_MS } from './runners/loads';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { wireRunners } from './runners/wire';
@@ -171,6 +172,7 @@ async function begin(
   };
   owned.use(metrics.watchLoop());
   repeat(config.reaperIntervalMs, parts.sweep);
+  repeat(SAMPLE_MS, parts.loads.sample);
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);

@@ -34,6 +34,8 @@ export interface Config {
   readonly publicUrl?: string;
   /** Further host names, in lower case. Loopback, IP addresses and the host of `publicUrl` are always allowed. */
   readonly allowedHosts: readonly string[];
+  /** Addresses and ranges of proxies whose `X-Forwarded-…` headers are believed. */
+  readonly trustedProxies: readonly string[];
   /** Origins whose pages may call `/v1`; `*`: any origin. */
   readonly corsOrigins?: readonly string[] | '*';
   readonly session: { readonly cookieName: string; readonly cookieSecure: boolean; readonly ttlSeconds: number };
@@ -213,6 +215,7 @@ function toConfig(v: Values): Config {
     internal: { ...(v.ROUTER_BIND_HOST && { host: v.ROUTER_BIND_HOST }), port: v.ROUTER_PORT },
     ...(v.ROUTER_PUBLIC_BASE_URL && { publicUrl: v.ROUTER_PUBLIC_BASE_URL }),
     allowedHosts: v.ALLOWED_HOSTS ?? [],
+    trustedProxies: v.TRUST_PROXY ?? [],
     ...(v.CORS_ORIGINS && { corsOrigins: v.CORS_ORIGINS }),
     session: { cookieName: v.COOKIE_NAME, cookieSecure: v.COOKIE_SECURE, ttlSeconds: v.JWT_TTL_SECONDS },
     signup: { open: v.ALLOW_SIGNUP },

@@ -16,6 +16,7 @@ import {
   origin,
   origins,
   path,
+  proxies,
   proxyUrl,
   secret,
 } from './kinds';
@@ -86,6 +87,13 @@ export const settingGroups = {
     ALLOWED_HOSTS: optional(hosts, {
       description: 'Further host names that the router accepts, besides loopback, IP addresses and the public URL.',
       example: 'agents.lan,agents.example.org',
+    }),
+    TRUST_PROXY: optional(proxies, {
+      description:
+        'Proxies in front of the router whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, ranges, ' +
+        'loopback, linklocal or uniquelocal. Limits, sessions and the audit then have the addresses of people.',
+      whenUnset: 'no proxy is believed',
+      example: 'loopback,10.0.0.0/8',
     }),
     CORS_ORIGINS: optional(origins, {
       description: 'Origins whose pages may call /v1 from a browser, with a key. `*`: every origin.',

@@ -32,6 +32,7 @@ describe('defaults', () => {
       public: { host: '127.0.0.1', port: 18000 },
       internal: { port: 18080 },
       allowedHosts: [],
+      trustedProxies: [],
       session: { cookieName: 'agent_stack_session', cookieSecure: false, ttlSeconds: 604800 },
       signup: { open: false },
       idle: { defaultSeconds: 600, minSeconds: 60, maxSeconds: 21600 },
