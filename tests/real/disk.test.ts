@@ -124,7 +124,7 @@ test('a router with a damaged table does not start, and says what to do', async 
   {
     using database = new Database(path);
     database.run('PRAGMA wal_checkpoint(TRUNCATE)');
-    const { page } = database.query("SELECT rootpage AS page FROM sqlite_schema WHERE name = 'installation'").get() as {
+    const { page } = database.query("SELECT rootpage AS page FROM sqlite_schema WHERE name = 'runners'").get() as {
       page: number;
     };
     const { page_size: size } = database.query('PRAGMA page_size').get() as { page_size: number };
