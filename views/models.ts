@@ -220,6 +220,8 @@ export interface InvitationView {
 export interface YouView {
   name: string;
   email: string;
+  /** Of pages; null: the browser's. */
+  language: string | null;
   isAdmin: boolean;
   sessions: SessionView[];
   /** What the last form of the card has done. */

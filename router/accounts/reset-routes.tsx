@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { ResetPage } from '../../views/accounts/reset-page';
 import { addressOf } from '../web/bodies';
+import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
@@ -22,7 +23,10 @@ export function resetRoutes({ attempts, users }: ResetRoutesDeps, session: Sessi
     .use(session)
     .get('/reset/:token', async ({ params, request, server }) => {
       const user = await attempts.link(addressOf(request, server), () => users.findByReset(params.token));
-      return page(<ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />);
+      return page(
+        readerOf(request),
+        <ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />,
+      );
     })
     .post(
       '/reset/:token',
@@ -33,7 +37,11 @@ export function resetRoutes({ attempts, users }: ResetRoutesDeps, session: Sessi
           await signInCookie.set(await attempts.link(network, () => users.reset(params.token, body.password)));
         } catch (error) {
           const { form, status } = refusedForm({}, error);
-          return page(<ResetPage form={form} email={email} action={`/reset/${params.token}`} />, status);
+          return page(
+            readerOf(request),
+            <ResetPage form={form} email={email} action={`/reset/${params.token}`} />,
+            status,
+          );
         }
         return seeOther(request, '/');
       },

@@ -1,10 +1,10 @@
 /** Makes the parts of this subject. */
+import { COPY_CODE_ID } from '../../views/layout';
 import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import { createOpenStreams } from './open-streams';
 import { renderingService } from './rendering';
-import { text } from './respond';
 
 /** @param owned ends the threads that render. */
 export function wireWeb(
@@ -17,6 +17,6 @@ export function wireWeb(
     held: new Allowance(config.held),
     requests,
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID })),
   };
 }
