@@ -1,6 +1,6 @@
 /** In which language a page is: the user's setting, then the browser's languages. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
-import { form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+import { ADMIN, form, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
@@ -54,7 +54,7 @@ test("the user's setting goes before the browser's languages, until it is taken 
   const settings = await (await bob.request('/settings?said=language', asking('en'))).text();
   expect(settings).toContain('已保存，之后所有页面都使用这种语言。');
   expect((await all(settings, '#your-language option[selected]')).map(({ text }) => text)).toEqual(['简体中文']);
-  expect(await languageOf(await bob.request('/nowhere', asking('en')))).toBe('zh-Hans');
+  expect(await languageOf(await bob.request('/conversations/none', asking('en')))).toBe('zh-Hans');
   await setLanguage(bob, '');
   expect(await languageOf(await bob.request('/settings', asking('en')))).toBe('en');
 });
@@ -82,11 +82,13 @@ test('the live stream speaks the language of its page', async () => {
 });
 
 test('numbers are written as in the region of the browser', async () => {
-  const alice = await router.person(PEOPLE.alice);
-  const written = async (language: string) => {
-    const page = await (await alice.request('/usage', asking(language))).text();
-    return (await all(page, 'body')).map(({ text }) => text).join('');
-  };
-  expect(await written('en-US')).toContain('0.00');
-  expect(await written('de-DE')).toContain('0,00');
+  const admin = await router.person(ADMIN);
+  const price = { model: 'small', prompt: '1.5', completion: '2000' };
+  expect((await admin.request('/admin/prices', form(price))).status).toBe(303);
+  const written = async (language: string) =>
+    (await all(await (await admin.request('/admin/prices', asking(language))).text(), '#content')).map(
+      (one) => one.text,
+    );
+  expect(await written('en-US')).toEqual([expect.stringMatching(/1\.50.*2,000\.00/)]);
+  expect(await written('de')).toEqual([expect.stringMatching(/1,50.*2\.000,00/)]);
 });
