@@ -97,7 +97,7 @@ export type Health =
       readonly exitCode?: number;
       readonly signal?: string;
       readonly outOfMemory?: boolean;
-      /** What else the platform knows about it, as a part of a sentence. */
+      /** Further words of the platform about the end, as a part of a sentence. */
       readonly reason?: string;
     }
   /** The platform says that the runner does not exist. */

@@ -16,7 +16,7 @@ import type { AttemptLimits } from './sign-in-limits';
 const field = t.String({ maxLength: 1_000 });
 const passwords = t.Object({ old_password: field, new_password: field });
 
-/** What deletes a user: a subject above this one, because it also stops runners. */
+/** Deletes a user. Handed in by a later subject, because it also stops runners. */
 interface Removal {
   delete(userId: string): Promise<void>;
 }

@@ -126,7 +126,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   );
 }
 
-/** What must be typed before a user is deleted. */
+/** The text that the administrator types to confirm that a user is deleted. */
 const nameOf = ({ name, email }: User): string => name || email;
 
 function requireTyped(user: User, typed: string): void {

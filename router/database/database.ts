@@ -93,7 +93,7 @@ export function openDatabase(path: string): Database {
   };
 }
 
-/** What the slowest migration took: 0008 adds up every call, 50 s for a database of 2.1 GB with 5,000,000 calls. */
+/** Measured on the slowest migration: 0008 adds up every call, 50 s for a database of 2.1 GB with 5,000,000 calls. */
 const SECONDS_PER_GB = 25;
 
 /**

@@ -59,7 +59,7 @@ export function wireRunners(uses: {
     now,
     steady,
   });
-  // What a runner was given in its environment changes only with the runner.
+  // A running runner keeps its environment: changed values need a new runner.
   credentials.onChange(runners.valuesChanged);
   const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
   return {

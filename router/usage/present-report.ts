@@ -1,7 +1,7 @@
 /** Presents usage reports for pages and the API. Looks up names; decides nothing. */
 
 import type { Text } from '../../views/locales';
-import type { UsageFigures, UsageLine, UsageView } from '../../views/models';
+import type { UsageFigures, UsageLine, UsageView } from '../../views/usage/models';
 import { type Reader, textOf } from '../web/reader';
 import { type Days, type NamedGroup, type Scope, stepOf, timesIn, type UsageService } from './reports';
 import type { UsageDimension, UsageTotals } from './store';

@@ -83,7 +83,7 @@ test('the live stream speaks the language of its page', async () => {
 
 test('numbers are written as in the region of the browser', async () => {
   const admin = await router.person(ADMIN);
-  const price = { model: 'small', prompt: '1.5', completion: '2000' };
+  const price = { model: 'small', prompt: '1.5', completion: '2000', cached: '' };
   expect((await admin.request('/admin/prices', form(price))).status).toBe(303);
   const written = async (language: string) =>
     (await all(await (await admin.request('/admin/prices', asking(language))).text(), '#content')).map(
