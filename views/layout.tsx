@@ -5,7 +5,19 @@ import { Icon } from './icons';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
 
-const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'search', 'layout', 'chat', 'usage'];
+const styles = [
+  'base',
+  'controls',
+  'forms',
+  'menus',
+  'prose',
+  'sidebar',
+  'search',
+  'layout',
+  'chat',
+  'usage',
+  'agents',
+];
 
 /** The element whose words name the buttons that copy code. */
 export const COPY_CODE_ID = 'copy-code';

@@ -5,23 +5,23 @@ import type { RunnerState } from '../models';
 import type { Text } from '.';
 
 const runnerStates: Record<RunnerState, string> = {
-  stopped: '已停止',
-  starting: '正在启动',
-  running: '运行中',
-  stopping: '正在停止',
+  stopped: '休眠中',
+  starting: '正在唤醒',
+  running: '已唤醒',
+  stopping: '正在休眠',
   failed: '失败',
-  unknown: '未知',
+  unknown: '无法联系',
   paused: '已暂停',
 };
 
 const runnerSentences: Record<RunnerState, string> = {
-  stopped: '目前没有运行器。发送第一条消息时会自动启动，可能需要等待片刻。',
-  starting: '运行器正在启动。',
-  running: '运行器已就绪，可以立即回答。空闲后会自动停止。',
-  stopping: '运行器正在停止。',
-  failed: '运行器无法启动。',
-  unknown: '目前无法得知运行器的状态。',
-  paused: '有人在平台上暂停了运行器。发送下一条消息时会恢复运行。',
+  stopped: '休眠中。你的下一条消息会唤醒它，可能需要等待片刻。',
+  starting: '正在唤醒。',
+  running: '已唤醒：可以立即回答，无事可做时会自动休眠。',
+  stopping: '正在进入休眠。',
+  failed: '无法启动。',
+  unknown: '它所在的平台目前没有报告它的状态。',
+  paused: '有人在平台上暂停了它。你的下一条消息会恢复运行。',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -138,16 +138,55 @@ export const zh: Text = {
   runner: {
     states: runnerStates,
     sentences: runnerSentences,
+    asleep: '休眠中，发消息即唤醒',
     stale: '旧设置',
-    staleSentence: '正在使用旧设置。运行器空闲后会停止，下一条消息会以新设置启动它。',
+    staleSentence: '正在使用旧设置。空闲后会停止，你的下一条消息会以新设置启动它。',
     place: (place) => `排队第 ${place} 位`,
     queued: (place) => `正在排队等待启动：第 ${place} 位`,
     percent: (state, percent) => `${state} ${percent}%`,
-    title: (name) => `${name} 的运行器`,
+    title: (name) => `${name} 的状态`,
     badge: '运行器',
-    start: '启动运行器',
-    stop: '停止运行器',
-    progress: '运行器启动进度',
+    start: '立即唤醒',
+    stop: '停止',
+    restart: '重新启动',
+    progress: '进度',
+    details: '日志、CPU 与内存',
+    facts: {
+      up: '已运行',
+      now: '当前',
+      idle: '无事可做',
+      busy: (answers, calls) => {
+        const parts = [...(answers > 0 ? [`${answers} 个回答`] : []), ...(calls > 0 ? [`${calls} 次模型调用`] : [])];
+        return `忙碌：${parts.join('，')}`;
+      },
+      stops: '停止时间',
+      stopsStale: '设置已更改，一旦空闲就会停止',
+      stopsNever: '从不自动停止',
+      stopsAfter: (idle) => `空闲 ${idle} 后`,
+      stopsIn: (time) => `${time} 后，除非有工作`,
+    },
+    load: {
+      title: 'CPU 与内存',
+      cpu: 'CPU',
+      memory: '内存',
+      most: (value) => `最高 ${value}`,
+      words: (label, last, most) => `${label}：当前 ${last}，过去一小时最高 ${most}`,
+      none: (label) => `${label}：过去一小时没有测量数据`,
+      ago: (time) => `${time}前`,
+      now: '现在',
+      limits: (cpus, memory) => {
+        const parts = [
+          ...(cpus === undefined ? [] : [`${cpus} 个 CPU`]),
+          ...(memory === undefined ? [] : [`${memory} 内存`]),
+        ];
+        return `100% 表示一个完整的 CPU。${parts.length === 0 ? '它没有单独的限制。' : `最多可使用 ${list(parts)}。`}`;
+      },
+    },
+    log: {
+      title: '日志',
+      asleep: '唤醒后，这里会显示它的输出。',
+      empty: '还没有任何输出。',
+    },
     stages: {
       stopped: '正在等待运行器',
       queued: '正在排队等待启动',
@@ -158,6 +197,11 @@ export const zh: Text = {
       ready: '正在等待第一段回答',
       error: '运行器无法启动',
     },
+  },
+
+  agents: {
+    label: '智能体的页面',
+    tabs: { chat: '对话', settings: '设置', files: '文件', runner: '运行器' },
   },
 
   availability: {
