@@ -36,6 +36,11 @@ export function useText(): Text {
   return useContext(Context).text;
 }
 
+/** The language of the page. */
+export function useLocale(): Locale {
+  return useContext(Context).locale;
+}
+
 /** The BCP 47 tag by which the reader writes numbers and days. */
 export function useFormats(): string {
   return useContext(Context).formats;

@@ -92,3 +92,12 @@ test('numbers are written as in the region of the browser', async () => {
   expect(await written('en-US')).toEqual([expect.stringMatching(/1\.50.*2,000\.00/)]);
   expect(await written('de')).toEqual([expect.stringMatching(/1,50.*2\.000,00/)]);
 });
+
+test('a refused form says what is wrong in the language of its reader', async () => {
+  const typed = new URLSearchParams({ email: 'nobody', password: 'short', name: 'A\u0007' });
+  const headers = { ...asking('zh-CN').headers, origin: 'http://localhost' };
+  const refused = await router.request('/sign-up', { method: 'POST', headers, body: typed });
+  expect(refused.status).toBe(422);
+  const problems = (await all(await refused.text(), '.field-error')).map(({ text }) => text);
+  expect(problems.sort()).toEqual(['不是有效的电子邮箱', '必须为一行，且不含控制字符', '至少 8 个字符'].sort());
+});
