@@ -25,6 +25,7 @@ type Walker = (typeof WALKERS)[number];
 const PUBLIC: Record<string, string> = {
   // out other admin key disabled foreign
   'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /v1/models': '401 200 200 403 401 401',
   'GET /v1/models/*': '401 200 200 403 401 401',
   'ALL /v1/*': '401 404 404 403 401 403',
@@ -83,8 +84,10 @@ const PUBLIC: Record<string, string> = {
   'GET /messages/:id/text': '401 404 404 401 401 404',
   'POST /messages/:id/stop': '401 404 404 401 401 403',
   'POST /messages/:id/retry': '401 404 404 401 401 403',
+  'GET /agents/:id/runner': '401 404 404 401 401 404',
   'POST /agents/:id/runner': '401 404 404 401 401 403',
   'POST /agents/:id/runner/stop': '401 404 404 401 401 403',
+  'POST /agents/:id/runner/restart': '401 404 404 401 401 403',
   'GET /live': '401 200 200 401 401 200',
   'POST /messages/:id/credentials': '401 404 404 401 401 403',
   'GET /search': '401 200 200 401 401 200',
@@ -164,6 +167,7 @@ const PUBLIC: Record<string, string> = {
 
 const INTERNAL: Record<string, string> = {
   'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /metrics': '200 200 200 200 200 200',
   'ALL /upstream/v1/*': '401 401 401 401 401 401',
   'ALL /auth': '404 404 404 404 404 404',
