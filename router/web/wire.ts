@@ -17,6 +17,6 @@ export function wireWeb(
     held: new Allowance(config.held),
     requests,
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+    rendering: owned.use(renderingService(text.markdown)),
   };
 }

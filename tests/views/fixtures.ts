@@ -2,6 +2,7 @@
 
 import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
+import { en } from '../../views/locales/en';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
   AgentView,
@@ -58,7 +59,7 @@ no language, and a line that is much wider than any phone: ${'0123456789 '.repea
 /** With its text rendered, as presenters do it. */
 export function message(overrides: Partial<MessageView>): MessageView {
   const { text = 'All good.', status = 'done' } = overrides;
-  const labels = { copyCode: 'Copy code' };
+  const labels = en.markdown;
   return {
     ...(status === 'streaming' ? { growing: renderGrowing(text, labels) } : { html: renderMarkdown(text, labels) }),
     id: 'm2',

@@ -63,7 +63,8 @@ export const en = {
   skip: 'Skip to content',
   pageTitle: (title: string) => `${title} · agent-stack`,
   confirm: { cancel: 'Cancel' },
-  copy: { label: 'Copy', done: 'Copied', code: 'Copy code' },
+  copy: { label: 'Copy', done: 'Copied' },
+  markdown: { copyCode: 'Copy code', taskDone: 'Done', taskOpen: 'Not done' },
   time: { utc: (text: string) => `${text} UTC` },
 
   signIn: {

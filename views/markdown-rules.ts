@@ -1,0 +1,45 @@
+/** Rules that the Markdown of messages has beside those of markdown-it: task lists, and the direction of each block. */
+import type { MarkdownIt, Token } from 'markdown-it';
+import type { RenderEnv } from './markdown';
+
+const TASK = /^\[([ xX])\]\s/;
+const WITH_DIRECTION = new Set([
+  'paragraph_open',
+  'heading_open',
+  'bullet_list_open',
+  'ordered_list_open',
+  'blockquote_open',
+]);
+
+/** Items that begin with `[ ]` or `[x]` have a box. The plugins number theirs in the whole text, and a growing text has none. */
+export function addTasks(md: MarkdownIt): void {
+  md.core.ruler.after('inline', 'tasks', ({ tokens, Token: NewToken, env }) => {
+    for (const [index, token] of tokens.entries()) {
+      const item = tokens[index - 2];
+      const first = token.children?.[0];
+      const isFirst = tokens[index - 1]?.type === 'paragraph_open' && item?.type === 'list_item_open';
+      const mark = isFirst && first?.type === 'text' ? TASK.exec(token.content)?.[1] : undefined;
+      if (mark === undefined || !item || !first?.content.startsWith('[')) continue;
+      first.content = first.content.slice('[ ]'.length);
+      token.children?.unshift(box(new NewToken('task', 'input', 0), mark !== ' ', env as RenderEnv));
+      item.attrSet('class', 'task');
+    }
+  });
+}
+
+function box(token: Token, isDone: boolean, { labels }: RenderEnv): Token {
+  token.attrs = [
+    ['type', 'checkbox'],
+    ['disabled', ''],
+    ...(isDone ? [['checked', ''] as [string, string]] : []),
+    ...(labels ? [['aria-label', isDone ? labels.taskDone : labels.taskOpen] as [string, string]] : []),
+  ];
+  return token;
+}
+
+/** Each block is written in the direction of its own first letter. */
+export function addDirections(md: MarkdownIt): void {
+  md.core.ruler.push('directions', ({ tokens }) => {
+    for (const token of tokens) if (WITH_DIRECTION.has(token.type) && !token.hidden) token.attrSet('dir', 'auto');
+  });
+}
