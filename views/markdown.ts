@@ -68,7 +68,7 @@ let blocks: MarkdownIt | undefined;
  */
 export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
   if (!hasFootnotes(text)) return renderPiece(text, { labels });
-  withFootnotes ??= createMarkdown().use(footnotes()).disable('footnote_inline');
+  withFootnotes ??= createWithFootnotes();
   return withFootnotes.render(text, { labels, docId: Bun.hash(text).toString(36) } satisfies RenderEnv) as Html;
 }
 
@@ -150,6 +150,13 @@ function lineStart(text: string, line: number): number {
     if (!breaks.exec(text)) return text.length;
   }
   return breaks.lastIndex;
+}
+
+function createWithFootnotes(): MarkdownIt {
+  const md = createMarkdown().use(footnotes()).disable('footnote_inline');
+  // The plugin numbers each mention of a note.
+  md.renderer.rules.footnote_caption = (tokens, index) => `[${Number(tokens[index]?.meta?.id ?? 0) + 1}]`;
+  return md;
 }
 
 function createMarkdown(): MarkdownIt {
