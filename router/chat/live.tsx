@@ -62,7 +62,7 @@ class Live {
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
   #position: number;
-  /** What the page that connects has of its newest message, until that is looked at. */
+  /** The part of the newest message that the connecting page shows, until the first comparison. */
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
@@ -158,7 +158,7 @@ class Live {
     this.#isChanged = false;
     const around = await this.#sidebar.parts();
     const parts = [...around, ...(await this.#conversationParts())];
-    // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
+    // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
     if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
   }
 

@@ -130,29 +130,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true },
     )
 
-    .post(
-      '/agents/:id/runner',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
-        void deps.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
-          (lease) => lease.release(),
-          () => undefined,
-        );
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-    .post(
-      '/agents/:id/runner/stop',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        await deps.runners.stop(agent.id, 'asked');
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-
     .get(
       '/live',
       async ({ who, query, headers, request, server }) => {

@@ -113,7 +113,7 @@ function FinishedText({ message }: { message: MessageView }) {
   );
 }
 
-/** What a page shows is only the beginning of a text that is very long. */
+/** The link to the whole of a very long text, of which pages show the beginning. */
 function WholeText({ message }: { message: MessageView }) {
   const t = useText();
   const { wholeHref, role, status } = message;
@@ -175,7 +175,7 @@ function AnswerActions({ message }: { message: MessageView }) {
   );
 }
 
-/** What is known of how the answer came to be. */
+/** Model, tokens, time and cost of an answer. */
 function Facts({ facts }: { facts: FactsView }) {
   const t = useText();
   const numbers = useNumbers();
