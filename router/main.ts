@@ -8,6 +8,7 @@ import { DatabaseError } from './database/checks';
 import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
 import { processLog, setLogLevel } from './lib/log';
+import { storageFault } from './lib/storage-faults';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
@@ -103,6 +104,8 @@ function explain(error: unknown): string {
     WrongKeyError,
   ].some((one) => error instanceof one);
   if (isOurs) return error.message;
+  const fault = storageFault(error);
+  if (fault) return `The database cannot be used: ${fault.what}. ${fault.remedy}`;
   if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
   return `${error.message}\nStop the program that listens there, or set FRONTEND_PORT and ROUTER_PORT to free ports.`;
 }
