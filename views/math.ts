@@ -13,7 +13,7 @@ const SIZE_MAX: [number, number] = [20, 50];
 /** Definitions would multiply a formula's length. */
 const DEFINES = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|edef)\b/;
 /** What acts on the page, or its CSP refuses. The classes beside them are in assets/prose.css. */
-const ACTIVE = / (?:style|id|href)="[^"]*"/g;
+const ACTIVE = / (?:style|id|href)=(?:"[^"]*"|'[^']*')/g;
 
 /** Rendered formulas: a growing text has most of them again with each growth. */
 const rendered = new Map<string, string>();
