@@ -250,6 +250,14 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    LOG_FILE: optional(path, {
+      description:
+        'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',
+      whenUnset: 'the log goes to the standard output',
+      example: '/var/log/agent-stack/router.log',
+    }),
+    LOG_FILE_MEGABYTES: preset(integer(1, 100_000), '50', 'Size at which a new log file is begun.'),
+    LOG_FILES_KEPT: preset(integer(1, 10_000), '7', 'Log files that are kept.'),
     DRAIN_SECONDS: preset(
       number(0, 86_400, ' of seconds'),
       '5',

@@ -2,7 +2,6 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { frame } from '../../router/web/sse';
-import { en } from '../../views/locales/en';
 import { renderMarkdown } from '../../views/markdown';
 import { Grown } from '../support/grown';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
@@ -210,7 +209,7 @@ test('a page is sent less than three times what it shows of a thought', async ()
   answer.say('So.');
   answer.finish();
   await over;
-  const html = renderMarkdown(text, en.markdown);
+  const html = renderMarkdown(text, { copyCode: 'copy-code' });
   expect(state.thought.html).toBe(html);
   expect(state.bytes / Buffer.byteLength(html)).toBeLessThan(3);
   expect((await all(await pageOf(id), '.step .prose li')).length).toBe(200);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, loadConfig } from '../../router/config/config';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 
 const key = 'ab'.repeat(32);
 const base = { JWT_SECRET: 'j'.repeat(32), ENCRYPTION_KEY: key };

@@ -2,7 +2,6 @@
 
 import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
-import { en } from '../../views/locales/en';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
 import type {
   AgentView,
@@ -59,7 +58,7 @@ no language, and a line that is much wider than any phone: ${'0123456789 '.repea
 /** With its text rendered, as presenters do it. */
 export function message(overrides: Partial<MessageView>): MessageView {
   const { text = 'All good.', status = 'done' } = overrides;
-  const labels = en.markdown;
+  const labels = { copyCode: 'copy-code' };
   return {
     ...(status === 'streaming' ? { growing: renderGrowing(text, labels) } : { html: renderMarkdown(text, labels) }),
     id: 'm2',
@@ -269,6 +268,7 @@ export const keys: KeyView[] = [
 ];
 
 export const you: YouView = {
+  language: null,
   name: 'Ada Lovelace',
   email: 'ada.of.a.very.long.name@analytical-engines.example',
   isAdmin: false,

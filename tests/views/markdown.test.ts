@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { en } from '../../views/locales/en';
 import { renderMarkdown, settledLength } from '../../views/markdown';
 import { all } from './dom';
 
@@ -117,13 +116,13 @@ describe('rendering', () => {
     expect(await all(renderMarkdown(`\`\`\`ts\n${code}\`\`\``), 'span')).toEqual([]);
   });
 
-  const rendered = (text: string): string => renderMarkdown(text, en.markdown);
+  const rendered = (text: string): string => renderMarkdown(text, { copyCode: 'copy-code' });
 
   test('a task has a box that says whether it is done', async () => {
     const boxes = await all(rendered('- [ ] one\n- [x] two\n- [y] no\n\n[ ] no'), 'input');
-    expect(boxes.map(({ attributes }) => [attributes['aria-label'], 'checked' in attributes])).toEqual([
-      ['Not done', false],
-      ['Done', true],
+    expect(boxes.map(({ attributes }) => [attributes['aria-labelledby'], 'checked' in attributes])).toEqual([
+      ['task-open', false],
+      ['task-done', true],
     ]);
     for (const { attributes } of boxes) expect(attributes).toHaveProperty('disabled');
   });
@@ -182,11 +181,11 @@ describe('rendering', () => {
     expect(blocks.map(({ tag }) => tag)).toEqual(['h3', 'p', 'ul', 'blockquote', 'p', 'table']);
   });
 
-  test('a code block has a copy button only when there is a word for it', async () => {
+  test('a code block has a copy button only when an element names it', async () => {
     const fence = '```\ncode\n```';
     expect(await all(renderMarkdown(fence), 'button')).toEqual([]);
-    const [button] = await all(renderMarkdown(fence, { ...en.markdown, copyCode: 'Copy "it"' }), 'button');
-    expect(button?.attributes['aria-label']).toBe('Copy "it"');
+    const [button] = await all(renderMarkdown(fence, { copyCode: 'copy-code' }), 'button');
+    expect(button?.attributes['aria-labelledby']).toBe('copy-code');
   });
 });
 

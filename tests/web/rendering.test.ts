@@ -2,12 +2,11 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import hljs from 'highlight.js/lib/common';
 import { renderingService } from '../../router/web/rendering';
-import { en } from '../../views/locales/en';
 import { renderPlain } from '../../views/markdown';
 import { until } from '../support/router';
 import { all } from '../views/dom';
 
-const rendering = renderingService(en.markdown);
+const rendering = renderingService({ copyCode: 'copy-code' });
 afterAll(() => rendering[Symbol.dispose]());
 
 /** Only ends a failed test: a thread may start slowly, and some texts use their whole time limit. */
