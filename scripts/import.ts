@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseEntries } from '../router/backends/parse';
 import { type Config, ConfigError, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
+import { DatabaseError } from '../router/database/checks';
 import { InUseError, lockDatabase, openDatabase, transaction } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
@@ -120,7 +121,9 @@ function afterwards(source: Source): string {
 try {
   process.stdout.write(`${await run(process.argv.slice(2), environment)}\n`);
 } catch (error) {
-  const isOurs = [ImportError, ConfigError, InUseError, WrongKeyError].some((one) => error instanceof one);
+  const isOurs = [ImportError, ConfigError, DatabaseError, InUseError, WrongKeyError].some(
+    (one) => error instanceof one,
+  );
   process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
   process.exit(1);
 }
