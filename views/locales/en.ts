@@ -59,6 +59,8 @@ const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st'
 const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
 
 export const en = {
+  /** Of the document, as a BCP 47 tag. */
+  lang: 'en',
   productName: 'agent-stack',
   skip: 'Skip to content',
   pageTitle: (title: string) => `${title} · agent-stack`,
@@ -376,28 +378,40 @@ export const en = {
   settings: {
     title: 'Settings',
     allAgents: 'All agents',
-    savedCredentials: 'Saved. The next call of an agent uses it.',
-    savedVariables: 'Saved. Runners with the old value stop as soon as they are idle.',
-    clearedCredentials: 'Removed.',
-    sharedCredentials: 'Shared. Everybody without values of their own can use them now.',
-    unsharedCredentials: 'No longer shared, from the next LLM call on.',
-    unsharedVariables: 'No longer shared. Runners that hold it stop as soon as they are idle.',
-    savedIdle: 'Saved.',
-    revokedKey: 'Revoked. Programs can no longer use it.',
+    /** After a form, by the name in the redirect. */
+    said: {
+      credentials: 'Saved. The next call of an agent uses it.',
+      variables: 'Saved. Runners with the old value stop as soon as they are idle.',
+      cleared: 'Removed.',
+      shared: 'Shared. Everybody without values of their own can use them now.',
+      unshared: 'No longer shared, from the next LLM call on.',
+      withdrawn: 'No longer shared. Runners that hold it stop as soon as they are idle.',
+      idle: 'Saved.',
+      revoked: 'Revoked. Programs can no longer use it.',
+    },
     sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
   },
   you: {
     title: 'You',
     signedInAs: (email: string) => `You are signed in as ${email}.`,
+    /** After a form, by the name in the redirect. */
+    said: {
+      renamed: 'Saved. That is your name now.',
+      language: 'Saved. Every page is in this language from now on.',
+      password: 'Your password is changed. Every other browser was signed out.',
+      session: 'That browser is signed out.',
+      sessions: 'All other browsers are signed out.',
+    },
     name: 'Name',
     saveName: 'Save name',
-    renamed: 'Saved. That is your name now.',
+    language: 'Language',
+    browsersLanguage: 'As in the browser',
+    saveLanguage: 'Save language',
     changePassword: 'Change password',
     oldPassword: 'Old password',
     newPassword: 'New password',
     passwordHelp: 'At least 8 characters. Every other browser is signed out.',
     savePassword: 'Change password',
-    changedPassword: 'Your password is changed. Every other browser was signed out.',
     sessions: 'Where you are signed in',
     sessionCount: (count: number) => (count === 1 ? 'in this browser only' : `in ${count} browsers`),
     unknownBrowser: 'An unknown browser',
@@ -408,10 +422,8 @@ export const en = {
     revokeNamed: (browser: string) => `Sign out ${browser}`,
     revokeQuestion: (browser: string) => `Sign out ${browser}?`,
     revokeConsequence: 'Its pages lose their connection at once, and it has to sign in again.',
-    revoked: 'That browser is signed out.',
     revokeOthers: 'Sign out all others',
     revokeOthersQuestion: 'Sign out all other browsers?',
-    revokedOthers: 'All other browsers are signed out.',
     remove: 'Delete your account',
     removeLead:
       'Your conversations, keys, credentials and the homes of your agents are gone for good. Nobody can bring them back.',
@@ -719,7 +731,6 @@ export const en = {
     removeLead:
       'Conversations, keys, credentials and the homes of agents are gone for good. What was spent stays in the usage.',
     typeName: (name: string) => `Type “${name}” to delete this user`,
-    notThatName: 'That is not the name of this user',
     removeNow: 'Delete user',
     aboutAdmin:
       'There is exactly one administrator, who cannot be disabled or deleted. Your password is changed in Settings; on the host, bun run admin hands the role over.',

@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import type { AgentView, RunnerView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 /**
  * The state of a runner as a word, not only as a colour. `place` distinguishes the badges of the sidebar and of the
@@ -73,8 +74,12 @@ export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
-      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? sentence)}</p>
-      {runner.hint && !unavailable && <p class="verbatim">{runner.hint}</p>}
+      <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={runner.message ?? sentence} />}</p>
+      {runner.hint && !unavailable && (
+        <p class="verbatim">
+          <Sentence of={runner.hint} />
+        </p>
+      )}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && !unavailable && (
         <form method="post" action={action} hx-post={action} hx-swap="none">
