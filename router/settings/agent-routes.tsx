@@ -11,8 +11,9 @@ import type { Backend } from '../backends/backends';
 import type { ConversationsService } from '../chat/conversations';
 import { type RemovalDeps, removeAgent, resetHome } from '../chat/removal';
 import { AppError } from '../lib/errors';
+import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
-import { page, seeOther, text } from '../web/respond';
+import { page, seeOther } from '../web/respond';
 import { type AgentViewDeps, agentSettings, kindsOf } from './present-agent';
 
 const field = t.String({ maxLength: 1_000 });
@@ -20,13 +21,16 @@ const said = t.Object({ said: t.Optional(t.String()) });
 const typed = t.Object({ typed: field });
 
 /** What a redirect says was done, by the card that says it. */
-const SAID: Readonly<Record<string, string>> = {
-  created: text.agents.created,
-  general: text.agents.saved,
-  instructions: text.agents.savedRunner,
-  variables: text.agents.savedRunner,
-  reset: text.agents.ends.reset.done,
-};
+function saidOf(who: Who): Readonly<Record<string, string>> {
+  const { agents: words } = textOf(who);
+  return {
+    created: words.created,
+    general: words.saved,
+    instructions: words.savedRunner,
+    variables: words.savedRunner,
+    reset: words.ends.reset.done,
+  };
+}
 
 export interface AgentRoutesDeps extends AgentViewDeps, Omit<RemovalDeps, 'config' | 'agents'> {
   readonly conversations: ConversationsService;
@@ -113,7 +117,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
-          requireName(agent, body.typed);
+          requireName(who, agent, body.typed);
           await resetHome(deps, agent);
         } catch (error) {
           const { form, status } = refusedForm(body, error);
@@ -128,7 +132,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
       async ({ who, params, body, request }) => {
         const { agent, backend } = await about(deps, who, params);
         try {
-          requireName(agent, body.typed);
+          requireName(who, agent, body.typed);
           await removeAgent(deps, agent);
         } catch (error) {
           const { form, status } = refusedForm(body, error);
@@ -152,9 +156,9 @@ async function about({ agents, backends }: AgentRoutesDeps, { user }: Who, { id 
   return { agent, backend };
 }
 
-function requireName({ name }: Agent, typed: string): void {
+function requireName(who: Who, { name }: Agent, typed: string): void {
   if (typed.trim() === name) return;
-  throw new AppError('invalid_fields', { fields: { typed: text.agents.notThatName } });
+  throw new AppError('invalid_fields', { fields: { typed: textOf(who).agents.notThatName } });
 }
 
 /** Empty for the text of the seed as it is, so that a later seed applies. */
@@ -174,9 +178,10 @@ async function settingsPage(
   const view = shell.agents.find(({ current }) => current);
   if (!view) throw new AppError('not_found');
   const settings = await agentSettings(deps, who, { agent, backend, refused: shown.refused ?? {} });
-  const message = shown.said === undefined ? undefined : SAID[shown.said];
+  const message = shown.said === undefined ? undefined : saidOf(who)[shown.said];
   const card = shown.said === 'created' ? 'general' : shown.said;
   return page(
+    who,
     <AgentSettingsPage
       shell={shell}
       agent={view}
@@ -194,6 +199,8 @@ async function listPage(
 ): Promise<Response> {
   const [shell, kinds] = [await deps.shell(who), await kindsOf(deps, who)];
   const form = shown.form ?? { values: {}, errors: {} };
-  const isDeleted = shown.said === 'deleted' && { flash: { kind: 'good', message: text.agents.deleted } as const };
-  return page(<AgentsPage shell={shell} kinds={kinds} form={form} {...isDeleted} />, shown.status);
+  const isDeleted = shown.said === 'deleted' && {
+    flash: { kind: 'good', message: textOf(who).agents.deleted } as const,
+  };
+  return page(who, <AgentsPage shell={shell} kinds={kinds} form={form} {...isDeleted} />, shown.status);
 }

@@ -8,7 +8,8 @@ import type { UpstreamsService } from '../broker/upstreams';
 import { modelOf } from '../credentials/present-model';
 import { AppError } from '../lib/errors';
 import type { RunnersService } from '../runners/runners';
-import { isPartRequest, part, seeOther, text } from '../web/respond';
+import { textOf } from '../web/reader';
+import { isPartRequest, part, seeOther } from '../web/respond';
 import type { AgentViewDeps } from './present-agent';
 
 /** A reseller of all models has some hundreds. */
@@ -30,9 +31,9 @@ export function modelRoutes(deps: ModelRoutesDeps, session: SessionPlugin) {
         const { agent, backend } = await about(deps, who, params);
         if (!isPartRequest(request)) return seeOther(request, `/agents/${agent.id}/settings`);
         const { inherited } = (await modelOf(deps, agent, backend)) ?? {};
-        const list = await listOf(deps, { agent, backend }, request.signal);
+        const list = await listOf(deps, who, { agent, backend }, request.signal);
         const choice = { agentId: agent.id, own: agent.model, ...(inherited !== undefined && { inherited }), ...list };
-        return part(<ModelChoice choice={choice} />);
+        return part(who, <ModelChoice choice={choice} />);
       },
       { session: true },
     )
@@ -62,6 +63,7 @@ async function about({ agents, backends }: ModelRoutesDeps, { user }: Who, { id 
 
 async function listOf(
   { credentials, upstreams }: ModelRoutesDeps,
+  who: Who,
   { agent, backend }: { agent: Agent; backend: Backend },
   signal: AbortSignal,
 ): Promise<{ models: readonly string[]; error?: string }> {
@@ -71,6 +73,9 @@ async function listOf(
     return { models: (await upstreams.listModels(upstream, signal)).slice(0, LISTED_MAX) };
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'internal') throw error;
-    return { models: [], error: error.code === 'credentials_missing' ? text.agents.modelMissing : error.message };
+    return {
+      models: [],
+      error: error.code === 'credentials_missing' ? textOf(who).agents.modelMissing : error.message,
+    };
   }
 }
