@@ -23,6 +23,9 @@ import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
+import { agentApiRoutes } from './settings/agent-api-routes';
+import { agentPages } from './settings/agent-routes';
+import { modelRoutes } from './settings/model-routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
@@ -61,7 +64,6 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
   const { installationId } = context;
   const {
-    generations,
     invitations,
     keys,
     listensAt,
@@ -90,7 +92,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
-      .use(responding(guard, config.maxBodyBytes))
+      .use(responding(guard, config.maxBodyBytes, context.draining))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
@@ -99,7 +101,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
-      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
+      .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
@@ -110,6 +113,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(agentPages({ ...agentPagesParts(context), shell }, session))
+          .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
@@ -127,19 +132,21 @@ export async function publicApp(context: Context, secrets: Secrets) {
 
 /** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
-    .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
+    .use(
+      metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
+    )
     .use(brokerRoutes(brokerParts(context)))
     .use(wrongPort(config));
 }
 
-function healthParts({ backends, config, database, homes, images, platforms }: Context) {
-  return { backends, config, database, homes, images, platforms };
+function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
+  return { backends, backups, config, database, draining, drivers, homes, images, platforms };
 }
 
 function brokerParts(context: Context) {
@@ -152,6 +159,11 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function agentPagesParts(context: Context) {
+  const { agents, backends, config, conversations, credentials, generations, idle, own, runners } = context;
+  return { agents, backends, config, conversations, credentials, generations, idle, own, runners };
 }
 
 function conversationsParts(context: Context) {

@@ -87,6 +87,9 @@ export function accountsService(deps: AccountsDeps) {
       if (user.disabledAtMs !== null) {
         throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
       }
+      if (passwords.isOutdated(user.passwordHash)) {
+        await users.setPassword(user.id, await passwords.hash(password), { endsSessions: false });
+      }
       return user;
     },
 
@@ -107,6 +110,14 @@ export function accountsService(deps: AccountsDeps) {
       const name = trimmed(typed);
       requireValid({ name: nameProblem(name) });
       const user = await users.change(userId, { name });
+      if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
+      await changed(userId);
+      return user;
+    },
+
+    /** @param language of pages; null for that of the browser. */
+    async setLanguage(userId: string, language: string | null): Promise<User> {
+      const user = await users.change(userId, { language });
       if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
       await changed(userId);
       return user;

@@ -25,6 +25,7 @@ type Walker = (typeof WALKERS)[number];
 const PUBLIC: Record<string, string> = {
   // out other admin key disabled foreign
   'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /v1/models': '401 200 200 403 401 401',
   'GET /v1/models/*': '401 200 200 403 401 401',
   'ALL /v1/*': '401 404 404 403 401 403',
@@ -46,6 +47,14 @@ const PUBLIC: Record<string, string> = {
   'DELETE /api/agents/:id': '401 404 404 401 401 403',
   'POST /api/agents/:id/start': '401 404 404 401 401 403',
   'DELETE /api/agents/:id/runner': '401 404 404 401 401 403',
+  'GET /api/agents/:id/settings': '401 404 404 401 401 404',
+  'PUT /api/agents/:id/instructions': '401 404 404 401 401 403',
+  'PUT /api/agents/:id/idle': '401 404 404 401 401 403',
+  'PUT /api/agents/:id/env/:name': '401 404 404 401 401 403',
+  'DELETE /api/agents/:id/env/:name': '401 404 404 401 401 403',
+  'POST /api/agents/:id/reset': '401 404 404 401 401 403',
+  'GET /api/agents/:id/runner': '401 404 404 401 401 404',
+  'GET /api/agents/:id/runner/log': '401 404 404 401 401 404',
   'GET /api/conversations': '401 200 200 401 401 200',
   'POST /api/conversations': '401 200 200 401 401 403',
   'GET /api/conversations/:id': '401 404 404 401 401 404',
@@ -83,6 +92,16 @@ const PUBLIC: Record<string, string> = {
   'GET /messages/:id/text': '401 404 404 401 401 404',
   'POST /messages/:id/stop': '401 404 404 401 401 403',
   'POST /messages/:id/retry': '401 404 404 401 401 403',
+  'GET /agents': '401 200 200 401 401 200',
+  'POST /agents': '401 303 303 401 401 403',
+  'GET /agents/:id/settings': '401 404 404 401 401 404',
+  'POST /agents/:id/settings': '401 404 404 401 401 403',
+  'POST /agents/:id/instructions': '401 404 404 401 401 403',
+  'POST /agents/:id/variables': '401 404 404 401 401 403',
+  'POST /agents/:id/reset': '401 404 404 401 401 403',
+  'POST /agents/:id/delete': '401 404 404 401 401 403',
+  'GET /agents/:id/models': '401 404 404 401 401 404',
+  'POST /agents/:id/model': '401 404 404 401 401 403',
   'GET /agents/:id/runner': '401 404 404 401 401 404',
   'POST /agents/:id/runner': '401 404 404 401 401 403',
   'POST /agents/:id/runner/stop': '401 404 404 401 401 403',
@@ -166,6 +185,7 @@ const PUBLIC: Record<string, string> = {
 
 const INTERNAL: Record<string, string> = {
   'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /metrics': '200 200 200 200 200 200',
   'ALL /upstream/v1/*': '401 401 401 401 401 401',
   'ALL /auth': '404 404 404 404 404 404',
@@ -181,7 +201,15 @@ const BODY = {
   ...{ email: PEOPLE.alice.email, name: 'Walker', title: 'Walk', role: 'user', content: 'Hello', text: 'Hello' },
   ...{ password: 'not-the-password', old_password: 'not-the-password', new_password: 'another-password' },
   ...{ backend: 'echo', model: 'echo', messages: [{ role: 'user', content: 'Hello' }], value: 'some-model' },
-  ...{ seconds: 60, idle_seconds: 60, typed: 'Somebody else', shared: true, models: '' },
+  ...{
+    instructions: 'Be brief.',
+    idle: '',
+    seconds: 60,
+    idle_seconds: 60,
+    typed: 'Somebody else',
+    shared: true,
+    models: '',
+  },
 };
 const LIMIT = { unit: 'tokens', period: 'day', hard_limit: 1000 };
 /** The bodies of routes that read nothing of BODY. */
