@@ -113,7 +113,7 @@ export const pages: Record<string, () => VNode> = {
       keys={fixtures.keys}
       createdKey={{ name: 'Laptop', key: `ask_${'9f3c81fe'.repeat(6)}` }}
       idle={fixtures.idle}
-      flash={{ kind: 'good', message: 'The credentials are saved.' }}
+      said={{ card: 'credentials', flash: { kind: 'good', message: 'The credentials are saved.' } }}
       apiUrl="http://localhost:18000/v1"
     />
   ),

@@ -89,17 +89,17 @@ export async function expectNoOverflow(page: Page, name: string): Promise<void> 
   const width = page.viewportSize()?.width ?? 0;
   const beyond = await page.evaluate((edge) => {
     const scrolls = (element: Element | null): boolean =>
-      element !== null &&
-      (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+      element !== null && (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
     const isShortened = (element: Element | null): boolean =>
-      element !== null &&
-      (getComputedStyle(element).textOverflow === 'ellipsis' || isShortened(element.parentElement));
-    return [...document.body.querySelectorAll('*')]
-      .filter((element) => element.checkVisibility() && element.getBoundingClientRect().width > 1)
-      .filter((element) => element.getBoundingClientRect().right > edge + 1)
-      // What a box scrolls to, or ends with an ellipsis, can be read.
-      .filter((element) => !scrolls(element.parentElement) && !isShortened(element.parentElement))
-      .map((element) => `${element.tagName} ${element.id} ${element.className}`);
+      element !== null && (getComputedStyle(element).textOverflow === 'ellipsis' || isShortened(element.parentElement));
+    return (
+      [...document.body.querySelectorAll('*')]
+        .filter((element) => element.checkVisibility() && element.getBoundingClientRect().width > 1)
+        .filter((element) => element.getBoundingClientRect().right > edge + 1)
+        // What a box scrolls to, or ends with an ellipsis, can be read.
+        .filter((element) => !scrolls(element.parentElement) && !isShortened(element.parentElement))
+        .map((element) => `${element.tagName} ${element.id} ${element.className}`)
+    );
   }, width);
   expect([name, beyond]).toEqual([name, []]);
   expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width]);

@@ -56,7 +56,10 @@ describe('the switch', () => {
     await save(admin, { LLM_BASE_URL: admins.url, LLM_API_KEY: ADMINS_KEY, LLM_MODEL: 'm' });
     expect((await button())?.attributes.disabled).toBeUndefined();
     const shared = await post(admin, '/settings/credentials/share', { group: 'llm', shared: 'true' });
-    expect([shared.status, shared.headers.get('location')]).toEqual([303, '/settings?said=shared#credentials']);
+    expect([shared.status, shared.headers.get('location')]).toEqual([
+      303,
+      '/settings?card=credentials&said=shared#credentials-said',
+    ]);
     expect((await texts(await pageOf(admin), '#credentials-share'))[0]).toContain('Stop sharing');
     expect((await texts(await pageOf(alice), '.effective li'))[0]).toBe(
       `Agentm at ${new URL(admins.url).host}shared by the administrator`,

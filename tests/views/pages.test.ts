@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { pages } from '../../scripts/gallery';
 import { styleSheet } from '../../router/web/assets';
+import { pages } from '../../scripts/gallery';
 import { STYLES } from '../../views/layout';
 import { renderPage } from '../../views/render';
 import { all } from './dom';

@@ -1,5 +1,6 @@
 import { Confirm } from '../kit/confirm';
-import { Notice } from '../kit/notice';
+import { FlashNotice, Notice } from '../kit/notice';
+import type { Flash } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { CredentialInput } from './input';
@@ -12,7 +13,7 @@ const upstream = 'llm';
 /**
  * A card for one group of variables: the source for each agent, the user's own values, and the administrator's switch.
  */
-export function CredentialCard({ group }: { group: CredentialGroup }) {
+export function CredentialCard({ group, flash }: { group: CredentialGroup; flash?: Flash | undefined }) {
   const t = useText();
   const id = cardId(group.group);
   const isUpstream = group.group === upstream;
@@ -20,6 +21,7 @@ export function CredentialCard({ group }: { group: CredentialGroup }) {
     <section id={id} class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>{isUpstream ? t.settings.sections.credentials : <code>{group.group}</code>}</h2>
       <p class="quiet">{isUpstream ? t.credentials.lead : t.credentials.otherLead}</p>
+      <FlashNotice flash={flash} id={`${id}-said`} />
       <ul class="rows effective" aria-label={t.credentials.effective}>
         {group.effective.map((one) => (
           <Effective key={one.agentName} one={one} />
@@ -33,7 +35,8 @@ export function CredentialCard({ group }: { group: CredentialGroup }) {
   );
 }
 
-function cardId(group: string): string {
+/** The id of a group's card on the page. */
+export function cardId(group: string): string {
   return group === upstream ? 'credentials' : `variable-${group}`;
 }
 
@@ -207,7 +210,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
       <p class="quiet">{share.isShared ? words.on : words.off}</p>
       {share.receivers.length > 0 && <p class="quiet">{words.receivers(share.receivers)}</p>}
       {!share.canShare && <p class="quiet">{share.isShared ? words.gone : words.nothing}</p>}
-      {share.isShared ? (
+      {share.isShared && (
         <Confirm
           id={`${id}-stop`}
           triggerClass="button"
@@ -218,14 +221,19 @@ function Share({ group, share }: { group: string; share: ShareView }) {
           label={t.credentials.unshare}
           fields={{ group, shared: 'false' }}
         />
-      ) : (
-        <form method="post" action="/settings/credentials/share">
-          <input type="hidden" name="group" value={group} />
-          <input type="hidden" name="shared" value="true" />
-          <button type="submit" class="button" disabled={!share.canShare}>
-            {t.credentials.shareNow}
-          </button>
-        </form>
+      )}
+      {!share.isShared && share.canShare && (
+        <Confirm
+          id={`${id}-now`}
+          triggerClass="button"
+          trigger={t.credentials.shareNow}
+          question={t.credentials.shareQuestion}
+          consequence={words.off}
+          action="/settings/credentials/share"
+          label={t.credentials.shareNow}
+          fields={{ group, shared: 'true' }}
+          isHarmless
+        />
       )}
     </div>
   );

@@ -83,7 +83,6 @@ export const en = {
     name: 'Name',
     email: 'E-mail',
     password: 'Password',
-    passwordHelp: 'At least 8 characters, and none of the most common ones.',
     invited: 'You were invited. One account, one runner of your own for every agent.',
     invitedAs: (email: string) => `You were invited as ${email}.`,
     inviteCode: 'Invite code',
@@ -93,12 +92,12 @@ export const en = {
     otherLink: 'Sign in',
   },
 
+  password: { rule: 'At least 8 characters, and none of the most common ones.', show: 'Show' },
   reset: {
     title: 'Choose a password',
     lead: (email: string) =>
       `For the account ${email}. You are signed in with it right away, and signed out elsewhere.`,
     password: 'New password',
-    help: 'At least 8 characters, and none of the most common ones.',
     submit: 'Set password and sign in',
   },
 
@@ -321,20 +320,17 @@ export const en = {
       withdrawn: 'No longer shared. Runners that hold it stop as soon as they are idle.',
       idle: 'Saved.',
       revoked: 'Revoked. Programs can no longer use it.',
-    },
-    sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
-  },
-  you: {
-    title: 'You',
-    signedInAs: (email: string) => `You are signed in as ${email}.`,
-    /** After a form, by the name in the redirect. */
-    said: {
       renamed: 'Saved. That is your name now.',
       language: 'Saved. Every page is in this language from now on.',
       password: 'Your password is changed. Every other browser was signed out.',
       session: 'That browser is signed out.',
       sessions: 'All other browsers are signed out.',
     },
+    sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
+  },
+  you: {
+    title: 'You',
+    signedInAs: (email: string) => `You are signed in as ${email}.`,
     name: 'Name',
     saveName: 'Save name',
     language: 'Language',
@@ -420,6 +416,7 @@ export const en = {
       stop: 'Runners that hold your value stop as soon as they are idle. Users without a value of their own can then no longer start them.',
     },
     shareNow: 'Share with everybody',
+    shareQuestion: 'Share with everybody?',
     unshare: 'Stop sharing',
     unshareQuestion: 'Stop sharing?',
   },

@@ -78,7 +78,6 @@ export const zh: Text = {
     name: '姓名',
     email: '电子邮箱',
     password: '密码',
-    passwordHelp: '至少 8 个字符，且不能是常见密码。',
     invited: '你收到了邀请。一个账号，每个智能体都有你专属的运行器。',
     invitedAs: (email) => `你受邀使用 ${email} 注册。`,
     inviteCode: '邀请码',
@@ -88,11 +87,11 @@ export const zh: Text = {
     otherLink: '登录',
   },
 
+  password: { rule: '至少 8 个字符，且不能是常见密码。', show: '显示' },
   reset: {
     title: '设置密码',
     lead: (email) => `账号：${email}。设置后会立即登录，并在其他地方退出登录。`,
     password: '新密码',
-    help: '至少 8 个字符，且不能是常见密码。',
     submit: '设置密码并登录',
   },
 
@@ -306,19 +305,17 @@ export const zh: Text = {
       withdrawn: '已停止共享。持有该值的运行器空闲后会停止。',
       idle: '已保存。',
       revoked: '已撤销，程序不能再使用它。',
-    },
-    sections: { credentials: '凭据', keys: 'API 密钥', idle: '空闲时间', appearance: '外观' },
-  },
-  you: {
-    title: '你',
-    signedInAs: (email) => `你已登录为 ${email}。`,
-    said: {
       renamed: '已保存，这就是你现在的名字。',
       language: '已保存，之后所有页面都使用这种语言。',
       password: '密码已更改，其他浏览器均已退出登录。',
       session: '该浏览器已退出登录。',
       sessions: '其他浏览器均已退出登录。',
     },
+    sections: { credentials: '凭据', keys: 'API 密钥', idle: '空闲时间', appearance: '外观' },
+  },
+  you: {
+    title: '你',
+    signedInAs: (email) => `你已登录为 ${email}。`,
     name: '姓名',
     saveName: '保存姓名',
     language: '语言',
@@ -400,6 +397,7 @@ export const zh: Text = {
       stop: '持有你的值的运行器空闲后会停止。没有自己的值的用户将无法再启动它们。',
     },
     shareNow: '与所有人共享',
+    shareQuestion: '要与所有人共享吗？',
     unshare: '停止共享',
     unshareQuestion: '要停止共享吗？',
   },
