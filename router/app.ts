@@ -153,10 +153,10 @@ function brokerParts(context: Context) {
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, conversations, credentials, drivers, events, generations } = context;
+  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
-  return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
 }
 
 function conversationsParts(context: Context) {

@@ -26,7 +26,9 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
   });
   const view = shell.agents.find((one) => one.agentId === agent.id);
   if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { about: { shell, agent: view }, links: linksMark(shell.conversations) };
+  const budget = deps.budgets.ownState(who.user.id);
+  const usedUpUntilMs = budget?.level === 'hard' ? budget.resetsAtMs : undefined;
+  return { about: { shell, agent: view, usedUpUntilMs }, links: linksMark(shell.conversations) };
 }
 
 /** The page where a conversation with an agent begins. */

@@ -37,6 +37,16 @@ export function SettingsPage(props: SettingsProps) {
         <h1 class="ellipsis">{t.settings.title}</h1>
       </header>
       <div class="settings column">
+        <nav class="settings-nav" aria-label={t.settings.nav}>
+          <a href="#you">{t.you.title}</a>
+          <a href="#credentials">{t.settings.sections.credentials}</a>
+          <a href="#keys">{t.settings.sections.keys}</a>
+          <a href="/usage">{t.usage.title}</a>
+          <a href="#idle">{t.settings.sections.idle}</a>
+          <a href="#appearance" class="script-only">
+            {t.settings.sections.appearance}
+          </a>
+        </nav>
         <You you={props.you} flash={flashIn('you')} />
         {props.credentials.map((group) => (
           <CredentialCard key={group.group} group={group} flash={flashIn(cardId(group.group))} />
