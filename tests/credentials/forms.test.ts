@@ -165,7 +165,7 @@ describe('the test of a connection', () => {
     await closed.stop();
     expect(await words({ LLM_BASE_URL: alices.url, LLM_API_KEY: 'wrong' })).toEqual(says('refused the credentials'));
     expect(await words({ LLM_BASE_URL: closed.url, ...key })).toEqual(says('Check Base URL'));
-    expect(await words({ LLM_BASE_URL: router.url, ...key })).toEqual(says('Base URL leads back'));
+    expect(await words({ LLM_BASE_URL: router.url, ...key })).toEqual(says('Base URL: That is the router itself'));
     expect(await words({ LLM_BASE_URL: 'http://169.254.169.254/v1', ...key })).toEqual(says('never called'));
     expect(await words({ LLM_BASE_URL: 'nonsense', ...key })).toEqual(says('Must be an http or https address'));
     expect(await words({})).toEqual(says('Enter an address to try'));
