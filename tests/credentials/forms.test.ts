@@ -79,11 +79,7 @@ describe('the forms', () => {
   test('there is a card for each group of variables, and one is removed without the other', async () => {
     await save(alice, { LLM_MODEL: 'mine' });
     await save(alice, { SEARCH_API_KEY: 'find-it' });
-    expect((await texts(await pageOf(alice), '.card > h2')).slice(0, 3)).toEqual([
-      'You',
-      'Model',
-      'SEARCH_API_KEY',
-    ]);
+    expect((await texts(await pageOf(alice), '.card > h2')).slice(0, 3)).toEqual(['You', 'Model', 'SEARCH_API_KEY']);
     await post(alice, '/settings/credentials/clear', { scope: '', group: 'SEARCH_API_KEY' });
     expect(await (await alice.request('/api/me/env-overrides')).json()).toMatchObject({
       overrides: { '': { LLM_MODEL: 'mine' } },

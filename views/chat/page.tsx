@@ -20,6 +20,8 @@ interface ChatProps {
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
+  /** The model that answers, where the agent's kind has a choice. */
+  model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
   /** When the reader's budget, which is used up, starts again. */
@@ -42,7 +44,7 @@ function UsedUp({ untilMs }: { untilMs: number }) {
 }
 
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, missing, usedUpUntilMs, liveUrl }: ChatProps) {
+export function ChatPage({ shell, agent, conversation, composer, model, missing, usedUpUntilMs, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -52,7 +54,7 @@ export function ChatPage({ shell, agent, conversation, composer, missing, usedUp
       live={url !== undefined}
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
-      <TitleBar agent={agent} conversation={conversation} />
+      <TitleBar agent={agent} conversation={conversation} model={model} />
       {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
       <div class="dock">
         <div class="column">

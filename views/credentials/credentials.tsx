@@ -22,14 +22,13 @@ export function CredentialCard({ group, flash }: { group: CredentialGroup; flash
       <h2 id={`${id}-title`}>{isUpstream ? t.settings.sections.credentials : <code>{group.group}</code>}</h2>
       <p class="quiet">{isUpstream ? t.credentials.lead : t.credentials.otherLead}</p>
       <FlashNotice flash={flash} id={`${id}-said`} />
-      <ul class="rows effective" aria-label={t.credentials.effective}>
-        {group.effective.map((one) => (
-          <Effective key={one.agentName} one={one} />
+      <EffectiveList effective={group.effective} />
+      {group.scopes
+        .filter(({ scope }) => scope === '')
+        .map((scope) => (
+          <ScopeForm key={scope.scope} group={group.group} scope={scope} />
         ))}
-      </ul>
-      {group.scopes.map((scope) => (
-        <Scope key={scope.scope} group={group.group} scope={scope} />
-      ))}
+      <OneAgentScopes group={group.group} scopes={group.scopes.filter(({ scope }) => scope !== '')} />
       {group.share && <Share group={group.group} share={group.share} />}
     </section>
   );
@@ -42,6 +41,41 @@ export function cardId(group: string): string {
 
 function scopeId(group: string, scope: string): string {
   return `${cardId(group)}-${scope || 'all'}`;
+}
+
+/** What each agent uses: one line where all use the same. */
+function EffectiveList({ effective }: { effective: readonly EffectiveView[] }) {
+  const t = useText();
+  const [first] = effective;
+  const alike = new Set(effective.map(({ agentName: _, ...what }) => JSON.stringify(what)));
+  const shown =
+    first && alike.size === 1 && effective.length > 1 ? [{ ...first, agentName: t.settings.allAgents }] : effective;
+  return (
+    <ul class="rows effective" aria-label={t.credentials.effective}>
+      {shown.map((one) => (
+        <Effective key={one.agentName} one={one} />
+      ))}
+    </ul>
+  );
+}
+
+/** The credentials of single agents, closed until there are some: most people need none. */
+function OneAgentScopes({ group, scopes }: { group: string; scopes: readonly CredentialScope[] }) {
+  const t = useText().credentials;
+  if (scopes.length === 0) return null;
+  return (
+    <details class="scope" open={scopes.some((scope) => scope.isSet || isAttended(scope))}>
+      <summary>{t.ofOneAgent}</summary>
+      {scopes.map((scope) => (
+        <Scope key={scope.scope} group={group} scope={scope} />
+      ))}
+    </details>
+  );
+}
+
+/** Whether a form has something to say. */
+function isAttended(scope: CredentialScope): boolean {
+  return scope.error !== undefined || scope.trial !== undefined || scope.fields.some((field) => field.error);
 }
 
 function Effective({ one }: { one: EffectiveView }) {
@@ -76,10 +110,8 @@ function Effective({ one }: { one: EffectiveView }) {
 
 function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
   const t = useText();
-  if (scope.scope === '') return <ScopeForm group={group} scope={scope} />;
-  const open = scope.error !== undefined || scope.trial !== undefined || scope.fields.some((field) => field.error);
   return (
-    <details class="scope" open={open}>
+    <details class="scope" open={isAttended(scope)}>
       <summary>
         <span class="ellipsis">{t.credentials.only(scope.label)}</span>
         <span class="quiet">{scope.isSet ? t.credentials.own : t.credentials.asAll}</span>

@@ -42,6 +42,7 @@ export function SettingsPage(props: SettingsProps) {
           <a href="#credentials">{t.settings.sections.credentials}</a>
           <a href="#keys">{t.settings.sections.keys}</a>
           <a href="/usage">{t.usage.title}</a>
+          <a href="/agents">{t.agents.title}</a>
           <a href="#idle">{t.settings.sections.idle}</a>
           <a href="#appearance" class="script-only">
             {t.settings.sections.appearance}
