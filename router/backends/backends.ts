@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { missingMembers } from './missing-members';
 import { parseEntries } from './parse';
