@@ -12,6 +12,8 @@ export const iconNames = [
   'copy',
   'download',
   'ellipsis',
+  'file',
+  'folder',
   'info',
   'key-round',
   'log-out',
