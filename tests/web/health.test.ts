@@ -144,7 +144,7 @@ test('a request that cannot be saved because another program locks the database 
     hint: expect.stringContaining('End that program'),
   });
   other.run('COMMIT');
-  expect((await makeKey()).status).toBe(200);
+  expect((await makeKey()).status).toBeLessThan(400);
 });
 
 test('/readyz is 503 and names the driver that could not be loaded', async () => {
