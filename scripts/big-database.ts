@@ -262,7 +262,7 @@ function inserter<Table extends SQLiteTable>(sqlite: Sqlite, table: Table) {
   );
   return (row: Table['$inferInsert']): void => {
     const values = columns.map(([name, column]) => {
-      const value = (row as Record<string, unknown>)[name] ?? null;
+      const value = (row as Record<string, unknown>)[name] ?? column.default ?? null;
       return value === null ? null : (column.mapToDriverValue(value) as string | number);
     });
     statement.run(...values);

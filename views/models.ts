@@ -140,7 +140,18 @@ export interface MessageView {
   /** What the answer lacked, to be filled in on the spot. */
   missing?: MissingView;
   interrupted: boolean;
+  /** It is the newest, and did not end well. */
   retryable: boolean;
+  variants?: VariantsView;
+}
+
+/** The place of a message among its variants, which all follow the message at the position `after`. `number` is from 1. */
+export interface VariantsView {
+  after: number;
+  number: number;
+  count: number;
+  previousId?: string | undefined;
+  nextId?: string | undefined;
 }
 
 /** `liveUrl` is the resumable stream of this page; `streamingId` the message that is being answered right now. */

@@ -55,11 +55,13 @@ interface Place {
  */
 export async function turnThere(
   deps: OpenaiDeps,
-  { conversation, goesOnFrom, agent }: Routed,
+  { conversation, goesOnFrom, path, agent }: Routed,
   said: readonly unknown[],
   keeping: Keeping,
 ): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
   if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
+  // What follows a variant that is not shown is a fork.
+  if (path) return {};
   const place = { conversation, goesOnFrom, newest: await deps.conversations.newest(conversation.id) };
   const failed = await failedIn(deps, place, said);
   return failed ? { failed } : { posted: await postedMessage(deps, place, said) };
