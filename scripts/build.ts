@@ -13,7 +13,10 @@ const NOT_READ =
   'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';
 
 /** The router's worker threads, which become separate files. Key: the module that has the thread's path. */
-const WORKERS = { 'router/web/worker-file.ts': 'router/web/markdown-worker.ts' };
+const WORKERS = {
+  'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
+  'router/web/worker-file.ts': { name: 'workerFile', worker: 'router/web/markdown-worker.ts' },
+};
 
 /** @returns Path of the file to run in place of `router/main.ts`. Rejects when the build fails. */
 export async function build(root: string): Promise<string> {
@@ -26,7 +29,9 @@ export async function build(root: string): Promise<string> {
   try {
     // Bytecode needs this format. In it `import.meta.dir` is the folder of the source.
     const { outputs } = await Bun.build({
-      entrypoints: ['router/main.ts', ...Object.values(WORKERS)].map((file) => join(root, file)),
+      entrypoints: ['router/main.ts', ...Object.values(WORKERS).map(({ worker }) => worker)].map((file) =>
+        join(root, file),
+      ),
       naming: '[name].[ext]',
       files: { [join(root, 'router/platforms/load.ts')]: importDriver(root), ...workerFiles(root, folder) },
       // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
@@ -50,9 +55,9 @@ export async function build(root: string): Promise<string> {
 
 /** Replaces the modules that have a worker's path, for the workers of this build. */
 function workerFiles(root: string, folder: string): Record<string, string> {
-  const made = Object.entries(WORKERS).map(([file, worker]) => {
+  const made = Object.entries(WORKERS).map(([file, { name, worker }]) => {
     const path = join(folder, `${parse(worker).name}.js`);
-    return [join(root, file), `export const workerFile = ${JSON.stringify(path)};`];
+    return [join(root, file), `export const ${name} = ${JSON.stringify(path)};`];
   });
   return Object.fromEntries(made);
 }

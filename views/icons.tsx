@@ -2,9 +2,12 @@ import { useAssets } from './render';
 
 /** The icons in `assets/icons.svg`. `scripts/icons.ts` builds the sprite from this list of names in lucide-static. */
 export const iconNames = [
+  'activity',
   'arrow-down',
   'arrow-up',
   'chart-column',
+  'chevron-left',
+  'chevron-right',
   'chevrons-up-down',
   'circle-alert',
   'circle-check',
@@ -17,6 +20,7 @@ export const iconNames = [
   'menu',
   'monitor',
   'moon',
+  'pencil',
   'play',
   'plus',
   'power',

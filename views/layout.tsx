@@ -5,7 +5,19 @@ import { Icon } from './icons';
 import type { Shell } from './models';
 import { useAssets, useLocale, useText } from './render';
 
-const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'search', 'layout', 'chat', 'usage'];
+const styles = [
+  'base',
+  'controls',
+  'forms',
+  'menus',
+  'prose',
+  'sidebar',
+  'search',
+  'layout',
+  'chat',
+  'usage',
+  'agents',
+];
 
 interface DocumentProps {
   title: string;

@@ -5,6 +5,7 @@
 import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
+import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
@@ -30,6 +31,7 @@ export interface Who {
 export interface SessionDeps {
   readonly sessions: SessionsService;
   readonly keys: KeysService;
+  readonly clients: Clients;
   readonly jwtSecret: string;
   readonly cookie: { readonly name: string; readonly secure: boolean; readonly maxAgeSeconds: number };
 }
@@ -116,7 +118,7 @@ export function sessionPlugin(deps: SessionDeps) {
       signInCookie: {
         async set(user: User): Promise<void> {
           const session = await sessions.open(user.id, {
-            address: server?.requestIP(request)?.address ?? '',
+            address: deps.clients.address(request, server),
             browser: request.headers.get('user-agent') ?? '',
           });
           const exp = Math.floor(session.expiresAtMs / 1000);

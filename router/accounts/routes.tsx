@@ -5,7 +5,7 @@ import { SignInPage } from '../../views/accounts/sign-in-page';
 import { SignUpPage } from '../../views/accounts/sign-up-page';
 import type { FormState } from '../../views/models';
 import { AppError, toAppError } from '../lib/errors';
-import { addressOf } from '../web/bodies';
+import type { Clients } from '../web/clients';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
@@ -19,12 +19,13 @@ import type { User } from './store';
 export interface AuthRoutesDeps {
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
+  readonly clients: Clients;
   readonly sessions: Pick<SessionsService, 'revoke'>;
   readonly metrics: { signInTried(outcome: string): void };
 }
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
-  const { accounts, attempts: limits, sessions } = deps;
+  const { accounts, attempts: limits, clients, sessions } = deps;
   const signUp = (typed: SignUpBody, address: string): Promise<User> => {
     const { email, password, name, invite_code: inviteCode } = typed;
     return limits.signUp(address, normaliseEmail(email), () =>
@@ -42,7 +43,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signIn(deps, body, addressOf(request, server)));
+          await signInCookie.set(await signIn(deps, body, clients.network(request, server)));
         } catch (error) {
           return signInPage(deps, { email: body.email }, body.next, refusalOf(error));
         }
@@ -55,7 +56,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signUp(body, addressOf(request, server)));
+          await signInCookie.set(await signUp(body, clients.network(request, server)));
         } catch (error) {
           const { email, name, invite_code: inviteCode } = body;
           return signUpPage(deps, { email, name: name ?? '', invite_code: inviteCode ?? '' }, refusalOf(error));
@@ -78,7 +79,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/login',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signIn(deps, body, addressOf(request, server));
+        const user = await signIn(deps, body, clients.network(request, server));
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
@@ -87,7 +88,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/signup',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signUp(body, addressOf(request, server)).catch(asPredecessor);
+        const user = await signUp(body, clients.network(request, server)).catch(asPredecessor);
         await signInCookie.set(user);
         return { user: userJson(user) };
       },

@@ -23,7 +23,7 @@ const listQuery = t.Object({
   said: t.Optional(t.String()),
 });
 
-/** What a redirect says was done. */
+/** The sentences that a redirect can ask the page to show, by their name in the URL. */
 const FLASHES = text.users.said;
 
 export interface UsersRoutesDeps extends UsersApiDeps {
@@ -126,7 +126,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   );
 }
 
-/** What must be typed before a user is deleted. */
+/** The text that the administrator types to confirm that a user is deleted. */
 const nameOf = ({ name, email }: User): string => name || email;
 
 function requireTyped(user: User, typed: string): void {

@@ -65,7 +65,7 @@ class Live {
   #position: number;
   /** After this position the page has messages that are not shown any more. */
   #pathAfter = Number.POSITIVE_INFINITY;
-  /** What the page that connects has of its newest message, until that is looked at. */
+  /** The part of the newest message that the connecting page shows, until the first comparison. */
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
@@ -162,7 +162,7 @@ class Live {
     this.#isChanged = false;
     const around = await this.#sidebar.parts();
     const parts = [...around, ...(await this.#conversationParts())];
-    // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
+    // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
     if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
   }
 

@@ -140,7 +140,7 @@ export function shownText(whole: string, isGrowing: boolean): { text: string; is
   return { text: isGrowing && !isCut ? withoutUnfinishedLink(full) : full, isCut };
 }
 
-/** What a page with this view of a growing answer has of its text. */
+/** The part of a growing answer's text that a page with this view shows. */
 export function hadOf({ growing, text: { length } }: MessageView): HadText | undefined {
   return growing && { settled: growing.settled, shown: length, isPlain: growing.isPlain ?? false };
 }
@@ -203,7 +203,7 @@ function clip(whole: string, lengthMax: number): string {
   return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
 }
 
-/** What the agent has done for an answer, as far as it is known. */
+/** The known steps of an answer. */
 export function stepsOf(
   { generations }: Pick<ChatViewDeps, 'generations'>,
   { id, steps }: ShownMessage,

@@ -13,9 +13,6 @@ import { conversationPage, newConversationPage, olderConversations } from './rou
 import { parseSeen } from './seen';
 import type { Conversation } from './store';
 
-/** Positions after a message that its page shows. */
-const AROUND = 10;
-
 const form = t.Object({ text: t.String() });
 
 export type ChatRoutesDeps = LiveDeps;
@@ -41,7 +38,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         }
         const beginning = conversations.begin(agent);
         const { conversation } = beginning;
-        await generations.start(conversation, body.text, beginning);
+        await generations.start(conversation, body.text, { beginning });
         return seeOther(request, `/conversations/${conversation.id}`);
       },
       { session: true, body: form },
@@ -93,17 +90,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
     )
 
     .get(
-      '/messages/:id',
-      async ({ who, params, request }) => {
-        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
-        // With what was said around it. The newest page goes on as it is.
-        const before = message.position + AROUND;
-        const range = before < conversation.lastPosition ? `?before=${before}` : '';
-        return seeOther(request, `/conversations/${conversation.id}${range}#message-${message.id}`);
-      },
-      { session: true },
-    )
-    .get(
       '/messages/:id/text',
       async ({ who, params }) => {
         const { message } = await conversations.getMessage(who.user.id, params.id);
@@ -120,39 +106,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       },
       { session: true },
     )
-    .post(
-      '/messages/:id/retry',
-      async ({ who, params, request }) => {
-        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
-        await generations.retry(conversation, message);
-        return done(request, `/conversations/${conversation.id}`);
-      },
-      { session: true },
-    )
-
-    .post(
-      '/agents/:id/runner',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
-        void deps.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
-          (lease) => lease.release(),
-          () => undefined,
-        );
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-    .post(
-      '/agents/:id/runner/stop',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        await deps.runners.stop(agent.id, 'asked');
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-
     .get(
       '/live',
       async ({ who, query, headers, request, server }) => {

@@ -1,4 +1,4 @@
-/** What is written with a turn of a conversation, and what is deleted of one. */
+/** Writes and deletes the turns of a conversation. */
 import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
@@ -45,7 +45,7 @@ export interface WrittenTurn {
 }
 
 /**
- * What every answer runs, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
+ * The statements of every answer, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
  * rows, than the database to run it.
  */
 export function statements({ $client }: Db) {
@@ -163,7 +163,8 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTur
   const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
-  const sessionFrom = turn.after === undefined ? (turn.sessionFrom ?? conversation.sessionFrom) : conversation.lastPosition;
+  const sessionFrom =
+    turn.after === undefined ? (turn.sessionFrom ?? conversation.sessionFrom) : conversation.lastPosition;
   write.touch.run(position, nowMs, title, sessionFrom, conversation.id);
   // One that stays never begins to expire.
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);

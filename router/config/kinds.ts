@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import proxyAddr from 'proxy-addr';
 import type { Json } from '../../drivers/driver';
 import { parseJson } from '../lib/json';
 
@@ -109,6 +110,19 @@ export const proxyUrl: Kind<string> = {
 export const list: Kind<readonly string[]> = {
   rule: 'a list, separated by commas',
   parse: (text) => text.split(/[\s,]+/).filter((entry) => entry !== ''),
+};
+
+export const proxies: Kind<readonly string[]> = {
+  rule: 'IP addresses and ranges such as 10.0.0.0/8, or loopback, linklocal and uniquelocal, separated by commas',
+  parse: (text) => {
+    const entries = text.split(',').map((entry) => entry.trim());
+    try {
+      proxyAddr.compile(entries);
+      return entries;
+    } catch {
+      return undefined;
+    }
+  },
 };
 
 export const key32: Kind<Uint8Array> = {

@@ -164,7 +164,7 @@ export async function answerOnce(
   if (key === '' || key.length > KEY_LENGTH_MAX) {
     throw new AppError('invalid_request', { message: `An Idempotency-Key has 1 to ${KEY_LENGTH_MAX} characters.` });
   }
-  // Whoever waits for another request's answer has none that would end with the credential (law 20).
+  // A request that waits for another one's answer has no exchange that its revoked credential would end (law 20).
   const revoked = Promise.withResolvers<never>();
   revoked.promise.catch(() => undefined);
   let isRevoked = false;
@@ -188,14 +188,14 @@ export async function answerOnce(
   }
 }
 
-/** What makes two requests the same. */
+/** The hash that is equal for two equal requests. */
 function fingerprintOf({ url, headers }: Request, bytes: Uint8Array): string {
   const { pathname, search } = new URL(url);
   const hash = new Bun.CryptoHasher('sha256').update(`${pathname}${search}\n${headers.get('x-conversation-id')}\n`);
   return hash.update(bytes).digest('hex');
 }
 
-/** What went well. A failure is worth another try. */
+/** Keeps successful answers only: a failed request may be sent again. */
 function isKept({ ok, headers }: Response): boolean {
   return ok && !isEventStream(headers);
 }

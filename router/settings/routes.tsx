@@ -16,7 +16,7 @@ import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import { page, seeOther, text } from '../web/respond';
 
-/** What a redirect back to the page says was done. */
+/** The sentences that a redirect can ask the page to show, by their name in the URL. */
 const FLASHES = {
   credentials: text.settings.savedCredentials,
   variables: text.settings.savedVariables,
@@ -28,7 +28,7 @@ const FLASHES = {
   idle: text.settings.savedIdle,
 } as const;
 
-/** What the card "You" says was done. */
+/** The same for the card "You". */
 const SAID_TO_YOU = {
   renamed: text.you.renamed,
   password: text.you.changedPassword,

@@ -1,5 +1,5 @@
 /** Presents usage reports for pages and the API. Looks up names; decides nothing. */
-import type { UsageFigures, UsageLine, UsageView } from '../../views/models';
+import type { UsageFigures, UsageLine, UsageView } from '../../views/usage/models';
 import { text } from '../web/respond';
 import { type Days, type NamedGroup, type Scope, stepOf, timesIn, type UsageService } from './reports';
 import type { UsageDimension, UsageTotals } from './store';

@@ -1,5 +1,6 @@
 /** Presents budgets and their owners for pages and the API. Looks up names; decides nothing. */
-import type { BudgetSubject, BudgetView, Flash, FormState } from '../../views/models';
+import type { Flash, FormState } from '../../views/models';
+import type { BudgetSubject, BudgetView } from '../../views/usage/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { KeysService } from '../accounts/keys';
 import type { KeyName } from '../accounts/keys-store';

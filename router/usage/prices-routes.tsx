@@ -1,7 +1,8 @@
 /** Prices of models: the administrator's page, and `/api/admin/prices`. */
 import { Elysia, t } from 'elysia';
 import { AdminPricesPage } from '../../views/admin/page';
-import type { FormState, PriceView } from '../../views/models';
+import type { FormState } from '../../views/models';
+import type { PriceView } from '../../views/usage/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';

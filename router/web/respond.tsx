@@ -11,6 +11,7 @@ import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
+import type { Draining } from './draining';
 import type { Guard } from './guard';
 import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
@@ -92,12 +93,13 @@ export function done(request: Request, to: string): Response {
 }
 
 /** The frame of every request: the guard, the request id, the security headers, and error answers. */
-export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
+export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number, draining?: Pick<Draining, 'check'>) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       // The id of this request in the log, in the response and in an error.
       set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS };
       guard.check(request);
+      draining?.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
     .onError({ as: 'global' }, ({ error, code, request, set }) => {

@@ -154,6 +154,8 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
     ...SETTINGS,
     // A router creates networks on its engine, so it gets one only if a test names it.
     DOCKER_HOST: NO_ENGINE,
+    // A stopped router breaks off what is under way.
+    DRAIN_SECONDS: '0',
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
     FRONTEND_PORT: String(freePort()),

@@ -34,7 +34,7 @@ export function FormNotice({ form }: { form: FormState }) {
   );
 }
 
-/** What a form has done, where there is something to say. */
+/** The result of a form, if there is one. */
 export function FlashNotice({ flash, id }: { flash: Flash | undefined; id: string }) {
   if (!flash) return null;
   return (

@@ -5,23 +5,23 @@ import type { CredentialSource } from '../credentials/models';
 import type { RunnerState } from '../models';
 
 const runnerStates: Record<RunnerState, string> = {
-  stopped: 'stopped',
-  starting: 'starting',
-  running: 'running',
-  stopping: 'stopping',
+  stopped: 'asleep',
+  starting: 'waking up',
+  running: 'awake',
+  stopping: 'falling asleep',
   failed: 'failed',
-  unknown: 'unknown',
+  unknown: 'out of reach',
   paused: 'paused',
 };
 
 const runnerSentences: Record<RunnerState, string> = {
-  stopped: 'No runner is up. The first message starts one, which can take a moment.',
-  starting: 'The runner is starting.',
-  running: 'The runner is up and answers at once. It stops by itself when idle.',
-  stopping: 'The runner is stopping.',
-  failed: 'The runner could not start.',
-  unknown: 'The state of the runner is not known right now.',
-  paused: 'Somebody paused the runner on its platform. The next message resumes it.',
+  stopped: 'Asleep. Your next message wakes it, which can take a moment.',
+  starting: 'It is waking up.',
+  running: 'Awake: it answers at once, and falls asleep by itself when it has nothing to do.',
+  stopping: 'It is falling asleep.',
+  failed: 'It could not start.',
+  unknown: 'Its platform does not say right now how it is.',
+  paused: 'Somebody paused it on its platform. Your next message resumes it.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -142,17 +142,58 @@ export const en = {
   runner: {
     states: runnerStates,
     sentences: runnerSentences,
+    asleep: 'asleep, wakes with your message',
     stale: 'older settings',
-    staleSentence:
-      'Uses older settings. The runner stops when it is idle, and the next message starts it with the new ones.',
+    staleSentence: 'Uses older settings. It stops when it is idle, and your next message starts it with the new ones.',
     place: (place: number) => `${ordinal(place)} in line`,
     queued: (place: number) => `Waiting for its turn to start: ${ordinal(place)} in line`,
     percent: (state: string, percent: number) => `${state} ${percent}%`,
-    title: (name: string) => `Runner of ${name}`,
+    title: (name: string) => `How ${name} is`,
     badge: 'Runner',
-    start: 'Start runner',
-    stop: 'Stop runner',
-    progress: 'Start of the runner',
+    start: 'Wake it now',
+    stop: 'Stop',
+    restart: 'Restart',
+    progress: 'How far it is',
+    details: 'Log, CPU and memory',
+    facts: {
+      up: 'Up for',
+      now: 'Now',
+      idle: 'nothing to do',
+      busy: (answers: number, calls: number) => {
+        const parts = [
+          ...(answers > 0 ? [answers === 1 ? '1 answer' : `${answers} answers`] : []),
+          ...(calls > 0 ? [calls === 1 ? '1 call to the model' : `${calls} calls to the model`] : []),
+        ];
+        return `busy: ${parts.join(', ')}`;
+      },
+      stops: 'Stops',
+      stopsStale: 'as soon as it has nothing to do, because settings have changed',
+      stopsNever: 'never by itself',
+      stopsAfter: (idle: string) => `after ${idle} without work`,
+      stopsIn: (time: string) => `in ${time}, unless there is work`,
+    },
+    load: {
+      title: 'CPU and memory',
+      cpu: 'CPU',
+      memory: 'Memory',
+      most: (value: string) => `at most ${value}`,
+      words: (label: string, last: string, most: string) => `${label}: ${last} now, at most ${most} in the last hour`,
+      none: (label: string) => `${label}: nothing measured in the last hour`,
+      ago: (time: string) => `${time} ago`,
+      now: 'now',
+      limits: (cpus: string | undefined, memory: string | undefined) => {
+        const parts = [
+          ...(cpus === undefined ? [] : [cpus === '1' ? '1 CPU' : `${cpus} CPUs`]),
+          ...(memory === undefined ? [] : [`${memory} of memory`]),
+        ];
+        return `100% is one whole CPU. ${parts.length === 0 ? 'It has no limits of its own.' : `It may use ${list(parts)}.`}`;
+      },
+    },
+    log: {
+      title: 'Log',
+      asleep: 'Its output is shown here while it is awake.',
+      empty: 'It has not written anything yet.',
+    },
     stages: {
       stopped: 'Waiting for a runner',
       queued: 'Waiting for its turn to start',
@@ -163,6 +204,11 @@ export const en = {
       ready: 'Waiting for the first words',
       error: 'The runner could not start',
     },
+  },
+
+  agents: {
+    label: 'Pages of the agent',
+    tabs: { chat: 'Chat', settings: 'Settings', files: 'Files', runner: 'Runner' },
   },
 
   availability: {
@@ -203,7 +249,21 @@ export const en = {
     failed: 'This answer failed.',
     interrupted: 'This answer was interrupted. The text so far is kept.',
     retry: 'Try again',
+    again: 'Answer again',
     copy: 'Copy answer',
+    copyOwn: 'Copy message',
+    edit: 'Edit message',
+    editLabel: 'Your message',
+    sendAgain: 'Send again',
+    deleteFrom: 'Delete from here on',
+    deleteFromQuestion: 'Delete this message and all after it?',
+    deleteFromConsequence: 'They are deleted for good. Other variants of this message stay.',
+    variants: {
+      label: 'Variants',
+      previous: 'Previous variant',
+      next: 'Next variant',
+      place: (number: number, count: number) => `${number} of ${count}`,
+    },
     beginning: 'This is the beginning of a very long text.',
     beginningGrows: 'This is the beginning of a very long text, which is still being written.',
     wholeAnswer: 'Show the whole answer',

@@ -11,8 +11,10 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   const { unavailable, isStale } = runner;
   const stateWord = isStale && runner.state === 'running' ? t.runner.stale : t.runner.states[runner.state];
   const state = unavailable ? t.availability.badge(unavailable.platform) : stateWord;
-  const known = place === 'bar' && runner.state === 'starting' && runner.percent !== undefined;
-  const words = known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
+  const isBar = place === 'bar' && !unavailable;
+  const isKnown = isBar && runner.state === 'starting' && runner.percent !== undefined;
+  const barWords = isBar && runner.state === 'stopped' ? t.runner.asleep : state;
+  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : barWords;
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
@@ -33,7 +35,31 @@ export function RunnerMenu({ agent }: { agent: AgentView }) {
       <div id="runner-menu" class="menu from-title-bar" popover="auto">
         <p class="menu-title">{t.runner.title(agent.name)}</p>
         <RunnerPanel runner={agent.runner} />
+        <MoreOfRunner agentId={agent.agentId} />
       </div>
+    </>
+  );
+}
+
+/** What the runner does, fetched when the menu opens, and the way to its page. */
+function MoreOfRunner({ agentId }: { agentId: string }) {
+  const t = useText();
+  const path = `/agents/${agentId}/runner`;
+  return (
+    <>
+      <dl
+        id={`runner-facts-${agentId}`}
+        class="runner-facts"
+        hx-get={path}
+        hx-trigger="beforetoggle from:#runner-menu"
+        hx-select={`#runner-facts-${agentId} > *`}
+        hx-swap="innerHTML"
+      />
+      <hr />
+      <a class="menu-item" href={path}>
+        <Icon name="activity" />
+        {t.runner.details}
+      </a>
     </>
   );
 }
