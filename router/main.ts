@@ -7,7 +7,7 @@ import { createContext } from './context';
 import { DatabaseError } from './database/checks';
 import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
-import { processLog, setLogLevel } from './lib/log';
+import { logToFile, processLog, setLogLevel } from './lib/log';
 import { storageFault } from './lib/storage-faults';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
@@ -20,6 +20,7 @@ const FAULTS_PER_MINUTE_MAX = 1_000;
 async function main(): Promise<void> {
   const { config, secrets } = loadConfig(environment);
   setLogLevel(config.logLevel);
+  if (config.logFile) await logToFile(config.logFile).catch(refuseLogFile);
   const stopped = Promise.withResolvers<string>();
   const hurry = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -56,6 +57,11 @@ async function main(): Promise<void> {
   // Accepts no new connections. The context ends the open ones.
   void open.stop();
   internal.close();
+}
+
+function refuseLogFile(error: unknown): never {
+  const rule = `must be a file that the router can write (${error instanceof Error ? error.message : error})`;
+  throw new ConfigError([{ variable: 'LOG_FILE', rule, example: '/var/log/agent-stack/router.log' }]);
 }
 
 /**

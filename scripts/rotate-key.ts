@@ -71,7 +71,8 @@ function replace(file: string, text: string): void {
   renameSync(next, file);
 }
 
-if (import.meta.main) {
+/** Rotates the key, prints what was done, and ends the process if it was refused. */
+export async function run(): Promise<void> {
   try {
     process.stdout.write(`${await rotate(process.cwd(), environment)}\n`);
   } catch (error) {
@@ -80,3 +81,5 @@ if (import.meta.main) {
     process.exit(1);
   }
 }
+
+if (import.meta.main) await run();

@@ -7,7 +7,7 @@ import { parseEnv } from 'node:util';
 import entries from '../backends.json';
 import { prepareHome } from '../router/agents/homes';
 import { type Backend, BackendRegistry } from '../router/backends/backends';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 import { runnerEnv } from '../router/runners/spec';
 import { at } from './support/runtimes/twin';
 
@@ -47,7 +47,7 @@ async function render(backend: Backend): Promise<string> {
     agentId: agent.id,
     seedDir: seedOf(backend),
     templatedFiles: backend.templatedFiles,
-    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values }),
+    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values, variables: {} }),
     ...(isRoot && backend.chownUid !== undefined && { uid: backend.chownUid }),
   });
   return path;

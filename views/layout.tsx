@@ -2,8 +2,9 @@ import type { ComponentChildren } from 'preact';
 import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
+import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
-import { useAssets, useLocale, useText } from './render';
+import { useAssets, useText } from './render';
 
 const styles = [
   'base',
@@ -18,6 +19,9 @@ const styles = [
   'usage',
   'agents',
 ];
+
+/** The element whose words name the buttons that copy code. */
+export const COPY_CODE_ID = 'copy-code';
 
 interface DocumentProps {
   title: string;
@@ -35,7 +39,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
   const t = useText();
   const assets = useAssets();
   return (
-    <html lang={useLocale()}>
+    <html lang={t.lang}>
       <head>
         <meta charset="utf-8" />
         <meta
@@ -63,6 +67,15 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
       </head>
       <body data-copied={t.copy.done}>
         {children}
+        <span id={COPY_CODE_ID} hidden>
+          {t.copy.code}
+        </span>
+        <span id={TASK_DONE_ID} hidden>
+          {t.tasks.done}
+        </span>
+        <span id={TASK_OPEN_ID} hidden>
+          {t.tasks.open}
+        </span>
         {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
         {(live || parts) && <script src={assets('htmx.min.js')} />}
         {live && <script src={assets('hx-sse.min.js')} />}

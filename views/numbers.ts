@@ -1,5 +1,5 @@
 // Formats numbers and days for people, in the language of the page.
-import { useLocale } from './render';
+import { useFormats } from './render';
 
 /** From here on only the first digits are shown: `123K`, `1.23M`. */
 const COMPACT_FROM = 100_000;
@@ -52,13 +52,16 @@ function make(locale: string) {
 }
 
 const made = new Map<string, Numbers>();
+/** The tags come from browsers, so there may be any number. */
+const MADE_MAX = 32;
 
 export type Numbers = ReturnType<typeof make>;
 
-/** Number formats of the reader's language. */
+/** Number formats of the reader's language and region. */
 export function useNumbers(): Numbers {
-  const locale = useLocale();
-  const known = made.get(locale) ?? make(locale);
-  made.set(locale, known);
+  const formats = useFormats();
+  const known = made.get(formats) ?? make(formats);
+  if (made.size >= MADE_MAX) made.clear();
+  made.set(formats, known);
   return known;
 }

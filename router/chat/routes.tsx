@@ -3,8 +3,9 @@ import { Elysia, t } from 'elysia';
 import { Composer } from '../../views/chat/composer';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
+import { textOf } from '../web/reader';
 import { refusalOf } from '../web/refused-form';
-import { done, isPartRequest, part, plainText, seeOther, text } from '../web/respond';
+import { done, isPartRequest, part, plainText, seeOther } from '../web/respond';
 import { home } from './home';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
@@ -34,7 +35,11 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       async ({ who, params, body, request }) => {
         const agent = await deps.agents.get(who.user.id, params.id);
         if (body.text.trim() === '') {
-          return newConversationPage(deps, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
+          return newConversationPage(deps, who, agent, {
+            text: body.text,
+            error: textOf(who).composer.empty,
+            status: 422,
+          });
         }
         const beginning = conversations.begin(agent);
         const { conversation } = beginning;
@@ -152,6 +157,7 @@ async function refusedMessage(
   const { messages } = await deps.conversations.shown(conversation.id, { limit: 1 });
   const streamingId = messages.find(({ status }) => status === 'streaming')?.id;
   return part(
+    who,
     <Composer
       agentId={agent.id}
       agentName={agent.name}

@@ -95,10 +95,10 @@ function placeOf({ id, lastPosition }: Conversation, message: MessageHead): stri
 async function messagePart(deps: LiveDeps, who: Who, conversation: Conversation, head: MessageHead) {
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   const { messages } = await deps.conversations.shown(conversation.id, { before: head.position + 1, limit: 1 });
-  const about = { agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, messages };
+  const about = { reader: who, agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, messages };
   const [view] = await messageViews(deps, who, about);
   if (view?.id !== head.id) throw new AppError('not_found', { message: 'There is no such message.' });
-  return part(<Message message={view} />);
+  return part(who, <Message message={view} />);
 }
 
 /** The form that says a message otherwise, in its place. */
@@ -111,7 +111,7 @@ function editing(
   const { conversation, message, text, error } = form;
   const edit = { messageId: message.id, text, ...(error && { error: error.fields?.text ?? error.message }) };
   const status = error?.status ?? 200;
-  if (isPartRequest(request)) return part(<EditMessage edit={edit} />, status);
+  if (isPartRequest(request)) return part(who, <EditMessage edit={edit} />, status);
   const before = message.position + AROUND < conversation.lastPosition ? message.position + AROUND : undefined;
   return conversationPage(deps, who, conversation.id, { before, edit, status });
 }

@@ -134,6 +134,19 @@ export const settingGroups = {
     ),
     BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
   },
+  Retention: {
+    USAGE_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '0',
+      'Days for which single LLM calls are kept; totals stay in reports and budgets. 0: for ever.',
+      '400',
+    ),
+    DELETED_HOMES_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '30',
+      'Days for which the home of a deleted agent is kept in `.trash` of `USERS_ROOT`. 0: for ever.',
+    ),
+  },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
     DRIVERS_DIR: optional(path, {
@@ -250,6 +263,14 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    LOG_FILE: optional(path, {
+      description:
+        'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',
+      whenUnset: 'the log goes to the standard output',
+      example: '/var/log/agent-stack/router.log',
+    }),
+    LOG_FILE_MEGABYTES: preset(integer(1, 100_000), '50', 'Size at which a new log file is begun.'),
+    LOG_FILES_KEPT: preset(integer(1, 10_000), '7', 'Log files that are kept.'),
     DRAIN_SECONDS: preset(
       number(0, 86_400, ' of seconds'),
       '5',

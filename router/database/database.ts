@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
+import { repositoryRoot } from '../config/root';
 import { processLog } from '../lib/log';
 import { backupBeforeMigration } from './backup-folders';
 import { checkDatabase, databaseError, missingMigrations, newestMigration } from './checks';
@@ -139,7 +140,7 @@ function migrateLoudly(db: Db, path: string, backupRoot: string): void {
     const backup = path === ':memory:' ? undefined : backupBeforeMigration(path, backupRoot, next);
     processLog.info({ backup }, 'database.copied');
   }
-  migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });
+  migrate(db, { migrationsFolder: join(repositoryRoot, 'router/database/migrations') });
   if (missing.length > 0) {
     processLog.info({ totalMs: Math.round(performance.now() - startedMs) }, 'database.migrated');
   }

@@ -34,8 +34,8 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
         const agent = await own(who, params);
         const shell = await deps.shell(who, agent.id);
         const shown = { agent: agentIn(shell), details: await runnerDetails(deps, agent) };
-        if (isPartRequest(request)) return part(<RunnerDetails {...shown} />);
-        return page(<RunnerPage shell={shell} {...shown} />);
+        if (isPartRequest(request)) return part(who, <RunnerDetails {...shown} />);
+        return page(who, <RunnerPage shell={shell} {...shown} />);
       },
       { session: true },
     )

@@ -1,4 +1,5 @@
 /** Makes the parts of this subject. */
+import { COPY_CODE_ID } from '../../views/layout';
 import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
@@ -6,7 +7,6 @@ import { createClients } from './clients';
 import { createDraining } from './draining';
 import { createOpenStreams } from './open-streams';
 import { renderingService } from './rendering';
-import { text } from './respond';
 
 /** @param owned ends the threads that render. */
 export function wireWeb(
@@ -21,6 +21,6 @@ export function wireWeb(
     requests,
     draining: createDraining(),
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID })),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, loadConfig } from '../../router/config/config';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 
 const key = 'ab'.repeat(32);
 const base = { JWT_SECRET: 'j'.repeat(32), ENCRYPTION_KEY: key };
@@ -26,6 +26,7 @@ describe('defaults', () => {
       homesRoot: `${repositoryRoot}/data/homes`,
       attachmentsRoot: `${repositoryRoot}/data/attachments`,
       backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
+      retention: { callsMs: Infinity, deletedHomesMs: 30 * 86_400_000 },
       seedsRoot: `${repositoryRoot}/seeds`,
       backendsPath: `${repositoryRoot}/backends.json`,
       driverOptions: {},

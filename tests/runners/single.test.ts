@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { list, say, start, statusOf, switchable } from '../support/runners';
 

@@ -36,6 +36,8 @@ export interface RouterProcessOptions {
   readonly preload?: string;
   /** A command that starts the router, and ends when the router ends. */
   readonly prefix?: readonly string[];
+  /** In place of Bun and the bundle of the sources. */
+  readonly command?: readonly string[];
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -90,9 +92,11 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
   const { preload } = options;
-  const main = preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
+  const bundle = async () =>
+    preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
   let output = '';
-  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', ...main];
+  const program = options.command ?? [process.execPath, '--no-env-file', ...(await bundle())];
+  const command = [...(options.prefix ?? []), ...program];
   let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });

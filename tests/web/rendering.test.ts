@@ -6,7 +6,7 @@ import { renderPlain } from '../../views/markdown';
 import { until } from '../support/router';
 import { all } from '../views/dom';
 
-const rendering = renderingService({ copyCode: 'Copy' });
+const rendering = renderingService({ copyCode: 'copy-code' });
 afterAll(() => rendering[Symbol.dispose]());
 
 /** Only ends a failed test: a thread may start slowly, and some texts use their whole time limit. */
@@ -122,7 +122,9 @@ test(
     expect(first).toEqual({ settled: 0, html: renderPlain(text), isPlain: true });
     const next = await rendering.page('dave').growing('m1', 'One **word**.');
     expect<string>(next.html).toBe('<p class="plain">One **word**.</p>');
-    expect<string>(await rendering.page('dave').whole('One **word**.')).toBe('<p>One <strong>word</strong>.</p>\n');
+    expect<string>(await rendering.page('dave').whole('One **word**.')).toBe(
+      '<p dir="auto">One <strong>word</strong>.</p>\n',
+    );
   },
   LIMIT_MS,
 );

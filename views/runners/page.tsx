@@ -3,6 +3,7 @@ import { Icon } from '../icons';
 import type { AgentView, Shell } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import { RunnerFacts } from './facts';
 import { LoadChart } from './load-chart';
 import type { RunnerDetailsView } from './models';
@@ -88,8 +89,12 @@ function StateWords({ agent: { runner } }: { agent: AgentView }) {
   const sentence = isStale && state === 'running' ? t.runner.staleSentence : t.runner.sentences[state];
   return (
     <>
-      <p>{unavailable ? t.availability.title(unavailable.platform) : (message ?? sentence)}</p>
-      {hint && !unavailable && <p class="verbatim">{hint}</p>}
+      <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={message ?? sentence} />}</p>
+      {hint && !unavailable && (
+        <p class="verbatim">
+          <Sentence of={hint} />
+        </p>
+      )}
     </>
   );
 }

@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import type { AgentView, RunnerView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 /**
  * The state of a runner as a word, not only as a colour. `place` distinguishes the badges of the sidebar and of the
@@ -13,12 +14,12 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   const state = unavailable ? t.availability.badge(unavailable.platform) : stateWord;
   const isBar = place === 'bar' && !unavailable;
   const isKnown = isBar && runner.state === 'starting' && runner.percent !== undefined;
-  const barWords = isBar && runner.state === 'stopped' ? t.runner.asleep : state;
-  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : barWords;
+  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
       {runner.place === undefined ? words : t.runner.place(runner.place)}
+      {isBar && runner.state === 'stopped' && <span class="wide-only">{t.runner.wakes}</span>}
     </span>
   );
 }
@@ -73,8 +74,12 @@ export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
-      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? sentence)}</p>
-      {runner.hint && !unavailable && <p class="verbatim">{runner.hint}</p>}
+      <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={runner.message ?? sentence} />}</p>
+      {runner.hint && !unavailable && (
+        <p class="verbatim">
+          <Sentence of={runner.hint} />
+        </p>
+      )}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && !unavailable && (
         <form method="post" action={action} hx-post={action} hx-swap="none">
