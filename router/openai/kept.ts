@@ -55,14 +55,16 @@ interface Place {
  */
 export async function turnThere(
   deps: OpenaiDeps,
-  { conversation, goesOnFrom, path, agent }: Routed,
+  routed: Routed,
   said: readonly unknown[],
   keeping: Keeping,
 ): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
+  const { conversation, goesOnFrom, path, agent } = routed;
   if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
   // What follows a variant that is not shown is a fork.
   if (path) return {};
-  const place = { conversation, goesOnFrom, newest: await deps.conversations.newest(conversation.id) };
+  const newest = 'newest' in routed ? routed.newest : await deps.conversations.newest(conversation.id);
+  const place = { conversation, goesOnFrom, newest };
   const failed = await failedIn(deps, place, said);
   return failed ? { failed } : { posted: await postedMessage(deps, place, said) };
 }

@@ -53,7 +53,6 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'Another variant of this message is shown now. Reload the page.': '现在显示的是这条消息的另一个版本，请刷新页面。',
   'Only messages of yours can be edited.': '只能编辑你自己的消息。',
   'Only an answer that has ended can be asked for again.': '只有已结束的回答才能重新生成。',
-  'There is no such message.': '没有这条消息。',
 
   // Accounts
   'There is no such user.': '没有这个用户。',
