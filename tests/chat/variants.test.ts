@@ -119,7 +119,6 @@ test('what is being written is stopped when its question is edited', async () =>
   await until(() => router.context.generations.textOf(growing?.id ?? '') === 'half', 'the answer grows');
   runner.reply = answers;
   await post(`/messages/${slow?.id}/edit`, { text: 'quick' });
-  line.write(DONE);
   await settled(id);
   expect((await texts(id)).slice(-2)).toEqual(['quick', 'answer 3']);
 });

@@ -102,8 +102,6 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'Give it a name': '请填写名称',
   'Write a message first': '请先写点内容',
   'Still missing': '仍未填写',
-  'Only an answer that did not end well can be asked for again.': '只能重试未正常结束的回答。',
-  'Only the last answer can be asked for again.': '只能重试最后一个回答。',
   'The backend of this agent is no longer configured.': '此智能体的后端已不再配置。',
   'The agent reported an error.': '智能体报告了一个错误。',
   'The agent cannot be reached right now. Try again in a moment.': '目前无法联系智能体，请稍后再试。',
