@@ -121,6 +121,7 @@ const PUBLIC: Record<string, string> = {
   'DELETE /api/me': '401 401 401 401 401 403',
   'GET /api/me/sessions': '401 200 200 401 401 200',
   'DELETE /api/me/sessions/:id': '401 404 404 401 401 403',
+  'POST /settings/you/language': '401 422 422 401 401 403',
   'POST /settings/you/name': '401 303 303 401 401 403',
   'POST /settings/you/password': '401 422 422 401 401 403',
   'POST /settings/you/delete': '401 422 422 401 401 403',
