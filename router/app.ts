@@ -21,6 +21,8 @@ import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
+import { filesApiRoutes } from './files/api-routes';
+import { filesPages, filesUpload } from './files/routes';
 import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
@@ -102,6 +104,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
+      .use(filesApiRoutes(filesParts(context), session))
+      .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
@@ -121,6 +125,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(chatCredentialsRoutes({ ...chat, variants }, session))
           .use(agentPages({ ...agentPagesParts(context), shell }, session))
           .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+          .use(filesPages({ ...filesParts(context), shell }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
@@ -165,6 +170,10 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function filesParts({ agents, backends, config, files, held, streams }: Context) {
+  return { agents, backends, config, files, held, streams };
 }
 
 function agentPagesParts(context: Context) {

@@ -14,6 +14,8 @@ export const iconNames = [
   'copy',
   'download',
   'ellipsis',
+  'file',
+  'folder',
   'info',
   'key-round',
   'log-out',

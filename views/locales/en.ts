@@ -280,6 +280,32 @@ export const en = {
     },
   },
 
+  files: {
+    home: 'Home',
+    way: 'Way to this folder',
+    empty: 'This folder is empty.',
+    noHome: 'The home is made at the first start of the agent. You can already upload files.',
+    tooMany: 'This folder has too many files to be listed.',
+    more: (count: number) =>
+      count === 1 ? 'One more is not listed.' : `${count.toLocaleString('en')} more are not listed.`,
+    other: 'link or special file',
+    download: 'Download',
+    downloadFolder: 'Download as archive',
+    downloadNamed: (name: string) => `Download ${name}`,
+    sizeOf: 'How large is the home?',
+    size: (bytes: string, files: string, isWhole: boolean) =>
+      isWhole ? `The home has ${bytes} in ${files} files.` : `The home has more than ${bytes} in ${files} files.`,
+    cut: 'Only the beginning is shown. Download it to see the whole file.',
+    noView: 'This file is neither text nor a picture. Download it to open it.',
+    upload: 'Upload',
+    choose: 'Files for this folder',
+    drop: 'Or drop them here.',
+    uploadMax: (bytes: string) => `At most ${bytes} at once.`,
+    replace: 'Replace files of the same name',
+    uploadNow: 'Upload files',
+    uploaded: 'Uploaded. The agent finds it in its home.',
+  },
+
   availability: {
     badge: (platform: string | undefined) => (platform === undefined ? 'not available' : `needs ${platform}`),
     title: (platform: string | undefined) =>

@@ -269,6 +269,31 @@ export const zh: Text = {
     },
   },
 
+  files: {
+    home: '主目录',
+    way: '到此文件夹的路径',
+    empty: '此文件夹为空。',
+    noHome: '主目录在智能体首次启动时建立。现在就可以上传文件。',
+    tooMany: '此文件夹中的文件太多，无法列出。',
+    more: (count) => `还有 ${count.toLocaleString('zh')} 个未列出。`,
+    other: '链接或特殊文件',
+    download: '下载',
+    downloadFolder: '打包下载',
+    downloadNamed: (name) => `下载 ${name}`,
+    sizeOf: '主目录有多大？',
+    size: (bytes, files, isWhole) =>
+      isWhole ? `主目录共 ${files} 个文件，${bytes}。` : `主目录超过 ${files} 个文件，${bytes} 以上。`,
+    cut: '这里只显示开头。下载后可查看整个文件。',
+    noView: '此文件既不是文本也不是图片。请下载后打开。',
+    upload: '上传',
+    choose: '要放入此文件夹的文件',
+    drop: '也可以拖放到这里。',
+    uploadMax: (bytes) => `一次最多 ${bytes}。`,
+    replace: '替换同名文件',
+    uploadNow: '上传文件',
+    uploaded: '已上传。智能体可在主目录中找到它。',
+  },
+
   availability: {
     badge: (platform) => (platform === undefined ? '不可用' : `需要 ${platform}`),
     title: (platform) => (platform === undefined ? '此智能体目前无法运行' : `此智能体需要 ${platform}`),
