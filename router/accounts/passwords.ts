@@ -39,10 +39,11 @@ export type PasswordsService = ReturnType<typeof passwordsService>;
 
 /**
  * Both functions throw `overloaded` when too many hashes wait for their turn.
- * @param queuedMax how many may wait.
+ * @param options.atOnce how many run at once.
+ * @param options.queuedMax how many may wait.
  */
-export function passwordsService(queuedMax = HASHING_QUEUED_MAX) {
-  const turns = createTurns({ atOnce: HASHING_AT_ONCE, queuedMax, refusal: tooManyWaiting });
+export function passwordsService({ atOnce = HASHING_AT_ONCE, queuedMax = HASHING_QUEUED_MAX } = {}) {
+  const turns = createTurns({ atOnce, queuedMax, refusal: tooManyWaiting });
   // Verified where there is no hash, so that both answers take the same time.
   let decoyHash: Promise<string> | undefined;
 

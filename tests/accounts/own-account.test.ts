@@ -268,7 +268,7 @@ describe('nobody else', () => {
 });
 
 test('more passwords than can be hashed soon are refused with 503, and those before them are not', async () => {
-  const passwords = passwordsService(5);
+  const passwords = passwordsService({ atOnce: 3, queuedMax: 5 });
   const tries = Array.from({ length: 20 }, () =>
     passwords.hash('green-bicycle-9').then(
       () => 200,
