@@ -54,7 +54,7 @@ function browserTest(name: string): Step {
 function steps(isFast: boolean): Step[] {
   const files = [...new Bun.Glob('tests/**/*.test.{ts,tsx}').scanSync({ cwd: root })].sort().map((file) => `./${file}`);
   const isIn = (place: string) => (file: string) => file.startsWith(`./tests/${place}`);
-  const isOpenclaw = isIn('real/openclaw');
+  const isRuntime = (file: string) => /real\/(openclaw|hermes|nanobot)\.test/.test(file);
   const isReal = isIn('real/');
   const isDocker = isIn('drivers/docker');
   const isFuzz = isIn('fuzz/');
@@ -72,19 +72,19 @@ function steps(isFast: boolean): Step[] {
     bunTest('engine tests', files.filter(isDocker)),
     bunTest(
       'real tests',
-      files.filter((file) => isReal(file) && !isOpenclaw(file)),
+      files.filter((file) => isReal(file) && !isRuntime(file)),
     ),
-    openclawImage(),
-    bunTest('OpenClaw tests', files.filter(isOpenclaw)),
+    runtimeImages(),
+    bunTest('runtime tests', files.filter(isRuntime)),
     browserTest('browser tests'),
   ];
 }
 
 /** An image that was built once stays on the engine, so its tests run from then on. */
-function openclawImage(): Step {
-  const command = [process.execPath, 'tests/real/openclaw/image.ts'];
-  const skipReason = 'takes minutes: `bun run test:openclaw` makes it and runs its tests';
-  return { name: 'OpenClaw image', command, ...(!isContinuousIntegration && { skipReason }) };
+function runtimeImages(): Step {
+  const command = [process.execPath, 'tests/real/runtimes/run.ts', '--images'];
+  const skipReason = 'takes minutes: `bun run test:runtimes` makes them and runs their tests';
+  return { name: 'runtime images', command, ...(!isContinuousIntegration && { skipReason }) };
 }
 
 function reportOf(step: string): string {
