@@ -21,6 +21,7 @@ import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
@@ -57,13 +58,14 @@ function cookieOf({ session }: Config) {
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, attempts, backends, budgets, config, credentials, events, held, idle, installationId } =
-    context;
+  const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
+  const { installationId } = context;
   const {
     generations,
     invitations,
     keys,
     listensAt,
+    loads,
     metrics,
     now,
     prices,
@@ -77,24 +79,24 @@ export async function publicApp(context: Context, secrets: Secrets) {
     users,
   } = context;
   const guard = guardOf(config);
-  const identities = { sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
-  const shell = (who: Who) => shellOf(chat, who, {});
+  const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
-  const linkTo = (request: Request, path: string) => (config.publicUrl ?? new URL(request.url).origin) + path;
   const app = new Elysia({ serve: serveOptions(config) });
+  const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
-      .use(responding(guard, config.maxBodyBytes))
+      .use(responding(guard, config.maxBodyBytes, context.draining))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
-      .use(bodies(held, config.maxBodyBytes))
+      .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
       .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
@@ -103,14 +105,15 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes({ accounts, attempts, metrics, sessions }, session))
-          .use(invitationRoutes({ attempts, invitations }, session))
-          .use(resetRoutes({ attempts, users }, session))
+          .use(authRoutes({ accounts, attempts, clients, metrics, sessions }, session))
+          .use(invitationRoutes({ attempts, clients, invitations }, session))
+          .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
-          .use(ownRoutes({ accounts, attempts, removal, sessions, settings }, session))
+          .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
@@ -124,19 +127,21 @@ export async function publicApp(context: Context, secrets: Secrets) {
 
 /** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
-    .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
+    .use(
+      metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
+    )
     .use(brokerRoutes(brokerParts(context)))
     .use(wrongPort(config));
 }
 
-function healthParts({ backends, config, database, homes, images, platforms }: Context) {
-  return { backends, config, database, homes, images, platforms };
+function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
+  return { backends, backups, config, database, draining, drivers, homes, images, platforms };
 }
 
 function brokerParts(context: Context) {

@@ -99,7 +99,7 @@ export interface AgentView {
   runner: RunnerView;
 }
 
-/** What surrounds the content of every signed-in page. */
+/** The frame of every signed-in page: user, agents, conversations. */
 export interface Shell {
   user: { name: string; email: string; admin: boolean };
   agents: AgentView[];
@@ -128,7 +128,7 @@ export interface MessageView {
   status: 'streaming' | 'done' | 'stopped' | 'failed';
   createdAtMs: number;
   agentName: string;
-  /** What the agent did before it said something. Absent where the page has it. */
+  /** The steps before the text. Absent in an update for a page that shows them. */
   steps?: readonly StepView[];
   /** Its calls of the client's tools. */
   calls?: readonly StepView[];
@@ -137,7 +137,7 @@ export interface MessageView {
   /** While the runner starts: a progress bar in the answer's place. No percent means unknown. */
   progress?: { percent?: number; message: string };
   error?: ErrorView;
-  /** What the answer lacked, to be filled in on the spot. */
+  /** Missing credentials that the message offers a form for. */
   missing?: MissingView;
   interrupted: boolean;
   retryable: boolean;
@@ -220,9 +220,11 @@ export interface InvitationView {
 export interface YouView {
   name: string;
   email: string;
+  /** Of pages; null: the browser's. */
+  language: string | null;
   isAdmin: boolean;
   sessions: SessionView[];
-  /** What the last form of the card has done. */
+  /** The result of the card's last form. */
   flash?: Flash | undefined;
   /** Refused forms with what was typed. */
   forms?: { name?: FormState; password?: FormState; removal?: FormState };
@@ -246,87 +248,4 @@ export interface FormState {
 export interface Flash {
   kind: 'good' | 'bad';
   message: string;
-}
-
-/** What calls to the LLM have used. Cached tokens are among the prompt's, reasoning tokens among the completion's. */
-export interface UsageFigures {
-  calls: number;
-  promptTokens: number;
-  completionTokens: number;
-  cachedTokens: number;
-  reasoningTokens: number;
-  /** Of calls whose model had a price. */
-  cost: number;
-  /** Calls whose tokens are a guess. */
-  estimatedCalls: number;
-}
-
-/** What has one name: a model, an agent, a day as `2026-11-22`. */
-export interface UsageLine extends UsageFigures {
-  key: string;
-  name: string;
-}
-
-export interface UsageTableView {
-  /** Unique in the page. */
-  id: string;
-  title: string;
-  /** What a line is: a model, an agent, … */
-  nameOfLines: string;
-  lines: UsageLine[];
-}
-
-/** Days as `2026-11-22`, the last one included. */
-export interface UsageRangeView {
-  from: string;
-  to: string;
-  presets: { label: string; from: string; to: string; current: boolean }[];
-  errors: Record<string, string>;
-}
-
-export interface UsageView {
-  range: UsageRangeView;
-  totals: UsageFigures;
-  /** What one of `times` is. The `key` of a week is its first day in the range. */
-  step: 'day' | 'week';
-  /** Every day or week of the range, in order. */
-  times: UsageLine[];
-  tables: UsageTableView[];
-  /** Where the single calls are, as CSV. */
-  csvHref: string;
-}
-
-/** What somebody, or one key, may use in a period, and has used. */
-export interface BudgetView {
-  /** Of the user or the key. */
-  subjectId: string;
-  /** The key's name, or the user's address. */
-  label: string;
-  /** Whose key it is. */
-  owner?: string;
-  isKey: boolean;
-  unit: 'tokens' | 'money';
-  period: 'day' | 'month';
-  softLimit?: number;
-  hardLimit?: number;
-  used: number;
-  resetsAtMs: number;
-  level: 'within' | 'soft' | 'hard';
-}
-
-/** Whom a budget can be set for. */
-export interface BudgetSubject {
-  id: string;
-  label: string;
-  isKey: boolean;
-}
-
-/** Money per million tokens; without a price of their own, cached tokens cost what the others of the prompt do. */
-export interface PriceView {
-  model: string;
-  prompt: number;
-  completion: number;
-  cached?: number;
-  /** On top of the tokens: for each call, or for each picture of it. */
-  perCall?: number;
 }

@@ -29,7 +29,7 @@ export async function endRunner(
       throw failure('timeout', `runner ${found.mark.runnerId} did not end on SIGKILL`, { pid: found.leader?.pid });
     }
     if (killing || !asked) signalGroups(found, killing ? 'SIGKILL' : 'SIGTERM');
-    // What somebody has stopped would not hear of it.
+    // A stopped process (SIGSTOP) handles no other signal.
     if (!asked && !killing) signalGroups(found, 'SIGCONT');
     asked = true;
     await goneOrLate(table, found.members, killing ? performance.now() + 500 : killAtMs);

@@ -1,4 +1,4 @@
-/** What people type about an account: how it is read, and what is refused. */
+/** Reads the fields that people type about an account, and refuses wrong ones. */
 import { AppError } from '../lib/errors';
 import { lineProblem } from '../lib/text';
 

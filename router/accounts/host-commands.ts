@@ -1,4 +1,4 @@
-/** What `bun run admin` does on the host, for an administrator who cannot sign in. The router is stopped meanwhile. */
+/** The commands of `bun run admin` on the host, for an administrator who cannot sign in. The router must be stopped. */
 import { randomBytes } from 'node:crypto';
 import { normaliseEmail } from './fields';
 import { passwordsService } from './passwords';

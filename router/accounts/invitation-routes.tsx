@@ -1,7 +1,8 @@
 /** The door of the invited: sign-up by a link, as a page and as JSON, also while sign-up is closed. */
 import { Elysia, t } from 'elysia';
 import { InvitationPage } from '../../views/accounts/invitation-page';
-import { addressOf } from '../web/bodies';
+import type { Clients } from '../web/clients';
+import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
@@ -11,29 +12,37 @@ import type { AttemptLimits } from './sign-in-limits';
 
 export interface InvitationRoutesDeps {
   readonly attempts: AttemptLimits;
+  readonly clients: Clients;
   readonly invitations: InvitationsService;
 }
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
 
-export function invitationRoutes({ attempts, invitations }: InvitationRoutesDeps, session: SessionPlugin) {
+export function invitationRoutes({ attempts, clients, invitations }: InvitationRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'invited' })
     .use(session)
     .get('/sign-up/:token', async ({ params: { token }, request, server }) => {
-      const { email } = await attempts.link(addressOf(request, server), () => invitations.find(token));
-      return page(<InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />);
+      const { email } = await attempts.link(clients.network(request, server), () => invitations.find(token));
+      return page(
+        readerOf(request),
+        <InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />,
+      );
     })
     .post(
       '/sign-up/:token',
       async ({ params: { token }, body, request, server, signInCookie }) => {
-        const network = addressOf(request, server);
+        const network = clients.network(request, server);
         const { email } = await attempts.link(network, () => invitations.find(token));
         try {
           await signInCookie.set(await attempts.link(network, () => invitations.accept(token, body)));
         } catch (error) {
           const { form, status } = refusedForm({ email: body.email, name: body.name }, error);
-          return page(<InvitationPage form={form} email={email} action={`/sign-up/${token}`} />, status);
+          return page(
+            readerOf(request),
+            <InvitationPage form={form} email={email} action={`/sign-up/${token}`} />,
+            status,
+          );
         }
         return seeOther(request, '/');
       },
@@ -44,7 +53,7 @@ export function invitationRoutes({ attempts, invitations }: InvitationRoutesDeps
       async ({ params: { token }, body, request, server, signInCookie }) => {
         const typed = { ...body, name: body.name ?? undefined };
         const user = await attempts
-          .link(addressOf(request, server), () => invitations.accept(token, typed))
+          .link(clients.network(request, server), () => invitations.accept(token, typed))
           .catch(asPredecessor);
         await signInCookie.set(user);
         return { user: userJson(user) };

@@ -1,6 +1,7 @@
 /** A user's own account: the card "You" of the settings page, and `/api/me`. No key opens any of it. */
 import { Elysia, t } from 'elysia';
-import { addressOf } from '../web/bodies';
+import { isLocale } from '../../views/locales';
+import type { Clients } from '../web/clients';
 import { refusedForm } from '../web/refused-form';
 import { seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
@@ -15,7 +16,7 @@ import type { AttemptLimits } from './sign-in-limits';
 const field = t.String({ maxLength: 1_000 });
 const passwords = t.Object({ old_password: field, new_password: field });
 
-/** What deletes a user: a subject above this one, because it also stops runners. */
+/** Deletes a user. Handed in by a later subject, because it also stops runners. */
 interface Removal {
   delete(userId: string): Promise<void>;
 }
@@ -23,13 +24,14 @@ interface Removal {
 export interface OwnRoutesDeps {
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
+  readonly clients: Clients;
   readonly removal: Removal;
   readonly sessions: SessionsService;
   readonly settings: SettingsPages;
 }
 
 export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
-  const { accounts, sessions, settings } = deps;
+  const { accounts, clients, sessions, settings } = deps;
 
   return new Elysia({ name: 'own-account' })
     .use(session)
@@ -48,10 +50,18 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
       { session: true, body: t.Object({ name: field }) },
     )
     .post(
+      '/settings/you/language',
+      async ({ who, body, request }) => {
+        await accounts.setLanguage(who.user.id, isLocale(body.language) ? body.language : null);
+        return settings.back(request, 'language', 'you');
+      },
+      { session: true, body: t.Object({ language: field }) },
+    )
+    .post(
       '/settings/you/password',
       async ({ who, body, request, server }) => {
         try {
-          await changePassword(deps, who, body, addressOf(request, server));
+          await changePassword(deps, who, body, clients.network(request, server));
         } catch (error) {
           const { form } = refusedForm({}, error);
           return settings.page(who, request, { you: { forms: { password: form } } }, 422);
@@ -64,7 +74,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
       '/settings/you/delete',
       async ({ who, body, request, server, signInCookie }) => {
         try {
-          await deleteAccount(deps, who, body.password, addressOf(request, server));
+          await deleteAccount(deps, who, body.password, clients.network(request, server));
         } catch (error) {
           const { form } = refusedForm({}, error);
           return settings.page(who, request, { you: { forms: { removal: form } } }, 422);
@@ -93,7 +103,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
 }
 
 function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
-  const { accounts, sessions } = deps;
+  const { accounts, clients, sessions } = deps;
 
   return new Elysia({ name: 'own-account-api' })
     .use(session)
@@ -108,7 +118,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
     .put(
       '/api/me/password',
       async ({ who, body, request, server }) => {
-        await changePassword(deps, who, body, addressOf(request, server));
+        await changePassword(deps, who, body, clients.network(request, server));
         return { ok: true };
       },
       { session: true, body: passwords },
@@ -116,7 +126,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
     .delete(
       '/api/me',
       async ({ who, body, request, server, signInCookie, status }) => {
-        await deleteAccount(deps, who, body.password, addressOf(request, server));
+        await deleteAccount(deps, who, body.password, clients.network(request, server));
         signInCookie.clear();
         return status(204, undefined);
       },

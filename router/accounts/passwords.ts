@@ -15,7 +15,7 @@ const PASSWORD_LENGTH_MAX = 200;
 const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
 /** Bun hashes on threads of its own; each hash takes about 50 ms of one and 19 MiB. */
 const HASHING_AT_ONCE = 3;
-/** What waits longer than some seconds is refused instead. */
+/** Hashes that may wait. More would wait longer than some seconds, and are refused. */
 const HASHING_QUEUED_MAX = 300;
 
 const COMMON: ReadonlySet<string> = new Set(commonPasswords.split('\n').slice(0, -1));

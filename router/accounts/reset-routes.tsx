@@ -1,7 +1,8 @@
 /** Reset links: the page on which a user sets a password, and `/auth/reset` for programs. Either signs the user in. */
 import { Elysia, t } from 'elysia';
 import { ResetPage } from '../../views/accounts/reset-page';
-import { addressOf } from '../web/bodies';
+import type { Clients } from '../web/clients';
+import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
@@ -11,29 +12,37 @@ import type { UsersService } from './users';
 
 export interface ResetRoutesDeps {
   readonly attempts: AttemptLimits;
+  readonly clients: Clients;
   readonly users: UsersService;
 }
 
 /** Longer than a password may be. */
 const body = t.Object({ password: t.String({ maxLength: 1_000 }) });
 
-export function resetRoutes({ attempts, users }: ResetRoutesDeps, session: SessionPlugin) {
+export function resetRoutes({ attempts, clients, users }: ResetRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'reset' })
     .use(session)
     .get('/reset/:token', async ({ params, request, server }) => {
-      const user = await attempts.link(addressOf(request, server), () => users.findByReset(params.token));
-      return page(<ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />);
+      const user = await attempts.link(clients.network(request, server), () => users.findByReset(params.token));
+      return page(
+        readerOf(request),
+        <ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />,
+      );
     })
     .post(
       '/reset/:token',
       async ({ params, body, request, server, signInCookie }) => {
-        const network = addressOf(request, server);
+        const network = clients.network(request, server);
         const { email } = await attempts.link(network, () => users.findByReset(params.token));
         try {
           await signInCookie.set(await attempts.link(network, () => users.reset(params.token, body.password)));
         } catch (error) {
           const { form, status } = refusedForm({}, error);
-          return page(<ResetPage form={form} email={email} action={`/reset/${params.token}`} />, status);
+          return page(
+            readerOf(request),
+            <ResetPage form={form} email={email} action={`/reset/${params.token}`} />,
+            status,
+          );
         }
         return seeOther(request, '/');
       },
@@ -42,7 +51,7 @@ export function resetRoutes({ attempts, users }: ResetRoutesDeps, session: Sessi
     .post(
       '/auth/reset/:token',
       async ({ params, body, request, server, signInCookie }) => {
-        const user = await attempts.link(addressOf(request, server), async () => {
+        const user = await attempts.link(clients.network(request, server), async () => {
           await users.findByReset(params.token);
           return users.reset(params.token, body.password);
         });

@@ -15,7 +15,7 @@ export const RESET_HOURS = 24;
 const HOUR_MS = 3_600_000;
 const SEARCH_LENGTH_MAX = 254;
 
-/** What is asked of the list: a part of an address or a name, and the id of the last user of the page before. */
+/** A query of the list: a part of an address or a name, and the id of the last user of the page before. */
 export interface UsersPage {
   readonly search?: string | undefined;
   readonly after?: string | undefined;

@@ -2,13 +2,16 @@
 import { Elysia, t } from 'elysia';
 import { AdminUserPage } from '../../views/admin/user';
 import { AdminUsersPage } from '../../views/admin/users';
+import type { Text } from '../../views/locales';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { User } from '../accounts/store';
 import { AppError } from '../lib/errors';
+import { flashOf } from '../web/flash';
+import { textOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
-import { page, seeOther, text } from '../web/respond';
+import { page, seeOther } from '../web/respond';
 import type { RemovalService } from './removal';
 import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
@@ -23,9 +26,6 @@ const listQuery = t.Object({
   said: t.Optional(t.String()),
 });
 
-/** What a redirect says was done. */
-const FLASHES = text.users.said;
-
 export interface UsersRoutesDeps extends UsersApiDeps {
   readonly removal: RemovalService;
   readonly shell: ShellOf;
@@ -33,7 +33,7 @@ export interface UsersRoutesDeps extends UsersApiDeps {
 
 export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   const { users, removal } = deps;
-  const back = (request: Request, id: string, done: keyof typeof FLASHES) =>
+  const back = (request: Request, id: string, done: keyof Text['users']['said']) =>
     seeOther(request, `/admin/users/${id}?said=${done}`);
 
   return (
@@ -126,12 +126,12 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   );
 }
 
-/** What must be typed before a user is deleted. */
+/** The text that the administrator types to confirm that a user is deleted. */
 const nameOf = ({ name, email }: User): string => name || email;
 
 function requireTyped(user: User, typed: string): void {
   if (typed.trim() === nameOf(user)) return;
-  throw new AppError('invalid_fields', { fields: { typed: text.users.notThatName } });
+  throw new AppError('invalid_fields', { fields: { typed: 'That is not the name of this user' } });
 }
 
 async function listPage(
@@ -145,6 +145,7 @@ async function listPage(
   const last = users.at(-1);
   const more = hasMore && last ? new URLSearchParams({ ...(search && { search }), after: last.id }) : undefined;
   return page(
+    who,
     <AdminUsersPage
       shell={await deps.shell(who)}
       users={users.map((user) => userView(user, who))}
@@ -153,7 +154,7 @@ async function listPage(
       firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
       form={refused?.form ?? { values: {}, errors: {} }}
       isRefused={refused !== undefined}
-      flash={flashOf(query.said)}
+      flash={flashOf(textOf(who).users.said, query.said)}
     />,
     refused?.status,
   );
@@ -168,13 +169,14 @@ interface Shown {
 
 async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Shown): Promise<Response> {
   return page(
+    who,
     <AdminUserPage
       shell={await deps.shell(who)}
       user={userView(user, who)}
       typedName={nameOf(user)}
       link={shown.link}
       forms={shown.forms}
-      flash={flashOf(shown.said)}
+      flash={flashOf(textOf(who).users.said, shown.said)}
     />,
     shown.status,
   );
@@ -193,9 +195,4 @@ function userView(user: User, who: Who) {
     isDisabled: disabledAtMs !== null,
     hasNoPassword: passwordHash === '',
   };
-}
-
-function flashOf(said = '') {
-  const message = FLASHES[said as keyof typeof FLASHES];
-  return message === undefined ? undefined : { kind: 'good' as const, message };
 }

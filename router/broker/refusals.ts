@@ -1,4 +1,4 @@
-/** What is wrong with an upstream, for the person who has set it. */
+/** Turns an upstream's refusal into a sentence for the person who set its credentials. */
 import { readRefusal } from '../../backends/shared/upstream-errors';
 import type { Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';

@@ -1,4 +1,4 @@
-/** What an answer says, read from the bytes of its body: its text, its calls of tools, and why it failed. */
+/** Reads an answer from the bytes of its body: its text, its tool calls, and why it failed. */
 import { createParser } from 'eventsource-parser';
 import { errorIn, readRefusal } from '../../backends/shared/upstream-errors';
 import type { Share } from '../lib/allowance';
@@ -23,7 +23,7 @@ const NO_WORDS = { message: 'The agent reported an error.' };
 export interface ReaderOptions {
   /** Of its text and its calls together, or of the body that is no stream. */
   readonly maxBytes: number;
-  /** What a long answer is held of. The recorder's to end. */
+  /** The memory share that a long answer is charged to. The recorder ends it. */
   readonly share: Share;
 }
 
@@ -147,7 +147,7 @@ export class AnswerReader {
 
   /** One event of a stream, or the whole body of an answer that was not streamed. */
   #event(data: string, name?: string): void {
-    // What a runner sends must not keep the rest of its answer from being saved.
+    // An error in reading one event must not keep the rest of the answer from being saved.
     safely('recorder', { messageId: this.messageId }, () => this.#read(data, name));
   }
 

@@ -22,7 +22,7 @@ export const TITLE_LENGTH_MAX = 200;
 const TITLE_FROM_TEXT_LENGTH = 60;
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
-/** What is copied into a fork, in one step: everybody waits for it. Four megabytes take 20 ms. */
+/** Limits of the messages copied into a fork: the copy holds the event loop, 20 ms for four megabytes. */
 const FORKED = { limit: 400, maxBytes: 4_194_304 } as const;
 /** Conversations of one page of the list. */
 const LIST_LIMIT = 30;
@@ -75,7 +75,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
       conversations.page(id, options),
 
-    /** What was said before `before`, or up to now, as a runtime is told it: no more than is of use to an LLM. */
+    /** The messages before `before`, or all, that a runtime is sent as history; limited to what an LLM can use. */
     history: (id: string, before?: number): Promise<readonly Message[]> =>
       conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
 
@@ -90,10 +90,10 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return head?.position !== position;
     },
 
-    /** Who says the newest message, and how it ended. */
+    /** The role and the status of the newest message. */
     newest: (id: string): Promise<Newest | undefined> => conversations.newest(id),
 
-    /** What a page shows of a conversation. */
+    /** The messages of a conversation in the form that a page shows. */
     shown: (id: string, range: ShownRange): Promise<ShownMessages> => conversations.shown(id, range),
 
     /** The whole text of a message in UTF-8, a piece at a time: it may be larger than what a request may hold. */

@@ -37,7 +37,7 @@ export interface RecordedTurn {
   /** Where the conversation begins with this turn. */
   readonly beginning?: Beginning | undefined;
   readonly text?: string;
-  /** What the client's tools found since the last answer. */
+  /** Results of the client's tools since the last answer. */
   readonly results?: readonly ToolResult[];
   /** The answer's id, where it is told before it is stored. */
   readonly answerId?: string;
@@ -207,7 +207,7 @@ export function generationsService(deps: GenerationsDeps) {
     /** The text so far of an answer that is being written. */
     textOf: (messageId: string): string | undefined => live.get(messageId)?.answer.text,
 
-    /** What the agent has done so far for an answer that is being written. */
+    /** The steps so far of an answer that is being written. */
     stepsOf: (messageId: string): readonly Step[] | undefined => live.get(messageId)?.answer.steps,
 
     /** On shutdown: ends what is being written as interrupted, with its text saved. */

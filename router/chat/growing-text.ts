@@ -8,13 +8,13 @@ import { ROW_LENGTH_MAX, type TextPart } from './store-texts';
 export const PIECE_LENGTH_MAX = 262_144;
 
 export class GrowingText {
-  /** What stands in the message's row. */
+  /** The part of the text in the message's row. */
   #beginning = '';
   #isRowFull = false;
   #savedOfRow = 0;
   #savedPieces = '';
   #piecesCount = 0;
-  /** What comes behind the row and is not saved. */
+  /** The part after the row's that is not saved yet. */
   #rest = '';
 
   /** All of it, saved or not. */

@@ -15,7 +15,7 @@ export interface Divided {
 export class LeadingThought {
   /** Which part of the answer is being read. */
   #place: 'beginning' | 'thought' | 'text' = 'beginning';
-  /** What may be a part of a tag. */
+  /** Text that may be the beginning of a tag. */
   #held = '';
 
   push(piece: string): Divided {
@@ -25,7 +25,7 @@ export class LeadingThought {
     return this.#place === 'thought' ? this.#think() : { thought: '', text: this.#takeHeld() };
   }
 
-  /** What was held, where the answer ends here. */
+  /** Gives out the held text at the end of the answer. */
   end(): Divided {
     const held = this.#takeHeld();
     return this.#place === 'thought' ? { thought: held, text: '' } : { thought: '', text: held };

@@ -75,7 +75,7 @@ class ConversationStream {
   onEvent(event: RouterEvent): void {
     const { agent, conversation } = this.streamed;
     if (event.kind === 'runner' && event.agentId === agent.id) this.#wake();
-    // What is sent is whole messages only.
+    // This stream sends whole messages only.
     if (event.kind === 'message.grew' || !('conversationId' in event)) return;
     if (event.conversationId === conversation.id) this.#wake();
   }

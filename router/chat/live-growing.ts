@@ -30,7 +30,7 @@ export class GrowingOnPage implements Disposable {
 
   /** To be called when the text or the steps may have grown. @param stepsLength what the page does not have of steps. */
   noticeGrowth(stepsLength: number): void {
-    // What is there more of than is shown looks the same when it has grown.
+    // A page shows only the beginning of a very long message, which does not change when the message grows.
     if (!this.message || this.message.isCut) return;
     const { messageId, had } = this.message;
     const length = (this.options.textOf(messageId)?.length ?? 0) - had.shown + stepsLength;

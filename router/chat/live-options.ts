@@ -1,4 +1,4 @@
-/** What a live stream is made with. */
+/** The parameters of a live stream. */
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import type { CredentialsService } from '../credentials/credentials';

@@ -1,4 +1,4 @@
-/** What a live stream tells about everything around the conversation: runners, and the links of the sidebar. */
+/** The updates of a live stream outside the conversation: runners, and the links of the sidebar. */
 import type { JSX } from 'preact';
 import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRunner } from '../../views/chat/live';
 import type { ConversationList } from '../../views/models';
@@ -80,7 +80,12 @@ export class LiveSidebar {
         if (!row) return <LiveConversationRemove conversationId={id} />;
         const isOnTop = row.updatedAtMs >= this.#topMs;
         if (isOnTop) this.#topMs = row.updatedAtMs;
-        return <LiveConversationLink conversation={conversationLink(row, agents, current)} isOnTop={isOnTop} />;
+        return (
+          <LiveConversationLink
+            conversation={conversationLink(this.options.who, row, agents, current)}
+            isOnTop={isOnTop}
+          />
+        );
       });
   }
 }

@@ -1,4 +1,4 @@
-/** What one page has of the steps of the answer that is being written, and how it gets the rest. */
+/** Keeps which steps of a growing answer one page shows, and sends the rest. */
 import type { JSX } from 'preact';
 import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../views/chat/live';
 import type { StepView } from '../../views/chat/models';
@@ -14,7 +14,7 @@ interface OnPage {
   readonly isOver: boolean;
   /** Of a thought that goes on. */
   readonly had?: HadText | undefined;
-  /** What was told of it last. */
+  /** The step as the page shows it. */
   readonly step?: Step | undefined;
 }
 

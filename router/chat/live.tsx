@@ -62,7 +62,7 @@ class Live {
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
   #position: number;
-  /** What the page that connects has of its newest message, until that is looked at. */
+  /** The part of the newest message that the connecting page shows, until the first comparison. */
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
   #isChanged = false;
@@ -158,8 +158,8 @@ class Live {
     this.#isChanged = false;
     const around = await this.#sidebar.parts();
     const parts = [...around, ...(await this.#conversationParts())];
-    // What changes until the page has taken this is looked at then: a slow reader gets less, and nothing waits for it.
-    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
+    // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(this.options.who, part)).join('') });
   }
 
   /** Without a look at the database. */
@@ -170,7 +170,7 @@ class Live {
     const beganMs = performance.now();
     const steps = this.deps.generations.stepsOf(messageId) ?? [];
     const parts = (await this.#steps?.tell(this.#rendering(), { steps, isEnd: false }, this.#think)) ?? [];
-    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(this.options.who, part)).join('') });
     const { text: shown, isCut } = shownText(text, true);
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
@@ -209,7 +209,7 @@ class Live {
     const { agent } = conversation;
     const last = messages.at(-1);
     const missing = await missingView(this.deps, this.options.who, { agent, message: last });
-    const about = { agent, lastPosition: last?.position ?? 0, missing };
+    const about = { reader: this.options.who, agent, lastPosition: last?.position ?? 0, missing };
     const rendering = this.#rendering();
     for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
     return parts;

@@ -91,7 +91,7 @@ class Production extends Lifecycle {
     const backend = backends.find(agent.backend);
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
-    if (usesUpstream(backend)) budgets.check({ userId: agent.userId });
+    if (usesUpstream(backend)) budgets.refuseUsedUp({ userId: agent.userId });
     const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
     const { messages, isKnown } = await history(conversations, conversation);
     const body = { model: backend.name, messages, stream: true };

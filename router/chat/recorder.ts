@@ -82,12 +82,12 @@ export class Answer implements Recorder {
     return this.#reader.text.all;
   }
 
-  /** What the agent has done so far. */
+  /** The steps of the answer so far. */
   get steps(): readonly Step[] {
     return this.#reader.steps.all;
   }
 
-  /** What the runner answers with, whatever it was asked for. To be said before the first chunk. */
+  /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
   comesAs({ isStream }: { readonly isStream: boolean }): void {
     this.#reader.isStream = isStream;
   }

@@ -1,4 +1,4 @@
-/** What ends with an agent that is deleted. */
+/** Deletes an agent together with everything that depends on it. */
 import type { AgentsService } from '../agents/agents';
 import { quarantineHome } from '../agents/homes';
 import type { Agent } from '../agents/store';

@@ -37,7 +37,7 @@ export function searchService({ search }: { search: SearchStore }) {
   }
 
   return {
-    /** What a user has that contains all words of the query, newest first. */
+    /** The user's messages and titles that contain all words of the query, newest first. */
     async find(userId: string, query: string, before?: number): Promise<Hits> {
       const terms = termsOf(query);
       if (terms.length === 0) return { terms, hits: [], isIncomplete: false };

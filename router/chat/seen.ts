@@ -1,4 +1,4 @@
-/** What a page of a conversation has, as it tells the live stream when it connects, and as the id of each event. */
+/** The state of a conversation's page: the page sends it when it connects, and each event has the new one as its id. */
 import type { HadText } from '../web/rendering';
 import type { StepsSeen } from './live-steps';
 

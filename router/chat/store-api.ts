@@ -1,4 +1,4 @@
-/** What the API of conversations reads and writes besides the turns of `/v1` and of the pages. */
+/** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
 import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';

@@ -1,4 +1,4 @@
-/** What pages show of messages: as many as fit, and of each the first part. The rest of a long one stays in the database. */
+/** Reads messages for pages: a bounded number of them, and only the beginning of a long one. */
 import { and, asc, desc, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { messagePieces, messages } from '../database/schema/chat';

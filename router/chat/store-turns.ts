@@ -1,4 +1,4 @@
-/** What is written with a turn of a conversation, and what is deleted of one. */
+/** Writes and deletes the turns of a conversation. */
 import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
@@ -34,7 +34,7 @@ export interface NewTurn {
 }
 
 /**
- * What every answer runs, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
+ * The statements of every answer, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
  * rows, than the database to run it.
  */
 export function statements({ $client }: Db) {

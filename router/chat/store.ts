@@ -183,7 +183,7 @@ export function conversationsStore(db: Db) {
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;
     },
-    /** Who says the newest message of a conversation, and how it ended. */
+    /** The role and the status of a conversation's newest message. */
     async newest(conversationId: string): Promise<Newest | undefined> {
       return run.newest.get(conversationId) ?? undefined;
     },

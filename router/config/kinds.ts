@@ -1,13 +1,11 @@
 /** The kinds of settings: how the text of a setting is validated and parsed. */
 import { isIP } from 'node:net';
-import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import proxyAddr from 'proxy-addr';
 import type { Json } from '../../drivers/driver';
 import { parseJson } from '../lib/json';
-
-/** The folder that holds `package.json`. Relative paths in settings are relative to it. */
-export const repositoryRoot = resolve(import.meta.dir, '../..');
+import { settingPath } from './root';
 
 /** A kind of value. `rule` completes the sentence "must be …"; `parse` returns undefined when the text breaks the rule. */
 export interface Kind<T> {
@@ -55,7 +53,7 @@ export const flag: Kind<boolean> = {
   },
 };
 
-export const path: Kind<string> = { rule: 'a path', parse: (text) => resolve(repositoryRoot, text) };
+export const path: Kind<string> = { rule: 'a path', parse: settingPath };
 
 const hostName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
@@ -109,6 +107,19 @@ export const proxyUrl: Kind<string> = {
 export const list: Kind<readonly string[]> = {
   rule: 'a list, separated by commas',
   parse: (text) => text.split(/[\s,]+/).filter((entry) => entry !== ''),
+};
+
+export const proxies: Kind<readonly string[]> = {
+  rule: 'IP addresses and ranges such as 10.0.0.0/8, or loopback, linklocal and uniquelocal, separated by commas',
+  parse: (text) => {
+    const entries = text.split(',').map((entry) => entry.trim());
+    try {
+      proxyAddr.compile(entries);
+      return entries;
+    } catch {
+      return undefined;
+    }
+  },
 };
 
 export const key32: Kind<Uint8Array> = {

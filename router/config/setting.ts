@@ -1,4 +1,4 @@
-/** What a setting is: its kind, whether it is required, its default, and its description. */
+/** The definition of a setting: its kind, whether it is required, its default, and its description. */
 import type { Kind } from './kinds';
 
 interface Text {

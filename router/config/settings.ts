@@ -16,6 +16,7 @@ import {
   origin,
   origins,
   path,
+  proxies,
   proxyUrl,
   secret,
 } from './kinds';
@@ -87,6 +88,13 @@ export const settingGroups = {
       description: 'Further host names that the router accepts, besides loopback, IP addresses and the public URL.',
       example: 'agents.lan,agents.example.org',
     }),
+    TRUST_PROXY: optional(proxies, {
+      description:
+        'Proxies in front of the router whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses, ranges, ' +
+        'loopback, linklocal or uniquelocal. Limits, sessions and the audit then have the addresses of people.',
+      whenUnset: 'no proxy is believed',
+      example: 'loopback,10.0.0.0/8',
+    }),
     CORS_ORIGINS: optional(origins, {
       description: 'Origins whose pages may call /v1 from a browser, with a key. `*`: every origin.',
       whenUnset: 'no other site',
@@ -111,6 +119,20 @@ export const settingGroups = {
       example: './data/homes',
     }),
     SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds, with which new homes are filled.'),
+  },
+  Backups: {
+    BACKUP_ROOT: optional(path, {
+      description: 'Folder of the backups. Best on another disk than the data.',
+      whenUnset: '`backups` in `STACK_DATA_ROOT`',
+      example: '/mnt/backup/agent-stack',
+    }),
+    BACKUP_HOURS: preset(
+      number(0, 8760, ' of hours'),
+      '0',
+      'Hours between two backups that the router makes by itself. 0: none.',
+      '24',
+    ),
+    BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
   },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
@@ -228,6 +250,19 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    LOG_FILE: optional(path, {
+      description:
+        'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',
+      whenUnset: 'the log goes to the standard output',
+      example: '/var/log/agent-stack/router.log',
+    }),
+    LOG_FILE_MEGABYTES: preset(integer(1, 100_000), '50', 'Size at which a new log file is begun.'),
+    LOG_FILES_KEPT: preset(integer(1, 10_000), '7', 'Log files that are kept.'),
+    DRAIN_SECONDS: preset(
+      number(0, 86_400, ' of seconds'),
+      '5',
+      'Seconds that open requests and answers get to end by themselves when the router is stopped. Give a supervisor ten more.',
+    ),
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),
       '8192',

@@ -29,7 +29,7 @@ export function termsOf(query: string): readonly string[] {
   return [...new Set(terms)].slice(0, TERMS_MAX).map((term) => ([...term].length < 3 ? ` ${term} ` : term));
 }
 
-/** What the index is asked for: all trigrams of all terms, each quoted. */
+/** The query for the index: all trigrams of all terms, each quoted. */
 export function matchOf(terms: readonly string[]): string {
   const trigrams = terms.flatMap((term) => {
     const characters = [...term];

@@ -4,7 +4,7 @@ import type { Body, Sink } from './body';
 /** Bytes that are passed on before others have their turn: a chunk of the kernel has 512 KB, which take long to read. */
 const TURN_BYTES = 65_536;
 
-/** What a step makes of a chunk: bytes, or several pieces, each of which is made when it is passed on. */
+/** The result of a step for one chunk: bytes, or an iterator whose pieces are made when they are passed on. */
 export type Made = Uint8Array | Iterator<Uint8Array>;
 
 /** Transforms one body into another. An error that it throws breaks off the new body. */
@@ -42,7 +42,7 @@ class MappedBody implements Body, Sink {
   readonly #source: Body;
   readonly #step: Step;
   #sink: Sink | undefined;
-  /** What is still to be made, in order. While there is any, the source is paused. */
+  /** Iterators that still have pieces, in order. The source is paused until they are used up. */
   #rest: Iterator<Uint8Array>[] | undefined;
   #ending: ((sink: Sink) => void) | undefined;
   #isPaused = false;

@@ -3,7 +3,7 @@
  * answer to the client, and the one line in the log. When it ends is its life's (relay/lifecycle.ts).
  */
 
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/recorder';
 import { Share } from '../lib/allowance';
@@ -53,7 +53,7 @@ interface Options {
  */
 export async function exchange(
   deps: ExchangeDeps,
-  who: Who,
+  who: Caller,
   options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(deps, who, options);
@@ -66,7 +66,7 @@ export async function exchange(
 }
 
 class Exchange extends Lifecycle {
-  /** What a long request, and a long answer that is translated or read whole, are held of. */
+  /** The memory share that long requests, and long answers that are read whole, are charged to. */
   readonly share: Share;
   /** Ends the watch over the client's credential. */
   readonly #forget: () => void;
@@ -81,7 +81,7 @@ class Exchange extends Lifecycle {
 
   constructor(
     readonly deps: ExchangeDeps,
-    readonly who: Who,
+    readonly who: Caller,
     readonly options: Options,
   ) {
     const { user, credentialId } = who;
@@ -149,13 +149,13 @@ class Exchange extends Lifecycle {
     const { status, headers } = answer;
     const { translation } = plan;
     const isEvents = isEventStream(headers);
-    // What is translated into events has to come as events.
+    // A translation into events needs events from the runner.
     if (plan.wantsStream && translation && status < 400 && !isEvents) {
       return this.#waitInStream(plan, Promise.resolve({ answer }));
     }
     this.#stored?.comesAs({ isStream: isEvents });
     if (this.recorder && status >= 400) this.recorder = recordRefusal(this.recorder, answer);
-    // What the client reads; a refusal is in the runner's own words.
+    // The body for the client. A refusal is passed on in the runner's own words.
     const body = translation && status < 400 ? translation.body(answer.body, isEvents) : answer.body;
     const own = foreignHeaders(headers);
     // To serve a stream costs more than all the rest of a request. And what is translated in one piece can fail for what
@@ -205,7 +205,7 @@ class Exchange extends Lifecycle {
   }
 
   protected override gone(): void {
-    // What goes on without its client is its owner's, not the credential's.
+    // An answer that continues without its client does not end with the client's credential.
     if (this.options.detach) safely('forget', this.of, this.#forget);
     super.gone();
   }
@@ -231,7 +231,7 @@ class Exchange extends Lifecycle {
     });
   }
 
-  /** What is known of the answer by now, for its head. */
+  /** The facts about the answer that are known when its head is sent. */
   #known(): Known {
     return {
       startedMs: this.startedMs,

@@ -4,7 +4,7 @@
  * restart forgets all answers.
  */
 
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
@@ -158,13 +158,13 @@ type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
 /** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */
 export async function answerOnce(
   { config, held, idempotency, streams }: OnceDeps,
-  { user, credentialId }: Who,
+  { user, credentialId }: Caller,
   { request, key, answer }: { readonly request: Request; readonly key: string; answer: Answering },
 ): Promise<Response> {
   if (key === '' || key.length > KEY_LENGTH_MAX) {
     throw new AppError('invalid_request', { message: `An Idempotency-Key has 1 to ${KEY_LENGTH_MAX} characters.` });
   }
-  // Whoever waits for another request's answer has none that would end with the credential (law 20).
+  // A request that waits for another one's answer has no exchange that its revoked credential would end (law 20).
   const revoked = Promise.withResolvers<never>();
   revoked.promise.catch(() => undefined);
   let isRevoked = false;
@@ -188,14 +188,14 @@ export async function answerOnce(
   }
 }
 
-/** What makes two requests the same. */
+/** The hash that is equal for two equal requests. */
 function fingerprintOf({ url, headers }: Request, bytes: Uint8Array): string {
   const { pathname, search } = new URL(url);
   const hash = new Bun.CryptoHasher('sha256').update(`${pathname}${search}\n${headers.get('x-conversation-id')}\n`);
   return hash.update(bytes).digest('hex');
 }
 
-/** What went well. A failure is worth another try. */
+/** Keeps successful answers only: a failed request may be sent again. */
 function isKept({ ok, headers }: Response): boolean {
   return ok && !isEventStream(headers);
 }

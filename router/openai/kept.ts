@@ -23,7 +23,7 @@ export type Keeping = 'asked' | 'unasked' | undefined;
 
 /** @param isTranslated a runtime that serves responses itself keeps its own. */
 export function keepingOf(deps: OpenaiDeps, body: JsonBody, how: { detach: boolean; isTranslated: boolean }): Keeping {
-  // What goes on without its client must be kept somewhere (law 9).
+  // An answer that continues without its client must be stored (law 9).
   if (how.detach || body.store === true) return 'asked';
   return how.isTranslated && body.store == null && deps.config.responses.areKept ? 'unasked' : undefined;
 }
@@ -49,7 +49,7 @@ interface Place {
 }
 
 /**
- * What a conversation has of the turn already that the request asks for: the newest turn, when the request says it again
+ * The part of the requested turn that the conversation has already: the newest turn, when the request says it again
  * after an answer that did not end well, or the user's message, when the client has stored that itself.
  * @param said the messages or items of the request.
  */

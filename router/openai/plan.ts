@@ -1,5 +1,5 @@
 /** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { backendHeaders, requestVariables, runtimeSessionName } from '../backends/runtime-session';
 import {
   goesOnWithTurn,
@@ -66,7 +66,7 @@ export interface RequestToPlan {
  * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
  * `invalid_request`, `backend_disabled` or `budget_exceeded`.
  */
-export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Promise<Plan> {
+export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan): Promise<Plan> {
   const { method, url, headers, bytes } = asked;
   const path = relayPath(url);
   requireMethod(path, method);
@@ -81,7 +81,8 @@ export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Pr
   const keyId = who.session ? undefined : who.credentialId;
   const runnerPath = runnerPathOf(routed, path);
   const isTranslated = runnerPath !== path;
-  if (usesUpstream(backend)) deps.budgets.check({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
+  if (usesUpstream(backend))
+    deps.budgets.refuseUsedUp({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(deps, who, body) : body;
   const { chat, conversation, match, turn } = await placeOf(deps, routed, {
@@ -149,7 +150,7 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
   const { told, path, isTranslated, detach } = asked;
   const said = told && messagesAt(path, told);
   const keeping = said && keepingOf(deps, told, { detach, isTranslated });
-  // What is neither in a conversation nor kept has no turn there.
+  // A request outside conversations whose answer is not kept has no turn.
   const { failed, posted } =
     said && (routed.conversation || keeping) ? await turnThere(deps, routed, said, keeping) : {};
   const before = failed?.before ?? (posted && posted.position - 1);

@@ -86,7 +86,7 @@ function isLineEnd(byte: number | undefined): boolean {
   return byte === LF || byte === CR;
 }
 
-/** What a JSON text may lack where it was cut: the rest of a string, of a name, of a value or of a literal. */
+/** Endings that complete a JSON text which was cut: the rest of a string, a name, a value or a literal. */
 const MISSING = ['', '"', '0', ':0', '":0', '"":0', '\\"', '\\":0'].concat(
   ...['0', '00', '000', '0000'].map((hex) => [`${hex}"`, `${hex}":0`]),
   ...['true', 'false', 'null'].map((word) => [1, 2, 3, 4].map((length) => word.slice(length))),

@@ -1,4 +1,4 @@
-/** What the calls to upstreams that served one answer used, as far as the broker is certain which answer that was. */
+/** The usage of one answer: the sum of the upstream calls of which the broker is certain that they served it. */
 import type { MeteringService } from './metering';
 import type { UsageStore } from './store';
 

@@ -127,10 +127,10 @@ export function budgetsService(deps: {
     forget,
 
     /**
-     * Throws `insufficient_quota` when the user or a key is at a hard limit; for a request that is going to make calls.
-     * Amounts that are held by calls under way do not count here.
+     * Refuses a request to an agent early: throws `insufficient_quota` when the user or a key is at a hard limit, not
+     * counting the amounts that calls under way hold. The check before each upstream call is in `limits.ts`.
      */
-    check(who: Counted): void {
+    refuseUsedUp(who: Counted): void {
       const refusal = refusalOf(who);
       if (refusal && !refusal.isHeld) throw refusal.error;
     },

@@ -1,7 +1,8 @@
 /** Prices of models: the administrator's page, and `/api/admin/prices`. */
 import { Elysia, t } from 'elysia';
 import { AdminPricesPage } from '../../views/admin/page';
-import type { FormState, PriceView } from '../../views/models';
+import type { FormState } from '../../views/models';
+import type { PriceView } from '../../views/usage/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';
@@ -143,13 +144,14 @@ async function pricesPage(
   }));
   const edited = prices.find(({ model }) => model === (refused?.form?.values.model ?? query.model));
   return page(
+    who,
     <AdminPricesPage
       shell={await deps.shell(who)}
       prices={prices}
       form={refused?.form ?? priceForm(edited, query.model)}
       editing={edited?.model}
       shared={refused?.shared ?? { values: { models: deps.prices.sharedModels().join('\n') }, errors: {} }}
-      flash={saidOf(query.said)}
+      flash={saidOf(who, query.said)}
     />,
     refused?.status ?? 200,
   );

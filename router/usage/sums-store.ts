@@ -35,7 +35,7 @@ export interface UsageGroup extends UsageTotals {
 /** A day is a UTC day, such as `2026-11-22`. */
 export type UsageDimension = 'day' | 'user' | 'agent' | 'backend' | 'model' | 'key';
 
-/** What was used of a budget; of a key's, with all calls that may belong to it. */
+/** The amount used of a budget. A key's includes every call that may belong to the key. */
 export interface Spent {
   readonly tokens: number;
   readonly cost: number;
@@ -46,7 +46,7 @@ type BudgetPeriod = typeof budgets.$inferSelect.period;
 export function sumsStore(db: Db) {
   const last = alias(usageSums, 'last');
   const earlier = alias(usageSums, 'earlier');
-  /** What `last` has more than `earlier`, over all series of a group. The cost as a real number: sums of integers overflow. */
+  /** The difference between `last` and `earlier`, summed over a group. The cost is a real number: sums of integers overflow. */
   const totals = {
     ...eachName((name) => sql<number>`coalesce(sum(${last[name]} - coalesce(${earlier[name]}, 0)), 0)`),
     costPicos: sql<number>`coalesce(sum(CAST(${last.costPicos} - coalesce(${earlier.costPicos}, 0) AS real)), 0)`,
@@ -103,7 +103,7 @@ export function sumsStore(db: Db) {
         .map(withCost);
     },
 
-    /** What the budgets of this period have been used, by subject: of all of them, or of one. Absent where nothing was. */
+    /** The amounts used of this period's budgets, by subject: of all, or of one. A subject without use is absent. */
     async spent(period: BudgetPeriod, range: UsageRange, subjectId?: string): Promise<ReadonlyMap<string, Spent>> {
       const isOfKey = sql`${budgets.keyId} IS NOT NULL`;
       const rows = joined(

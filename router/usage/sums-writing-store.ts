@@ -16,7 +16,7 @@ const NAMES = [
   ...(['estimatedCalls', 'costPicos'] as const),
 ];
 
-/** What each call counts in, as dimension, user and key. Everybody's use of agents and keys is that of their owners. */
+/** The series that a call is added to, as dimension, user and key. Everybody's use of agents and keys is that of their owners. */
 function seriesOf({
   userId,
   agentId,

@@ -3,7 +3,7 @@ import { Elysia } from 'elysia';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { isJsonObject, type JsonObject, parseBody } from '../lib/json';
-import { networkOf } from '../lib/network';
+import type { Clients } from './clients';
 import { readBody } from './read-body';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
@@ -15,18 +15,14 @@ const FIELDS_MAX = 1_000;
  */
 const WORK_MAX = 50_000;
 
-interface Server {
-  requestIP(request: Request): { address: string } | null;
-}
-
 /**
  * Reads the body of every route that is registered after it. Register routes with `parse: 'none'` before it.
  * @param held the memory for long bodies. It is shared out by network address, because the user is not known yet.
  */
-export function bodies(held: Allowance, maxBodyBytes: number) {
+export function bodies(held: Allowance, maxBodyBytes: number, clients: Pick<Clients, 'network'>) {
   const maxBytes = Math.min(FORM_BYTES_MAX, maxBodyBytes);
   return new Elysia({ name: 'bodies' }).onParse({ as: 'global' }, async ({ request, server }, contentType) => {
-    const share = new Share(held, `network ${addressOf(request, server)}`);
+    const share = new Share(held, `network ${clients.network(request, server)}`);
     try {
       const bytes = await readBody(request, { maxBytes, share });
       // Programs that send only JSON may leave its type out.
@@ -35,11 +31,6 @@ export function bodies(held: Allowance, maxBodyBytes: number) {
       share.end();
     }
   });
-}
-
-/** The network from which a request comes, as limits count it. */
-export function addressOf(request: Request, server: Server | null): string {
-  return networkOf(server?.requestIP(request)?.address ?? 'local');
 }
 
 /** Never returns `undefined`, because Elysia would then read the body itself. Throws `invalid_request`. */

@@ -17,7 +17,7 @@ const HTML_LENGTH_MAX = 256 * 1024;
 /** Tails that are kept, so that the next growth of a text finds what its page has. */
 const TAILS_MAX = 16;
 
-/** What a page has of a growing text, in UTF-16 units. */
+/** The part of a growing text that a page shows already, in UTF-16 units. */
 export interface Had {
   readonly settled: number;
   readonly shown: number;

@@ -29,7 +29,7 @@ const KEPT_LENGTH_MAX = 16 * 1024 * 1024;
 /** Growing answers that are known to take too long. */
 const SLOW_MAX = 1_000;
 
-/** What a page has of a growing text. */
+/** The part of a growing text that a page shows already. */
 export interface HadText extends Had {
   readonly isPlain?: boolean;
 }

@@ -1,22 +1,26 @@
 /** Makes the parts of this subject. */
+import { COPY_CODE_ID } from '../../views/layout';
 import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
+import { createClients } from './clients';
+import { createDraining } from './draining';
 import { createOpenStreams } from './open-streams';
 import { renderingService } from './rendering';
-import { text } from './respond';
 
 /** @param owned ends the threads that render. */
 export function wireWeb(
-  { config, events }: { config: Pick<Config, 'held' | 'requests'>; events: Events },
+  { config, events }: { config: Pick<Config, 'held' | 'requests' | 'trustedProxies'>; events: Events },
   owned: AsyncDisposableStack,
 ) {
   const requests = new Allowance(config.requests);
   return {
+    clients: createClients(config.trustedProxies),
     /** Bytes of long bodies and answers that are in memory at once. */
     held: new Allowance(config.held),
     requests,
+    draining: createDraining(),
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID })),
   };
 }

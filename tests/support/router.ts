@@ -64,6 +64,8 @@ export interface TestRouter extends AsyncDisposable {
   readonly internalUrl: string;
   readonly dataRoot: string;
   readonly platform: MemoryPlatform;
+  /** Every route of a listener, such as "GET /conversations/:id". */
+  readonly routes: { readonly public: readonly string[]; readonly internal: readonly string[] };
   request(path: string, init?: TestInit): Promise<Response>;
   person(who: { email: string; name: string; password: string }): Promise<Person>;
   /** Replaces `backends.json`; the router notices by itself. */
@@ -142,6 +144,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
     internalUrl: `http://127.0.0.1:${internalPort}`,
     dataRoot,
     platform: memoryPlatform(context.installationId),
+    routes: { public: routesOf(app), internal: routesOf(internalApp(context)) },
     request,
     writeBackends,
     stop,
@@ -152,6 +155,10 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
       await rm(dataRoot, { recursive: true, force: true });
     },
   };
+}
+
+function routesOf(app: { readonly routes: readonly { readonly method: string; readonly path: string }[] }) {
+  return app.routes.map(({ method, path }) => `${method} ${path}`);
 }
 
 type Send = (path: string, init?: TestInit) => Promise<Response>;

@@ -249,6 +249,6 @@ test('usage is known after a restart', async () => {
     [30, 'within'],
     [30, 'hard'],
   ]);
-  expect(() => budgets.check({ userId: bob.id })).not.toThrow();
-  expect(() => budgets.check({ userId: bob.id, keyIds: [keyId] })).toThrow('this API key');
+  expect(() => budgets.refuseUsedUp({ userId: bob.id })).not.toThrow();
+  expect(() => budgets.refuseUsedUp({ userId: bob.id, keyIds: [keyId] })).toThrow('this API key');
 });

@@ -1,5 +1,12 @@
 // What was used, its prices and budgets, with awkward content, for the tests and for scripts/gallery.tsx.
-import type { BudgetSubject, BudgetView, PriceView, UsageFigures, UsageLine, UsageView } from '../../views/models';
+import type {
+  BudgetSubject,
+  BudgetView,
+  PriceView,
+  UsageFigures,
+  UsageLine,
+  UsageView,
+} from '../../views/usage/models';
 import { atMs } from './fixtures';
 
 const nothing: UsageFigures = {

@@ -11,7 +11,7 @@ import { UserBadges } from './users';
 interface UserProps {
   shell: Shell;
   user: UserView;
-  /** What must be typed before the user is deleted. */
+  /** The text to type before the user is deleted. */
   typedName: string;
   /** A reset link that was just made, shown this one time. */
   link?: { url: string; expiresAtMs: number } | undefined;

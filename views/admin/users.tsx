@@ -9,7 +9,7 @@ import { AdminPage } from './page';
 interface UsersProps {
   shell: Shell;
   users: UserView[];
-  /** What the list is searched for; empty: nothing. */
+  /** The searched text; empty for the whole list. */
   search: string;
   /** Where the next of them are, and the first. */
   moreHref?: string | undefined;
@@ -111,7 +111,7 @@ function UserRow({ user }: { user: UserView }) {
   );
 }
 
-/** What is special about a user, one word each. */
+/** One word for each special state of a user. */
 export function UserBadges({ user }: { user: UserView }) {
   const t = useText().users;
   return (

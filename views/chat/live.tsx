@@ -1,5 +1,5 @@
 /**
- * What the live stream of a chat page sends: pieces that each name the part they go to. A target that is not on the
+ * The events of a chat page's live stream: pieces that each name the part they go to. A target that is not on the
  * page is skipped, so one stream serves every page.
  */
 
@@ -53,7 +53,7 @@ export function LiveMessageReplace({ message }: { message: MessageView }) {
 }
 
 /**
- * What is said of an answer beside its text: how far the runner's start is, that more is not shown, how it ended. Morphed,
+ * Everything of an answer but its text: the progress of the runner's start, that more is not shown, how it ended. Morphed,
  * so that the page keeps its text with what is selected in it.
  */
 export function LiveMessageAround({ message }: { message: MessageView }) {

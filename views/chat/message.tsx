@@ -7,6 +7,7 @@ import { type Html, noHtml } from '../markdown';
 import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import type { FactsView } from './models';
 import { Steps } from './steps';
 
@@ -113,7 +114,7 @@ function FinishedText({ message }: { message: MessageView }) {
   );
 }
 
-/** What a page shows is only the beginning of a text that is very long. */
+/** The link to the whole of a very long text, of which pages show the beginning. */
 function WholeText({ message }: { message: MessageView }) {
   const t = useText();
   const { wholeHref, role, status } = message;
@@ -137,8 +138,12 @@ function Outcome({ message }: { message: MessageView }) {
   if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
   return (
     <Notice kind="bad">
-      <p>{error?.message ?? (interrupted ? t.message.interrupted : t.message.failed)}</p>
-      {error?.hint && <p class="quiet verbatim">{error.hint}</p>}
+      <p>{error ? <Sentence of={error.message} /> : interrupted ? t.message.interrupted : t.message.failed}</p>
+      {error?.hint && (
+        <p class="quiet verbatim">
+          <Sentence of={error.hint} />
+        </p>
+      )}
       <div class="row">
         {message.retryable && <RetryForm messageId={message.id} labelled />}
         {error?.action && (
@@ -175,7 +180,7 @@ function AnswerActions({ message }: { message: MessageView }) {
   );
 }
 
-/** What is known of how the answer came to be. */
+/** Model, tokens, time and cost of an answer. */
 function Facts({ facts }: { facts: FactsView }) {
   const t = useText();
   const numbers = useNumbers();

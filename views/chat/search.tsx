@@ -66,7 +66,7 @@ function SearchForm({ query }: { query: string }) {
   );
 }
 
-/** What a search found, and the way to more. */
+/** The hits of a search, and the link to more. */
 export function SearchResults({ search }: { search: SearchView }) {
   const t = useText().search;
   const { query, hits, moreHref, isIncomplete, isFirst } = search;

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { Icon, type IconName } from '../icons';
 import type { Flash, FormState } from '../models';
+import { Sentence } from '../sentences';
 
 const icons: Record<Kind, IconName> = { good: 'circle-check', bad: 'circle-alert', info: 'info' };
 
@@ -29,12 +30,12 @@ export function FormNotice({ form }: { form: FormState }) {
   if (!form.message) return null;
   return (
     <Notice kind="bad" role="alert">
-      {form.message}
+      <Sentence of={form.message} />
     </Notice>
   );
 }
 
-/** What a form has done, where there is something to say. */
+/** The result of a form, if there is one. */
 export function FlashNotice({ flash, id }: { flash: Flash | undefined; id: string }) {
   if (!flash) return null;
   return (

@@ -1,8 +1,9 @@
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice } from '../kit/notice';
 import { SelectField } from '../kit/select';
-import type { BudgetSubject, FormState } from '../models';
+import type { FormState } from '../models';
 import { useText } from '../render';
+import type { BudgetSubject } from './models';
 
 interface BudgetFormProps {
   action: string;

@@ -1,8 +1,8 @@
 import { Confirm } from '../kit/confirm';
 import { Time } from '../kit/time';
-import type { BudgetView } from '../models';
 import { type Numbers, useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { BudgetView } from './models';
 
 interface BudgetsProps {
   budgets: BudgetView[];

@@ -1,6 +1,6 @@
-import type { UsageLine, UsageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { UsageLine, UsageView } from './models';
 
 /** Width of a bar in percent of its place, and its maximum in percent of the chart, for ranges with few days. */
 const BAR_SHARE = 0.72;

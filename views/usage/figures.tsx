@@ -1,6 +1,6 @@
-import type { UsageFigures } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { UsageFigures } from './models';
 
 /** The totals in large type. */
 export function UsageTotals({ totals }: { totals: UsageFigures }) {

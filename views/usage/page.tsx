@@ -1,9 +1,10 @@
 import { Notice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
-import type { BudgetSubject, BudgetView, Flash, FormState, Shell, UsageView } from '../models';
+import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { BudgetList } from './budgets';
 import { BudgetForm } from './budgets-form';
+import type { BudgetSubject, BudgetView, UsageView } from './models';
 import { UsageRange } from './range';
 import { UsageReport } from './report';
 

@@ -2,9 +2,10 @@ import { Confirm } from '../kit/confirm';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice } from '../kit/notice';
 import { TableBox } from '../kit/table-box';
-import type { FormState, PriceView } from '../models';
+import type { FormState } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import type { PriceView } from './models';
 
 /** The prices of models, and the form to change them. */
 export function PriceTable({ prices }: { prices: PriceView[] }) {

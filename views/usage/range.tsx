@@ -1,6 +1,6 @@
 import { Field } from '../kit/field';
-import type { UsageRangeView } from '../models';
 import { useText } from '../render';
+import type { UsageRangeView } from './models';
 
 /** Chooses the days of a page: links for common ranges, a form for others. Both lead to plain URLs. */
 export function UsageRange({ range, action }: { range: UsageRangeView; action: string }) {

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { Icon } from '../icons';
-import type { UsageView } from '../models';
 import { useText } from '../render';
 import { UsageTotals } from './figures';
+import type { UsageView } from './models';
 import { UsageTable, UsageTimes } from './table';
 
 /** Usage of some days: totals, days, and tables by dimension. `children` come after the totals. */

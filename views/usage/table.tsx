@@ -1,8 +1,8 @@
 import { TableBox } from '../kit/table-box';
-import type { UsageLine, UsageTableView, UsageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 import { TimeChart } from './chart';
+import type { UsageLine, UsageTableView, UsageView } from './models';
 
 /** Usage by one dimension, largest first. */
 export function UsageTable({ table }: { table: UsageTableView }) {

@@ -42,7 +42,7 @@ export const usage = sqliteTable(
 );
 
 /**
- * What the sums of usage are kept of: one row for each thing whose use a report or a budget shows. Every call counts in
+ * The series of usage sums: one row for each thing whose use a report or a budget shows. Every call counts in
  * several of them (`seriesOf` in `usage/sums-writing-store.ts`).
  */
 export const usageSeries = sqliteTable(

@@ -95,7 +95,7 @@ export class WireReader {
       }
     }
     const body = bytes.subarray(start, end);
-    // Whoever keeps a little of the body is not to keep all that it came in.
+    // A small body is copied: a view would keep the whole buffer of the socket in memory.
     return body.length * SPARSE < bytes.length ? Buffer.from(body) : body;
   }
 

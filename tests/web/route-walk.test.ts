@@ -1,0 +1,295 @@
+/**
+ * Walks every route of both listeners as six strangers to what it opens, and compares the statuses with one table. The routes
+ * come from the applications themselves: a route without an entry fails, and so does an entry without a route.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import { newId } from '../../router/lib/ids';
+import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
+
+/** Ends only a test that has failed: the walk makes a thousand requests. */
+setDefaultTimeout(120_000);
+
+/**
+ * Who asks. What a path names belongs to Alice (a user, a key or an invitation is made for each request):
+ * - `out`: nobody, without any credential
+ * - `other`: another user, signed in
+ * - `admin`: the administrator, signed in
+ * - `key`: a key of the administrator with the other scope: `manage` at /v1, `v1` everywhere else
+ * - `disabled`: Alice's friend, whose session was opened before the account was disabled
+ * - `foreign`: the administrator's browser, sent by a page of another site
+ */
+const WALKERS = ['out', 'other', 'admin', 'key', 'disabled', 'foreign'] as const;
+type Walker = (typeof WALKERS)[number];
+
+/** Route → the status for each of WALKERS, in their order. */
+const PUBLIC: Record<string, string> = {
+  // out other admin key disabled foreign
+  'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
+  'GET /v1/models': '401 200 200 403 401 401',
+  'GET /v1/models/*': '401 200 200 403 401 401',
+  'ALL /v1/*': '401 404 404 403 401 403',
+  'GET /api/backends': '401 200 200 401 401 200',
+  'GET /api/runners': '401 200 200 403 401 200',
+  'POST /api/runners/:backend/start': '401 200 200 403 401 403',
+  'DELETE /api/runners/:backend': '401 200 200 403 401 403',
+  'PUT /api/runners/:backend/idle': '401 200 200 403 401 403',
+  'GET /api/runners/:backend/progress': '401 200 200 403 401 200',
+  'GET /api/me/env-overrides': '401 200 200 403 401 200',
+  'PUT /api/me/env-overrides': '401 200 200 403 401 403',
+  'PUT /api/me/env-overrides/:name': '401 400 400 403 401 403',
+  'DELETE /api/me/env-overrides/:name': '401 400 400 403 401 403',
+  'GET /api/admin/shared-env': '401 403 200 401 401 200',
+  'PUT /api/admin/shared-env/:name': '401 403 400 401 401 403',
+  'GET /api/agents': '401 200 200 401 401 200',
+  'POST /api/agents': '401 200 200 401 401 403',
+  'PATCH /api/agents/:id': '401 404 404 401 401 403',
+  'DELETE /api/agents/:id': '401 404 404 401 401 403',
+  'POST /api/agents/:id/start': '401 404 404 401 401 403',
+  'DELETE /api/agents/:id/runner': '401 404 404 401 401 403',
+  'GET /api/conversations': '401 200 200 401 401 200',
+  'POST /api/conversations': '401 200 200 401 401 403',
+  'GET /api/conversations/:id': '401 404 404 401 401 404',
+  'GET /api/conversations/by-slug/:backend/:seq': '401 200 200 401 401 200',
+  'PATCH /api/conversations/:id': '401 404 404 401 401 403',
+  'DELETE /api/conversations/:id': '401 404 404 401 401 403',
+  'POST /api/conversations/:id/messages': '401 404 404 401 401 403',
+  'DELETE /api/conversations/:id/messages/after/:messageId': '401 404 404 401 401 403',
+  'GET /api/conversations/:id/stream': '401 404 404 401 401 404',
+  'GET /assets/*': '200 200 200 200 200 200',
+  'GET /sign-in': '200 303 303 200 200 303',
+  'POST /sign-in': '422 422 422 422 422 403',
+  'GET /sign-up': '200 303 303 200 200 303',
+  'POST /sign-up': '422 422 422 422 422 403',
+  'POST /sign-out': '303 303 303 303 303 403',
+  'POST /auth/login': '401 401 401 401 401 403',
+  'POST /auth/signup': '409 409 409 409 409 403',
+  'POST /auth/logout': '200 200 200 200 200 403',
+  'GET /auth/me': '401 200 200 401 401 200',
+  'GET /sign-up/:token': '200 200 200 200 200 200',
+  'POST /sign-up/:token': '409 409 409 409 409 403',
+  'POST /auth/invitations/:token': '409 409 409 409 409 403',
+  'GET /reset/:token': '200 200 200 200 200 200',
+  'POST /reset/:token': '303 303 303 303 303 403',
+  'POST /auth/reset/:token': '200 200 200 200 200 403',
+  'GET /': '401 303 303 401 401 303',
+  'GET /agents/:id': '401 404 404 401 401 404',
+  'POST /agents/:id/conversations': '401 404 404 401 401 403',
+  'GET /conversations': '401 200 200 401 401 200',
+  'GET /conversations/:id': '401 404 404 401 401 404',
+  'POST /conversations/:id/messages': '401 404 404 401 401 403',
+  'POST /conversations/:id/title': '401 404 404 401 401 403',
+  'POST /conversations/:id/delete': '401 404 404 401 401 403',
+  'GET /messages/:id': '401 404 404 401 401 404',
+  'GET /messages/:id/text': '401 404 404 401 401 404',
+  'POST /messages/:id/stop': '401 404 404 401 401 403',
+  'POST /messages/:id/retry': '401 404 404 401 401 403',
+  'GET /agents/:id/runner': '401 404 404 401 401 404',
+  'POST /agents/:id/runner': '401 404 404 401 401 403',
+  'POST /agents/:id/runner/stop': '401 404 404 401 401 403',
+  'POST /agents/:id/runner/restart': '401 404 404 401 401 403',
+  'GET /live': '401 200 200 401 401 200',
+  'POST /messages/:id/credentials': '401 404 404 401 401 403',
+  'GET /search': '401 200 200 401 401 200',
+  'GET /settings': '401 200 200 401 401 200',
+  'POST /settings/idle': '401 303 303 401 401 403',
+  'GET /api/me': '401 200 200 401 401 200',
+  'PATCH /api/me': '401 200 200 401 401 403',
+  'PUT /api/me/password': '401 401 401 401 401 403',
+  'DELETE /api/me': '401 401 401 401 401 403',
+  'GET /api/me/sessions': '401 200 200 401 401 200',
+  'DELETE /api/me/sessions/:id': '401 404 404 401 401 403',
+  'POST /settings/you/name': '401 303 303 401 401 403',
+  'POST /settings/you/password': '401 422 422 401 401 403',
+  'POST /settings/you/delete': '401 422 422 401 401 403',
+  'POST /settings/sessions/:id/revoke': '401 404 404 401 401 403',
+  'POST /settings/sessions/revoke-others': '401 303 303 401 401 403',
+  'GET /admin/keys': '401 403 200 401 401 200',
+  'POST /admin/keys/:id/revoke': '401 403 303 401 401 403',
+  'GET /api/admin/keys': '401 403 200 401 401 200',
+  'DELETE /api/admin/keys/:id': '401 403 200 401 401 403',
+  'POST /settings/keys': '401 200 200 401 401 403',
+  'POST /settings/keys/:id/revoke': '401 404 404 401 401 403',
+  'GET /api/me/keys': '401 200 200 403 401 200',
+  'POST /api/me/keys': '401 201 201 403 401 403',
+  'DELETE /api/me/keys/:id': '401 404 404 403 401 403',
+  'GET /api/admin/invitations': '401 403 200 401 401 200',
+  'POST /api/admin/invitations': '401 403 409 401 401 403',
+  'DELETE /api/admin/invitations/:id': '401 403 200 401 401 403',
+  'GET /admin/invitations': '401 403 200 401 401 200',
+  'POST /admin/invitations': '401 403 422 401 401 403',
+  'POST /admin/invitations/:id/revoke': '401 403 303 401 401 403',
+  'GET /api/admin/users': '401 403 200 401 401 200',
+  'POST /api/admin/users': '401 403 409 401 401 403',
+  'GET /api/admin/users/:id': '401 403 200 401 401 200',
+  'PATCH /api/admin/users/:id': '401 403 200 401 401 403',
+  'DELETE /api/admin/users/:id': '401 403 204 401 401 403',
+  'POST /api/admin/users/:id/reset-link': '401 403 200 401 401 403',
+  'GET /admin/users': '401 403 200 401 401 200',
+  'POST /admin/users': '401 403 409 401 401 403',
+  'GET /admin/users/:id': '401 403 200 401 401 200',
+  'POST /admin/users/:id/name': '401 403 303 401 401 403',
+  'POST /admin/users/:id/password': '401 403 303 401 401 403',
+  'POST /admin/users/:id/reset-link': '401 403 200 401 401 403',
+  'POST /admin/users/:id/disable': '401 403 303 401 401 403',
+  'POST /admin/users/:id/enable': '401 403 303 401 401 403',
+  'POST /admin/users/:id/delete': '401 403 422 401 401 403',
+  'GET /usage': '401 200 200 401 401 200',
+  'GET /admin': '401 403 303 401 401 303',
+  'GET /admin/usage': '401 403 200 401 401 200',
+  'GET /api/me/usage': '401 200 200 403 401 200',
+  'GET /api/admin/usage': '401 403 200 401 401 200',
+  'GET /admin/prices': '401 403 200 401 401 200',
+  'POST /admin/prices': '401 403 422 401 401 403',
+  'POST /admin/prices/remove': '401 403 404 401 401 403',
+  'POST /admin/prices/shared': '401 403 303 401 401 403',
+  'GET /api/admin/shared-models': '401 403 200 401 401 200',
+  'PUT /api/admin/shared-models': '401 403 200 401 401 403',
+  'GET /api/admin/prices': '401 403 200 401 401 200',
+  'PUT /api/admin/prices/*': '401 403 200 401 401 403',
+  'DELETE /api/admin/prices/*': '401 403 200 401 401 403',
+  'POST /usage/budgets': '401 422 422 401 401 403',
+  'POST /usage/budgets/remove': '401 404 404 401 401 403',
+  'GET /api/me/budgets': '401 200 200 403 401 200',
+  'PUT /api/me/keys/:id/budget': '401 404 404 403 401 403',
+  'DELETE /api/me/keys/:id/budget': '401 404 404 403 401 403',
+  'GET /admin/budgets': '401 403 200 401 401 200',
+  'POST /admin/budgets': '401 403 422 401 401 403',
+  'POST /admin/budgets/remove': '401 403 404 401 401 403',
+  'GET /api/admin/budgets': '401 403 200 401 401 200',
+  'PUT /api/admin/budgets/:subject': '401 403 200 401 401 403',
+  'DELETE /api/admin/budgets/:subject': '401 403 200 401 401 403',
+  'POST /settings/credentials': '401 422 422 401 401 403',
+  'POST /settings/credentials/try': '401 422 422 401 401 403',
+  'POST /settings/credentials/clear': '401 422 422 401 401 403',
+  'POST /settings/credentials/share': '401 403 422 401 401 403',
+};
+
+const INTERNAL: Record<string, string> = {
+  'GET /healthz': '200 200 200 200 200 200',
+  'GET /readyz': '200 200 200 200 200 200',
+  'GET /metrics': '200 200 200 200 200 200',
+  'ALL /upstream/v1/*': '401 401 401 401 401 401',
+  'ALL /auth': '404 404 404 404 404 404',
+  'ALL /auth/*': '404 404 404 404 404 404',
+  'ALL /api': '404 404 404 404 404 404',
+  'ALL /api/*': '404 404 404 404 404 404',
+  'ALL /v1': '404 404 404 404 404 404',
+  'ALL /v1/*': '404 404 404 404 404 404',
+};
+
+/** Members of all forms and JSON bodies; each route reads its own. No password is right, and Alice has the address. */
+const BODY = {
+  ...{ email: PEOPLE.alice.email, name: 'Walker', title: 'Walk', role: 'user', content: 'Hello', text: 'Hello' },
+  ...{ password: 'not-the-password', old_password: 'not-the-password', new_password: 'another-password' },
+  ...{ backend: 'echo', model: 'echo', messages: [{ role: 'user', content: 'Hello' }], value: 'some-model' },
+  ...{ seconds: 60, idle_seconds: 60, typed: 'Somebody else', shared: true, models: '' },
+};
+const LIMIT = { unit: 'tokens', period: 'day', hard_limit: 1000 };
+/** The bodies of routes that read nothing of BODY. */
+const BODIES: Record<string, object> = {
+  'POST /auth/login': { ...BODY, email: 'nobody@example.org' },
+  'POST /auth/signup': { ...BODY, email: PEOPLE.mallory.email },
+  'POST /usage/budgets/remove': { subject: 'the-id-of-a-key' },
+  'POST /admin/budgets/remove': { subject: 'the-id-of-a-key' },
+  'PUT /api/me/keys/:id/budget': LIMIT,
+  'PUT /api/admin/budgets/:subject': LIMIT,
+  'PUT /api/me/env-overrides': { values: {} },
+  'POST /messages/:id/credentials': { LLM_MODEL: 'some-model' },
+  'PUT /api/admin/prices/*': { prompt: 1, completion: 1 },
+  'PUT /api/admin/shared-models': { models: [] },
+};
+
+let router: TestRouter;
+let alice: Person;
+let owned: { agent: string; conversation: string; message: string };
+let cookies: Record<Walker, string>;
+let keys: { v1: string; manage: string };
+
+beforeAll(async () => {
+  router = await startRouter();
+  const admin = await router.person(ADMIN);
+  alice = await router.person(PEOPLE.alice);
+  const other = await router.person(PEOPLE.mallory);
+  const disabled = await router.person(PEOPLE.bob);
+  await router.context.removal.disable(disabled.id);
+  const json = async (path: string, body: object) => (await alice.request(path, { method: 'POST', body })).json();
+  const { conversation } = await json('/api/conversations', { backend: 'echo' });
+  const { message } = await json(`/api/conversations/${conversation.id}/messages`, { role: 'user', content: 'Hello' });
+  owned = { agent: conversation.agent_id, conversation: conversation.id, message: message.id };
+  const { keys: service } = router.context;
+  const make = async (scope: 'v1' | 'manage') => (await service.create(admin.id, scope, { scopes: [scope] })).secret;
+  keys = { v1: await make('v1'), manage: await make('manage') };
+  cookies = {
+    ...{ out: '', key: '' },
+    ...{ other: other.cookie, admin: admin.cookie, disabled: disabled.cookie, foreign: admin.cookie },
+  };
+});
+afterAll(() => router[Symbol.asyncDispose]());
+
+/** The path of a route with the ids of things that are there. */
+async function pathOf(route: string): Promise<string> {
+  const path = route.slice(route.indexOf(' ') + 1).replace('*', 'echo');
+  if (!path.includes(':')) return path;
+  const { invitations, keys: service, sessions, users } = router.context;
+  const someone = () => users.create({ email: `${newId()}@example.org` });
+  const id = async () => {
+    if (/\/admin\/users\//.test(path)) return (await someone()).id;
+    if (/\/admin\/invitations\//.test(path)) return (await invitations.create({})).invitation.id;
+    if (/\/keys\//.test(path)) return (await service.create(alice.id, 'walked')).key.id;
+    if (/\/sessions\//.test(path)) return (await sessions.open(alice.id, { address: '', browser: '' })).id;
+    if (/\/conversations\//.test(path)) return owned.conversation;
+    return /\/messages\//.test(path) ? owned.message : owned.agent;
+  };
+  const values: Record<string, () => string | Promise<string>> = {
+    ...{ id, messageId: () => owned.message, backend: () => 'echo', seq: () => '1', name: () => 'LLM_MODEL' },
+    subject: () => alice.id,
+    token: async () =>
+      (await (path.includes('reset') ? users.resetLink((await someone()).id) : invitations.create({}))).token,
+  };
+  const parts = path.split('/').map((part) => (part.startsWith(':') ? values[part.slice(1)]?.() : part));
+  return (await Promise.all(parts)).join('/');
+}
+
+async function walk(base: string, route: string): Promise<string> {
+  const method = route.startsWith('ALL ') ? 'POST' : route.slice(0, route.indexOf(' '));
+  const statuses: number[] = [];
+  for (const walker of WALKERS) {
+    const path = await pathOf(route);
+    const headers: Record<string, string> = {};
+    if (cookies[walker] !== '') headers.cookie = cookies[walker];
+    if (walker === 'key') headers.authorization = `Bearer ${path.startsWith('/v1') ? keys.manage : keys.v1}`;
+    if (walker === 'foreign')
+      Object.assign(headers, { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' });
+    if (method !== 'GET') headers['content-type'] = 'application/json';
+    const response = await fetch(base + path, {
+      ...{ method, headers, redirect: 'manual' },
+      ...(method !== 'GET' && { body: JSON.stringify(BODIES[route] ?? BODY) }),
+    });
+    await response.body?.cancel();
+    statuses.push(response.status);
+    if (/sign-out|logout/.test(path)) await signInAgain();
+  }
+  return statuses.join(' ');
+}
+
+async function signInAgain(): Promise<void> {
+  const admin = await router.person(ADMIN);
+  cookies.admin = cookies.foreign = admin.cookie;
+  cookies.other = (await router.person(PEOPLE.mallory)).cookie;
+}
+
+const listeners: [string, (one: TestRouter) => { base: string; routes: readonly string[] }, Record<string, string>][] =
+  [
+    ['public', ({ url, routes }) => ({ base: url, routes: routes.public }), PUBLIC],
+    ['internal', ({ internalUrl, routes }) => ({ base: internalUrl, routes: routes.internal }), INTERNAL],
+  ];
+
+test.each(listeners)('every route of the %s listener answers each stranger as the table says', async (_, of, table) => {
+  const { base, routes } = of(router);
+  const answers: Record<string, string> = {};
+  for (const route of new Set(routes.map((one) => one.replace(/^GET \/assets\/.*/, 'GET /assets/*')))) {
+    answers[route] = route === 'GET /assets/*' ? await walk(base, 'GET /assets/app.js') : await walk(base, route);
+  }
+  expect(answers).toEqual(table);
+});
