@@ -28,6 +28,8 @@ export interface RealRuntime {
   readonly endsCall: 'at once' | 'with the next piece' | 'by itself';
   /** Whether its streams report its tools, for the page to show. */
   readonly reportsTools: boolean;
+  /** What the router adds to the body of a chat. */
+  readonly directBody: Readonly<Record<string, string>>;
   /** What the table of `docs/runtimes.md` says in place of "yes". */
   readonly notes: { readonly left: string; readonly failed: string; readonly tools: string };
 }
@@ -50,6 +52,7 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     callsOfFailedTurn: 1,
     failsWith: 'status',
     streamFailsWith: 'error',
+    directBody: { model: 'openclaw/main' },
     endsCall: 'at once',
     reportsTools: false,
     notes: { left: 'at once', failed: 'an error status', tools: 'no: it does not report them' },
@@ -65,6 +68,7 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     callsOfFailedTurn: 1,
     failsWith: 'finish reason',
     streamFailsWith: 'error',
+    directBody: { model: 'hermes-agent' },
     endsCall: 'by itself',
     reportsTools: true,
     notes: { left: 'when this call has ended', failed: 'the finish reason `error`', tools: 'yes' },
@@ -80,6 +84,7 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     callsOfFailedTurn: 4,
     failsWith: 'text',
     streamFailsWith: 'text',
+    directBody: { session_id: 'script' },
     endsCall: 'with the next piece',
     reportsTools: false,
     notes: {

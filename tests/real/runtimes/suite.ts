@@ -8,10 +8,12 @@ import { readFile } from 'node:fs/promises';
 import OpenAI from 'openai';
 import { docker } from '../../support/engine';
 import { PEOPLE, until } from '../../support/router';
+import { startRuntime } from '../../support/runtimes';
 import { UPSTREAM_USAGE } from '../../support/upstream';
 import { requireImage } from './image';
-import { type Hosted, type Owner, REAL_KEY, smallName, startAgain, startHosted } from './people';
+import { type Hosted, type Owner, REAL_KEY, realBackend, smallName, startAgain, startHosted } from './people';
 import type { RealRuntime } from './runtimes';
+import { play, realRunner } from './same-script';
 import { toolOutput } from './tool-call';
 
 const HELLO = 'Hello from upstream.';
@@ -189,6 +191,18 @@ function declare(runtime: RealRuntime, image: string): void {
     await alice.ask('And after a start?', await alice.converse());
     expect(hosted.told()).toContain('You are the personal agent of Alice.');
     expect(hosted.told()).not.toContain('Answer in rhymes.');
+  });
+
+  test('its twin of the fast tests answers the same requests in the same way', async () => {
+    const entry = realBackend(runtime, image);
+    const healthPath = String(entry.health_path);
+    const real = await play(runtime, await realRunner(hosted, entry), healthPath);
+    await using twins = await startRuntime(runtime.name);
+    await Array.fromAsync(twins.alice.stream('Hello.'));
+    const [twin] = twins.router.platform.runners.values();
+    const key = twin?.spec.env[String(entry.api_key_env)] ?? '';
+    const served = { url: twin?.url ?? '', key, upstream: twins.upstream };
+    expect(await play(runtime, served, healthPath)).toEqual(real);
   });
 
   test('two users have a container, a home and a memory of their own', async () => {

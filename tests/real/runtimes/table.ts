@@ -40,7 +40,12 @@ function readTable(text: string): Map<string, Map<string, string>> {
   const [head = [], , ...rows] = text
     .split('\n')
     .filter((line) => line.startsWith('|'))
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
   return new Map(
     rows.map(([ability = '', ...cells]) => {
       const name = ability === VERSION ? ability : ability[0]?.toLowerCase() + ability.slice(1);
