@@ -37,6 +37,8 @@ const tool = (name: string, ...args: string[]): string[] => [
 
 /** How long a step may take to end after SIGTERM, before it is killed. */
 const graceMs = 10_000;
+/** How long everything may take in CI. The step that runs then is ended, and has failed. */
+const wholeMs = 45 * 60_000;
 
 function bunTest(name: string, files: readonly string[]): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
@@ -104,13 +106,17 @@ async function run({ name, command, skipReason }: Step): Promise<Outcome> {
     detached: true,
   });
   current = step;
+  const beganMs = performance.now();
+  const limit = isContinuousIntegration ? setTimeout(() => endGroup(step, 'SIGKILL'), wholeMs - beganMs) : undefined;
   const exitCode = await step.exited;
+  clearTimeout(limit);
   endGroup(step, 'SIGKILL');
   const { passed, failed, skipped } = await readReport(reportOf(name));
   // If a step fails without a failed test (a file that does not load, a crash, a linter), the step counts as one failed
   // test.
   const failures = exitCode === 0 ? failed : Math.max(failed, 1);
-  const note = passed + failed + skipped === 0 ? '' : `${passed} passed, ${failures} failed, ${skipped} skipped`;
+  const counts = passed + failed + skipped === 0 ? '' : `, ${passed} passed, ${failures} failed, ${skipped} skipped`;
+  const note = `${Math.round((performance.now() - beganMs) / 1000)} s${counts}`;
   return { step: name, ended: failures === 0 ? 'passed' : 'failed', passed, failed: failures, note };
 }
 
