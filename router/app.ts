@@ -4,6 +4,7 @@ import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
+import type { CreatedKey } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { invitationsRoutes } from './admin/invitations-routes';
@@ -19,10 +20,14 @@ import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
+import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
+import { agentApiRoutes } from './settings/agent-api-routes';
+import { agentPages } from './settings/agent-routes';
+import { modelRoutes } from './settings/model-routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
@@ -61,7 +66,6 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
   const { installationId } = context;
   const {
-    generations,
     invitations,
     keys,
     listensAt,
@@ -83,7 +87,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
+  const newKeys = new Once<CreatedKey>(now);
+  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
@@ -99,7 +104,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
-      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
+      .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
@@ -110,11 +116,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(agentPages({ ...agentPagesParts(context), shell }, session))
+          .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
-          .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
@@ -150,10 +158,15 @@ function brokerParts(context: Context) {
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, conversations, credentials, drivers, events, generations } = context;
+  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
-  return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function agentPagesParts(context: Context) {
+  const { agents, backends, config, conversations, credentials, generations, idle, own, runners } = context;
+  return { agents, backends, config, conversations, credentials, generations, idle, own, runners };
 }
 
 function conversationsParts(context: Context) {

@@ -2,10 +2,12 @@ import type { ComponentChildren } from 'preact';
 import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
+import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
 
-const styles = [
+/** The style sheets below `assets/`, in their order. They are served as one: each costs a page a request. */
+export const styles = [
   'base',
   'controls',
   'forms',
@@ -18,6 +20,9 @@ const styles = [
   'usage',
   'agents',
 ];
+
+/** The asset that they are. */
+export const STYLES = 'styles.css';
 
 /** The element whose words name the buttons that copy code. */
 export const COPY_CODE_ID = 'copy-code';
@@ -53,9 +58,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <title>{t.pageTitle(title)}</title>
         <link rel="icon" href={assets('favicon.svg')} type="image/svg+xml" />
         <script src={assets('theme.js')} />
-        {styles.map((name) => (
-          <link key={name} rel="stylesheet" href={assets(`${name}.css`)} />
-        ))}
+        <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
         <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
         {refreshSeconds !== undefined && (
@@ -68,6 +71,12 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         {children}
         <span id={COPY_CODE_ID} hidden>
           {t.copy.code}
+        </span>
+        <span id={TASK_DONE_ID} hidden>
+          {t.tasks.done}
+        </span>
+        <span id={TASK_OPEN_ID} hidden>
+          {t.tasks.open}
         </span>
         {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
         {(live || parts) && <script src={assets('htmx.min.js')} />}

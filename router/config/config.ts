@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
 import type { LogFile } from '../lib/log';
+import type { TracingOptions } from '../lib/tracing';
 import { settings, type Values } from './settings';
 
 /**
@@ -23,6 +24,8 @@ export interface Config {
     readonly everyMs?: number;
     readonly kept: number;
   };
+  /** For how long something is kept. `Infinity`: for ever. */
+  readonly retention: { readonly callsMs: number; readonly deletedHomesMs: number };
   readonly seedsRoot: string;
   readonly backendsPath: string;
   readonly driversDir?: string;
@@ -71,6 +74,8 @@ export interface Config {
   readonly requests: AllowanceLimits;
   /** What open requests and answers get to end by themselves when the router is stopped. */
   readonly drainMs: number;
+  /** Absent: no traces. */
+  readonly tracing?: TracingOptions;
   /** Absent: the log goes to the standard output. */
   readonly logFile?: LogFile;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -112,6 +117,8 @@ export class ConfigError extends Error {
     );
   }
 }
+
+const DAY_MS = 86_400_000;
 
 interface CrossCheck {
   /** The settings that the check reads. It is skipped when one of them is invalid. The report names the first. */
@@ -212,6 +219,10 @@ function toConfig(v: Values): Config {
       ...(v.BACKUP_HOURS > 0 && { everyMs: v.BACKUP_HOURS * 3_600_000 }),
       kept: v.BACKUP_KEEP,
     },
+    retention: {
+      callsMs: v.USAGE_DAYS * DAY_MS || Infinity,
+      deletedHomesMs: v.DELETED_HOMES_DAYS * DAY_MS || Infinity,
+    },
     seedsRoot: v.SEEDS_ROOT,
     backendsPath: v.BACKENDS_CONFIG_PATH,
     ...(v.DRIVERS_DIR && { driversDir: v.DRIVERS_DIR }),
@@ -246,11 +257,18 @@ function toConfig(v: Values): Config {
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
-    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
+    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * DAY_MS },
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
     drainMs: v.DRAIN_SECONDS * 1000,
+    ...(v.OTEL_EXPORTER_OTLP_ENDPOINT && {
+      tracing: {
+        endpoint: v.OTEL_EXPORTER_OTLP_ENDPOINT,
+        serviceName: v.OTEL_SERVICE_NAME,
+        ratio: v.OTEL_TRACES_SAMPLER_ARG,
+      },
+    }),
     ...(v.LOG_FILE && {
       logFile: { path: v.LOG_FILE, megabytesMax: v.LOG_FILE_MEGABYTES, kept: v.LOG_FILES_KEPT },
     }),

@@ -19,6 +19,7 @@ import {
   proxies,
   proxyUrl,
   secret,
+  url,
 } from './kinds';
 import { optional, preset, proxy, required, type Setting } from './setting';
 
@@ -133,6 +134,19 @@ export const settingGroups = {
       '24',
     ),
     BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
+  },
+  Retention: {
+    USAGE_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '0',
+      'Days for which single LLM calls are kept; totals stay in reports and budgets. 0: for ever.',
+      '400',
+    ),
+    DELETED_HOMES_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '30',
+      'Days for which the home of a deleted agent is kept in `.trash` of `USERS_ROOT`. 0: for ever.',
+    ),
   },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
@@ -255,6 +269,22 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    OTEL_EXPORTER_OTLP_ENDPOINT: optional(url, {
+      description: 'OpenTelemetry collector that gets traces by OTLP over HTTP; /v1/traces is added.',
+      whenUnset: 'no traces are made',
+      example: 'http://127.0.0.1:4318',
+    }),
+    OTEL_SERVICE_NAME: preset(
+      matching('1 to 80 characters', /^.{1,80}$/u),
+      'agent-stack',
+      'Name of the service in traces.',
+    ),
+    OTEL_TRACES_SAMPLER_ARG: preset(
+      number(0, 1),
+      '1',
+      'Share of the traces that are recorded. A caller that sends a traceparent decides for its own.',
+      '0.1',
+    ),
     LOG_FILE: optional(path, {
       description:
         'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',
