@@ -49,7 +49,12 @@ export async function raisePin(backend: string, pin: string): Promise<() => Prom
   const old = imageOf(backend);
   const replaced = [[old.image, old.image.replace(old.tag, tag)]];
   if (folder !== undefined) replaced.push([`_VERSION=${packageVersion(folder)}`, `_VERSION=${version}`]);
-  const files = ['backends.json', 'images/README.md', ...(folder === undefined ? [] : [`images/${folder}/Dockerfile`])];
+  const files = [
+    'backends.json',
+    'images/README.md',
+    'docs/administrators.md',
+    ...(folder === undefined ? [] : [`images/${folder}/Dockerfile`]),
+  ];
   const before = new Map<string, string>();
   for (const file of files) {
     const path = join(ROOT, file);
