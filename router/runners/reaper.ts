@@ -24,8 +24,7 @@ export interface ReaperDeps {
 /**
  * One sweep: inspects runners whose driver does not report changes, whose state is unknown or paused, or which have
  * leases (such a runner may be paused without a report); then stops the idle ones, and pauses those that have been idle for
- * a shorter time. A runner that fails to stop does not
- * keep the others from being stopped.
+ * a shorter time. A runner that fails to stop does not keep the others from being stopped.
  */
 export async function sweep(deps: ReaperDeps): Promise<void> {
   const queue = [...deps.runners.running()];
