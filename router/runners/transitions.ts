@@ -72,7 +72,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     });
   }
 
-  /** Freezes an idle runner until it is needed (decision 40). @returns whether it is paused now. */
+  /** Freezes an idle runner until it is needed (decision 41). @returns whether it is paused now. */
   async function pause(slot: RunnerSlot): Promise<boolean> {
     const { runner } = slot;
     if (slot.state !== 'running' || !runner?.driver.pause || !runner.driver.resume) return false;
