@@ -15,6 +15,7 @@ import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { transferRoutes } from './chat/transfer-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
@@ -74,6 +75,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     search,
     sessions,
     streams,
+    transfer,
     upstreams,
     usage,
     users,
@@ -96,6 +98,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
       // Before all that read a body in any other way than by themselves.
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))

@@ -6,6 +6,8 @@ import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { Message } from './message';
 
+const EXPORTS = ['markdown', 'json'] as const;
+
 /** The line above a conversation: its title, the runner, and a menu. */
 export function TitleBar({ agent, conversation }: { agent: AgentView; conversation?: ConversationView | undefined }) {
   const t = useText();
@@ -56,6 +58,13 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
             </button>
           </div>
         </form>
+        <hr />
+        {EXPORTS.map((format) => (
+          <a key={format} class="menu-item" href={`/api${path}/export?format=${format}`} download>
+            <Icon name="download" />
+            {t.transfer[format]}
+          </a>
+        ))}
         <hr />
         <Confirm
           id="delete-conversation"

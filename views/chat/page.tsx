@@ -19,6 +19,8 @@ interface ChatProps {
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
+  /** Why a file could not be imported. */
+  importError?: string | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
@@ -26,7 +28,7 @@ interface ChatProps {
 }
 
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, missing, liveUrl }: ChatProps) {
+export function ChatPage({ shell, agent, conversation, composer, importError, missing, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -37,7 +39,7 @@ export function ChatPage({ shell, agent, conversation, composer, missing, liveUr
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
       <TitleBar agent={agent} conversation={conversation} />
-      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
+      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
       <div class="dock">
         <div class="column">
           <button id="jump" type="button" class="button" hidden>

@@ -49,6 +49,8 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent stopped sending in the middle of its answer. Try again.': '智能体在回答途中停止了发送，请重试。',
   'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
 
+  'Choose a file first.': '请先选择文件。',
+
   // Accounts
   'There is no such user.': '没有这个用户。',
   'That is not your password.': '这不是你的密码。',
