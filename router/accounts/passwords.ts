@@ -1,5 +1,6 @@
 /** Passwords: the one policy for all of them, and hashing, of which a bounded amount runs at once. */
 import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { AppError } from '../lib/errors';
 import { createTurns } from '../lib/turns';
 // From @zxcvbn-ts/language-common (MIT), by scripts/passwords.ts.
@@ -13,10 +14,16 @@ const PASSWORD_LENGTH_MAX = 200;
  * a gigabyte.
  */
 const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
-/** Bun hashes on threads of its own; each hash takes about 50 ms of one and 19 MiB. */
-const HASHING_AT_ONCE = 3;
+/**
+ * Bun hashes on threads of its own; each hash takes about 50 ms of one and 19 MiB. One core is left to the event loop, so
+ * that streams go on while many people sign in (`bun run bench --only sign-ins`).
+ */
+const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 1));
 /** Hashes that may wait. More would wait longer than some seconds, and are refused. */
 const HASHING_QUEUED_MAX = 300;
+
+/** bcrypt ignores what follows, and the predecessor's library cut it off. Bun hashes a longer password to these bytes first. */
+const BCRYPT_BYTES_MAX = 72;
 
 const COMMON: ReadonlySet<string> = new Set(commonPasswords.split('\n').slice(0, -1));
 
@@ -51,9 +58,16 @@ export function passwordsService(queuedMax = HASHING_QUEUED_MAX) {
       });
       const against = known || (await decoyHash);
       if (password.length > PASSWORD_LENGTH_MAX) return false;
-      return (await turns('', () => Bun.password.verify(password, against))) && Boolean(known);
+      const compared = isBcrypt(against) ? Buffer.from(password).subarray(0, BCRYPT_BYTES_MAX) : password;
+      return (await turns('', () => Bun.password.verify(compared, against))) && Boolean(known);
     },
+    /** Whether a hash is of the predecessor (`bun run import`) and is replaced when its user signs in. */
+    isOutdated: isBcrypt,
   };
+}
+
+function isBcrypt(hash: string): boolean {
+  return hash.startsWith('$2');
 }
 
 function tooManyWaiting(): AppError {

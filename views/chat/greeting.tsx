@@ -38,6 +38,9 @@ function ImportForm({ agentId, error }: { agentId: string; error?: string | unde
       <summary>{t.transfer.import}</summary>
       <form method="post" action={`/agents/${agentId}/import`} enctype="multipart/form-data">
         <label for="import-file">{t.transfer.file}</label>
+        <p id="import-error" class="field-error verbatim" role="alert">
+          {error && <Sentence of={error} />}
+        </p>
         <div class="row">
           <input
             id="import-file"
@@ -45,6 +48,7 @@ function ImportForm({ agentId, error }: { agentId: string; error?: string | unde
             name="file"
             accept="application/json,.json"
             required
+            autofocus={error !== undefined}
             aria-describedby="import-error"
             aria-invalid={error ? 'true' : undefined}
           />
@@ -52,9 +56,6 @@ function ImportForm({ agentId, error }: { agentId: string; error?: string | unde
             {t.transfer.importNow}
           </button>
         </div>
-        <p id="import-error" class="field-error verbatim" role="alert">
-          {error && <Sentence of={error} />}
-        </p>
       </form>
     </details>
   );

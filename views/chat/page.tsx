@@ -21,6 +21,8 @@ interface ChatProps {
   composer: ComposerView;
   /** Why a file could not be imported. */
   importError?: string | undefined;
+  /** The model that answers, where the agent's kind has a choice. */
+  model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
@@ -28,7 +30,7 @@ interface ChatProps {
 }
 
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, importError, missing, liveUrl }: ChatProps) {
+export function ChatPage({ shell, agent, conversation, composer, importError, model, missing, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -38,7 +40,7 @@ export function ChatPage({ shell, agent, conversation, composer, importError, mi
       live={url !== undefined}
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
-      <TitleBar agent={agent} conversation={conversation} />
+      <TitleBar agent={agent} conversation={conversation} model={model} />
       {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
       <div class="dock">
         <div class="column">
