@@ -16,6 +16,7 @@ import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
 import { transferService } from './transfer';
+import { variantsService } from './variants';
 
 export function wireChat(uses: {
   config: Pick<Config, 'maxAnswerBytes'>;
@@ -59,6 +60,7 @@ export function wireChat(uses: {
     now,
   });
   const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
+  const variants = variantsService({ conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { conversations, generations, posted, transfer, search };
+  return { conversations, generations, posted, transfer, search, variants };
 }

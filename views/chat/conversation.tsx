@@ -5,7 +5,7 @@ import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
-import { Message } from './message';
+import { EditMessage, Message } from './message';
 
 const EXPORTS = ['markdown', 'json'] as const;
 
@@ -123,9 +123,13 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
           </a>
         </p>
       )}
-      {conversation.messages.map((message) => (
-        <Message key={message.id} message={message} />
-      ))}
+      {conversation.messages.map((message) =>
+        message.id === conversation.edit?.messageId ? (
+          <EditMessage key={message.id} edit={conversation.edit} />
+        ) : (
+          <Message key={message.id} message={message} />
+        ),
+      )}
     </div>
   );
 }
