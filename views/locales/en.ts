@@ -399,6 +399,14 @@ export const en = {
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
   },
+  transfer: {
+    you: 'You',
+    markdown: 'Export as Markdown',
+    json: 'Export as JSON',
+    import: 'Import a conversation',
+    file: 'File that was exported as JSON',
+    importNow: 'Import',
+  },
   greeting: {
     title: (name: string) => `What should ${name} do?`,
     lead: (name: string) => `${name} runs only for you. Files in its home directory are kept.`,

@@ -49,6 +49,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent stopped sending in the middle of its answer. Try again.': '智能体在回答途中停止了发送，请重试。',
   'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
 
+  'Choose a file first.': '请先选择文件。',
   // Variants of messages
   'Another variant of this message is shown now. Reload the page.': '现在显示的是这条消息的另一个版本，请刷新页面。',
   'Only messages of yours can be edited.': '只能编辑你自己的消息。',
