@@ -4,6 +4,7 @@ import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
+import type { CreatedKey } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { invitationsRoutes } from './admin/invitations-routes';
@@ -15,10 +16,15 @@ import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { transferRoutes } from './chat/transfer-routes';
+import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
+import { filesApiRoutes } from './files/api-routes';
+import { filesPages, filesUpload } from './files/routes';
+import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
@@ -76,16 +82,19 @@ export async function publicApp(context: Context, secrets: Secrets) {
     search,
     sessions,
     streams,
+    transfer,
     upstreams,
     usage,
     users,
+    variants,
   } = context;
   const guard = guardOf(config);
   const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
+  const newKeys = new Once<CreatedKey>(now);
+  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
@@ -97,7 +106,10 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
+      .use(filesApiRoutes(filesParts(context), session))
+      .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
@@ -112,14 +124,16 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
-          .use(chatCredentialsRoutes(chat, session))
+          .use(variantsRoutes({ ...chat, variants }, session))
+          .use(chatCredentialsRoutes({ ...chat, variants }, session))
           .use(agentPages({ ...agentPagesParts(context), shell }, session))
           .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+          .use(filesPages({ ...filesParts(context), shell }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
-          .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
@@ -155,10 +169,14 @@ function brokerParts(context: Context) {
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, conversations, credentials, drivers, events, generations } = context;
+  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
-  return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function filesParts({ agents, backends, config, files, held, streams }: Context) {
+  return { agents, backends, config, files, held, streams };
 }
 
 function agentPagesParts(context: Context) {

@@ -9,6 +9,7 @@ import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
 import { logToFile, processLog, setLogLevel } from './lib/log';
 import { storageFault } from './lib/storage-faults';
+import { startTracing } from './lib/tracing';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
@@ -18,9 +19,10 @@ const SHUTDOWN_MS = 10_000;
 const FAULTS_PER_MINUTE_MAX = 1_000;
 
 async function main(): Promise<void> {
-  const { config, secrets } = loadConfig(environment);
+  const { config, secrets, notes } = loadConfig(environment);
   setLogLevel(config.logLevel);
   if (config.logFile) await logToFile(config.logFile).catch(refuseLogFile);
+  for (const { variable, note } of notes) processLog.warn({ variable, note }, 'setting.of_the_first_agent_stack');
   const stopped = Promise.withResolvers<string>();
   const hurry = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -32,6 +34,7 @@ async function main(): Promise<void> {
   }
   surviveFaults(() => stopped.resolve('too many faults'));
 
+  await using _tracing = await startTracing(config.tracing);
   const internal = createInternalListener(config.internal);
   const { port: internalPort } = config.internal;
   await using context = await createContext({ config, secrets, internalPort, listenOn: internal.listenOn });

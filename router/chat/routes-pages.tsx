@@ -2,7 +2,7 @@
 import { ConversationItems } from '../../views/chat/conversation-list';
 import { ConversationsPage } from '../../views/chat/conversations-page';
 import { ChatPage } from '../../views/chat/page';
-import type { ConversationView } from '../../views/models';
+import type { ConversationView, EditView } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
@@ -27,9 +27,11 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
   });
   const view = shell.agents.find((one) => one.agentId === agent.id);
   if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  const budget = deps.budgets.ownState(who.user.id);
+  const usedUpUntilMs = budget?.level === 'hard' ? budget.resetsAtMs : undefined;
   const backend = deps.backends.find(agent.backend);
   const model = backend && (await modelOf(deps, agent, backend));
-  return { about: { shell, agent: view, model }, links: linksMark(shell.conversations) };
+  return { about: { shell, agent: view, model, usedUpUntilMs }, links: linksMark(shell.conversations) };
 }
 
 /** The page where a conversation with an agent begins. */
@@ -37,7 +39,7 @@ export async function newConversationPage(
   deps: LiveDeps,
   who: Who,
   agent: Agent,
-  typed: { text?: string; error?: string; status?: number },
+  typed: { text?: string; error?: string; importError?: string; status?: number },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { about, links } = await aboutAgent(deps, who, agent);
@@ -49,6 +51,7 @@ export async function newConversationPage(
       {...about}
       missing={missing.map(({ name }) => name)}
       composer={composer}
+      importError={typed.importError}
       liveUrl={`/live?links=${links}`}
     />,
     typed.status,
@@ -61,6 +64,8 @@ interface PageOptions {
   readonly composer?: { text: string; error?: string };
   /** A refused form in place of the newest answer. */
   readonly typed?: Typed;
+  /** The message that is being edited. */
+  readonly edit?: EditView;
   readonly status?: number;
 }
 
@@ -82,11 +87,17 @@ async function conversationView(
   who: Who,
   shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
 ): Promise<ConversationView> {
-  const { conversation, agent, links, before, typed } = shown;
+  const { conversation, agent, links, before, typed, edit } = shown;
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
-  const about = { reader: who, agent, lastPosition: conversation.lastPosition, missing, messages };
+  const about = {
+    reader: who,
+    agent,
+    lastPosition: conversation.goesOnFrom ?? conversation.lastPosition,
+    missing,
+    messages,
+  };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
   const newest = views.at(-1);
@@ -101,6 +112,7 @@ async function conversationView(
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
+    ...(edit && { edit }),
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,

@@ -19,6 +19,7 @@ import {
   proxies,
   proxyUrl,
   secret,
+  url,
 } from './kinds';
 import { optional, preset, proxy, required, type Setting } from './setting';
 
@@ -47,7 +48,7 @@ export const settingGroups = {
     }),
   },
   'First administrator': {
-    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/), {
+    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@]+$/), {
       description: 'E-mail address of the account that the first start creates. Requires the password.',
       example: 'admin@example.org',
     }),
@@ -221,6 +222,11 @@ export const settingGroups = {
   },
   'Idle runners': {
     DEFAULT_IDLE_SECONDS: preset(idle, '600', 'A runner without work is stopped after this many seconds.'),
+    PAUSE_IDLE_SECONDS: preset(
+      integer(0, 31_536_000, ' of seconds'),
+      '0',
+      'A runner without work is paused after this many seconds, where its driver can: it keeps its memory and takes no CPU, and the next message resumes it in less than a second. Work that an agent does on its own stands still too. DEFAULT_IDLE_SECONDS still stops it. 0: never paused.',
+    ),
     MIN_IDLE_SECONDS: preset(idle, '60', 'Shortest idle time that a user may choose.'),
     MAX_IDLE_SECONDS: preset(idle, '21600', 'Longest idle time that a user may choose.'),
     REAPER_INTERVAL_SECONDS: preset(
@@ -263,6 +269,22 @@ export const settingGroups = {
   },
   Operation: {
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    OTEL_EXPORTER_OTLP_ENDPOINT: optional(url, {
+      description: 'OpenTelemetry collector that gets traces by OTLP over HTTP; /v1/traces is added.',
+      whenUnset: 'no traces are made',
+      example: 'http://127.0.0.1:4318',
+    }),
+    OTEL_SERVICE_NAME: preset(
+      matching('1 to 80 characters', /^.{1,80}$/u),
+      'agent-stack',
+      'Name of the service in traces.',
+    ),
+    OTEL_TRACES_SAMPLER_ARG: preset(
+      number(0, 1),
+      '1',
+      'Share of the traces that are recorded. A caller that sends a traceparent decides for its own.',
+      '0.1',
+    ),
     LOG_FILE: optional(path, {
       description:
         'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',

@@ -174,7 +174,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.update('r', { state: 'running' });
   await runners.markActive(new Map([['r', nowMs]]));
   await useConversations(stores, agent.id, nowMs);
-  await useConversationsApi(stores.conversationsApi, nowMs);
+  await useConversationsApi(stores.conversationsApi, agent.id, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -218,7 +218,8 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
 async function useConversations({ conversations, search }: Stores, agentId: string, nowMs: number): Promise<void> {
   const conversation = {
     ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
-    ...{ model: '', sessionFrom: 0, expiresAtMs: null },
+    ...{ model: '', sessionFrom: 0, expiresAtMs: null, goesOnFrom: null, isUnread: false },
+    shelf: 'list' as const,
   };
   await conversations.insert(conversation);
   const turn = { conversationId: 'c', title: 'T', nowMs };
@@ -257,12 +258,20 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await search.indexSome();
   await search.indexSome(undefined, 'u');
   await search.find('u', '"hi "', { limit: 5 });
+  await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
+  await conversations.endAnswer('a6', end);
+  await conversations.findTree('c');
+  await conversations.parentOf({ conversationId: 'c', position: 2 });
+  await conversations.variants('c', [1, 2]);
+  await conversations.showVariant('a1');
+  await conversations.page('c', { limit: 5, path: [1, 2] });
+  await conversations.deleteBelow('a6', { itself: true });
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
   await conversations.delete('d');
 }
 
-async function useConversationsApi(api: Stores['conversationsApi'], nowMs: number): Promise<void> {
+async function useConversationsApi(api: Stores['conversationsApi'], agentId: string, nowMs: number): Promise<void> {
   await api.counted('u', { id: 'c' });
   await api.counted('u', { backend: 'b', seq: 1 });
   await api.counted('u', { limit: 5, before: undefined });
@@ -271,7 +280,8 @@ async function useConversationsApi(api: Stores['conversationsApi'], nowMs: numbe
   await api.wholeAfter('c', 0);
   const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
   await api.post(message, () => false);
-  await api.deleteAfter('c', 'p');
+  const said = { id: 'w', role: 'user', content: 'x', status: 'done', createdAtMs: nowMs } as const;
+  await api.insertWhole({ id: 'cw', userId: 'u', agentId, title: '', nowMs }, [said]);
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

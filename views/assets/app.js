@@ -62,6 +62,7 @@ document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.themeChoice) chooseTheme(button.dataset.themeChoice);
   if (button?.matches('[data-copy], [data-copy-from], .copy-code')) copy(button);
+  if (button?.dataset.reveals) reveal(button);
   if (button?.id === 'jump') {
     jump();
     focusComposer();
@@ -69,19 +70,55 @@ document.addEventListener('click', (event) => {
   if (event.target.matches('.composer-box')) $('#composer-text')?.focus();
 });
 
-// Times: the page has them in UTC.
+function reveal(button) {
+  const isShown = button.getAttribute('aria-pressed') !== 'true';
+  button.setAttribute('aria-pressed', String(isShown));
+  document.getElementById(button.dataset.reveals).type = isShown ? 'text' : 'password';
+}
+
+// Files: what is dropped anywhere on the page goes with its form.
+
+const drop = $('[data-drop]');
+
+if (drop) {
+  const input = $('input[type="file"]', drop);
+  const mark = (isOver) => drop.toggleAttribute('data-over', isOver);
+  addEventListener('dragover', (event) => {
+    if (!event.dataTransfer.types.includes('Files')) return;
+    event.preventDefault();
+    mark(true);
+  });
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) mark(false);
+  });
+  addEventListener('drop', (event) => {
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    mark(false);
+    input.files = event.dataTransfer.files;
+    drop.requestSubmit();
+  });
+}
+
+// Times: the page has them in UTC. In its language, written as the browser's region does.
+
+function formatsOf(language) {
+  const region = new Intl.Locale(navigator.language).maximize().region;
+  return region ? `${language}-${region}` : language;
+}
+const formats = formatsOf(document.documentElement.lang);
 
 function localTimes(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
     const day = date.toDateString() === today ? {} : { day: 'numeric', month: 'short' };
-    time.textContent = date.toLocaleString(document.documentElement.lang, {
+    time.textContent = date.toLocaleString(formats, {
       ...day,
       hour: 'numeric',
       minute: '2-digit',
     });
-    time.title = date.toLocaleString(document.documentElement.lang);
+    time.title = date.toLocaleString(formats);
   }
 }
 
@@ -95,7 +132,7 @@ function dayOf(date) {
   if (daysAgo <= 0) return today;
   if (daysAgo === 1) return yesterday;
   if (daysAgo <= 7) return week;
-  return date.toLocaleDateString(document.documentElement.lang, { month: 'long', year: 'numeric' });
+  return date.toLocaleDateString(formats, { month: 'long', year: 'numeric' });
 }
 
 function localDays() {
@@ -234,7 +271,9 @@ document.addEventListener('keydown', (event) => {
 
 // A draft outlives a reload, also the one that leads to signing in again.
 document.addEventListener('input', (event) => {
-  if (event.target.id === 'composer-text') sessionStorage.setItem(draftKey(), event.target.value);
+  if (event.target.id !== 'composer-text') return;
+  sessionStorage.setItem(draftKey(), event.target.value);
+  $('#composer-error').textContent = '';
 });
 document.addEventListener('submit', (event) => {
   if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());
@@ -242,7 +281,7 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
-  focusComposer();
+  if (!$('[autofocus]')) focusComposer();
 }
 
 function composerFailed() {
@@ -310,8 +349,13 @@ document.addEventListener('htmx:after:swap', () => {
   keptFromEnd = undefined;
   keptSelection?.();
   keptSelection = undefined;
-  // What had the focus is gone, such as Stop with the answer that it stopped.
-  if (focused && !focused.isConnected) focusComposer();
+  // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
+  if (focused && !focused.isConnected) {
+    const anew =
+      document.querySelector('#messages textarea[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+    if (anew) anew.focus();
+    else focusComposer();
+  }
   focused = undefined;
 });
 

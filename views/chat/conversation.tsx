@@ -5,7 +5,9 @@ import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
-import { Message } from './message';
+import { EditMessage, Message } from './message';
+
+const EXPORTS = ['markdown', 'json'] as const;
 
 /** The line above a conversation: its title, the runner, and a menu. */
 interface TitleProps {
@@ -75,6 +77,13 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
           </div>
         </form>
         <hr />
+        {EXPORTS.map((format) => (
+          <a key={format} class="menu-item" href={`/api${path}/export?format=${format}`} download>
+            <Icon name="download" />
+            {t.transfer[format]}
+          </a>
+        ))}
+        <hr />
         <Confirm
           id="delete-conversation"
           triggerClass="menu-item bad"
@@ -114,9 +123,13 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
           </a>
         </p>
       )}
-      {conversation.messages.map((message) => (
-        <Message key={message.id} message={message} />
-      ))}
+      {conversation.messages.map((message) =>
+        message.id === conversation.edit?.messageId ? (
+          <EditMessage key={message.id} edit={conversation.edit} />
+        ) : (
+          <Message key={message.id} message={message} />
+        ),
+      )}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { MissingCredentials } from '../credentials/missing';
 import { Icon } from '../icons';
 import { Notice } from '../kit/notice';
+import { Time } from '../kit/time';
 import { AppLayout } from '../layout';
 import type { AgentView, ComposerView, ConversationView, Shell } from '../models';
 import { useText } from '../render';
@@ -19,16 +20,43 @@ interface ChatProps {
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
+  /** Why a file could not be imported. */
+  importError?: string | undefined;
   /** The model that answers, where the agent's kind has a choice. */
   model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
+  /** When the reader's budget, which is used up, starts again. */
+  usedUpUntilMs?: number | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
   liveUrl?: string | undefined;
 }
 
+/** Says before one writes that no answer would come. */
+function UsedUp({ untilMs }: { untilMs: number }) {
+  const t = useText().composer;
+  return (
+    <Notice kind="info">
+      <p>
+        {t.usedUp} <Time ms={untilMs} />
+        {t.usedUpEnd} <a href="/usage">{t.seeUsage}</a>
+      </p>
+    </Notice>
+  );
+}
+
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, model, missing, liveUrl }: ChatProps) {
+export function ChatPage({
+  shell,
+  agent,
+  conversation,
+  composer,
+  importError,
+  model,
+  missing,
+  usedUpUntilMs,
+  liveUrl,
+}: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -39,7 +67,7 @@ export function ChatPage({ shell, agent, conversation, composer, model, missing,
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
       <TitleBar agent={agent} conversation={conversation} model={model} />
-      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
+      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
       <div class="dock">
         <div class="column">
           <button id="jump" type="button" class="button" hidden>
@@ -48,6 +76,7 @@ export function ChatPage({ shell, agent, conversation, composer, model, missing,
           </button>
           {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
+          {usedUpUntilMs !== undefined && <UsedUp untilMs={usedUpUntilMs} />}
           {agent.disabled ? (
             <Notice kind="info">{t.composer.disabled(agent.name)}</Notice>
           ) : (

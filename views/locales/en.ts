@@ -21,7 +21,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: 'It is falling asleep.',
   failed: 'It could not start.',
   unknown: 'Its platform does not say right now how it is.',
-  paused: 'Somebody paused it on its platform. Your next message resumes it.',
+  paused: 'It is paused. Your next message resumes it.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -84,7 +84,6 @@ export const en = {
     name: 'Name',
     email: 'E-mail',
     password: 'Password',
-    passwordHelp: 'At least 8 characters, and none of the most common ones.',
     invited: 'You were invited. One account, one runner of your own for every agent.',
     invitedAs: (email: string) => `You were invited as ${email}.`,
     inviteCode: 'Invite code',
@@ -94,12 +93,12 @@ export const en = {
     otherLink: 'Sign in',
   },
 
+  password: { rule: 'At least 8 characters, and none of the most common ones.', show: 'Show' },
   reset: {
     title: 'Choose a password',
     lead: (email: string) =>
       `For the account ${email}. You are signed in with it right away, and signed out elsewhere.`,
     password: 'New password',
-    help: 'At least 8 characters, and none of the most common ones.',
     submit: 'Set password and sign in',
   },
 
@@ -281,6 +280,32 @@ export const en = {
     },
   },
 
+  files: {
+    home: 'Home',
+    way: 'Way to this folder',
+    empty: 'This folder is empty.',
+    noHome: 'The home is made at the first start of the agent. You can already upload files.',
+    tooMany: 'This folder has too many files to be listed.',
+    more: (count: number) =>
+      count === 1 ? 'One more is not listed.' : `${count.toLocaleString('en')} more are not listed.`,
+    other: 'link or special file',
+    download: 'Download',
+    downloadFolder: 'Download as archive',
+    downloadNamed: (name: string) => `Download ${name}`,
+    sizeOf: 'How large is the home?',
+    size: (bytes: string, files: string, isWhole: boolean) =>
+      isWhole ? `The home has ${bytes} in ${files} files.` : `The home has more than ${bytes} in ${files} files.`,
+    cut: 'Only the beginning is shown. Download it to see the whole file.',
+    noView: 'This file is neither text nor a picture. Download it to open it.',
+    upload: 'Upload',
+    choose: 'Files for this folder',
+    drop: 'Or drop them here.',
+    uploadMax: (bytes: string) => `At most ${bytes} at once.`,
+    replace: 'Replace files of the same name',
+    uploadNow: 'Upload files',
+    uploaded: 'Uploaded. The agent finds it in its home.',
+  },
+
   availability: {
     badge: (platform: string | undefined) => (platform === undefined ? 'not available' : `needs ${platform}`),
     title: (platform: string | undefined) =>
@@ -319,7 +344,21 @@ export const en = {
     failed: 'This answer failed.',
     interrupted: 'This answer was interrupted. The text so far is kept.',
     retry: 'Try again',
+    again: 'Answer again',
     copy: 'Copy answer',
+    copyOwn: 'Copy message',
+    edit: 'Edit message',
+    editLabel: 'Your message',
+    sendAgain: 'Send again',
+    deleteFrom: 'Delete from here on',
+    deleteFromQuestion: 'Delete this message and all after it?',
+    deleteFromConsequence: 'They are deleted for good. Other variants of this message stay.',
+    variants: {
+      label: 'Variants',
+      previous: 'Previous variant',
+      next: 'Next variant',
+      place: (number: number, count: number) => `${number} of ${count}`,
+    },
     beginning: 'This is the beginning of a very long text.',
     beginningGrows: 'This is the beginning of a very long text, which is still being written.',
     wholeAnswer: 'Show the whole answer',
@@ -354,8 +393,19 @@ export const en = {
     send: 'Send message',
     stop: 'Stop answer',
     empty: 'Write a message first.',
+    usedUp: 'Your budget is used up. It starts again on',
+    usedUpEnd: '.',
+    seeUsage: 'See your usage',
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
+  },
+  transfer: {
+    you: 'You',
+    markdown: 'Export as Markdown',
+    json: 'Export as JSON',
+    import: 'Import a conversation',
+    file: 'File that was exported as JSON',
+    importNow: 'Import',
   },
   greeting: {
     title: (name: string) => `What should ${name} do?`,
@@ -389,20 +439,18 @@ export const en = {
       withdrawn: 'No longer shared. Runners that hold it stop as soon as they are idle.',
       idle: 'Saved.',
       revoked: 'Revoked. Programs can no longer use it.',
-    },
-    sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
-  },
-  you: {
-    title: 'You',
-    signedInAs: (email: string) => `You are signed in as ${email}.`,
-    /** After a form, by the name in the redirect. */
-    said: {
       renamed: 'Saved. That is your name now.',
       language: 'Saved. Every page is in this language from now on.',
       password: 'Your password is changed. Every other browser was signed out.',
       session: 'That browser is signed out.',
       sessions: 'All other browsers are signed out.',
     },
+    nav: 'Sections of the settings',
+    sections: { credentials: 'Model', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
+  },
+  you: {
+    title: 'You',
+    signedInAs: (email: string) => `You are signed in as ${email}.`,
     name: 'Name',
     saveName: 'Save name',
     language: 'Language',
@@ -450,6 +498,7 @@ export const en = {
     keep: 'Leave empty to keep it.',
     inherit: 'Leave empty to use this one.',
     forAll: 'Your own, for all agents',
+    ofOneAgent: 'For one agent only',
     only: (name: string) => `Only for ${name}`,
     own: 'has its own',
     asAll: 'as for all agents',
@@ -488,6 +537,7 @@ export const en = {
       stop: 'Runners that hold your value stop as soon as they are idle. Users without a value of their own can then no longer start them.',
     },
     shareNow: 'Share with everybody',
+    shareQuestion: 'Share with everybody?',
     unshare: 'Stop sharing',
     unshareQuestion: 'Stop sharing?',
   },
