@@ -42,8 +42,9 @@ function languagesIn(header: string): readonly Intl.Locale[] {
     .slice(0, HEADER_LENGTH_MAX)
     .split(',')
     .flatMap((entry) => {
-      const [, tag, quality = '1'] = /^\s*([a-z]{2,3}(?:-[a-z\d]{2,8})*)\s*(?:;\s*q=([\d.]+))?\s*$/i.exec(entry) ?? [];
-      return tag === undefined ? [] : [{ tag, quality: Number(quality) }];
+      const [tag = '', parameter = 'q=1'] = entry.split(';', 2).map((part) => part.trim());
+      const quality = Number(/^q=([\d.]+)$/i.exec(parameter)?.[1]);
+      return /^[a-z]{2,3}(?:-[a-z\d]{2,8})*$/i.test(tag) ? [{ tag, quality }] : [];
     });
   return weighted
     .filter(({ quality }) => quality > 0)
