@@ -16,6 +16,7 @@ import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
@@ -83,6 +84,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     upstreams,
     usage,
     users,
+    variants,
   } = context;
   const guard = guardOf(config);
   const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
@@ -119,7 +121,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
-          .use(chatCredentialsRoutes(chat, session))
+          .use(variantsRoutes({ ...chat, variants }, session))
+          .use(chatCredentialsRoutes({ ...chat, variants }, session))
           .use(agentPages({ ...agentPagesParts(context), shell }, session))
           .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
           .use(filesPages({ ...filesParts(context), shell }, session))

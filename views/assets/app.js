@@ -349,8 +349,13 @@ document.addEventListener('htmx:after:swap', () => {
   keptFromEnd = undefined;
   keptSelection?.();
   keptSelection = undefined;
-  // What had the focus is gone, such as Stop with the answer that it stopped.
-  if (focused && !focused.isConnected) focusComposer();
+  // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
+  if (focused && !focused.isConnected) {
+    const anew =
+      document.querySelector('#messages textarea[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+    if (anew) anew.focus();
+    else focusComposer();
+  }
   focused = undefined;
 });
 
