@@ -181,7 +181,6 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The path has too many folders.': '路径中的文件夹太多。',
   'This folder is too large for one archive. Download folders in it one by one.':
     '此文件夹太大，无法打成一个包。请逐个下载其中的文件夹。',
-  'Choose a file first.': '请先选择文件。',
   'An upload has at most {} files.': '一次最多上传 {} 个文件。',
   'This agent has no choice of models.': '此智能体不能选择模型。',
   '{} is not a variable that {} may be given.': '{} 不是可以交给 {} 的变量。',
