@@ -40,8 +40,8 @@ function shippedFor({ name, image }: Record<string, unknown>): Record<string, un
 
 /** The last two parts of an image's name, without tag, digest and registry. */
 function repositoryOf(image: string): string {
-  return image
-    .replace(/@.*$/, '')
+  const [named = ''] = image.split('@', 1);
+  return named
     .replace(/:[^/:]*$/, '')
     .split('/')
     .slice(-2)
