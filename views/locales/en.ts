@@ -125,6 +125,19 @@ export const en = {
     incomplete: 'Older messages are still being made searchable.',
     more: 'More results',
   },
+  shortcuts: {
+    title: 'Keyboard shortcuts',
+    close: 'Close',
+    list: [
+      { keys: ['n'], does: 'New conversation' },
+      { keys: ['/', 'Ctrl K'], does: 'Search' },
+      { keys: ['Enter'], does: 'Send the message' },
+      { keys: ['Shift Enter'], does: 'New line' },
+      { keys: ['↑'], does: 'Edit your last message, from an empty composer' },
+      { keys: ['Esc'], does: 'Stop the answer, or leave what is open' },
+      { keys: ['?'], does: 'This list' },
+    ],
+  },
   days: {
     today: 'Today',
     yesterday: 'Yesterday',

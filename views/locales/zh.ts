@@ -119,6 +119,19 @@ export const zh: Text = {
     incomplete: '较早的消息仍在建立索引。',
     more: '更多结果',
   },
+  shortcuts: {
+    title: '键盘快捷键',
+    close: '关闭',
+    list: [
+      { keys: ['n'], does: '新对话' },
+      { keys: ['/', 'Ctrl K'], does: '搜索' },
+      { keys: ['Enter'], does: '发送消息' },
+      { keys: ['Shift Enter'], does: '换行' },
+      { keys: ['↑'], does: '输入框为空时，编辑上一条消息' },
+      { keys: ['Esc'], does: '停止回答，或关闭打开的窗口' },
+      { keys: ['?'], does: '显示此列表' },
+    ],
+  },
   days: {
     today: '今天',
     yesterday: '昨天',

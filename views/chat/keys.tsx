@@ -1,0 +1,28 @@
+import { useText } from '../render';
+
+/** The keys that work on every page. app.js opens it by `?`. */
+export function KeysDialog() {
+  const t = useText().shortcuts;
+  return (
+    <dialog id="keys-dialog" class="keys" aria-labelledby="keys-title">
+      <h2 id="keys-title">{t.title}</h2>
+      <dl>
+        {t.list.map(({ keys, does }) => (
+          <div key={does}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+      <form method="dialog">
+        <button type="submit" class="button">
+          {t.close}
+        </button>
+      </form>
+    </dialog>
+  );
+}
