@@ -4,6 +4,7 @@ import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
 import type { LogFile } from '../lib/log';
 import type { TracingOptions } from '../lib/tracing';
+import { type SettingNote, translateSettings } from './predecessor';
 import { settings, type Values } from './settings';
 
 /**
@@ -49,6 +50,8 @@ export interface Config {
   /** Agents that a user may have of one backend. */
   readonly maxAgentsPerBackend: number;
   readonly reaperIntervalMs: number;
+  /** After so long without work a runner is paused; `Infinity`: never. */
+  readonly pauseIdleMs: number;
   /** `Infinity` means no limit. */
   readonly capacity: {
     readonly runners: number;
@@ -173,18 +176,22 @@ const crossChecks: readonly CrossCheck[] = [
   },
 ];
 
-/** Returns config and secrets from the variables of `env`. Throws a `ConfigError` that lists every problem. */
-export function loadConfig(env: Env): { config: Config; secrets: Secrets } {
-  const values = readEnv(env);
-  return { config: toConfig(values), secrets: toSecrets(values) };
+/**
+ * Returns config and secrets from the variables of `env`, and notes on settings of the first agent-stack. Throws a
+ * `ConfigError` that lists every problem.
+ */
+export function loadConfig(env: Env): { config: Config; secrets: Secrets; notes: readonly SettingNote[] } {
+  const { translated, notes } = translateSettings(env);
+  const values = readEnv(env, translated);
+  return { config: toConfig(values), secrets: toSecrets(values), notes };
 }
 
-function readEnv(env: Env): Values {
+function readEnv(env: Env, translated: Env): Values {
   const values: Record<string, unknown> = {};
   const problems: ConfigProblem[] = [];
   for (const [variable, setting] of settings) {
     const inLowerCase = setting.isAnyCase && env[variable.toLowerCase()]?.trim();
-    const text = inLowerCase || env[variable]?.trim() || setting.default;
+    const text = translated[variable] || inLowerCase || env[variable]?.trim() || setting.default;
     if (text === undefined && !setting.required) continue;
     values[variable] = setting.parse(text ?? '');
     if (values[variable] === undefined) {
@@ -243,6 +250,7 @@ function toConfig(v: Values): Config {
     },
     maxAgentsPerBackend: v.MAX_AGENTS_PER_BACKEND,
     reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
+    pauseIdleMs: v.PAUSE_IDLE_SECONDS === 0 ? Number.POSITIVE_INFINITY : v.PAUSE_IDLE_SECONDS * 1000,
     capacity: {
       runners: v.MAX_RUNNERS || Infinity,
       runnersPerUser: v.MAX_RUNNERS_PER_USER || Infinity,
