@@ -212,7 +212,7 @@ document.addEventListener('keydown', (event) => {
 });
 document.addEventListener('click', ({ target }) => {
   if (target.closest('#keys-open')) $('#keys-dialog').showModal();
-  if (target.id === 'keys-dialog') target.close();
+  if (target.matches('#keys-dialog, #keys-close')) $('#keys-dialog').close();
 });
 
 // Scrolling: the page follows the answer until its reader scrolls up, and again from the end on or after sending. What

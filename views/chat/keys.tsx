@@ -18,11 +18,9 @@ export function KeysDialog() {
           </div>
         ))}
       </dl>
-      <form method="dialog">
-        <button type="submit" class="button">
-          {t.close}
-        </button>
-      </form>
+      <button type="button" id="keys-close" class="button">
+        {t.close}
+      </button>
     </dialog>
   );
 }
