@@ -4,8 +4,8 @@ import { useText } from '../render';
 export function KeysDialog() {
   const t = useText().shortcuts;
   return (
-    <dialog id="keys-dialog" class="keys" aria-labelledby="keys-title">
-      <h2 id="keys-title">{t.title}</h2>
+    <dialog id="keys-dialog" class="keys" aria-labelledby="shortcuts-title">
+      <h2 id="shortcuts-title">{t.title}</h2>
       <dl>
         {t.list.map(({ keys, does }) => (
           <div key={does}>
