@@ -57,7 +57,8 @@ function cookieOf({ session }: Config) {
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
+  const { accounts, agents, attempts, audit, backends, budgets, clients, config, credentials, events, held, idle } =
+    context;
   const { installationId } = context;
   const {
     generations,
@@ -77,7 +78,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
     users,
   } = context;
   const guard = guardOf(config);
-  const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
+  const identities = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who) => shellOf(chat, who, {});
@@ -103,7 +105,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes({ accounts, attempts, clients, metrics, sessions }, session))
+          .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))

@@ -8,6 +8,8 @@ import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
 import { wireAgents } from './agents/wire';
+import { auditService } from './audit/audit';
+import { auditStore } from './audit/store';
 import { BackendRegistry } from './backends/backends';
 import { wireBroker } from './broker/wire';
 import { searchStore } from './chat/search-store';
@@ -107,6 +109,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
 
   const web = wireWeb(shared, owned);
+  const audit = auditService({ store: stores.audit, retentionDays: config.auditRetentionDays, now });
   const accounts = wireAccounts(shared);
   const platforms = await wirePlatforms(shared, owned);
   const agents = wireAgents(shared);
@@ -121,6 +124,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   return {
     ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, events, metrics },
     ...web,
+    audit,
     ...accounts,
     ...platforms,
     ...agents,
@@ -170,6 +174,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(EXPIRED_MS, parts.audit.deleteExpired);
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
@@ -183,6 +188,7 @@ async function begin(
 export function createStores(db: Db) {
   return {
     installation: installationStore(db),
+    audit: auditStore(db),
     users: usersStore(db),
     keys: keysStore(db),
     links: linksStore(db),

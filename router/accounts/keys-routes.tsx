@@ -74,7 +74,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
           return settings.page(who, request, { forms: { key: form } }, status);
         }
       },
-      { session: true, body: keyFields },
+      { session: true, audit: 'key.made', body: keyFields },
     )
     .post(
       '/settings/keys/:id/revoke',
@@ -82,7 +82,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revoke(who.user.id, params.id);
         return settings.back(request, 'revoked', 'keys');
       },
-      { session: true },
+      { session: true, audit: 'key.revoked' },
     )
 
     .get('/api/me/keys', async ({ who }) => ({ keys: (await keys.list(who.user.id)).map(keyJson) }), { session: true })
@@ -92,7 +92,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         const { key, secret } = await create(deps, who, body);
         return status(201, { key: keyJson(key), secret });
       },
-      { session: true, body: keyBody },
+      { session: true, audit: 'key.made', body: keyBody },
     )
     .delete(
       '/api/me/keys/:id',
@@ -100,7 +100,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revoke(who.user.id, params.id);
         return { ok: true };
       },
-      { session: true },
+      { session: true, audit: 'key.revoked' },
     );
 }
 
@@ -119,7 +119,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revokeAny(params.id);
         return seeOther(request, '/admin/keys?said=revoked');
       },
-      { admin: true },
+      { admin: true, audit: 'key.revoked' },
     )
     .get(
       '/api/admin/keys',
@@ -135,7 +135,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revokeAny(params.id);
         return { ok: true };
       },
-      { admin: true },
+      { admin: true, audit: 'key.revoked' },
     );
 }
 

@@ -58,6 +58,7 @@ export interface Config {
   readonly held: AllowanceLimits;
   /** Number of open requests, live pages and answers at once. */
   readonly requests: AllowanceLimits;
+  readonly auditRetentionDays: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -228,6 +229,7 @@ function toConfig(v: Values): Config {
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
+    auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     logLevel: v.LOG_LEVEL,
   };
 }

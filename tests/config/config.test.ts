@@ -46,6 +46,7 @@ describe('defaults', () => {
       held: { total: 128 * 1024 * 1024, perHolder: 64 * 1024 * 1024 },
       requests: { total: 4096, perHolder: 2048 },
       logLevel: 'info',
+      auditRetentionDays: 365,
     });
   });
 
