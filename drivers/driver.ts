@@ -144,6 +144,12 @@ export interface RouterAddress {
   readonly listenHost: string;
 }
 
+export interface RunnerStats {
+  /** Percent of one CPU: 150 means one and a half CPUs. */
+  readonly cpuPercent?: number;
+  readonly memoryBytes?: number;
+}
+
 export interface Driver<H extends Handle = Handle> {
   readonly name: string;
   /**
@@ -179,6 +185,11 @@ export interface Driver<H extends Handle = Handle> {
   logs?(handle: H, options: { readonly tailLines: number; readonly signal: AbortSignal }): Promise<readonly string[]>;
   /** Yields each change of health when it happens, until the signal aborts. Reconnects to the platform by itself. */
   watch?(signal: AbortSignal): AsyncIterable<HealthChange>;
+  /**
+   * Returns the CPU in use since the last call for this runner, so the first call has none, and the memory in use now.
+   * Empty for a runner that does not run.
+   */
+  stats?(handle: H, signal: AbortSignal): Promise<RunnerStats>;
   /** Closes connections, timers and watches. Does not stop runners: they outlive the router. */
   [Symbol.asyncDispose]?(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { auditRoutes } from './admin/audit-routes';
 import { invitationsRoutes } from './admin/invitations-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
@@ -21,6 +22,7 @@ import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
@@ -65,6 +67,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     invitations,
     keys,
     listensAt,
+    loads,
     metrics,
     now,
     prices,
@@ -82,7 +85,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const identities = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
-  const shell = (who: Who) => shellOf(chat, who, {});
+  const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
@@ -90,7 +93,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
-      .use(responding(guard, config.maxBodyBytes))
+      .use(responding(guard, config.maxBodyBytes, context.draining))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
@@ -110,11 +113,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(auditRoutes({ audit, shell, streams }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
           .use(pricesRoutes({ prices, shell }, session))
@@ -126,19 +131,21 @@ export async function publicApp(context: Context, secrets: Secrets) {
 
 /** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
     .use(systemRoutes(healthParts(context)))
-    .use(metricsRoutes({ backends, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)))
+    .use(
+      metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
+    )
     .use(brokerRoutes(brokerParts(context)))
     .use(wrongPort(config));
 }
 
-function healthParts({ backends, config, database, homes, images, platforms }: Context) {
-  return { backends, config, database, homes, images, platforms };
+function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
+  return { backends, backups, config, database, draining, drivers, homes, images, platforms };
 }
 
 function brokerParts(context: Context) {

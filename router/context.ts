@@ -11,6 +11,7 @@ import { wireAgents } from './agents/wire';
 import { auditService } from './audit/audit';
 import { auditStore } from './audit/store';
 import { BackendRegistry } from './backends/backends';
+import { backupSchedule } from './backup/schedule';
 import { wireBroker } from './broker/wire';
 import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
@@ -31,6 +32,7 @@ import { createIdempotency } from './openai/idempotency';
 import { hostPaths } from './platforms/host-paths';
 import { wirePlatforms } from './platforms/wire';
 import { installationAt } from './runners/installation';
+import { SAMPLE_MS } from './runners/loads';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { wireRunners } from './runners/wire';
@@ -47,6 +49,8 @@ const KEYS_EXPIRE_MS = 1_000;
 const EXPIRED_MS = 60_000;
 /** Milliseconds between two looks for messages that the search index does not have. */
 const INDEX_MS = 5_000;
+/** Milliseconds between two looks whether a backup is due. */
+const BACKUP_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -99,11 +103,12 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
 
   const backends = owned.use(BackendRegistry.load(config.backendsPath));
   owned.use(lockDatabase(config.databasePath));
-  const database = owned.adopt(openDatabase(config.databasePath), (opened) => opened.close());
+  const database = owned.adopt(openDatabase(config.databasePath, config.backups.root), (opened) => opened.close());
   const stores = createStores(database.db);
   const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
   const host = hostPaths(config);
   const installationId = await installationAt(host.of(config.databasePath), stores, host.has);
+  const backups = backupSchedule({ ...config.backups, places: config, now });
   const events = createEvents();
   const metrics = metricsService();
   const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
@@ -122,7 +127,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, events, metrics },
+    ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
     ...web,
     audit,
     ...accounts,
@@ -171,6 +176,7 @@ async function begin(
   };
   owned.use(metrics.watchLoop());
   repeat(config.reaperIntervalMs, parts.sweep);
+  repeat(SAMPLE_MS, parts.loads.sample);
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
@@ -179,6 +185,7 @@ async function begin(
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
+  repeat(BACKUP_MS, () => parts.backups.whenDue(stopping));
   owned.defer(() => images.prepullAll(AbortSignal.abort()));
   void addresses.reachAll();
   void prepull();

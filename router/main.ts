@@ -4,12 +4,15 @@ import { internalApp, publicApp } from './app';
 import { BackendsError } from './backends/backends';
 import { ConfigError, environment, loadConfig } from './config/config';
 import { createContext } from './context';
+import { DatabaseError } from './database/checks';
 import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
-import { processLog, setLogLevel } from './lib/log';
+import { logToFile, processLog, setLogLevel } from './lib/log';
+import { storageFault } from './lib/storage-faults';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
+/** What ends the router after it has drained: saving, closing. After it the process ends even if something hangs. */
 const SHUTDOWN_MS = 10_000;
 /** A broken timer that fires all the time exceeds this; faults of requests that a person sends do not. */
 const FAULTS_PER_MINUTE_MAX = 1_000;
@@ -17,8 +20,16 @@ const FAULTS_PER_MINUTE_MAX = 1_000;
 async function main(): Promise<void> {
   const { config, secrets } = loadConfig(environment);
   setLogLevel(config.logLevel);
+  if (config.logFile) await logToFile(config.logFile).catch(refuseLogFile);
   const stopped = Promise.withResolvers<string>();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.resolve(signal));
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopped.resolve(signal);
+      // A second one ends the wait for what is under way.
+      process.once(signal, () => hurry.abort());
+    });
+  }
   surviveFaults(() => stopped.resolve('too many faults'));
 
   const internal = createInternalListener(config.internal);
@@ -37,12 +48,20 @@ async function main(): Promise<void> {
   );
 
   const signal = await stopped.promise;
-  processLog.info({ signal }, 'router.stopping');
+  const { draining, generations, streams } = context;
+  const underWay = () => streams.working + generations.size;
+  processLog.info({ signal, underWay: underWay() }, 'router.stopping');
+  setTimeout(() => process.exit(1), config.drainMs + SHUTDOWN_MS).unref();
+  // Both listeners go on: people see their answers end, for which runners call the broker.
+  await draining.drain(underWay, config.drainMs, hurry.signal);
   // Accepts no new connections. The context ends the open ones.
   void open.stop();
   internal.close();
-  // Ends the process even if something hangs.
-  setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
+}
+
+function refuseLogFile(error: unknown): never {
+  const rule = `must be a file that the router can write (${error instanceof Error ? error.message : error})`;
+  throw new ConfigError([{ variable: 'LOG_FILE', rule, example: '/var/log/agent-stack/router.log' }]);
 }
 
 /**
@@ -81,10 +100,18 @@ main().then(
 /** Returns what to do about a known error; otherwise the whole error. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return Bun.inspect(error);
-  const isOurs = [ConfigError, BackendsError, BootstrapError, DriversError, InUseError, WrongKeyError].some(
-    (one) => error instanceof one,
-  );
+  const isOurs = [
+    BackendsError,
+    BootstrapError,
+    ConfigError,
+    DatabaseError,
+    DriversError,
+    InUseError,
+    WrongKeyError,
+  ].some((one) => error instanceof one);
   if (isOurs) return error.message;
+  const fault = storageFault(error);
+  if (fault) return `The database cannot be used: ${fault.what}. ${fault.remedy}`;
   if (!('code' in error && error.code === 'EADDRINUSE')) return Bun.inspect(error);
   return `${error.message}\nStop the program that listens there, or set FRONTEND_PORT and ROUTER_PORT to free ports.`;
 }

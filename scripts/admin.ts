@@ -9,6 +9,7 @@ import { usersStore } from '../router/accounts/store';
 import { auditService } from '../router/audit/audit';
 import { auditStore } from '../router/audit/store';
 import { ConfigError, environment, loadConfig } from '../router/config/config';
+import { DatabaseError } from '../router/database/checks';
 import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
 
 const USAGE = `Usage, while the router is stopped:
@@ -20,7 +21,7 @@ async function run([command, email]: readonly string[]): Promise<string> {
   if (!isKnown) throw new CommandError(USAGE);
   const { config } = loadConfig(environment);
   using _lock = lockDatabase(config.databasePath);
-  const database = openDatabase(config.databasePath);
+  const database = openDatabase(config.databasePath, config.backups.root);
   try {
     const users = usersStore(database.db);
     const { auditRetentionDays: retentionDays } = config;
@@ -43,7 +44,7 @@ Nothing is shared with everybody any more: share an LLM again in Settings → Cr
 try {
   process.stdout.write(`${await run(process.argv.slice(2))}\n`);
 } catch (error) {
-  const isOurs = [CommandError, ConfigError, InUseError].some((one) => error instanceof one);
+  const isOurs = [CommandError, ConfigError, DatabaseError, InUseError].some((one) => error instanceof one);
   process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
   process.exit(1);
 }

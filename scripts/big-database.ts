@@ -3,7 +3,7 @@
  * password is `PASSWORD`, and the secret of a key is `secretOf(user, key)`; nothing of it is for use.
  */
 import { Database as Sqlite } from 'bun:sqlite';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { getTableColumns, getTableName } from 'drizzle-orm';
@@ -24,6 +24,8 @@ export const secretOf = (user: number, key: number) => `sk-as-big-database-${use
 
 export interface Sizes {
   readonly users: number;
+  /** Users beyond those, who have an account and nothing else. */
+  readonly idleUsers: number;
   readonly conversations: number;
   readonly messages: number;
   /** Calls to upstreams, over a year that ends now. */
@@ -36,6 +38,7 @@ export interface Sizes {
 
 export const SIZES: Sizes = {
   users: 1_000,
+  idleUsers: 9_000,
   conversations: 100_000,
   messages: 2_000_000,
   usage: 5_000_000,
@@ -74,8 +77,11 @@ const someone = (count: number) => (count === 1 || Math.random() < HEAVY_SHARE ?
 export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text: string) => void = () => {}) {
   const path = join(dataRoot, 'router.db');
   if (existsSync(path)) throw new Error(`There is a database already, ${path}. Name a data root without one.`);
-  const database = openDatabase(path);
-  using sqlite = new Sqlite(path);
+  // Takes its name when it is whole.
+  const halfPath = `${path}.half`;
+  for (const end of ['', '-wal', '-shm']) rmSync(halfPath + end, { force: true });
+  const database = openDatabase(halfPath);
+  using sqlite = new Sqlite(halfPath);
   // A crash leaves half a database, which is made anew.
   sqlite.run('PRAGMA synchronous = OFF');
   const nowMs = Date.now();
@@ -89,7 +95,9 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
   say(`${sizes.usage} calls`);
   insertUsage(sqlite, people, rooms, sizes, startMs);
   sqlite.run('PRAGMA wal_checkpoint(TRUNCATE)');
+  sqlite.close();
   database.close();
+  renameSync(halfPath, path);
   return path;
 }
 
@@ -136,6 +144,10 @@ async function insertPeople(sqlite: Sqlite, sizes: Sizes, startMs: number): Prom
         insertBudget({ ...limits, subjectId: keyIds[0] ?? '', userId, keyId: keyIds[0] ?? '' });
       }
       people.push({ id: userId, agentIds, keyIds });
+    }
+    for (let number = sizes.users; number < sizes.users + sizes.idleUsers; number += 1) {
+      const row = { id: newId(), email: emailOf(number), name: `User ${number}`, slug: `user-${number}` } as const;
+      insert.users({ ...row, role: 'user', passwordHash, createdAtMs: startMs });
     }
   });
   return people;
@@ -253,7 +265,7 @@ function insertUsage(
 /** Runs `work` in one transaction. */
 const atOnce = (sqlite: Sqlite, work: () => void) => sqlite.transaction(work)();
 
-/** A prepared statement that inserts a row of the table; every column has to be given. */
+/** A prepared statement that inserts a row of the table; a column that is not given has its default, or is null. */
 function inserter<Table extends SQLiteTable>(sqlite: Sqlite, table: Table) {
   const columns = Object.entries(getTableColumns(table));
   const names = columns.map(([, column]) => `"${column.name}"`);
@@ -262,7 +274,7 @@ function inserter<Table extends SQLiteTable>(sqlite: Sqlite, table: Table) {
   );
   return (row: Table['$inferInsert']): void => {
     const values = columns.map(([name, column]) => {
-      const value = (row as Record<string, unknown>)[name] ?? null;
+      const value = (row as Record<string, unknown>)[name] ?? column.default ?? null;
       return value === null ? null : (column.mapToDriverValue(value) as string | number);
     });
     statement.run(...values);
@@ -279,17 +291,28 @@ if (import.meta.main) {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      ...{ users: number, conversations: number, messages: number, usage: number, runners: number },
+      ...{
+        users: number,
+        'idle-users': number,
+        conversations: number,
+        messages: number,
+        usage: number,
+        runners: number,
+      },
       backend: { type: 'string', multiple: true },
     },
   });
   const [dataRoot, ...others] = positionals;
-  const { backend, ...counts } = values;
-  const given = Object.entries(counts).map(([name, text]) => [name, Number(text)] as const);
+  const { backend, 'idle-users': idleUsers, ...counts } = values;
+  const given = Object.entries({ ...counts, ...(idleUsers !== undefined && { idleUsers }) }).map(
+    ([name, text]) => [name, Number(text)] as const,
+  );
   const isWhole = given.every(([, count]) => Number.isInteger(count) && count >= 0);
   const say = (text: string) => void process.stderr.write(`${text}\n`);
   if (dataRoot === undefined || others.length > 0 || !isWhole) {
-    say('bun run big-database <data root> [--users 1000] [--conversations 100000] [--messages 2000000]');
+    say(
+      'bun run big-database <data root> [--users 1000] [--idle-users 9000] [--conversations 100000] [--messages 2000000]',
+    );
     say('  [--usage 5000000] [--runners 0] [--backend demo]...');
     process.exit(1);
   }

@@ -13,7 +13,10 @@ const NOT_READ =
   'Bun makes no bytecode of the sources. Of import.meta they may use dir, file, path, url and main, and nothing else.';
 
 /** The router's worker threads, which become separate files. Key: the module that has the thread's path. */
-const WORKERS = { 'router/web/worker-file.ts': 'router/web/markdown-worker.ts' };
+export const WORKERS = {
+  'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
+  'router/web/worker-file.ts': { name: 'workerFile', worker: 'router/web/markdown-worker.ts' },
+};
 
 /** @returns Path of the file to run in place of `router/main.ts`. Rejects when the build fails. */
 export async function build(root: string): Promise<string> {
@@ -26,9 +29,11 @@ export async function build(root: string): Promise<string> {
   try {
     // Bytecode needs this format. In it `import.meta.dir` is the folder of the source.
     const { outputs } = await Bun.build({
-      entrypoints: ['router/main.ts', ...Object.values(WORKERS)].map((file) => join(root, file)),
+      entrypoints: ['router/main.ts', ...Object.values(WORKERS).map(({ worker }) => worker)].map((file) =>
+        join(root, file),
+      ),
       naming: '[name].[ext]',
-      files: { [join(root, 'router/platforms/load.ts')]: importDriver(root), ...workerFiles(root, folder) },
+      files: { ...driverFiles(root), ...workerFiles(root, (worker) => join(folder, `${parse(worker).name}.js`)) },
       // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
       external: ['*.node'],
       outdir: made,
@@ -36,7 +41,8 @@ export async function build(root: string): Promise<string> {
       format: 'cjs',
       bytecode: true,
     });
-    if (!outputs.some(({ kind }) => kind === 'bytecode')) throw new Error(NOT_READ);
+    const count = (what: string) => outputs.filter(({ kind }) => kind === what).length;
+    if (count('bytecode') < count('entry-point')) throw new Error(NOT_READ);
     await writeFile(join(made, 'key'), key);
     // Written last: without the key, the next start builds again.
     await rm(keyFile, { force: true });
@@ -48,12 +54,12 @@ export async function build(root: string): Promise<string> {
   return file;
 }
 
-/** Replaces the modules that have a worker's path, for the workers of this build. */
-function workerFiles(root: string, folder: string): Record<string, string> {
-  const made = Object.entries(WORKERS).map(([file, worker]) => {
-    const path = join(folder, `${parse(worker).name}.js`);
-    return [join(root, file), `export const workerFile = ${JSON.stringify(path)};`];
-  });
+/** Replaces the modules that have a worker's path. @param pathOf where this build has the worker with this source. */
+export function workerFiles(root: string, pathOf: (worker: string) => string): Record<string, string> {
+  const made = Object.entries(WORKERS).map(([file, { name, worker }]) => [
+    join(root, file),
+    `export const ${name} = ${JSON.stringify(pathOf(worker))};`,
+  ]);
   return Object.fromEntries(made);
 }
 
@@ -61,11 +67,13 @@ function workerFiles(root: string, folder: string): Record<string, string> {
  * Replaces `platforms/load.ts` so that the drivers are in the bundle. Drivers loaded from their sources would load a
  * second TypeBox.
  */
-function importDriver(root: string): string {
-  const files = [...new Bun.Glob('drivers/*/index.ts').scanSync({ cwd: root, absolute: true })].sort();
+export function driverFiles(root: string): Record<string, string> {
+  const files = [...new Set(new Bun.Glob('drivers/*/index.ts').scanSync({ cwd: root, absolute: true }))].sort();
   const known = files.map((file) => JSON.stringify(file)).map((file) => `[${file}, () => import(${file})]`);
-  return `const known = new Map([${known.join(', ')}]);
+  const text = `const known = new Map([${known.join(', ')}]);
+    export const ownDrivers = () => [...known.keys()];
     export const importDriver = (file) => known.get(file)?.() ?? import(file);`;
+  return { [join(root, 'router/platforms/load.ts')]: text };
 }
 
 /** Hashes everything that the bundle depends on: contents of the sources, their folder, and the version of Bun. */

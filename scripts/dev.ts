@@ -5,7 +5,7 @@
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import pretty from 'pino-pretty';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 
 /** Does not watch `backends.json` and seeds, because the router itself reads them again. */
 const FOLDERS = ['router', 'views', 'drivers'];

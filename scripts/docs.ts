@@ -1,6 +1,6 @@
 /** `bun scripts/docs.ts`: generates `.env.example` and the table of settings from `router/config/settings.ts`. */
 import { join } from 'node:path';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 import type { Setting } from '../router/config/setting';
 import { settingGroups } from '../router/config/settings';
 

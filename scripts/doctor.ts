@@ -127,7 +127,8 @@ async function temporaryFolder() {
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-if (import.meta.main) {
+/** Prints a line for each check, and ends the process. */
+export async function run(): Promise<never> {
   let problems = 0;
   for await (const { name, state, text, remedy } of examine(environment)) {
     if (state === 'problem') problems += 1;
@@ -137,3 +138,5 @@ if (import.meta.main) {
   process.stdout.write(problems === 0 ? 'Nothing is wrong.\n' : `${problems} problem${problems === 1 ? '' : 's'}.\n`);
   process.exit(problems === 0 ? 0 : 1);
 }
+
+if (import.meta.main) await run();

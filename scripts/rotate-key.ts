@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, type Env, environment, loadConfig } from '../router/config/config';
+import { DatabaseError } from '../router/database/checks';
 import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
@@ -35,7 +36,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
   }
   const { config, secrets } = loadConfig(env);
   using _lock = lockDatabase(config.databasePath);
-  const database = openDatabase(config.databasePath);
+  const database = openDatabase(config.databasePath, config.backups.root);
   try {
     const stores = { installation: installationStore(database.db), sealed: sealedStore(database.db) };
     // Completes an interrupted rotation, and refuses a key that is not the key of the database.
@@ -70,12 +71,15 @@ function replace(file: string, text: string): void {
   renameSync(next, file);
 }
 
-if (import.meta.main) {
+/** Rotates the key, prints what was done, and ends the process if it was refused. */
+export async function run(): Promise<void> {
   try {
     process.stdout.write(`${await rotate(process.cwd(), environment)}\n`);
   } catch (error) {
-    const isOurs = [Refusal, ConfigError, InUseError, WrongKeyError].some((one) => error instanceof one);
+    const isOurs = [Refusal, ConfigError, DatabaseError, InUseError, WrongKeyError].some((one) => error instanceof one);
     process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
     process.exit(1);
   }
 }
+
+if (import.meta.main) await run();

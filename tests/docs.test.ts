@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pkg from '../package.json';
 import { ConfigError, loadConfig } from '../router/config/config';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 import { settings } from '../router/config/settings';
 import { envExample, settingsTable, withSettings } from '../scripts/docs';
 

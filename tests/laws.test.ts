@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 
 const LAWS: Readonly<Record<number, string>> = {
   1: 'One start at a time per agent, and no lock shared between agents',

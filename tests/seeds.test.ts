@@ -7,7 +7,7 @@ import { parseEnv } from 'node:util';
 import entries from '../backends.json';
 import { prepareHome } from '../router/agents/homes';
 import { type Backend, BackendRegistry } from '../router/backends/backends';
-import { repositoryRoot } from '../router/config/kinds';
+import { repositoryRoot } from '../router/config/root';
 import { runnerEnv } from '../router/runners/spec';
 import { at } from './support/runtimes/twin';
 

@@ -1,6 +1,7 @@
 import { AppLayout, CardLayout, SidebarButton } from './layout';
 import type { Shell } from './models';
 import { useText } from './render';
+import { Sentence } from './sentences';
 
 interface ErrorProps {
   /** Present if a user is signed in: the page then has the sidebar, with links out. */
@@ -37,8 +38,14 @@ function ErrorBody({ status, title, message, hint, requestId }: Omit<ErrorProps,
     <div class="entrance error-body">
       <p class="quiet">{t.error.status(status)}</p>
       <h1>{title}</h1>
-      <p>{message}</p>
-      {hint && <p class="quiet">{hint}</p>}
+      <p>
+        <Sentence of={message} />
+      </p>
+      {hint && (
+        <p class="quiet">
+          <Sentence of={hint} />
+        </p>
+      )}
       <a class="button primary" href="/">
         {t.error.home}
       </a>

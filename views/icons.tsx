@@ -2,6 +2,7 @@ import { useAssets } from './render';
 
 /** The icons in `assets/icons.svg`. `scripts/icons.ts` builds the sprite from this list of names in lucide-static. */
 export const iconNames = [
+  'activity',
   'arrow-down',
   'arrow-up',
   'chart-column',

@@ -3,9 +3,24 @@ import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
 import type { Shell } from './models';
-import { useAssets, useLocale, useText } from './render';
+import { useAssets, useText } from './render';
 
-const styles = ['base', 'controls', 'forms', 'menus', 'prose', 'sidebar', 'search', 'layout', 'chat', 'usage'];
+const styles = [
+  'base',
+  'controls',
+  'forms',
+  'menus',
+  'prose',
+  'sidebar',
+  'search',
+  'layout',
+  'chat',
+  'usage',
+  'agents',
+];
+
+/** The element whose words name the buttons that copy code. */
+export const COPY_CODE_ID = 'copy-code';
 
 interface DocumentProps {
   title: string;
@@ -23,7 +38,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
   const t = useText();
   const assets = useAssets();
   return (
-    <html lang={useLocale()}>
+    <html lang={t.lang}>
       <head>
         <meta charset="utf-8" />
         <meta
@@ -51,6 +66,9 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
       </head>
       <body data-copied={t.copy.done}>
         {children}
+        <span id={COPY_CODE_ID} hidden>
+          {t.copy.code}
+        </span>
         {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
         {(live || parts) && <script src={assets('htmx.min.js')} />}
         {live && <script src={assets('hx-sse.min.js')} />}

@@ -25,7 +25,10 @@ interface RenderEnv extends Env {
   readonly isTail?: boolean;
 }
 
-/** Words for the controls inside rendered text. Without them there are no controls. */
+/**
+ * Ids of the elements of a page whose words name the controls inside rendered text, which thereby has no language. Without
+ * them there are no controls.
+ */
 export interface MarkdownLabels {
   copyCode: string;
 }
@@ -189,7 +192,7 @@ function codeBlock(
   const { language, body, env } = block;
   // The icon is drawn by the style sheet: this string knows no asset URLs.
   const label = escapeText((env as RenderEnv).labels?.copyCode ?? '');
-  const button = label && `<button type="button" class="copy-code" aria-label="${label}" title="${label}"></button>`;
+  const button = label && `<button type="button" class="copy-code" aria-labelledby="${label}"></button>`;
   // The language is shown by the style sheet as well, so that it is never part of a selection.
   return `<div class="code" data-language="${escapeText(language)}">${button}<pre tabindex="0"><code>${body}</code></pre></div>\n`;
 }

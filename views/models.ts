@@ -220,6 +220,8 @@ export interface InvitationView {
 export interface YouView {
   name: string;
   email: string;
+  /** Of pages; null: the browser's. */
+  language: string | null;
   isAdmin: boolean;
   sessions: SessionView[];
   /** The result of the card's last form. */

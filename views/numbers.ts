@@ -1,10 +1,18 @@
 // Formats numbers and days for people, in the language of the page.
-import { useLocale } from './render';
+import { useFormats } from './render';
 
 /** From here on only the first digits are shown: `123K`, `1.23M`. */
 const COMPACT_FROM = 100_000;
 /** Below this an amount of money is shown with its first digits, because two decimals would be 0.00. */
 const CENT = 0.01;
+
+const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
+const TIME_UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+] as const;
 
 function make(locale: string) {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
@@ -14,7 +22,23 @@ function make(locale: string) {
   const smallMoney = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
   const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', timeZone: 'UTC' });
+  const bytes = BYTE_UNITS.map(
+    (unit) => new Intl.NumberFormat(locale, { style: 'unit', unit, maximumSignificantDigits: 3 }),
+  );
+  const times = TIME_UNITS.map(
+    ([unit, unitMs]) => [unitMs, new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' })] as const,
+  );
   return {
+    /** In units of 1,024, as limits of memory have them. */
+    bytes: (amount: number) => {
+      const exponent = amount < 1024 ? 0 : Math.min(Math.floor(Math.log2(amount) / 10), BYTE_UNITS.length - 1);
+      return bytes[exponent]?.format(amount / 1024 ** exponent) ?? '';
+    },
+    /** In the largest unit of which it has at least one: `2 hours`. */
+    duration: (ms: number) => {
+      const [unitMs, format] = times.find(([size]) => ms >= size) ?? times.at(-1) ?? [1, whole];
+      return format.format(Math.floor(ms / unitMs));
+    },
     count: (amount: number) => (amount < COMPACT_FROM ? whole : compact).format(amount),
     /** In the administrator's currency. */
     money: (amount: number) => (amount > 0 && amount < CENT ? smallMoney : money).format(amount),
@@ -28,13 +52,16 @@ function make(locale: string) {
 }
 
 const made = new Map<string, Numbers>();
+/** The tags come from browsers, so there may be any number. */
+const MADE_MAX = 32;
 
 export type Numbers = ReturnType<typeof make>;
 
-/** Number formats of the reader's language. */
+/** Number formats of the reader's language and region. */
 export function useNumbers(): Numbers {
-  const locale = useLocale();
-  const known = made.get(locale) ?? make(locale);
-  made.set(locale, known);
+  const formats = useFormats();
+  const known = made.get(formats) ?? make(formats);
+  if (made.size >= MADE_MAX) made.clear();
+  made.set(formats, known);
   return known;
 }

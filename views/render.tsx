@@ -9,23 +9,41 @@ export type Assets = (name: string) => string;
 
 interface ViewContext {
   locale: Locale;
+  formats: string;
   text: Text;
   assets: Assets;
+}
+
+interface RenderOptions {
+  locale: Locale;
+  /** The tag by which numbers and days are written; the language alone if there is none. */
+  formats?: string;
+  assets?: Assets;
 }
 
 /** Path of assets for parts that are rendered on their own. Parts use only the icons. */
 const plainAssets: Assets = (name) => `/assets/${name}`;
 
-const Context = createContext<ViewContext>({ locale: 'en', text: locales.en, assets: plainAssets });
+const Context = createContext<ViewContext>({
+  locale: 'en',
+  formats: 'en',
+  text: locales.en,
+  assets: plainAssets,
+});
 
 /** The texts of the reader's language. */
 export function useText(): Text {
   return useContext(Context).text;
 }
 
-/** The reader's language as a BCP 47 tag. */
+/** The language of the page. */
 export function useLocale(): Locale {
   return useContext(Context).locale;
+}
+
+/** The BCP 47 tag by which the reader writes numbers and days. */
+export function useFormats(): string {
+  return useContext(Context).formats;
 }
 
 /** The function that gives an asset's URL. */
@@ -34,7 +52,7 @@ export function useAssets(): Assets {
 }
 
 /** Renders a whole document, doctype included. */
-export function renderPage(page: VNode, options: { assets: Assets; locale: Locale }): string {
+export function renderPage(page: VNode, options: RenderOptions & { assets: Assets }): string {
   return `<!doctype html>${renderToString(provide(page, options))}`;
 }
 
@@ -42,11 +60,11 @@ export function renderPage(page: VNode, options: { assets: Assets; locale: Local
  * Renders one part or one live update. Its text may contain line breaks, so a stream has to split it into `data:` lines.
  * Without `assets` icons are taken from `/assets/icons.svg`.
  */
-export function renderPart(part: VNode, options: { locale: Locale; assets?: Assets }): string {
-  return renderToString(provide(part, { assets: options.assets ?? plainAssets, locale: options.locale }));
+export function renderPart(part: VNode, options: RenderOptions): string {
+  return renderToString(provide(part, options));
 }
 
-function provide(children: ComponentChildren, options: { assets: Assets; locale: Locale }): VNode {
-  const value = { locale: options.locale, text: locales[options.locale], assets: options.assets };
-  return <Context.Provider value={value}>{children}</Context.Provider>;
+function provide(children: ComponentChildren, options: RenderOptions): VNode {
+  const { locale, formats = locale, assets = plainAssets } = options;
+  return <Context.Provider value={{ locale, formats, text: locales[locale], assets }}>{children}</Context.Provider>;
 }

@@ -55,6 +55,19 @@ export const capabilityCases: readonly Case[] = [
     },
   },
   {
+    name: 'stats say the memory of this runner at once and its CPU from the second call on, and nothing once it is gone',
+    needs: without('stats'),
+    async run(bench) {
+      const driver = await bench.create();
+      const { handle } = await bench.ready(driver, await bench.spec());
+      const stats = async () => driver.stats?.(handle, AbortSignal.timeout(5_000));
+      expect((await stats())?.memoryBytes).toBeGreaterThan(0);
+      await until('the CPU is known', async () => ((await stats())?.cpuPercent ?? -1) >= 0);
+      await driver.stop(handle, { graceMs: 500 });
+      await until('nothing is said', async () => Object.keys((await stats()) ?? {}).length === 0);
+    },
+  },
+  {
     name: 'prepare fetches the image, tells of it in percent and honours abort',
     needs: (driver, target) =>
       without('prepare')(driver) ?? (target.image === undefined ? 'the suite was given no image' : undefined),
@@ -71,7 +84,7 @@ export const capabilityCases: readonly Case[] = [
   },
 ];
 
-function without(method: 'logs' | 'watch' | 'prepare'): (driver: Driver) => string | undefined {
+function without(method: 'logs' | 'watch' | 'stats' | 'prepare'): (driver: Driver) => string | undefined {
   return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
 }
 

@@ -18,6 +18,7 @@ import {
   letGoOn,
 } from './runners';
 import { startRunner } from './start';
+import { createStats } from './stats';
 import { stopRunner } from './stop';
 import { watchRunners } from './watch';
 
@@ -71,6 +72,7 @@ function createDriver(parts: DriverParts, authFile: string): Driver<DockerHandle
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
     },
     watch: (signal) => watchRunners(parts, AbortSignal.any([signal, watches.signal])),
+    stats: createStats(parts),
     async [Symbol.asyncDispose]() {
       watches.abort();
     },

@@ -66,6 +66,10 @@ export default defineDriver({
         return (platform.runners.get(runnerId)?.lines ?? []).slice(-tailLines);
       },
       watch: (signal) => watch(platform, signal),
+      async stats({ runnerId }, signal) {
+        await abortable(platform.enter({ verb: 'stats', subject: runnerId }), signal);
+        return platform.runners.has(runnerId) ? { cpuPercent: 1, memoryBytes: 1_048_576 } : {};
+      },
     };
   },
 });

@@ -18,6 +18,7 @@ import {
   urlOf,
 } from './runners';
 import { type DriverParts, startRunner, stopRunner } from './start';
+import { createStats } from './stats';
 import { type Process, processTable } from './table';
 
 const options = Type.Object(
@@ -62,6 +63,7 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
   const { table, logs, exits, services } = parts;
   const starting = new Map<string, Promise<ProcessHandle>>();
   const watches = new AbortController();
+  const stats = createStats(table);
   return {
     name: 'process',
     async ping(signal) {
@@ -89,6 +91,7 @@ function createDriver(parts: DriverParts): Driver<ProcessHandle> {
       exits.watch(AbortSignal.any([signal, watches.signal]), async () => {
         await list(parts).catch((error) => services.log('warn', 'watch.incomplete', { reason: String(error) }));
       }),
+    ...(stats === undefined ? {} : { stats }),
     async [Symbol.asyncDispose]() {
       watches.abort();
       logs[Symbol.dispose]();

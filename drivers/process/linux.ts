@@ -17,6 +17,13 @@ export const linuxTable: ProcessTable = {
     return found.filter((entry) => entry !== undefined);
   },
   find: async (pid) => read(pid, await bootTimeMs()),
+  async usage(pid) {
+    const [stat, status] = await Promise.all([readStat(pid), readOf(pid, 'status')]);
+    if (stat === undefined || status === undefined) return undefined;
+    // Fields 14 and 15 of proc_pid_stat(5): utime and stime. VmRSS is in kB, so the page size is not needed.
+    const cpuMs = (Number(stat[11]) + Number(stat[12])) * tickMs;
+    return { cpuMs, memoryBytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024 };
+  },
 };
 
 async function read(pid: number, bootMs: number): Promise<Process | undefined> {

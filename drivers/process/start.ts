@@ -146,6 +146,8 @@ async function spawn(
       cwd: spec.home.source,
       env: {
         PATH: parts.path,
+        // Where the router is one executable file, this makes it a Bun. Bun itself ignores it.
+        ...(program === 'bun' && { BUN_BE_BUN: '1' }),
         ...spec.env,
         HOME: spec.home.source,
         HOST: parts.host,

@@ -18,12 +18,20 @@ export interface Process {
   readonly mark?: string;
 }
 
+/** CPU time that a process has used since it started, and the memory that it uses now. */
+export interface Usage {
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+}
+
 /** Every method rejects when the platform does not answer. No method rejects because a process does not exist. */
 export interface ProcessTable {
   /** Returns all live processes that this process may see, in no order. */
   list(): Promise<readonly Process[]>;
   /** Returns one process; undefined when it certainly does not exist. */
   find(pid: number): Promise<Process | undefined>;
+  /** Returns the usage of one process. The method is absent when the platform gives no such figures. */
+  usage?(pid: number): Promise<Usage | undefined>;
 }
 
 /** Name of the environment variable that holds the mark. The descendants of a runner inherit it. */

@@ -112,6 +112,14 @@ export function accountsService(deps: AccountsDeps) {
       return user;
     },
 
+    /** @param language of pages; null for that of the browser. */
+    async setLanguage(userId: string, language: string | null): Promise<User> {
+      const user = await users.change(userId, { language });
+      if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
+      await changed(userId);
+      return user;
+    },
+
     /**
      * Sets the user's own password, and ends every other session. Throws `wrong_credentials` when the old one is not right,
      * and `invalid_fields`.

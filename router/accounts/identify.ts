@@ -8,6 +8,7 @@ import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
+import { type Reader, setReader } from '../web/reader';
 import { audited, type Handled } from './audited';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
@@ -20,8 +21,8 @@ import type { Session, User } from './store';
  */
 const MANAGED = /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/;
 
-/** An authenticated caller. `credentialId` is the session or key whose end also ends the caller's streams. */
-export interface Who {
+/** An authenticated sender of a request. `credentialId` is the session or key whose end also ends the caller's streams. */
+export interface Caller {
   readonly user: User;
   readonly credentialId: string;
   /** Present for a browser session. */
@@ -29,6 +30,9 @@ export interface Who {
   /** Present when a key was sent. */
   readonly key?: Key;
 }
+
+/** The user of pages and of `/api`, with their language. */
+export type Who = Caller & Reader;
 
 export interface SessionDeps {
   readonly sessions: SessionsService;
@@ -53,7 +57,7 @@ type Verifier = { verify(token: string, options: { algorithms: string[] }): Prom
 type TokenClaims = { readonly [claim: string]: unknown };
 
 /** Resolves a session token. The JWT only carries the session's id: the row in the database decides (law 20). */
-async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknown): Promise<Who | undefined> {
+async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknown): Promise<Caller | undefined> {
   if (typeof token !== 'string' || token === '') return undefined;
   const claims = await jwt.verify(token, { algorithms: ['HS256'] });
   // This router issues no token without exp.
@@ -64,7 +68,7 @@ async function fromToken({ sessions }: SessionDeps, jwt: Verifier, token: unknow
 }
 
 /** Resolves a Bearer key or session token; the token is as good as the cookie. */
-async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Promise<Who | undefined> {
+async function fromBearer(deps: SessionDeps, jwt: Verifier, header: string): Promise<Caller | undefined> {
   const credential = /^Bearer\s+(\S+)$/i.exec(header)?.[1];
   if (!credential?.startsWith(KEY_PREFIX)) return fromToken(deps, jwt, credential);
   const found = await deps.keys.find(credential);
@@ -118,7 +122,7 @@ export function sessionPlugin(deps: SessionDeps) {
   return new Elysia({ name: 'session' })
     .use(tokens(deps))
     .derive({ as: 'global' }, ({ jwt, request, server, set }) => ({
-      identify: identifier({
+      identify: identifier(request, {
         cookie: () => fromToken(deps, jwt, cookieOf(request.headers, settings.name)),
         bearer: (header) => fromBearer(deps, jwt, header),
       }),
@@ -147,12 +151,12 @@ export function sessionPlugin(deps: SessionDeps) {
       // Checked before validation, so that a stranger learns nothing about a route's fields, and again for the typed
       // result.
       session: {
-        transform: async ({ identify, request }: Identified & WithRequest) => void (await identify.session(request)),
-        resolve: async ({ identify, request }: Identified & WithRequest) => ({ who: await identify.session(request) }),
+        transform: async ({ identify }: Identified) => void (await identify.session()),
+        resolve: async ({ identify }: Identified) => ({ who: await identify.session() }),
       },
       admin: {
-        transform: async ({ identify, request }: Identified & WithRequest) => void (await identify.admin(request)),
-        resolve: async ({ identify, request }: Identified & WithRequest) => ({ who: await identify.admin(request) }),
+        transform: async ({ identify }: Identified) => void (await identify.admin()),
+        resolve: async ({ identify }: Identified) => ({ who: await identify.admin() }),
       },
     })
     .macro({
@@ -163,10 +167,6 @@ export function sessionPlugin(deps: SessionDeps) {
     });
 }
 
-interface WithRequest {
-  readonly request: Request;
-}
-
 interface Identified {
   readonly identify: Identifier;
 }
@@ -175,27 +175,28 @@ interface Identified {
 interface Identifier {
   visitor(): Promise<Who | undefined>;
   /** Throws `signed_out`, or `forbidden` for a key that may not use this path. */
-  session(request: Request): Promise<Who>;
+  session(): Promise<Who>;
   /** Throws `signed_out`, or `forbidden` for users who are not administrators. */
-  admin(request: Request): Promise<Who>;
+  admin(): Promise<Who>;
 }
 
-type FindCaller = (header: string) => Promise<Who | undefined>;
+type FindCaller = (header: string) => Promise<Caller | undefined>;
 
-function identifier(from: { cookie(): Promise<Who | undefined>; bearer: FindCaller }): Identifier {
+function identifier(request: Request, from: { cookie(): Promise<Caller | undefined>; bearer: FindCaller }): Identifier {
+  const asWho = (caller: Caller | undefined) => caller && { ...caller, ...setReader(request, caller.user.language) };
   let byCookie: Promise<Who | undefined> | undefined;
   let byHeader: Promise<Who | undefined> | undefined;
   const visitor = () => {
-    byCookie ??= from.cookie();
+    byCookie ??= from.cookie().then(asWho);
     return byCookie;
   };
-  const byAuthorization = (request: Request) => {
+  const byAuthorization = () => {
     const header = request.headers.get('authorization');
-    if (header !== null) byHeader ??= from.bearer(header);
+    if (header !== null) byHeader ??= from.bearer(header).then(asWho);
     return byHeader;
   };
-  const session = async (request: Request) => {
-    const who = (await visitor()) ?? (await byAuthorization(request));
+  const session = async () => {
+    const who = (await visitor()) ?? (await byAuthorization());
     if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
     if (who.key) requireManaging(who.key, request);
     return who;
@@ -203,8 +204,8 @@ function identifier(from: { cookie(): Promise<Who | undefined>; bearer: FindCall
   return {
     visitor,
     session,
-    async admin(request) {
-      const who = await session(request);
+    async admin() {
+      const who = await session();
       if (who.user.role !== 'admin')
         throw new AppError('forbidden', { message: 'Only the administrator may do this.' });
       return who;

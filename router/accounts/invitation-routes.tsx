@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { InvitationPage } from '../../views/accounts/invitation-page';
 import type { Clients } from '../web/clients';
+import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
@@ -23,7 +24,10 @@ export function invitationRoutes({ attempts, clients, invitations }: InvitationR
     .use(session)
     .get('/sign-up/:token', async ({ params: { token }, request, server }) => {
       const { email } = await attempts.link(clients.network(request, server), () => invitations.find(token));
-      return page(<InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />);
+      return page(
+        readerOf(request),
+        <InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />,
+      );
     })
     .post(
       '/sign-up/:token',
@@ -37,7 +41,11 @@ export function invitationRoutes({ attempts, clients, invitations }: InvitationR
           );
         } catch (error) {
           const { form, status } = refusedForm({ email: body.email, name: body.name }, error);
-          return page(<InvitationPage form={form} email={email} action={`/sign-up/${token}`} />, status);
+          return page(
+            readerOf(request),
+            <InvitationPage form={form} email={email} action={`/sign-up/${token}`} />,
+            status,
+          );
         }
         return seeOther(request, '/');
       },

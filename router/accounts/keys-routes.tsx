@@ -2,8 +2,10 @@
 import { Elysia, t } from 'elysia';
 import { AdminKeysPage } from '../../views/admin/page';
 import { AppError } from '../lib/errors';
+import { flashOf } from '../web/flash';
+import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
-import { page, seeOther, text } from '../web/respond';
+import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
 import { type GrantDeps, grantOf, type NewKey } from './key-grant';
@@ -155,13 +157,14 @@ async function keysPage(
   const owners = new Set(keys.filter(({ agents }) => agents.length > 0).map(({ userId }) => userId));
   const owned = await Promise.all([...owners].map((userId) => deps.agents.list(userId)));
   const agents = new Map(owned.flat().map(({ id, name }) => [id, name]));
-  const flash = said === 'revoked' ? { kind: 'good' as const, message: text.settings.revokedKey } : undefined;
+  const { revoked } = textOf(who).settings.said;
   return page(
+    who,
     <AdminKeysPage
       shell={await deps.shell(who)}
       keys={keys.map((key) => ({ ...keyView(deps, key, agents), owner: key.owner }))}
       moreHref={hasMore ? `/admin/keys?after=${keys.at(-1)?.id}` : undefined}
-      flash={flash}
+      flash={flashOf({ revoked }, said)}
     />,
   );
 }

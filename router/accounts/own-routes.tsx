@@ -1,5 +1,6 @@
 /** A user's own account: the card "You" of the settings page, and `/api/me`. No key opens any of it. */
 import { Elysia, t } from 'elysia';
+import { isLocale } from '../../views/locales';
 import type { Clients } from '../web/clients';
 import { refusedForm } from '../web/refused-form';
 import { seeOther } from '../web/respond';
@@ -47,6 +48,14 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         return settings.back(request, 'renamed', 'you');
       },
       { session: true, audit: 'user.changed', body: t.Object({ name: field }) },
+    )
+    .post(
+      '/settings/you/language',
+      async ({ who, body, request }) => {
+        await accounts.setLanguage(who.user.id, isLocale(body.language) ? body.language : null);
+        return settings.back(request, 'language', 'you');
+      },
+      { session: true, body: t.Object({ language: field }) },
     )
     .post(
       '/settings/you/password',

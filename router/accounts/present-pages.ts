@@ -3,8 +3,8 @@ import type { Shell, YouView } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import type { Who } from './identify';
 
-/** The frame of a page that shows no agent: the sidebar and the signed-in user. */
-export type ShellOf = (who: Who) => Promise<Shell>;
+/** The frame of a page outside of the chat: the sidebar and the signed-in user. `agentId` is the agent that it is about. */
+export type ShellOf = (who: Who, agentId?: string) => Promise<Shell>;
 
 /** The parts of the settings page that are not stored: forms with errors, a new key. */
 export type SettingsProps = Partial<Omit<Parameters<typeof SettingsPage>[0], 'you'>> & {

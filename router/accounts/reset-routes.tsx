@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { ResetPage } from '../../views/accounts/reset-page';
 import type { Clients } from '../web/clients';
+import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
@@ -23,7 +24,10 @@ export function resetRoutes({ attempts, clients, users }: ResetRoutesDeps, sessi
     .use(session)
     .get('/reset/:token', async ({ params, request, server }) => {
       const user = await attempts.link(clients.network(request, server), () => users.findByReset(params.token));
-      return page(<ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />);
+      return page(
+        readerOf(request),
+        <ResetPage form={{ values: {}, errors: {} }} email={user.email} action={`/reset/${params.token}`} />,
+      );
     })
     .post(
       '/reset/:token',
@@ -37,7 +41,11 @@ export function resetRoutes({ attempts, clients, users }: ResetRoutesDeps, sessi
           );
         } catch (error) {
           const { form, status } = refusedForm({}, error);
-          return page(<ResetPage form={form} email={email} action={`/reset/${params.token}`} />, status);
+          return page(
+            readerOf(request),
+            <ResetPage form={form} email={email} action={`/reset/${params.token}`} />,
+            status,
+          );
         }
         return seeOther(request, '/');
       },

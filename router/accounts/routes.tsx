@@ -7,6 +7,7 @@ import type { FormState } from '../../views/models';
 import type { AuditService } from '../audit/audit';
 import { AppError, toAppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
+import { readerOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
@@ -41,23 +42,29 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
 
   return new Elysia({ name: 'auth' })
     .use(session)
-    .get('/sign-in', ({ who, query, request }) => (who ? seeOther(request, '/') : signInPage(deps, {}, query.next)), {
-      visitor: true,
-      query: t.Object({ next: t.Optional(t.String()) }),
-    })
+    .get(
+      '/sign-in',
+      ({ who, query, request }) => (who ? seeOther(request, '/') : signInPage(deps, request, { next: query.next })),
+      {
+        visitor: true,
+        query: t.Object({ next: t.Optional(t.String()) }),
+      },
+    )
     .post(
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
           await signInCookie.set(await signIn(deps, body, whence(request, server)));
         } catch (error) {
-          return signInPage(deps, { email: body.email }, body.next, refusalOf(error));
+          return signInPage(deps, request, { values: { email: body.email }, next: body.next, error: refusalOf(error) });
         }
         return seeOther(request, localPath(body.next));
       },
       { body: t.Object({ ...signInFields, next: t.Optional(t.String({ maxLength: 10_000 })) }) },
     )
-    .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(deps, {})), { visitor: true })
+    .get('/sign-up', ({ who, request }) => (who ? seeOther(request, '/') : signUpPage(deps, request, {})), {
+      visitor: true,
+    })
     .post(
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
@@ -65,7 +72,8 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
           await signInCookie.set(await signUp(body, clients.network(request, server)), 'user.signed_up');
         } catch (error) {
           const { email, name, invite_code: inviteCode } = body;
-          return signUpPage(deps, { email, name: name ?? '', invite_code: inviteCode ?? '' }, refusalOf(error));
+          const values = { email, name: name ?? '', invite_code: inviteCode ?? '' };
+          return signUpPage(deps, request, values, refusalOf(error));
         }
         return seeOther(request, '/');
       },
@@ -160,24 +168,34 @@ function formState(values: Record<string, string>, error: AppError | undefined):
 
 function signInPage(
   deps: AuthRoutesDeps,
-  values: Record<string, string>,
-  next: string | undefined,
-  error?: AppError,
+  request: Request,
+  shown: { values?: Record<string, string>; next?: string | undefined; error?: AppError },
 ): Response {
+  const { values = {}, next, error } = shown;
   const form = formState(values, error);
   const view = <SignInPage form={form} signupOpen={deps.accounts.signupOpen} {...(next !== undefined && { next })} />;
-  return formPage(view, error);
+  return formPage(request, view, error);
 }
 
-function signUpPage(deps: AuthRoutesDeps, values: Record<string, string>, error?: AppError): Response {
+function signUpPage(
+  deps: AuthRoutesDeps,
+  request: Request,
+  values: Record<string, string>,
+  error?: AppError,
+): Response {
   if (!deps.accounts.signupOpen)
     throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
-  return formPage(<SignUpPage form={formState(values, error)} inviteRequired={deps.accounts.inviteRequired} />, error);
+  const view = <SignUpPage form={formState(values, error)} inviteRequired={deps.accounts.inviteRequired} />;
+  return formPage(request, view, error);
 }
 
 /** A form with its errors: status 422, except for too many attempts. */
-function formPage(view: VNode, error: AppError | undefined): Response {
-  const response = page(view, error ? (error.code === 'too_many_requests' ? error.status : 422) : 200);
+function formPage(request: Request, view: VNode, error: AppError | undefined): Response {
+  const response = page(
+    readerOf(request),
+    view,
+    error ? (error.code === 'too_many_requests' ? error.status : 422) : 200,
+  );
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
   return response;
 }

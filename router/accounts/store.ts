@@ -107,7 +107,10 @@ export function usersStore(db: Db) {
       });
     },
     /** @returns the changed user, or undefined when there is none. */
-    async change(id: string, change: Partial<Pick<User, 'name' | 'disabledAtMs'>>): Promise<User | undefined> {
+    async change(
+      id: string,
+      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs'>>,
+    ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },
     /**

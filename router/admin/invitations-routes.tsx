@@ -7,8 +7,9 @@ import type { InvitationsService } from '../accounts/invitations';
 import type { Invitation } from '../accounts/links-store';
 import type { ShellOf } from '../accounts/present-pages';
 import { numberOf } from '../lib/text';
+import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
-import { page, seeOther, text } from '../web/respond';
+import { page, seeOther } from '../web/respond';
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
@@ -124,12 +125,13 @@ async function invitationsPage(deps: InvitationsRoutesDeps, who: Who, shown: Sho
     isExpired: expiresAtMs <= nowMs,
   }));
   return page(
+    who,
     <AdminInvitationsPage
       shell={await deps.shell(who)}
       invitations={views}
       link={shown.link}
       form={shown.form ?? { values: {}, errors: {} }}
-      flash={shown.isRevoked ? { kind: 'good', message: text.invitations.revoked } : undefined}
+      flash={shown.isRevoked ? { kind: 'good', message: textOf(who).invitations.revoked } : undefined}
     />,
     shown.status,
   );

@@ -2,13 +2,16 @@
 import { Elysia, t } from 'elysia';
 import { AdminUserPage } from '../../views/admin/user';
 import { AdminUsersPage } from '../../views/admin/users';
+import type { Text } from '../../views/locales';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { User } from '../accounts/store';
 import { AppError } from '../lib/errors';
+import { flashOf } from '../web/flash';
+import { textOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
-import { page, seeOther, text } from '../web/respond';
+import { page, seeOther } from '../web/respond';
 import type { RemovalService } from './removal';
 import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
@@ -23,9 +26,6 @@ const listQuery = t.Object({
   said: t.Optional(t.String()),
 });
 
-/** The sentences that a redirect can ask the page to show, by their name in the URL. */
-const FLASHES = text.users.said;
-
 export interface UsersRoutesDeps extends UsersApiDeps {
   readonly removal: RemovalService;
   readonly shell: ShellOf;
@@ -33,7 +33,7 @@ export interface UsersRoutesDeps extends UsersApiDeps {
 
 export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   const { users, removal } = deps;
-  const back = (request: Request, id: string, done: keyof typeof FLASHES) =>
+  const back = (request: Request, id: string, done: keyof Text['users']['said']) =>
     seeOther(request, `/admin/users/${id}?said=${done}`);
 
   return (
@@ -132,7 +132,7 @@ const nameOf = ({ name, email }: User): string => name || email;
 
 function requireTyped(user: User, typed: string): void {
   if (typed.trim() === nameOf(user)) return;
-  throw new AppError('invalid_fields', { fields: { typed: text.users.notThatName } });
+  throw new AppError('invalid_fields', { fields: { typed: 'That is not the name of this user' } });
 }
 
 async function listPage(
@@ -146,6 +146,7 @@ async function listPage(
   const last = users.at(-1);
   const more = hasMore && last ? new URLSearchParams({ ...(search && { search }), after: last.id }) : undefined;
   return page(
+    who,
     <AdminUsersPage
       shell={await deps.shell(who)}
       users={users.map((user) => userView(user, who))}
@@ -154,7 +155,7 @@ async function listPage(
       firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
       form={refused?.form ?? { values: {}, errors: {} }}
       isRefused={refused !== undefined}
-      flash={flashOf(query.said)}
+      flash={flashOf(textOf(who).users.said, query.said)}
     />,
     refused?.status,
   );
@@ -169,13 +170,14 @@ interface Shown {
 
 async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Shown): Promise<Response> {
   return page(
+    who,
     <AdminUserPage
       shell={await deps.shell(who)}
       user={userView(user, who)}
       typedName={nameOf(user)}
       link={shown.link}
       forms={shown.forms}
-      flash={flashOf(shown.said)}
+      flash={flashOf(textOf(who).users.said, shown.said)}
     />,
     shown.status,
   );
@@ -194,9 +196,4 @@ function userView(user: User, who: Who) {
     isDisabled: disabledAtMs !== null,
     hasNoPassword: passwordHash === '',
   };
-}
-
-function flashOf(said = '') {
-  const message = FLASHES[said as keyof typeof FLASHES];
-  return message === undefined ? undefined : { kind: 'good' as const, message };
 }

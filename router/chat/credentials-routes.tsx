@@ -41,11 +41,11 @@ async function fillIn(
     const refused = refusedScope(error, scope, typed);
     if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, refused);
     const missing = await missingView(deps, who, { agent, message, typed: refused.typed });
-    const about = { agent, lastPosition: conversation.lastPosition, missing };
+    const about = { reader: who, agent, lastPosition: conversation.lastPosition, missing };
     const { messages } = await deps.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
     const [view] = await messageViews(deps, who, { ...about, messages });
     if (!view) throw new AppError('not_found');
-    return part(<Message message={view} />, refused.status);
+    return part(who, <Message message={view} />, refused.status);
   }
   return done(request, `/conversations/${conversation.id}`);
 }

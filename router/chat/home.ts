@@ -3,7 +3,7 @@
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import { AppError } from '../lib/errors';
-import { text } from '../web/respond';
+import { textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
 import { isUsable, type UsableDeps } from './usable';
 
@@ -29,6 +29,6 @@ export async function home(deps: HomeDeps, who: Who): Promise<string> {
   );
   if (latest) return `/conversations/${latest.id}`;
   const first = usable[0] ?? agents.find(({ backend }) => deps.backends.find(backend)?.disabled === false);
-  if (!first) throw new AppError('not_found', { message: text.sidebar.noAgents });
+  if (!first) throw new AppError('not_found', { message: textOf(who).sidebar.noAgents });
   return `/agents/${first.id}`;
 }

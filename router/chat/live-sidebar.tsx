@@ -80,7 +80,12 @@ export class LiveSidebar {
         if (!row) return <LiveConversationRemove conversationId={id} />;
         const isOnTop = row.updatedAtMs >= this.#topMs;
         if (isOnTop) this.#topMs = row.updatedAtMs;
-        return <LiveConversationLink conversation={conversationLink(row, agents, current)} isOnTop={isOnTop} />;
+        return (
+          <LiveConversationLink
+            conversation={conversationLink(this.options.who, row, agents, current)}
+            isOnTop={isOnTop}
+          />
+        );
       });
   }
 }

@@ -159,7 +159,7 @@ class Live {
     const around = await this.#sidebar.parts();
     const parts = [...around, ...(await this.#conversationParts())];
     // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
-    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(this.options.who, part)).join('') });
   }
 
   /** Without a look at the database. */
@@ -170,7 +170,7 @@ class Live {
     const beganMs = performance.now();
     const steps = this.deps.generations.stepsOf(messageId) ?? [];
     const parts = (await this.#steps?.tell(this.#rendering(), { steps, isEnd: false }, this.#think)) ?? [];
-    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(part)).join('') });
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(this.options.who, part)).join('') });
     const { text: shown, isCut } = shownText(text, true);
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
@@ -209,7 +209,7 @@ class Live {
     const { agent } = conversation;
     const last = messages.at(-1);
     const missing = await missingView(this.deps, this.options.who, { agent, message: last });
-    const about = { agent, lastPosition: last?.position ?? 0, missing };
+    const about = { reader: this.options.who, agent, lastPosition: last?.position ?? 0, missing };
     const rendering = this.#rendering();
     for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
     return parts;

@@ -3,7 +3,7 @@ import type { ConversationLink, ConversationList } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
-import { text } from '../web/respond';
+import { type Reader, textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
 import type { Current } from './present';
 import type { ListedConversation, ListPlace } from './store';
@@ -31,13 +31,14 @@ export async function conversationList(
   const further = isFurther ? await deps.conversations.findListed(who.user.id, conversationId) : undefined;
   const hasOlder = last !== undefined && (await deps.conversations.list(who.user.id, last, 1)).length > 0;
   return {
-    links: [...rows, ...(further ? [further] : [])].map((row) => conversationLink(row, agents, current)),
+    links: [...rows, ...(further ? [further] : [])].map((row) => conversationLink(who, row, agents, current)),
     ...(hasOlder && { olderHref: `/conversations?before=${formatPlace(last)}` }),
     nowMs: deps.conversations.nowMs(),
   };
 }
 
 export function conversationLink(
+  reader: Reader,
   conversation: ListedConversation,
   agents: readonly Agent[],
   current: Current,
@@ -45,7 +46,7 @@ export function conversationLink(
   const { id, agentId, title, updatedAtMs, streaming } = conversation;
   return {
     id,
-    title: title || text.conversation.untitled,
+    title: title || textOf(reader).conversation.untitled,
     agent: { id: agentId, name: agents.find((agent) => agent.id === agentId)?.name ?? '' },
     atMs: updatedAtMs,
     current: id === current.conversationId,

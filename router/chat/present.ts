@@ -10,8 +10,8 @@ import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
 import type { AnswerUseService } from '../usage/answers';
+import { type Reader, textOf } from '../web/reader';
 import type { HadText, PageRendering, RenderingService } from '../web/rendering';
-import { text } from '../web/respond';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
 import { conversationList } from './present-list';
@@ -47,7 +47,7 @@ export function runnerView(deps: ChatViewDeps, who: Who, agent: Agent): RunnerVi
     state,
     ...(isStale && { isStale }),
     ...availabilityView(deps, who, agent),
-    ...(state === 'starting' && startView(progress)),
+    ...(state === 'starting' && startView(who, progress)),
     // Not a failure of the runner, which the next start forgets.
     ...(state === 'stopped' && progress.stage === 'error' && { message: progress.message }),
     ...(failure && { message: failure.message, ...(failure.hint !== undefined && { hint: failure.hint }) }),
@@ -104,6 +104,7 @@ function agentView(deps: ChatViewDeps, who: Who, agent: Agent, current: Current)
 }
 
 export interface AboutMessages {
+  readonly reader: Reader;
   readonly agent: Agent;
   /** Position of the newest message of the conversation. */
   readonly lastPosition: number;
@@ -174,22 +175,22 @@ export async function messageView(
       !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
-    ...(status === 'streaming' && progressOf(deps, agent.id)),
+    ...(status === 'streaming' && progressOf(deps, about.reader, agent.id)),
     // The client of a failed or stopped answer does not run its calls.
     ...(status === 'done' && message.calls && { calls: callViews(id, message.calls, about.results ?? new Map()) }),
     ...(role === 'assistant' && status === 'done' && (await factsOf(deps, about))),
-    ...(failure && !interrupted && { error: errorView(failure) }),
+    ...(failure && !interrupted && { error: errorView(about.reader, failure) }),
     ...(asks && { missing }),
   };
 }
 
 /** The message comes from a runner or an upstream. */
-function errorView({ code, message, hint }: MessageFailure): ErrorView {
+function errorView(reader: Reader, { code, message, hint }: MessageFailure): ErrorView {
   return {
     message: clip(message, ERROR_LENGTH_MAX),
     ...(hint !== undefined && { hint: clip(hint, ERROR_LENGTH_MAX) }),
     ...(code === 'credentials_missing' && {
-      action: { href: '/settings#credentials', label: text.error.openSettings },
+      action: { href: '/settings#credentials', label: textOf(reader).error.openSettings },
     }),
   };
 }
@@ -218,14 +219,17 @@ async function factsOf(
 }
 
 /** The progress of a start. The duration of a queue is unknown, so it has no percent. */
-function startView({ stage, percent, place }: Progress): { message: string; percent?: number; place?: number } {
-  if (place !== undefined) return { message: text.runner.queued(place), place };
-  return { message: text.runner.stages[stage], percent };
+function startView(
+  reader: Reader,
+  { stage, percent, place }: Progress,
+): { message: string; percent?: number; place?: number } {
+  if (place !== undefined) return { message: textOf(reader).runner.queued(place), place };
+  return { message: textOf(reader).runner.stages[stage], percent };
 }
 
 /** The progress of the runner, while it starts. */
-function progressOf(deps: ChatViewDeps, agentId: string): Pick<MessageView, 'progress'> {
+function progressOf(deps: ChatViewDeps, reader: Reader, agentId: string): Pick<MessageView, 'progress'> {
   const { state, progress } = deps.runners.status(agentId);
   if (state !== 'starting') return {};
-  return { progress: startView(progress) };
+  return { progress: startView(reader, progress) };
 }

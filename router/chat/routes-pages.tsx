@@ -7,7 +7,8 @@ import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
 import { AppError } from '../lib/errors';
-import { isPartRequest, page, part, text } from '../web/respond';
+import { textOf } from '../web/reader';
+import { isPartRequest, page, part } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
@@ -40,6 +41,7 @@ export async function newConversationPage(
   const backend = deps.backends.find(agent.backend);
   const missing = backend ? await deps.credentials.missing(agent, backend) : [];
   return page(
+    who,
     <ChatPage
       {...about}
       missing={missing.map(({ name }) => name)}
@@ -65,7 +67,11 @@ export async function conversationPage(deps: LiveDeps, who: Who, id: string, opt
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
   const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
   const view = await conversationView(deps, who, { conversation, agent, links, ...options });
-  return page(<ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />, options.status);
+  return page(
+    who,
+    <ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />,
+    options.status,
+  );
 }
 
 async function conversationView(
@@ -77,7 +83,7 @@ async function conversationView(
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
-  const about = { agent, lastPosition: conversation.lastPosition, missing, messages };
+  const about = { reader: who, agent, lastPosition: conversation.lastPosition, missing, messages };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
   const newest = views.at(-1);
@@ -88,7 +94,7 @@ async function conversationView(
   };
   return {
     id: conversation.id,
-    title: conversation.title || text.conversation.untitled,
+    title: conversation.title || textOf(who).conversation.untitled,
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
@@ -107,6 +113,6 @@ export async function olderConversations(
 ): Promise<Response> {
   const agents = await deps.agents.list(who.user.id);
   const list = await conversationList(deps, who, { agents, current: {}, before });
-  if (isPartRequest(request)) return part(<ConversationItems list={list} />);
-  return page(<ConversationsPage shell={await shellOf(deps, who, {})} list={list} />);
+  if (isPartRequest(request)) return part(who, <ConversationItems list={list} />);
+  return page(who, <ConversationsPage shell={await shellOf(deps, who, {})} list={list} />);
 }

@@ -3,8 +3,9 @@ import { Elysia, t } from 'elysia';
 import { Composer } from '../../views/chat/composer';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
+import { textOf } from '../web/reader';
 import { refusalOf } from '../web/refused-form';
-import { done, isPartRequest, part, plainText, seeOther, text } from '../web/respond';
+import { done, isPartRequest, part, plainText, seeOther } from '../web/respond';
 import { home } from './home';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
@@ -37,7 +38,11 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       async ({ who, params, body, request }) => {
         const agent = await deps.agents.get(who.user.id, params.id);
         if (body.text.trim() === '') {
-          return newConversationPage(deps, who, agent, { text: body.text, error: text.composer.empty, status: 422 });
+          return newConversationPage(deps, who, agent, {
+            text: body.text,
+            error: textOf(who).composer.empty,
+            status: 422,
+          });
         }
         const beginning = conversations.begin(agent);
         const { conversation } = beginning;
@@ -130,29 +135,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       { session: true },
     )
 
-    .post(
-      '/agents/:id/runner',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        // Not awaited: the page shows how it goes. What makes it fail is in the runner's state.
-        void deps.runners.lease(agent, { signal: new AbortController().signal, explicit: true }).then(
-          (lease) => lease.release(),
-          () => undefined,
-        );
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-    .post(
-      '/agents/:id/runner/stop',
-      async ({ who, params, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        await deps.runners.stop(agent.id, 'asked');
-        return done(request, `/agents/${agent.id}`);
-      },
-      { session: true },
-    )
-
     .get(
       '/live',
       async ({ who, query, headers, request, server }) => {
@@ -199,6 +181,7 @@ async function refusedMessage(
   const { messages } = await deps.conversations.shown(conversation.id, { limit: 1 });
   const streamingId = messages.find(({ status }) => status === 'streaming')?.id;
   return part(
+    who,
     <Composer
       agentId={agent.id}
       agentName={agent.name}

@@ -5,7 +5,8 @@ import type { SearchView, Shell } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import { excerptOf, marked } from '../lib/search-text';
-import { isPartRequest, page, part, text } from '../web/respond';
+import { textOf } from '../web/reader';
+import { isPartRequest, page, part } from '../web/respond';
 import type { SearchService } from './search';
 
 interface SearchRoutesDeps {
@@ -19,8 +20,8 @@ export function searchRoutes(deps: SearchRoutesDeps, session: SessionPlugin) {
     '/search',
     async ({ who, request, query }) => {
       const search = await searchView(deps, who, query.q ?? '', query.before);
-      if (isPartRequest(request)) return part(<SearchResults search={search} />);
-      return page(<SearchPage shell={await deps.shell(who)} search={search} />);
+      if (isPartRequest(request)) return part(who, <SearchResults search={search} />);
+      return page(who, <SearchPage shell={await deps.shell(who)} search={search} />);
     },
     { session: true, query: t.Object({ q: t.Optional(t.String()), before: t.Optional(t.Integer({ minimum: 0 })) }) },
   );
@@ -35,7 +36,7 @@ async function searchView(deps: SearchRoutesDeps, who: Who, query: string, befor
       href: messageId === null ? `/conversations/${conversationId}` : `/messages/${messageId}`,
       agent: { id: agentId, name: names.get(agentId) ?? '' },
       atMs,
-      title: marked(title || text.conversation.untitled, terms),
+      title: marked(title || textOf(who).conversation.untitled, terms),
       excerpt: messageId === null ? [] : excerptOf(content, terms),
     })),
     ...(next !== undefined && { moreHref: `/search?${new URLSearchParams({ q: query, before: String(next) })}` }),

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
+import type { LogFile } from '../lib/log';
 import { settings, type Values } from './settings';
 
 /**
@@ -14,6 +15,14 @@ export interface Config {
   readonly hostStackRoot: string;
   readonly databasePath: string;
   readonly homesRoot: string;
+  /** Folder of the files that people attach to messages. */
+  readonly attachmentsRoot: string;
+  readonly backups: {
+    readonly root: string;
+    /** Absent: no scheduled backups. */
+    readonly everyMs?: number;
+    readonly kept: number;
+  };
   readonly seedsRoot: string;
   readonly backendsPath: string;
   readonly driversDir?: string;
@@ -59,6 +68,10 @@ export interface Config {
   /** Number of open requests, live pages and answers at once. */
   readonly requests: AllowanceLimits;
   readonly auditRetentionDays: number;
+  /** What open requests and answers get to end by themselves when the router is stopped. */
+  readonly drainMs: number;
+  /** Absent: the log goes to the standard output. */
+  readonly logFile?: LogFile;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -192,6 +205,12 @@ function toConfig(v: Values): Config {
     hostStackRoot: v.HOST_STACK_ROOT ?? dataRoot,
     databasePath: v.DB_PATH ?? join(dataRoot, 'router.db'),
     homesRoot: v.USERS_ROOT ?? join(dataRoot, 'homes'),
+    attachmentsRoot: join(dataRoot, 'attachments'),
+    backups: {
+      root: v.BACKUP_ROOT ?? join(dataRoot, 'backups'),
+      ...(v.BACKUP_HOURS > 0 && { everyMs: v.BACKUP_HOURS * 3_600_000 }),
+      kept: v.BACKUP_KEEP,
+    },
     seedsRoot: v.SEEDS_ROOT,
     backendsPath: v.BACKENDS_CONFIG_PATH,
     ...(v.DRIVERS_DIR && { driversDir: v.DRIVERS_DIR }),
@@ -230,6 +249,10 @@ function toConfig(v: Values): Config {
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
     auditRetentionDays: v.AUDIT_RETENTION_DAYS,
+    drainMs: v.DRAIN_SECONDS * 1000,
+    ...(v.LOG_FILE && {
+      logFile: { path: v.LOG_FILE, megabytesMax: v.LOG_FILE_MEGABYTES, kept: v.LOG_FILES_KEPT },
+    }),
     logLevel: v.LOG_LEVEL,
   };
 }

@@ -1,14 +1,11 @@
 /** The kinds of settings: how the text of a setting is validated and parsed. */
 import { isIP } from 'node:net';
-import { resolve } from 'node:path';
 import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import proxyAddr from 'proxy-addr';
 import type { Json } from '../../drivers/driver';
 import { parseJson } from '../lib/json';
-
-/** The folder that holds `package.json`. Relative paths in settings are relative to it. */
-export const repositoryRoot = resolve(import.meta.dir, '../..');
+import { settingPath } from './root';
 
 /** A kind of value. `rule` completes the sentence "must be …"; `parse` returns undefined when the text breaks the rule. */
 export interface Kind<T> {
@@ -56,7 +53,7 @@ export const flag: Kind<boolean> = {
   },
 };
 
-export const path: Kind<string> = { rule: 'a path', parse: (text) => resolve(repositoryRoot, text) };
+export const path: Kind<string> = { rule: 'a path', parse: settingPath };
 
 const hostName = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 

@@ -120,6 +120,20 @@ export const settingGroups = {
     }),
     SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds, with which new homes are filled.'),
   },
+  Backups: {
+    BACKUP_ROOT: optional(path, {
+      description: 'Folder of the backups. Best on another disk than the data.',
+      whenUnset: '`backups` in `STACK_DATA_ROOT`',
+      example: '/mnt/backup/agent-stack',
+    }),
+    BACKUP_HOURS: preset(
+      number(0, 8760, ' of hours'),
+      '0',
+      'Hours between two backups that the router makes by itself. 0: none.',
+      '24',
+    ),
+    BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
+  },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
     DRIVERS_DIR: optional(path, {
@@ -241,6 +255,19 @@ export const settingGroups = {
       'Days for which the audit keeps who did what: sign-ins, accounts, keys, credentials, budgets.',
     ),
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    LOG_FILE: optional(path, {
+      description:
+        'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',
+      whenUnset: 'the log goes to the standard output',
+      example: '/var/log/agent-stack/router.log',
+    }),
+    LOG_FILE_MEGABYTES: preset(integer(1, 100_000), '50', 'Size at which a new log file is begun.'),
+    LOG_FILES_KEPT: preset(integer(1, 10_000), '7', 'Log files that are kept.'),
+    DRAIN_SECONDS: preset(
+      number(0, 86_400, ' of seconds'),
+      '5',
+      'Seconds that open requests and answers get to end by themselves when the router is stopped. Give a supervisor ten more.',
+    ),
     BUN_CONFIG_MAX_HTTP_REQUESTS: preset(
       integer(1, 65_336),
       '8192',

@@ -14,8 +14,8 @@ import type { Agent } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
 import { AppError } from '../lib/errors';
+import { type Reader, textOf } from '../web/reader';
 import { refusalOf } from '../web/refused-form';
-import { text } from '../web/respond';
 import type { CredentialsService, ShownValue } from './credentials';
 import type { Sharing } from './sharing';
 
@@ -93,13 +93,9 @@ export function holdersOf(deps: CredentialsViewDeps, names: readonly string[], s
 }
 
 /** One card for each group of variables. */
-export async function credentialGroups(
-  deps: CredentialsViewDeps,
-  { user }: Who,
-  typed?: Typed,
-): Promise<CredentialGroup[]> {
-  const shown = await deps.credentials.shown(user.id);
-  const sharing = user.role === 'admin' ? await deps.credentials.sharing() : undefined;
+export async function credentialGroups(deps: CredentialsViewDeps, who: Who, typed?: Typed): Promise<CredentialGroup[]> {
+  const shown = await deps.credentials.shown(who.user.id);
+  const sharing = who.user.role === 'admin' ? await deps.credentials.sharing() : undefined;
   return [...groups(deps)].map(([group, names]) => {
     const scopes = [...shown]
       .map(([scope, values]) => ({ scope, values: values.filter(({ name }) => names.includes(name)) }))
@@ -109,30 +105,29 @@ export async function credentialGroups(
       group,
       effective: scopes
         .filter(({ scope }) => scope !== '')
-        .map((one) => ({ ...effectiveView(labelOf(deps, one.scope), one.values), ...heldKey(deps, one) })),
+        .map((one) => ({ ...effectiveView(labelOf(deps, who, one.scope), one.values), ...heldKey(deps, one) })),
       scopes: scopes.map(({ scope, values }) => {
         const isTyped =
           typed?.scope === scope && names.some((name) => name in typed.values || (typed.trial && isUpstream(name)));
-        return scopeView(deps, scope, values, isTyped ? typed : undefined);
+        return scopeView(deps, { reader: who, scope, values }, isTyped ? typed : undefined);
       }),
       ...(share && { share }),
     };
   });
 }
 
-function labelOf(deps: CredentialsViewDeps, scope: string): string {
-  return scope === '' ? text.settings.allAgents : (deps.backends.find(scope)?.displayName ?? scope);
+function labelOf(deps: CredentialsViewDeps, reader: Reader, scope: string): string {
+  return scope === '' ? textOf(reader).settings.allAgents : (deps.backends.find(scope)?.displayName ?? scope);
 }
 
 function scopeView(
   deps: CredentialsViewDeps,
-  scope: string,
-  values: readonly ShownValue[],
+  { reader, scope, values }: { reader: Reader; scope: string; values: readonly ShownValue[] },
   typed?: Typed,
 ): CredentialScope {
   return {
     scope,
-    label: labelOf(deps, scope),
+    label: labelOf(deps, reader, scope),
     isSet: values.some(({ isOwn }) => isOwn),
     fields: values.map((value) => ({ ...fieldView(value, value.isOwn, typed), ...keyHolders(deps, scope, value) })),
     ...(typed?.error !== undefined && { error: typed.error }),

@@ -108,7 +108,7 @@ async function tryConnection(
   const found = groups.flatMap((group) => group.scopes.map((one) => ({ group: group.group, scope: one })));
   const here = found.find((one) => one.scope.scope === scope && one.scope.trial);
   if (!here) throw new AppError('not_found', { message: `There is no scope "${scope}".` });
-  return part(<TrialParts group={here.group} scope={here.scope} />, status);
+  return part(who, <TrialParts group={here.group} scope={here.scope} />, status);
 }
 
 async function trialOf(

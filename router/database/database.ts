@@ -4,8 +4,10 @@ import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
+import { repositoryRoot } from '../config/root';
 import { processLog } from '../lib/log';
-import journal from './migrations/meta/_journal.json';
+import { backupBeforeMigration } from './backup-folders';
+import { checkDatabase, databaseError, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
 
 /** `$client` is for the few statements that every answer runs, which Drizzle would slow down. */
@@ -15,6 +17,10 @@ export interface Database {
   readonly db: Db;
   /** Throws when the database does not answer. */
   ping(): void;
+  /** Writes a row and waits until it is on the disk. Throws what keeps the database from being written. */
+  probeWrite(): void;
+  /** Name of the newest migration, which is applied. */
+  readonly migration: string;
   close(): void;
 }
 
@@ -54,43 +60,67 @@ const TAKEOVER_MS = 5_000;
  */
 export function lockDatabase(path: string): Disposable {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const lock = new Sqlite(`${path}.lock`, { create: true });
+  let lock: Sqlite | undefined;
   try {
+    lock = new Sqlite(`${path}.lock`, { create: true });
     lock.run(`PRAGMA busy_timeout = ${TAKEOVER_MS}`);
     lock.run('BEGIN EXCLUSIVE');
   } catch (cause) {
-    lock.close();
+    lock?.close();
+    if (!hasSqliteCode(cause, 'SQLITE_BUSY')) throw databaseError(path, cause);
     const message = `Another router uses ${path}. Stop it first, or give this one a STACK_DATA_ROOT of its own.`;
     throw new InUseError(message, { cause });
   }
-  return { [Symbol.dispose]: () => lock.close() };
+  const held = lock;
+  return { [Symbol.dispose]: () => held.close() };
 }
 
 /**
- * Opens the database and applies the missing migrations.
+ * Opens the database and applies the missing migrations. Throws a `DatabaseError` when the file is of another program or
+ * of a newer version, or cannot be used.
  * @param path a file, which is created with its folder if needed, or `:memory:`.
+ * @param backupRoot folder of the copy that is made of a database with data before it is migrated.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, backupRoot = join(dirname(path), 'backups')): Database {
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    checkDatabase(path);
+    return open(path, backupRoot);
+  } catch (error) {
+    throw databaseError(path, error);
+  }
+}
+
+const PROBE =
+  "INSERT INTO installation (name, value) VALUES ('written_at', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+function open(path: string, backupRoot: string): Database {
   const sqlite = new Sqlite(path, { create: true, strict: true });
-  // Only the owner may read it, because it contains messages. SQLite gives its -wal and -shm files the same mode.
-  if (path !== ':memory:') chmodSync(path, 0o600);
-  sqlite.run('PRAGMA journal_mode = WAL');
-  // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
-  sqlite.run('PRAGMA synchronous = NORMAL');
-  // A checkpoint costs as much as a hundred answers. With SQLite's default of 4 MB there would be one every second under load.
-  sqlite.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
-  sqlite.run('PRAGMA foreign_keys = ON');
-  // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
-  // only thread.
-  sqlite.run('PRAGMA busy_timeout = 500');
-  const db = drizzle(sqlite, { schema });
-  migrateLoudly(db, path);
-  return {
-    db,
-    ping: () => void sqlite.query('SELECT 1').get(),
-    close: () => sqlite.close(),
-  };
+  try {
+    // Only the owner may read it, because it contains messages. SQLite gives its -wal and -shm files the same mode.
+    if (path !== ':memory:') chmodSync(path, 0o600);
+    sqlite.run('PRAGMA journal_mode = WAL');
+    // With WAL a crash of the process loses nothing. A power cut may lose the last transactions, but does not corrupt the file.
+    sqlite.run('PRAGMA synchronous = NORMAL');
+    // A checkpoint costs as much as a hundred answers. With SQLite's default of 4 MB there would be one every second under load.
+    sqlite.run(`PRAGMA wal_autocheckpoint = ${WAL_PAGES}`);
+    sqlite.run('PRAGMA foreign_keys = ON');
+    // How long a statement waits for the lock of another program, such as a backup. Short, because the wait blocks our
+    // only thread.
+    sqlite.run('PRAGMA busy_timeout = 500');
+    const db = drizzle(sqlite, { schema });
+    migrateLoudly(db, path, backupRoot);
+    return {
+      db,
+      ping: () => void sqlite.query('SELECT 1').get(),
+      probeWrite: () => void sqlite.query(PROBE).run(Date.now()),
+      migration: newestMigration,
+      close: () => sqlite.close(),
+    };
+  } catch (error) {
+    sqlite.close();
+    throw error;
+  }
 }
 
 /** Measured on the slowest migration: 0008 adds up every call, 50 s for a database of 2.1 GB with 5,000,000 calls. */
@@ -98,27 +128,22 @@ const SECONDS_PER_GB = 25;
 
 /**
  * Applies the missing migrations. Nothing listens until they are done, so for a database that has data the log says that
- * they have begun, how long they may take, and that they have ended.
+ * they have begun, how long they may take, where a copy from before is, and that they have ended.
  */
-function migrateLoudly(db: Db, path: string): void {
+function migrateLoudly(db: Db, path: string, backupRoot: string): void {
   const missing = missingMigrations(db.$client);
   const startedMs = performance.now();
-  if (missing.length > 0) {
+  const [next] = missing;
+  if (next !== undefined) {
     const upToSeconds = Math.ceil((statSync(path).size / 1e9) * SECONDS_PER_GB);
     processLog.info({ migrations: missing, upToSeconds }, 'database.migrating');
+    const backup = path === ':memory:' ? undefined : backupBeforeMigration(path, backupRoot, next);
+    processLog.info({ backup }, 'database.copied');
   }
-  migrate(db, { migrationsFolder: join(import.meta.dir, 'migrations') });
+  migrate(db, { migrationsFolder: join(repositoryRoot, 'router/database/migrations') });
   if (missing.length > 0) {
     processLog.info({ totalMs: Math.round(performance.now() - startedMs) }, 'database.migrated');
   }
-}
-
-/** Names of the migrations that an existing database does not have yet; none for a new one. */
-function missingMigrations(sqlite: Sqlite): readonly string[] {
-  const table = sqlite.query("SELECT 1 FROM sqlite_schema WHERE name = '__drizzle_migrations'").get();
-  if (!table) return [];
-  const { last } = sqlite.query('SELECT max(created_at) AS last FROM __drizzle_migrations').get() as { last: number };
-  return journal.entries.filter(({ when }) => when > last).map(({ tag }) => tag);
 }
 
 /** Whether `thrown` says that a unique constraint was violated. */

@@ -5,6 +5,7 @@
  * as a page or part for people. Its members have four readers: `message` is for the user, `hint` for the administrator,
  * `cause` for the log, `code` for programs.
  */
+import { storageFault } from './storage-faults';
 
 interface CodeEntry {
   readonly status: number;
@@ -80,6 +81,7 @@ export const CODES = {
   upstream_unreachable: entry(502, 'server_error', 'The LLM API could not be reached. Check LLM_BASE_URL in Settings.'),
   backend_disabled: entry(503, 'server_error', 'This agent is switched off by the administrator.'),
   driver_unavailable: entry(503, 'server_error', 'The platform that runs this agent does not answer. Try again soon.'),
+  storage_failed: entry(503, 'server_error', 'The router could not read or save this. Try again later.'),
   overloaded: entry(503, 'server_error', 'The router has too many open requests. Try again in a moment.'),
   shutting_down: entry(503, 'server_error', 'The router is restarting. Try again in a moment.'),
   start_timeout: entry(504, 'server_error', 'The agent took too long to start.'),
@@ -180,9 +182,16 @@ export class AppError extends Error {
   }
 }
 
-/** Turns any thrown value into an `AppError`. An error that is not ours shows no details to the client. */
+/**
+ * Turns any thrown value into an `AppError`. An error that is not ours shows no details to the client, except that the
+ * database cannot be used.
+ */
 export function toAppError(thrown: unknown): AppError {
-  return thrown instanceof AppError ? thrown : new AppError('internal', { cause: thrown });
+  if (thrown instanceof AppError) return thrown;
+  const fault = storageFault(thrown);
+  if (!fault) return new AppError('internal', { cause: thrown });
+  const message = `The router's database cannot be used: ${fault.what}.`;
+  return new AppError('storage_failed', { message, hint: fault.remedy, cause: thrown });
 }
 
 /** OpenAI's error object. */

@@ -11,9 +11,9 @@ const options: pino.LoggerOptions = {
   messageKey: 'event',
   formatters: { level: (label) => ({ level: label }) },
 };
-const output = pino.destination(1);
-// Ignores write errors (a full disk, a closed pipe): there is no place to report them, and the router can go on.
-output.on('error', () => undefined);
+// Write errors (a full disk, a closed pipe) are ignored: there is no place to report them, and the router can go on.
+const standardOutput = pino.destination(1).on('error', () => undefined);
+let output: { write(lines: string): unknown } = standardOutput;
 const root = pino(
   {
     ...options,
@@ -34,7 +34,7 @@ const root = pino(
       censor: '[secret]',
     },
   },
-  output,
+  { write: (line: string) => output.write(line) },
 );
 const areas: pino.Logger[] = [];
 
@@ -54,6 +54,29 @@ export const generationsLog = area('generations');
 
 export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;
+}
+
+/** Bytes of lines that wait while the file cannot be written; what comes then is dropped. */
+const WAITING_BYTES_MAX = 16_777_216;
+
+export interface LogFile {
+  /** Absolute, such as `/var/log/router.log`: the files are `router.1.log`, `router.2.log`, … beside it. */
+  readonly path: string;
+  /** Size at which a new file is begun. */
+  readonly megabytesMax: number;
+  /** How many files are kept. */
+  readonly kept: number;
+}
+
+/** From now on writes the log to files instead of the standard output. Throws when the first cannot be written. */
+export async function logToFile({ path, megabytesMax, kept }: LogFile): Promise<void> {
+  const { default: roll } = await import('pino-roll');
+  const file = await roll({
+    ...{ file: path, size: `${megabytesMax}m`, limit: { count: kept, removeOtherLogFiles: true }, symlink: true },
+    ...{ mkdir: true, mode: 0o600, sync: true, maxLength: WAITING_BYTES_MAX },
+  });
+  file.on('error', () => undefined);
+  output = file;
 }
 
 /** Lines of requests and answers are written together: after this time, or earlier when there are `TOGETHER_LINES_MAX` lines. */

@@ -13,6 +13,7 @@ export interface Live {
   readonly runners: { census(): Census };
   readonly streams: { readonly size: number };
   readonly generations: { readonly size: number };
+  readonly backups: { lastMadeAtMs(): number | undefined };
 }
 
 export interface Census {
@@ -128,7 +129,7 @@ function ofRunners(each: Each): readonly Family[] {
   ];
 }
 
-function ofNow({ backends, drivers, platforms, runners, streams, generations }: Live): readonly Family[] {
+function ofNow({ backends, backups, drivers, platforms, runners, streams, generations }: Live): readonly Family[] {
   const { states, queuedStarts } = runners.census();
   const counted = new Map<string, number>();
   for (const { backend, state } of states) {
@@ -138,8 +139,9 @@ function ofNow({ backends, drivers, platforms, runners, streams, generations }: 
   const names = new Set([...backends.all().map(({ name }) => name), ...states.map(({ backend }) => backend)]);
   const problems = platforms.problems();
   const driverNames = new Set([...drivers.names(), ...Object.keys(problems)]);
-  const gauge = (name: string, help: string, value: number) =>
-    family('gauge', name, help, () => [{ labels: {}, value }]);
+  const gauge = (name: string, help: string, value: number | undefined) =>
+    family('gauge', name, help, () => (value === undefined ? [] : [{ labels: {}, value }]));
+  const backedUpAtMs = backups.lastMadeAtMs();
   return [
     family(
       'gauge',
@@ -155,6 +157,11 @@ function ofNow({ backends, drivers, platforms, runners, streams, generations }: 
       'open_streams',
       'Requests, calls of runners and live pages that are open now. They would break off if the router stopped.',
       streams.size,
+    ),
+    gauge(
+      'last_backup_timestamp_seconds',
+      'When the newest backup was made, in seconds since the epoch.',
+      backedUpAtMs && backedUpAtMs / 1000,
     ),
     gauge('live_generations', 'Answers that are being generated in conversations now.', generations.size),
     family(

@@ -3,7 +3,7 @@
  * answer to the client, and the one line in the log. When it ends is its life's (relay/lifecycle.ts).
  */
 
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
 import type { Answer } from '../chat/recorder';
 import { Share } from '../lib/allowance';
@@ -53,7 +53,7 @@ interface Options {
  */
 export async function exchange(
   deps: ExchangeDeps,
-  who: Who,
+  who: Caller,
   options: Options & { plan(share: Share): Promise<Plan> },
 ): Promise<Response> {
   const one = new Exchange(deps, who, options);
@@ -81,7 +81,7 @@ class Exchange extends Lifecycle {
 
   constructor(
     readonly deps: ExchangeDeps,
-    readonly who: Who,
+    readonly who: Caller,
     readonly options: Options,
   ) {
     const { user, credentialId } = who;

@@ -4,7 +4,7 @@
  * restart forgets all answers.
  */
 
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { jsonObject } from '../lib/json';
@@ -158,7 +158,7 @@ type Answering = (bytes: Uint8Array<ArrayBuffer>) => Promise<Response>;
 /** Answers a post that came with an `Idempotency-Key`; one that is to be streamed as if it had none. */
 export async function answerOnce(
   { config, held, idempotency, streams }: OnceDeps,
-  { user, credentialId }: Who,
+  { user, credentialId }: Caller,
   { request, key, answer }: { readonly request: Request; readonly key: string; answer: Answering },
 ): Promise<Response> {
   if (key === '' || key.length > KEY_LENGTH_MAX) {

@@ -1,5 +1,5 @@
 /** Plans a request of `/v1`: which runner it goes to, and where its answer is stored. Stores and starts nothing. */
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { backendHeaders, requestVariables, runtimeSessionName } from '../backends/runtime-session';
 import {
   goesOnWithTurn,
@@ -66,7 +66,7 @@ export interface RequestToPlan {
  * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
  * `invalid_request`, `backend_disabled` or `budget_exceeded`.
  */
-export async function plan(deps: OpenaiDeps, who: Who, asked: RequestToPlan): Promise<Plan> {
+export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan): Promise<Plan> {
   const { method, url, headers, bytes } = asked;
   const path = relayPath(url);
   requireMethod(path, method);

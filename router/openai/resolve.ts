@@ -1,6 +1,6 @@
 /** Resolves the conversation, the agent and the backend of a request of `/v1`. */
 
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { opens } from '../accounts/keys';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
@@ -33,7 +33,7 @@ export interface Routed {
 }
 
 /** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
-export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Routed> {
+export async function route(deps: OpenaiDeps, who: Caller, asked: RoutedRequest): Promise<Routed> {
   const naming = namedConversation(deps, who, asked);
   const named = naming && (await naming);
   if (named) {
@@ -62,7 +62,11 @@ export async function route(deps: OpenaiDeps, who: Who, asked: RoutedRequest): P
 }
 
 /** Throws `forbidden` for an agent that the request's key does not allow. */
-function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly id?: string }, backend: Backend): void {
+function requireOpened(
+  { key }: Caller,
+  agent: Pick<Agent, 'backend'> & { readonly id?: string },
+  backend: Backend,
+): void {
   if (opens(key, agent)) return;
   throw new AppError('forbidden', {
     message: `The key "${key?.name}" is not for ${backend.displayName}. Use another key, or an agent that GET /v1/models lists.`,
@@ -73,7 +77,11 @@ function requireOpened({ key }: Who, agent: Pick<Agent, 'backend'> & { readonly 
 type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
 
 /** Nothing to wait for if the request names no conversation, like most requests. */
-function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Promise<Named | undefined> | undefined {
+function namedConversation(
+  deps: OpenaiDeps,
+  who: Caller,
+  asked: RoutedRequest,
+): Promise<Named | undefined> | undefined {
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
   const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
@@ -85,7 +93,7 @@ function namedConversation(deps: OpenaiDeps, who: Who, asked: RoutedRequest): Pr
 }
 
 /** Resolves `previous_response_id` or `conversation`. A backend that serves responses itself knows its own ids. */
-async function goneOnFrom(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<Named | undefined> {
+async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promise<Named | undefined> {
   const { previous_response_id: previous, conversation: member, model } = body;
   const backend = typeof model === 'string' ? deps.backends.forModel(model) : undefined;
   if (backend && serves(backend, 'responses')) return undefined;
@@ -122,7 +130,7 @@ export function isResponseId(id: string): boolean {
  */
 export async function answerOf(
   deps: OpenaiDeps,
-  who: Who,
+  who: Caller,
   { responseId, param }: { responseId: string; param: string },
 ) {
   const answerId = RESPONSE_ID.exec(responseId)?.[1];
@@ -151,7 +159,7 @@ export function requireMethod(path: string, method: string): void {
 }
 
 /** The ids that a caller may use as model: those of the backends, and those of the caller's own agents. */
-export async function modelsFor(deps: OpenaiDeps, who: Who) {
+export async function modelsFor(deps: OpenaiDeps, who: Caller) {
   const agents = await deps.agents.list(who.user.id);
   const defaultOf = (backend: string) => agents.find((agent) => agent.backend === backend) ?? { backend };
   return {
@@ -160,7 +168,7 @@ export async function modelsFor(deps: OpenaiDeps, who: Who) {
   };
 }
 
-export async function modelNotFound(deps: OpenaiDeps, who: Who, name: string): Promise<AppError> {
+export async function modelNotFound(deps: OpenaiDeps, who: Caller, name: string): Promise<AppError> {
   const { shared, own } = await modelsFor(deps, who);
   const available = [...shared.map(({ id }) => id), ...own.map(({ slug }) => `@${slug}`)];
   return new AppError('model_not_found', {

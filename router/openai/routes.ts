@@ -1,7 +1,7 @@
 /** `/v1`: serves OpenAI's API. */
 import { Elysia } from 'elysia';
 import type { Server } from 'elysia/universal';
-import type { CallerPlugin, Who } from '../accounts/identify';
+import type { Caller, CallerPlugin } from '../accounts/identify';
 import type { Share } from '../lib/allowance';
 import { readBody } from '../web/read-body';
 import type { OpenaiDeps } from './deps';
@@ -51,7 +51,7 @@ export function openaiRoutes(deps: OpenaiDeps, caller: CallerPlugin, serverOf: (
     );
 }
 
-async function models(deps: OpenaiDeps, who: Who) {
+async function models(deps: OpenaiDeps, who: Caller) {
   const { shared: backends, own: agents } = await modelsFor(deps, who);
   // `created` is a property of the catalogue, not the current time, because clients cache by it.
   const created = Math.floor(deps.startedAtMs / 1000);
@@ -73,7 +73,7 @@ async function models(deps: OpenaiDeps, who: Who) {
 }
 
 /** @param path A model id, as written in a URL. */
-async function model(deps: OpenaiDeps, who: Who, path: string) {
+async function model(deps: OpenaiDeps, who: Caller, path: string) {
   const id = decoded(path);
   const found = (await models(deps, who)).data.find((one) => one.id === id);
   if (!found) throw await modelNotFound(deps, who, id);

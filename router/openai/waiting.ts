@@ -2,7 +2,7 @@
  * Messages for a client that waits: comments with the progress of a start, and events for clients that count only
  * events.
  */
-import type { Who } from '../accounts/identify';
+import type { Caller } from '../accounts/identify';
 import { steadyMs } from '../lib/time';
 import { QUIET_MS, type Relay } from '../relay/relay';
 import { emptyChunk } from './chunks';
@@ -15,7 +15,7 @@ export class Waiting {
 
   constructor(
     readonly deps: Pick<OpenaiDeps, 'events' | 'runners'>,
-    readonly who: Who,
+    readonly who: Caller,
     readonly plan: Plan,
   ) {}
 

@@ -1,14 +1,14 @@
 /** The drivers: found in folders and npm packages, checked against the contract, created when a backend uses them. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { KindGuard, type Static, type TObject, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import type { Driver, DriverPlugin, DriverServices, Json } from '../../drivers/driver';
 import type { Backend } from '../backends/backends';
-import { repositoryRoot } from '../config/kinds';
+import { repositoryRoot } from '../config/root';
 import { AppError } from '../lib/errors';
 import { schemaProblems, withDefaults } from '../lib/schema-check';
-import { importDriver } from './load';
+import { importDriver, ownDrivers } from './load';
 import { sharePackages } from './shared-packages';
 
 export interface DriverSources {
@@ -53,11 +53,13 @@ export class DriverRegistry implements AsyncDisposable {
   /** Throws a DriversError when an enabled backend cannot be hosted. Other problems are in `problems`. */
   static async load(sources: DriverSources): Promise<DriverRegistry> {
     const registry = new DriverRegistry(sources);
-    await registry.#discover(join(repositoryRoot, 'drivers'));
+    await registry.#discover(ownDrivers());
     if (sources.driversDir) {
       if (!existsSync(sources.driversDir)) throw new DriversError([`DRIVERS_DIR: there is no ${sources.driversDir}`]);
       sharePackages();
-      await registry.#discover(sources.driversDir);
+      const cwd = sources.driversDir;
+      const files = new Bun.Glob('*/index.ts').scan({ cwd, absolute: true, followSymlinks: true });
+      await registry.#discover(await Array.fromAsync(files));
     }
     const problems = await registry.ensureFor(sources.backends);
     for (const name of Object.keys(sources.options)) {
@@ -139,8 +141,8 @@ export class DriverRegistry implements AsyncDisposable {
     await Promise.allSettled(drivers.map((driver) => driver[Symbol.asyncDispose]?.()));
   }
 
-  async #discover(folder: string): Promise<void> {
-    for await (const file of new Bun.Glob('*/index.ts').scan({ cwd: folder, absolute: true, followSymlinks: true })) {
+  async #discover(files: readonly string[]): Promise<void> {
+    for (const file of files) {
       const name = basename(dirname(file));
       await this.#attempt(name, () => this.#import(name, file));
     }

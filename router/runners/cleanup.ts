@@ -1,5 +1,5 @@
 /**
- * Cleans up after a runner: reads its last output, and stops the runner of a failed start or of an earlier life of the
+ * Cleans up after a runner: stops the runner of a failed start or of an earlier life of the
  * router.
  */
 import type { Driver, Handle, Owned } from '../../drivers/driver';
@@ -8,17 +8,13 @@ import { runnersLog } from '../lib/log';
 import { onClock } from '../lib/time';
 import type { DriverRegistry } from '../platforms/drivers';
 import { RunnerExited } from './failure';
-import { withoutKeys } from './redact';
+import { logTail } from './output';
 import type { RunnerRow, RunnersStore } from './store';
 
 const LIST_MS = 10_000;
-const LOGS_MS = 5_000;
 /** Milliseconds that a stop may take in addition to the runner's grace period. */
 const STOP_MS = 20_000;
 const STRAY_GRACE_MS = 10_000;
-const TAIL_LINES = 20;
-/** Characters of output that an error carries: one line may be as long as the whole output. */
-const TAIL_CHARS_MAX = 4_000;
 
 interface CleanupDeps {
   readonly runners: RunnersStore;
@@ -36,20 +32,6 @@ export function listRunners(driver: Driver): Promise<readonly Owned[]> {
 /** Throws when the platform does not answer. */
 export function stopRunner(driver: Driver, handle: Handle, graceMs = STRAY_GRACE_MS): Promise<void> {
   return onClock(graceMs + STOP_MS, undefined, () => driver.stop(handle, { graceMs }));
-}
-
-/**
- * The end of a runner's output, without keys: at most 20 lines and 4,000 characters. Empty when no output can be read.
- */
-export async function logTail(driver: Driver, handle: Handle): Promise<string> {
-  const lines = await onClock(
-    LOGS_MS,
-    undefined,
-    async (signal) => driver.logs?.(handle, { tailLines: TAIL_LINES, signal }) ?? [],
-  ).catch(() => []);
-  // Keys are removed before the text is cut, so that the cut cannot leave half a key that the pattern would miss.
-  const tail = withoutKeys(lines.join('\n')).trim();
-  return tail.length <= TAIL_CHARS_MAX ? tail : `…${tail.slice(-TAIL_CHARS_MAX).toWellFormed()}`;
 }
 
 /**

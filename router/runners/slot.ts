@@ -187,13 +187,16 @@ export interface RunnerStatus {
   /** Milliseconds without a lease; 0 while there is one. */
   readonly idleMs: number;
   readonly leases: number;
+  /** How many of the leases are of requests; the others are of the runner's own calls. */
+  readonly requests: number;
   /** Its spec differs from the one it would get now; ends when it has no lease. */
   readonly isStale: boolean;
 }
 
 /** An agent without a slot never had a runner. */
 export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerStatus {
-  if (!slot) return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, isStale: false };
+  if (!slot)
+    return { state: 'stopped', progress: STOPPED, lastActiveMs: 0, idleMs: 0, leases: 0, requests: 0, isStale: false };
   return {
     state: slot.state,
     progress: slot.progress,
@@ -202,6 +205,7 @@ export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerSt
     lastActiveMs: lastActiveAtMs(slot, clocks),
     idleMs: slot.leases > 0 ? 0 : Math.max(0, clocks.steady() - slot.lastActiveMs),
     leases: slot.leases,
+    requests: slot.works.length,
     isStale: slot.isStale,
   };
 }

@@ -14,6 +14,7 @@ import type { HostPaths } from '../platforms/host-paths';
 import type { ImagesService } from '../platforms/images';
 import type { AddressesService } from '../platforms/router-address';
 import { adoptionService } from './adoption';
+import { loadsService } from './loads';
 import { sweep } from './reaper';
 import { runnersService } from './runners';
 import type { RunnersStore } from './store';
@@ -64,6 +65,7 @@ export function wireRunners(uses: {
   const adoption = adoptionService({ runners, rows: stores.runners, agents: stores.agents, backends, drivers, vault });
   return {
     runners,
+    loads: loadsService({ runners, now }),
     /** Takes back the runners of drivers that were silent, or not there, until now. */
     adopt: () => adoption.run(),
     /** One pass of the reaper. */

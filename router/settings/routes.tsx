@@ -14,27 +14,9 @@ import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
-import { page, seeOther, text } from '../web/respond';
-
-/** The sentences that a redirect can ask the page to show, by their name in the URL. */
-const FLASHES = {
-  credentials: text.settings.savedCredentials,
-  variables: text.settings.savedVariables,
-  cleared: text.settings.clearedCredentials,
-  shared: text.settings.sharedCredentials,
-  unshared: text.settings.unsharedCredentials,
-  withdrawn: text.settings.unsharedVariables,
-  revoked: text.settings.revokedKey,
-  idle: text.settings.savedIdle,
-} as const;
-
-/** The same for the card "You". */
-const SAID_TO_YOU = {
-  renamed: text.you.renamed,
-  password: text.you.changedPassword,
-  session: text.you.revoked,
-  sessions: text.you.revokedOthers,
-} as const;
+import { flashOf } from '../web/flash';
+import { type Reader, textOf } from '../web/reader';
+import { page, seeOther } from '../web/respond';
 
 export interface SettingsPagesDeps {
   readonly agents: AgentsService;
@@ -64,7 +46,7 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
 
   return new Elysia({ name: 'settings' })
     .use(session)
-    .get('/settings', ({ who, query, request }) => settings.page(who, request, saidOf(query.said)), {
+    .get('/settings', ({ who, query, request }) => settings.page(who, request, saidOf(who, query.said)), {
       session: true,
       query: t.Object({ said: t.Optional(t.String()) }),
     })
@@ -79,11 +61,13 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
     );
 }
 
-function saidOf(said = ''): SettingsProps {
-  const toYou = SAID_TO_YOU[said as keyof typeof SAID_TO_YOU];
-  if (toYou) return { you: { flash: { kind: 'good', message: toYou } } };
-  const message = FLASHES[said as keyof typeof FLASHES];
-  return message ? { flash: { kind: 'good', message } } : {};
+/** What a redirect back to the page says was done. */
+function saidOf(reader: Reader, said: string | undefined): SettingsProps {
+  const { settings, you } = textOf(reader);
+  const toYou = flashOf(you.said, said);
+  if (toYou) return { you: { flash: toYou } };
+  const flash = flashOf(settings.said, said);
+  return flash ? { flash } : {};
 }
 
 function requireBackend(deps: Pick<SettingsRoutesDeps, 'backends'>, name: string): void {
@@ -111,9 +95,9 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
-  const { name, email, role } = who.user;
+  const { name, email, language, role } = who.user;
   const you = {
-    ...{ name, email, isAdmin: role === 'admin', ...props.you },
+    ...{ name, email, language, isAdmin: role === 'admin', ...props.you },
     sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
   };
   const origin = deps.config.publicUrl ?? new URL(request.url).origin;
@@ -129,5 +113,5 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       credentials={credentials}
     />
   );
-  return page(view, status);
+  return page(who, view, status);
 }

@@ -193,16 +193,17 @@ async function budgetsPage(
   const states = deps.budgets.list();
   const owners = await ownersOfAll(deps, states);
   const everybody = await everyOwner(deps);
-  const subjects = everybody && budgetSubjects(everybody);
+  const subjects = everybody && budgetSubjects(who, everybody);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget);
   return page(
+    who,
     <AdminBudgetsPage
       shell={await deps.shell(who)}
-      budgets={budgetViews(states, owners).slice(from, from + BUDGETS_SHOWN_MAX)}
+      budgets={budgetViews(who, states, owners).slice(from, from + BUDGETS_SHOWN_MAX)}
       moreHref={states.length > from + BUDGETS_SHOWN_MAX ? `/admin/budgets?page=${number + 1}` : undefined}
       subjects={subjects && [...subjects.users, ...subjects.keys]}
       form={refused?.form ?? budgetForm(chosen)}
-      flash={saidOf(query.said)}
+      flash={saidOf(who, query.said)}
     />,
     refused?.status ?? 200,
   );

@@ -1,6 +1,8 @@
 /** Presents usage reports for pages and the API. Looks up names; decides nothing. */
+
+import type { Text } from '../../views/locales';
 import type { UsageFigures, UsageLine, UsageView } from '../../views/usage/models';
-import { text } from '../web/respond';
+import { type Reader, textOf } from '../web/reader';
 import { type Days, type NamedGroup, type Scope, stepOf, timesIn, type UsageService } from './reports';
 import type { UsageDimension, UsageTotals } from './store';
 
@@ -26,8 +28,10 @@ export interface UsagePageOf {
 
 export async function usageView(
   { usage }: { readonly usage: UsageService },
+  reader: Reader,
   { scope, divisions, apiPath, refused }: UsagePageOf,
 ) {
+  const text = textOf(reader).usage;
   const { days } = scope;
   const totals = figures(await usage.totals(scope));
   const step = stepOf(days);
@@ -35,16 +39,16 @@ export async function usageView(
   const tables = await Promise.all(
     divisions.map(async (by) => ({
       id: `by-${by}`,
-      title: text.usage.tables[by],
-      nameOfLines: text.usage.name[by],
-      lines: linesOf(await usage.groups(scope, by, LINES_MAX + 1), by, totals),
+      title: text.tables[by],
+      nameOfLines: text.name[by],
+      lines: linesOf(await usage.groups(scope, by, LINES_MAX + 1), { by, totals, text }),
     })),
   );
   const view: UsageView = {
     range: {
       ...(refused?.typed ?? days),
       presets: Object.entries(usage.usualDays()).map(([name, { from, to }]) => ({
-        label: text.usage.presets[name as keyof typeof text.usage.presets],
+        label: text.presets[name as keyof typeof text.presets],
         from,
         to,
         current: !refused && from === days.from && to === days.to,
@@ -74,21 +78,23 @@ function timesOf(days: Days, step: UsageView['step'], used: readonly NamedGroup[
 }
 
 /** When there are too many groups, the last line sums up the rest. */
-function linesOf(groups: readonly NamedGroup[], by: Division, totals: UsageFigures): UsageLine[] {
-  const lines = groups.slice(0, LINES_MAX).map((group) => usageLine(group, by));
+function linesOf(
+  groups: readonly NamedGroup[],
+  { by, totals, text }: { by: Division; totals: UsageFigures; text: Text['usage'] },
+): UsageLine[] {
+  const lines = groups.slice(0, LINES_MAX).map((group) => usageLine(group, by, text));
   if (groups.length <= LINES_MAX) return lines;
   const others = { ...totals };
   for (const line of lines) for (const name of FIGURES) others[name] -= line[name];
-  return [...lines, { ...others, key: 'others', name: text.usage.others }];
+  return [...lines, { ...others, key: 'others', name: text.others }];
 }
 
-function usageLine(group: NamedGroup, by: Division): UsageLine {
-  const name = group.name || nameless(group.key, by);
+function usageLine(group: NamedGroup, by: Division, text: Text['usage']): UsageLine {
+  const name = group.name || nameless(group.key, by, text.unnamed);
   return { ...figures(group), key: group.key, name: name.length > NAME_MAX ? `${name.slice(0, NAME_MAX)}…` : name };
 }
 
-function nameless(key: string, by: Division): string {
-  const names = text.usage.unnamed;
+function nameless(key: string, by: Division, names: Text['usage']['unnamed']): string {
   if (by === 'backend') return key;
   if (by === 'key' && key === '') return names.noKey;
   return names[by];

@@ -5,7 +5,8 @@ import type { AccountsService } from '../accounts/accounts';
 import type { KeysService } from '../accounts/keys';
 import type { KeyName } from '../accounts/keys-store';
 import type { User, UserName } from '../accounts/store';
-import { text } from '../web/respond';
+import { flashOf } from '../web/flash';
+import { type Reader, textOf } from '../web/reader';
 import type { BudgetState } from './budgets';
 import { money } from './present-report';
 
@@ -46,8 +47,8 @@ function ownersOf(users: readonly UserName[], keys: readonly KeyName[]): Owners 
   return { users: new Map(users.map((user) => [user.id, user])), keys: new Map(keys.map((key) => [key.id, key])) };
 }
 
-export function budgetViews(states: readonly BudgetState[], owners: Owners): BudgetView[] {
-  const views = ofThose(states, owners).map((state) => budgetView(state, owners));
+export function budgetViews(reader: Reader, states: readonly BudgetState[], owners: Owners): BudgetView[] {
+  const views = ofThose(states, owners).map((state) => budgetView(reader, state, owners));
   // Sorts a user before their keys.
   const place = ({ owner, label, isKey }: BudgetView) => `${owner ?? label} ${isKey ? label : ''}`;
   return views.sort((a, b) => (place(a) < place(b) ? -1 : 1));
@@ -58,12 +59,16 @@ function ofThose(states: readonly BudgetState[], { keys }: Owners): readonly Bud
   return states.filter(({ budget }) => budget.keyId === null || keys.has(budget.keyId));
 }
 
-function budgetView({ budget, used, resetsAtMs, level }: BudgetState, { users, keys }: Owners): BudgetView {
+function budgetView(
+  reader: Reader,
+  { budget, used, resetsAtMs, level }: BudgetState,
+  { users, keys }: Owners,
+): BudgetView {
   const { subjectId, userId, keyId, unit, period, softLimit, hardLimit } = budget;
-  const email = users.get(userId)?.email ?? text.usage.unnamed.user;
+  const email = users.get(userId)?.email ?? textOf(reader).usage.unnamed.user;
   return {
     subjectId,
-    label: keyId === null ? email : (keys.get(keyId)?.name ?? text.usage.unnamed.key),
+    label: keyId === null ? email : (keys.get(keyId)?.name ?? textOf(reader).usage.unnamed.key),
     ...(keyId !== null && { owner: email }),
     isKey: keyId !== null,
     unit,
@@ -79,8 +84,11 @@ function budgetView({ budget, used, resetsAtMs, level }: BudgetState, { users, k
 /**
  * The users and keys for which a budget can be set. A key is shown with its owner, unless all keys have the same owner.
  */
-export function budgetSubjects({ users, keys }: Owners): { users: BudgetSubject[]; keys: BudgetSubject[] } {
-  const emailOf = (userId: string) => users.get(userId)?.email ?? text.usage.unnamed.user;
+export function budgetSubjects(
+  reader: Reader,
+  { users, keys }: Owners,
+): { users: BudgetSubject[]; keys: BudgetSubject[] } {
+  const emailOf = (userId: string) => users.get(userId)?.email ?? textOf(reader).usage.unnamed.user;
   const several = users.size > 1;
   return {
     users: [...users.values()].map(({ id, email }) => ({ id, label: email, isKey: false })),
@@ -100,18 +108,17 @@ export function budgetForm(state?: BudgetState): FormState {
   return { values: { subject: subjectId, unit, period, ...limits }, errors: {} };
 }
 
-const SAID = {
-  price: text.prices.saved,
-  'no-price': text.prices.removed,
-  'shared-models': text.sharedModels.saved,
-  budget: text.budgets.saved,
-  'no-budget': text.budgets.removed,
-} as const;
-
 /** The message that a page shows after a redirect. */
-export function saidOf(said: string | undefined): Flash | undefined {
-  const message: string | undefined = SAID[said as keyof typeof SAID];
-  return message === undefined ? undefined : { kind: 'good', message };
+export function saidOf(reader: Reader, said: string | undefined): Flash | undefined {
+  const { budgets, prices, sharedModels } = textOf(reader);
+  const messages = {
+    price: prices.saved,
+    'no-price': prices.removed,
+    'shared-models': sharedModels.saved,
+    budget: budgets.saved,
+    'no-budget': budgets.removed,
+  };
+  return flashOf(messages, said);
 }
 
 export function budgetsJson(states: readonly BudgetState[], owners: Owners) {

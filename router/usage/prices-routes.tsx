@@ -145,13 +145,14 @@ async function pricesPage(
   }));
   const edited = prices.find(({ model }) => model === (refused?.form?.values.model ?? query.model));
   return page(
+    who,
     <AdminPricesPage
       shell={await deps.shell(who)}
       prices={prices}
       form={refused?.form ?? priceForm(edited, query.model)}
       editing={edited?.model}
       shared={refused?.shared ?? { values: { models: deps.prices.sharedModels().join('\n') }, errors: {} }}
-      flash={saidOf(query.said)}
+      flash={saidOf(who, query.said)}
     />,
     refused?.status ?? 200,
   );

@@ -60,13 +60,13 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
       '/admin/usage',
       async ({ who, query }) => {
         const { scope, refused, status } = askedFor(deps, query);
-        const usage = await usageView(deps, {
+        const usage = await usageView(deps, who, {
           scope,
           divisions: ['user', 'model', 'backend'],
           apiPath: '/api/admin/usage',
           ...(refused && { refused }),
         });
-        return page(<AdminUsagePage shell={await deps.shell(who)} usage={usage} />, status);
+        return page(who, <AdminUsagePage shell={await deps.shell(who)} usage={usage} />, status);
       },
       { admin: true, query: t.Object(days) },
     )
@@ -111,13 +111,14 @@ export async function usagePage(
   const states = deps.budgets.statesOf(who.user.id);
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget && budget.keyId !== null);
   return page(
+    who,
     <UsagePage
       shell={await deps.shell(who)}
-      usage={await usageView(deps, about)}
-      budgets={budgetViews(states, owners)}
-      keys={budgetSubjects(owners).keys}
+      usage={await usageView(deps, who, about)}
+      budgets={budgetViews(who, states, owners)}
+      keys={budgetSubjects(who, owners).keys}
       form={{ ...(refusedForm?.form ?? budgetForm(chosen)), open: refusedForm !== undefined || chosen !== undefined }}
-      flash={saidOf(query.said)}
+      flash={saidOf(who, query.said)}
     />,
     refusedForm?.status ?? status,
   );

@@ -3,12 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { staticPlugin } from '@elysiajs/static';
 import { Elysia } from 'elysia';
+import { repositoryRoot } from '../config/root';
 import { sha256 } from '../lib/ids';
 import { PAGE_HEADERS } from './headers';
 
 const YEAR_SECONDS = 31_536_000;
-const VIEWS = join(import.meta.dir, '../../views/assets');
-const HTMX = join(import.meta.dir, '../../node_modules/htmx.org/dist');
+const VIEWS = join(repositoryRoot, 'views/assets');
+const HTMX = join(repositoryRoot, 'node_modules/htmx.org/dist');
 /** The URL and the folder of each group of assets. Of htmx's package, only these files are served. */
 const FOLDERS = [
   { prefix: '/assets', folder: VIEWS, names: readdirSync(VIEWS) },

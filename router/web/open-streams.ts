@@ -32,6 +32,8 @@ export interface OpenStreams {
   /** Called on shutdown. */
   closeAll(): void;
   readonly size: number;
+  /** Those that do work, which is all but the live pages. */
+  readonly working: number;
 }
 
 interface Stream extends IndexedMember {
@@ -96,6 +98,9 @@ export function createOpenStreams(events: Events, allowed = new Allowance(NO_LIM
     },
     get size() {
       return open.size;
+    },
+    get working() {
+      return open.size - [...live.values()].reduce((sum, ofUser) => sum + ofUser.size, 0);
     },
   };
 }

@@ -5,38 +5,36 @@
 import { Elysia, ValidationError } from 'elysia';
 import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
-import { type Locale, locales } from '../../views/locales';
+import { locales, type Text } from '../../views/locales';
 import { renderPage, renderPart } from '../../views/render';
 import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { httpLog } from '../lib/log';
 import { assetUrl } from './assets';
+import type { Draining } from './draining';
 import type { Guard } from './guard';
 import { DATA_HEADERS, dataHeaders, PAGE_HEADERS } from './headers';
 import { tooLarge } from './read-body';
-
-const locale: Locale = 'en';
-/** The text for presenters that build it outside of a view. */
-export const text = locales[locale];
+import { type Reader, readerOf, textOf } from './reader';
 
 /** Whether the answer will be inserted into a page that is already loaded. */
 export function isPartRequest(request: Request): boolean {
   return request.headers.get('hx-request') === 'true';
 }
 
-/** A whole page. */
-export function page(view: VNode, status = 200): Response {
-  return html(renderPage(view, { assets: assetUrl, locale }), status);
+/** A whole page, in the reader's language. */
+export function page({ locale, formats }: Reader, view: VNode, status = 200): Response {
+  return html(renderPage(view, { assets: assetUrl, locale, formats }), status);
 }
 
 /** One part or several, for htmx. */
-export function part(view: VNode, status = 200): Response {
-  return html(partHtml(view), status);
+export function part(reader: Reader, view: VNode, status = 200): Response {
+  return html(partHtml(reader, view), status);
 }
 
 /** A part as text, for a stream. */
-export function partHtml(view: VNode): string {
-  return renderPart(view, { assets: assetUrl, locale });
+export function partHtml({ locale, formats }: Reader, view: VNode): string {
+  return renderPart(view, { assets: assetUrl, locale, formats });
 }
 
 /** Another person's text as UTF-8 chunks; no browser shows it as a document. */
@@ -92,12 +90,13 @@ export function done(request: Request, to: string): Response {
 }
 
 /** The frame of every request: the guard, the request id, the security headers, and error answers. */
-export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number) {
+export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number, draining?: Pick<Draining, 'check'>) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       // The id of this request in the log, in the response and in an error.
       set.headers = { 'x-request-id': `req-${newId()}`, ...DATA_HEADERS };
       guard.check(request);
+      draining?.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
     .onError({ as: 'global' }, ({ error, code, request, set }) => {
@@ -150,25 +149,26 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
   if (error.code === 'signed_out' && request.method === 'GET' && !isPartRequest(request)) {
     return seeOther(request, `/sign-in?next=${encodeURIComponent(pathname + search)}`);
   }
+  const reader = readerOf(request);
   const view = (
     <ErrorPage
       status={error.status}
-      title={titleOf(error)}
+      title={titleOf(error, textOf(reader))}
       message={error.message}
       hint={error.hint}
       requestId={requestId}
     />
   );
-  const response = page(view, error.status);
+  const response = page(reader, view, error.status);
   for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
   return response;
 }
 
-/** RFC 9457. The predecessor's clients read `detail`. */
+/** RFC 9457, in English (decision 0014). The predecessor's clients read `detail`. */
 function problem(error: AppError, requestId: string, headers: Record<string, string>): Response {
   const body = {
     type: 'about:blank',
-    title: titleOf(error),
+    title: titleOf(error, locales.en),
     status: error.status,
     detail: error.message,
     code: error.code,
@@ -182,10 +182,8 @@ function problem(error: AppError, requestId: string, headers: Record<string, str
   });
 }
 
-function titleOf(error: AppError): string {
-  return error.status >= 500
-    ? text.error.titles.server
-    : text.error.titles[error.code === 'not_found' ? 'notFound' : 'refused'];
+function titleOf(error: AppError, { error: { titles } }: Text): string {
+  return error.status >= 500 ? titles.server : titles[error.code === 'not_found' ? 'notFound' : 'refused'];
 }
 
 function wantsHtml(request: Request): boolean {

@@ -1,11 +1,12 @@
 /** Makes the parts of this subject. */
+import { COPY_CODE_ID } from '../../views/layout';
 import type { Config } from '../config/config';
 import { Allowance } from '../lib/allowance';
 import type { Events } from '../lib/events';
 import { createClients } from './clients';
+import { createDraining } from './draining';
 import { createOpenStreams } from './open-streams';
 import { renderingService } from './rendering';
-import { text } from './respond';
 
 /** @param owned ends the threads that render. */
 export function wireWeb(
@@ -18,7 +19,8 @@ export function wireWeb(
     /** Bytes of long bodies and answers that are in memory at once. */
     held: new Allowance(config.held),
     requests,
+    draining: createDraining(),
     streams: createOpenStreams(events, requests),
-    rendering: owned.use(renderingService({ copyCode: text.copy.code })),
+    rendering: owned.use(renderingService({ copyCode: COPY_CODE_ID })),
   };
 }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { checkHomes, homeOwners } from '../../router/agents/home-check';
 import { type Backend, BackendRegistry, BackendsError } from '../../router/backends/backends';
 import type { Config } from '../../router/config/config';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { type Check, type Finding, note, ok, problem } from './finding';
 
 /** Enough for a growing database and the homes of a few agents. Images need more, on the disk of the engine. */

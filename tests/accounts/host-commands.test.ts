@@ -1,7 +1,7 @@
 /** `bun run admin` on the host, as a process of its own. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { ADMIN, PEOPLE, SETTINGS, startRouter } from '../support/router';
 
 /** Ends only a test that has failed: processes start slowly on a busy machine. */

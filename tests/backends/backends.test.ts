@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackendRegistry, BackendsError, fillIn } from '../../router/backends/backends';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 
 const folder = mkdtempSync(join(tmpdir(), 'backends-'));
 const path = join(folder, 'backends.json');

@@ -56,7 +56,7 @@ describe('the arithmetic', () => {
 test('a whole run writes the page, and a part of one does not', () => {
   expect(readOptions([], ['a']).reportPath).toBe('docs/performance.md');
   expect(readOptions(['--only', 'a'], ['a']).reportPath).toBeUndefined();
-  expect(readOptions(['--quick'], ['a'])).toEqual({ isQuick: true, rounds: 2, withLitellm: false, only: [] });
+  expect(readOptions(['--quick'], ['a'])).toEqual({ isQuick: true, rounds: 1, withLitellm: false, only: [] });
   expect(() => readOptions(['--only', 'b'], ['a'])).toThrow('There is no scenario b. There are: a.');
   expect(() => readOptions(['--rounds', '0'], ['a'])).toThrow('--rounds');
 });

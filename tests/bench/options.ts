@@ -1,12 +1,14 @@
 /** The command line of `bun run bench`. */
 import { parseArgs } from 'node:util';
 
-export const USAGE = `bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--litellm] [--write <file>]
+export const USAGE = `A whole run takes at most 15 minutes, and some more the first time, when it makes a large database and installs the peers.
+
+bun run bench [--quick] [--only <scenario>]... [--rounds <n>] [--litellm] [--data <directory>] [--write <file>]
 bun run bench --profile <router|recording> [--only <scenario>]
 
-  --quick         some minutes, for a look: few loads, short windows, nothing is written
+  --quick         two minutes, for a look: one round of few loads and short windows; nothing is written
   --only          one scenario; may be given several times. Nothing is written
-  --rounds        how often each measurement is taken
+  --rounds        how often each measurement is taken, where its time allows it; by default 3
   --litellm       with LiteLLM's proxy as another peer, installed from PyPI: 560 MB, once
   --data          the data root of \`bun run big-database\`; by default tmp/big-database, where one is made
   --write         the file for the report, with a chart beside it; docs/performance.md after a whole run
@@ -57,7 +59,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     throw new Error('--profile wants router or recording.');
   }
   const isProfile = what !== undefined;
-  const rounds = Number(values.rounds ?? (isProfile ? 1 : isQuick ? 2 : 5));
+  const rounds = Number(values.rounds ?? (isProfile || isQuick ? 1 : 3));
   if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds wants a whole number from 1 on.');
   const isWhole = !isQuick && !isProfile && only.length === 0;
   const reportPath = values.write ?? (isWhole ? REPORT_PATH : undefined);

@@ -31,8 +31,8 @@ export function report(about: {
   chartPath?: string | undefined;
 }): string {
   const { results, tables, machine, options, date, chartPath } = about;
-  const kind = options.isQuick ? 'a quick run, which is for a look and not for quoting' : 'a run';
-  const rounds = `${kind} of ${options.rounds} rounds on ${date.toISOString().slice(0, 10)}`;
+  const kind = options.isQuick ? 'a quick run (for a look, not for quoting)' : 'a run';
+  const rounds = `${kind} of ${options.rounds === 1 ? 'one round' : `up to ${options.rounds} rounds`} on ${date.toISOString().slice(0, 10)}`;
   return [
     '# Performance',
     INTRODUCTION,

@@ -48,25 +48,39 @@ export function ratio(title: string, metric: string, other: string): Column {
   return { title, digits: 2, values: (results, place) => results.ratio(place, metric, other) };
 }
 
-/** Measures every subject under every load, all of them in turn, round by round: what disturbs one disturbs all. */
+/**
+ * Measures every subject under every load, all of them in turn, round by round: what disturbs one disturbs all. A round that
+ * would go on beyond the time of the table, by what the longest one took, is not begun.
+ */
 export async function alternate<Load>(
   { options, results, say }: Bench,
   plan: {
     readonly table: string;
     readonly loads: readonly Load[];
-    readonly subjects: (load: Load) => readonly Subject[];
+    /** @param round from 1 on. */
+    readonly subjects: (load: Load, round: number) => readonly Subject[];
     readonly nameOf: (load: Load) => string;
     readonly measure: (subject: Subject, load: Load) => Promise<Sample>;
+    /** For all rounds together. */
+    readonly mostMs: number;
   },
 ): Promise<void> {
+  const begunMs = performance.now();
+  let longestMs = 0;
   for (let round = 1; round <= options.rounds; round += 1) {
+    const roundMs = performance.now();
+    if (round > 1 && roundMs - begunMs + longestMs > plan.mostMs) {
+      say(`${plan.table}: no time for round ${round} of ${options.rounds}`);
+      return;
+    }
     for (const load of plan.loads) {
       say(`${plan.table} ${plan.nameOf(load)}, round ${round} of ${options.rounds}`);
-      for (const subject of plan.subjects(load)) {
+      for (const subject of plan.subjects(load, round)) {
         const sample = await plan.measure(subject, load);
         if (sample.failures) say(`  ${subject.name}: ${sample.failures} failures`);
         results.add({ table: plan.table, load: plan.nameOf(load), subject: subject.name }, sample);
       }
     }
+    longestMs = Math.max(longestMs, performance.now() - roundMs);
   }
 }

@@ -48,10 +48,10 @@ test.describe('the first minute', () => {
     await page.keyboard.press('Enter');
     await expect(page).toHaveURL(/\/conversations\//);
     await expect(answer(page).getByRole('progressbar')).toBeVisible();
-    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('starting');
+    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('waking up');
     await expect(answer(page).getByRole('heading', { name: 'Everything Markdown can do' })).toBeVisible();
     await ended(page, 'done');
-    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('running');
+    await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('awake');
     await expect(page.getByRole('status').last()).toHaveText('Answer finished');
     await expect(answer(page).locator('table')).toBeVisible();
     await expect(answer(page).locator('pre code .hljs-keyword').first()).toBeVisible();
@@ -137,7 +137,7 @@ test('an agent that crashes in the middle leaves its text and the reason; the ne
   await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('failed');
   await send(page, 'echo alive');
   await ended(page, 'done');
-  await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('running');
+  await expect(page.getByRole('button', { name: /^Runner/ })).toContainText('awake');
 });
 
 test('a conversation is renamed and deleted, and another one begun', async ({ page, router }) => {

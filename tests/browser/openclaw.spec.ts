@@ -59,13 +59,13 @@ test('sign up, choose OpenClaw, see it start, read its answer as it streams, and
   upstream.script({ pieces: ['The first half,', gate.promise, ' and the second.'] });
   await send(page, 'Tell me something.', 'OpenClaw');
   await expect(answer(page).getByRole('progressbar')).toBeVisible();
-  await expect(badge).toContainText('starting');
+  await expect(badge).toContainText('waking up');
   await expect(answer(page)).toContainText('The first half,', { timeout: startMs });
   await expect(answer(page)).toHaveAttribute('data-status', 'streaming');
   gate.resolve();
   await ended(page, 'done');
   await expect(answer(page).locator('.prose')).toHaveText('The first half, and the second.');
-  await expect(badge).toContainText('running');
+  await expect(badge).toContainText('awake');
 
   upstream.script(toolCall('exec', { command: 'id -un; pwd' }), {
     get pieces() {

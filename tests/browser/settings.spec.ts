@@ -184,13 +184,13 @@ test('the theme is kept in this browser and applied before the first paint', asy
 test('a runner is started and stopped by hand', async ({ page, router }) => {
   await signIn(page, router);
   const badge = page.getByRole('button', { name: /^Runner/ });
-  await expect(badge).toContainText('stopped');
+  await expect(badge).toContainText('asleep');
   await badge.click();
-  await page.getByRole('button', { name: 'Start runner' }).click();
-  await expect(badge).toContainText('running');
+  await page.getByRole('button', { name: 'Wake it now' }).click();
+  await expect(badge).toContainText('awake');
   expect(await router.runners()).toHaveLength(1);
-  await page.getByRole('button', { name: 'Stop runner' }).click();
-  await expect(badge).toContainText('stopped');
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(badge).toContainText('asleep');
   expect(await router.runners()).toHaveLength(0);
   await page.keyboard.press('Escape');
   await send(page, 'echo again');

@@ -209,7 +209,7 @@ test('a page is sent less than three times what it shows of a thought', async ()
   answer.say('So.');
   answer.finish();
   await over;
-  const html = renderMarkdown(text, { copyCode: 'Copy code' });
+  const html = renderMarkdown(text, { copyCode: 'copy-code' });
   expect(state.thought.html).toBe(html);
   expect(state.bytes / Buffer.byteLength(html)).toBeLessThan(3);
   expect((await all(await pageOf(id), '.step .prose li')).length).toBe(200);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { ConfigError, loadConfig } from '../../router/config/config';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 
 const key = 'ab'.repeat(32);
 const base = { JWT_SECRET: 'j'.repeat(32), ENCRYPTION_KEY: key };
@@ -24,6 +24,8 @@ describe('defaults', () => {
       hostStackRoot: `${repositoryRoot}/data`,
       databasePath: `${repositoryRoot}/data/router.db`,
       homesRoot: `${repositoryRoot}/data/homes`,
+      attachmentsRoot: `${repositoryRoot}/data/attachments`,
+      backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
       seedsRoot: `${repositoryRoot}/seeds`,
       backendsPath: `${repositoryRoot}/backends.json`,
       driverOptions: {},
@@ -45,6 +47,7 @@ describe('defaults', () => {
       maxAnswerBytes: 16 * 1024 * 1024,
       held: { total: 128 * 1024 * 1024, perHolder: 64 * 1024 * 1024 },
       requests: { total: 4096, perHolder: 2048 },
+      drainMs: 5_000,
       logLevel: 'info',
       auditRetentionDays: 365,
     });

@@ -31,10 +31,11 @@ test('the log says which migrations an existing database gets, and when they hav
     sqlite.run('CREATE TABLE __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric)');
     sqlite.run('INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)', ['first', first.when]);
   }
-  const [begun, ended, ...more] = await opened(path);
+  const [begun, copied, ended, ...more] = await opened(path);
   expect(begun?.event).toBe('database.migrating');
   expect(begun?.migrations).toEqual(others.map(({ tag }) => tag));
   expect(begun?.upToSeconds).toBe(1);
+  expect(copied?.event).toBe('database.copied');
   expect(ended?.event).toBe('database.migrated');
   expect(more).toEqual([]);
   expect(await opened(path)).toEqual([]);

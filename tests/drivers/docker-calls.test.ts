@@ -85,6 +85,7 @@ describe.skipIf(!(await requireEngine('the calls of the docker driver')))('the c
     expect(await read('/proc/sys/kernel/hostname')).toBeString();
     expect(await driver.inspect(handle, soon())).toMatchObject({ state: 'running' });
     expect(await driver.logs?.(handle, { tailLines: 5, signal: soon() })).toBeArray();
+    expect(await driver.stats?.(handle, soon())).toHaveProperty('memoryBytes');
     expect(await driver.list(soon())).toHaveLength(1);
     await docker.getContainer(String(handle.containerId)).pause();
     expect(await driver.inspect(handle, soon())).toEqual({ state: 'paused' });

@@ -137,6 +137,7 @@ if (await requireEngine('what the docker driver sees')) {
         driver.routerAddress(1, second()),
         driver.prepare?.('any/image:1', bench.context()) ?? Promise.resolve(),
         driver.logs?.(handle, { tailLines: 1, signal: second() }) ?? Promise.resolve(),
+        driver.stats?.(handle, second()) ?? Promise.resolve(),
       ];
       for (const error of await Promise.all(calls.map(failureOf))) {
         expect(error).toMatchObject({ fault: 'unavailable', driver: 'docker' });

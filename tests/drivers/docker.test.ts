@@ -228,5 +228,13 @@ if (await requireEngine('what the docker driver owns')) {
       await driver.stop(handle, { graceMs: 0 });
       expect(await logs()).toEqual([]);
     });
+
+    test('stats tell of memory at once and of the CPU since the last call', async () => {
+      const driver = await bench.create();
+      const { handle } = await driver.start(await bench.spec({ command: ['bun', '-e', 'for (;;);'] }), bench.context());
+      const stats = () => driver.stats?.(handle, second());
+      expect((await stats())?.memoryBytes).toBeGreaterThan(1_000_000);
+      await until('the loop shows', async () => ((await stats())?.cpuPercent ?? 0) > 10);
+    });
   });
 }

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import pkg from '../../package.json';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { startBroker } from '../support/broker';
 import { count, counted, parseMetrics, scrape } from '../support/metrics';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';

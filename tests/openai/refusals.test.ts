@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, eventsOf, Reading, scriptedRunner } from '../support/scripted-runner';
 import { passTime, restoreTime } from '../support/time';

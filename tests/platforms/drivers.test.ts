@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { DriverServices } from '../../drivers/driver';
 import { type Backend, BackendRegistry } from '../../router/backends/backends';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { AppError } from '../../router/lib/errors';
 import { DriverRegistry, type DriverSources, DriversError } from '../../router/platforms/drivers';
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { containedBackend } from '../support/contained';
 import { docker, engineHost, removeInstallation, requireEngine } from '../support/engine';
 import { testImage } from '../support/image';

@@ -1,7 +1,7 @@
 /** An address belongs to one life of a runner: afterwards another runner may listen there, or nothing. */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, say, switchable, theRunner } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, problemOf, type Script, say, start, switchable, theRunner } from '../support/runners';
 

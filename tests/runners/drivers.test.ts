@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'bun:test';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { createWatches } from '../../router/runners/watch';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { list, problemOf, start, statusOf, switchable, theRunner } from '../support/runners';

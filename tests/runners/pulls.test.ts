@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { removeInstallation, requireEngine } from '../support/engine';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { problemOf, say, start, statusOf, stop } from '../support/runners';

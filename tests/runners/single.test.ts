@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { list, say, start, statusOf, switchable } from '../support/runners';
 
@@ -56,7 +56,7 @@ test('law 1: a warm request makes no driver call and no probe', async () => {
   await using router = await startRouter({ backends: [memoryBackend('echo', {}, script.name)] });
   const alice = await router.person(PEOPLE.alice);
   await start(alice);
-  // Not `ping`, with which a clock asks whether the platform answers.
+  // Not `ping` and `stats`, with which clocks ask.
   const verbs = ['start', 'inspect', 'stop', 'list', 'prepare', 'logs'] as const;
   const calls = () => verbs.map((verb) => router.platform.calls(verb));
   // What follows a watch's beginning is not of the request.

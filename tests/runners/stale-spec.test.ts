@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, say, start, theRunner } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';

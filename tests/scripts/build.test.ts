@@ -12,6 +12,7 @@ async function program() {
   const write = (word: string) => writeFile(join(root, 'views/word.ts'), `export const word = '${word}';\n`);
   await mkdir(join(root, 'router/platforms'), { recursive: true });
   await mkdir(join(root, 'router/web'));
+  await mkdir(join(root, 'router/backup'));
   await mkdir(join(root, 'views'));
   await mkdir(join(root, 'node_modules'));
   await writeFile(
@@ -21,6 +22,8 @@ async function program() {
   await writeFile(join(root, 'router/web/worker-file.ts'), "export const workerFile = 'of the sources';\n");
   const worker = "import { word } from '../../views/word';\npostMessage(word + ' in a thread');\n";
   await writeFile(join(root, 'router/web/markdown-worker.ts'), worker);
+  await writeFile(join(root, 'router/backup/worker-file.ts'), "export const backupWorkerFile = 'of the sources';\n");
+  await writeFile(join(root, 'router/backup/backup-worker.ts'), 'postMessage(1);\n');
   await write('first');
   return { folder, root, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
@@ -37,6 +40,7 @@ test('a change of a source is in the next file, and without one the file stays',
   await made.write('other');
   expect(said(await build(made.root))).toBe(`${made.root}/router other`);
   expect((await readdir(join(file, '..'))).sort()).toEqual([
+    ...['backup-worker.js', 'backup-worker.js.jsc'],
     ...['key', 'main.js', 'main.js.jsc'],
     ...['markdown-worker.js', 'markdown-worker.js.jsc'],
   ]);

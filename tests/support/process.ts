@@ -36,6 +36,8 @@ export interface RouterProcessOptions {
   readonly preload?: string;
   /** A command that starts the router, and ends when the router ends. */
   readonly prefix?: readonly string[];
+  /** In place of Bun and the bundle of the sources. */
+  readonly command?: readonly string[];
 }
 
 /** The repository's `backends.json`, with more `extra_env` for the demo agent, such as `DEMO_START_DELAY_MS`. */
@@ -90,9 +92,11 @@ export async function startRouterProcess(options: RouterProcessOptions = {}): Pr
   const url = `http://127.0.0.1:${env.FRONTEND_PORT}`;
 
   const { preload } = options;
-  const main = preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
+  const bundle = async () =>
+    preload ? ['--preload', join(import.meta.dir, preload), 'router/main.ts'] : [await build(ROOT)];
   let output = '';
-  const command = [...(options.prefix ?? []), process.execPath, '--no-env-file', ...main];
+  const program = options.command ?? [process.execPath, '--no-env-file', ...(await bundle())];
+  const command = [...(options.prefix ?? []), ...program];
   let child = spawnRouter(command, env, dataRoot, (text) => {
     output += text;
   });
@@ -154,6 +158,8 @@ function settings(dataRoot: string, backendsPath: string): Record<string, string
     ...SETTINGS,
     // A router creates networks on its engine, so it gets one only if a test names it.
     DOCKER_HOST: NO_ENGINE,
+    // A stopped router breaks off what is under way.
+    DRAIN_SECONDS: '0',
     STACK_DATA_ROOT: dataRoot,
     BACKENDS_CONFIG_PATH: backendsPath,
     FRONTEND_PORT: String(freePort()),

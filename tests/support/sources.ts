@@ -1,6 +1,6 @@
 /** The source files and their imports, for tests of the layers. */
 import { dirname, join, normalize } from 'node:path';
-import { repositoryRoot } from '../../router/config/kinds';
+import { repositoryRoot } from '../../router/config/root';
 
 export interface Import {
   /** `router/accounts/keys` for our own files, otherwise as written: `elysia`, `node:path`. */

@@ -58,7 +58,7 @@ no language, and a line that is much wider than any phone: ${'0123456789 '.repea
 /** With its text rendered, as presenters do it. */
 export function message(overrides: Partial<MessageView>): MessageView {
   const { text = 'All good.', status = 'done' } = overrides;
-  const labels = { copyCode: 'Copy code' };
+  const labels = { copyCode: 'copy-code' };
   return {
     ...(status === 'streaming' ? { growing: renderGrowing(text, labels) } : { html: renderMarkdown(text, labels) }),
     id: 'm2',
@@ -268,6 +268,7 @@ export const keys: KeyView[] = [
 ];
 
 export const you: YouView = {
+  language: null,
   name: 'Ada Lovelace',
   email: 'ada.of.a.very.long.name@analytical-engines.example',
   isAdmin: false,

@@ -68,3 +68,24 @@ test('every locale has a word everywhere', () => {
     typeof value === 'string' ? value === '' : typeof value === 'object' && Object.values(value ?? {}).some(empty);
   for (const text of Object.values(locales)) expect(empty(text)).toBe(false);
 });
+
+/** Every key of a tree of texts, and whether it takes values. */
+function keysOf(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object') return [`${path} ${typeof value}`];
+  return Object.entries(value ?? {}).flatMap(([key, inner]) => keysOf(inner, `${path}.${key}`));
+}
+
+test.each(Object.entries(locales))('%s has the same keys as every other language', (_, text) => {
+  expect(keysOf(text).sort()).toEqual(keysOf(locales.en).sort());
+});
+
+/** Names that are the same in every language. */
+const SAME = /^(agent-stack|Token|CPU|zh-Hans)$/;
+
+test('each Chinese text is Chinese', () => {
+  const english = (value: unknown): string[] => {
+    if (typeof value === 'string') return /\p{Script=Han}/u.test(value) || SAME.test(value) ? [] : [value];
+    return typeof value === 'object' ? Object.values(value ?? {}).flatMap(english) : [];
+  };
+  expect(english(locales.zh)).toEqual([]);
+});

@@ -108,11 +108,11 @@ describe('rendering', () => {
     expect(await all(renderMarkdown(`\`\`\`ts\n${code}\`\`\``), 'span')).toEqual([]);
   });
 
-  test('a code block has a copy button only when there is a word for it', async () => {
+  test('a code block has a copy button only when an element names it', async () => {
     const fence = '```\ncode\n```';
     expect(await all(renderMarkdown(fence), 'button')).toEqual([]);
-    const [button] = await all(renderMarkdown(fence, { copyCode: 'Copy "it"' }), 'button');
-    expect(button?.attributes['aria-label']).toBe('Copy "it"');
+    const [button] = await all(renderMarkdown(fence, { copyCode: 'copy-code' }), 'button');
+    expect(button?.attributes['aria-labelledby']).toBe('copy-code');
   });
 });
 

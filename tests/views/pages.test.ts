@@ -54,7 +54,8 @@ describe.each(names)('page %s', (name) => {
 
   test('every control has a name', async () => {
     for (const control of await all(html(name), 'button, a')) {
-      expect(control.attributes['aria-label'] || control.text).toBeTruthy();
+      const { 'aria-label': label, 'aria-labelledby': labelled } = control.attributes;
+      expect(label || labelled || control.text).toBeTruthy();
     }
     const labels = (await all(html(name), 'label')).map((label) => label.attributes.for);
     for (const input of await all(html(name), 'input:not([type="hidden"]), select, textarea')) {

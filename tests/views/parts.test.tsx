@@ -116,11 +116,18 @@ describe('a message', () => {
 });
 
 describe('a runner', () => {
-  const states: RunnerState[] = ['stopped', 'starting', 'running', 'stopping', 'failed', 'unknown'];
+  const states: [RunnerState, string][] = [
+    ['stopped', 'asleep'],
+    ['starting', 'waking up'],
+    ['running', 'awake'],
+    ['stopping', 'falling asleep'],
+    ['failed', 'failed'],
+    ['unknown', 'out of reach'],
+  ];
 
-  test.each(states)('says its state in a word: %s', async (state) => {
+  test.each(states)('says its state in a word: %s', async (state, word) => {
     const [badge] = await all(html(<RunnerBadge runner={{ agentId: 'a1', state }} />), '#runner-a1');
-    expect(badge?.text).toBe(state);
+    expect(badge?.text).toBe(word);
   });
 
   test('can be stopped when it is up, started when it is not, and neither while it stops', async () => {

@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
+import journal from '../../router/database/migrations/meta/_journal.json';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 
@@ -95,4 +96,43 @@ test('a database with another ENCRYPTION_KEY is reported at start', async () => 
   const again = startRouter({ dataRoot: first.dataRoot, env: { ENCRYPTION_KEY: '11'.repeat(32) } });
   await expect(again).rejects.toThrow('ENCRYPTION_KEY is not the one');
   await using _ = await startRouter({ dataRoot: first.dataRoot });
+});
+
+interface Readiness {
+  readonly ready: boolean;
+  readonly checks: { readonly database: string; readonly drivers: Record<string, string> };
+  readonly migration: string;
+}
+
+test('/readyz is 200 when the database can be written and every driver answers, and names the newest migration', async () => {
+  await using router = await startRouter();
+  const ready = await router.request('/readyz');
+  expect(ready.status).toBe(200);
+  const { migration, ...rest } = (await ready.json()) as Readiness;
+  expect(rest).toEqual({ ready: true, checks: { database: 'ok', drivers: { memory: 'ok' } } });
+  expect(migration).toBe(journal.entries.at(-1)?.tag ?? '');
+});
+
+test('/readyz is 503 and says why while another program locks the database; /healthz stays 200', async () => {
+  await using router = await startRouter();
+  using other = new Database(join(router.dataRoot, 'router.db'));
+  other.run('BEGIN IMMEDIATE');
+  const ready = await router.request('/readyz');
+  expect(ready.status).toBe(503);
+  expect(((await ready.json()) as Readiness).checks.database).toStartWith(
+    'It cannot be written: another program holds its lock.',
+  );
+  expect((await router.request('/healthz')).status).toBe(200);
+  other.run('COMMIT');
+});
+
+test('/readyz is 503 and names the driver that could not be loaded', async () => {
+  const env = { DRIVER_OPTIONS: '{"kubernetes":{}}' };
+  await using router = await startRouter({ env });
+  const ready = await router.request('/readyz');
+  expect(ready.status).toBe(503);
+  expect(((await ready.json()) as Readiness).checks.drivers).toEqual({
+    memory: 'ok',
+    kubernetes: 'DRIVER_OPTIONS names it, but there is no such driver',
+  });
 });

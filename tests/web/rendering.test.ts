@@ -6,7 +6,7 @@ import { renderPlain } from '../../views/markdown';
 import { until } from '../support/router';
 import { all } from '../views/dom';
 
-const rendering = renderingService({ copyCode: 'Copy' });
+const rendering = renderingService({ copyCode: 'copy-code' });
 afterAll(() => rendering[Symbol.dispose]());
 
 /** Only ends a failed test: a thread may start slowly, and some texts use their whole time limit. */

@@ -24,6 +24,7 @@ type Walker = (typeof WALKERS)[number];
 /** Route → the status for each of WALKERS, in their order. */
 const PUBLIC: Record<string, string> = {
   // out other admin key disabled foreign
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /healthz': '200 200 200 200 200 200',
   'GET /v1/models': '401 200 200 403 401 401',
   'GET /v1/models/*': '401 200 200 403 401 401',
@@ -83,10 +84,12 @@ const PUBLIC: Record<string, string> = {
   'GET /messages/:id/text': '401 404 404 401 401 404',
   'POST /messages/:id/stop': '401 404 404 401 401 403',
   'POST /messages/:id/retry': '401 404 404 401 401 403',
-  'POST /agents/:id/runner': '401 404 404 401 401 403',
-  'POST /agents/:id/runner/stop': '401 404 404 401 401 403',
   'GET /live': '401 200 200 401 401 200',
   'POST /messages/:id/credentials': '401 404 404 401 401 403',
+  'GET /agents/:id/runner': '401 404 404 401 401 404',
+  'POST /agents/:id/runner': '401 404 404 401 401 403',
+  'POST /agents/:id/runner/stop': '401 404 404 401 401 403',
+  'POST /agents/:id/runner/restart': '401 404 404 401 401 403',
   'GET /search': '401 200 200 401 401 200',
   'GET /settings': '401 200 200 401 401 200',
   'POST /settings/idle': '401 303 303 401 401 403',
@@ -97,6 +100,7 @@ const PUBLIC: Record<string, string> = {
   'GET /api/me/sessions': '401 200 200 401 401 200',
   'DELETE /api/me/sessions/:id': '401 404 404 401 401 403',
   'POST /settings/you/name': '401 303 303 401 401 403',
+  'POST /settings/you/language': '401 422 422 401 401 403',
   'POST /settings/you/password': '401 422 422 401 401 403',
   'POST /settings/you/delete': '401 422 422 401 401 403',
   'POST /settings/sessions/:id/revoke': '401 404 404 401 401 403',
@@ -116,6 +120,8 @@ const PUBLIC: Record<string, string> = {
   'GET /admin/invitations': '401 403 200 401 401 200',
   'POST /admin/invitations': '401 403 422 401 401 403',
   'POST /admin/invitations/:id/revoke': '401 403 303 401 401 403',
+  'GET /admin/audit': '401 403 200 401 401 200',
+  'GET /api/admin/audit': '401 403 200 401 401 200',
   'GET /api/admin/users': '401 403 200 401 401 200',
   'POST /api/admin/users': '401 403 409 401 401 403',
   'GET /api/admin/users/:id': '401 403 200 401 401 200',
@@ -160,6 +166,7 @@ const PUBLIC: Record<string, string> = {
   'POST /settings/credentials/try': '401 422 422 401 401 403',
   'POST /settings/credentials/clear': '401 422 422 401 401 403',
   'POST /settings/credentials/share': '401 403 422 401 401 403',
+  'GET /readyz': '200 200 200 200 200 200',
 };
 
 const INTERNAL: Record<string, string> = {

@@ -4,6 +4,7 @@ import { Notice } from '../kit/notice';
 import { SelectField } from '../kit/select';
 import type { FormState, KeyView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import { KeyList } from './key-list';
 
 interface Choice {
@@ -131,7 +132,7 @@ function OnlyFor({ backends, chosen, error }: { backends: Choice[]; chosen: stri
       ))}
       {error && (
         <p id="key-backends-error" class="field-error">
-          {error}
+          <Sentence of={error} />
         </p>
       )}
       <p id="key-backends-help" class="field-help">

@@ -5,6 +5,7 @@ import { FlashNotice, FormNotice } from '../kit/notice';
 import { Time } from '../kit/time';
 import type { FormState, SessionView, YouView } from '../models';
 import { useText } from '../render';
+import { LanguageChoice } from '../settings/language-choice';
 
 const untouched: FormState = { values: {}, errors: {} };
 
@@ -30,6 +31,7 @@ export function You({ you }: { you: YouView }) {
           {t.saveName}
         </button>
       </form>
+      <LanguageChoice language={you.language} />
       <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />
       <Sessions sessions={you.sessions} />
       {!you.isAdmin && <RemovalForm form={you.forms?.removal} />}

@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import type { ComposerView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 interface ComposerProps {
   agentId: string;
@@ -46,7 +47,7 @@ export function Composer({ agentId, agentName, composer, conversationId, streami
         {t.composer.keys}
       </p>
       <p id="composer-error" class="field-error" role="alert">
-        {composer.error}
+        <Sentence of={composer.error} />
       </p>
     </div>
   );

@@ -7,6 +7,7 @@ import { type Html, noHtml } from '../markdown';
 import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import type { FactsView } from './models';
 import { Steps } from './steps';
 
@@ -137,8 +138,12 @@ function Outcome({ message }: { message: MessageView }) {
   if (message.missing) return <MissingForm messageId={message.id} missing={message.missing} />;
   return (
     <Notice kind="bad">
-      <p>{error?.message ?? (interrupted ? t.message.interrupted : t.message.failed)}</p>
-      {error?.hint && <p class="quiet verbatim">{error.hint}</p>}
+      <p>{error ? <Sentence of={error.message} /> : interrupted ? t.message.interrupted : t.message.failed}</p>
+      {error?.hint && (
+        <p class="quiet verbatim">
+          <Sentence of={error.hint} />
+        </p>
+      )}
       <div class="row">
         {message.retryable && <RetryForm messageId={message.id} labelled />}
         {error?.action && (

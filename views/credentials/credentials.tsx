@@ -1,6 +1,7 @@
 import { Confirm } from '../kit/confirm';
 import { Notice } from '../kit/notice';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import { CredentialInput } from './input';
 import type { CredentialField, CredentialGroup, CredentialScope, EffectiveView, ShareView, TrialView } from './models';
 import { choicesMax } from './models';
@@ -51,7 +52,11 @@ function Effective({ one }: { one: EffectiveView }) {
         {missing.length > 0 && (
           <p class="quiet">{t.missing.names(missing.map((name) => t.credentials.names[name] ?? name))}</p>
         )}
-        {reason && <p class="quiet">{reason}</p>}
+        {reason && (
+          <p class="quiet">
+            <Sentence of={reason} />
+          </p>
+        )}
         {missing.length === 0 && model && (
           <p class="quiet">
             {t.credentials.uses(model, host, modelSource && modelSource !== 'unset' ? words[modelSource] : undefined)}
@@ -90,7 +95,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
       {scope.scope === '' && <h3>{t.credentials.forAll}</h3>}
       {scope.error && (
         <Notice kind="bad" role="alert">
-          {scope.error}
+          <Sentence of={scope.error} />
         </Notice>
       )}
       <form id={`${id}-form`} method="post" action="/settings/credentials" autocomplete="off">
@@ -160,7 +165,7 @@ function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
     <div id={`${id}-trial`} class="trial">
       {trial?.error !== undefined && (
         <Notice kind="bad" role="alert">
-          {trial.error}
+          <Sentence of={trial.error} />
         </Notice>
       )}
       {trial?.models && (

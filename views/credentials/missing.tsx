@@ -1,5 +1,6 @@
 import { Notice } from '../kit/notice';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import { CredentialInput } from './input';
 import type { MissingView } from './models';
 
@@ -41,10 +42,12 @@ export function MissingForm({ messageId, missing }: { messageId: string; missing
         <p>
           <strong>{t.missing.title(agentName)}</strong>
         </p>
-        <p class="quiet">{reason ?? t.missing.lead}</p>
+        <p class="quiet">
+          <Sentence of={reason ?? t.missing.lead} />
+        </p>
         {error && (
           <p class="field-error" role="alert">
-            {error}
+            <Sentence of={error} />
           </p>
         )}
         {fields.map((field) => (

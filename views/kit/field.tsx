@@ -1,4 +1,5 @@
 import type { FormState } from '../models';
+import { Sentence } from '../sentences';
 
 interface FieldProps {
   /** Unique in the page; the help and error texts derive their ids from it. */
@@ -55,7 +56,7 @@ export function Field({ id, label, help, error, badge, type, choices, ...input }
       )}
       {error && (
         <p id={`${id}-error`} class="field-error">
-          {error}
+          <Sentence of={error} />
         </p>
       )}
       {help && (

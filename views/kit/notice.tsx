@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { Icon, type IconName } from '../icons';
 import type { Flash, FormState } from '../models';
+import { Sentence } from '../sentences';
 
 const icons: Record<Kind, IconName> = { good: 'circle-check', bad: 'circle-alert', info: 'info' };
 
@@ -29,7 +30,7 @@ export function FormNotice({ form }: { form: FormState }) {
   if (!form.message) return null;
   return (
     <Notice kind="bad" role="alert">
-      {form.message}
+      <Sentence of={form.message} />
     </Notice>
   );
 }

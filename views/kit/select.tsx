@@ -1,3 +1,5 @@
+import { Sentence } from '../sentences';
+
 interface Option {
   value: string;
   label: string;
@@ -38,7 +40,7 @@ export function SelectField({ id, name, label, value, error, groups }: SelectFie
       </select>
       {error && (
         <p id={`${id}-error`} class="field-error">
-          {error}
+          <Sentence of={error} />
         </p>
       )}
     </div>

@@ -5,23 +5,23 @@ import type { CredentialSource } from '../credentials/models';
 import type { RunnerState } from '../models';
 
 const runnerStates: Record<RunnerState, string> = {
-  stopped: 'stopped',
-  starting: 'starting',
-  running: 'running',
-  stopping: 'stopping',
+  stopped: 'asleep',
+  starting: 'waking up',
+  running: 'awake',
+  stopping: 'falling asleep',
   failed: 'failed',
-  unknown: 'unknown',
+  unknown: 'out of reach',
   paused: 'paused',
 };
 
 const runnerSentences: Record<RunnerState, string> = {
-  stopped: 'No runner is up. The first message starts one, which can take a moment.',
-  starting: 'The runner is starting.',
-  running: 'The runner is up and answers at once. It stops by itself when idle.',
-  stopping: 'The runner is stopping.',
-  failed: 'The runner could not start.',
-  unknown: 'The state of the runner is not known right now.',
-  paused: 'Somebody paused the runner on its platform. The next message resumes it.',
+  stopped: 'Asleep. Your next message wakes it, which can take a moment.',
+  starting: 'It is waking up.',
+  running: 'Awake: it answers at once, and falls asleep by itself when it has nothing to do.',
+  stopping: 'It is falling asleep.',
+  failed: 'It could not start.',
+  unknown: 'Its platform does not say right now how it is.',
+  paused: 'Somebody paused it on its platform. Your next message resumes it.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -59,6 +59,8 @@ const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st'
 const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
 
 export const en = {
+  /** Of the document, as a BCP 47 tag. */
+  lang: 'en',
   productName: 'agent-stack',
   skip: 'Skip to content',
   pageTitle: (title: string) => `${title} · agent-stack`,
@@ -142,17 +144,58 @@ export const en = {
   runner: {
     states: runnerStates,
     sentences: runnerSentences,
+    asleep: 'asleep, wakes with your message',
     stale: 'older settings',
-    staleSentence:
-      'Uses older settings. The runner stops when it is idle, and the next message starts it with the new ones.',
+    staleSentence: 'Uses older settings. It stops when it is idle, and your next message starts it with the new ones.',
     place: (place: number) => `${ordinal(place)} in line`,
     queued: (place: number) => `Waiting for its turn to start: ${ordinal(place)} in line`,
     percent: (state: string, percent: number) => `${state} ${percent}%`,
-    title: (name: string) => `Runner of ${name}`,
+    title: (name: string) => `How ${name} is`,
     badge: 'Runner',
-    start: 'Start runner',
-    stop: 'Stop runner',
-    progress: 'Start of the runner',
+    start: 'Wake it now',
+    stop: 'Stop',
+    restart: 'Restart',
+    progress: 'How far it is',
+    details: 'Log, CPU and memory',
+    facts: {
+      up: 'Up for',
+      now: 'Now',
+      idle: 'nothing to do',
+      busy: (answers: number, calls: number) => {
+        const parts = [
+          ...(answers > 0 ? [answers === 1 ? '1 answer' : `${answers} answers`] : []),
+          ...(calls > 0 ? [calls === 1 ? '1 call to the model' : `${calls} calls to the model`] : []),
+        ];
+        return `busy: ${parts.join(', ')}`;
+      },
+      stops: 'Stops',
+      stopsStale: 'as soon as it has nothing to do, because settings have changed',
+      stopsNever: 'never by itself',
+      stopsAfter: (idle: string) => `after ${idle} without work`,
+      stopsIn: (time: string) => `in ${time}, unless there is work`,
+    },
+    load: {
+      title: 'CPU and memory',
+      cpu: 'CPU',
+      memory: 'Memory',
+      most: (value: string) => `at most ${value}`,
+      words: (label: string, last: string, most: string) => `${label}: ${last} now, at most ${most} in the last hour`,
+      none: (label: string) => `${label}: nothing measured in the last hour`,
+      ago: (time: string) => `${time} ago`,
+      now: 'now',
+      limits: (cpus: string | undefined, memory: string | undefined) => {
+        const parts = [
+          ...(cpus === undefined ? [] : [cpus === '1' ? '1 CPU' : `${cpus} CPUs`]),
+          ...(memory === undefined ? [] : [`${memory} of memory`]),
+        ];
+        return `100% is one whole CPU. ${parts.length === 0 ? 'It has no limits of its own.' : `It may use ${list(parts)}.`}`;
+      },
+    },
+    log: {
+      title: 'Log',
+      asleep: 'Its output is shown here while it is awake.',
+      empty: 'It has not written anything yet.',
+    },
     stages: {
       stopped: 'Waiting for a runner',
       queued: 'Waiting for its turn to start',
@@ -163,6 +206,11 @@ export const en = {
       ready: 'Waiting for the first words',
       error: 'The runner could not start',
     },
+  },
+
+  agents: {
+    label: 'Pages of the agent',
+    tabs: { chat: 'Chat', settings: 'Settings', files: 'Files', runner: 'Runner' },
   },
 
   availability: {
@@ -263,28 +311,40 @@ export const en = {
   settings: {
     title: 'Settings',
     allAgents: 'All agents',
-    savedCredentials: 'Saved. The next call of an agent uses it.',
-    savedVariables: 'Saved. Runners with the old value stop as soon as they are idle.',
-    clearedCredentials: 'Removed.',
-    sharedCredentials: 'Shared. Everybody without values of their own can use them now.',
-    unsharedCredentials: 'No longer shared, from the next LLM call on.',
-    unsharedVariables: 'No longer shared. Runners that hold it stop as soon as they are idle.',
-    savedIdle: 'Saved.',
-    revokedKey: 'Revoked. Programs can no longer use it.',
+    /** After a form, by the name in the redirect. */
+    said: {
+      credentials: 'Saved. The next call of an agent uses it.',
+      variables: 'Saved. Runners with the old value stop as soon as they are idle.',
+      cleared: 'Removed.',
+      shared: 'Shared. Everybody without values of their own can use them now.',
+      unshared: 'No longer shared, from the next LLM call on.',
+      withdrawn: 'No longer shared. Runners that hold it stop as soon as they are idle.',
+      idle: 'Saved.',
+      revoked: 'Revoked. Programs can no longer use it.',
+    },
     sections: { credentials: 'Credentials', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
   },
   you: {
     title: 'You',
     signedInAs: (email: string) => `You are signed in as ${email}.`,
+    /** After a form, by the name in the redirect. */
+    said: {
+      renamed: 'Saved. That is your name now.',
+      language: 'Saved. Every page is in this language from now on.',
+      password: 'Your password is changed. Every other browser was signed out.',
+      session: 'That browser is signed out.',
+      sessions: 'All other browsers are signed out.',
+    },
     name: 'Name',
     saveName: 'Save name',
-    renamed: 'Saved. That is your name now.',
+    language: 'Language',
+    browsersLanguage: 'As in the browser',
+    saveLanguage: 'Save language',
     changePassword: 'Change password',
     oldPassword: 'Old password',
     newPassword: 'New password',
     passwordHelp: 'At least 8 characters. Every other browser is signed out.',
     savePassword: 'Change password',
-    changedPassword: 'Your password is changed. Every other browser was signed out.',
     sessions: 'Where you are signed in',
     sessionCount: (count: number) => (count === 1 ? 'in this browser only' : `in ${count} browsers`),
     unknownBrowser: 'An unknown browser',
@@ -295,10 +355,8 @@ export const en = {
     revokeNamed: (browser: string) => `Sign out ${browser}`,
     revokeQuestion: (browser: string) => `Sign out ${browser}?`,
     revokeConsequence: 'Its pages lose their connection at once, and it has to sign in again.',
-    revoked: 'That browser is signed out.',
     revokeOthers: 'Sign out all others',
     revokeOthersQuestion: 'Sign out all other browsers?',
-    revokedOthers: 'All other browsers are signed out.',
     remove: 'Delete your account',
     removeLead:
       'Your conversations, keys, credentials and the homes of your agents are gone for good. Nobody can bring them back.',
@@ -564,6 +622,48 @@ export const en = {
     prices: 'Prices',
     budgets: 'Budgets',
     keys: 'Keys',
+    audit: 'Audit',
+  },
+
+  audit: {
+    title: 'Audit',
+    lead: 'Who did what, when and from where. Nobody can change it; settings say for how long it is kept.',
+    everything: 'Everything',
+    action: 'What',
+    person: 'E-mail address',
+    show: 'Show',
+    csv: 'Download as CSV',
+    none: 'Nothing is recorded for that.',
+    actions: {
+      'sign-in.done': 'Signed in',
+      'sign-in.failed': 'Sign-in failed',
+      'sign-out.done': 'Signed out',
+      'user.signed_up': 'Signed up',
+      'user.invited_in': 'Joined by an invitation',
+      'user.created': 'User added',
+      'user.changed': 'User changed',
+      'user.disabled': 'User disabled',
+      'user.enabled': 'User enabled',
+      'user.deleted': 'User deleted',
+      'role.handed_over': 'Administration handed over',
+      'password.changed': 'Own password changed',
+      'password.set': 'Password set',
+      'password.reset': 'Password set by a reset link',
+      'reset_link.made': 'Reset link made',
+      'session.revoked': 'Signed out elsewhere',
+      'invitation.made': 'Invitation made',
+      'invitation.revoked': 'Invitation revoked',
+      'key.made': 'Key made',
+      'key.revoked': 'Key revoked',
+      'credentials.set': 'Credentials set',
+      'credentials.cleared': 'Credentials removed',
+      'credentials.shared': 'Sharing of credentials changed',
+      'budget.set': 'Budget set',
+      'budget.removed': 'Budget removed',
+      'price.set': 'Price set',
+      'price.removed': 'Price removed',
+      'shared_models.set': 'Shared models changed',
+    },
   },
 
   users: {
@@ -606,7 +706,6 @@ export const en = {
     removeLead:
       'Conversations, keys, credentials and the homes of agents are gone for good. What was spent stays in the usage.',
     typeName: (name: string) => `Type “${name}” to delete this user`,
-    notThatName: 'That is not the name of this user',
     removeNow: 'Delete user',
     aboutAdmin:
       'There is exactly one administrator, who cannot be disabled or deleted. Your password is changed in Settings; on the host, bun run admin hands the role over.',

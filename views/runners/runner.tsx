@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import type { AgentView, RunnerView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 /**
  * The state of a runner as a word, not only as a colour. `place` distinguishes the badges of the sidebar and of the
@@ -11,8 +12,10 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   const { unavailable, isStale } = runner;
   const stateWord = isStale && runner.state === 'running' ? t.runner.stale : t.runner.states[runner.state];
   const state = unavailable ? t.availability.badge(unavailable.platform) : stateWord;
-  const known = place === 'bar' && runner.state === 'starting' && runner.percent !== undefined;
-  const words = known ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
+  const isBar = place === 'bar' && !unavailable;
+  const isKnown = isBar && runner.state === 'starting' && runner.percent !== undefined;
+  const barWords = isBar && runner.state === 'stopped' ? t.runner.asleep : state;
+  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : barWords;
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
@@ -33,7 +36,31 @@ export function RunnerMenu({ agent }: { agent: AgentView }) {
       <div id="runner-menu" class="menu from-title-bar" popover="auto">
         <p class="menu-title">{t.runner.title(agent.name)}</p>
         <RunnerPanel runner={agent.runner} />
+        <MoreOfRunner agentId={agent.agentId} />
       </div>
+    </>
+  );
+}
+
+/** What the runner does, fetched when the menu opens, and the way to its page. */
+function MoreOfRunner({ agentId }: { agentId: string }) {
+  const t = useText();
+  const path = `/agents/${agentId}/runner`;
+  return (
+    <>
+      <dl
+        id={`runner-facts-${agentId}`}
+        class="runner-facts"
+        hx-get={path}
+        hx-trigger="beforetoggle from:#runner-menu"
+        hx-select={`#runner-facts-${agentId} > *`}
+        hx-swap="innerHTML"
+      />
+      <hr />
+      <a class="menu-item" href={path}>
+        <Icon name="activity" />
+        {t.runner.details}
+      </a>
     </>
   );
 }
@@ -47,8 +74,12 @@ export function RunnerPanel({ runner }: { runner: RunnerView }) {
   const action = up ? `/agents/${agentId}/runner/stop` : `/agents/${agentId}/runner`;
   return (
     <div id={`runner-panel-${agentId}`} class="runner-panel">
-      <p>{unavailable ? t.availability.title(unavailable.platform) : (runner.message ?? sentence)}</p>
-      {runner.hint && !unavailable && <p class="verbatim">{runner.hint}</p>}
+      <p>{unavailable ? t.availability.title(unavailable.platform) : <Sentence of={runner.message ?? sentence} />}</p>
+      {runner.hint && !unavailable && (
+        <p class="verbatim">
+          <Sentence of={runner.hint} />
+        </p>
+      )}
       {state === 'starting' && <progress max={100} value={percent} aria-label={t.runner.progress} />}
       {state !== 'stopping' && !unavailable && (
         <form method="post" action={action} hx-post={action} hx-swap="none">

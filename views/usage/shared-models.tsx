@@ -1,6 +1,7 @@
 import { Notice } from '../kit/notice';
 import type { FormState } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 /** The models for which the administrator's shared key may be used. */
 export function SharedModels({ form: { values, errors, message } }: { form: FormState }) {
@@ -12,7 +13,7 @@ export function SharedModels({ form: { values, errors, message } }: { form: Form
       <form id="shared-models-form" method="post" action="/admin/prices/shared">
         {message && (
           <Notice kind="bad" role="alert">
-            {message}
+            <Sentence of={message} />
           </Notice>
         )}
         <div class="field">
@@ -29,7 +30,7 @@ export function SharedModels({ form: { values, errors, message } }: { form: Form
           </textarea>
           {errors.models && (
             <p id="shared-models-error" class="field-error">
-              {errors.models}
+              <Sentence of={errors.models} />
             </p>
           )}
           <p id="shared-models-help" class="field-help">

@@ -13,6 +13,8 @@ export const users = sqliteTable(
     role: text({ enum: ['admin', 'user'] }).notNull(),
     /** Empty until the user has chosen a password by a reset link. */
     passwordHash: text('password_hash').notNull(),
+    /** Of pages, such as `zh`. Null: the browser's. */
+    language: text(),
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),

@@ -1,5 +1,5 @@
 /** `item_reference`: a client names a stored item by its id instead of sending it again. */
-import type { Who } from '../../accounts/identify';
+import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
 import type { JsonBody } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
@@ -14,7 +14,7 @@ const REASONING_ID = /^rs_/;
 const REFERENCES_MAX = 1_000;
 
 /** Returns the request with the items in place of their references. Throws `not_found` that names the missing one. */
-export async function withReferences(deps: OpenaiDeps, who: Who, body: JsonBody): Promise<JsonBody> {
+export async function withReferences(deps: OpenaiDeps, who: Caller, body: JsonBody): Promise<JsonBody> {
   const { input } = body;
   if (!Array.isArray(input) || !input.some((item) => referenceIn(item) !== undefined)) return body;
   const found = new Map<string, readonly { readonly id: string }[]>();
@@ -43,7 +43,7 @@ function referenceIn(item: unknown): string | undefined {
 }
 
 /** Returns the items of a stored message; nothing if it does not exist, or the user or the key has no access to it. */
-async function storedItems(deps: OpenaiDeps, who: Who, messageId: string) {
+async function storedItems(deps: OpenaiDeps, who: Caller, messageId: string) {
   const found = await deps.conversations.findMessage(who.user.id, messageId);
   if (!found) return [];
   const agent = await deps.agents.get(who.user.id, found.conversation.agentId);

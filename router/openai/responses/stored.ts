@@ -1,6 +1,6 @@
 /** Serves `/v1/responses/{id}`: reads and deletes stored responses. */
 
-import type { Who } from '../../accounts/identify';
+import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
 import { asSent } from '../../chat/leading-thought';
 import { AppError } from '../../lib/errors';
@@ -25,7 +25,7 @@ interface StoredRequest {
  */
 export async function storedResponse(
   deps: OpenaiDeps,
-  who: Who,
+  who: Caller,
   { request, id, part }: StoredRequest,
 ): Promise<Response> {
   const { message, conversation } = await answerOf(deps, who, { responseId: id, param: 'response_id' });

@@ -1,5 +1,5 @@
 /** Clients that leave in the middle of an answer, ten thousand times: what stays behind. */
-import { rssMb } from '../processes';
+import { rssMb, type Server } from '../processes';
 import { slope } from '../results';
 import { plain, type Scenario } from '../scenario';
 import type { Script } from '../script';
@@ -14,7 +14,7 @@ const ANSWER: Script = { chunks: 500, paceMs: 20, chunkBytes: 200 };
 const WARM_UP = { streams: AT_ONCE, script: { ...ANSWER, chunks: 20 }, warmUpMs: 0, windowMs: 2_000 };
 /** Until garbage is collected and its pages are given back. */
 const SETTLE_MS = 30_000;
-const QUICK_SETTLE_MS = 5_000;
+const QUICK_SETTLE_MS = 3_000;
 /** Law 9: the runner's request is aborted within a second. */
 const RELEASE_MS = 1_000;
 
@@ -38,13 +38,19 @@ export const aborts: Scenario = {
   async run({ options, rig, results, say }) {
     const batch = options.isQuick ? 100 : 1_000;
     const settleMs = options.isQuick ? QUICK_SETTLE_MS : SETTLE_MS;
-    for (const subject of rig.subjects.filter(({ name }) => name === FLOOR || name === ROUTER)) {
-      const { server } = subject;
-      if (!server) continue;
-      say(`aborts: ${BATCHES * batch} at ${subject.name}`);
+    const measured = rig.subjects.flatMap((subject) => {
+      const { name, server } = subject;
+      return server && (name === FLOOR || name === ROUTER) ? [{ subject, server }] : [];
+    });
+    for (const { subject, server } of measured) {
       await server.restart();
       await runStreams(subject, WARM_UP);
-      await Bun.sleep(settleMs);
+    }
+    // One rest serves all.
+    await Bun.sleep(settleMs);
+    const left: { name: string; server: Server; beforeMb: number; slopeMb: number; leftOpen: number }[] = [];
+    for (const { subject, server } of measured) {
+      say(`aborts: ${BATCHES * batch} at ${subject.name}`);
       const beforeMb = rssMb(server.pid);
       const sizesMb: number[] = [];
       for (let done = 0; done < BATCHES; done += 1) {
@@ -52,20 +58,15 @@ export const aborts: Scenario = {
         sizesMb.push(rssMb(server.pid));
       }
       await Bun.sleep(RELEASE_MS);
-      const { open } = await rig.router.runnerStats();
-      await Bun.sleep(settleMs);
+      const { open: leftOpen } = await rig.router.runnerStats();
+      left.push({ name: subject.name, server, beforeMb, slopeMb: slope(sizesMb) * (1_000 / batch), leftOpen });
+    }
+    await Bun.sleep(settleMs);
+    for (const { name, server, beforeMb, ...sample } of left) {
       const afterMb = rssMb(server.pid);
-      results.add(
-        { table: ABORTS, load: '', subject: subject.name },
-        {
-          aborts: BATCHES * batch,
-          beforeMb,
-          afterMb,
-          growthPercent: (afterMb / beforeMb - 1) * 100,
-          slopeMb: slope(sizesMb) * (1_000 / batch),
-          leftOpen: open,
-        },
-      );
+      const growthPercent = (afterMb / beforeMb - 1) * 100;
+      const place = { table: ABORTS, load: '', subject: name };
+      results.add(place, { ...sample, aborts: BATCHES * batch, beforeMb, afterMb, growthPercent });
     }
   },
 };

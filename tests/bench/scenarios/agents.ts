@@ -1,12 +1,12 @@
 /** An agent's token, both ways: from the LLM API through the broker to the runner, and through the relay to the client. */
 import { added, alternate, type Bench, plain, ratio, type Scenario } from '../scenario';
-import type { Script } from '../script';
 import { DIRECT, FLOOR, ROUTER, type Subject } from '../subjects';
-import { CHUNK_BYTES, measureStreams, warmUp } from './streams';
+import { CHUNK_BYTES, measureStreams, pacedScript, warmUp, windowMs } from './streams';
 
 export const AGENTS = 'agents';
 export const BOTH_WAYS = 'router, both ways';
 const PACE_MS = 50;
+const MOST_MS = 110_000;
 
 /** A router that is asked twice for each token. */
 interface Asked {
@@ -36,25 +36,22 @@ export const agents: Scenario = {
     },
   ],
   async run(bench) {
-    const windowMs = bench.options.isQuick ? 1_500 : 4_000;
     const asked = askedOf(bench);
     const bothWays = asked.filter(({ viaBroker }) => viaBroker).map(({ subject }) => subject);
     const script = { chunks: 20, paceMs: PACE_MS, chunkBytes: CHUNK_BYTES, viaBroker: true };
     await warmUp(bench, bothWays, script);
     await alternate(bench, {
       table: AGENTS,
-      loads: bench.options.isQuick ? [64] : [64, 256],
+      loads: [bench.options.isQuick ? 64 : 256],
       subjects: () => asked.map(({ subject }) => subject),
       nameOf: String,
       measure: async (subject, count) => {
         const viaBroker = asked.some((one) => one.subject === subject && one.viaBroker);
-        const script: Script = {
-          ...{ chunks: windowMs / 2 / PACE_MS, paceMs: PACE_MS, chunkBytes: CHUNK_BYTES },
-          ...(viaBroker && { viaBroker }),
-        };
-        const sample = await measureStreams(subject, count, script, windowMs);
+        const script = { ...pacedScript(bench, PACE_MS), ...(viaBroker && { viaBroker }) };
+        const sample = await measureStreams(subject, count, script, windowMs(bench));
         return { ...sample, cpuUs: sample.cpuMs ?? Number.NaN };
       },
+      mostMs: MOST_MS,
     });
   },
 };

@@ -35,7 +35,7 @@ export const data: Scenario = {
     {
       name: DATA_START,
       title: 'Start-up on a large database',
-      note: `On the database of the next table, with ${RUNNERS} runners to take back. The first page is /usage of the user with most, asked for at once; idle memory is that ${IDLE_MS / 1_000} s after it.`,
+      note: `On the database of the next table, with ${SIZES.users + SIZES.idleUsers} users in all and ${RUNNERS} runners to take back. The first page is /usage of the user with most, asked for at once; idle memory is that ${IDLE_MS / 1_000} s after it.`,
       columns: [
         plain('start ms', 'startMs', 0),
         plain('start, CPU ms', 'startCpuMs', 0),

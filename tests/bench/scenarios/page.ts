@@ -13,6 +13,7 @@ const PACE_MS = 20;
 /** So long without a byte after the runner has ended, and the stream has told everything. */
 const QUIET_MS = 300;
 const POLL_MS = 50;
+const MOST_MS = 75_000;
 
 interface Load {
   readonly kind: TextKind;
@@ -35,14 +36,17 @@ export const page: Scenario = {
     },
   ],
   async run(bench) {
-    const { rig } = bench;
+    const { options, rig } = bench;
+    const kinds: readonly TextKind[] = options.isQuick ? ['table'] : TEXT_KINDS;
+    const watchers = options.isQuick ? [1] : [0, 1, WATCHERS_MAX];
     const router = rig.subjects.filter(({ name }) => name === ROUTER);
     await alternate<Load>(bench, {
       table: PAGE,
-      loads: TEXT_KINDS.flatMap((kind) => [0, 1, WATCHERS_MAX].map((watchers) => ({ kind, watchers }))),
+      loads: kinds.flatMap((kind) => watchers.map((watchers) => ({ kind, watchers }))),
       subjects: () => router,
       nameOf: ({ kind, watchers }) => `${kind}, ${watchers}`,
       measure: async (_, load) => measure(rig.router, load),
+      mostMs: MOST_MS,
     });
   },
 };

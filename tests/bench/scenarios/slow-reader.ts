@@ -42,7 +42,7 @@ export const slowReader: Scenario = {
       await server.restart();
       await Promise.all(Array.from({ length: READERS }, () => read(subject, SHORT, 0)));
       const beforeMb = rssMb(server.pid);
-      const peakMb = await peakWhile(server, options.isQuick ? 2_000 : 10_000, (signal) =>
+      const peakMb = await peakWhile(server, options.isQuick ? 1_500 : 6_000, (signal) =>
         Promise.all(Array.from({ length: READERS }, () => read(subject, LONG, REST_MS, signal))),
       );
       results.add(

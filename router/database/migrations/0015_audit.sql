@@ -12,7 +12,8 @@ CREATE TABLE `audit_events` (
 CREATE INDEX `audit_events_by_time` ON `audit_events` (`at_ms`,`id`);--> statement-breakpoint
 CREATE INDEX `audit_events_by_action` ON `audit_events` (`action`,`at_ms`,`id`);--> statement-breakpoint
 CREATE INDEX `audit_events_by_actor` ON `audit_events` (`actor`);--> statement-breakpoint
-CREATE INDEX `audit_events_by_target` ON `audit_events` (`target`);--> statement-breakpoint
+CREATE INDEX `audit_events_by_target` ON `audit_events` (`target`);
+--> statement-breakpoint
 CREATE TRIGGER `audit_events_unchanged` BEFORE UPDATE ON `audit_events` BEGIN SELECT RAISE(ABORT, 'audit events are never changed'); END;
 --> statement-breakpoint
 CREATE TRIGGER `audit_events_kept` BEFORE DELETE ON `audit_events`

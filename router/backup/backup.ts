@@ -1,0 +1,108 @@
+/**
+ * A backup: a folder named after the time, with a copy of the database and the homes and attachments as tar files. Keys are
+ * not in it. It is made while the router runs: first the database, as it is at one moment, then the files, so that every
+ * file that the copy of the database names is there.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BACKUP_DATABASE, copyDatabase, damageOf, newBackupFolder } from '../database/backup-folders';
+import { checkDatabase, databaseError } from '../database/checks';
+import { lockDatabase } from '../database/database';
+import { isVacant, pack, unpack } from './archive';
+import { BackupError } from './backup-error';
+
+/** Where the parts of an installation are. All paths are absolute. */
+export interface Places {
+  readonly databasePath: string;
+  readonly homesRoot: string;
+  readonly attachmentsRoot: string;
+}
+
+/** The parts that are folders: name of the tar file in a backup → its folder. */
+const folders = ({ homesRoot, attachmentsRoot }: Places) =>
+  [
+    ['homes.tar', homesRoot],
+    ['attachments.tar', attachmentsRoot],
+  ] as const;
+
+/**
+ * Makes a backup in a new folder below `root` and returns the folder. Blocks the calling thread while the database is
+ * copied. Throws `BackupError` or `DatabaseError`.
+ */
+export async function makeBackup(places: Places, root: string): Promise<string> {
+  const { databasePath } = places;
+  if (!existsSync(databasePath))
+    throw new BackupError(`There is no database ${databasePath}, so there is nothing to back up.`);
+  try {
+    checkDatabase(databasePath);
+    using folder = newBackupFolder(root);
+    copyDatabase(databasePath, join(folder.path, BACKUP_DATABASE));
+    for (const [file, from] of folders(places)) {
+      if (!isVacant(from)) await pack(from, join(folder.path, file));
+    }
+    return folder.finish();
+  } catch (error) {
+    throw hasNoRoom(error) ? noRoom(root) : databaseError(databasePath, error);
+  }
+}
+
+/**
+ * Puts the backup at `folder` in place. Throws `BackupError`, before anything is written, when a part of it would replace
+ * something, or when the copy of the database is damaged or of a newer version; `InUseError` while a router runs.
+ * @returns The paths that were written.
+ */
+export async function restoreBackup(folder: string, places: Places): Promise<readonly string[]> {
+  const { databasePath } = places;
+  const copy = join(folder, BACKUP_DATABASE);
+  if (!existsSync(copy)) throw new BackupError(`${folder} is not a backup: it has no ${BACKUP_DATABASE}.`);
+  const parts = folders(places).filter(([file]) => existsSync(join(folder, file)));
+  const inTheWay = [
+    ...[databasePath, `${databasePath}-wal`].filter((path) => existsSync(path) && statSync(path).size > 0),
+    ...parts.map(([, to]) => to).filter((to) => !isVacant(to)),
+  ];
+  if (inTheWay.length > 0) {
+    throw new BackupError(
+      `Nothing was restored, because there is data at ${inTheWay.join(' and ')}. Move it away first.`,
+    );
+  }
+  checkCopy(copy);
+  using _lock = lockDatabase(databasePath);
+  await putFile(copy, databasePath);
+  for (const [file, to] of parts) await unpack(join(folder, file), to);
+  return [databasePath, ...parts.map(([, to]) => to)];
+}
+
+function checkCopy(copy: string): void {
+  try {
+    checkDatabase(copy);
+    const damage = damageOf(copy);
+    if (damage !== undefined) throw new BackupError(`${copy} is damaged: ${damage}. Restore another backup.`);
+  } catch (error) {
+    throw databaseError(copy, error);
+  }
+}
+
+/** Copies the file under another name first, so that an interrupted copy is not taken for the database. */
+async function putFile(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  const beside = join(dirname(to), `.${basename(to)}.restoring`);
+  try {
+    await copyFile(from, beside);
+    await chmod(beside, 0o600);
+    await rename(beside, to);
+  } finally {
+    await rm(beside, { force: true });
+  }
+}
+
+/** In a copy, SQLite reports a full disk of the copy, which is not that of the database. */
+function hasNoRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(SQLITE_FULL|ENOSPC|EDQUOT)$/.test(String(error.code));
+}
+
+function noRoom(root: string): BackupError {
+  return new BackupError(
+    `There is no room for a backup in ${root}. Make room, or set BACKUP_ROOT to a folder on another disk.`,
+  );
+}

@@ -1,0 +1,74 @@
+/**
+ * CPU and memory of running runners during the last hour. Sampled in this place only, by one clock, for every page and
+ * overview that shows them.
+ */
+import type { Driver } from '../../drivers/driver';
+import { runnersLog } from '../lib/log';
+import { Recent } from '../lib/lru';
+import { onClock } from '../lib/time';
+import type { RunnersService } from './runners';
+
+/** Milliseconds between two samples. */
+export const SAMPLE_MS = 20_000;
+export const KEPT_MS = 3_600_000;
+/** A sample takes some 60 bytes: at most 180 samples for each of these agents, some 20 MB. */
+const AGENTS_MAX = 2_000;
+const ANSWER_MS = 5_000;
+const PARALLEL = 8;
+
+export interface Load {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  /** Percent of one CPU since the sample before; absent in the first sample of a runner. */
+  readonly cpuPercent?: number;
+  readonly memoryBytes?: number;
+}
+
+export type LoadsService = ReturnType<typeof loadsService>;
+
+export function loadsService({ runners, now }: { runners: Pick<RunnersService, 'running'>; now: () => number }) {
+  const byAgent = new Recent<string, readonly Load[]>(AGENTS_MAX);
+
+  /** Those of the last hour. */
+  function recent(loads: readonly Load[] = []): readonly Load[] {
+    const fromMs = now() - KEPT_MS;
+    return loads.filter(({ atMs }) => atMs > fromMs);
+  }
+
+  return {
+    /** Oldest first, of the last hour. There is a gap while the agent has no runner, and none at all of a driver without `stats`. */
+    of: (agentId: string): readonly Load[] => recent(byAgent.get(agentId)),
+
+    /** The newest sample of every agent whose runner runs now and was sampled, by the agent's id. */
+    current(): ReadonlyMap<string, Load> {
+      const loads = runners.running().flatMap(({ agent, runner }): [string, Load][] => {
+        const load = byAgent.get(agent.id)?.at(-1);
+        return load && load.atMs >= runner.startedAtMs ? [[agent.id, load]] : [];
+      });
+      return new Map(loads);
+    },
+
+    /** Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass. */
+    async sample(): Promise<void> {
+      for (const [agentId, loads] of [...byAgent.entries()]) if (recent(loads).length === 0) byAgent.delete(agentId);
+      const queue = runners.running().filter(({ status }) => status.state === 'running');
+      const silent = new Set<Driver>();
+      const worker = async () => {
+        for (let next = queue.pop(); next; next = queue.pop()) {
+          const { agent, runner } = next;
+          const { driver, handle } = runner;
+          if (!driver.stats || silent.has(driver)) continue;
+          try {
+            const stats = await onClock(ANSWER_MS, undefined, async (signal) => driver.stats?.(handle, signal));
+            if (stats?.memoryBytes === undefined) continue;
+            byAgent.set(agent.id, [...recent(byAgent.get(agent.id)), { ...stats, atMs: now() }]);
+          } catch (error) {
+            silent.add(driver);
+            runnersLog.debug({ driver: driver.name, err: error }, 'stats.failed');
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: PARALLEL }, worker));
+    },
+  };
+}

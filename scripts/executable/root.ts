@@ -1,0 +1,12 @@
+/** Takes the place of `router/config/root.ts` in the executable. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { unpack } from './unpack';
+
+export const repositoryRoot = unpack();
+
+/** Relative paths start at the working folder. What is not there may be among the files that the executable brings along. */
+export function settingPath(text: string): string {
+  const [own, brought] = [resolve(text), resolve(repositoryRoot, text)];
+  return !existsSync(own) && existsSync(brought) ? brought : own;
+}

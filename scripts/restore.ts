@@ -1,0 +1,28 @@
+/** `bun run restore <folder>`: puts a backup in place where there is no data. The router must be stopped. */
+import { resolve } from 'node:path';
+import { restoreBackup } from '../router/backup/backup';
+import { BackupError } from '../router/backup/backup-error';
+import { ConfigError, environment, loadConfig } from '../router/config/config';
+import { listBackups } from '../router/database/backup-folders';
+import { DatabaseError } from '../router/database/checks';
+import { InUseError } from '../router/database/database';
+
+async function run([folder]: readonly string[]): Promise<string> {
+  const { config } = loadConfig(environment);
+  if (folder === undefined) {
+    const known = listBackups(config.backups.root).map(({ path }) => `\n  ${path}`);
+    const list = known.length > 0 ? `There are:${known.join('')}` : `There is none in ${config.backups.root}.`;
+    throw new BackupError(`Usage, while the router is stopped: bun run restore <folder of a backup>\n${list}`);
+  }
+  const written = await restoreBackup(resolve(folder), config);
+  return `Restored: ${written.join(', ')}
+Start the router with the ENCRYPTION_KEY with which the backup was made (in the .env of that time).`;
+}
+
+try {
+  process.stdout.write(`${await run(process.argv.slice(2))}\n`);
+} catch (error) {
+  const isOurs = [BackupError, ConfigError, DatabaseError, InUseError].some((one) => error instanceof one);
+  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
+  process.exit(1);
+}

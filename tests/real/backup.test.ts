@@ -1,0 +1,110 @@
+/** Backups of a router that runs, as its commands make and restore them. */
+import { afterAll, expect, setDefaultTimeout, test } from 'bun:test';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startRouterProcess } from '../support/process';
+import { SETTINGS, until } from '../support/router';
+import { agentOf, newestAnswer, startConversation, watchAnswer } from './chat';
+
+/** Only ends a failed test: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
+
+const ROOT = join(import.meta.dir, '../..');
+const folder = await mkdtemp(join(tmpdir(), 'agent-stack-backup-'));
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Runs a command as `bun run` does, for the installation at `dataRoot`. */
+async function command(name: 'backup' | 'restore', dataRoot: string, ...args: string[]) {
+  const child = Bun.spawn([process.execPath, '--no-env-file', `scripts/${name}.ts`, ...args], {
+    cwd: ROOT,
+    env: { PATH: process.env.PATH ?? '', ...SETTINGS, STACK_DATA_ROOT: dataRoot, BACKUP_ROOT: join(folder, 'backups') },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { code, out, errors };
+}
+
+test('a backup that is made while an answer is written restores messages, homes and attachments elsewhere', async () => {
+  await using router = await startRouterProcess();
+  const alice = await router.signIn();
+  const done = await startConversation(alice, 'Demo', 'echo kept for years');
+  await until(async () => (await newestAnswer(alice, done)).status === 'done', 'it is answered');
+  const home = join(router.dataRoot, 'homes', await agentOf(alice, 'Demo'));
+  await writeFile(join(home, 'notes.txt'), 'what the agent wrote', { mode: 0o640 });
+  await symlink('/etc/passwd', join(home, 'link'));
+  await mkdir(join(router.dataRoot, 'attachments'), { recursive: true });
+  await writeFile(join(router.dataRoot, 'attachments/one'), 'a file');
+  const growing = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
+  await watchAnswer(alice, growing).next();
+
+  const made = await command('backup', router.dataRoot);
+  expect(made).toMatchObject({ code: 0, errors: '' });
+  const backup = made.out.split('\n')[0] ?? '';
+  expect(readdirSync(backup).sort()).toEqual(['attachments.tar', 'homes.tar', 'router.db']);
+  // The keys are not in it, and the command says so.
+  expect(made.out).toContain('Without the ENCRYPTION_KEY');
+  const bytes = (await readFile(join(backup, 'router.db'))).toString('latin1');
+  for (const key of [SETTINGS.ENCRYPTION_KEY, SETTINGS.JWT_SECRET]) expect(bytes).not.toContain(key);
+  expect((await newestAnswer(alice, growing)).status).toBe('streaming');
+  await router.kill('SIGKILL');
+
+  // Not over data.
+  const refused = await command('restore', router.dataRoot, backup);
+  expect(refused.code).toBe(1);
+  expect(refused.errors).toStartWith('Nothing was restored, because there is data at');
+  const other = join(folder, 'other');
+  await mkdir(join(other, 'homes/some-agent'), { recursive: true });
+  expect((await command('restore', other, backup)).errors).toContain(join(other, 'homes'));
+  expect(existsSync(join(other, 'router.db'))).toBe(false);
+  await rm(other, { recursive: true });
+
+  expect(await command('restore', other, backup)).toMatchObject({ code: 0, errors: '' });
+  const restored = join(other, 'homes', home.split('/').at(-1) ?? '');
+  expect(await readFile(join(restored, 'notes.txt'), 'utf8')).toBe('what the agent wrote');
+  expect((await stat(join(restored, 'notes.txt'))).mode & 0o777).toBe(0o640);
+  expect(await readFile(join(other, 'attachments/one'), 'utf8')).toBe('a file');
+  expect((await stat(join(other, 'router.db'))).mode & 0o777).toBe(0o600);
+  await using again = await startRouterProcess({ dataRoot: other });
+  const returned = await again.signIn();
+  expect(await newestAnswer(returned, done)).toMatchObject({ status: 'done', text: 'kept for years' });
+  // What was being written when the backup was made has ended as interrupted.
+  expect((await newestAnswer(returned, growing)).status).toBe('failed');
+  await returned.request('/api/runners/demo', { method: 'DELETE' });
+});
+
+test('a folder that is no backup, and a damaged one, are refused before anything is written', async () => {
+  const target = join(folder, 'target');
+  const empty = join(folder, 'empty');
+  await mkdir(empty);
+  expect((await command('restore', target, empty)).errors).toContain('is not a backup');
+  await writeFile(join(empty, 'router.db'), 'no database '.repeat(1000));
+  const refused = await command('restore', target, empty);
+  expect(refused.code).toBe(1);
+  expect(refused.errors).toContain('it is not an SQLite database');
+  expect(refused.errors).not.toContain('    at ');
+  expect(existsSync(target)).toBe(false);
+  expect((await command('restore', target)).errors).toContain('Usage');
+  expect((await command('backup', target)).errors).toContain('There is no database');
+});
+
+test('the router makes backups by itself, removes the oldest, and says on /healthz why one could not be made', async () => {
+  const root = join(folder, 'scheduled');
+  // A hundredth of a second, so that one is due at each look.
+  const env = { BACKUP_HOURS: '0.000003', BACKUP_KEEP: '1', BACKUP_ROOT: root };
+  await using router = await startRouterProcess({ env });
+  const list = () => (existsSync(root) ? readdirSync(root).filter((name) => !name.startsWith('.')) : []);
+  const [first] = await until(() => list().length > 0 && list(), 'there is a backup', 30_000);
+  await until(() => list().length === 1 && list()[0] !== first, 'another has replaced it', 30_000);
+  await rename(root, `${root}-away`);
+  await writeFile(root, 'a file where the folder was');
+  const health = async () => (await (await fetch(`${router.url}/healthz`)).json()) as { backup_problem?: string };
+  await until(async () => (await health()).backup_problem, 'the problem is shown', 30_000);
+  expect(router.output()).toContain('"backup.failed"');
+});

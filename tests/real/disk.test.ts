@@ -1,0 +1,150 @@
+/** A disk that is full or read-only, and a damaged database: each is said in words, and nothing that was accepted is lost. */
+import { Database } from 'bun:sqlite';
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { $ } from 'bun';
+import { startRouterProcess } from '../support/process';
+import { until } from '../support/router';
+import { newestAnswer, sendMessage, startConversation, watchAnswer } from './chat';
+
+/** Only ends a failed test: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
+
+const SIZE = '24m';
+const canMount = process.platform === 'linux' && process.getuid?.() === 0;
+
+let disk: string;
+beforeEach(async () => {
+  disk = await mkdtemp(join(tmpdir(), 'agent-stack-disk-'));
+  if (canMount) await $`mount -t tmpfs -o size=${SIZE} agent-stack-test ${disk}`.quiet();
+});
+afterEach(async () => {
+  // Lazily: a runner may still be in its home.
+  if (canMount) await $`umount --lazy ${disk}`.quiet().nothrow();
+  await rm(disk, { recursive: true, force: true });
+});
+
+/** Fills the disk to its last byte, and returns what empties it again. */
+function fill(): () => Promise<void> {
+  const path = join(disk, 'filler');
+  const file = openSync(path, 'w');
+  try {
+    for (let bytes = 1_048_576; bytes >= 1; ) {
+      try {
+        if (writeSync(file, new Uint8Array(bytes)) < bytes) bytes = Math.floor(bytes / 2);
+      } catch {
+        bytes = Math.floor(bytes / 2);
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+  return () => rm(path);
+}
+
+if (!canMount && process.env.CI !== 'true') {
+  test.skip('disks (skipped: mounting a small one needs root on Linux)', () => {});
+} else {
+  describe('disks', () => {
+    test('on a full disk new messages are refused in words, an answer under way is kept, and all goes on when there is room', async () => {
+      await using router = await startRouterProcess({ dataRoot: disk });
+      const { pid } = router;
+      const alice = await router.signIn();
+      const earlier = await startConversation(alice, 'Demo', 'echo said before');
+      await until(async () => (await newestAnswer(alice, earlier)).status === 'done', 'it is answered');
+      const words = Array.from({ length: 40 }, (_, index) => `w${index}`).join(' ');
+      const growing = await startConversation(alice, 'Demo', `slow ${words}`);
+      await watchAnswer(alice, growing).next();
+
+      const empty = fill();
+      await until(() => router.output().includes('"answer.save_failed"'), 'the answer cannot be saved');
+      const send = (accept: string) =>
+        alice.request(`${earlier}/messages`, {
+          method: 'POST',
+          headers: { accept },
+          body: new URLSearchParams({ text: 'echo more '.repeat(15_000) }),
+        });
+      const refused = await send('application/json');
+      expect(refused.status).toBe(503);
+      expect(await refused.json()).toMatchObject({
+        code: 'storage_failed',
+        detail: expect.stringMatching(/^The router's database cannot be used: its disk .*full\.$/),
+      });
+      expect(await (await send('text/html')).text()).toContain('full');
+      const ready = await fetch(`${router.url}/readyz`);
+      expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining('full')]);
+      // What was there can be read.
+      expect(await newestAnswer(alice, earlier)).toMatchObject({ status: 'done', text: 'said before' });
+      await until(() => router.output().split('"answer.save_failed"').length > 3, 'it is tried again');
+
+      await empty();
+      await until(async () => (await newestAnswer(alice, growing)).status === 'done', 'the answer is saved', 30_000);
+      expect((await newestAnswer(alice, growing)).text).toBe(words);
+      await sendMessage(alice, earlier, 'echo and on');
+      await until(async () => (await newestAnswer(alice, earlier)).text === 'and on', 'it is answered');
+      expect(router.pid).toBe(pid);
+      await alice.request('/api/runners/demo', { method: 'DELETE' });
+    });
+
+    test('a router that ends on a full disk has what was accepted when it starts again with room', async () => {
+      await using router = await startRouterProcess({ dataRoot: disk });
+      const alice = await router.signIn();
+      const path = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
+      await watchAnswer(alice, path).next();
+      const empty = fill();
+      await until(() => router.output().includes('"answer.save_failed"'), 'the answer cannot be saved');
+      await router.kill('SIGKILL');
+      await empty();
+      await router.start();
+      const page = await (await alice.request(path)).text();
+      expect(page).toContain('slow word word');
+      expect((await newestAnswer(alice, path)).status).toBe('failed');
+      await alice.request('/api/runners/demo', { method: 'DELETE' });
+    });
+
+    test('a router on a read-only disk does not start, and says why', async () => {
+      await using router = await startRouterProcess({ dataRoot: disk });
+      await router.kill('SIGTERM');
+      await $`mount -o remount,ro ${disk}`.quiet();
+      await expectRefused(router, /read-only|cannot be opened/);
+      await $`mount -o remount,rw ${disk}`.quiet();
+      await router.start();
+    });
+  });
+}
+
+test('a router with a damaged table does not start, and says what to do', async () => {
+  await using router = await startRouterProcess();
+  await router.kill('SIGTERM');
+  const path = join(router.dataRoot, 'router.db');
+  let place: { page: number; size: number };
+  {
+    using database = new Database(path);
+    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
+    const { page } = database.query("SELECT rootpage AS page FROM sqlite_schema WHERE name = 'runners'").get() as {
+      page: number;
+    };
+    const { page_size: size } = database.query('PRAGMA page_size').get() as { page_size: number };
+    place = { page, size };
+  }
+  {
+    await using file = await open(path, 'r+');
+    await file.write(new Uint8Array(place.size).fill(0xff), 0, place.size, (place.page - 1) * place.size);
+  }
+  await expectRefused(router, /it is damaged\. .*restore a backup/);
+});
+
+/** Starts the router, which must end with a sentence and without a stack. */
+async function expectRefused(router: { start(): Promise<void>; output(): string }, words: RegExp): Promise<void> {
+  const before = router.output().length;
+  const thrown = await router.start().then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(String(thrown)).toContain('The router ended with 1');
+  await until(() => words.test(router.output().slice(before)), `it says ${words}`);
+  expect(router.output().slice(before)).not.toContain('    at ');
+}

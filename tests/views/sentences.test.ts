@@ -1,0 +1,45 @@
+/** The router's sentences in Chinese: each is one that it says, and each that every page can say is there. */
+import { expect, test } from 'bun:test';
+import { CODES } from '../../router/lib/errors';
+import { zhSentences } from '../../views/locales/zh-sentences';
+import { translate } from '../../views/sentences';
+
+const router = `${import.meta.dir}/../../router`;
+
+/** The string and template literals of the router, with `{}` for each value. */
+async function literals(): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const file of new Bun.Glob('**/*.{ts,tsx}').scanSync(router)) {
+    const source = await Bun.file(`${router}/${file}`).text();
+    for (const [, string, template] of source.matchAll(/'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`/g)) {
+      found.add((string ?? template ?? '').replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, '{}'));
+    }
+  }
+  return found;
+}
+
+test('each translated sentence is one that the router says', async () => {
+  const said = await literals();
+  expect(Object.keys(zhSentences).filter((sentence) => !said.has(sentence))).toEqual([]);
+});
+
+test('the sentence of each error code is translated', () => {
+  const sentences = Object.values(CODES).map(({ message }) => message);
+  expect(sentences.filter((sentence) => !(sentence in zhSentences))).toEqual([]);
+});
+
+test('values keep their place, or take the one of the other language', () => {
+  expect(translate('zh', 'At least 8 characters')).toBe('至少 8 个字符');
+  const long = 'Echo was started but did not become ready within 20 s (Echo answered 500).';
+  expect(translate('zh', long)).toBe('Echo 已启动，但未能在 20 秒内就绪（Echo answered 500）。');
+  // The reason inside of a sentence is one itself.
+  const inside = 'LLM_BASE_URL: That is the router itself. Set the address of an LLM API.';
+  expect(translate('zh', inside)).toBe('LLM_BASE_URL：这是路由器自身的地址，请填写大模型 API 的地址。');
+});
+
+test('a sentence that is unknown stays as it is, and English stays English', () => {
+  for (const sentence of ['Your quota is exceeded', '', '{}', 'At least characters']) {
+    expect(translate('zh', sentence)).toBe(sentence);
+  }
+  expect(translate('en', 'Not your password')).toBe('Not your password');
+});

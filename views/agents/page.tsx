@@ -1,0 +1,50 @@
+import type { ComponentChildren } from 'preact';
+import { AppLayout, SidebarButton } from '../layout';
+import type { AgentView, Shell } from '../models';
+import { useText } from '../render';
+
+export type AgentTab = 'chat' | 'settings' | 'files' | 'runner';
+
+interface AgentPageProps {
+  shell: Shell;
+  agent: AgentView;
+  tab: AgentTab;
+  children: ComponentChildren;
+}
+
+/** A page about an agent: its name, and the ways to its other pages. */
+export function AgentPage({ shell, agent, tab, children }: AgentPageProps) {
+  const t = useText().agents;
+  return (
+    <AppLayout shell={shell} title={`${agent.name}: ${t.tabs[tab]}`}>
+      <header class="title-bar">
+        <SidebarButton />
+        <h1 class="ellipsis" dir="auto">
+          {agent.name}
+        </h1>
+      </header>
+      <div class="settings column">
+        <AgentTabs agentId={agent.agentId} current={tab} />
+        {children}
+      </div>
+    </AppLayout>
+  );
+}
+
+function AgentTabs({ agentId, current }: { agentId: string; current: AgentTab }) {
+  const t = useText().agents;
+  const path = `/agents/${agentId}`;
+  const tabs: [AgentTab, string][] = [
+    ['chat', path],
+    ['runner', `${path}/runner`],
+  ];
+  return (
+    <nav class="tabs" aria-label={t.label}>
+      {tabs.map(([tab, href]) => (
+        <a key={tab} href={href} aria-current={tab === current ? 'page' : undefined}>
+          {t.tabs[tab]}
+        </a>
+      ))}
+    </nav>
+  );
+}

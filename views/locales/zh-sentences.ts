@@ -1,0 +1,171 @@
+/**
+ * What the router refuses, in Chinese, by its English sentence (decision 0014): `{}` is a value, and `{2}` the second one,
+ * where Chinese puts them in another order.
+ */
+export const zhSentences: Readonly<Record<string, string>> = {
+  // Of every error code
+  'The request could not be understood.': '无法理解这个请求。',
+  'The LLM API refused the credentials in Settings. Test the connection there.':
+    '大模型 API 拒绝了“设置”中的凭据。请在那里测试连接。',
+  'LLM_BASE_URL leads back to this router, so the agent would call itself without end. Set the address of an LLM API in Settings.':
+    'LLM_BASE_URL 指回了本路由器，智能体会无休止地调用自己。请在“设置”中填写大模型 API 的地址。',
+  'Sign in, or send an API key as "Authorization: Bearer <key>".':
+    '请登录，或以“Authorization: Bearer <key>”发送 API 密钥。',
+  'The e-mail address or the password is wrong.': '电子邮箱或密码不正确。',
+  'You are not allowed to do this.': '你没有权限执行此操作。',
+  'This does not exist, or you have no access to it.': '内容不存在，或你无权访问。',
+  'No agent serves that model.': '没有智能体提供该模型。',
+  'This method is not supported here.': '这里不支持此方法。',
+  'This conflicts with the current state.': '与当前状态冲突。',
+  'An answer is still being written. Wait for it, or stop it first.': '还有一个回答正在生成。请等待完成，或先停止它。',
+  'The request is too large.': '请求过大。',
+  'This content type is not supported.': '不支持此内容类型。',
+  'This address is not known to the router.': '路由器不认识这个地址。',
+  'Some fields are invalid.': '有些内容填写有误。',
+  'This Idempotency-Key was used for another request. Send a new key with a new request.':
+    '此 Idempotency-Key 已用于另一个请求。新请求请使用新的键。',
+  'This agent needs LLM credentials. Set them in Settings.': '此智能体需要大模型凭据，请在“设置”中填写。',
+  'You have reached the limit of busy runners. Stop one first.': '忙碌的运行器已达上限，请先停止一个。',
+  'Too many agents are starting or busy. Try again in a moment.': '正在启动或忙碌的智能体太多，请稍后再试。',
+  'The budget is used up.': '预算已用完。',
+  'This API key is used too fast. Try again in a moment.': '此 API 密钥使用过于频繁，请稍后再试。',
+  'You have too many open requests. Try again when some of them have ended.':
+    '你有太多进行中的请求，请等其中一些结束后再试。',
+  'Too many attempts. Wait a little and try again.': '尝试次数过多，请稍等再试。',
+  'Something went wrong here. The details are in the log under the request id.':
+    '这里出错了。详情可按请求编号在日志中查看。',
+  'The agent could not be started.': '智能体无法启动。',
+  'The answer exceeds the maximum length. Ask for a shorter answer.': '回答超过了最大长度，请要求更短的回答。',
+  'The agent ended in the middle of its answer. Send the message again.': '智能体在回答途中退出了，请重新发送消息。',
+  'The LLM API could not be reached. Check LLM_BASE_URL in Settings.':
+    '无法连接大模型 API。请检查“设置”中的 LLM_BASE_URL。',
+  'This agent is switched off by the administrator.': '此智能体已被管理员关闭。',
+  'The platform that runs this agent does not answer. Try again soon.': '运行此智能体的平台没有响应，请稍后再试。',
+  'The router could not read or save this. Try again later.': '路由器无法读取或保存，请稍后再试。',
+  'The router has too many open requests. Try again in a moment.': '路由器的进行中请求过多，请稍后再试。',
+  'The router is restarting. Try again in a moment.': '路由器正在重启，请稍后再试。',
+  'The agent took too long to start.': '智能体启动超时。',
+  'The agent did not begin to answer in time. Try again.': '智能体没有及时开始回答，请重试。',
+  'The agent stopped sending in the middle of its answer. Try again.': '智能体在回答途中停止了发送，请重试。',
+  'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
+
+  // Accounts
+  'There is no such user.': '没有这个用户。',
+  'That is not your password.': '这不是你的密码。',
+  'Not your password': '不是你的密码',
+  'That invite code is not valid.': '邀请码无效。',
+  'Not valid': '无效',
+  'Your account is disabled. Ask the administrator.': '你的账号已停用，请联系管理员。',
+  'Not an e-mail address': '不是有效的电子邮箱',
+  'That e-mail address already has an account.': '该电子邮箱已有账号。',
+  'Already has an account': '已有账号',
+  'Sign in first.': '请先登录。',
+  'Only the administrator may do this.': '只有管理员可以执行此操作。',
+  'A whole number from 1 to {}': '1 到 {} 之间的整数',
+  'A whole number from 1 to {}, or nothing': '1 到 {} 之间的整数，或留空',
+  'There are {} invitations. Revoke some first.': '已有 {} 个邀请，请先撤销一些。',
+  'There is no such invitation.': '没有这个邀请。',
+  'This invitation is for {}': '此邀请仅限 {}',
+  'This invitation is not valid any more. Ask the person who sent it for another.':
+    '此邀请已失效，请向发送者索取新的邀请。',
+  'This link is not valid any more. Ask the administrator for another.': '此链接已失效，请向管理员索取新的链接。',
+  'You have {} keys. Revoke one you no longer use.': '你已有 {} 个密钥，请撤销不再使用的密钥。',
+  'There is no such key.': '没有这个密钥。',
+  'A key for some agents only cannot manage, which reaches all of them':
+    '仅限部分智能体的密钥不能用于管理，因为管理涉及所有智能体',
+  'A moment that is still to come': '必须是将来的时间',
+  'At least {} characters': '至少 {} 个字符',
+  'At most {} characters': '最多 {} 个字符',
+  'Between 1 and {} characters': '1 到 {} 个字符',
+  'One of the most common passwords, which are guessed first': '这是最常见的密码之一，很容易被猜到',
+  'Too many people sign in at this moment. Try again in a few seconds.': '此刻登录的人太多，请几秒后再试。',
+  'Sign-up is closed. Ask the administrator.': '注册已关闭，请联系管理员。',
+  'You have no such session.': '你没有这个登录会话。',
+  'Too many attempts. Try again in {} min.': '尝试次数过多，请在 {} 分钟后再试。',
+  'Too many attempts at once. Try again in a moment.': '同时尝试过多，请稍后再试。',
+  'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled.':
+    '平台没有响应，无法停止该用户的一个运行器。该用户已停用。',
+  'Delete the user again when the platform answers.': '平台恢复响应后，请再次删除该用户。',
+  'That is not the name of this user': '这不是该用户的名字',
+  'Must be one line without control characters': '必须为一行，且不含控制字符',
+
+  // Agents, conversations, messages
+  'There is no such agent.': '没有这个智能体。',
+  'There is no such conversation.': '没有这个对话。',
+  'There is no such message.': '没有这条消息。',
+  'There is no backend "{}".': '没有名为“{}”的后端。',
+  'Give it a name': '请填写名称',
+  'Write a message first': '请先写点内容',
+  'Still missing': '仍未填写',
+  'Only an answer that did not end well can be asked for again.': '只能重试未正常结束的回答。',
+  'Only the last answer can be asked for again.': '只能重试最后一个回答。',
+  'The backend of this agent is no longer configured.': '此智能体的后端已不再配置。',
+  'The agent reported an error.': '智能体报告了一个错误。',
+  'The agent cannot be reached right now. Try again in a moment.': '目前无法联系智能体，请稍后再试。',
+  'The agent closed the connection without an answer.': '智能体没有回答就关闭了连接。',
+  'The agent sent something that is not a valid HTTP answer. Its log may say why.':
+    '智能体发送的内容不是有效的 HTTP 响应，其日志可能说明了原因。',
+  'The agent answered {}.': '智能体返回了 {}。',
+  'The agent was stopped before its answer was complete.': '智能体在完成回答之前被停止。',
+  'The agent could not be reached any more and was stopped. Send the message again to restart it.':
+    '无法再联系智能体，已将其停止。重新发送消息即可重启。',
+  'The agent was deleted.': '智能体已被删除。',
+  'The start was stopped.': '启动已被停止。',
+  '{} is switched off.': '{} 已被关闭。',
+  '{} could not start': '{} 无法启动',
+  '{} cannot run here.': '{} 无法在这里运行。',
+  'You have {} busy or starting, which is the limit per user. Stop one, or wait until one is done.':
+    '你有 {} 正忙碌或启动中，已达每位用户的上限。请停止一个，或等待其中一个完成。',
+  'The agent waited {} s for its turn to start: too many others are starting or busy. Try again in a moment.':
+    '智能体等待启动已达 {} 秒：正在启动或忙碌的其他智能体太多。请稍后再试。',
+  '{} was started but did not become ready within {} s ({}).': '{} 已启动，但未能在 {} 秒内就绪（{}）。',
+  'Somebody paused the agent on its platform.': '有人在平台上暂停了智能体。',
+  'Resume it there.': '请在那里恢复它。',
+  'The router was restarted in the middle of this answer.': '路由器在回答途中重启了。',
+
+  // Credentials
+  '{} needs {}. {}Set {} in Settings → Credentials.': '{} 需要 {}。{3}请在“设置 → 凭据”中填写。',
+  'You have set an address of your own, and the shared key never goes to another address: set a key of your own too, or remove your address to use what is shared.':
+    '你设置了自己的接口地址，而共享的密钥不会发往其他地址：请同时设置自己的密钥，或移除你的地址以使用共享凭据。',
+  'You have set a key of your own, and it never goes to the shared address by itself: set an address too, or remove your key to use what is shared.':
+    '你设置了自己的密钥，它不会自动发往共享的地址：请同时设置接口地址，或移除你的密钥以使用共享凭据。',
+  'Enter an address to try': '请填写要测试的地址',
+  'Enter a key to try': '请填写要测试的密钥',
+  'Enter the key for this address: a stored one stays with its own':
+    '请填写此地址的密钥：已保存的密钥只用于它原来的地址',
+  'Has characters that no key can have': '含有密钥中不可能出现的字符',
+  'LLM_BASE_URL: no address is known for "{}". Check its spelling.': 'LLM_BASE_URL：找不到“{}”的地址，请检查拼写。',
+  'LLM_BASE_URL: {}.': 'LLM_BASE_URL：{}。',
+  'LLM_BASE_URL answers with a redirect. Set the address it redirects to.':
+    'LLM_BASE_URL 返回了重定向，请填写重定向后的地址。',
+  'Private addresses are not called here (the administrator can set ALLOW_PRIVATE_UPSTREAMS)':
+    '这里不会访问内网地址（管理员可以设置 ALLOW_PRIVATE_UPSTREAMS）',
+  'That is the router itself. Set the address of an LLM API': '这是路由器自身的地址，请填写大模型 API 的地址',
+  'That is what runs the agents. Set the address of an LLM API': '这是运行智能体的平台，请填写大模型 API 的地址',
+  'Link-local, metadata and other special addresses are never called': '不会访问链路本地、元数据等特殊地址',
+  'Must be an http or https address, such as https://api.openai.com/v1':
+    '必须是 http 或 https 地址，例如 https://api.openai.com/v1',
+  'Must be a plain address and path, without user, query, #, spaces, or . and .. as parts of the path':
+    '必须是普通的地址和路径，不含用户名、查询、#、空格，也不含 . 或 .. 路径段',
+
+  // Usage
+  'A number of 0 or more': '大于或等于 0 的数字',
+  'A number of 0 or more, such as 2.50': '大于或等于 0 的数字，例如 2.50',
+  'Set at least one limit': '请至少设置一个上限',
+  'Not above the hard limit': '不能高于硬性上限',
+  'There is no such budget.': '没有这个预算。',
+  'There is no user and no key with that id.': '没有使用该 ID 的用户或密钥。',
+  'You have no such key.': '你没有这个密钥。',
+  'That model has no price.': '该模型没有价格。',
+  'At most {} characters each': '每个最多 {} 个字符',
+  'At most {} models': '最多 {} 个模型',
+  '{} for this {}, {}, is used up. It starts again on {}; until then {}.': '{}（{3}）已用完，将于 {4} 重新开始。',
+  'Your budget': '你的预算',
+  'The budget of this API key': '此 API 密钥的预算',
+
+  // Requests
+  'The body could not be read. Send JSON, or a form.': '无法读取请求内容，请发送 JSON 或表单。',
+  'This request came from another site and was refused.': '此请求来自其他网站，已被拒绝。',
+  'The router does not accept requests for the host "{}".': '路由器不接受主机名为“{}”的请求。',
+  'The request is larger than {} bytes.': '请求超过了 {} 字节。',
+};
