@@ -7,6 +7,7 @@ import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
 import { agentsStore } from './agents/store';
+import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
 import { auditService } from './audit/audit';
 import { auditStore } from './audit/store';
@@ -37,6 +38,7 @@ import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { wireRunners } from './runners/wire';
 import { budgetsStore } from './usage/budgets-store';
+import { deleteOldCalls } from './usage/retention';
 import { usageStore } from './usage/store';
 import { wireUsage } from './usage/wire';
 import { wireWeb } from './web/wire';
@@ -45,7 +47,7 @@ import { wireWeb } from './web/wire';
 const LAST_USES_MS = 10_000;
 /** Milliseconds after which at the latest the streams of an expired key end (law 20). */
 const KEYS_EXPIRE_MS = 1_000;
-/** Milliseconds between two searches for kept answers whose retention is over. */
+/** Milliseconds between two searches for what is no longer kept: answers, single calls, homes of deleted agents. */
 const EXPIRED_MS = 60_000;
 /** Milliseconds between two looks for messages that the search index does not have. */
 const INDEX_MS = 5_000;
@@ -181,6 +183,9 @@ async function begin(
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
   repeat(EXPIRED_MS, parts.audit.deleteExpired);
+  const { callsMs, deletedHomesMs } = config.retention;
+  if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
+  if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));

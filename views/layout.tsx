@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
+import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
 
@@ -68,6 +69,12 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         {children}
         <span id={COPY_CODE_ID} hidden>
           {t.copy.code}
+        </span>
+        <span id={TASK_DONE_ID} hidden>
+          {t.tasks.done}
+        </span>
+        <span id={TASK_OPEN_ID} hidden>
+          {t.tasks.open}
         </span>
         {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
         {(live || parts) && <script src={assets('htmx.min.js')} />}

@@ -3,6 +3,8 @@
  * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
+import { addDirections, addTasks } from './markdown-rules';
+import { addMath, addMathBlocks } from './math';
 
 declare const isHtml: unique symbol;
 
@@ -20,9 +22,11 @@ export interface Growing {
   readonly isPlain?: boolean;
 }
 
-interface RenderEnv extends Env {
+export interface RenderEnv extends Env {
   readonly labels: MarkdownLabels | undefined;
   readonly isTail?: boolean;
+  /** Makes the ids of footnotes unique on a page. */
+  readonly docId?: string;
 }
 
 /**
@@ -47,13 +51,15 @@ const headingLevelMin = 3;
 
 // Loaded by the first text, and by the first code in one. By `require`, because rendering is synchronous.
 const createMarkdownIt = (): typeof import('markdown-it').default => require('markdown-it');
+const footnotes = (): ((md: MarkdownIt) => void) => require('markdown-it-footnote');
 const highlighter = (): typeof import('highlight.js').default => require('highlight.js/lib/common');
 
 /** Colours of blocks in tails, which are rendered with each growth of their text. */
 const ofTails = new Map<string, string>();
 const ofTailsMax = 64;
 
-let whole: MarkdownIt | undefined;
+let pieces: MarkdownIt | undefined;
+let withFootnotes: MarkdownIt | undefined;
 /** Finds blocks only: inline work is most of the cost and moves no block. */
 let blocks: MarkdownIt | undefined;
 
@@ -62,28 +68,36 @@ let blocks: MarkdownIt | undefined;
  * remote image would tell its host about the conversation.
  */
 export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
-  return render(text, { labels });
+  if (!hasFootnotes(text)) return renderPiece(text, { labels });
+  withFootnotes ??= createWithFootnotes();
+  return withFootnotes.render(text, { labels, docId: Bun.hash(text).toString(36) } satisfies RenderEnv) as Html;
 }
 
 /** Renders a growing text in its two pieces: what is settled, and the tail. */
 export function renderGrowing(text: string, labels?: MarkdownLabels, tail = renderTail): Growing {
   const settled = settledLength(text);
-  const before = settled === 0 ? noHtml : renderMarkdown(text.slice(0, settled), labels);
+  const before = settled === 0 ? noHtml : renderPiece(text.slice(0, settled), { labels });
   return { settled, html: (before + tail(text.slice(settled), labels)) as Html };
 }
 
 /** Renders what is not settled of a growing text. A block of code has no colours before it is complete. */
 export function renderTail(text: string, labels?: MarkdownLabels): Html {
-  return render(text, { labels, isTail: true });
+  return renderPiece(text, { labels, isTail: true });
 }
 
-function render(text: string, env: RenderEnv): Html {
-  whole ??= createMarkdown();
-  return whole.render(text, env) as Html;
+/** Renders a text that may be a part of one. Its footnotes stay as they are written: they are numbered in the whole. */
+function renderPiece(text: string, env: RenderEnv): Html {
+  pieces ??= createMarkdown();
+  return pieces.render(text, env) as Html;
 }
 
-/** Whether a text defines links by a name, so that its pieces may render otherwise than the whole. */
+function hasFootnotes(text: string): boolean {
+  return /\[\^[^\s\]]+\]:/.test(text);
+}
+
+/** Whether a text defines links or footnotes by a name, so that its pieces may render otherwise than the whole. */
 export function hasDefinitions(text: string): boolean {
+  if (hasFootnotes(text)) return true;
   const env: Env = {};
   parseBlocks(text, env);
   return env.references !== undefined;
@@ -122,7 +136,7 @@ export function withoutUnfinishedLink(text: string): string {
 }
 
 function parseBlocks(text: string, env: Env) {
-  blocks ??= createMarkdownIt()({ html: false }).disable(['inline', 'text_join']);
+  blocks ??= createMarkdownIt()({ html: false }).use(addMathBlocks).disable(['inline', 'text_join']);
   return blocks.parse(text, env);
 }
 
@@ -139,8 +153,15 @@ function lineStart(text: string, line: number): number {
   return breaks.lastIndex;
 }
 
+function createWithFootnotes(): MarkdownIt {
+  const md = createMarkdown().use(footnotes()).disable('footnote_inline');
+  // The plugin numbers each mention of a note.
+  md.renderer.rules.footnote_caption = (tokens, index) => `[${Number(tokens[index]?.meta?.id ?? 0) + 1}]`;
+  return md;
+}
+
 function createMarkdown(): MarkdownIt {
-  const md = createMarkdownIt()({ html: false, linkify: true });
+  const md = createMarkdownIt()({ html: false, linkify: true }).use(addMath).use(addTasks).use(addDirections);
   const { rules } = md.renderer;
   const escapeText = md.utils.escapeHtml;
   md.validateLink = (url) => allowedLink.test(url.trim());
@@ -170,7 +191,7 @@ function createMarkdown(): MarkdownIt {
     if (token) token.attrs = align ? [['class', `align-${align}`]] : null;
     return self.renderToken(tokens, index, options);
   };
-  rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
+  rules.table_open = () => '<div class="table" tabindex="0"><table dir="auto">\n';
   rules.table_close = () => '</table></div>\n';
   rules.code_block = (tokens, index, _options, env) =>
     codeBlock({ language: '', body: escapeText(tokens[index]?.content ?? ''), env }, escapeText);

@@ -23,6 +23,8 @@ A message that **starts** with one of these words follows a script:
 | \`echo <text>\` | the text |
 | \`unicode\` | characters of many bytes |
 | \`markdown\` | everything Markdown can do |
+| \`math\` | formulas, in lines and on lines of their own |
+| \`footnotes\` | notes, a list of tasks, and a diagram as its source |
 | \`code [n]\`, \`list [n]\`, \`table [n]\` | n lines (60) of one block, one every 40 ms |
 | \`think [text]\` | reasoning, then an answer |
 | \`tools\` | reasoning, two tools at work, then an answer |

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokenConnection, type Pieces } from '../shared/chat';
 import { AgentError } from '../shared/openai';
 import { say } from './say';
-import { MARKDOWN, PASSAGE, UNICODE } from './texts';
+import { FOOTNOTES, MARKDOWN, MATH, PASSAGE, UNICODE } from './texts';
 
 /** `rest` is the text of the message after the scripted word. */
 type Script = (rest: string, signal: AbortSignal) => Pieces;
@@ -26,6 +26,8 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['echo', (rest, signal) => say(rest, 5, signal)],
   ['unicode', (_rest, signal) => say(UNICODE, 5, signal)],
   ['markdown', (_rest, signal) => say(MARKDOWN, 5, signal)],
+  ['math', (_rest, signal) => say(MATH, 15, signal)],
+  ['footnotes', (_rest, signal) => say(FOOTNOTES, 15, signal)],
   ['code', (rest, signal) => lines(rest, ['```ts'], codeLine, ['```'], signal)],
   ['list', (rest, signal) => lines(rest, [], listItem, [], signal)],
   ['table', (rest, signal) => lines(rest, ['| Row | What | Count |', '|---|---|---:|'], tableRow, [], signal)],

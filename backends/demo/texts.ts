@@ -65,3 +65,55 @@ curl http://127.0.0.1:18000/v1/models -H "Authorization: Bearer $AGENT_STACK_KEY
 
 <b>HTML</b> stays text, and ![so does a picture](https://example.com/x.png) as far as the page allows it.
 `;
+
+export const MATH = String.raw`# Formulas
+
+The roots of $ax^2 + bx + c = 0$ are
+
+$$
+x_{1,2} = \frac{-b \pm \sqrt{b^2 - 4ac}}{2a}
+$$
+
+and those of \(x^2 = 2\) are irrational, because \(\sqrt{2} \notin \mathbb{Q}\). A sum, an integral and a limit:
+
+\[
+\sum_{n=1}^{\infty} \frac{1}{n^2} = \frac{\pi^2}{6}, \qquad
+\int_{-\infty}^{\infty} e^{-x^2}\,dx = \sqrt{\pi}, \qquad
+\lim_{n \to \infty} \left(1 + \frac{1}{n}\right)^n = e
+\]
+
+Matrices and cases:
+
+$$
+R = \begin{pmatrix} \cos\theta & -\sin\theta \\ \sin\theta & \cos\theta \end{pmatrix}, \qquad
+|x| = \begin{cases} x & \text{if } x \ge 0 \\ -x & \text{otherwise} \end{cases}
+$$
+
+$$
+\begin{aligned}
+(a + b)^2 &= (a + b)(a + b) \\
+          &= a^2 + 2ab + b^2
+\end{aligned}
+$$
+
+A coffee costs $3, two cost $6: money stays money.
+`;
+
+export const FOOTNOTES = `A runner is started by the first message[^start] and stopped when it is idle[^idle].
+
+- [x] Start the runner
+- [x] Answer the message
+- [ ] Stop the runner[^idle]
+
+\`\`\`mermaid
+sequenceDiagram
+  Person->>Router: a message
+  Router->>Runner: the same message
+  Runner-->>Person: an answer
+\`\`\`
+
+<details><summary>HTML</summary> stays text.</details>
+
+[^start]: Later ones find it running, and are *not* delayed.
+[^idle]: The time is a setting of each agent.
+`;

@@ -23,6 +23,8 @@ export interface Config {
     readonly everyMs?: number;
     readonly kept: number;
   };
+  /** For how long something is kept. `Infinity`: for ever. */
+  readonly retention: { readonly callsMs: number; readonly deletedHomesMs: number };
   readonly seedsRoot: string;
   readonly backendsPath: string;
   readonly driversDir?: string;
@@ -111,6 +113,8 @@ export class ConfigError extends Error {
     );
   }
 }
+
+const DAY_MS = 86_400_000;
 
 interface CrossCheck {
   /** The settings that the check reads. It is skipped when one of them is invalid. The report names the first. */
@@ -211,6 +215,10 @@ function toConfig(v: Values): Config {
       ...(v.BACKUP_HOURS > 0 && { everyMs: v.BACKUP_HOURS * 3_600_000 }),
       kept: v.BACKUP_KEEP,
     },
+    retention: {
+      callsMs: v.USAGE_DAYS * DAY_MS || Infinity,
+      deletedHomesMs: v.DELETED_HOMES_DAYS * DAY_MS || Infinity,
+    },
     seedsRoot: v.SEEDS_ROOT,
     backendsPath: v.BACKENDS_CONFIG_PATH,
     ...(v.DRIVERS_DIR && { driversDir: v.DRIVERS_DIR }),
@@ -244,7 +252,7 @@ function toConfig(v: Values): Config {
     prepullAtStartup: v.BACKEND_PREPULL_AT_STARTUP,
     allowPrivateUpstreams: v.ALLOW_PRIVATE_UPSTREAMS,
     maxBodyBytes: v.MAX_BODY_BYTES,
-    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * 86_400_000 },
+    responses: { areKept: v.STORE_RESPONSES, retentionMs: v.RESPONSES_RETENTION_DAYS * DAY_MS },
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },

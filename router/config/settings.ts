@@ -134,6 +134,19 @@ export const settingGroups = {
     ),
     BACKUP_KEEP: preset(integer(1, 10_000), '7', 'Backups that are kept; scheduled backups remove the oldest.'),
   },
+  Retention: {
+    USAGE_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '0',
+      'Days for which single LLM calls are kept; totals stay in reports and budgets. 0: for ever.',
+      '400',
+    ),
+    DELETED_HOMES_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '30',
+      'Days for which the home of a deleted agent is kept in `.trash` of `USERS_ROOT`. 0: for ever.',
+    ),
+  },
   'Backends and drivers': {
     BACKENDS_CONFIG_PATH: preset(path, './backends.json', 'The backends. Read again whenever it changes.'),
     DRIVERS_DIR: optional(path, {

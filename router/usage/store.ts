@@ -1,5 +1,5 @@
 /** The usage of upstream calls, and the prices of models. */
-import { and, eq, getTableColumns, gte, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { prices, sharedModels, usage } from '../database/schema/usage';
 import { sumsStore, type UsageRange } from './sums-store';
@@ -57,6 +57,17 @@ export function usageStore(db: Db) {
         .orderBy(usage.atMs, usage.id)
         .limit(limit)
         .all();
+    },
+
+    /** Deletes at most `limit` of the calls before a time, the oldest first. The sums keep them. @returns how many. */
+    async deleteBefore(beforeMs: number, limit: number): Promise<number> {
+      const due = db
+        .select({ id: usage.id })
+        .from(usage)
+        .where(lt(usage.atMs, beforeMs))
+        .orderBy(usage.atMs)
+        .limit(limit);
+      return db.delete(usage).where(inArray(usage.id, due)).returning({ id: usage.id }).all().length;
     },
 
     async prices(): Promise<readonly Price[]> {

@@ -26,6 +26,7 @@ describe('defaults', () => {
       homesRoot: `${repositoryRoot}/data/homes`,
       attachmentsRoot: `${repositoryRoot}/data/attachments`,
       backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
+      retention: { callsMs: Infinity, deletedHomesMs: 30 * 86_400_000 },
       seedsRoot: `${repositoryRoot}/seeds`,
       backendsPath: `${repositoryRoot}/backends.json`,
       driverOptions: {},

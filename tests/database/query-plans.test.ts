@@ -291,6 +291,7 @@ async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {
     await usage.page(range, undefined, 10);
     await usage.page(range, { atMs: 0, id: 0 }, 10);
   }
+  await usage.deleteBefore(0, 10);
   await usage.ofConversation({ userId: 'u', conversationId: 'c', fromMs: 0, untilMs: nowMs });
   await usage.spent('day', { fromMs: 0, untilMs: nowMs });
   await usage.spent('day', { fromMs: 0, untilMs: nowMs }, 'u');

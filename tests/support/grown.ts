@@ -49,7 +49,7 @@ export class Grown {
 function htmlOf(node: Element | string): string {
   if (typeof node === 'string') return node;
   const inside = node.children.map(htmlOf).join('');
-  return /^<(br|hr)\b/.test(node.tag) ? node.tag : `${node.tag}${inside}</${/\w+/.exec(node.tag)?.[0]}>`;
+  return /^<(br|hr|input)\b/.test(node.tag) ? node.tag : `${node.tag}${inside}</${/\w+/.exec(node.tag)?.[0]}>`;
 }
 
 function parse(html: string): (Element | string)[] {
@@ -60,7 +60,7 @@ function parse(html: string): (Element | string)[] {
     else if (token.startsWith('<')) {
       const element = { tag: token, children: [] };
       open.at(-1)?.children.push(element);
-      if (!/^<(br|hr)\b/.test(token)) open.push(element);
+      if (!/^<(br|hr|input)\b/.test(token)) open.push(element);
     } else open.at(-1)?.children.push(token);
   }
   return root.children;

@@ -33,6 +33,11 @@ const attacks = [
   '[x]: javascript:alert(1)\n\n[x]',
   'http://ok.example/"onmouseover="alert(1)',
   '# <style>*{display:none}</style>',
+  '<details ontoggle=alert(1) open><summary>x</summary></details>',
+  '$\\href{javascript:alert(1)}{x}$',
+  '$$\\style{position:fixed}{x}$$',
+  '$\\text{<img src=x onerror=alert(1)>}$',
+  '$\\includegraphics{https://evil.example/pixel.png}$',
 ];
 
 describe('attack strings', () => {
@@ -40,9 +45,11 @@ describe('attack strings', () => {
     test(`produces nothing active: ${JSON.stringify(attack)}`, async () => {
       const html = renderMarkdown(attack);
       for (const element of await all(html, '*')) {
-        expect(element.tag).toMatch(/^(p|a|code|pre|div|span|h[3-6]|table|thead|tbody|tr|th|td|em|strong)$/);
+        expect(element.tag).toMatch(
+          /^(p|a|code|pre|div|span|h[3-6]|table|thead|tbody|tr|th|td|em|strong|math|m[a-z]+)$/,
+        );
         for (const name of Object.keys(element.attributes)) {
-          expect(name).toMatch(/^(href|rel|target|title|class|tabindex|data-language)$/);
+          expect(name).toMatch(/^(href|rel|target|title|class|tabindex|data-language|dir|display)$/);
         }
         if (element.tag === 'a') expect(element.attributes.href).toMatch(/^(https?:\/\/|mailto:)/);
       }
@@ -68,7 +75,8 @@ describe('rendering', () => {
   });
 
   test('no heading is above level three, and the higher ones keep their look by a class', () => {
-    const html = '<h3 class="level-1">a</h3>\n<h3 class="level-2">b</h3>\n<h3>c</h3>\n<h6>d</h6>\n';
+    const html =
+      '<h3 dir="auto" class="level-1">a</h3>\n<h3 dir="auto" class="level-2">b</h3>\n<h3 dir="auto">c</h3>\n<h6 dir="auto">d</h6>\n';
     expect<string>(renderMarkdown('# a\n## b\n### c\n###### d')).toBe(html);
   });
 
@@ -108,6 +116,71 @@ describe('rendering', () => {
     expect(await all(renderMarkdown(`\`\`\`ts\n${code}\`\`\``), 'span')).toEqual([]);
   });
 
+  const rendered = (text: string): string => renderMarkdown(text, { copyCode: 'copy-code' });
+
+  test('a task has a box that says whether it is done', async () => {
+    const boxes = await all(rendered('- [ ] one\n- [x] two\n- [y] no\n\n[ ] no'), 'input');
+    expect(boxes.map(({ attributes }) => [attributes['aria-labelledby'], 'checked' in attributes])).toEqual([
+      ['task-open', false],
+      ['task-done', true],
+    ]);
+    for (const { attributes } of boxes) expect(attributes).toHaveProperty('disabled');
+  });
+
+  test('footnotes stand at the end of a text, with links there and back that no other text has', async () => {
+    const note = (words: string) => rendered(`A[^a] and B[^b]. ${words}\n\n[^b]: Second\n\n[^a]: First`);
+    const links = (await all(note(''), 'a')).map(({ attributes }) => attributes.href?.slice(1));
+    const ids = (await all(note(''), '[id]')).map(({ attributes }) => attributes.id);
+    expect(links).toHaveLength(4);
+    expect(ids.toSorted()).toEqual(links.toSorted());
+    const others = (await all(note('else'), '[id]')).map(({ attributes }) => attributes.id);
+    expect(others.filter((id) => ids.includes(id))).toEqual([]);
+    expect(rendered('A[^a] ^[b]')).toBe('<p dir="auto">A[^a] ^[b]</p>\n');
+  });
+
+  test('math is MathML, in the line or on lines of its own, however its TeX is marked', async () => {
+    for (const line of ['a $x^2$ b', 'a \\(x^2\\) b']) {
+      expect((await all(rendered(line), 'math')).map(({ attributes }) => attributes.display)).toEqual([undefined]);
+    }
+    for (const block of ['$$x^2$$', '$$\nx^2\n$$', '\\[x^2\\]', 'text\n\\[\nx^2\n\\]\nmore', 'a $$x^2$$ b']) {
+      expect((await all(rendered(block), 'math')).map(({ attributes }) => attributes.display)).toEqual(['block']);
+    }
+    expect(rendered('$\\frac{1}{2} < x$')).toContain('<mfrac><mn>1</mn><mn>2</mn></mfrac><mo>&lt;</mo>');
+  });
+
+  test('sums of money, code and what is no TeX stay as they are written', () => {
+    for (const text of [
+      '$5 and $10',
+      'US$5 or A$6',
+      '$5, or 3$',
+      '$ x $',
+      '\\$x$',
+      '$\\bad$',
+      '$\\def\\a{x}\\a$',
+      `$${'x'.repeat(3_000)}$`,
+    ]) {
+      expect(rendered(text)).not.toContain('<math');
+    }
+    expect(rendered('`$x$`')).toContain('<code>$x$</code>');
+    expect(rendered('$$\nnever closed\n\nnext')).toBe(
+      '<p dir="auto" class="plain">$$\nnever closed</p>\n<p dir="auto">next</p>\n',
+    );
+  });
+
+  test('HTML such as details is text, and a mermaid diagram its source', async () => {
+    expect(rendered('<details><summary>S</summary>')).toBe(
+      '<p dir="auto">&lt;details&gt;&lt;summary&gt;S&lt;/summary&gt;</p>\n',
+    );
+    const [block] = await all(rendered('```mermaid\ngraph TD\n```'), '.code');
+    expect(block?.attributes['data-language']).toBe('mermaid');
+    expect(await all(rendered('```mermaid\ngraph TD\n```'), '.copy-code')).toHaveLength(1);
+  });
+
+  test('each block has the direction of its own first letter', async () => {
+    const blocks = await all(rendered('# a\n\nb\n\n- c\n\n> d\n\n| e |\n|---|\n| f |'), '[dir=auto]');
+    expect(blocks.map(({ tag }) => tag)).toEqual(['h3', 'p', 'ul', 'blockquote', 'p', 'table']);
+  });
+
   test('a code block has a copy button only when an element names it', async () => {
     const fence = '```\ncode\n```';
     expect(await all(renderMarkdown(fence), 'button')).toEqual([]);
@@ -129,6 +202,8 @@ const corpus: Record<string, string> = {
   rules: 'a\n***\nb\n\n---\n\n* * *\nc\n___',
   'html as text': '<div>\n\n<b>x</b>\n\n</div>\n\n<!-- a\n\nb -->\n\nend',
   unicode: '你好，世界。\n\n- 🎉 一\n- 二\n\n| 列 |\n|---|\n| 值 |\n\nمرحبا\n\nend',
+  tasks: 'first\n\n- [ ] a\n- [x] b\n  - [ ] c\n\n    d\n- [ ]\n- [y] e\n\nend',
+  math: 'a $x$ b\n$$\ny\n= z\n$$\nc\n\n\\[ a\n- b \\]\n\n- $$\n  q\n  $$\n\n$$\nopen\n\nend \\(a\\) $$b$$',
   'windows breaks': 'a\r\n\r\n- b\r\n- c\r\n\r\nd\r\n```\r\ne\r\n```\r\n\r\nf',
   'blank edges': '\n\n  a\n\n\n\nb\n\n  \n\t\n',
 };
@@ -153,7 +228,7 @@ describe('settle and tail', () => {
     const text = '[a]: https://a.example\n\nfirst\n\nsee [a]\n';
     const at = settledLength(text);
     expect(at).toBe(text.indexOf('see'));
-    expect<string>(renderMarkdown(text.slice(at))).toBe('<p>see [a]</p>\n');
+    expect<string>(renderMarkdown(text.slice(at))).toBe('<p dir="auto">see [a]</p>\n');
     expect(renderMarkdown(text)).toContain('href="https://a.example"');
   });
 

@@ -122,7 +122,9 @@ test(
     expect(first).toEqual({ settled: 0, html: renderPlain(text), isPlain: true });
     const next = await rendering.page('dave').growing('m1', 'One **word**.');
     expect<string>(next.html).toBe('<p class="plain">One **word**.</p>');
-    expect<string>(await rendering.page('dave').whole('One **word**.')).toBe('<p>One <strong>word</strong>.</p>\n');
+    expect<string>(await rendering.page('dave').whole('One **word**.')).toBe(
+      '<p dir="auto">One <strong>word</strong>.</p>\n',
+    );
   },
   LIMIT_MS,
 );

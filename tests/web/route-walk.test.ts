@@ -166,10 +166,10 @@ const PUBLIC: Record<string, string> = {
   'POST /settings/credentials/try': '401 422 422 401 401 403',
   'POST /settings/credentials/clear': '401 422 422 401 401 403',
   'POST /settings/credentials/share': '401 403 422 401 401 403',
-  'GET /readyz': '200 200 200 200 200 200',
 };
 
 const INTERNAL: Record<string, string> = {
+  'GET /readyz': '200 200 200 200 200 200',
   'GET /healthz': '200 200 200 200 200 200',
   'GET /metrics': '200 200 200 200 200 200',
   'ALL /upstream/v1/*': '401 401 401 401 401 401',

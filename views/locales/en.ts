@@ -66,6 +66,7 @@ export const en = {
   pageTitle: (title: string) => `${title} · agent-stack`,
   confirm: { cancel: 'Cancel' },
   copy: { label: 'Copy', done: 'Copied', code: 'Copy code' },
+  tasks: { done: 'Done', open: 'Not done' },
   time: { utc: (text: string) => `${text} UTC` },
 
   signIn: {

@@ -61,6 +61,7 @@ export const zh: Text = {
   pageTitle: (title) => `${title} · agent-stack`,
   confirm: { cancel: '取消' },
   copy: { label: '复制', done: '已复制', code: '复制代码' },
+  tasks: { done: '已完成', open: '未完成' },
   time: { utc: (text) => `${text} UTC` },
 
   signIn: {

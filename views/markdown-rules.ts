@@ -1,0 +1,48 @@
+/** Rules that the Markdown of messages has beside those of markdown-it: task lists, and the direction of each block. */
+import type { MarkdownIt, Token } from 'markdown-it';
+
+/** The elements of a page whose words say whether a task is done. */
+export const TASK_DONE_ID = 'task-done';
+export const TASK_OPEN_ID = 'task-open';
+
+const TASK = /^\[([ xX])\]\s/;
+const WITH_DIRECTION = new Set([
+  'paragraph_open',
+  'heading_open',
+  'bullet_list_open',
+  'ordered_list_open',
+  'blockquote_open',
+]);
+
+/** Items that begin with `[ ]` or `[x]` have a box. The plugins number theirs in the whole text, and a growing text has none. */
+export function addTasks(md: MarkdownIt): void {
+  md.core.ruler.after('inline', 'tasks', ({ tokens, Token: NewToken }) => {
+    for (const [index, token] of tokens.entries()) {
+      const item = tokens[index - 2];
+      const first = token.children?.[0];
+      const isFirst = tokens[index - 1]?.type === 'paragraph_open' && item?.type === 'list_item_open';
+      const mark = isFirst && first?.type === 'text' ? TASK.exec(token.content)?.[1] : undefined;
+      if (mark === undefined || !item || !first?.content.startsWith('[')) continue;
+      first.content = first.content.slice('[ ]'.length);
+      token.children?.unshift(box(new NewToken('task', 'input', 0), mark !== ' '));
+      item.attrSet('class', 'task');
+    }
+  });
+}
+
+function box(token: Token, isDone: boolean): Token {
+  token.attrs = [
+    ['type', 'checkbox'],
+    ['disabled', ''],
+    ...(isDone ? [['checked', ''] as [string, string]] : []),
+    ['aria-labelledby', isDone ? TASK_DONE_ID : TASK_OPEN_ID],
+  ];
+  return token;
+}
+
+/** Each block is written in the direction of its own first letter. */
+export function addDirections(md: MarkdownIt): void {
+  md.core.ruler.push('directions', ({ tokens }) => {
+    for (const token of tokens) if (WITH_DIRECTION.has(token.type) && !token.hidden) token.attrSet('dir', 'auto');
+  });
+}
