@@ -24,6 +24,9 @@ import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
+import { agentApiRoutes } from './settings/agent-api-routes';
+import { agentPages } from './settings/agent-routes';
+import { modelRoutes } from './settings/model-routes';
 import { settingsPages, settingsRoutes } from './settings/routes';
 import { budgetsRoutes } from './usage/budgets-routes';
 import { pricesRoutes } from './usage/prices-routes';
@@ -63,7 +66,6 @@ export async function publicApp(context: Context, secrets: Secrets) {
     context;
   const { installationId } = context;
   const {
-    generations,
     invitations,
     keys,
     listensAt,
@@ -102,7 +104,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
-      .use(agentsRoutes({ agents, backends, config, generations, installationId, runners }, session))
+      .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
+      .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
       .use(
         new Elysia({ name: 'pages' })
@@ -113,6 +116,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
           .use(chatCredentialsRoutes(chat, session))
+          .use(agentPages({ ...agentPagesParts(context), shell }, session))
+          .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
@@ -158,6 +163,11 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function agentPagesParts(context: Context) {
+  const { agents, backends, config, conversations, credentials, generations, idle, own, runners } = context;
+  return { agents, backends, config, conversations, credentials, generations, idle, own, runners };
 }
 
 function conversationsParts(context: Context) {

@@ -6,6 +6,7 @@ import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';
+import { ownStore } from './agents/own-store';
 import { agentsStore } from './agents/store';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
@@ -206,6 +207,7 @@ export function createStores(db: Db) {
     links: linksStore(db),
     agents: agentsStore(db),
     idle: idleStore(db),
+    own: ownStore(db),
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     conversationsApi: conversationsApiStore(db),

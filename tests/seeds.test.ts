@@ -47,7 +47,7 @@ async function render(backend: Backend): Promise<string> {
     agentId: agent.id,
     seedDir: seedOf(backend),
     templatedFiles: backend.templatedFiles,
-    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values }),
+    variables: runnerEnv({ agent, user, backend, routerUrl, ...keys, values, variables: {} }),
     ...(isRoot && backend.chownUid !== undefined && { uid: backend.chownUid }),
   });
   return path;

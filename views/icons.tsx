@@ -24,6 +24,7 @@ export const iconNames = [
   'refresh-cw',
   'search',
   'settings',
+  'settings-2',
   'shield',
   'square',
   'square-pen',

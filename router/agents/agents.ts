@@ -92,13 +92,17 @@ export function agentsService(deps: AgentsDeps) {
       return agent;
     },
 
-    /** Changes an agent's name, its model, or both. Throws `invalid_request` for an empty name. */
-    async update(agent: Agent, change: { name?: string; model?: string }): Promise<Agent> {
-      const { name, model } = change;
-      if (name === undefined && model === undefined) return agent;
+    /**
+     * Changes an agent's name, its model, its idle time or several. Throws `invalid_request` for an empty name.
+     * @param change.idleSeconds clamped; null: as for the user's other agents.
+     */
+    async update(agent: Agent, change: { name?: string; model?: string; idleSeconds?: number | null }): Promise<Agent> {
+      const { name, model, idleSeconds } = change;
+      if (name === undefined && model === undefined && idleSeconds === undefined) return agent;
       await agents.update(agent.id, {
         ...(name !== undefined && { name: nameFrom(name) }),
         ...(model !== undefined && { model: modelFrom(model) }),
+        ...(idleSeconds !== undefined && { idleSeconds }),
         updatedAtMs: now(),
       });
       forget(agent);

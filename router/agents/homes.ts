@@ -29,6 +29,8 @@ export interface PrepareHomeOptions {
   readonly templatedFiles: readonly string[];
   /** The variables that templates may use. */
   readonly variables: Variables;
+  /** The text of one templated file, in the place of what the seed says. */
+  readonly instructions?: { readonly file: string; readonly text: string };
   /** Owner of the files that the router writes. Absent: the router's own user. `gid` defaults to `uid`. */
   readonly uid?: number;
   readonly gid?: number;
@@ -127,13 +129,17 @@ async function readSeed(folder: string, within: string): Promise<SeedEntry[]> {
  */
 async function renderAll(
   seed: readonly SeedEntry[],
-  { templatedFiles, variables }: PrepareHomeOptions,
+  { templatedFiles, variables, instructions }: PrepareHomeOptions,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map(flatten(seed).map((entry) => [entry.path, entry]));
   const rendered = new Map<string, Uint8Array>();
   for (const path of templatedFiles) {
     const entry = files.get(path);
     if (entry === undefined) throw new SeedError(`The templated file ${path} is not in the seed.`);
+    if (path === instructions?.file) {
+      rendered.set(path, new TextEncoder().encode(instructions.text));
+      continue;
+    }
     const { bytes } = await readSeedFile(entry);
     rendered.set(path, new TextEncoder().encode(renderTemplate(path, decode(bytes, path), variables)));
   }

@@ -75,7 +75,10 @@ export function agentsStore(db: Db) {
           .get();
       });
     },
-    async update(id: string, change: Partial<Pick<Agent, 'name' | 'model' | 'updatedAtMs'>>): Promise<void> {
+    async update(
+      id: string,
+      change: Partial<Pick<Agent, 'name' | 'model' | 'idleSeconds' | 'updatedAtMs'>>,
+    ): Promise<void> {
       db.update(agents).set(change).where(eq(agents.id, id)).run();
     },
     /** Deletes an agent with its conversations. @returns false, and deletes nothing, while it has a runner. */

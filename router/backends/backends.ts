@@ -39,9 +39,13 @@ export interface Backend {
   readonly mountTarget: string;
   /** Files of the seed that are rendered at each start; paths are relative to the home. */
   readonly templatedFiles: readonly string[];
+  /** The templated file with the instructions that the runtime reads. Owners may replace them. */
+  readonly instructionsFile?: string;
   readonly extraEnv: Readonly<Record<string, string>>;
   /** The variables that users may set for this backend: those of an upstream, and others. */
   readonly userOverridableEnv: readonly string[];
+  /** The variables that users may set for one agent, and that it can do without. */
+  readonly agentEnv: readonly string[];
   /** How the runner reaches its upstream: through the broker, or with the real address and key in its environment. */
   readonly credentials: 'broker' | 'inject';
   readonly user?: string;

@@ -14,6 +14,9 @@ const fileSchema = Type.Array(entrySchema, { minItems: 1 });
 const RESERVED =
   /^(AGENT_.*|PATH|HOME|HOST|PORT|USER|SHELL|IFS|ENV|BASH_ENV|LD_.*|DYLD_.*|GCONV_PATH|BUN_.*|NODE_(OPTIONS|PATH)|PYTHON(PATH|HOME|STARTUP)|PERL5?(LIB|OPT)|RUBY(LIB|OPT)|JAVA_TOOL_OPTIONS)$/;
 
+/** Those of the broker, which only `user_overridable_env` may list. */
+const UPSTREAM = /^LLM_(BASE_URL|API_KEY|MODEL)$/;
+
 /** The variables that a value may contain as `${name}`, by member. */
 const variablesOf = {
   cmd: ['BACKENDS_DIR'],
@@ -40,6 +43,7 @@ export function parseEntries(label: string, json: string): { entries: readonly E
     if (!isFine && !Value.Check(entrySchema, entry)) continue;
     const place = `${label}/${index}`;
     problems.push(...variableProblems(place, entry), ...reservedProblems(place, entry));
+    problems.push(...instructionsProblems(place, entry));
     problems.push(...collisions(place, entry, entries));
     entries.push(entry);
   }
@@ -65,15 +69,29 @@ function variableProblems(path: string, entry: Entry): string[] {
   );
 }
 
-function reservedProblems(path: string, { user_overridable_env: names, api_key_env: accessKey }: Entry): string[] {
-  return names.flatMap((name, index) => {
-    const place = `${path}/user_overridable_env/${index}`;
+function reservedProblems(path: string, entry: Entry): string[] {
+  return [...reservedIn(path, 'user_overridable_env', entry), ...reservedIn(path, 'agent_env', entry)];
+}
+
+function reservedIn(path: string, member: 'user_overridable_env' | 'agent_env', entry: Entry): string[] {
+  const { api_key_env: accessKey, user_overridable_env: ofUsers } = entry;
+  return entry[member].flatMap((name, index) => {
+    const place = `${path}/${member}/${index}`;
+    if (member === 'agent_env' && (ofUsers.includes(name) || UPSTREAM.test(name))) {
+      return [`${place}: expected a variable that is not for user_overridable_env (got "${name}")`];
+    }
     if (name === accessKey) {
       return [`${place}: expected another variable than api_key_env, which the router sets (got "${name}")`];
     }
     if (!RESERVED.test(name)) return [];
     return [`${place}: expected a variable that neither the router nor the system sets or obeys (got "${name}")`];
   });
+}
+
+/** Only a file that is written at each start can go back to what the seed says. */
+function instructionsProblems(path: string, { instructions_file: file, templated_files: files }: Entry): string[] {
+  if (file === undefined || files.includes(file)) return [];
+  return [`${path}/instructions_file: expected one of templated_files (got "${file}")`];
 }
 
 /** Model ids that would match both `entry` and an earlier entry. */

@@ -42,8 +42,10 @@ export const entrySchema = Type.Object(
     seed_subdir: Type.Optional(insidePath),
     mount_target: { ...text('an absolute path', '^/.+'), default: '/home/agent' },
     templated_files: Type.Array(insidePath, { default: [] }),
+    instructions_file: Type.Optional(insidePath),
     extra_env: Type.Record(variableName, Type.String(), { default: {}, additionalProperties: false }),
     user_overridable_env: Type.Array(variableName, { default: [] }),
+    agent_env: Type.Array(variableName, { default: [], maxItems: 100 }),
     credentials: Type.Unsafe<'broker' | 'inject'>({
       ...text('"broker" or "inject"', '^(broker|inject)$'),
       default: 'broker',

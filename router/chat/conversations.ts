@@ -174,6 +174,9 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     },
 
     /** Deletes what was kept unasked and whose time is over. */
+    /** Tells the runtime of an agent at the next turn of each conversation what was said before: it has forgotten it. */
+    renewSessions: (agentId: string): Promise<void> => conversations.renewSessions(agentId),
+
     deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
 
     async rename(userId: string, id: string, title: string): Promise<void> {

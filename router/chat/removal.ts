@@ -4,6 +4,7 @@ import { quarantineHome } from '../agents/homes';
 import type { Agent } from '../agents/store';
 import { runnersLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';
+import type { ConversationsService } from './conversations';
 import type { GenerationsService } from './generations';
 
 export interface RemovalDeps {
@@ -24,5 +25,22 @@ export async function removeAgent(deps: RemovalDeps, agent: Agent): Promise<void
   await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id }).catch((error: unknown) => {
     // The id is never used again, so a home that stays in its place is used by nobody.
     runnersLog.error({ agent: agent.id, err: error }, 'home.not_moved');
+  });
+}
+
+/**
+ * Stops the agent's answers and its runner, and moves its home to the trash of the homes; the next start fills a new one.
+ * Its conversations stay, and tell the runtime what was said before. Throws `driver_unavailable`, and changes nothing,
+ * when the runner cannot be stopped, and what the file system refuses.
+ */
+export async function resetHome(
+  deps: Omit<RemovalDeps, 'agents'> & { readonly conversations: Pick<ConversationsService, 'renewSessions'> },
+  agent: Agent,
+): Promise<void> {
+  const { config, conversations, generations, runners } = deps;
+  await generations.stopOf({ agentId: agent.id });
+  await runners.remove(agent.id, async () => {
+    await quarantineHome({ homesRoot: config.homesRoot, agentId: agent.id });
+    await conversations.renewSessions(agent.id);
   });
 }

@@ -6,6 +6,7 @@ import type { ConversationView } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
+import { modelOf } from '../credentials/present-model';
 import { AppError } from '../lib/errors';
 import { textOf } from '../web/reader';
 import { isPartRequest, page, part } from '../web/respond';
@@ -26,7 +27,9 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
   });
   const view = shell.agents.find((one) => one.agentId === agent.id);
   if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { about: { shell, agent: view }, links: linksMark(shell.conversations) };
+  const backend = deps.backends.find(agent.backend);
+  const model = backend && (await modelOf(deps, agent, backend));
+  return { about: { shell, agent: view, model }, links: linksMark(shell.conversations) };
 }
 
 /** The page where a conversation with an agent begins. */

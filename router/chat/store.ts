@@ -42,6 +42,7 @@ const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.st
 
 /** A few milliseconds' worth, so that nobody waits for it. */
 const EXPIRED_AT_ONCE = 200;
+const RENEWED_AT_ONCE = 500;
 
 /** Messages, and bytes of what they are read or copied with. */
 interface Bounds {
@@ -114,6 +115,18 @@ export function conversationsStore(db: Db) {
     },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));
+    },
+    /** Gives the conversations of an agent new runtime sessions, some at a time. */
+    async renewSessions(agentId: string): Promise<void> {
+      for (let after: number | undefined = 0; after !== undefined; ) {
+        const from: number = after;
+        const rows = await write((tx) =>
+          tx.all<{ rowid: number }>(sql`UPDATE conversations SET session_from = last_position WHERE rowid IN
+            (SELECT rowid FROM conversations WHERE agent_id = ${agentId} AND rowid > ${from} ORDER BY rowid LIMIT ${RENEWED_AT_ONCE})
+            RETURNING rowid`),
+        );
+        after = rows.length < RENEWED_AT_ONCE ? undefined : Math.max(...rows.map(({ rowid }) => rowid));
+      }
     },
     async rename(id: string, title: string): Promise<void> {
       await write((tx) => {

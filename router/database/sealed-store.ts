@@ -1,6 +1,7 @@
 /** Finds and replaces all texts in the database that are sealed under the encryption key, for a change of that key. */
 import { and, eq } from 'drizzle-orm';
 import { type Db, transaction } from './database';
+import { agentVariables } from './schema/agents';
 import { credentials } from './schema/credentials';
 import { installation } from './schema/installation';
 import { runners } from './schema/runners';
@@ -8,6 +9,7 @@ import { runners } from './schema/runners';
 /** The place of a sealed text. It determines the owner for whom the text is sealed. */
 export type SealedPlace =
   | { readonly kind: 'credential'; readonly userId: string; readonly backend: string; readonly name: string }
+  | { readonly kind: 'agent_variable'; readonly agentId: string; readonly name: string }
   | { readonly kind: 'access_key'; readonly runnerId: string }
   | { readonly kind: 'check' };
 
@@ -28,6 +30,12 @@ export function sealedStore(db: Db) {
           tx.update(credentials)
             .set({ sealed: reseal(sealed, place) })
             .where(same)
+            .run();
+        }
+        for (const { agentId, name, sealed } of tx.select().from(agentVariables).all()) {
+          tx.update(agentVariables)
+            .set({ sealed: reseal(sealed, { kind: 'agent_variable', agentId, name }) })
+            .where(and(eq(agentVariables.agentId, agentId), eq(agentVariables.name, name)))
             .run();
         }
         for (const { id, accessKeySealed } of tx.select().from(runners).all()) {

@@ -12,6 +12,8 @@ export function ownerOf(place: SealedPlace): string {
   switch (place.kind) {
     case 'credential':
       return `${place.userId}/${place.backend}/${place.name}`;
+    case 'agent_variable':
+      return `agent ${place.agentId}/${place.name}`;
     case 'access_key':
       return place.runnerId;
     case 'check':

@@ -1,12 +1,13 @@
 /**
  * The spec with which an agent's runner would be started now, and its fingerprint. A runner with another fingerprint is
- * stale: the entry of its backend, the values of its owner, the router's address or the place of its home have changed
+ * stale: the entry of its backend, the values of its owner, what is set for the agent, the router's address or the place of its home have changed
  * since its start.
  */
 import { createHmac } from 'node:crypto';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
 import type { User } from '../accounts/store';
 import { homePath } from '../agents/homes';
+import type { OwnValues } from '../agents/own';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
@@ -33,6 +34,7 @@ export interface SpecOf {
   readonly backend: Backend;
   readonly driver: Driver;
   readonly values: readonly EffectiveValue[];
+  readonly own: OwnValues;
   readonly runnerId: string;
   readonly accessKey: string;
   readonly runnerKey: string;
@@ -40,7 +42,7 @@ export interface SpecOf {
 
 /** Rejects with the driver's error when the driver cannot say at which address its runners reach the router. */
 export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSignal): Promise<RunnerSpec> {
-  const { agent, user, backend, driver, values, runnerId, accessKey, runnerKey } = of;
+  const { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey } = of;
   const routerUrl = await onClock(ADDRESS_MS, signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
   const path = homePath(deps.homesRoot, agent.id);
   return runnerSpec({
@@ -51,7 +53,7 @@ export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSign
     backend,
     homePath: path,
     hostHomePath: deps.hostPath(path),
-    env: runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values }),
+    env: runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values, variables: own.variables }),
     options: deps.drivers.optionsFor(backend),
   });
 }
@@ -62,12 +64,19 @@ export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSign
  * @param accessKey the runner's own key, 256 random bits that are stored only sealed: without it, a short value could
  * be guessed from the fingerprint in the database.
  */
-export function fingerprint(spec: RunnerSpec, backend: Backend, accessKey: string): string {
+export function fingerprint(
+  spec: RunnerSpec,
+  { backend, own: { instructions }, accessKey }: Pick<SpecOf, 'backend' | 'own' | 'accessKey'>,
+): string {
   const { id: _id, name: _name, labels: _labels, env, ...rest } = spec;
-  const own = [backend.apiKeyEnv, 'AGENT_BROKER_KEY', ...UPSTREAM_VARIABLES.filter((name) => isBrokers(backend, name))];
-  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !own.includes(name)));
+  const keys = [
+    backend.apiKeyEnv,
+    'AGENT_BROKER_KEY',
+    ...UPSTREAM_VARIABLES.filter((name) => isBrokers(backend, name)),
+  ];
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !keys.includes(name)));
   const text = JSON.stringify(
-    { ...rest, driver: backend.driver, keyName: backend.apiKeyEnv, env: kept },
+    { ...rest, driver: backend.driver, keyName: backend.apiKeyEnv, env: kept, instructions },
     sortedMembers,
   );
   return createHmac('sha256', accessKey).update(text).digest('hex');

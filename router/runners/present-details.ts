@@ -32,7 +32,7 @@ export async function runnerFacts(
   agent: Agent,
 ): Promise<RunnerFactsView> {
   const { startedAtMs, leases, requests, idleMs, isStale } = runners.status(agent.id);
-  const limitMs = (await idle.secondsOf(agent.userId, agent.backend)) * 1000;
+  const limitMs = (await idle.secondsFor(agent)) * 1000;
   return {
     agentId: agent.id,
     ...(startedAtMs !== undefined && { upMs: Math.max(0, now() - startedAtMs) }),

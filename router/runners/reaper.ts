@@ -44,7 +44,7 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
 
 async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
   // Runners of a backend that is no longer configured get no more work.
-  const limitSeconds = backends.find(agent.backend) ? await idle.secondsOf(agent.userId, agent.backend) : 1;
+  const limitSeconds = backends.find(agent.backend) ? await idle.secondsFor(agent) : 1;
   const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
   const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
     idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);

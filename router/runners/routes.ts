@@ -104,7 +104,7 @@ async function listRunners(deps: RunnersRoutesDeps, who: Who) {
   const own = deps.runners.running().filter(({ agent }) => agent.userId === who.user.id);
   return Promise.all(
     own.map(async ({ agent, runner, status }) => {
-      const idleSeconds = await deps.idle.secondsOf(who.user.id, agent.backend);
+      const idleSeconds = await deps.idle.secondsFor(agent);
       const idleForSeconds = Math.floor(status.idleMs / 1000);
       return {
         agent_id: agent.id,

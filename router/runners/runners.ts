@@ -157,11 +157,11 @@ export function runnersService(deps: RunnersDeps) {
     isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
 
     stop,
-    /** Stops the agent's runner, then has the agent deleted by `erase`, without a start in between. */
+    /** Stops the agent's runner, then has the agent or its home removed by `erase`, without a start in between. */
     async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
       const slot = slots.get(agentId);
       if (!slot) return erase();
-      slot.abortStart(new AppError('conflict', { message: 'The agent was deleted.' }));
+      slot.abortStart(new AppError('conflict', { message: 'The agent was deleted or reset.' }));
       await slot.serial(async () => {
         await transitions.end(slot, 'asked');
         await erase();

@@ -49,8 +49,10 @@ export function runnerEnv(options: {
   accessKey: string;
   runnerKey: string;
   values: readonly EffectiveValue[];
+  /** Set for this agent alone. */
+  variables: Readonly<Record<string, string>>;
 }): Record<string, string> {
-  const { agent, user, backend, routerUrl, accessKey, runnerKey, values } = options;
+  const { agent, user, backend, routerUrl, accessKey, runnerKey, values, variables } = options;
   const brokerUrl = `${routerUrl}/upstream/v1`;
   const upstream: Record<(typeof UPSTREAM_VARIABLES)[number], string> = {
     LLM_BASE_URL: brokerUrl,
@@ -60,6 +62,7 @@ export function runnerEnv(options: {
   const used = UPSTREAM_VARIABLES.filter((name) => backend.userOverridableEnv.includes(name));
   return {
     ...backend.extraEnv,
+    ...variables,
     ...Object.fromEntries(used.map((name) => [name, upstream[name]])),
     ...runnerValues(backend, values),
     ...(backend.credentials === 'inject' && { AGENT_BROKER_URL: brokerUrl, AGENT_BROKER_KEY: runnerKey }),

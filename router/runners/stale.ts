@@ -4,6 +4,7 @@
  * only runners whose spec really differs are ended.
  */
 import type { UsersStore } from '../accounts/store';
+import type { OwnService } from '../agents/own';
 import type { BackendRegistry } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';
 import type { Events } from '../lib/events';
@@ -14,6 +15,7 @@ import type { RunnerSlot } from './slot';
 export interface StaleDeps extends SpecDeps {
   readonly users: Pick<UsersStore, 'find'>;
   readonly credentials: CredentialsService;
+  readonly own: OwnService;
   readonly backends: BackendRegistry;
   readonly events: Events;
 }
@@ -30,9 +32,10 @@ export function staleness(deps: StaleDeps) {
     const user = await users.find(agent.userId);
     if (!user) return;
     const values = await credentials.resolve(agent, backend);
+    const own = await deps.own.of(agent, backend);
     const { id: runnerId, driver, accessKey } = runner;
-    const spec = await desiredSpec(deps, { agent, user, backend, driver, values, runnerId, accessKey, runnerKey: '' });
-    const staleId = fingerprint(spec, backend, accessKey) === runner.specHash ? undefined : runner.id;
+    const of = { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey: '' };
+    const staleId = fingerprint(await desiredSpec(deps, of), of) === runner.specHash ? undefined : runner.id;
     if (slot.runner !== runner || slot.staleId === staleId) return;
     slot.staleId = staleId;
     runnersLog.info({ agent: agent.id, runner: runner.id, isStale: staleId !== undefined }, 'runner.spec_changed');

@@ -2,6 +2,7 @@
 import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../drivers/driver';
 import type { User, UsersStore } from '../accounts/store';
 import { prepareHome } from '../agents/homes';
+import type { OwnService, OwnValues } from '../agents/own';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { type CredentialsService, credentialsMissing } from '../credentials/credentials';
 import type { EffectiveValue } from '../credentials/tiers';
@@ -30,6 +31,7 @@ export interface StartDeps extends SpecDeps {
   readonly platforms: PlatformsService;
   readonly images: ImagesService;
   readonly credentials: CredentialsService;
+  readonly own: OwnService;
   readonly vault: Vault;
   /** Milliseconds since the epoch, for dates. */
   readonly now: () => number;
@@ -75,7 +77,8 @@ export async function startRunner(
     lastActiveAtMs: startedAtMs,
   });
   try {
-    const up = { slot, backend, user, driver, values, runnerId, ...keys, exited: exited.promise, signal, report };
+    const own = await deps.own.of(agent, backend);
+    const up = { slot, backend, user, driver, values, own, runnerId, ...keys, exited: exited.promise, signal, report };
     const { handle, url, specHash } = await bringUp(deps, up);
     const { accessKey } = keys;
     return { id: runnerId, agentId: agent.id, driver, handle, url, accessKey, specHash, startedAtMs };
@@ -90,6 +93,7 @@ interface BringUp {
   readonly user: User;
   readonly driver: Driver;
   readonly values: readonly EffectiveValue[];
+  readonly own: OwnValues;
   readonly runnerId: string;
   readonly accessKey: string;
   readonly runnerKey: string;
@@ -118,7 +122,7 @@ export async function requireStartable(deps: StartDeps, { agent }: RunnerSlot, s
 async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHash: string }> {
   const { backend, driver, runnerId, signal, report } = up;
   const spec = await prepare(deps, up);
-  const specHash = fingerprint(spec, backend, up.accessKey);
+  const specHash = fingerprint(spec, up);
   report({ stage: 'starting', percent: 50, message: 'Starting' });
   const late = `${backend.displayName} took too long to start: the platform was not done`;
   const started = await step(backend.timeouts.startMs, signal, late, async (clock) => {
@@ -154,7 +158,8 @@ async function bringUp(deps: StartDeps, up: BringUp): Promise<Started & { specHa
 
 /** Prepares the home: its templates and the runner's environment use the same variables. */
 async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
-  const { slot, backend } = up;
+  const { slot, backend, own } = up;
+  const { instructionsFile: file } = backend;
   const spec = await desiredSpec(deps, { ...up, agent: slot.agent }, up.signal);
   await prepareHome({
     homesRoot: deps.homesRoot,
@@ -162,6 +167,7 @@ async function prepare(deps: StartDeps, up: BringUp): Promise<RunnerSpec> {
     ...(backend.seedSubdir !== undefined && { seedDir: `${deps.seedsRoot}/${backend.seedSubdir}` }),
     templatedFiles: backend.templatedFiles,
     variables: spec.env,
+    ...(file !== undefined && own.instructions !== undefined && { instructions: { file, text: own.instructions } }),
     ...(backend.chownUid !== undefined && { uid: backend.chownUid, gid: backend.chownGid ?? backend.chownUid }),
   });
   return spec;

@@ -1,6 +1,7 @@
 /** Makes the parts of this subject. */
 import type { UsersStore } from '../accounts/store';
 import type { IdleService } from '../agents/idle';
+import type { OwnService } from '../agents/own';
 import type { AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
@@ -31,6 +32,7 @@ export function wireRunners(uses: {
   addresses: AddressesService;
   credentials: CredentialsService;
   idle: IdleService;
+  own: OwnService;
   vault: Vault;
   events: Events;
   metrics: MetricsService;
@@ -38,7 +40,7 @@ export function wireRunners(uses: {
   steady: () => number;
 }) {
   const { config, stores, installationId, host, backends, drivers, platforms, images, addresses } = uses;
-  const { credentials, idle, vault, events, metrics, now, steady } = uses;
+  const { credentials, idle, own, vault, events, metrics, now, steady } = uses;
   const runners = runnersService({
     installationId,
     homesRoot: config.homesRoot,
@@ -54,6 +56,7 @@ export function wireRunners(uses: {
     platforms,
     images,
     credentials,
+    own,
     vault,
     events,
     metrics,

@@ -63,6 +63,7 @@ describe('loading', () => {
         templatedFiles: [],
         extraEnv: {},
         userOverridableEnv: [],
+        agentEnv: [],
         credentials: 'broker',
         networkMode: 'bridge',
         extraHosts: {},

@@ -16,6 +16,7 @@ import { agents } from './scenarios/agents';
 import { data } from './scenarios/data';
 import { page as pageStream } from './scenarios/page';
 import { requests } from './scenarios/requests';
+import { signIns } from './scenarios/sign-ins';
 import { slowReader } from './scenarios/slow-reader';
 import { coldStart, startUp } from './scenarios/start';
 import { streams } from './scenarios/streams';
@@ -23,7 +24,7 @@ import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
 const SCENARIOS: readonly Scenario[] = [
-  ...[requests, streams, agents, pageStream, slowReader, aborts, startUp, coldStart, data],
+  ...[requests, streams, agents, pageStream, signIns, slowReader, aborts, startUp, coldStart, data],
 ];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);

@@ -105,6 +105,8 @@ export async function routerServer(
       // One port, so that the runner is where the other proxies look for it.
       BACKEND_PORT_START: String(runnerPort),
       BACKEND_PORT_END: String(runnerPort),
+      // The limits on sign-ins are per address.
+      TRUST_PROXY: 'loopback',
       // Not while others are being measured.
       DEFAULT_IDLE_SECONDS: '21600',
       ...preload?.env,

@@ -31,3 +31,53 @@ test('behind the state of the runner is what it does, and a page with its log th
   await send(page, 'echo again');
   await ended(page, 'done');
 });
+
+test('an agent is made, named, instructed and deleted in its page', async ({ page, router }) => {
+  await signIn(page, router);
+  await page.getByRole('link', { name: 'Agents and their settings' }).click();
+  await expectAccessible(page, 'agents');
+  await page.getByLabel('Name', { exact: true }).fill('Researcher');
+  await page.getByLabel('Kind').selectOption('direct');
+  await page.getByRole('button', { name: 'Make agent' }).click();
+  await expect(page.getByText('Your new agent is ready')).toBeVisible();
+  await page.getByLabel('Name', { exact: true }).fill('Finder');
+  await page.getByLabel('Model', { exact: true }).fill('some-model');
+  await page.getByLabel('Falls asleep after').selectOption({ label: '1 hour' });
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(page.getByText('Saved.', { exact: true })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Finder', level: 1 })).toBeVisible();
+  await page.getByLabel('What the agent should know and do').fill('Be brief.');
+  await page.getByRole('button', { name: 'Save instructions' }).click();
+  await expect(page.getByText('Your own. They are written into AGENTS.md')).toBeVisible();
+  await expectAccessible(page, 'settings of an agent');
+  for (const width of [1440, 360, 320]) {
+    await page.setViewportSize({ width, height: 900 });
+    await expectNoOverflow(page, `settings of an agent at ${width}`);
+  }
+  await page.getByLabel('Type “Finder” to delete it').fill('Researcher');
+  await page.getByRole('button', { name: 'Delete agent' }).click();
+  await expect(page.getByText('That is not the name of this agent')).toBeVisible();
+  await page.getByLabel('Type “Finder” to delete it').fill('Finder');
+  await page.getByRole('button', { name: 'Delete agent' }).click();
+  await expect(page.getByText('The agent is deleted.')).toBeVisible();
+});
+
+test('the model is chosen in the title bar, from what its API serves', async ({ page, router }) => {
+  using upstream = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: () => Response.json({ data: [{ id: 'small' }, { id: 'large' }] }),
+  });
+  const admin = await router.signIn();
+  const values = { LLM_BASE_URL: `${upstream.url}v1`, LLM_API_KEY: 'sk-test', LLM_MODEL: 'small' };
+  await admin.request('/settings/credentials', { method: 'POST', body: new URLSearchParams({ scope: '', ...values }) });
+  await signIn(page, router);
+  await page.getByRole('link', { name: /^Direct/ }).click();
+  const model = page.getByRole('button', { name: /^Model/ });
+  await expect(model).toContainText('small');
+  await model.click();
+  await expect(page.getByRole('button', { name: 'As in Settings: small' })).toHaveAttribute('aria-current', 'true');
+  await expectAccessible(page, 'choice of a model');
+  await page.getByRole('button', { name: 'large', exact: true }).click();
+  await expect(model).toContainText('large');
+});

@@ -195,7 +195,7 @@ test('law 2: after a restart a stale runner is known and given time, and the has
     const guesses = [...first.platform.runners.values()].map(({ spec }) => {
       const backend = first.context.backends.find(spec.labels['agent-stack.backend'] ?? '');
       if (!backend) throw new Error('premise: its backend is there');
-      return fingerprint(spec, backend, '');
+      return fingerprint(spec, { backend, own: { instructions: undefined, variables: {} }, accessKey: '' });
     });
     expect(guesses).toHaveLength(2);
     for (const row of hashes) expect(guesses).not.toContain(row.values_hash);

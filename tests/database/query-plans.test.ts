@@ -21,7 +21,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/"shared_models"$/, 'at boot, and when the administrator sets the whole list: at most 1,000'],
   [/from "shared_variables"$/, 'cached; the names of variables in backends.json bound it'],
   [/'streaming' returning/, 'at boot: the index has only the answers that are being written'],
-  [/from "credentials"$/, 'when the encryption key changes: every sealed text is sealed anew'],
+  [/from "(credentials|agent_variables)"$/, 'when the encryption key changes: every sealed text is sealed anew'],
   [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
   [
@@ -114,7 +114,7 @@ async function walk(stores: Stores): Promise<string[]> {
 }
 
 async function useAll(stores: Stores): Promise<void> {
-  const { users, keys, agents, idle, runners, settings, sealed, usage, budgets, installation } = stores;
+  const { users, keys, agents, idle, own, runners, settings, sealed, usage, budgets, installation } = stores;
   const nowMs = 1_700_000_000_000;
   const event = {
     atMs: nowMs,
@@ -173,6 +173,12 @@ async function useAll(stores: Stores): Promise<void> {
   const second = await agents.insert({ userId: 'u', backend: 'b', name: 'C', model: '', createdAtMs: nowMs }, 3);
   await agents.update(second?.id ?? '', { name: 'D' });
   await agents.delete(second?.id ?? '');
+  await own.putInstructions(agent.id, 'x');
+  await own.instructionsOf(agent.id);
+  await own.putInstructions(agent.id, undefined);
+  await own.putVariable(agent.id, 'N', 'x');
+  await own.variablesOf(agent.id);
+  await own.deleteVariable(agent.id, 'N');
   await idle.put('u', 'b', 60);
   await idle.secondsOf('u');
   await runners.insert({
@@ -250,6 +256,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.list('u', 50, { updatedAtMs: nowMs, id: 'c' });
   await conversations.findListed('u', 'c');
   await conversations.rename('c', 'T');
+  await conversations.renewSessions(agentId);
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });
   await conversations.page('c', { before: 5, limit: 5, maxBytes: 9 });

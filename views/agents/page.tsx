@@ -36,6 +36,7 @@ function AgentTabs({ agentId, current }: { agentId: string; current: AgentTab })
   const path = `/agents/${agentId}`;
   const tabs: [AgentTab, string][] = [
     ['chat', path],
+    ['settings', `${path}/settings`],
     ['runner', `${path}/runner`],
   ];
   return (

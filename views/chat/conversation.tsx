@@ -1,3 +1,4 @@
+import { ModelMenu } from '../agents/model-choice';
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
 import { SidebarButton } from '../layout';
@@ -7,7 +8,14 @@ import { RunnerMenu } from '../runners/runner';
 import { Message } from './message';
 
 /** The line above a conversation: its title, the runner, and a menu. */
-export function TitleBar({ agent, conversation }: { agent: AgentView; conversation?: ConversationView | undefined }) {
+interface TitleProps {
+  agent: AgentView;
+  conversation?: ConversationView | undefined;
+  /** The model that answers, where the agent's kind has a choice. */
+  model?: { now?: string } | undefined;
+}
+
+export function TitleBar({ agent, conversation, model }: TitleProps) {
   const t = useText();
   return (
     <header class="title-bar">
@@ -15,10 +23,20 @@ export function TitleBar({ agent, conversation }: { agent: AgentView; conversati
       <div class="title">
         {conversation ? <ConversationTitle title={conversation.title} /> : <h1 class="ellipsis">{agent.name}</h1>}
         <div class="title-agent">
-          {conversation && <span class="quiet ellipsis">{agent.name}</span>}
+          {conversation && (
+            <a class="quiet ellipsis" href={`/agents/${agent.agentId}/settings`}>
+              {agent.name}
+            </a>
+          )}
+          {model && !agent.disabled && <ModelMenu agentId={agent.agentId} model={model.now} />}
           {!agent.disabled && <RunnerMenu agent={agent} />}
         </div>
       </div>
+      {!conversation && (
+        <a class="icon-button" href={`/agents/${agent.agentId}/settings`} aria-label={t.agents.settingsOf(agent.name)}>
+          <Icon name="settings" />
+        </a>
+      )}
       {conversation && <ConversationMenu conversation={conversation} />}
       {conversation && (
         <a class="icon-button narrow-only" href={`/agents/${agent.agentId}`} aria-label={t.sidebar.newWith(agent.name)}>

@@ -19,6 +19,8 @@ interface ChatProps {
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
+  /** The model that answers, where the agent's kind has a choice. */
+  model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
@@ -26,7 +28,7 @@ interface ChatProps {
 }
 
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, missing, liveUrl }: ChatProps) {
+export function ChatPage({ shell, agent, conversation, composer, model, missing, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -36,7 +38,7 @@ export function ChatPage({ shell, agent, conversation, composer, missing, liveUr
       live={url !== undefined}
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
-      <TitleBar agent={agent} conversation={conversation} />
+      <TitleBar agent={agent} conversation={conversation} model={model} />
       {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
       <div class="dock">
         <div class="column">

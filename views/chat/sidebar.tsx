@@ -53,6 +53,10 @@ export function Sidebar({ shell }: { shell: Shell }) {
               <AgentItem key={agent.agentId} agent={agent} isHere={agent.current && !isInConversation} />
             ))}
           </ul>
+          <a class="sidebar-link manage-agents" href="/agents">
+            <Icon name="settings-2" />
+            {t.sidebar.manage}
+          </a>
         </section>
         <section aria-labelledby="conversations-title">
           <h2 id="conversations-title" class="visually-hidden">

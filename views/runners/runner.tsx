@@ -14,12 +14,12 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   const state = unavailable ? t.availability.badge(unavailable.platform) : stateWord;
   const isBar = place === 'bar' && !unavailable;
   const isKnown = isBar && runner.state === 'starting' && runner.percent !== undefined;
-  const barWords = isBar && runner.state === 'stopped' ? t.runner.asleep : state;
-  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : barWords;
+  const words = isKnown ? t.runner.percent(state, Math.round(runner.percent ?? 0)) : state;
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
       {runner.place === undefined ? words : t.runner.place(runner.place)}
+      {isBar && runner.state === 'stopped' && <span class="wide-only">{t.runner.wakes}</span>}
     </span>
   );
 }

@@ -16,10 +16,33 @@ export const agents = sqliteTable(
     /** Takes the place of `LLM_MODEL` in the agent's calls. Empty: the owner's value applies. */
     model: text().notNull().default(''),
     createdAtMs: integer('created_at_ms').notNull(),
-    /** Time of the last change of name or model. Null: there was none. */
+    /** Idle time of this agent; 0: its runner is never stopped for being idle. Null: as for the user's other agents. */
+    idleSeconds: integer('idle_seconds'),
+    /** Time of the last change of name, model or idle time. Null: there was none. */
     updatedAtMs: integer('updated_at_ms'),
   },
   (table) => [uniqueIndex('agents_by_ordinal').on(table.userId, table.backend, table.ordinal)],
+);
+
+/** What owners have written in the place of their agents' instructions. Not in `agents`, whose rows are kept in memory. */
+export const agentInstructions = sqliteTable('agent_instructions', {
+  agentId: text('agent_id')
+    .primaryKey()
+    .references(() => agents.id, { onDelete: 'cascade' }),
+  text: text().notNull(),
+});
+
+/** Variables that owners have set for one agent: those of its backend's `agent_env`. */
+export const agentVariables = sqliteTable(
+  'agent_variables',
+  {
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id, { onDelete: 'cascade' }),
+    name: text().notNull(),
+    sealed: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.agentId, table.name] })],
 );
 
 export const idlePreferences = sqliteTable(
