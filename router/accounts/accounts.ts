@@ -87,6 +87,9 @@ export function accountsService(deps: AccountsDeps) {
       if (user.disabledAtMs !== null) {
         throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
       }
+      if (passwords.isOutdated(user.passwordHash)) {
+        await users.setPassword(user.id, await passwords.hash(password), { endsSessions: false });
+      }
       return user;
     },
 

@@ -22,6 +22,9 @@ const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 1));
 /** Hashes that may wait. More would wait longer than some seconds, and are refused. */
 const HASHING_QUEUED_MAX = 300;
 
+/** bcrypt ignores what follows, and the predecessor's library cut it off. Bun hashes a longer password to these bytes first. */
+const BCRYPT_BYTES_MAX = 72;
+
 const COMMON: ReadonlySet<string> = new Set(commonPasswords.split('\n').slice(0, -1));
 
 /** Returns why a password is refused; undefined when it is not. */
@@ -55,9 +58,16 @@ export function passwordsService(queuedMax = HASHING_QUEUED_MAX) {
       });
       const against = known || (await decoyHash);
       if (password.length > PASSWORD_LENGTH_MAX) return false;
-      return (await turns('', () => Bun.password.verify(password, against))) && Boolean(known);
+      const compared = isBcrypt(against) ? Buffer.from(password).subarray(0, BCRYPT_BYTES_MAX) : password;
+      return (await turns('', () => Bun.password.verify(compared, against))) && Boolean(known);
     },
+    /** Whether a hash is of the predecessor (`bun run import`) and is replaced when its user signs in. */
+    isOutdated: isBcrypt,
   };
+}
+
+function isBcrypt(hash: string): boolean {
+  return hash.startsWith('$2');
 }
 
 function tooManyWaiting(): AppError {

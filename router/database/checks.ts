@@ -25,8 +25,8 @@ export function checkDatabase(path: string): void {
   const { first, last } = appliedMigrations(sqlite);
   if (first !== journal.entries[0]?.when) {
     throw new DatabaseError(
-      `${path} is the database of another program, for example of a predecessor; nothing in it was changed. ` +
-        'Set STACK_DATA_ROOT to another folder.',
+      `${path} is the database of another program; nothing in it was changed. Set STACK_DATA_ROOT to another folder. ` +
+        'If it is of the first agent-stack, `bun run import` takes its data over (docs/migrate.md).',
     );
   }
   if (last > (journal.entries.at(-1)?.when ?? 0)) {

@@ -1,0 +1,129 @@
+/**
+ * `bun run import <old data root> [--dry-run]`: takes the users, agents, conversations, credentials and homes of the first
+ * agent-stack over into an installation of this one. Both routers must be stopped. The old data root is only read.
+ */
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseEntries } from '../router/backends/parse';
+import { type Config, ConfigError, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
+import { DatabaseError } from '../router/database/checks';
+import { InUseError, lockDatabase, openDatabase, transaction } from '../router/database/database';
+import { installationStore } from '../router/database/installation-store';
+import { sealedStore } from '../router/database/sealed-store';
+import { openVault, WrongKeyError } from '../router/database/sealing';
+import { importAgents, importCredentials, importIdleTimes, importUsers } from './import/accounts';
+import { importConversations } from './import/conversations';
+import { importHomes } from './import/homes';
+import { ImportError, Report } from './import/report';
+import { openSource, type Source } from './import/source';
+
+const USAGE = `Usage, while both routers are stopped:
+  bun run import <old data root> --dry-run   prints what would be imported and what would be left out
+  bun run import <old data root>             imports it into STACK_DATA_ROOT`;
+
+/** Runs the command and returns its report. Throws an `ImportError`, and changes nothing, when it is impossible. */
+async function run(args: readonly string[], env: Env): Promise<string> {
+  const { root, isDryRun } = readArguments(args);
+  const { config, secrets } = loadConfig(env);
+  if (root === resolve(config.dataRoot)) {
+    throw new ImportError(`STACK_DATA_ROOT is the old data root. Set it to a new folder, for example ${root}-new.`);
+  }
+  using source = openSource(root);
+  const report = new Report();
+  if (isDryRun) await importIntoCopy(source, { config, secrets }, report);
+  else {
+    using _lock = lockDatabase(config.databasePath);
+    await importInto(config.databasePath, source, { config, secrets, isDryRun }, report);
+  }
+  const head = isDryRun ? 'This would be imported; nothing was changed:' : `Imported into ${config.dataRoot}:`;
+  return `${head}\n\n${report}${isDryRun ? '' : afterwards(source)}`;
+}
+
+function readArguments(args: readonly string[]): { root: string; isDryRun: boolean } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: { 'dry-run': { type: 'boolean', default: false } },
+      allowPositionals: true,
+    });
+    const [root] = positionals;
+    if (root !== undefined && positionals.length === 1) return { root: resolve(root), isDryRun: values['dry-run'] };
+  } catch {
+    // An unknown option: the usage says which there are.
+  }
+  throw new ImportError(USAGE);
+}
+
+/** Runs the import against a copy of the database, which is thrown away. */
+async function importIntoCopy(
+  source: Source,
+  settings: { config: Config; secrets: Secrets },
+  report: Report,
+): Promise<void> {
+  const { databasePath } = settings.config;
+  const folder = mkdtempSync(join(tmpdir(), 'agent-stack-import-'));
+  try {
+    const copy = join(folder, 'router.db');
+    for (const suffix of ['', '-wal']) {
+      if (existsSync(databasePath + suffix)) copyFileSync(databasePath + suffix, copy + suffix);
+    }
+    await importInto(copy, source, { ...settings, isDryRun: true }, report);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function importInto(
+  path: string,
+  source: Source,
+  { config, secrets, isDryRun }: { config: Config; secrets: Secrets; isDryRun: boolean },
+  report: Report,
+): Promise<void> {
+  const { entries } = parseEntries(config.backendsPath, readFileSync(config.backendsPath, 'utf8'));
+  const database = openDatabase(path);
+  try {
+    const { db } = database;
+    const stores = { installation: installationStore(db), sealed: sealedStore(db) };
+    const vault = await openVault(stores, secrets.encryptionKey, secrets.previousEncryptionKey);
+    transaction(db, () => {
+      const importing = { db, source, report, userIds: importUsers({ db, source, report }) };
+      const agents = importAgents(importing);
+      importIdleTimes(importing);
+      importCredentials(importing, vault, entries);
+      importConversations(importing, agents);
+      // Within the transaction: an error in a home leaves the database as it was, and the next run begins anew.
+      importHomes(importing, agents, { homesRoot: config.homesRoot, entries, isDryRun });
+      if (importing.userIds.size > 0) keepRooms(source, dirname(config.databasePath), isDryRun, report);
+    });
+  } finally {
+    database.close();
+  }
+}
+
+/** Rooms have no place here: they are kept as JSON beside the database. */
+function keepRooms(source: Source, folder: string, isDryRun: boolean, report: Report): void {
+  const rooms = source.rooms();
+  if (rooms.length === 0) return;
+  const path = join(folder, 'imported-rooms.json');
+  if (!isDryRun) writeFileSync(path, `${JSON.stringify(rooms, null, 2)}\n`, { mode: 0o600 });
+  report.note(`Rooms, which do not exist here: kept in ${path}`, rooms.map(({ title }) => title).join(', '));
+}
+
+function afterwards(source: Source): string {
+  const containers = source.runners().length;
+  if (containers === 0) return '';
+  return `\n\nThe old router's database names ${containers} ${containers === 1 ? 'container' : 'containers'}. Remove them with:
+  docker rm -f $(docker ps -aq --filter label=managed-by=agent-stack-router)`;
+}
+
+try {
+  process.stdout.write(`${await run(process.argv.slice(2), environment)}\n`);
+} catch (error) {
+  const isOurs = [ImportError, ConfigError, DatabaseError, InUseError, WrongKeyError].some(
+    (one) => error instanceof one,
+  );
+  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
+  process.exit(1);
+}
