@@ -1,8 +1,7 @@
 /** The backends: loaded from `backends.json`, reloaded when it changes, found by the model that a client names. */
-import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
-import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { parseEntries } from './parse';
 import { type Entry, limitsOf, timeoutsOf } from './schema';
@@ -115,15 +114,14 @@ export class BackendsError extends Error {
 /** Returns the problems that keep valid backends from being served, one per line. */
 type Check = (backends: readonly Backend[]) => Promise<readonly string[]>;
 
-/** Milliseconds. Editors write in several steps: the file is read after it has not changed for this long. */
-const settleMs = 50;
+/** Milliseconds between two looks at the file, which is read when it was the same in both. */
+const lookMs = 250;
 
 export class BackendRegistry implements Disposable {
   #backends: readonly Backend[];
   #problem: string | undefined;
   #version: string;
-  #watcher: FSWatcher | undefined;
-  #settling: Timer | undefined;
+  #looking: Timer | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
   private constructor(readonly path: string) {
@@ -167,20 +165,20 @@ export class BackendRegistry implements Disposable {
    * `check` rejects, leaves the old backends in place and sets `problem`. Calls `onChange` in both cases.
    */
   watch(onChange: () => void, check: Check = async () => []): void {
+    // By looking: a watched folder wakes the process for whatever else is written there, and a file that is mounted into a
+    // container tells no folder of its changes.
+    let seen = this.#version;
     const look = () => {
-      if (this.#settling) return;
-      const seen = versionOf(this.path);
-      const settled = () => {
-        this.#settling = undefined;
-        if (versionOf(this.path) !== seen) look();
-        else this.#reloading = this.#reloading.then(() => this.#reload(onChange, check));
-      };
-      this.#settling = setTimeout(() => safely('backends', {}, settled), settleMs);
+      const version = versionOf(this.path);
+      // Editors write in several steps.
+      const isSettled = version === seen;
+      seen = version;
+      if (isSettled && version !== this.#version) {
+        this.#reloading = this.#reloading.then(() => this.#reload(onChange, check));
+      }
     };
-    // Watches the folder, because editors write another file and rename it over this one.
-    this.#watcher = watch(dirname(this.path), { persistent: false }, () => safely('backends', {}, look));
-    this.#watcher.on('error', (error) => processLog.error({ err: error }, 'backends.not_watched'));
-    look();
+    this.#looking = setInterval(() => safely('backends', {}, look), lookMs);
+    this.#looking.unref();
   }
 
   async #reload(onChange: () => void, check: Check): Promise<void> {
@@ -196,13 +194,12 @@ export class BackendRegistry implements Disposable {
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
     }
-    if (this.#watcher) safely('backends', {}, onChange);
+    if (this.#looking) safely('backends', {}, onChange);
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#settling);
-    this.#watcher?.close();
-    this.#watcher = undefined;
+    clearInterval(this.#looking);
+    this.#looking = undefined;
   }
 }
 

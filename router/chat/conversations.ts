@@ -37,7 +37,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
 
   async function get(userId: string, id: string): Promise<Conversation> {
     const conversation = await conversations.find(id);
-    if (conversation?.userId !== userId) throw new AppError('not_found', { message: 'There is no such conversation.' });
+    if (conversation?.userId !== userId) throw noConversation();
     return conversation;
   }
 
@@ -62,6 +62,16 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
   return {
     get,
     nowMs: now,
+
+    /** A conversation of this user, with who says the newest message, and how it ended. */
+    async getWithNewest(
+      userId: string,
+      id: string,
+    ): Promise<{ conversation: Conversation; newest: Newest | undefined }> {
+      const found = await conversations.findWithNewest(id);
+      if (found?.conversation.userId !== userId) throw noConversation();
+      return found;
+    },
 
     /** Last changed first, a page of them; without those that a program's answers are kept in unasked. */
     list: (userId: string, before?: ListPlace, limit = LIST_LIMIT): Promise<readonly ListedConversation[]> =>
@@ -203,6 +213,10 @@ export function titleFrom(text: string): string {
   return characters.length <= TITLE_FROM_TEXT_LENGTH
     ? line
     : `${characters.slice(0, TITLE_FROM_TEXT_LENGTH - 1).join('')}…`;
+}
+
+function noConversation(): AppError {
+  return new AppError('not_found', { message: 'There is no such conversation.' });
 }
 
 function tooLongToFork(): AppError {

@@ -37,6 +37,12 @@ export interface Found {
   readonly content: string;
 }
 
+interface Adder {
+  message(userId: string, messageId: string, words: string): void;
+  /** In the place of the one before. */
+  title(userId: string, conversationId: string, title: string): void;
+}
+
 interface Unsearched extends IndexPlace {
   readonly title: string;
   readonly searchedTo: number;
@@ -49,8 +55,11 @@ export type SearchStore = ReturnType<typeof searchStore>;
 /** Adds to the index, in the transaction of the caller. */
 export function searchIndex({ $client }: Db) {
   const owner = $client.prepare<{ number: number; entries: number }, [userId: string]>(
-    `INSERT INTO search_owners (user_id, entries) VALUES (?, 1)
-      ON CONFLICT (user_id) DO UPDATE SET entries = entries + 1 RETURNING number, entries`,
+    `INSERT INTO search_owners (user_id) VALUES (?)
+      ON CONFLICT (user_id) DO UPDATE SET entries = entries RETURNING number, entries`,
+  );
+  const counted = $client.prepare<never, [entries: number, userId: string]>(
+    'UPDATE search_owners SET entries = ? WHERE user_id = ?',
   );
   const entry = $client.prepare<never, [id: number, messageId: string | null, conversationId: string | null]>(
     'INSERT INTO search_entries (id, message_id, conversation_id) VALUES (?, ?, ?)',
@@ -62,27 +71,34 @@ export function searchIndex({ $client }: Db) {
     'DELETE FROM search_entries WHERE conversation_id = ?',
   );
 
-  function add(userId: string, of: { messageId?: string; conversationId?: string }, words: string): void {
-    const at = owner.get(userId);
-    if (!at) return;
-    const id = at.number * ENTRIES_MAX + at.entries;
-    entry.run(id, of.messageId ?? null, of.conversationId ?? null);
-    text.run(id, words);
-  }
+  /** Entries of some users, added in their order. How many there are is written at the end: for each it would cost as much as it. */
+  return function adding(work: (add: Adder) => void): void {
+    const owners = new Map<string, { number: number; entries: number }>();
+    work({
+      message: (userId, messageId, words) => add(userId, { messageId }, words),
+      title(userId, conversationId, title) {
+        untitled.run(conversationId);
+        add(userId, { conversationId }, plain(title));
+      },
+    });
+    for (const [userId, { entries }] of owners) counted.run(entries, userId);
 
-  return {
-    addMessage: (userId: string, messageId: string, words: string): void => add(userId, { messageId }, words),
-    setTitle(userId: string, conversationId: string, title: string): void {
-      untitled.run(conversationId);
-      add(userId, { conversationId }, plain(title));
-    },
+    function add(userId: string, of: { messageId?: string; conversationId?: string }, words: string): void {
+      const at = owners.get(userId) ?? owner.get(userId);
+      if (!at) return;
+      owners.set(userId, at);
+      at.entries += 1;
+      const id = at.number * ENTRIES_MAX + at.entries;
+      entry.run(id, of.messageId ?? null, of.conversationId ?? null);
+      text.run(id, words);
+    }
   };
 }
 
 export function searchStore(db: Db) {
   const { $client } = db;
   const write = groupedWrites(db);
-  const index = searchIndex(db);
+  const adding = searchIndex(db);
   const firstBytes = (column: string) => `substr(CAST(${column} AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
   const unsearched = $client.prepare<Unsearched, [string, number, string]>(
     `SELECT id, user_id AS userId, updated_at_ms AS updatedAtMs, title, searched_to AS searchedTo FROM conversations
@@ -96,11 +112,8 @@ export function searchStore(db: Db) {
     `SELECT id, position, status, ${firstBytes('content')} AS content FROM messages
       WHERE conversation_id = ? AND position > ? ORDER BY position LIMIT 1`,
   );
-  const searchedTo = $client.prepare<never, [position: number, id: string]>(
-    'UPDATE conversations SET searched_to = ? WHERE id = ?',
-  );
-  const searchedAll = $client.prepare<never, [id: string]>(
-    'UPDATE conversations SET searched_to = last_position WHERE id = ?',
+  const searchedTo = $client.prepare<never, [position: number | null, id: string]>(
+    'UPDATE conversations SET searched_to = ifnull(?, last_position) WHERE id = ?',
   );
   const ownerOf = $client.prepare<{ number: number; entries: number }, [userId: string]>(
     'SELECT number, entries FROM search_owners WHERE user_id = ?',
@@ -118,19 +131,23 @@ export function searchStore(db: Db) {
   );
 
   /** @returns whether all is indexed that can be now; an answer that is being written comes when it has ended. */
-  function indexConversation({ id, userId, title, searchedTo: from }: Unsearched, untilMs: number): boolean {
-    for (let position = from; ; ) {
-      const message = next.get(id, position);
-      if (!message) searchedAll.run(id);
-      if (!message || message.status === 'streaming') return true;
+  function indexConversation(
+    add: Adder,
+    { id, userId, title, searchedTo: from }: Unsearched,
+    untilMs: number,
+  ): boolean {
+    let position = from;
+    let message = next.get(id, position);
+    for (; message && message.status !== 'streaming'; message = next.get(id, position)) {
       const words = plain(decode(message.content));
       // A title that is the beginning of the first message is found there.
-      if (position === 0 && !words.startsWith(plain(title).trimEnd())) index.setTitle(userId, id, title);
-      index.addMessage(userId, message.id, words);
-      searchedTo.run(message.position, id);
+      if (position === 0 && !words.startsWith(plain(title).trimEnd())) add.title(userId, id, title);
+      add.message(userId, message.id, words);
       ({ position } = message);
-      if (performance.now() >= untilMs) return false;
+      if (performance.now() >= untilMs) break;
     }
+    if (!message || position > from) searchedTo.run(message ? position : null, id);
+    return !message || message.status === 'streaming';
   }
 
   return {
@@ -143,13 +160,15 @@ export function searchStore(db: Db) {
     async indexSome(after?: IndexPlace, ofUser?: string): Promise<IndexPlace | undefined> {
       return write(() => {
         const untilMs = performance.now() + STEP_MS;
-        let place = after ?? { userId: ofUser ?? '', updatedAtMs: 0, id: '' };
-        while (performance.now() < untilMs) {
-          const conversation = unsearched.get(place.userId, place.updatedAtMs, place.id);
-          if (!conversation || (ofUser !== undefined && conversation.userId !== ofUser)) return undefined;
-          if (!indexConversation(conversation, untilMs)) break;
-          place = conversation;
-        }
+        let place: IndexPlace | undefined = after ?? { userId: ofUser ?? '', updatedAtMs: 0, id: '' };
+        adding((add) => {
+          while (place && performance.now() < untilMs) {
+            const conversation = unsearched.get(place.userId, place.updatedAtMs, place.id);
+            const isOver = !conversation || (ofUser !== undefined && conversation.userId !== ofUser);
+            if (!isOver && !indexConversation(add, conversation, untilMs)) break;
+            place = isOver ? undefined : conversation;
+          }
+        });
         return place;
       });
     },

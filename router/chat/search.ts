@@ -12,6 +12,9 @@ const SEARCH_MS = 500;
 const CATCH_UP_MS = 100;
 /** Milliseconds of rest between two steps of indexing, so that a large database takes a part of one core only. */
 const REST_MS = 30;
+/** The later the process comes back from a rest, the busier it is, and the longer the next one, so that others come first. */
+const REST_PER_LATE = 20;
+const REST_MOST_MS = 500;
 
 export interface Hits {
   readonly terms: readonly string[];
@@ -58,10 +61,14 @@ export function searchService({ search }: { search: SearchStore }) {
     /** Indexes what is not indexed yet of all users. Ends early by the signal. */
     async indexAll(signal: AbortSignal): Promise<void> {
       let place: IndexPlace | undefined;
+      let restMs = REST_MS;
       do {
         if (signal.aborted) return;
         place = await search.indexSome(place);
-        if (place) await Bun.sleep(REST_MS);
+        if (!place) return;
+        const untilMs = performance.now() + restMs;
+        await Bun.sleep(restMs);
+        restMs = Math.min(REST_MOST_MS, REST_MS + REST_PER_LATE * Math.max(0, performance.now() - untilMs));
       } while (place);
     },
   };

@@ -42,6 +42,12 @@ export function statements({ $client }: Db) {
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
     ),
+    /** With who says its newest message, and how that ended; both null where there is none. */
+    findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
+      `SELECT ${columnsOf(conversations, 'c.')}, m.role AS newestRole, m.status AS newestStatus FROM conversations AS c
+        LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)
+        WHERE c.id = ?`,
+    ),
     /** With whether an answer is being written in it. */
     findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
       `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
@@ -94,13 +100,17 @@ const COPIED = Object.values(getTableColumns(messages))
   .map(({ name }) => name)
   .filter((name) => name !== 'id' && name !== 'conversation_id')
   .join(', ');
+interface NewestColumns {
+  readonly newestRole: Message['role'] | null;
+  readonly newestStatus: Message['status'] | null;
+}
 type Values = (string | number | null)[];
 export type Statements = ReturnType<typeof statements>;
 
 /** The columns of a table for a statement in SQL whose rows have the names of the schema. */
-function columnsOf(table: typeof conversations): string {
+function columnsOf(table: typeof conversations, from = ''): string {
   return Object.entries(getTableColumns(table))
-    .map(([name, column]) => `"${column.name}" AS "${name}"`)
+    .map(([name, column]) => `${from}"${column.name}" AS "${name}"`)
     .join(', ');
 }
 

@@ -60,7 +60,7 @@ export type ConversationsStore = ReturnType<typeof conversationsStore>;
 export function conversationsStore(db: Db) {
   const write = groupedWrites(db);
   const run = statements(db);
-  const index = searchIndex(db);
+  const indexing = searchIndex(db);
   const { whole } = textsOf(db);
 
   function saveText(id: string, { content, ordinal }: TextPart): void {
@@ -96,12 +96,23 @@ export function conversationsStore(db: Db) {
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
+    async findWithNewest(id: string): Promise<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
+      const row = run.findWithNewest.get(id);
+      if (!row) return undefined;
+      const { newestRole: role, newestStatus: status, ...conversation } = row;
+      return { conversation, newest: role && status ? { role, status } : undefined };
+    },
     /** Last changed first, from before a place on; without those that expire. */
     async list(userId: string, limit: number, before?: ListPlace): Promise<readonly ListedConversation[]> {
+      const there = and(
+        eq(conversations.userId, userId),
+        isNull(conversations.expiresAtMs),
+        before && isBefore(before),
+      );
       const rows = db
         .select({ conversation: conversations, streaming })
         .from(conversations)
-        .where(and(eq(conversations.userId, userId), isNull(conversations.expiresAtMs), before && isBefore(before)))
+        .where(there)
         .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
         .limit(limit)
         .all();
@@ -131,7 +142,7 @@ export function conversationsStore(db: Db) {
     async rename(id: string, title: string): Promise<void> {
       await write((tx) => {
         const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
-        if (row?.expiresAtMs === null) index.setTitle(row.userId, id, title);
+        if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
       });
     },
     async delete(id: string): Promise<void> {

@@ -55,12 +55,14 @@ interface Place {
  */
 export async function turnThere(
   deps: OpenaiDeps,
-  { conversation, goesOnFrom, agent }: Routed,
+  routed: Routed,
   said: readonly unknown[],
   keeping: Keeping,
 ): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
+  const { conversation, goesOnFrom, agent } = routed;
   if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
-  const place = { conversation, goesOnFrom, newest: await deps.conversations.newest(conversation.id) };
+  const newest = 'newest' in routed ? routed.newest : await deps.conversations.newest(conversation.id);
+  const place = { conversation, goesOnFrom, newest };
   const failed = await failedIn(deps, place, said);
   return failed ? { failed } : { posted: await postedMessage(deps, place, said) };
 }

@@ -6,7 +6,7 @@ import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';
 import { serves } from '../backends/traits';
-import type { Conversation } from '../chat/store';
+import type { Conversation, Newest } from '../chat/store';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 
@@ -26,6 +26,8 @@ export interface Routed {
   readonly agent: Agent;
   readonly backend: Backend;
   readonly conversation?: Conversation;
+  /** The newest message of the conversation, where it was read with it. Its value is undefined where there is none. */
+  readonly newest?: Newest | undefined;
   /**
    * Position of the message that the request continues from. The messages up to there belong to the request's history.
    */
@@ -74,7 +76,7 @@ function requireOpened(
   });
 }
 
-type Named = Pick<Routed, 'goesOnFrom'> & { readonly conversation: Conversation };
+type Named = Pick<Routed, 'goesOnFrom' | 'newest'> & { readonly conversation: Conversation };
 
 /** Nothing to wait for if the request names no conversation, like most requests. */
 function namedConversation(
@@ -85,7 +87,7 @@ function namedConversation(
   const { headers, path, body } = asked;
   const user = typeof body?.user === 'string' ? USER_CONVERSATION.exec(body.user)?.[1] : undefined;
   const id = headers.get('x-conversation-id') ?? (body && conversationIn(body)) ?? user;
-  const byId = async (known: string) => ({ conversation: await deps.conversations.get(who.user.id, known) });
+  const byId = (known: string): Promise<Named> => deps.conversations.getWithNewest(who.user.id, known);
   if (path === 'responses' && body) {
     return goneOnFrom(deps, who, body).then((goneOn) => goneOn ?? (id === undefined ? undefined : byId(id)));
   }

@@ -264,6 +264,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.heads('c', { limit: 2 });
   await conversations.heads('c', { after: 1, limit: 3 });
   await conversations.newest('c');
+  await conversations.findWithNewest('c');
   await conversations.shown('c', { limit: 5 });
   await conversations.shown('c', { limit: 5, before: 4 });
   await conversations.shown('c', { limit: 5, after: 1 });
