@@ -4,10 +4,12 @@ import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
+import type { ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { auditRoutes } from './admin/audit-routes';
 import { invitationsRoutes } from './admin/invitations-routes';
+import { adminRunnersRoutes } from './admin/runners-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
@@ -124,6 +126,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(adminRunnersRoutes(fleetParts(context, shell), session))
           .use(auditRoutes({ audit, shell, streams }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
@@ -156,6 +159,12 @@ function healthParts({ backends, backups, config, database, draining, drivers, h
 function brokerParts(context: Context) {
   const { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams } = context;
   return { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams };
+}
+
+function fleetParts(context: Context, shell: ShellOf) {
+  const { accounts, agents, audit, backends, clients, config, installationId } = context;
+  const { loads, now, platforms, runners } = context;
+  return { accounts, agents, audit, backends, clients, config, installationId, loads, now, platforms, runners, shell };
 }
 
 function chatParts(context: Context) {

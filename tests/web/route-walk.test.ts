@@ -138,6 +138,12 @@ const PUBLIC: Record<string, string> = {
   'GET /admin/invitations': '401 403 200 401 401 200',
   'POST /admin/invitations': '401 403 422 401 401 403',
   'POST /admin/invitations/:id/revoke': '401 403 303 401 401 403',
+  'GET /api/admin/runners': '401 403 200 401 401 200',
+  'DELETE /api/admin/runners/:user/:backend': '401 403 200 401 401 403',
+  'GET /admin/runners': '401 403 200 401 401 200',
+  'GET /admin/runners/:id': '401 403 404 401 401 404',
+  'POST /admin/runners/:id/stop': '401 403 303 401 401 403',
+  'POST /admin/runners/:id/restart': '401 403 404 401 401 403',
   'GET /admin/audit': '401 403 200 401 401 200',
   'GET /api/admin/audit': '401 403 200 401 401 200',
   'GET /api/admin/users': '401 403 200 401 401 200',
@@ -271,7 +277,14 @@ async function pathOf(route: string): Promise<string> {
     return /\/messages\//.test(path) ? owned.message : owned.agent;
   };
   const values: Record<string, () => string | Promise<string>> = {
-    ...{ id, messageId: () => owned.message, backend: () => 'echo', seq: () => '1', name: () => 'LLM_MODEL' },
+    ...{
+      id,
+      user: () => alice.id,
+      messageId: () => owned.message,
+      backend: () => 'echo',
+      seq: () => '1',
+      name: () => 'LLM_MODEL',
+    },
     subject: () => alice.id,
     token: async () =>
       (await (path.includes('reset') ? users.resetLink((await someone()).id) : invitations.create({}))).token,

@@ -1,7 +1,7 @@
 import { useText } from '../render';
 
-export type AdminTab = 'users' | 'invitations' | 'usage' | 'prices' | 'budgets' | 'keys' | 'audit';
-const tabs: AdminTab[] = ['users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
+export type AdminTab = 'runners' | 'users' | 'invitations' | 'usage' | 'prices' | 'budgets' | 'keys' | 'audit';
+const tabs: AdminTab[] = ['runners', 'users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
 
 /** Links to the administrator's pages. */
 export function AdminTabs({ current }: { current: AdminTab }) {

@@ -684,6 +684,7 @@ export const en = {
   },
   admin: {
     label: 'Administration',
+    runners: 'Runners',
     users: 'Users',
     invitations: 'Invitations',
     usage: 'Usage',
@@ -691,6 +692,29 @@ export const en = {
     budgets: 'Budgets',
     keys: 'Keys',
     audit: 'Audit',
+  },
+
+  fleet: {
+    title: 'Overview',
+    running: 'Running',
+    starting: 'Starting',
+    queued: 'Waiting to start',
+    failed: 'Failed',
+    cpu: 'CPU',
+    memory: 'Memory of runners',
+    disk: 'Disk',
+    freeOf: (free: string, all: string) => `${free} free of ${all}`,
+    database: 'Database',
+    runners: 'Runners of all users',
+    none: 'No agent is awake. Runners appear here as soon as somebody writes to an agent.',
+    more: 'More',
+    first: 'First ones',
+    all: 'All runners',
+    upFor: (time: string) => `up for ${time}`,
+    idleFor: (time: string) => `idle for ${time}`,
+    question: (owner: string) => `Stop this runner of ${owner}?`,
+    consequence:
+      'An answer that it is writing ends. Home and conversations stay, and the next message starts it again.',
   },
 
   audit: {
@@ -731,6 +755,8 @@ export const en = {
       'price.set': 'Price set',
       'price.removed': 'Price removed',
       'shared_models.set': 'Shared models changed',
+      'runner.stopped': 'Runner stopped',
+      'runner.log_read': 'Log of a runner read',
     },
   },
 

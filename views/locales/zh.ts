@@ -662,6 +662,7 @@ export const zh: Text = {
   },
   admin: {
     label: '管理',
+    runners: '运行器',
     users: '用户',
     invitations: '邀请',
     usage: '用量',
@@ -669,6 +670,28 @@ export const zh: Text = {
     budgets: '预算',
     keys: '密钥',
     audit: '审计',
+  },
+
+  fleet: {
+    title: '概览',
+    running: '运行中',
+    starting: '启动中',
+    queued: '等待启动',
+    failed: '失败',
+    cpu: 'CPU',
+    memory: '运行器内存',
+    disk: '磁盘',
+    freeOf: (free: string, all: string) => `${all} 中剩余 ${free}`,
+    database: '数据库',
+    runners: '所有用户的运行器',
+    none: '目前没有醒着的智能体。有人给智能体发消息后，运行器就会出现在这里。',
+    more: '更多',
+    first: '最前',
+    all: '所有运行器',
+    upFor: (time: string) => `已运行 ${time}`,
+    idleFor: (time: string) => `已空闲 ${time}`,
+    question: (owner: string) => `停止 ${owner} 的这个运行器？`,
+    consequence: '正在写的回答会中断。主目录和对话会保留，下一条消息会再次启动它。',
   },
 
   audit: {
@@ -709,6 +732,8 @@ export const zh: Text = {
       'price.set': '已设置价格',
       'price.removed': '已移除价格',
       'shared_models.set': '已更改共享模型',
+      'runner.stopped': '已停止运行器',
+      'runner.log_read': '已查看运行器日志',
     },
   },
 
