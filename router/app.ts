@@ -4,7 +4,7 @@ import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
-import type { ShellOf } from './accounts/present-pages';
+import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { auditRoutes } from './admin/audit-routes';
@@ -22,6 +22,7 @@ import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
+import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
@@ -90,7 +91,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, sessions, shell });
+  const newKeys = new Once<CreatedKey>(now);
+  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
@@ -124,7 +126,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
-          .use(keysRoutes({ accounts, agents, backends, keys, settings, shell }, session))
+          .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
           .use(adminRunnersRoutes(fleetParts(context, shell), session))
           .use(auditRoutes({ audit, shell, streams }, session))
@@ -168,10 +170,10 @@ function fleetParts(context: Context, shell: ShellOf) {
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, conversations, credentials, drivers, events, generations } = context;
+  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
-  return { agents, answerUse, backends, conversations, credentials, drivers, images, platforms, ...live };
+  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
 }
 
 function agentPagesParts(context: Context) {

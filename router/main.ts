@@ -9,6 +9,7 @@ import { InUseError } from './database/database';
 import { WrongKeyError } from './database/sealing';
 import { logToFile, processLog, setLogLevel } from './lib/log';
 import { storageFault } from './lib/storage-faults';
+import { startTracing } from './lib/tracing';
 import { DriversError } from './platforms/drivers';
 import { createInternalListener } from './web/internal-listener';
 
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
   }
   surviveFaults(() => stopped.resolve('too many faults'));
 
+  await using _tracing = await startTracing(config.tracing);
   const internal = createInternalListener(config.internal);
   const { port: internalPort } = config.internal;
   await using context = await createContext({ config, secrets, internalPort, listenOn: internal.listenOn });

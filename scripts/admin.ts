@@ -35,7 +35,7 @@ async function run([command, email]: readonly string[]): Promise<string> {
     const { from, to } = await handOver(users, email ?? '');
     await audit.record({ action: 'role.handed_over', ...onHost, target: to });
     return `${to} is the administrator now${from === undefined ? '' : `, and ${from} a regular user`}.
-Nothing is shared with everybody any more: share an LLM again in Settings → Credentials.`;
+Nothing is shared with everybody any more: share an LLM again in Settings → Model.`;
   } finally {
     database.close();
   }

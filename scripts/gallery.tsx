@@ -2,11 +2,13 @@
 // /chat is a conversation that really streams, by the same live parts as the router's.
 import { join } from 'node:path';
 import type { VNode } from 'preact';
+import { styleSheet } from '../router/web/assets';
 import * as fixtures from '../tests/views/fixtures';
 import { SignInPage } from '../views/accounts/sign-in-page';
 import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ChatPage } from '../views/chat/page';
 import { ErrorPage } from '../views/error';
+import { STYLES } from '../views/layout';
 import { renderPlain } from '../views/markdown';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage } from '../views/render';
@@ -111,7 +113,7 @@ export const pages: Record<string, () => VNode> = {
       keys={fixtures.keys}
       createdKey={{ name: 'Laptop', key: `ask_${'9f3c81fe'.repeat(6)}` }}
       idle={fixtures.idle}
-      flash={{ kind: 'good', message: 'The credentials are saved.' }}
+      said={{ card: 'credentials', flash: { kind: 'good', message: 'The credentials are saved.' } }}
       apiUrl="http://localhost:18000/v1"
     />
   ),
@@ -149,6 +151,7 @@ if (import.meta.main) {
 async function answer(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
   const name = pathname.slice(pathname.lastIndexOf('/') + 1);
+  if (pathname === `/assets/${STYLES}`) return new Response(styleSheet, { headers: { 'content-type': 'text/css' } });
   if (pathname.startsWith('/assets/')) {
     return new Response(Bun.file(elsewhere[name] ?? join(root, 'views/assets', name)), {
       headers: { 'x-asset': name },

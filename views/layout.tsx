@@ -6,7 +6,8 @@ import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
 
-const styles = [
+/** The style sheets below `assets/`, in their order. They are served as one: each costs a page a request. */
+export const styles = [
   'base',
   'controls',
   'forms',
@@ -19,6 +20,9 @@ const styles = [
   'usage',
   'agents',
 ];
+
+/** The asset that they are. */
+export const STYLES = 'styles.css';
 
 /** The element whose words name the buttons that copy code. */
 export const COPY_CODE_ID = 'copy-code';
@@ -54,9 +58,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <title>{t.pageTitle(title)}</title>
         <link rel="icon" href={assets('favicon.svg')} type="image/svg+xml" />
         <script src={assets('theme.js')} />
-        {styles.map((name) => (
-          <link key={name} rel="stylesheet" href={assets(`${name}.css`)} />
-        ))}
+        <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
         <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
         {refreshSeconds !== undefined && (

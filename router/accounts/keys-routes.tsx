@@ -2,6 +2,7 @@
 import { Elysia, t } from 'elysia';
 import { AdminKeysPage } from '../../views/admin/page';
 import { AppError } from '../lib/errors';
+import type { Once } from '../lib/once';
 import { flashOf } from '../web/flash';
 import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
@@ -12,7 +13,7 @@ import { type GrantDeps, grantOf, type NewKey } from './key-grant';
 import type { KeysService } from './keys';
 import type { Key } from './keys-store';
 import { type KeyViewDeps, keyJson, keyView, typedKey } from './present-keys';
-import type { SettingsPages, ShellOf } from './present-pages';
+import type { CreatedKey, SettingsPages, ShellOf } from './present-pages';
 
 const names = t.Optional(t.Array(t.String()));
 const limit = t.Optional(t.Integer());
@@ -54,11 +55,12 @@ export interface KeysRoutesDeps extends GrantDeps, KeyViewDeps {
   readonly keys: KeysService;
   readonly backends: GrantDeps['backends'] & KeyViewDeps['backends'];
   readonly shell: ShellOf;
+  readonly newKeys: Once<CreatedKey>;
   readonly settings: SettingsPages;
 }
 
 export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
-  const { keys, settings } = deps;
+  const { keys, newKeys, settings } = deps;
 
   return new Elysia({ name: 'keys' })
     .use(session)
@@ -69,12 +71,13 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         const { requested, values } = typedKey(body);
         try {
           const { key, secret } = await create(deps, who, requested);
-          // Answered, not redirected to: the key is shown this once and is in no URL.
-          return await settings.page(who, request, { createdKey: { name: key.name, key: secret } });
+          // Shown by the page that the redirect leads to, so that a reload makes no second key.
+          newKeys.put(who.user.id, { name: key.name, key: secret });
         } catch (error) {
           const { form, status } = refusedForm(values, error);
           return settings.page(who, request, { forms: { key: form } }, status);
         }
+        return seeOther(request, '/settings#created-key');
       },
       { session: true, audit: 'key.made', body: keyFields },
     )

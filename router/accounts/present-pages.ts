@@ -3,18 +3,25 @@ import type { Shell, YouView } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import type { Who } from './identify';
 
+/** A new key of a user, to be shown this once. */
+export interface CreatedKey {
+  readonly name: string;
+  readonly key: string;
+}
+
 /** The frame of a page outside of the chat: the sidebar and the signed-in user. `agentId` is the agent that it is about. */
 export type ShellOf = (who: Who, agentId?: string) => Promise<Shell>;
 
 /** The parts of the settings page that are not stored: forms with errors, a new key. */
-export type SettingsProps = Partial<Omit<Parameters<typeof SettingsPage>[0], 'you'>> & {
-  readonly you?: Pick<YouView, 'flash' | 'forms'>;
+export type SettingsProps = Partial<Omit<Parameters<typeof SettingsPage>[0], 'you' | 'createdKey'>> & {
+  readonly you?: Pick<YouView, 'forms'>;
 };
 
 export interface SettingsPages {
   page(who: Who, request: Request, props: SettingsProps, status?: number): Promise<Response>;
   /**
-   * After a valid form: redirects to its card on the page. @param said Name of the sentence that confirms the change.
+   * After a valid form: redirects to what its card on the page then says. @param said Name of the sentence that confirms the
+   * change.
    */
   back(request: Request, said: string, card: string): Response;
 }

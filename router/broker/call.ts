@@ -4,6 +4,7 @@ import { Share } from '../lib/allowance';
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
+import { answerFacts, type Caller, callerWith } from '../lib/tracing';
 import { isShort, requestHeaders } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending } from '../relay/relay';
@@ -67,9 +68,10 @@ export class BrokerCall extends Lifecycle {
     if (!backend) {
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     }
+    const trace = this.trace('llm call', 'client', () => callerOf(request.headers, held), answerFacts(agent, { path }));
     const answer = await deps.upstreams.call({
       ...{ agent, backend, path, method: allowed.method, body, hops },
-      headers: requestHeaders(request.headers),
+      headers: { ...requestHeaders(request.headers), ...trace },
       signal: this.signal,
       allow: (upstream) => use.admit(upstream, this.signal),
     });
@@ -156,6 +158,11 @@ function misplaced(text: string, status: number, hint: string): Response {
   const message = `${said}${/[.!?]$/.test(said) ? '' : '.'} ${hint}`;
   const error = { message, type: 'invalid_request_error', param: null, code: 'upstream_address' };
   return Response.json({ error }, { status });
+}
+
+/** A runner may pass its trace on. If it does not, the call belongs to the answer that it serves, where that is certain. */
+function callerOf(headers: Headers, { works }: HeldRunner): Caller {
+  return headers.has('traceparent') || works.length !== 1 ? headers : callerWith(works[0]?.trace);
 }
 
 function lost(cause: unknown): AppError {

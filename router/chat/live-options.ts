@@ -3,12 +3,14 @@ import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import type { CredentialsService } from '../credentials/credentials';
 import type { Events } from '../lib/events';
+import type { BudgetsService } from '../usage/budgets';
 import type { OpenStreams } from '../web/open-streams';
 import type { ChatViewDeps } from './present';
 import type { Seen } from './seen';
 import type { Conversation } from './store';
 
 export interface LiveDeps extends ChatViewDeps {
+  readonly budgets: Pick<BudgetsService, 'ownState'>;
   readonly credentials: CredentialsService;
   readonly events: Events;
   readonly streams: OpenStreams;

@@ -7,6 +7,7 @@ import { type ChatMessage, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
+import { answerFacts, callerWith } from '../lib/tracing';
 import type { MetricsService } from '../metrics/metrics';
 import { Lifecycle } from '../relay/lifecycle';
 import type { Ending } from '../relay/relay';
@@ -96,10 +97,16 @@ class Production extends Lifecycle {
     const { messages, isKnown } = await history(conversations, conversation);
     const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(this.deps, agent);
+    const facts = answerFacts(agent, { path: 'chat/completions', isCold: !runners.isWarm(agent.id) });
+    const trace = this.trace('answer', 'server', callerWith, facts);
     const answered = await callRunner(runners, {
       agent,
       backend,
-      work: { id: variables.work, conversationId: conversation.id },
+      work: {
+        id: variables.work,
+        conversationId: conversation.id,
+        ...(trace && { trace }),
+      },
       method: 'POST',
       path: '/v1/chat/completions',
       headers: {

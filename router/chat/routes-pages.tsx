@@ -27,9 +27,11 @@ async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId
   });
   const view = shell.agents.find((one) => one.agentId === agent.id);
   if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  const budget = deps.budgets.ownState(who.user.id);
+  const usedUpUntilMs = budget?.level === 'hard' ? budget.resetsAtMs : undefined;
   const backend = deps.backends.find(agent.backend);
   const model = backend && (await modelOf(deps, agent, backend));
-  return { about: { shell, agent: view, model }, links: linksMark(shell.conversations) };
+  return { about: { shell, agent: view, model, usedUpUntilMs }, links: linksMark(shell.conversations) };
 }
 
 /** The page where a conversation with an agent begins. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
 import type { LogFile } from '../lib/log';
+import type { TracingOptions } from '../lib/tracing';
 import { settings, type Values } from './settings';
 
 /**
@@ -72,6 +73,8 @@ export interface Config {
   readonly auditRetentionDays: number;
   /** What open requests and answers get to end by themselves when the router is stopped. */
   readonly drainMs: number;
+  /** Absent: no traces. */
+  readonly tracing?: TracingOptions;
   /** Absent: the log goes to the standard output. */
   readonly logFile?: LogFile;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -258,6 +261,13 @@ function toConfig(v: Values): Config {
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
     auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     drainMs: v.DRAIN_SECONDS * 1000,
+    ...(v.OTEL_EXPORTER_OTLP_ENDPOINT && {
+      tracing: {
+        endpoint: v.OTEL_EXPORTER_OTLP_ENDPOINT,
+        serviceName: v.OTEL_SERVICE_NAME,
+        ratio: v.OTEL_TRACES_SAMPLER_ARG,
+      },
+    }),
     ...(v.LOG_FILE && {
       logFile: { path: v.LOG_FILE, megabytesMax: v.LOG_FILE_MEGABYTES, kept: v.LOG_FILES_KEPT },
     }),

@@ -85,6 +85,11 @@ export const origin: Kind<string> = {
   },
 };
 
+export const url: Kind<string> = {
+  rule: 'an http or https URL',
+  parse: (text) => (/^https?:$/.test(URL.parse(text)?.protocol ?? '') ? text : undefined),
+};
+
 export const origins: Kind<readonly string[] | '*'> = {
   rule: '*, or http and https origins such as https://chat.example.org, separated by commas',
   parse: (text) => {

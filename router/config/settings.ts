@@ -19,6 +19,7 @@ import {
   proxies,
   proxyUrl,
   secret,
+  url,
 } from './kinds';
 import { optional, preset, proxy, required, type Setting } from './setting';
 
@@ -268,6 +269,22 @@ export const settingGroups = {
       'Days for which the audit keeps who did what: sign-ins, accounts, keys, credentials, budgets.',
     ),
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
+    OTEL_EXPORTER_OTLP_ENDPOINT: optional(url, {
+      description: 'OpenTelemetry collector that gets traces by OTLP over HTTP; /v1/traces is added.',
+      whenUnset: 'no traces are made',
+      example: 'http://127.0.0.1:4318',
+    }),
+    OTEL_SERVICE_NAME: preset(
+      matching('1 to 80 characters', /^.{1,80}$/u),
+      'agent-stack',
+      'Name of the service in traces.',
+    ),
+    OTEL_TRACES_SAMPLER_ARG: preset(
+      number(0, 1),
+      '1',
+      'Share of the traces that are recorded. A caller that sends a traceparent decides for its own.',
+      '0.1',
+    ),
     LOG_FILE: optional(path, {
       description:
         'Writes the log to files: for /var/log/router.log router.1.log, router.2.log and so on, with current.log as a link to the newest.',

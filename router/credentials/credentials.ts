@@ -223,7 +223,7 @@ export function credentialsMissing(backend: Backend, missing: readonly Effective
   const names = missing.map(({ name }) => name);
   const reasons = missing.flatMap(({ reason }) => (reason === undefined ? [] : [`${reason} `]));
   return new AppError('credentials_missing', {
-    message: `${backend.displayName} needs ${names.join(', ')}. ${reasons.join('')}Set ${names.length === 1 ? 'it' : 'them'} in Settings → Credentials.`,
+    message: `${backend.displayName} needs ${names.join(', ')}. ${reasons.join('')}Set ${names.length === 1 ? 'it' : 'them'} in Settings → Model.`,
     fields: Object.fromEntries(missing.map(({ name, reason }) => [name, reason ?? 'Not set'])),
   });
 }

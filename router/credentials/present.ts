@@ -71,10 +71,15 @@ export function namesOfGroup(deps: CredentialsViewDeps, group: string): readonly
   return found;
 }
 
+/** The group of a variable. */
+export function groupOf(name: string): string {
+  return isUpstream(name) ? UPSTREAM_GROUP : name;
+}
+
 function groups(deps: CredentialsViewDeps): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
   for (const name of deps.credentials.variables()) {
-    const group = isUpstream(name) ? UPSTREAM_GROUP : name;
+    const group = groupOf(name);
     found.set(group, [...(found.get(group) ?? []), name]);
   }
   return found;

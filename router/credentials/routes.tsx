@@ -1,13 +1,22 @@
 /** Credentials: the forms of the settings page. */
 import { Elysia, t } from 'elysia';
-import { TrialParts } from '../../views/credentials/credentials';
+import { cardId, TrialParts } from '../../views/credentials/credentials';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { SettingsPages } from '../accounts/present-pages';
 import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { isPartRequest, part } from '../web/respond';
 import type { CredentialsService } from './credentials';
-import { credentialGroups, holdersOf, namesOfGroup, pick, type Refused, refusedScope, type Typed } from './present';
+import {
+  credentialGroups,
+  groupOf,
+  holdersOf,
+  namesOfGroup,
+  pick,
+  type Refused,
+  refusedScope,
+  type Typed,
+} from './present';
 import { isSecret } from './values';
 
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
@@ -40,8 +49,9 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
           const refused = refusedScope(error, scope, typed);
           return typedPage(deps, who, request, refused);
         }
-        const isHeld = holdersOf(deps, Object.keys(values)).length > 0;
-        return settings.back(request, isHeld ? 'variables' : 'credentials', 'credentials');
+        const names = Object.keys(values);
+        const isHeld = holdersOf(deps, names).length > 0;
+        return settings.back(request, isHeld ? 'variables' : 'credentials', cardId(groupOf(names[0] ?? '')));
       },
       { session: true, audit: 'credentials.set', body: fields },
     )
@@ -54,7 +64,7 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
       async ({ who, body, request }) => {
         const names = body.group === undefined ? undefined : namesOfGroup(deps, body.group);
         await credentials.clear(who.user.id, body.scope, names);
-        return settings.back(request, 'cleared', 'credentials');
+        return settings.back(request, 'cleared', cardId(body.group ?? groupOf('LLM_API_KEY')));
       },
       {
         session: true,
@@ -68,7 +78,7 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
         const names = namesOfGroup(deps, body.group);
         await credentials.share(names, body.shared);
         const ended = holdersOf(deps, names).length > 0 ? 'withdrawn' : 'unshared';
-        return settings.back(request, body.shared ? 'shared' : ended, 'credentials');
+        return settings.back(request, body.shared ? 'shared' : ended, cardId(body.group));
       },
       { admin: true, audit: 'credentials.shared', body: t.Object({ group: t.String(), shared: t.BooleanString() }) },
     );
@@ -83,7 +93,8 @@ async function typedPage(
   const groups = await credentialGroups(deps, who, typed);
   // A scope or a variable that is not there has no form to say so.
   const isShown = groups.some(({ scopes }) => scopes.some(({ scope, error }) => scope === typed.scope && error));
-  const lost = typed.error !== undefined && !isShown && { flash: { kind: 'bad', message: typed.error } as const };
+  const lost = typed.error !== undefined &&
+    !isShown && { said: { card: 'credentials', flash: { kind: 'bad', message: typed.error } as const } };
   return deps.settings.page(who, request, { credentials: groups, ...lost }, status);
 }
 

@@ -11,6 +11,7 @@ import { AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';
 import { safely } from '../lib/safely';
 import { within } from '../lib/time';
+import { answerFacts } from '../lib/tracing';
 import { isShort } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending, type Relay } from '../relay/relay';
@@ -113,7 +114,9 @@ class Exchange extends Lifecycle {
       this.recorder = this.#stored = await generations.record(turn, { isStream: wantsStream, stop, onTooLarge });
     }
     const silence = this.watch(call.backend.timeouts);
-    const asked = callRunner(runners, { ...call, signal, silence });
+    const facts = answerFacts(call.agent, { path: plan.path, isCold: this.#isCold });
+    const trace = this.trace('answer', 'server', () => this.options.request.headers, facts);
+    const asked = callRunner(runners, { ...call, ...(trace && { work: { ...call.work, trace } }), signal, silence });
     if (!wantsStream) return this.#pass(plan, this.#arrived(await asked));
     const settled = asked.then(
       (answer): Outcome => ({ answer: this.#arrived(answer) }),

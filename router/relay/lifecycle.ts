@@ -9,6 +9,7 @@
 import { AppError, toAppError } from '../lib/errors';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
+import { beginSpan, type Span } from '../lib/tracing';
 import { type Body, readBytes } from '../net/body';
 import { type Ending, type Recorder, Relay, type RelayOptions } from './relay';
 import { Silence, type SilenceLimits } from './timeouts';
@@ -30,6 +31,7 @@ export abstract class Lifecycle {
   protected readonly startedMs = performance.now();
   /** Milliseconds from the start to the answer. Undefined until then. */
   protected answeredMs: number | undefined;
+  #span: Span | undefined;
   /** Observes the answer, and is notified of its end. Set it before the relay opens. */
   protected recorder: Recorder | undefined;
   readonly #abort = new AbortController();
@@ -78,6 +80,15 @@ export abstract class Lifecycle {
   protected hold(giveBack: () => void): void {
     if (this.#hasEnded) safely('give back', this.of, giveBack);
     else this.#held.push(giveBack);
+  }
+
+  /**
+   * Begins the span of this request, which ends with it.
+   * @returns headers for the server that is called; undefined while tracing is off.
+   */
+  protected trace(...span: Parameters<typeof beginSpan>): Span['headers'] | undefined {
+    this.#span = beginSpan(...span);
+    return this.#span?.headers;
   }
 
   /** Watches whether the client disconnects. */
@@ -196,6 +207,7 @@ export abstract class Lifecycle {
     const stored = this.#relay ? undefined : safely('recorder', this.of, () => this.recorder?.end(ending, error));
     for (let last = this.#held.pop(); last; last = this.#held.pop()) safely('give back', this.of, last);
     safely('report', this.of, () => this.report(ending, bytes, error));
+    if (this.#span) safely('report', this.of, () => this.#endSpan(ending, bytes, error));
     return stored;
   }
 
@@ -209,5 +221,16 @@ export abstract class Lifecycle {
   async #lost(cause: unknown): Promise<AppError> {
     if (cause instanceof AppError) return cause;
     return (await this.#answer?.lost?.(cause)) ?? new AppError('runner_lost', { cause });
+  }
+
+  #endSpan(ending: Ending, bytes: number, error?: AppError): void {
+    const facts = {
+      'agent_stack.ending': ending,
+      'agent_stack.answered_ms': this.answeredMs,
+      'agent_stack.bytes': bytes,
+      'http.response.status_code': this.status ?? error?.status,
+      'error.type': ending === 'failed' ? error?.code : undefined,
+    };
+    this.#span?.end(facts, ending === 'failed');
   }
 }

@@ -71,7 +71,11 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         url: lease.runner.url + request.path,
         peer: lease.runner.id,
         method: request.method,
-        headers: { ...request.headers, ...accessHeaders(request.backend, lease.runner.accessKey) },
+        headers: {
+          ...request.headers,
+          ...request.work?.trace,
+          ...accessHeaders(request.backend, lease.runner.accessKey),
+        },
         body: request.body,
         signal: request.signal,
       });

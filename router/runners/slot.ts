@@ -47,6 +47,8 @@ export interface Work {
   readonly id?: string | undefined;
   readonly conversationId?: string | undefined;
   readonly keyId?: string | undefined;
+  /** Headers of the trace that the work belongs to, while tracing is on. */
+  readonly trace?: Readonly<Record<string, string>>;
 }
 
 /** Keeps a runner from being reaped. */

@@ -4,7 +4,7 @@ import { SettingsPage } from '../../views/settings/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { KeysService } from '../accounts/keys';
 import { keyView } from '../accounts/present-keys';
-import type { SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
+import type { CreatedKey, SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
 import { sessionView } from '../accounts/present-sessions';
 import type { SessionsService } from '../accounts/sessions';
 import type { AgentsService } from '../agents/agents';
@@ -14,6 +14,7 @@ import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
+import type { Once } from '../lib/once';
 import { flashOf } from '../web/flash';
 import { type Reader, textOf } from '../web/reader';
 import { page, seeOther } from '../web/respond';
@@ -25,6 +26,7 @@ export interface SettingsPagesDeps {
   readonly credentials: CredentialsService;
   readonly idle: IdleService;
   readonly keys: KeysService;
+  readonly newKeys: Once<CreatedKey>;
   readonly sessions: SessionsService;
   readonly shell: ShellOf;
 }
@@ -37,7 +39,7 @@ export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' |
 export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
   return {
     page: (who, request, props, status) => settingsPage(deps, { who, request, props, status }),
-    back: (request, said, card) => seeOther(request, `/settings?said=${said}#${card}`),
+    back: (request, said, card) => seeOther(request, `/settings?card=${card}&said=${said}#${card}-said`),
   };
 }
 
@@ -46,9 +48,9 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
 
   return new Elysia({ name: 'settings' })
     .use(session)
-    .get('/settings', ({ who, query, request }) => settings.page(who, request, saidOf(who, query.said)), {
+    .get('/settings', ({ who, query, request }) => settings.page(who, request, { said: saidOf(who, query) }), {
       session: true,
-      query: t.Object({ said: t.Optional(t.String()) }),
+      query: t.Object({ card: t.Optional(t.String()), said: t.Optional(t.String()) }),
     })
     .post(
       '/settings/idle',
@@ -61,13 +63,10 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
     );
 }
 
-/** What a redirect back to the page says was done. */
-function saidOf(reader: Reader, said: string | undefined): SettingsProps {
-  const { settings, you } = textOf(reader);
-  const toYou = flashOf(you.said, said);
-  if (toYou) return { you: { flash: toYou } };
-  const flash = flashOf(settings.said, said);
-  return flash ? { flash } : {};
+/** What a redirect back to the page says was done, and in which card. */
+function saidOf(reader: Reader, { card = '', said }: { card?: string; said?: string }): SettingsProps['said'] {
+  const flash = flashOf(textOf(reader).settings.said, said);
+  return flash && { card, flash };
 }
 
 function requireBackend(deps: Pick<SettingsRoutesDeps, 'backends'>, name: string): void {
@@ -107,6 +106,7 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       keys={keys}
       keyBackends={backends}
       idle={idle}
+      createdKey={deps.newKeys.take(who.user.id)}
       apiUrl={`${origin}/v1`}
       {...props}
       you={you}

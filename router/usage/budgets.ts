@@ -149,6 +149,12 @@ export function budgetsService(deps: {
       }
     },
 
+    /** The budget of a user, if there is one; not those of their keys. */
+    ownState(userId: string): BudgetState | undefined {
+      const budget = budgets.get(userId);
+      return budget && stateOf(budget);
+    },
+
     /** The budgets of a user and of their keys. */
     statesOf: (userId: string): readonly BudgetState[] =>
       [...budgets.values()].filter((budget) => budget.userId === userId).map(stateOf),

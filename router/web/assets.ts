@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { staticPlugin } from '@elysiajs/static';
 import { Elysia } from 'elysia';
+import { STYLES, styles } from '../../views/layout';
 import { repositoryRoot } from '../config/root';
 import { sha256 } from '../lib/ids';
 import { PAGE_HEADERS } from './headers';
@@ -17,15 +18,21 @@ const FOLDERS = [
   { prefix: '/assets/htmx/ext', folder: join(HTMX, 'ext'), names: ['hx-sse.min.js'] },
 ] as const;
 
-const urls = new Map(
-  FOLDERS.flatMap(({ prefix, folder, names }) =>
-    names.map((name): [string, string] => {
-      // A fragment selects an icon in the sprite, so the version is a query and not a part of the name.
-      const version = sha256(readFileSync(join(folder, name), 'utf8')).slice(0, 10);
-      return [name, `${prefix}/${name}?v=${version}`];
-    }),
+/** All style sheets as one. */
+export const styleSheet = styles.map((name) => readFileSync(join(VIEWS, `${name}.css`), 'utf8')).join('');
+
+// A fragment selects an icon in the sprite, so the version is a query and not a part of the name.
+const versioned = (path: string, content: string) => `${path}?v=${sha256(content).slice(0, 10)}`;
+
+const urls = new Map([
+  ...FOLDERS.flatMap(({ prefix, folder, names }) =>
+    names.map((name): [string, string] => [
+      name,
+      versioned(`${prefix}/${name}`, readFileSync(join(folder, name), 'utf8')),
+    ]),
   ),
-);
+  [STYLES, versioned(`/assets/${STYLES}`, styleSheet)],
+]);
 
 /**
  * The URL of an asset. It changes with the content, so browsers may keep the asset for ever. Throws for an unknown
@@ -44,8 +51,14 @@ export function isAssetPath(pathname: string): boolean {
   return paths.has(pathname);
 }
 
+// A 304 has these headers too, because its Cache-Control replaces that of the browser's copy.
+const HEADERS = { ...PAGE_HEADERS, 'Cache-Control': `immutable, max-age=${YEAR_SECONDS}` };
+
 export async function assets() {
-  const app = new Elysia({ name: 'assets' });
+  const app = new Elysia({ name: 'assets' }).get(
+    `/assets/${STYLES}`,
+    () => new Response(styleSheet, { headers: { ...HEADERS, 'content-type': 'text/css; charset=utf-8' } }),
+  );
   for (const { prefix, folder, names } of FOLDERS) {
     app.use(
       await staticPlugin({
@@ -53,8 +66,7 @@ export async function assets() {
         prefix,
         alwaysStatic: true,
         indexHTML: false,
-        // A 304 has these headers too, because its Cache-Control replaces that of the browser's copy.
-        headers: { ...PAGE_HEADERS, 'Cache-Control': `immutable, max-age=${YEAR_SECONDS}` },
+        headers: HEADERS,
         ignorePatterns: [new RegExp(`/(?!(${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$)[^/]*$`)],
         silent: true,
       }),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, eventsOf, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
+import { all } from '../views/dom';
 
 const runner = scriptedRunner('keys');
 let router: TestRouter;
@@ -256,10 +257,12 @@ test('the form on the settings page takes limits, and keeps what was typed when 
     ['requests_per_minute', '1 000'],
     ['expires_at', '2999-01-01'],
   ]);
-  expect(made.status).toBe(200);
+  expect([made.status, made.headers.get('location')]).toEqual([303, '/settings#created-key']);
   const [key] = await list(alice);
   expect(key as object).toMatchObject({ name: 'Form', backends: ['echo', 'other'], requests_per_minute: 1000 });
-  expect(await (await alice.request('/settings')).text()).toContain(
-    'only Echo and Other · 1,000 requests a minute · expires',
-  );
+  const settings = await (await alice.request('/settings')).text();
+  expect(settings).toContain('only Echo and Other · 1,000 requests a minute · expires');
+  // Shown once: a reload shows no key, and makes none.
+  expect(await all(settings, '#created-key')).toHaveLength(1);
+  expect(await all(await (await alice.request('/settings')).text(), '#created-key')).toEqual([]);
 });

@@ -43,14 +43,14 @@ describe('the name', () => {
   test('is changed by the form and by JSON, and where null or nothing is sent it stays', async () => {
     const { here } = await someone();
     const saved = await here.request('/settings/you/name', form({ name: ' Ada ' }));
-    expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?said=renamed#you']);
+    expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?card=you&said=renamed#you-said']);
     const nameOf = async (body: object) =>
       ((await (await here.request('/api/me', { method: 'PATCH', body })).json()) as { user: { name: string } }).user
         .name;
     expect(await nameOf({})).toBe('Ada');
     expect(await nameOf({ name: null })).toBe('Ada');
     expect(await nameOf({ name: 'Grace' })).toBe('Grace');
-    expect(await (await here.request('/settings?said=renamed')).text()).toContain('That is your name now');
+    expect(await (await here.request('/settings?card=you&said=renamed')).text()).toContain('That is your name now');
   });
 
   test('with control characters is refused beside the field, and the card keeps what was typed', async () => {
@@ -82,7 +82,10 @@ describe('the password', () => {
     const { who, here, there } = await someone();
     const { ended } = await openLive(there);
     const changed = await change(here, who.password, 'another-bicycle-7');
-    expect([changed.status, changed.headers.get('location')]).toEqual([303, '/settings?said=password#you']);
+    expect([changed.status, changed.headers.get('location')]).toEqual([
+      303,
+      '/settings?card=you&said=password#you-said',
+    ]);
     await ended;
     expect((await there.request('/auth/me')).status).toBe(401);
     expect((await here.request('/auth/me')).status).toBe(200);
@@ -151,7 +154,7 @@ describe('sessions', () => {
     const id = (await listed(there)).find(({ current }) => current)?.id;
     const { ended } = await openLive(there);
     const revoked = await here.request(`/settings/sessions/${id}/revoke`, form());
-    expect(revoked.headers.get('location')).toBe('/settings?said=session#you');
+    expect(revoked.headers.get('location')).toBe('/settings?card=you&said=session#you-said');
     await ended;
     expect((await there.request('/auth/me')).status).toBe(401);
     expect((await here.request('/auth/me')).status).toBe(200);

@@ -40,7 +40,7 @@ test('a connection is tried, a model is chosen from what it serves, and everybod
   await signIn(page, router);
   await page.goto('/settings');
   const card = page.locator('#credentials-all');
-  await expect(page.getByRole('button', { name: 'Share with everybody' })).toBeDisabled();
+  await expect(page.getByRole('button', { name: 'Share with everybody' })).toHaveCount(0);
   await card.getByLabel('Base URL').fill(upstream.url);
   await card.getByLabel('API key').fill('wrong');
   await card.getByRole('button', { name: 'Test connection' }).click();
@@ -53,7 +53,11 @@ test('a connection is tried, a model is chosen from what it serves, and everybod
   await card.getByRole('button', { name: 'Save credentials' }).click();
   await expect(page.locator('.effective').first()).toContainText('a-model-of-the-upstream at 127.0.0.1');
   await page.getByRole('button', { name: 'Share with everybody' }).click();
-  await expect(page.getByRole('status').first()).toContainText('Shared');
+  // It costs money, so it is asked first; and the card says what happened, where the reader looks.
+  await page.getByRole('dialog').getByRole('button', { name: 'Share with everybody' }).click();
+  await expect(page.locator('#credentials-said')).toContainText('Shared');
+  await expect(page.locator('#credentials-said')).toBeFocused();
+  await expect(page.locator('#credentials-said')).toBeInViewport();
 
   await router.signIn(PEOPLE.alice);
   await page.context().clearCookies();

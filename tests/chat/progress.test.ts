@@ -111,7 +111,7 @@ test('every other way to fail ends the stream with an error as well', async () =
   };
   expect(await endOf('needy', () => start(alice, 'needy'))).toMatchObject({
     stage: 'error',
-    message: 'needy needs LLM_API_KEY. Set it in Settings → Credentials.',
+    message: 'needy needs LLM_API_KEY. Set it in Settings → Model.',
   });
   expect(await endOf('late', () => start(alice, 'late'))).toMatchObject({
     stage: 'error',

@@ -141,7 +141,9 @@ test('a shared key that is changed or withdrawn ends the runners that hold it, a
   expect(await list(alice)).toMatchObject([{ backend: 'caller' }]);
   await start(alice);
   expect(newest().env.LLM_API_KEY).toBe('sk-rotated-0123456789');
-  expect((await share('llm', false)).headers.get('location')).toBe('/settings?said=withdrawn#credentials');
+  expect((await share('llm', false)).headers.get('location')).toBe(
+    '/settings?card=credentials&said=withdrawn#credentials-said',
+  );
   await until(async () => (await list(alice)).length === 1, 'it has ended again');
   expect([await runnersOf(bob), (await start(alice)).status]).toEqual([bobs, 422]);
 });

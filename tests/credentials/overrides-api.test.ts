@@ -152,14 +152,17 @@ describe('the credentials form', () => {
   test('saves the typed values, keeps the values of empty fields, and says so', async () => {
     await clear(alice);
     const saved = await alice.request('/settings/credentials', form(base));
-    expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?said=credentials#credentials']);
+    expect([saved.status, saved.headers.get('location')]).toEqual([
+      303,
+      '/settings?card=credentials&said=credentials#credentials-said',
+    ]);
     await alice.request('/settings/credentials', form({ ...base, LLM_API_KEY: '', LLM_MODEL: 'n' }));
     expect((await overrides(alice)).overrides['']).toEqual({
       LLM_BASE_URL: 'https://llm.example/v1',
       LLM_API_KEY: '••••••••WXYZ',
       LLM_MODEL: 'n',
     });
-    const page = await (await alice.request('/settings?said=credentials')).text();
+    const page = await (await alice.request('/settings?card=credentials&said=credentials')).text();
     expect(page).toContain('Saved. The next call of an agent uses it.');
     expect(await fieldValue(page, 'credentials-all-LLM_MODEL')).toBe('n');
     expect(await fieldValue(page, 'credentials-all-LLM_API_KEY')).toBeUndefined();
@@ -207,7 +210,10 @@ describe('keys', () => {
     const use = () => router.request('/v1/models', { headers: { authorization: `Bearer ${key}` } });
     expect((await use()).status).toBe(200);
     const revoked = await alice.request(`/settings/keys/${id}/revoke`, { method: 'POST' });
-    expect([revoked.status, revoked.headers.get('location')]).toEqual([303, '/settings?said=revoked#keys']);
+    expect([revoked.status, revoked.headers.get('location')]).toEqual([
+      303,
+      '/settings?card=keys&said=revoked#keys-said',
+    ]);
     expect((await use()).status).toBe(401);
   });
 
@@ -227,7 +233,7 @@ test('idle times are chosen per agent, 0 is never, and the limits hold', async (
   const chosen = async () =>
     (await all(await (await alice.request('/settings')).text(), '#idle-echo option[selected]'))[0]?.attributes.value;
   expect(await chosen()).toBe('600');
-  expect((await set('900')).headers.get('location')).toBe('/settings?said=idle#idle');
+  expect((await set('900')).headers.get('location')).toBe('/settings?card=idle&said=idle#idle-said');
   expect(await chosen()).toBe('900');
   for (const [asked, stored] of Object.entries({ '0': '0', '-5': '0', '7': '60', '999999': '21600' })) {
     await set(asked);

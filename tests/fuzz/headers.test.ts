@@ -77,7 +77,7 @@ const PATHS = [
   '/v1/models',
   '/v1/chat/completions',
   '/api/runners',
-  '/assets/base.css',
+  '/assets/styles.css',
   '/live',
   '/nowhere',
   '/%00',

@@ -177,7 +177,8 @@ async function signIn(request: Send, who: { email: string; name: string; passwor
     cookie,
     request: own,
     async createKey(name = 'test') {
-      const page = await own('/settings/keys', { method: 'POST', body: new URLSearchParams({ name }) });
+      await own('/settings/keys', { method: 'POST', body: new URLSearchParams({ name }) });
+      const page = await own('/settings');
       const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
       if (!key) throw new Error('The settings page shows no key');
       return key;

@@ -44,14 +44,14 @@ test('the errors of the API are English for everybody', async () => {
 
 async function setLanguage(person: Person, language: string) {
   const saved = await person.request('/settings/you/language', form({ language }));
-  expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?said=language#you']);
+  expect([saved.status, saved.headers.get('location')]).toEqual([303, '/settings?card=you&said=language#you-said']);
 }
 
 test("the user's setting goes before the browser's languages, until it is taken back", async () => {
   const bob = await router.person(PEOPLE.bob);
   expect(await languageOf(await bob.request('/settings', asking('en')))).toBe('en');
   await setLanguage(bob, 'zh');
-  const settings = await (await bob.request('/settings?said=language', asking('en'))).text();
+  const settings = await (await bob.request('/settings?card=you&said=language', asking('en'))).text();
   expect(settings).toContain('已保存，之后所有页面都使用这种语言。');
   expect((await all(settings, '#your-language option[selected]')).map(({ text }) => text)).toEqual(['简体中文']);
   expect(await languageOf(await bob.request('/conversations/none', asking('en')))).toBe('zh-Hans');

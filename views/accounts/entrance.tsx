@@ -24,7 +24,7 @@ export function Entrance({ title, lead, form, children }: EntranceProps) {
         </p>
         <h1>{title}</h1>
         <p class="quiet">{lead}</p>
-        <FormNotice form={form} />
+        <FormNotice form={form} isFirst={false} />
         {children}
       </div>
     </CardLayout>

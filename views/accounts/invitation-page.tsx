@@ -1,6 +1,6 @@
-import { Field, fieldOf } from '../kit/field';
 import type { FormState } from '../models';
 import { useText } from '../render';
+import { AccountFields } from './account-fields';
 import { Entrance } from './entrance';
 
 interface InvitationProps {
@@ -16,27 +16,7 @@ export function InvitationPage({ form, email, action }: InvitationProps) {
   return (
     <Entrance title={t.signUp.title} lead={email === null ? t.signUp.invited : t.signUp.invitedAs(email)} form={form}>
       <form id="sign-up" method="post" action={action}>
-        <Field id="name" {...fieldOf(form, 'name')} label={t.signUp.name} autocomplete="name" required autofocus />
-        <Field
-          id="email"
-          name="email"
-          type="email"
-          label={t.signUp.email}
-          value={form.values.email ?? email ?? ''}
-          error={form.errors.email}
-          autocomplete="username"
-          required
-        />
-        <Field
-          id="password"
-          name="password"
-          type="password"
-          label={t.signUp.password}
-          help={t.signUp.passwordHelp}
-          error={form.errors.password}
-          autocomplete="new-password"
-          required
-        />
+        <AccountFields form={form} email={email ?? undefined} />
         <button type="submit" class="button primary wide">
           {t.signUp.submit}
         </button>

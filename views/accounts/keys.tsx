@@ -1,8 +1,8 @@
 import { CopyLine } from '../kit/copy-line';
 import { Field } from '../kit/field';
-import { Notice } from '../kit/notice';
+import { FlashNotice, Notice } from '../kit/notice';
 import { SelectField } from '../kit/select';
-import type { FormState, KeyView } from '../models';
+import type { Flash, FormState, KeyView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { KeyList } from './key-list';
@@ -21,15 +21,17 @@ interface KeysProps {
   form?: FormState | undefined;
   /** The base URL for programs, for example `https://agents.example/v1`. */
   apiUrl?: string | undefined;
+  flash?: Flash | undefined;
 }
 
 /** The user's keys for `/v1`, and the form that creates another. */
-export function Keys({ keys, backends = [], created, form, apiUrl }: KeysProps) {
+export function Keys({ keys, backends = [], created, form, apiUrl, flash }: KeysProps) {
   const t = useText();
   return (
     <section id="keys" class="card" aria-labelledby="keys-title">
       <h2 id="keys-title">{t.settings.sections.keys}</h2>
       <p class="quiet">{t.keys.lead}</p>
+      <FlashNotice flash={flash} id="keys-said" />
       {created && <CreatedKey name={created.name} value={created.key} />}
       {apiUrl && <CopyLine label={t.keys.baseUrl} value={apiUrl} />}
       <KeyList keys={keys} action="/settings/keys" />
@@ -145,7 +147,7 @@ function OnlyFor({ backends, chosen, error }: { backends: Choice[]; chosen: stri
 function CreatedKey({ name, value }: { name: string; value: string }) {
   const t = useText();
   return (
-    <Notice kind="good" role="status" id="created-key">
+    <Notice kind="good" role="status" id="created-key" isTarget>
       <p>
         <strong>{t.keys.created(name)}</strong>
       </p>

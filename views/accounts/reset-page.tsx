@@ -1,4 +1,4 @@
-import { Field } from '../kit/field';
+import { NewPassword } from '../kit/password';
 import type { FormState } from '../models';
 import { useText } from '../render';
 import { Entrance } from './entrance';
@@ -11,17 +11,7 @@ export function ResetPage({ form, email, action }: { form: FormState; email: str
       <form id="reset" method="post" action={action}>
         {/* For password managers, which file the new password under it. */}
         <input type="hidden" name="username" autocomplete="username" value={email} />
-        <Field
-          id="password"
-          name="password"
-          type="password"
-          label={t.password}
-          help={t.help}
-          error={form.errors.password}
-          autocomplete="new-password"
-          required
-          autofocus
-        />
+        <NewPassword id="password" label={t.password} form={form} autofocus />
         <button type="submit" class="button primary wide">
           {t.submit}
         </button>

@@ -1,6 +1,7 @@
 import { Field, fieldOf } from '../kit/field';
 import type { FormState } from '../models';
 import { useText } from '../render';
+import { AccountFields } from './account-fields';
 import { Entrance } from './entrance';
 
 /** The sign-up form, with an invite code if the installation requires one. */
@@ -9,17 +10,7 @@ export function SignUpPage({ form, inviteRequired }: { form: FormState; inviteRe
   return (
     <Entrance title={t.title} lead={t.lead} form={form}>
       <form id="sign-up" method="post" action="/sign-up">
-        <Field id="name" {...fieldOf(form, 'name')} label={t.name} autocomplete="name" required autofocus />
-        <Field id="email" {...fieldOf(form, 'email')} type="email" label={t.email} autocomplete="username" required />
-        <Field
-          id="password"
-          name="password"
-          type="password"
-          label={t.password}
-          error={form.errors.password}
-          autocomplete="new-password"
-          required
-        />
+        <AccountFields form={form} />
         {inviteRequired && (
           <Field
             id="invite-code"

@@ -2,22 +2,23 @@ import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
 import { Field } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
+import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
-import type { FormState, SessionView, YouView } from '../models';
+import type { Flash, FormState, SessionView, YouView } from '../models';
 import { useText } from '../render';
 import { LanguageChoice } from '../settings/language-choice';
 
 const untouched: FormState = { values: {}, errors: {} };
 
 /** The user's own account: name, password, and where they are signed in. */
-export function You({ you }: { you: YouView }) {
+export function You({ you, flash }: { you: YouView; flash?: Flash | undefined }) {
   const t = useText().you;
   const { name = { values: { name: you.name }, errors: {} }, password = untouched } = you.forms ?? {};
   return (
     <section id="you" class="card" aria-labelledby="you-title">
       <h2 id="you-title">{t.title}</h2>
       <p class="quiet">{t.signedInAs(you.email)}</p>
-      <FlashNotice flash={you.flash} id="you-said" />
+      <FlashNotice flash={flash} id="you-said" />
       <form method="post" action="/settings/you/name" class="inline-form">
         <Field
           id="your-name"
@@ -58,16 +59,7 @@ function PasswordForm({ email, form, isOpen }: { email: string; form: FormState;
             autocomplete="current-password"
             required
           />
-          <Field
-            id="new-password"
-            name="new_password"
-            type="password"
-            label={t.newPassword}
-            help={t.passwordHelp}
-            error={form.errors.new_password}
-            autocomplete="new-password"
-            required
-          />
+          <NewPassword id="new-password" name="new_password" label={t.newPassword} help={t.passwordHelp} form={form} />
         </div>
         <div class="row">
           <button type="submit" class="button">

@@ -2,6 +2,7 @@ import { Confirm } from '../kit/confirm';
 import { CopyLine } from '../kit/copy-line';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice, Notice } from '../kit/notice';
+import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
 import type { Flash, FormState, Shell, UserView } from '../models';
 import { useText } from '../render';
@@ -99,16 +100,7 @@ function PasswordCard({ link, form, action }: CardProps & Pick<UserProps, 'link'
         <summary>{t.setPassword}</summary>
         <form method="post" action={`${action}/password`} class="scope-form">
           {form && <FormNotice form={form} />}
-          <Field
-            id="set-password"
-            name="password"
-            type="password"
-            label={t.newPassword}
-            help={t.setPasswordHelp}
-            error={form?.errors.password}
-            autocomplete="new-password"
-            required
-          />
+          <NewPassword id="set-password" label={t.newPassword} help={t.setPasswordHelp} form={form} />
           <div class="row">
             <button type="submit" class="button">
               {t.setPassword}

@@ -1,6 +1,7 @@
 import { Icon } from '../icons';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice } from '../kit/notice';
+import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
 import type { Flash, FormState, Shell, UserView } from '../models';
 import { useText } from '../render';
@@ -69,15 +70,7 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
               autofocus={isRefused}
             />
             <Field id="new-name" {...fieldOf(form, 'name')} label={t.name} autocomplete="off" />
-            <Field
-              id="new-user-password"
-              name="password"
-              type="password"
-              label={t.password}
-              help={t.passwordHelp}
-              error={form.errors.password}
-              autocomplete="new-password"
-            />
+            <NewPassword id="new-user-password" label={t.password} help={t.passwordHelp} form={form} required={false} />
           </div>
           <div class="row">
             <button type="submit" class="button primary">

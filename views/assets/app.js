@@ -62,6 +62,7 @@ document.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (button?.dataset.themeChoice) chooseTheme(button.dataset.themeChoice);
   if (button?.matches('[data-copy], [data-copy-from], .copy-code')) copy(button);
+  if (button?.dataset.reveals) reveal(button);
   if (button?.id === 'jump') {
     jump();
     focusComposer();
@@ -69,19 +70,31 @@ document.addEventListener('click', (event) => {
   if (event.target.matches('.composer-box')) $('#composer-text')?.focus();
 });
 
-// Times: the page has them in UTC.
+function reveal(button) {
+  const isShown = button.getAttribute('aria-pressed') !== 'true';
+  button.setAttribute('aria-pressed', String(isShown));
+  document.getElementById(button.dataset.reveals).type = isShown ? 'text' : 'password';
+}
+
+// Times: the page has them in UTC. In its language, written as the browser's region does.
+
+function formatsOf(language) {
+  const region = new Intl.Locale(navigator.language).maximize().region;
+  return region ? `${language}-${region}` : language;
+}
+const formats = formatsOf(document.documentElement.lang);
 
 function localTimes(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
     const day = date.toDateString() === today ? {} : { day: 'numeric', month: 'short' };
-    time.textContent = date.toLocaleString(document.documentElement.lang, {
+    time.textContent = date.toLocaleString(formats, {
       ...day,
       hour: 'numeric',
       minute: '2-digit',
     });
-    time.title = date.toLocaleString(document.documentElement.lang);
+    time.title = date.toLocaleString(formats);
   }
 }
 
@@ -95,7 +108,7 @@ function dayOf(date) {
   if (daysAgo <= 0) return today;
   if (daysAgo === 1) return yesterday;
   if (daysAgo <= 7) return week;
-  return date.toLocaleDateString(document.documentElement.lang, { month: 'long', year: 'numeric' });
+  return date.toLocaleDateString(formats, { month: 'long', year: 'numeric' });
 }
 
 function localDays() {
@@ -234,7 +247,9 @@ document.addEventListener('keydown', (event) => {
 
 // A draft outlives a reload, also the one that leads to signing in again.
 document.addEventListener('input', (event) => {
-  if (event.target.id === 'composer-text') sessionStorage.setItem(draftKey(), event.target.value);
+  if (event.target.id !== 'composer-text') return;
+  sessionStorage.setItem(draftKey(), event.target.value);
+  $('#composer-error').textContent = '';
 });
 document.addEventListener('submit', (event) => {
   if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());

@@ -1,6 +1,7 @@
 import { MissingCredentials } from '../credentials/missing';
 import { Icon } from '../icons';
 import { Notice } from '../kit/notice';
+import { Time } from '../kit/time';
 import { AppLayout } from '../layout';
 import type { AgentView, ComposerView, ConversationView, Shell } from '../models';
 import { useText } from '../render';
@@ -23,12 +24,27 @@ interface ChatProps {
   model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
+  /** When the reader's budget, which is used up, starts again. */
+  usedUpUntilMs?: number | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
   liveUrl?: string | undefined;
 }
 
+/** Says before one writes that no answer would come. */
+function UsedUp({ untilMs }: { untilMs: number }) {
+  const t = useText().composer;
+  return (
+    <Notice kind="info">
+      <p>
+        {t.usedUp} <Time ms={untilMs} />
+        {t.usedUpEnd} <a href="/usage">{t.seeUsage}</a>
+      </p>
+    </Notice>
+  );
+}
+
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, model, missing, liveUrl }: ChatProps) {
+export function ChatPage({ shell, agent, conversation, composer, model, missing, usedUpUntilMs, liveUrl }: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -48,6 +64,7 @@ export function ChatPage({ shell, agent, conversation, composer, model, missing,
           </button>
           {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
+          {usedUpUntilMs !== undefined && <UsedUp untilMs={usedUpUntilMs} />}
           {agent.disabled ? (
             <Notice kind="info">{t.composer.disabled(agent.name)}</Notice>
           ) : (

@@ -1,5 +1,6 @@
 import { Confirm } from '../kit/confirm';
-import { Notice } from '../kit/notice';
+import { FlashNotice, Notice } from '../kit/notice';
+import type { Flash } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { CredentialInput } from './input';
@@ -12,7 +13,7 @@ const upstream = 'llm';
 /**
  * A card for one group of variables: the source for each agent, the user's own values, and the administrator's switch.
  */
-export function CredentialCard({ group }: { group: CredentialGroup }) {
+export function CredentialCard({ group, flash }: { group: CredentialGroup; flash?: Flash | undefined }) {
   const t = useText();
   const id = cardId(group.group);
   const isUpstream = group.group === upstream;
@@ -20,25 +21,61 @@ export function CredentialCard({ group }: { group: CredentialGroup }) {
     <section id={id} class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>{isUpstream ? t.settings.sections.credentials : <code>{group.group}</code>}</h2>
       <p class="quiet">{isUpstream ? t.credentials.lead : t.credentials.otherLead}</p>
-      <ul class="rows effective" aria-label={t.credentials.effective}>
-        {group.effective.map((one) => (
-          <Effective key={one.agentName} one={one} />
+      <FlashNotice flash={flash} id={`${id}-said`} />
+      <EffectiveList effective={group.effective} />
+      {group.scopes
+        .filter(({ scope }) => scope === '')
+        .map((scope) => (
+          <ScopeForm key={scope.scope} group={group.group} scope={scope} />
         ))}
-      </ul>
-      {group.scopes.map((scope) => (
-        <Scope key={scope.scope} group={group.group} scope={scope} />
-      ))}
+      <OneAgentScopes group={group.group} scopes={group.scopes.filter(({ scope }) => scope !== '')} />
       {group.share && <Share group={group.group} share={group.share} />}
     </section>
   );
 }
 
-function cardId(group: string): string {
+/** The id of a group's card on the page. */
+export function cardId(group: string): string {
   return group === upstream ? 'credentials' : `variable-${group}`;
 }
 
 function scopeId(group: string, scope: string): string {
   return `${cardId(group)}-${scope || 'all'}`;
+}
+
+/** What each agent uses: one line where all use the same. */
+function EffectiveList({ effective }: { effective: readonly EffectiveView[] }) {
+  const t = useText();
+  const [first] = effective;
+  const alike = new Set(effective.map(({ agentName: _, ...what }) => JSON.stringify(what)));
+  const shown =
+    first && alike.size === 1 && effective.length > 1 ? [{ ...first, agentName: t.settings.allAgents }] : effective;
+  return (
+    <ul class="rows effective" aria-label={t.credentials.effective}>
+      {shown.map((one) => (
+        <Effective key={one.agentName} one={one} />
+      ))}
+    </ul>
+  );
+}
+
+/** The credentials of single agents, closed until there are some: most people need none. */
+function OneAgentScopes({ group, scopes }: { group: string; scopes: readonly CredentialScope[] }) {
+  const t = useText().credentials;
+  if (scopes.length === 0) return null;
+  return (
+    <details class="scope" open={scopes.some((scope) => scope.isSet || isAttended(scope))}>
+      <summary>{t.ofOneAgent}</summary>
+      {scopes.map((scope) => (
+        <Scope key={scope.scope} group={group} scope={scope} />
+      ))}
+    </details>
+  );
+}
+
+/** Whether a form has something to say. */
+function isAttended(scope: CredentialScope): boolean {
+  return scope.error !== undefined || scope.trial !== undefined || scope.fields.some((field) => field.error);
 }
 
 function Effective({ one }: { one: EffectiveView }) {
@@ -73,10 +110,8 @@ function Effective({ one }: { one: EffectiveView }) {
 
 function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
   const t = useText();
-  if (scope.scope === '') return <ScopeForm group={group} scope={scope} />;
-  const open = scope.error !== undefined || scope.trial !== undefined || scope.fields.some((field) => field.error);
   return (
-    <details class="scope" open={open}>
+    <details class="scope" open={isAttended(scope)}>
       <summary>
         <span class="ellipsis">{t.credentials.only(scope.label)}</span>
         <span class="quiet">{scope.isSet ? t.credentials.own : t.credentials.asAll}</span>
@@ -207,7 +242,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
       <p class="quiet">{share.isShared ? words.on : words.off}</p>
       {share.receivers.length > 0 && <p class="quiet">{words.receivers(share.receivers)}</p>}
       {!share.canShare && <p class="quiet">{share.isShared ? words.gone : words.nothing}</p>}
-      {share.isShared ? (
+      {share.isShared && (
         <Confirm
           id={`${id}-stop`}
           triggerClass="button"
@@ -218,14 +253,19 @@ function Share({ group, share }: { group: string; share: ShareView }) {
           label={t.credentials.unshare}
           fields={{ group, shared: 'false' }}
         />
-      ) : (
-        <form method="post" action="/settings/credentials/share">
-          <input type="hidden" name="group" value={group} />
-          <input type="hidden" name="shared" value="true" />
-          <button type="submit" class="button" disabled={!share.canShare}>
-            {t.credentials.shareNow}
-          </button>
-        </form>
+      )}
+      {!share.isShared && share.canShare && (
+        <Confirm
+          id={`${id}-now`}
+          triggerClass="button"
+          trigger={t.credentials.shareNow}
+          question={t.credentials.shareQuestion}
+          consequence={words.off}
+          action="/settings/credentials/share"
+          label={t.credentials.shareNow}
+          fields={{ group, shared: 'true' }}
+          isHarmless
+        />
       )}
     </div>
   );

@@ -14,9 +14,11 @@ interface ConfirmProps {
   action: string;
   label: string;
   fields?: Record<string, string>;
+  /** Whether what it does can be taken back. */
+  isHarmless?: boolean;
 }
 
-/** A control that asks for confirmation before it deletes something. A popover, so it works without scripts. */
+/** A control that asks before it deletes something or costs somebody money. A popover, so it works without scripts. */
 export function Confirm(props: ConfirmProps) {
   const t = useText();
   return (
@@ -36,7 +38,7 @@ export function Confirm(props: ConfirmProps) {
           <button type="button" class="button" popovertarget={props.id} popovertargetaction="hide">
             {t.confirm.cancel}
           </button>
-          <button type="submit" class="button danger">
+          <button type="submit" class={props.isHarmless ? 'button primary' : 'button danger'}>
             {props.label}
           </button>
         </form>

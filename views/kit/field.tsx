@@ -28,9 +28,13 @@ export function fieldOf({ values, errors }: FormState, name: string) {
 }
 
 /** A labelled input, or choice, with its help and its error below it. */
-export function Field({ id, label, help, error, badge, type, choices, ...input }: FieldProps) {
+export function Field({ id, label, help, error, badge, type, choices, autofocus, ...input }: FieldProps) {
   const described = [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ');
-  const state = { 'aria-describedby': described || undefined, 'aria-invalid': error ? ('true' as const) : undefined };
+  // The browser focuses the first of the page, so that a refused form is shown where it has to be mended.
+  const state = {
+    ...{ 'aria-describedby': described || undefined, autofocus: autofocus || error !== undefined },
+    'aria-invalid': error ? ('true' as const) : undefined,
+  };
   return (
     <div id={`${id}-field`} class="field">
       <div class="field-head">

@@ -12,13 +12,23 @@ interface NoticeProps {
   id?: string;
   /** `alert` for a failure that just happened, `status` for a success. */
   role?: 'alert' | 'status';
+  /** Whether a link or redirect leads to it, and gives it the focus. */
+  isTarget?: boolean;
+  /** Whether it has the focus when the page opens. */
+  isFirst?: boolean;
   children: ComponentChildren;
 }
 
 /** A short text in a box. Icon and wording show its kind, not only the colour. */
-export function Notice({ kind, id, role, children }: NoticeProps) {
+export function Notice({ kind, id, role, isTarget, isFirst, children }: NoticeProps) {
   return (
-    <div id={id} class="notice" data-kind={kind} role={role}>
+    <div
+      id={id}
+      class="notice"
+      data-kind={kind}
+      role={role}
+      {...((isTarget || isFirst) && { tabindex: -1, autofocus: isFirst })}
+    >
       <Icon name={icons[kind]} />
       <div class="notice-body">{children}</div>
     </div>
@@ -26,10 +36,10 @@ export function Notice({ kind, id, role, children }: NoticeProps) {
 }
 
 /** The message of a refused form, if it has one. */
-export function FormNotice({ form }: { form: FormState }) {
+export function FormNotice({ form, isFirst = true }: { form: FormState; isFirst?: boolean }) {
   if (!form.message) return null;
   return (
-    <Notice kind="bad" role="alert">
+    <Notice kind="bad" role="alert" isFirst={isFirst}>
       <Sentence of={form.message} />
     </Notice>
   );
@@ -39,7 +49,7 @@ export function FormNotice({ form }: { form: FormState }) {
 export function FlashNotice({ flash, id }: { flash: Flash | undefined; id: string }) {
   if (!flash) return null;
   return (
-    <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id={id}>
+    <Notice kind={flash.kind} role={flash.kind === 'bad' ? 'alert' : 'status'} id={id} isTarget>
       {flash.message}
     </Notice>
   );

@@ -124,7 +124,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The router was restarted in the middle of this answer.': '路由器在回答途中重启了。',
 
   // Credentials
-  '{} needs {}. {}Set {} in Settings → Credentials.': '{} 需要 {}。{3}请在“设置 → 凭据”中填写。',
+  '{} needs {}. {}Set {} in Settings → Model.': '{} 需要 {}。{3}请在“设置 → 模型”中填写。',
   'You have set an address of your own, and the shared key never goes to another address: set a key of your own too, or remove your address to use what is shared.':
     '你设置了自己的接口地址，而共享的密钥不会发往其他地址：请同时设置自己的密钥，或移除你的地址以使用共享凭据。',
   'You have set a key of your own, and it never goes to the shared address by itself: set an address too, or remove your key to use what is shared.':

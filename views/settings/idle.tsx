@@ -1,17 +1,19 @@
+import { FlashNotice } from '../kit/notice';
 import type { Text } from '../locales';
-import type { IdleView } from '../models';
+import type { Flash, IdleView } from '../models';
 import { useText } from '../render';
 
 /** Offered idle times in seconds; 0 means never. */
 const choices = [300, 600, 1800, 3600, 2 * 3600, 6 * 3600, 24 * 3600, 0];
 
 /** The idle time of every backend's runner. */
-export function IdleTimes({ idle }: { idle: IdleView[] }) {
+export function IdleTimes({ idle, flash }: { idle: IdleView[]; flash?: Flash | undefined }) {
   const t = useText();
   return (
     <section id="idle" class="card" aria-labelledby="idle-title">
       <h2 id="idle-title">{t.settings.sections.idle}</h2>
       <p class="quiet">{t.idle.lead}</p>
+      <FlashNotice flash={flash} id="idle-said" />
       <ul class="rows">
         {idle.map((item) => (
           <li key={item.backend} id={`idle-${item.backend}`}>

@@ -1,8 +1,7 @@
 import { Keys } from '../accounts/keys';
 import { You } from '../accounts/you';
-import { CredentialCard } from '../credentials/credentials';
+import { CredentialCard, cardId } from '../credentials/credentials';
 import type { CredentialGroup } from '../credentials/models';
-import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
 import type { Flash, FormState, IdleView, KeyView, Shell, YouView } from '../models';
 import { useText } from '../render';
@@ -19,7 +18,8 @@ interface SettingsProps {
   keyBackends?: { value: string; label: string }[] | undefined;
   createdKey?: { name: string; key: string } | undefined;
   idle: IdleView[];
-  flash?: Flash | undefined;
+  /** What the last form has done, in the card of that form. */
+  said?: { card: string; flash: Flash } | undefined;
   /** Refused forms with the typed values. */
   forms?: { key?: FormState | undefined } | undefined;
   /** The base URL for programs, for example `https://agents.example/v1`. */
@@ -29,6 +29,7 @@ interface SettingsProps {
 /** All settings of a user, one card each. */
 export function SettingsPage(props: SettingsProps) {
   const t = useText();
+  const flashIn = (card: string) => (props.said?.card === card ? props.said.flash : undefined);
   return (
     <AppLayout shell={props.shell} title={t.settings.title}>
       <header class="title-bar">
@@ -36,10 +37,20 @@ export function SettingsPage(props: SettingsProps) {
         <h1 class="ellipsis">{t.settings.title}</h1>
       </header>
       <div class="settings column">
-        <FlashNotice flash={props.flash} id="flash" />
-        <You you={props.you} />
+        <nav class="settings-nav" aria-label={t.settings.nav}>
+          <a href="#you">{t.you.title}</a>
+          <a href="#credentials">{t.settings.sections.credentials}</a>
+          <a href="#keys">{t.settings.sections.keys}</a>
+          <a href="/usage">{t.usage.title}</a>
+          <a href="/agents">{t.agents.title}</a>
+          <a href="#idle">{t.settings.sections.idle}</a>
+          <a href="#appearance" class="script-only">
+            {t.settings.sections.appearance}
+          </a>
+        </nav>
+        <You you={props.you} flash={flashIn('you')} />
         {props.credentials.map((group) => (
-          <CredentialCard key={group.group} group={group} />
+          <CredentialCard key={group.group} group={group} flash={flashIn(cardId(group.group))} />
         ))}
         <Keys
           keys={props.keys}
@@ -47,8 +58,9 @@ export function SettingsPage(props: SettingsProps) {
           created={props.createdKey}
           form={props.forms?.key}
           apiUrl={props.apiUrl}
+          flash={flashIn('keys')}
         />
-        <IdleTimes idle={props.idle} />
+        <IdleTimes idle={props.idle} flash={flashIn('idle')} />
         <section id="appearance" class="card script-only" aria-labelledby="appearance-title">
           <h2 id="appearance-title">{t.settings.sections.appearance}</h2>
           <p class="quiet">{t.appearance.lead}</p>

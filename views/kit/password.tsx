@@ -1,0 +1,46 @@
+import type { FormState } from '../models';
+import { useText } from '../render';
+import { Field } from './field';
+
+interface NewPasswordProps {
+  /** Unique in the page. */
+  id: string;
+  name?: string;
+  label: string;
+  form: FormState | undefined;
+  /** In place of the rule for passwords. */
+  help?: string;
+  required?: boolean;
+  autofocus?: boolean;
+}
+
+/** Where a password is chosen: says the rule before it is broken, and lets its writer see it. */
+export function NewPassword({
+  id,
+  name = 'password',
+  label,
+  form,
+  help,
+  required = true,
+  autofocus,
+}: NewPasswordProps) {
+  const t = useText().password;
+  return (
+    <div class="new-password">
+      <Field
+        id={id}
+        name={name}
+        type="password"
+        label={label}
+        help={help ?? t.rule}
+        error={form?.errors[name]}
+        autocomplete="new-password"
+        required={required}
+        {...(autofocus !== undefined && { autofocus })}
+      />
+      <button type="button" class="button quiet-button script-only" data-reveals={id} aria-pressed="false">
+        {t.show}
+      </button>
+    </div>
+  );
+}
