@@ -127,7 +127,7 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/keys/:id/revoke': '401 403 303 401 401 403',
   'GET /api/admin/keys': '401 403 200 401 401 200',
   'DELETE /api/admin/keys/:id': '401 403 200 401 401 403',
-  'POST /settings/keys': '401 200 200 401 401 403',
+  'POST /settings/keys': '401 303 303 401 401 403',
   'POST /settings/keys/:id/revoke': '401 404 404 401 401 403',
   'GET /api/me/keys': '401 200 200 403 401 200',
   'POST /api/me/keys': '401 201 201 403 401 403',
