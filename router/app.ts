@@ -18,10 +18,13 @@ import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
 import { credentialsApiRoutes } from './credentials/api-routes';
 import { credentialsRoutes } from './credentials/routes';
+import { filesApiRoutes } from './files/api-routes';
+import { filesPages, filesUpload } from './files/routes';
 import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
@@ -84,6 +87,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     upstreams,
     usage,
     users,
+    variants,
   } = context;
   const guard = guardOf(config);
   const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
@@ -104,6 +108,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
       .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
+      .use(filesApiRoutes(filesParts(context), session))
+      .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
@@ -119,9 +125,11 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
-          .use(chatCredentialsRoutes(chat, session))
+          .use(variantsRoutes({ ...chat, variants }, session))
+          .use(chatCredentialsRoutes({ ...chat, variants }, session))
           .use(agentPages({ ...agentPagesParts(context), shell }, session))
           .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+          .use(filesPages({ ...filesParts(context), shell }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))
           .use(settingsRoutes({ backends, idle, settings }, session))
@@ -174,6 +182,10 @@ function chatParts(context: Context) {
   const { images, platforms, rendering, runners, streams } = context;
   const live = { events, generations, rendering, runners, streams };
   return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+}
+
+function filesParts({ agents, backends, config, files, held, streams }: Context) {
+  return { agents, backends, config, files, held, streams };
 }
 
 function agentPagesParts(context: Context) {

@@ -26,6 +26,7 @@ import { type Db, lockDatabase, openDatabase } from './database/database';
 import { installationStore } from './database/installation-store';
 import { sealedStore } from './database/sealed-store';
 import { openVault } from './database/sealing';
+import { homeFiles } from './files/home-files';
 import { createEvents } from './lib/events';
 import { processLog } from './lib/log';
 import { every, steadyMs } from './lib/time';
@@ -136,6 +137,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
     ...accounts,
     ...platforms,
     ...agents,
+    files: homeFiles({ homesRoot: config.homesRoot }),
     credentials,
     ...usage,
     ...runners,

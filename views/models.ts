@@ -140,7 +140,18 @@ export interface MessageView {
   /** Missing credentials that the message offers a form for. */
   missing?: MissingView;
   interrupted: boolean;
+  /** It is the newest, and did not end well. */
   retryable: boolean;
+  variants?: VariantsView;
+}
+
+/** The place of a message among its variants, which all follow the message at the position `after`. `number` is from 1. */
+export interface VariantsView {
+  after: number;
+  number: number;
+  count: number;
+  previousId?: string | undefined;
+  nextId?: string | undefined;
 }
 
 /** `liveUrl` is the resumable stream of this page; `streamingId` the message that is being answered right now. */
@@ -150,9 +161,18 @@ export interface ConversationView {
   agentId: string;
   agentName: string;
   messages: MessageView[];
+  /** The message that is being edited, in its place. */
+  edit?: EditView;
   earlierHref?: string;
   streamingId?: string;
   liveUrl: string;
+}
+
+/** A message of the user's that is being said otherwise. */
+export interface EditView {
+  messageId: string;
+  text: string;
+  error?: string;
 }
 
 export interface ComposerView {

@@ -2,8 +2,8 @@
  * Homes of agents: durable directories on the router's machine, one per agent, filled from a seed.
  *
  * The content of a home belongs to its agent and may be hostile: the agent can put links, pipes and devices at a path to
- * which the router is about to write. Law 7: the router never follows a link inside a home. It never reads files of a home
- * either; it only puts its own files into place (`safe-folder.ts`).
+ * which the router is about to write. Law 7: the router never follows a link inside a home (`safe-folder.ts`). It reads files of a
+ * home only for their owner (`router/files`).
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 /**
- * Writes into folders to which a hostile program may write as well.
+ * Reads and writes in folders to which a hostile program may write as well.
  *
  * A folder is kept open, and every name is looked up relative to its descriptor (through `/proc/self/fd`, with the effect
  * of `openat(2)`), one name at a time and without following links. So a path that changes meanwhile does no harm: the
@@ -7,11 +7,11 @@
  * path, and a link that is planted between check and use would be followed.
  */
 import { constants, existsSync } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ownerFault } from './home-faults';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 const HAS_PROC = existsSync('/proc/self/fd');
 
 /** Owner of the files and folders that are written. When undefined, they belong to the user of the process. */
@@ -31,6 +31,24 @@ export class UnsafePathError extends Error {
     super(`${path} is ${what}. The router does not follow or replace it: remove it and start again.`, options);
   }
 }
+
+/** An entry of a folder. A link, a pipe and a device are `other`. */
+export interface FolderEntry {
+  readonly name: string;
+  readonly kind: 'folder' | 'file' | 'other';
+  readonly bytes: number;
+  readonly changedAtMs: number;
+}
+
+/** A file that is open for reading; whoever opened it closes the handle. */
+export interface OpenFile {
+  readonly handle: FileHandle;
+  readonly bytes: number;
+  readonly changedAtMs: number;
+}
+
+/** Bytes of a folder itself, from which on its names are not read: there would be some 100,000. */
+const FOLDER_BYTES_MAX = 2_097_152;
 
 export class Folder implements AsyncDisposable {
   private constructor(
@@ -52,6 +70,44 @@ export class Folder implements AsyncDisposable {
     // handle and not on the name, because the name may mean another folder by now.
     if (owner && (await folder.handle.stat()).uid === process.getuid?.()) await give(folder.handle, owner);
     return folder;
+  }
+
+  /** Opens the folder `name` in this folder. Throws `ENOENT`, and `UnsafePathError` for anything but a folder. */
+  async find(name: string): Promise<Folder> {
+    const path = join(this.path, name);
+    return new Folder(await openFolder(this.at(name), path), path);
+  }
+
+  /** The names in the folder, in order. @returns undefined when there are too many to be read. */
+  async names(): Promise<readonly string[] | undefined> {
+    if ((await this.handle.stat()).size > FOLDER_BYTES_MAX) return undefined;
+    return (await readdir(this.at('.'))).sort();
+  }
+
+  /** @returns undefined when no entry has that name any more. */
+  async entry(name: string): Promise<FolderEntry | undefined> {
+    const stats = await lstat(this.at(name)).catch(missing);
+    if (!stats) return undefined;
+    const kind = stats.isDirectory() ? 'folder' : stats.isFile() ? 'file' : 'other';
+    return { name, kind, bytes: kind === 'file' ? stats.size : 0, changedAtMs: Math.floor(stats.mtimeMs) };
+  }
+
+  /**
+   * Opens a file for reading. Throws `ENOENT`, and `UnsafePathError` for a link, a pipe, a device, and a file with several
+   * names: under another one it may belong to somebody else.
+   */
+  async openFile(name: string): Promise<OpenFile> {
+    const path = join(this.path, name);
+    const handle = await open(this.at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch((cause: unknown) => {
+      if (hasCode(cause, 'ELOOP', 'ENXIO', 'ENODEV')) throw new UnsafePathError(path, 'not a file', { cause });
+      throw cause;
+    });
+    const stats = await handle.stat();
+    if (stats.isFile() && stats.nlink === 1) {
+      return { handle, bytes: stats.size, changedAtMs: Math.floor(stats.mtimeMs) };
+    }
+    await handle.close();
+    throw new UnsafePathError(path, stats.isFile() ? 'a file with several names' : 'not a file');
   }
 
   /** Whether the folder has an entry of that name; a broken link counts. */

@@ -15,6 +15,7 @@ import type {
   WholeMessage,
 } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
+import type { Variants } from './store-tree';
 import type { Beginning } from './store-turns';
 
 export const TITLE_LENGTH_MAX = 200;
@@ -53,10 +54,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
    * @param expiresAtMs until when it is kept, where nobody has asked for that.
    */
   function begin(agent: Agent, expiresAtMs: number | null = null): Beginning {
-    const nowMs = now();
-    const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-    const ids = { id: newTimeId(), userId: agent.userId, agentId: agent.id };
-    return { conversation: { ...ids, title: '', model: '', ...times, lastPosition: 0, sessionFrom: 0, expiresAtMs } };
+    return { conversation: { ...newConversation(agent, now()), expiresAtMs } };
   }
 
   return {
@@ -82,22 +80,41 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       conversations.findListed(userId, id),
 
     /** Up to `limit` messages before `before`, oldest first. */
-    page: (id: string, options: { before?: number; limit: number }): Promise<readonly Message[]> =>
-      conversations.page(id, options),
+    page: (
+      id: string,
+      options: { before?: number; limit: number; path?: readonly number[] | undefined },
+    ): Promise<readonly Message[]> => conversations.page(id, options),
 
-    /** The messages before `before`, or all, that a runtime is sent as history; limited to what an LLM can use. */
-    history: (id: string, before?: number): Promise<readonly Message[]> =>
-      conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }) }),
+    /**
+     * The messages before `before`, or all, that a runtime is sent as history; limited to what an LLM can use.
+     * @param path of another path than the shown one.
+     */
+    history: (id: string, before?: number, path?: readonly number[]): Promise<readonly Message[]> =>
+      conversations.page(id, { ...HISTORY, ...(before !== undefined && { before }), path }),
+
+    /** Positions of the messages up to one that is not shown; `undefined` for one that is. */
+    async hiddenPath({ conversationId, position, isHidden }: MessageHead): Promise<readonly number[] | undefined> {
+      return isHidden ? (await conversations.findTree(conversationId))?.pathTo(position) : undefined;
+    },
 
     /** The newest messages, or the first ones after a position, without their texts; oldest first. */
     heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
       conversations.heads(id, range),
 
-    /** Whether the message at a position was removed, and others have come after it. */
-    async wasReplaced({ id, lastPosition }: Conversation, position: number): Promise<boolean> {
-      if (position === 0 || position >= lastPosition) return false;
+    /** Whether the message at a position is not shown any more, and others have come after it or before. */
+    async wasReplaced({ id, lastPosition, goesOnFrom }: Conversation, position: number): Promise<boolean> {
+      if (position === 0 || (position >= lastPosition && goesOnFrom === null)) return false;
       const [head] = await conversations.heads(id, { after: position - 1, limit: 1 });
       return head?.position !== position;
+    },
+
+    /** Those of the messages of a page that have variants, by position. */
+    async variants(shown: readonly MessageHead[]): Promise<ReadonlyMap<number, Variants>> {
+      const [first] = shown;
+      return conversations.variants(
+        first?.conversationId ?? '',
+        shown.map(({ position }) => position),
+      );
     },
 
     /** The role and the status of the newest message. */
@@ -167,13 +184,16 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
      * A new conversation with what was said up to a position in another one, stored as `begin`'s is. The oldest messages
      * of a long one are left out. Throws `too_large` if the message at the position alone is too long to be copied.
      */
-    async fork(conversation: Conversation, position: number): Promise<Beginning> {
-      const from = await conversations.forkableFrom(conversation.id, position, FORKED);
+    async fork(conversation: Conversation, position: number, path?: readonly number[]): Promise<Beginning> {
+      const from = await conversations.forkableFrom(conversation.id, position, { ...FORKED, path });
       if (from === undefined) throw tooLongToFork();
-      const nowMs = now();
-      const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
-      const fork = { ...conversation, id: newTimeId(), ...times, lastPosition: position, sessionFrom: position };
-      return { conversation: fork, fork: { of: conversation.id, from } };
+      const fresh = newConversation({ id: conversation.agentId, userId: conversation.userId }, now());
+      const { title, model, expiresAtMs } = conversation;
+      const places = { lastPosition: position, sessionFrom: position };
+      return {
+        conversation: { ...fresh, title, model, expiresAtMs, ...places },
+        fork: { of: conversation.id, from, path },
+      };
     },
 
     /** A new conversation without a message. */
@@ -203,6 +223,15 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       await conversations.delete(conversation.id);
       events.publish(userId, { kind: 'conversation', conversationId: id });
     },
+  };
+}
+
+/** A conversation without a message. */
+export function newConversation(agent: Pick<Agent, 'id' | 'userId'>, nowMs: number): Conversation {
+  return {
+    ...{ id: newTimeId(), userId: agent.userId, agentId: agent.id, title: '', model: '' },
+    ...{ createdAtMs: nowMs, updatedAtMs: nowMs, expiresAtMs: null },
+    ...{ lastPosition: 0, sessionFrom: 0, goesOnFrom: null, shelf: 'list', isUnread: false },
   };
 }
 

@@ -8,10 +8,10 @@ import { fields } from '../credentials/routes';
 import { AppError } from '../lib/errors';
 import { done, isPartRequest, part } from '../web/respond';
 import { messageViews } from './present';
-import type { ChatRoutesDeps } from './routes';
 import { conversationPage } from './routes-pages';
+import type { VariantsRoutesDeps } from './variants-routes';
 
-export function chatCredentialsRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
+export function chatCredentialsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin) {
   return new Elysia({ name: 'chat-credentials' })
     .use(session)
     .post(
@@ -23,7 +23,7 @@ export function chatCredentialsRoutes(deps: ChatRoutesDeps, session: SessionPlug
 
 /** Keeps what an answer lacked and asks for it again. */
 async function fillIn(
-  deps: ChatRoutesDeps,
+  deps: VariantsRoutesDeps,
   who: Who,
   request: Request,
   messageId: string,
@@ -36,12 +36,12 @@ async function fillIn(
     const values = pick(typed, (_, value) => value.trim() !== '');
     await requireFilled(deps, agent, values);
     await deps.credentials.set(who.user.id, scope, values);
-    await deps.generations.retry(conversation, message);
+    await deps.variants.retry(conversation, message);
   } catch (error) {
     const refused = refusedScope(error, scope, typed);
     if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, refused);
     const missing = await missingView(deps, who, { agent, message, typed: refused.typed });
-    const about = { reader: who, agent, lastPosition: conversation.lastPosition, missing };
+    const about = { reader: who, agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, missing };
     const { messages } = await deps.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
     const [view] = await messageViews(deps, who, { ...about, messages });
     if (!view) throw new AppError('not_found');
@@ -52,7 +52,7 @@ async function fillIn(
 
 /** Throws `invalid_fields` for what would still be missing. */
 async function requireFilled(
-  deps: ChatRoutesDeps,
+  deps: VariantsRoutesDeps,
   agent: Agent,
   values: Readonly<Record<string, string>>,
 ): Promise<void> {

@@ -13,8 +13,8 @@ import { Recent } from '../lib/lru';
 import { titleFrom } from './conversations';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
-import type { Conversation, Message, MessageHead, Step, ToolResult } from './store';
-import type { Beginning } from './store-turns';
+import type { Conversation, Message, Step, ToolResult } from './store';
+import type { Beginning, WrittenTurn } from './store-turns';
 
 /** The predecessor's limit for one message. */
 const TEXT_LENGTH_MAX = 200_000;
@@ -45,6 +45,8 @@ export interface RecordedTurn {
   readonly sessionFrom?: number;
   /** An answer that did not end well, which this one replaces. */
   readonly replacesId?: string;
+  /** Position that the turn follows as another variant. */
+  readonly after?: number;
   /** Until when the answer is kept, where nobody has asked for that. */
   readonly expiresAtMs?: number;
 }
@@ -70,8 +72,8 @@ export function generationsService(deps: GenerationsDeps) {
   const begun = new Recent<string, string>(BEGUN_MAX);
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
-  async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<Message> {
-    const { text, results, replacesId, answerId = newTimeId(), sessionFrom, expiresAtMs, beginning } = turn;
+  async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<WrittenTurn> {
+    const { text, results, replacesId, after, answerId = newTimeId(), sessionFrom, expiresAtMs, beginning } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
       ...(text !== undefined && { user: { id: newTimeId(), content: text } }),
@@ -80,18 +82,21 @@ export function generationsService(deps: GenerationsDeps) {
       ...(beginning && { beginning }),
       ...(sessionFrom !== undefined && { sessionFrom }),
       ...(replacesId !== undefined && { replacesId }),
+      ...(after !== undefined && { after }),
       expiresAtMs,
       title: conversation.title === '' ? titleFrom(text ?? '') : '',
       nowMs: now(),
     });
     if (!written) throw new AppError('answer_running');
     const { userId, id: conversationId } = conversation;
-    if (replacesId) events.publish(userId, { kind: 'message.removed', conversationId, messageId: replacesId });
+    for (const messageId of replacesId === undefined ? written.gone : [...written.gone, replacesId]) {
+      events.publish(userId, { kind: 'message.removed', conversationId, messageId });
+    }
     for (const message of [written.user, written.answer]) {
       if (message) events.publish(userId, { kind: 'message.added', conversationId, messageId: message.id });
     }
     events.publish(userId, { kind: 'conversation', conversationId });
-    return written.answer;
+    return written;
   }
 
   /** Makes the recorder of an answer, which from here on can be stopped. */
@@ -123,16 +128,17 @@ export function generationsService(deps: GenerationsDeps) {
   /** A turn whose answer has no client. Throws `too_much_at_once` before anything is stored. */
   async function begin(
     conversation: Conversation,
-    turn: { text?: string; replacesId?: string; beginning?: Beginning },
+    turn: Pick<RecordedTurn, 'text' | 'results' | 'replacesId' | 'after' | 'beginning'>,
     explicit: boolean,
   ): Promise<Message> {
     const agent = await agentOf(conversation);
     const leave = requests.take(conversation.userId);
     try {
-      const message = await beginTurn(conversation, turn);
-      const track = (options: RecordOptions) => record(conversation, message, options);
-      produce(deps, { conversation, agent, messageId: message.id, explicit }, { track, leave });
-      return message;
+      const { answer, sessionFrom } = await beginTurn(conversation, turn);
+      const track = (options: RecordOptions) => record(conversation, answer, options);
+      const told = { ...conversation, sessionFrom };
+      produce(deps, { conversation: told, agent, messageId: answer.id, explicit }, { track, leave });
+      return answer;
     } catch (error) {
       leave();
       throw error;
@@ -143,30 +149,32 @@ export function generationsService(deps: GenerationsDeps) {
     /** The model that a backend with `forward_model_env` is sent for this agent. */
     modelOf: (agent: Agent) => modelOf(deps, agent),
 
-    /** Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running` while another is being written. */
-    async start(conversation: Conversation, text: string, beginning?: Beginning): Promise<Message> {
+    /**
+     * Stores the user's message, with the conversation where it begins, and starts the answer. Throws `answer_running`
+     * while another is being written.
+     */
+    async start(
+      conversation: Conversation,
+      text: string,
+      how: Pick<RecordedTurn, 'beginning' | 'after'> = {},
+    ): Promise<Message> {
       if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }
-      return begin(conversation, { text, ...(beginning && { beginning }) }, false);
+      return begin(conversation, { text, ...how }, false);
     },
 
-    /** Replaces the conversation's last answer, which did not end well, by a new one. */
-    async retry(conversation: Conversation, message: MessageHead): Promise<Message> {
-      if (message.role !== 'assistant' || message.status === 'streaming' || message.status === 'done') {
-        throw new AppError('conflict', { message: 'Only an answer that did not end well can be asked for again.' });
-      }
-      if (message.position !== conversation.lastPosition) {
-        throw new AppError('conflict', { message: 'Only the last answer can be asked for again.' });
-      }
-      return begin(conversation, { replacesId: message.id }, true);
-    },
+    /** Starts another answer to what was said, in place of one or as another variant. */
+    startAgain: (
+      conversation: Conversation,
+      turn: { replacesId: string } | { after: number; results: readonly ToolResult[] },
+    ): Promise<Message> => begin(conversation, turn, true),
 
     /** Stores a turn that comes through `/v1`, whose relay does the work. */
     async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
       const { conversation, text } = turn;
-      const message = await beginTurn(conversation, turn);
+      const { answer: message } = await beginTurn(conversation, turn);
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }

@@ -77,7 +77,9 @@ class ConversationStream {
     if (event.kind === 'runner' && event.agentId === agent.id) this.#wake();
     // This stream sends whole messages only.
     if (event.kind === 'message.grew' || !('conversationId' in event)) return;
-    if (event.conversationId === conversation.id) this.#wake();
+    if (event.conversationId !== conversation.id) return;
+    if (event.kind === 'path') this.#position = Math.min(this.#position, event.after);
+    this.#wake();
   }
 
   /** Looks at what has changed, now or after the look that is under way. */

@@ -30,6 +30,7 @@ import { StepsOnPage } from './live-steps';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
 import { formatSeen } from './seen';
 import type { ShownMessage } from './store-shown';
+import type { Variants } from './store-tree';
 
 /** Messages in one event: there may be any number that a page has not seen. */
 const MESSAGES_AT_A_TIME = 20;
@@ -62,6 +63,8 @@ class Live {
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
   #position: number;
+  /** After this position the page has messages that are not shown any more. */
+  #pathAfter = Number.POSITIVE_INFINITY;
   /** The part of the newest message that the connecting page shows, until the first comparison. */
   #hadAtConnect: HadText | undefined;
   /** Something other than the text of the growing answer. */
@@ -101,6 +104,7 @@ class Live {
     if (this.#isHere(event)) {
       this.#isHereChanged = true;
       if (event.kind === 'message.removed') this.#removed.add(event.messageId);
+      if (event.kind === 'path') this.#pathAfter = Math.min(this.#pathAfter, event.after);
       if (this.#removed.size > REMOVED_MAX) this.writer.close();
     }
     this.wake();
@@ -198,7 +202,13 @@ class Live {
       return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
     }
     const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
+    if (this.#removed.has(this.#growing.message?.messageId ?? '')) {
+      this.#growing.message = undefined;
+      parts.push(<LiveComposerActions />);
+    }
     this.#removed.clear();
+    this.#position = Math.min(this.#position, this.#pathAfter);
+    this.#pathAfter = Number.POSITIVE_INFINITY;
     // The newest one that the page has is looked at again: it may have been growing there.
     const after = this.#growing.message || this.#hadAtConnect ? this.#position - 1 : this.#position;
     const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
@@ -211,13 +221,17 @@ class Live {
     const missing = await missingView(this.deps, this.options.who, { agent, message: last });
     const about = { reader: this.options.who, agent, lastPosition: last?.position ?? 0, missing };
     const rendering = this.#rendering();
-    for (const message of messages) parts.push(...(await this.#messageParts(rendering, { ...about, message })));
+    const variants = await this.deps.conversations.variants(messages);
+    for (const message of messages) {
+      const own = { ...about, message, variants: variants.get(message.position) };
+      parts.push(...(await this.#messageParts(rendering, own)));
+    }
     return parts;
   }
 
   async #messageParts(
     rendering: PageRendering,
-    about: AboutMessages & { message: ShownMessage },
+    about: AboutMessages & { message: ShownMessage; variants: Variants | undefined },
   ): Promise<JSX.Element[]> {
     const { message } = about;
     const isNew = message.position > this.#position;

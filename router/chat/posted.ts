@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import { within } from '../lib/time';
-import { TITLE_LENGTH_MAX, titleFrom } from './conversations';
+import { newConversation, TITLE_LENGTH_MAX, titleFrom } from './conversations';
 import type { GenerationsService } from './generations';
 import { withoutThought } from './leading-thought';
 import type { Conversation, ConversationsStore, Message } from './store';
@@ -62,10 +62,9 @@ export function postedService(deps: {
     async create(agent: Agent, { title, model }: { title: string; model: string }): Promise<CountedConversation> {
       const nowMs = now();
       const conversation = {
-        ...{ id: newTimeId(), userId: agent.userId, agentId: agent.id, createdAtMs: nowMs, updatedAtMs: nowMs },
+        ...newConversation(agent, nowMs),
         title: title.trim().slice(0, TITLE_LENGTH_MAX),
         model: model.trim().slice(0, MODEL_LENGTH_MAX),
-        ...{ lastPosition: 0, sessionFrom: 0, expiresAtMs: null },
       };
       await conversations.insert(conversation);
       changed(conversation);
@@ -118,10 +117,10 @@ export function postedService(deps: {
       if (message?.conversationId !== conversationId) throw messageNotFound();
       const newest = await conversations.heads(conversationId, { limit: 1 });
       if (newest.some(({ id }) => id !== messageId)) await generations.stopIn(conversationId);
-      const gone = await api.deleteAfter(conversationId, messageId);
-      if (!gone) throw messageNotFound();
-      for (const id of gone) events.publish(userId, { kind: 'message.removed', conversationId, messageId: id });
-      if (gone.length > 0) changed(conversation);
+      const change = await conversations.deleteBelow(messageId, { itself: false });
+      if (!change) throw messageNotFound();
+      for (const id of change.gone) events.publish(userId, { kind: 'message.removed', conversationId, messageId: id });
+      if (change.gone.length > 0) changed(conversation);
     },
 
     /** The first messages after a position, oldest first: some of them, at least one if there is any. */

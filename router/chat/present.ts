@@ -19,6 +19,7 @@ import { callViews, type Results, resultsIn, stepViews } from './present-steps';
 import type { MessageFailure, Step } from './store';
 import type { ShownMessage } from './store-shown';
 import { SHOWN_LENGTH_MAX } from './store-texts';
+import type { Variants } from './store-tree';
 import { isDown, type UsableDeps } from './usable';
 
 /** Longest error message, and longest hint, that is shown. */
@@ -121,9 +122,11 @@ export async function messageViews(
   const views: MessageView[] = [];
   // Renders the newest first, because readers look at these first, and the page's time limit may not suffice for all.
   const results = resultsIn(about.messages);
+  const variants = await deps.conversations.variants(about.messages);
   let nextMs: number | undefined;
   for (const message of about.messages.toReversed()) {
-    views.push(await messageView(deps, rendering, { ...about, message, results, nextMs }));
+    const own = { message, results, nextMs, variants: variants.get(message.position) };
+    views.push(await messageView(deps, rendering, { ...about, ...own }));
     nextMs = message.createdAtMs;
   }
   return views.reverse();
@@ -155,6 +158,7 @@ export async function messageView(
     readonly isTextThere?: boolean;
     readonly results?: Results;
     readonly nextMs?: number | undefined;
+    readonly variants?: Variants | undefined;
   },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
@@ -173,6 +177,7 @@ export async function messageView(
         : { html: await rendering.whole(first) })),
     ...(role === 'assistant' &&
       !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
+    ...(about.variants && { variants: about.variants }),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(deps, about.reader, agent.id)),

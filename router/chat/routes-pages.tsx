@@ -2,7 +2,7 @@
 import { ConversationItems } from '../../views/chat/conversation-list';
 import { ConversationsPage } from '../../views/chat/conversations-page';
 import { ChatPage } from '../../views/chat/page';
-import type { ConversationView } from '../../views/models';
+import type { ConversationView, EditView } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, type Typed } from '../credentials/present';
@@ -63,6 +63,8 @@ interface PageOptions {
   readonly composer?: { text: string; error?: string };
   /** A refused form in place of the newest answer. */
   readonly typed?: Typed;
+  /** The message that is being edited. */
+  readonly edit?: EditView;
   readonly status?: number;
 }
 
@@ -84,11 +86,17 @@ async function conversationView(
   who: Who,
   shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
 ): Promise<ConversationView> {
-  const { conversation, agent, links, before, typed } = shown;
+  const { conversation, agent, links, before, typed, edit } = shown;
   const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
   const [first, last] = [messages[0], messages.at(-1)];
   const missing = await missingView(deps, who, { agent, message: last, typed });
-  const about = { reader: who, agent, lastPosition: conversation.lastPosition, missing, messages };
+  const about = {
+    reader: who,
+    agent,
+    lastPosition: conversation.goesOnFrom ?? conversation.lastPosition,
+    missing,
+    messages,
+  };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
   const newest = views.at(-1);
@@ -103,6 +111,7 @@ async function conversationView(
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
+    ...(edit && { edit }),
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,

@@ -14,9 +14,6 @@ import { conversationPage, newConversationPage, olderConversations } from './rou
 import { parseSeen } from './seen';
 import type { Conversation } from './store';
 
-/** Positions after a message that its page shows. */
-const AROUND = 10;
-
 const form = t.Object({ text: t.String() });
 
 export type ChatRoutesDeps = LiveDeps;
@@ -46,7 +43,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         }
         const beginning = conversations.begin(agent);
         const { conversation } = beginning;
-        await generations.start(conversation, body.text, beginning);
+        await generations.start(conversation, body.text, { beginning });
         return seeOther(request, `/conversations/${conversation.id}`);
       },
       { session: true, body: form },
@@ -98,17 +95,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
     )
 
     .get(
-      '/messages/:id',
-      async ({ who, params, request }) => {
-        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
-        // With what was said around it. The newest page goes on as it is.
-        const before = message.position + AROUND;
-        const range = before < conversation.lastPosition ? `?before=${before}` : '';
-        return seeOther(request, `/conversations/${conversation.id}${range}#message-${message.id}`);
-      },
-      { session: true },
-    )
-    .get(
       '/messages/:id/text',
       async ({ who, params }) => {
         const { message } = await conversations.getMessage(who.user.id, params.id);
@@ -125,16 +111,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       },
       { session: true },
     )
-    .post(
-      '/messages/:id/retry',
-      async ({ who, params, request }) => {
-        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
-        await generations.retry(conversation, message);
-        return done(request, `/conversations/${conversation.id}`);
-      },
-      { session: true },
-    )
-
     .get(
       '/live',
       async ({ who, query, headers, request, server }) => {

@@ -127,7 +127,7 @@ export function searchStore(db: Db) {
       m.role AS role, ifnull(m.created_at_ms, c.updated_at_ms) AS atMs, ${firstBytes('m.content')} AS content
       FROM search_entries AS e LEFT JOIN messages AS m ON m.id = e.message_id
       JOIN conversations AS c ON c.id = ifnull(e.conversation_id, m.conversation_id)
-      WHERE e.id = ? AND c.user_id = ?`,
+      WHERE e.id = ? AND c.user_id = ? AND c.shelf <> 'deleted' AND ifnull(m.is_hidden, 0) = 0`,
   );
 
   /** @returns whether all is indexed that can be now; an answer that is being written comes when it has ended. */

@@ -4,6 +4,7 @@ import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure } from './store';
 import { said, textsOf } from './store-texts';
+import { isShown } from './store-tree';
 
 /** Bytes of the texts that are read at once. */
 const READ_BYTES_MAX = 512 * 1024;
@@ -54,8 +55,8 @@ export function conversationsApiStore(db: Db) {
             a.backend, coalesce(nullif(c.model, ''), nullif(a.model, ''), a.backend) AS model,
             row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
           FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
-          WHERE c.user_id = ${userId} AND (${isKept}))
-        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id) AS messageCount
+          WHERE c.user_id = ${userId} AND c.shelf <> 'deleted' AND (${isKept}))
+        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 0) AS messageCount
         FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC LIMIT ${'limit' in wanted ? wanted.limit : 1}`);
     },
 
@@ -65,7 +66,7 @@ export function conversationsApiStore(db: Db) {
 
     /** The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any. */
     async wholeAfter(conversationId: string, position: number): Promise<readonly Message[]> {
-      const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position));
+      const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position), isShown);
       const sizes = db
         .select({ id: messages.id, bytes: sql<number>`octet_length(${messages.content})` })
         .from(messages)
@@ -105,7 +106,7 @@ export function conversationsApiStore(db: Db) {
         const found = tx
           .select(said)
           .from(messages)
-          .where(eq(messages.conversationId, conversationId))
+          .where(and(eq(messages.conversationId, conversationId), isShown))
           .orderBy(desc(messages.position))
           .limit(1)
           .get();
@@ -116,12 +117,16 @@ export function conversationsApiStore(db: Db) {
         const status = message.failure ? 'failed' : 'done';
         const inserted = tx
           .insert(messages)
-          .values({ ...row, conversationId, position, status, createdAtMs: nowMs, endedAtMs: nowMs })
+          .values({
+            ...{ ...row, conversationId, position, status, createdAtMs: nowMs, endedAtMs: nowMs },
+            parent: conversation.goesOnFrom,
+          })
           .returning(said)
           .get();
         tx.update(conversations)
           .set({
             lastPosition: position,
+            goesOnFrom: null,
             updatedAtMs: nowMs,
             title: conversation.title || title,
             ...(message.role === 'assistant' && !message.failure && { sessionFrom: position }),
@@ -129,29 +134,6 @@ export function conversationsApiStore(db: Db) {
           .where(eq(conversations.id, conversationId))
           .run();
         return { message: inserted, isNew: true };
-      });
-    },
-
-    /**
-     * Deletes the messages after one. What is left is a new session, because the runtime's own knows what is deleted.
-     * @returns the ids of the messages that are gone; `undefined` when the conversation has no such message.
-     */
-    async deleteAfter(conversationId: string, messageId: string): Promise<readonly string[] | undefined> {
-      return transaction(db, (tx) => {
-        const there = eq(messages.conversationId, conversationId);
-        const last = tx
-          .select({ position: messages.position })
-          .from(messages)
-          .where(and(there, eq(messages.id, messageId)))
-          .get();
-        if (!last) return undefined;
-        const later = and(there, gt(messages.position, last.position));
-        const gone = tx.delete(messages).where(later).returning({ id: messages.id }).all();
-        if (gone.length > 0) {
-          const sessionFrom = conversations.lastPosition;
-          tx.update(conversations).set({ sessionFrom }).where(eq(conversations.id, conversationId)).run();
-        }
-        return gone.map(({ id }) => id);
       });
     },
   };

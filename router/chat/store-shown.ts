@@ -4,6 +4,7 @@ import type { Db } from '../database/database';
 import { messagePieces, messages } from '../database/schema/chat';
 import type { Message, Step, ToolCall, ToolResult } from './store';
 import { SHOWN_LENGTH_MAX } from './store-texts';
+import { isShown } from './store-tree';
 
 /** Bytes that the messages of a page have in the database, however much of them is shown: so much is read for a page. */
 const PAGE_BYTES_MAX = 512 * 1024;
@@ -46,6 +47,7 @@ export function shownStore(db: Db) {
     sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
   const shown = {
     ...{ id, conversationId, position, role, content: firstPart, status, createdAtMs, endedAtMs },
+    ...{ parent: messages.parent, isHidden: messages.isHidden },
     failure: ifSmall<NonNullable<Message['failure']>>(failure),
     calls: ifSmall<readonly ToolCall[]>(calls),
     results: ifSmall<readonly ToolResult[]>(results),
@@ -61,6 +63,7 @@ export function shownStore(db: Db) {
         eq(conversationId, inConversation),
         before === undefined ? undefined : lt(position, before),
         after === undefined ? undefined : gt(position, after),
+        isShown,
       );
       const found = db
         .select({ id, bytes })

@@ -1,16 +1,17 @@
 /** Writes and deletes the turns of a conversation. */
-import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL } from 'drizzle-orm';
+import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
 import type { Conversation, Message } from './store';
 import { textsOf } from './store-texts';
+import { goOn, hideAfter, reattach, show, treeOf } from './store-tree';
 
 /** A conversation that begins with a turn. */
 export interface Beginning {
   readonly conversation: Conversation;
-  /** The one that it goes on from, with copies of its messages from a position up to `lastPosition`. */
-  readonly fork?: { readonly of: string; readonly from: number };
+  /** The one that it goes on from, with copies of its messages from a position up to `lastPosition`, on a path of it. */
+  readonly fork?: { readonly of: string; readonly from: number; readonly path?: readonly number[] | undefined };
 }
 
 export interface NewTurn {
@@ -24,6 +25,8 @@ export interface NewTurn {
   readonly results?: readonly ToolResult[] | undefined;
   /** An answer that this one replaces; its results are those of the new one. */
   readonly replacesId?: string;
+  /** Position that the turn follows as another variant: what is shown after it is hidden, and a runtime session begins. */
+  readonly after?: number;
   /** `sessionFrom` of the conversation from this turn on. */
   readonly sessionFrom?: number;
   /** Until when the conversation is kept, unless it stays anyway; absent: it stays. */
@@ -31,6 +34,14 @@ export interface NewTurn {
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
+}
+
+export interface WrittenTurn {
+  readonly user?: Message;
+  readonly answer: Message;
+  /** Messages that are hidden from this turn on. */
+  readonly gone: readonly string[];
+  readonly sessionFrom: number;
 }
 
 /**
@@ -45,7 +56,8 @@ export function statements({ $client }: Db) {
     /** With who says its newest message, and how that ended; both null where there is none. */
     findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
       `SELECT ${columnsOf(conversations, 'c.')}, m.role AS newestRole, m.status AS newestStatus FROM conversations AS c
-        LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id ORDER BY position DESC LIMIT 1)
+        LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id AND is_hidden = 0
+          ORDER BY position DESC LIMIT 1)
         WHERE c.id = ?`,
     ),
     /** With whether an answer is being written in it. */
@@ -54,25 +66,29 @@ export function statements({ $client }: Db) {
         AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ?`,
     ),
     newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
-      'SELECT role, status FROM messages WHERE conversation_id = ? ORDER BY position DESC LIMIT 1',
+      'SELECT role, status FROM messages WHERE conversation_id = ? AND is_hidden = 0 ORDER BY position DESC LIMIT 1',
     ),
     begin: $client.query<never, Values>(
       `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
         session_from, expires_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     insert: $client.query<never, Values>(
-      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO messages (id, conversation_id, position, role, content, status, results, created_at_ms, parent)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
-      'SELECT id FROM messages WHERE conversation_id = ? AND position BETWEEN ? AND ? ORDER BY position',
+      'SELECT id FROM messages WHERE conversation_id = ? AND position BETWEEN ? AND ? AND is_hidden = 0 ORDER BY position',
+    ),
+    idAt: $client.query<{ readonly id: string }, [conversationId: string, position: number]>(
+      'SELECT id FROM messages WHERE conversation_id = ? AND position = ?',
     ),
     // The texts of a copied message never leave the database.
     copy: $client.query<never, [id: string, conversationId: string, fromId: string]>(
       `INSERT INTO messages (id, conversation_id, ${COPIED}) SELECT ?, ?, ${COPIED} FROM messages WHERE id = ?`,
     ),
     touch: $client.query<never, Values>(
-      'UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ? WHERE id = ?',
+      `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, goes_on_from = NULL
+        WHERE id = ?`,
     ),
     stay: $client.query<never, [expiresAtMs: number | null, id: string]>(
       'UPDATE conversations SET expires_at_ms = ? WHERE id = ?',
@@ -98,7 +114,8 @@ export function statements({ $client }: Db) {
 
 const COPIED = Object.values(getTableColumns(messages))
   .map(({ name }) => name)
-  .filter((name) => name !== 'id' && name !== 'conversation_id')
+  // A copied path is the only one.
+  .filter((name) => !['id', 'conversation_id', 'parent', 'is_hidden'].includes(name))
   .join(', ');
 interface NewestColumns {
   readonly newestRole: Message['role'] | null;
@@ -118,23 +135,28 @@ function columnsOf(table: typeof conversations, from = ''): string {
  * Writes a turn. Writes nothing and returns `undefined` when an answer is being written there, or the conversation or the
  * replaced answer is gone.
  */
-export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: Message; answer: Message } | undefined {
+export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTurn | undefined {
   const { nowMs } = turn;
   const stored = turn.beginning ? undefined : write.findForTurn.get(turn.conversationId);
   const conversation = turn.beginning?.conversation ?? stored;
   if (!conversation || stored?.isStreaming === 1) return undefined;
   if (turn.beginning) begin(tx, write, turn.beginning);
   let { results = [] } = turn;
+  // The message that the turn follows, where that is not the one before it.
+  let parent = turn.after ?? conversation.goesOnFrom;
   if (turn.replacesId) {
-    const gone = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
-    if (!gone) return undefined;
-    results = gone.results ?? [];
+    const followed = parent === null ? null : treeOf(tx, conversation.id).parentOf(parent);
+    const replaced = tx.delete(messages).where(eq(messages.id, turn.replacesId)).returning().get();
+    if (!replaced) return undefined;
+    results = replaced.results ?? [];
+    parent = replaced.parent ?? followed;
   }
+  const gone = turn.after === undefined ? [] : hideAfter(tx, conversation.id, turn.after);
   let position = conversation.lastPosition;
   const insert = (id: string, role: 'user' | 'assistant', content: string): Message => {
     position += 1;
     const status = role === 'user' ? 'done' : 'streaming';
-    write.insert.run(id, conversation.id, position, role, content, status, jsonList(results), nowMs);
+    write.insert.run(id, conversation.id, position, role, content, status, jsonList(results), nowMs, parent);
     const row = { id, conversationId: conversation.id, position, role, content, status, createdAtMs: nowMs } as const;
     const message = {
       ...row,
@@ -142,19 +164,23 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): { user?: M
       calls: null,
       results: results.length > 0 ? results : null,
       endedAtMs: null,
+      parent,
+      isHidden: false,
     };
     results = [];
+    parent = null;
     return message;
   };
   const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
-  const sessionFrom = turn.sessionFrom ?? conversation.sessionFrom;
+  const sessionFrom =
+    turn.after === undefined ? (turn.sessionFrom ?? conversation.sessionFrom) : conversation.lastPosition;
   write.touch.run(position, nowMs, title, sessionFrom, conversation.id);
   // One that stays never begins to expire.
   const expiresAtMs = conversation.expiresAtMs === null ? null : (turn.expiresAtMs ?? null);
   if (expiresAtMs !== conversation.expiresAtMs) write.stay.run(expiresAtMs, conversation.id);
-  return user ? { user, answer } : { answer };
+  return { ...(user && { user }), answer, gone, sessionFrom };
 }
 
 export function insertConversation(write: Statements, conversation: Conversation): void {
@@ -168,7 +194,10 @@ function begin(tx: Db, write: Statements, { conversation, fork }: Beginning): vo
   insertConversation(write, conversation);
   if (fork === undefined) return;
   const { copyPieces } = textsOf(tx);
-  for (const { id } of write.ids.all(fork.of, fork.from, conversation.lastPosition)) {
+  const copied = fork.path
+    ? fork.path.filter((at) => at >= fork.from).flatMap((at) => write.idAt.get(fork.of, at) ?? [])
+    : write.ids.all(fork.of, fork.from, conversation.lastPosition);
+  for (const { id } of copied) {
     const copyId = newTimeId();
     write.copy.run(copyId, conversation.id, id);
     copyPieces(id, copyId);
@@ -180,17 +209,27 @@ export function deleteAnswer(tx: Db, id: string): readonly string[] {
   if (!answer) return [];
   const { conversationId, position } = answer;
   const there = eq(messages.conversationId, conversationId);
-  const neighbour = (where: SQL, order: SQL | typeof messages.position) =>
-    tx.select().from(messages).where(and(there, where)).orderBy(order).limit(1).get();
-  const before = neighbour(lt(messages.position, position), desc(messages.position));
-  const after = neighbour(gt(messages.position, position), messages.position);
-  const isAlone = before?.role === 'user' && after?.role !== 'assistant';
+  const at = (one: number) =>
+    tx
+      .select({ id: messages.id, role: messages.role })
+      .from(messages)
+      .where(and(there, eq(messages.position, one)))
+      .get();
+  const tree = treeOf(tx, conversationId);
+  const parent = tree.parentOf(position);
+  const variant = tree.childrenOf(parent).findLast((one) => one !== position);
+  const next = tree.childrenOf(position);
+  const before = at(parent);
+  const isAlone =
+    before?.role === 'user' && variant === undefined && next.every((one) => at(one)?.role !== 'assistant');
   const ids = isAlone ? [before.id, id] : [id];
+  reattach(tx, conversationId, ids);
   tx.delete(messages).where(inArray(messages.id, ids)).run();
-  const conversation = eq(conversations.id, conversationId);
   const isEmpty = tx.select({ id: messages.id }).from(messages).where(there).limit(1).get() === undefined;
-  if (isEmpty) tx.delete(conversations).where(conversation).run();
-  else tx.update(conversations).set({ sessionFrom: conversations.lastPosition }).where(conversation).run();
+  if (isEmpty) tx.delete(conversations).where(eq(conversations.id, conversationId)).run();
+  else if (variant !== undefined && next.length === 0 && !answer.isHidden) {
+    show(tx, conversationId, treeOf(tx, conversationId), variant);
+  } else goOn(tx, conversationId);
   return ids;
 }
 

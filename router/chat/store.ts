@@ -13,7 +13,17 @@ import {
 import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
 import { piecesBytes, said, type TextPart, textsOf } from './store-texts';
-import { deleteAnswer, insertConversation, insertTurn, json, jsonList, type NewTurn, statements } from './store-turns';
+import { isShown, onPath, treeStore } from './store-tree';
+import {
+  deleteAnswer,
+  insertConversation,
+  insertTurn,
+  json,
+  jsonList,
+  type NewTurn,
+  statements,
+  type WrittenTurn,
+} from './store-turns';
 
 /** Without what only the search index needs to know. */
 export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
@@ -23,7 +33,7 @@ export type WholeMessage = typeof messages.$inferSelect;
 export type Message = Omit<WholeMessage, 'steps'>;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
-export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status'>;
+export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status' | 'isHidden'>;
 export type { MessageFailure, Step, ToolCall, ToolResult };
 
 // Written out: in a sub-query Drizzle leaves the table off a column's name.
@@ -32,8 +42,8 @@ const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
 const isBefore = (place: ListPlace) =>
   sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
 
-const { id, conversationId, position, role, status } = messages;
-const head = { id, conversationId, position, role, status };
+const { id, conversationId, position, role, status, isHidden } = messages;
+const head = { id, conversationId, position, role, status, isHidden };
 
 // The length of a column in bytes is read without the column.
 const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
@@ -93,6 +103,7 @@ export function conversationsStore(db: Db) {
 
   return {
     ...shownStore(db),
+    ...treeStore(db),
     async find(id: string): Promise<Conversation | undefined> {
       return run.find.get(id) ?? undefined;
     },
@@ -170,15 +181,15 @@ export function conversationsStore(db: Db) {
       return row && whole(row);
     },
     /**
-     * Up to `limit` messages before `position` (or the newest), oldest first.
+     * Up to `limit` messages before `position` (or the newest), oldest first, on the shown path or on another one.
      * @param options.maxBytes of their texts, calls and results together: older ones are left out, the newest is not.
      */
     async page(
       conversationId: string,
-      options: { before?: number; limit: number; maxBytes?: number },
+      options: { before?: number; limit: number; maxBytes?: number; path?: readonly number[] | undefined },
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
-      const there = and(eq(messages.conversationId, conversationId), before);
+      const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path));
       const { limit, maxBytes } = options;
       const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
@@ -192,8 +203,12 @@ export function conversationsStore(db: Db) {
         .map(whole);
     },
     /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
-    async forkableFrom(conversationId: string, upTo: number, bounds: Bounds): Promise<number | undefined> {
-      const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo));
+    async forkableFrom(
+      conversationId: string,
+      upTo: number,
+      bounds: Bounds & { readonly path?: readonly number[] | undefined },
+    ): Promise<number | undefined> {
+      const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo), onPath(bounds.path));
       const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
@@ -202,7 +217,8 @@ export function conversationsStore(db: Db) {
       inConversation: string,
       { after, limit }: { readonly after?: number | undefined; readonly limit: number },
     ): Promise<readonly MessageHead[]> {
-      const there = and(eq(conversationId, inConversation), after === undefined ? undefined : gt(position, after));
+      const later = after === undefined ? undefined : gt(position, after);
+      const there = and(eq(conversationId, inConversation), later, isShown);
       const order = after === undefined ? desc(position) : position;
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;
@@ -216,7 +232,7 @@ export function conversationsStore(db: Db) {
      * Writes a user's message and the empty answer to it, before anything is asked of a runner (law 17).
      * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
      */
-    async insertTurn(turn: NewTurn): Promise<{ user?: Message; answer: Message } | undefined> {
+    async insertTurn(turn: NewTurn): Promise<WrittenTurn | undefined> {
       try {
         return await write((tx) => insertTurn(tx, run, turn));
       } catch (error) {

@@ -15,6 +15,7 @@ import { searchService } from './search';
 import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
+import { variantsService } from './variants';
 
 export function wireChat(uses: {
   config: Pick<Config, 'maxAnswerBytes'>;
@@ -57,6 +58,7 @@ export function wireChat(uses: {
     events,
     now,
   });
+  const variants = variantsService({ conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { conversations, generations, posted, search };
+  return { conversations, generations, posted, search, variants };
 }

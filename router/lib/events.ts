@@ -13,6 +13,8 @@ export type RouterEvent =
   | { readonly kind: 'message.grew'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.ended'; readonly conversationId: string; readonly messageId: string }
   | { readonly kind: 'message.removed'; readonly conversationId: string; readonly messageId: string }
+  /** After this position other messages of the conversation are shown than before. */
+  | { readonly kind: 'path'; readonly conversationId: string; readonly after: number }
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
   /** A session or key was revoked; its live streams end. */

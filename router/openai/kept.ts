@@ -59,8 +59,10 @@ export async function turnThere(
   said: readonly unknown[],
   keeping: Keeping,
 ): Promise<{ failed?: FailedTurn | undefined; posted?: Message | undefined }> {
-  const { conversation, goesOnFrom, agent } = routed;
+  const { conversation, goesOnFrom, path, agent } = routed;
   if (!conversation) return keeping ? { failed: await failedFirstTurn(deps, agent, said) } : {};
+  // What follows a variant that is not shown is a fork.
+  if (path) return {};
   const newest = 'newest' in routed ? routed.newest : await deps.conversations.newest(conversation.id);
   const place = { conversation, goesOnFrom, newest };
   const failed = await failedIn(deps, place, said);

@@ -209,14 +209,15 @@ function runnerPathOf({ backend }: Routed, path: string): string {
 /** Returns the stored messages before the request's turn. Empty if the request does not need them. */
 async function storedBefore(
   deps: OpenaiDeps,
-  { conversation, backend, goesOnFrom }: Routed,
+  { conversation, backend, goesOnFrom, path }: Routed,
   said: readonly unknown[],
   before: number | undefined,
 ): Promise<readonly Message[]> {
   if (!conversation) return [];
   const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
   if (!isOfUse) return [];
-  return deps.conversations.history(conversation.id, (before ?? goesOnFrom ?? conversation.lastPosition) + 1);
+  const upTo = before ?? goesOnFrom ?? conversation.lastPosition;
+  return deps.conversations.history(conversation.id, upTo + 1, path);
 }
 
 type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
@@ -226,14 +227,15 @@ type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
  * nothing.
  */
 async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
-  const { conversation, goesOnFrom, agent } = routed;
+  const { conversation, goesOnFrom, path, agent } = routed;
   if (!conversation) return beginningWith(deps.conversations.begin(agent, expiresAtMs));
   // The newer messages may have been deleted.
   const isNewest =
     goesOnFrom === undefined ||
-    goesOnFrom === conversation.lastPosition ||
-    (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0;
-  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom));
+    (!path &&
+      (goesOnFrom === conversation.lastPosition ||
+        (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0));
+  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom, path));
 }
 
 function beginningWith(beginning: Beginning): Target {

@@ -32,6 +32,8 @@ export interface Routed {
    * Position of the message that the request continues from. The messages up to there belong to the request's history.
    */
   readonly goesOnFrom?: number;
+  /** Positions of the messages up to there, where that message is in a variant that is not shown. */
+  readonly path?: readonly number[] | undefined;
 }
 
 /** Resolves the agent: that of the conversation, the user's own agent `@slug`, or the default agent of a backend. */
@@ -76,7 +78,7 @@ function requireOpened(
   });
 }
 
-type Named = Pick<Routed, 'goesOnFrom' | 'newest'> & { readonly conversation: Conversation };
+type Named = Pick<Routed, 'goesOnFrom' | 'path' | 'newest'> & { readonly conversation: Conversation };
 
 /** Nothing to wait for if the request names no conversation, like most requests. */
 function namedConversation(
@@ -108,7 +110,8 @@ async function goneOnFrom(deps: OpenaiDeps, who: Caller, body: JsonBody): Promis
     const responseId = idIn(previous, 'previous_response_id');
     const answer = await answerOf(deps, who, { responseId, param: 'previous_response_id' });
     if (answer.message.status === 'streaming') throw new AppError('answer_running');
-    return { conversation: answer.conversation, goesOnFrom: answer.message.position };
+    const path = await deps.conversations.hiddenPath(answer.message);
+    return { conversation: answer.conversation, goesOnFrom: answer.message.position, path };
   }
   if (named == null) return undefined;
   const conversation = await deps.conversations.get(who.user.id, idIn(named, 'conversation'));

@@ -1,6 +1,9 @@
 /** Rules for the pages about an agent. */
 import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
 
+/** A picture of one pixel. */
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
 
 test('behind the state of the runner is what it does, and a page with its log that goes on by itself', async ({
@@ -80,4 +83,41 @@ test('the model is chosen in the title bar, from what its API serves', async ({ 
   await expectAccessible(page, 'choice of a model');
   await page.getByRole('button', { name: 'large', exact: true }).click();
   await expect(model).toContainText('large');
+});
+
+test('files of the home are seen, downloaded and uploaded, also by drop', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo hello');
+  await ended(page, 'done');
+  await page.getByRole('link', { name: 'Demo', exact: true }).first().click();
+  await page.getByRole('link', { name: 'Files', exact: true }).click();
+  await expect(page.getByText(/^The home has .* in \d+ files\.$/)).toBeVisible();
+  await expectAccessible(page, 'files');
+  for (const width of [1440, 360, 320]) {
+    await page.setViewportSize({ width, height: 900 });
+    await expectNoOverflow(page, `files at ${width}`);
+  }
+  await page.getByLabel('Files for this folder').setInputFiles({
+    name: 'picture.png',
+    mimeType: 'image/png',
+    buffer: Buffer.from(PIXEL, 'base64'),
+  });
+  await page.getByRole('button', { name: 'Upload files' }).click();
+  await expect(page.getByText('Uploaded. The agent finds it in its home.')).toBeVisible();
+  await page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(['dropped words'], 'dropped.txt'));
+    window.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+  });
+  await page.getByRole('link', { name: 'dropped.txt', exact: true }).click();
+  await expect(page.getByText('dropped words')).toBeVisible();
+  await expectAccessible(page, 'a file');
+  await page.getByRole('link', { name: 'Home', exact: true }).click();
+  await page.getByRole('link', { name: 'picture.png', exact: true }).click();
+  const picture = page.getByRole('img', { name: 'picture.png' });
+  await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(1);
+  await page.getByRole('link', { name: 'Home', exact: true }).click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Download as archive' }).click();
+  expect((await download).suggestedFilename()).toBe('Demo.tar.gz');
 });

@@ -129,7 +129,7 @@ test('only one answer is written in a conversation at a time, and the refused te
   await ended(id);
 });
 
-test('a failed answer is tried again in its place, and a finished one is not', async () => {
+test('a failed answer is tried again in its place', async () => {
   const id = await converse(alice, 'again');
   const answer = await runner.next();
   answer.cut();
@@ -139,9 +139,8 @@ test('a failed answer is tried again in its place, and a finished one is not', a
   expect(second.body.messages.map(({ content }) => content)).toEqual(['again']);
   second.say('better');
   second.finish();
-  const done = await ended(id);
+  await ended(id);
   expect((await stored(id)).map(({ content }) => content)).toEqual(['again', 'better']);
-  expect((await alice.request(`/messages/${done.id}/retry`, { method: 'POST' })).status).toBe(409);
 });
 
 test('mallory can neither read, write to, stop, rename nor delete alice’s conversation', async () => {

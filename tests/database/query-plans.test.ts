@@ -234,7 +234,8 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
 async function useConversations({ conversations, search }: Stores, agentId: string, nowMs: number): Promise<void> {
   const conversation = {
     ...{ id: 'c', userId: 'u', agentId, title: '', createdAtMs: nowMs, updatedAtMs: nowMs, lastPosition: 0 },
-    ...{ model: '', sessionFrom: 0, expiresAtMs: null },
+    ...{ model: '', sessionFrom: 0, expiresAtMs: null, goesOnFrom: null, isUnread: false },
+    shelf: 'list' as const,
   };
   await conversations.insert(conversation);
   const turn = { conversationId: 'c', title: 'T', nowMs };
@@ -273,6 +274,14 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await search.indexSome();
   await search.indexSome(undefined, 'u');
   await search.find('u', '"hi "', { limit: 5 });
+  await conversations.insertTurn({ ...turnOf('a6'), after: 1 });
+  await conversations.endAnswer('a6', end);
+  await conversations.findTree('c');
+  await conversations.parentOf({ conversationId: 'c', position: 2 });
+  await conversations.variants('c', [1, 2]);
+  await conversations.showVariant('a1');
+  await conversations.page('c', { limit: 5, path: [1, 2] });
+  await conversations.deleteBelow('a6', { itself: true });
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
   await conversations.delete('d');
@@ -287,7 +296,6 @@ async function useConversationsApi(api: Stores['conversationsApi'], nowMs: numbe
   await api.wholeAfter('c', 0);
   const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
   await api.post(message, () => false);
-  await api.deleteAfter('c', 'p');
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

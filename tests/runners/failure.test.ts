@@ -54,7 +54,7 @@ test('asking again for an answer that failed starts the runner without waiting',
   const clock = handClock();
   await using router = await startRouter({ now: clock.now });
   const alice = await router.person(PEOPLE.alice);
-  const { conversations, generations, agents, backends } = router.context;
+  const { conversations, generations, variants, agents, backends } = router.context;
   const [backend] = backends.all();
   if (!backend) throw new Error('There is no backend');
   const conversation = await conversations.create(await agents.defaultOf(alice.id, backend));
@@ -67,7 +67,7 @@ test('asking again for an answer that failed starts the runner without waiting',
   );
   expect(failed.failure).toMatchObject({ message: 'echo could not start: no luck' });
   mend();
-  const again = await generations.retry(await conversations.get(alice.id, conversation.id), failed);
+  const again = await variants.retry(await conversations.get(alice.id, conversation.id), failed);
   await until(async () => (await read(again.id))?.status === 'done', 'it is answered');
 });
 

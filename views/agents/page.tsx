@@ -37,6 +37,7 @@ function AgentTabs({ agentId, current }: { agentId: string; current: AgentTab })
   const tabs: [AgentTab, string][] = [
     ['chat', path],
     ['settings', `${path}/settings`],
+    ['files', `${path}/files`],
     ['runner', `${path}/runner`],
   ];
   return (

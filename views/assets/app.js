@@ -76,6 +76,30 @@ function reveal(button) {
   document.getElementById(button.dataset.reveals).type = isShown ? 'text' : 'password';
 }
 
+// Files: what is dropped anywhere on the page goes with its form.
+
+const drop = $('[data-drop]');
+
+if (drop) {
+  const input = $('input[type="file"]', drop);
+  const mark = (isOver) => drop.toggleAttribute('data-over', isOver);
+  addEventListener('dragover', (event) => {
+    if (!event.dataTransfer.types.includes('Files')) return;
+    event.preventDefault();
+    mark(true);
+  });
+  addEventListener('dragleave', (event) => {
+    if (!event.relatedTarget) mark(false);
+  });
+  addEventListener('drop', (event) => {
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    mark(false);
+    input.files = event.dataTransfer.files;
+    drop.requestSubmit();
+  });
+}
+
 // Times: the page has them in UTC. In its language, written as the browser's region does.
 
 function formatsOf(language) {
@@ -325,8 +349,13 @@ document.addEventListener('htmx:after:swap', () => {
   keptFromEnd = undefined;
   keptSelection?.();
   keptSelection = undefined;
-  // What had the focus is gone, such as Stop with the answer that it stopped.
-  if (focused && !focused.isConnected) focusComposer();
+  // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
+  if (focused && !focused.isConnected) {
+    const anew =
+      document.querySelector('#messages textarea[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+    if (anew) anew.focus();
+    else focusComposer();
+  }
   focused = undefined;
 });
 

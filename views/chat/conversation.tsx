@@ -5,7 +5,7 @@ import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
-import { Message } from './message';
+import { EditMessage, Message } from './message';
 
 /** The line above a conversation: its title, the runner, and a menu. */
 interface TitleProps {
@@ -114,9 +114,13 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
           </a>
         </p>
       )}
-      {conversation.messages.map((message) => (
-        <Message key={message.id} message={message} />
-      ))}
+      {conversation.messages.map((message) =>
+        message.id === conversation.edit?.messageId ? (
+          <EditMessage key={message.id} edit={conversation.edit} />
+        ) : (
+          <Message key={message.id} message={message} />
+        ),
+      )}
     </div>
   );
 }

@@ -1,10 +1,11 @@
 import { MissingForm } from '../credentials/missing';
 import { Icon } from '../icons';
+import { Confirm } from '../kit/confirm';
 import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
 import { type Html, noHtml } from '../markdown';
-import type { MessageView } from '../models';
+import type { EditView, MessageView, VariantsView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
@@ -26,7 +27,131 @@ function UserMessage({ message }: { message: MessageView }) {
         {message.wholeHref !== undefined && '…'}
       </p>
       <WholeText message={message} />
+      <UserActions message={message} />
     </article>
+  );
+}
+
+/** The form in place of a message that is said otherwise. What follows it stays as another variant. */
+export function EditMessage({ edit }: { edit: EditView }) {
+  const t = useText();
+  const { messageId, text, error } = edit;
+  const href = `/messages/${messageId}`;
+  return (
+    <article id={`message-${messageId}`} class="message user editing">
+      <h2 class="visually-hidden">{t.message.edit}</h2>
+      <form
+        method="post"
+        action={`${href}/edit`}
+        class="edit-form"
+        hx-post={`${href}/edit`}
+        hx-target="closest article"
+        hx-swap="outerHTML"
+      >
+        <label class="visually-hidden" for={`edit-${messageId}`}>
+          {t.message.editLabel}
+        </label>
+        <textarea
+          id={`edit-${messageId}`}
+          name="text"
+          rows={2}
+          required
+          dir="auto"
+          autofocus
+          value={text}
+          aria-describedby={`edit-error-${messageId}`}
+          aria-invalid={error ? 'true' : undefined}
+        />
+        <p id={`edit-error-${messageId}`} class="field-error" role="alert">
+          {error}
+        </p>
+        <div class="row end">
+          <a class="button cancel" href={href} hx-get={href} hx-target="closest article" hx-swap="outerHTML">
+            {t.confirm.cancel}
+          </a>
+          <button type="submit" class="button primary">
+            {t.message.sendAgain}
+          </button>
+        </div>
+      </form>
+    </article>
+  );
+}
+
+function UserActions({ message }: { message: MessageView }) {
+  const t = useText();
+  const href = `/messages/${message.id}`;
+  return (
+    <footer class="actions">
+      {message.variants && <VariantArrows message={message} variants={message.variants} />}
+      <CopyButton messageId={message.id} label={t.message.copyOwn} />
+      <a
+        class="icon-button small edit-link"
+        href={`${href}/edit`}
+        hx-get={`${href}/edit`}
+        hx-target="closest article"
+        hx-swap="outerHTML"
+        aria-label={t.message.edit}
+        title={t.message.edit}
+      >
+        <Icon name="pencil" />
+      </a>
+      <Confirm
+        id={`delete-${message.id}`}
+        triggerClass="icon-button small"
+        triggerLabel={t.message.deleteFrom}
+        trigger={<Icon name="trash-2" />}
+        question={t.message.deleteFromQuestion}
+        consequence={t.message.deleteFromConsequence}
+        action={`${href}/delete`}
+        label={t.message.deleteFrom}
+      />
+    </footer>
+  );
+}
+
+/** Copies the Markdown, which survives a paste better than its rendering. */
+function CopyButton({ messageId, label }: { messageId: string; label: string }) {
+  return (
+    <button
+      type="button"
+      class="icon-button small script-only"
+      data-copy-from={`/messages/${messageId}/text`}
+      aria-label={label}
+      title={label}
+    >
+      <Icon name="copy" />
+    </button>
+  );
+}
+
+/** The way to the other variants of a message. The ids of the controls are those of all its variants, so they keep the focus. */
+function VariantArrows({ message, variants }: { message: MessageView; variants: VariantsView }) {
+  const t = useText();
+  const { after, number, count, previousId, nextId } = variants;
+  const arrow = (id: string | undefined, name: 'previous' | 'next') => {
+    const action = `/messages/${id ?? message.id}/show`;
+    return (
+      <form method="post" action={action} hx-post={action} hx-swap="none">
+        <button
+          id={`${name}-after-${after}`}
+          type="submit"
+          class="icon-button small"
+          aria-disabled={id === undefined ? 'true' : undefined}
+          aria-label={t.message.variants[name]}
+          title={t.message.variants[name]}
+        >
+          <Icon name={name === 'previous' ? 'chevron-left' : 'chevron-right'} />
+        </button>
+      </form>
+    );
+  };
+  return (
+    <fieldset class="variants" aria-label={t.message.variants.label}>
+      {arrow(previousId, 'previous')}
+      <span>{t.message.variants.place(number, count)}</span>
+      {arrow(nextId, 'next')}
+    </fieldset>
   );
 }
 
@@ -158,23 +283,14 @@ function Outcome({ message }: { message: MessageView }) {
 
 function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
-  const retryable = message.retryable && message.status !== 'failed';
   const isCopied = message.text !== '';
-  if (!isCopied && !retryable && !message.facts) return null;
+  // One that failed has a button with a word in its notice.
+  const isOffered = !message.retryable || message.status !== 'failed';
   return (
     <footer class="actions">
-      {/* Copies the Markdown, which survives a paste better than its rendering. */}
-      {isCopied && (
-        <button
-          type="button"
-          class="icon-button small script-only"
-          data-copy-from={`/messages/${message.id}/text`}
-          aria-label={t.message.copy}
-        >
-          <Icon name="copy" />
-        </button>
-      )}
-      {retryable && <RetryForm messageId={message.id} />}
+      {message.variants && <VariantArrows message={message} variants={message.variants} />}
+      {isCopied && <CopyButton messageId={message.id} label={t.message.copy} />}
+      {isOffered && <RetryForm messageId={message.id} />}
       {message.facts && <Facts facts={message.facts} />}
     </footer>
   );
@@ -205,7 +321,7 @@ function RetryForm({ messageId, labelled }: { messageId: string; labelled?: bool
           {t.message.retry}
         </button>
       ) : (
-        <button type="submit" class="icon-button small" aria-label={t.message.retry}>
+        <button type="submit" class="icon-button small" aria-label={t.message.again} title={t.message.again}>
           <Icon name="refresh-cw" />
         </button>
       )}

@@ -49,6 +49,11 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent stopped sending in the middle of its answer. Try again.': '智能体在回答途中停止了发送，请重试。',
   'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
 
+  // Variants of messages
+  'Another variant of this message is shown now. Reload the page.': '现在显示的是这条消息的另一个版本，请刷新页面。',
+  'Only messages of yours can be edited.': '只能编辑你自己的消息。',
+  'Only an answer that has ended can be asked for again.': '只有已结束的回答才能重新生成。',
+
   // Accounts
   'There is no such user.': '没有这个用户。',
   'That is not your password.': '这不是你的密码。',
@@ -97,8 +102,6 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'Give it a name': '请填写名称',
   'Write a message first': '请先写点内容',
   'Still missing': '仍未填写',
-  'Only an answer that did not end well can be asked for again.': '只能重试未正常结束的回答。',
-  'Only the last answer can be asked for again.': '只能重试最后一个回答。',
   'The backend of this agent is no longer configured.': '此智能体的后端已不再配置。',
   'The agent reported an error.': '智能体报告了一个错误。',
   'The agent cannot be reached right now. Try again in a moment.': '目前无法联系智能体，请稍后再试。',

@@ -30,10 +30,18 @@ export const conversations = sqliteTable(
     expiresAtMs: integer('expires_at_ms'),
     /** The search index has the messages up to this position (`search-store.ts`). */
     searchedTo: integer('searched_to').notNull().default(0),
+    /** Position of the message that the next one follows, where newer ones are hidden. Null: the newest. */
+    goesOnFrom: integer('goes_on_from'),
+    /** Where its owner keeps it. A deleted one can be brought back until it expires, and until then is not found. */
+    shelf: text({ enum: ['list', 'pinned', 'archive', 'deleted'] })
+      .notNull()
+      .default('list'),
+    /** An answer has ended that nobody was there to see. */
+    isUnread: integer('is_unread', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
-    index('conversations_by_user').on(table.userId, table.expiresAtMs, table.updatedAtMs, table.id),
+    index('conversations_by_user').on(table.userId, table.shelf, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
     index('conversations_by_expiry').on(table.expiresAtMs),
     // Those that the search index has not all of.
@@ -112,9 +120,16 @@ export const messages = sqliteTable(
     endedAtMs: integer('ended_at_ms'),
     /** What the agent did before the text of an answer, in order. Shown to people, and sent to nobody. */
     steps: text({ mode: 'json' }).$type<readonly Step[]>(),
+    /** Position of the message that this one follows, 0 for none. Null: it follows the one before it. */
+    parent: integer(),
+    /** Another variant is shown. The messages that are not hidden are one path through the tree (`message-tree.ts`). */
+    isHidden: integer('is_hidden', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),
+    // Without a look at the rows, which may be long.
+    index('messages_shown').on(table.conversationId, table.position).where(sql`is_hidden = 0`),
+    index('messages_branching').on(table.conversationId, table.parent, table.position).where(sql`parent IS NOT NULL`),
     // At most one answer is being written in a conversation.
     uniqueIndex('messages_streaming').on(table.conversationId).where(sql`status = 'streaming'`),
   ],

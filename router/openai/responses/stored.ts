@@ -34,7 +34,8 @@ export async function storedResponse(
   const what = `${request.method} ${part ?? ''}`;
   if (what === 'GET ') return Response.json(responseFrom(asSent(message), agent.backend));
   if (what === 'GET input_items') {
-    const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1 });
+    const path = await deps.conversations.hiddenPath(message);
+    const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1, path });
     return Response.json(listOf(inputItems(message, before), new URL(request.url).searchParams));
   }
   if (what === 'DELETE ') {

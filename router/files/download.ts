@@ -1,0 +1,104 @@
+/** Files and folders of a home on their way to their owner. */
+import { Readable } from 'node:stream';
+import type { OpenFile } from '../agents/safe-folder';
+import type { Agent } from '../agents/store';
+import { AppError } from '../lib/errors';
+import { packFolder } from './archive';
+import type { HomeFiles } from './home-files';
+
+const READ_BYTES = 65_536;
+const ARCHIVE_BYTES_MAX = 1_073_741_824;
+/** Bytes of a text that a page shows, and of the beginning by which pictures are known. */
+export const TEXT_BYTES_MAX = 262_144;
+
+/** Pictures that browsers show and that run nothing, by the bytes with which they begin. */
+const PICTURES: readonly (readonly [type: string, begins: RegExp])[] = [
+  ['image/png', /^\x89PNG\r\n/],
+  ['image/jpeg', /^\xff\xd8\xff/],
+  ['image/gif', /^GIF8[79]a/],
+  ['image/webp', /^RIFF.{4}WEBP/s],
+  ['image/avif', /^.{4}ftypavi[fs]/s],
+];
+
+/** What a file is, from its beginning: a picture, text, or neither. */
+export type Kind = { readonly picture: string } | { readonly text: string; readonly isCut: boolean } | undefined;
+
+export async function kindOf({ handle, bytes }: OpenFile): Promise<Kind> {
+  const buffer = Buffer.alloc(Math.min(bytes, TEXT_BYTES_MAX));
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+  const begin = buffer.subarray(0, bytesRead);
+  const head = begin.subarray(0, 32).toString('latin1');
+  const picture = PICTURES.find(([, begins]) => begins.test(head))?.[0];
+  if (picture !== undefined) return { picture };
+  if (begin.includes(0)) return undefined;
+  try {
+    // With `stream`, a character that the limit has cut is no error.
+    const isCut = bytes > bytesRead;
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(begin, { stream: isCut }), isCut };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes of an open file as far as it was long when it was opened. Closes it at the end, and when the reader leaves. */
+export function fileStream({ handle, bytes }: OpenFile, onEnd: () => void): ReadableStream<Uint8Array> {
+  let at = 0;
+  const end = async () => {
+    onEnd();
+    await handle.close();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const buffer = new Uint8Array(Math.min(READ_BYTES, bytes - at));
+        const { bytesRead } = buffer.length === 0 ? { bytesRead: 0 } : await handle.read(buffer, 0, buffer.length, at);
+        at += bytesRead;
+        if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
+        if (at < bytes && bytesRead > 0) return;
+        await end();
+        // The length was announced: without an error the client would wait for the rest.
+        if (at < bytes) controller.error(new Error('The file was cut while it was read'));
+        else controller.close();
+      },
+      cancel: end,
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/**
+ * A folder as `.tar.gz`. Throws `too_large` before the first byte when the folder is larger than an archive may be.
+ * @param abort ends the work; it is aborted when the stream has ended.
+ */
+export async function archiveStream(
+  files: HomeFiles,
+  agent: Agent,
+  path: readonly string[],
+  { root, abort }: { readonly root: string; readonly abort: AbortController },
+): Promise<ReadableStream<Uint8Array>> {
+  const { bytes, isWhole } = await files.size(agent, path);
+  if (!isWhole || bytes > ARCHIVE_BYTES_MAX) {
+    const message = 'This folder is too large for one archive. Download folders in it one by one.';
+    throw new AppError('too_large', { message });
+  }
+  const opened = Promise.withResolvers<Readable>();
+  files
+    .within(agent, path, async (folder) => {
+      const packed = await packFolder(folder, root, abort);
+      opened.resolve(packed.bytes);
+      await packed.done;
+    })
+    .catch(opened.reject);
+  // Node's type of the same class.
+  return Readable.toWeb(await opened.promise) as unknown as ReadableStream<Uint8Array>;
+}
+
+/** `Content-Disposition`, with the name for old and for present clients (RFC 6266). */
+export function attachment(name: string): string {
+  const plain = name.replace(/[^\w. -]/g, '_');
+  const encoded = encodeURIComponent(name.toWellFormed()).replace(
+    /['()*]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
+}
