@@ -9,6 +9,7 @@ import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { auditRoutes } from './admin/audit-routes';
 import { invitationsRoutes } from './admin/invitations-routes';
+import { limitsRoutes } from './admin/limits-routes';
 import { adminRunnersRoutes } from './admin/runners-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
@@ -136,6 +137,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
           .use(adminRunnersRoutes(fleetParts(context, shell), session))
           .use(auditRoutes({ audit, shell, streams }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))

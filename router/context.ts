@@ -1,6 +1,7 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
 import { keysStore } from './accounts/keys-store';
+import { limitsStore } from './accounts/limits-store';
 import { linksStore } from './accounts/links-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
@@ -121,10 +122,11 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const audit = auditService({ store: stores.audit, retentionDays: config.auditRetentionDays, now });
   const accounts = wireAccounts(shared);
   const platforms = await wirePlatforms(shared, owned);
-  const agents = wireAgents(shared);
+  await accounts.userLimits.load();
+  const agents = wireAgents({ ...shared, ...accounts });
   const credentials = credentialsService({ settings: stores.settings, users: stores.users, backends, vault, now });
   const usage = await wireUsage({ ...shared, ...accounts });
-  const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
+  const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
@@ -207,6 +209,7 @@ export function createStores(db: Db) {
     users: usersStore(db),
     keys: keysStore(db),
     links: linksStore(db),
+    limits: limitsStore(db),
     agents: agentsStore(db),
     idle: idleStore(db),
     own: ownStore(db),

@@ -15,6 +15,7 @@ import { usageRow } from '../support/usage';
 const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "runners"$/, 'at boot and for health: one row for each runner that runs, which capacity bounds'],
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
+  [/from "user_limits"$/, 'at boot: the administrator makes each by hand'],
   [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
   [/FROM search_index WHERE/, 'the full-text index has no plan: it reads a range of ids, which the store bounds'],
@@ -125,6 +126,9 @@ async function useAll(stores: Stores): Promise<void> {
     detail: '',
     address: '',
   };
+  await stores.limits.put({ subjectId: '', runners: 1, agents: null, backends: null });
+  await stores.limits.list();
+  await stores.limits.delete('');
   await stores.audit.append(event);
   const last = await stores.audit.find(1);
   await stores.audit.page({}, last, 1);

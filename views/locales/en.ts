@@ -759,6 +759,23 @@ export const en = {
       'An answer that it is writing ends. Home and conversations stay, and the next message starts it again.',
   },
 
+  limits: {
+    ofUser: (name: string) => `Limits of ${name}`,
+    ofEverybody: 'Limits of everybody',
+    lead: 'What this user may have. An empty field is that of everybody.',
+    everybodyLead: 'What users may have who have no limits of their own. An empty field is that of the settings.',
+    runners: 'Runners at once',
+    agents: 'Agents of one backend',
+    usual: (limit: string) => `Empty: ${limit}`,
+    none: 'no limit',
+    backends: 'Only these backends',
+    backendsHelp: 'None chosen: those of everybody. Agents of other backends are hidden, and their runners stop.',
+    everybodyBackendsHelp: 'None chosen: all of them. Agents of other backends are hidden, and their runners stop.',
+    save: 'Save limits',
+    saved: 'Saved. The limits apply from now on.',
+    budgets: 'Budgets are set on a page of their own',
+  },
+
   audit: {
     title: 'Audit',
     lead: 'Who did what, when and from where. Nobody can change it; settings say for how long it is kept.',
@@ -797,6 +814,7 @@ export const en = {
       'price.set': 'Price set',
       'price.removed': 'Price removed',
       'shared_models.set': 'Shared models changed',
+      'limits.set': 'Limits set',
       'runner.stopped': 'Runner stopped',
       'runner.log_read': 'Log of a runner read',
     },

@@ -736,6 +736,23 @@ export const zh: Text = {
     consequence: '正在写的回答会中断。主目录和对话会保留，下一条消息会再次启动它。',
   },
 
+  limits: {
+    ofUser: (name: string) => `${name} 的限制`,
+    ofEverybody: '所有人的限制',
+    lead: '该用户的使用上限。留空则沿用所有人的限制。',
+    everybodyLead: '没有单独限制的用户的使用上限。留空则沿用设置。',
+    runners: '同时运行的运行器',
+    agents: '每个后端的智能体数',
+    usual: (limit: string) => `留空：${limit}`,
+    none: '不限',
+    backends: '仅限这些后端',
+    backendsHelp: '一个都不选：沿用所有人的限制。其他后端的智能体会隐藏，其运行器会停止。',
+    everybodyBackendsHelp: '一个都不选：全部可用。其他后端的智能体会隐藏，其运行器会停止。',
+    save: '保存限制',
+    saved: '已保存，限制即刻生效。',
+    budgets: '预算在单独的页面设置',
+  },
+
   audit: {
     title: '审计',
     lead: '谁在何时何地做了什么。任何人都无法修改；保留时长由设置决定。',
@@ -774,6 +791,7 @@ export const zh: Text = {
       'price.set': '已设置价格',
       'price.removed': '已移除价格',
       'shared_models.set': '已更改共享模型',
+      'limits.set': '已设置限制',
       'runner.stopped': '已停止运行器',
       'runner.log_read': '已查看运行器日志',
     },
