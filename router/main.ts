@@ -19,9 +19,10 @@ const SHUTDOWN_MS = 10_000;
 const FAULTS_PER_MINUTE_MAX = 1_000;
 
 async function main(): Promise<void> {
-  const { config, secrets } = loadConfig(environment);
+  const { config, secrets, notes } = loadConfig(environment);
   setLogLevel(config.logLevel);
   if (config.logFile) await logToFile(config.logFile).catch(refuseLogFile);
+  for (const { variable, note } of notes) processLog.warn({ variable, note }, 'setting.of_the_first_agent_stack');
   const stopped = Promise.withResolvers<string>();
   const hurry = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

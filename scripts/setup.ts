@@ -1,6 +1,6 @@
 /** Runs before the first start: generates missing secrets, so that a new clone starts without configuration. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, lstatSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Env, environment } from '../router/config/config';
 
@@ -9,7 +9,7 @@ const readableAlphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /**
  * Writes `.env` (mode 0600) into `directory` with the required settings that `env` lacks, and returns the text for the
- * terminal. Returns undefined and writes nothing if `.env` exists or no setting is missing. If two set-ups run at once,
+ * terminal. An existing `.env` only gets the secrets that it lacks. Returns undefined and writes nothing if none is missing. If two set-ups run at once,
  * one of them writes.
  */
 export function setUp(directory: string, env: Env): string | undefined {
@@ -26,12 +26,35 @@ export function setUp(directory: string, env: Env): string | undefined {
   const text = lines.map(([name, value]) => `${name}=${value}\n`).join('');
   const header =
     '# Made by the first start. Every other setting is in .env.example. Keep this file secret, and back it up.\n';
-  if (!createFile(join(directory, '.env'), header + text)) return undefined;
+  const file = join(directory, '.env');
+  if (!createFile(file, header + text)) return completeFile(file, made, env);
   return greeting(
     env.ROUTER_PUBLIC_BASE_URL || `http://127.0.0.1:${env.FRONTEND_PORT || '18000'}`,
     env.BOOTSTRAP_ADMIN_EMAIL || made.BOOTSTRAP_ADMIN_EMAIL,
     env.BOOTSTRAP_ADMIN_PASSWORD ? '(the one in BOOTSTRAP_ADMIN_PASSWORD)' : made.BOOTSTRAP_ADMIN_PASSWORD,
   );
+}
+
+/**
+ * Adds the secrets that an existing `.env` lacks, such as that of the first agent-stack, which had no ENCRYPTION_KEY.
+ * Returns the text for the terminal; undefined if the file lacks none.
+ */
+function completeFile(file: string, made: Readonly<Record<string, string>>, env: Env): string | undefined {
+  // A link may lead to a file that others use as well.
+  if (!lstatSync(file).isFile()) return undefined;
+  const text = readFileSync(file, 'utf8');
+  const lacking = ['JWT_SECRET', 'ENCRYPTION_KEY'].filter((name) => !env[name]?.trim() && !isSet(text, name));
+  if (lacking.length === 0) return undefined;
+  const lines = lacking.map((name) => `${name}=${made[name]}\n`).join('');
+  appendFileSync(
+    file,
+    `${text === '' || text.endsWith('\n') ? '' : '\n'}# Added at a start, because it was missing.\n${lines}`,
+  );
+  return `agent-stack has added ${lacking.join(' and ')} to .env. Keep this file secret, and back it up.\n`;
+}
+
+function isSet(text: string, name: string): boolean {
+  return new RegExp(`^\\s*(?:export\\s+)?${name}\\s*=\\s*\\S`, 'm').test(text);
 }
 
 function readablePassword(): string {

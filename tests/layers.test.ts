@@ -40,9 +40,15 @@ function rankOf(path: string): number {
 const subjectOf = (path: string) => path.split('/')[1] ?? '';
 /**
  * What the router may use of other folders of ours: the contract of drivers, and how the answers of models are read, so that
- * the router and the agents read them alike.
+ * the router and the agents read them alike; and two files of data.
  */
-const SHARED = ['drivers/driver', 'package.json', 'backends/shared/calls', 'backends/shared/upstream-errors'];
+const SHARED = [
+  'drivers/driver',
+  'package.json',
+  'backends.json',
+  'backends/shared/calls',
+  'backends/shared/upstream-errors',
+];
 
 /** Files that read the environment, and why. */
 const ENVIRONMENT_READERS: Record<string, string> = {

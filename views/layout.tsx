@@ -57,6 +57,9 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <meta name="htmx-config" content='{"history": false, "includeIndicatorCSS": false}' />
         <title>{t.pageTitle(title)}</title>
         <link rel="icon" href={assets('favicon.svg')} type="image/svg+xml" />
+        {/* So that the page installs as an app. */}
+        <link rel="manifest" href={assets('manifest.webmanifest')} />
+        <link rel="apple-touch-icon" href={assets('icon-192.png')} />
         <script src={assets('theme.js')} />
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}

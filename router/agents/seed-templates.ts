@@ -22,7 +22,8 @@ export class TemplateError extends Error {
 
 export type Variables = Readonly<Record<string, string>>;
 
-const PLACEHOLDER = /\$\{([^{}\n]*)\}/g;
+/** As in the first agent-stack, whose seeds have other texts in braces: only such a name is a placeholder. */
+const PLACEHOLDER = /\$\{([A-Z_][A-Z0-9_]*)\}/g;
 
 type Insert = (name: string) => string;
 type Render = (text: string, insert: Insert, file: string) => string;
@@ -68,7 +69,7 @@ function renderJson(text: string, insert: Insert, file: string): string {
 }
 
 /** The tokens of a YAML line that matter for placeholders: comments, quoted strings and unquoted placeholders. */
-const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([^{}\n]*)\}/gm;
+const YAML_TOKENS = /(?<=^|\s)#.*$|'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.)*"|\$\{([A-Z_][A-Z0-9_]*)\}/gm;
 
 /**
  * Keeps the author's text, because YAML parsers disagree about plain values (`yes`, `0644`, dates). Inserts values as
@@ -122,7 +123,7 @@ function renderDotenv(text: string, insert: Insert, file: string): string {
     const key = /^\s*(?:export\s+)?[A-Za-z_]\w*\s*=/.exec(line)?.[0];
     const value = line.slice(key?.length ?? 0).trim();
     const bare = /^(["'])([^"']*)\1$/.exec(value)?.[2] ?? value;
-    const name = /\$\{([^{}]*)\}/.exec(line)?.[1];
+    const name = /\$\{([A-Z_][A-Z0-9_]*)\}/.exec(line)?.[1];
     if (key === undefined || /["'\s\\]/.test(bare)) {
       throw new TemplateError(file, name, 'in a .env file it must stand in the value of KEY=value.');
     }

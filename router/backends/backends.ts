@@ -2,7 +2,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Json } from '../../drivers/driver';
+import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
+import { missingMembers } from './missing-members';
 import { parseEntries } from './parse';
 import { type Entry, limitsOf, timeoutsOf } from './schema';
 
@@ -218,6 +220,7 @@ function readBackends(path: string): readonly Backend[] {
   }
   const { entries, problems } = parseEntries(basename(path), json);
   if (problems.length > 0) throw new BackendsError(problems);
+  for (const missing of missingMembers(json)) processLog.warn(missing, 'backends.members_missing');
   return entries.map((entry) => toBackend(entry, dirname(path)));
 }
 

@@ -4,6 +4,7 @@ import type { Json } from '../../drivers/driver';
 import type { AllowanceLimits } from '../lib/allowance';
 import type { LogFile } from '../lib/log';
 import type { TracingOptions } from '../lib/tracing';
+import { type SettingNote, translateSettings } from './predecessor';
 import { settings, type Values } from './settings';
 
 /**
@@ -174,18 +175,22 @@ const crossChecks: readonly CrossCheck[] = [
   },
 ];
 
-/** Returns config and secrets from the variables of `env`. Throws a `ConfigError` that lists every problem. */
-export function loadConfig(env: Env): { config: Config; secrets: Secrets } {
-  const values = readEnv(env);
-  return { config: toConfig(values), secrets: toSecrets(values) };
+/**
+ * Returns config and secrets from the variables of `env`, and notes on settings of the first agent-stack. Throws a
+ * `ConfigError` that lists every problem.
+ */
+export function loadConfig(env: Env): { config: Config; secrets: Secrets; notes: readonly SettingNote[] } {
+  const { translated, notes } = translateSettings(env);
+  const values = readEnv(env, translated);
+  return { config: toConfig(values), secrets: toSecrets(values), notes };
 }
 
-function readEnv(env: Env): Values {
+function readEnv(env: Env, translated: Env): Values {
   const values: Record<string, unknown> = {};
   const problems: ConfigProblem[] = [];
   for (const [variable, setting] of settings) {
     const inLowerCase = setting.isAnyCase && env[variable.toLowerCase()]?.trim();
-    const text = inLowerCase || env[variable]?.trim() || setting.default;
+    const text = translated[variable] || inLowerCase || env[variable]?.trim() || setting.default;
     if (text === undefined && !setting.required) continue;
     values[variable] = setting.parse(text ?? '');
     if (values[variable] === undefined) {

@@ -48,7 +48,7 @@ export const settingGroups = {
     }),
   },
   'First administrator': {
-    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+$/), {
+    BOOTSTRAP_ADMIN_EMAIL: optional(matching('an e-mail address', /^[^\s@]+@[^\s@]+$/), {
       description: 'E-mail address of the account that the first start creates. Requires the password.',
       example: 'admin@example.org',
     }),

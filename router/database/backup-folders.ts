@@ -1,6 +1,6 @@
 /** Folders of backups, and the copy of the database that each of them has. */
 import { Database as Sqlite } from 'bun:sqlite';
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseError } from './checks';
 
@@ -10,6 +10,8 @@ export const BACKUP_DATABASE = 'router.db';
 const BEFORE_MIGRATION_MAX = 2;
 
 const UNFINISHED = '.new-';
+/** No backup takes a day. */
+const UNFINISHED_MS = 86_400_000;
 const NAME = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{3})Z(-before-.+)?$/;
 
 export interface BackupFolder {
@@ -31,20 +33,27 @@ export function listBackups(root: string): readonly BackupFolder[] {
   });
 }
 
-/** Removes all but the newest `kept` backups of a kind, and what interrupted ones left. */
+/** Removes all but the newest `kept` backups of a kind. */
 export function pruneBackups(root: string, kept: number, { beforeMigrations = false } = {}): void {
   const backups = listBackups(root).filter(({ isBeforeMigration }) => isBeforeMigration === beforeMigrations);
   for (const { path } of backups.slice(0, -kept)) rmSync(path, { recursive: true, force: true });
+}
+
+/** Removes what interrupted backups left; not younger ones, which another process may be making. */
+function removeUnfinished(root: string): void {
   for (const name of existsSync(root) ? readdirSync(root) : []) {
-    if (name.startsWith(UNFINISHED)) rmSync(join(root, name), { recursive: true, force: true });
+    const path = join(root, name);
+    if (!name.startsWith(UNFINISHED) || statSync(path).mtimeMs > Date.now() - UNFINISHED_MS) continue;
+    rmSync(path, { recursive: true, force: true });
   }
 }
 
 /**
- * A new folder for a backup. It gets its name with `finish`, so that a folder with that name is complete. Without
+ * A new folder for a backup; removes what interrupted ones have left. It gets its name with `finish`, so that a folder with that name is complete. Without
  * `finish` it is removed.
  */
 export function newBackupFolder(root: string, suffix = '') {
+  removeUnfinished(root);
   const stamp = new Date().toISOString().replace(/[:.]/g, '-');
   const path = join(root, `${UNFINISHED}${stamp}-${crypto.randomUUID()}`);
   mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   admin: () => import('../admin'),
   backup: () => import('../backup'),
   doctor: () => import('../doctor').then(({ run }) => run()),
+  import: () => import('../import'),
   restore: () => import('../restore'),
   'rotate-key': () => import('../rotate-key').then(({ run }) => run()),
 };

@@ -170,7 +170,6 @@ describe('refusals', () => {
     ['BACKEND_PORT_END', { BACKEND_PORT_END: '19000' }],
     ['BACKEND_PORT_END', { BACKEND_PORT_START: '19001', BACKEND_PORT_END: '19000' }],
     ['BACKEND_PORT_START', { BACKEND_PORT_START: '18000', BACKEND_PORT_END: '19000' }],
-    ['DEFAULT_IDLE_SECONDS', { DEFAULT_IDLE_SECONDS: '59' }],
     ['DEFAULT_IDLE_SECONDS', { MIN_IDLE_SECONDS: '700', MAX_IDLE_SECONDS: '650' }],
     ['COOKIE_SECURE', { COOKIE_SECURE: 'true', ROUTER_PUBLIC_BASE_URL: 'http://agents.lan' }],
   ])('%s is blamed for %p', (variable, env) => {
@@ -234,3 +233,45 @@ function catching(act: () => unknown): ConfigError {
   }
   throw new Error('nothing was thrown');
 }
+
+describe('settings of the first agent-stack', () => {
+  const notesOf = (env: Record<string, string>) =>
+    loadConfig({ ...base, ...env }).notes.map(({ variable }) => variable);
+
+  test('are read as they were meant, with a note on each that is written otherwise here', () => {
+    const { config, notes } = loadConfig({
+      ...base,
+      LOG_LEVEL: 'WARNING',
+      ALLOW_SIGNUP: 'y',
+      DEFAULT_IDLE_SECONDS: '30',
+      MIN_IDLE_SECONDS: '60',
+    });
+    expect(config).toMatchObject({ logLevel: 'warn', signup: { open: false }, idle: { defaultSeconds: 60 } });
+    expect(notes.map(({ variable }) => variable)).toEqual(['LOG_LEVEL', 'ALLOW_SIGNUP', 'DEFAULT_IDLE_SECONDS']);
+    expect(notes[2]?.note).toContain('Write DEFAULT_IDLE_SECONDS=60.');
+  });
+
+  test.each([
+    ['0', 21_600],
+    ['59', 60],
+    ['86400', 21_600],
+  ])('DEFAULT_IDLE_SECONDS=%s becomes the nearest allowed time', (text, seconds) => {
+    expect(loadConfig({ ...base, DEFAULT_IDLE_SECONDS: text }).config.idle.defaultSeconds).toBe(seconds);
+  });
+
+  test('that have no meaning here are named, and those that are understood are not', () => {
+    expect(notesOf({ ROOM_TURN_LIMIT: '6', BACKEND_BIND_HOST: '127.0.0.1', ROUTER_BIND_HOST: '0.0.0.0' })).toEqual([
+      'ROOM_TURN_LIMIT',
+      'BACKEND_BIND_HOST',
+      'ROUTER_BIND_HOST',
+    ]);
+    expect(
+      notesOf({ ROOM_TURN_LIMIT: ' ', LOG_LEVEL: 'info', ALLOW_SIGNUP: 'true', ROUTER_BIND_HOST: '127.0.0.1' }),
+    ).toEqual([]);
+  });
+
+  test('a note never quotes the value of another setting', () => {
+    const { notes } = loadConfig({ ...base, ROOM_COOLDOWN: 'hunter2', JWT_SECRET: 's'.repeat(40) });
+    expect(JSON.stringify(notes)).not.toMatch(/hunter2|ssss/);
+  });
+});

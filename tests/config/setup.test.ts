@@ -55,11 +55,29 @@ describe('the first start', () => {
     }
   });
 
-  test('never touches an .env that is there', () => {
+  test('never touches an .env that has the secrets, or whose secrets are in the environment', () => {
+    for (const [text, env] of [
+      [`JWT_SECRET=a\nexport ENCRYPTION_KEY="b"\n`, {}],
+      ['MINE=1\n', { JWT_SECRET: full.JWT_SECRET, ENCRYPTION_KEY: full.ENCRYPTION_KEY }],
+    ] as const) {
+      const directory = newFolder();
+      writeFileSync(join(directory, '.env'), text);
+      expect(setUp(directory, env)).toBeUndefined();
+      expect(readFileSync(join(directory, '.env'), 'utf8')).toBe(text);
+    }
+  });
+
+  test('adds the ENCRYPTION_KEY that the .env of the first agent-stack lacks, and changes no other line', () => {
     const directory = newFolder();
-    writeFileSync(join(directory, '.env'), 'MINE=1\n');
-    expect(setUp(directory, {})).toBeUndefined();
-    expect(readFileSync(join(directory, '.env'), 'utf8')).toBe('MINE=1\n');
+    const old = `JWT_SECRET=${'o'.repeat(40)}\nBOOTSTRAP_ADMIN_EMAIL=admin@local\nBOOTSTRAP_ADMIN_PASSWORD=an-old-password\nALLOW_SIGNUP=true`;
+    writeFileSync(join(directory, '.env'), old);
+    const told = setUp(directory, written(directory));
+    expect(told).toContain('ENCRYPTION_KEY');
+    expect(told).not.toContain('JWT_SECRET');
+    expect(readFileSync(join(directory, '.env'), 'utf8')).toStartWith(`${old}\n`);
+    const { config } = loadConfig(written(directory));
+    expect(config.bootstrapAdmin?.email).toBe('admin@local');
+    expect(setUp(directory, written(directory))).toBeUndefined();
   });
 
   test('never writes through a link', () => {

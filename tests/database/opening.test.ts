@@ -1,10 +1,11 @@
 /** What the router does with a database file that it cannot use, and with one that it is about to change. */
 import { Database as Sqlite } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listBackups } from '../../router/database/backup-folders';
+import { listBackups, newBackupFolder } from '../../router/database/backup-folders';
 import { DatabaseError } from '../../router/database/checks';
 import { openDatabase } from '../../router/database/database';
 import journal from '../../router/database/migrations/meta/_journal.json';
@@ -119,4 +120,21 @@ test('a database that cannot be copied before a migration is not migrated', asyn
   expect(() => openDatabase(path, inTheWay)).toThrow('could not be copied into');
   using sqlite = new Sqlite(path, { readonly: true });
   expect(sqlite.query('SELECT count(*) AS count FROM __drizzle_migrations').get()).toEqual({ count: 1 });
+});
+
+test('what an interrupted backup left is removed by a later one, but not what another is making now', async () => {
+  const root = join(folder, 'interrupted');
+  const dayAgo = new Date(Date.now() - 2 * 86_400_000);
+  for (const name of ['.new-old', '.new-now', 'notes']) await mkdir(join(root, name), { recursive: true });
+  for (const name of ['.new-old', 'notes']) await utimes(join(root, name), dayAgo, dayAgo);
+  {
+    using made = newBackupFolder(root);
+    await writeFile(join(made.path, 'router.db'), '');
+    expect(listBackups(root)).toEqual([]);
+    made.finish();
+  }
+  using _unfinished = newBackupFolder(root);
+  expect(listBackups(root)).toHaveLength(1);
+  expect(existsSync(join(root, '.new-old'))).toBe(false);
+  for (const name of ['.new-now', 'notes']) expect(existsSync(join(root, name))).toBe(true);
 });

@@ -117,7 +117,7 @@ if (!canMount && process.env.CI !== 'true') {
       expect([usage.code, usage.errors]).toEqual([1, expect.stringContaining('Usage: agent-stack [admin | backup')]);
       const reset = await run('admin', 'reset-password');
       expect([reset.code, reset.out]).toEqual([0, expect.stringContaining('The password of admin@example.org is now')]);
-      expect((await run('restore')).errors).toContain('Usage');
+      for (const command of ['restore', 'import']) expect((await run(command)).errors).toContain('Usage');
       expect((await run('backup')).errors).toContain('The program tar is missing');
       expect((await run('doctor')).out).toContain('settings');
     });

@@ -126,6 +126,27 @@ test('/readyz is 503 and says why while another program locks the database; /hea
   other.run('COMMIT');
 });
 
+test('a request that cannot be saved because another program locks the database says so, and is taken later', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  using other = new Database(join(router.dataRoot, 'router.db'));
+  const makeKey = () =>
+    alice.request('/settings/keys', {
+      ...{ method: 'POST', headers: { accept: 'application/json' } },
+      body: new URLSearchParams({ name: 'mine' }),
+    });
+  other.run('BEGIN IMMEDIATE');
+  const refused = await makeKey();
+  expect(refused.status).toBe(503);
+  expect(await refused.json()).toMatchObject({
+    code: 'storage_failed',
+    detail: "The router's database cannot be used: another program holds its lock.",
+    hint: expect.stringContaining('End that program'),
+  });
+  other.run('COMMIT');
+  expect((await makeKey()).status).toBeLessThan(400);
+});
+
 test('/readyz is 503 and names the driver that could not be loaded', async () => {
   const env = { DRIVER_OPTIONS: '{"kubernetes":{}}' };
   await using router = await startRouter({ env });

@@ -475,7 +475,7 @@ export const zh: Text = {
     own: '单独设置',
     asAll: '与所有智能体相同',
     save: '保存凭据',
-    saveFor: (label) => `保存${label}的凭据`,
+    saveFor: (label) => `保存凭据：${label}`,
     try: '测试连接',
     answers: (count, isListed) => {
       if (count === 0) return '连接成功，但没有列出模型。请在“模型”中填写名称。';

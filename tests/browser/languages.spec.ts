@@ -1,0 +1,73 @@
+/** Pages in Chinese, as wide screens and phones show them, and the page as an app of its own. */
+import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+
+const PATHS = [
+  '/settings',
+  '/usage',
+  '/admin/users',
+  '/admin/invitations',
+  '/admin/prices',
+  '/admin/budgets',
+  '/agents',
+];
+
+test('a reader of Chinese finds every page in it, whole at 320 px and without accessibility findings', async ({
+  page,
+  router,
+}) => {
+  test.setTimeout(180_000);
+  await signIn(page, router);
+  await send(page, 'What is agent-stack?');
+  await ended(page, 'done');
+  const conversation = new URL(page.url()).pathname;
+  await page.goto('/settings');
+  await page.getByLabel('Language').selectOption('zh');
+  await page.getByRole('button', { name: 'Save language' }).click();
+  await expect(page.locator('#you-said')).toHaveText('已保存，之后所有页面都使用这种语言。');
+  await expect(page.locator('#you-said')).toBeFocused();
+  for (const path of [conversation, ...PATHS]) {
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.goto(path);
+    await expect(page.locator('html')).toHaveAttribute('lang', 'zh-Hans');
+    await expectAccessible(page, path);
+    for (const width of [360, 320]) {
+      await page.setViewportSize({ width, height: 740 });
+      await expectNoOverflow(page, `${path} at ${width}`);
+    }
+    await expectAccessible(page, `${path} at 320`);
+  }
+});
+
+test.describe('a browser that asks for Chinese', () => {
+  test.use({ locale: 'zh-CN' });
+
+  test('gets the sign-in page in it, and refusals too', async ({ page }) => {
+    await page.goto('/sign-in');
+    await page.getByLabel('电子邮箱').fill('nobody@example.org');
+    await page.getByLabel('密码').fill('wrong-password');
+    await page.getByRole('button', { name: '登录' }).click();
+    await expect(page.getByRole('alert')).toHaveText('电子邮箱或密码不正确。');
+    await expect(page.getByLabel('密码')).toBeFocused();
+  });
+});
+
+test.describe('a browser of Germany', () => {
+  test.use({ locale: 'de-DE' });
+
+  test('writes times as there', async ({ page, router }) => {
+    await signIn(page, router);
+    await page.goto('/settings');
+    await page.getByText('Where you are signed in').click();
+    await expect(page.locator('#you time').first()).toHaveText(/^\d{1,2}:\d{2}$/);
+  });
+});
+
+test('the page installs as an app: its manifest names icons that are there', async ({ page }) => {
+  await page.goto('/sign-in');
+  const href = (await page.locator('link[rel=manifest]').getAttribute('href')) ?? '';
+  const manifest = (await (await page.request.get(href)).json()) as { icons: { src: string; type: string }[] };
+  for (const { src, type } of manifest.icons) {
+    const icon = await page.request.get(src);
+    expect([src, icon.status(), icon.headers()['content-type']?.split(';')[0]]).toEqual([src, 200, type]);
+  }
+});
