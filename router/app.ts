@@ -19,6 +19,7 @@ import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { transferRoutes } from './chat/transfer-routes';
 import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
 import type { Context } from './context';
@@ -85,6 +86,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     search,
     sessions,
     streams,
+    transfer,
     upstreams,
     usage,
     users,
@@ -112,6 +114,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(filesApiRoutes(filesParts(context), session))
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))

@@ -115,8 +115,8 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
 }
 
 /** Throws `not_found` for an agent that is not the user's, `invalid_request` for an unknown backend or none. */
-async function agentFor(
-  { agents, backends }: ConversationsRoutesDeps,
+export async function agentFor(
+  { agents, backends }: Pick<ConversationsRoutesDeps, 'agents' | 'backends'>,
   who: Who,
   asked: { readonly agent_id?: string; readonly backend?: string },
 ): Promise<Agent> {

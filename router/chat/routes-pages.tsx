@@ -39,7 +39,7 @@ export async function newConversationPage(
   deps: LiveDeps,
   who: Who,
   agent: Agent,
-  typed: { text?: string; error?: string; status?: number },
+  typed: { text?: string; error?: string; importError?: string; status?: number },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { about, links } = await aboutAgent(deps, who, agent);
@@ -51,6 +51,7 @@ export async function newConversationPage(
       {...about}
       missing={missing.map(({ name }) => name)}
       composer={composer}
+      importError={typed.importError}
       liveUrl={`/live?links=${links}`}
     />,
     typed.status,

@@ -15,6 +15,7 @@ import { searchService } from './search';
 import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
+import { transferService } from './transfer';
 import { variantsService } from './variants';
 
 export function wireChat(uses: {
@@ -58,7 +59,8 @@ export function wireChat(uses: {
     events,
     now,
   });
+  const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { conversations, generations, posted, search, variants };
+  return { conversations, generations, posted, transfer, search, variants };
 }

@@ -56,7 +56,8 @@ export function jsonInPieces(pieces: AsyncIterator<string>): Response {
   });
 }
 
-function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
+/** A body that is made while the client reads it. */
+export function inPieces<Piece>(pieces: AsyncIterator<Piece>): ReadableStream<Piece> {
   return new ReadableStream<Piece>(
     {
       async pull(controller) {

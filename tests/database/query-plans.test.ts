@@ -194,7 +194,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.update('r', { state: 'running' });
   await runners.markActive(new Map([['r', nowMs]]));
   await useConversations(stores, agent.id, nowMs);
-  await useConversationsApi(stores.conversationsApi, nowMs);
+  await useConversationsApi(stores.conversationsApi, agent.id, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -291,7 +291,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.delete('d');
 }
 
-async function useConversationsApi(api: Stores['conversationsApi'], nowMs: number): Promise<void> {
+async function useConversationsApi(api: Stores['conversationsApi'], agentId: string, nowMs: number): Promise<void> {
   await api.counted('u', { id: 'c' });
   await api.counted('u', { backend: 'b', seq: 1 });
   await api.counted('u', { limit: 5, before: undefined });
@@ -300,6 +300,8 @@ async function useConversationsApi(api: Stores['conversationsApi'], nowMs: numbe
   await api.wholeAfter('c', 0);
   const message = { id: 'p', conversationId: 'c', role: 'user', content: 'x', title: '', nowMs } as const;
   await api.post(message, () => false);
+  const said = { id: 'w', role: 'user', content: 'x', status: 'done', createdAtMs: nowMs } as const;
+  await api.insertWhole({ id: 'cw', userId: 'u', agentId, title: '', nowMs }, [said]);
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

@@ -7,6 +7,8 @@ import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { EditMessage, Message } from './message';
 
+const EXPORTS = ['markdown', 'json'] as const;
+
 /** The line above a conversation: its title, the runner, and a menu. */
 interface TitleProps {
   agent: AgentView;
@@ -74,6 +76,13 @@ function ConversationMenu({ conversation }: { conversation: ConversationView }) 
             </button>
           </div>
         </form>
+        <hr />
+        {EXPORTS.map((format) => (
+          <a key={format} class="menu-item" href={`/api${path}/export?format=${format}`} download>
+            <Icon name="download" />
+            {t.transfer[format]}
+          </a>
+        ))}
         <hr />
         <Confirm
           id="delete-conversation"

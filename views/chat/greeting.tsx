@@ -1,9 +1,10 @@
 import { Mark } from '../icons';
 import type { AgentView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 
 /** The page before the first message: a description of the agent, and suggested first messages. */
-export function Greeting({ agent }: { agent: AgentView }) {
+export function Greeting({ agent, importError }: { agent: AgentView; importError?: string | undefined }) {
   const t = useText();
   return (
     <div class="greeting column">
@@ -24,6 +25,38 @@ export function Greeting({ agent }: { agent: AgentView }) {
           ))}
         </form>
       )}
+      {!agent.disabled && <ImportForm agentId={agent.agentId} error={importError} />}
     </div>
+  );
+}
+
+/** A conversation goes on from the file that it was exported to. */
+function ImportForm({ agentId, error }: { agentId: string; error?: string | undefined }) {
+  const t = useText();
+  return (
+    <details class="import" open={error !== undefined}>
+      <summary>{t.transfer.import}</summary>
+      <form method="post" action={`/agents/${agentId}/import`} enctype="multipart/form-data">
+        <label for="import-file">{t.transfer.file}</label>
+        <p id="import-error" class="field-error verbatim" role="alert">
+          {error && <Sentence of={error} />}
+        </p>
+        <div class="row">
+          <input
+            id="import-file"
+            type="file"
+            name="file"
+            accept="application/json,.json"
+            required
+            autofocus={error !== undefined}
+            aria-describedby="import-error"
+            aria-invalid={error ? 'true' : undefined}
+          />
+          <button type="submit" class="button">
+            {t.transfer.importNow}
+          </button>
+        </div>
+      </form>
+    </details>
   );
 }

@@ -20,6 +20,8 @@ interface ChatProps {
   /** Absent on the page that begins a new conversation. */
   conversation?: ConversationView | undefined;
   composer: ComposerView;
+  /** Why a file could not be imported. */
+  importError?: string | undefined;
   /** The model that answers, where the agent's kind has a choice. */
   model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
@@ -44,7 +46,17 @@ function UsedUp({ untilMs }: { untilMs: number }) {
 }
 
 /** The page of a conversation with an agent, or of a new one. */
-export function ChatPage({ shell, agent, conversation, composer, model, missing, usedUpUntilMs, liveUrl }: ChatProps) {
+export function ChatPage({
+  shell,
+  agent,
+  conversation,
+  composer,
+  importError,
+  model,
+  missing,
+  usedUpUntilMs,
+  liveUrl,
+}: ChatProps) {
   const t = useText();
   const url = conversation?.liveUrl ?? liveUrl;
   return (
@@ -55,7 +67,7 @@ export function ChatPage({ shell, agent, conversation, composer, model, missing,
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
       <TitleBar agent={agent} conversation={conversation} model={model} />
-      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} />}
+      {conversation ? <MessageLog conversation={conversation} /> : <Greeting agent={agent} importError={importError} />}
       <div class="dock">
         <div class="column">
           <button id="jump" type="button" class="button" hidden>

@@ -21,7 +21,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: 'It is falling asleep.',
   failed: 'It could not start.',
   unknown: 'Its platform does not say right now how it is.',
-  paused: 'Somebody paused it on its platform. Your next message resumes it.',
+  paused: 'It is paused. Your next message resumes it.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -398,6 +398,14 @@ export const en = {
     seeUsage: 'See your usage',
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
+  },
+  transfer: {
+    you: 'You',
+    markdown: 'Export as Markdown',
+    json: 'Export as JSON',
+    import: 'Import a conversation',
+    file: 'File that was exported as JSON',
+    importNow: 'Import',
   },
   greeting: {
     title: (name: string) => `What should ${name} do?`,

@@ -5,7 +5,7 @@
 export const zhSentences: Readonly<Record<string, string>> = {
   // Of every error code
   'The request could not be understood.': '无法理解这个请求。',
-  'The LLM API refused the credentials in Settings. Test the connection there.':
+  'The LLM API refused the credentials in Settings. Test them there.':
     '大模型 API 拒绝了“设置”中的凭据。请在那里测试连接。',
   'LLM_BASE_URL leads back to this router, so the agent would call itself without end. Set the address of an LLM API in Settings.':
     'LLM_BASE_URL 指回了本路由器，智能体会无休止地调用自己。请在“设置”中填写大模型 API 的地址。',
@@ -49,6 +49,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent stopped sending in the middle of its answer. Try again.': '智能体在回答途中停止了发送，请重试。',
   'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
 
+  'Choose a file first.': '请先选择文件。',
   // Variants of messages
   'Another variant of this message is shown now. Reload the page.': '现在显示的是这条消息的另一个版本，请刷新页面。',
   'Only messages of yours can be edited.': '只能编辑你自己的消息。',
@@ -122,7 +123,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent waited {} s for its turn to start: too many others are starting or busy. Try again in a moment.':
     '智能体等待启动已达 {} 秒：正在启动或忙碌的其他智能体太多。请稍后再试。',
   '{} was started but did not become ready within {} s ({}).': '{} 已启动，但未能在 {} 秒内就绪（{}）。',
-  'Somebody paused the agent on its platform.': '有人在平台上暂停了智能体。',
+  'The agent is paused on its platform.': '智能体在平台上处于暂停状态。',
   'Resume it there.': '请在那里恢复它。',
   'The router was restarted in the middle of this answer.': '路由器在回答途中重启了。',
 

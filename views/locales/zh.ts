@@ -21,7 +21,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: '正在进入休眠。',
   failed: '无法启动。',
   unknown: '它所在的平台目前没有报告它的状态。',
-  paused: '有人在平台上暂停了它。你的下一条消息会恢复运行。',
+  paused: '它已暂停。你的下一条消息会恢复运行。',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {
@@ -381,6 +381,14 @@ export const zh: Text = {
     seeUsage: '查看用量',
     unreachable: '消息未能发送，已保留在这里：请稍后再试。',
     disabled: (name) => `${name} 已被关闭。管理员可以重新开启。`,
+  },
+  transfer: {
+    you: '你',
+    markdown: '导出为 Markdown',
+    json: '导出为 JSON',
+    import: '导入对话',
+    file: '以 JSON 导出的文件',
+    importNow: '导入',
   },
   greeting: {
     title: (name) => `想让 ${name} 做什么？`,

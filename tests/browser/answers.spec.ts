@@ -1,0 +1,117 @@
+/** What is in an answer besides its words: what the agent did for it, formulas, notes and tasks; and the file of it all. */
+import { readFile } from 'node:fs/promises';
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+
+const steps = (page: Page) => answer(page).locator('.steps > .step:visible');
+
+test('what the agent does is seen while it does it, folds when it is over, and is the same after a reload', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'tools');
+  const thought = steps(page).first();
+  await expect(thought.locator('summary')).toHaveText('Thinking…');
+  await expect(thought).toContainText('I need to know');
+  await expect(thought.locator('details')).toHaveAttribute('open');
+  await expect(steps(page).nth(1)).toContainText('Using list_files');
+  await expect(thought.locator('summary')).toHaveText(/^Thought for \d/);
+  await expect(thought.locator('details')).not.toHaveAttribute('open');
+  await expect(steps(page).nth(2)).toContainText('Using count_lines');
+  await ended(page, 'done');
+  const seen = [/^Thought for \d/, /^Used list_files \d/, /^Used count_lines \d/];
+  await expect(steps(page).locator('summary')).toHaveText(seen);
+  await expect(answer(page).locator('.steps details[open]')).toHaveCount(0);
+
+  const listing = steps(page).nth(1);
+  await expect(listing.getByText('sessions/')).toBeHidden();
+  await listing.locator('summary').focus();
+  await page.keyboard.press('Enter');
+  await expect(listing.getByText('"path": "~"')).toBeVisible();
+  await expect(listing.getByText('sessions/')).toBeVisible();
+  const live = await steps(page).locator('summary').allTextContents();
+  await expectAccessible(page, 'timeline');
+  await page.reload();
+  expect(await steps(page).locator('summary').allTextContents()).toEqual(live);
+  await expect(answer(page).locator('.steps details[open]')).toHaveCount(0);
+});
+
+test('a step that its reader has opened stays open, and keeps the focus, while the answer goes on', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'tools');
+  const listing = steps(page).nth(1);
+  await expect(listing).toContainText('Used list_files');
+  await listing.locator('summary').click();
+  await expect(listing.getByText('sessions/')).toBeVisible();
+  await expect(steps(page).nth(2)).toContainText('Used count_lines');
+  await ended(page, 'done');
+  await expect(listing.locator('details')).toHaveAttribute('open');
+  await expect(listing.locator('summary')).toBeFocused();
+});
+
+test('an agent that is stopped while it thinks leaves what it thought', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'think');
+  await expect(steps(page).first()).toContainText('The user wants');
+  await page.getByRole('button', { name: 'Stop answer' }).click();
+  await ended(page, 'stopped');
+  await steps(page).first().locator('summary').click();
+  await expect(steps(page).first()).toContainText('The user wants');
+});
+
+test('formulas, notes and tasks look the same when they have grown and when they are read again', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const prose = answer(page).locator('.prose');
+  for (const [message, selector, count] of [
+    ['math', 'math', 7],
+    ['footnotes', '.task input', 3],
+  ] as const) {
+    await send(page, message);
+    await ended(page, 'done');
+    await expect(prose.locator(selector)).toHaveCount(count);
+    const live = await prose.innerHTML();
+    await page.reload();
+    expect(await prose.innerHTML()).toBe(live);
+    await expectAccessible(page, message);
+    await page.setViewportSize({ width: 320, height: 700 });
+    await expectNoOverflow(page, message);
+    await page.setViewportSize({ width: 1280, height: 720 });
+  }
+  await prose.getByRole('link', { name: '[1]' }).click();
+  await expect(prose.locator('.footnote-item:target')).toContainText('Later ones find it running');
+});
+
+test('a conversation is exported to a file, and goes on from that file as another one', async ({ page, router }) => {
+  await signIn(page, router);
+  await send(page, 'echo **kept**');
+  await ended(page, 'done');
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'Export as JSON' }).click();
+  const file = await download;
+  expect(file.suggestedFilename()).toBe('echo-kept.json');
+  const content = await readFile(await file.path());
+
+  await page.getByRole('link', { name: 'New conversation', exact: true }).click();
+  const form = page.locator('.import');
+  await form.locator('summary').click();
+  const choose = page.getByLabel('File that was exported as JSON');
+  const choice = { name: 'conversation.json', mimeType: 'application/json' };
+  await choose.setInputFiles({ ...choice, buffer: Buffer.from('{"format":"another"}') });
+  await form.getByRole('button', { name: 'Import' }).click();
+  await expect(form.getByRole('alert')).toContainText('file/format: expected "agent-stack.conversation"');
+  await expect(choose).toBeFocused();
+  await expectAccessible(page, 'refused import');
+  await choose.setInputFiles({ ...choice, buffer: content });
+  await form.getByRole('button', { name: 'Import' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('echo **kept**');
+  await expect(answer(page).locator('strong')).toHaveText('kept');
+  await expect(page.locator('#conversations [data-at]')).toHaveCount(2);
+});

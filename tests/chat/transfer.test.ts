@@ -1,0 +1,180 @@
+/** Conversations as files: exported as Markdown and JSON, and imported from that JSON, on the page and by the API. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
+import { agentOf, beginConversation } from '../support/chat';
+import { form, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { problemOf } from '../support/runners';
+import { scriptedRunner } from '../support/scripted-runner';
+import { all } from '../views/dom';
+
+interface File {
+  readonly format: string;
+  readonly version: number;
+  readonly title: string;
+  readonly messages: readonly { role: string; content: string; status?: string; created_at?: number }[];
+}
+
+const runner = scriptedRunner('transfer');
+let router: TestRouter;
+let alice: Person;
+let mallory: Person;
+beforeAll(async () => {
+  router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+  alice = await router.person(PEOPLE.alice);
+  mallory = await router.person(PEOPLE.mallory);
+});
+afterAll(() => router[Symbol.asyncDispose]());
+beforeEach(() => {
+  const chunk = JSON.stringify({ choices: [{ index: 0, delta: { role: 'assistant', content: 'It is **42**.' } }] });
+  const headers = { 'content-type': 'text/event-stream' };
+  runner.reply = () => new Response(`data: ${chunk}\n\ndata: [DONE]\n\n`, { headers });
+});
+
+async function conversation(text: string): Promise<string> {
+  const id = await beginConversation(router, alice, 'echo', text);
+  const isDone = async () => (await router.context.conversations.newest(id))?.status !== 'streaming';
+  await until(isDone, 'the answer has ended');
+  return id;
+}
+const exported = (who: Person, id: string, format = 'json') =>
+  who.request(`/api/conversations/${id}/export?format=${format}`);
+const fileOf = async (id: string) => (await (await exported(alice, id)).json()) as File;
+const send = (who: Person, body: object, query = '?backend=echo') =>
+  who.request(`/api/conversations/import${query}`, { method: 'POST', body });
+const read = async (who: Person, id: string) =>
+  (await (await who.request(`/api/conversations/${id}`)).json()) as {
+    conversation: { title: string; message_count: number };
+    messages: { role: string; content: string; status: string; created_at: number }[];
+  };
+const file = (more: object = {}) => ({
+  ...{ format: 'agent-stack.conversation', version: 1, title: 'A title' },
+  messages: [
+    { role: 'user', content: 'Hello', created_at: 1_700_000_000 },
+    { role: 'assistant', content: 'Hi' },
+  ],
+  ...more,
+});
+
+test('an exported conversation is the same when it is imported, and another one', async () => {
+  const id = await conversation('What is *it*?\n\nالجواب');
+  const before = await fileOf(id);
+  const response = await send(alice, before);
+  expect(response.status).toBe(200);
+  const made = ((await response.json()) as { conversation: { id: string } }).conversation;
+  expect(made.id).not.toBe(id);
+  const { title, messages } = await fileOf(made.id);
+  expect({ title, messages }).toEqual({ title: before.title, messages: before.messages });
+  expect((await read(alice, made.id)).messages.map(({ role, content, status }) => [role, content, status])).toEqual([
+    ['user', 'What is *it*?\n\nالجواب', 'done'],
+    ['assistant', 'It is **42**.', 'done'],
+  ]);
+});
+
+test('the runtime is told what an imported conversation says when it goes on', async () => {
+  const response = await send(alice, file());
+  const { id } = ((await response.json()) as { conversation: { id: string } }).conversation;
+  const sent = await alice.request(`/conversations/${id}/messages`, form({ text: 'And now' }));
+  expect(sent.status).toBeLessThan(400);
+  await until(() => runner.requests.some(({ text }) => text.includes('And now')), 'it is asked');
+  const asked = runner.requests.findLast(({ text }) => text.includes('And now'));
+  expect(JSON.parse(asked?.text ?? '')).toMatchObject({
+    messages: [
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: 'Hi' },
+      { role: 'user', content: 'And now' },
+    ],
+  });
+});
+
+test('Markdown has the title, who said what and when, and is a file to be saved', async () => {
+  const id = await conversation('A "name" / of 一');
+  const response = await exported(alice, id, 'markdown');
+  expect(response.headers.get('content-type')).toBe('text/markdown; charset=utf-8');
+  expect(response.headers.get('content-disposition')).toBe(
+    `attachment; filename="conversation.md"; filename*=UTF-8''A-name-of-%E4%B8%80.md`,
+  );
+  expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+  const text = (await response.text()).replace(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'then');
+  expect(text).toBe(
+    '# A "name" / of 一\n\n## You · then UTC\n\nA "name" / of 一\n\n## echo · then UTC\n\nIt is **42**.\n',
+  );
+});
+
+test('nobody exports a conversation of somebody else, or imports into their agent', async () => {
+  const id = await conversation('Mine');
+  for (const format of ['json', 'markdown']) expect((await exported(mallory, id, format)).status).toBe(404);
+  const agent = await agentOf(router, alice, 'echo');
+  expect((await send(mallory, file(), `?agent_id=${agent.id}`)).status).toBe(404);
+  expect((await mallory.request(`/agents/${agent.id}/import`, { method: 'POST', body: file() })).status).toBe(404);
+});
+
+const wrong: Record<string, [body: object, place: RegExp]> = {
+  'another format': [file({ format: 'other' }), /^file\/format: expected "agent-stack.conversation"/],
+  'another version': [file({ version: 2 }), /^file\/version: expected 1 \(got 2\)/],
+  'no messages': [file({ messages: [] }), /^file\/messages: /],
+  'a role': [
+    file({ messages: [file().messages[0], { role: 'system', content: 'x' }] }),
+    /^file\/messages\/1\/role: expected "user" or "assistant" \(got "system"\)/,
+  ],
+  'a text that is none': [file({ messages: [{ role: 'user', content: 1 }] }), /^file\/messages\/0\/content: /],
+  'an answer that is written': [
+    file({ messages: [{ role: 'assistant', content: 'x', status: 'streaming' }] }),
+    /^file\/messages\/0\/status: /,
+  ],
+  'a member that nobody knows': [
+    file({ messages: [{ role: 'user', content: 'x', position: 7 }] }),
+    /^file\/messages\/0\/position: /,
+  ],
+  'a time that is none': [
+    file({ messages: [{ role: 'user', content: 'x', created_at: -1 }] }),
+    /^file\/messages\/0\/created_at: /,
+  ],
+  'too many messages': [
+    file({ messages: Array.from({ length: 2_001 }, () => ({ role: 'user', content: 'x' })) }),
+    /^file\/messages: /,
+  ],
+};
+for (const [name, [body, place]] of Object.entries(wrong)) {
+  test(`a file is refused with the place of ${name}, and nothing is stored`, async () => {
+    const before = await router.context.conversations.list(alice.id);
+    const response = await send(alice, body);
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).detail).toMatch(place);
+    expect(await router.context.conversations.list(alice.id)).toEqual(before);
+  });
+}
+
+test('a file that is no JSON is refused with where it breaks, and a long one for its length', async () => {
+  const post = (body: string) =>
+    alice.request('/api/conversations/import?backend=echo', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+  expect((await post('{"format": agent}')).status).toBe(400);
+  const long = JSON.stringify(file({ messages: [{ role: 'user', content: 'x'.repeat(4_300_000) }] }));
+  expect((await post(long)).status).toBe(413);
+});
+
+function upload(content: string, name = 'file'): FormData {
+  const body = new FormData();
+  body.set(name, new File([content], 'conversation.json', { type: 'application/json' }));
+  return body;
+}
+
+test('the page of an agent takes a file, and says in its place why it takes another one not', async () => {
+  const agent = await agentOf(router, alice, 'echo');
+  const path = `/agents/${agent.id}/import`;
+  const taken = await alice.request(path, { method: 'POST', body: upload(JSON.stringify(file())) });
+  expect(taken.status).toBe(303);
+  const page = await (await alice.request(taken.headers.get('location') ?? '')).text();
+  expect((await all(page, '#conversation-title')).map(({ text }) => text)).toEqual(['A title']);
+  const refused = await alice.request(path, {
+    method: 'POST',
+    body: upload(JSON.stringify(file({ messages: [{ role: 'user' }] }))),
+  });
+  expect(refused.status).toBe(400);
+  const [error] = await all(await refused.text(), '#import-error');
+  expect(error?.text).toContain('file/messages/0/content');
+  const without = await alice.request(path, { method: 'POST', body: upload('', 'other') });
+  expect((await all(await without.text(), '#import-error'))[0]?.text).toBe('Choose a file first.');
+});
