@@ -8,6 +8,7 @@ import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { auditRoutes } from './admin/audit-routes';
+import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes } from './admin/invitations-routes';
 import { limitsRoutes } from './admin/limits-routes';
 import { adminRunnersRoutes } from './admin/runners-routes';
@@ -140,6 +141,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(backendsRoutes(backendsParts(context, shell), session))
           .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
           .use(adminRunnersRoutes(fleetParts(context, shell), session))
           .use(auditRoutes({ audit, shell, streams }, session))
@@ -174,6 +176,10 @@ function healthParts({ backends, backups, config, database, draining, drivers, h
 function brokerParts(context: Context) {
   const { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams } = context;
   return { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams };
+}
+
+function backendsParts({ backends, images, platforms, runners, userLimits }: Context, shell: ShellOf) {
+  return { backends, images, platforms, runners, userLimits, shell };
 }
 
 function fleetParts(context: Context, shell: ShellOf) {

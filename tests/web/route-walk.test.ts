@@ -163,6 +163,8 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/users/:id/limits': '401 403 422 401 401 403',
   'GET /api/admin/runners': '401 403 200 401 401 200',
   'DELETE /api/admin/runners/:user/:backend': '401 403 200 401 401 403',
+  'GET /admin/backends': '401 403 200 401 401 200',
+  'GET /api/admin/backends': '401 403 200 401 401 200',
   'GET /admin/runners': '401 403 200 401 401 200',
   'GET /admin/runners/:id': '401 403 404 401 401 404',
   'POST /admin/runners/:id/stop': '401 403 303 401 401 403',

@@ -44,6 +44,8 @@ export function AdminAuditPage({ shell, events, actions, filter, csvHref, moreHr
             <div class="field-row">
               <Field id="action" name="action" label={t.audit.action} value={filter.action} choices={choices} />
               <Field id="person" name="person" label={t.audit.person} value={filter.person} autocomplete="off" />
+            </div>
+            <div class="field-row">
               <Field id="from" name="from" type="date" label={t.usage.from} value={filter.from} />
               <Field id="to" name="to" type="date" label={t.usage.to} value={filter.to} />
             </div>

@@ -38,3 +38,19 @@ export interface AdminRunnerView {
   readonly cpuPercent?: number;
   readonly memoryBytes?: number;
 }
+
+/** An entry of `backends.json`. */
+export interface AdminBackendView {
+  readonly name: string;
+  readonly displayName: string;
+  readonly driver: string;
+  readonly isDisabled: boolean;
+  readonly image?: string;
+  /** Absent while nothing is known of the image. */
+  readonly imageState?: 'present' | 'ok' | 'pulling' | 'failed';
+  /** Why its runners cannot start. */
+  readonly problem?: string;
+  readonly runners: number;
+  /** Whether users without limits of their own may use it. */
+  readonly isForAll: boolean;
+}

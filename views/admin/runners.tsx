@@ -4,6 +4,7 @@ import { Notice } from '../kit/notice';
 import type { Shell } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
+import { Figure } from '../usage/figures';
 import type { AdminRunnerView, FleetView } from './models';
 import { AdminPage } from './page';
 
@@ -63,18 +64,15 @@ function Fleet({ fleet }: { fleet: FleetView }) {
     [t.failed, n.count(fleet.failed)],
     [t.cpu, n.percent(fleet.cpuPercent / 100)],
     [t.memory, n.bytes(fleet.memoryBytes)],
-    [t.disk, t.freeOf(n.bytes(fleet.freeBytes), n.bytes(fleet.diskBytes))],
+    [t.disk, n.bytes(fleet.freeBytes), t.freeOf(n.bytes(fleet.diskBytes))],
     [t.database, n.bytes(fleet.databaseBytes)],
-  ] as const;
+  ] satisfies [string, string, string?][];
   return (
     <section class="card" aria-labelledby="fleet-title">
       <h2 id="fleet-title">{t.title}</h2>
-      <dl class="runner-facts">
-        {figures.map(([label, value]) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-          </div>
+      <dl class="figures many">
+        {figures.map(([name, value, help]) => (
+          <Figure key={name} name={name} value={value} {...(help !== undefined && { help })} />
         ))}
       </dl>
       {fleet.problems.map(({ platform, message }) => (

@@ -1,7 +1,16 @@
 import { useText } from '../render';
 
-export type AdminTab = 'runners' | 'users' | 'invitations' | 'usage' | 'prices' | 'budgets' | 'keys' | 'audit';
-const tabs: AdminTab[] = ['runners', 'users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
+export type AdminTab =
+  | 'runners'
+  | 'backends'
+  | 'users'
+  | 'invitations'
+  | 'usage'
+  | 'prices'
+  | 'budgets'
+  | 'keys'
+  | 'audit';
+const tabs: AdminTab[] = ['runners', 'backends', 'users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
 
 /** Links to the administrator's pages. */
 export function AdminTabs({ current }: { current: AdminTab }) {

@@ -735,6 +735,7 @@ export const en = {
   admin: {
     label: 'Administration',
     runners: 'Runners',
+    backends: 'Backends',
     users: 'Users',
     invitations: 'Invitations',
     usage: 'Usage',
@@ -751,9 +752,9 @@ export const en = {
     queued: 'Waiting to start',
     failed: 'Failed',
     cpu: 'CPU',
-    memory: 'Memory of runners',
+    memory: 'Memory',
     disk: 'Disk',
-    freeOf: (free: string, all: string) => `${free} free of ${all}`,
+    freeOf: (all: string) => `free of ${all}`,
     database: 'Database',
     runners: 'Runners of all users',
     none: 'No agent is awake. Runners appear here as soon as somebody writes to an agent.',
@@ -782,6 +783,18 @@ export const en = {
     save: 'Save limits',
     saved: 'Saved. The limits apply from now on.',
     budgets: 'Budgets are set on a page of their own',
+  },
+
+  backends: {
+    title: 'Backends',
+    lead: 'The entries of backends.json, which the router reads again whenever it changes.',
+    refused: 'The file was changed, and is refused. The entries before the change stay in use.',
+    whoMay: 'Who may use which backend',
+    on: (driver: string) => `driver ${driver}`,
+    runners: (count: string) => `runners: ${count}`,
+    disabled: 'switched off',
+    limited: 'not for everybody',
+    images: { present: 'image present', ok: 'image fetched', pulling: 'image is being fetched', failed: 'no image' },
   },
 
   audit: {

@@ -713,6 +713,7 @@ export const zh: Text = {
   admin: {
     label: '管理',
     runners: '运行器',
+    backends: '后端',
     users: '用户',
     invitations: '邀请',
     usage: '用量',
@@ -729,9 +730,9 @@ export const zh: Text = {
     queued: '等待启动',
     failed: '失败',
     cpu: 'CPU',
-    memory: '运行器内存',
+    memory: '内存',
     disk: '磁盘',
-    freeOf: (free: string, all: string) => `${all} 中剩余 ${free}`,
+    freeOf: (all: string) => `可用，共 ${all}`,
     database: '数据库',
     runners: '所有用户的运行器',
     none: '目前没有醒着的智能体。有人给智能体发消息后，运行器就会出现在这里。',
@@ -759,6 +760,18 @@ export const zh: Text = {
     save: '保存限制',
     saved: '已保存，限制即刻生效。',
     budgets: '预算在单独的页面设置',
+  },
+
+  backends: {
+    title: '后端',
+    lead: 'backends.json 中的条目；文件更改后路由器会重新读取。',
+    refused: '文件已更改，但未被接受。更改前的条目继续使用。',
+    whoMay: '谁可以使用哪个后端',
+    on: (driver: string) => `驱动 ${driver}`,
+    runners: (count: string) => `运行器：${count}`,
+    disabled: '已关闭',
+    limited: '并非对所有人开放',
+    images: { present: '镜像已存在', ok: '镜像已获取', pulling: '正在获取镜像', failed: '没有镜像' },
   },
 
   audit: {
