@@ -89,7 +89,7 @@ export type Handle = { readonly [key: string]: Json };
 export type Health =
   /** `url` is the current address of the runner; absent when the address cannot change. */
   | { readonly state: 'running'; readonly startedAtMs?: number; readonly url?: string }
-  /** The runner exists but does not run: somebody has paused it on the platform. */
+  /** The runner exists but does not run: the router or somebody else has paused it. */
   | { readonly state: 'paused' }
   /** The runner ended by itself. The fields give the cause, as far as the platform knows it. */
   | {
@@ -174,7 +174,12 @@ export interface Driver<H extends Handle = Handle> {
   /** Idempotent. Ends the runner by force after `graceMs`. When `stop` has resolved, `inspect` returns `gone`. */
   stop(handle: H, options: { readonly graceMs: number }): Promise<void>;
   list(signal: AbortSignal): Promise<readonly Owned<H>[]>;
-  /** Lets a paused runner go on. Absent where nobody can pause one. */
+  /**
+   * Freezes a running runner, which keeps its memory, connections and address, and takes no CPU. Idempotent. Absent where
+   * the platform cannot; a driver that has it has `resume` too.
+   */
+  pause?(handle: H, signal: AbortSignal): Promise<void>;
+  /** Lets a paused runner go on. Idempotent. Absent where nobody can pause one. */
   resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
    * Fetches the image that `start` needs; the router gives it a time limit of its own. Reports no progress when the image

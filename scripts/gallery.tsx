@@ -13,6 +13,7 @@ import { renderPlain } from '../views/markdown';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
+import { agentPages } from './gallery-agents';
 import { live, post } from './gallery-live';
 import { usagePages } from './gallery-usage';
 
@@ -117,6 +118,7 @@ export const pages: Record<string, () => VNode> = {
       apiUrl="http://localhost:18000/v1"
     />
   ),
+  ...agentPages,
   ...usagePages,
   error: () => (
     <ErrorPage

@@ -37,6 +37,8 @@ const tool = (name: string, ...args: string[]): string[] => [
 
 /** How long a step may take to end after SIGTERM, before it is killed. */
 const graceMs = 10_000;
+/** How long everything may take in CI. The step that runs then is ended, and has failed. */
+const wholeMs = 45 * 60_000;
 
 function bunTest(name: string, files: readonly string[]): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
@@ -54,7 +56,7 @@ function browserTest(name: string): Step {
 function steps(isFast: boolean): Step[] {
   const files = [...new Bun.Glob('tests/**/*.test.{ts,tsx}').scanSync({ cwd: root })].sort().map((file) => `./${file}`);
   const isIn = (place: string) => (file: string) => file.startsWith(`./tests/${place}`);
-  const isOpenclaw = isIn('real/openclaw');
+  const isRuntime = (file: string) => /real\/(openclaw|hermes|nanobot)\.test/.test(file);
   const isReal = isIn('real/');
   const isDocker = isIn('drivers/docker');
   const isFuzz = isIn('fuzz/');
@@ -72,19 +74,19 @@ function steps(isFast: boolean): Step[] {
     bunTest('engine tests', files.filter(isDocker)),
     bunTest(
       'real tests',
-      files.filter((file) => isReal(file) && !isOpenclaw(file)),
+      files.filter((file) => isReal(file) && !isRuntime(file)),
     ),
-    openclawImage(),
-    bunTest('OpenClaw tests', files.filter(isOpenclaw)),
+    runtimeImages(),
+    bunTest('runtime tests', files.filter(isRuntime)),
     browserTest('browser tests'),
   ];
 }
 
 /** An image that was built once stays on the engine, so its tests run from then on. */
-function openclawImage(): Step {
-  const command = [process.execPath, 'tests/real/openclaw/image.ts'];
-  const skipReason = 'takes minutes: `bun run test:openclaw` makes it and runs its tests';
-  return { name: 'OpenClaw image', command, ...(!isContinuousIntegration && { skipReason }) };
+function runtimeImages(): Step {
+  const command = [process.execPath, 'tests/real/runtimes/run.ts', '--images'];
+  const skipReason = 'takes minutes: `bun run test:runtimes` makes them and runs their tests';
+  return { name: 'runtime images', command, ...(!isContinuousIntegration && { skipReason }) };
 }
 
 function reportOf(step: string): string {
@@ -104,13 +106,17 @@ async function run({ name, command, skipReason }: Step): Promise<Outcome> {
     detached: true,
   });
   current = step;
+  const beganMs = performance.now();
+  const limit = isContinuousIntegration ? setTimeout(() => endGroup(step, 'SIGKILL'), wholeMs - beganMs) : undefined;
   const exitCode = await step.exited;
+  clearTimeout(limit);
   endGroup(step, 'SIGKILL');
   const { passed, failed, skipped } = await readReport(reportOf(name));
   // If a step fails without a failed test (a file that does not load, a crash, a linter), the step counts as one failed
   // test.
   const failures = exitCode === 0 ? failed : Math.max(failed, 1);
-  const note = passed + failed + skipped === 0 ? '' : `${passed} passed, ${failures} failed, ${skipped} skipped`;
+  const counts = passed + failed + skipped === 0 ? '' : `, ${passed} passed, ${failures} failed, ${skipped} skipped`;
+  const note = `${Math.round((performance.now() - beganMs) / 1000)} s${counts}`;
   return { step: name, ended: failures === 0 ? 'passed' : 'failed', passed, failed: failures, note };
 }
 

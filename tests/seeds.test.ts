@@ -129,7 +129,7 @@ test('hermes finds the broker for itself and for every side job', async () => {
   const home = await render(backend);
   const config = await read(home, 'config.yaml');
   const [base_url, api_key, model] = ENDPOINT;
-  const endpoint = { provider: 'custom', model, base_url, api_key };
+  const endpoint = { provider: 'custom', model, base_url, api_key, context_length: 128_000 };
   expect(at(config, 'model')).toEqual(endpoint);
   expect(at(config, 'delegation')).toEqual(endpoint);
   for (const job of Object.values(at(config, 'auxiliary') as object)) expect(job).toEqual(endpoint);

@@ -55,6 +55,27 @@ export const capabilityCases: readonly Case[] = [
     },
   },
   {
+    name: 'a paused runner is found again as paused, goes on where it was, and can be stopped',
+    needs: without('pause'),
+    async run(bench) {
+      const driver = await bench.create();
+      const signal = () => AbortSignal.timeout(5_000);
+      const spec = await bench.spec();
+      const { handle, url } = await bench.ready(driver, spec);
+      for (const _ of ['once', 'again']) await driver.pause?.(handle, signal());
+      await until('it is paused', async () => (await health(driver, handle)) === 'paused');
+      const found = (await driver.list(signal())).find(({ runnerId }) => runnerId === spec.id);
+      expect(found?.health.state).toBe('paused');
+      for (const _ of ['once', 'again']) await driver.resume?.(handle, signal());
+      await until('it runs', async () => (await health(driver, handle)) === 'running');
+      await callRunner(url, '/say', 'still here');
+      await driver.pause?.(handle, signal());
+      await driver.stop(handle, { graceMs: 500 });
+      expect(await health(driver, handle)).toBe('gone');
+      for (const call of [driver.pause, driver.resume]) await call?.call(driver, handle, signal());
+    },
+  },
+  {
     name: 'stats say the memory of this runner at once and its CPU from the second call on, and nothing once it is gone',
     needs: without('stats'),
     async run(bench) {
@@ -84,7 +105,7 @@ export const capabilityCases: readonly Case[] = [
   },
 ];
 
-function without(method: 'logs' | 'watch' | 'stats' | 'prepare'): (driver: Driver) => string | undefined {
+function without(method: 'logs' | 'watch' | 'stats' | 'prepare' | 'pause'): (driver: Driver) => string | undefined {
   return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
 }
 

@@ -67,6 +67,7 @@ function createDriver(parts: DriverParts, authFile: string): Driver<DockerHandle
     inspect: (handle, signal) => inspect(parts, handle, signal),
     stop: (handle, { graceMs }) => stopRunner(parts, handle, graceMs),
     list: (signal) => findOwned(parts, signal),
+    pause: (handle, signal) => pause(parts, handle, signal),
     resume: (handle, signal) => resume(parts, handle, signal),
     async logs({ containerId }, { tailLines, signal }) {
       return (await find(signal, (abortSignal) => tailOf(docker, containerId, tailLines, abortSignal))) ?? [];
@@ -77,6 +78,14 @@ function createDriver(parts: DriverParts, authFile: string): Driver<DockerHandle
       watches.abort();
     },
   };
+}
+
+/** Does nothing when the container does not run or is another life. */
+async function pause(parts: DriverParts, handle: DockerHandle, signal: AbortSignal): Promise<void> {
+  const found = await findContainer(parts, handle, signal);
+  if (!found?.isOurs || healthOf(found.info, handle).state !== 'running') return;
+  const { Id: id } = found.info;
+  await find(signal, async (abortSignal) => (await parts.docker()).getContainer(id).pause({ abortSignal }));
 }
 
 /** Does nothing when the container does not exist. */

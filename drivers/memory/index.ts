@@ -3,7 +3,14 @@
  * `platform.ts` takes the place of the platform that a real driver calls.
  */
 import { Type } from '@sinclair/typebox';
-import { type Driver, defineDriver, type HealthChange, type RunnerSpec, type StartContext } from '../driver';
+import {
+  type Driver,
+  defineDriver,
+  type Health,
+  type HealthChange,
+  type RunnerSpec,
+  type StartContext,
+} from '../driver';
 import { type DriverSide, error, findProgram, type MemoryRunner, platformOf } from './platform';
 
 export { type MemoryPlatform, memoryPlatform, type Program, type ProgramRuntime, registerProgram } from './platform';
@@ -51,8 +58,16 @@ export default defineDriver({
           .filter(({ spec }) => spec.labels[services.installationLabel] === services.installationId)
           .map(({ spec, health, url }) => {
             const owned = { runnerId: spec.id, handle: { runnerId: spec.id }, health };
-            return health.state === 'running' ? { ...owned, url } : owned;
+            return health.state === 'running' || health.state === 'paused' ? { ...owned, url } : owned;
           });
+      },
+      async pause({ runnerId }, signal) {
+        await abortable(platform.enter({ verb: 'pause', subject: runnerId }), signal);
+        turn(platform, runnerId, 'running', 'paused');
+      },
+      async resume({ runnerId }, signal) {
+        await abortable(platform.enter({ verb: 'resume', subject: runnerId }), signal);
+        turn(platform, runnerId, 'paused', 'running');
       },
       async prepare(image, context) {
         const isThere = platform.images.has(image);
@@ -73,6 +88,14 @@ export default defineDriver({
     };
   },
 });
+
+/** A paused program goes on answering, because it shares the process; only its health says that it is paused. */
+function turn(platform: DriverSide, runnerId: string, from: Health['state'], to: 'running' | 'paused'): void {
+  const runner = platform.runners.get(runnerId);
+  if (runner?.health.state !== from) return;
+  runner.health = { state: to };
+  platform.change(runnerId, runner.health);
+}
 
 /** Synchronous: the runner is either in `platform.runners` when this returns, or the start threw and left nothing behind. */
 function launch(platform: DriverSide, spec: RunnerSpec, context: StartContext): MemoryRunner {

@@ -20,7 +20,7 @@ export interface ProgramRuntime {
 export type Program = (spec: RunnerSpec, runtime: ProgramRuntime) => (request: Request) => Response | Promise<Response>;
 
 /** The calls of the driver that a test can hold, fail or count. */
-export type Verb = 'ping' | 'start' | 'inspect' | 'stop' | 'list' | 'prepare' | 'logs' | 'stats';
+export type Verb = 'ping' | 'start' | 'inspect' | 'stop' | 'list' | 'prepare' | 'logs' | 'stats' | 'pause' | 'resume';
 
 /** One call of the driver. `context` is set for `start` and `prepare`. */
 export interface Call {

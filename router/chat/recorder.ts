@@ -12,11 +12,12 @@ import type { Ending, Recorder } from '../relay/relay';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import type { ConversationsStore, MessageFailure, Step } from './store';
+import { type Ticking, tickSoon } from './ticks';
 
-/** How often what has come is parsed, and watchers see the text grow. */
-const TICK_MS = 50;
 /** How often text is saved: less than the second that may be missing after a crash. */
 const SAVE_EVERY_MS = 500;
+/** Answers are saved at multiples of this, so that those of many are one transaction. */
+const SAVE_STEP_MS = 100;
 /** When this many bytes wait, they are parsed before the tick. */
 const PENDING_BYTES_MAX = 65_536;
 /** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
@@ -44,7 +45,7 @@ export interface AnswerOptions extends ReaderOptions {
 /** How an answer ended, without its text. */
 type End = Omit<Parameters<ConversationsStore['endAnswer']>[1], 'text'>;
 
-export class Answer implements Recorder {
+export class Answer implements Recorder, Ticking {
   /** Resolves when the ending is in the database. */
   readonly saved: Promise<void>;
   readonly #deps: AnswerDeps;
@@ -54,7 +55,8 @@ export class Answer implements Recorder {
   readonly #resolveSaved: () => void;
   /** Resolves when the ending is in the database, or the database has refused it once. */
   readonly #tried = Promise.withResolvers<void>();
-  #tick: ReturnType<typeof setTimeout> | undefined;
+  /** It is parsed at the next tick. */
+  #isTicking = false;
   /** More is parsed in the next turn of the event loop. */
   #isBehind = false;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
@@ -99,7 +101,10 @@ export class Answer implements Recorder {
     if (reader.tooLarge) this.#cut(reader.tooLarge);
     else if (!reader.isStream || this.#isBehind) return;
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
-    else this.#tick ??= setTimeout(() => this.#work(), TICK_MS);
+    else if (!this.#isTicking) {
+      this.#isTicking = true;
+      tickSoon(this);
+    }
   }
 
   /**
@@ -122,10 +127,13 @@ export class Answer implements Recorder {
     this.#options.onTooLarge?.(error);
   }
 
+  ticked(): void {
+    this.#isTicking = false;
+    if (!this.#ended && !this.#isBehind) this.#work();
+  }
+
   /** Parses what has come, tells watchers of it and has it saved; or ends the answer. */
   #work(): void {
-    clearTimeout(this.#tick);
-    this.#tick = undefined;
     const reader = this.#reader;
     this.#isBehind = safely('recorder', this.#ids, () => reader.parse(performance.now() + PARSE_MS)) === false;
     if (this.#isBehind) setImmediate(() => this.#work());
@@ -174,7 +182,7 @@ export class Answer implements Recorder {
       this.#saving = this.#save();
     };
     if (unsaved >= PIECE_LENGTH_MAX) save();
-    else this.#saveTimer ??= setTimeout(save, SAVE_EVERY_MS);
+    else this.#saveTimer ??= setTimeout(save, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
   }
 
   /** Saves what there is of the text, one part after the other, and the steps with the first of them. */

@@ -50,6 +50,8 @@ export interface Config {
   /** Agents that a user may have of one backend. */
   readonly maxAgentsPerBackend: number;
   readonly reaperIntervalMs: number;
+  /** After so long without work a runner is paused; `Infinity`: never. */
+  readonly pauseIdleMs: number;
   /** `Infinity` means no limit. */
   readonly capacity: {
     readonly runners: number;
@@ -248,6 +250,7 @@ function toConfig(v: Values): Config {
     },
     maxAgentsPerBackend: v.MAX_AGENTS_PER_BACKEND,
     reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
+    pauseIdleMs: v.PAUSE_IDLE_SECONDS === 0 ? Number.POSITIVE_INFINITY : v.PAUSE_IDLE_SECONDS * 1000,
     capacity: {
       runners: v.MAX_RUNNERS || Infinity,
       runnersPerUser: v.MAX_RUNNERS_PER_USER || Infinity,

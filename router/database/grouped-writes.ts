@@ -14,19 +14,22 @@ interface Waiting {
   work(tx: Db): unknown;
   resolve(result: never): void;
   reject(thrown: unknown): void;
+  /** It threw in a group, and gets a transaction of its own. */
+  isAlone: boolean;
 }
 
 /**
  * Returns the one way for the writes of a store. All writes of one turn of the event loop are one transaction, in their
- * order, because a commit costs ten times what is committed. Where one of them throws, each is run again in a transaction
- * of its own, so that only that one fails.
+ * order, because a commit costs ten times what is committed. Where one of them throws, those before it are a transaction,
+ * it is one of its own, and those after it are another, each in a turn of the loop: only that one fails, and nobody waits
+ * for as many commits as there are writes.
  */
 export function groupedWrites(db: Db): Write {
   let waiting: Waiting[] = [];
 
   function commit(): void {
-    const writes = waiting;
-    waiting = [];
+    const alone = waiting.findIndex(({ isAlone }) => isAlone);
+    const writes = alone === -1 ? waiting : waiting.slice(0, Math.max(alone, 1));
     const results: unknown[] = [];
     // Whether it is a write that throws, and not the begin or the end of the transaction.
     let isRunning = false;
@@ -40,30 +43,28 @@ export function groupedWrites(db: Db): Write {
           if (performance.now() >= untilMs) break;
         }
       });
+      waiting = waiting.slice(results.length);
+      for (const [index, result] of results.entries()) writes[index]?.resolve(result as never);
     } catch (thrown) {
-      // When the begin or the commit failed (another program holds the lock, the disk is full), no write is at fault.
-      // Waiting for the lock once per write would block the event loop that many times.
-      for (const write of writes) {
-        if (isRunning && writes.length > 1) alone(write);
-        else write.reject(thrown);
-      }
-      return;
+      failed(writes, isRunning ? writes[results.length] : undefined, thrown);
     }
-    for (const [index, result] of results.entries()) writes[index]?.resolve(result as never);
-    waiting = writes.slice(results.length);
     if (waiting.length > 0) setImmediate(commit);
   }
 
-  function alone({ work, resolve, reject }: Waiting): void {
-    try {
-      resolve(transaction(db, work as (tx: Db) => never));
-    } catch (thrown) {
-      reject(thrown);
+  function failed(writes: readonly Waiting[], culprit: Waiting | undefined, thrown: unknown): void {
+    if (culprit && writes.length > 1) {
+      culprit.isAlone = true;
+      return;
     }
+    // When the begin or the commit failed (another program holds the lock, the disk is full), no write is at fault.
+    // Waiting for the lock once per write would block the event loop that many times.
+    const refused = culprit ? writes : waiting;
+    waiting = waiting.slice(refused.length);
+    for (const write of refused) write.reject(thrown);
   }
 
   return (work) =>
     new Promise((resolve, reject) => {
-      if (waiting.push({ work, resolve, reject }) === 1) setImmediate(commit);
+      if (waiting.push({ work, resolve, reject, isAlone: false }) === 1) setImmediate(commit);
     });
 }

@@ -28,7 +28,7 @@ export const CODES = {
     // corrected key does not help.
     400,
     'invalid_request_error',
-    'The LLM API refused the credentials in Settings. Test the connection there.',
+    'The LLM API refused the credentials in Settings. Test them there.',
   ),
   loop_detected: entry(
     // Not 508: clients and runtimes retry that status, and each retry would go through the whole loop.

@@ -17,12 +17,14 @@ export interface ReaperDeps {
   readonly runners: RunnersService;
   readonly idle: IdleService;
   readonly backends: BackendRegistry;
+  /** After so long without work a runner is paused; `Infinity`: never. */
+  readonly pauseIdleMs: number;
 }
 
 /**
  * One sweep: inspects runners whose driver does not report changes, whose state is unknown or paused, or which have
- * leases (such a runner may be paused without a report); then stops the idle ones. A runner that fails to stop does not
- * keep the others from being stopped.
+ * leases (such a runner may be paused without a report); then stops the idle ones, and pauses those that have been idle for
+ * a shorter time. A runner that fails to stop does not keep the others from being stopped.
  */
 export async function sweep(deps: ReaperDeps): Promise<void> {
   const queue = [...deps.runners.running()];
@@ -42,12 +44,15 @@ export async function sweep(deps: ReaperDeps): Promise<void> {
   await deps.runners.flush();
 }
 
-async function reapIfIdle({ runners, idle, backends }: ReaperDeps, agent: Agent): Promise<void> {
+async function reapIfIdle({ runners, idle, backends, pauseIdleMs }: ReaperDeps, agent: Agent): Promise<void> {
   // Runners of a backend that is no longer configured get no more work.
   const limitSeconds = backends.find(agent.backend) ? await idle.secondsFor(agent) : 1;
   const limitMs = (limitSeconds === 0 ? Number.POSITIVE_INFINITY : limitSeconds) * 1000;
   const isIdle = ({ idleMs, isStale }: RunnerStatus) =>
     idleMs >= (isStale ? Math.min(limitMs, STALE_IDLE_SECONDS * 1000) : limitMs);
   // Checked before the agent's queue is entered, so that a busy agent's queue is left alone.
-  if (isIdle(runners.status(agent.id))) await runners.reap(agent.id, isIdle);
+  if (isIdle(runners.status(agent.id))) return void (await runners.reap(agent.id, isIdle));
+  const isResting = ({ state, idleMs, isStale }: RunnerStatus) =>
+    state === 'running' && idleMs >= pauseIdleMs && !isStale;
+  if (isResting(runners.status(agent.id))) await runners.pause(agent.id, isResting);
 }

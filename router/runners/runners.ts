@@ -113,6 +113,16 @@ export function runnersService(deps: RunnersDeps) {
     });
   }
 
+  /** Like `reap`, but pauses the runner. @returns whether it is paused now. */
+  async function pause(agentId: string, isIdle: (status: RunnerStatus) => boolean): Promise<boolean> {
+    const slot = slots.get(agentId);
+    if (!slot) return false;
+    return slot.serial(async () => {
+      if (slot.leases > 0 || !isIdle(statusOf(slot, deps))) return false;
+      return transitions.pause(slot);
+    });
+  }
+
   /** Ends a stale runner without leases. If the stop fails, the reaper tries again. */
   function recycle(slot: RunnerSlot): void {
     if (!slot.isStale || slot.leases > 0 || closed) return;
@@ -178,6 +188,7 @@ export function runnersService(deps: RunnersDeps) {
     },
 
     reap,
+    pause,
 
     ...health,
 

@@ -25,10 +25,11 @@ export interface TransitionDeps extends StartDeps {
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
 const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
-const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused on its platform' };
+const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused' };
 const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
 
-const RESUME_MS = 10_000;
+/** Time limit of the platform to pause or resume a runner. */
+const PAUSE_MS = 10_000;
 
 /** Where a second try of a request goes: to the same runner, to a new or moved one, or nowhere. */
 export type Reach = 'here' | 'elsewhere' | 'nowhere';
@@ -71,11 +72,28 @@ export function runnerTransitions(deps: TransitionDeps) {
     });
   }
 
+  /** Freezes an idle runner until it is needed (decision 41). @returns whether it is paused now. */
+  async function pause(slot: RunnerSlot): Promise<boolean> {
+    const { runner } = slot;
+    if (slot.state !== 'running' || !runner?.driver.pause || !runner.driver.resume) return false;
+    // First, so that a request that comes meanwhile waits in the queue for the resume.
+    change(slot, 'paused', PAUSED);
+    try {
+      await onClock(PAUSE_MS, undefined, async (clock) => runner.driver.pause?.(runner.handle, clock));
+    } catch (cause) {
+      // It may be paused or not: the next look says it.
+      unknown(slot);
+      throw new AppError('driver_unavailable', { cause });
+    }
+    runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.idle_paused');
+    return true;
+  }
+
   async function resume(slot: RunnerSlot, runner: LiveRunner): Promise<LiveRunner> {
     const { driver, handle } = runner;
-    const message = 'Somebody paused the agent on its platform.';
+    const message = 'The agent is paused on its platform.';
     if (!driver.resume) throw new AppError('driver_unavailable', { message, hint: 'Resume it there.' });
-    await onClock(RESUME_MS, undefined, async (clock) => driver.resume?.(handle, clock)).catch((cause: unknown) => {
+    await onClock(PAUSE_MS, undefined, async (clock) => driver.resume?.(handle, clock)).catch((cause: unknown) => {
       throw new AppError('driver_unavailable', { message: `${message} It could not be resumed.`, cause });
     });
     runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.resumed');
@@ -236,7 +254,7 @@ export function runnerTransitions(deps: TransitionDeps) {
     await deps.runners.delete(runner.id);
   }
 
-  return { running, unknown, paused, moved, requireReachable, start, end, exited };
+  return { running, unknown, paused, pause, moved, requireReachable, start, end, exited };
 }
 
 /** The cause of an end, as a label of the metrics. */

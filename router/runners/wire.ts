@@ -21,7 +21,7 @@ import { runnersService } from './runners';
 import type { RunnersStore } from './store';
 
 export function wireRunners(uses: {
-  config: Pick<Config, 'capacity' | 'homesRoot' | 'readyTimeoutMs' | 'seedsRoot'>;
+  config: Pick<Config, 'capacity' | 'homesRoot' | 'pauseIdleMs' | 'readyTimeoutMs' | 'seedsRoot'>;
   stores: { runners: RunnersStore; users: UsersStore; agents: AgentsStore };
   installationId: string;
   host: HostPaths;
@@ -72,6 +72,6 @@ export function wireRunners(uses: {
     /** Takes back the runners of drivers that were silent, or not there, until now. */
     adopt: () => adoption.run(),
     /** One pass of the reaper. */
-    sweep: () => sweep({ runners, idle, backends }),
+    sweep: () => sweep({ runners, idle, backends, pauseIdleMs: config.pauseIdleMs }),
   };
 }

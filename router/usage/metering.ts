@@ -2,6 +2,7 @@
  * Metering: one row for each upstream call, however it has ended. A row is priced and counted at once and written soon
  * after in a batch, so that no call waits for the database and a crash loses at most one second of rows.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { relayLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { MetricsService } from '../metrics/metrics';
@@ -13,6 +14,8 @@ import type { Tokens } from './tokens';
 const WRITE_MS = 1_000;
 /** Rows that are kept while the database refuses writes; beyond this, the oldest are lost. */
 const PENDING_MAX = 50_000;
+/** Rows of one transaction, which everybody waits for: after an outage there are many. */
+const ROWS_AT_ONCE = 200;
 /** Characters of a model name that are stored; no real model name is longer. */
 const MODEL_LENGTH_MAX = 200;
 
@@ -51,14 +54,19 @@ export function meteringService(deps: {
   async function write(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const rows = pending;
-    pending = [];
-    try {
-      await usage.insert(rows);
-    } catch (error) {
-      relayLog.error({ err: error, rows: rows.length }, 'usage.refused');
-      pending = [...rows, ...pending].slice(-PENDING_MAX);
-      writeSoon();
+    // Those that come meanwhile are written a second later.
+    for (let left = pending.length; left > 0; ) {
+      const rows = pending.splice(0, Math.min(left, ROWS_AT_ONCE));
+      left -= rows.length;
+      try {
+        await usage.insert(rows);
+      } catch (error) {
+        relayLog.error({ err: error, rows: rows.length }, 'usage.refused');
+        pending = [...rows, ...pending].slice(-PENDING_MAX);
+        writeSoon();
+        return;
+      }
+      if (left > 0) await nextTurn();
     }
   }
 

@@ -1,7 +1,9 @@
 /** The real OpenClaw for a new user: in a container of a real engine, with a scripted upstream. */
 
-import { requireOpenclaw } from '../real/openclaw/image';
-import { openclawBackend, toolCall, toolOutput } from '../real/openclaw/people';
+import { requireImage } from '../real/runtimes/image';
+import { realBackend } from '../real/runtimes/people';
+import { realRuntime } from '../real/runtimes/runtimes';
+import { toolOutput } from '../real/runtimes/tool-call';
 import { engineHost, removeInstallation } from '../support/engine';
 import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
@@ -9,6 +11,7 @@ import { answer, test as base, ended, expect, send } from './fixtures';
 
 /** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
+const openclaw = realRuntime('openclaw');
 
 const test = base.extend<{ upstream: Upstream }>({
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from here.
@@ -19,10 +22,10 @@ const test = base.extend<{ upstream: Upstream }>({
 
   // biome-ignore lint/correctness/noEmptyPattern: as above.
   async router({}, use, info) {
-    const image = await requireOpenclaw('the real OpenClaw in a browser');
+    const image = await requireImage(openclaw.recipe, 'the real OpenClaw in a browser');
     info.skip(image === undefined, 'the image of OpenClaw is not there');
     const demo = (await backendsWithDemoEnv({})).filter(({ name }) => name === 'demo');
-    const backends = [...demo, openclawBackend(image ?? '')];
+    const backends = [...demo, realBackend(openclaw, image ?? '')];
     await using router = await startRouterProcess({ backends, env: { DOCKER_HOST: engineHost } });
     try {
       await use(router);
@@ -67,7 +70,7 @@ test('sign up, choose OpenClaw, see it start, read its answer as it streams, and
   await expect(answer(page).locator('.prose')).toHaveText('The first half, and the second.');
   await expect(badge).toContainText('awake');
 
-  upstream.script(toolCall('exec', { command: 'id -un; pwd' }), {
+  upstream.script(openclaw.shell('id -un; pwd'), {
     get pieces() {
       return ['It said:\n\n```\n', toolOutput(upstream), '\n```\n'];
     },

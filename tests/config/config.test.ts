@@ -38,6 +38,7 @@ describe('defaults', () => {
       signup: { open: false },
       idle: { defaultSeconds: 600, minSeconds: 60, maxSeconds: 21600 },
       reaperIntervalMs: 30_000,
+      pauseIdleMs: Number.POSITIVE_INFINITY,
       capacity: { runners: 100, runnersPerUser: 10, starts: 4, queueMs: 60_000 },
       readyTimeoutMs: 90_000,
       prepullAtStartup: false,

@@ -73,3 +73,20 @@ test('writes that take too long together are committed in several transactions, 
   expect(await outcomes(['f', 'g', 'h', 'i'].map((model) => write(busy(model))))).toEqual(Array(4).fill('fulfilled'));
   expect(there()).toEqual(['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']);
 });
+
+test('many writes that fail in one moment leave turns of the event loop to others, and those between are kept in order', async () => {
+  let turns = 0;
+  const turn = () => {
+    turns += 1;
+    timer = setImmediate(turn);
+  };
+  let timer = setImmediate(turn);
+  // Each of another model, every second of which exists.
+  await Promise.all(Array.from({ length: 40 }, (_, n) => write(insert(`even ${n * 2}`))));
+  const before = turns;
+  const results = await outcomes(Array.from({ length: 80 }, (_, n) => write(insert(`even ${n}`))));
+  clearImmediate(timer);
+  expect(results).toEqual(Array.from({ length: 80 }, (_, n) => (n % 2 === 0 ? 'rejected' : 'fulfilled')));
+  expect(turns - before).toBeGreaterThan(40);
+  expect(there().filter((model) => model.startsWith('even'))).toHaveLength(80);
+});

@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from 'bun:test';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { memoryBackend, PEOPLE, SETTINGS, startRouter, type TestRouter } from '../support/router';
+import { memoryBackend, PEOPLE, type Person, SETTINGS, startRouter, type TestRouter } from '../support/router';
 
 /** Only ends a failed test: the command waits for a router that is just ending. */
 setDefaultTimeout(60_000);
@@ -11,7 +11,12 @@ setDefaultTimeout(60_000);
 const SCRIPT = join(import.meta.dir, '../../scripts/rotate-key.ts');
 const FIRST = SETTINGS.ENCRYPTION_KEY;
 const SECOND = '22'.repeat(32);
-const backends = [memoryBackend('agent', { user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'] })];
+const backends = [
+  memoryBackend('agent', {
+    user_overridable_env: ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'],
+    agent_env: ['SEARCH_KEY'],
+  }),
+];
 
 const restart = (dataRoot: string, env: Record<string, string>) => startRouter({ backends, dataRoot, env });
 
@@ -26,18 +31,26 @@ async function stopped(): Promise<{ dataRoot: string; runners: string[] }> {
   ]) {
     await alice.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
   }
+  const search = { method: 'PUT', body: { value: 'search-key-0123456789' } };
+  expect((await alice.request(`/api/agents/${await agentOf(alice)}/env/SEARCH_KEY`, search)).status).toBe(200);
   expect(await chat(router)).toBe(200);
   await router.stop();
   return { dataRoot: router.dataRoot, runners: [...router.platform.runners.keys()] };
 }
 
-/** Opens the credential, and the access key of the runner that still runs. */
+/** Opens the credential, the variable of the agent, and the access key of the runner that still runs. */
 async function expectReadable(router: TestRouter, runners: readonly string[]): Promise<void> {
   const alice = await router.person(PEOPLE.alice);
   const { overrides } = await (await alice.request('/api/me/env-overrides')).json();
   expect(overrides[''].LLM_API_KEY).toEndWith('6789');
+  const { env } = await (await alice.request(`/api/agents/${await agentOf(alice)}/settings`)).json();
+  expect(env).toEqual([{ name: 'SEARCH_KEY', secret: true, shown: expect.stringMatching(/6789$/) }]);
   expect(await chat(router)).toBe(200);
   expect([...router.platform.runners.keys()]).toEqual([...runners]);
+}
+
+async function agentOf(person: Person): Promise<string> {
+  return (await (await person.request('/api/agents')).json()).agents[0].id;
 }
 
 async function chat(router: TestRouter): Promise<number> {

@@ -135,6 +135,24 @@ describe.skipIf(!isThere)('containers that somebody changes', () => {
     expect(stateOf(router, alice)?.state).toBe('running');
   });
 
+  test('a container that is idle for long enough is paused by the router, and the next message resumes it', async () => {
+    await using router = await start({ isDeaf: false, env: { PAUSE_IDLE_SECONDS: '1' } });
+    const alice = await router.person(PEOPLE.alice);
+    expect(await ask(alice, 'echo one')).toBe('one');
+    const container = await containerOf(router, alice);
+    await until(
+      async () => {
+        await router.context.sweep();
+        return (await container.inspect()).State.Paused;
+      },
+      'it is paused',
+      60_000,
+    );
+    expect(await ask(alice, 'echo two')).toBe('two');
+    expect((await containerOf(router, alice)).id).toBe(container.id);
+    expect((await container.inspect()).State.Paused).toBeFalse();
+  });
+
   test('an idle container that is paused can be stopped, and makes room', async () => {
     await using router = await start({ isDeaf: false, env: { MAX_RUNNERS: '1' } });
     const [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];

@@ -82,5 +82,8 @@ test('a stream that just ends is an error at both doors', async () => {
 test('an upstream’s refusal is an answer in the runtime’s own words', async () => {
   const id = await alice.converse();
   runtime.upstream.script({ status: 400, message: 'No such model.' });
-  expect(await alice.say(id, 'Hello?')).toMatchObject({ status: 'done', content: 'Error: No such model.' });
+  expect(await alice.say(id, 'Hello?')).toMatchObject({
+    status: 'done',
+    content: expect.stringContaining('No such model.'),
+  });
 });

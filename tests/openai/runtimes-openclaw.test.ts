@@ -69,7 +69,7 @@ test('an upstream that fails is one call, a status to a client that waits, and a
     [{ status: 429, message: 'Slow down.', headers: { 'retry-after': '60' } }, 429],
     [{ status: 404, message: 'No such model.' }, 404],
     [{ status: 400, message: 'Too long.' }, 400],
-    [{ pieces: ['Half'], end: 'error' }, 408],
+    [{ pieces: ['Half'], end: 'error' }, 502],
   ] as const) {
     const before = runtime.upstream.requests.length;
     runtime.upstream.script(script);
@@ -88,7 +88,7 @@ test('an error event in a stream that closes properly goes through as it is, and
   const events = await streamed();
   expect(events.at(-1)).toBe('[DONE]');
   expect(JSON.parse(events.at(-2) ?? '')).toEqual({
-    error: { message: 'upstream provider timeout', type: 'timeout_error' },
+    error: { message: 'upstream provider error', type: 'api_error' },
   });
   runtime.upstream.script({ status: 500, message: 'Broken.' });
   await expect(Array.fromAsync(alice.stream('Hi'))).rejects.toThrow('upstream provider error');

@@ -17,7 +17,7 @@ test('the entries are what backends.json and the docker driver accept', () => {
   for (const { driver, driver_options, image } of shippedEntries) {
     expect(driver).toBe('docker');
     expect([...Value.Errors(backendOptions, Value.Default(backendOptions, driver_options ?? {}))]).toEqual([]);
-    expect(image).toMatch(/:\d+\.\d+\.\d+$/);
+    expect(image).toMatch(/:v?\d+\.\d+\.\d+$/);
   }
 });
 

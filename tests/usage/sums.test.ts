@@ -4,9 +4,12 @@ import { afterAll, expect, test } from 'bun:test';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
+import { metricsService } from '../../router/metrics/metrics';
 import { budgetsService } from '../../router/usage/budgets';
+import { meteringService } from '../../router/usage/metering';
 import { type NewUsageRow, type UsageDimension, usageStore } from '../../router/usage/store';
 import { usageRow } from '../support/usage';
 
@@ -196,4 +199,31 @@ test('pages of single calls have each call once, oldest first, whatever the orde
   expect(new Set(seen.map(({ id }) => id)).size).toBe(501);
   expect(seen).toEqual(seen.toSorted((a, b) => a.atMs - b.atMs || a.id - b.id));
   database.close();
+});
+
+test('rows that have waited for the database are written in parts, between which others have their turn', async () => {
+  const { db, close } = openDatabase(':memory:');
+  const usage = usageStore(db);
+  const metrics = metricsService();
+  const metering = meteringService({ usage, prices: { costOf: () => 0 }, counters: [], metrics, now: () => FIRST_MS });
+  const used = {
+    backend: 'demo',
+    path: 'chat/completions',
+    model: 'm',
+    source: 'global',
+    status: 200,
+    ending: 'done',
+  } as const;
+  for (let call = 0; call < 2_000; call += 1) {
+    const tokens = { prompt: 1, completion: 1, cached: 0, reasoning: 0 };
+    metering.record({ ...used, userId: 'u', agentId: 'a', tokens, estimated: false, totalMs: 1 });
+  }
+  const whole = metering.flush();
+  await nextTurn();
+  const { calls: soFar } = await usage.totals({ fromMs: FIRST_MS, untilMs: FIRST_MS + DAY_MS });
+  await whole;
+  const { calls: all } = await usage.totals({ fromMs: FIRST_MS, untilMs: FIRST_MS + DAY_MS });
+  close();
+  expect(soFar).toBeLessThan(all);
+  expect(all).toBe(2_000);
 });

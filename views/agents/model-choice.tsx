@@ -42,7 +42,7 @@ export function ModelChoice({ choice }: { choice: ModelChoiceView }) {
       {error !== undefined && <p class="menu-note">{error}</p>}
       <form method="post" action={`/agents/${agentId}/model`} class="model-list">
         <button type="submit" class="menu-item" name="model" value="" aria-current={own === '' ? 'true' : undefined}>
-          <span class="ellipsis">{t.modelInherited(inherited)}</span>
+          <span>{t.modelInherited(inherited)}</span>
         </button>
         {models.map((model) => (
           <button
@@ -53,7 +53,7 @@ export function ModelChoice({ choice }: { choice: ModelChoiceView }) {
             value={model}
             aria-current={model === own ? 'true' : undefined}
           >
-            <span class="ellipsis">{model}</span>
+            <span>{model}</span>
           </button>
         ))}
       </form>

@@ -150,8 +150,8 @@ function UploadCard({ agentId, folder: { path, uploadBytesMax } }: { agentId: st
             {t.uploadMax(n.bytes(uploadBytesMax))}
           </p>
         </div>
-        <label class="check">
-          <input type="checkbox" name="replace" value="yes" />
+        <label class="check" for="upload-replace">
+          <input id="upload-replace" type="checkbox" name="replace" value="yes" />
           {t.replace}
         </label>
         <div class="row">

@@ -21,7 +21,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: 'It is falling asleep.',
   failed: 'It could not start.',
   unknown: 'Its platform does not say right now how it is.',
-  paused: 'Somebody paused it on its platform. Your next message resumes it.',
+  paused: 'It is paused. Your next message resumes it.',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {

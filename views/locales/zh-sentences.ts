@@ -5,7 +5,7 @@
 export const zhSentences: Readonly<Record<string, string>> = {
   // Of every error code
   'The request could not be understood.': '无法理解这个请求。',
-  'The LLM API refused the credentials in Settings. Test the connection there.':
+  'The LLM API refused the credentials in Settings. Test them there.':
     '大模型 API 拒绝了“设置”中的凭据。请在那里测试连接。',
   'LLM_BASE_URL leads back to this router, so the agent would call itself without end. Set the address of an LLM API in Settings.':
     'LLM_BASE_URL 指回了本路由器，智能体会无休止地调用自己。请在“设置”中填写大模型 API 的地址。',
@@ -123,7 +123,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The agent waited {} s for its turn to start: too many others are starting or busy. Try again in a moment.':
     '智能体等待启动已达 {} 秒：正在启动或忙碌的其他智能体太多。请稍后再试。',
   '{} was started but did not become ready within {} s ({}).': '{} 已启动，但未能在 {} 秒内就绪（{}）。',
-  'Somebody paused the agent on its platform.': '有人在平台上暂停了智能体。',
+  'The agent is paused on its platform.': '智能体在平台上处于暂停状态。',
   'Resume it there.': '请在那里恢复它。',
   'The router was restarted in the middle of this answer.': '路由器在回答途中重启了。',
 
@@ -172,4 +172,18 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'This request came from another site and was refused.': '此请求来自其他网站，已被拒绝。',
   'The router does not accept requests for the host "{}".': '路由器不接受主机名为“{}”的请求。',
   'The request is larger than {} bytes.': '请求超过了 {} 字节。',
+  // Of agents and their files
+  'There is no such file in the home.': '主目录中没有这个文件。',
+  'This is a link or a special file, which is not opened here.': '这是链接或特殊文件，不会在此打开。',
+  'The agent has closed this to everybody else, also to the router.': '智能体禁止其他人访问此内容，路由器也不例外。',
+  'There is already something with the name "{}".': '已存在名为“{}”的内容。',
+  'This is not the name of a file.': '这不是文件名。',
+  'The path has too many folders.': '路径中的文件夹太多。',
+  'This folder is too large for one archive. Download folders in it one by one.':
+    '此文件夹太大，无法打成一个包。请逐个下载其中的文件夹。',
+  'An upload has at most {} files.': '一次最多上传 {} 个文件。',
+  'This agent has no choice of models.': '此智能体不能选择模型。',
+  '{} is not a variable that {} may be given.': '{} 不是可以交给 {} 的变量。',
+  'Give the agent a name.': '请为智能体命名。',
+  'You have {} agents of the backend "{}", and may have no more.': '你已有 {} 个后端“{}”的智能体，不能再增加。',
 };

@@ -21,7 +21,7 @@ const runnerSentences: Record<RunnerState, string> = {
   stopping: '正在进入休眠。',
   failed: '无法启动。',
   unknown: '它所在的平台目前没有报告它的状态。',
-  paused: '有人在平台上暂停了它。你的下一条消息会恢复运行。',
+  paused: '它已暂停。你的下一条消息会恢复运行。',
 };
 
 const sources: Record<CredentialSource | 'here', string> = {

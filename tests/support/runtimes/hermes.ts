@@ -1,6 +1,6 @@
 /**
- * The twin of Hermes Agent: imitates the API server of hermes-agent 0.22.2, written from its source and documentation;
- * the real one was never run here. It reads the rendered seed in its home.
+ * The twin of Hermes Agent: imitates the API server of hermes-agent 0.19.0, with which `tests/real/hermes.test.ts` compares
+ * it. It reads the rendered seed in its home.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -44,13 +44,20 @@ export const hermes: Program = (spec, runtime) => {
 
 async function answer(server: Server, request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
-  if (pathname === '/health' || pathname === '/v1/health') return Response.json({ status: 'ok' });
+  if (pathname === '/health' || pathname === '/v1/health') {
+    return Response.json({ status: 'ok', platform: 'hermes-agent', version: '0.19.0' });
+  }
   if (request.headers.get('authorization') !== `Bearer ${server.spec.env.API_SERVER_KEY}`) {
-    return refusal(401, 'Invalid API key', 'invalid_api_key');
+    return bareRefusal(401, 'Invalid API key', { code: 'invalid_api_key' });
   }
   if (pathname === '/v1/models') return Response.json({ object: 'list', data: [{ id: server.model }] });
   if (pathname !== '/v1/chat/completions') return new Response('404: Not Found', { status: 404 });
   return chat(server, request);
+}
+
+/** Its refusals of a request without messages and without a key lack members that its others have. */
+function bareRefusal(status: number, message: string, more: object = {}): Response {
+  return Response.json({ error: { message, type: 'invalid_request_error', ...more } }, { status });
 }
 
 function refusal(status: number, message: string, code?: string): Response {
@@ -70,7 +77,7 @@ async function chat(server: Server, request: Request): Promise<Response> {
   const body = await twin.jsonOf(request);
   if (!body) return refusal(400, 'Invalid JSON in request body');
   const messages = twin.messagesIn(body);
-  if (messages.length === 0) return refusal(400, "Missing or invalid 'messages' field");
+  if (messages.length === 0) return bareRefusal(400, "Missing or invalid 'messages' field");
   const talk = messages.filter(({ role }) => role === 'user' || role === 'assistant');
   const text = twin.textOf(talk.at(-1)?.content);
   if (text === '') return refusal(400, 'No user message found in messages');
@@ -97,29 +104,46 @@ function run(server: Server, turn: Turn, say: (piece: string) => void): Promise<
   return sessions.inTurn(turn.session, async () => {
     const system = ['You are Hermes Agent.', ...turn.system.map(({ content }) => twin.textOf(content))].join('\n');
     const asked = [{ role: 'system', content: system }, ...turn.history, { role: 'user', content: turn.text }];
-    let text = '';
-    for await (const piece of twin.complete(endpoint, asked, turn.signal)) {
-      text += piece;
-      say(piece);
-    }
+    const text = await answerOf(endpoint, asked, turn.signal, say);
     sessions.append(turn.session, { role: 'user', content: turn.text }, { role: 'assistant', content: text });
     return text;
   });
 }
 
-/** A failure without text is a 502; a failure after text is a 200 that ends in `error`. */
-async function unstreamed(server: Server, turn: Turn, model: string): Promise<Response> {
-  let text = '';
-  try {
-    await run(server, turn, (piece) => {
-      text += piece;
-    });
-    return Response.json(twin.whole(model, text));
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (text === '') return refusal(502, message, 'agent_incomplete');
-    return Response.json(twin.whole(model, text, 'error', { hermes: extras(message) }));
+/** An answer that breaks off is asked for once more. What was streamed of it stays, and the next one follows it. */
+async function answerOf(
+  endpoint: twin.Endpoint,
+  asked: readonly twin.TwinMessage[],
+  signal: AbortSignal,
+  say: (piece: string) => void,
+): Promise<string> {
+  for (let call = 1; ; call += 1) {
+    let text = '';
+    try {
+      for await (const piece of twin.complete(endpoint, asked, signal)) {
+        text += piece;
+        say(piece);
+      }
+      return text;
+    } catch (error) {
+      if (call > 1 || text === '' || !(error instanceof twin.UpstreamError)) throw error;
+    }
   }
+}
+
+/** A failure is a 200 that ends in `error`, with the reason as its text. */
+async function unstreamed(server: Server, turn: Turn, model: string): Promise<Response> {
+  try {
+    return Response.json(twin.whole(model, await run(server, turn, () => {})));
+  } catch (error) {
+    const message = messageOf(error);
+    return Response.json(twin.whole(model, message, 'error', { hermes: extras(message) }));
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof twin.UpstreamError && error.status > 0) return `HTTP ${error.status}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function extras(error: string): object {
@@ -140,7 +164,7 @@ function streamed(server: Server, turn: Turn, model: string): Response {
       await run(server, { ...turn, signal }, (content) => send(twin.chunk(model, { content })));
       send(twin.chunk(model, {}, 'stop', { usage }));
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const told = { error: { message, type: 'agent_error' }, hermes: extras(message) };
       send(twin.chunk(model, {}, 'error', { usage, ...told }));
     }

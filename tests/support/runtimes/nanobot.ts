@@ -1,6 +1,6 @@
 /**
- * The twin of nanobot: imitates `nanobot serve` of HKUDS/nanobot v0.3.0, written from its source; the real one was
- * never run here. It reads the rendered seed in its home.
+ * The twin of nanobot: imitates `nanobot serve` of nanobot-ai 0.3.5, with which `tests/real/nanobot.test.ts` compares it. It
+ * reads the rendered seed in its home.
  */
 import type { RunnerSpec } from '../../../drivers/driver';
 import type { Program } from '../../../drivers/memory';
@@ -90,37 +90,60 @@ async function chat(server: Server, request: Request): Promise<Response> {
   return body.stream ? streamed(server, turn) : unstreamed(server, turn);
 }
 
+/** The real one makes four calls, after pauses of one, two and four seconds; here there are no pauses. */
+const CALLS_MAX = 4;
+const RETRIED_WORDS = /connection|timeout|overloaded|rate limit/i;
+
+function isRetried({ status, message }: twin.UpstreamError): boolean {
+  return status >= 500 || [408, 409, 429].includes(status) || RETRIED_WORDS.test(message);
+}
+
 /**
- * An upstream's refusal or failure becomes the text of the answer, unless a part was sent already; then that part is
- * the answer.
+ * An upstream's refusal or failure becomes the text of the answer, unless a part was sent already (`say`); then that part
+ * is the answer.
  */
-function run(server: Server, turn: Turn, say: (piece: string) => void): Promise<string> {
+function run(server: Server, turn: Turn, say?: (piece: string) => void): Promise<string> {
   const { sessions, endpoint } = server;
   return sessions.inTurn(turn.session, async () => {
     if (turn.text.includes(BREAKS)) throw new Error('broken on request');
     const user = { role: 'user', content: turn.text };
     const messages = [{ role: 'system', content: '# nanobot' }, ...sessions.get(turn.session), user];
-    let text = '';
-    try {
-      for await (const piece of twin.complete(endpoint, messages, turn.signal)) {
-        text += piece;
-        say(piece);
-      }
-    } catch (error) {
-      if (!(error instanceof twin.UpstreamError)) throw error;
-      if (text === '') {
-        text = `Error: ${error.message}`;
-        say(text);
-      }
-    }
+    const text = await answerOf(endpoint, messages, turn.signal, say);
     sessions.append(turn.session, user, { role: 'assistant', content: text });
     return text;
   });
 }
 
+async function answerOf(
+  endpoint: twin.Endpoint,
+  messages: readonly twin.TwinMessage[],
+  signal: AbortSignal,
+  say?: (piece: string) => void,
+): Promise<string> {
+  for (let call = 1; ; call += 1) {
+    let text = '';
+    try {
+      for await (const piece of twin.complete(endpoint, messages, signal)) {
+        text += piece;
+        say?.(piece);
+      }
+      return text;
+    } catch (error) {
+      if (!(error instanceof twin.UpstreamError)) throw error;
+      // What was sent cannot be taken back.
+      if (text !== '' && say) return text;
+      if (call < CALLS_MAX && (text !== '' || isRetried(error))) continue;
+      // The error object of the upstream, as Python prints it.
+      const told = `Error: {'message': '${error.message}', 'type': 'upstream_error', 'param': None, 'code': None}`;
+      say?.(told);
+      return told;
+    }
+  }
+}
+
 async function unstreamed(server: Server, turn: Turn): Promise<Response> {
   try {
-    return Response.json(twin.whole(server.model, await run(server, turn, () => {})));
+    return Response.json(twin.whole(server.model, await run(server, turn)));
   } catch {
     return refusal(500, 'Internal server error', 'server_error');
   }

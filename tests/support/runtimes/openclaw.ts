@@ -127,7 +127,8 @@ async function chat(gateway: Gateway, request: Request): Promise<Response> {
     text: textWithContext(messages.slice(0, last), twin.textOf(messages[last]?.content)),
     signal: request.signal,
   };
-  return body.stream === true ? streamed(gateway, turn, model) : unstreamed(gateway, turn, model);
+  const tellsUsage = twin.at(body, 'stream_options.include_usage') === true;
+  return body.stream === true ? streamed(gateway, turn, model, tellsUsage) : unstreamed(gateway, turn, model);
 }
 
 /** Without a header and without a user, each call is a session of its own. Keys are stored in lower case. */
@@ -188,10 +189,12 @@ function run(gateway: Gateway, turn: Turn, say: (piece: string) => void): Promis
 function failure(error: unknown): { status: number; message: string; type: string } {
   const { status, message } = error instanceof twin.UpstreamError ? error : { status: 500, message: String(error) };
   if (message === COOLED_DOWN) return { status: 500, message, type: 'api_error' };
-  if (status === 0) return { status: 408, message: 'upstream provider timeout', type: 'timeout_error' };
+  if (status === 0 && message === twin.BROKEN_OFF) {
+    return { status: 408, message: 'upstream provider timeout', type: 'timeout_error' };
+  }
   if (status === 401) return { status, message, type: 'authentication_error' };
   if (status === 429) return { status, message, type: 'rate_limit_error' };
-  if (status >= 500) return { status: 502, message: 'upstream provider error', type: 'api_error' };
+  if (status === 0 || status >= 500) return { status: 502, message: 'upstream provider error', type: 'api_error' };
   return { status, message, type: 'api_error' };
 }
 
@@ -206,13 +209,14 @@ async function unstreamed(gateway: Gateway, turn: Turn, model: string): Promise<
 }
 
 /** The role chunk is sent before the upstream is called, so every failure is an event in a 200, and then `[DONE]`. */
-function streamed(gateway: Gateway, turn: Turn, model: string): Response {
+function streamed(gateway: Gateway, turn: Turn, model: string, tellsUsage: boolean): Response {
   return twin.eventStream(async (send, gone) => {
     send(twin.chunk(model, { role: 'assistant' }));
     try {
       const signal = AbortSignal.any([turn.signal, gone]);
       await run(gateway, { ...turn, signal }, (content) => send(twin.chunk(model, { content })));
       send(twin.chunk(model, {}, 'stop'));
+      if (tellsUsage) send(twin.event({ ...twin.whole(model, ''), object: 'chat.completion.chunk', choices: [] }));
     } catch (error) {
       const { message, type } = failure(error);
       send(twin.event({ error: { message, type } }));

@@ -28,6 +28,8 @@ export class UpstreamError extends Error {
   }
 }
 
+export const BROKEN_OFF = 'the stream ended before its end';
+
 /** A JSON value in a file of the home; undefined if the file does not exist. Throws for invalid JSON. */
 export function readJson(home: string, path: string): unknown {
   const file = join(home, path);
@@ -108,7 +110,7 @@ export async function* complete(
       if (typeof piece === 'string' && piece !== '') yield piece;
     }
   }
-  throw new UpstreamError(0, 'the stream ended before its end');
+  throw new UpstreamError(0, BROKEN_OFF);
 }
 
 /** A chunk of a streamed completion; without `delta.role` unless it is given. */

@@ -1,4 +1,4 @@
-/** People with an OpenClaw of their own: the real one in real containers, through the whole router. */
+/** People with a runtime of their own: the real one in real containers, through the whole router. */
 import { rm } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import OpenAI from 'openai';
@@ -6,31 +6,35 @@ import { docker, engineHost, removeInstallation } from '../../support/engine';
 import { type RouterProcess, startRouterProcess } from '../../support/process';
 import { PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
 import { shippedEntries } from '../../support/runtimes';
-import { type ErrorScript, startUpstream, type Upstream } from '../../support/upstream';
+import { startUpstream, type Upstream, type UpstreamRequest } from '../../support/upstream';
+import type { RealRuntime } from './runtimes';
 
 /** The upstream's own key, which only the router may know. */
 export const REAL_KEY = 'sk-real-key-of-the-owner-0123456789';
 
-export interface Clawed extends AsyncDisposable {
+export interface Hosted extends AsyncDisposable {
   readonly router: TestRouter;
   readonly upstream: Upstream;
   readonly backends: readonly Record<string, unknown>[];
   readonly alice: Owner;
   readonly bob: Owner;
+  /** The requests to the upstream for a turn, oldest first: without its questions for a list of models. */
+  turns(): readonly UpstreamRequest[];
   /** The messages of the newest request to the upstream, as text. */
   told(): string;
   /** All containers of this router, also those that have ended. */
   containers(): Promise<readonly Docker.ContainerInspectInfo[]>;
 }
 
-/** Somebody with an OpenClaw and with credentials for it. */
+/** Somebody with a runtime and with credentials for it. */
 export interface Owner {
   readonly person: Person;
   readonly openai: OpenAI;
   readonly apiKey: string;
+  readonly agentId: string;
   /** A new conversation; its id. */
   converse(): Promise<string>;
-  /** What OpenClaw answers, in a conversation or in none. Throws what the SDK throws. */
+  /** What the runtime answers, in a conversation or in none. Throws what the SDK throws. */
   ask(content: string, conversation?: string): Promise<string>;
   /** The pieces of an answer as they arrive. */
   stream(content: string, signal?: AbortSignal): AsyncGenerator<string>;
@@ -40,20 +44,26 @@ export interface Owner {
   isWarm(): boolean;
   /** After so long without work the container is stopped; 0 is never. */
   setIdleSeconds(seconds: number): Promise<void>;
-  /** Their OpenClaw with 768 MiB: enough to become ready, too little for a turn. */
+  /** Their agent with too little memory for a turn. */
   readonly smallAgentId: string;
 }
 
-/** The entry `openclaw` as it ships but for its image. */
-export function openclawBackend(image: string): Record<string, unknown> {
-  return { ...shippedEntries.find(({ name }) => name === 'openclaw'), image };
+/** The entry of a runtime as it ships but for its image. */
+export function realBackend({ name }: RealRuntime, image: string): Record<string, unknown> {
+  return { ...shippedEntries.find((entry) => entry.name === name), image };
 }
 
-/** A router with the entry `openclaw` as it ships but for its image, an upstream, and two people who have set it. */
-export async function startOpenclaw(image: string): Promise<Clawed> {
+/** The second entry of a runtime, with less memory than it needs. */
+export function smallName({ name }: RealRuntime): string {
+  return `${name}-small`;
+}
+
+/** A router with the entry of a runtime as it ships but for its image, an upstream, and two people who have set it. */
+export async function startHosted(runtime: RealRuntime, image: string): Promise<Hosted> {
   const upstream = startUpstream({ key: REAL_KEY });
-  const openclaw = openclawBackend(image);
-  const backends = [openclaw, { ...openclaw, name: 'openclaw-small', extra_models: [], limits: { memory: '768m' } }];
+  const entry = realBackend(runtime, image);
+  const small = { name: smallName(runtime), extra_models: [], limits: { memory: runtime.smallMemory } };
+  const backends = [entry, { ...entry, ...small }];
   const router = await startRouter({ backends, env: { REAPER_INTERVAL_SECONDS: '0.5' } });
   const containers = async (...labels: string[]) => {
     const label = [`agent-stack.installation=${router.context.installationId}`, ...labels];
@@ -62,10 +72,12 @@ export async function startOpenclaw(image: string): Promise<Clawed> {
     const inspected = await Promise.allSettled(found.map(({ Id }) => docker.getContainer(Id).inspect()));
     return inspected.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   };
-  const owner = (who: Parameters<TestRouter['person']>[0]) => signIn(router, upstream, who, containers);
+  const owner = (who: Who) => signIn({ runtime, router, upstream, containers }, who);
+  const turns = () => upstream.requests.filter(({ body }) => body.messages !== undefined);
   return {
     ...{ router, upstream, backends, alice: await owner(PEOPLE.alice), bob: await owner(PEOPLE.bob) },
-    told: () => JSON.stringify(upstream.requests.at(-1)?.body.messages),
+    turns,
+    told: () => JSON.stringify(turns().at(-1)?.body.messages),
     containers: () => containers(),
     async [Symbol.asyncDispose]() {
       await router.stop();
@@ -77,18 +89,23 @@ export async function startOpenclaw(image: string): Promise<Clawed> {
 }
 
 /** The router, once it was stopped, as a process of its own on the same data; runners know where it listens. */
-export function startAgain({ router, backends }: Clawed): Promise<RouterProcess> {
+export function startAgain({ router, backends }: Hosted): Promise<RouterProcess> {
   const { port } = new URL(router.internalUrl);
   const env = { ROUTER_PORT: port, DOCKER_HOST: engineHost };
   return startRouterProcess({ dataRoot: router.dataRoot, backends, env });
 }
 
-async function signIn(
-  router: TestRouter,
-  upstream: Upstream,
-  who: Parameters<TestRouter['person']>[0],
-  containers: (...labels: string[]) => Promise<Docker.ContainerInspectInfo[]>,
-): Promise<Owner> {
+type Who = Parameters<TestRouter['person']>[0];
+
+interface Place {
+  readonly runtime: RealRuntime;
+  readonly router: TestRouter;
+  readonly upstream: Upstream;
+  containers(...labels: string[]): Promise<Docker.ContainerInspectInfo[]>;
+}
+
+async function signIn({ runtime, router, upstream, containers }: Place, who: Who): Promise<Owner> {
+  const { name } = runtime;
   const person = await router.person(who);
   const set = async (variable: string, value: string) => {
     const answer = await person.request(`/api/me/env-overrides/${variable}`, { method: 'PUT', body: { value } });
@@ -97,17 +114,17 @@ async function signIn(
   await set('LLM_BASE_URL', upstream.url);
   await set('LLM_API_KEY', upstream.key);
   await set('LLM_MODEL', 'a-model');
-  const agentOf = (name: string) => {
-    const backend = router.context.backends.find(name);
-    if (!backend) throw new Error(`premise: ${name} is a backend`);
+  const agentOf = (backendName: string) => {
+    const backend = router.context.backends.find(backendName);
+    if (!backend) throw new Error(`premise: ${backendName} is a backend`);
     return router.context.agents.defaultOf(person.id, backend);
   };
-  const agent = await agentOf('openclaw');
+  const agent = await agentOf(name);
   const apiKey = await person.createKey();
   const openai = new OpenAI({ baseURL: `${router.url}/v1`, apiKey, maxRetries: 0 });
-  const say = (content: string) => ({ model: 'openclaw', messages: [{ role: 'user' as const, content }] });
+  const say = (content: string) => ({ model: name, messages: [{ role: 'user' as const, content }] });
   return {
-    ...{ person, openai, apiKey, set, smallAgentId: (await agentOf('openclaw-small')).id },
+    ...{ person, openai, apiKey, set, agentId: agent.id, smallAgentId: (await agentOf(smallName(runtime))).id },
     converse: async () => (await router.context.conversations.create(agent)).id,
     async ask(content, conversation) {
       const headers = conversation === undefined ? {} : { 'x-conversation-id': conversation };
@@ -124,30 +141,12 @@ async function signIn(
     },
     container: () =>
       until(async () => {
-        const found = await containers(`agent-stack.user=${person.id}`);
+        const found = await containers(`agent-stack.agent=${agent.id}`);
         return found.length === 1 && found[0];
       }, `${who.name} has one container`),
     isWarm: () => router.context.runners.isWarm(agent.id),
     async setIdleSeconds(seconds) {
-      await router.context.idle.set(person.id, 'openclaw', seconds);
+      await router.context.idle.set(person.id, name, seconds);
     },
   };
-}
-
-/** An upstream's answer that is nothing but a call of a tool, as a stream. */
-export function toolCall(name: string, input: object): ErrorScript {
-  const call = { index: 0, id: 'call_1', type: 'function', function: { name, arguments: JSON.stringify(input) } };
-  const chunk = (delta: object, finish: string | null) => {
-    const choices = [{ index: 0, delta, finish_reason: finish }];
-    const event = { id: 'chatcmpl-scripted', object: 'chat.completion.chunk', created: 1_700_000_000, choices };
-    return `data: ${JSON.stringify(event)}\n\n`;
-  };
-  const body = `${chunk({ role: 'assistant', tool_calls: [call] }, null)}${chunk({}, 'tool_calls')}data: [DONE]\n\n`;
-  return { status: 200, headers: { 'content-type': 'text/event-stream' }, body };
-}
-
-/** What tools have given back, in the newest request to the upstream. */
-export function toolOutput({ requests }: Upstream): string {
-  const outputs = requests.at(-1)?.body.messages?.filter(({ role }) => role === 'tool') ?? [];
-  return outputs.map(({ content }) => (typeof content === 'string' ? content : JSON.stringify(content))).join('\n');
 }
