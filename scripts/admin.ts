@@ -6,9 +6,9 @@
  */
 import { CommandError, handOver, resetPassword } from '../router/accounts/host-commands';
 import { usersStore } from '../router/accounts/store';
-import { ConfigError, environment, loadConfig } from '../router/config/config';
-import { DatabaseError } from '../router/database/checks';
-import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
+import { environment, loadConfig } from '../router/config/config';
+import { lockDatabase, openDatabase } from '../router/database/database';
+import { runCommand } from './command';
 
 const USAGE = `Usage, while the router is stopped:
   bun run admin reset-password [e-mail]   a new password, by default for the administrator
@@ -34,10 +34,4 @@ Nothing is shared with everybody any more: share an LLM again in Settings → Mo
   }
 }
 
-try {
-  process.stdout.write(`${await run(process.argv.slice(2))}\n`);
-} catch (error) {
-  const isOurs = [CommandError, ConfigError, DatabaseError, InUseError].some((one) => error instanceof one);
-  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
-  process.exit(1);
-}
+await runCommand(() => run(process.argv.slice(2)), CommandError);

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parseEntries } from '../router/backends/parse';
-import { type Config, ConfigError, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
-import { DatabaseError } from '../router/database/checks';
-import { InUseError, lockDatabase, openDatabase, transaction } from '../router/database/database';
+import { type Config, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
+import { lockDatabase, openDatabase, transaction } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
-import { openVault, WrongKeyError } from '../router/database/sealing';
+import { openVault } from '../router/database/sealing';
+import { runCommand } from './command';
 import { importAgents, importCredentials, importIdleTimes, importUsers } from './import/accounts';
 import { importConversations } from './import/conversations';
 import { importHomes } from './import/homes';
@@ -118,12 +118,4 @@ function afterwards(source: Source): string {
   docker rm -f $(docker ps -aq --filter label=managed-by=agent-stack-router)`;
 }
 
-try {
-  process.stdout.write(`${await run(process.argv.slice(2), environment)}\n`);
-} catch (error) {
-  const isOurs = [ImportError, ConfigError, DatabaseError, InUseError, WrongKeyError].some(
-    (one) => error instanceof one,
-  );
-  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
-  process.exit(1);
-}
+await runCommand(() => run(process.argv.slice(2), environment), ImportError);

@@ -2,10 +2,9 @@
 import { resolve } from 'node:path';
 import { restoreBackup } from '../router/backup/backup';
 import { BackupError } from '../router/backup/backup-error';
-import { ConfigError, environment, loadConfig } from '../router/config/config';
+import { environment, loadConfig } from '../router/config/config';
 import { listBackups } from '../router/database/backup-folders';
-import { DatabaseError } from '../router/database/checks';
-import { InUseError } from '../router/database/database';
+import { runCommand } from './command';
 
 async function run([folder]: readonly string[]): Promise<string> {
   const { config } = loadConfig(environment);
@@ -19,10 +18,4 @@ async function run([folder]: readonly string[]): Promise<string> {
 Start the router with the ENCRYPTION_KEY with which the backup was made (in the .env of that time).`;
 }
 
-try {
-  process.stdout.write(`${await run(process.argv.slice(2))}\n`);
-} catch (error) {
-  const isOurs = [BackupError, ConfigError, DatabaseError, InUseError].some((one) => error instanceof one);
-  process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
-  process.exit(1);
-}
+await runCommand(() => run(process.argv.slice(2)), BackupError);

@@ -7,12 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError, type Env, environment, loadConfig } from '../router/config/config';
-import { DatabaseError } from '../router/database/checks';
-import { InUseError, lockDatabase, openDatabase } from '../router/database/database';
+import { type Env, environment, loadConfig } from '../router/config/config';
+import { lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
-import { openVault, WrongKeyError } from '../router/database/sealing';
+import { openVault } from '../router/database/sealing';
+import { runCommand } from './command';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
@@ -71,15 +71,7 @@ function replace(file: string, text: string): void {
   renameSync(next, file);
 }
 
-/** Rotates the key, prints what was done, and ends the process if it was refused. */
-export async function run(): Promise<void> {
-  try {
-    process.stdout.write(`${await rotate(process.cwd(), environment)}\n`);
-  } catch (error) {
-    const isOurs = [Refusal, ConfigError, DatabaseError, InUseError, WrongKeyError].some((one) => error instanceof one);
-    process.stderr.write(`${isOurs && error instanceof Error ? error.message : Bun.inspect(error)}\n`);
-    process.exit(1);
-  }
-}
+/** Rotates the key and prints what was done, or why it was refused. */
+export const run = (): Promise<void> => runCommand(() => rotate(process.cwd(), environment), Refusal);
 
 if (import.meta.main) await run();

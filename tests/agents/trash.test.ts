@@ -8,7 +8,7 @@ import { quarantineHome } from '../../router/agents/homes';
 import { emptyTrash } from '../../router/agents/trash';
 
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-trash-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function deletedHome(homesRoot: string, agentId: string): Promise<string> {
   await mkdir(join(homesRoot, agentId, 'deep'), { recursive: true });

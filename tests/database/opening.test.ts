@@ -12,7 +12,7 @@ import journal from '../../router/database/migrations/meta/_journal.json';
 
 const MIGRATIONS = join(import.meta.dir, '../../router/database/migrations');
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-opening-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const bytesOf = async (path: string) => (await readFile(path)).toString('base64');
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-log-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Logs 2.5 MB in a process of its own, and then its last line. */
 const PROGRAM = `

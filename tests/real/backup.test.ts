@@ -13,7 +13,7 @@ setDefaultTimeout(60_000);
 
 const ROOT = join(import.meta.dir, '../..');
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-backup-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs a command as `bun run` does, for the installation at `dataRoot`. */
 async function command(name: 'backup' | 'restore', dataRoot: string, ...args: string[]) {

@@ -11,7 +11,7 @@ setDefaultTimeout(60_000);
 const ROOT = join(import.meta.dir, '../..');
 const isContinuousIntegration = process.env.CI === 'true';
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-deploy-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 if (Bun.which('systemd-analyze') === null && !isContinuousIntegration) {
   test.skip('the unit (skipped: systemd is not installed)', () => {});

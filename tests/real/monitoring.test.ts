@@ -13,7 +13,7 @@ setDefaultTimeout(120_000);
 
 const MONITORING = join(import.meta.dir, '../../docs/monitoring');
 const folder = await mkdtemp(join(tmpdir(), 'agent-stack-monitoring-'));
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 interface Rule {
   readonly name: string;
