@@ -1,6 +1,6 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
-import { callerPlugin, sessionPlugin, type Who } from './accounts/identify';
+import { callerPlugin, knownSender, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
@@ -102,12 +102,17 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const newKeys = new Once<CreatedKey>(now);
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
   const app = new Elysia({ serve: serveOptions(config) });
+  // Where the sidebar cannot be read either, the error is said without it.
+  const shellOfSender = async (request: Request) => {
+    const who = knownSender(request);
+    return who?.session && shell(who).catch(() => undefined);
+  };
   const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
-      .use(responding(guard, config.maxBodyBytes, context.draining))
+      .use(responding(guard, config.maxBodyBytes, { draining: context.draining, shellFor: shellOfSender }))
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.

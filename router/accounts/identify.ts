@@ -48,6 +48,14 @@ export interface SessionDeps {
 export type SessionPlugin = ReturnType<typeof sessionPlugin>;
 export type CallerPlugin = ReturnType<typeof callerPlugin>;
 
+/** Senders of requests that are being answered. */
+const known = new WeakMap<Request, Who>();
+
+/** Who sent a request, if a route has asked for that already: for the error page, which asks for nothing. */
+export function knownSender(request: Request): Who | undefined {
+  return known.get(request);
+}
+
 function tokens({ jwtSecret }: SessionDeps) {
   return jwt({ name: 'jwt', secret: jwtSecret, alg: 'HS256' });
 }
@@ -183,7 +191,11 @@ interface Identifier {
 type FindCaller = (header: string) => Promise<Caller | undefined>;
 
 function identifier(request: Request, from: { cookie(): Promise<Caller | undefined>; bearer: FindCaller }): Identifier {
-  const asWho = (caller: Caller | undefined) => caller && { ...caller, ...setReader(request, caller.user.language) };
+  const asWho = (caller: Caller | undefined) => {
+    const who = caller && { ...caller, ...setReader(request, caller.user.language) };
+    if (who) known.set(request, who);
+    return who;
+  };
   let byCookie: Promise<Who | undefined> | undefined;
   let byHeader: Promise<Who | undefined> | undefined;
   const visitor = () => {

@@ -12,6 +12,7 @@ import { runnerNetwork } from '../../router/backends/traits';
 import type { Config } from '../../router/config/config';
 import { type Check, type Finding, note, ok, problem } from './finding';
 import { whyNotListen } from './host';
+import { lastWords } from './last-words';
 import { probe } from './probe';
 
 const ASK_MS = 15_000;
@@ -31,6 +32,7 @@ export interface Examined {
 export const dockerChecks: readonly Check<Examined>[] = [
   { name: 'image', run: image },
   { name: 'network', run: network },
+  { name: 'output', run: lastWords },
 ];
 
 /** Connects to the engine as the driver does, and rejects with the same errors. */
