@@ -311,7 +311,7 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
-  if (!$('[autofocus]')) focusComposer();
+  if (!$('main [autofocus]')) focusComposer();
 }
 
 function composerFailed() {
