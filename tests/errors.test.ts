@@ -218,3 +218,12 @@ test('every route except the listed public ones requires a signed-in user', asyn
     if (asked === 303) expect(browser.headers.get('location')).toStartWith('/sign-in');
   }
 });
+
+test('a page that does not exist keeps the sidebar of a signed-in user, and shows a stranger none', async () => {
+  const alice = await router.person(PEOPLE.alice);
+  const html = { headers: { accept: 'text/html' } };
+  const missing = await alice.request('/conversations/none', html);
+  expect([missing.status, await all(await missing.text(), '#sidebar')]).toEqual([404, [expect.anything()]]);
+  const stranger = await router.request('/nowhere', html);
+  expect([stranger.status, await all(await stranger.text(), '#sidebar')]).toEqual([404, []]);
+});

@@ -6,6 +6,7 @@ import { Elysia, ValidationError } from 'elysia';
 import type { VNode } from 'preact';
 import { ErrorPage } from '../../views/error';
 import { locales, type Text } from '../../views/locales';
+import type { Shell } from '../../views/models';
 import { renderPage, renderPart } from '../../views/render';
 import { AppError, toAppError, toOpenAiError } from '../lib/errors';
 import { newId } from '../lib/ids';
@@ -90,8 +91,15 @@ export function done(request: Request, to: string): Response {
   return isPartRequest(request) ? new Response(null, { status: 204 }) : seeOther(request, to);
 }
 
+/** The sidebar of a page for the sender of a request, if it is a signed-in user. */
+type ShellFor = (request: Request) => Promise<Shell | undefined>;
+
 /** The frame of every request: the guard, the request id, the security headers, and error answers. */
-export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number, draining?: Pick<Draining, 'check'>) {
+export function responding(
+  guard: Pick<Guard, 'check'>,
+  maxBodyBytes: number,
+  { draining, shellFor = async () => undefined }: { draining?: Pick<Draining, 'check'>; shellFor?: ShellFor } = {},
+) {
   return new Elysia({ name: 'responding' })
     .onRequest(({ request, set }) => {
       // The id of this request in the log, in the response and in an error.
@@ -100,13 +108,13 @@ export function responding(guard: Pick<Guard, 'check'>, maxBodyBytes: number, dr
       draining?.check(request);
       if (Number(request.headers.get('content-length')) > maxBodyBytes) throw tooLarge(maxBodyBytes);
     })
-    .onError({ as: 'global' }, ({ error, code, request, set }) => {
+    .onError({ as: 'global' }, async ({ error, code, request, set }) => {
       const shown = fromElysia(code, error);
       const requestId = String(set.headers['x-request-id']);
       if (shown.status >= 500)
         httpLog.error({ requestId, code: shown.code, err: shown.cause ?? error }, 'request.failed');
       else httpLog.debug({ requestId, code: shown.code }, 'request.refused');
-      const response = errorResponse(shown, request, requestId);
+      const response = await errorResponse(shown, request, { requestId, shellFor });
       for (const [name, value] of Object.entries(set.headers)) {
         if (typeof value === 'string' && !response.headers.has(name)) response.headers.set(name, value);
       }
@@ -132,7 +140,11 @@ function fromElysia(code: unknown, error: unknown): AppError {
   return toAppError(error);
 }
 
-function errorResponse(error: AppError, request: Request, requestId: string): Response {
+async function errorResponse(
+  error: AppError,
+  request: Request,
+  { requestId, shellFor }: { requestId: string; shellFor: ShellFor },
+): Promise<Response> {
   // With an invalid Host, the request has no valid URL.
   const { pathname, search } = URL.parse(request.url) ?? { pathname: '/', search: '' };
   const headers: Record<string, string> = {};
@@ -153,6 +165,7 @@ function errorResponse(error: AppError, request: Request, requestId: string): Re
   const reader = readerOf(request);
   const view = (
     <ErrorPage
+      shell={isPartRequest(request) ? undefined : await shellFor(request)}
       status={error.status}
       title={titleOf(error, textOf(reader))}
       message={error.message}
