@@ -178,9 +178,8 @@ test('a chat that waits gets empty events where its key is set so, and no other'
   const { secret, key: shown } = (await made.json()) as { secret: string; key: object };
   expect(shown).toMatchObject({ events_while_waiting: true });
   const form = new URLSearchParams({ name: 'by form', events_while_waiting: 'on' });
-  expect(await (await alice.request('/settings/keys', { method: 'POST', body: form })).text()).toContain(
-    'empty events while waiting',
-  );
+  await alice.request('/settings/keys', { method: 'POST', body: form });
+  expect(await (await alice.request('/settings')).text()).toContain('empty events while waiting');
   const text = chunk('Fine.') + DONE;
   runner.reply = () => new Response(text, { headers: { 'content-type': 'text/event-stream' } });
   const go = heldStart();

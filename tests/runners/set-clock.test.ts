@@ -127,6 +127,9 @@ test('nothing but dates is read from the clock of dates', async () => {
     'router/broker/retries.ts',
     // The clock of dates itself.
     'router/context.ts',
+    // The age of a folder of an interrupted backup, and a number to write as a probe.
+    'router/database/backup-folders.ts',
+    'router/database/database.ts',
     'router/lib/ids.ts',
     'router/lib/log.ts',
     // `created` and `created_at` of OpenAI's objects.
