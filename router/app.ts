@@ -4,10 +4,14 @@ import { callerPlugin, knownSender, sessionPlugin, type Who } from './accounts/i
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { ownRoutes } from './accounts/own-routes';
-import type { CreatedKey } from './accounts/present-pages';
+import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { auditRoutes } from './admin/audit-routes';
+import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes } from './admin/invitations-routes';
+import { limitsRoutes } from './admin/limits-routes';
+import { adminRunnersRoutes } from './admin/runners-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
@@ -67,7 +71,8 @@ function cookieOf({ session }: Config) {
 
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, attempts, backends, budgets, clients, config, credentials, events, held, idle } = context;
+  const { accounts, agents, attempts, audit, backends, budgets, clients, config, credentials, events, held, idle } =
+    context;
   const { installationId } = context;
   const {
     invitations,
@@ -89,7 +94,8 @@ export async function publicApp(context: Context, secrets: Secrets) {
     variants,
   } = context;
   const guard = guardOf(config);
-  const identities = { clients, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
+  const identities = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
@@ -125,7 +131,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
-          .use(authRoutes({ accounts, attempts, clients, metrics, sessions }, session))
+          .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))
           .use(chatRoutes(chat, session))
@@ -140,6 +146,10 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
           .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
           .use(invitationsRoutes({ invitations, linkTo, now, shell }, session))
+          .use(backendsRoutes(backendsParts(context, shell), session))
+          .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
+          .use(adminRunnersRoutes(fleetParts(context, shell), session))
+          .use(auditRoutes({ audit, shell, streams }, session))
           .use(usersRoutes({ linkTo, removal, shell, users }, session))
           .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
           .use(pricesRoutes({ prices, shell }, session))
@@ -171,6 +181,16 @@ function healthParts({ backends, backups, config, database, draining, drivers, h
 function brokerParts(context: Context) {
   const { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams } = context;
   return { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams };
+}
+
+function backendsParts({ backends, images, platforms, runners, userLimits }: Context, shell: ShellOf) {
+  return { backends, images, platforms, runners, userLimits, shell };
+}
+
+function fleetParts(context: Context, shell: ShellOf) {
+  const { accounts, agents, audit, backends, clients, config, installationId } = context;
+  const { loads, now, platforms, runners } = context;
+  return { accounts, agents, audit, backends, clients, config, installationId, loads, now, platforms, runners, shell };
 }
 
 function chatParts(context: Context) {

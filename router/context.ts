@@ -1,6 +1,7 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
 import { keysStore } from './accounts/keys-store';
+import { limitsStore } from './accounts/limits-store';
 import { linksStore } from './accounts/links-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
@@ -10,6 +11,8 @@ import { ownStore } from './agents/own-store';
 import { agentsStore } from './agents/store';
 import { emptyTrash } from './agents/trash';
 import { wireAgents } from './agents/wire';
+import { auditService } from './audit/audit';
+import { auditStore } from './audit/store';
 import { BackendRegistry } from './backends/backends';
 import { backupSchedule } from './backup/schedule';
 import { wireBroker } from './broker/wire';
@@ -116,12 +119,14 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
 
   const web = wireWeb(shared, owned);
+  const audit = auditService({ store: stores.audit, retentionDays: config.auditRetentionDays, now });
   const accounts = wireAccounts(shared);
   const platforms = await wirePlatforms(shared, owned);
-  const agents = wireAgents(shared);
+  await accounts.userLimits.load();
+  const agents = wireAgents({ ...shared, ...accounts });
   const credentials = credentialsService({ settings: stores.settings, users: stores.users, backends, vault, now });
   const usage = await wireUsage({ ...shared, ...accounts });
-  const runners = wireRunners({ ...shared, ...platforms, ...agents, credentials, host });
+  const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
@@ -130,6 +135,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   return {
     ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
     ...web,
+    audit,
     ...accounts,
     ...platforms,
     ...agents,
@@ -181,6 +187,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(EXPIRED_MS, parts.audit.deleteExpired);
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
@@ -198,9 +205,11 @@ async function begin(
 export function createStores(db: Db) {
   return {
     installation: installationStore(db),
+    audit: auditStore(db),
     users: usersStore(db),
     keys: keysStore(db),
     links: linksStore(db),
+    limits: limitsStore(db),
     agents: agentsStore(db),
     idle: idleStore(db),
     own: ownStore(db),

@@ -6,6 +6,8 @@
  */
 import { CommandError, handOver, resetPassword } from '../router/accounts/host-commands';
 import { usersStore } from '../router/accounts/store';
+import { auditService } from '../router/audit/audit';
+import { auditStore } from '../router/audit/store';
 import { environment, loadConfig } from '../router/config/config';
 import { lockDatabase, openDatabase } from '../router/database/database';
 import { runCommand } from './command';
@@ -22,11 +24,16 @@ async function run([command, email]: readonly string[]): Promise<string> {
   const database = openDatabase(config.databasePath, config.backups.root);
   try {
     const users = usersStore(database.db);
+    const { auditRetentionDays: retentionDays } = config;
+    const audit = auditService({ store: auditStore(database.db), retentionDays, now: Date.now });
+    const onHost = { actor: { email: 'host' }, address: '' };
     if (command === 'reset-password') {
       const done = await resetPassword(users, email);
+      await audit.record({ action: 'password.set', ...onHost, target: done.email });
       return `The password of ${done.email} is now: ${done.password}\nAll sessions of this user have ended.`;
     }
     const { from, to } = await handOver(users, email ?? '');
+    await audit.record({ action: 'role.handed_over', ...onHost, target: to });
     return `${to} is the administrator now${from === undefined ? '' : `, and ${from} a regular user`}.
 Nothing is shared with everybody any more: share an LLM again in Settings → Model.`;
   } finally {

@@ -9,7 +9,19 @@ import { type Import, readSources, type Source } from './support/sources';
 /** Folders of `router/` from the ground up: each may import from those before it, and from itself. */
 const SUBJECTS = [
   ...['lib', 'config', 'database', 'backup', 'net', 'relay', 'web'],
-  ...['accounts', 'backends', 'platforms', 'agents', 'files', 'credentials', 'metrics', 'runners', 'usage', 'broker'],
+  ...[
+    'audit',
+    'accounts',
+    'backends',
+    'platforms',
+    'agents',
+    'files',
+    'credentials',
+    'metrics',
+    'runners',
+    'usage',
+    'broker',
+  ],
   ...['chat', 'openai', 'settings', 'admin'],
 ];
 /** Files that wire the subjects together. */

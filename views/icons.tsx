@@ -18,6 +18,7 @@ export const iconNames = [
   'folder',
   'info',
   'key-round',
+  'keyboard',
   'log-out',
   'menu',
   'monitor',

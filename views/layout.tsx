@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { KeysDialog } from './chat/keys';
 import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
@@ -108,6 +109,7 @@ export function AppLayout({ shell, children, search = true, ...document }: AppPr
         <main id="content">{children}</main>
       </div>
       {search && <SearchDialog />}
+      <KeysDialog />
     </Document>
   );
 }

@@ -29,7 +29,7 @@ serveAgent({
 
 /** Runs the script when the message starts with a scripted word; otherwise answers by key words. */
 function respond(turn: Turn): Pieces {
-  const asked = textOf(turn.messages.findLast((message) => message.role === 'user')?.content ?? '').trim();
+  const asked = newestIn(textOf(turn.messages.findLast((message) => message.role === 'user')?.content ?? '')).trim();
   const [word = ''] = /^\w+/.exec(asked) ?? [];
   const rest = asked.slice(word.length).replace(/^:?\s*/, '');
   const script = SCRIPTS.get(word.toLowerCase());
@@ -42,4 +42,12 @@ function estimateUsage(messages: readonly Message[], said: string) {
   const prompt = Math.ceil(asked / 4);
   const completion = Math.ceil(said.length / 4);
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
+}
+
+/** A new session is told what was said before it inside its first message, each part under its role. */
+function newestIn(text: string): string {
+  if (!/^(user|assistant):\n/.test(text)) return text;
+  const told = `\n\n${text}`;
+  const mark = '\n\nuser:\n';
+  return told.slice(told.lastIndexOf(mark) + mark.length);
 }

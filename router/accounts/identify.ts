@@ -4,10 +4,12 @@
  */
 import { jwt } from '@elysiajs/jwt';
 import { Elysia } from 'elysia';
+import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { type Reader, setReader } from '../web/reader';
+import { audited, type Handled } from './audited';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key, KeyScope } from './keys-store';
 import type { SessionsService } from './sessions';
@@ -36,6 +38,9 @@ export interface SessionDeps {
   readonly sessions: SessionsService;
   readonly keys: KeysService;
   readonly clients: Clients;
+  readonly audit: Pick<AuditService, 'record'>;
+  /** What people call a user or a key with this id. */
+  readonly nameOf: (id: string) => Promise<string | undefined>;
   readonly jwtSecret: string;
   readonly cookie: { readonly name: string; readonly secure: boolean; readonly maxAgeSeconds: number };
 }
@@ -116,9 +121,11 @@ export function callerPlugin(deps: SessionDeps & { readonly guard: Pick<Guard, '
 /**
  * Route options: `{ session: true }` for pages and `/api`, `{ admin: true }` for the administrator's routes, both with
  * a typed `who`; `{ visitor: true }` where signing in is optional. A key opens only what its scopes allow.
+ * `{ audit: '<action>' }` beside one of the first two records each request that was not refused.
  */
 export function sessionPlugin(deps: SessionDeps) {
   const { sessions, cookie: settings } = deps;
+  const record = audited(deps);
 
   return new Elysia({ name: 'session' })
     .use(tokens(deps))
@@ -128,9 +135,12 @@ export function sessionPlugin(deps: SessionDeps) {
         bearer: (header) => fromBearer(deps, jwt, header),
       }),
       signInCookie: {
-        async set(user: User): Promise<void> {
+        /** @param action by which the user got in. */
+        async set(user: User, action: AuditAction = 'sign-in.done'): Promise<void> {
+          const address = deps.clients.address(request, server);
+          await deps.audit.record({ action, actor: user, address });
           const session = await sessions.open(user.id, {
-            address: deps.clients.address(request, server),
+            address,
             browser: request.headers.get('user-agent') ?? '',
           });
           const exp = Math.floor(session.expiresAtMs / 1000);
@@ -156,6 +166,12 @@ export function sessionPlugin(deps: SessionDeps) {
         transform: async ({ identify }: Identified) => void (await identify.admin()),
         resolve: async ({ identify }: Identified) => ({ who: await identify.admin() }),
       },
+    })
+    .macro({
+      audit: (action: AuditAction) => ({
+        beforeHandle: (handled) => record.before(handled),
+        afterHandle: (handled) => record.after(action, handled as unknown as Handled),
+      }),
     });
 }
 

@@ -35,7 +35,10 @@ export function invitationRoutes({ attempts, clients, invitations }: InvitationR
         const network = clients.network(request, server);
         const { email } = await attempts.link(network, () => invitations.find(token));
         try {
-          await signInCookie.set(await attempts.link(network, () => invitations.accept(token, body)));
+          await signInCookie.set(
+            await attempts.link(network, () => invitations.accept(token, body)),
+            'user.invited_in',
+          );
         } catch (error) {
           const { form, status } = refusedForm({ email: body.email, name: body.name }, error);
           return page(
@@ -55,7 +58,7 @@ export function invitationRoutes({ attempts, clients, invitations }: InvitationR
         const user = await attempts
           .link(clients.network(request, server), () => invitations.accept(token, typed))
           .catch(asPredecessor);
-        await signInCookie.set(user);
+        await signInCookie.set(user, 'user.invited_in');
         return { user: userJson(user) };
       },
       { body: t.Object({ email: field, password: field, name: t.Optional(t.Union([field, t.Null()])) }) },

@@ -79,7 +79,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         }
         return seeOther(request, '/settings#created-key');
       },
-      { session: true, body: keyFields },
+      { session: true, audit: 'key.made', body: keyFields },
     )
     .post(
       '/settings/keys/:id/revoke',
@@ -87,7 +87,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revoke(who.user.id, params.id);
         return settings.back(request, 'revoked', 'keys');
       },
-      { session: true },
+      { session: true, audit: 'key.revoked' },
     )
 
     .get('/api/me/keys', async ({ who }) => ({ keys: (await keys.list(who.user.id)).map(keyJson) }), { session: true })
@@ -97,7 +97,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         const { key, secret } = await create(deps, who, body);
         return status(201, { key: keyJson(key), secret });
       },
-      { session: true, body: keyBody },
+      { session: true, audit: 'key.made', body: keyBody },
     )
     .delete(
       '/api/me/keys/:id',
@@ -105,7 +105,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revoke(who.user.id, params.id);
         return { ok: true };
       },
-      { session: true },
+      { session: true, audit: 'key.revoked' },
     );
 }
 
@@ -124,7 +124,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revokeAny(params.id);
         return seeOther(request, '/admin/keys?said=revoked');
       },
-      { admin: true },
+      { admin: true, audit: 'key.revoked' },
     )
     .get(
       '/api/admin/keys',
@@ -140,7 +140,7 @@ function adminRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         await keys.revokeAny(params.id);
         return { ok: true };
       },
-      { admin: true },
+      { admin: true, audit: 'key.revoked' },
     );
 }
 

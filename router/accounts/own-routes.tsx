@@ -47,7 +47,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         }
         return settings.back(request, 'renamed', 'you');
       },
-      { session: true, body: t.Object({ name: field }) },
+      { session: true, audit: 'user.changed', body: t.Object({ name: field }) },
     )
     .post(
       '/settings/you/language',
@@ -68,7 +68,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         }
         return settings.back(request, 'password', 'you');
       },
-      { session: true, body: passwords },
+      { session: true, audit: 'password.changed', body: passwords },
     )
     .post(
       '/settings/you/delete',
@@ -82,7 +82,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         signInCookie.clear();
         return seeOther(request, '/sign-in');
       },
-      { session: true, body: t.Object({ password: field }) },
+      { session: true, audit: 'user.deleted', body: t.Object({ password: field }) },
     )
     .post(
       '/settings/sessions/:id/revoke',
@@ -90,7 +90,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         await sessions.revoke(who.user.id, params.id);
         return settings.back(request, 'session', 'you');
       },
-      { session: true },
+      { session: true, audit: 'session.revoked' },
     )
     .post(
       '/settings/sessions/revoke-others',
@@ -98,7 +98,7 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         await sessions.revokeAll(who.user.id, who.credentialId);
         return settings.back(request, 'sessions', 'you');
       },
-      { session: true },
+      { session: true, audit: 'session.revoked' },
     );
 }
 
@@ -113,7 +113,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
       async ({ who, body }) => ({
         user: userJson(body.name == null ? who.user : await accounts.rename(who.user.id, body.name)),
       }),
-      { session: true, body: t.Object({ name: t.Optional(t.Union([field, t.Null()])) }) },
+      { session: true, audit: 'user.changed', body: t.Object({ name: t.Optional(t.Union([field, t.Null()])) }) },
     )
     .put(
       '/api/me/password',
@@ -121,7 +121,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         await changePassword(deps, who, body, clients.network(request, server));
         return { ok: true };
       },
-      { session: true, body: passwords },
+      { session: true, audit: 'password.changed', body: passwords },
     )
     .delete(
       '/api/me',
@@ -130,7 +130,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         signInCookie.clear();
         return status(204, undefined);
       },
-      { session: true, body: t.Object({ password: field }) },
+      { session: true, audit: 'user.deleted', body: t.Object({ password: field }) },
     )
     .get(
       '/api/me/sessions',
@@ -145,7 +145,7 @@ function ownApiRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
         await sessions.revoke(who.user.id, params.id);
         return { ok: true };
       },
-      { session: true },
+      { session: true, audit: 'session.revoked' },
     );
 }
 

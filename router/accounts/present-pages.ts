@@ -1,6 +1,7 @@
 /** Parts of pages that belong to higher subjects. `app.ts` provides them, so that no subject imports a higher one. */
-import type { Shell, YouView } from '../../views/models';
+import type { AgentView, Shell, YouView } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
+import { AppError } from '../lib/errors';
 import type { Who } from './identify';
 
 /** A new key of a user, to be shown this once. */
@@ -11,6 +12,13 @@ export interface CreatedKey {
 
 /** The frame of a page outside of the chat: the sidebar and the signed-in user. `agentId` is the agent that it is about. */
 export type ShellOf = (who: Who, agentId?: string) => Promise<Shell>;
+
+/** The agent that a page is about. Throws `not_found` when its backend is no longer configured. */
+export function agentIn({ agents }: Shell): AgentView {
+  const agent = agents.find(({ current }) => current);
+  if (!agent) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  return agent;
+}
 
 /** The parts of the settings page that are not stored: forms with errors, a new key. */
 export type SettingsProps = Partial<Omit<Parameters<typeof SettingsPage>[0], 'you' | 'createdKey'>> & {

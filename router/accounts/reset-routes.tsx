@@ -35,7 +35,10 @@ export function resetRoutes({ attempts, clients, users }: ResetRoutesDeps, sessi
         const network = clients.network(request, server);
         const { email } = await attempts.link(network, () => users.findByReset(params.token));
         try {
-          await signInCookie.set(await attempts.link(network, () => users.reset(params.token, body.password)));
+          await signInCookie.set(
+            await attempts.link(network, () => users.reset(params.token, body.password)),
+            'password.reset',
+          );
         } catch (error) {
           const { form, status } = refusedForm({}, error);
           return page(
@@ -55,7 +58,7 @@ export function resetRoutes({ attempts, clients, users }: ResetRoutesDeps, sessi
           await users.findByReset(params.token);
           return users.reset(params.token, body.password);
         });
-        await signInCookie.set(user);
+        await signInCookie.set(user, 'password.reset');
         return { user: userJson(user) };
       },
       { body },

@@ -4,6 +4,7 @@ import type { VNode } from 'preact';
 import { SignInPage } from '../../views/accounts/sign-in-page';
 import { SignUpPage } from '../../views/accounts/sign-up-page';
 import type { FormState } from '../../views/models';
+import type { AuditService } from '../audit/audit';
 import { AppError, toAppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
 import { readerOf } from '../web/reader';
@@ -11,7 +12,7 @@ import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import { normaliseEmail } from './fields';
-import type { SessionPlugin } from './identify';
+import type { SessionPlugin, Who } from './identify';
 import { asPredecessor, userJson } from './present-users';
 import type { SessionsService } from './sessions';
 import type { AttemptLimits } from './sign-in-limits';
@@ -20,18 +21,23 @@ import type { User } from './store';
 export interface AuthRoutesDeps {
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
+  readonly audit: Pick<AuditService, 'record'>;
   readonly clients: Clients;
   readonly sessions: Pick<SessionsService, 'revoke'>;
   readonly metrics: { signInTried(outcome: string): void };
 }
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
-  const { accounts, attempts: limits, clients, sessions } = deps;
+  const { accounts, attempts: limits, clients } = deps;
   const signUp = (typed: SignUpBody, address: string): Promise<User> => {
     const { email, password, name, invite_code: inviteCode } = typed;
     return limits.signUp(address, normaliseEmail(email), () =>
       accounts.signUp({ email, password, name: name ?? '', inviteCode: inviteCode ?? '' }),
     );
+  };
+
+  const whence = (...from: Parameters<Clients['address']>): Whence => {
+    return { network: clients.network(...from), address: clients.address(...from) };
   };
 
   return new Elysia({ name: 'auth' })
@@ -48,7 +54,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signIn(deps, body, clients.network(request, server)));
+          await signInCookie.set(await signIn(deps, body, whence(request, server)));
         } catch (error) {
           return signInPage(deps, request, { values: { email: body.email }, next: body.next, error: refusalOf(error) });
         }
@@ -63,7 +69,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/sign-up',
       async ({ body, request, server, signInCookie }) => {
         try {
-          await signInCookie.set(await signUp(body, clients.network(request, server)));
+          await signInCookie.set(await signUp(body, clients.network(request, server)), 'user.signed_up');
         } catch (error) {
           const { email, name, invite_code: inviteCode } = body;
           const values = { email, name: name ?? '', invite_code: inviteCode ?? '' };
@@ -76,8 +82,8 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     )
     .post(
       '/sign-out',
-      async ({ who, request, signInCookie }) => {
-        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
+      async ({ who, request, server, signInCookie }) => {
+        if (who?.session) await endSession(deps, who, clients.address(request, server));
         signInCookie.clear();
         return seeOther(request, '/sign-in');
       },
@@ -87,7 +93,7 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/auth/login',
       async ({ body, request, server, signInCookie }) => {
-        const user = await signIn(deps, body, clients.network(request, server));
+        const user = await signIn(deps, body, whence(request, server));
         await signInCookie.set(user);
         return { user: userJson(user) };
       },
@@ -97,15 +103,15 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
       '/auth/signup',
       async ({ body, request, server, signInCookie }) => {
         const user = await signUp(body, clients.network(request, server)).catch(asPredecessor);
-        await signInCookie.set(user);
+        await signInCookie.set(user, 'user.signed_up');
         return { user: userJson(user) };
       },
       { transform: accounts.requireSignUpOpen, body: signUpBody },
     )
     .post(
       '/auth/logout',
-      async ({ who, signInCookie }) => {
-        if (who?.session) await sessions.revoke(who.user.id, who.session.id);
+      async ({ who, request, server, signInCookie }) => {
+        if (who?.session) await endSession(deps, who, clients.address(request, server));
         signInCookie.clear();
         return { ok: true };
       },
@@ -125,16 +131,35 @@ const optionalField = t.Optional(t.Union([field, t.Null()]));
 const signUpBody = t.Object({ ...signInFields, name: optionalField, invite_code: optionalField });
 type SignUpBody = typeof signUpBody.static;
 
-async function signIn(deps: AuthRoutesDeps, body: { email: string; password: string }, address: string): Promise<User> {
+interface Whence {
+  readonly network: string;
+  readonly address: string;
+}
+
+async function signIn(
+  deps: AuthRoutesDeps,
+  body: { email: string; password: string },
+  { network, address }: Whence,
+): Promise<User> {
   const email = normaliseEmail(body.email);
   try {
-    const user = await deps.attempts.signIn(address, email, () => deps.accounts.signIn(email, body.password));
+    const user = await deps.attempts.signIn(network, email, () => deps.accounts.signIn(email, body.password));
     deps.metrics.signInTried('ok');
     return user;
   } catch (error) {
-    deps.metrics.signInTried(toAppError(error).code);
+    const { code } = toAppError(error);
+    deps.metrics.signInTried(code);
+    // Not when there were too many: whoever is refused so must not fill the audit.
+    if (code === 'wrong_credentials' || code === 'forbidden') {
+      await deps.audit.record({ action: 'sign-in.failed', actor: { email }, detail: code, address });
+    }
     throw error;
   }
+}
+
+async function endSession({ audit, sessions }: AuthRoutesDeps, who: Who, address: string): Promise<void> {
+  await sessions.revoke(who.user.id, who.credentialId);
+  await audit.record({ action: 'sign-out.done', actor: who.user, address });
 }
 
 function formState(values: Record<string, string>, error: AppError | undefined): FormState {

@@ -6,17 +6,19 @@ import { invitationsService } from './invitations';
 import { rateLimitsService } from './key-limits';
 import { keysService } from './keys';
 import type { KeysStore } from './keys-store';
+import type { LimitsStore } from './limits-store';
 import type { LinksStore } from './links-store';
 import { passwordsService } from './passwords';
 import { sessionsService } from './sessions';
 import { createAttemptLimits } from './sign-in-limits';
 import type { UsersStore } from './store';
+import { userLimitsService } from './user-limits';
 import { usersService } from './users';
 
 export function wireAccounts(uses: {
-  config: Pick<Config, 'session' | 'signup'>;
+  config: Pick<Config, 'capacity' | 'maxAgentsPerBackend' | 'session' | 'signup'>;
   secrets: Pick<Secrets, 'inviteCode'>;
-  stores: { users: UsersStore; keys: KeysStore; links: LinksStore };
+  stores: { users: UsersStore; keys: KeysStore; links: LinksStore; limits: LimitsStore };
   events: Events;
   now: () => number;
   steady: () => number;
@@ -39,5 +41,9 @@ export function wireAccounts(uses: {
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
   const invitations = invitationsService({ users: rows, links, passwords, now });
-  return { accounts, attempts: createAttemptLimits(), invitations, keys, rateLimits, sessions, users };
+  const userLimits = userLimitsService({
+    store: stores.limits,
+    defaults: { runners: config.capacity.runnersPerUser, agents: config.maxAgentsPerBackend },
+  });
+  return { userLimits, accounts, attempts: createAttemptLimits(), invitations, keys, rateLimits, sessions, users };
 }

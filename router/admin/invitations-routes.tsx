@@ -52,7 +52,7 @@ export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionP
           return invitationsPage(deps, who, refusedForm(body, error));
         }
       },
-      { admin: true, body: t.Object({ email: field, uses: field, days: field }) },
+      { admin: true, audit: 'invitation.made', body: t.Object({ email: field, uses: field, days: field }) },
     )
     .post(
       '/admin/invitations/:id/revoke',
@@ -60,7 +60,7 @@ export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionP
         await invitations.revoke(params.id);
         return seeOther(request, '/admin/invitations?said=revoked');
       },
-      { admin: true },
+      { admin: true, audit: 'invitation.revoked' },
     );
 }
 
@@ -85,7 +85,11 @@ function apiRoutes({ invitations, linkTo, now }: InvitationsRoutesDeps, session:
           url: linkTo(request, `/sign-up/${token}`),
         });
       },
-      { admin: true, body: t.Object({ email: t.Optional(t.Union([field, t.Null()])), uses: number, days: number }) },
+      {
+        admin: true,
+        audit: 'invitation.made',
+        body: t.Object({ email: t.Optional(t.Union([field, t.Null()])), uses: number, days: number }),
+      },
     )
     .delete(
       '/api/admin/invitations/:id',
@@ -93,7 +97,7 @@ function apiRoutes({ invitations, linkTo, now }: InvitationsRoutesDeps, session:
         await invitations.revoke(params.id);
         return { ok: true };
       },
-      { admin: true },
+      { admin: true, audit: 'invitation.revoked' },
     );
 }
 

@@ -2,6 +2,7 @@
  * Keeps users out and deletes them, with everything of theirs that is at work: answers, runners, homes. Usage stays, so
  * that what was spent stays in the reports.
  */
+import type { UserLimitsService } from '../accounts/user-limits';
 import { requireNotAdmin, type UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import { deleteHome, homePath } from '../agents/homes';
@@ -21,9 +22,10 @@ export function removalService(deps: {
   runnerRows: Pick<RunnersStore, 'findByAgent'>;
   generations: GenerationsService;
   budgets: BudgetsService;
+  userLimits: Pick<UserLimitsService, 'remove'>;
   homesRoot: string;
 }) {
-  const { users, agents, runners, runnerRows, generations, budgets, homesRoot } = deps;
+  const { users, agents, runners, runnerRows, generations, budgets, userLimits, homesRoot } = deps;
 
   /** Ends sessions, keys, streams, answers and runners of the user. Throws `not_found`, or `invalid_request` for the admin. */
   async function disable(userId: string): Promise<void> {
@@ -63,6 +65,7 @@ export function removalService(deps: {
         });
       }
       for (const { budget } of budgets.statesOf(userId)) await budgets.remove(budget.subjectId);
+      await userLimits.remove(userId);
       await users.delete(userId);
     },
   };

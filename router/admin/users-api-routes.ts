@@ -57,7 +57,7 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
         const link = password === undefined ? await resetLink(deps, request, user.id) : {};
         return { user: listedJson(user), ...link };
       },
-      { admin: true, body: newUser },
+      { admin: true, audit: 'user.created', body: newUser },
     )
     .get('/api/admin/users/:id', async ({ params }) => ({ user: listedJson(await users.get(params.id)) }), {
       admin: true,
@@ -75,7 +75,7 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
         if (body.disabled != null) user = await users.get(user.id);
         return { user: listedJson(user) };
       },
-      { admin: true, body: change },
+      { admin: true, audit: 'user.changed', body: change },
     )
     .delete(
       '/api/admin/users/:id',
@@ -83,10 +83,11 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
         await removal.delete(params.id);
         return status(204, undefined);
       },
-      { admin: true },
+      { admin: true, audit: 'user.deleted' },
     )
     .post('/api/admin/users/:id/reset-link', ({ params, request }) => resetLink(deps, request, params.id), {
       admin: true,
+      audit: 'reset_link.made',
     });
 }
 

@@ -54,7 +54,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
             return listPage(deps, who, {}, { form, status });
           }
         },
-        { admin: true, body: t.Object({ email: field, name: field, password: field }) },
+        { admin: true, audit: 'user.created', body: t.Object({ email: field, name: field, password: field }) },
       )
       .get(
         '/admin/users/:id',
@@ -72,7 +72,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           }
           return back(request, params.id, 'renamed');
         },
-        { admin: true, body: t.Object({ name: field }) },
+        { admin: true, audit: 'user.changed', body: t.Object({ name: field }) },
       )
       .post(
         '/admin/users/:id/password',
@@ -85,11 +85,12 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           }
           return back(request, params.id, 'password');
         },
-        { admin: true, body: t.Object({ password: field }) },
+        { admin: true, audit: 'password.set', body: t.Object({ password: field }) },
       )
       // Answered, not redirected to: the link is shown this once and is in no URL of ours.
       .post('/admin/users/:id/reset-link', ({ who, params, request }) => withLink(deps, who, request, params.id), {
         admin: true,
+        audit: 'reset_link.made',
       })
       .post(
         '/admin/users/:id/disable',
@@ -97,7 +98,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           await removal.disable(params.id);
           return back(request, params.id, 'disabled');
         },
-        { admin: true },
+        { admin: true, audit: 'user.disabled' },
       )
       .post(
         '/admin/users/:id/enable',
@@ -105,7 +106,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           await removal.enable(params.id);
           return back(request, params.id, 'enabled');
         },
-        { admin: true },
+        { admin: true, audit: 'user.enabled' },
       )
       .post(
         '/admin/users/:id/delete',
@@ -121,7 +122,7 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
           }
           return seeOther(request, '/admin/users?said=deleted');
         },
-        { admin: true, body: t.Object({ typed: field }) },
+        { admin: true, audit: 'user.deleted', body: t.Object({ typed: field }) },
       )
   );
 }

@@ -1,4 +1,5 @@
 /** Makes the parts of this subject. */
+import type { UserLimitsService } from '../accounts/user-limits';
 import type { UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import type { GenerationsService } from '../chat/generations';
@@ -16,8 +17,9 @@ export function wireAdmin(uses: {
   runners: RunnersService;
   generations: GenerationsService;
   budgets: BudgetsService;
+  userLimits: UserLimitsService;
 }) {
-  const { agents, config, stores, users, runners, generations, budgets } = uses;
+  const { agents, config, stores, users, runners, generations, budgets, userLimits } = uses;
   const removal = removalService({
     users,
     agents,
@@ -25,6 +27,7 @@ export function wireAdmin(uses: {
     runnerRows: stores.runners,
     generations,
     budgets,
+    userLimits,
     homesRoot: config.homesRoot,
   });
   return { removal };

@@ -1,4 +1,5 @@
 /** The agents of a user. Every function answers only with agents of that user; the agents of others are not found. */
+import type { UserLimitsService } from '../accounts/user-limits';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';
@@ -18,13 +19,13 @@ export type AgentsService = ReturnType<typeof agentsService>;
 export interface AgentsDeps {
   readonly agents: AgentsStore;
   readonly backends: BackendRegistry;
-  /** Agents that a user may have of one backend. */
-  readonly maxPerBackend: number;
+  /** How many agents a user may have of one backend, and which backends. */
+  readonly limits: Pick<UserLimitsService, 'agentsOf' | 'allows'>;
   readonly now: () => number;
 }
 
 export function agentsService(deps: AgentsDeps) {
-  const { agents, backends, maxPerBackend, now } = deps;
+  const { agents, backends, limits, now } = deps;
 
   // Every request needs an agent. A changed agent is forgotten in both caches.
   const defaults = new Recent<string, Promise<Agent>>(CACHED_MAX);
@@ -36,6 +37,7 @@ export function agentsService(deps: AgentsDeps) {
   }
 
   function defaultOf(userId: string, backend: Backend): Promise<Agent> {
+    if (!limits.allows(userId, backend.name)) return Promise.reject(notAllowed(backend.name));
     const place = placeOf({ userId, backend: backend.name });
     const known = defaults.get(place);
     if (known) return known;
@@ -48,7 +50,8 @@ export function agentsService(deps: AgentsDeps) {
   async function get(userId: string, id: string): Promise<Agent> {
     const agent = byId.get(id) ?? (await agents.find(id));
     if (agent) byId.set(id, agent);
-    if (agent?.userId !== userId) throw new AppError('not_found', { message: 'There is no such agent.' });
+    if (agent?.userId !== userId || !limits.allows(userId, agent.backend))
+      throw new AppError('not_found', { message: 'There is no such agent.' });
     return agent;
   }
 
@@ -56,7 +59,7 @@ export function agentsService(deps: AgentsDeps) {
     const order = new Map(backends.all().map(({ name }, index) => [name, index]));
     const place = ({ backend }: Agent) => order.get(backend) ?? 0;
     return (await agents.list(userId))
-      .filter(({ backend }) => order.has(backend))
+      .filter(({ backend }) => order.has(backend) && limits.allows(userId, backend))
       .sort((a, b) => place(a) - place(b) || a.ordinal - b.ordinal);
   }
 
@@ -68,7 +71,10 @@ export function agentsService(deps: AgentsDeps) {
     get,
 
     /** Agents that a user may have of one backend. */
-    maxPerBackend,
+    maxPerBackend: limits.agentsOf,
+
+    /** Whether the user may use the backend. */
+    allows: limits.allows,
 
     /** Returns the user's agents, also those of backends that are no longer configured, by backend and ordinal. */
     listAll: (userId: string): Promise<readonly Agent[]> => agents.list(userId),
@@ -82,11 +88,16 @@ export function agentsService(deps: AgentsDeps) {
       if (!backends.find(backend)) {
         throw new AppError('invalid_request', { message: `There is no backend "${backend.slice(0, 100)}".` });
       }
+      if (!limits.allows(userId, backend)) throw notAllowed(backend);
+      const maxPerBackend = limits.agentsOf(userId);
       const named = { name: nameFrom(asked.name), model: modelFrom(asked.model) };
       const agent = await agents.insert({ userId, backend, ...named, createdAtMs: now() }, maxPerBackend);
       if (!agent) {
         const message = `You have ${maxPerBackend} agents of the backend "${backend}", and may have no more.`;
-        throw new AppError('conflict', { message, hint: 'MAX_AGENTS_PER_BACKEND sets how many.' });
+        throw new AppError('conflict', {
+          message,
+          hint: 'The limits of users, or MAX_AGENTS_PER_BACKEND, set how many.',
+        });
       }
       forget(agent);
       return agent;
@@ -131,9 +142,15 @@ export function agentsService(deps: AgentsDeps) {
 
     /** Creates the missing default agents of the user, one for each backend. */
     async ensureDefaults(userId: string): Promise<void> {
-      for (const backend of backends.all()) await defaultOf(userId, backend);
+      for (const backend of backends.all()) {
+        if (limits.allows(userId, backend.name)) await defaultOf(userId, backend);
+      }
     },
   };
+}
+
+function notAllowed(backend: string): AppError {
+  return new AppError('forbidden', { message: `You may not use the backend "${backend}". Ask the administrator.` });
 }
 
 function placeOf({ userId, backend }: Pick<Agent, 'userId' | 'backend'>): string {

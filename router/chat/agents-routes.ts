@@ -21,8 +21,11 @@ export function agentsRoutes(deps: AgentsRoutesDeps, session: SessionPlugin) {
       '/api/agents',
       async ({ who }) => {
         await agents.ensureDefaults(who.user.id);
-        const all = await agents.listAll(who.user.id);
-        return { agents: all.map((agent) => agentJson(deps, agent)), max_per_backend: agents.maxPerBackend };
+        const all = (await agents.listAll(who.user.id)).filter(({ backend }) => agents.allows(who.user.id, backend));
+        return {
+          agents: all.map((agent) => agentJson(deps, agent)),
+          max_per_backend: agents.maxPerBackend(who.user.id),
+        };
       },
       { session: true },
     )

@@ -17,7 +17,7 @@ export function chatCredentialsRoutes(deps: VariantsRoutesDeps, session: Session
     .post(
       '/messages/:id/credentials',
       ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
-      { session: true, body: fields },
+      { session: true, audit: 'credentials.set', body: fields },
     );
 }
 

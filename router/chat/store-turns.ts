@@ -51,19 +51,19 @@ export interface WrittenTurn {
 export function statements({ $client }: Db) {
   return {
     find: $client.query<Conversation, [id: string]>(
-      `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ?`,
+      `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
     /** With who says its newest message, and how that ended; both null where there is none. */
     findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
       `SELECT ${columnsOf(conversations, 'c.')}, m.role AS newestRole, m.status AS newestStatus FROM conversations AS c
         LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id AND is_hidden = 0
           ORDER BY position DESC LIMIT 1)
-        WHERE c.id = ?`,
+        WHERE c.id = ? AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
     findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
       `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
-        AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ?`,
+        AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
     newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
       'SELECT role, status FROM messages WHERE conversation_id = ? AND is_hidden = 0 ORDER BY position DESC LIMIT 1',

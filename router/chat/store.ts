@@ -114,9 +114,15 @@ export function conversationsStore(db: Db) {
       return { conversation, newest: role && status ? { role, status } : undefined };
     },
     /** Last changed first, from before a place on; without those that expire. */
-    async list(userId: string, limit: number, before?: ListPlace): Promise<readonly ListedConversation[]> {
+    async list(
+      userId: string,
+      limit: number,
+      before?: ListPlace,
+      shelf: Conversation['shelf'] = 'list',
+    ): Promise<readonly ListedConversation[]> {
       const there = and(
         eq(conversations.userId, userId),
+        eq(conversations.shelf, shelf),
         isNull(conversations.expiresAtMs),
         before && isBefore(before),
       );
@@ -131,7 +137,7 @@ export function conversationsStore(db: Db) {
     },
     async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
       const row = run.findForTurn.get(id);
-      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
+      if (row?.userId !== userId || row.expiresAtMs !== null || row.shelf !== 'list') return undefined;
       const { isStreaming, ...conversation } = row;
       return { ...conversation, streaming: isStreaming === 1 };
     },

@@ -73,6 +73,7 @@ export interface Config {
   readonly held: AllowanceLimits;
   /** Number of open requests, live pages and answers at once. */
   readonly requests: AllowanceLimits;
+  readonly auditRetentionDays: number;
   /** What open requests and answers get to end by themselves when the router is stopped. */
   readonly drainMs: number;
   /** Absent: no traces. */
@@ -266,6 +267,7 @@ function toConfig(v: Values): Config {
     maxAnswerBytes: v.MAX_ANSWER_BYTES,
     held: { total: v.MAX_HELD_BYTES, perHolder: v.MAX_HELD_BYTES_PER_USER },
     requests: { total: v.MAX_REQUESTS, perHolder: v.MAX_REQUESTS_PER_USER },
+    auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     drainMs: v.DRAIN_SECONDS * 1000,
     ...(v.OTEL_EXPORTER_OTLP_ENDPOINT && {
       tracing: {

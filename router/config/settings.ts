@@ -268,6 +268,11 @@ export const settingGroups = {
     MAX_REQUESTS_PER_USER: preset(count, '2048', 'Open requests and answers of one user at once. Above it: 429.'),
   },
   Operation: {
+    AUDIT_RETENTION_DAYS: preset(
+      integer(1, 36_500, ' of days'),
+      '365',
+      'Days for which the audit keeps who did what: sign-ins, accounts, keys, credentials, budgets.',
+    ),
     LOG_LEVEL: preset(logLevel, 'info', 'Lowest level that is logged: debug, info, warn or error.'),
     OTEL_EXPORTER_OTLP_ENDPOINT: optional(url, {
       description: 'OpenTelemetry collector that gets traces by OTLP over HTTP; /v1/traces is added.',

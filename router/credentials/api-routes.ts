@@ -31,6 +31,7 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
         },
         {
           session: true,
+          audit: 'credentials.set',
           body: t.Object({
             values: t.Record(t.String(), t.String(), { additionalProperties: false }),
             backend: t.Optional(t.String()),
@@ -43,7 +44,11 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
           await set(who, body.backend ?? '', { [params.name]: body.value });
           return { ok: true, set: body.value.trim() !== '' };
         },
-        { session: true, body: t.Object({ value: t.String(), backend: t.Optional(t.String()) }) },
+        {
+          session: true,
+          audit: 'credentials.set',
+          body: t.Object({ value: t.String(), backend: t.Optional(t.String()) }),
+        },
       )
       .delete(
         '/api/me/env-overrides/:name',
@@ -51,7 +56,7 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
           await credentials.clear(who.user.id, query.backend ?? '', [params.name]);
           return { ok: true };
         },
-        { session: true, query: t.Object({ backend: t.Optional(t.String()) }) },
+        { session: true, audit: 'credentials.cleared', query: t.Object({ backend: t.Optional(t.String()) }) },
       )
       .get('/api/admin/shared-env', () => sharing(deps), { admin: true })
       .put(
@@ -60,7 +65,7 @@ export function credentialsApiRoutes(deps: CredentialsApiRoutesDeps, session: Se
           await credentials.share([params.name], body.shared);
           return { ok: true, shared: body.shared };
         },
-        { admin: true, body: t.Object({ shared: t.Boolean() }) },
+        { admin: true, audit: 'credentials.shared', body: t.Object({ shared: t.Boolean() }) },
       )
   );
 }

@@ -53,7 +53,7 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
         const isHeld = holdersOf(deps, names).length > 0;
         return settings.back(request, isHeld ? 'variables' : 'credentials', cardId(groupOf(names[0] ?? '')));
       },
-      { session: true, body: fields },
+      { session: true, audit: 'credentials.set', body: fields },
     )
     .post('/settings/credentials/try', ({ who, body, request }) => tryConnection(deps, who, request, body), {
       session: true,
@@ -66,7 +66,11 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
         await credentials.clear(who.user.id, body.scope, names);
         return settings.back(request, 'cleared', cardId(body.group ?? groupOf('LLM_API_KEY')));
       },
-      { session: true, body: t.Object({ scope: t.String(), group: t.Optional(t.String()) }) },
+      {
+        session: true,
+        audit: 'credentials.cleared',
+        body: t.Object({ scope: t.String(), group: t.Optional(t.String()) }),
+      },
     )
     .post(
       '/settings/credentials/share',
@@ -76,7 +80,7 @@ export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionP
         const ended = holdersOf(deps, names).length > 0 ? 'withdrawn' : 'unshared';
         return settings.back(request, body.shared ? 'shared' : ended, cardId(body.group));
       },
-      { admin: true, body: t.Object({ group: t.String(), shared: t.BooleanString() }) },
+      { admin: true, audit: 'credentials.shared', body: t.Object({ group: t.String(), shared: t.BooleanString() }) },
     );
 }
 

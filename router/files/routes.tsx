@@ -2,9 +2,9 @@
 import { Elysia, t } from 'elysia';
 import type { SizeView } from '../../views/files/models';
 import { FilePage, FolderPage, HomeSize } from '../../views/files/page';
-import type { AgentView, Flash, Shell } from '../../views/models';
+import type { Flash } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
+import { agentIn, type ShellOf } from '../accounts/present-pages';
 import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import { textOf } from '../web/reader';
@@ -117,10 +117,4 @@ async function filePage(deps: FilesPagesDeps, who: Who, agent: Agent, path: read
   const { bytes, changedAtMs } = file;
   const shown = kind && ('picture' in kind ? { isPicture: true } : kind);
   return page(who, <FilePage shell={shell} agent={agentIn(shell)} file={{ path, bytes, changedAtMs, ...shown }} />);
-}
-
-function agentIn({ agents }: Shell): AgentView {
-  const agent = agents.find(({ current }) => current);
-  if (!agent) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return agent;
 }

@@ -168,7 +168,9 @@ export async function modelsFor(deps: OpenaiDeps, who: Caller) {
   const agents = await deps.agents.list(who.user.id);
   const defaultOf = (backend: string) => agents.find((agent) => agent.backend === backend) ?? { backend };
   return {
-    shared: deps.backends.models().filter(({ backend }) => opens(who.key, defaultOf(backend))),
+    shared: deps.backends
+      .models()
+      .filter(({ backend }) => deps.agents.allows(who.user.id, backend) && opens(who.key, defaultOf(backend))),
     own: agents.filter((agent) => opens(who.key, agent)),
   };
 }

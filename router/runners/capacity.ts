@@ -19,7 +19,7 @@ const RETRY_MAX_SECONDS = 15;
 export interface CapacityLimits {
   /** Runners that exist or start. */
   readonly runners: number;
-  readonly runnersPerUser: number;
+  readonly runnersOf: (userId: string) => number;
   /** Runners that start at the same time. */
   readonly starts: number;
   /** How long a start may wait for its turn. */
@@ -130,10 +130,10 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
       const { userId, agentId } = waiting;
       const ownBlocked = blockedOf.get(userId) ?? 0;
       const own = runners.filter((one) => one.userId === userId);
-      const ownRoom = roomFor(own, startingOf(userId) + ownBlocked, limits.runnersPerUser);
+      const ownRoom = roomFor(own, startingOf(userId) + ownBlocked, limits.runnersOf(userId));
       // A start that waits for another runner of the same user does not block other users.
       if (ownRoom === 'soon') blockedOf.set(userId, ownBlocked + 1);
-      if (ownRoom === 'never') refuse(waiting, tooMany(limits.runnersPerUser));
+      if (ownRoom === 'never') refuse(waiting, tooMany(limits.runnersOf(userId)));
       if (ownRoom !== 'now') continue;
       free -= 1;
       if (roomFor(runners, starting.size + blocked, limits.runners) === 'now') {
@@ -171,7 +171,7 @@ export function capacityService({ limits, fleet }: { limits: CapacityLimits; fle
   }
 
   function requireRoom(userId: string): void {
-    if (takenBy(userId) >= limits.runnersPerUser) throw tooMany(limits.runnersPerUser);
+    if (takenBy(userId) >= limits.runnersOf(userId)) throw tooMany(limits.runnersOf(userId));
   }
 
   return {

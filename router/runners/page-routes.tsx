@@ -1,12 +1,10 @@
 /** The page of an agent's runner, and what can be done with it there. */
 import { Elysia } from 'elysia';
-import type { Shell } from '../../views/models';
 import { RunnerDetails, RunnerPage } from '../../views/runners/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
+import { agentIn, type ShellOf } from '../accounts/present-pages';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
-import { AppError } from '../lib/errors';
 import { done, isPartRequest, page, part, seeOther } from '../web/respond';
 import { type DetailsDeps, runnerDetails } from './present-details';
 
@@ -67,11 +65,4 @@ export function runnerPages(deps: RunnerPagesDeps, session: SessionPlugin) {
       },
       { session: true },
     );
-}
-
-/** The agent that the page is about. Throws `not_found` when its backend is no longer configured. */
-function agentIn({ agents }: Shell) {
-  const agent = agents.find(({ current }) => current);
-  if (!agent) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return agent;
 }

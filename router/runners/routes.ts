@@ -35,7 +35,7 @@ export function runnersRoutes(deps: RunnersRoutesDeps, session: SessionPlugin) {
     .get(
       '/api/backends',
       async ({ who }) => ({
-        backends: await Promise.all(deps.backends.all().map((one) => backendJson(deps, who, one))),
+        backends: await Promise.all(allowed(deps, who).map((one) => backendJson(deps, who, one))),
       }),
       {
         session: true,
@@ -82,6 +82,10 @@ async function agentFor(deps: RunnersRoutesDeps, who: Who, name: string): Promis
   const backend = deps.backends.find(name);
   if (!backend) throw new AppError('not_found', { message: `There is no backend "${name}".` });
   return deps.agents.defaultOf(who.user.id, backend);
+}
+
+function allowed({ agents, backends }: RunnersRoutesDeps, { user }: Who): readonly Backend[] {
+  return backends.all().filter(({ name }) => agents.allows(user.id, name));
 }
 
 async function backendJson(deps: RunnersRoutesDeps, who: Who, backend: Backend) {

@@ -1,5 +1,7 @@
 /** Makes the parts of this subject. */
+
 import type { UsersStore } from '../accounts/store';
+import type { UserLimitsService } from '../accounts/user-limits';
 import type { IdleService } from '../agents/idle';
 import type { OwnService } from '../agents/own';
 import type { AgentsStore } from '../agents/store';
@@ -21,6 +23,7 @@ import { runnersService } from './runners';
 import type { RunnersStore } from './store';
 
 export function wireRunners(uses: {
+  userLimits: Pick<UserLimitsService, 'runnersOf'>;
   config: Pick<Config, 'capacity' | 'homesRoot' | 'pauseIdleMs' | 'readyTimeoutMs' | 'seedsRoot'>;
   stores: { runners: RunnersStore; users: UsersStore; agents: AgentsStore };
   installationId: string;
@@ -40,7 +43,7 @@ export function wireRunners(uses: {
   steady: () => number;
 }) {
   const { config, stores, installationId, host, backends, drivers, platforms, images, addresses } = uses;
-  const { credentials, idle, own, vault, events, metrics, now, steady } = uses;
+  const { credentials, idle, own, vault, events, metrics, now, steady, userLimits } = uses;
   const runners = runnersService({
     installationId,
     homesRoot: config.homesRoot,
@@ -48,7 +51,7 @@ export function wireRunners(uses: {
     addresses,
     hostPath: host.of,
     readyTimeoutMs: config.readyTimeoutMs,
-    limits: config.capacity,
+    limits: { ...config.capacity, runnersOf: userLimits.runnersOf },
     runners: stores.runners,
     users: stores.users,
     backends,

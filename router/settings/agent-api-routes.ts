@@ -1,10 +1,8 @@
 /** `/api/agents/{id}`: what is set for one agent, and its runner, for programs. */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { Agent } from '../agents/store';
-import type { Backend } from '../backends/backends';
+import { agentWithBackend } from '../agents/with-backend';
 import { type RemovalDeps, resetHome } from '../chat/removal';
-import { AppError } from '../lib/errors';
 import { type DetailsDeps, runnerFacts, runnerLog } from '../runners/present-details';
 import { type AgentViewDeps, agentSettings } from './present-agent';
 
@@ -92,12 +90,7 @@ export function agentApiRoutes(deps: AgentApiDeps, session: SessionPlugin) {
     );
 }
 
-async function about({ agents, backends }: AgentApiDeps, { user }: Who, { id }: { id: string }) {
-  const agent: Agent = await agents.get(user.id, id);
-  const backend: Backend | undefined = backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { agent, backend };
-}
+const about = (deps: AgentApiDeps, { user }: Who, { id }: { id: string }) => agentWithBackend(deps, user.id, id);
 
 async function setVariable(deps: AgentApiDeps, who: Who, params: { id: string; name: string }, value: string) {
   const { agent, backend } = await about(deps, who, params);

@@ -4,9 +4,10 @@ import { AgentsPage } from '../../views/agents/list-page';
 import { AgentSettingsPage } from '../../views/agents/settings-page';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { ShellOf } from '../accounts/present-pages';
+import { agentIn, type ShellOf } from '../accounts/present-pages';
 import { seedInstructions } from '../agents/seed-instructions';
 import type { Agent } from '../agents/store';
+import { type AgentAndBackend, agentWithBackend } from '../agents/with-backend';
 import type { Backend } from '../backends/backends';
 import type { ConversationsService } from '../chat/conversations';
 import { type RemovalDeps, removeAgent, resetHome } from '../chat/removal';
@@ -144,17 +145,7 @@ export function agentPages(deps: AgentRoutesDeps, session: SessionPlugin) {
     );
 }
 
-interface About {
-  readonly agent: Agent;
-  readonly backend: Backend;
-}
-
-async function about({ agents, backends }: AgentRoutesDeps, { user }: Who, { id }: { id: string }): Promise<About> {
-  const agent = await agents.get(user.id, id);
-  const backend = backends.find(agent.backend);
-  if (!backend) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
-  return { agent, backend };
-}
+const about = (deps: AgentRoutesDeps, { user }: Who, { id }: { id: string }) => agentWithBackend(deps, user.id, id);
 
 function requireName(who: Who, { name }: Agent, typed: string): void {
   if (typed.trim() === name) return;
@@ -171,12 +162,11 @@ async function withoutOriginal(deps: AgentRoutesDeps, { user }: Who, backend: Ba
 async function settingsPage(
   deps: AgentRoutesDeps,
   who: Who,
-  { agent, backend }: About,
+  { agent, backend }: AgentAndBackend,
   shown: { said?: string | undefined; refused?: Record<string, FormState>; status?: number },
 ): Promise<Response> {
   const shell = await deps.shell(who, agent.id);
-  const view = shell.agents.find(({ current }) => current);
-  if (!view) throw new AppError('not_found');
+  const view = agentIn(shell);
   const settings = await agentSettings(deps, who, { agent, backend, refused: shown.refused ?? {} });
   const message = shown.said === undefined ? undefined : saidOf(who)[shown.said];
   const card = shown.said === 'created' ? 'general' : shown.said;

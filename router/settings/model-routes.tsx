@@ -3,6 +3,7 @@ import { Elysia, t } from 'elysia';
 import { ModelChoice } from '../../views/agents/model-choice';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
+import { agentWithBackend } from '../agents/with-backend';
 import type { Backend } from '../backends/backends';
 import type { UpstreamsService } from '../broker/upstreams';
 import { modelOf } from '../credentials/present-model';
@@ -54,10 +55,9 @@ function backTo(request: Request, { id }: Agent): string {
   return /^\/conversations\/\w+$/.test(from) ? from : `/agents/${id}`;
 }
 
-async function about({ agents, backends }: ModelRoutesDeps, { user }: Who, { id }: { id: string }) {
-  const agent = await agents.get(user.id, id);
-  const backend = backends.find(agent.backend);
-  if (backend?.userOverridableEnv.includes('LLM_MODEL')) return { agent, backend };
+async function about(deps: ModelRoutesDeps, { user }: Who, { id }: { id: string }) {
+  const found = await agentWithBackend(deps, user.id, id);
+  if (found.backend.userOverridableEnv.includes('LLM_MODEL')) return found;
   throw new AppError('not_found', { message: 'This agent has no choice of models.' });
 }
 

@@ -58,12 +58,12 @@ export async function kindsOf({ agents, backends }: Pick<AgentViewDeps, 'agents'
   const own = await agents.listAll(user.id);
   return backends
     .all()
-    .filter(({ disabled }) => !disabled)
+    .filter(({ name, disabled }) => !disabled && agents.allows(user.id, name))
     .map(
       ({ name, displayName }): KindView => ({
         backend: name,
         name: displayName,
-        left: Math.max(0, agents.maxPerBackend - own.filter(({ backend }) => backend === name).length),
+        left: Math.max(0, agents.maxPerBackend(user.id) - own.filter(({ backend }) => backend === name).length),
       }),
     );
 }

@@ -57,7 +57,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         }
         return seeOther(request, '/admin/budgets?said=budget');
       },
-      { admin: true, body: budgetFields },
+      { admin: true, audit: 'budget.set', body: budgetFields },
     )
     .post(
       '/admin/budgets/remove',
@@ -65,7 +65,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.remove(body.subject);
         return seeOther(request, '/admin/budgets?said=no-budget');
       },
-      { admin: true, body: t.Object({ subject: t.String() }) },
+      { admin: true, audit: 'budget.removed', body: t.Object({ subject: t.String() }) },
     )
 
     .get(
@@ -81,7 +81,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.put({ ...(await anySubject(deps, params.subject)), ...limitsIn(body) });
         return { ok: true };
       },
-      { admin: true, body: budgetBody },
+      { admin: true, audit: 'budget.set', body: budgetBody },
     )
     .delete(
       '/api/admin/budgets/:subject',
@@ -89,7 +89,7 @@ export function budgetsRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.remove(params.subject);
         return { ok: true };
       },
-      { admin: true },
+      { admin: true, audit: 'budget.removed' },
     );
 }
 
@@ -107,7 +107,7 @@ function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         }
         return seeOther(request, '/usage?said=budget');
       },
-      { session: true, body: budgetFields },
+      { session: true, audit: 'budget.set', body: budgetFields },
     )
     .post(
       '/usage/budgets/remove',
@@ -116,7 +116,7 @@ function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.remove(subjectId);
         return seeOther(request, '/usage?said=no-budget');
       },
-      { session: true, body: t.Object({ subject: t.String() }) },
+      { session: true, audit: 'budget.removed', body: t.Object({ subject: t.String() }) },
     )
 
     .get(
@@ -132,7 +132,7 @@ function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.put({ ...(await ownKey(deps, who, params.id)), ...limitsIn(body) });
         return { ok: true };
       },
-      { session: true, body: budgetBody },
+      { session: true, audit: 'budget.set', body: budgetBody },
     )
     .delete(
       '/api/me/keys/:id/budget',
@@ -141,7 +141,7 @@ function ownRoutes(deps: BudgetsRoutesDeps, session: SessionPlugin) {
         await deps.budgets.remove(subjectId);
         return { ok: true };
       },
-      { session: true },
+      { session: true, audit: 'budget.removed' },
     );
 }
 

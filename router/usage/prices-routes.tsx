@@ -54,6 +54,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
         },
         {
           admin: true,
+          audit: 'price.set',
           body: t.Object({
             model: t.String(),
             prompt: t.String(),
@@ -69,7 +70,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
           await prices.remove(body.model);
           return seeOther(request, '/admin/prices?said=no-price');
         },
-        { admin: true, body: t.Object({ model: t.String() }) },
+        { admin: true, audit: 'price.removed', body: t.Object({ model: t.String() }) },
       )
 
       .post(
@@ -83,7 +84,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
           }
           return seeOther(request, '/admin/prices?said=shared-models#shared-models');
         },
-        { admin: true, body: t.Object({ models: t.String() }) },
+        { admin: true, audit: 'shared_models.set', body: t.Object({ models: t.String() }) },
       )
 
       .get('/api/admin/shared-models', () => ({ models: prices.sharedModels() }), { admin: true })
@@ -93,7 +94,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
           await prices.putSharedModels(body.models);
           return { ok: true };
         },
-        { admin: true, body: t.Object({ models: t.Array(t.String()) }) },
+        { admin: true, audit: 'shared_models.set', body: t.Object({ models: t.Array(t.String()) }) },
       )
       .get('/api/admin/prices', () => ({ prices: prices.list().map(priceJson) }), { admin: true })
       // Model names contain slashes, so a name is the rest of the path.
@@ -105,7 +106,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
           await prices.put(price);
           return { ok: true };
         },
-        { admin: true, body: priceBody },
+        { admin: true, audit: 'price.set', body: priceBody },
       )
       .delete(
         '/api/admin/prices/*',
@@ -113,7 +114,7 @@ export function pricesRoutes(deps: PricesRoutesDeps, session: SessionPlugin) {
           await prices.remove(modelIn(params));
           return { ok: true };
         },
-        { admin: true },
+        { admin: true, audit: 'price.removed' },
       )
   );
 }

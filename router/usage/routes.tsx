@@ -55,7 +55,7 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
       session: true,
       query: t.Object({ ...days, budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
     })
-    .get('/admin', ({ request }) => seeOther(request, '/admin/usage'), { admin: true })
+    .get('/admin', ({ request }) => seeOther(request, '/admin/runners'), { admin: true })
     .get(
       '/admin/usage',
       async ({ who, query }) => {

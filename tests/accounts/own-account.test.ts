@@ -276,6 +276,9 @@ test('more passwords than can be hashed soon are refused with 503, and those bef
     ),
   );
   const statuses = await Promise.all(tries);
-  expect([200, 503].map((status) => statuses.filter((one) => one === status).length)).toEqual([8, 12]);
+  const [done = 0, refused = 0] = [200, 503].map((status) => statuses.filter((one) => one === status).length);
+  // Five wait, and beside them one to three are hashed at once, by the number of cores.
+  expect(done).toBeWithin(6, 9);
+  expect(done + refused).toBe(20);
   expect(await passwords.matches('green-bicycle-9', await passwords.hash('green-bicycle-9'))).toBe(true);
 });

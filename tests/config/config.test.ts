@@ -51,6 +51,7 @@ describe('defaults', () => {
       requests: { total: 4096, perHolder: 2048 },
       drainMs: 5_000,
       logLevel: 'info',
+      auditRetentionDays: 365,
     });
   });
 

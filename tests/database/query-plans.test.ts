@@ -15,6 +15,7 @@ import { usageRow } from '../support/usage';
 const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/from "runners"$/, 'at boot and for health: one row for each runner that runs, which capacity bounds'],
   [/^delete from "runners"$/, 'once, when the data moved to another place'],
+  [/from "user_limits"$/, 'at boot: the administrator makes each by hand'],
   [/from "budgets"($| cross join)/, 'at boot: the administrator and owners make each by hand'],
   [/from "prices" order by/, 'at boot: the administrator makes each by hand'],
   [/FROM search_index WHERE/, 'the full-text index has no plan: it reads a range of ids, which the store bounds'],
@@ -28,6 +29,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
     /from "users" (where .*LIKE.* )?order by "users"."created_at_ms" desc/,
     'a page of users, in the order of the index',
   ],
+  [/from "audit_events" order by/, 'a page of events, in the order of the index, and the oldest ones by their id'],
   [/"invitations" (order by|where "invitations"."expires_at_ms" < \?$)/, 'at most 500 that the administrator has made'],
 ];
 
@@ -115,6 +117,24 @@ async function walk(stores: Stores): Promise<string[]> {
 async function useAll(stores: Stores): Promise<void> {
   const { users, keys, agents, idle, own, runners, settings, sealed, usage, budgets, installation } = stores;
   const nowMs = 1_700_000_000_000;
+  const event = {
+    atMs: nowMs,
+    action: 'sign-in.done',
+    actor: 'a',
+    actorId: null,
+    target: 'b',
+    detail: '',
+    address: '',
+  };
+  await stores.limits.put({ subjectId: '', runners: 1, agents: null, backends: null });
+  await stores.limits.list();
+  await stores.limits.delete('');
+  await stores.audit.append(event);
+  const last = await stores.audit.find(1);
+  await stores.audit.page({}, last, 1);
+  await stores.audit.page({ action: 'sign-in.done', fromMs: 0, untilMs: nowMs }, undefined, 1);
+  await stores.audit.page({ person: 'a' }, last, 1);
+  await stores.audit.deleteBefore(nowMs + 1);
   await installation.keep('id', () => 'x');
   await installation.put({ place: 'here' });
   await installation.find('id');

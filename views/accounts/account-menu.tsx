@@ -39,6 +39,16 @@ export function AccountMenu({ user }: { user: Shell['user'] }) {
           <Icon name="settings" />
           {t.account.settings}
         </a>
+        <button
+          type="button"
+          id="keys-open"
+          class="menu-item script-only"
+          popovertarget="account-menu"
+          popovertargetaction="hide"
+        >
+          <Icon name="keyboard" />
+          {t.shortcuts.title}
+        </button>
         <form method="post" action="/sign-out">
           <button type="submit" class="menu-item">
             <Icon name="log-out" />

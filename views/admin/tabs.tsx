@@ -1,7 +1,16 @@
 import { useText } from '../render';
 
-export type AdminTab = 'users' | 'invitations' | 'usage' | 'prices' | 'budgets' | 'keys';
-const tabs: AdminTab[] = ['users', 'invitations', 'usage', 'prices', 'budgets', 'keys'];
+export type AdminTab =
+  | 'runners'
+  | 'backends'
+  | 'users'
+  | 'invitations'
+  | 'usage'
+  | 'prices'
+  | 'budgets'
+  | 'keys'
+  | 'audit';
+const tabs: AdminTab[] = ['runners', 'backends', 'users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
 
 /** Links to the administrator's pages. */
 export function AdminTabs({ current }: { current: AdminTab }) {

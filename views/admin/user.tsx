@@ -24,7 +24,7 @@ const untouched: FormState = { values: {}, errors: {} };
 
 /** One user, and what the administrator can do about them. */
 export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash }: UserProps) {
-  const t = useText().users;
+  const { users: t, limits } = useText();
   const name = forms.name ?? { values: { name: user.name }, errors: {} };
   const action = `/admin/users/${user.id}`;
   return (
@@ -61,6 +61,9 @@ export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash 
       ) : (
         <>
           <PasswordCard user={user} link={link} form={forms.password} action={action} />
+          <p>
+            <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
+          </p>
           <AccessCard user={user} action={action} />
           <RemovalCard user={user} typedName={typedName} form={forms.removal ?? untouched} action={action} />
         </>

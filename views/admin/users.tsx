@@ -22,7 +22,7 @@ interface UsersProps {
 
 /** All users, and the form that makes another. */
 export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form, isRefused, flash }: UsersProps) {
-  const t = useText().users;
+  const { users: t, limits } = useText();
   return (
     <AdminPage shell={shell} flash={flash} tab="users">
       <section id="users" class="card" aria-labelledby="users-title">
@@ -35,6 +35,9 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
             </button>
             <a href="#new-user" class="button">
               {t.create}
+            </a>
+            <a href="/admin/limits" class="button">
+              {limits.ofEverybody}
             </a>
           </form>
         </search>

@@ -31,12 +31,13 @@ export function UsageTotals({ totals }: { totals: UsageFigures }) {
   );
 }
 
-function Figure({ name, value, help }: { name: string; value: string; help: string }) {
+/** One number in large type, with its name above it and what it is of below. */
+export function Figure({ name, value, help }: { name: string; value: string; help?: string }) {
   return (
     <div class="figure">
       <dt>{name}</dt>
       <dd class="figure-value">{value}</dd>
-      <dd class="field-help">{help}</dd>
+      {help && <dd class="field-help">{help}</dd>}
     </div>
   );
 }

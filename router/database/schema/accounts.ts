@@ -106,3 +106,13 @@ export const keys = sqliteTable(
   },
   (table) => [index('keys_by_user').on(table.userId)],
 );
+
+/** What a user may have; the row of the empty subject is for everybody. No foreign key, because of that row. */
+export const userLimits = sqliteTable('user_limits', {
+  subjectId: text('subject_id').primaryKey(),
+  /** Runners at once, and agents of one backend. Null: not set. */
+  runners: integer(),
+  agents: integer(),
+  /** Names of the backends that may be used. Null: not set. */
+  backends: text({ mode: 'json' }).$type<readonly string[]>(),
+});

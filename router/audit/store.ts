@@ -1,0 +1,60 @@
+/** The events of the audit: appended, read newest first, and deleted oldest first when their retention is over. */
+import { and, desc, eq, gte, lt, lte, or, sql } from 'drizzle-orm';
+import type { Db } from '../database/database';
+import { auditEvents } from '../database/schema/audit';
+
+export type AuditEvent = typeof auditEvents.$inferSelect;
+export type NewAuditEvent = Omit<AuditEvent, 'id'>;
+
+/** What is asked of the audit; an absent member matches everything. */
+export interface AuditFilter {
+  readonly action?: string | undefined;
+  /** The address of an account: what its user did, and what was done to the user. */
+  readonly person?: string | undefined;
+  /** From this moment on, and before that one. */
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+}
+
+/** Events that one statement deletes. */
+const DELETED_AT_ONCE = 1_000;
+
+export type AuditStore = ReturnType<typeof auditStore>;
+
+export function auditStore(db: Db) {
+  const { action, actor, atMs, id, target } = auditEvents;
+  return {
+    async append(event: NewAuditEvent): Promise<void> {
+      db.insert(auditEvents).values(event).run();
+    },
+    /** Newest first, after the event `last`. */
+    async page(filter: AuditFilter, last: AuditEvent | undefined, limit: number): Promise<readonly AuditEvent[]> {
+      return db
+        .select()
+        .from(auditEvents)
+        .where(
+          and(
+            filter.action === undefined ? undefined : eq(action, filter.action),
+            filter.person === undefined ? undefined : or(eq(actor, filter.person), eq(target, filter.person)),
+            filter.fromMs === undefined ? undefined : gte(atMs, filter.fromMs),
+            filter.untilMs === undefined ? undefined : lt(atMs, filter.untilMs),
+            last && sql`(${atMs}, ${id}) < (${last.atMs}, ${last.id})`,
+          ),
+        )
+        .orderBy(desc(atMs), desc(id))
+        .limit(limit)
+        .all();
+    },
+    async find(eventId: number): Promise<AuditEvent | undefined> {
+      return db.select().from(auditEvents).where(eq(id, eventId)).get();
+    },
+    /** Deletes some of the events before `beforeMs`, the oldest first. @returns whether there may be more. */
+    async deleteBefore(beforeMs: number): Promise<boolean> {
+      const old = db.select({ id, atMs }).from(auditEvents).orderBy(id).limit(DELETED_AT_ONCE).all();
+      const kept = old.findIndex((event) => event.atMs >= beforeMs);
+      const last = (kept === -1 ? old : old.slice(0, kept)).at(-1);
+      if (last) db.delete(auditEvents).where(lte(id, last.id)).run();
+      return last !== undefined && kept === -1;
+    },
+  };
+}
