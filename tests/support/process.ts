@@ -222,7 +222,8 @@ async function signIn(url: string, who: { email: string; name: string; password:
     cookie,
     request,
     async createKey() {
-      const page = await request('/settings/keys', { method: 'POST', body: new URLSearchParams({ name: 'test' }) });
+      await request('/settings/keys', { method: 'POST', body: new URLSearchParams({ name: 'test' }) });
+      const page = await request('/settings');
       const key = /sk-as-[\w-]+/.exec(await page.text())?.[0];
       if (!key) throw new Error('The settings page shows no key');
       return key;
