@@ -25,6 +25,8 @@ const TITLE_FROM_TEXT_LENGTH = 60;
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;
 /** Limits of the messages copied into a fork: the copy holds the event loop, 20 ms for four megabytes. */
 const FORKED = { limit: 400, maxBytes: 4_194_304 } as const;
+/** How long a deleted conversation can be brought back. */
+const UNDO_MS = 600_000;
 /** Conversations of one page of the list. */
 const LIST_LIMIT = 30;
 const TEXT_PIECE_BYTES = 512 * 1024;
@@ -208,6 +210,24 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     renewSessions: (agentId: string): Promise<void> => conversations.renewSessions(agentId),
 
     deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
+
+    /** Deletes a conversation so that its owner can bring it back for some minutes. Stop its answer first. */
+    async discard(userId: string, id: string): Promise<void> {
+      const conversation = await get(userId, id);
+      await conversations.discard(conversation.id, now() + UNDO_MS);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+
+    /** Whether a conversation can be brought back. */
+    isDiscarded: (userId: string, id: string): Promise<boolean> => conversations.findDiscarded(userId, id),
+
+    async restore(userId: string, id: string): Promise<void> {
+      if (!(await conversations.findDiscarded(userId, id))) {
+        throw new AppError('not_found', { message: 'There is no such conversation.' });
+      }
+      await conversations.restore(id, now());
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
 
     async rename(userId: string, id: string, title: string): Promise<void> {
       const conversation = await get(userId, id);

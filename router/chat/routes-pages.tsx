@@ -39,9 +39,11 @@ export async function newConversationPage(
   deps: LiveDeps,
   who: Who,
   agent: Agent,
-  typed: { text?: string; error?: string; importError?: string; status?: number },
+  typed: { text?: string; error?: string; importError?: string; status?: number; deleted?: string | undefined },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
+  const { deleted } = typed;
+  const canRestore = deleted !== undefined && (await deps.conversations.isDiscarded(who.user.id, deleted));
   const { about, links } = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
   const missing = backend ? await deps.credentials.missing(agent, backend) : [];
@@ -52,6 +54,7 @@ export async function newConversationPage(
       missing={missing.map(({ name }) => name)}
       composer={composer}
       importError={typed.importError}
+      deletedId={canRestore ? deleted : undefined}
       liveUrl={`/live?links=${links}`}
     />,
     typed.status,

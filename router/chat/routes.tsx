@@ -27,8 +27,9 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
 
     .get(
       '/agents/:id',
-      async ({ who, params }) => newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {}),
-      { session: true },
+      async ({ who, params, query: { deleted } }) =>
+        newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), { deleted }),
+      { session: true, query: t.Object({ deleted: t.Optional(t.String()) }) },
     )
     .post(
       '/agents/:id/conversations',
@@ -88,8 +89,16 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
       async ({ who, params, request }) => {
         const conversation = await conversations.get(who.user.id, params.id);
         await generations.stopIn(conversation.id);
-        await conversations.delete(who.user.id, conversation.id);
-        return seeOther(request, `/agents/${conversation.agentId}`);
+        await conversations.discard(who.user.id, conversation.id);
+        return seeOther(request, `/agents/${conversation.agentId}?deleted=${conversation.id}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/conversations/:id/restore',
+      async ({ who, params, request }) => {
+        await conversations.restore(who.user.id, params.id);
+        return seeOther(request, `/conversations/${params.id}`);
       },
       { session: true },
     )

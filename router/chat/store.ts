@@ -165,6 +165,23 @@ export function conversationsStore(db: Db) {
     async delete(id: string): Promise<void> {
       await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
     },
+    /** Takes a conversation out of every list until it expires, or `restore` brings it back. */
+    async discard(id: string, expiresAtMs: number): Promise<void> {
+      await write((tx) => {
+        tx.update(conversations).set({ shelf: 'deleted', expiresAtMs }).where(eq(conversations.id, id)).run();
+      });
+    },
+    async findDiscarded(userId: string, id: string): Promise<boolean> {
+      const there = and(eq(conversations.id, id), eq(conversations.userId, userId), eq(conversations.shelf, 'deleted'));
+      return db.select({ id: conversations.id }).from(conversations).where(there).get() !== undefined;
+    },
+    /** Brings a discarded conversation back, as the newest. */
+    async restore(id: string, nowMs: number): Promise<void> {
+      await write((tx) => {
+        const back = { shelf: 'list', expiresAtMs: null, updatedAtMs: nowMs } as const;
+        tx.update(conversations).set(back).where(eq(conversations.id, id)).run();
+      });
+    },
     /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
     async deleteExpired(nowMs: number): Promise<void> {
       const isStreaming = db

@@ -225,7 +225,7 @@ export const settingGroups = {
     PAUSE_IDLE_SECONDS: preset(
       integer(0, 31_536_000, ' of seconds'),
       '0',
-      'A runner without work is paused after this many seconds, where its driver can: it keeps its memory and takes no CPU, and the next message resumes it in less than a second. Work that an agent does on its own stands still too. DEFAULT_IDLE_SECONDS still stops it. 0: never paused.',
+      'A runner without work is paused after this many seconds, where its driver can: it keeps its memory and takes no CPU, and the next message resumes it in about a second. Work that an agent does on its own stands still too. DEFAULT_IDLE_SECONDS still stops it. 0: never paused.',
     ),
     MIN_IDLE_SECONDS: preset(idle, '60', 'Shortest idle time that a user may choose.'),
     MAX_IDLE_SECONDS: preset(idle, '21600', 'Longest idle time that a user may choose.'),

@@ -88,7 +88,7 @@ test('the reader ends the following by scrolling up, and begins it at the end or
   await expect.poll(() => fromEnd(page)).toBeLessThan(2);
 });
 
-test('after Stop and Try again the focus is in the composer', async ({ page, router }) => {
+test('after Stop and Answer again the focus is in the composer', async ({ page, router }) => {
   await signIn(page, router);
   const composer = page.getByRole('textbox', { name: 'Message Demo' });
   await send(page, 'slow');
@@ -96,7 +96,7 @@ test('after Stop and Try again the focus is in the composer', async ({ page, rou
   await ended(page, 'stopped');
   await expect(composer).toBeFocused();
   const stopped = await answer(page).getAttribute('id');
-  await answer(page).getByRole('button', { name: 'Try again' }).click();
+  await answer(page).getByRole('button', { name: 'Answer again' }).click();
   await expect(page.locator(`#${stopped}`)).toHaveCount(0);
   await expect(composer).toBeFocused();
 });

@@ -94,15 +94,26 @@ test('more messages than a page holds are a link away', async () => {
   expect(page).not.toContain('message 26.');
 });
 
-test('a conversation is renamed, not to nothing, and deleted with its messages', async () => {
+test('a conversation is renamed, not to nothing, and deleted, which its owner can undo', async () => {
   const id = await converse(alice, 'old name');
   await alice.request(`/conversations/${id}/title`, form({ title: ' New name ' }));
   expect((await router.context.conversations.get(alice.id, id)).title).toBe('New name');
   expect((await alice.request(`/conversations/${id}/title`, form({ title: ' ' }))).status).toBe(422);
   const deleted = await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
-  expect(deleted.headers.get('location')).toBe(`/agents/${(await agentOf(router, alice, 'echo')).id}`);
+  const agent = await agentOf(router, alice, 'echo');
+  const place = `/agents/${agent.id}?deleted=${id}`;
+  expect(deleted.headers.get('location')).toBe(place);
   expect((await alice.request(`/conversations/${id}`)).status).toBe(404);
-  expect(await router.context.stores.conversations.page(id, { limit: 9 })).toEqual([]);
+  expect((await router.context.conversations.list(alice.id)).map((one) => one.id)).not.toContain(id);
+  const mallory = await router.person(PEOPLE.mallory);
+  expect((await mallory.request(`/conversations/${id}/restore`, form({}))).status).toBe(404);
+  const restore = `/conversations/${id}/restore`;
+  expect(
+    (await all(await (await alice.request(place)).text(), 'form')).map(({ attributes }) => attributes.action),
+  ).toContain(restore);
+  expect((await alice.request(restore, form({}))).headers.get('location')).toBe(`/conversations/${id}`);
+  expect((await router.context.conversations.list(alice.id))[0]?.id).toBe(id);
+  expect((await alice.request(restore, form({}))).status).toBe(404);
 });
 
 test('an agent that lacks credentials says which, in the page and in the answer’s place', async () => {

@@ -288,6 +288,9 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.deleteBelow('a6', { itself: true });
   await conversations.deleteAnswer('a1');
   await conversations.deleteExpired(nowMs);
+  await conversations.discard('d', nowMs);
+  await conversations.findDiscarded('u', 'd');
+  await conversations.restore('d', nowMs);
   await conversations.delete('d');
 }
 

@@ -100,6 +100,7 @@ const PUBLIC: Record<string, string> = {
   'GET /messages/:id/text': '401 404 404 401 401 404',
   'POST /messages/:id/stop': '401 404 404 401 401 403',
   'GET /live': '401 200 200 401 401 200',
+  'POST /conversations/:id/restore': '401 404 404 401 401 403',
   'GET /messages/:id': '401 404 404 401 401 404',
   'GET /messages/:id/edit': '401 404 404 401 401 404',
   'POST /messages/:id/edit': '401 404 404 401 401 403',

@@ -26,10 +26,27 @@ interface ChatProps {
   model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
+  /** A conversation that was just deleted, and can be brought back. */
+  deletedId?: string | undefined;
   /** When the reader's budget, which is used up, starts again. */
   usedUpUntilMs?: number | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
   liveUrl?: string | undefined;
+}
+
+/** What was deleted, and the way back. */
+function Deleted({ conversationId }: { conversationId: string }) {
+  const t = useText().conversation;
+  return (
+    <Notice kind="info" role="status">
+      <p>{t.deleted}</p>
+      <form method="post" action={`/conversations/${conversationId}/restore`} class="row">
+        <button type="submit" class="button">
+          {t.undo}
+        </button>
+      </form>
+    </Notice>
+  );
 }
 
 /** Says before one writes that no answer would come. */
@@ -52,6 +69,7 @@ export function ChatPage({
   conversation,
   composer,
   importError,
+  deletedId,
   model,
   missing,
   usedUpUntilMs,
@@ -74,6 +92,7 @@ export function ChatPage({
             <Icon name="arrow-down" />
             {t.conversation.jump}
           </button>
+          {deletedId !== undefined && <Deleted conversationId={deletedId} />}
           {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
           {usedUpUntilMs !== undefined && <UsedUp untilMs={usedUpUntilMs} />}
