@@ -1,7 +1,7 @@
 /**
- * A backup: a folder named after the time, with a copy of the database and the homes and attachments as tar files. Keys are
- * not in it. It is made while the router runs: first the database, as it is at one moment, then the files, so that every
- * file that the copy of the database names is there.
+ * A backup: a folder named after the time, with a copy of the database and the homes as a tar file. Keys are not in it. It
+ * is made while the router runs: first the database, as it is at one moment, then the files, so that every file that the
+ * copy of the database names is there.
  */
 import { existsSync, statSync } from 'node:fs';
 import { chmod, copyFile, mkdir, rename, rm } from 'node:fs/promises';
@@ -16,15 +16,10 @@ import { BackupError } from './backup-error';
 export interface Places {
   readonly databasePath: string;
   readonly homesRoot: string;
-  readonly attachmentsRoot: string;
 }
 
 /** The parts that are folders: name of the tar file in a backup → its folder. */
-const folders = ({ homesRoot, attachmentsRoot }: Places) =>
-  [
-    ['homes.tar', homesRoot],
-    ['attachments.tar', attachmentsRoot],
-  ] as const;
+const folders = ({ homesRoot }: Places) => [['homes.tar', homesRoot]] as const;
 
 /**
  * Makes a backup in a new folder below `root` and returns the folder. Blocks the calling thread while the database is

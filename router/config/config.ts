@@ -17,8 +17,6 @@ export interface Config {
   readonly hostStackRoot: string;
   readonly databasePath: string;
   readonly homesRoot: string;
-  /** Folder of the files that people attach to messages. */
-  readonly attachmentsRoot: string;
   readonly backups: {
     readonly root: string;
     /** Absent: no scheduled backups. */
@@ -219,7 +217,6 @@ function toConfig(v: Values): Config {
     hostStackRoot: v.HOST_STACK_ROOT ?? dataRoot,
     databasePath: v.DB_PATH ?? join(dataRoot, 'router.db'),
     homesRoot: v.USERS_ROOT ?? join(dataRoot, 'homes'),
-    attachmentsRoot: join(dataRoot, 'attachments'),
     backups: {
       root: v.BACKUP_ROOT ?? join(dataRoot, 'backups'),
       ...(v.BACKUP_HOURS > 0 && { everyMs: v.BACKUP_HOURS * 3_600_000 }),

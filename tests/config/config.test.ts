@@ -24,7 +24,6 @@ describe('defaults', () => {
       hostStackRoot: `${repositoryRoot}/data`,
       databasePath: `${repositoryRoot}/data/router.db`,
       homesRoot: `${repositoryRoot}/data/homes`,
-      attachmentsRoot: `${repositoryRoot}/data/attachments`,
       backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
       retention: { callsMs: Infinity, deletedHomesMs: 30 * 86_400_000 },
       seedsRoot: `${repositoryRoot}/seeds`,

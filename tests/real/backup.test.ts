@@ -31,7 +31,7 @@ async function command(name: 'backup' | 'restore', dataRoot: string, ...args: st
   return { code, out, errors };
 }
 
-test('a backup that is made while an answer is written restores messages, homes and attachments elsewhere', async () => {
+test('a backup that is made while an answer is written restores messages and homes elsewhere', async () => {
   await using router = await startRouterProcess();
   const alice = await router.signIn();
   const done = await startConversation(alice, 'Demo', 'echo kept for years');
@@ -39,15 +39,13 @@ test('a backup that is made while an answer is written restores messages, homes 
   const home = join(router.dataRoot, 'homes', await agentOf(alice, 'Demo'));
   await writeFile(join(home, 'notes.txt'), 'what the agent wrote', { mode: 0o640 });
   await symlink('/etc/passwd', join(home, 'link'));
-  await mkdir(join(router.dataRoot, 'attachments'), { recursive: true });
-  await writeFile(join(router.dataRoot, 'attachments/one'), 'a file');
   const growing = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
   await watchAnswer(alice, growing).next();
 
   const made = await command('backup', router.dataRoot);
   expect(made).toMatchObject({ code: 0, errors: '' });
   const backup = made.out.split('\n')[0] ?? '';
-  expect(readdirSync(backup).sort()).toEqual(['attachments.tar', 'homes.tar', 'router.db']);
+  expect(readdirSync(backup).sort()).toEqual(['homes.tar', 'router.db']);
   // The keys are not in it, and the command says so.
   expect(made.out).toContain('Without the ENCRYPTION_KEY');
   const bytes = (await readFile(join(backup, 'router.db'))).toString('latin1');
@@ -69,7 +67,6 @@ test('a backup that is made while an answer is written restores messages, homes 
   const restored = join(other, 'homes', home.split('/').at(-1) ?? '');
   expect(await readFile(join(restored, 'notes.txt'), 'utf8')).toBe('what the agent wrote');
   expect((await stat(join(restored, 'notes.txt'))).mode & 0o777).toBe(0o640);
-  expect(await readFile(join(other, 'attachments/one'), 'utf8')).toBe('a file');
   expect((await stat(join(other, 'router.db'))).mode & 0o777).toBe(0o600);
   await using again = await startRouterProcess({ dataRoot: other });
   const returned = await again.signIn();
