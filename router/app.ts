@@ -195,8 +195,8 @@ function fleetParts(context: Context, shell: ShellOf) {
 
 function chatParts(context: Context) {
   const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
-  const { images, platforms, rendering, runners, streams } = context;
-  const live = { events, generations, rendering, runners, streams };
+  const { images, platforms, rendering, runners, streams, unread } = context;
+  const live = { events, generations, rendering, runners, streams, unread };
   return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
 }
 

@@ -70,6 +70,7 @@ async function script(text: string): Promise<void> {
   });
   send(<LiveMessageReplace message={end} />);
   send(<LiveComposerActions />);
-  const link = { id: 'c1', agent: { id: 'a1', name: 'OpenClaw' }, atMs: Date.now(), current: true, streaming: false };
+  const state = { current: true, streaming: false, unread: false };
+  const link = { id: 'c1', agent: { id: 'a1', name: 'OpenClaw' }, atMs: Date.now(), ...state };
   send(<LiveConversationLink conversation={{ ...link, title: `About: ${text}` }} isOnTop />);
 }

@@ -49,6 +49,8 @@ export interface ConversationLink {
   atMs: number;
   current: boolean;
   streaming: boolean;
+  /** An answer has ended there that its owner has not seen. */
+  unread: boolean;
 }
 
 /** Conversations of all agents, last changed first. */

@@ -56,6 +56,8 @@ export type GenerationsService = ReturnType<typeof generationsService>;
 interface GenerationsDeps extends ProduceDeps {
   readonly agents: AgentsStore;
   readonly events: Events;
+  /** Whether a page shows a conversation now: an answer that ends in another one is unread. */
+  readonly isShown: (conversationId: string) => boolean;
   /** Of what long answers are held. */
   readonly held: Allowance;
   /** How many answers without a client there may be. */
@@ -66,7 +68,7 @@ interface GenerationsDeps extends ProduceDeps {
 }
 
 export function generationsService(deps: GenerationsDeps) {
-  const { conversations, agents, events, now, held, requests, maxAnswerBytes } = deps;
+  const { conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -104,7 +106,7 @@ export function generationsService(deps: GenerationsDeps) {
     const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
     const { stop, ...rest } = how;
     const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
-    const answer = new Answer({ conversations, events, now }, ids, options);
+    const answer = new Answer({ conversations, events, isShown, now }, ids, options);
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;

@@ -8,12 +8,14 @@ import type { OpenStreams } from '../web/open-streams';
 import type { ChatViewDeps } from './present';
 import type { Seen } from './seen';
 import type { Conversation } from './store';
+import type { UnreadService } from './unread';
 
 export interface LiveDeps extends ChatViewDeps {
   readonly budgets: Pick<BudgetsService, 'ownState'>;
   readonly credentials: CredentialsService;
   readonly events: Events;
   readonly streams: OpenStreams;
+  readonly unread: UnreadService;
 }
 
 export interface LiveOptions {

@@ -92,5 +92,7 @@ export class LiveSidebar {
 
 /** Which links a page has, so that its stream need not tell them again. */
 export function linksMark({ links }: ConversationList): string {
-  return Bun.hash(JSON.stringify(links.map(({ id, title, streaming }) => [id, title, streaming]))).toString(36);
+  return Bun.hash(
+    JSON.stringify(links.map(({ id, title, streaming, unread }) => [id, title, streaming, unread])),
+  ).toString(36);
 }

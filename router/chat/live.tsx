@@ -43,10 +43,17 @@ export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
     // First: it may refuse.
     const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
     const live = new Live(deps, options, writer);
+    const leave = options.conversation && deps.unread.show(options.conversation.row.id);
     const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
     live.wake();
+    if (options.conversation) {
+      deps.unread.read(user.id, options.conversation.row.id).catch((error: unknown) => {
+        httpLog.error({ err: error }, 'live.unread_failed');
+      });
+    }
     return () => {
       live.close();
+      leave?.();
       unsubscribe();
       forget();
     };

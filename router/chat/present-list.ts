@@ -43,7 +43,7 @@ export function conversationLink(
   agents: readonly Agent[],
   current: Current,
 ): ConversationLink {
-  const { id, agentId, title, updatedAtMs, streaming } = conversation;
+  const { id, agentId, title, updatedAtMs, streaming, isUnread } = conversation;
   return {
     id,
     title: title || textOf(reader).conversation.untitled,
@@ -51,6 +51,7 @@ export function conversationLink(
     atMs: updatedAtMs,
     current: id === current.conversationId,
     streaming,
+    unread: isUnread,
   };
 }
 

@@ -26,6 +26,7 @@ const PARSE_MS = 10;
 export interface AnswerDeps {
   readonly conversations: ConversationsStore;
   readonly events: Events;
+  readonly isShown: (conversationId: string) => boolean;
   readonly now: () => number;
 }
 
@@ -206,12 +207,16 @@ export class Answer implements Recorder, Ticking {
   async #saveEnd(end: End): Promise<void> {
     const { text } = this.#reader;
     const { conversations } = this.#deps;
-    const { messageId } = this.#ids;
+    const { messageId, conversationId } = this.#ids;
+    // Asked when the ending is written: a page may come until then.
+    const isSeen = () => this.#deps.isShown(conversationId);
     if (this.#saving) await this.#saving;
     for (;;) {
       const part = text.next(true);
       if (!part || text.isLast(part)) {
-        await this.#untilSaved(() => conversations.endAnswer(messageId, { ...end, ...(part && { text: part }) }));
+        await this.#untilSaved(() =>
+          conversations.endAnswer(messageId, { ...end, isSeen, ...(part && { text: part }) }),
+        );
         return;
       }
       await this.#untilSaved(() => conversations.saveText(messageId, part));

@@ -76,6 +76,7 @@ interface PageOptions {
 export async function conversationPage(deps: LiveDeps, who: Who, id: string, options: PageOptions): Promise<Response> {
   const conversation = await deps.conversations.get(who.user.id, id);
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  await deps.unread.read(who.user.id, conversation.id);
   const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
   const view = await conversationView(deps, who, { conversation, agent, links, ...options });
   return page(

@@ -105,9 +105,13 @@ export function statements({ $client }: Db) {
         SELECT id, ?, ? FROM messages WHERE id = ? AND status = 'streaming'`,
     ),
     // Without a content it stays.
-    end: $client.query<{ id: string }, Values>(
+    end: $client.query<{ readonly conversationId: string }, Values>(
       `UPDATE messages SET content = ifnull(?, content), status = ?, failure = ?, calls = ?, steps = ?, ended_at_ms = ?
-        WHERE id = ? AND status = 'streaming' RETURNING id`,
+        WHERE id = ? AND status = 'streaming' RETURNING conversation_id AS conversationId`,
+    ),
+    // One that expires is in no list.
+    unread: $client.query<never, [id: string]>(
+      'UPDATE conversations SET is_unread = 1 WHERE id = ? AND expires_at_ms IS NULL AND is_unread = 0',
     ),
   };
 }

@@ -139,7 +139,8 @@ export function conversationsStore(db: Db) {
       const row = run.findForTurn.get(id);
       if (row?.userId !== userId || row.expiresAtMs !== null || row.shelf !== 'list') return undefined;
       const { isStreaming, ...conversation } = row;
-      return { ...conversation, streaming: isStreaming === 1 };
+      // A statement in SQL has numbers for what is true or not.
+      return { ...conversation, isUnread: Boolean(row.isUnread), streaming: isStreaming === 1 };
     },
     async insert(conversation: Conversation): Promise<void> {
       await write(() => insertConversation(run, conversation));
@@ -161,6 +162,9 @@ export function conversationsStore(db: Db) {
         const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
         if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
       });
+    },
+    async markRead(id: string): Promise<void> {
+      await write((tx) => void tx.update(conversations).set({ isUnread: false }).where(eq(conversations.id, id)).run());
     },
     async delete(id: string): Promise<void> {
       await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
@@ -280,13 +284,17 @@ export function conversationsStore(db: Db) {
         calls: readonly ToolCall[];
         steps?: readonly Step[];
         nowMs: number;
+        /** Whether its owner sees the ending. Otherwise the conversation is unread. */
+        isSeen?: () => boolean;
       },
     ): Promise<boolean> {
-      const { status, text, failure, calls, steps = [], nowMs } = end;
+      const { status, text, failure, calls, steps = [], nowMs, isSeen } = end;
       const ended = await write(() => {
         if (text?.ordinal !== undefined) saveText(id, text);
         const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
-        return run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
+        const row = run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
+        if (row && isSeen?.() === false) run.unread.run(row.conversationId);
+        return row;
       });
       return ended !== null;
     },

@@ -16,6 +16,7 @@ import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
 import { transferService } from './transfer';
+import { unreadService } from './unread';
 import { variantsService } from './variants';
 
 export function wireChat(uses: {
@@ -38,8 +39,10 @@ export function wireChat(uses: {
 }) {
   const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now } = uses;
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
+  const unread = unreadService({ conversations: stores.conversations, events });
   const generations = generationsService({
     conversations: stores.conversations,
+    isShown: unread.isShown,
     agents: stores.agents,
     backends,
     runners,
@@ -62,5 +65,5 @@ export function wireChat(uses: {
   const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { conversations, generations, posted, transfer, search, variants };
+  return { conversations, generations, posted, transfer, search, unread, variants };
 }

@@ -32,7 +32,10 @@ test('the list goes on by scrolling, keeps the current conversation in view and 
   await expect(links(page)).toHaveCount(COUNT);
   await expect(page.locator('#conversations .day')).toHaveText(['Today']);
 
-  await page.locator('#conversations').getByRole('link', { name: 'echo Talk 2', exact: true }).click();
+  await page
+    .locator('#conversations')
+    .getByRole('link', { name: /^echo Talk 2 unread$/ })
+    .click();
   const current = page.locator('#conversations [aria-current="page"]');
   await expect(current).toHaveText(/echo Talk 2$/);
   await expect(current).toBeInViewport();
@@ -45,6 +48,29 @@ test('the list goes on by scrolling, keeps the current conversation in view and 
   await expect(page.locator('#conversations').getByRole('link', { name: 'echo Talk 2', exact: true })).toHaveCount(1);
 });
 
+test('an answer that ends elsewhere marks its conversation and the title of the page until it is opened', async ({
+  page,
+  router,
+  context,
+}) => {
+  await signIn(page, router);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await converse(other, router, 1);
+  const unread = page.locator('#conversations').getByRole('link', { name: /^echo Talk 1 unread$/ });
+  await expect(unread).toBeVisible();
+  await expect(page).toHaveTitle(/^\(1\) .* · agent-stack$/);
+  await expectAccessible(page, 'unread');
+  await other.reload();
+  await other
+    .locator('#conversations')
+    .getByRole('link', { name: /^echo Talk 1/ })
+    .click();
+  await expect(other).toHaveTitle('echo Talk 1 · agent-stack');
+  await expect(unread).toHaveCount(0);
+  await expect(page).toHaveTitle(/^[^(]* · agent-stack$/);
+});
+
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
   test('older conversations are a page', async ({ page, router }) => {
@@ -53,7 +79,10 @@ test.describe('without scripts', () => {
     await page.goto('/');
     await page.getByRole('link', { name: 'Older conversations' }).click();
     await expect(page.getByRole('heading', { name: 'Conversations', level: 1 })).toBeVisible();
-    await page.getByRole('main').getByRole('link', { name: 'echo Talk 1', exact: true }).click();
+    await page
+      .getByRole('main')
+      .getByRole('link', { name: /^echo Talk 1 unread$/ })
+      .click();
     await expect(page.locator('article.user')).toHaveText(/echo Talk 1/);
   });
 });

@@ -260,6 +260,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.list('u', 50);
   await conversations.list('u', 50, { updatedAtMs: nowMs, id: 'c' });
   await conversations.findListed('u', 'c');
+  await conversations.markRead('c');
   await conversations.rename('c', 'T');
   await conversations.renewSessions(agentId);
   await conversations.findMessage('a1');

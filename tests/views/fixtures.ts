@@ -128,9 +128,9 @@ export function shell(current?: string): Shell {
     id: string,
     title: string,
     agent: Shell['conversations']['links'][number]['agent'],
-    streaming = false,
+    state: 'streaming' | 'unread' | 'quiet' = 'quiet',
   ) => ({
-    ...{ id, title, agent, streaming },
+    ...{ id, title, agent, streaming: state === 'streaming', unread: state === 'unread' },
     current: id === current,
     atMs: NOW_MS - Number(id.slice(1)) * 20 * 3_600_000,
   });
@@ -151,8 +151,8 @@ export function shell(current?: string): Shell {
       nowMs: NOW_MS,
       links: [
         link('c1', 'Refactor the relay loop', openclaw),
-        link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', openclaw, true),
-        link('c3', '每周总结与计划 🎉', openclaw),
+        link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', openclaw, 'streaming'),
+        link('c3', '每周总结与计划 🎉', openclaw, 'unread'),
         link('c4', 'Weekly summary', { id: 'a2', name: 'Hermes Agent' }),
       ],
     },

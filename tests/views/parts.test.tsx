@@ -232,7 +232,7 @@ describe('a live update', () => {
   });
 
   test('of a conversation changes the title only where it is the open one', async () => {
-    const link = { id: 'c1', title: 'A & B', agent: { id: 'a1', name: 'A' }, atMs: 0, streaming: false };
+    const link = { id: 'c1', title: 'A & B', agent: { id: 'a1', name: 'A' }, atMs: 0, streaming: false, unread: false };
     const open = html(<LiveConversationLink conversation={{ ...link, current: true }} isOnTop />);
     expect((await all(open, '#conversation-title'))[0]?.text).toBe('A & B');
     expect((await all(open, 'title'))[0]?.text).toStartWith('A & B');

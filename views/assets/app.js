@@ -150,6 +150,18 @@ function localDays() {
   for (const heading of headings) heading.remove();
 }
 
+// The page's title, behind the number of unread conversations.
+let plainTitle;
+let countedTitle;
+
+function countUnread() {
+  // An update may have brought another title.
+  if (document.title !== countedTitle) plainTitle = document.title;
+  const count = document.querySelectorAll('#conversations .unread').length;
+  countedTitle = count > 0 ? `(${count}) ${plainTitle}` : plainTitle;
+  if (document.title !== countedTitle) document.title = countedTitle;
+}
+
 // Search: `/` and Ctrl+K open it over the page, arrows lead from what is typed through what is found.
 
 const search = $('#search-dialog');
@@ -375,6 +387,7 @@ document.addEventListener('htmx:before:swap', (event) => {
 document.addEventListener('htmx:after:swap', () => {
   localTimes(document);
   localDays();
+  countUnread();
   if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
   keptFromEnd = undefined;
   keptSelection?.();
@@ -436,5 +449,6 @@ document.addEventListener('htmx:sse:error', ({ detail }) => {
 
 localTimes(document);
 localDays();
+countUnread();
 $('#conversations [aria-current]')?.scrollIntoView({ block: 'nearest' });
 markTheme();

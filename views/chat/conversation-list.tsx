@@ -45,7 +45,7 @@ export function ConversationItems({ list, isPage = false }: { list: Conversation
 /** One conversation of the list. */
 export function ConversationItem({ conversation, isPage }: { conversation: ConversationLink; isPage?: boolean }) {
   const t = useText();
-  const { id, title, agent, atMs, current, streaming } = conversation;
+  const { id, title, agent, atMs, current, streaming, unread } = conversation;
   return (
     <li id={isPage ? undefined : `conversation-link-${id}`} data-at={atMs}>
       <a
@@ -58,9 +58,9 @@ export function ConversationItem({ conversation, isPage }: { conversation: Conve
         <span class="ellipsis" dir="auto">
           {title}
         </span>
-        {streaming && (
-          <span class="dot busy">
-            <span class="visually-hidden">{t.sidebar.answering}</span>
+        {(streaming || unread) && (
+          <span class={streaming ? 'dot busy' : 'dot unread'}>
+            <span class="visually-hidden">{streaming ? t.sidebar.answering : t.sidebar.unread}</span>
           </span>
         )}
       </a>

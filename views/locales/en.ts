@@ -116,6 +116,7 @@ export const en = {
     manage: 'Agents and their settings',
     disabled: 'off',
     answering: 'answering',
+    unread: 'unread',
   },
   search: {
     title: 'Search',

@@ -110,6 +110,7 @@ export const zh: Text = {
     manage: '智能体及其设置',
     disabled: '已关闭',
     answering: '正在回答',
+    unread: '未读',
   },
   search: {
     title: '搜索',

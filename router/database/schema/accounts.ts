@@ -18,8 +18,6 @@ export const users = sqliteTable(
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
-    /** A model may title the user's conversations. */
-    modelTitles: integer('model_titles', { mode: 'boolean' }).notNull().default(true),
   },
   (table) => [
     uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`),

@@ -32,11 +32,11 @@ export const conversations = sqliteTable(
     searchedTo: integer('searched_to').notNull().default(0),
     /** Position of the message that the next one follows, where newer ones are hidden. Null: the newest. */
     goesOnFrom: integer('goes_on_from'),
-    /** Where its owner keeps it. A deleted one can be brought back until it expires, and until then is not found. */
-    shelf: text({ enum: ['list', 'pinned', 'archive', 'deleted'] })
+    /** A deleted one can be brought back until it expires, and until then is not found. */
+    shelf: text({ enum: ['list', 'deleted'] })
       .notNull()
       .default('list'),
-    /** An answer has ended that nobody was there to see. */
+    /** An answer has ended while no page showed the conversation, and none has since. */
     isUnread: integer('is_unread', { mode: 'boolean' }).notNull().default(false),
   },
   (table) => [
