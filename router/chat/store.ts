@@ -306,13 +306,15 @@ export function conversationsStore(db: Db) {
     async deleteAnswer(id: string): Promise<readonly string[]> {
       return write((tx) => deleteAnswer(tx, id));
     },
-    /** Ends every answer that a crash left open; returns how many. */
+    /** Ends every answer that a crash left open, unseen; returns how many. */
     async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
       return write((tx) => {
         const end = tx.update(messages).set({ status: 'failed', failure, endedAtMs: nowMs });
         // As the index has it, which is of this status only.
         const open = sql`${messages.status} = 'streaming'`;
-        return end.where(open).returning({ id: messages.id }).all().length;
+        const ended = end.where(open).returning({ inConversation: messages.conversationId }).all();
+        for (const { inConversation } of ended) run.unread.run(inConversation);
+        return ended.length;
       });
     },
   };

@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from 'bun:test';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import { beginConversation } from '../support/chat';
+import { newTimeId } from '../../router/lib/ids';
+import { agentOf, beginConversation } from '../support/chat';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { type ScriptedAnswer, scripted } from '../support/scripted';
 
@@ -80,6 +81,14 @@ test('an answer that fails while no page shows it is unread too', async () => {
   const { id, answer } = await converse(alice, 'fails');
   answer.cut();
   await until(() => router.context.generations.size === 0, 'the answer has ended');
+  expect(await listed(alice, id)).toContain(UNREAD);
+});
+
+test('an answer that a crash of the router broke off is unread', async () => {
+  const { id } = await router.context.conversations.create(await agentOf(router, alice, 'scribe'));
+  const turn = { conversationId: id, answerId: newTimeId(), title: 'broken off', nowMs: Date.now() };
+  await router.context.stores.conversations.insertTurn({ ...turn, user: { id: newTimeId(), content: 'x' } });
+  await router.context.generations.endOrphans();
   expect(await listed(alice, id)).toContain(UNREAD);
 });
 
