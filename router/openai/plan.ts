@@ -25,9 +25,9 @@ import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
 import { fitsInStore, keepingOf, tooLongToStore, turnThere } from './kept';
 import { type Routed, requireMethod, route } from './resolve';
+import { responsesTranslation, type Translation } from './responses/answer-body';
 import { withReferences } from './responses/references';
 import { chatOf } from './responses/request';
-import { responsesTranslation, type Translation } from './responses/translate';
 
 /** Paths whose requests are JSON. Other paths of a backend may have any type. */
 const JSON_PATHS = new Set([
@@ -64,7 +64,7 @@ export interface RequestToPlan {
 
 /**
  * Plans a request. Throws the error for the client if the request cannot be served, for example `not_found`,
- * `invalid_request`, `backend_disabled` or `budget_exceeded`.
+ * `invalid_request`, `backend_disabled` or `insufficient_quota`.
  */
 export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan): Promise<Plan> {
   const { method, url, headers, bytes } = asked;

@@ -1,4 +1,4 @@
-/** Redacts keys, names and addresses from the refusals of runners. */
+/** Redacts keys, names and addresses from the refusals of runners, and keys from their output (`output.ts`). */
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';
