@@ -5,7 +5,8 @@ import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
-import { EditMessage, Message } from './message';
+import { EditMessage } from './edit-message';
+import { Message } from './message';
 
 const EXPORTS = ['markdown', 'json'] as const;
 

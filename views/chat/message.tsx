@@ -5,10 +5,11 @@ import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
 import { type Html, noHtml } from '../markdown';
-import type { EditView, MessageView, VariantsView } from '../models';
+import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
+import { CopyButton, RetryForm, VariantArrows } from './message-controls';
 import type { FactsView } from './models';
 import { Steps } from './steps';
 
@@ -28,52 +29,6 @@ function UserMessage({ message }: { message: MessageView }) {
       </p>
       <WholeText message={message} />
       <UserActions message={message} />
-    </article>
-  );
-}
-
-/** The form in place of a message that is said otherwise. What follows it stays as another variant. */
-export function EditMessage({ edit }: { edit: EditView }) {
-  const t = useText();
-  const { messageId, text, error } = edit;
-  const href = `/messages/${messageId}`;
-  return (
-    <article id={`message-${messageId}`} class="message user editing">
-      <h2 class="visually-hidden">{t.message.edit}</h2>
-      <form
-        method="post"
-        action={`${href}/edit`}
-        class="edit-form"
-        hx-post={`${href}/edit`}
-        hx-target="closest article"
-        hx-swap="outerHTML"
-      >
-        <label class="visually-hidden" for={`edit-${messageId}`}>
-          {t.message.editLabel}
-        </label>
-        <textarea
-          id={`edit-${messageId}`}
-          name="text"
-          rows={2}
-          required
-          dir="auto"
-          autofocus
-          value={text}
-          aria-describedby={`edit-error-${messageId}`}
-          aria-invalid={error ? 'true' : undefined}
-        />
-        <p id={`edit-error-${messageId}`} class="field-error" role="alert">
-          {error}
-        </p>
-        <div class="row end">
-          <a class="button cancel" href={href} hx-get={href} hx-target="closest article" hx-swap="outerHTML">
-            {t.confirm.cancel}
-          </a>
-          <button type="submit" class="button primary">
-            {t.message.sendAgain}
-          </button>
-        </div>
-      </form>
     </article>
   );
 }
@@ -107,51 +62,6 @@ function UserActions({ message }: { message: MessageView }) {
         label={t.message.deleteFrom}
       />
     </footer>
-  );
-}
-
-/** Copies the Markdown, which survives a paste better than its rendering. */
-function CopyButton({ messageId, label }: { messageId: string; label: string }) {
-  return (
-    <button
-      type="button"
-      class="icon-button small script-only"
-      data-copy-from={`/messages/${messageId}/text`}
-      aria-label={label}
-      title={label}
-    >
-      <Icon name="copy" />
-    </button>
-  );
-}
-
-/** The way to the other variants of a message. The ids of the controls are those of all its variants, so they keep the focus. */
-function VariantArrows({ message, variants }: { message: MessageView; variants: VariantsView }) {
-  const t = useText();
-  const { after, number, count, previousId, nextId } = variants;
-  const arrow = (id: string | undefined, name: 'previous' | 'next') => {
-    const action = `/messages/${id ?? message.id}/show`;
-    return (
-      <form method="post" action={action} hx-post={action} hx-swap="none">
-        <button
-          id={`${name}-after-${after}`}
-          type="submit"
-          class="icon-button small"
-          aria-disabled={id === undefined ? 'true' : undefined}
-          aria-label={t.message.variants[name]}
-          title={t.message.variants[name]}
-        >
-          <Icon name={name === 'previous' ? 'chevron-left' : 'chevron-right'} />
-        </button>
-      </form>
-    );
-  };
-  return (
-    <fieldset class="variants" aria-label={t.message.variants.label}>
-      {arrow(previousId, 'previous')}
-      <span>{t.message.variants.place(number, count)}</span>
-      {arrow(nextId, 'next')}
-    </fieldset>
   );
 }
 
@@ -308,23 +218,4 @@ function Facts({ facts }: { facts: FactsView }) {
     ...(cost === undefined ? [] : [t.facts.cost(numbers.money(cost))]),
   ];
   return <p class="facts quiet">{known.join(' · ')}</p>;
-}
-
-function RetryForm({ messageId, labelled }: { messageId: string; labelled?: boolean }) {
-  const t = useText();
-  const action = `/messages/${messageId}/retry`;
-  return (
-    <form method="post" action={action} hx-post={action} hx-swap="none">
-      {labelled ? (
-        <button type="submit" class="button">
-          <Icon name="refresh-cw" />
-          {t.message.retry}
-        </button>
-      ) : (
-        <button type="submit" class="icon-button small" aria-label={t.message.again} title={t.message.again}>
-          <Icon name="refresh-cw" />
-        </button>
-      )}
-    </form>
-  );
 }
