@@ -81,7 +81,7 @@ function AgentRow({ agent, kind }: { agent: AgentView; kind: KindView | undefine
             {agent.name}
           </a>
         </p>
-        <p class="quiet">{kind?.name}</p>
+        {kind && kind.name !== agent.name && <p class="quiet">{kind.name}</p>}
       </div>
       <a class="button" href={`${path}/settings`} aria-label={t.settingsOf(agent.name)}>
         {t.tabs.settings}

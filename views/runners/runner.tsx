@@ -18,8 +18,10 @@ export function RunnerBadge({ runner, place }: { runner: RunnerView; place?: 'ba
   return (
     <span id={runnerId(runner.agentId, place)} class="badge" data-state={unavailable ? 'unavailable' : runner.state}>
       <span class="dot" aria-hidden="true" />
-      {runner.place === undefined ? words : t.runner.place(runner.place)}
-      {isBar && runner.state === 'stopped' && <span class="wide-only">{t.runner.wakes}</span>}
+      <span>
+        {runner.place === undefined ? words : t.runner.place(runner.place)}
+        {isBar && runner.state === 'stopped' && <span class="wide-only">{t.runner.wakes}</span>}
+      </span>
     </span>
   );
 }
