@@ -11,12 +11,14 @@ import { runnerAddress } from '../runners/present';
 import type { RunnersService } from '../runners/runners';
 import type { OpenStreams } from '../web/open-streams';
 import { type EventWriter, eventStream } from '../web/sse';
+import type { AttachmentsService } from './attachments';
 import type { ConversationsService } from './conversations';
 import type { PostedService } from './posted';
 import { messageJson } from './present-api';
 import type { Conversation } from './store';
 
 export interface ConversationStreamDeps {
+  readonly attachments: AttachmentsService;
   readonly backends: { find(name: string): Backend | undefined };
   readonly conversations: ConversationsService;
   readonly events: Events;
@@ -112,10 +114,14 @@ class ConversationStream {
     const { id } = this.streamed.conversation;
     for (;;) {
       const messages = await this.deps.posted.messagesAfter(id, this.#position);
+      const files = await this.deps.attachments.ofMessages(messages);
       for (const message of messages) {
         if (message.status === 'streaming' || this.isClosed) return;
         this.#position = message.position;
-        await this.#send({ kind: 'message', payload: { ...messageJson(message), conversation_id: id } });
+        await this.#send({
+          kind: 'message',
+          payload: { ...messageJson(message, files.get(message.id)), conversation_id: id },
+        });
       }
       if (messages.length === 0) return;
     }

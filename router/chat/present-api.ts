@@ -1,6 +1,7 @@
 /** Conversations and messages as the predecessor's API has them. Times are Unix seconds. */
 import type { Message } from './store';
 import type { CountedConversation } from './store-api';
+import type { Attachment } from './store-attachments';
 
 export function conversationJson(one: CountedConversation) {
   return {
@@ -16,8 +17,15 @@ export function conversationJson(one: CountedConversation) {
   };
 }
 
+export function attachmentJson({ id, name, type, bytes }: Attachment) {
+  return { id, name, type, bytes, url: `/api/attachments/${id}` };
+}
+
 /** An answer that failed before its first word has the role `error`, and the reason as its text. */
-export function messageJson({ id, role, content, status, failure, createdAtMs }: Message) {
+export function messageJson(
+  { id, role, content, status, failure, createdAtMs }: Message,
+  files: readonly Attachment[] = [],
+) {
   const isError = status === 'failed' && content === '';
   return {
     id,
@@ -26,6 +34,7 @@ export function messageJson({ id, role, content, status, failure, createdAtMs }:
     created_at: seconds(createdAtMs),
     status,
     ...(failure && { failure }),
+    ...(files.length > 0 && { attachments: files.map(attachmentJson) }),
   };
 }
 
