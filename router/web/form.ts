@@ -34,8 +34,9 @@ export async function withForm<T>(
       texts: (name) => valuesOf(name).filter((value) => typeof value === 'string'),
       files: (name) => {
         const files = valuesOf(name).filter((value): value is File => value instanceof File);
-        const sent = files.filter((file) => file.name !== '' || file.size > 0);
-        return Promise.all(sent.map(async (file) => ({ name: file.name, bytes: await file.bytes() })));
+        // Bun gives a file without a name none at all.
+        const sent = files.filter((file) => file.name || file.size > 0);
+        return Promise.all(sent.map(async (file) => ({ name: file.name ?? '', bytes: await file.bytes() })));
       },
     });
   } finally {

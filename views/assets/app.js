@@ -451,9 +451,9 @@ document.addEventListener('htmx:before:swap', (event) => {
     else if (moved) moved.remove();
   }
 });
-document.addEventListener('htmx:after:swap', ({ target }) => {
+document.addEventListener('htmx:after:swap', () => {
   // A refused message keeps its files.
-  if (target.id === 'composer-form') showChosen();
+  if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
   localTimes(document);
   localDays();
   countUnread();
