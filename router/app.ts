@@ -16,6 +16,7 @@ import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
 import { conversationsRoutes } from './chat/api-routes';
+import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
@@ -159,9 +160,9 @@ export async function publicApp(context: Context, secrets: Secrets) {
   );
 }
 
-/** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
+/** Runners: the broker and callbacks. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, callbacks, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
@@ -171,6 +172,7 @@ export function internalApp(context: Context) {
       metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
     )
     .use(brokerRoutes(brokerParts(context)))
+    .use(callbackRoutes({ callbacks, runners }))
     .use(wrongPort(config));
 }
 
