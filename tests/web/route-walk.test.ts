@@ -183,7 +183,7 @@ const PUBLIC: Record<string, string> = {
   'GET /admin/users/:id': '401 403 200 401 401 200',
   'POST /admin/users/:id/name': '401 403 303 401 401 403',
   'POST /admin/users/:id/password': '401 403 303 401 401 403',
-  'POST /admin/users/:id/reset-link': '401 403 200 401 401 403',
+  'POST /admin/users/:id/reset-link': '401 403 303 401 401 403',
   'POST /admin/users/:id/disable': '401 403 303 401 401 403',
   'POST /admin/users/:id/enable': '401 403 303 401 401 403',
   'POST /admin/users/:id/delete': '401 403 422 401 401 403',
