@@ -20,6 +20,7 @@ import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { conversationsApiStore } from './chat/store-api';
 import { attachmentsStore } from './chat/store-attachments';
+import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
@@ -218,6 +219,7 @@ export function createStores(db: Db) {
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     conversationsApi: conversationsApiStore(db),
+    callbacks: callbacksStore(db),
     search: searchStore(db),
     attachments: attachmentsStore(db),
     settings: settingsStore(db),

@@ -153,7 +153,10 @@ async function history(
   const said = await conversations.page(id, HISTORY);
   const isKnown =
     sessionFrom === 0 ||
-    said.some(({ role, content, position }) => role === 'assistant' && content !== '' && position > sessionFrom);
+    said.some(
+      ({ role, content, callbackId, position }) =>
+        role === 'assistant' && content !== '' && callbackId === null && position > sessionFrom,
+    );
   return { ...(await toldMessages(attachments, said)), isKnown };
 }
 

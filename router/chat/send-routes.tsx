@@ -101,8 +101,8 @@ async function refusedMessage(
   const composer = { text: typed, error };
   if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, { composer, status });
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  const { messages } = await deps.conversations.shown(conversation.id, { limit: 1 });
-  const streamingId = messages.find((message) => message.status === 'streaming')?.id;
+  const heads = await deps.conversations.heads(conversation.id, { limit: 1, ofTurns: true });
+  const streamingId = heads.find((head) => head.status === 'streaming')?.id;
   return part(
     who,
     <Composer

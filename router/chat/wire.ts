@@ -10,6 +10,7 @@ import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
 import { attachmentsService } from './attachments';
+import { callbacksService } from './callbacks';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
 import { postedService } from './posted';
@@ -18,6 +19,7 @@ import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
 import type { AttachmentsStore } from './store-attachments';
+import type { CallbacksStore } from './store-callbacks';
 import { transferService } from './transfer';
 import { unreadService } from './unread';
 import { variantsService } from './variants';
@@ -27,6 +29,7 @@ export function wireChat(uses: {
   stores: {
     conversations: ConversationsStore;
     conversationsApi: ConversationsApiStore;
+    callbacks: CallbacksStore;
     agents: AgentsStore;
     search: SearchStore;
     attachments: AttachmentsStore;
@@ -40,8 +43,10 @@ export function wireChat(uses: {
   held: Allowance;
   requests: Allowance;
   now: () => number;
+  steady: () => number;
 }) {
-  const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now } = uses;
+  const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now, steady } =
+    uses;
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
   const attachments = attachmentsService({
     ...{ store: stores.attachments, blobs: blobFiles(config.attachmentsRoot), config, now },
@@ -74,5 +79,7 @@ export function wireChat(uses: {
   const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { attachments, conversations, generations, posted, transfer, search, unread, variants };
+  const { callbacks: callbacksStore, conversations: store } = stores;
+  const callbacks = callbacksService({ conversations: store, callbacks: callbacksStore, unread, events, now, steady });
+  return { attachments, callbacks, conversations, generations, posted, transfer, search, unread, variants };
 }

@@ -136,6 +136,7 @@ function chipOf(file) {
     const image = $('img', chip);
     const reader = new FileReader();
     reader.addEventListener('load', () => Object.assign(image, { src: reader.result, hidden: false }));
+    $('.icon', chip).remove();
     reader.readAsDataURL(file);
   }
   return chip;
@@ -485,7 +486,7 @@ function growAnswer(prose, changes) {
 }
 function growsIn(selector) {
   return ({ detail }) => {
-    const prose = $(`#messages > [aria-busy]:last-child > ${selector}`);
+    const prose = $(`#messages > [aria-busy] > ${selector}`);
     if (!prose) return;
     const restore = keepSelection();
     growAnswer(prose, JSON.parse(detail.data));
