@@ -4,7 +4,7 @@
  */
 import type { FactsView, StepView } from './chat/models';
 import type { MissingView } from './credentials/models';
-import type { Growing, Html } from './markdown';
+import type { Growing, Html } from './markup';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 

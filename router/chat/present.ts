@@ -1,7 +1,7 @@
 /** Turns rows and states into view models. Decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
-import { withoutUnfinishedLink } from '../../views/markdown';
+import { withoutUnfinishedLink } from '../../views/markup';
 import type {
   AgentView,
   AttachLimits,

@@ -4,7 +4,7 @@ import { Confirm } from '../kit/confirm';
 import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import { type Html, noHtml } from '../markdown';
+import { type Html, noHtml } from '../markup';
 import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
