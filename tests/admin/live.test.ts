@@ -157,7 +157,7 @@ test('with 10,000 users and 1,000 runners a page is bounded, and 10,000 events a
   const queries = prepared.mock.calls.filter(([sql]) => String(sql).includes('from "users"')).length;
   prepared.mockRestore();
   lease.release();
-  expect(news).toContain(`hx-target="#runner-${agent.id}"`);
+  expect(news).toContain(`hx-target="#awake-${agent.id}"`);
   expect(news.length).toBeLessThan(2_000);
   expect(list.events.length - before).toBeLessThanOrEqual(2);
   expect(queries).toBeLessThanOrEqual(2);

@@ -36,7 +36,7 @@ export function AdminRunnersPage({ shell, runners, liveUrl, moreHref, firstHref 
 }
 
 export const RUNNER_LIST_ID = 'runner-list';
-export const runnerRowId = ({ agentId }: AdminRunnerView) => `runner-${agentId}`;
+export const runnerRowId = ({ agentId }: AdminRunnerView) => `awake-${agentId}`;
 
 export function AdminRunnerList({ runners }: { runners: readonly AdminRunnerView[] }) {
   const t = useText();
