@@ -130,7 +130,7 @@ async function populate(): Promise<Agent[]> {
       ...{ id: newId(), agentId: agent.id, driver, handle: {}, url: 'http://127.0.0.1:9', accessKey: 'none' },
       ...{ specHash: null, startedAtMs: Date.now() },
     };
-    await runners.adopt(agent, 'running', async () => ({ runner, keyHash: runner.id }));
+    await runners.adopt(agent, 'running', async () => ({ runner, keyHash: runner.id, callbackHash: null }));
     made.push(agent);
   }
   return made;
