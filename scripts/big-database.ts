@@ -47,7 +47,7 @@ export const SIZES: Sizes = {
 };
 
 const MIGRATIONS = join(import.meta.dir, '../router/database/migrations');
-const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0020_usage_without_key.sql'];
+const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
 const DAY_MS = 86_400_000;
 const DAYS = 366;
 const KEYS_PER_USER = 3;
