@@ -1,8 +1,9 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
-import type { Conversation, Message, MessageFailure } from './store';
+import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
+import { binding } from './store-attachments';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
@@ -21,6 +22,9 @@ export interface CountedConversation
   readonly seq: number;
 }
 
+/** A message with the data of a callback. */
+export type TellingMessage = Message & Partial<Pick<WholeMessage, 'extra'>>;
+
 /** Which conversations of a user. */
 export type Wanted =
   | { readonly id: string }
@@ -38,6 +42,8 @@ export interface PostedMessage {
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
+  /** Of files that wait for it. */
+  readonly attachmentIds?: readonly string[];
 }
 
 /** A message that comes with its conversation. */
@@ -48,10 +54,11 @@ export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
 export function conversationsApiStore(db: Db) {
   const { whole } = textsOf(db);
+  const bind = binding(db);
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
-      ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ended_at_ms, callback_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   return {
@@ -68,7 +75,9 @@ export function conversationsApiStore(db: Db) {
         for (const [index, one] of said.entries()) {
           const { id, role, content, status, failure, calls, results, createdAtMs } = one;
           const details = [json(failure), json(calls), json(results), createdAtMs, createdAtMs];
-          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details);
+          // All notices are callbacks.
+          const callbackId = role === 'notice' ? id : null;
+          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId);
         }
       });
     },
@@ -93,7 +102,7 @@ export function conversationsApiStore(db: Db) {
     },
 
     /** The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any. */
-    async wholeAfter(conversationId: string, position: number): Promise<readonly Message[]> {
+    async wholeAfter(conversationId: string, position: number): Promise<readonly TellingMessage[]> {
       const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position), isShown);
       const sizes = db
         .select({ id: messages.id, bytes: sql<number>`octet_length(${messages.content})` })
@@ -109,7 +118,7 @@ export function conversationsApiStore(db: Db) {
       });
       const ids = fits.map(({ id }) => id);
       return db
-        .select(said)
+        .select({ ...said, extra: messages.extra })
         .from(messages)
         .where(inArray(messages.id, ids))
         .orderBy(messages.position)
@@ -127,14 +136,14 @@ export function conversationsApiStore(db: Db) {
       message: PostedMessage,
       isKnown: (newest: Message) => boolean,
     ): Promise<{ readonly message: Message; readonly isNew: boolean } | undefined> {
-      const { conversationId, title, nowMs, ...row } = message;
+      const { conversationId, title, nowMs, attachmentIds = [], ...row } = message;
       return transaction(db, (tx) => {
         const conversation = tx.select().from(conversations).where(eq(conversations.id, conversationId)).get();
         if (!conversation) return undefined;
         const found = tx
           .select(said)
           .from(messages)
-          .where(and(eq(messages.conversationId, conversationId), isShown))
+          .where(and(eq(messages.conversationId, conversationId), isShown, isNull(messages.callbackId)))
           .orderBy(desc(messages.position))
           .limit(1)
           .get();
@@ -151,6 +160,7 @@ export function conversationsApiStore(db: Db) {
           })
           .returning(said)
           .get();
+        for (const [index, id] of attachmentIds.entries()) bind.run(message.id, index, id);
         tx.update(conversations)
           .set({
             lastPosition: position,

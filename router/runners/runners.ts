@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
+import { Census } from './census';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
 import { ownHosts } from './redact';
@@ -20,7 +21,6 @@ import {
   RunnerSlot,
   type RunnerState,
   type RunnerStatus,
-  statesOf,
   statusOf,
   type Work,
 } from './slot';
@@ -40,7 +40,19 @@ export interface Lease extends Hold {
 export interface Adopted {
   readonly runner: LiveRunner;
   readonly keyHash: string;
+  /** That of the token of its callbacks. */
+  readonly callbackHash: string | null;
 }
+
+/** An agent whose runner is starting, has failed or exists. */
+export interface Awake {
+  readonly agent: Agent;
+  readonly runner: LiveRunner | undefined;
+  readonly status: RunnerStatus;
+}
+
+/** A runner that exists. */
+export type Running = Awake & { readonly runner: LiveRunner };
 
 export type RunnersService = ReturnType<typeof runnersService>;
 
@@ -51,6 +63,7 @@ export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 export function runnersService(deps: RunnersDeps) {
   const { steady, events } = deps;
   const slots = new Map<string, RunnerSlot>();
+  const census = new Census();
   const capacity = capacityService({
     limits: deps.limits,
     fleet: {
@@ -64,7 +77,7 @@ export function runnersService(deps: RunnersDeps) {
   let closed = false;
 
   function slotOf(agent: Agent): RunnerSlot {
-    const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
+    const slot = slots.get(agent.id) ?? new RunnerSlot(agent, census);
     slots.set(agent.id, slot);
     return slot;
   }
@@ -175,7 +188,7 @@ export function runnersService(deps: RunnersDeps) {
       await slot.serial(async () => {
         await transitions.end(slot, 'asked');
         await erase();
-        if (slots.get(agentId) === slot) slots.delete(agentId);
+        if (slots.get(agentId) === slot && slots.delete(agentId)) slot.leave();
       });
     },
 
@@ -210,7 +223,7 @@ export function runnersService(deps: RunnersDeps) {
         if (!found) return false;
         if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
         slot.runner = found.runner;
-        slot.identity = { id: found.runner.id, keyHash: found.keyHash };
+        slot.identity = { id: found.runner.id, keyHash: found.keyHash, callbackHash: found.callbackHash };
         slot.lastActiveMs = steady();
         if (state === 'paused') await transitions.paused(slot, found.runner.id);
         else transitions[state](slot);
@@ -236,13 +249,42 @@ export function runnersService(deps: RunnersDeps) {
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
+    /** Whether the agent has a runner, or one that is starting. */
+    hasRunner: (agentId: string): boolean => slots.get(agentId)?.identity !== undefined,
+
+    /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
+    holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
+      const slot = slots.get(agentId);
+      if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
+      return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
+    },
+
     ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-    /** Counts the runners by state, and the starts that wait. */
-    census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
+    /** Counts the runners by state, and the starts that wait. Does not walk them. */
+    census: () => ({ states: census.counts(), queuedStarts: capacity.waitingCount() }),
+
+    /** The runner of an agent, if there is one. */
+    findRunning(agentId: string): Running | undefined {
+      const slot = slots.get(agentId);
+      return slot?.runner && { agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) };
+    },
+
+    /** Agents whose runner is not just stopped, in the order of their ids, after the agent `after`; at most `limit`. */
+    awakeAfter(after: string, limit: number): readonly Awake[] {
+      const ids: string[] = [];
+      for (const [id, slot] of slots) if (id > after && (slot.runner || slot.state !== 'stopped')) ids.push(id);
+      return ids
+        .sort()
+        .slice(0, limit)
+        .flatMap((id) => {
+          const slot = slots.get(id);
+          return slot ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [];
+        });
+    },
 
     /** Every runner that exists, with its agent. */
-    running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
+    running(): readonly Running[] {
       return [...slots.values()].flatMap((slot) =>
         slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [],
       );
