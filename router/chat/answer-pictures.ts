@@ -11,15 +11,15 @@ import { isJsonObject, type JsonObject } from '../lib/json';
 const COUNT_MAX = 20;
 /** Characters of the words of a picture in Markdown. */
 const ALT_LENGTH_MAX = 500;
-const BEGIN = /!\[([^\]\n]{0,500})\]\(\s*<?data:image\/[a-z0-9.+-]{1,40}[^,()\s]{0,40};base64,/i;
+const OPENING = /!\[([^\]\n]{0,500})\]\(\s*<?data:image\/[a-z0-9.+-]{1,40}[^,()\s]{0,40};base64,/i;
 /** What may become a beginning with more text. */
 const PARTIAL = /!(?:\[[^\]\n]{0,500}(?:\](?:\(\s*<?[a-z0-9:/.+;=-]{0,120})?)?)?$/i;
 const PARTIAL_LENGTH_MAX = ALT_LENGTH_MAX + 150;
 /** The first character behind the data. */
 const END = /[^A-Za-z0-9+/=\s]/;
 /** What stands behind the data: `)`, `> "title")` and the like. */
-const TAIL = /^>?\s*(?:"[^"\n]{0,200}")?\s*\)/;
-const PARTIAL_TAIL = /^>?\s*(?:"[^"\n]{0,200}"?)?\s*$/;
+const TAIL = /^>?\s*(?:"[^"\n]{0,200}"\s*)?\)/;
+const PARTIAL_TAIL = /^>?\s*(?:"[^"\n]{0,200}(?:"\s*)?)?$/;
 const DATA_URI = /^data:[^,]{0,100};base64,/i;
 /** A picture in a text: one of an answer as it is stored, or as its client has it. */
 const IN_TEXT = /!\[[^\]\n]*\]\(\s*<?(?:data:image\/[^)]*|\/api\/attachments\/[0-9a-f]{24}[^)]*)\)/g;
@@ -72,7 +72,7 @@ export class AnswerPictures {
         rest = rest.replace(TAIL, '');
         continue;
       }
-      const begin = BEGIN.exec(rest);
+      const begin = OPENING.exec(rest);
       if (!begin) {
         const partial = PARTIAL.exec(rest.slice(-PARTIAL_LENGTH_MAX));
         this.#held = partial?.[0] ?? '';
