@@ -28,6 +28,7 @@ A message that **starts** with one of these words follows a script:
 | \`code [n]\`, \`list [n]\`, \`table [n]\` | n lines (60) of one block, one every 40 ms |
 | \`think [text]\` | reasoning, then an answer |
 | \`tools\` | reasoning, two tools at work, then an answer |
+| \`remind [seconds] [text]\` | a notice, and a message without being asked when the time (10) is over |
 | \`silent [seconds]\` | nothing for so long (20), then a short answer |
 | \`fail\` | HTTP 500 before the answer begins |
 | \`error\` | an error event in the middle, then \`[DONE]\` |
