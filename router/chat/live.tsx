@@ -9,7 +9,9 @@ import type { JSX } from 'preact';
 import {
   growthData,
   LiveAnnouncement,
+  LiveArchived,
   LiveComposerActions,
+  LiveConversationBack,
   LiveConversationGone,
   LiveMessageAppend,
   LiveMessageAround,
@@ -17,6 +19,7 @@ import {
   LiveMessageReplace,
 } from '../../views/chat/live';
 import type { Change } from '../../views/growth';
+import type { Agent } from '../agents/store';
 import { missingView } from '../credentials/present';
 import type { RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
@@ -29,6 +32,7 @@ import { LiveSidebar } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
 import { formatSeen } from './seen';
+import type { Conversation } from './store';
 import type { ShownMessage } from './store-shown';
 import type { Variants } from './store-tree';
 
@@ -69,6 +73,9 @@ class Live {
   readonly #growing: GrowingOnPage;
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
+  /** Where the page's conversation was last seen, and whether it is deleted now. */
+  #shelf: Conversation['shelf'];
+  #isGone = false;
   #position: number;
   /** After this position the page has messages that are not shown any more. */
   #pathAfter = Number.POSITIVE_INFINITY;
@@ -92,6 +99,7 @@ class Live {
       look: () => this.#look(),
       send: (changes) => this.#send({ event: 'grow', data: growthData(changes) }),
     });
+    this.#shelf = options.conversation?.row.shelf ?? 'list';
     this.#position = options.seen?.position ?? 0;
     this.#hadAtConnect = options.seen?.growing;
   }
@@ -204,11 +212,10 @@ class Live {
     const { conversation } = this.options;
     if (!conversation || !this.#isHereChanged) return [];
     this.#isHereChanged = false;
-    if (!(await this.deps.conversations.find(this.options.who.user.id, conversation.row.id))) {
-      this.#growing.message = undefined;
-      return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
-    }
-    const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
+    const row = await this.deps.conversations.find(this.options.who.user.id, conversation.row.id);
+    if (!row) return this.#gone(conversation);
+    const parts = this.#shelfParts(row, conversation.agent);
+    parts.push(...[...this.#removed].map((id) => <LiveMessageRemove messageId={id} />));
     if (this.#removed.has(this.#growing.message?.messageId ?? '')) {
       this.#growing.message = undefined;
       parts.push(<LiveComposerActions />);
@@ -234,6 +241,29 @@ class Live {
       parts.push(...(await this.#messageParts(rendering, own)));
     }
     return parts;
+  }
+
+  /** What is said in place of the composer of a conversation that was deleted, with the way back where there is one. */
+  async #gone({ row, agent }: NonNullable<LiveOptions['conversation']>): Promise<JSX.Element[]> {
+    this.#growing.message = undefined;
+    const canRestore = await this.deps.conversations.findDiscarded(row.userId, row.id);
+    const before = this.#shelf === 'deleted' ? 'list' : this.#shelf;
+    const undo = canRestore && { conversationId: row.id, shelf: before };
+    this.#isGone = true;
+    return [<LiveConversationGone agentId={agent.id} agentName={agent.name} undo={undo} />];
+  }
+
+  /** What a page says of a conversation that came back, was archived, or is not archived any more. */
+  #shelfParts(row: Conversation, agent: Agent): JSX.Element[] {
+    const [wasGone, before] = [this.#isGone, this.#shelf];
+    this.#isGone = false;
+    this.#shelf = row.shelf;
+    const back = <LiveConversationBack agentId={agent.id} agentName={agent.name} conversationId={row.id} />;
+    const isOther = (row.shelf === 'archived') !== (before === 'archived');
+    return [
+      ...(wasGone ? [back] : []),
+      ...(isOther ? [<LiveArchived conversationId={row.id} isArchived={row.shelf === 'archived'} />] : []),
+    ];
   }
 
   async #messageParts(

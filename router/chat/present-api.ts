@@ -13,6 +13,8 @@ export function conversationJson(one: CountedConversation) {
     updated_at: seconds(one.updatedAtMs),
     message_count: one.messageCount,
     seq: one.seq,
+    pinned: one.shelf === 'pinned',
+    archived: one.shelf === 'archived',
   };
 }
 
