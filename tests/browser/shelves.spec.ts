@@ -48,7 +48,7 @@ test('by keyboard a conversation is pinned, renamed, archived and deleted in the
   await expect(opener(page, 'echo one')).toBeFocused();
 
   await page.keyboard.press('Enter');
-  await page.keyboard.press('Enter');
+  await page.getByRole('menuitem', { name: 'Rename' }).press('Enter');
   await expect(page.getByLabel('Title')).toBeFocused();
   await expectAccessible(page, 'a conversation that is renamed');
   await page.getByLabel('Title').fill('Uno');
@@ -70,6 +70,7 @@ test('by keyboard a conversation is pinned, renamed, archived and deleted in the
 
   await opener(page, 'Uno').focus();
   await page.keyboard.press('Enter');
+  await expect(page.getByRole('menuitem', { name: 'Rename' })).toBeFocused();
   await page.keyboard.press('End');
   await page.keyboard.press('Enter');
   for (const one of [page, other]) await expect(titles(one, 'pinned')).toHaveCount(0);

@@ -454,13 +454,14 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   keptSelection?.();
   keptSelection = undefined;
   // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
-  const isUndone = target.closest('#options, #undo') && detail.ctx.request.method === 'POST' && detail.ctx.response.ok;
-  if (isUndone) options.hidePopover();
+  const { request, response } = detail.ctx;
+  const isOver = target.closest('#options, #undo') && request.method === 'POST' && response.status < 400;
+  if (isOver) options.hidePopover();
   if (undo) undo.togglePopover(undo.childElementCount > 0);
   if (target.matches('[aria-haspopup="menu"]')) openOptions(target);
-  else if (isUndone && undo.matches(':popover-open')) $('[type="submit"]', undo).focus();
+  else if (isOver && undo.matches(':popover-open')) $('[type="submit"]', undo).focus();
   // Its link may have moved.
-  else if (isUndone) document.getElementById(optionsButton?.id)?.focus();
+  else if (isOver) document.getElementById(optionsButton?.id)?.focus();
   else if (focused && !focused.isConnected) {
     const anew =
       $(':is(#messages textarea, #options input)[autofocus]') ?? (focused.id && document.getElementById(focused.id));
