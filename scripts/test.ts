@@ -1,12 +1,13 @@
 /**
- * Runs every check and test of the repository in turn, and ends with `agent-stack: N passed, N failed`. `--fast` leaves
- * out tests that start processes, containers and browsers. `bin/test` installs Bun, the packages, a browser and, in CI,
- * an engine first.
+ * Runs every check and test of the repository in turn, and ends with the names of the tests that failed and
+ * `agent-stack: N passed, N failed`. `--fast` leaves out tests that start processes, containers and browsers. `bin/test`
+ * installs Bun, the packages, a browser and, in CI, an engine first.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { engineAvailable } from '../tests/support/engine';
+import { readJunit } from '../tests/support/junit';
 
 interface Step {
   readonly name: string;
@@ -19,7 +20,8 @@ interface Outcome {
   readonly step: string;
   readonly ended: 'passed' | 'failed' | 'skipped';
   readonly passed: number;
-  readonly failed: number;
+  /** For people: `<file> > <name>` of each failed test, or why the step itself failed. */
+  readonly failures: readonly string[];
   readonly note: string;
 }
 
@@ -97,7 +99,7 @@ let current: Bun.Subprocess | undefined;
 
 async function run({ name, command, skipReason }: Step): Promise<Outcome> {
   console.log(`\n── ${name}`);
-  if (skipReason) return { step: name, ended: 'skipped', passed: 0, failed: 0, note: skipReason };
+  if (skipReason) return { step: name, ended: 'skipped', passed: 0, failures: [], note: skipReason };
   // Runs the step in a process group of its own, so that processes left over by a test end with the step.
   const step = Bun.spawn([...command], {
     cwd: root,
@@ -111,24 +113,24 @@ async function run({ name, command, skipReason }: Step): Promise<Outcome> {
   const exitCode = await step.exited;
   clearTimeout(limit);
   endGroup(step, 'SIGKILL');
-  const { passed, failed, skipped } = await readReport(reportOf(name));
-  // If a step fails without a failed test (a file that does not load, a crash, a linter), the step counts as one failed
-  // test.
-  const failures = exitCode === 0 ? failed : Math.max(failed, 1);
-  const counts = passed + failed + skipped === 0 ? '' : `, ${passed} passed, ${failures} failed, ${skipped} skipped`;
+  const tests = readJunit(await readOrEmpty(reportOf(name)));
+  const count = (ended: string) => tests.filter((test) => test.ended === ended).length;
+  const failures = tests.filter(({ ended }) => ended === 'failed').map((test) => `${test.file} > ${test.name}`);
+  // A step can fail without a failed test: a file that does not load, a crash, a linter, the time limit.
+  if (exitCode !== 0 && failures.length === 0) {
+    failures.push(`${name} > ended with ${step.signalCode ?? exitCode}: see its output above`);
+  }
+  const passed = count('passed');
+  const counts = tests.length === 0 ? '' : `, ${passed} passed, ${failures.length} failed, ${count('skipped')} skipped`;
   const note = `${Math.round((performance.now() - beganMs) / 1000)} s${counts}`;
-  return { step: name, ended: failures === 0 ? 'passed' : 'failed', passed, failed: failures, note };
+  return { step: name, ended: failures.length === 0 ? 'passed' : 'failed', passed, failures, note };
 }
 
-/** Returns the totals of a JUnit report, which both runners write; zeros if there is none. */
-async function readReport(path: string): Promise<{ passed: number; failed: number; skipped: number }> {
-  const text = await Bun.file(path)
+/** A step that is no test runner, or that crashed, has no report. */
+function readOrEmpty(path: string): Promise<string> {
+  return Bun.file(path)
     .text()
     .catch(() => '');
-  const totals = /<testsuites[^>]*>/.exec(text)?.[0] ?? '';
-  const count = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
-  const failed = count('failures') + count('errors');
-  return { passed: count('tests') - failed - count('skipped'), failed, skipped: count('skipped') };
 }
 
 function endGroup(step: Bun.Subprocess, signal: NodeJS.Signals): void {
@@ -161,6 +163,9 @@ rmSync(reports, { recursive: true, force: true });
 
 console.log('');
 for (const { ended, step, note } of outcomes) console.log(`${ended.padEnd(8)} ${step.padEnd(16)} ${note}`.trimEnd());
-const sum = (member: 'passed' | 'failed') => outcomes.reduce((total, outcome) => total + outcome[member], 0);
-console.log(`agent-stack: ${sum('passed')} passed, ${sum('failed')} failed`);
-process.exit(sum('failed') === 0 ? 0 : 1);
+const failures = outcomes.flatMap((outcome) => outcome.failures);
+const passed = outcomes.reduce((total, outcome) => total + outcome.passed, 0);
+// Last of all: a CI shows the end of an output.
+for (const failure of failures) console.log(`failed: ${failure}`);
+console.log(`agent-stack: ${passed} passed, ${failures.length} failed`);
+process.exit(failures.length === 0 ? 0 : 1);

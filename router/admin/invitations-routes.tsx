@@ -6,6 +6,7 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { InvitationsService } from '../accounts/invitations';
 import type { Invitation } from '../accounts/links-store';
 import type { ShellOf } from '../accounts/present-pages';
+import type { Once } from '../lib/once';
 import { numberOf } from '../lib/text';
 import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
@@ -15,8 +16,16 @@ import { page, seeOther } from '../web/respond';
 const field = t.String({ maxLength: 1_000 });
 const number = t.Optional(t.Union([t.Number(), t.Null()]));
 
+/** A link that is shown this once. */
+export interface NewLink {
+  readonly url: string;
+  readonly expiresAtMs: number;
+}
+
 export interface InvitationsRoutesDeps {
   readonly invitations: InvitationsService;
+  /** Links that were just made, each for the session that made it. */
+  readonly newLinks: Once<NewLink>;
   readonly shell: ShellOf;
   /** The link of a page of ours, for the request's sender. */
   readonly linkTo: (request: Request, path: string) => string;
@@ -25,14 +34,15 @@ export interface InvitationsRoutesDeps {
 }
 
 export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionPlugin) {
-  const { invitations } = deps;
+  const { invitations, newLinks } = deps;
 
   return new Elysia({ name: 'invitations' })
     .use(session)
     .use(apiRoutes(deps, session))
     .get(
       '/admin/invitations',
-      ({ who, query }) => invitationsPage(deps, who, { isRevoked: query.said === 'revoked' }),
+      ({ who, query }) =>
+        invitationsPage(deps, who, { isRevoked: query.said === 'revoked', link: newLinks.take(who.credentialId) }),
       {
         admin: true,
         query: t.Object({ said: t.Optional(t.String()) }),
@@ -45,12 +55,11 @@ export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionP
           const { email } = body;
           const [uses, days] = [numberOf(body.uses) ?? undefined, numberOf(body.days) ?? undefined];
           const { token, expiresAtMs } = await invitations.create({ email, uses, days });
-          // Answered, not redirected to: the link is shown this once and is in no URL of ours.
-          const link = { url: deps.linkTo(request, `/sign-up/${token}`), expiresAtMs };
-          return await invitationsPage(deps, who, { link });
+          newLinks.put(who.credentialId, { url: deps.linkTo(request, `/sign-up/${token}`), expiresAtMs });
         } catch (error) {
           return invitationsPage(deps, who, refusedForm(body, error));
         }
+        return seeOther(request, '/admin/invitations');
       },
       { admin: true, audit: 'invitation.made', body: t.Object({ email: field, uses: field, days: field }) },
     )
@@ -113,7 +122,7 @@ function invitationJson({ id, email, uses, usesMax, createdAtMs, expiresAtMs }: 
 
 interface Shown {
   readonly isRevoked?: boolean;
-  readonly link?: { readonly url: string; readonly expiresAtMs: number };
+  readonly link?: NewLink | undefined;
   readonly form?: FormState;
   readonly status?: number;
 }

@@ -8,10 +8,12 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { User } from '../accounts/store';
 import { AppError } from '../lib/errors';
+import type { Once } from '../lib/once';
 import { flashOf } from '../web/flash';
 import { textOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
+import type { NewLink } from './invitations-routes';
 import type { RemovalService } from './removal';
 import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
@@ -27,6 +29,8 @@ const listQuery = t.Object({
 });
 
 export interface UsersRoutesDeps extends UsersApiDeps {
+  /** Reset links that were just made, each for the session that made it and its user. */
+  readonly newLinks: Once<NewLink>;
   readonly removal: RemovalService;
   readonly shell: ShellOf;
 }
@@ -36,95 +40,95 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
   const back = (request: Request, id: string, done: keyof Text['users']['said']) =>
     seeOther(request, `/admin/users/${id}?said=${done}`);
 
-  return (
-    new Elysia({ name: 'users' })
-      .use(session)
-      .use(usersApiRoutes(deps, session))
-      .get('/admin/users', ({ who, query }) => listPage(deps, who, query), { admin: true, query: listQuery })
-      .post(
-        '/admin/users',
-        async ({ who, body, request }) => {
-          const { email, name, password } = body;
-          try {
-            const user = await users.create({ email, name, password: password === '' ? undefined : password });
-            if (password !== '') return back(request, user.id, 'created');
-            return await withLink(deps, who, request, user.id);
-          } catch (error) {
-            const { form, status } = refusedForm({ email, name }, error);
-            return listPage(deps, who, {}, { form, status });
-          }
-        },
-        { admin: true, audit: 'user.created', body: t.Object({ email: field, name: field, password: field }) },
-      )
-      .get(
-        '/admin/users/:id',
-        async ({ who, params, query }) => userPage(deps, who, await users.get(params.id), { said: query.said }),
-        { admin: true, query: said },
-      )
-      .post(
-        '/admin/users/:id/name',
-        async ({ who, params, body, request }) => {
-          try {
-            await users.update(params.id, body);
-          } catch (error) {
-            const { form, status } = refusedForm(body, error);
-            return userPage(deps, who, await users.get(params.id), { forms: { name: form }, status });
-          }
-          return back(request, params.id, 'renamed');
-        },
-        { admin: true, audit: 'user.changed', body: t.Object({ name: field }) },
-      )
-      .post(
-        '/admin/users/:id/password',
-        async ({ who, params, body, request }) => {
-          try {
-            await users.update(params.id, body);
-          } catch (error) {
-            const { form, status } = refusedForm({}, error);
-            return userPage(deps, who, await users.get(params.id), { forms: { password: form }, status });
-          }
-          return back(request, params.id, 'password');
-        },
-        { admin: true, audit: 'password.set', body: t.Object({ password: field }) },
-      )
-      // Answered, not redirected to: the link is shown this once and is in no URL of ours.
-      .post('/admin/users/:id/reset-link', ({ who, params, request }) => withLink(deps, who, request, params.id), {
-        admin: true,
-        audit: 'reset_link.made',
-      })
-      .post(
-        '/admin/users/:id/disable',
-        async ({ params, request }) => {
-          await removal.disable(params.id);
-          return back(request, params.id, 'disabled');
-        },
-        { admin: true, audit: 'user.disabled' },
-      )
-      .post(
-        '/admin/users/:id/enable',
-        async ({ params, request }) => {
-          await removal.enable(params.id);
-          return back(request, params.id, 'enabled');
-        },
-        { admin: true, audit: 'user.enabled' },
-      )
-      .post(
-        '/admin/users/:id/delete',
-        async ({ who, params, body, request }) => {
-          const user = await users.get(params.id);
-          try {
-            requireTyped(user, body.typed);
-            await removal.delete(user.id);
-          } catch (error) {
-            const { message, fields, status } = refusalOf(error);
-            const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };
-            return userPage(deps, who, user, { forms: { removal: form }, status });
-          }
-          return seeOther(request, '/admin/users?said=deleted');
-        },
-        { admin: true, audit: 'user.deleted', body: t.Object({ typed: field }) },
-      )
-  );
+  return new Elysia({ name: 'users' })
+    .use(session)
+    .use(usersApiRoutes(deps, session))
+    .get('/admin/users', ({ who, query }) => listPage(deps, who, query), { admin: true, query: listQuery })
+    .post(
+      '/admin/users',
+      async ({ who, body, request }) => {
+        const { email, name, password } = body;
+        try {
+          const user = await users.create({ email, name, password: password === '' ? undefined : password });
+          if (password !== '') return back(request, user.id, 'created');
+          return await newLink(deps, who, request, user.id);
+        } catch (error) {
+          const { form, status } = refusedForm({ email, name }, error);
+          return listPage(deps, who, {}, { form, status });
+        }
+      },
+      { admin: true, audit: 'user.created', body: t.Object({ email: field, name: field, password: field }) },
+    )
+    .get(
+      '/admin/users/:id',
+      async ({ who, params, query }) => {
+        const link = deps.newLinks.take(linkOf(who, params.id));
+        return userPage(deps, who, await users.get(params.id), { said: query.said, link });
+      },
+      { admin: true, query: said },
+    )
+    .post(
+      '/admin/users/:id/name',
+      async ({ who, params, body, request }) => {
+        try {
+          await users.update(params.id, body);
+        } catch (error) {
+          const { form, status } = refusedForm(body, error);
+          return userPage(deps, who, await users.get(params.id), { forms: { name: form }, status });
+        }
+        return back(request, params.id, 'renamed');
+      },
+      { admin: true, audit: 'user.changed', body: t.Object({ name: field }) },
+    )
+    .post(
+      '/admin/users/:id/password',
+      async ({ who, params, body, request }) => {
+        try {
+          await users.update(params.id, body);
+        } catch (error) {
+          const { form, status } = refusedForm({}, error);
+          return userPage(deps, who, await users.get(params.id), { forms: { password: form }, status });
+        }
+        return back(request, params.id, 'password');
+      },
+      { admin: true, audit: 'password.set', body: t.Object({ password: field }) },
+    )
+    .post('/admin/users/:id/reset-link', ({ who, params, request }) => newLink(deps, who, request, params.id), {
+      admin: true,
+      audit: 'reset_link.made',
+    })
+    .post(
+      '/admin/users/:id/disable',
+      async ({ params, request }) => {
+        await removal.disable(params.id);
+        return back(request, params.id, 'disabled');
+      },
+      { admin: true, audit: 'user.disabled' },
+    )
+    .post(
+      '/admin/users/:id/enable',
+      async ({ params, request }) => {
+        await removal.enable(params.id);
+        return back(request, params.id, 'enabled');
+      },
+      { admin: true, audit: 'user.enabled' },
+    )
+    .post(
+      '/admin/users/:id/delete',
+      async ({ who, params, body, request }) => {
+        const user = await users.get(params.id);
+        try {
+          requireTyped(user, body.typed);
+          await removal.delete(user.id);
+        } catch (error) {
+          const { message, fields, status } = refusalOf(error);
+          const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };
+          return userPage(deps, who, user, { forms: { removal: form }, status });
+        }
+        return seeOther(request, '/admin/users?said=deleted');
+      },
+      { admin: true, audit: 'user.deleted', body: t.Object({ typed: field }) },
+    );
 }
 
 /** The text that the administrator types to confirm that a user is deleted. */
@@ -163,7 +167,7 @@ async function listPage(
 
 interface Shown {
   readonly said?: string | undefined;
-  readonly link?: { readonly url: string; readonly expiresAtMs: number };
+  readonly link?: NewLink | undefined;
   readonly forms?: { readonly name?: FormState; readonly password?: FormState; readonly removal?: FormState };
   readonly status?: number;
 }
@@ -183,10 +187,14 @@ async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Show
   );
 }
 
-async function withLink(deps: UsersRoutesDeps, who: Who, request: Request, id: string): Promise<Response> {
+/** The page that a new link of this user is shown on, once. */
+const linkOf = ({ credentialId }: Who, userId: string): string => `${credentialId} ${userId}`;
+
+/** Redirects to the page that shows the link, so that a reload of that page makes no second one. */
+async function newLink(deps: UsersRoutesDeps, who: Who, request: Request, id: string): Promise<Response> {
   const { token, expiresAtMs } = await deps.users.resetLink(id);
-  const link = { url: deps.linkTo(request, `/reset/${token}`), expiresAtMs };
-  return userPage(deps, who, await deps.users.get(id), { link });
+  deps.newLinks.put(linkOf(who, id), { url: deps.linkTo(request, `/reset/${token}`), expiresAtMs });
+  return seeOther(request, `/admin/users/${id}`);
 }
 
 function userView(user: User, who: Who) {

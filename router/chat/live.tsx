@@ -9,17 +9,13 @@ import type { JSX } from 'preact';
 import {
   growthData,
   LiveAnnouncement,
-  LiveArchived,
   LiveComposerActions,
-  LiveConversationBack,
-  LiveConversationGone,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageRemove,
   LiveMessageReplace,
 } from '../../views/chat/live';
 import type { Change } from '../../views/growth';
-import type { Agent } from '../agents/store';
 import { missingView } from '../credentials/present';
 import type { RouterEvent } from '../lib/events';
 import { httpLog } from '../lib/log';
@@ -28,11 +24,11 @@ import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
 import { GrowingOnPage } from './live-growing';
 import type { LiveDeps, LiveOptions } from './live-options';
+import { LiveShelf } from './live-shelf';
 import { LiveSidebar } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
 import { formatSeen } from './seen';
-import type { Conversation } from './store';
 import type { ShownMessage } from './store-shown';
 import type { Variants } from './store-tree';
 
@@ -73,9 +69,8 @@ class Live {
   readonly #growing: GrowingOnPage;
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
-  /** Where the page's conversation was last seen, and whether it is deleted now. */
-  #shelf: Conversation['shelf'];
-  #isGone = false;
+  readonly #shelf: LiveShelf;
+  /** Of the newest message that the page has. Callbacks may be behind the one that is growing. */
   #position: number;
   /** After this position the page has messages that are not shown any more. */
   #pathAfter = Number.POSITIVE_INFINITY;
@@ -99,7 +94,7 @@ class Live {
       look: () => this.#look(),
       send: (changes) => this.#send({ event: 'grow', data: growthData(changes) }),
     });
-    this.#shelf = options.conversation?.row.shelf ?? 'list';
+    this.#shelf = new LiveShelf(deps, options);
     this.#position = options.seen?.position ?? 0;
     this.#hadAtConnect = options.seen?.growing;
   }
@@ -110,7 +105,7 @@ class Live {
   }
 
   onEvent(event: RouterEvent): void {
-    if (event.kind === 'revoked' || event.kind === 'shut-out') return;
+    if (event.kind === 'revoked' || event.kind === 'shut-out' || event.kind === 'callback') return;
     if (event.kind === 'message.grew') {
       if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#noticeGrowth();
       return;
@@ -200,7 +195,10 @@ class Live {
 
   async #send(event: { event?: string; data: string }): Promise<void> {
     if (this.#isClosed) return;
-    const seen = { position: this.#position, growing: this.#growing.message?.had, steps: this.#steps?.seen ?? 0 };
+    const { message } = this.#growing;
+    // A page that comes back gets what is behind the growing message once more, which does no harm (app.js).
+    const position = Math.min(this.#position, message?.position ?? this.#position);
+    const seen = { position, growing: message?.had, steps: this.#steps?.seen ?? 0 };
     await this.writer.send({ id: formatSeen(seen), ...event });
   }
 
@@ -213,8 +211,11 @@ class Live {
     if (!conversation || !this.#isHereChanged) return [];
     this.#isHereChanged = false;
     const row = await this.deps.conversations.find(this.options.who.user.id, conversation.row.id);
-    if (!row) return this.#gone(conversation);
-    const parts = this.#shelfParts(row, conversation.agent);
+    const parts = await this.#shelf.parts(row);
+    if (!row) {
+      this.#growing.message = undefined;
+      return parts;
+    }
     parts.push(...[...this.#removed].map((id) => <LiveMessageRemove messageId={id} />));
     if (this.#removed.has(this.#growing.message?.messageId ?? '')) {
       this.#growing.message = undefined;
@@ -223,8 +224,9 @@ class Live {
     this.#removed.clear();
     this.#position = Math.min(this.#position, this.#pathAfter);
     this.#pathAfter = Number.POSITIVE_INFINITY;
-    // The newest one that the page has is looked at again: it may have been growing there.
-    const after = this.#growing.message || this.#hadAtConnect ? this.#position - 1 : this.#position;
+    // The one that was growing on the page is looked at again.
+    const growingAt = this.#growing.message?.position ?? (this.#hadAtConnect && this.#position);
+    const after = Math.min(this.#position, (growingAt ?? Number.POSITIVE_INFINITY) - 1);
     const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
       after,
       limit: MESSAGES_AT_A_TIME,
@@ -238,32 +240,24 @@ class Live {
     const variants = await this.deps.conversations.variants(messages);
     for (const message of messages) {
       const own = { ...about, message, variants: variants.get(message.position) };
-      parts.push(...(await this.#messageParts(rendering, own)));
+      if (message.callbackId !== null) parts.push(...(await this.#callbackParts(rendering, own)));
+      else if (message.position > this.#position || message.position === growingAt) {
+        parts.push(...(await this.#messageParts(rendering, own)));
+      }
     }
     return parts;
   }
 
-  /** What is said in place of the composer of a conversation that was deleted, with the way back where there is one. */
-  async #gone({ row, agent }: NonNullable<LiveOptions['conversation']>): Promise<JSX.Element[]> {
-    this.#growing.message = undefined;
-    const canRestore = await this.deps.conversations.findDiscarded(row.userId, row.id);
-    const before = this.#shelf === 'deleted' ? 'list' : this.#shelf;
-    const undo = canRestore && { conversationId: row.id, shelf: before };
-    this.#isGone = true;
-    return [<LiveConversationGone agentId={agent.id} agentName={agent.name} undo={undo} />];
-  }
-
-  /** What a page says of a conversation that came back, was archived, or is not archived any more. */
-  #shelfParts(row: Conversation, agent: Agent): JSX.Element[] {
-    const [wasGone, before] = [this.#isGone, this.#shelf];
-    this.#isGone = false;
-    this.#shelf = row.shelf;
-    const back = <LiveConversationBack agentId={agent.id} agentName={agent.name} conversationId={row.id} />;
-    const isOther = (row.shelf === 'archived') !== (before === 'archived');
-    return [
-      ...(wasGone ? [back] : []),
-      ...(isOther ? [<LiveArchived conversationId={row.id} isArchived={row.shelf === 'archived'} />] : []),
-    ];
+  /** A message beside the turns: it does not change, and what grows goes on growing. */
+  async #callbackParts(
+    rendering: PageRendering,
+    about: AboutMessages & { message: ShownMessage },
+  ): Promise<JSX.Element[]> {
+    const { position } = about.message;
+    if (position <= this.#position) return [];
+    this.#position = position;
+    const view = await messageView(this.deps, rendering, about);
+    return [<LiveMessageAppend message={view} />, <LiveAnnouncement status="unasked" />];
   }
 
   async #messageParts(
@@ -275,7 +269,8 @@ class Live {
     const isStreaming = message.status === 'streaming';
     const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
-    if (!isNew) this.#growing.message ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
+    const { id: messageId, position } = message;
+    if (!isNew) this.#growing.message ??= { messageId, position, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;
     const steps = stepsOf(this.deps, message);
     if (isNew) this.#steps = undefined;
@@ -287,7 +282,7 @@ class Live {
     if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return stepParts;
     const view = await messageView(this.deps, rendering, { ...about, isTextThere });
     const had = isTextThere ? grown?.had : hadOf(view);
-    this.#growing.message = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
+    this.#growing.message = isStreaming && had ? { messageId, position, had, isCut } : undefined;
     if (!isTextThere) this.#steps = new StepsOnPage(message.id, view.steps ?? []);
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];

@@ -12,7 +12,7 @@ import { refusalOf } from '../web/refused-form';
 import { isPartRequest, page, pagePath, part, seeOther } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { shellOf } from './present';
-import { conversationLink, conversationList, parsePlace } from './present-list';
+import { conversationLink, conversationList, parsePlace, shelfOf } from './present-list';
 import type { Conversation } from './store';
 
 /** Where a conversation is put. */
@@ -103,7 +103,7 @@ function optionsView(who: Who, { id, title, shelf }: Conversation): OptionsView 
   return {
     id,
     title: title || textOf(who).conversation.untitled,
-    shelf: shelf === 'deleted' ? 'list' : shelf,
+    shelf: shelfOf(shelf),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Agent } from '../agents/store';
 import { type Reader, textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
 import type { Current } from './present';
-import type { ListedConversation, ListPlace, Shelf } from './store';
+import type { Conversation, ListedConversation, ListPlace, Shelf } from './store';
 
 export interface ListDeps {
   readonly agents: AgentsService;
@@ -65,8 +65,13 @@ export function conversationLink(
     current: id === current.conversationId,
     streaming,
     unread: isUnread,
-    shelf: shelf === 'deleted' ? 'list' : shelf,
+    shelf: shelfOf(shelf),
   };
+}
+
+/** Where a conversation goes that comes back from there. */
+export function shelfOf(shelf: Conversation['shelf']): Shelf {
+  return shelf === 'deleted' ? 'list' : shelf;
 }
 
 function formatPlace({ updatedAtMs, id }: ListPlace): string {

@@ -32,7 +32,7 @@ export interface Found {
   readonly agentId: string;
   readonly shelf: Shelf;
   readonly messageId: string | null;
-  readonly role: 'user' | 'assistant' | null;
+  readonly role: 'user' | 'assistant' | 'notice' | null;
   /** Of the message, or when the conversation last changed. */
   readonly atMs: number;
   /** The beginning of the message; empty for a title. */

@@ -32,7 +32,11 @@ const fresh = (n: number) => ({ email: `invited-${n}@example.org`, name: `Invite
 
 test('a link that is made on the page is shown once, lets one person in, and is nowhere in the database', async () => {
   const made = await admin.request('/admin/invitations', form({ email: '', uses: '1', days: '7' }));
-  const page = await made.text();
+  // A redirect: a reload of what the browser then shows makes no second one.
+  expect([made.status, made.headers.get('location')]).toEqual([303, '/admin/invitations']);
+  const elsewhere = await router.person(ADMIN);
+  expect(await (await elsewhere.request('/admin/invitations')).text()).not.toContain('/sign-up/');
+  const page = await (await admin.request('/admin/invitations')).text();
   const [url = ''] = /http:\/\/localhost\/sign-up\/[\w-]+/.exec(page) ?? [];
   const path = new URL(url).pathname;
   expect(await (await admin.request('/admin/invitations')).text()).not.toContain(path);

@@ -419,9 +419,11 @@ document.addEventListener('htmx:error', ({ target }) => {
 let keptFromEnd;
 let keptSelection;
 let focused;
+let isOfOptions;
 
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
+  isOfOptions = target.closest('#options, #undo') !== null;
   keptSelection = keepSelection();
   focused = document.activeElement;
   const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
@@ -454,11 +456,10 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   keptSelection?.();
   keptSelection = undefined;
   // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
-  const { request, response } = detail.ctx;
-  const isOver = target.closest('#options, #undo') && request.method === 'POST' && response.status < 400;
+  const isOver = isOfOptions && detail.ctx.request.method === 'POST' && detail.ctx.response.status < 400;
   if (isOver) options.hidePopover();
   if (undo) undo.togglePopover(undo.childElementCount > 0);
-  if (target.matches('[aria-haspopup="menu"]')) openOptions(target);
+  if (target.matches?.('[aria-haspopup="menu"]')) openOptions(target);
   else if (isOver && undo.matches(':popover-open')) $('[type="submit"]', undo).focus();
   // Its link may have moved.
   else if (isOver) document.getElementById(optionsButton?.id)?.focus();
@@ -485,7 +486,7 @@ function growAnswer(prose, changes) {
 }
 function growsIn(selector) {
   return ({ detail }) => {
-    const prose = $(`#messages > [aria-busy]:last-child > ${selector}`);
+    const prose = $(`#messages > [aria-busy] > ${selector}`);
     if (!prose) return;
     const restore = keepSelection();
     growAnswer(prose, JSON.parse(detail.data));

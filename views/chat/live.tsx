@@ -99,14 +99,15 @@ export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }
 
-/** A word for those who cannot see it. */
-export function LiveAnnouncement({ status }: { status: MessageView['status'] }) {
+/** A word for those who cannot see it: how an answer ended, or that the agent said something unasked. */
+export function LiveAnnouncement({ status }: { status: MessageView['status'] | 'unasked' }) {
   const t = useText();
   const words = {
     streaming: '',
     done: t.message.announceDone,
     stopped: t.message.announceStopped,
     failed: t.message.announceFailed,
+    unasked: t.message.announceUnasked,
   };
   return (
     <hx-partial hx-target="#status" hx-swap="innerHTML">
@@ -194,19 +195,20 @@ export function LiveConversationRemove({ conversationId }: { conversationId: str
 interface GoneProps {
   agentId: string;
   agentName: string;
-  /** The way back: where the conversation was. */
-  undo: { conversationId: string; shelf: Shelf } | undefined;
+  conversationId: string;
+  /** Where it can be brought back to. */
+  undoTo: Shelf | undefined;
 }
 
 /** The page's own conversation was deleted elsewhere: what is on the page stays to be read and copied. */
-export function LiveConversationGone({ agentId, agentName, undo }: GoneProps) {
+export function LiveConversationGone({ agentId, agentName, conversationId, undoTo }: GoneProps) {
   const t = useText();
   return (
     <hx-partial hx-target="#composer" hx-swap="outerHTML">
       <Notice id="conversation-gone" kind="info">
         <p>{t.conversation.gone}</p>
         <div class="row">
-          {undo && <UndoForm {...undo} label={t.conversation.undo} inPlace />}
+          {undoTo && <UndoForm conversationId={conversationId} shelf={undoTo} label={t.conversation.undo} inPlace />}
           <a class="button" href={`/agents/${agentId}`}>
             {t.sidebar.newWith(agentName)}
           </a>

@@ -1,5 +1,6 @@
 /** The table of `docs/runtimes.md`: a row for each test of the suite, a column for each runtime. */
 import { join } from 'node:path';
+import { readJunit } from '../../support/junit';
 
 export const DOCS = join(import.meta.dir, '../../../docs/runtimes.md');
 const BEGIN = '<!-- table: bun run test:runtimes -->';
@@ -9,14 +10,12 @@ const VERSION = 'Version';
 
 /** What the tests of a runtime found, by ability, in order. */
 export function cellsOf(xml: string): Map<string, string> {
-  const cells = new Map<string, string>();
-  const tests = xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g);
-  for (const [, attributes = '', body = ''] of tests) {
-    const name = unescaped(/ ?name="([^"]*)"/.exec(attributes)?.[1] ?? '');
-    const [, ability = '', note = 'yes'] = /^(?:law \d+: )?(.*?)(?: \((.+)\))?$/.exec(name) ?? [];
-    cells.set(ability, /<(failure|error)/.test(body) ? '**fails**' : note);
-  }
-  return cells;
+  return new Map(
+    readJunit(xml).map(({ name, ended }) => {
+      const [, ability = '', note = 'yes'] = /^(?:law \d+: )?(.*?)(?: \((.+)\))?$/.exec(name) ?? [];
+      return [ability, ended === 'failed' ? '**fails**' : note];
+    }),
+  );
 }
 
 /** The page with the column of one runtime replaced. Throws for a page without a table. */
@@ -50,12 +49,5 @@ function readTable(text: string): Map<string, Map<string, string>> {
       const name = ability === VERSION ? ability : ability[0]?.toLowerCase() + ability.slice(1);
       return [name, new Map(cells.map((cell, place) => [head[place + 1] ?? '', cell]))];
     }),
-  );
-}
-
-function unescaped(text: string): string {
-  const names: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code, name) =>
-    code !== undefined ? String.fromCharCode(Number(code)) : (names[name] ?? whole),
   );
 }
