@@ -25,6 +25,7 @@ export const iconNames = [
   'menu',
   'monitor',
   'moon',
+  'paperclip',
   'pencil',
   'pin',
   'pin-off',

@@ -10,7 +10,7 @@ import { Archived } from './archived';
 import { Composer } from './composer';
 import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
-import { LiveConnection } from './live';
+import { LiveConnection, LiveVoice } from './live';
 import { UndoForm } from './options';
 
 /** Seconds between reloads while an answer grows, for readers without JavaScript. */
@@ -101,6 +101,7 @@ export function ChatPage({
             <Composer
               agentId={agent.agentId}
               agentName={agent.name}
+              attach={agent.attach}
               composer={composer}
               conversationId={conversation?.id}
               streamingId={conversation?.streamingId}
@@ -109,6 +110,7 @@ export function ChatPage({
         </div>
       </div>
       {url && <LiveConnection url={url} />}
+      {url && <LiveVoice />}
     </AppLayout>
   );
 }
