@@ -221,7 +221,7 @@ export function LiveConversationGone({ agentId, agentName, conversationId, undoT
 }
 
 /** The page's own conversation was deleted and is there again. */
-export function LiveConversationBack(props: { agentId: string; agentName: string; conversationId: string }) {
+export function LiveConversationBack(props: Omit<Parameters<typeof Composer>[0], 'composer'>) {
   return (
     <hx-partial hx-target="#conversation-gone" hx-swap="outerHTML">
       <Composer {...props} composer={{ text: '' }} />
