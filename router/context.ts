@@ -133,7 +133,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
+    ...{ config, now, vault, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
     ...web,
     audit,
     ...accounts,

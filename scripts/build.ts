@@ -35,8 +35,8 @@ export async function build(root: string): Promise<string> {
       naming: '[name].[ext]',
       files: { ...driverFiles(root), ...workerFiles(root, (worker) => join(folder, `${parse(worker).name}.js`)) },
       // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
-      // And what is loaded only where traces are on: in the bundle it would be read at every start.
-      external: ['*.node', '@opentelemetry/*'],
+      // And what is loaded only where a setting asks for it: in the bundle it would be read at every start.
+      external: ['*.node', '@opentelemetry/*', 'openid-client'],
       outdir: made,
       target: 'bun',
       format: 'cjs',
