@@ -165,7 +165,7 @@ async function listPage(
     who,
     <AdminUsersPage
       shell={await deps.shell(who)}
-      users={users.map((user) => userView(user, who))}
+      users={users.map((user) => userView(deps, user, who))}
       search={search}
       moreHref={more && `/admin/users?${more}`}
       firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
@@ -190,7 +190,7 @@ async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Show
     who,
     <AdminUserPage
       shell={await deps.shell(who)}
-      user={userView(user, who)}
+      user={userView(deps, user, who)}
       typedName={nameOf(user)}
       link={shown.link}
       forms={shown.forms}
@@ -211,12 +211,12 @@ async function newLink(deps: UsersRoutesDeps, who: Who, request: Request, id: st
   return seeOther(request, `/admin/users/${id}`);
 }
 
-function userView(user: User, who: Who) {
+function userView({ users }: UsersRoutesDeps, user: User, who: Who) {
   const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash, identity } = user;
   return {
     ...{ id, email, name, createdAtMs, isAdmin: role === 'admin', isYou: id === who.user.id },
     isDisabled: disabledAtMs !== null,
-    hasNoPassword: passwordHash === '' && identity === null,
+    hasNoPassword: users.passwordsOpen && passwordHash === '' && identity === null,
     isLinked: identity !== null,
   };
 }

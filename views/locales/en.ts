@@ -79,7 +79,7 @@ export const en = {
     otherLink: 'Create an account',
     withProvider: (name: string) => `Sign in with ${name}`,
     orPassword: 'or with a password',
-    asAdmin: 'As the administrator, with a password',
+    asAdmin: 'As the administrator',
     refused: 'You are not signed in',
     refusedLead: (name: string) => `The sign-in with ${name} did not work.`,
     again: 'Try again',

@@ -74,7 +74,7 @@ export const zh: Text = {
     otherLink: '创建账号',
     withProvider: (name) => `使用 ${name} 登录`,
     orPassword: '或使用密码',
-    asAdmin: '以管理员身份使用密码登录',
+    asAdmin: '以管理员身份登录',
     refused: '未能登录',
     refusedLead: (name) => `使用 ${name} 登录没有成功。`,
     again: '重试',
