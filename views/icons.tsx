@@ -24,6 +24,7 @@ export const iconNames = [
   'menu',
   'monitor',
   'moon',
+  'paperclip',
   'pencil',
   'play',
   'plus',
