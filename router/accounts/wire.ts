@@ -1,7 +1,7 @@
 /** Makes the parts of this subject. */
 import type { Config, Secrets } from '../config/config';
 import type { Events } from '../lib/events';
-import { systemLookup, upstreamAddresses } from '../net/address-policy';
+import { type PolicyWords, systemLookup, upstreamAddresses } from '../net/address-policy';
 import { libraryFetch } from '../net/library-fetch';
 import { proxyChooser } from '../net/proxies';
 import { accountsService } from './accounts';
@@ -67,6 +67,13 @@ export function wireAccounts(uses: {
   };
 }
 
+/** For the log: people are told that the provider does not answer. */
+const ISSUER_WORDS: PolicyWords = {
+  unknown: (host) => `OIDC_ISSUER: no address is known for "${host}".`,
+  refused: (problem) => `OIDC_ISSUER: ${problem}.`,
+  ours: 'That is the router itself',
+  platform: 'That is what runs the agents',
+};
 /** Of an answer of the provider: its metadata, its keys, a token, the claims of a person. */
 const PROVIDER_BYTES_MAX = 1_048_576;
 const PROVIDER_MS = 10_000;
@@ -80,7 +87,7 @@ function wireOidc({ config, secrets, internalPort, steady }: Parameters<typeof w
     ownPorts: [config.public.port, internalPort],
     ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
     proxyFor: proxyChooser(secrets.proxies),
-    setting: { name: 'OIDC_ISSUER', what: 'an OpenID Connect provider' },
+    words: ISSUER_WORDS,
   };
   const addresses = upstreamAddresses({ policy, lookup: systemLookup, now: steady });
   const limits = { bytesMax: PROVIDER_BYTES_MAX, limitMs: PROVIDER_MS };

@@ -23,6 +23,21 @@ export const systemLookup: Lookup = async (host) => {
   return found.sort((a, b) => a.family - b.family).map(({ address }) => address);
 };
 
+/** Sentences of refusals. */
+export interface PolicyWords {
+  unknown(host: string): string;
+  refused(problem: string): string;
+  readonly ours: string;
+  readonly platform: string;
+}
+
+const LLM_WORDS: PolicyWords = {
+  unknown: (host) => `LLM_BASE_URL: no address is known for "${host}". Check its spelling.`,
+  refused: (problem) => `LLM_BASE_URL: ${problem}.`,
+  ours: 'That is the router itself. Set the address of an LLM API',
+  platform: 'That is what runs the agents. Set the address of an LLM API',
+};
+
 export interface UpstreamPolicy {
   /** Whether loopback and private addresses may be called. */
   readonly allowPrivate: boolean;
@@ -35,8 +50,8 @@ export interface UpstreamPolicy {
   platforms?(): readonly string[];
   /** Absent: every call is made directly. */
   readonly proxyFor?: ProxyFor;
-  /** The setting that names the place, and what belongs there, for refusals. By default an LLM API. */
-  readonly setting?: { readonly name: string; readonly what: string };
+  /** How the setting that names the place refuses one. By default that of an LLM API. */
+  readonly words?: PolicyWords;
 }
 
 interface Resolution {
@@ -50,7 +65,7 @@ export type UpstreamAddresses = ReturnType<typeof upstreamAddresses>;
 export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup; now: () => number }) {
   const { policy, lookup, now } = deps;
   const { allowPrivate, ownPorts, proxyFor = () => undefined } = policy;
-  const { name: setting, what } = policy.setting ?? { name: 'LLM_BASE_URL', what: 'an LLM API' };
+  const words = policy.words ?? LLM_WORDS;
   const ownOrigin = policy.ownOrigin === undefined ? undefined : new URL(policy.ownOrigin);
   const resolutions = new Recent<string, Resolution>(RESOLUTIONS_MAX);
 
@@ -60,7 +75,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     const addresses = lookup(host).catch((cause: unknown) => {
       resolutions.delete(host, resolution);
       throw new AppError('upstream_unreachable', {
-        message: `${setting}: no address is known for "${host}". Check its spelling.`,
+        message: words.unknown(host),
         cause,
       });
     });
@@ -80,7 +95,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     const isOwnName = ownOrigin !== undefined && isSamePlace(url, ownOrigin);
     // An agent that calls itself through the router would do so forever.
     const isOurs = isOwnName || (ownPorts.includes(portOf(url)) && isThisMachine(address));
-    return isOurs ? `That is the router itself. Set the address of ${what}` : undefined;
+    return isOurs ? words.ours : undefined;
   }
 
   /** Whether a call would reach the command interface of a platform: access to it gives control of the machine. */
@@ -96,7 +111,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
   }
 
   function refuse(problem: string | undefined): void {
-    if (problem) throw new AppError('invalid_request', { message: `${setting}: ${problem}.` });
+    if (problem) throw new AppError('invalid_request', { message: words.refused(problem) });
   }
 
   async function allowed(url: URL): Promise<readonly string[]> {
@@ -107,7 +122,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     });
     // One forbidden address is enough: a name that mixes allowed and forbidden addresses is likely an attack.
     for (const address of addresses) refuse(problemOf(url, address));
-    if (await isPlatform(url, addresses)) refuse(`That is what runs the agents. Set the address of ${what}`);
+    if (await isPlatform(url, addresses)) refuse(words.platform);
     return addresses;
   }
 

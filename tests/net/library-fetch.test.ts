@@ -26,8 +26,14 @@ const HOSTS: Record<string, string[]> = {
   'metadata.example.org': ['169.254.169.254'],
 };
 
+const words = {
+  unknown: (host: string) => `ISSUER: nobody knows ${host}`,
+  refused: (problem: string) => `ISSUER: ${problem}.`,
+  ...{ ours: 'That is the router itself', platform: 'That is the platform' },
+};
+
 function fetcher(home: string, { limitMs = 10_000 } = {}) {
-  const policy = { allowPrivate: true, ownPorts: [1], setting: { name: 'OIDC_ISSUER', what: 'a provider' } };
+  const policy = { allowPrivate: true, ownPorts: [1], words };
   const lookup = async (host: string) => HOSTS[host] ?? [];
   const addresses = upstreamAddresses({ policy, lookup, now: () => performance.now() });
   return libraryFetch({ addresses, home, bytesMax: 1_000, limitMs });
@@ -61,11 +67,8 @@ test('a server that does not answer is given up', async () => {
 });
 
 test.each([
-  [
-    'http://metadata.example.org/keys',
-    'OIDC_ISSUER: Link-local, metadata and other special addresses are never called.',
-  ],
-  ['http://127.0.0.1:1/', 'OIDC_ISSUER: That is the router itself. Set the address of a provider.'],
+  ['http://metadata.example.org/keys', 'ISSUER: Link-local, metadata and other special addresses are never called.'],
+  ['http://127.0.0.1:1/', 'ISSUER: That is the router itself.'],
   ['http://nowhere.example.org/', undefined],
 ])('%s is not called', async (url, message) => {
   const refused = fetcher(at('/'))(url, get);
