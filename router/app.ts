@@ -31,6 +31,7 @@ import { filesPages, filesUpload } from './files/routes';
 import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { referenceRoutes } from './reference/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { agentApiRoutes } from './settings/agent-api-routes';
@@ -132,6 +133,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
         new Elysia({ name: 'pages' })
           .use(compression)
           .use(await assets())
+          .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
           .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
           .use(invitationRoutes({ attempts, clients, invitations }, session))
           .use(resetRoutes({ attempts, clients, users }, session))

@@ -74,6 +74,9 @@ const PUBLIC: Record<string, string> = {
   'POST /agents/:id/import': '401 404 404 401 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 401 401 404',
   'GET /assets/*': '200 200 200 200 200 200',
+  'GET /openapi.json': '200 200 200 200 200 200',
+  'GET /docs': '200 200 200 200 200 200',
+  'GET /docs/:part': '200 200 200 200 200 200',
   'GET /sign-in': '200 303 303 200 200 303',
   'POST /sign-in': '422 422 422 422 422 403',
   'GET /sign-up': '200 303 303 200 200 303',
@@ -311,6 +314,7 @@ async function pathOf(route: string): Promise<string> {
       backend: () => 'echo',
       seq: () => '1',
       name: () => 'LLM_MODEL',
+      part: () => 'agents',
     },
     subject: () => alice.id,
     token: async () =>
