@@ -1,7 +1,7 @@
 /** What the routes of agents and conversations answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
 import { address, startRefusals } from '../runners/operations';
-import { flag, named, nullable, type OperationGroup, oneOf, seconds, text, whole } from '../web/operation';
+import { anything, flag, named, nullable, type OperationGroup, oneOf, seconds, text, whole } from '../web/operation';
 
 const agent = named('Agent', {
   id: text,
@@ -31,18 +31,22 @@ const failure = named('Failure', { code: text, message: text, hint: t.Optional(t
 const status = oneOf('done', 'streaming', 'stopped', 'failed');
 const messageMembers = {
   id: text,
-  role: oneOf('user', 'assistant', 'error'),
+  role: oneOf('user', 'assistant', 'notice', 'error'),
   content: text,
   created_at: seconds,
   status,
   failure: t.Optional(failure),
+  extra: t.Optional(anything),
 };
 const message = named('Message', messageMembers);
 const whatWasSaid = { json: t.Object({ conversation, messages: t.Array(message) }) };
 const oneConversation = { json: t.Object({ conversation }) };
 const event = t.Union([
   t.Object({ kind: t.Literal('hello') }),
-  t.Object({ kind: t.Literal('message'), payload: t.Object({ ...messageMembers, conversation_id: text }) }),
+  t.Object({
+    kind: t.Literal('message'),
+    payload: t.Object({ ...messageMembers, conversation_id: text, agent_id: t.Optional(text) }),
+  }),
   t.Object({
     kind: t.Literal('runner_status'),
     payload: t.Object({
@@ -52,6 +56,10 @@ const event = t.Union([
       container_name: t.Optional(text),
       ts: seconds,
     }),
+  }),
+  t.Object({
+    kind: t.String({ description: "Also the agent's own: a name with a dot", pattern: '\\.' }),
+    payload: t.Optional(anything),
   }),
 ]);
 const call = t.Object({
@@ -71,7 +79,7 @@ const file = named('ConversationFile', {
   created_at: t.Optional(t.Number({ description: 'Seconds since 1970' })),
   messages: t.Array(
     t.Object({
-      role: oneOf('user', 'assistant'),
+      role: oneOf('user', 'assistant', 'notice'),
       content: text,
       created_at: t.Optional(t.Number({ description: 'Seconds since 1970' })),
       status: t.Optional(oneOf('done', 'stopped', 'failed')),

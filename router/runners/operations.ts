@@ -14,7 +14,7 @@ const backend = named('Backend', {
 /** The runner's name on its platform, and its port there. */
 export const address = { container_name: text, host_port: whole };
 /** States of an agent's runner. */
-export const runnerState = oneOf('stopped', 'starting', 'running', 'stopping', 'failed');
+export const runnerState = oneOf('stopped', 'starting', 'running', 'stopping', 'failed', 'unknown', 'paused');
 const runner = named('Runner', {
   agent_id: text,
   backend: text,
@@ -29,7 +29,7 @@ const runner = named('Runner', {
   stale: flag,
 });
 const progress = named('Progress', {
-  stage: text,
+  stage: oneOf('stopped', 'queued', 'creating', 'image_pull', 'starting', 'health_wait', 'ready', 'error'),
   progress: t.Number({ description: 'Percent' }),
   message: text,
   detail: t.Object({

@@ -420,6 +420,19 @@ test('what differs on purpose is refused in words', async () => {
   }
 });
 
+test('the document of the API is at /openapi.json and its page at /docs, for everybody', async () => {
+  const stranger = shellOf('stranger');
+  const document = await stranger('curl -s $BASE/openapi.json');
+  expect([document.status, document.json.openapi, Object.keys(document.json.paths)]).toEqual([
+    ...[200, expect.stringMatching(/^3\.1\./), expect.arrayContaining(['/auth/login', '/v1/chat/completions'])],
+  ]);
+  for (const path of ['', '/agents', '/objects']) {
+    const page = await stranger('curl -s $BASE/docs$PART', { PART: path });
+    expect([path, page.status, page.text]).toEqual([path, 200, expect.stringContaining('<h1')]);
+  }
+  expect((await stranger('curl -s $BASE/docs/nothing')).status).toBe(404);
+});
+
 test('the old port says where the new one is', async () => {
   const asked = await shellOf('admin', { OLD: router.internalUrl })('curl -s -b $JAR $OLD/v1/models');
   expect([asked.status, asked.json.detail]).toEqual([404, expect.stringContaining(new URL(router.url).port)]);

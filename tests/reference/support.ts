@@ -110,7 +110,7 @@ export function memberNames({ components }: OpenApiDocument, schema: Schema, see
   const members = { ...schema.properties, ...schema.patternProperties };
   return [
     ...Object.keys(schema.properties ?? {}),
-    ...(schema.enum ?? []).map(String),
+    ...[...(schema.enum ?? []), ...('const' in schema ? [schema.const] : [])].map(String),
     ...[...parts, ...Object.values(members)].flatMap((one) =>
       memberNames({ components } as OpenApiDocument, one, seen),
     ),

@@ -942,7 +942,7 @@ export const zh: Text = {
       number: '数字',
       boolean: 'true 或 false',
       object: '对象',
-      null: 'null',
+      null: 'null（空值）',
       any: '任意值',
       listOf: '列表，元素为',
       byName: '每个名称对应：',

@@ -5,6 +5,9 @@ import { useText } from '../render';
 import type { GroupView, ReferenceView } from './models';
 import { Coded, MemberList, Operation } from './operation';
 
+/** The OpenAPI document. */
+const DOCUMENT = 'openapi.json';
+
 interface FrameProps {
   reference: ReferenceView;
   title: string;
@@ -54,7 +57,7 @@ export function ReferencePage({ reference }: { reference: ReferenceView }) {
       <header>
         <h1>{t.title}</h1>
         <p>
-          {t.lead} <a href="/openapi.json">openapi.json</a>
+          {t.lead} <a href={`/${DOCUMENT}`}>{DOCUMENT}</a>
         </p>
         <p class="quiet" lang="en">
           {reference.about}
