@@ -11,16 +11,21 @@ import { auditRoutes } from './admin/audit-routes';
 import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes, type NewLink } from './admin/invitations-routes';
 import { limitsRoutes } from './admin/limits-routes';
+import { liveRoutes } from './admin/live-routes';
+import { overviewRoutes } from './admin/overview-routes';
+import { overviewOf } from './admin/present-overview';
 import { adminRunnersRoutes } from './admin/runners-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
 import { conversationsRoutes } from './chat/api-routes';
+import { attachmentsRoutes } from './chat/attachments-routes';
 import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { sendRoutes } from './chat/send-routes';
 import { transferRoutes } from './chat/transfer-routes';
 import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
@@ -101,6 +106,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
+  const overview = overviewOf(overviewParts(context));
   const newKeys = new Once<CreatedKey>(now);
   const newLinks = new Once<NewLink>(now);
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
@@ -124,6 +130,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
       .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
+      .use(
+        attachmentsRoutes(
+          { attachments: context.attachments, config, conversations: context.conversations, held },
+          session,
+        ),
+      )
+      .use(sendRoutes({ ...chat, config, held }, session))
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
@@ -151,7 +164,9 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell }, session))
       .use(backendsRoutes(backendsParts(context, shell), session))
       .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
-      .use(adminRunnersRoutes(fleetParts(context, shell), session))
+      .use(overviewRoutes({ overview, shell }, session))
+      .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
+      .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
       .use(auditRoutes({ audit, shell, streams }, session))
       .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
       .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
@@ -190,17 +205,48 @@ function backendsParts({ backends, images, platforms, runners, userLimits }: Con
   return { backends, images, platforms, runners, userLimits, shell };
 }
 
-function fleetParts(context: Context, shell: ShellOf) {
-  const { accounts, agents, audit, backends, clients, config, installationId } = context;
-  const { loads, now, platforms, runners } = context;
-  return { accounts, agents, audit, backends, clients, config, installationId, loads, now, platforms, runners, shell };
+function fleetParts({ accounts, backends, installationId, loads, logReads, now, runners }: Context) {
+  return { accounts, backends, installationId, loads, logReads, now, runners };
+}
+
+function overviewParts(context: Context) {
+  const { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady } = context;
+  return { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady };
+}
+
+function adminLiveParts(context: Context) {
+  const { events, images, platforms, streams, userLimits, users } = context;
+  return { ...fleetParts(context), events, images, platforms, streams, userLimits, users };
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
+  const {
+    agents,
+    answerUse,
+    attachments,
+    backends,
+    budgets,
+    conversations,
+    credentials,
+    drivers,
+    events,
+    generations,
+  } = context;
   const { images, platforms, rendering, runners, streams, unread } = context;
   const live = { events, generations, rendering, runners, streams, unread };
-  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+  return {
+    agents,
+    answerUse,
+    attachments,
+    backends,
+    budgets,
+    conversations,
+    credentials,
+    drivers,
+    images,
+    platforms,
+    ...live,
+  };
 }
 
 function filesParts({ agents, backends, config, files, held, streams }: Context) {
@@ -213,9 +259,21 @@ function agentPagesParts(context: Context) {
 }
 
 function conversationsParts(context: Context) {
-  const { agents, backends, conversations, events, generations, installationId } = context;
+  const { agents, attachments, backends, conversations, events, generations, installationId } = context;
   const { now, posted, runners, streams } = context;
-  return { agents, backends, conversations, events, generations, installationId, now, posted, runners, streams };
+  return {
+    agents,
+    attachments,
+    backends,
+    conversations,
+    events,
+    generations,
+    installationId,
+    now,
+    posted,
+    runners,
+    streams,
+  };
 }
 
 function openaiParts(context: Context) {

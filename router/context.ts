@@ -19,6 +19,7 @@ import { wireBroker } from './broker/wire';
 import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { conversationsApiStore } from './chat/store-api';
+import { attachmentsStore } from './chat/store-attachments';
 import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
@@ -116,7 +117,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const installationId = await installationAt(host.of(config.databasePath), stores, host.has);
   const backups = backupSchedule({ ...config.backups, places: config, now });
   const events = createEvents();
-  const metrics = metricsService();
+  const metrics = metricsService(steady);
   const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
 
   const web = wireWeb(shared, owned);
@@ -130,11 +131,24 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
-  const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
+  const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
+  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
+    ...{
+      config,
+      now,
+      steady,
+      startedAtMs: now(),
+      installationId,
+      database,
+      stores,
+      backends,
+      backups,
+      events,
+      metrics,
+    },
     ...web,
     audit,
     ...accounts,
@@ -188,6 +202,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(EXPIRED_MS, parts.attachments.sweep);
   repeat(EXPIRED_MS, parts.audit.deleteExpired);
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
@@ -197,7 +212,7 @@ async function begin(
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
   repeat(BACKUP_MS, () => parts.backups.whenDue(stopping));
-  owned.defer(() => images.prepullAll(AbortSignal.abort()));
+  owned.defer(images.close);
   void addresses.reachAll();
   void prepull();
 }
@@ -219,6 +234,7 @@ export function createStores(db: Db) {
     conversationsApi: conversationsApiStore(db),
     callbacks: callbacksStore(db),
     search: searchStore(db),
+    attachments: attachmentsStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

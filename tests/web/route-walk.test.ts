@@ -72,6 +72,8 @@ const PUBLIC: Record<string, string> = {
   'GET /api/conversations/:id/export': '401 404 404 401 401 404',
   'POST /api/conversations/import': '401 400 400 401 401 403',
   'POST /agents/:id/import': '401 404 404 401 401 403',
+  'GET /api/attachments/:id': '401 404 404 401 401 404',
+  'POST /api/conversations/:id/attachments': '401 404 404 401 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 401 401 404',
   'GET /assets/*': '200 200 200 200 200 200',
   'GET /openapi.json': '200 200 200 200 200 200',
@@ -167,6 +169,11 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/users/:id/limits': '401 403 422 401 401 403',
   'GET /api/admin/runners': '401 403 200 401 401 200',
   'DELETE /api/admin/runners/:user/:backend': '401 403 200 401 401 403',
+  'GET /admin/overview': '401 403 200 401 401 200',
+  'GET /api/admin/overview': '401 403 200 401 401 200',
+  'GET /admin/live': '401 403 422 401 401 422',
+  'POST /admin/backends/:backend/pull': '401 403 409 401 401 403',
+  'POST /api/admin/backends/:backend/pull': '401 403 409 401 401 403',
   'GET /admin/backends': '401 403 200 401 401 200',
   'GET /api/admin/backends': '401 403 200 401 401 200',
   'GET /admin/runners': '401 403 200 401 401 200',
@@ -268,7 +275,7 @@ const BODIES: Record<string, object> = {
 
 let router: TestRouter;
 let alice: Person;
-let owned: { agent: string; conversation: string; message: string };
+let owned: { agent: string; conversation: string; message: string; attachment: string };
 let cookies: Record<Walker, string>;
 let keys: { v1: string; manage: string };
 
@@ -282,7 +289,14 @@ beforeAll(async () => {
   const json = async (path: string, body: object) => (await alice.request(path, { method: 'POST', body })).json();
   const { conversation } = await json('/api/conversations', { backend: 'echo' });
   const { message } = await json(`/api/conversations/${conversation.id}/messages`, { role: 'user', content: 'Hello' });
-  owned = { agent: conversation.agent_id, conversation: conversation.id, message: message.id };
+  const text = new TextEncoder().encode('of Alice');
+  const { attachment } = await (
+    await alice.request(`/api/conversations/${conversation.id}/attachments?name=a.txt`, { method: 'POST', body: text })
+  ).json();
+  owned = {
+    ...{ agent: conversation.agent_id, conversation: conversation.id, message: message.id },
+    attachment: attachment.id,
+  };
   const { keys: service } = router.context;
   const make = async (scope: 'v1' | 'manage') => (await service.create(admin.id, scope, { scopes: [scope] })).secret;
   keys = { v1: await make('v1'), manage: await make('manage') };
@@ -304,6 +318,7 @@ async function pathOf(route: string): Promise<string> {
     if (/\/admin\/invitations\//.test(path)) return (await invitations.create({})).invitation.id;
     if (/\/keys\//.test(path)) return (await service.create(alice.id, 'walked')).key.id;
     if (/\/sessions\//.test(path)) return (await sessions.open(alice.id, { address: '', browser: '' })).id;
+    if (/\/attachments\/:id/.test(path)) return owned.attachment;
     if (/\/conversations\//.test(path)) return owned.conversation;
     return /\/messages\//.test(path) ? owned.message : owned.agent;
   };
@@ -322,7 +337,8 @@ async function pathOf(route: string): Promise<string> {
       (await (path.includes('reset') ? users.resetLink((await someone()).id) : invitations.create({}))).token,
   };
   const parts = path.split('/').map((part) => (part.startsWith(':') ? values[part.slice(1)]?.() : part));
-  return (await Promise.all(parts)).join('/');
+  const query = path.endsWith('/attachments') ? '?name=a.txt' : '';
+  return (await Promise.all(parts)).join('/') + query;
 }
 
 async function walk(base: string, route: string): Promise<string> {
