@@ -4,6 +4,7 @@ import { keyMembers, user } from '../accounts/operations';
 import { address, runnerState } from '../runners/operations';
 import {
   amount,
+  anything,
   flag,
   named,
   nullable,
@@ -28,11 +29,30 @@ const invitation = named('Invitation', {
   is_open: flag,
 });
 const limits = named('Limits', { runners: nullable(whole), agents: nullable(whole), backends: nullable(texts) });
+const answersOf = t.Object({ ended: whole, failed: whole });
+const overview = named('Overview', {
+  runners: t.Object({ running: whole, starting: whole, queued: whole, failed: whole }),
+  cpu_percent: amount,
+  memory_bytes: amount,
+  answers: t.Object({ hour: answersOf, day: answersOf, since: seconds }),
+  disk: t.Object({
+    free_bytes: whole,
+    total_bytes: whole,
+    database_bytes: whole,
+    homes_bytes: nullable(whole),
+    data_bytes: nullable(whole),
+    measured_at: nullable(seconds),
+    complete: nullable(flag),
+  }),
+  versions: t.Object({ router: text, bun: text, schema: text, platforms: t.Array(anything) }),
+  problems: t.Array(t.Object({ platform: text, message: text })),
+});
+const imageState = oneOf('present', 'ok', 'pulling', 'failed');
 const backend = named('ConfiguredBackend', {
   name: text,
   driver: text,
   image: nullable(text),
-  image_state: nullable(oneOf('present', 'ok', 'pulling', 'failed')),
+  image_state: nullable(imageState),
   problem: nullable(text),
   runners: whole,
   disabled: flag,
@@ -187,9 +207,20 @@ export const installationOperations: OperationGroup = {
     format: '`csv` for all events; so does `Accept: text/csv`',
   },
   operations: {
+    'GET /api/admin/overview': {
+      summary: 'The installation at a glance',
+      answer: { json: overview },
+    },
     'GET /api/admin/backends': {
       summary: 'The entries of backends.json',
       answer: { json: t.Object({ backends: t.Array(backend), problem: nullable(text) }) },
+    },
+    'POST /api/admin/backends/{backend}/pull': {
+      summary: "Fetch a backend's image anew",
+      more: 'Answers at once; GET /api/admin/backends says how it goes.',
+      example: { parameters: { backend: 'helper' } },
+      answer: { status: 202, json: t.Object({ image: nullable(text), image_state: nullable(imageState) }) },
+      refusals: { 404: 'There is no such backend', 409: 'It has no image', 503: 'Its platform is silent' },
     },
     'GET /api/admin/runners': {
       summary: "Everybody's runners",

@@ -29,6 +29,7 @@ const conversation = named('Conversation', {
 });
 const failure = named('Failure', { code: text, message: text, hint: t.Optional(text) });
 const status = oneOf('done', 'streaming', 'stopped', 'failed');
+const attachment = named('Attachment', { id: text, name: text, type: text, bytes: whole, url: text });
 const messageMembers = {
   id: text,
   role: oneOf('user', 'assistant', 'notice', 'error'),
@@ -36,6 +37,7 @@ const messageMembers = {
   created_at: seconds,
   status,
   failure: t.Optional(failure),
+  attachments: t.Optional(t.Array(attachment)),
   extra: t.Optional(anything),
 };
 const message = named('Message', messageMembers);
@@ -160,6 +162,8 @@ export const conversationOperations: OperationGroup = {
     messageId: 'Id of a message that stays',
     role: '`user`, `assistant` or `error`',
     content: 'At most 200,000 characters',
+    attachments: 'Ids of files that were uploaded for it',
+    name: 'Name of the file',
     seq: 'The number of the conversation among those with the backend',
     format: '`json` or `markdown`',
   },
@@ -176,6 +180,21 @@ export const conversationOperations: OperationGroup = {
       example: { parameters, body: { role: 'user', content: 'Hello!' } },
       answer: { json: t.Object({ message }) },
       refusals: { ...none, 400: 'Another role', 409: 'An answer is being written' },
+    },
+    'POST /api/conversations/{id}/attachments': {
+      summary: 'Upload a file for a message',
+      more: 'A picture (PNG, JPEG, GIF, WebP) or text, by its content. Without a message it goes after a day.',
+      example: { parameters: { id, name: 'report.txt' } },
+      takes: { media: 'application/octet-stream' },
+      answer: { json: t.Object({ attachment }) },
+      refusals: { ...none, 400: 'It is empty, or too many wait', 413: 'Too long', 415: 'Neither a picture nor text' },
+    },
+    'GET /api/attachments/{id}': {
+      summary: 'A file of a message',
+      about: { id: 'Id of the file' },
+      example: { parameters },
+      answer: { files: ['text/plain', 'image/png', 'image/jpeg', 'image/gif', 'image/webp'] },
+      refusals: { 404: 'You have no such file' },
     },
     'GET /api/conversations': {
       summary: 'Your conversations, last changed first',

@@ -15,7 +15,7 @@ export type Access = 'public' | 'session' | 'manage' | 'v1' | 'admin';
 /** The answer of an operation that was not refused. */
 export interface Answer {
   /** 200 if absent. */
-  readonly status?: 201;
+  readonly status?: 201 | 202;
   readonly json?: TSchema;
   /** The JSON of each event of a stream. */
   readonly events?: TSchema;

@@ -68,17 +68,30 @@ const shellOf =
     };
   };
 
-/** The first line of an endless stream that has the words. */
-async function lineWith(jar: string, command: string, words: string, variables: Variables = {}): Promise<string> {
+/** An endless stream. `line` gives its next line that has the words. */
+function follow(jar: string, command: string, variables: Variables = {}) {
   const env = environment(jar, variables);
-  await using child = Bun.spawn(['sh', '-euc', `exec ${command}`], { env, stdout: 'pipe', stderr: 'inherit' });
+  const child = Bun.spawn(['sh', '-euc', `exec ${command}`], { env, stdout: 'pipe', stderr: 'inherit' });
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
   let text = '';
-  for await (const bytes of child.stdout) {
-    text += new TextDecoder().decode(bytes);
-    const line = text.split('\n').find((one) => one.includes(words));
-    if (line !== undefined && text.includes(`${line}\n`)) return line;
-  }
-  throw new Error(`The stream ended without "${words}":\n${text}`);
+  return {
+    async line(words: string): Promise<string> {
+      for (;;) {
+        const lines = text.split('\n');
+        const index = lines.slice(0, -1).findIndex((line) => line.includes(words));
+        text = lines.slice(index + 1).join('\n');
+        if (index !== -1) return lines[index] ?? '';
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`The stream ended without "${words}"`);
+        text += decoder.decode(value, { stream: true });
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await child.exited;
+    },
+  };
 }
 
 /** The events of a stream that has ended. */
@@ -219,12 +232,11 @@ test('a client that stores both sides of a streamed chat has each of them once',
     conversation: { ...CONVERSATION, backend: 'hermes-agent', title: '', updated_at: number, message_count: 0, seq: 1 },
   });
   const id = made.json.conversation.id;
-  const hello = lineWith('chats', 'curl -s -N -b $JAR $BASE/api/conversations/$CONV/stream', '"kind":"message"', {
-    CONV: id,
-  });
+  await using stream = follow('chats', 'curl -s -N -b $JAR $BASE/api/conversations/$CONV/stream', { CONV: id });
+  await stream.line('"kind":"hello"');
   const asked = await post(`/api/conversations/${id}/messages`, { role: 'user', content: 'echo of the client' });
   expect(asked.json).toMatchObject({ message: { ...MESSAGE, role: 'user' } });
-  expect(JSON.parse((await hello).slice('data: '.length))).toMatchObject({
+  expect(JSON.parse((await stream.line('"kind":"message"')).slice('data: '.length))).toMatchObject({
     ...{ kind: 'message', payload: { ...asked.json.message, conversation_id: id } },
   });
   const chat = { model: 'hermes-agent/main', stream: true, user: `agstack-${id}` };

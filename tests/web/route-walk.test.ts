@@ -383,3 +383,16 @@ test.each(listeners)('every route of the %s listener answers each stranger as th
   }
   expect(answers).toEqual(table);
 });
+
+test('every route of /api, /auth and /v1 is described in operations.ts of its subject, and nothing else is', async () => {
+  const { paths } = (await (await router.request('/openapi.json')).json()) as { paths: Record<string, object> };
+  const plain = (name: string) => name.replace(/\{\w+\}|:\w+|\*/g, '*');
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => plain(`${method.toUpperCase()} ${path}`)),
+  );
+  const served = router.routes.public.filter((route) => /^\w+ \/(api|auth|v1)\//.test(route)).map(plain);
+  const [all] = served.splice(served.indexOf('ALL /v1/*'), 1);
+  expect(all).toBe('ALL /v1/*');
+  expect(served.filter((route) => !described.includes(route))).toEqual([]);
+  expect(described.filter((name) => !served.includes(name) && !name.includes(' /v1/'))).toEqual([]);
+});
