@@ -4,7 +4,6 @@ import { keyMembers, user } from '../accounts/operations';
 import { address, runnerState } from '../runners/operations';
 import {
   amount,
-  anything,
   flag,
   named,
   nullable,
@@ -44,7 +43,7 @@ const overview = named('Overview', {
     measured_at: nullable(seconds),
     complete: nullable(flag),
   }),
-  versions: t.Object({ router: text, bun: text, schema: text, platforms: t.Array(anything) }),
+  versions: t.Object({ router: text, bun: text, schema: text, platforms: texts }),
   problems: t.Array(t.Object({ platform: text, message: text })),
 });
 const imageState = oneOf('present', 'ok', 'pulling', 'failed');
