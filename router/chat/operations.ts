@@ -26,6 +26,8 @@ const conversation = named('Conversation', {
   updated_at: seconds,
   message_count: whole,
   seq: t.Integer({ description: "Its place among the user's conversations with the backend, by their creation" }),
+  pinned: flag,
+  archived: flag,
 });
 const failure = named('Failure', { code: text, message: text, hint: t.Optional(text) });
 const status = oneOf('done', 'streaming', 'stopped', 'failed');
@@ -221,10 +223,14 @@ export const conversationOperations: OperationGroup = {
       refusals: none,
     },
     'PATCH /api/conversations/{id}': {
-      summary: 'Rename a conversation',
-      example: { parameters, body: { title: 'Greetings' } },
+      summary: 'Rename, pin or archive a conversation',
+      about: {
+        pinned: 'Above all others; takes it out of the archive',
+        archived: 'Out of the list, until a message is sent; takes the pin away',
+      },
+      example: { parameters, body: { title: 'Greetings', pinned: true } },
       answer: oneConversation,
-      refusals: none,
+      refusals: { ...none, 400: 'Pinned and archived at once', 409: '30 are pinned' },
     },
     'GET /api/conversations/{id}/export': {
       summary: 'A conversation as a file',

@@ -188,13 +188,13 @@ test('a user has the shared values until they save their own, for all backends o
 test('a runner is started, listed, given an idle time, followed and stopped by the name of its backend', async () => {
   const { shell } = await newPerson('runners');
   const backends = (await shell('curl -s -b $JAR $BASE/api/backends')).json.backends;
-  expect(backends[0]).toEqual({
+  expect(backends[0]).toMatchObject({
     ...{ name: 'openclaw', display_name: 'OpenClaw', models: ['openclaw', 'openclaw/main'] },
     ...{ default_idle_seconds: 600, idle_seconds: 600, user_overridable_env: LLM, disabled: false },
   });
   expect((await shell('curl -s -b $JAR $BASE/api/runners')).json).toEqual({ runners: [] });
   const started = await shell('curl -s -X POST -b $JAR $BASE/api/runners/openclaw/start');
-  expect(started.json).toEqual({ runner: { backend: 'openclaw', container_name: text, host_port: number } });
+  expect(started.json).toMatchObject({ runner: { backend: 'openclaw', container_name: text, host_port: number } });
   const { runners } = (await shell('curl -s -b $JAR $BASE/api/runners')).json;
   expect(runners).toEqual([
     expect.objectContaining({
@@ -228,7 +228,7 @@ test('a client that stores both sides of a streamed chat has each of them once',
       ...{ BODY: JSON.stringify(body), ...more },
     });
   const made = await post('/api/conversations', { backend: 'hermes-agent', model: null, title: null });
-  expect(made.json).toEqual({
+  expect(made.json).toMatchObject({
     conversation: { ...CONVERSATION, backend: 'hermes-agent', title: '', updated_at: number, message_count: 0, seq: 1 },
   });
   const id = made.json.conversation.id;
@@ -329,7 +329,7 @@ test('agents are made, up to three of a backend, renamed, started, stopped and d
       { NAME: name },
     );
   const { agent } = (await create('researcher')).json;
-  expect(agent).toEqual({
+  expect({ ...agent }).toMatchObject({
     ...AGENT,
     ...{ user_id: user.id, name: 'researcher', model: '', ordinal: 2, running: false },
     ...{ container_name: null, host_port: null },
@@ -343,7 +343,7 @@ test('agents are made, up to three of a backend, renamed, started, stopped and d
   );
   expect(changed.json.agent).toMatchObject({ name: 'writer', model: 'gpt-5' });
   const started = await own('curl -s -X POST -b $JAR $BASE/api/agents/$AGENT/start');
-  expect(started.json).toEqual({
+  expect(started.json).toMatchObject({
     runner: { agent_id: agent.id, backend: 'openclaw', container_name: text, host_port: number },
   });
   expect((await own('curl -s -X DELETE -b $JAR $BASE/api/agents/$AGENT/runner')).json).toEqual({ stopped: true });
