@@ -1,6 +1,6 @@
 /**
  * The reference of the API, for programs at `/openapi.json` and for people at `/docs`, also without a sign-in (decision
- * 0046). It is made when somebody asks for it first, and the same for everybody.
+ * 0047). It is made when somebody asks for it first, and the same for everybody.
  */
 import { Elysia } from 'elysia';
 import { AppError } from '../lib/errors';
