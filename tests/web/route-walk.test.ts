@@ -72,7 +72,7 @@ const PUBLIC: Record<string, string> = {
   'GET /api/conversations/:id/export': '401 404 404 403 401 404',
   'POST /api/conversations/import': '401 400 400 403 401 403',
   'POST /agents/:id/import': '401 404 404 401 401 403',
-  'GET /api/attachments/:id': '401 404 404 401 401 404',
+  'GET /api/attachments/:id': '401 404 404 403 401 404',
   'POST /api/conversations/:id/attachments': '401 404 404 403 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 403 401 404',
   'GET /assets/*': '200 200 200 200 200 200',
