@@ -246,6 +246,8 @@ export interface UserView {
   isAdmin: boolean;
   isYou: boolean;
   isDisabled: boolean;
+  /** Of a deleted user: when they are purged. */
+  purgeAtMs?: number;
   /** The user has not chosen one yet. */
   hasNoPassword: boolean;
 }

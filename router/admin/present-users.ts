@@ -9,15 +9,16 @@ const SHOWN_MAX = 50;
 
 /** A page of users, newest first. Throws `not_found` when the user `after` is not there any more. */
 export async function usersPage(users: Pick<UsersService, 'page'>, who: Who, search: string, after?: string) {
-  const { users: found, hasMore } = await users.page({ search, after, limit: SHOWN_MAX });
+  const { users: found, hasMore } = await users.page({ search, after, limit: SHOWN_MAX, withDeleted: true });
   return { views: found.map((user) => userView(user, who)), hasMore };
 }
 
 export function userView(user: User, who: Who): UserView {
-  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash } = user;
+  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash, purgeAtMs } = user;
   return {
     ...{ id, email, name, createdAtMs, isAdmin: role === 'admin', isYou: id === who.user.id },
     isDisabled: disabledAtMs !== null,
+    ...(purgeAtMs !== null && { purgeAtMs }),
     hasNoPassword: passwordHash === '',
   };
 }
