@@ -17,6 +17,7 @@ import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
 import { agentPages } from './gallery-agents';
 import { live, post } from './gallery-live';
+import { referencePages } from './gallery-reference';
 import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');
@@ -133,6 +134,7 @@ export const pages: Record<string, () => VNode> = {
   ),
   ...agentPages,
   ...usagePages,
+  ...referencePages,
   error: () => (
     <ErrorPage
       shell={fixtures.shell()}
@@ -222,6 +224,8 @@ function endings(): MessageView[] {
   return [
     fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
     fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
+    fixtures.message({ id: 'm20', role: 'notice', isCallback: true, text: `Step 3 of 5: \`${'long/'.repeat(30)}\`` }),
+    fixtures.message({ id: 'm21', isCallback: true, text: 'This one came **unasked**.' }),
     { ...fixtures.userMessage('m9', 'A message of many pages. '.repeat(20)), wholeHref: '/messages/m9/text' },
     fixtures.message({
       id: 'm10',
