@@ -7,6 +7,7 @@
  */
 import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
+import { TEXT_PARAMETER } from '../database/parameters';
 import { plain, SEARCHED_LENGTH_MAX } from '../lib/search-text';
 
 /** Entries of one user have ids from `number * ENTRIES_MAX` on, so that a search reads only them. */
@@ -102,6 +103,7 @@ export function searchStore(db: Db) {
   const firstBytes = (column: string) => `substr(CAST(${column} AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
   const unsearched = $client.prepare<Unsearched, [string, number, string]>(
     `SELECT id, user_id AS userId, updated_at_ms AS updatedAtMs, title, searched_to AS searchedTo FROM conversations
+        INDEXED BY conversations_unsearched
       WHERE searched_to < last_position AND expires_at_ms IS NULL AND (user_id, updated_at_ms, id) > (?, ?, ?)
       ORDER BY user_id, updated_at_ms, id LIMIT 1`,
   );
@@ -110,7 +112,7 @@ export function searchStore(db: Db) {
     [string, number]
   >(
     `SELECT id, position, status, ${firstBytes('content')} AS content FROM messages
-      WHERE conversation_id = ? AND position > ? ORDER BY position LIMIT 1`,
+      WHERE conversation_id = ${TEXT_PARAMETER} AND position > ? ORDER BY position LIMIT 1`,
   );
   const searchedTo = $client.prepare<never, [position: number | null, id: string]>(
     'UPDATE conversations SET searched_to = ifnull(?, last_position) WHERE id = ?',
