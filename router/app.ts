@@ -3,6 +3,7 @@ import { Elysia } from 'elysia';
 import { callerPlugin, knownSender, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
+import { oidcRoutes } from './accounts/oidc-routes';
 import { ownRoutes } from './accounts/own-routes';
 import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
@@ -22,6 +23,7 @@ import { conversationsRoutes } from './chat/api-routes';
 import { attachmentsRoutes } from './chat/attachments-routes';
 import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
+import { optionsRoutes } from './chat/options-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
@@ -37,6 +39,7 @@ import { filesPages, filesUpload } from './files/routes';
 import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { referenceRoutes } from './reference/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { agentApiRoutes } from './settings/agent-api-routes';
@@ -81,12 +84,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
     context;
   const { installationId } = context;
   const {
+    identities,
     invitations,
     keys,
     listensAt,
     loads,
     metrics,
     now,
+    oidc,
     prices,
     removal,
     runners,
@@ -101,14 +106,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
   } = context;
   const guard = guardOf(config);
   const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
-  const identities = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
-  const session = sessionPlugin(identities);
+  const senders = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const session = sessionPlugin(senders);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const overview = overviewOf(overviewParts(context));
   const newKeys = new Once<CreatedKey>(now);
   const newLinks = new Once<NewLink>(now);
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
+  const settings = settingsPages({ ...settingsParts(context), newKeys, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   // Where the sidebar cannot be read either, the error is said without it.
   const shellOfSender = async (request: Request) => {
@@ -124,11 +129,11 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
+      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...senders, guard }), () => app.server))
       .use(filesApiRoutes(filesParts(context), session))
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
-      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, config, held, transfer }, session))
       .use(
         attachmentsRoutes(
           { attachments: context.attachments, config, conversations: context.conversations, held },
@@ -145,10 +150,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
       // Of the routes behind it, which are pages and their parts.
       .use(compression)
       .use(await assets())
-      .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
-      .use(invitationRoutes({ attempts, clients, invitations }, session))
+      .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
+      .use(authRoutes({ accounts, attempts, audit, clients, metrics, oidc, sessions }, session))
+      .use(oidcRoutes({ ...oidcParts(context), cookie: cookieOf(config), linkTo }, session))
+      .use(invitationRoutes({ attempts, clients, invitations, oidc, passwordsOpen: accounts.passwordsOpen }, session))
       .use(resetRoutes({ attempts, clients, users }, session))
       .use(chatRoutes(chat, session))
+      .use(optionsRoutes(chat, session))
       .use(variantsRoutes({ ...chat, variants }, session))
       .use(chatCredentialsRoutes({ ...chat, variants }, session))
       .use(agentPages({ ...agentPagesParts(context), shell }, session))
@@ -166,7 +174,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
       .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
       .use(auditRoutes({ audit, shell, streams }, session))
-      .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
+      .use(usersRoutes({ identities, linkTo, newLinks, removal, shell, users }, session))
       .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
       .use(pricesRoutes({ prices, shell }, session))
       .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
@@ -188,6 +196,14 @@ export function internalApp(context: Context) {
     .use(brokerRoutes(brokerParts(context)))
     .use(callbackRoutes({ callbacks, runners }))
     .use(wrongPort(config));
+}
+
+function settingsParts({ accounts, agents, backends, config, credentials, idle, keys, oidc, sessions }: Context) {
+  return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions };
+}
+
+function oidcParts({ attempts, audit, clients, identities, metrics, now, oidc, vault }: Context) {
+  return { attempts, audit, clients, identities, metrics, now, oidc, vault };
 }
 
 function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
@@ -275,8 +291,8 @@ function conversationsParts(context: Context) {
 }
 
 function openaiParts(context: Context) {
-  const { agents, backends, budgets, config, conversations, events, generations, held, hops } = context;
+  const { agents, attachments, backends, budgets, config, conversations, events, generations, held, hops } = context;
   const { idempotency, metrics, now, rateLimits, runners, startedAtMs, streams } = context;
   const answers = { conversations, events, generations, held, hops, idempotency, runners, streams };
-  return { agents, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
+  return { agents, attachments, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
 }

@@ -140,6 +140,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
       config,
       now,
       steady,
+      vault,
       startedAtMs: now(),
       installationId,
       database,

@@ -51,10 +51,25 @@ export interface ConversationLink {
   streaming: boolean;
   /** An answer has ended there that its owner has not seen. */
   unread: boolean;
+  shelf: Shelf;
 }
 
-/** Conversations of all agents, last changed first. */
+/** Where its owner keeps a conversation. */
+export type Shelf = 'list' | 'pinned' | 'archived';
+
+/** A conversation that can be renamed, pinned, archived, exported and deleted. `error` is of the typed title. */
+export interface OptionsView {
+  id: string;
+  title: string;
+  shelf: Shelf;
+  error?: string;
+}
+
+/** Conversations of all agents on one shelf, last changed first. */
 export interface ConversationList {
+  shelf: Shelf;
+  /** Those above the first page of the list. */
+  pinned: readonly ConversationLink[];
   links: readonly ConversationLink[];
   /** Where those before them are, if there are any. */
   olderHref?: string;
@@ -73,6 +88,7 @@ export interface SearchHit {
   href: string;
   agent: { id: string; name: string };
   atMs: number;
+  isArchived: boolean;
   title: readonly TextPiece[];
   /** Of the message; empty for a title. */
   excerpt: readonly TextPiece[];
@@ -182,6 +198,7 @@ export interface VariantsView {
 export interface ConversationView {
   id: string;
   title: string;
+  isArchived: boolean;
   agentId: string;
   agentName: string;
   messages: MessageView[];
@@ -246,8 +263,10 @@ export interface UserView {
   isAdmin: boolean;
   isYou: boolean;
   isDisabled: boolean;
-  /** The user has not chosen one yet. */
+  /** The user has not chosen one yet, and signs in by no other means. */
   hasNoPassword: boolean;
+  /** The user signs in through the OpenID Connect provider. */
+  isLinked: boolean;
 }
 
 /** An invitation; its link is not known any more. */
@@ -262,6 +281,12 @@ export interface InvitationView {
   isExpired: boolean;
 }
 
+/** The OpenID Connect provider: what people call it, and where a sign-in through it begins. */
+export interface ProviderView {
+  name: string;
+  href: string;
+}
+
 /** The account of whoever is signed in. */
 export interface YouView {
   name: string;
@@ -269,6 +294,11 @@ export interface YouView {
   /** Of pages; null: the browser's. */
   language: string | null;
   isAdmin: boolean;
+  /** Whether the user can sign in with a password. */
+  hasPassword: boolean;
+  /** Where the account is linked to the provider; absent where there is none. */
+  provider?: ProviderView | undefined;
+  isLinked: boolean;
   sessions: SessionView[];
   /** The result of the card's last form. */
   flash?: Flash | undefined;

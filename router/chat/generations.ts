@@ -4,6 +4,7 @@
  */
 
 import type { Agent, AgentsStore } from '../agents/store';
+import type { SentFile } from '../backends/shape';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -40,6 +41,8 @@ export interface RecordedTurn {
   readonly text?: string;
   /** Files of the text's message. */
   readonly files?: readonly KeptFile[];
+  /** The same as a client of `/v1` sends them. They are stored with the turn. */
+  readonly sent?: readonly SentFile[];
   /** Results of the client's tools since the last answer. */
   readonly results?: readonly ToolResult[];
   /** The answer's id, where it is told before it is stored. */
@@ -69,7 +72,7 @@ interface GenerationsDeps extends ProduceDeps {
 }
 
 export function generationsService(deps: GenerationsDeps) {
-  const { conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
+  const { attachments, conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -117,7 +120,7 @@ export function generationsService(deps: GenerationsDeps) {
     const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
     const { stop, ...rest } = how;
     const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
-    const answer = new Answer({ conversations, events, isShown, now }, ids, options);
+    const answer = new Answer({ attachments, conversations, events, isShown, now }, ids, options);
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;
@@ -187,8 +190,9 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Stores a turn that comes through `/v1`, whose relay does the work. */
     async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
-      const { conversation, text } = turn;
-      const { answer: message } = await beginTurn(conversation, turn);
+      const { conversation, text, sent = [] } = turn;
+      const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
+      const { answer: message } = await beginTurn(conversation, { ...turn, files });
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }

@@ -3,7 +3,7 @@ import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
-import { binding } from './store-attachments';
+import { attaching, binding, type KeptFile } from './store-attachments';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
@@ -13,7 +13,7 @@ const READ_BYTES_MAX = 512 * 1024;
 
 /** A conversation with what it is told with. */
 export interface CountedConversation
-  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs'> {
+  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs' | 'shelf'> {
   readonly backend: string;
   /** Its own model, else its agent's, else the backend's name. */
   readonly model: string;
@@ -48,13 +48,14 @@ export interface PostedMessage {
 
 /** A message that comes with its conversation. */
 export type WholeMessageToInsert = Pick<Message, 'id' | 'role' | 'content' | 'status' | 'createdAtMs'> &
-  Partial<{ [Name in 'failure' | 'calls' | 'results']: object }>;
+  Partial<{ [Name in 'failure' | 'calls' | 'results']: object }> & { readonly files?: readonly KeptFile[] };
 
 export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
 export function conversationsApiStore(db: Db) {
   const { whole } = textsOf(db);
   const bind = binding(db);
+  const attach = attaching(db);
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
@@ -78,6 +79,7 @@ export function conversationsApiStore(db: Db) {
           // All notices are callbacks.
           const callbackId = role === 'notice' ? id : null;
           insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId);
+          if (one.files) attach({ userId: ids.userId, conversationId: ids.id, messageId: id }, one.files, createdAtMs);
         }
       });
     },
@@ -88,7 +90,7 @@ export function conversationsApiStore(db: Db) {
         'id' in wanted ? sql`c.expires_at_ms IS NULL OR c.id = ${wanted.id}` : sql`c.expires_at_ms IS NULL`;
       return db.all<CountedConversation>(sql`
         WITH own AS (
-          SELECT c.id, c.agent_id AS agentId, c.title, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
+          SELECT c.id, c.agent_id AS agentId, c.title, c.shelf, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
             a.backend, coalesce(nullif(c.model, ''), nullif(a.model, ''), a.backend) AS model,
             row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
           FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
@@ -166,6 +168,7 @@ export function conversationsApiStore(db: Db) {
             lastPosition: position,
             goesOnFrom: null,
             updatedAtMs: nowMs,
+            shelf: conversation.shelf === 'archived' ? 'list' : conversation.shelf,
             title: conversation.title || title,
             ...(message.role === 'assistant' && !message.failure && { sessionFrom: position }),
           })

@@ -10,10 +10,12 @@ import type { ChatMessage } from '../backends/shape';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { picturesAsWords } from './answer-pictures';
 import type { AttachmentsService } from './attachments';
 import type { Message } from './store';
 import type { Attachment } from './store-attachments';
 
+type Said = Pick<Message, 'id' | 'role' | 'content'>;
 type Part = { readonly type: string; readonly [member: string]: unknown };
 /** Beside its bytes as they are: base64, and the body that it is a part of. */
 const COPIES = 3;
@@ -82,37 +84,41 @@ export class ToldFiles {
  */
 export async function toldMessages(
   attachments: AttachmentsService,
-  said: readonly Pick<Message, 'id' | 'role' | 'content'>[],
+  said: readonly Said[],
 ): Promise<{ readonly messages: ChatMessage[]; readonly files: ToldFiles }> {
+  const { spoken, contents, files } = await toldContents(attachments, said);
+  return { messages: spoken.map(({ id, role }) => ({ role, content: contents.get(id) })), files };
+}
+
+/** The contents of the messages, by their ids. @returns also those that say something. */
+export async function toldContents(
+  attachments: AttachmentsService,
+  said: readonly Said[],
+): Promise<{
+  readonly spoken: readonly Said[];
+  readonly contents: ReadonlyMap<string, ChatMessage['content']>;
+  readonly files: ToldFiles;
+}> {
   const files = new ToldFiles(attachments);
   const all = await attachments.ofMessages(said);
   const spoken = said.filter(({ id, content }) => content !== '' || all.has(id));
   const told = await tellable(attachments, spoken, all);
-  const messages = spoken.map((message) => {
-    const own = all.get(message.id) ?? [];
-    return { role: message.role, content: contentOf(files, message, own, told) };
-  });
-  return { messages, files };
-}
-
-function contentOf(
-  files: ToldFiles,
-  { role, content }: Pick<Message, 'role' | 'content'>,
-  own: readonly Attachment[],
-  told: ReadonlySet<Attachment>,
-): ChatMessage['content'] {
-  // A message of an assistant has no pictures in OpenAI's API; its text says where they were.
-  if (role === 'assistant') return content;
-  const text =
-    content +
-    own
-      .filter((file) => !told.has(file))
-      .map(noteOf)
-      .join('');
-  return files.content(
-    text,
-    own.filter((file) => told.has(file)),
-  );
+  // A message of an assistant has no pictures in OpenAI's API, so they come with what is said next.
+  let ofAnswer: readonly Attachment[] = [];
+  const contents = new Map<string, ChatMessage['content']>();
+  for (const { id, role, content } of spoken) {
+    const own = all.get(id) ?? [];
+    if (role !== 'user') {
+      ofAnswer = own.filter((file) => told.has(file));
+      contents.set(id, picturesAsWords(content));
+      continue;
+    }
+    const notes = own.filter((file) => !told.has(file)).map(noteOf);
+    const parts = [...ofAnswer, ...own.filter((file) => told.has(file))];
+    ofAnswer = [];
+    contents.set(id, files.content(content + notes.join(''), parts));
+  }
+  return { spoken, contents, files };
 }
 
 /** Those of the newest messages, as far as a request may have them. Those of the newest one are always told. */

@@ -142,6 +142,7 @@ async function useAll(stores: Stores): Promise<void> {
   await users.insert({ ...user, id: 'u', email: 'a@example.org', slug: 'a' });
   await users.find('u');
   await users.findByEmail('a@example.org');
+  await users.findByIdentity('https://login.example.org/ subject');
   await users.findAdmin();
   await users.slugsLike('a');
   await users.list(5);
@@ -294,7 +295,8 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.deleteExpired(nowMs);
   await conversations.discard('d', nowMs);
   await conversations.findDiscarded('u', 'd');
-  await conversations.restore('d', nowMs);
+  await conversations.putOn('d', 'u', 'pinned');
+  await conversations.list('u', 50, undefined, 'archived');
   await conversations.delete('d');
 }
 

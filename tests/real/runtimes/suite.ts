@@ -6,19 +6,23 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import OpenAI from 'openai';
-import { docker } from '../../support/engine';
+import { docker, runInside } from '../../support/engine';
 import { PEOPLE, until } from '../../support/router';
 import { startRuntime } from '../../support/runtimes';
 import { UPSTREAM_USAGE } from '../../support/upstream';
+import { testCallback } from './callback';
 import { requireImage } from './image';
 import { type Hosted, type Owner, REAL_KEY, realBackend, smallName, startAgain, startHosted } from './people';
-import type { RealRuntime } from './runtimes';
+import { pinsOf } from './pins';
+import { notesOf, type RealRuntime } from './runtimes';
 import { play, realRunner } from './same-script';
 import { toolOutput } from './tool-call';
 
 const HELLO = 'Hello from upstream.';
 /** Only ends a failed test: the slowest starts within half a minute, on a slow machine within two. */
 const limitMs = 300_000;
+/** Between two pieces of an answer that has no end. */
+const PACE_MS = 20;
 
 interface Failure {
   readonly by: RealRuntime['failsWith'];
@@ -42,6 +46,7 @@ function declare(runtime: RealRuntime, image: string): void {
   });
   afterAll(() => hosted[Symbol.asyncDispose]());
 
+  const notes = notesOf(runtime);
   const asks = { model: runtime.name };
   const stopRunner = (who: Owner) => who.person.request(`/api/runners/${runtime.name}`, { method: 'DELETE' });
 
@@ -66,6 +71,15 @@ function declare(runtime: RealRuntime, image: string): void {
     await until(() => status().state === 'starting' && (status().progress.percent ?? 0) > 0, 'the start is shown');
     expect((await answer).join('')).toBe('Good morning.');
     expect(hosted.told()).toContain('Hello.');
+  });
+
+  test('its program tells the version that backends.json pins', async () => {
+    const { version, tag } = pinsOf(runtime.name);
+    const { Id } = await alice.container();
+    const said = await runInside(docker.getContainer(Id), runtime.versionCommand, String(runtime.uid));
+    expect(said).toContain(version);
+    // The authors of Hermes Agent tag an image with the date of its release, which the program says too.
+    expect(said).toContain(tag.replace(/^v/, ''));
   });
 
   test('the second turn of a conversation reaches the upstream with the first one before it', async () => {
@@ -108,7 +122,7 @@ function declare(runtime: RealRuntime, image: string): void {
     );
   });
 
-  test(`the page shows the commands that it runs (${runtime.notes.tools})`, async () => {
+  test(`the page shows the commands that it runs (${notes.tools})`, async () => {
     const conversation = await alice.converse();
     hosted.upstream.script(runtime.shell('echo seen'), { pieces: ['Done.'] });
     const form = { method: 'POST', body: new URLSearchParams({ text: 'Say it.' }) };
@@ -120,25 +134,23 @@ function declare(runtime: RealRuntime, image: string): void {
     expect(page.includes('echo seen')).toBe(runtime.reportsTools);
   });
 
-  test(`law 9: a client that leaves ends the call to the upstream (${runtime.notes.left})`, async () => {
-    const [gate, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    hosted.upstream.script({ pieces: ['Once', gate.promise, ' upon', end.promise] });
+  test(`law 9: a client that leaves ends the call to the upstream (${notes.left})`, async () => {
+    const gate = Promise.withResolvers<void>();
+    hosted.upstream.script({ pieces: storyFor(runtime, gate.promise) });
     const client = new AbortController();
     for await (const piece of alice.stream('Tell me a story.', client.signal)) {
       if (piece === 'Once') client.abort();
     }
     const count = hosted.turns().length;
     if (runtime.endsCall !== 'at once') gate.resolve();
-    if (runtime.endsCall === 'by itself') end.resolve();
     const expected = runtime.endsCall === 'by itself' ? 'finished' : 'aborted';
     expect(await hosted.turns().at(-1)?.ended).toBe(expected);
     expect(hosted.turns()).toHaveLength(count);
     gate.resolve();
-    end.resolve();
     expect(await alice.ask('Still there?')).toBe(HELLO);
   });
 
-  test(`an upstream that fails is told to the client, and the next turn is answered (${runtime.notes.failed})`, async () => {
+  test(`an upstream that fails is told to the client, and the next turn is answered (${notes.failed})`, async () => {
     const conversation = await alice.converse();
     const before = hosted.turns().length;
     const broken = () => Array.from({ length: runtime.callsOfFailedTurn }, () => ({ status: 500, message: 'Broken.' }));
@@ -192,6 +204,8 @@ function declare(runtime: RealRuntime, image: string): void {
     expect(hosted.told()).toContain('You are the personal agent of Alice.');
     expect(hosted.told()).not.toContain('Answer in rhymes.');
   });
+
+  testCallback(runtime, () => hosted);
 
   test('its twin of the fast tests answers the same requests in the same way', async () => {
     const entry = realBackend(runtime, image);
@@ -298,6 +312,17 @@ function declare(runtime: RealRuntime, image: string): void {
     expect((await again.request(`/api/runners/${runtime.name}`, { method: 'DELETE' })).status).toBe(200);
     expect(await hosted.containers()).toEqual([]);
   });
+}
+
+/** An answer for a client that leaves after the first word. `gate` holds the rest back. */
+function* storyFor({ endsCall }: RealRuntime, gate: Promise<void>): Generator<string | Promise<unknown>> {
+  yield 'Once';
+  yield gate;
+  // A runtime may read a piece before it reads that its client is gone, so there is always a next one.
+  while (endsCall === 'with the next piece') {
+    yield ' upon';
+    yield Bun.sleep(PACE_MS);
+  }
 }
 
 /** The environments of all processes of a container, as the host sees them. */
