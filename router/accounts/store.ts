@@ -2,6 +2,7 @@
 import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { inList } from '../database/in-list';
+import { textParameter } from '../database/parameters';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
 
@@ -44,7 +45,7 @@ export function usersStore(db: Db) {
     .innerJoin(users, eq(users.id, sessions.userId))
     .where(
       and(
-        eq(sessions.id, sql.placeholder('id')),
+        eq(sessions.id, textParameter('id')),
         gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
         isNull(users.disabledAtMs),
       ),
