@@ -89,8 +89,8 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'This link is not valid any more. Ask the administrator for another.': '此链接已失效，请向管理员索取新的链接。',
   'You have {} keys. Revoke one you no longer use.': '你已有 {} 个密钥，请撤销不再使用的密钥。',
   'There is no such key.': '没有这个密钥。',
-  'A key for some agents only cannot manage, which reaches all of them':
-    '仅限部分智能体的密钥不能用于管理，因为管理涉及所有智能体',
+  'A key for some agents only opens /v1 only: the other scopes reach all of them':
+    '仅限部分智能体的密钥只能访问 /v1：其他范围涉及所有智能体',
   'A moment that is still to come': '必须是将来的时间',
   'At least {} characters': '至少 {} 个字符',
   'At most {} characters': '最多 {} 个字符',
