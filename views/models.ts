@@ -285,6 +285,8 @@ export interface YouView {
   email: string;
   /** Of pages; null: the browser's. */
   language: string | null;
+  /** Whether the user's own model names conversations. */
+  hasModelTitles: boolean;
   isAdmin: boolean;
   sessions: SessionView[];
   /** The result of the card's last form. */

@@ -109,7 +109,7 @@ export function usersStore(db: Db) {
     /** @returns the changed user, or undefined when there is none. */
     async change(
       id: string,
-      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs'>>,
+      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'hasModelTitles'>>,
     ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },

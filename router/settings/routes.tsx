@@ -1,5 +1,6 @@
 /** Settings: the page of all of them, and idle times. Credentials and keys have files of their own. */
 import { Elysia, t } from 'elysia';
+import { Saved } from '../../views/kit/saved';
 import { SettingsPage } from '../../views/settings/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { KeysService } from '../accounts/keys';
@@ -17,7 +18,7 @@ import { AppError } from '../lib/errors';
 import type { Once } from '../lib/once';
 import { flashOf } from '../web/flash';
 import { type Reader, textOf } from '../web/reader';
-import { page, seeOther } from '../web/respond';
+import { isPartRequest, page, part, seeOther } from '../web/respond';
 
 export interface SettingsPagesDeps {
   readonly agents: AgentsService;
@@ -39,6 +40,10 @@ export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' |
 export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
   return {
     page: (who, request, props, status) => settingsPage(deps, { who, request, props, status }),
+    saved: (who, request, card) =>
+      isPartRequest(request)
+        ? part(who, <Saved />)
+        : seeOther(request, `/settings?card=${card}&said=saved#${card}-said`),
     back: (request, said, card) => seeOther(request, `/settings?card=${card}&said=${said}#${card}-said`),
   };
 }
@@ -57,7 +62,7 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
       async ({ who, body, request }) => {
         requireBackend(deps, body.backend);
         await idle.set(who.user.id, body.backend, body.seconds);
-        return settings.back(request, 'idle', 'idle');
+        return settings.saved(who, request, 'idle');
       },
       { session: true, body: t.Object({ backend: t.String(), seconds: t.Numeric() }) },
     );
@@ -94,9 +99,9 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
-  const { name, email, language, role } = who.user;
+  const { name, email, language, hasModelTitles, role } = who.user;
   const you = {
-    ...{ name, email, language, isAdmin: role === 'admin', ...props.you },
+    ...{ name, email, language, hasModelTitles, isAdmin: role === 'admin', ...props.you },
     sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
   };
   const origin = deps.config.publicUrl ?? new URL(request.url).origin;

@@ -15,6 +15,8 @@ export const users = sqliteTable(
     passwordHash: text('password_hash').notNull(),
     /** Of pages, such as `zh`. Null: the browser's. */
     language: text(),
+    /** Whether the user's own LLM names new conversations. */
+    hasModelTitles: integer('has_model_titles', { mode: 'boolean' }).notNull().default(true),
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
