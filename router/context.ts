@@ -141,6 +141,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
       config,
       now,
       steady,
+      vault,
       startedAtMs: now(),
       installationId,
       database,

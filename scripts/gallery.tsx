@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { VNode } from 'preact';
 import { styleSheet } from '../router/web/assets';
 import * as fixtures from '../tests/views/fixtures';
+import { InvitationPage } from '../views/accounts/invitation-page';
+import { OidcRefusedPage } from '../views/accounts/oidc-refused-page';
 import { SignInPage } from '../views/accounts/sign-in-page';
 import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ChatPage } from '../views/chat/page';
@@ -15,6 +17,7 @@ import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
 import { agentPages } from './gallery-agents';
 import { live, post } from './gallery-live';
+import { referencePages } from './gallery-reference';
 import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');
@@ -28,6 +31,7 @@ const csp =
   "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 const emptyForm = { values: {}, errors: {} };
+const provider = { name: 'Keycloak of Analytical Engines', href: '/sign-in/oidc' };
 const agent = fixtures.agent({ current: true, description: fixtures.shell().agents[0]?.description ?? '' });
 
 export const pages: Record<string, () => VNode> = {
@@ -38,6 +42,16 @@ export const pages: Record<string, () => VNode> = {
       signupOpen={false}
     />
   ),
+  'sign-in-provider': () => <SignInPage form={emptyForm} signupOpen={false} provider={provider} />,
+  'sign-in-provider-only': () => <SignInPage form={emptyForm} signupOpen={false} provider={provider} isAdminOnly />,
+  'sign-in-provider-refused': () => (
+    <OidcRefusedPage
+      message="E-mail addresses of gmail.com may not sign in here."
+      again={provider}
+      backHref="/sign-in"
+    />
+  ),
+  invited: () => <InvitationPage form={emptyForm} email={null} action="/sign-up/token" provider={provider} />,
   'sign-up': () => (
     <SignUpPage
       form={{ values: { name: 'Ada' }, errors: { email: 'This is not an email address.' } }}
@@ -120,6 +134,7 @@ export const pages: Record<string, () => VNode> = {
   ),
   ...agentPages,
   ...usagePages,
+  ...referencePages,
   error: () => (
     <ErrorPage
       shell={fixtures.shell()}
@@ -209,6 +224,8 @@ function endings(): MessageView[] {
   return [
     fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
     fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
+    fixtures.message({ id: 'm20', role: 'notice', isCallback: true, text: `Step 3 of 5: \`${'long/'.repeat(30)}\`` }),
+    fixtures.message({ id: 'm21', isCallback: true, text: 'This one came **unasked**.' }),
     { ...fixtures.userMessage('m9', 'A message of many pages. '.repeat(20)), wholeHref: '/messages/m9/text' },
     fixtures.message({
       id: 'm10',

@@ -76,8 +76,14 @@ const PUBLIC: Record<string, string> = {
   'POST /api/conversations/:id/attachments': '401 404 404 401 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 401 401 404',
   'GET /assets/*': '200 200 200 200 200 200',
+  'GET /openapi.json': '200 200 200 200 200 200',
+  'GET /docs': '200 200 200 200 200 200',
+  'GET /docs/:part': '200 200 200 200 200 200',
   'GET /sign-in': '200 303 303 200 200 303',
   'POST /sign-in': '422 422 422 422 422 403',
+  // No provider is set.
+  'GET /sign-in/oidc': '404 404 404 404 404 404',
+  'GET /sign-in/oidc/callback': '404 404 404 404 404 404',
   'GET /sign-up': '200 303 303 200 200 303',
   'POST /sign-up': '422 422 422 422 422 403',
   'POST /sign-out': '303 303 303 303 303 403',
@@ -194,6 +200,7 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/users/:id/name': '401 403 303 401 401 403',
   'POST /admin/users/:id/password': '401 403 303 401 401 403',
   'POST /admin/users/:id/reset-link': '401 403 303 401 401 403',
+  'POST /admin/users/:id/unlink': '401 403 303 401 401 403',
   'POST /admin/users/:id/disable': '401 403 303 401 401 403',
   'POST /admin/users/:id/enable': '401 403 303 401 401 403',
   'POST /admin/users/:id/delete': '401 403 422 401 401 403',
@@ -332,6 +339,7 @@ async function pathOf(route: string): Promise<string> {
       backend: () => 'echo',
       seq: () => '1',
       name: () => 'LLM_MODEL',
+      part: () => 'agents',
     },
     subject: () => alice.id,
     token: async () =>
@@ -383,4 +391,17 @@ test.each(listeners)('every route of the %s listener answers each stranger as th
     answers[route] = route === 'GET /assets/*' ? await walk(base, 'GET /assets/app.js') : await walk(base, route);
   }
   expect(answers).toEqual(table);
+});
+
+test('every route of /api, /auth and /v1 is described in operations.ts of its subject, and nothing else is', async () => {
+  const { paths } = (await (await router.request('/openapi.json')).json()) as { paths: Record<string, object> };
+  const plain = (name: string) => name.replace(/\{\w+\}|:\w+|\*/g, '*');
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => plain(`${method.toUpperCase()} ${path}`)),
+  );
+  const served = router.routes.public.filter((route) => /^\w+ \/(api|auth|v1)\//.test(route)).map(plain);
+  const [all] = served.splice(served.indexOf('ALL /v1/*'), 1);
+  expect(all).toBe('ALL /v1/*');
+  expect(served.filter((route) => !described.includes(route))).toEqual([]);
+  expect(described.filter((name) => !served.includes(name) && !name.includes(' /v1/'))).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { FlashNotice, FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { SavedPlace, savedOnChange } from '../kit/saved';
 import { Time } from '../kit/time';
-import type { Flash, FormState, SessionView, YouView } from '../models';
+import type { Flash, FormState, ProviderView, SessionView, YouView } from '../models';
 import { useText } from '../render';
 import { LanguageChoice } from '../settings/language-choice';
 
@@ -35,9 +35,10 @@ export function You({ you, flash }: { you: YouView; flash?: Flash | undefined })
       </form>
       <LanguageChoice language={you.language} />
       <TitlesForm isOn={you.hasModelTitles} />
-      <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />
+      {you.provider && <ProviderAccount provider={you.provider} isLinked={you.isLinked} />}
+      {you.hasPassword && <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />}
       <Sessions sessions={you.sessions} />
-      {!you.isAdmin && <RemovalForm form={you.forms?.removal} />}
+      {!you.isAdmin && <RemovalForm form={you.forms?.removal} hasPassword={you.hasPassword} />}
     </section>
   );
 }
@@ -100,7 +101,21 @@ function PasswordForm({ email, form, isOpen }: { email: string; form: FormState;
   );
 }
 
-function RemovalForm({ form }: { form: FormState | undefined }) {
+/** Whether the account is linked at the OpenID Connect provider, and how to link it. */
+function ProviderAccount({ provider, isLinked }: { provider: ProviderView; isLinked: boolean }) {
+  const t = useText().you;
+  return isLinked ? (
+    <p class="quiet">{t.linked(provider.name)}</p>
+  ) : (
+    <p class="row">
+      <a class="button" href={provider.href}>
+        {t.link(provider.name)}
+      </a>
+    </p>
+  );
+}
+
+function RemovalForm({ form, hasPassword }: { form: FormState | undefined; hasPassword: boolean }) {
   const t = useText().you;
   return (
     <details class="scope" open={form !== undefined}>
@@ -111,10 +126,10 @@ function RemovalForm({ form }: { form: FormState | undefined }) {
         <Field
           id="delete-password"
           name="password"
-          type="password"
-          label={t.password}
+          type={hasPassword ? 'password' : 'email'}
+          label={hasPassword ? t.password : t.typeEmail}
           error={form?.errors.password}
-          autocomplete="current-password"
+          autocomplete={hasPassword ? 'current-password' : 'off'}
           required
         />
         <div class="row">
