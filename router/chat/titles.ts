@@ -82,8 +82,14 @@ function clip(text: string): string {
   return text.slice(0, TOLD_LENGTH);
 }
 
+/** What models put around a title. */
+const AROUND = new Set(' \t\r"\'“”„«»*_#`.。');
+
 /** The first line that a model has said, without what models put around a title. */
 export function titleIn(said: string): string {
   const [line = ''] = withoutThought(said).trim().split('\n');
-  return titleFrom(line.replace(/^[\s"'“”„«»*_#`]+|[\s"'“”„«»*_`.。]+$/g, ''));
+  const characters = [...line];
+  const first = characters.findIndex((one) => !AROUND.has(one));
+  const last = characters.findLastIndex((one) => !AROUND.has(one));
+  return titleFrom(characters.slice(Math.max(first, 0), last + 1).join(''));
 }
