@@ -133,7 +133,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const broker = wireBroker({ ...shared, ...platforms, ...usage, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, ask: broker.ask, credentials });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
-  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
+  const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
