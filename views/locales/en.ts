@@ -618,7 +618,8 @@ export const en = {
     scopeNames: {
       v1: 'Agents, as OpenAI (/v1)',
       manage: 'Your settings and runners (/api/me, /api/runners)',
-      both: 'Both',
+      agents: 'Your agents and conversations (/api/agents, /api/conversations)',
+      all: 'All of these',
     },
     onlyFor: 'Only for these agents',
     onlyForHelp: 'If you choose none, the key works for all agents.',
@@ -630,6 +631,7 @@ export const en = {
     eventsWhileWaiting: 'Send empty events while a chat waits, for programs that ignore comments',
     hasEventsWhileWaiting: 'empty events while waiting',
     noLimit: 'No limit',
+    opensAgents: 'opens agents and conversations',
     manages: 'manages settings and runners',
     only: (names: string[]) => `only ${list(names)}`,
     requests: (count: number) => `${count.toLocaleString('en')} requests a minute`,

@@ -596,7 +596,8 @@ export const zh: Text = {
     scopeNames: {
       v1: '智能体，以 OpenAI 方式（/v1）',
       manage: '你的设置和运行器（/api/me、/api/runners）',
-      both: '两者',
+      agents: '你的智能体和对话（/api/agents、/api/conversations）',
+      all: '以上全部',
     },
     onlyFor: '仅限这些智能体',
     onlyForHelp: '不选择则可用于所有智能体。',
@@ -608,6 +609,7 @@ export const zh: Text = {
     eventsWhileWaiting: '等待对话时发送空事件，供忽略注释的程序使用',
     hasEventsWhileWaiting: '等待时发送空事件',
     noLimit: '不限',
+    opensAgents: '可访问智能体和对话',
     manages: '管理设置和运行器',
     only: (names) => `仅限 ${list(names)}`,
     requests: (count) => `每分钟 ${count.toLocaleString('zh')} 个请求`,

@@ -80,7 +80,7 @@ export const sessions = sqliteTable(
   (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],
 );
 
-export type KeyScope = 'v1' | 'manage';
+export type KeyScope = 'v1' | 'agents' | 'manage';
 
 export const keys = sqliteTable(
   'keys',
