@@ -90,6 +90,9 @@ const file = named('ConversationFile', {
       failure: t.Optional(failure),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
+      attachments: t.Optional(
+        t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
+      ),
     }),
   ),
 });
@@ -102,7 +105,7 @@ const none = { 404: 'You have no such conversation' };
 export const agentOperations: OperationGroup = {
   name: 'Agents',
   about: 'Your agents. Each backend has a default one, which is made when it is missing.',
-  access: 'session',
+  access: 'agents',
   words: {
     id: 'Id of one of your agents',
     backend: 'Name of a backend',
@@ -152,7 +155,7 @@ export const conversationOperations: OperationGroup = {
   name: 'Conversations',
   about:
     'To have an answer written, send `POST /v1/chat/completions` with `"user": "agstack-<id>"`: both sides are stored.',
-  access: 'session',
+  access: 'agents',
   words: {
     id: 'Id of one of your conversations',
     backend: 'Name of a backend: its default agent',
