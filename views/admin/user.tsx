@@ -225,11 +225,13 @@ function RemovalCard({ typedName, keptDays, form, action }: RemovalProps) {
         {keptDays > 0 && (
           <fieldset class="choices">
             <legend>{t.when}</legend>
-            <label>
-              <input type="radio" name="when" value="later" checked={form.values.when !== 'now'} /> {t.keep(keptDays)}
+            <label for="when-later">
+              <input id="when-later" type="radio" name="when" value="later" checked={form.values.when !== 'now'} />{' '}
+              {t.keep(keptDays)}
             </label>
-            <label>
-              <input type="radio" name="when" value="now" checked={form.values.when === 'now'} /> {t.purgeNow}
+            <label for="when-now">
+              <input id="when-now" type="radio" name="when" value="now" checked={form.values.when === 'now'} />{' '}
+              {t.purgeNow}
             </label>
           </fieldset>
         )}
