@@ -132,7 +132,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
-  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
+  const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
@@ -205,6 +205,7 @@ async function begin(
   repeat(EXPIRED_MS, conversations.deleteExpired);
   repeat(EXPIRED_MS, parts.attachments.sweep);
   repeat(EXPIRED_MS, parts.audit.deleteExpired);
+  repeat(EXPIRED_MS, parts.removal.purgeDue);
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));

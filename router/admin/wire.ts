@@ -1,11 +1,15 @@
 /** Makes the parts of this subject. */
 
+import type { InvitationsService } from '../accounts/invitations';
 import type { UserLimitsService } from '../accounts/user-limits';
 import type { UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import type { AuditService } from '../audit/audit';
+import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations';
 import type { Config } from '../config/config';
+import type { CredentialsService } from '../credentials/credentials';
+import type { InstallationStore } from '../database/installation-store';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
 import type { BudgetsService } from '../usage/budgets';
@@ -13,16 +17,20 @@ import type { Clients } from '../web/clients';
 import { diskUseService } from './disk-use';
 import { logReads } from './log-reads';
 import { removalService } from './removal';
+import { startService } from './start';
 
 /** @param owned ends what works in the background. */
 export function wireAdmin(
   uses: {
-    config: Pick<Config, 'dataRoot' | 'homesRoot'>;
+    config: Pick<Config, 'dataRoot' | 'homesRoot' | 'retention'>;
     audit: AuditService;
     clients: Clients;
     now: () => number;
     steady: () => number;
-    stores: { runners: RunnersStore };
+    stores: { installation: InstallationStore; runners: RunnersStore };
+    conversations: ConversationsService;
+    credentials: CredentialsService;
+    invitations: InvitationsService;
     agents: AgentsService;
     users: UsersService;
     runners: RunnersService;
@@ -41,10 +49,14 @@ export function wireAdmin(
     generations,
     budgets,
     userLimits,
+    audit: uses.audit,
     homesRoot: config.homesRoot,
+    keptMs: config.retention.deletedUsersMs,
+    now: uses.now,
   });
   const { now, steady } = uses;
   const { dataRoot, homesRoot } = config;
   const diskUse = owned.use(diskUseService({ dataRoot, homesRoot, now, steady }));
-  return { diskUse, logReads: logReads(uses), removal };
+  const start = startService({ ...uses, installation: stores.installation });
+  return { diskUse, logReads: logReads(uses), removal, start };
 }

@@ -115,7 +115,15 @@ function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
   );
 }
 
-function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) {
+interface ScopeFormProps {
+  group: string;
+  scope: CredentialScope;
+  /** Of the paths that are posted to, for a page that is answered to in place of the settings. */
+  query?: string;
+}
+
+/** The form of one scope, with the test of its values. */
+export function ScopeForm({ group, scope, query = '' }: ScopeFormProps) {
   const t = useText();
   const id = scopeId(group, scope.scope);
   const hasUpstream = scope.fields.some((field) => field.name === 'LLM_BASE_URL');
@@ -127,7 +135,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
           <Sentence of={scope.error} />
         </Notice>
       )}
-      <form id={`${id}-form`} method="post" action="/settings/credentials" autocomplete="off">
+      <form id={`${id}-form`} method="post" action={`/settings/credentials${query}`} autocomplete="off">
         <input type="hidden" name="scope" value={scope.scope} />
         {scope.fields.map((field) => (
           <ScopeField key={field.name} id={`${id}-${field.name}`} scope={scope.scope} field={field} />
@@ -149,8 +157,8 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
             type="submit"
             form={`${id}-form`}
             class="button"
-            formaction="/settings/credentials/try"
-            hx-post="/settings/credentials/try"
+            formaction={`/settings/credentials/try${query}`}
+            hx-post={`/settings/credentials/try${query}`}
             hx-target={`#${id}-trial`}
             hx-swap="outerHTML"
             hx-disable="this"
@@ -165,7 +173,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
             trigger={t.credentials.clear}
             question={t.credentials.clearQuestion(scope.label)}
             consequence={group === upstream ? t.credentials.clearConsequence : t.credentials.clearOtherConsequence}
-            action="/settings/credentials/clear"
+            action={`/settings/credentials/clear${query}`}
             label={t.credentials.clear}
             fields={{ scope: scope.scope, group }}
           />

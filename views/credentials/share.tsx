@@ -3,8 +3,8 @@ import { useText } from '../render';
 import { cardId, upstream } from './group';
 import type { ShareView } from './models';
 
-/** The administrator's switch: whether everybody may use these values. */
-export function Share({ group, share }: { group: string; share: ShareView }) {
+/** The administrator's switch: whether everybody may use these values. @param query as of the form. */
+export function Share({ group, share, query = '' }: { group: string; share: ShareView; query?: string }) {
   const t = useText();
   const { isShared, canShare, receivers } = share;
   const id = `${cardId(group)}-share`;
@@ -30,7 +30,7 @@ export function Share({ group, share }: { group: string; share: ShareView }) {
           trigger={change.name}
           question={change.question}
           consequence={change.consequence}
-          action="/settings/credentials/share"
+          action={`/settings/credentials/share${query}`}
           label={change.name}
           fields={{ group, shared: String(!isShared) }}
           isHarmless={!isShared}
