@@ -265,6 +265,7 @@ export const keys: KeyView[] = [
 
 export const you: YouView = {
   language: null,
+  hasModelTitles: true,
   name: 'Ada Lovelace',
   email: 'ada.of.a.very.long.name@analytical-engines.example',
   isAdmin: false,
