@@ -8,6 +8,7 @@ import { ownRoutes } from './accounts/own-routes';
 import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { unknownRoutes } from './accounts/unknown-routes';
 import { auditRoutes } from './admin/audit-routes';
 import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes, type NewLink } from './admin/invitations-routes';
@@ -171,7 +172,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
       .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell, startPage }, session))
       .use(backendsRoutes(backendsParts(context, shell), session))
-      .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
+      .use(limitsRoutes({ backends, budgets, runners, shell, userLimits: context.userLimits, users }, session))
       .use(overviewRoutes({ overview, shell }, session))
       .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
       .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
@@ -187,6 +188,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           session,
         ),
       )
+      .use(unknownRoutes(session))
   );
 }
 

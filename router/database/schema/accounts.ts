@@ -17,13 +17,18 @@ export const users = sqliteTable(
     identity: text().unique(),
     /** Of pages, such as `zh`. Null: the browser's. */
     language: text(),
+    /** Whether the user's own LLM names new conversations. */
+    hasModelTitles: integer('has_model_titles', { mode: 'boolean' }).notNull().default(true),
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
+    /** When a deleted user is purged; until then the administrator can restore them. Null: not deleted. */
+    purgeAtMs: integer('purge_at_ms'),
   },
   (table) => [
     uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`),
     index('users_by_creation').on(table.createdAtMs, table.id),
+    index('users_by_purge').on(table.purgeAtMs).where(sql`purge_at_ms IS NOT NULL`),
   ],
 );
 
@@ -75,7 +80,7 @@ export const sessions = sqliteTable(
   (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],
 );
 
-export type KeyScope = 'v1' | 'manage';
+export type KeyScope = 'v1' | 'agents' | 'manage';
 
 export const keys = sqliteTable(
   'keys',
