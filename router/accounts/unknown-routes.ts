@@ -4,12 +4,11 @@ import { AppError } from '../lib/errors';
 import type { SessionPlugin } from './identify';
 
 export function unknownRoutes(session: SessionPlugin) {
-  // Of all methods: a route of one method is taken before any of all methods, such as `/v1/*`.
-  return new Elysia({ name: 'unknown' }).use(session).all(
+  return new Elysia({ name: 'unknown' }).use(session).get(
     '/*',
     () => {
       throw new AppError('not_found');
     },
-    { visitor: true, parse: 'none' },
+    { visitor: true },
   );
 }
