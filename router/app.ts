@@ -33,6 +33,8 @@ import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
+import { schedulesApiRoutes } from './schedules/api-routes';
+import { schedulesRoutes } from './schedules/routes';
 import { agentApiRoutes } from './settings/agent-api-routes';
 import { agentPages } from './settings/agent-routes';
 import { modelRoutes } from './settings/model-routes';
@@ -84,6 +86,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     prices,
     removal,
     runners,
+    schedules,
     search,
     sessions,
     streams,
@@ -128,6 +131,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
       .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
+      .use(schedulesApiRoutes({ agents, schedules }, session))
       .use(
         new Elysia({ name: 'pages' })
           .use(compression)
@@ -140,6 +144,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           .use(chatCredentialsRoutes({ ...chat, variants }, session))
           .use(agentPages({ ...agentPagesParts(context), shell }, session))
           .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+          .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))
           .use(filesPages({ ...filesParts(context), shell }, session))
           .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
           .use(searchRoutes({ agents, search, shell }, session))

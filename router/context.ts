@@ -40,6 +40,8 @@ import { SAMPLE_MS } from './runners/loads';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { wireRunners } from './runners/wire';
+import { schedulesStore } from './schedules/store';
+import { wireSchedules } from './schedules/wire';
 import { budgetsStore } from './usage/budgets-store';
 import { deleteOldCalls } from './usage/retention';
 import { usageStore } from './usage/store';
@@ -56,6 +58,8 @@ const EXPIRED_MS = 60_000;
 const INDEX_MS = 5_000;
 /** Milliseconds between two looks whether a backup is due. */
 const BACKUP_MS = 2_000;
+/** Milliseconds between two looks whether a schedule is due. */
+const SCHEDULES_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -129,6 +133,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
+  const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
@@ -145,6 +150,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
     ...runners,
     ...broker,
     ...chat,
+    ...schedules,
     ...admin,
     idempotency,
   };
@@ -191,6 +197,7 @@ async function begin(
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
+  repeat(SCHEDULES_MS, parts.schedules.runDue);
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
@@ -217,6 +224,7 @@ export function createStores(db: Db) {
     conversations: conversationsStore(db),
     conversationsApi: conversationsApiStore(db),
     search: searchStore(db),
+    schedules: schedulesStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

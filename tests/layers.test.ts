@@ -22,7 +22,7 @@ const SUBJECTS = [
     'usage',
     'broker',
   ],
-  ...['chat', 'openai', 'settings', 'admin'],
+  ...['chat', 'schedules', 'openai', 'settings', 'admin'],
 ];
 /** Files that wire the subjects together. */
 const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
