@@ -16,6 +16,7 @@ import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
 import { conversationsRoutes } from './chat/api-routes';
+import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
@@ -132,42 +133,40 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
       .use(schedulesApiRoutes({ agents, schedules }, session))
-      .use(
-        new Elysia({ name: 'pages' })
-          .use(compression)
-          .use(await assets())
-          .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
-          .use(invitationRoutes({ attempts, clients, invitations }, session))
-          .use(resetRoutes({ attempts, clients, users }, session))
-          .use(chatRoutes(chat, session))
-          .use(variantsRoutes({ ...chat, variants }, session))
-          .use(chatCredentialsRoutes({ ...chat, variants }, session))
-          .use(agentPages({ ...agentPagesParts(context), shell }, session))
-          .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
-          .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))
-          .use(filesPages({ ...filesParts(context), shell }, session))
-          .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
-          .use(searchRoutes({ agents, search, shell }, session))
-          .use(settingsRoutes({ backends, idle, settings }, session))
-          .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
-          .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
-          .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell }, session))
-          .use(backendsRoutes(backendsParts(context, shell), session))
-          .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
-          .use(adminRunnersRoutes(fleetParts(context, shell), session))
-          .use(auditRoutes({ audit, shell, streams }, session))
-          .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
-          .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
-          .use(pricesRoutes({ prices, shell }, session))
-          .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
-          .use(credentialsRoutes({ backends, credentials, settings, upstreams }, session)),
-      )
+      // Of the routes behind it, which are pages and their parts.
+      .use(compression)
+      .use(await assets())
+      .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
+      .use(invitationRoutes({ attempts, clients, invitations }, session))
+      .use(resetRoutes({ attempts, clients, users }, session))
+      .use(chatRoutes(chat, session))
+      .use(variantsRoutes({ ...chat, variants }, session))
+      .use(chatCredentialsRoutes({ ...chat, variants }, session))
+      .use(agentPages({ ...agentPagesParts(context), shell }, session))
+      .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+      .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))
+      .use(filesPages({ ...filesParts(context), shell }, session))
+      .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
+      .use(searchRoutes({ agents, search, shell }, session))
+      .use(settingsRoutes({ backends, idle, settings }, session))
+      .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
+      .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
+      .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell }, session))
+      .use(backendsRoutes(backendsParts(context, shell), session))
+      .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
+      .use(adminRunnersRoutes(fleetParts(context, shell), session))
+      .use(auditRoutes({ audit, shell, streams }, session))
+      .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
+      .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
+      .use(pricesRoutes({ prices, shell }, session))
+      .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
+      .use(credentialsRoutes({ backends, credentials, settings, upstreams }, session))
   );
 }
 
-/** Runners: the broker. The operator's collector: metrics. Never reachable from the network. */
+/** Runners: the broker and callbacks. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, backups, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { backends, backups, callbacks, config, drivers, generations, metrics, platforms, runners, streams } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
@@ -177,6 +176,7 @@ export function internalApp(context: Context) {
       metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
     )
     .use(brokerRoutes(brokerParts(context)))
+    .use(callbackRoutes({ callbacks, runners }))
     .use(wrongPort(config));
 }
 

@@ -19,6 +19,7 @@ import { wireBroker } from './broker/wire';
 import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { conversationsApiStore } from './chat/store-api';
+import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
 import { credentialsService } from './credentials/credentials';
@@ -223,6 +224,7 @@ export function createStores(db: Db) {
     runners: runnersStore(db),
     conversations: conversationsStore(db),
     conversationsApi: conversationsApiStore(db),
+    callbacks: callbacksStore(db),
     search: searchStore(db),
     schedules: schedulesStore(db),
     settings: settingsStore(db),

@@ -4,8 +4,8 @@
  * their folder or the version of Bun has changed.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join, parse } from 'node:path';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, parse } from 'node:path';
 
 const INPUTS = ['{router,views}/**/*.{ts,tsx}', 'drivers/**/*', '{package,tsconfig}.json', 'bun.lock'];
 
@@ -27,33 +27,65 @@ export async function build(root: string): Promise<string> {
   await mkdir(folder, { recursive: true });
   const made = await mkdtemp(join(folder, 'new-'));
   try {
-    // Bytecode needs this format. In it `import.meta.dir` is the folder of the source.
-    const { outputs } = await Bun.build({
-      entrypoints: ['router/main.ts', ...Object.values(WORKERS).map(({ worker }) => worker)].map((file) =>
-        join(root, file),
-      ),
+    const entrypoints = ['router/main.ts', ...Object.values(WORKERS).map(({ worker }) => worker)];
+    const later = new Map<string, string>();
+    await bundle({
+      entrypoints: entrypoints.map((entry) => join(root, entry)),
       naming: '[name].[ext]',
       files: { ...driverFiles(root), ...workerFiles(root, (worker) => join(folder, `${parse(worker).name}.js`)) },
-      // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
-      // And what is loaded only where traces are on: in the bundle it would be read at every start.
-      external: ['*.node', '@opentelemetry/*'],
+      plugins: [apart((name) => join(folder, `${name}.js`), later)],
       outdir: made,
-      target: 'bun',
-      format: 'cjs',
-      bytecode: true,
     });
-    const count = (what: string) => outputs.filter(({ kind }) => kind === what).length;
-    if (count('bytecode') < count('entry-point')) throw new Error(NOT_READ);
+    for (const [name, entry] of later) {
+      await bundle({ entrypoints: [entry], naming: `${name}.[ext]`, outdir: made });
+    }
     await writeFile(join(made, 'key'), key);
     // Written last: without the key, the next start builds again.
     await rm(keyFile, { force: true });
-    const names = outputs.map(({ path }) => basename(path));
-    for (const name of [...names, 'key']) await rename(join(made, name), join(folder, name));
+    const names = await readdir(made);
+    for (const name of names.sort(keyLast)) await rename(join(made, name), join(folder, name));
   } finally {
     await rm(made, { recursive: true, force: true });
   }
   return file;
 }
+
+/** Throws when Bun makes no bytecode of an entry. */
+async function bundle(options: Omit<Bun.BuildConfig, 'target' | 'format' | 'bytecode'>): Promise<void> {
+  const { outputs } = await Bun.build({
+    ...options,
+    // Optional dependencies of packages. They work without them, because nothing is compiled at installation.
+    // And what is loaded only where traces are on, from its package.
+    external: ['*.node', '@opentelemetry/*'],
+    target: 'bun',
+    // Bytecode needs this format. In it `import.meta.dir` is the folder of the source.
+    format: 'cjs',
+    bytecode: true,
+  });
+  const count = (what: string) => outputs.filter(({ kind }) => kind === what).length;
+  if (count('bytecode') < count('entry-point')) throw new Error(NOT_READ);
+}
+
+/**
+ * Has packages that are imported when they are needed read from files of their own, and not with every start.
+ * @param found receives the name and the entry of each.
+ */
+function apart(fileOf: (name: string) => string, found: Map<string, string>): Bun.BunPlugin {
+  return {
+    name: 'apart',
+    setup: ({ onResolve }) =>
+      void onResolve({ filter: /^[a-z][a-z-]*$/ }, ({ path: name, kind, importer }) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const entry = Bun.resolveSync(name, dirname(importer));
+        // Of two versions of a package, the second stays where it is imported.
+        if ((found.get(name) ?? entry) !== entry) return undefined;
+        found.set(name, entry);
+        return { path: fileOf(name), external: true };
+      }),
+  };
+}
+
+const keyLast = (a: string, b: string) => Number(a === 'key') - Number(b === 'key');
 
 /** Replaces the modules that have a worker's path. @param pathOf where this build has the worker with this source. */
 export function workerFiles(root: string, pathOf: (worker: string) => string): Record<string, string> {

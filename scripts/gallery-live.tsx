@@ -11,7 +11,8 @@ import {
   LiveRunner,
 } from '../views/chat/live';
 import { changesBetween } from '../views/growth';
-import { noHtml, renderGrowing } from '../views/markdown';
+import { renderGrowing } from '../views/markdown';
+import { noHtml } from '../views/markup';
 import { renderPart } from '../views/render';
 
 let write: (lines: string) => void = () => {};

@@ -9,7 +9,7 @@ import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ChatPage } from '../views/chat/page';
 import { ErrorPage } from '../views/error';
 import { STYLES } from '../views/layout';
-import { renderPlain } from '../views/markdown';
+import { renderPlain } from '../views/markup';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';

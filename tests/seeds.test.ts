@@ -40,7 +40,7 @@ async function render(backend: Backend): Promise<string> {
   const agent = { id: backend.name, userId: USER.id } as Parameters<typeof runnerEnv>[0]['agent'];
   const user = USER as Parameters<typeof runnerEnv>[0]['user'];
   const routerUrl = 'http://172.17.0.1:18080';
-  const keys = { accessKey: 'ak-0123456789', runnerKey: KEY };
+  const keys = { accessKey: 'ak-0123456789', runnerKey: KEY, callbackToken: 'ck-0123456789' };
   const values = [{ name: 'LLM_MODEL', source: 'global', value: MODEL }] as const;
   const { path } = await prepareHome({
     homesRoot: join(folder, 'homes'),

@@ -2,7 +2,7 @@
  * How rendered Markdown differs from the rendering of the same text when it was shorter. A page that has the shorter one
  * is sent the difference: mostly a few words or one line, however large the block that they end.
  */
-import type { Html } from './markdown';
+import type { Html } from './markup';
 
 /**
  * One change of the page's elements. From the element that holds the text, go to the last child element `depth` times;

@@ -4,37 +4,14 @@
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
 import { addDirections, addTasks } from './markdown-rules';
+import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
-
-declare const isHtml: unique symbol;
-
-/** Markup that this file made, the only one that a view takes as it is. */
-export type Html = string & { readonly [isHtml]: true };
-
-export const noHtml = '' as Html;
-
-/** A text that still grows, rendered. */
-export interface Growing {
-  /** How much of the text later text cannot change any more: `settledLength`. */
-  readonly settled: number;
-  readonly html: Html;
-  /** The whole text is shown as it is. */
-  readonly isPlain?: boolean;
-}
 
 export interface RenderEnv extends Env {
   readonly labels: MarkdownLabels | undefined;
   readonly isTail?: boolean;
   /** Makes the ids of footnotes unique on a page. */
   readonly docId?: string;
-}
-
-/**
- * Ids of the elements of a page whose words name the controls inside rendered text, which thereby has no language. Without
- * them there are no controls.
- */
-export interface MarkdownLabels {
-  copyCode: string;
 }
 
 /**
@@ -103,11 +80,6 @@ export function hasDefinitions(text: string): boolean {
   return env.references !== undefined;
 }
 
-/** A text as it is, where rendering it takes too long or makes too much. At most six times as long. */
-export function renderPlain(text: string): Html {
-  return (text === '' ? '' : `<p class="plain">${Bun.escapeHTML(text)}</p>`) as Html;
-}
-
 /**
  * The length of the text that later text cannot change: the offset at which the last top-level block begins, in UTF-16
  * units. `renderMarkdown` of what is before it, followed by that of the rest, equals the rendering of the whole; only a
@@ -118,21 +90,6 @@ export function settledLength(text: string): number {
   // A half-typed last line may still turn into something that continues an earlier block ("2" into the item "2. b").
   const completeLength = Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r')) + 1;
   return Math.min(lastBlockStart(text), lastBlockStart(text.slice(0, completeLength)));
-}
-
-/** In UTF-16 units. A link that is longer is shown while it grows. */
-const unfinishedLengthMax = 2_000;
-/** A link or an address that goes on to the end of a text. */
-const unfinishedLink = /(!?\[[^[\]\n]*\]\([^()\s]*|\bhttps?:\/\/\S*)$/i;
-
-/**
- * A growing text without a link at its end, of which more may come. As long as it is incomplete, a link shows its address,
- * or leads to another one with each character.
- */
-export function withoutUnfinishedLink(text: string): string {
-  const end = text.slice(-unfinishedLengthMax);
-  const found = unfinishedLink.exec(end);
-  return found ? text.slice(0, text.length - found[0].length) : text;
 }
 
 function parseBlocks(text: string, env: Env) {

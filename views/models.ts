@@ -4,7 +4,7 @@
  */
 import type { FactsView, StepView } from './chat/models';
 import type { MissingView } from './credentials/models';
-import type { Growing, Html } from './markdown';
+import type { Growing, Html } from './markup';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
@@ -118,8 +118,10 @@ export interface ErrorView {
 export interface MessageView {
   id: string;
   position: number;
-  role: 'user' | 'assistant';
-  /** Markdown for an answer, plain text for a user's message. Where it is long, its beginning. */
+  role: 'user' | 'assistant' | 'notice';
+  /** The agent said it without being asked, as it does every notice. */
+  isCallback?: true;
+  /** Markdown for an answer or a notice, plain text for a user's message. Where it is long, its beginning. */
   text: string;
   /** The text of an answer that has ended; empty where the page has it. */
   html?: Html;

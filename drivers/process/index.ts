@@ -44,9 +44,6 @@ export default defineDriver({
     const children = createChildren(processTable());
     const { table } = children;
     const logs = await createLogFiles(join(services.stateDir, 'logs'), logBytes);
-    // If the table cannot be read now, the old logs stay until the next start of the driver.
-    const found = await findRunners(table).catch(() => undefined);
-    if (found !== undefined) await logs.sweep(new Set(found.map(({ mark }) => mark.life)));
     return createDriver({
       table,
       children,
@@ -115,9 +112,11 @@ async function inspect({ table, exits }: DriverParts, handle: ProcessHandle, sig
   }
 }
 
-async function list({ table, exits, services }: DriverParts): Promise<readonly Owned<ProcessHandle>[]> {
+async function list({ table, exits, logs, services }: DriverParts): Promise<readonly Owned<ProcessHandle>[]> {
   const { installationId, installationLabel } = services;
-  const found = (await findRunners(table)).filter(({ mark }) => mark.labels[installationLabel] === installationId);
+  const everyone = await findRunners(table);
+  await logs.sweep(new Set(everyone.map(({ mark }) => mark.life)));
+  const found = everyone.filter(({ mark }) => mark.labels[installationLabel] === installationId);
   const living = found.map((runner): Owned<ProcessHandle> => {
     const handle = handleOf(runner);
     const { runnerId } = handle;

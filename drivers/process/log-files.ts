@@ -22,7 +22,7 @@ export interface LogFiles extends Disposable {
   /** Returns the last lines, oldest first; an empty array when the log does not exist. */
   tail(life: string, lines: number): Promise<readonly string[]>;
   remove(life: string): Promise<void>;
-  /** Removes old logs of runners that ended while no router ran. `living` are the lives whose logs stay. */
+  /** Removes old logs of runners that nobody stopped. `living` are the lives whose logs stay. */
   sweep(living: ReadonlySet<string>): Promise<void>;
 }
 

@@ -1,7 +1,8 @@
 /** How often a client may try to sign in or up, and how many attempts run at once. */
-import { LRUCache } from 'lru-cache';
 import { AppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
+import { Recent } from '../lib/lru';
+import { steadyMs } from '../lib/time';
 import { createTurns } from '../lib/turns';
 
 const FAILURES_MS = 300_000;
@@ -92,22 +93,22 @@ export function createAttemptLimits(): AttemptLimits {
 }
 
 /** Counts per key within a window that begins with the first count. */
-function counts(max: number, ttlMs: number) {
-  const table = new LRUCache<string, { count: number }>({ max: COUNTED_MAX, ttl: ttlMs });
+function counts(max: number, windowMs: number) {
+  const table = new Recent<string, { count: number; readonly untilMs: number }>(COUNTED_MAX);
+  const find = (key: string) => {
+    const found = table.get(key);
+    return found && found.untilMs > steadyMs() ? found : undefined;
+  };
   return {
     /** Throws `too_many_requests` when the limit is reached. */
     check(key: string): void {
-      const found = table.get(key);
-      if (found && found.count >= max) throw tooMany(table.getRemainingTTL(key));
+      const found = find(key);
+      if (found && found.count >= max) throw tooMany(found.untilMs - steadyMs());
     },
     /** @returns a function that undoes this count. */
     add(key: string): () => void {
-      let found = table.get(key);
-      if (!found) {
-        found = { count: 0 };
-        table.set(key, found);
-      }
-      const entry = found;
+      const entry = find(key) ?? { count: 0, untilMs: steadyMs() + windowMs };
+      if (entry.count === 0) table.set(key, entry);
       entry.count += 1;
       return () => {
         entry.count -= 1;

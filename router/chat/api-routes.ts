@@ -158,6 +158,6 @@ function seenIn(lastEventId: string | undefined, { lastPosition }: Conversation)
 
 /** The position up to which nothing is being written any more. */
 async function settledUpTo({ conversations }: ConversationsRoutesDeps, { id, lastPosition }: Conversation) {
-  const [newest] = await conversations.heads(id, { limit: 1 });
+  const [newest] = await conversations.heads(id, { limit: 1, ofTurns: true });
   return newest?.status === 'streaming' ? newest.position - 1 : lastPosition;
 }

@@ -7,6 +7,7 @@ import { newTimeId } from '../lib/ids';
 import type {
   Conversation,
   ConversationsStore,
+  HeadsRange,
   ListedConversation,
   ListPlace,
   Message,
@@ -63,7 +64,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
     get,
     nowMs: now,
 
-    /** A conversation of this user, with who says the newest message, and how it ended. */
+    /** A conversation of this user, with its newest message that is no callback. */
     async getWithNewest(
       userId: string,
       id: string,
@@ -99,9 +100,8 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return isHidden ? (await conversations.findTree(conversationId))?.pathTo(position) : undefined;
     },
 
-    /** The newest messages, or the first ones after a position, without their texts; oldest first. */
-    heads: (id: string, range: { after?: number | undefined; limit: number }): Promise<readonly MessageHead[]> =>
-      conversations.heads(id, range),
+    /** The newest messages, or the first ones after a position, without their texts; oldest first. `ofTurns`: without callbacks. */
+    heads: (id: string, range: HeadsRange): Promise<readonly MessageHead[]> => conversations.heads(id, range),
 
     /** Whether the message at a position is not shown any more, and others have come after it or before. */
     async wasReplaced({ id, lastPosition, goesOnFrom }: Conversation, position: number): Promise<boolean> {
@@ -119,7 +119,7 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       );
     },
 
-    /** The role and the status of the newest message. */
+    /** The newest message that is no callback. */
     newest: (id: string): Promise<Newest | undefined> => conversations.newest(id),
 
     /** The messages of a conversation in the form that a page shows. */

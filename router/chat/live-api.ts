@@ -27,6 +27,14 @@ export interface ConversationStreamDeps {
   readonly streams: OpenStreams;
 }
 
+interface PassedEvent {
+  readonly kind: string;
+  readonly payload?: object;
+}
+
+/** Events that wait for a slow client. Beyond it, the oldest are dropped: they are not kept for anybody. */
+const PASSING_MAX = 100;
+
 interface Streamed {
   readonly who: Who;
   readonly conversation: Conversation;
@@ -57,6 +65,8 @@ class ConversationStream {
   #isRunning: boolean;
   #isWorking = false;
   #hasChanged = false;
+  /** Events of the agent that are passed on without being stored. */
+  readonly #passing: PassedEvent[] = [];
 
   constructor(
     readonly deps: ConversationStreamDeps,
@@ -78,6 +88,10 @@ class ConversationStream {
     // This stream sends whole messages only.
     if (event.kind === 'message.grew' || !('conversationId' in event)) return;
     if (event.conversationId !== conversation.id) return;
+    if (event.kind === 'callback') {
+      this.#passing.push(event.event);
+      if (this.#passing.length > PASSING_MAX) this.#passing.shift();
+    }
     if (event.kind === 'path') this.#position = Math.min(this.#position, event.after);
     this.#wake();
   }
@@ -105,17 +119,20 @@ class ConversationStream {
       if (!(await this.deps.conversations.find(conversation.userId, conversation.id))) return this.writer.close();
       await this.#tellMessages();
       await this.#tellRunner();
+      for (let one = this.#passing.shift(); one && !this.isClosed; one = this.#passing.shift()) await this.#send(one);
     }
   }
 
   async #tellMessages(): Promise<void> {
-    const { id } = this.streamed.conversation;
+    const { agent, conversation } = this.streamed;
+    const { id } = conversation;
     for (;;) {
       const messages = await this.deps.posted.messagesAfter(id, this.#position);
       for (const message of messages) {
         if (message.status === 'streaming' || this.isClosed) return;
         this.#position = message.position;
-        await this.#send({ kind: 'message', payload: { ...messageJson(message), conversation_id: id } });
+        const unasked = message.callbackId === null ? {} : { agent_id: agent.id };
+        await this.#send({ kind: 'message', payload: { ...messageJson(message), conversation_id: id, ...unasked } });
       }
       if (messages.length === 0) return;
     }
@@ -141,7 +158,7 @@ class ConversationStream {
     return this.deps.runners.status(this.streamed.agent.id).state === 'running';
   }
 
-  #send(event: { readonly kind: string; readonly payload?: object }): Promise<void> {
+  #send(event: PassedEvent): Promise<void> {
     return this.writer.send({ id: String(this.#position), data: JSON.stringify(event) });
   }
 }

@@ -6,6 +6,7 @@ import { Pace } from './pace';
 /** The message that is being written on the page. */
 export interface Growing {
   readonly messageId: string;
+  readonly position: number;
   readonly had: HadText;
   /** The page shows no more of it. */
   readonly isCut: boolean;

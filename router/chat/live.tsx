@@ -69,6 +69,7 @@ class Live {
   readonly #growing: GrowingOnPage;
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
+  /** Of the newest message that the page has. Callbacks may be behind the one that is growing. */
   #position: number;
   /** After this position the page has messages that are not shown any more. */
   #pathAfter = Number.POSITIVE_INFINITY;
@@ -102,7 +103,7 @@ class Live {
   }
 
   onEvent(event: RouterEvent): void {
-    if (event.kind === 'revoked' || event.kind === 'shut-out') return;
+    if (event.kind === 'revoked' || event.kind === 'shut-out' || event.kind === 'callback') return;
     if (event.kind === 'message.grew') {
       if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#noticeGrowth();
       return;
@@ -192,7 +193,10 @@ class Live {
 
   async #send(event: { event?: string; data: string }): Promise<void> {
     if (this.#isClosed) return;
-    const seen = { position: this.#position, growing: this.#growing.message?.had, steps: this.#steps?.seen ?? 0 };
+    const { message } = this.#growing;
+    // A page that comes back gets what is behind the growing message once more, which does no harm (app.js).
+    const position = Math.min(this.#position, message?.position ?? this.#position);
+    const seen = { position, growing: message?.had, steps: this.#steps?.seen ?? 0 };
     await this.writer.send({ id: formatSeen(seen), ...event });
   }
 
@@ -216,8 +220,9 @@ class Live {
     this.#removed.clear();
     this.#position = Math.min(this.#position, this.#pathAfter);
     this.#pathAfter = Number.POSITIVE_INFINITY;
-    // The newest one that the page has is looked at again: it may have been growing there.
-    const after = this.#growing.message || this.#hadAtConnect ? this.#position - 1 : this.#position;
+    // The one that was growing on the page is looked at again.
+    const growingAt = this.#growing.message?.position ?? (this.#hadAtConnect && this.#position);
+    const after = Math.min(this.#position, (growingAt ?? Number.POSITIVE_INFINITY) - 1);
     const { messages, hasMore } = await this.deps.conversations.shown(conversation.row.id, {
       after,
       limit: MESSAGES_AT_A_TIME,
@@ -231,9 +236,24 @@ class Live {
     const variants = await this.deps.conversations.variants(messages);
     for (const message of messages) {
       const own = { ...about, message, variants: variants.get(message.position) };
-      parts.push(...(await this.#messageParts(rendering, own)));
+      if (message.callbackId !== null) parts.push(...(await this.#callbackParts(rendering, own)));
+      else if (message.position > this.#position || message.position === growingAt) {
+        parts.push(...(await this.#messageParts(rendering, own)));
+      }
     }
     return parts;
+  }
+
+  /** A message beside the turns: it does not change, and what grows goes on growing. */
+  async #callbackParts(
+    rendering: PageRendering,
+    about: AboutMessages & { message: ShownMessage },
+  ): Promise<JSX.Element[]> {
+    const { position } = about.message;
+    if (position <= this.#position) return [];
+    this.#position = position;
+    const view = await messageView(this.deps, rendering, about);
+    return [<LiveMessageAppend message={view} />, <LiveAnnouncement status="unasked" />];
   }
 
   async #messageParts(
@@ -245,7 +265,8 @@ class Live {
     const isStreaming = message.status === 'streaming';
     const { text, isCut } = shownText(this.deps.generations.textOf(message.id) ?? message.content, isStreaming);
     this.#position = Math.max(this.#position, message.position);
-    if (!isNew) this.#growing.message ??= { messageId: message.id, had: this.#hadAtConnect ?? NOTHING, isCut: false };
+    const { id: messageId, position } = message;
+    if (!isNew) this.#growing.message ??= { messageId, position, had: this.#hadAtConnect ?? NOTHING, isCut: false };
     this.#hadAtConnect = undefined;
     const steps = stepsOf(this.deps, message);
     if (isNew) this.#steps = undefined;
@@ -257,7 +278,7 @@ class Live {
     if (isTextThere && isStreaming && grown && text !== '' && isCut === grown.isCut) return stepParts;
     const view = await messageView(this.deps, rendering, { ...about, isTextThere });
     const had = isTextThere ? grown?.had : hadOf(view);
-    this.#growing.message = isStreaming && had ? { messageId: message.id, had, isCut } : undefined;
+    this.#growing.message = isStreaming && had ? { messageId, position, had, isCut } : undefined;
     if (!isTextThere) this.#steps = new StepsOnPage(message.id, view.steps ?? []);
     const actions = <LiveComposerActions streamingId={isStreaming ? message.id : undefined} />;
     if (isNew) return [<LiveMessageAppend message={view} />, ...(message.role === 'assistant' ? [actions] : [])];

@@ -8,7 +8,7 @@ import { newConversation, TITLE_LENGTH_MAX, titleFrom } from './conversations';
 import type { GenerationsService } from './generations';
 import { withoutThought } from './leading-thought';
 import type { Conversation, ConversationsStore, Message } from './store';
-import type { ConversationsApiStore, CountedConversation } from './store-api';
+import type { ConversationsApiStore, CountedConversation, TellingMessage } from './store-api';
 
 /** Conversations in one answer. */
 export const LISTED_MAX = 1_000;
@@ -124,7 +124,7 @@ export function postedService(deps: {
     },
 
     /** The first messages after a position, oldest first: some of them, at least one if there is any. */
-    messagesAfter: (id: string, position: number): Promise<readonly Message[]> => api.wholeAfter(id, position),
+    messagesAfter: (id: string, position: number): Promise<readonly TellingMessage[]> => api.wholeAfter(id, position),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Conversations and messages as the predecessor's API has them. Times are Unix seconds. */
-import type { Message } from './store';
-import type { CountedConversation } from './store-api';
+import { unixSeconds } from '../lib/time';
+import type { CountedConversation, TellingMessage } from './store-api';
 
 export function conversationJson(one: CountedConversation) {
   return {
@@ -9,26 +9,23 @@ export function conversationJson(one: CountedConversation) {
     model: one.model,
     agent_id: one.agentId,
     title: one.title,
-    created_at: seconds(one.createdAtMs),
-    updated_at: seconds(one.updatedAtMs),
+    created_at: unixSeconds(one.createdAtMs),
+    updated_at: unixSeconds(one.updatedAtMs),
     message_count: one.messageCount,
     seq: one.seq,
   };
 }
 
-/** An answer that failed before its first word has the role `error`, and the reason as its text. */
-export function messageJson({ id, role, content, status, failure, createdAtMs }: Message) {
+/** An answer that failed before its first word has the role `error`, and the reason as its text. A callback may have data. */
+export function messageJson({ id, role, content, status, failure, createdAtMs, extra }: TellingMessage) {
   const isError = status === 'failed' && content === '';
   return {
     id,
     role: isError ? 'error' : role,
     content: isError ? (failure?.message ?? '') : content,
-    created_at: seconds(createdAtMs),
+    created_at: unixSeconds(createdAtMs),
     status,
     ...(failure && { failure }),
+    ...(extra && { extra }),
   };
-}
-
-function seconds(ms: number): number {
-  return Math.floor(ms / 1000);
 }

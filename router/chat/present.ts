@@ -1,7 +1,7 @@
 /** Turns rows and states into view models. Decides nothing. */
 
 import type { MissingView } from '../../views/credentials/models';
-import { withoutUnfinishedLink } from '../../views/markdown';
+import { withoutUnfinishedLink } from '../../views/markup';
 import type { AgentView, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
@@ -163,6 +163,7 @@ export async function messageView(
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
   const { id, position, role, status, failure, createdAtMs } = message;
+  const isCallback = message.callbackId !== null;
   const { text: first, isCut } = shownText(deps.generations.textOf(id) ?? message.content, status === 'streaming');
   const interrupted = failure?.code === INTERRUPTED;
   const retryable = role === 'assistant' && (status === 'failed' || status === 'stopped') && position === lastPosition;
@@ -170,7 +171,8 @@ export async function messageView(
   return {
     ...{ id, position, role, status, createdAtMs, interrupted, retryable },
     text: first,
-    ...(role === 'assistant' &&
+    ...(isCallback && { isCallback }),
+    ...(role !== 'user' &&
       !about.isTextThere &&
       (status === 'streaming'
         ? { growing: await rendering.growing(id, first) }
@@ -183,7 +185,7 @@ export async function messageView(
     ...(status === 'streaming' && progressOf(deps, about.reader, agent.id)),
     // The client of a failed or stopped answer does not run its calls.
     ...(status === 'done' && message.calls && { calls: callViews(id, message.calls, about.results ?? new Map()) }),
-    ...(role === 'assistant' && status === 'done' && (await factsOf(deps, about))),
+    ...(role === 'assistant' && status === 'done' && !isCallback && (await factsOf(deps, about))),
     ...(failure && !interrupted && { error: errorView(about.reader, failure) }),
     ...(asks && { missing }),
   };

@@ -139,7 +139,8 @@ async function history(
 ): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
   const said = (await conversations.page(id, HISTORY)).filter(({ content }) => content !== '');
   const isKnown =
-    sessionFrom === 0 || said.some(({ role, position }) => role === 'assistant' && position > sessionFrom);
+    sessionFrom === 0 ||
+    said.some((one) => one.role === 'assistant' && one.callbackId === null && one.position > sessionFrom);
   return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
 }
 

@@ -104,11 +104,11 @@ async function conversationView(
   };
   const views = await messageViews(deps, who, about);
   const streaming = views.find(({ status }) => status === 'streaming');
-  const newest = views.at(-1);
+  // Callbacks may be behind the one that is written.
   const seen = {
-    position: last?.position ?? conversation.lastPosition,
-    growing: newest && hadOf(newest),
-    steps: new StepsOnPage('', newest?.steps ?? []).seen,
+    position: streaming?.position ?? last?.position ?? conversation.lastPosition,
+    growing: streaming && hadOf(streaming),
+    steps: new StepsOnPage('', streaming?.steps ?? []).seen,
   };
   return {
     id: conversation.id,

@@ -163,8 +163,8 @@ async function refusedMessage(
     return conversationPage(deps, who, conversation.id, { composer, status: error.status });
   }
   const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  const { messages } = await deps.conversations.shown(conversation.id, { limit: 1 });
-  const streamingId = messages.find(({ status }) => status === 'streaming')?.id;
+  const heads = await deps.conversations.heads(conversation.id, { limit: 1, ofTurns: true });
+  const streamingId = heads.find(({ status }) => status === 'streaming')?.id;
   return part(
     who,
     <Composer

@@ -30,7 +30,7 @@ export interface Found {
   readonly title: string;
   readonly agentId: string;
   readonly messageId: string | null;
-  readonly role: 'user' | 'assistant' | null;
+  readonly role: 'user' | 'assistant' | 'notice' | null;
   /** Of the message, or when the conversation last changed. */
   readonly atMs: number;
   /** The beginning of the message; empty for a title. */

@@ -1,8 +1,8 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
-import type { Conversation, Message, MessageFailure } from './store';
+import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
@@ -20,6 +20,9 @@ export interface CountedConversation
   /** Its rank by creation among the user's conversations with the backend, from 1. It falls when an earlier one is deleted. */
   readonly seq: number;
 }
+
+/** A message with the data of a callback. */
+export type TellingMessage = Message & Partial<Pick<WholeMessage, 'extra'>>;
 
 /** Which conversations of a user. */
 export type Wanted =
@@ -51,7 +54,7 @@ export function conversationsApiStore(db: Db) {
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
-      ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ended_at_ms, callback_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   return {
@@ -68,7 +71,9 @@ export function conversationsApiStore(db: Db) {
         for (const [index, one] of said.entries()) {
           const { id, role, content, status, failure, calls, results, createdAtMs } = one;
           const details = [json(failure), json(calls), json(results), createdAtMs, createdAtMs];
-          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details);
+          // All notices are callbacks.
+          const callbackId = role === 'notice' ? id : null;
+          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId);
         }
       });
     },
@@ -93,7 +98,7 @@ export function conversationsApiStore(db: Db) {
     },
 
     /** The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any. */
-    async wholeAfter(conversationId: string, position: number): Promise<readonly Message[]> {
+    async wholeAfter(conversationId: string, position: number): Promise<readonly TellingMessage[]> {
       const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position), isShown);
       const sizes = db
         .select({ id: messages.id, bytes: sql<number>`octet_length(${messages.content})` })
@@ -109,7 +114,7 @@ export function conversationsApiStore(db: Db) {
       });
       const ids = fits.map(({ id }) => id);
       return db
-        .select(said)
+        .select({ ...said, extra: messages.extra })
         .from(messages)
         .where(inArray(messages.id, ids))
         .orderBy(messages.position)
@@ -134,7 +139,7 @@ export function conversationsApiStore(db: Db) {
         const found = tx
           .select(said)
           .from(messages)
-          .where(and(eq(messages.conversationId, conversationId), isShown))
+          .where(and(eq(messages.conversationId, conversationId), isShown, isNull(messages.callbackId)))
           .orderBy(desc(messages.position))
           .limit(1)
           .get();

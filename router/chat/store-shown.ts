@@ -47,7 +47,7 @@ export function shownStore(db: Db) {
     sql<Value | null>`CASE WHEN octet_length(${column}) <= ${DETAIL_BYTES_MAX} THEN ${column} END`.mapWith(JSON.parse);
   const shown = {
     ...{ id, conversationId, position, role, content: firstPart, status, createdAtMs, endedAtMs },
-    ...{ parent: messages.parent, isHidden: messages.isHidden },
+    ...{ parent: messages.parent, isHidden: messages.isHidden, callbackId: messages.callbackId },
     failure: ifSmall<NonNullable<Message['failure']>>(failure),
     calls: ifSmall<readonly ToolCall[]>(calls),
     results: ifSmall<readonly ToolResult[]>(results),

@@ -24,8 +24,8 @@ export interface TextPart {
   readonly ordinal?: number;
 }
 
-const { steps: _, ...columns } = getTableColumns(messages);
-/** The columns of a message without its steps, which only pages show. */
+const { steps: _, extra: __, ...columns } = getTableColumns(messages);
+/** The columns of a `Message`. */
 export const said = columns;
 
 /** Bytes of all pieces of a message, in a query of messages. */

@@ -3,7 +3,7 @@ import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
-import type { Conversation, Message } from './store';
+import type { Conversation, Message, Newest } from './store';
 import { textsOf } from './store-texts';
 import { goOn, hideAfter, reattach, show, treeOf } from './store-tree';
 
@@ -53,11 +53,12 @@ export function statements({ $client }: Db) {
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
-    /** With who says its newest message, and how that ended; both null where there is none. */
+    /** With its newest message that is no callback; all null where there is none. */
     findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
-      `SELECT ${columnsOf(conversations, 'c.')}, m.role AS newestRole, m.status AS newestStatus FROM conversations AS c
+      `SELECT ${columnsOf(conversations, 'c.')}, m.id AS newestId, m.role AS newestRole, m.status AS newestStatus
+        FROM conversations AS c
         LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id AND is_hidden = 0
-          ORDER BY position DESC LIMIT 1)
+          AND callback_id IS NULL ORDER BY position DESC LIMIT 1)
         WHERE c.id = ? AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
@@ -65,8 +66,9 @@ export function statements({ $client }: Db) {
       `SELECT ${columnsOf(conversations)}, EXISTS (SELECT 1 FROM messages WHERE conversation_id = conversations.id
         AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
-    newest: $client.query<Pick<Message, 'role' | 'status'>, [conversationId: string]>(
-      'SELECT role, status FROM messages WHERE conversation_id = ? AND is_hidden = 0 ORDER BY position DESC LIMIT 1',
+    newest: $client.query<Newest, [conversationId: string]>(
+      `SELECT id, role, status FROM messages WHERE conversation_id = ? AND is_hidden = 0 AND callback_id IS NULL
+        ORDER BY position DESC LIMIT 1`,
     ),
     begin: $client.query<never, Values>(
       `INSERT INTO conversations (id, user_id, agent_id, title, model, created_at_ms, updated_at_ms, last_position,
@@ -122,6 +124,7 @@ const COPIED = Object.values(getTableColumns(messages))
   .filter((name) => !['id', 'conversation_id', 'parent', 'is_hidden'].includes(name))
   .join(', ');
 interface NewestColumns {
+  readonly newestId: string | null;
   readonly newestRole: Message['role'] | null;
   readonly newestStatus: Message['status'] | null;
 }
@@ -170,6 +173,7 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTur
       endedAtMs: null,
       parent,
       isHidden: false,
+      callbackId: null,
     };
     results = [];
     parent = null;

@@ -1,5 +1,5 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, notExists, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, ne, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import {
@@ -29,11 +29,14 @@ import {
 export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
 /** A message with what its agent did for it. */
 export type WholeMessage = typeof messages.$inferSelect;
-/** Without the steps, which only pages show. */
-export type Message = Omit<WholeMessage, 'steps'>;
+/** Without the steps, which only pages show, and the data of a callback, which only programs read. */
+export type Message = Omit<WholeMessage, 'steps' | 'extra'>;
 export type MessageStatus = Message['status'];
 /** A message without what was said in it, which may be megabytes. */
-export type MessageHead = Pick<Message, 'id' | 'conversationId' | 'position' | 'role' | 'status' | 'isHidden'>;
+export type MessageHead = Pick<
+  Message,
+  'id' | 'conversationId' | 'position' | 'role' | 'status' | 'isHidden' | 'callbackId'
+>;
 export type { MessageFailure, Step, ToolCall, ToolResult };
 
 // Written out: in a sub-query Drizzle leaves the table off a column's name.
@@ -42,8 +45,8 @@ const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
 const isBefore = (place: ListPlace) =>
   sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
 
-const { id, conversationId, position, role, status, isHidden } = messages;
-const head = { id, conversationId, position, role, status, isHidden };
+const { id, conversationId, position, role, status, isHidden, callbackId } = messages;
+const head = { id, conversationId, position, role, status, isHidden, callbackId };
 
 // The length of a column in bytes is read without the column.
 const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
@@ -59,9 +62,15 @@ interface Bounds {
   readonly limit: number;
   readonly maxBytes: number;
 }
+/** Which messages. */
+export interface HeadsRange {
+  readonly after?: number | undefined;
+  readonly limit: number;
+  readonly ofTurns?: boolean;
+}
 /** A conversation that stays, and whether an answer is being written there. */
 export type ListedConversation = Conversation & { readonly streaming: boolean };
-export type Newest = Pick<Message, 'role' | 'status'>;
+export type Newest = Pick<Message, 'id' | 'role' | 'status'>;
 /** Of a conversation in the list of a user's. */
 export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
@@ -110,8 +119,9 @@ export function conversationsStore(db: Db) {
     async findWithNewest(id: string): Promise<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
       const row = run.findWithNewest.get(id);
       if (!row) return undefined;
-      const { newestRole: role, newestStatus: status, ...conversation } = row;
-      return { conversation, newest: role && status ? { role, status } : undefined };
+      const { newestId, newestRole: role, newestStatus: status, ...conversation } = row;
+      const newest = newestId && role && status ? { id: newestId, role, status } : undefined;
+      return { conversation, newest };
     },
     /** Last changed first, from before a place on; without those that expire. */
     async list(
@@ -208,7 +218,8 @@ export function conversationsStore(db: Db) {
       return row && whole(row);
     },
     /**
-     * Up to `limit` messages before `position` (or the newest), oldest first, on the shown path or on another one.
+     * Up to `limit` messages before `position` (or the newest), oldest first, on the shown path or on another one. Without
+     * notices: no model is told them.
      * @param options.maxBytes of their texts, calls and results together: older ones are left out, the newest is not.
      */
     async page(
@@ -216,7 +227,8 @@ export function conversationsStore(db: Db) {
       options: { before?: number; limit: number; maxBytes?: number; path?: readonly number[] | undefined },
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
-      const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path));
+      const isTold = ne(messages.role, 'notice');
+      const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path), isTold);
       const { limit, maxBytes } = options;
       const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
@@ -239,18 +251,15 @@ export function conversationsStore(db: Db) {
       const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
-    /** The newest messages, or the first ones after a position; oldest first. */
-    async heads(
-      inConversation: string,
-      { after, limit }: { readonly after?: number | undefined; readonly limit: number },
-    ): Promise<readonly MessageHead[]> {
+    /** The newest messages, or the first ones after a position; oldest first. `ofTurns`: without callbacks. */
+    async heads(inConversation: string, { after, limit, ofTurns }: HeadsRange): Promise<readonly MessageHead[]> {
       const later = after === undefined ? undefined : gt(position, after);
-      const there = and(eq(conversationId, inConversation), later, isShown);
+      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? isNull(callbackId) : undefined);
       const order = after === undefined ? desc(position) : position;
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;
     },
-    /** The role and the status of a conversation's newest message. */
+    /** A conversation's newest message that is no callback. */
     async newest(conversationId: string): Promise<Newest | undefined> {
       return run.newest.get(conversationId) ?? undefined;
     },

@@ -30,7 +30,9 @@ const call = Type.Object(
 );
 const message = Type.Object(
   {
-    role: Type.Union([Type.Literal('user'), Type.Literal('assistant')], { rule: '"user" or "assistant"' }),
+    role: Type.Union([Type.Literal('user'), Type.Literal('assistant'), Type.Literal('notice')], {
+      rule: '"user", "assistant" or "notice"',
+    }),
     content: Type.String(),
     created_at: Type.Optional(Type.Number({ minimum: 0, maximum: 8_640_000_000_000 })),
     status: Type.Optional(

@@ -43,7 +43,7 @@ export function variantsService(deps: {
       const message = await conversations.findMessage(id);
       if (!message) throw new AppError('not_found', { message: 'There is no such message.' });
       requireShown(message);
-      if (message.role !== 'assistant' || message.status === 'streaming') {
+      if (message.role !== 'assistant' || message.callbackId !== null || message.status === 'streaming') {
         throw new AppError('conflict', { message: 'Only an answer that has ended can be asked for again.' });
       }
       await generations.stopIn(conversation.id);

@@ -8,6 +8,7 @@ import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
+import { callbacksService } from './callbacks';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
 import { postedService } from './posted';
@@ -15,6 +16,7 @@ import { searchService } from './search';
 import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
+import type { CallbacksStore } from './store-callbacks';
 import { transferService } from './transfer';
 import { unreadService } from './unread';
 import { variantsService } from './variants';
@@ -24,6 +26,7 @@ export function wireChat(uses: {
   stores: {
     conversations: ConversationsStore;
     conversationsApi: ConversationsApiStore;
+    callbacks: CallbacksStore;
     agents: AgentsStore;
     search: SearchStore;
   };
@@ -36,8 +39,10 @@ export function wireChat(uses: {
   held: Allowance;
   requests: Allowance;
   now: () => number;
+  steady: () => number;
 }) {
-  const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now } = uses;
+  const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now, steady } =
+    uses;
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
   const unread = unreadService({ conversations: stores.conversations, events });
   const generations = generationsService({
@@ -65,5 +70,7 @@ export function wireChat(uses: {
   const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
-  return { conversations, generations, posted, transfer, search, unread, variants };
+  const { callbacks: callbacksStore, conversations: store } = stores;
+  const callbacks = callbacksService({ conversations: store, callbacks: callbacksStore, unread, events, now, steady });
+  return { callbacks, conversations, generations, posted, transfer, search, unread, variants };
 }

@@ -15,6 +15,12 @@ export type RouterEvent =
   | { readonly kind: 'message.removed'; readonly conversationId: string; readonly messageId: string }
   /** After this position other messages of the conversation are shown than before. */
   | { readonly kind: 'path'; readonly conversationId: string; readonly after: number }
+  /** An agent sent an event that is not stored. */
+  | {
+      readonly kind: 'callback';
+      readonly conversationId: string;
+      readonly event: { readonly kind: string; readonly payload: object };
+    }
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
   /** A session or key was revoked; its live streams end. */

@@ -38,10 +38,10 @@ export function sha256(text: string): string {
   return Bun.SHA256.hash(text, 'hex');
 }
 
-/** Matches access keys (`ak-`) and runner keys (`rk-`) as `newSecret` makes them. */
-export const RUNNER_KEYS = /\b[ar]k-[\w-]{43}/g;
+/** Matches access keys (`ak-`), runner keys (`rk-`) and tokens of callbacks (`ck-`) as `newSecret` makes them. */
+export const RUNNER_KEYS = /\b[acr]k-[\w-]{43}/g;
 
-/** Whether a text contains a string in the format of an access key or runner key. Does not check whether the key is valid. */
+/** Whether a text contains a string in the format of such a key. Does not check whether the key is valid. */
 export function hasRunnerKey(text: string): boolean {
   return text.search(RUNNER_KEYS) !== -1;
 }

@@ -16,6 +16,11 @@ export function steadyMs(): number {
   return Math.floor(performance.timeOrigin + performance.now());
 }
 
+/** Unix time, as the predecessor's API has it, of milliseconds since the epoch. */
+export function unixSeconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}
+
 /** Runs `work` at this interval until disposed. Never runs it twice at the same time. */
 export function every(intervalMs: number, work: () => Promise<unknown>): AsyncDisposable {
   let running: Promise<unknown> = Promise.resolve();

@@ -45,10 +45,13 @@ export function matchHistory(
   const begun = begunTurn(stored, messages);
   const isBegun = begun !== -1;
   if (history === 'full') return { sessionFrom, isKnown: false, isBegun };
-  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(saidText).filter(Boolean);
+  // The agent knows what it said unasked, and only some clients have it.
+  const unasked = new Set(stored.filter(isCallback).map(saidText));
+  const isOfTurn = (text: string) => text !== '' && !unasked.has(text);
+  const told = messages.slice(0, turnStart(messages)).filter(isTalk).map(saidText).filter(isOfTurn);
   if (told.length === 0) return { sessionFrom, isKnown: true, isBegun };
   const before = isBegun ? stored.slice(0, begun) : stored;
-  const known = answeredTexts(before.filter(({ position }) => position > sessionFrom));
+  const known = answeredTexts(before.filter((one) => one.position > sessionFrom && !isCallback(one))).filter(isOfTurn);
   if (known.length === 0) return { sessionFrom, isKnown: false, isBegun };
   const count = Math.min(told.length, known.length);
   const isKnown = Bun.deepEquals(told.slice(-count), known.slice(-count));
@@ -62,6 +65,10 @@ function begunTurn(stored: readonly Message[], messages: readonly unknown[]): nu
   const text = newestUserText(messages);
   // A client may send only the outputs of its tools.
   return text === '' || text === stored[newest]?.content ? newest : -1;
+}
+
+function isCallback({ callbackId }: Message): boolean {
+  return callbackId !== null;
 }
 
 /** Without the thought of a model that sends it in its text, which the stored answer does not have. */

@@ -94,8 +94,8 @@ async function postedMessage(
 ): Promise<Message | undefined> {
   if (found?.role !== 'user' || goesOnWithTurn(said)) return undefined;
   if (goesOnFrom !== undefined && goesOnFrom !== conversation.lastPosition) return undefined;
-  const [newest] = await conversations.page(conversation.id, { limit: 1 });
-  return newest?.content.trim() === newestUserText(said).trim() ? newest : undefined;
+  const posted = await conversations.findMessage(conversation.userId, found.id);
+  return posted?.message.content.trim() === newestUserText(said).trim() ? posted.message : undefined;
 }
 
 async function failedIn(

@@ -234,7 +234,8 @@ async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: nu
     goesOnFrom === undefined ||
     (!path &&
       (goesOnFrom === conversation.lastPosition ||
-        (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1 })).length === 0));
+        (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1, ofTurns: true })).length ===
+          0));
   return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom, path));
 }
 

@@ -130,7 +130,11 @@ export function adoptionService(deps: AdoptionDeps) {
     try {
       const accessKey = deps.vault.open(row.accessKeySealed, ownerOf({ kind: 'access_key', runnerId: row.id }));
       const { id, agentId, specHash, startedAtMs } = row;
-      return { runner: { id, agentId, driver, ...at, accessKey, specHash, startedAtMs }, keyHash: row.runnerKeyHash };
+      return {
+        runner: { id, agentId, driver, ...at, accessKey, specHash, startedAtMs },
+        keyHash: row.runnerKeyHash,
+        callbackHash: row.callbackTokenHash,
+      };
     } catch (error) {
       runnersLog.warn({ runner: row.id, err: error }, 'adoption.refused');
       return undefined;

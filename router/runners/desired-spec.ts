@@ -15,7 +15,7 @@ import type { EffectiveValue } from '../credentials/tiers';
 import { onClock } from '../lib/time';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { AddressesService } from '../platforms/router-address';
-import { runnerEnv, runnerSpec } from './spec';
+import { CALLBACK_TOKEN_ENV, runnerEnv, runnerSpec } from './spec';
 
 const ADDRESS_MS = 10_000;
 
@@ -38,11 +38,12 @@ export interface SpecOf {
   readonly runnerId: string;
   readonly accessKey: string;
   readonly runnerKey: string;
+  readonly callbackToken: string;
 }
 
 /** Rejects with the driver's error when the driver cannot say at which address its runners reach the router. */
 export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSignal): Promise<RunnerSpec> {
-  const { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey } = of;
+  const { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey, callbackToken } = of;
   const routerUrl = await onClock(ADDRESS_MS, signal, (clock) => deps.addresses.urlFor(driver, backend, clock));
   const path = homePath(deps.homesRoot, agent.id);
   return runnerSpec({
@@ -53,7 +54,10 @@ export async function desiredSpec(deps: SpecDeps, of: SpecOf, signal?: AbortSign
     backend,
     homePath: path,
     hostHomePath: deps.hostPath(path),
-    env: runnerEnv({ agent, user, backend, routerUrl, accessKey, runnerKey, values, variables: own.variables }),
+    env: runnerEnv({
+      ...{ agent, user, backend, routerUrl, accessKey, runnerKey, callbackToken, values },
+      variables: own.variables,
+    }),
     options: deps.drivers.optionsFor(backend),
   });
 }
@@ -72,6 +76,7 @@ export function fingerprint(
   const keys = [
     backend.apiKeyEnv,
     'AGENT_BROKER_KEY',
+    CALLBACK_TOKEN_ENV,
     ...UPSTREAM_VARIABLES.filter((name) => isBrokers(backend, name)),
   ];
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !keys.includes(name)));

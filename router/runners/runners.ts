@@ -40,6 +40,8 @@ export interface Lease extends Hold {
 export interface Adopted {
   readonly runner: LiveRunner;
   readonly keyHash: string;
+  /** That of the token of its callbacks. */
+  readonly callbackHash: string | null;
 }
 
 export type RunnersService = ReturnType<typeof runnersService>;
@@ -210,7 +212,7 @@ export function runnersService(deps: RunnersDeps) {
         if (!found) return false;
         if (slot.runner?.id !== found.runner.id) deps.metrics.runnerAdopted(agent.backend);
         slot.runner = found.runner;
-        slot.identity = { id: found.runner.id, keyHash: found.keyHash };
+        slot.identity = { id: found.runner.id, keyHash: found.keyHash, callbackHash: found.callbackHash };
         slot.lastActiveMs = steady();
         if (state === 'paused') await transitions.paused(slot, found.runner.id);
         else transitions[state](slot);
@@ -234,6 +236,16 @@ export function runnersService(deps: RunnersDeps) {
       if (!slot) return undefined;
       const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
+    },
+
+    /** Whether the agent has a runner, or one that is starting. */
+    hasRunner: (agentId: string): boolean => slots.get(agentId)?.identity !== undefined,
+
+    /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
+    holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
+      const slot = slots.get(agentId);
+      if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
+      return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
     },
 
     ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),

@@ -39,6 +39,8 @@ export interface RunnerIdentity {
   readonly id: string;
   /** SHA-256 of the key that the runner sends to the broker. */
   readonly keyHash: string;
+  /** SHA-256 of the token that the runner sends with its callbacks; null for a runner without one. */
+  readonly callbackHash: string | null;
 }
 
 /** Attribution for the upstream calls that a runner makes during a request. */

@@ -13,6 +13,9 @@ import { withoutControls } from '../lib/text';
  */
 const MODEL_UNKNOWN = 'default';
 
+/** The variable with the token of the runner's callbacks, as the predecessor called it. */
+export const CALLBACK_TOKEN_ENV = 'AGENT_STACK_RUNNER_API_KEY';
+
 export interface SpecInput {
   readonly runnerId: string;
   readonly installationId: string;
@@ -48,11 +51,12 @@ export function runnerEnv(options: {
   routerUrl: string;
   accessKey: string;
   runnerKey: string;
+  callbackToken: string;
   values: readonly EffectiveValue[];
   /** Set for this agent alone. */
   variables: Readonly<Record<string, string>>;
 }): Record<string, string> {
-  const { agent, user, backend, routerUrl, accessKey, runnerKey, values, variables } = options;
+  const { agent, user, backend, routerUrl, accessKey, runnerKey, callbackToken, values, variables } = options;
   const brokerUrl = `${routerUrl}/upstream/v1`;
   const upstream: Record<(typeof UPSTREAM_VARIABLES)[number], string> = {
     LLM_BASE_URL: brokerUrl,
@@ -72,6 +76,8 @@ export function runnerEnv(options: {
     AGENT_USER_NAME: withoutControls(user.name || user.email),
     AGENT_USER_SLUG: user.slug,
     AGENT_STACK_AGENT_ID: agent.id,
+    AGENT_STACK_CALLBACK_URL: routerUrl,
+    [CALLBACK_TOKEN_ENV]: callbackToken,
     [backend.apiKeyEnv]: accessKey,
   };
 }

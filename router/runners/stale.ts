@@ -34,7 +34,7 @@ export function staleness(deps: StaleDeps) {
     const values = await credentials.resolve(agent, backend);
     const own = await deps.own.of(agent, backend);
     const { id: runnerId, driver, accessKey } = runner;
-    const of = { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey: '' };
+    const of = { agent, user, backend, driver, values, own, runnerId, accessKey, runnerKey: '', callbackToken: '' };
     const staleId = fingerprint(await desiredSpec(deps, of), of) === runner.specHash ? undefined : runner.id;
     if (slot.runner !== runner || slot.staleId === staleId) return;
     slot.staleId = staleId;

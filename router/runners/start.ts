@@ -58,10 +58,10 @@ export async function startRunner(
     });
   }
   const runnerId = newId();
-  const keys = { accessKey: newSecret('ak-'), runnerKey: newSecret('rk-') };
+  const keys = { accessKey: newSecret('ak-'), runnerKey: newSecret('rk-'), callbackToken: newSecret('ck-') };
   const exited = Promise.withResolvers<Health>();
   // From here on the platform may report about the runner.
-  slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey) };
+  slot.identity = { id: runnerId, keyHash: sha256(keys.runnerKey), callbackHash: sha256(keys.callbackToken) };
   slot.onExit = exited.resolve;
   const startedAtMs = deps.now();
   // Law 2: the intent is written before the driver is called.
@@ -73,6 +73,7 @@ export async function startRunner(
     state: 'starting',
     accessKeySealed: deps.vault.seal(keys.accessKey, ownerOf({ kind: 'access_key', runnerId })),
     runnerKeyHash: slot.identity.keyHash,
+    callbackTokenHash: slot.identity.callbackHash,
     startedAtMs,
     lastActiveAtMs: startedAtMs,
   });
@@ -97,6 +98,7 @@ interface BringUp {
   readonly runnerId: string;
   readonly accessKey: string;
   readonly runnerKey: string;
+  readonly callbackToken: string;
   readonly exited: Promise<Health>;
   readonly signal: AbortSignal;
   readonly report: Report;

@@ -4,8 +4,7 @@
  */
 
 import { changesBetween } from '../../views/growth';
-import type { Growing, Html, MarkdownLabels } from '../../views/markdown';
-import { noHtml, renderPlain } from '../../views/markdown';
+import { type Growing, type Html, type MarkdownLabels, noHtml, renderPlain } from '../../views/markup';
 import { Recent } from '../lib/lru';
 import { within } from '../lib/time';
 import { type Outcome, WorkerPool } from '../lib/worker-pool';

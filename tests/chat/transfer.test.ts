@@ -113,7 +113,7 @@ const wrong: Record<string, [body: object, place: RegExp]> = {
   'no messages': [file({ messages: [] }), /^file\/messages: /],
   'a role': [
     file({ messages: [file().messages[0], { role: 'system', content: 'x' }] }),
-    /^file\/messages\/1\/role: expected "user" or "assistant" \(got "system"\)/,
+    /^file\/messages\/1\/role: expected "user", "assistant" or "notice" \(got "system"\)/,
   ],
   'a text that is none': [file({ messages: [{ role: 'user', content: 1 }] }), /^file\/messages\/0\/content: /],
   'an answer that is written': [

@@ -195,6 +195,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.markActive(new Map([['r', nowMs]]));
   await useConversations(stores, agent.id, nowMs);
   await useConversationsApi(stores.conversationsApi, agent.id, nowMs);
+  await useCallbacks(stores.callbacks, agent.id, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -269,6 +270,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.findMessageHead('a1');
   await conversations.heads('c', { limit: 2 });
   await conversations.heads('c', { after: 1, limit: 3 });
+  await conversations.heads('c', { limit: 1, ofTurns: true });
   await conversations.newest('c');
   await conversations.findWithNewest('c');
   await conversations.shown('c', { limit: 5 });
@@ -306,6 +308,20 @@ async function useConversationsApi(api: Stores['conversationsApi'], agentId: str
   await api.post(message, () => false);
   const said = { id: 'w', role: 'user', content: 'x', status: 'done', createdAtMs: nowMs } as const;
   await api.insertWhole({ id: 'cw', userId: 'u', agentId, title: '', nowMs }, [said]);
+}
+
+async function useCallbacks(callbacks: Stores['callbacks'], agentId: string, nowMs: number): Promise<void> {
+  const callback = {
+    id: 'n',
+    conversationId: 'c',
+    role: 'notice',
+    content: 'x',
+    extra: null,
+    createdAtMs: nowMs,
+  } as const;
+  await callbacks.newestOf(agentId);
+  await callbacks.insert({ ...callback, callbackId: 'k', isSeen: false });
+  await callbacks.find('k');
 }
 
 async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {

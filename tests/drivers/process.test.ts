@@ -224,7 +224,7 @@ describe('output', () => {
     const forgotten = join(stateDir, 'logs', 'forgotten.log');
     await Bun.write(forgotten, 'old news\n');
     for (const file of [living, forgotten]) await utimes(file, new Date(0), new Date(0));
-    await create();
+    await (await create()).list(AbortSignal.timeout(60_000));
     expect(await readdir(join(stateDir, 'logs'))).toEqual([`${String(handle.life)}.log`]);
   });
 

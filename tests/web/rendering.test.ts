@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, test } from 'bun:test';
 import hljs from 'highlight.js/lib/common';
 import { renderingService } from '../../router/web/rendering';
-import { renderPlain } from '../../views/markdown';
+import { renderPlain } from '../../views/markup';
 import { until } from '../support/router';
 import { all } from '../views/dom';
 

@@ -237,6 +237,7 @@ const INTERNAL: Record<string, string> = {
   'GET /healthz': '200 200 200 200 200 200',
   'GET /metrics': '200 200 200 200 200 200',
   'ALL /upstream/v1/*': '401 401 401 401 401 401',
+  'POST /api/internal/agents/:id/event': '401 401 401 404 401 401',
   'ALL /auth': '404 404 404 404 404 404',
   'ALL /auth/*': '404 404 404 404 404 404',
   'ALL /api': '404 404 404 404 404 404',

@@ -97,14 +97,15 @@ export function growthData(changes: readonly Change[]): string {
   return JSON.stringify(changes);
 }
 
-/** A word for those who cannot see it. */
-export function LiveAnnouncement({ status }: { status: MessageView['status'] }) {
+/** A word for those who cannot see it: how an answer ended, or that the agent said something unasked. */
+export function LiveAnnouncement({ status }: { status: MessageView['status'] | 'unasked' }) {
   const t = useText();
   const words = {
     streaming: '',
     done: t.message.announceDone,
     stopped: t.message.announceStopped,
     failed: t.message.announceFailed,
+    unasked: t.message.announceUnasked,
   };
   return (
     <hx-partial hx-target="#status" hx-swap="innerHTML">

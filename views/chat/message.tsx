@@ -4,7 +4,7 @@ import { Confirm } from '../kit/confirm';
 import { markup } from '../kit/markdown';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import { type Html, noHtml } from '../markdown';
+import { type Html, noHtml } from '../markup';
 import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
@@ -15,6 +15,7 @@ import { Steps } from './steps';
 
 /** One message: the same part in the page, in an update and after a reload. */
 export function Message({ message }: { message: MessageView }) {
+  if (message.role === 'notice') return <NoticeOfAgent message={message} />;
   return message.role === 'user' ? <UserMessage message={message} /> : <Answer message={message} />;
 }
 
@@ -29,6 +30,23 @@ function UserMessage({ message }: { message: MessageView }) {
       </p>
       <WholeText message={message} />
       <UserActions message={message} />
+    </article>
+  );
+}
+
+/** A line that the agent said without being asked. */
+function NoticeOfAgent({ message }: { message: MessageView }) {
+  const t = useText();
+  return (
+    <article id={`message-${message.id}`} class="message callback-notice">
+      <Icon name="info" />
+      <div>
+        <h2 class="visually-hidden">{t.message.notice(message.agentName)}</h2>
+        <AnswerText message={message} html={message.html} />
+        <p class="quiet">
+          <span aria-hidden="true">{message.agentName}</span> <Time ms={message.createdAtMs} />
+        </p>
+      </div>
     </article>
   );
 }
@@ -82,6 +100,7 @@ function Answer({ message }: { message: MessageView }) {
           <span aria-hidden="true">{message.agentName}</span>
         </h2>
         <Time ms={message.createdAtMs} />
+        {message.isCallback && <span>· {t.message.unasked}</span>}
       </header>
       <AnswerSteps message={message} />
       {streaming ? <GrowingText message={message} /> : <FinishedText message={message} />}
@@ -195,7 +214,7 @@ function AnswerActions({ message }: { message: MessageView }) {
   const t = useText();
   const isCopied = message.text !== '';
   // One that failed has a button with a word in its notice.
-  const isOffered = !message.retryable || message.status !== 'failed';
+  const isOffered = !message.isCallback && (!message.retryable || message.status !== 'failed');
   return (
     <footer class="actions">
       {message.variants && <VariantArrows message={message} variants={message.variants} />}

@@ -1,5 +1,5 @@
 /** View models of what is around the text of an answer. Times are in milliseconds. */
-import type { Growing, Html } from '../markdown';
+import type { Growing, Html } from '../markup';
 
 /** A step of an answer. `id` is its element's; `goesOn` while it is not over; `tookMs` where the time is known. */
 export type StepView = { id: string; goesOn: boolean; tookMs?: number } & (

@@ -1,5 +1,5 @@
 import { markup } from '../kit/markdown';
-import { noHtml } from '../markdown';
+import { noHtml } from '../markup';
 import { useText } from '../render';
 import type { StepView } from './models';
 

@@ -441,6 +441,9 @@ export const en = {
     announceDone: 'Answer finished',
     announceStopped: 'Answer stopped',
     announceFailed: 'Answer failed',
+    announceUnasked: 'The agent wrote to you',
+    unasked: 'on its own',
+    notice: (agent: string) => `Notice from ${agent}`,
   },
   steps: {
     list: 'What the agent did',

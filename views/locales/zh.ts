@@ -425,6 +425,9 @@ export const zh: Text = {
     announceDone: '回答完成',
     announceStopped: '回答已停止',
     announceFailed: '回答失败',
+    announceUnasked: '智能体给你发来了消息',
+    unasked: '主动发送',
+    notice: (agent) => `来自 ${agent} 的通知`,
   },
   steps: {
     list: '智能体的操作',

@@ -43,6 +43,10 @@ export const conversations = sqliteTable(
     // The list of those that stay, in its order: a program's conversations, which expire, may be many more.
     index('conversations_by_user').on(table.userId, table.shelf, table.expiresAtMs, table.updatedAtMs, table.id),
     index('conversations_by_agent').on(table.agentId),
+    // The one that a callback goes to which names none.
+    index('conversations_newest_of_agent')
+      .on(table.agentId, table.updatedAtMs, table.id)
+      .where(sql`shelf = 'list' AND expires_at_ms IS NULL`),
     index('conversations_by_expiry').on(table.expiresAtMs),
     // Those that the search index has not all of.
     index('conversations_unsearched')
@@ -106,7 +110,7 @@ export const messages = sqliteTable(
       .references(() => conversations.id, { onDelete: 'cascade' }),
     /** Strict order of the messages in a conversation (law 18). */
     position: integer().notNull(),
-    role: text({ enum: ['user', 'assistant'] }).notNull(),
+    role: text({ enum: ['user', 'assistant', 'notice'] }).notNull(),
     /** The text, or the beginning of one that goes on in `message_pieces`. */
     content: text().notNull(),
     /** An answer's id is the id of its generation, which ends in exactly one of done, stopped, failed (law 19). */
@@ -124,12 +128,20 @@ export const messages = sqliteTable(
     parent: integer(),
     /** Another variant is shown. The messages that are not hidden are one path through the tree (`message-tree.ts`). */
     isHidden: integer('is_hidden', { mode: 'boolean' }).notNull().default(false),
+    /**
+     * Of a callback, which an agent sent without being asked: the agent's id with the id that the agent gave it, or that
+     * of the message. All notices are callbacks. Null: the message is part of a turn.
+     */
+    callbackId: text('callback_id'),
+    /** Data that an agent sent with a callback, for programs. */
+    extra: text({ mode: 'json' }).$type<Readonly<Record<string, unknown>>>(),
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),
     // Without a look at the rows, which may be long.
     index('messages_shown').on(table.conversationId, table.position).where(sql`is_hidden = 0`),
     index('messages_branching').on(table.conversationId, table.parent, table.position).where(sql`parent IS NOT NULL`),
+    index('messages_by_callback').on(table.callbackId).where(sql`callback_id IS NOT NULL`),
     // At most one answer is being written in a conversation.
     uniqueIndex('messages_streaming').on(table.conversationId).where(sql`status = 'streaming'`),
   ],

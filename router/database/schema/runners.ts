@@ -18,6 +18,8 @@ export const runners = sqliteTable('runners', {
   accessKeySealed: text('access_key_sealed').notNull(),
   /** SHA-256 of the key that the runner sends to the broker. */
   runnerKeyHash: text('runner_key_hash').notNull().unique(),
+  /** SHA-256 of the token of its callbacks. Null for a runner that was started before there were callbacks. */
+  callbackTokenHash: text('callback_token_hash'),
   /**
    * `fingerprint` of the spec with which the runner was started. The runner is stale when the current spec has another.
    * Null until it has started.
