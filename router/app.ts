@@ -16,11 +16,13 @@ import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
 import { conversationsRoutes } from './chat/api-routes';
+import { attachmentsRoutes } from './chat/attachments-routes';
 import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
+import { sendRoutes } from './chat/send-routes';
 import { transferRoutes } from './chat/transfer-routes';
 import { variantsRoutes } from './chat/variants-routes';
 import type { Config, Secrets } from './config/config';
@@ -126,6 +128,13 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
       .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
+      .use(
+        attachmentsRoutes(
+          { attachments: context.attachments, config, conversations: context.conversations, held },
+          session,
+        ),
+      )
+      .use(sendRoutes({ ...chat, config, held }, session))
       .use(bodies(held, config.maxBodyBytes, clients))
       .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
       .use(credentialsApiRoutes({ backends, credentials }, session))
@@ -200,10 +209,33 @@ function fleetParts(context: Context, shell: ShellOf) {
 }
 
 function chatParts(context: Context) {
-  const { agents, answerUse, backends, budgets, conversations, credentials, drivers, events, generations } = context;
+  const {
+    agents,
+    answerUse,
+    attachments,
+    backends,
+    budgets,
+    conversations,
+    credentials,
+    drivers,
+    events,
+    generations,
+  } = context;
   const { images, platforms, rendering, runners, streams, unread } = context;
   const live = { events, generations, rendering, runners, streams, unread };
-  return { agents, answerUse, backends, budgets, conversations, credentials, drivers, images, platforms, ...live };
+  return {
+    agents,
+    answerUse,
+    attachments,
+    backends,
+    budgets,
+    conversations,
+    credentials,
+    drivers,
+    images,
+    platforms,
+    ...live,
+  };
 }
 
 function filesParts({ agents, backends, config, files, held, streams }: Context) {
@@ -216,9 +248,21 @@ function agentPagesParts(context: Context) {
 }
 
 function conversationsParts(context: Context) {
-  const { agents, backends, conversations, events, generations, installationId } = context;
+  const { agents, attachments, backends, conversations, events, generations, installationId } = context;
   const { now, posted, runners, streams } = context;
-  return { agents, backends, conversations, events, generations, installationId, now, posted, runners, streams };
+  return {
+    agents,
+    attachments,
+    backends,
+    conversations,
+    events,
+    generations,
+    installationId,
+    now,
+    posted,
+    runners,
+    streams,
+  };
 }
 
 function openaiParts(context: Context) {

@@ -19,6 +19,7 @@ import { wireBroker } from './broker/wire';
 import { searchStore } from './chat/search-store';
 import { conversationsStore } from './chat/store';
 import { conversationsApiStore } from './chat/store-api';
+import { attachmentsStore } from './chat/store-attachments';
 import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
 import type { Config, Secrets } from './config/config';
@@ -194,6 +195,7 @@ async function begin(
   repeat(LAST_USES_MS, () => Promise.all([keys.flush(), parts.sessions.flush()]));
   repeat(KEYS_EXPIRE_MS, keys.endExpired);
   repeat(EXPIRED_MS, conversations.deleteExpired);
+  repeat(EXPIRED_MS, parts.attachments.sweep);
   repeat(EXPIRED_MS, parts.audit.deleteExpired);
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
@@ -227,6 +229,7 @@ export function createStores(db: Db) {
     callbacks: callbacksStore(db),
     search: searchStore(db),
     schedules: schedulesStore(db),
+    attachments: attachmentsStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),
     usage: usageStore(db),

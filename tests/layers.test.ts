@@ -16,6 +16,7 @@ const SUBJECTS = [
     'platforms',
     'agents',
     'files',
+    'attachments',
     'credentials',
     'metrics',
     'runners',

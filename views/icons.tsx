@@ -23,6 +23,7 @@ export const iconNames = [
   'menu',
   'monitor',
   'moon',
+  'paperclip',
   'pencil',
   'play',
   'plus',

@@ -98,7 +98,25 @@ export interface AgentView {
   suggestions: readonly string[];
   disabled: boolean;
   current: boolean;
+  /** What can be attached to a message; absent where nothing can. */
+  attach?: AttachLimits | undefined;
   runner: RunnerView;
+}
+
+/** Limits of the files of one message. */
+export interface AttachLimits {
+  readonly countMax: number;
+  readonly bytesMax: number;
+}
+
+/** A file of a message. `width` and `height` of a picture, where they are known. */
+export interface AttachmentView {
+  id: string;
+  name: string;
+  bytes: number;
+  isPicture: boolean;
+  width?: number;
+  height?: number;
 }
 
 /** The frame of every signed-in page: user, agents, conversations. */
@@ -134,6 +152,8 @@ export interface MessageView {
   agentName: string;
   /** The steps before the text. Absent in an update for a page that shows them. */
   steps?: readonly StepView[];
+  /** Of a user's message. */
+  files?: readonly AttachmentView[];
   /** Its calls of the client's tools. */
   calls?: readonly StepView[];
   /** Of an answer that is done. */
@@ -176,6 +196,8 @@ export interface ConversationView {
 export interface EditView {
   messageId: string;
   text: string;
+  /** Its files, and whether the new message has them too. */
+  files: readonly (AttachmentView & { isKept: boolean })[];
   error?: string;
 }
 

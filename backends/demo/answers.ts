@@ -14,7 +14,7 @@ const HELP = `I am **demo**, an offline agent. I stream, I remember this convers
 Ask me *what agent-stack is*, *where the keys are*, *how to connect a client*, *how to write a driver*,
 *how to add a backend*, *what a runner is*, or *what you just said*.
 
-A message that **starts** with one of these words follows a script:
+Attach pictures and texts, and I say what came. A message that **starts** with one of these words follows a script:
 
 | Word | What happens |
 |---|---|
@@ -26,6 +26,7 @@ A message that **starts** with one of these words follows a script:
 | \`math\` | formulas, in lines and on lines of their own |
 | \`footnotes\` | notes, a list of tasks, and a diagram as its source |
 | \`code [n]\`, \`list [n]\`, \`table [n]\` | n lines (60) of one block, one every 40 ms |
+| \`image\` | a picture in the answer |
 | \`think [text]\` | reasoning, then an answer |
 | \`tools\` | reasoning, two tools at work, then an answer |
 | \`silent [seconds]\` | nothing for so long (20), then a short answer |

@@ -7,6 +7,7 @@ import type { Pieces, Turn } from '../shared/chat';
 import { type Message, textOf } from '../shared/openai';
 import { serveAgent } from '../shared/server';
 import { answerTo } from './answers';
+import { listOf, picturesIn, withoutFiles } from './files';
 import { say } from './say';
 import { SCRIPTS } from './scripts';
 
@@ -27,13 +28,18 @@ serveAgent({
   },
 });
 
-/** Runs the script when the message starts with a scripted word; otherwise answers by key words. */
-function respond(turn: Turn): Pieces {
-  const asked = newestIn(textOf(turn.messages.findLast((message) => message.role === 'user')?.content ?? '')).trim();
+/** Says which files came, then runs the script when the message starts with a scripted word; otherwise answers by key words. */
+async function* respond(turn: Turn): Pieces {
+  const { content } = turn.messages.findLast((message) => message.role === 'user') ?? {};
+  const told = withoutFiles(newestIn(textOf(content)));
+  const asked = told.asked.trim();
+  const files = told.files.length > 0 ? told.files : picturesIn(content);
+  if (files.length > 0) yield* say(listOf(files), PACE_MS, turn.signal);
+  if (files.length > 0 && asked === '') return;
   const [word = ''] = /^\w+/.exec(asked) ?? [];
   const rest = asked.slice(word.length).replace(/^:?\s*/, '');
   const script = SCRIPTS.get(word.toLowerCase());
-  return script ? script(rest, turn.signal) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
+  yield* script ? script(rest, turn.signal) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
 }
 
 /** Estimates tokens without a tokenizer: 4 characters are one token. */

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BrokenConnection, type Pieces } from '../shared/chat';
 import { AgentError } from '../shared/openai';
+import { drawPicture } from './picture';
 import { say } from './say';
 import { FOOTNOTES, MARKDOWN, MATH, PASSAGE, UNICODE } from './texts';
 
@@ -31,6 +32,7 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['code', (rest, signal) => lines(rest, ['```ts'], codeLine, ['```'], signal)],
   ['list', (rest, signal) => lines(rest, [], listItem, [], signal)],
   ['table', (rest, signal) => lines(rest, ['| Row | What | Count |', '|---|---|---:|'], tableRow, [], signal)],
+  ['image', image],
   ['think', think],
   ['tools', tools],
   ['silent', silent],
@@ -69,6 +71,16 @@ async function* lines(
 const codeLine = (n: number) => `const answer${n} = await ask(agent, 'question ${n}'); // line ${n}`;
 const listItem = (n: number) => `- Item ${n} has **weight**, some \`code\` and a few words more`;
 const tableRow = (n: number) => `| ${n} | some *words* in a cell | ${n * n} |`;
+
+/** A picture beside the text, as gateways send it; with `markdown` in the text, as some models write it. */
+async function* image(rest: string, signal: AbortSignal): Pieces {
+  yield* say('I drew some *hills*, without any model:', 15, signal);
+  const url = drawPicture();
+  if (/^markdown\b/i.test(rest)) {
+    for (const piece of `\n\n![Hills](${url})`.match(/.{1,4096}/gs) ?? []) yield { text: piece };
+  } else yield { deltaMore: { images: [{ type: 'image_url', image_url: { url } }] } };
+  yield* say('\n\nWhat you see is stored with this conversation.', 15, signal);
+}
 
 async function* think(rest: string, signal: AbortSignal): Pieces {
   for await (const piece of say(rest || THOUGHT, 40, signal)) {

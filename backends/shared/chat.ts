@@ -65,7 +65,8 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   const newest = body.messages.findLast((message) => message.role === 'user');
   if (!newest) throw new AgentError(400, 'There is no user message.', { param: 'messages' });
 
-  const messages = session === null ? body.messages : recall(body.messages, newest, await sessions.read(session));
+  const messages =
+    session === null ? body.messages : recall(body.messages, newest, await sessions.read(session, newest));
   const work = request.headers.get('x-agent-work');
   const answer = agent.answer({ ...body, messages, signal: abort.signal, ...(work !== null && { work }) });
   const pieces = remembered(answer, abort.signal, async (said) => {

@@ -23,6 +23,8 @@ export interface Backend {
   readonly driverOptions: Readonly<Record<string, Json>>;
   /** May run on a driver that does not isolate its runners from each other. */
   readonly trusted: boolean;
+  /** People may attach files to their messages; the runner is sent them as content parts. */
+  readonly attachments: boolean;
   readonly image?: string;
   readonly containerPrefix?: string;
   readonly command: readonly string[];

@@ -28,6 +28,7 @@ export const entrySchema = Type.Object(
     },
     driver_options: Type.Record(Type.String(), Type.Unsafe<Json>(Type.Unknown()), { default: {}, ...named }),
     trusted: Type.Boolean({ default: false }),
+    attachments: Type.Boolean({ default: false }),
     suggestions: { ...texts, default: [] },
     image: Type.Optional(Type.String({ minLength: 1 })),
     container_prefix: Type.Optional(text("letters, digits, '.', '_' and '-'", '^[A-Za-z0-9][A-Za-z0-9._-]*$')),

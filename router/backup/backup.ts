@@ -1,5 +1,5 @@
 /**
- * A backup: a folder named after the time, with a copy of the database and the homes as a tar file. Keys are not in it. It
+ * A backup: a folder named after the time, with a copy of the database, and the homes and the attached files as tar files. Keys are not in it. It
  * is made while the router runs: first the database, as it is at one moment, then the files, so that every file that the
  * copy of the database names is there.
  */
@@ -16,10 +16,16 @@ import { BackupError } from './backup-error';
 export interface Places {
   readonly databasePath: string;
   readonly homesRoot: string;
+  readonly attachmentsRoot: string;
 }
 
 /** The parts that are folders: name of the tar file in a backup → its folder. */
-const folders = ({ homesRoot }: Places) => [['homes.tar', homesRoot]] as const;
+const folders = ({ homesRoot, attachmentsRoot }: Places) =>
+  [
+    // First: a file whose last row is deleted stays for an hour.
+    ['attachments.tar', attachmentsRoot],
+    ['homes.tar', homesRoot],
+  ] as const;
 
 /**
  * Makes a backup in a new folder below `root` and returns the folder. Blocks the calling thread while the database is

@@ -20,7 +20,7 @@ export interface ConversationsRoutesDeps extends ConversationStreamDeps {
 }
 
 export function conversationsRoutes(deps: ConversationsRoutesDeps, session: SessionPlugin) {
-  const { conversations, generations, posted } = deps;
+  const { attachments, conversations, generations, posted } = deps;
   const own = ({ user }: Who, { id }: { id: string }): Promise<Conversation> => conversations.get(user.id, id);
 
   return new Elysia({ name: 'conversations-api' })
@@ -88,10 +88,18 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
       '/api/conversations/:id/messages',
       async ({ who, params, body }) => {
         const conversation = await own(who, params);
-        const message = await posted.post(conversation, { role: roleOf(body.role), content: body.content });
-        return { message: messageJson(message) };
+        const { content, attachments: ids = [] } = body;
+        const message = await posted.post(conversation, { role: roleOf(body.role), content, attachments: ids });
+        return { message: messageJson(message, (await attachments.ofMessages([message])).get(message.id)) };
       },
-      { session: true, body: t.Object({ role: t.String(), content: t.String() }) },
+      {
+        session: true,
+        body: t.Object({
+          role: t.String(),
+          content: t.String(),
+          attachments: t.Optional(t.Array(t.String(), { maxItems: 100 })),
+        }),
+      },
     )
     .delete(
       '/api/conversations/:id/messages/after/:messageId',
@@ -135,7 +143,7 @@ function roleOf(role: string): PostedRole {
 }
 
 /** A conversation with all its messages, however many: they are read while the client reads. */
-function withMessages({ posted }: ConversationsRoutesDeps, conversation: CountedConversation): Response {
+function withMessages({ attachments, posted }: ConversationsRoutesDeps, conversation: CountedConversation): Response {
   async function* pieces() {
     yield `{"conversation":${JSON.stringify(conversationJson(conversation))},"messages":[`;
     let position = 0;
@@ -143,7 +151,9 @@ function withMessages({ posted }: ConversationsRoutesDeps, conversation: Counted
       const messages = await posted.messagesAfter(conversation.id, position);
       const last = messages.at(-1);
       if (!last) break;
-      yield (position === 0 ? '' : ',') + messages.map((one) => JSON.stringify(messageJson(one))).join(',');
+      const files = await attachments.ofMessages(messages);
+      const told = messages.map((one) => JSON.stringify(messageJson(one, files.get(one.id))));
+      yield (position === 0 ? '' : ',') + told.join(',');
       position = last.position;
     }
     yield ']}';

@@ -14,6 +14,7 @@ import { titleFrom } from './conversations';
 import { modelOf, type ProduceDeps, produce, type RecordOptions } from './produce';
 import { Answer } from './recorder';
 import type { Conversation, Message, Step, ToolResult } from './store';
+import type { KeptFile } from './store-attachments';
 import type { Beginning, WrittenTurn } from './store-turns';
 
 /** The predecessor's limit for one message. */
@@ -37,6 +38,8 @@ export interface RecordedTurn {
   /** Where the conversation begins with this turn. */
   readonly beginning?: Beginning | undefined;
   readonly text?: string;
+  /** Files of the text's message. */
+  readonly files?: readonly KeptFile[];
   /** Results of the client's tools since the last answer. */
   readonly results?: readonly ToolResult[];
   /** The answer's id, where it is told before it is stored. */
@@ -58,8 +61,6 @@ interface GenerationsDeps extends ProduceDeps {
   readonly events: Events;
   /** Whether a page shows a conversation now: an answer that ends in another one is unread. */
   readonly isShown: (conversationId: string) => boolean;
-  /** Of what long answers are held. */
-  readonly held: Allowance;
   /** How many answers without a client there may be. */
   readonly requests: Allowance;
   /** Of what is recorded of one answer. */
@@ -75,10 +76,20 @@ export function generationsService(deps: GenerationsDeps) {
 
   /** Writes the turn before anything is asked of a runner, and tells the watchers. */
   async function beginTurn(conversation: Conversation, turn: Omit<RecordedTurn, 'conversation'>): Promise<WrittenTurn> {
-    const { text, results, replacesId, after, answerId = newTimeId(), sessionFrom, expiresAtMs, beginning } = turn;
+    const {
+      text,
+      files = [],
+      results,
+      replacesId,
+      after,
+      answerId = newTimeId(),
+      sessionFrom,
+      expiresAtMs,
+      beginning,
+    } = turn;
     const written = await conversations.insertTurn({
       conversationId: conversation.id,
-      ...(text !== undefined && { user: { id: newTimeId(), content: text } }),
+      ...(text !== undefined && { user: { id: newTimeId(), content: text, files } }),
       answerId,
       results,
       ...(beginning && { beginning }),
@@ -86,7 +97,7 @@ export function generationsService(deps: GenerationsDeps) {
       ...(replacesId !== undefined && { replacesId }),
       ...(after !== undefined && { after }),
       expiresAtMs,
-      title: conversation.title === '' ? titleFrom(text ?? '') : '',
+      title: conversation.title === '' ? titleFrom(text || (files[0]?.name ?? '')) : '',
       nowMs: now(),
     });
     if (!written) throw new AppError('answer_running');
@@ -130,7 +141,7 @@ export function generationsService(deps: GenerationsDeps) {
   /** A turn whose answer has no client. Throws `too_much_at_once` before anything is stored. */
   async function begin(
     conversation: Conversation,
-    turn: Pick<RecordedTurn, 'text' | 'results' | 'replacesId' | 'after' | 'beginning'>,
+    turn: Pick<RecordedTurn, 'text' | 'files' | 'results' | 'replacesId' | 'after' | 'beginning'>,
     explicit: boolean,
   ): Promise<Message> {
     const agent = await agentOf(conversation);
@@ -158,9 +169,10 @@ export function generationsService(deps: GenerationsDeps) {
     async start(
       conversation: Conversation,
       text: string,
-      how: Pick<RecordedTurn, 'beginning' | 'after'> = {},
+      how: Pick<RecordedTurn, 'beginning' | 'after' | 'files'> = {},
     ): Promise<Message> {
-      if (text.trim() === '') throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
+      if (text.trim() === '' && !how.files?.length)
+        throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
         throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
       }

@@ -11,12 +11,14 @@ import { runnerAddress } from '../runners/present';
 import type { RunnersService } from '../runners/runners';
 import type { OpenStreams } from '../web/open-streams';
 import { type EventWriter, eventStream } from '../web/sse';
+import type { AttachmentsService } from './attachments';
 import type { ConversationsService } from './conversations';
 import type { PostedService } from './posted';
 import { messageJson } from './present-api';
 import type { Conversation } from './store';
 
 export interface ConversationStreamDeps {
+  readonly attachments: AttachmentsService;
   readonly backends: { find(name: string): Backend | undefined };
   readonly conversations: ConversationsService;
   readonly events: Events;
@@ -128,11 +130,13 @@ class ConversationStream {
     const { id } = conversation;
     for (;;) {
       const messages = await this.deps.posted.messagesAfter(id, this.#position);
+      const files = await this.deps.attachments.ofMessages(messages);
       for (const message of messages) {
         if (message.status === 'streaming' || this.isClosed) return;
         this.#position = message.position;
         const unasked = message.callbackId === null ? {} : { agent_id: agent.id };
-        await this.#send({ kind: 'message', payload: { ...messageJson(message), conversation_id: id, ...unasked } });
+        const told = messageJson(message, files.get(message.id));
+        await this.#send({ kind: 'message', payload: { ...told, conversation_id: id, ...unasked } });
       }
       if (messages.length === 0) return;
     }

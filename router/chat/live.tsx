@@ -29,6 +29,7 @@ import { LiveSidebar } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
 import { formatSeen } from './seen';
+import type { Attachment } from './store-attachments';
 import type { ShownMessage } from './store-shown';
 import type { Variants } from './store-tree';
 
@@ -234,8 +235,9 @@ class Live {
     const about = { reader: this.options.who, agent, lastPosition: last?.position ?? 0, missing };
     const rendering = this.#rendering();
     const variants = await this.deps.conversations.variants(messages);
+    const files = await this.deps.attachments.ofMessages(messages);
     for (const message of messages) {
-      const own = { ...about, message, variants: variants.get(message.position) };
+      const own = { ...about, message, variants: variants.get(message.position), files: files.get(message.id) };
       if (message.callbackId !== null) parts.push(...(await this.#callbackParts(rendering, own)));
       else if (message.position > this.#position || message.position === growingAt) {
         parts.push(...(await this.#messageParts(rendering, own)));
@@ -258,7 +260,11 @@ class Live {
 
   async #messageParts(
     rendering: PageRendering,
-    about: AboutMessages & { message: ShownMessage; variants: Variants | undefined },
+    about: AboutMessages & {
+      message: ShownMessage;
+      variants: Variants | undefined;
+      files: readonly Attachment[] | undefined;
+    },
   ): Promise<JSX.Element[]> {
     const { message } = about;
     const isNew = message.position > this.#position;

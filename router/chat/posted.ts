@@ -4,6 +4,7 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import { within } from '../lib/time';
+import type { AttachmentsService } from './attachments';
 import { newConversation, TITLE_LENGTH_MAX, titleFrom } from './conversations';
 import type { GenerationsService } from './generations';
 import { withoutThought } from './leading-thought';
@@ -26,13 +27,14 @@ export type PostedRole = 'user' | 'assistant' | 'error';
 export type PostedService = ReturnType<typeof postedService>;
 
 export function postedService(deps: {
+  attachments: AttachmentsService;
   conversations: ConversationsStore;
   api: ConversationsApiStore;
   generations: GenerationsService;
   events: Events;
   now: () => number;
 }) {
-  const { conversations, api, generations, events, now } = deps;
+  const { attachments, conversations, api, generations, events, now } = deps;
 
   const changed = ({ userId, id }: Pick<Conversation, 'userId' | 'id'>) =>
     events.publish(userId, { kind: 'conversation', conversationId: id });
@@ -80,17 +82,24 @@ export function postedService(deps: {
 
     /**
      * Stores a message, unless it is the newest answer, which the router has stored itself: that one is returned.
+     * @param said.attachments ids of files that were uploaded for it. Throws `not_found` for one that does not wait there.
      * Throws `answer_running` while an answer is being written.
      */
-    async post(conversation: Conversation, { role, content }: { role: PostedRole; content: string }): Promise<Message> {
+    async post(
+      conversation: Conversation,
+      said: { role: PostedRole; content: string; attachments: readonly string[] },
+    ): Promise<Message> {
+      const { role, content } = said;
       const { id: conversationId, userId } = conversation;
+      const files = await attachments.waiting(conversationId, said.attachments);
       if (role !== 'user') await within(SETTLE_MS, generations.settled(conversationId));
       const isError = role === 'error';
       const failure = { code: CLIENT_ERROR, message: content.slice(0, ERROR_LENGTH_MAX) };
       const message = {
         ...{ id: newTimeId(), conversationId, content: isError ? '' : content, nowMs: now() },
         role: isError ? 'assistant' : role,
-        title: role === 'user' ? titleFrom(content) : '',
+        title: role === 'user' ? titleFrom(content || (files[0]?.name ?? '')) : '',
+        attachmentIds: files.map(({ id }) => id),
         ...(isError && { failure }),
       } as const;
       const posted = await api.post(message, (newest) => {

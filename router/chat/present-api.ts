@@ -1,6 +1,7 @@
 /** Conversations and messages as the predecessor's API has them. Times are Unix seconds. */
 import { unixSeconds } from '../lib/time';
 import type { CountedConversation, TellingMessage } from './store-api';
+import type { Attachment } from './store-attachments';
 
 export function conversationJson(one: CountedConversation) {
   return {
@@ -16,8 +17,15 @@ export function conversationJson(one: CountedConversation) {
   };
 }
 
+export function attachmentJson({ id, name, type, bytes }: Attachment) {
+  return { id, name, type, bytes, url: `/api/attachments/${id}` };
+}
+
 /** An answer that failed before its first word has the role `error`, and the reason as its text. A callback may have data. */
-export function messageJson({ id, role, content, status, failure, createdAtMs, extra }: TellingMessage) {
+export function messageJson(
+  { id, role, content, status, failure, createdAtMs, extra }: TellingMessage,
+  files: readonly Attachment[] = [],
+) {
   const isError = status === 'failed' && content === '';
   return {
     id,
@@ -26,6 +34,7 @@ export function messageJson({ id, role, content, status, failure, createdAtMs, e
     created_at: unixSeconds(createdAtMs),
     status,
     ...(failure && { failure }),
+    ...(files.length > 0 && { attachments: files.map(attachmentJson) }),
     ...(extra && { extra }),
   };
 }

@@ -2,21 +2,32 @@
 
 import type { MissingView } from '../../views/credentials/models';
 import { withoutUnfinishedLink } from '../../views/markup';
-import type { AgentView, ErrorView, MessageView, RunnerView, Shell } from '../../views/models';
+import type {
+  AgentView,
+  AttachLimits,
+  AttachmentView,
+  ErrorView,
+  MessageView,
+  RunnerView,
+  Shell,
+} from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
+import { isPicture } from '../attachments/kinds';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
 import type { AnswerUseService } from '../usage/answers';
 import { type Reader, textOf } from '../web/reader';
 import type { HadText, PageRendering, RenderingService } from '../web/rendering';
+import type { AttachmentsService } from './attachments';
 import type { ConversationsService } from './conversations';
 import { type GenerationsService, INTERRUPTED } from './generations';
 import { conversationList } from './present-list';
 import { callViews, type Results, resultsIn, stepViews } from './present-steps';
 import type { MessageFailure, Step } from './store';
+import type { Attachment } from './store-attachments';
 import type { ShownMessage } from './store-shown';
 import { SHOWN_LENGTH_MAX } from './store-texts';
 import type { Variants } from './store-tree';
@@ -28,6 +39,7 @@ const ERROR_LENGTH_MAX = 4_000;
 export interface ChatViewDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly answerUse: AnswerUseService;
+  readonly attachments: AttachmentsService;
   readonly conversations: ConversationsService;
   readonly drivers: DriverRegistry;
   readonly generations: GenerationsService;
@@ -100,8 +112,14 @@ function agentView(deps: ChatViewDeps, who: Who, agent: Agent, current: Current)
     suggestions: backend?.suggestions ?? [],
     disabled: backend?.disabled ?? true,
     current: agent.id === current.agentId,
+    attach: attachLimits(deps, agent),
     runner: runnerView(deps, who, agent),
   };
+}
+
+/** What can be attached to a message for an agent; `undefined` where nothing can. */
+export function attachLimits({ attachments, backends }: ChatViewDeps, { backend }: Agent): AttachLimits | undefined {
+  return backends.find(backend)?.attachments ? attachments.limits : undefined;
 }
 
 export interface AboutMessages {
@@ -123,9 +141,10 @@ export async function messageViews(
   // Renders the newest first, because readers look at these first, and the page's time limit may not suffice for all.
   const results = resultsIn(about.messages);
   const variants = await deps.conversations.variants(about.messages);
+  const files = await deps.attachments.ofMessages(about.messages);
   let nextMs: number | undefined;
   for (const message of about.messages.toReversed()) {
-    const own = { message, results, nextMs, variants: variants.get(message.position) };
+    const own = { message, results, nextMs, variants: variants.get(message.position), files: files.get(message.id) };
     views.push(await messageView(deps, rendering, { ...about, ...own }));
     nextMs = message.createdAtMs;
   }
@@ -159,6 +178,7 @@ export async function messageView(
     readonly results?: Results;
     readonly nextMs?: number | undefined;
     readonly variants?: Variants | undefined;
+    readonly files?: readonly Attachment[] | undefined;
   },
 ): Promise<MessageView> {
   const { agent, message, lastPosition, missing } = about;
@@ -180,6 +200,8 @@ export async function messageView(
     ...(role === 'assistant' &&
       !about.isTextThere && { steps: await stepViews(rendering, stepsOf(deps, message), message) }),
     ...(about.variants && { variants: about.variants }),
+    // Those of an answer are in its text.
+    ...(role === 'user' && about.files && { files: about.files.map(attachmentView) }),
     ...(isCut && { wholeHref: `/messages/${id}/text` }),
     agentName: agent.name,
     ...(status === 'streaming' && progressOf(deps, about.reader, agent.id)),
@@ -189,6 +211,12 @@ export async function messageView(
     ...(failure && !interrupted && { error: errorView(about.reader, failure) }),
     ...(asks && { missing }),
   };
+}
+
+export function attachmentView(file: Attachment): AttachmentView {
+  const { id, name, bytes, width, height } = file;
+  const size = width !== null && height !== null ? { width, height } : {};
+  return { id, name, bytes, isPicture: isPicture(file), ...size };
 }
 
 /** The message comes from a runner or an upstream. */

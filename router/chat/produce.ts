@@ -6,6 +6,7 @@ import { backendHeaders, requestVariables, runtimeSessionName } from '../backend
 import { type ChatMessage, shapeChatBody } from '../backends/shape';
 import { usesUpstream } from '../backends/traits';
 import type { CredentialsService } from '../credentials/credentials';
+import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { answerFacts, callerWith } from '../lib/tracing';
 import type { MetricsService } from '../metrics/metrics';
@@ -15,17 +16,22 @@ import type { Silence } from '../relay/timeouts';
 import { callRunner, type RunnerAnswer, refusalOf } from '../runners/call';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
+import type { AttachmentsService } from './attachments';
 import { HISTORY } from './conversations';
 import type { Answer, AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore } from './store';
+import { type ToldFiles, toldMessages } from './told';
 
 export interface ProduceDeps {
+  readonly attachments: AttachmentsService;
   readonly conversations: ConversationsStore;
   readonly backends: BackendRegistry;
   readonly runners: RunnersService;
   readonly credentials: CredentialsService;
   readonly budgets: BudgetsService;
   readonly metrics: MetricsService;
+  /** The memory for long requests and answers. */
+  readonly held: Allowance;
 }
 
 /** The recorder of an answer that a relay passes on. */
@@ -87,14 +93,14 @@ class Production extends Lifecycle {
 
   /** Requests the next answer of the conversation from the agent's runner. */
   async #ask(silence: Silence | undefined): Promise<RunnerAnswer> {
-    const { backends, budgets, conversations, runners } = this.deps;
+    const { backends, budgets, runners } = this.deps;
     const { conversation, agent, explicit } = this.turn;
     const backend = backends.find(agent.backend);
     if (!backend)
       throw new AppError('not_found', { message: `The backend "${agent.backend}" is no longer configured.` });
     if (usesUpstream(backend)) budgets.refuseUsedUp({ userId: agent.userId });
     const variables = requestVariables(agent.userId, agent.id, runtimeSessionName(conversation));
-    const { messages, isKnown } = await history(conversations, conversation);
+    const { messages, files, isKnown } = await history(this.deps, conversation);
     const body = { model: backend.name, messages, stream: true };
     const model = await modelOf(this.deps, agent);
     const facts = answerFacts(agent, { path: 'chat/completions', isCold: !runners.isWarm(agent.id) });
@@ -114,13 +120,20 @@ class Production extends Lifecycle {
         accept: 'text/event-stream',
         ...backendHeaders(backend, variables),
       },
-      body: JSON.stringify(shapeChatBody(backend, body, { variables, model, isKnown }) ?? body),
+      body: await files.write(shapeChatBody(backend, body, { variables, model, isKnown }) ?? body, this.#share()),
       signal: this.signal,
       explicit,
       ...(silence && { silence }),
     });
     if (answered.status >= 200 && answered.status < 300) return answered;
     throw await refusalOf(answered);
+  }
+
+  /** What the request takes of the memory for long bodies, until the answer has ended. */
+  #share(): Share {
+    const share = new Share(this.deps.held, this.turn.agent.userId);
+    this.hold(() => share.end());
+    return share;
   }
 
   protected override report(ending: Ending, _bytes: number, error?: AppError): void {
@@ -134,14 +147,17 @@ class Production extends Lifecycle {
  * tools are left out: a page offers no tools, and some LLMs refuse calls of tools that they are not offered.
  */
 async function history(
-  conversations: ConversationsStore,
+  { attachments, conversations }: Pick<ProduceDeps, 'attachments' | 'conversations'>,
   { id, sessionFrom }: Conversation,
-): Promise<{ messages: ChatMessage[]; isKnown: boolean }> {
-  const said = (await conversations.page(id, HISTORY)).filter(({ content }) => content !== '');
+): Promise<{ messages: ChatMessage[]; files: ToldFiles; isKnown: boolean }> {
+  const said = await conversations.page(id, HISTORY);
   const isKnown =
     sessionFrom === 0 ||
-    said.some((one) => one.role === 'assistant' && one.callbackId === null && one.position > sessionFrom);
-  return { messages: said.map(({ role, content }) => ({ role, content })), isKnown };
+    said.some(
+      ({ role, content, callbackId, position }) =>
+        role === 'assistant' && content !== '' && callbackId === null && position > sessionFrom,
+    );
+  return { ...(await toldMessages(attachments, said)), isKnown };
 }
 
 /** The model for a backend with `forward_model_env`. */

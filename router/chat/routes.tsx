@@ -1,20 +1,14 @@
 /** The chat: conversations, messages, and the live stream under them. */
 import { Elysia, t } from 'elysia';
-import { Composer } from '../../views/chat/composer';
-import type { SessionPlugin, Who } from '../accounts/identify';
+import type { SessionPlugin } from '../accounts/identify';
 import { AppError } from '../lib/errors';
-import { textOf } from '../web/reader';
-import { refusalOf } from '../web/refused-form';
-import { done, isPartRequest, part, plainText, seeOther } from '../web/respond';
+import { done, plainText, seeOther } from '../web/respond';
 import { home } from './home';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
 import { parsePlace } from './present-list';
 import { conversationPage, newConversationPage, olderConversations } from './routes-pages';
 import { parseSeen } from './seen';
-import type { Conversation } from './store';
-
-const form = t.Object({ text: t.String() });
 
 export type ChatRoutesDeps = LiveDeps;
 
@@ -31,24 +25,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), { deleted }),
       { session: true, query: t.Object({ deleted: t.Optional(t.String()) }) },
     )
-    .post(
-      '/agents/:id/conversations',
-      async ({ who, params, body, request }) => {
-        const agent = await deps.agents.get(who.user.id, params.id);
-        if (body.text.trim() === '') {
-          return newConversationPage(deps, who, agent, {
-            text: body.text,
-            error: textOf(who).composer.empty,
-            status: 422,
-          });
-        }
-        const beginning = conversations.begin(agent);
-        const { conversation } = beginning;
-        await generations.start(conversation, body.text, { beginning });
-        return seeOther(request, `/conversations/${conversation.id}`);
-      },
-      { session: true, body: form },
-    )
 
     .get(
       '/conversations',
@@ -62,19 +38,6 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
         session: true,
         query: t.Object({ before: t.Optional(t.Numeric()) }),
       },
-    )
-    .post(
-      '/conversations/:id/messages',
-      async ({ who, params, body, request }) => {
-        const conversation = await conversations.get(who.user.id, params.id);
-        try {
-          await generations.start(conversation, body.text);
-        } catch (error) {
-          return refusedMessage(deps, { who, conversation, request, typed: body.text, error: refusalOf(error) });
-        }
-        return done(request, `/conversations/${params.id}`);
-      },
-      { session: true, body: form },
     )
     .post(
       '/conversations/:id/title',
@@ -150,30 +113,4 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
  */
 function outdated(): AppError {
   return new AppError('not_found', { message: 'The newest message of this page was replaced.' });
-}
-
-/** The composer again with what was typed and why it was not taken. */
-async function refusedMessage(
-  deps: ChatRoutesDeps,
-  refused: { who: Who; conversation: Conversation; request: Request; typed: string; error: AppError },
-): Promise<Response> {
-  const { who, conversation, request, typed, error } = refused;
-  const composer = { text: typed, error: error.fields?.text ?? error.message };
-  if (!isPartRequest(request)) {
-    return conversationPage(deps, who, conversation.id, { composer, status: error.status });
-  }
-  const agent = await deps.agents.get(who.user.id, conversation.agentId);
-  const heads = await deps.conversations.heads(conversation.id, { limit: 1, ofTurns: true });
-  const streamingId = heads.find(({ status }) => status === 'streaming')?.id;
-  return part(
-    who,
-    <Composer
-      agentId={agent.id}
-      agentName={agent.name}
-      composer={composer}
-      conversationId={conversation.id}
-      streamingId={streamingId}
-    />,
-    error.status,
-  );
 }

@@ -3,6 +3,7 @@ import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
+import { binding } from './store-attachments';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
@@ -41,6 +42,8 @@ export interface PostedMessage {
   /** Title to take when the conversation has none. */
   readonly title: string;
   readonly nowMs: number;
+  /** Of files that wait for it. */
+  readonly attachmentIds?: readonly string[];
 }
 
 /** A message that comes with its conversation. */
@@ -51,6 +54,7 @@ export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
 export function conversationsApiStore(db: Db) {
   const { whole } = textsOf(db);
+  const bind = binding(db);
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
@@ -132,7 +136,7 @@ export function conversationsApiStore(db: Db) {
       message: PostedMessage,
       isKnown: (newest: Message) => boolean,
     ): Promise<{ readonly message: Message; readonly isNew: boolean } | undefined> {
-      const { conversationId, title, nowMs, ...row } = message;
+      const { conversationId, title, nowMs, attachmentIds = [], ...row } = message;
       return transaction(db, (tx) => {
         const conversation = tx.select().from(conversations).where(eq(conversations.id, conversationId)).get();
         if (!conversation) return undefined;
@@ -156,6 +160,7 @@ export function conversationsApiStore(db: Db) {
           })
           .returning(said)
           .get();
+        for (const [index, id] of attachmentIds.entries()) bind.run(message.id, index, id);
         tx.update(conversations)
           .set({
             lastPosition: position,

@@ -4,6 +4,7 @@ import type { Db } from '../database/database';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
 import type { Conversation, Message, Newest } from './store';
+import { attaching, copyingAttachments, type KeptFile } from './store-attachments';
 import { textsOf } from './store-texts';
 import { goOn, hideAfter, reattach, show, treeOf } from './store-tree';
 
@@ -19,7 +20,7 @@ export interface NewTurn {
   /** Absent for a conversation that is stored. */
   readonly beginning?: Beginning;
   /** Absent when an answer is asked for again. */
-  readonly user?: { readonly id: string; readonly content: string };
+  readonly user?: { readonly id: string; readonly content: string; readonly files?: readonly KeptFile[] };
   readonly answerId: string;
   /** Kept with the first message of the turn. */
   readonly results?: readonly ToolResult[] | undefined;
@@ -48,8 +49,11 @@ export interface WrittenTurn {
  * The statements of every answer, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
  * rows, than the database to run it.
  */
-export function statements({ $client }: Db) {
+export function statements(db: Db) {
+  const { $client } = db;
   return {
+    attach: attaching(db),
+    copyAttachments: copyingAttachments(db),
     find: $client.query<Conversation, [id: string]>(
       `SELECT ${columnsOf(conversations)} FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
@@ -180,6 +184,13 @@ export function insertTurn(tx: Db, write: Statements, turn: NewTurn): WrittenTur
     return message;
   };
   const user = turn.user && insert(turn.user.id, 'user', turn.user.content);
+  if (user && turn.user?.files) {
+    write.attach(
+      { userId: conversation.userId, conversationId: conversation.id, messageId: user.id },
+      turn.user.files,
+      nowMs,
+    );
+  }
   const answer = insert(turn.answerId, 'assistant', '');
   const title = conversation.title || turn.title;
   const sessionFrom =
@@ -209,6 +220,7 @@ function begin(tx: Db, write: Statements, { conversation, fork }: Beginning): vo
     const copyId = newTimeId();
     write.copy.run(copyId, conversation.id, id);
     copyPieces(id, copyId);
+    write.copyAttachments.run(conversation.id, copyId, id);
   }
 }
 

@@ -7,7 +7,7 @@ import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, seeOther } from '../web/respond';
 import type { LiveDeps } from './live-options';
-import { messageViews } from './present';
+import { attachmentView, messageViews } from './present';
 import { conversationPage } from './routes-pages';
 import type { Conversation, MessageHead } from './store';
 import type { VariantsService } from './variants';
@@ -46,16 +46,20 @@ export function variantsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin)
     )
     .post(
       '/messages/:id/edit',
-      async ({ who, params, body: { text }, request }) => {
+      async ({ who, params, body: { text, keep = [] }, request }) => {
         const { message, conversation } = await own(who, params);
+        const keeps = [keep].flat();
         try {
-          await variants.edit(conversation, message, text);
+          await variants.edit(conversation, message, { text, keeps });
         } catch (error) {
-          return editing(deps, who, request, { message, conversation, text, error: refusalOf(error) });
+          return editing(deps, who, request, { message, conversation, text, keeps, error: refusalOf(error) });
         }
         return done(request, `/conversations/${conversation.id}`);
       },
-      { session: true, body: t.Object({ text: t.String() }) },
+      {
+        session: true,
+        body: t.Object({ text: t.String(), keep: t.Optional(t.Union([t.String(), t.Array(t.String())])) }),
+      },
     )
     .post(
       '/messages/:id/retry',
@@ -103,14 +107,23 @@ async function messagePart(deps: LiveDeps, who: Who, conversation: Conversation,
 }
 
 /** The form that says a message otherwise, in its place. */
-function editing(
+async function editing(
   deps: LiveDeps,
   who: Who,
   request: Request,
-  form: { conversation: Conversation; message: MessageHead; text: string; error?: AppError },
-): Promise<Response> | Response {
-  const { conversation, message, text, error } = form;
-  const edit = { messageId: message.id, text, ...(error && { error: error.fields?.text ?? error.message }) };
+  form: {
+    conversation: Conversation;
+    message: MessageHead;
+    text: string;
+    /** The files that stay; absent: all. */
+    keeps?: readonly string[];
+    error?: AppError;
+  },
+): Promise<Response> {
+  const { conversation, message, text, keeps, error } = form;
+  const had = (await deps.attachments.ofMessages([message])).get(message.id) ?? [];
+  const files = had.map((file) => ({ ...attachmentView(file), isKept: keeps?.includes(file.id) ?? true }));
+  const edit = { messageId: message.id, text, files, ...(error && { error: error.fields?.text ?? error.message }) };
   const status = error?.status ?? 200;
   if (isPartRequest(request)) return part(who, <EditMessage edit={edit} />, status);
   const before = message.position + AROUND < conversation.lastPosition ? message.position + AROUND : undefined;

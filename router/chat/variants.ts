@@ -4,6 +4,7 @@
  */
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
+import type { AttachmentsService } from './attachments';
 import type { GenerationsService } from './generations';
 import type { Conversation, ConversationsStore, Message, MessageHead } from './store';
 import type { PathChange } from './store-tree';
@@ -11,11 +12,12 @@ import type { PathChange } from './store-tree';
 export type VariantsService = ReturnType<typeof variantsService>;
 
 export function variantsService(deps: {
+  attachments: AttachmentsService;
   conversations: ConversationsStore;
   generations: GenerationsService;
   events: Events;
 }) {
-  const { conversations, generations, events } = deps;
+  const { attachments, conversations, generations, events } = deps;
 
   function tell({ id: conversationId, userId }: Conversation, { gone, after }: PathChange): void {
     for (const messageId of gone) events.publish(userId, { kind: 'message.removed', conversationId, messageId });
@@ -30,12 +32,21 @@ export function variantsService(deps: {
   }
 
   return {
-    /** Says a message of the user otherwise, and starts the answer to it. */
-    async edit(conversation: Conversation, message: MessageHead, text: string): Promise<Message> {
+    /**
+     * Says a message of the user otherwise, and starts the answer to it.
+     * @param keeps the ids of those of its files that the new one has too.
+     */
+    async edit(
+      conversation: Conversation,
+      message: MessageHead,
+      { text, keeps }: { readonly text: string; readonly keeps: readonly string[] },
+    ): Promise<Message> {
       requireShown(message);
       if (message.role !== 'user') throw new AppError('conflict', { message: 'Only messages of yours can be edited.' });
       await generations.stopIn(conversation.id);
-      return generations.start(conversation, text, { after: await conversations.parentOf(message) });
+      const had = (await attachments.ofMessages([message])).get(message.id) ?? [];
+      const files = had.filter(({ id }) => keeps.includes(id)).map(({ id: _, ...file }) => file);
+      return generations.start(conversation, text, { after: await conversations.parentOf(message), files });
     },
 
     /** Asks for an answer again. The new one takes the place of an answer without text, otherwise it is a variant. */

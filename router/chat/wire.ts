@@ -1,5 +1,6 @@
 /** Makes the parts of this subject. */
 import type { AgentsStore } from '../agents/store';
+import { blobFiles } from '../attachments/blobs';
 import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
@@ -8,6 +9,7 @@ import type { Events } from '../lib/events';
 import type { MetricsService } from '../metrics/metrics';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
+import { attachmentsService } from './attachments';
 import { callbacksService } from './callbacks';
 import { conversationsService } from './conversations';
 import { generationsService } from './generations';
@@ -16,19 +18,21 @@ import { searchService } from './search';
 import type { SearchStore } from './search-store';
 import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
+import type { AttachmentsStore } from './store-attachments';
 import type { CallbacksStore } from './store-callbacks';
 import { transferService } from './transfer';
 import { unreadService } from './unread';
 import { variantsService } from './variants';
 
 export function wireChat(uses: {
-  config: Pick<Config, 'maxAnswerBytes'>;
+  config: Pick<Config, 'maxAnswerBytes' | 'maxBodyBytes' | 'attachments' | 'attachmentsRoot'>;
   stores: {
     conversations: ConversationsStore;
     conversationsApi: ConversationsApiStore;
     callbacks: CallbacksStore;
     agents: AgentsStore;
     search: SearchStore;
+    attachments: AttachmentsStore;
   };
   backends: BackendRegistry;
   runners: RunnersService;
@@ -44,11 +48,15 @@ export function wireChat(uses: {
   const { config, stores, backends, runners, credentials, budgets, events, metrics, held, requests, now, steady } =
     uses;
   const conversations = conversationsService({ conversations: stores.conversations, events, now });
+  const attachments = attachmentsService({
+    ...{ store: stores.attachments, blobs: blobFiles(config.attachmentsRoot), config, now },
+  });
   const unread = unreadService({ conversations: stores.conversations, events });
   const generations = generationsService({
     conversations: stores.conversations,
     isShown: unread.isShown,
     agents: stores.agents,
+    attachments,
     backends,
     runners,
     credentials,
@@ -61,6 +69,7 @@ export function wireChat(uses: {
     now,
   });
   const posted = postedService({
+    attachments,
     conversations: stores.conversations,
     api: stores.conversationsApi,
     generations,
@@ -68,9 +77,9 @@ export function wireChat(uses: {
     now,
   });
   const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
-  const variants = variantsService({ conversations: stores.conversations, generations, events });
+  const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
   const { callbacks: callbacksStore, conversations: store } = stores;
   const callbacks = callbacksService({ conversations: store, callbacks: callbacksStore, unread, events, now, steady });
-  return { callbacks, conversations, generations, posted, transfer, search, unread, variants };
+  return { attachments, callbacks, conversations, generations, posted, transfer, search, unread, variants };
 }

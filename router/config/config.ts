@@ -18,6 +18,15 @@ export interface Config {
   readonly hostStackRoot: string;
   readonly databasePath: string;
   readonly homesRoot: string;
+  readonly attachmentsRoot: string;
+  readonly attachments: {
+    readonly bytesMax: number;
+    /** Files of one message. */
+    readonly countMax: number;
+    readonly userBytesMax: number;
+    /** The newest messages whose files an agent is told again. */
+    readonly toldMessages: number;
+  };
   readonly backups: {
     readonly root: string;
     /** Absent: no scheduled backups. */
@@ -165,6 +174,13 @@ function toConfig(v: Values): Config {
     hostStackRoot: v.HOST_STACK_ROOT ?? dataRoot,
     databasePath: v.DB_PATH ?? join(dataRoot, 'router.db'),
     homesRoot: v.USERS_ROOT ?? join(dataRoot, 'homes'),
+    attachmentsRoot: v.ATTACHMENTS_ROOT ?? join(dataRoot, 'attachments'),
+    attachments: {
+      bytesMax: v.MAX_ATTACHMENT_BYTES,
+      countMax: v.MAX_ATTACHMENTS,
+      userBytesMax: v.MAX_ATTACHMENT_BYTES_PER_USER,
+      toldMessages: v.ATTACHMENT_MESSAGES,
+    },
     backups: {
       root: v.BACKUP_ROOT ?? join(dataRoot, 'backups'),
       ...(v.BACKUP_HOURS > 0 && { everyMs: v.BACKUP_HOURS * 3_600_000 }),

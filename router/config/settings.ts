@@ -119,7 +119,30 @@ export const settingGroups = {
       whenUnset: '`homes` in `STACK_DATA_ROOT`',
       example: './data/homes',
     }),
+    ATTACHMENTS_ROOT: optional(path, {
+      description: 'Folder of the files that are attached to messages.',
+      whenUnset: '`attachments` in `STACK_DATA_ROOT`',
+      example: './data/attachments',
+    }),
     SEEDS_ROOT: preset(path, './seeds', 'Folder of the seeds, with which new homes are filled.'),
+  },
+  'Attached files': {
+    MAX_ATTACHMENT_BYTES: preset(
+      bytes,
+      '10485760',
+      'Largest file of a message, in bytes. A text has at most 1 MiB, and all files of a message at most 70 % of MAX_BODY_BYTES.',
+    ),
+    MAX_ATTACHMENTS: preset(integer(1, 100), '10', 'Files of one message.'),
+    MAX_ATTACHMENT_BYTES_PER_USER: preset(
+      integer(1024, 1_099_511_627_776, ' of bytes'),
+      '1073741824',
+      'Bytes of all files of one user, those in answers included.',
+    ),
+    ATTACHMENT_MESSAGES: preset(
+      integer(1, 400),
+      '10',
+      'The newest messages of a conversation whose files an agent is told again. A note stands in for those of older ones.',
+    ),
   },
   Backups: {
     BACKUP_ROOT: optional(path, {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { OpenFile } from '../agents/safe-folder';
 import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
+import { pictureType } from '../lib/file-kinds';
 import { packFolder } from './archive';
 import type { HomeFiles } from './home-files';
 
@@ -11,15 +12,6 @@ const ARCHIVE_BYTES_MAX = 1_073_741_824;
 /** Bytes of a text that a page shows, and of the beginning by which pictures are known. */
 export const TEXT_BYTES_MAX = 262_144;
 
-/** Pictures that browsers show and that run nothing, by the bytes with which they begin. */
-const PICTURES: readonly (readonly [type: string, begins: RegExp])[] = [
-  ['image/png', /^\x89PNG\r\n/],
-  ['image/jpeg', /^\xff\xd8\xff/],
-  ['image/gif', /^GIF8[79]a/],
-  ['image/webp', /^RIFF.{4}WEBP/s],
-  ['image/avif', /^.{4}ftypavi[fs]/s],
-];
-
 /** What a file is, from its beginning: a picture, text, or neither. */
 export type Kind = { readonly picture: string } | { readonly text: string; readonly isCut: boolean } | undefined;
 
@@ -27,8 +19,7 @@ export async function kindOf({ handle, bytes }: OpenFile): Promise<Kind> {
   const buffer = Buffer.alloc(Math.min(bytes, TEXT_BYTES_MAX));
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
   const begin = buffer.subarray(0, bytesRead);
-  const head = begin.subarray(0, 32).toString('latin1');
-  const picture = PICTURES.find(([, begins]) => begins.test(head))?.[0];
+  const picture = pictureType(begin);
   if (picture !== undefined) return { picture };
   if (begin.includes(0)) return undefined;
   try {

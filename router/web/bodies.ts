@@ -7,7 +7,7 @@ import type { Clients } from './clients';
 import { readBody } from './read-body';
 
 /** Bytes. No form and no JSON of the router's own API is longer; a message has at most 200,000 characters. */
-const FORM_BYTES_MAX = 1_048_576;
+export const FORM_BYTES_MAX = 1_048_576;
 /** Fields of a form. A form of the router has a field for each variable of a backend; real backends have far fewer. */
 const FIELDS_MAX = 1_000;
 /**
@@ -26,15 +26,22 @@ export function bodies(held: Allowance, maxBodyBytes: number, clients: Pick<Clie
     try {
       const bytes = await readBody(request, { maxBytes, share });
       // Programs that send only JSON may leave its type out.
-      return await parsed(bytes, contentType ? String(contentType) : 'application/json', request);
+      return await parsedBody(bytes, contentType ? String(contentType) : 'application/json', request);
     } finally {
       share.end();
     }
   });
 }
 
-/** Never returns `undefined`, because Elysia would then read the body itself. Throws `invalid_request`. */
-async function parsed(bytes: Uint8Array<ArrayBuffer>, type: string, request: Request): Promise<unknown> {
+/**
+ * The members of a body. Never `undefined`, because Elysia would then read the body itself. Throws `invalid_request`.
+ * @param type without parameters.
+ */
+export async function parsedBody(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: string,
+  request: Request,
+): Promise<Readonly<Record<string, unknown>>> {
   if (bytes.length === 0) return {};
   if (/\bjson$/i.test(type)) return withoutNulls(parseBody(bytes, { workMax: WORK_MAX }));
   if (/^application\/x-www-form-urlencoded$/i.test(type)) {

@@ -51,6 +51,7 @@ describe('loading', () => {
         driver: 'docker',
         driverOptions: {},
         trusted: false,
+        attachments: false,
         command: [],
         internalPort: 8080,
         healthPath: '/healthz',

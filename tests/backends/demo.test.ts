@@ -55,6 +55,22 @@ describe('the demo agent speaks OpenAI', () => {
     expect(list.at(-1)).toBe('[DONE]');
   });
 
+  test('it says which files came with a message, and draws a picture', async () => {
+    const label = (name: string, type: string, bytes: number) => ({
+      type: 'text',
+      text: `\n\nFile "${name}" (${type}, ${bytes} bytes):\n\nx`,
+    });
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    const ask = (content: object[]) => demo.ask('', { body: { messages: [{ role: 'user', content }] } });
+    const named = await answerText(await ask([{ type: 'text', text: 'echo hi' }, label('a|b.txt', 'text/plain', 7)]));
+    expect(named).toContain('| `a\\|b.txt` | text/plain | 7 |');
+    expect(named).toEndWith('hi');
+    expect(await answerText(await ask([image]))).toContain('| `a picture` | image/png | 3 |');
+    const drawn = JSON.stringify(await allChunks(await demo.ask('image', { stream: true })));
+    expect(drawn).toContain('"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo');
+    expect(await answerText(await demo.ask('image markdown'))).toContain('![Hills](data:image/png;base64,iVBORw0KGgo');
+  });
+
   test('usage comes only when asked for', async () => {
     const list = await allChunks(await demo.ask('echo hi', { stream: true }));
     expect(JSON.stringify(list)).not.toContain('usage');

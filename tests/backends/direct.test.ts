@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until } from '../support/router';
 import { hang, startUpstream, UPSTREAM_USAGE, type Upstream } from '../support/upstream';
@@ -102,6 +103,23 @@ describe('the direct agent asks the model', () => {
     await Bun.write(join(direct.home, 'USER.md'), 'This is Ada.\n');
     await direct.ask('Hi');
     expect((await messagesOf(2))[0]).toEqual({ role: 'system', content: 'Be kind.\n\nThis is Ada.' });
+  });
+
+  test('with the pictures of the session, of which the home has each once', async () => {
+    const url = `data:image/png;base64,${'A'.repeat(400_000)}`;
+    const picture = { type: 'image_url', image_url: { url, detail: 'low' } };
+    const content = [{ type: 'text', text: 'Look' }, picture];
+    const messages = [{ role: 'user', content }];
+    for (const _ of [1, 2]) await direct.ask('', { session: 's-pictures', body: { messages } });
+    await direct.ask('And now?', { session: 's-pictures' });
+    const told = (await messagesOf(3)).filter(({ role }) => role === 'user');
+    expect(told).toEqual([
+      { role: 'user', content },
+      { role: 'user', content },
+      { role: 'user', content: 'And now?' },
+    ]);
+    expect(await readdir(join(direct.home, 'sessions/pictures'))).toHaveLength(1);
+    expect(Bun.file(join(direct.home, 'sessions/s-pictures.jsonl')).size).toBeLessThan(2_000);
   });
 
   test('with the history of the session, which survives a restart and is not shared', async () => {

@@ -24,6 +24,8 @@ describe('defaults', () => {
       hostStackRoot: `${repositoryRoot}/data`,
       databasePath: `${repositoryRoot}/data/router.db`,
       homesRoot: `${repositoryRoot}/data/homes`,
+      attachmentsRoot: `${repositoryRoot}/data/attachments`,
+      attachments: { bytesMax: 10_485_760, countMax: 10, userBytesMax: 1_073_741_824, toldMessages: 10 },
       backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
       retention: { callsMs: Infinity, deletedHomesMs: 30 * 86_400_000 },
       seedsRoot: `${repositoryRoot}/seeds`,

@@ -195,6 +195,7 @@ async function useAll(stores: Stores): Promise<void> {
   await runners.markActive(new Map([['r', nowMs]]));
   await useConversations(stores, agent.id, nowMs);
   await useConversationsApi(stores.conversationsApi, agent.id, nowMs);
+  await useAttachments(stores, nowMs);
   await useCallbacks(stores.callbacks, agent.id, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
@@ -308,6 +309,21 @@ async function useConversationsApi(api: Stores['conversationsApi'], agentId: str
   await api.post(message, () => false);
   const said = { id: 'w', role: 'user', content: 'x', status: 'done', createdAtMs: nowMs } as const;
   await api.insertWhole({ id: 'cw', userId: 'u', agentId, title: '', nowMs }, [said]);
+}
+
+async function useAttachments({ attachments, conversationsApi }: Stores, nowMs: number): Promise<void> {
+  const file = { hash: 'h', name: 'n', type: 'text/plain', bytes: 1, width: null, height: null };
+  await attachments.loosen('h', nowMs);
+  await attachments.insert({ userId: 'u', conversationId: 'cw', messageId: null }, [{ ...file, id: 'f' }], nowMs);
+  await attachments.waitingIn('cw');
+  const message = { id: 'pf', conversationId: 'cw', role: 'user', content: '', title: '', nowMs } as const;
+  await conversationsApi.post({ ...message, attachmentIds: ['f'] }, () => false);
+  await attachments.find('f');
+  await attachments.ofMessages(['pf']);
+  await attachments.bytesOf('u');
+  await attachments.deleteWaiting(nowMs);
+  await attachments.looseSince(nowMs, nowMs);
+  await attachments.forget('h', nowMs, () => {});
 }
 
 async function useCallbacks(callbacks: Stores['callbacks'], agentId: string, nowMs: number): Promise<void> {

@@ -39,13 +39,16 @@ test('a backup that is made while an answer is written restores messages and hom
   const home = join(router.dataRoot, 'homes', await agentOf(alice, 'Demo'));
   await writeFile(join(home, 'notes.txt'), 'what the agent wrote', { mode: 0o640 });
   await symlink('/etc/passwd', join(home, 'link'));
+  const upload = { method: 'POST', body: 'what was attached' };
+  const attached = await alice.request(`/api${done}/attachments?name=a.txt`, upload);
+  const { attachment } = (await attached.json()) as { attachment: { url: string } };
   const growing = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
   await watchAnswer(alice, growing).next();
 
   const made = await command('backup', router.dataRoot);
   expect(made).toMatchObject({ code: 0, errors: '' });
   const backup = made.out.split('\n')[0] ?? '';
-  expect(readdirSync(backup).sort()).toEqual(['homes.tar', 'router.db']);
+  expect(readdirSync(backup).sort()).toEqual(['attachments.tar', 'homes.tar', 'router.db']);
   // The keys are not in it, and the command says so.
   expect(made.out).toContain('Without the ENCRYPTION_KEY');
   const bytes = (await readFile(join(backup, 'router.db'))).toString('latin1');
@@ -71,6 +74,7 @@ test('a backup that is made while an answer is written restores messages and hom
   await using again = await startRouterProcess({ dataRoot: other });
   const returned = await again.signIn();
   expect(await newestAnswer(returned, done)).toMatchObject({ status: 'done', text: 'kept for years' });
+  expect(await (await returned.request(attachment.url)).text()).toBe('what was attached');
   // What was being written when the backup was made has ended as interrupted.
   expect((await newestAnswer(returned, growing)).status).toBe('failed');
   await returned.request('/api/runners/demo', { method: 'DELETE' });

@@ -72,6 +72,8 @@ const PUBLIC: Record<string, string> = {
   'GET /api/conversations/:id/export': '401 404 404 401 401 404',
   'POST /api/conversations/import': '401 400 400 401 401 403',
   'POST /agents/:id/import': '401 404 404 401 401 403',
+  'GET /api/attachments/:id': '401 404 404 401 401 404',
+  'POST /api/conversations/:id/attachments': '401 404 404 401 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 401 401 404',
   'GET /api/schedules': '401 200 200 401 401 200',
   'GET /api/agents/:id/schedules': '401 404 404 401 401 404',
@@ -288,7 +290,7 @@ const BODIES: Record<string, object> = {
 
 let router: TestRouter;
 let alice: Person;
-let owned: { agent: string; conversation: string; message: string; schedule: string };
+let owned: { agent: string; conversation: string; message: string; attachment: string; schedule: string };
 let cookies: Record<Walker, string>;
 let keys: { v1: string; manage: string };
 
@@ -306,7 +308,14 @@ beforeAll(async () => {
     when: 'every hour',
     text: 'Hello',
   });
-  owned = { agent: conversation.agent_id, conversation: conversation.id, message: message.id, schedule: schedule.id };
+  const text = new TextEncoder().encode('of Alice');
+  const { attachment } = await (
+    await alice.request(`/api/conversations/${conversation.id}/attachments?name=a.txt`, { method: 'POST', body: text })
+  ).json();
+  owned = {
+    ...{ agent: conversation.agent_id, conversation: conversation.id, message: message.id },
+    ...{ attachment: attachment.id, schedule: schedule.id },
+  };
   const { keys: service } = router.context;
   const make = async (scope: 'v1' | 'manage') => (await service.create(admin.id, scope, { scopes: [scope] })).secret;
   keys = { v1: await make('v1'), manage: await make('manage') };
@@ -329,6 +338,7 @@ async function pathOf(route: string): Promise<string> {
     if (/\/keys\//.test(path)) return (await service.create(alice.id, 'walked')).key.id;
     if (/\/sessions\//.test(path)) return (await sessions.open(alice.id, { address: '', browser: '' })).id;
     if (/\/schedules\/:/.test(path)) return owned.schedule;
+    if (/\/attachments\/:id/.test(path)) return owned.attachment;
     if (/\/conversations\//.test(path)) return owned.conversation;
     return /\/messages\//.test(path) ? owned.message : owned.agent;
   };
@@ -346,7 +356,8 @@ async function pathOf(route: string): Promise<string> {
       (await (path.includes('reset') ? users.resetLink((await someone()).id) : invitations.create({}))).token,
   };
   const parts = path.split('/').map((part) => (part.startsWith(':') ? values[part.slice(1)]?.() : part));
-  return (await Promise.all(parts)).join('/');
+  const query = path.endsWith('/attachments') ? '?name=a.txt' : '';
+  return (await Promise.all(parts)).join('/') + query;
 }
 
 async function walk(base: string, route: string): Promise<string> {

@@ -76,13 +76,13 @@ function reveal(button) {
   document.getElementById(button.dataset.reveals).type = isShown ? 'text' : 'password';
 }
 
-// Files: what is dropped anywhere on the page goes with its form.
+// Files: what is dropped anywhere on the page goes with its form, or to the composer.
 
-const drop = $('[data-drop]');
+const drop = $('[data-drop], .composer-box:has(input[type="file"])');
 
 if (drop) {
-  const input = $('input[type="file"]', drop);
-  const mark = (isOver) => drop.toggleAttribute('data-over', isOver);
+  const isComposer = !drop.hasAttribute('data-drop');
+  const mark = (isOver) => (isComposer ? $('.composer-box') : drop)?.toggleAttribute('data-over', isOver);
   addEventListener('dragover', (event) => {
     if (!event.dataTransfer.types.includes('Files')) return;
     event.preventDefault();
@@ -95,10 +95,76 @@ if (drop) {
     if (!event.dataTransfer.files.length) return;
     event.preventDefault();
     mark(false);
-    input.files = event.dataTransfer.files;
+    if (isComposer) {
+      if ($('#composer-files')) choose([...event.dataTransfer.files]);
+      return;
+    }
+    $('input[type="file"]', drop).files = event.dataTransfer.files;
     drop.requestSubmit();
   });
 }
+
+// Files for a message: chosen, pasted or dropped, they are in the composer's own input, and listed above it.
+
+let chosen = [];
+
+function showChosen() {
+  const input = $('#composer-files');
+  if (!input) return;
+  const files = new DataTransfer();
+  for (const file of chosen) files.items.add(file);
+  input.files = files.files;
+  $('#composer-text').required = chosen.length === 0;
+  const list = $('#composer-chosen');
+  list.hidden = chosen.length === 0;
+  list.replaceChildren(...chosen.map(chipOf));
+}
+
+function chipOf(file) {
+  const chip = $('#composer-chip').content.cloneNode(true);
+  $('.ellipsis', chip).textContent = file.name;
+  const button = $('button', chip);
+  button.setAttribute('aria-label', button.getAttribute('aria-label').replace('{name}', file.name));
+  button.addEventListener('click', () => {
+    const index = chosen.indexOf(file);
+    chosen = chosen.filter((one) => one !== file);
+    showChosen();
+    const buttons = document.querySelectorAll('#composer-chosen button');
+    (buttons[Math.min(index, buttons.length - 1)] ?? $('#composer-text')).focus();
+  });
+  if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+    const image = $('img', chip);
+    const reader = new FileReader();
+    reader.addEventListener('load', () => Object.assign(image, { src: reader.result, hidden: false }));
+    $('.icon', chip).remove();
+    reader.readAsDataURL(file);
+  }
+  return chip;
+}
+
+function choose(files) {
+  const { bytesMax, countMax, tooLarge, tooMany } = $('#composer-files').dataset;
+  const large = files.find(({ size }) => size > Number(bytesMax));
+  const fitting = files.filter(({ size }) => size <= Number(bytesMax));
+  const isTooMany = chosen.length + fitting.length > Number(countMax);
+  const error = isTooMany ? tooMany : large ? tooLarge.replace('{name}', large.name) : '';
+  chosen = [...chosen, ...fitting].slice(0, Number(countMax));
+  $('#composer-error').textContent = error;
+  showChosen();
+}
+
+document.addEventListener('change', ({ target }) => {
+  if (target.id === 'composer-files') choose([...target.files]);
+});
+document.addEventListener('paste', (event) => {
+  const files = [...event.clipboardData.files];
+  // Office programs add a picture of the text that is pasted.
+  if (event.target.id !== 'composer-text' || files.length === 0 || event.clipboardData.types.includes('text/plain'))
+    return;
+  if (!$('#composer-files')) return;
+  event.preventDefault();
+  choose(files);
+});
 
 // Times: the page has them in UTC. In its language, written as the browser's region does.
 
@@ -313,7 +379,7 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
   // While an answer grows there is Stop in place of Send, and the text waits.
   const send = $('#composer-actions [form="composer-form"]');
-  if (send && event.target.value.trim()) event.target.form.requestSubmit(send);
+  if (send && (event.target.value.trim() || chosen.length > 0)) event.target.form.requestSubmit(send);
 });
 
 // A draft outlives a reload, also the one that leads to signing in again.
@@ -341,6 +407,8 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
+  chosen = [];
+  showChosen();
   jump();
 });
 document.addEventListener('htmx:response:error', ({ target, detail }) => {
@@ -390,6 +458,8 @@ document.addEventListener('htmx:before:swap', (event) => {
   }
 });
 document.addEventListener('htmx:after:swap', () => {
+  // A refused message keeps its files.
+  if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
   localTimes(document);
   localDays();
   countUnread();

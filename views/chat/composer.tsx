@@ -1,19 +1,22 @@
 import { Icon } from '../icons';
-import type { ComposerView } from '../models';
+import type { AttachLimits, ComposerView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
+import { AttachButton, ChosenFiles } from './attachments';
 
 interface ComposerProps {
   agentId: string;
   agentName: string;
   composer: ComposerView;
+  /** Absent where no files can be attached. */
+  attach?: AttachLimits | undefined;
   /** Absent on the page that begins a conversation: there the form posts as a page. */
   conversationId?: string | undefined;
   streamingId?: string | undefined;
 }
 
 /** The form for a message. Also the answer to a refused message, with its text and the reason below it. */
-export function Composer({ agentId, agentName, composer, conversationId, streamingId }: ComposerProps) {
+export function Composer({ agentId, agentName, attach, composer, conversationId, streamingId }: ComposerProps) {
   const t = useText();
   const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
   const live = conversationId && {
@@ -25,7 +28,9 @@ export function Composer({ agentId, agentName, composer, conversationId, streami
   return (
     <div id="composer" data-unreachable={t.composer.unreachable}>
       <div class="composer-box">
-        <form id="composer-form" method="post" action={action} {...live}>
+        {attach && <ChosenFiles />}
+        <form id="composer-form" method="post" action={action} enctype={attach && 'multipart/form-data'} {...live}>
+          {attach && <AttachButton limits={attach} />}
           <label class="visually-hidden" for="composer-text">
             {t.composer.label(agentName)}
           </label>

@@ -1,5 +1,7 @@
 import type { EditView } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
+import { KeptFiles } from './attachments';
 
 /** The form in place of a message that is said otherwise. What follows it stays as another variant. */
 export function EditMessage({ edit }: { edit: EditView }) {
@@ -24,15 +26,16 @@ export function EditMessage({ edit }: { edit: EditView }) {
           id={`edit-${messageId}`}
           name="text"
           rows={2}
-          required
+          required={edit.files.length === 0}
           dir="auto"
           autofocus
           value={text}
           aria-describedby={`edit-error-${messageId}`}
           aria-invalid={error ? 'true' : undefined}
         />
+        <KeptFiles edit={edit} />
         <p id={`edit-error-${messageId}`} class="field-error" role="alert">
-          {error}
+          <Sentence of={error} />
         </p>
         <div class="row end">
           <a class="button cancel" href={href} hx-get={href} hx-target="closest article" hx-swap="outerHTML">

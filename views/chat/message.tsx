@@ -9,6 +9,7 @@ import type { MessageView } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
+import { Attachments } from './attachments';
 import { CopyButton, RetryForm, VariantArrows } from './message-controls';
 import type { FactsView } from './models';
 import { Steps } from './steps';
@@ -24,10 +25,13 @@ function UserMessage({ message }: { message: MessageView }) {
   return (
     <article id={`message-${message.id}`} class="message user">
       <h2 class="visually-hidden">{t.message.you}</h2>
-      <p class="bubble" dir="auto">
-        {message.text}
-        {message.wholeHref !== undefined && '…'}
-      </p>
+      {message.files && <Attachments files={message.files} />}
+      {(message.text !== '' || !message.files) && (
+        <p class="bubble" dir="auto">
+          {message.text}
+          {message.wholeHref !== undefined && '…'}
+        </p>
+      )}
       <WholeText message={message} />
       <UserActions message={message} />
     </article>

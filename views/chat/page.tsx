@@ -102,6 +102,7 @@ export function ChatPage({
             <Composer
               agentId={agent.agentId}
               agentName={agent.name}
+              attach={agent.attach}
               composer={composer}
               conversationId={conversation?.id}
               streamingId={conversation?.streamingId}

@@ -465,6 +465,14 @@ export const en = {
     tokens: (shown: string, count: number) => (count === 1 ? '1 token' : `${shown} tokens`),
     cost: (amount: string) => `cost ${amount}`,
   },
+  attach: {
+    button: 'Attach files',
+    list: 'Attached files',
+    keep: 'Attached files that stay with the message',
+    remove: (name: string) => `Remove ${name}`,
+    tooMany: (count: number) => `A message has at most ${count} files.`,
+    tooLarge: (name: string, size: string) => `The file "${name}" is larger than ${size}.`,
+  },
   composer: {
     label: (name: string) => `Message ${name}`,
     keys: 'Enter sends, Shift and Enter together begin a new line.',

@@ -50,6 +50,18 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The answer exceeded the time limit. Ask for a shorter answer.': '回答超过了时间限制，请要求更短的回答。',
 
   'Choose a file first.': '请先选择文件。',
+  // Attached files
+  'The file "{}" is larger than {}.': '文件“{}”超过 {}。',
+  'The file "{}" is empty.': '文件“{}”是空的。',
+  'The file "{}" is neither a picture (PNG, JPEG, GIF or WebP) nor text.':
+    '文件“{}”既不是图片（PNG、JPEG、GIF 或 WebP），也不是文本。',
+  'A message has at most {} files.': '一条消息最多可带 {} 个文件。',
+  'The files of a message have at most {} together.': '一条消息的文件合计最多 {}。',
+  'Your files would take more than {}. Delete conversations with files first.':
+    '你的文件总量将超过 {}。请先删除一些带文件的会话。',
+  'This agent takes no files.': '此智能体不接受文件。',
+  'The file "{}" cannot be read.': '无法读取文件“{}”。',
+  'There is no such file.': '没有这个文件。',
   // Variants of messages
   'Another variant of this message is shown now. Reload the page.': '现在显示的是这条消息的另一个版本，请刷新页面。',
   'Only messages of yours can be edited.': '只能编辑你自己的消息。',

@@ -448,6 +448,14 @@ export const zh: Text = {
     tokens: (shown) => `${shown} 个 token`,
     cost: (amount) => `费用 ${amount}`,
   },
+  attach: {
+    button: '添加附件',
+    list: '附件',
+    keep: '随消息保留的附件',
+    remove: (name) => `移除 ${name}`,
+    tooMany: (count) => `一条消息最多可带 ${count} 个文件。`,
+    tooLarge: (name, size) => `文件“${name}”超过 ${size}。`,
+  },
   composer: {
     label: (name) => `给 ${name} 发消息`,
     keys: '按 Enter 发送，按 Shift+Enter 换行。',

@@ -4,6 +4,7 @@
  */
 export * from './accounts';
 export * from './agents';
+export * from './attachments';
 export * from './audit';
 export * from './chat';
 export * from './credentials';

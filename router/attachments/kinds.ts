@@ -1,0 +1,38 @@
+/** Which files can be attached: pictures that models look at, and text. Their content decides, not their name. */
+import { isText, pictureType } from '../lib/file-kinds';
+
+/** What models take (OpenAI's list), of what browsers show. */
+const TAKEN = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+/** Bytes in which the size of a picture is looked for. */
+const HEAD_BYTES = 262_144;
+export const TEXT_TYPE = 'text/plain';
+
+export interface AttachableKind {
+  readonly type: string;
+  /** Of a picture, where they are known: pages keep its place while it loads. */
+  readonly width: number | null;
+  readonly height: number | null;
+}
+
+/** `undefined` for a file that cannot be attached. */
+export async function attachableKind(bytes: Uint8Array): Promise<AttachableKind | undefined> {
+  const picture = pictureType(bytes);
+  if (picture !== undefined) return TAKEN.has(picture) ? { type: picture, ...(await sizeOf(bytes)) } : undefined;
+  return isText(bytes) ? { type: TEXT_TYPE, width: null, height: null } : undefined;
+}
+
+export function isPicture({ type }: { readonly type: string }): boolean {
+  return type !== TEXT_TYPE;
+}
+
+/** As it is shown: photographs of phones lie on their side, and say so. */
+async function sizeOf(bytes: Uint8Array): Promise<Pick<AttachableKind, 'width' | 'height'>> {
+  try {
+    const { imageSize } = await import('image-size');
+    const { width, height, orientation = 1 } = imageSize(bytes.subarray(0, HEAD_BYTES));
+    return orientation > 4 ? { width: height, height: width } : { width, height };
+  } catch {
+    // Its beginning may not say it.
+    return { width: null, height: null };
+  }
+}
