@@ -136,6 +136,11 @@ export interface StartContext {
   progress(step: StartProgress): void;
 }
 
+export interface PrepareContext extends StartContext {
+  /** Fetches the image also where it is present: its tag may name a newer one by now. */
+  readonly isAnew?: boolean;
+}
+
 /** How a runner of this driver reaches the router's internal listener. */
 export interface RouterAddress {
   /** Base URL by which a runner reaches the router, without a trailing slash. */
@@ -159,6 +164,8 @@ export interface Driver<H extends Handle = Handle> {
   readonly platformUrls?: readonly string[];
   /** Resolves when the platform answers. */
   ping(signal: AbortSignal): Promise<void>;
+  /** Returns the name and the version of the platform, such as `Docker Engine 28.1.0`. Absent where there is no product. */
+  version?(signal: AbortSignal): Promise<string>;
   /**
    * Returns how a runner reaches the router's internal listener, which listens on `port`. The address may depend on the
    * network of the runner, so pass `runner`. Without `runner` the address is for a runner with default network and options.
@@ -183,9 +190,9 @@ export interface Driver<H extends Handle = Handle> {
   resume?(handle: H, signal: AbortSignal): Promise<void>;
   /**
    * Fetches the image that `start` needs; the router gives it a time limit of its own. Reports no progress when the image
-   * is present already. Absent when the driver has nothing to fetch.
+   * is present already, unless it is fetched anew. Absent when the driver has nothing to fetch.
    */
-  prepare?(image: string, context: StartContext): Promise<void>;
+  prepare?(image: string, context: PrepareContext): Promise<void>;
   /** Returns the last lines of the runner's output, oldest first, also after the runner has exited. */
   logs?(handle: H, options: { readonly tailLines: number; readonly signal: AbortSignal }): Promise<readonly string[]>;
   /** Yields each change of health when it happens, until the signal aborts. Reconnects to the platform by itself. */

@@ -11,6 +11,9 @@ import { auditRoutes } from './admin/audit-routes';
 import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes, type NewLink } from './admin/invitations-routes';
 import { limitsRoutes } from './admin/limits-routes';
+import { liveRoutes } from './admin/live-routes';
+import { overviewRoutes } from './admin/overview-routes';
+import { overviewOf } from './admin/present-overview';
 import { adminRunnersRoutes } from './admin/runners-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
@@ -105,6 +108,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const session = sessionPlugin(identities);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
+  const overview = overviewOf(overviewParts(context));
   const newKeys = new Once<CreatedKey>(now);
   const newLinks = new Once<NewLink>(now);
   const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
@@ -163,7 +167,9 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell }, session))
       .use(backendsRoutes(backendsParts(context, shell), session))
       .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
-      .use(adminRunnersRoutes(fleetParts(context, shell), session))
+      .use(overviewRoutes({ overview, shell }, session))
+      .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
+      .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
       .use(auditRoutes({ audit, shell, streams }, session))
       .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
       .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
@@ -202,10 +208,18 @@ function backendsParts({ backends, images, platforms, runners, userLimits }: Con
   return { backends, images, platforms, runners, userLimits, shell };
 }
 
-function fleetParts(context: Context, shell: ShellOf) {
-  const { accounts, agents, audit, backends, clients, config, installationId } = context;
-  const { loads, now, platforms, runners } = context;
-  return { accounts, agents, audit, backends, clients, config, installationId, loads, now, platforms, runners, shell };
+function fleetParts({ accounts, backends, installationId, loads, logReads, now, runners }: Context) {
+  return { accounts, backends, installationId, loads, logReads, now, runners };
+}
+
+function overviewParts(context: Context) {
+  const { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady } = context;
+  return { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady };
+}
+
+function adminLiveParts(context: Context) {
+  const { events, images, platforms, streams, userLimits, users } = context;
+  return { ...fleetParts(context), events, images, platforms, streams, userLimits, users };
 }
 
 function chatParts(context: Context) {

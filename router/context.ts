@@ -121,7 +121,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const installationId = await installationAt(host.of(config.databasePath), stores, host.has);
   const backups = backupSchedule({ ...config.backups, places: config, now });
   const events = createEvents();
-  const metrics = metricsService();
+  const metrics = metricsService(steady);
   const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
 
   const web = wireWeb(shared, owned);
@@ -137,10 +137,24 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
+  const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
+  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{ config, now, startedAtMs: now(), installationId, database, stores, backends, backups, events, metrics },
+    ...{
+      config,
+      now,
+      steady,
+      startedAtMs: now(),
+      installationId,
+      database,
+      stores,
+      backends,
+      backups,
+      events,
+      metrics,
+    },
     ...web,
     audit,
     ...accounts,
@@ -206,7 +220,7 @@ async function begin(
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
   repeat(PLATFORMS_MS, () => void prepull());
   repeat(BACKUP_MS, () => parts.backups.whenDue(stopping));
-  owned.defer(() => images.prepullAll(AbortSignal.abort()));
+  owned.defer(images.close);
   void addresses.reachAll();
   void prepull();
 }

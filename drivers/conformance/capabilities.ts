@@ -6,6 +6,14 @@ import type { Case } from './cases';
 
 export const capabilityCases: readonly Case[] = [
   {
+    name: 'version is the name and the version of the platform',
+    needs: without('version'),
+    async run(bench) {
+      const driver = await bench.create();
+      expect(await driver.version?.(AbortSignal.timeout(5_000))).toMatch(/^\S.* \S*\d/);
+    },
+  },
+  {
     name: 'a runner reaches the router at routerAddress',
     async run(bench) {
       const driver = await bench.create();
@@ -105,7 +113,9 @@ export const capabilityCases: readonly Case[] = [
   },
 ];
 
-function without(method: 'logs' | 'watch' | 'stats' | 'prepare' | 'pause'): (driver: Driver) => string | undefined {
+function without(
+  method: 'version' | 'logs' | 'watch' | 'stats' | 'prepare' | 'pause',
+): (driver: Driver) => string | undefined {
   return (driver) => (driver[method] === undefined ? `the driver has no ${method}` : undefined);
 }
 

@@ -2,7 +2,7 @@
  * Fetches images. All callers that wait for the same image share one pull; it is aborted when the last of them gives
  * up.
  */
-import type { StartContext, StartProgress } from '../driver';
+import type { PrepareContext, StartProgress } from '../driver';
 import {
   callEngine,
   type Engine,
@@ -54,10 +54,11 @@ export function createImages(docker: Engine, authFile: string) {
     return pull;
   };
 
-  return async (image: string, { signal, progress }: StartContext): Promise<void> => {
-    if (await isPresent(docker, image, signal)) return;
-    refuseAborted(signal);
+  return async (image: string, { signal, progress, isAnew = false }: PrepareContext): Promise<void> => {
     const build = buildCommand(image);
+    // What is built here cannot be fetched anew.
+    if ((!isAnew || build !== undefined) && (await isPresent(docker, image, signal))) return;
+    refuseAborted(signal);
     // Never fetched: anybody could register that name on a public registry, and their image would run here.
     if (build !== undefined) {
       const hint = `In the folder of agent-stack: ${build}`;

@@ -53,6 +53,10 @@ function createDriver(parts: DriverParts, authFile: string): Driver<DockerHandle
     async ping(signal) {
       await callEngine(signal, async () => (await docker()).ping());
     },
+    async version(signal) {
+      const { Platform, Version } = await callEngine(signal, async () => (await docker()).version());
+      return `${Platform?.Name || 'Docker'} ${Version}`;
+    },
     routerAddress: (port, signal, runner = { options: {} }) => networks.routerAddress(port, runner, signal),
     prepare: createImages(docker, authFile),
     start(spec, context) {

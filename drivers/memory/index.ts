@@ -32,6 +32,7 @@ export default defineDriver({
     return {
       name: 'memory',
       ping: () => platform.enter({ verb: 'ping' }),
+      version: async () => 'Memory 1.0',
       routerAddress: async (port) => ({ url: `http://127.0.0.1:${port}`, listenHost: '127.0.0.1' }),
       async start(spec, context) {
         await abortable(platform.enter({ verb: 'start', subject: spec.id, context }), context.signal);
@@ -70,7 +71,7 @@ export default defineDriver({
         turn(platform, runnerId, 'paused', 'running');
       },
       async prepare(image, context) {
-        const isThere = platform.images.has(image);
+        const isThere = platform.images.has(image) && context.isAnew !== true;
         if (!isThere) context.progress({ stage: 'pull', percent: 0, message: 'Fetching' });
         await abortable(platform.enter({ verb: 'prepare', subject: image, context }), context.signal);
         platform.images.add(image);

@@ -31,6 +31,8 @@ export function invitationsService(deps: {
   users: UsersStore;
   links: LinksStore;
   passwords: PasswordsService;
+  /** Called when what is stored of a user has changed. */
+  changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;
 }) {

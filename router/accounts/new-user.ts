@@ -19,7 +19,7 @@ export interface NewUserFields {
  * Throws `conflict` when the address has an account, or when there is an admin already.
  */
 export async function makeUser(
-  { users, now }: { users: UsersStore; now: () => number },
+  { users, changed, now }: { users: UsersStore; changed: (userId: string) => Promise<void>; now: () => number },
   { email, name, role, passwordHash }: NewUserFields,
   insert: (user: NewUser) => Promise<User> = users.insert,
 ): Promise<User> {
@@ -27,7 +27,9 @@ export async function makeUser(
   for (;;) {
     const slug = freeSlug(base, await users.slugsLike(base));
     try {
-      return await insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
+      const user = await insert({ id: newId(), email, name, slug, role, passwordHash, createdAtMs: now() });
+      await changed(user.id);
+      return user;
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       if (await users.findByEmail(email)) throw emailTaken();

@@ -28,19 +28,23 @@ export function wireAccounts(uses: {
   const { users: rows, links } = stores;
   const keys = keysService({ keys: stores.keys, events, now });
   const passwords = passwordsService();
+  const changed = async (userId: string) => {
+    await keys.forget(userId);
+    events.publish(userId, { kind: 'user' });
+  };
   const sessions = sessionsService({ users: rows, events, ttlSeconds: config.session.ttlSeconds, now });
   const accounts = accountsService({
     users: rows,
     passwords,
     sessions,
     signup: { open: config.signup.open, ...(inviteCode !== undefined && { inviteCode }) },
-    changed: keys.forget,
+    changed,
     now,
   });
-  const users = usersService({ users: rows, links, passwords, sessions, events, changed: keys.forget, now });
+  const users = usersService({ users: rows, links, passwords, sessions, events, changed, now });
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
-  const invitations = invitationsService({ users: rows, links, passwords, now });
+  const invitations = invitationsService({ users: rows, links, passwords, changed, now });
   const userLimits = userLimitsService({
     store: stores.limits,
     defaults: { runners: config.capacity.runnersPerUser, agents: config.maxAgentsPerBackend },

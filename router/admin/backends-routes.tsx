@@ -1,72 +1,85 @@
-/** Administration → Backends: the state of each entry of `backends.json`, on a page and at `/api/admin/backends`. */
-import { Elysia } from 'elysia';
+/** Administration → Backends: the state of each entry of `backends.json`, and fetching its image; also at `/api/admin/backends`. */
+import { Elysia, t } from 'elysia';
 import { AdminBackendsPage } from '../../views/admin/backends';
 import type { AdminBackendView } from '../../views/admin/models';
-import type { SessionPlugin } from '../accounts/identify';
+import type { Flash } from '../../views/models';
+import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
-import { EVERYBODY, type UserLimitsService } from '../accounts/user-limits';
-import type { Backend, BackendRegistry } from '../backends/backends';
-import type { PlatformsService } from '../platforms/health';
-import type { ImagesService } from '../platforms/images';
-import type { RunnersService } from '../runners/runners';
-import { page } from '../web/respond';
+import type { Backend } from '../backends/backends';
+import { AppError } from '../lib/errors';
+import { flashOf } from '../web/flash';
+import { textOf } from '../web/reader';
+import { refusalOf } from '../web/refused-form';
+import { page, seeOther } from '../web/respond';
+import { type BackendsDeps, backendViews } from './present-backends';
 
-export interface BackendsRoutesDeps {
-  readonly backends: BackendRegistry;
-  readonly images: Pick<ImagesService, 'stateOf'>;
-  readonly platforms: Pick<PlatformsService, 'problemOf'>;
-  readonly runners: Pick<RunnersService, 'running'>;
+export interface BackendsRoutesDeps extends BackendsDeps {
   readonly shell: ShellOf;
-  readonly userLimits: Pick<UserLimitsService, 'setFor'>;
 }
 
 export function backendsRoutes(deps: BackendsRoutesDeps, session: SessionPlugin) {
-  const { backends, shell } = deps;
+  const { backends, images } = deps;
 
   return new Elysia({ name: 'all-backends' })
     .use(session)
     .get(
       '/admin/backends',
-      async ({ who }) => {
-        const views = backends.all().map((backend) => backendView(deps, backend));
-        return page(who, <AdminBackendsPage shell={await shell(who)} backends={views} problem={backends.problem} />);
+      ({ who, query }) => backendsPage(deps, who, flashOf({ pulling: textOf(who).backends.pulling }, query.said)),
+      { admin: true, query: t.Object({ said: t.Optional(t.String()) }) },
+    )
+    .post(
+      '/admin/backends/:backend/pull',
+      async ({ who, params, request }) => {
+        try {
+          images.fetchAnew(known(deps, params.backend));
+        } catch (error) {
+          const { message, status } = refusalOf(error);
+          return backendsPage(deps, who, { kind: 'bad', message }, status);
+        }
+        return seeOther(request, '/admin/backends?said=pulling');
       },
-      { admin: true },
+      { admin: true, audit: 'image.fetched' },
     )
     .get(
       '/api/admin/backends',
-      () => ({
-        backends: backends.all().map((backend) => {
-          const { name, driver, image, imageState, problem, runners, isDisabled, isForAll } = backendView(
-            deps,
-            backend,
-          );
-          return {
-            ...{ name, driver, image: image ?? null, image_state: imageState ?? null, problem: problem ?? null },
-            ...{ runners, disabled: isDisabled, for_everybody: isForAll },
-          };
-        }),
-        problem: backends.problem ?? null,
-      }),
+      () => ({ backends: backendViews(deps).map(backendJson), problem: backends.problem ?? null }),
       { admin: true },
+    )
+    .post(
+      '/api/admin/backends/:backend/pull',
+      ({ params, status }) => {
+        const backend = known(deps, params.backend);
+        images.fetchAnew(backend);
+        return status(202, { image: backend.image ?? null, image_state: images.stateOf(backend)?.state ?? null });
+      },
+      { admin: true, audit: 'image.fetched' },
     );
 }
 
-function backendView(
-  { images, platforms, runners, userLimits }: BackendsRoutesDeps,
-  backend: Backend,
-): AdminBackendView {
-  const { name, displayName, driver, disabled, image } = backend;
-  const imageState = images.stateOf(backend);
-  const { backends: allowed } = userLimits.setFor(EVERYBODY);
-  const failed = imageState?.state === 'failed' ? imageState.message : undefined;
-  const problem = platforms.problemOf(driver)?.message ?? failed;
+/** Throws `not_found`. */
+function known({ backends }: BackendsRoutesDeps, name: string): Backend {
+  const backend = backends.find(name);
+  if (!backend) throw new AppError('not_found', { message: 'There is no such backend.' });
+  return backend;
+}
+
+function backendJson({ name, driver, image, imageState, problem, runners, isDisabled, isForAll }: AdminBackendView) {
   return {
-    ...{ name, displayName, driver, isDisabled: disabled },
-    ...(image !== undefined && { image }),
-    ...(imageState && { imageState: imageState.state }),
-    ...(problem !== undefined && { problem }),
-    runners: runners.running().filter(({ agent }) => agent.backend === name).length,
-    isForAll: allowed?.includes(name) ?? true,
+    ...{ name, driver, image: image ?? null, image_state: imageState?.state ?? null, problem: problem ?? null },
+    ...{ runners, disabled: isDisabled, for_everybody: isForAll },
   };
+}
+
+async function backendsPage(deps: BackendsRoutesDeps, who: Who, flash?: Flash, status?: number): Promise<Response> {
+  return page(
+    who,
+    <AdminBackendsPage
+      shell={await deps.shell(who)}
+      backends={backendViews(deps)}
+      problem={deps.backends.problem}
+      liveUrl="/admin/live?on=backends"
+      flash={flash}
+    />,
+    status,
+  );
 }

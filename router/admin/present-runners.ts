@@ -1,77 +1,55 @@
-/** Turns all runners, and what they run on, into what the administrator's pages and API show. */
-import { stat, statfs } from 'node:fs/promises';
-import pkg from '../../package.json';
-import type { AdminRunnerView, FleetView } from '../../views/admin/models';
+/** Turns all runners into what the administrator's pages and API show. */
+import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
-import type { Config } from '../config/config';
 import type { LoadsService } from '../runners/loads';
 import { runnerAddress } from '../runners/present';
-import type { RunnersService } from '../runners/runners';
+import type { Awake, RunnersService, Running } from '../runners/runners';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;
   readonly backends: BackendRegistry;
-  readonly config: Pick<Config, 'dataRoot' | 'databasePath'>;
   readonly installationId: string;
   readonly loads: LoadsService;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  readonly platforms: { problems(): Readonly<Record<string, string>> };
   readonly runners: RunnersService;
 }
 
-type Running = ReturnType<RunnersService['running']>[number];
+/** Rows of one page of runners. */
+export const RUNNERS_SHOWN_MAX = 50;
 
-/** How many runners there are by state, what they take, and what the router itself runs on. */
-export async function fleetView(deps: FleetDeps): Promise<FleetView> {
-  const { states, queuedStarts } = deps.runners.census();
-  const count = (asked: string) => states.filter(({ state }) => state === asked).length;
-  const loads = [...deps.loads.current().values()];
-  const { bavail, blocks, bsize } = await statfs(deps.config.dataRoot);
-  const { size } = await stat(deps.config.databasePath);
-  return {
-    running: count('running'),
-    starting: count('starting'),
-    queued: queuedStarts,
-    failed: count('failed'),
-    cpuPercent: loads.reduce((sum, { cpuPercent = 0 }) => sum + cpuPercent, 0),
-    memoryBytes: loads.reduce((sum, { memoryBytes = 0 }) => sum + memoryBytes, 0),
-    freeBytes: bavail * bsize,
-    diskBytes: blocks * bsize,
-    databaseBytes: size,
-    versions: `agent-stack ${pkg.version}, Bun ${Bun.version}`,
-    problems: Object.entries(deps.platforms.problems()).map(([platform, message]) => ({ platform, message })),
-  };
+/** A page of the agents that are awake, after the agent `after`. */
+export async function runnersPage(deps: FleetDeps, after: string) {
+  const found = deps.runners.awakeAfter(after, RUNNERS_SHOWN_MAX + 1);
+  const shown = found.slice(0, RUNNERS_SHOWN_MAX);
+  return { views: await runnerViews(deps, shown), hasMore: found.length > RUNNERS_SHOWN_MAX };
 }
 
-/** A page of the runners in the order of their agents' ids, after the agent `after`. */
-export function pageOf({ runners }: Pick<FleetDeps, 'runners'>, after: string, limit: number) {
-  const found = runners
-    .running()
-    .filter(({ agent }) => agent.id > after)
-    .sort((a, b) => (a.agent.id < b.agent.id ? -1 : 1));
-  return { found: found.slice(0, limit), hasMore: found.length > limit };
-}
-
-export async function runnerViews(deps: FleetDeps, found: readonly Running[]): Promise<AdminRunnerView[]> {
+export async function runnerViews(deps: FleetDeps, found: readonly Awake[]): Promise<AdminRunnerView[]> {
   const owners = new Map(
     (await deps.accounts.namesOf(found.map(({ agent }) => agent.userId))).map((one) => [one.id, one.email]),
   );
-  const loads = deps.loads.current();
   return found.map(({ agent, runner, status }) => ({
     agentId: agent.id,
     name: agent.name,
     owner: owners.get(agent.userId) ?? agent.userId,
     backend: deps.backends.find(agent.backend)?.displayName ?? agent.backend,
     state: status.state,
-    upMs: Math.max(0, deps.now() - runner.startedAtMs),
+    ...(status.state === 'starting' && { message: status.progress.message }),
+    ...(status.failure && { message: status.failure.message }),
+    ...(runner && { upMs: coarse(Math.max(0, deps.now() - runner.startedAtMs)) }),
     answers: status.requests,
     calls: status.leases - status.requests,
-    idleMs: status.idleMs,
+    idleMs: coarse(status.idleMs),
     isStale: status.isStale,
-    ...loads.get(agent.id),
+    ...(runner && deps.loads.newest({ agent, runner })),
   }));
+}
+
+/** Below a minute in steps of ten seconds, so that a page of runners does not change with every look. */
+function coarse(ms: number): number {
+  return ms < 60_000 ? Math.floor(ms / 10_000) * 10_000 : ms;
 }
 
 /** The predecessor's members, without the runner's secret. Times are seconds since the epoch. */
@@ -79,7 +57,7 @@ export function runnerJson(
   deps: Pick<FleetDeps, 'backends' | 'installationId' | 'loads'>,
   { agent, runner, status }: Running,
 ) {
-  const load = deps.loads.current().get(agent.id);
+  const load = deps.loads.newest({ agent, runner });
   return {
     user_id: agent.userId,
     agent_id: agent.id,

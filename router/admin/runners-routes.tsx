@@ -1,25 +1,23 @@
 /** Administration → Runners: those of all users, with their output; stopped and restarted. And `/api/admin/runners`. */
 import { Elysia, t } from 'elysia';
-import { AdminRunnerDetails, AdminRunnerPage, AdminRunners, AdminRunnersPage } from '../../views/admin/runners';
+import { AdminRunnerPage, AdminRunnersPage } from '../../views/admin/runners';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { AgentsService } from '../agents/agents';
-import type { AuditAction, AuditService } from '../audit/audit';
 import { AppError } from '../lib/errors';
 import { runnerLog } from '../runners/present-details';
 import type { Clients } from '../web/clients';
-import { isPartRequest, page, part, seeOther } from '../web/respond';
-import { type FleetDeps, fleetView, pageOf, runnerJson, runnerViews } from './present-runners';
+import { page, seeOther } from '../web/respond';
+import type { LogReads } from './log-reads';
+import { type FleetDeps, runnerJson, runnersPage, runnerViews } from './present-runners';
 
-/** Runners on one page, and in one answer of the API. */
-const SHOWN_MAX = 50;
+/** Runners in one answer of the API. */
 const LISTED_MAX = 1_000;
 const after = t.Optional(t.String({ maxLength: 100 }));
 
 export interface AdminRunnersDeps extends FleetDeps {
   readonly agents: AgentsService;
-  readonly audit: Pick<AuditService, 'record'>;
-  readonly clients: Pick<Clients, 'address'>;
+  readonly logReads: LogReads;
   readonly shell: ShellOf;
 }
 
@@ -31,21 +29,20 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
   return new Elysia({ name: 'all-runners' })
     .use(session)
     .use(apiRoutes(deps, session))
-    .get('/admin/runners', ({ who, query, request }) => listPage(deps, who, request, query.after ?? ''), {
+    .get('/admin/runners', ({ who, query }) => listPage(deps, who, query.after ?? ''), {
       admin: true,
       query: t.Object({ after }),
     })
     .get(
       '/admin/runners/:id',
       async ({ who, params, request, server }) => {
-        const { agent } = running(deps, params.id);
-        const [runner] = await runnerViews(deps, [running(deps, params.id)]);
+        const found = running(deps, params.id);
+        const [runner] = await runnerViews(deps, [found]);
         if (!runner) throw noRunner();
-        const log = await runnerLog(deps, agent);
-        if (isPartRequest(request)) return part(who, <AdminRunnerDetails runner={runner} log={log} />);
-        // The page fetches the rest of the output again and again: one event for all of that.
-        await record(deps, who, request, server, 'runner.log_read', runner);
-        return page(who, <AdminRunnerPage shell={await deps.shell(who)} runner={runner} log={log} />);
+        const log = await runnerLog(deps, found.agent);
+        await deps.logReads.opened(who, request, server, runner);
+        const liveUrl = `/admin/live?on=runner&agent=${runner.agentId}`;
+        return page(who, <AdminRunnerPage shell={await deps.shell(who)} runner={runner} log={log} liveUrl={liveUrl} />);
       },
       { admin: true },
     )
@@ -80,8 +77,10 @@ function apiRoutes(deps: AdminRunnersDeps, session: SessionPlugin) {
     .get(
       '/api/admin/runners',
       ({ query }) => {
-        const { found, hasMore } = pageOf(deps, query.after ?? '', LISTED_MAX);
-        return { runners: found.map((one) => runnerJson(deps, one)), has_more: hasMore };
+        const { after = '' } = query;
+        const found = deps.runners.running().filter(({ agent }) => agent.id > after);
+        const shown = found.sort((a, b) => (a.agent.id < b.agent.id ? -1 : 1)).slice(0, LISTED_MAX);
+        return { runners: shown.map((one) => runnerJson(deps, one)), has_more: found.length > LISTED_MAX };
       },
       { admin: true, query: t.Object({ after }) },
     )
@@ -98,7 +97,7 @@ function apiRoutes(deps: AdminRunnersDeps, session: SessionPlugin) {
 
 /** The agent's runner. Throws `not_found` when it has none. */
 function running({ runners }: AdminRunnersDeps, agentId: string) {
-  const found = runners.running().find(({ agent }) => agent.id === agentId);
+  const found = runners.findRunning(agentId);
   if (!found) throw noRunner();
   return found;
 }
@@ -109,36 +108,24 @@ function noRunner(): AppError {
 
 /** @returns whether there was a runner to stop. */
 async function stop(deps: AdminRunnersDeps, who: Who, request: Request, server: Server, agentId: string) {
-  const found = deps.runners.running().filter(({ agent }) => agent.id === agentId);
-  const [runner] = await runnerViews(deps, found);
+  const found = deps.runners.findRunning(agentId);
+  const [runner] = found ? await runnerViews(deps, [found]) : [];
   const isStopped = await deps.runners.stop(agentId, 'asked');
-  if (runner) await record(deps, who, request, server, 'runner.stopped', runner);
+  if (runner) await deps.logReads.record('runner.stopped', who, request, server, runner);
   return isStopped;
 }
 
-function record(
-  { audit, clients }: AdminRunnersDeps,
-  who: Who,
-  request: Request,
-  server: Server,
-  action: AuditAction,
-  runner: { readonly owner: string; readonly name: string; readonly agentId: string },
-) {
-  const { owner: target, name, agentId } = runner;
-  const detail = `agent=${name} (${agentId})`;
-  return audit.record({ action, actor: who.user, target, detail, address: clients.address(request, server) });
-}
-
-async function listPage(deps: AdminRunnersDeps, who: Who, request: Request, after: string): Promise<Response> {
-  const { found, hasMore } = pageOf(deps, after, SHOWN_MAX);
-  const last = found.at(-1);
-  const shown = {
-    fleet: await fleetView(deps),
-    runners: await runnerViews(deps, found),
-    path: after === '' ? '/admin/runners' : `/admin/runners?after=${encodeURIComponent(after)}`,
-    ...(hasMore && last && { moreHref: `/admin/runners?after=${last.agent.id}` }),
-    ...(after !== '' && { firstHref: '/admin/runners' }),
-  };
-  if (isPartRequest(request)) return part(who, <AdminRunners {...shown} />);
-  return page(who, <AdminRunnersPage shell={await deps.shell(who)} {...shown} />);
+async function listPage(deps: AdminRunnersDeps, who: Who, after: string): Promise<Response> {
+  const { views, hasMore } = await runnersPage(deps, after);
+  const last = views.at(-1);
+  return page(
+    who,
+    <AdminRunnersPage
+      shell={await deps.shell(who)}
+      runners={views}
+      liveUrl={`/admin/live?${new URLSearchParams({ on: 'runners', ...(after !== '' && { after }) })}`}
+      {...(hasMore && last && { moreHref: `/admin/runners?after=${last.agentId}` })}
+      {...(after !== '' && { firstHref: '/admin/runners' })}
+    />,
+  );
 }

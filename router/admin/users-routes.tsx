@@ -14,11 +14,10 @@ import { textOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { NewLink } from './invitations-routes';
+import { usersPage, userView } from './present-users';
 import type { RemovalService } from './removal';
 import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
-/** Users on one page. */
-const SHOWN_MAX = 50;
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
 const said = t.Object({ said: t.Optional(t.String()) });
@@ -146,14 +145,16 @@ async function listPage(
   refused?: { readonly form: FormState; readonly status: number },
 ): Promise<Response> {
   const { search = '', after } = query;
-  const { users, hasMore } = await deps.users.page({ search, after, limit: SHOWN_MAX });
-  const last = users.at(-1);
+  const { views, hasMore } = await usersPage(deps.users, who, search, after);
+  const last = views.at(-1);
+  const asked = { ...(search && { search }), ...(after !== undefined && { after }) };
   const more = hasMore && last ? new URLSearchParams({ ...(search && { search }), after: last.id }) : undefined;
   return page(
     who,
     <AdminUsersPage
       shell={await deps.shell(who)}
-      users={users.map((user) => userView(user, who))}
+      users={views}
+      liveUrl={`/admin/live?${new URLSearchParams({ on: 'users', ...asked })}`}
       search={search}
       moreHref={more && `/admin/users?${more}`}
       firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
@@ -195,13 +196,4 @@ async function newLink(deps: UsersRoutesDeps, who: Who, request: Request, id: st
   const { token, expiresAtMs } = await deps.users.resetLink(id);
   deps.newLinks.put(linkOf(who, id), { url: deps.linkTo(request, `/reset/${token}`), expiresAtMs });
   return seeOther(request, `/admin/users/${id}`);
-}
-
-function userView(user: User, who: Who) {
-  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash } = user;
-  return {
-    ...{ id, email, name, createdAtMs, isAdmin: role === 'admin', isYou: id === who.user.id },
-    isDisabled: disabledAtMs !== null,
-    hasNoPassword: passwordHash === '',
-  };
 }

@@ -1,24 +1,37 @@
 /** Makes the parts of this subject. */
+
 import type { UserLimitsService } from '../accounts/user-limits';
 import type { UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
+import type { AuditService } from '../audit/audit';
 import type { GenerationsService } from '../chat/generations';
 import type { Config } from '../config/config';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
 import type { BudgetsService } from '../usage/budgets';
+import type { Clients } from '../web/clients';
+import { diskUseService } from './disk-use';
+import { logReads } from './log-reads';
 import { removalService } from './removal';
 
-export function wireAdmin(uses: {
-  config: Pick<Config, 'homesRoot'>;
-  stores: { runners: RunnersStore };
-  agents: AgentsService;
-  users: UsersService;
-  runners: RunnersService;
-  generations: GenerationsService;
-  budgets: BudgetsService;
-  userLimits: UserLimitsService;
-}) {
+/** @param owned ends what works in the background. */
+export function wireAdmin(
+  uses: {
+    config: Pick<Config, 'dataRoot' | 'homesRoot'>;
+    audit: AuditService;
+    clients: Clients;
+    now: () => number;
+    steady: () => number;
+    stores: { runners: RunnersStore };
+    agents: AgentsService;
+    users: UsersService;
+    runners: RunnersService;
+    generations: GenerationsService;
+    budgets: BudgetsService;
+    userLimits: UserLimitsService;
+  },
+  owned: AsyncDisposableStack,
+) {
   const { agents, config, stores, users, runners, generations, budgets, userLimits } = uses;
   const removal = removalService({
     users,
@@ -30,5 +43,8 @@ export function wireAdmin(uses: {
     userLimits,
     homesRoot: config.homesRoot,
   });
-  return { removal };
+  const { now, steady } = uses;
+  const { dataRoot, homesRoot } = config;
+  const diskUse = owned.use(diskUseService({ dataRoot, homesRoot, now, steady }));
+  return { diskUse, logReads: logReads(uses), removal };
 }

@@ -12,7 +12,7 @@ export const AUDIT_ACTIONS = [
   ...['session.revoked', 'invitation.made', 'invitation.revoked', 'key.made', 'key.revoked'],
   ...['credentials.set', 'credentials.cleared', 'credentials.shared'],
   ...['budget.set', 'budget.removed', 'price.set', 'price.removed', 'shared_models.set'],
-  ...['limits.set', 'runner.stopped', 'runner.log_read'],
+  ...['limits.set', 'runner.stopped', 'runner.log_read', 'image.fetched'],
 ] as const satisfies readonly string[];
 export type AuditAction = string & (typeof AUDIT_ACTIONS)[number];
 

@@ -78,7 +78,8 @@ function addressOf(deps: AgentsRoutesDeps, { backend }: Agent, runner: { id: str
 
 /** An agent as the predecessor's API returns it. Times are seconds. */
 function agentJson(deps: AgentsRoutesDeps, agent: Agent) {
-  const running = deps.runners.running().find((one) => one.agent.id === agent.id && one.status.state === 'running');
+  const found = deps.runners.findRunning(agent.id);
+  const running = found?.status.state === 'running' ? found : undefined;
   return {
     id: agent.id,
     user_id: agent.userId,

@@ -148,7 +148,7 @@ class ConversationStream {
     this.#isRunning = running;
     const { agent } = this.streamed;
     const { backends, installationId, now } = this.deps;
-    const found = this.deps.runners.running().find((one) => one.agent.id === agent.id);
+    const found = this.deps.runners.findRunning(agent.id);
     const address = running && found && runnerAddress(installationId, backends.find(agent.backend), found.runner);
     const payload = {
       ...{ agent_id: agent.id, backend: agent.backend, running },

@@ -104,7 +104,8 @@ class Live {
   }
 
   onEvent(event: RouterEvent): void {
-    if (event.kind === 'revoked' || event.kind === 'shut-out' || event.kind === 'callback') return;
+    if (event.kind === 'revoked' || event.kind === 'shut-out') return;
+    if (event.kind === 'callback' || event.kind === 'user') return;
     if (event.kind === 'message.grew') {
       if (event.messageId === this.#growing.message?.messageId && !this.#isWorking) this.#noticeGrowth();
       return;

@@ -23,6 +23,8 @@ export type RouterEvent =
     }
   /** A platform stopped or began to answer, or the fetch of an image ended or failed. Sent to all users. */
   | { readonly kind: 'platforms' }
+  /** What is stored of the user has changed, or the user is new. */
+  | { readonly kind: 'user' }
   /** A session or key was revoked; its live streams end. */
   | { readonly kind: 'revoked'; readonly credentialId: string }
   /** The user was disabled or deleted; all their live streams end. */
@@ -36,29 +38,40 @@ export interface Events {
   publishToAll(event: RouterEvent): void;
   /** An error that a listener throws does not reach the publisher. @returns Function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
-  /** Subscribes to the events of all users, for the life of the process. */
-  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): void;
+  /**
+   * Subscribes to the events of all users. The user of an event for everybody is empty.
+   * @returns Function that ends the subscription.
+   */
+  subscribeToAll(listener: (userId: string, event: RouterEvent) => void): () => void;
 }
 
 export function createEvents(): Events {
   const byUser = new Map<string, Set<Listener>>();
-  const ofAll: ((userId: string, event: RouterEvent) => void)[] = [];
+  const ofAll = new Set<(userId: string, event: RouterEvent) => void>();
   // Iterates over a copy, because a listener may end its own subscription during the call.
   const tell = (listeners: Iterable<Listener>, event: RouterEvent) => {
     for (const listener of [...listeners]) safely('listener', { kind: event.kind }, () => listener(event));
+  };
+  const tellAll = (userId: string, event: RouterEvent) => {
+    for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
   };
   return {
     publish(userId, event) {
       const listeners = byUser.get(userId);
       if (listeners) tell(listeners, event);
-      for (const listener of ofAll) safely('listener', { kind: event.kind }, () => listener(userId, event));
+      tellAll(userId, event);
     },
-    publishToAll: (event) =>
+    publishToAll(event) {
       tell(
         [...byUser.values()].flatMap((listeners) => [...listeners]),
         event,
-      ),
-    subscribeToAll: (listener) => void ofAll.push(listener),
+      );
+      tellAll('', event);
+    },
+    subscribeToAll(listener) {
+      ofAll.add(listener);
+      return () => void ofAll.delete(listener);
+    },
     subscribe(userId, listener) {
       const listeners = byUser.get(userId) ?? new Set();
       byUser.set(userId, listeners.add(listener));

@@ -2,16 +2,20 @@
  * Counts what the operator of the installation monitors. Labels are names of backends and drivers, endings, codes and
  * causes, never a user: runners on this machine can read the metrics too.
  */
+import { steadyMs } from '../lib/time';
 import type { Ending } from '../relay/relay';
 import { BackendNumbers, Counts, Histogram, LAG_SECONDS, StartWatch } from './counters';
 import { type Live, textOf } from './prometheus';
+import { RecentAnswers } from './recent-answers';
 
 /** Interval of the event loop lag samples. */
 const LAG_SAMPLE_MS = 1_000;
 
 export type MetricsService = ReturnType<typeof metricsService>;
 
-export function metricsService() {
+/** @param now milliseconds of a clock that is never set. */
+export function metricsService(now: () => number = steadyMs) {
+  const recent = new RecentAnswers(now);
   const byBackend = new Map<string, BackendNumbers>();
   const signIns = new Counts<'outcome'>(
     ['ok', 'wrong_credentials', 'too_many_requests'].map((outcome) => ({ outcome })),
@@ -40,7 +44,11 @@ export function metricsService() {
       totalMs: number,
     ): void {
       of(backend).relayed.count(ending, status, firstByteMs, totalMs);
+      recent.count(ending === 'failed' || (status ?? 0) >= 500);
     },
+
+    /** Answers of the last hour and the last day, at most since the start of the router. */
+    recentAnswers: () => recent.counts(),
 
     /**
      * Counts a runner's call to its upstream that has ended.

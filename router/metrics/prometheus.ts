@@ -17,8 +17,8 @@ export interface Live {
 }
 
 export interface Census {
-  /** One entry for each agent that has or had a runner. */
-  readonly states: readonly { readonly backend: string; readonly state: string }[];
+  /** Agents that have or had a runner, by backend and state. */
+  readonly states: readonly { readonly backend: string; readonly state: string; readonly count: number }[];
   readonly queuedStarts: number;
 }
 
@@ -131,11 +131,7 @@ function ofRunners(each: Each): readonly Family[] {
 
 function ofNow({ backends, backups, drivers, platforms, runners, streams, generations }: Live): readonly Family[] {
   const { states, queuedStarts } = runners.census();
-  const counted = new Map<string, number>();
-  for (const { backend, state } of states) {
-    const kind = `${state} ${backend}`;
-    counted.set(kind, (counted.get(kind) ?? 0) + 1);
-  }
+  const counted = new Map(states.map(({ backend, state, count }) => [`${state} ${backend}`, count]));
   const names = new Set([...backends.all().map(({ name }) => name), ...states.map(({ backend }) => backend)]);
   const problems = platforms.problems();
   const driverNames = new Set([...drivers.names(), ...Object.keys(problems)]);

@@ -25,13 +25,18 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
   const { drivers, events } = deps;
   /** The problems of silent platforms, by the driver's name. */
   const silent = new Map<string, PlatformProblem>();
+  /** What the platforms that answer say that they are, by the driver's name. */
+  const versions = new Map<string, string>();
 
   /** Rejects with the driver's error, or with `TimedOut`. */
   async function ask(name: string, signal: AbortSignal): Promise<void> {
     const driver = drivers.find(name);
     if (!driver) return;
     try {
-      await onClock(silent.has(name) ? PING_AGAIN_MS : PING_MS, signal, (clock) => driver.ping(clock));
+      await onClock(silent.has(name) ? PING_AGAIN_MS : PING_MS, signal, async (clock) => {
+        await driver.ping(clock);
+        if (!versions.has(name) && driver.version) versions.set(name, await driver.version(clock));
+      });
       if (!silent.delete(name)) return;
       driversLog.info({ driver: name }, 'platform.answers');
       events.publishToAll({ kind: 'platforms' });
@@ -45,6 +50,8 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
   function fellSilent(name: string, problem: PlatformProblem): void {
     const before = silent.get(name);
     silent.set(name, problem);
+    // It may come back as another one.
+    versions.delete(name);
     if (before?.message === problem.message) return;
     driversLog.warn({ driver: name, reason: problem.message }, 'platform.silent');
     events.publishToAll({ kind: 'platforms' });
@@ -60,6 +67,9 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     problems(): Readonly<Record<string, string>> {
       return { ...drivers.problems, ...Object.fromEntries([...silent].map(([name, { message }]) => [name, message])) };
     },
+
+    /** Name and version of each platform that answers and has one. */
+    versions: (): readonly string[] => [...versions.values()],
 
     /** Asks every platform; called by a timer. Never rejects: the results are in `problemOf`. */
     async check(signal: AbortSignal): Promise<void> {

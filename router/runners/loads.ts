@@ -6,7 +6,7 @@ import type { Driver } from '../../drivers/driver';
 import { runnersLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { onClock } from '../lib/time';
-import type { RunnersService } from './runners';
+import type { RunnersService, Running } from './runners';
 
 /** Milliseconds between two samples. */
 export const SAMPLE_MS = 20_000;
@@ -28,6 +28,7 @@ export type LoadsService = ReturnType<typeof loadsService>;
 
 export function loadsService({ runners, now }: { runners: Pick<RunnersService, 'running'>; now: () => number }) {
   const byAgent = new Recent<string, readonly Load[]>(AGENTS_MAX);
+  let sum = { cpuPercent: 0, memoryBytes: 0 };
 
   /** Those of the last hour. */
   function recent(loads: readonly Load[] = []): readonly Load[] {
@@ -35,18 +36,20 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
     return loads.filter(({ atMs }) => atMs > fromMs);
   }
 
+  /** The newest sample of a runner; undefined where it was not sampled yet. */
+  function newest({ agent, runner }: Pick<Running, 'agent' | 'runner'>): Load | undefined {
+    const load = byAgent.get(agent.id)?.at(-1);
+    return load && load.atMs >= runner.startedAtMs ? load : undefined;
+  }
+
   return {
     /** Oldest first, of the last hour. There is a gap while the agent has no runner, and none at all of a driver without `stats`. */
     of: (agentId: string): readonly Load[] => recent(byAgent.get(agentId)),
 
-    /** The newest sample of every agent whose runner runs now and was sampled, by the agent's id. */
-    current(): ReadonlyMap<string, Load> {
-      const loads = runners.running().flatMap(({ agent, runner }): [string, Load][] => {
-        const load = byAgent.get(agent.id)?.at(-1);
-        return load && load.atMs >= runner.startedAtMs ? [[agent.id, load]] : [];
-      });
-      return new Map(loads);
-    },
+    newest,
+
+    /** What all runners took when they were last sampled. */
+    total: () => sum,
 
     /** Takes one sample of every running runner. After one failure of a driver its other runners wait for the next pass. */
     async sample(): Promise<void> {
@@ -69,6 +72,11 @@ export function loadsService({ runners, now }: { runners: Pick<RunnersService, '
         }
       };
       await Promise.all(Array.from({ length: PARALLEL }, worker));
+      const loads = runners.running().map(newest);
+      sum = {
+        cpuPercent: loads.reduce((all, load) => all + (load?.cpuPercent ?? 0), 0),
+        memoryBytes: loads.reduce((all, load) => all + (load?.memoryBytes ?? 0), 0),
+      };
     },
   };
 }

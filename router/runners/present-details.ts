@@ -46,6 +46,6 @@ export async function runnerFacts(
 
 /** The end of the output of the agent's runner, without keys; empty when it has none. */
 export async function runnerLog({ runners }: Pick<DetailsDeps, 'runners'>, agent: Agent): Promise<string> {
-  const found = runners.running().find((one) => one.agent.id === agent.id);
+  const found = runners.findRunning(agent.id);
   return found ? logTail(found.runner.driver, found.runner.handle, OF_PAGE) : '';
 }

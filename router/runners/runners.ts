@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
+import { Census } from './census';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
 import { ownHosts } from './redact';
@@ -20,7 +21,6 @@ import {
   RunnerSlot,
   type RunnerState,
   type RunnerStatus,
-  statesOf,
   statusOf,
   type Work,
 } from './slot';
@@ -44,6 +44,16 @@ export interface Adopted {
   readonly callbackHash: string | null;
 }
 
+/** An agent whose runner is starting, has failed or exists. */
+export interface Awake {
+  readonly agent: Agent;
+  readonly runner: LiveRunner | undefined;
+  readonly status: RunnerStatus;
+}
+
+/** A runner that exists. */
+export type Running = Awake & { readonly runner: LiveRunner };
+
 export type RunnersService = ReturnType<typeof runnersService>;
 
 export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
@@ -53,6 +63,7 @@ export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 export function runnersService(deps: RunnersDeps) {
   const { steady, events } = deps;
   const slots = new Map<string, RunnerSlot>();
+  const census = new Census();
   const capacity = capacityService({
     limits: deps.limits,
     fleet: {
@@ -66,7 +77,7 @@ export function runnersService(deps: RunnersDeps) {
   let closed = false;
 
   function slotOf(agent: Agent): RunnerSlot {
-    const slot = slots.get(agent.id) ?? new RunnerSlot(agent);
+    const slot = slots.get(agent.id) ?? new RunnerSlot(agent, census);
     slots.set(agent.id, slot);
     return slot;
   }
@@ -177,7 +188,7 @@ export function runnersService(deps: RunnersDeps) {
       await slot.serial(async () => {
         await transitions.end(slot, 'asked');
         await erase();
-        if (slots.get(agentId) === slot) slots.delete(agentId);
+        if (slots.get(agentId) === slot && slots.delete(agentId)) slot.leave();
       });
     },
 
@@ -250,11 +261,30 @@ export function runnersService(deps: RunnersDeps) {
 
     ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
     status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-    /** Counts the runners by state, and the starts that wait. */
-    census: () => ({ states: statesOf(slots.values()), queuedStarts: capacity.waitingCount() }),
+    /** Counts the runners by state, and the starts that wait. Does not walk them. */
+    census: () => ({ states: census.counts(), queuedStarts: capacity.waitingCount() }),
+
+    /** The runner of an agent, if there is one. */
+    findRunning(agentId: string): Running | undefined {
+      const slot = slots.get(agentId);
+      return slot?.runner && { agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) };
+    },
+
+    /** Agents whose runner is not just stopped, in the order of their ids, after the agent `after`; at most `limit`. */
+    awakeAfter(after: string, limit: number): readonly Awake[] {
+      const ids: string[] = [];
+      for (const [id, slot] of slots) if (id > after && (slot.runner || slot.state !== 'stopped')) ids.push(id);
+      return ids
+        .sort()
+        .slice(0, limit)
+        .flatMap((id) => {
+          const slot = slots.get(id);
+          return slot ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [];
+        });
+    },
 
     /** Every runner that exists, with its agent. */
-    running(): readonly { agent: Agent; runner: LiveRunner; status: RunnerStatus }[] {
+    running(): readonly Running[] {
       return [...slots.values()].flatMap((slot) =>
         slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [],
       );

@@ -5,6 +5,7 @@
 import type { Driver, Handle, Health } from '../../drivers/driver';
 import type { Agent } from '../agents/store';
 import type { AppError } from '../lib/errors';
+import type { Census } from './census';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
 
@@ -91,7 +92,7 @@ export interface Failure {
 export const STOPPED: Progress = { stage: 'stopped', percent: 0, message: 'Stopped' };
 
 export class RunnerSlot {
-  state: RunnerState = 'stopped';
+  #state: RunnerState = 'stopped';
   progress: Progress = STOPPED;
   runner: LiveRunner | undefined;
   failure: Failure | undefined;
@@ -115,7 +116,26 @@ export class RunnerSlot {
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param agent as it is in the database. */
-  constructor(public agent: Agent) {}
+  constructor(
+    public agent: Agent,
+    readonly census: Pick<Census, 'moved'>,
+  ) {
+    census.moved(agent.backend, undefined, 'stopped');
+  }
+
+  get state(): RunnerState {
+    return this.#state;
+  }
+
+  set state(next: RunnerState) {
+    this.census.moved(this.agent.backend, this.#state, next);
+    this.#state = next;
+  }
+
+  /** The agent is gone, and the slot is used no more. */
+  leave(): void {
+    this.census.moved(this.agent.backend, this.#state, undefined);
+  }
 
   /** Runs `work` after all earlier transitions of this agent have ended, whether they succeeded or failed. */
   serial<T>(work: () => Promise<T>): Promise<T> {
@@ -212,9 +232,4 @@ export function statusOf(slot: RunnerSlot | undefined, clocks: Clocks): RunnerSt
     requests: slot.works.length,
     isStale: slot.isStale,
   };
-}
-
-/** The state of each agent's runner, without the agents' ids; agents without a runner are included. */
-export function statesOf(slots: Iterable<RunnerSlot>): readonly { backend: string; state: RunnerState }[] {
-  return Array.from(slots, ({ agent, state }) => ({ backend: agent.backend, state }));
 }

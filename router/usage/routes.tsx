@@ -8,7 +8,7 @@ import type { KeysService } from '../accounts/keys';
 import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';
 import type { OpenStreams } from '../web/open-streams';
-import { page, seeOther } from '../web/respond';
+import { page } from '../web/respond';
 import type { BudgetsService } from './budgets';
 import { csvStream, type Line, wantsCsv } from './csv';
 import { budgetForm, budgetSubjects, budgetViews, ownOwners, saidOf } from './present';
@@ -55,7 +55,6 @@ export function usageRoutes(deps: UsageRoutesDeps, session: SessionPlugin) {
       session: true,
       query: t.Object({ ...days, budget: t.Optional(t.String()), said: t.Optional(t.String()) }),
     })
-    .get('/admin', ({ request }) => seeOther(request, '/admin/runners'), { admin: true })
     .get(
       '/admin/usage',
       async ({ who, query }) => {

@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from 'bun:test';
-import { EventSourceParserStream } from 'eventsource-parser/stream';
 import { agentOf, beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
+import { watchStream } from '../support/watch';
 
 const runner = scripted('live');
 const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
@@ -19,40 +19,11 @@ async function liveUrl(id: string): Promise<string> {
   return url;
 }
 
-interface Watch extends AsyncDisposable {
-  readonly events: { id: string | undefined; event: string | undefined; data: string }[];
-  readonly ended: Promise<void>;
-  /** Resolves with the next event whose data contains `text`. */
-  saw(text: string): Promise<string>;
-}
-
-async function watch(url: string, lastEventId?: string, who: Person = alice): Promise<Watch> {
-  const abort = new AbortController();
-  const headers = { cookie: who.cookie, ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
-  const response = await fetch(router.url + url, { headers, signal: abort.signal });
-  if (!response.body) throw new Error(`No stream: ${response.status}`);
-  const events: Watch['events'] = [];
-  const stream = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  const ended = (async () => {
-    for await (const { id, event, data } of stream) events.push({ id, event, data });
-  })().catch(() => undefined);
-  let from = 0;
-  return {
-    events,
-    ended,
-    saw: (text) =>
-      until(() => {
-        const index = events.findIndex((event, n) => n >= from && event.data.includes(text));
-        if (index < 0) return undefined;
-        from = index + 1;
-        return events[index]?.data;
-      }, `the live stream shows ${text}`),
-    async [Symbol.asyncDispose]() {
-      abort.abort();
-      await ended;
-    },
-  };
-}
+const watch = (url: string, lastEventId?: string, who: Person = alice) =>
+  watchStream(router.url + url, {
+    cookie: who.cookie,
+    ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
+  });
 
 test('a message sent elsewhere, its answer and its end arrive on the page', async () => {
   const id = await converse('first');

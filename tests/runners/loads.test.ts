@@ -33,11 +33,13 @@ test('running runners are sampled, and those that are asleep are not', async () 
   clock.advanceSeconds(20);
   await loads.sample();
   expect(loads.of(agentId)).toHaveLength(2);
-  expect(loads.current().get(agentId)).toMatchObject({ memoryBytes: 1_048_576, atMs: clock.now() });
+  const found = router.context.runners.findRunning(agentId);
+  expect(found && loads.newest(found)).toMatchObject({ memoryBytes: 1_048_576, atMs: clock.now() });
+  expect(loads.total()).toEqual({ cpuPercent: 1, memoryBytes: 1_048_576 });
   await stop(alice);
   await loads.sample();
   expect(loads.of(agentId)).toHaveLength(2);
-  expect(loads.current().size).toBe(0);
+  expect(loads.total()).toEqual({ cpuPercent: 0, memoryBytes: 0 });
 });
 
 test('samples are kept for an hour', async () => {
@@ -62,7 +64,7 @@ test('a platform that does not answer is asked once in a pass', async () => {
   // The second worker may have asked at the same time.
   expect(router.platform.calls('stats') - before).toBeLessThanOrEqual(2);
   await loads.sample();
-  expect(loads.current().size).toBe(2);
+  expect(loads.total().memoryBytes).toBe(2 * 1_048_576);
   await stop(mallory);
 });
 

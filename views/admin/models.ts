@@ -1,8 +1,14 @@
-/** What the administrator's pages of runners show, already looked up. */
+/** What the administrator's pages show, already looked up. */
 import type { RunnerState } from '../models';
 
+/** How many answers ended, and how many of those failed. */
+export interface AnswersView {
+  readonly ended: number;
+  readonly failed: number;
+}
+
 /** How many runners there are by state, what they take, and what the router runs on. */
-export interface FleetView {
+export interface OverviewView {
   readonly running: number;
   readonly starting: number;
   /** Starts that wait for their turn. */
@@ -11,11 +17,29 @@ export interface FleetView {
   /** Percent of one CPU, of all runners together. */
   readonly cpuPercent: number;
   readonly memoryBytes: number;
+  readonly lastHour: AnswersView;
+  readonly lastDay: AnswersView;
+  /** When the router started, in milliseconds since the epoch: answers before are not counted. */
+  readonly startedAtMs: number;
   /** Of the disk with the data. */
   readonly freeBytes: number;
   readonly diskBytes: number;
+  /** With what is not yet in its main file. */
   readonly databaseBytes: number;
-  readonly versions: string;
+  /** Absent until they have been added up. */
+  readonly disk?: {
+    readonly homesBytes: number;
+    readonly dataBytes: number;
+    readonly atMs: number;
+    readonly isWhole: boolean;
+  };
+  readonly versions: {
+    readonly router: string;
+    readonly bun: string;
+    readonly schema: string;
+    /** Of the platforms of drivers that say it. */
+    readonly platforms: readonly string[];
+  };
   /** Platforms that do not answer, and why. */
   readonly problems: readonly { readonly platform: string; readonly message: string }[];
 }
@@ -27,7 +51,10 @@ export interface AdminRunnerView {
   readonly owner: string;
   readonly backend: string;
   readonly state: RunnerState;
-  readonly upMs: number;
+  /** What its start waits for, or why it failed. */
+  readonly message?: string;
+  /** Absent while there is no runner: it starts, or could not start. */
+  readonly upMs?: number;
   /** Answers of requests, and calls of the runner to its model, that keep it up. */
   readonly answers: number;
   readonly calls: number;
@@ -46,8 +73,16 @@ export interface AdminBackendView {
   readonly driver: string;
   readonly isDisabled: boolean;
   readonly image?: string;
-  /** Absent while nothing is known of the image. */
-  readonly imageState?: 'present' | 'ok' | 'pulling' | 'failed';
+  /** Absent while nothing is known of the image. `message` and `percent` while it is being fetched. */
+  readonly imageState?: {
+    readonly state: 'present' | 'ok' | 'pulling' | 'failed';
+    readonly message?: string;
+    readonly percent?: number;
+  };
+  /** Why the image, which is present, could not be fetched anew. */
+  readonly keptOld?: string;
+  /** Whether its image can be fetched now. */
+  readonly canFetch: boolean;
   /** Why its runners cannot start. */
   readonly problem?: string;
   readonly runners: number;

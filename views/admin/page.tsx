@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { KeyList, type OwnedKeyView } from '../accounts/key-list';
+import { LiveConnection } from '../chat/live';
 import { FlashNotice } from '../kit/notice';
 import { AppLayout, SidebarButton } from '../layout';
 import type { Flash, FormState, Shell } from '../models';
@@ -107,14 +108,16 @@ export function AdminKeysPage({ keys, moreHref, ...props }: KeysProps) {
 
 interface FrameProps extends AdminProps {
   tab: AdminTab;
+  /** The stream of what changes on the page; absent on pages that stand still. */
+  liveUrl?: string;
   children: ComponentChildren;
 }
 
 /** The frame of every page of the administrator. */
-export function AdminPage({ shell, flash, tab, children }: FrameProps) {
+export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) {
   const t = useText();
   return (
-    <AppLayout shell={shell} title={t.admin[tab]}>
+    <AppLayout shell={shell} title={t.admin[tab]} live={liveUrl !== undefined}>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.admin.label}</h1>
@@ -124,6 +127,7 @@ export function AdminPage({ shell, flash, tab, children }: FrameProps) {
         <FlashNotice flash={flash} id="flash" />
         {children}
       </div>
+      {liveUrl !== undefined && <LiveConnection url={liveUrl} />}
     </AppLayout>
   );
 }

@@ -4,45 +4,26 @@ import { Notice } from '../kit/notice';
 import type { Shell } from '../models';
 import { useNumbers } from '../numbers';
 import { useText } from '../render';
-import { Figure } from '../usage/figures';
-import type { AdminRunnerView, FleetView } from './models';
+import { Sentence } from '../sentences';
+import type { AdminRunnerView } from './models';
 import { AdminPage } from './page';
 
 interface RunnersProps {
-  fleet: FleetView;
-  runners: AdminRunnerView[];
-  /** Where this part is fetched again. */
-  path: string;
+  shell: Shell;
+  runners: readonly AdminRunnerView[];
+  liveUrl: string;
   moreHref?: string;
   firstHref?: string;
 }
 
-/** The runners of all users, and what they run on. */
-export function AdminRunnersPage({ shell, ...props }: RunnersProps & { shell: Shell }) {
-  return (
-    <AdminPage shell={shell} tab="runners">
-      <AdminRunners {...props} />
-    </AdminPage>
-  );
-}
-
-/** Fetched again every five seconds. */
-export function AdminRunners({ fleet, runners, path, moreHref, firstHref }: RunnersProps) {
+/** The runners of all users. */
+export function AdminRunnersPage({ shell, runners, liveUrl, moreHref, firstHref }: RunnersProps) {
   const t = useText();
   return (
-    <div id="all-runners" class="stack" hx-get={path} hx-trigger="every 5s" hx-swap="outerMorph">
-      <Fleet fleet={fleet} />
+    <AdminPage shell={shell} tab="runners" liveUrl={liveUrl}>
       <section class="card" aria-labelledby="runners-title">
         <h2 id="runners-title">{t.fleet.runners}</h2>
-        {runners.length === 0 ? (
-          <p class="quiet">{t.fleet.none}</p>
-        ) : (
-          <ul class="rows">
-            {runners.map((runner) => (
-              <RunnerRow key={runner.agentId} runner={runner} />
-            ))}
-          </ul>
-        )}
+        <AdminRunnerList runners={runners} />
         {(moreHref || firstHref) && (
           <p class="row">
             {firstHref && <a href={firstHref}>{t.fleet.first}</a>}
@@ -50,55 +31,54 @@ export function AdminRunners({ fleet, runners, path, moreHref, firstHref }: Runn
           </p>
         )}
       </section>
+    </AdminPage>
+  );
+}
+
+export const RUNNER_LIST_ID = 'runner-list';
+export const runnerRowId = ({ agentId }: AdminRunnerView) => `awake-${agentId}`;
+
+export function AdminRunnerList({ runners }: { runners: readonly AdminRunnerView[] }) {
+  const t = useText();
+  return (
+    <div id={RUNNER_LIST_ID}>
+      {runners.length === 0 ? (
+        <p class="quiet">{t.fleet.none}</p>
+      ) : (
+        <ul class="rows">
+          {runners.map((runner) => (
+            <AdminRunnerRow key={runner.agentId} runner={runner} />
+          ))}
+        </ul>
+      )}
     </div>
   );
 }
 
-function Fleet({ fleet }: { fleet: FleetView }) {
-  const t = useText().fleet;
-  const n = useNumbers();
-  const figures = [
-    [t.running, n.count(fleet.running)],
-    [t.starting, n.count(fleet.starting)],
-    [t.queued, n.count(fleet.queued)],
-    [t.failed, n.count(fleet.failed)],
-    [t.cpu, n.percent(fleet.cpuPercent / 100)],
-    [t.memory, n.bytes(fleet.memoryBytes)],
-    [t.disk, n.bytes(fleet.freeBytes), t.freeOf(n.bytes(fleet.diskBytes))],
-    [t.database, n.bytes(fleet.databaseBytes)],
-  ] satisfies [string, string, string?][];
+export function AdminRunnerRow({ runner }: { runner: AdminRunnerView }) {
+  const { agentId, owner, upMs, message } = runner;
   return (
-    <section class="card" aria-labelledby="fleet-title">
-      <h2 id="fleet-title">{t.title}</h2>
-      <dl class="figures many">
-        {figures.map(([name, value, help]) => (
-          <Figure key={name} name={name} value={value} {...(help !== undefined && { help })} />
-        ))}
-      </dl>
-      {fleet.problems.map(({ platform, message }) => (
-        <Notice key={platform} kind="bad" role="status" id={`problem-${platform}`}>
-          <p>
-            <strong>{platform}</strong>: {message}
-          </p>
-        </Notice>
-      ))}
-      <p class="quiet">{fleet.versions}</p>
-    </section>
-  );
-}
-
-function RunnerRow({ runner }: { runner: AdminRunnerView }) {
-  return (
-    <li id={`runner-${runner.agentId}`}>
+    <li id={runnerRowId(runner)}>
       <Icon name="activity" />
       <div class="grow">
         <p class="row-title">
-          <a href={`/admin/runners/${runner.agentId}`} class="ellipsis" dir="auto">
-            {runner.owner}
-          </a>
+          {upMs === undefined ? (
+            <span class="ellipsis" dir="auto">
+              {owner}
+            </span>
+          ) : (
+            <a href={`/admin/runners/${agentId}`} class="ellipsis" dir="auto">
+              {owner}
+            </a>
+          )}
           <StateBadge runner={runner} />
         </p>
         <Does runner={runner} />
+        {message !== undefined && (
+          <p class="quiet">
+            <Sentence of={message} />
+          </p>
+        )}
       </div>
     </li>
   );
@@ -122,8 +102,9 @@ function Does({ runner }: { runner: AdminRunnerView }) {
   const { name, backend, upMs, answers, calls, idleMs, cpuPercent, memoryBytes } = runner;
   const told = [
     name === backend ? backend : `${name} (${backend})`,
-    t.fleet.upFor(n.duration(upMs)),
-    answers + calls > 0 ? t.runner.facts.busy(answers, calls) : t.fleet.idleFor(n.duration(idleMs)),
+    ...(upMs === undefined ? [] : [t.fleet.upFor(n.duration(upMs))]),
+    ...(answers + calls > 0 ? [t.runner.facts.busy(answers, calls)] : []),
+    ...(answers + calls === 0 && upMs !== undefined ? [t.fleet.idleFor(n.duration(idleMs))] : []),
     ...(cpuPercent === undefined ? [] : [`${t.fleet.cpu} ${n.percent(cpuPercent / 100)}`]),
     ...(memoryBytes === undefined ? [] : [n.bytes(memoryBytes)]),
   ];
@@ -138,54 +119,77 @@ interface RunnerProps {
   runner: AdminRunnerView;
   /** The end of its output. */
   log: string;
+  liveUrl: string;
 }
 
 /** One runner, with its output as it comes. */
-export function AdminRunnerPage({ shell, ...props }: RunnerProps & { shell: Shell }) {
-  const t = useText().fleet;
+export function AdminRunnerPage({ shell, runner, log, liveUrl }: RunnerProps & { shell: Shell }) {
+  const t = useText();
   return (
-    <AdminPage shell={shell} tab="runners">
+    <AdminPage shell={shell} tab="runners" liveUrl={liveUrl}>
       <p>
-        <a href="/admin/runners">{t.all}</a>
+        <a href="/admin/runners">{t.fleet.all}</a>
       </p>
-      <AdminRunnerDetails {...props} />
-      <RunnerActions runner={props.runner} />
+      <AdminRunnerHead runner={runner} />
+      <section class="card" aria-labelledby="runner-log-title">
+        <h2 id="runner-log-title">{t.runner.log.title}</h2>
+        <AdminRunnerLog log={log} />
+      </section>
+      <RunnerActions runner={runner} />
     </AdminPage>
   );
 }
 
-/** Fetched again every three seconds. */
-export function AdminRunnerDetails({ runner, log }: RunnerProps) {
-  const t = useText();
-  const path = `/admin/runners/${runner.agentId}`;
+export const RUNNER_HEAD_ID = 'runner-head';
+
+export function AdminRunnerHead({ runner }: { runner: AdminRunnerView }) {
   return (
-    <div id="runner-details" class="stack" hx-get={path} hx-trigger="every 3s" hx-swap="outerMorph">
-      <section class="card" aria-labelledby="runner-title">
-        <h2 id="runner-title" class="row-title">
-          <span class="verbatim" dir="auto">
-            {runner.owner}
-          </span>
-          <StateBadge runner={runner} />
-        </h2>
-        <Does runner={runner} />
-      </section>
-      <section class="card" aria-labelledby="runner-log-title">
-        <h2 id="runner-log-title">{t.runner.log.title}</h2>
-        {log === '' ? (
-          <p class="quiet">{t.runner.log.empty}</p>
-        ) : (
-          // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: without it the box cannot be scrolled by keyboard
-          <div id="runner-log" class="log" role="group" aria-labelledby="runner-log-title" tabIndex={0}>
-            <pre>{log}</pre>
-          </div>
-        )}
-      </section>
+    <section id={RUNNER_HEAD_ID} class="card" aria-labelledby="runner-title">
+      <h2 id="runner-title" class="row-title">
+        <span class="verbatim" dir="auto">
+          {runner.owner}
+        </span>
+        <StateBadge runner={runner} />
+      </h2>
+      <Does runner={runner} />
+    </section>
+  );
+}
+
+/** In the place of the head, when the runner has ended: its output stays to be read. */
+export function AdminRunnerGone() {
+  const t = useText().fleet;
+  return (
+    <section id={RUNNER_HEAD_ID} class="card" aria-labelledby="runner-title">
+      <h2 id="runner-title">{t.gone}</h2>
+      <Notice kind="info" role="status">
+        {t.goneHelp}
+      </Notice>
+    </section>
+  );
+}
+
+export const RUNNER_LOG_ID = 'runner-log';
+/** The element that new output is put at the end of. */
+export const RUNNER_LOG_TEXT_ID = 'runner-log-text';
+
+export function AdminRunnerLog({ log }: { log: string }) {
+  const t = useText().runner.log;
+  if (log === '')
+    return (
+      <p id={RUNNER_LOG_ID} class="quiet">
+        {t.empty}
+      </p>
+    );
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for fields
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: without it the box cannot be scrolled by keyboard
+    <div id={RUNNER_LOG_ID} class="log" role="group" aria-labelledby="runner-log-title" tabIndex={0}>
+      <pre id={RUNNER_LOG_TEXT_ID}>{log}</pre>
     </div>
   );
 }
 
-/** Outside of what is fetched again, so that an open question stays open. */
 function RunnerActions({ runner }: { runner: AdminRunnerView }) {
   const t = useText();
   const action = `/admin/runners/${runner.agentId}`;

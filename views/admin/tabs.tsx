@@ -1,6 +1,7 @@
 import { useText } from '../render';
 
 export type AdminTab =
+  | 'overview'
   | 'runners'
   | 'backends'
   | 'users'
@@ -10,7 +11,18 @@ export type AdminTab =
   | 'budgets'
   | 'keys'
   | 'audit';
-const tabs: AdminTab[] = ['runners', 'backends', 'users', 'invitations', 'usage', 'prices', 'budgets', 'keys', 'audit'];
+const tabs: AdminTab[] = [
+  'overview',
+  'runners',
+  'backends',
+  'users',
+  'invitations',
+  'usage',
+  'prices',
+  'budgets',
+  'keys',
+  'audit',
+];
 
 /** Links to the administrator's pages. */
 export function AdminTabs({ current }: { current: AdminTab }) {

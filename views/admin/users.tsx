@@ -9,7 +9,8 @@ import { AdminPage } from './page';
 
 interface UsersProps {
   shell: Shell;
-  users: UserView[];
+  users: readonly UserView[];
+  liveUrl: string;
   /** The searched text; empty for the whole list. */
   search: string;
   /** Where the next of them are, and the first. */
@@ -21,10 +22,20 @@ interface UsersProps {
 }
 
 /** All users, and the form that makes another. */
-export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form, isRefused, flash }: UsersProps) {
+export function AdminUsersPage({
+  shell,
+  users,
+  liveUrl,
+  search,
+  moreHref,
+  firstHref,
+  form,
+  isRefused,
+  flash,
+}: UsersProps) {
   const { users: t, limits } = useText();
   return (
-    <AdminPage shell={shell} flash={flash} tab="users">
+    <AdminPage shell={shell} flash={flash} tab="users" liveUrl={liveUrl}>
       <section id="users" class="card" aria-labelledby="users-title">
         <h2 id="users-title">{t.title}</h2>
         <search>
@@ -41,15 +52,7 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
             </a>
           </form>
         </search>
-        {users.length === 0 ? (
-          <p class="quiet">{t.none}</p>
-        ) : (
-          <ul class="rows">
-            {users.map((user) => (
-              <UserRow key={user.id} user={user} />
-            ))}
-          </ul>
-        )}
+        <UserList users={users} />
         {(moreHref || firstHref) && (
           <p class="row">
             {firstHref && <a href={firstHref}>{t.first}</a>}
@@ -86,10 +89,30 @@ export function AdminUsersPage({ shell, users, search, moreHref, firstHref, form
   );
 }
 
-function UserRow({ user }: { user: UserView }) {
+export const USER_LIST_ID = 'user-list';
+export const userRowId = ({ id }: UserView) => `user-${id}`;
+
+export function UserList({ users }: { users: readonly UserView[] }) {
   const t = useText().users;
   return (
-    <li id={`user-${user.id}`}>
+    <div id={USER_LIST_ID}>
+      {users.length === 0 ? (
+        <p class="quiet">{t.none}</p>
+      ) : (
+        <ul class="rows">
+          {users.map((user) => (
+            <UserRow key={user.id} user={user} />
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+export function UserRow({ user }: { user: UserView }) {
+  const t = useText().users;
+  return (
+    <li id={userRowId(user)}>
       <Icon name="user" />
       <div class="grow">
         <p class="row-title">

@@ -16,22 +16,24 @@ import { Message } from './message';
 import type { StepView } from './models';
 import { Step } from './steps';
 
-/** The page's end of the stream, and the voice that says how an answer ended. */
+/** The page's end of a stream. */
 export function LiveConnection({ url }: { url: string }) {
   return (
-    <>
-      {/* Events carry only hx-partials, so the element itself swaps nothing. app.js fires `retry` when the first
-          connection fails; later ones are retried by hx-sse itself, at least every 5 s. */}
-      <div
-        id="live"
-        hx-sse:connect={url}
-        hx-swap="none"
-        hx-trigger="load, retry"
-        hx-config='{"sse": {"reconnectMaxDelay": 5000}}'
-      />
-      <p id="status" class="visually-hidden" role="status" />
-    </>
+    // Events carry only hx-partials, so the element itself swaps nothing. app.js fires `retry` when the first connection
+    // fails; later ones are retried by hx-sse itself, at least every 5 s.
+    <div
+      id="live"
+      hx-sse:connect={url}
+      hx-swap="none"
+      hx-trigger="load, retry"
+      hx-config='{"sse": {"reconnectMaxDelay": 5000}}'
+    />
   );
+}
+
+/** The voice that says how an answer ended. */
+export function LiveVoice() {
+  return <p id="status" class="visually-hidden" role="status" />;
 }
 
 /** A message that was not there before. app.js puts it in place of one with the same id, so a repeat does no harm. */

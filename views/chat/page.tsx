@@ -9,7 +9,7 @@ import { Availability } from '../runners/availability';
 import { Composer } from './composer';
 import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
-import { LiveConnection } from './live';
+import { LiveConnection, LiveVoice } from './live';
 
 /** Seconds between reloads while an answer grows, for readers without JavaScript. */
 const refreshSeconds = 2;
@@ -111,6 +111,7 @@ export function ChatPage({
         </div>
       </div>
       {url && <LiveConnection url={url} />}
+      {url && <LiveVoice />}
     </AppLayout>
   );
 }

@@ -1,0 +1,168 @@
+/** The administrator's pages live: what changed arrives, little of it, and only for the administrator. */
+import { Database as Sqlite } from 'bun:sqlite';
+import { afterAll, beforeAll, expect, setDefaultTimeout, spyOn, test } from 'bun:test';
+import { grownBy } from '../../router/admin/live';
+import type { Agent } from '../../router/agents/store';
+import { newId } from '../../router/lib/ids';
+import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { watchStream } from '../support/watch';
+
+/** Ends only a test that has failed. */
+setDefaultTimeout(60_000);
+
+const USERS = 10_000;
+const RUNNERS = 1_000;
+
+let router: TestRouter;
+let admin: Person;
+let alice: Person;
+
+beforeAll(async () => {
+  router = await startRouter({ backends: [memoryBackend('echo')], env: { MAX_RUNNERS: String(2 * RUNNERS) } });
+  admin = await router.person(ADMIN);
+  alice = await router.person(PEOPLE.alice);
+});
+afterAll(() => router[Symbol.asyncDispose]());
+
+const watch = (query: string, who = admin) => watchStream(`${router.url}/admin/live?${query}`, { cookie: who.cookie });
+
+test('the pages of overview, runners, backends and users have one stream each, and fetch nothing by a clock', async () => {
+  const pages = ['/admin/overview', '/admin/runners', '/admin/backends', '/admin/users?search=alice'];
+  for (const path of pages) {
+    const text = await (await admin.request(path)).text();
+    expect([path, text.match(/hx-sse:connect="\/admin\/live\?on=\w+/g)?.length]).toEqual([path, 1]);
+    expect(text).not.toContain('every ');
+  }
+});
+
+test('runners that start, stop and fail arrive on the overview and on the list', async () => {
+  await using overview = await watch('on=overview');
+  await using list = await watch('on=runners');
+  await overview.saw('overview-versions');
+  await list.saw('No agent is awake');
+  expect((await alice.request('/api/runners/echo/start', { method: 'POST' })).status).toBe(200);
+  const counted = await overview.saw('overview-runners');
+  expect(counted).not.toContain('overview-versions');
+  expect(await list.saw(PEOPLE.alice.email)).toContain('hx-target="#runner-list"');
+  await alice.request('/api/runners/echo', { method: 'DELETE' });
+  await list.saw('No agent is awake');
+});
+
+test('the output of a runner arrives at its end, and its page says when the runner has ended', async () => {
+  await alice.request('/api/runners/echo/start', { method: 'POST' });
+  const [found] = router.context.runners.running();
+  const runnerId = found?.runner.id ?? '';
+  router.platform.say(runnerId, 'first line');
+  await using page = await watch(`on=runner&agent=${found?.agent.id}`);
+  await page.saw('first line');
+  router.platform.say(runnerId, 'second line');
+  const more = await page.saw('second line');
+  expect(more).toContain('hx-swap="beforeend"');
+  expect(more).not.toContain('first line');
+  await alice.request('/api/runners/echo', { method: 'DELETE' });
+  await page.saw('This runner has ended');
+});
+
+test('what came to the end of a text is found, also where its beginning was cut off', () => {
+  expect(grownBy('a\nb', 'a\nb\nc')).toBe('\nc');
+  expect(grownBy('a\nb', 'a\nb')).toBe('');
+  expect(grownBy('a\nb\nc', 'b\nc\nd')).toBe('\nd');
+  expect(grownBy('line 1\nline 2', '…ne 2\nline 3')).toBe('\nline 3');
+  expect(grownBy('a\nb', 'x\ny')).toBeUndefined();
+  expect(grownBy('', 'x')).toBeUndefined();
+});
+
+test('a user who is disabled or added elsewhere arrives on the list', async () => {
+  await using list = await watch('on=users');
+  await list.saw(PEOPLE.alice.email);
+  await router.context.removal.disable(alice.id);
+  const changed = await list.saw('disabled');
+  expect(changed).toContain(`hx-target="#user-${alice.id}"`);
+  expect(changed).not.toContain(ADMIN.email);
+  await router.context.removal.enable(alice.id);
+  await router.context.users.create({ email: 'newcomer@example.org' });
+  expect(await list.saw('newcomer@example.org')).toContain('hx-target="#user-list"');
+  alice = await router.person(PEOPLE.alice);
+});
+
+test('a page that was away gets every part anew', async () => {
+  {
+    await using page = await watch('on=overview');
+    await page.saw('overview-versions');
+  }
+  await using page = await watch('on=overview');
+  const all = await page.saw('overview-versions');
+  for (const part of ['problems', 'runners', 'answers', 'disk']) expect(all).toContain(`id="overview-${part}"`);
+});
+
+test('law 20: the stream is for the administrator, and ends with the session', async () => {
+  expect((await alice.request('/admin/live?on=overview')).status).toBe(403);
+  expect((await router.request('/admin/live?on=overview')).status).toBe(401);
+  const other = await router.person(ADMIN);
+  await using page = await watch('on=runners', other);
+  await page.saw('runner-list');
+  await other.request('/sign-out', { method: 'POST' });
+  await page.ended;
+});
+
+/** As many users as a large installation has, and runners that nobody started. */
+async function populate(): Promise<Agent[]> {
+  const { database, runners, drivers } = router.context;
+  const sqlite = database.db.$client;
+  const insert = sqlite.prepare(
+    "INSERT INTO users (id, email, name, slug, role, password_hash, created_at_ms) VALUES (?, ?, ?, ?, 'user', '', ?)",
+  );
+  const ids: string[] = [];
+  sqlite.transaction(() => {
+    for (let number = 0; number < USERS; number += 1) {
+      const id = newId();
+      ids.push(id);
+      insert.run(id, `person-${number}@example.org`, `Person ${number}`, `person-${number}`, number);
+    }
+  })();
+  const driver = drivers.find('memory');
+  if (!driver) throw new Error('There is no memory driver');
+  const { agents } = router.context.stores;
+  const made: Agent[] = [];
+  for (const userId of ids.slice(0, RUNNERS)) {
+    const agent = await agents.ensureDefault({ userId, backend: 'echo', name: 'Echo', nowMs: 0 });
+    const runner = {
+      ...{ id: newId(), agentId: agent.id, driver, handle: {}, url: 'http://127.0.0.1:9', accessKey: 'none' },
+      ...{ specHash: null, startedAtMs: Date.now() },
+    };
+    await runners.adopt(agent, 'running', async () => ({ runner, keyHash: runner.id, callbackHash: null }));
+    made.push(agent);
+  }
+  return made;
+}
+
+test('with 10,000 users and 1,000 runners a page is bounded, and 10,000 events are one look and what changed', async () => {
+  const made = await populate();
+  const { events, runners } = router.context;
+  const [first] = made.map(({ id }) => id).sort();
+  const agent = made.find(({ id }) => id === first);
+  if (!agent) throw new Error('There is no agent');
+  for (const path of ['/admin/overview', '/admin/runners', '/admin/users']) {
+    const { length } = await (await admin.request(path)).bytes();
+    expect([path, length < 120_000]).toEqual([path, true]);
+  }
+  await using list = await watch('on=runners');
+  await list.saw('runner-list');
+  const before = list.events.length;
+  const prepared = spyOn(Sqlite.prototype, 'prepare');
+  for (let count = 0; count < 10_000; count += 1) events.publish(agent.userId, { kind: 'runner', agentId: agent.id });
+  const lease = await runners.lease(agent, { signal: new AbortController().signal, work: {} });
+  for (let count = 0; count < 10_000; count += 1) events.publish(agent.userId, { kind: 'runner', agentId: agent.id });
+  const news = await list.saw('1 answer');
+  const queries = prepared.mock.calls.filter(([sql]) => String(sql).includes('from "users"')).length;
+  prepared.mockRestore();
+  lease.release();
+  expect(news).toContain(`hx-target="#awake-${agent.id}"`);
+  expect(news.length).toBeLessThan(2_000);
+  expect(list.events.length - before).toBeLessThanOrEqual(2);
+  expect(queries).toBeLessThanOrEqual(2);
+  await until(
+    () => runners.census().states.some(({ state, count }) => state === 'running' && count >= RUNNERS - 1),
+    'all run',
+  );
+});

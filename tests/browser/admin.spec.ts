@@ -1,0 +1,73 @@
+/** The administrator's pages in a browser: they are live, stay right after a lost connection, and can be read by everybody. */
+import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+
+test('the overview and the list of runners change while they are open, also after the connection was lost', async ({
+  page,
+  context,
+  router,
+  complaints,
+}) => {
+  await signIn(page, router);
+  const overview = await context.newPage();
+  await overview.goto('/admin');
+  await expect(overview).toHaveURL(/\/admin\/overview$/);
+  const running = overview.locator('#overview-runners .figure', { hasText: 'Running' }).locator('.figure-value');
+  await expect(running).toHaveText('0');
+  const list = await context.newPage();
+  await list.goto('/admin/runners');
+  await expect(list.getByText('No agent is awake.')).toBeVisible();
+
+  await send(page, 'echo hello');
+  await ended(page, 'done');
+  await expect(running).toHaveText('1');
+  await expect(overview.locator('#overview-answers')).toContainText('0 of 1 answers');
+  await expect(list.locator('#runner-list').getByRole('link', { name: router.admin.email })).toBeVisible();
+
+  await router.kill('SIGTERM');
+  await router.start();
+  await page.request.delete('/api/runners/demo');
+  await expect(running).toHaveText('0', { timeout: 20_000 });
+  await expect(list.getByText('No agent is awake.')).toBeVisible({ timeout: 20_000 });
+  // The lost connections, which htmx reports.
+  complaints.splice(0);
+});
+
+test('a question that is open on the page of a runner stays open while its output grows, and the page says when it ends', async ({
+  page,
+  context,
+  router,
+}) => {
+  await signIn(page, router);
+  await send(page, 'echo hello');
+  await ended(page, 'done');
+  const runner = await context.newPage();
+  await runner.goto('/admin/runners');
+  await runner.locator('#runner-list').getByRole('link', { name: router.admin.email }).click();
+  await runner.getByRole('button', { name: 'Stop' }).click();
+  await expect(runner.getByRole('dialog')).toBeVisible();
+  await page.request.delete('/api/runners/demo');
+  await expect(runner.getByText('This runner has ended')).toBeVisible();
+  await expect(runner.getByRole('dialog')).toBeVisible();
+});
+
+for (const size of [
+  { name: 'desktop', width: 1280, height: 800 },
+  { name: 'phone', width: 320, height: 740 },
+]) {
+  test(`no live page of the administrator has an accessibility finding or overflows, on a ${size.name}`, async ({
+    page,
+    router,
+  }) => {
+    test.slow();
+    await page.setViewportSize(size);
+    await signIn(page, router);
+    await send(page, 'echo hello');
+    await ended(page, 'done');
+    for (const path of ['/admin/overview', '/admin/runners', '/admin/backends', '/admin/users']) {
+      await page.goto(path);
+      await expect(page.locator('.tabs [aria-current]')).toBeVisible();
+      await expectAccessible(page, path);
+      await expectNoOverflow(page, path);
+    }
+  });
+}
