@@ -136,7 +136,6 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
-  const admin = wireAdmin({ ...shared, ...accounts, ...agents, ...usage, ...runners, ...chat });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
   const admin = wireAdmin({ ...shared, ...others, audit }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
