@@ -47,7 +47,7 @@ export const SIZES: Sizes = {
 };
 
 const MIGRATIONS = join(import.meta.dir, '../router/database/migrations');
-const SUMS_MIGRATION = '0008_usage_sums.sql';
+const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
 const DAY_MS = 86_400_000;
 const DAYS = 366;
 const KEYS_PER_USER = 3;
@@ -257,7 +257,9 @@ function insertUsage(
       }
     });
   }
-  const statements = readFileSync(join(MIGRATIONS, SUMS_MIGRATION), 'utf8').split('--> statement-breakpoint');
+  const statements = SUMS_MIGRATIONS.flatMap((name) =>
+    readFileSync(join(MIGRATIONS, name), 'utf8').split('--> statement-breakpoint'),
+  );
   const backfill = statements.slice(statements.findIndex((one) => one.includes('TEMP TABLE')));
   atOnce(sqlite, () => backfill.forEach((one) => void sqlite.run(one)));
 }

@@ -16,7 +16,7 @@ const NAMES = [
   ...(['estimatedCalls', 'costPicos'] as const),
 ];
 
-/** The series that a call is added to, as dimension, user and key. Everybody's use of agents and keys is that of their owners. */
+/** The series that a call is added to, as dimension, user and key. Everybody's use of an agent or a key is that of its owner. */
 function seriesOf({
   userId,
   agentId,
@@ -33,6 +33,7 @@ function seriesOf({
     ['model', userId, model],
     ['agent', userId, agentId],
     ['key', userId, keyId ?? ''],
+    ...(keyId == null ? [['key', '', ''] as const] : []),
     ...(keyIds ?? []).map((id) => ['possible-key', userId, id] as const),
   ];
 }
@@ -47,8 +48,8 @@ function amountsOf(row: NewUsageRow): Amounts {
 }
 
 /** An object with a value for each amount. */
-export const eachName = <Value>(of: (name: Name) => Value) =>
-  Object.fromEntries(NAMES.map((name) => [name, of(name)])) as Record<Name, Value>;
+export const eachName = <Value>(of: (name: Name, place: number) => Value) =>
+  Object.fromEntries(NAMES.map((name, place) => [name, of(name, place)])) as Record<Name, Value>;
 
 /** Returns the function that adds the use of calls to the sums; call it inside the transaction that writes the calls. */
 export function sumsWriter(db: Db) {

@@ -16,7 +16,7 @@ export interface Usage {
 
 /** An answer in pieces. A promise among them holds the answer back until it settles; `hang()` is one that never does. */
 export interface TextScript {
-  readonly pieces: readonly (string | Promise<unknown>)[];
+  readonly pieces: Iterable<string | Promise<unknown>>;
   /** `none`: an API that does not tell it. */
   readonly usage?: Usage | 'none';
   readonly finish?: string;

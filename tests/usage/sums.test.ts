@@ -107,7 +107,7 @@ test('a report over any days has the figures of its calls, written in any order'
 
 test('a database from before the sums gets them from its calls', async () => {
   const path = join(folder, 'before.db');
-  const migration = join(import.meta.dir, '../../router/database/migrations/0008_usage_sums.sql');
+  const migrations = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
   const all = calls(1_000);
   const database = openDatabase(path);
   const store = usageStore(database.db);
@@ -116,8 +116,10 @@ test('a database from before the sums gets them from its calls', async () => {
     using sqlite = new Sqlite(path);
     sqlite.run('DROP TABLE usage_series');
     sqlite.run('DROP TABLE usage_sums');
-    const statements = await readFile(migration, 'utf8');
-    for (const statement of statements.split('--> statement-breakpoint')) sqlite.run(statement);
+    for (const migration of migrations) {
+      const statements = await readFile(join(import.meta.dir, '../../router/database/migrations', migration), 'utf8');
+      for (const statement of statements.split('--> statement-breakpoint')) sqlite.run(statement);
+    }
   }
   await expectExact(store, all);
   database.close();

@@ -129,7 +129,11 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
   ];
   const ofUser = [
     ...[`/agents/${ids.agent}`, `/conversations/${ids.long}`, `/conversations/${ids.long}?before=1000`],
-    ...[`/conversations/${ids.usual}`, `/live?conversation=${ids.long}`, `/messages/${ids.answer}/text`],
+    ...[
+      `/conversations/${ids.usual}`,
+      await liveOf(server, people[0].headers, ids.long),
+      `/messages/${ids.answer}/text`,
+    ],
   ];
   const ofAdmin = [
     ...['/admin', '/admin/usage', `/admin/usage?${year}`, '/admin/prices', '/admin/budgets', '/admin/keys'],
@@ -140,7 +144,10 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
   const ofKey = ['/v1/models', `/v1/responses/resp_${ids.answer}`, `/v1/responses/resp_${ids.answer}/input_items`];
   const [user, admin] = people;
   const named = (path: string) =>
-    path.replace(year, 'a year').replaceAll(/[0-9a-f]{24}/g, (id) => (id === ids.long ? ':long' : ':id'));
+    path
+      .replace(year, 'a year')
+      .replace(/&after=.*/, '')
+      .replaceAll(/[0-9a-f]{24}/g, (id) => (id === ids.long ? ':long' : ':id'));
   const asked = (one: (typeof people)[number], paths: readonly string[]) =>
     paths.map((path) => ({ ...one, path, name: named(path) }));
   const authorization = `Bearer ${secretOf(0, 0)}`;
@@ -149,6 +156,14 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
     ...ofKey.map((path) => ({ who: user.who, headers: { authorization }, path, name: named(path) })),
     ...asked(admin, [...ofEverybody, ...ofAdmin]),
   ];
+}
+
+/** The live stream of a conversation's page, which says what the page has. */
+async function liveOf(server: Server, headers: Readonly<Record<string, string>>, id: string): Promise<string> {
+  const page = await (await fetch(`${server.url}/conversations/${id}`, { headers })).text();
+  const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1];
+  if (url === undefined) throw new Error('The page of a conversation has no live stream.');
+  return url.replaceAll('&amp;', '&');
 }
 
 /** Ids of the user with most: an agent, the longest and a usual conversation, and one of its answers. */

@@ -20,7 +20,7 @@ export interface Recipe {
 const DEBOOTSTRAP = '/usr/sbin/debootstrap';
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'agent-stack');
 
-/** The release of this machine's Debian: the images have the same, from the same mirror. */
+/** The release of this machine's Debian, which an image has unless it needs another one. */
 export const suite =
   /^VERSION_CODENAME=(\S+)$/m.exec(existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '')?.[1] ??
   'none';
@@ -80,14 +80,15 @@ export async function part(name: string, make: (folder: string) => Promise<void>
   return folder;
 }
 
-/** Writes the smallest Debian with `packages` to `system.tar`, after `change` has finished its root folder. */
+/** Writes the smallest Debian of a release with `packages` to `system.tar`, after `change` has finished its root folder. */
 export async function makeSystem(
   folder: string,
+  release: string,
   packages: readonly string[],
   change: (root: string) => Promise<void>,
 ): Promise<void> {
   const root = join(folder, 'root');
-  await run([DEBOOTSTRAP, '--variant=minbase', `--include=${packages.join(',')}`, suite, root]);
+  await run([DEBOOTSTRAP, '--variant=minbase', `--include=${packages.join(',')}`, release, root]);
   await change(root);
   const unneeded = ['dev/*', 'var/cache/*', 'var/lib/apt/lists/*'];
   const documents = ['usr/share/doc/*', 'usr/share/man/*', 'usr/share/locale/*'];

@@ -38,7 +38,7 @@ export const openclawRecipe: Recipe = {
 
 /** The smallest Debian with what OpenClaw calls. */
 function makeBase(folder: string): Promise<void> {
-  return makeSystem(folder, ['ca-certificates', 'tini', 'git'], async (root) => {
+  return makeSystem(folder, suite, ['ca-certificates', 'tini', 'git'], async (root) => {
     const home = join(root, 'home/node');
     await mkdir(home);
     await chown(home, uid, uid);

@@ -1,12 +1,17 @@
-/** Images of the runtimes that are on PyPI: their Dockerfiles in `images/`, on a Debian that is made on this machine. */
+/**
+ * Images of the runtimes that are on PyPI: their Dockerfiles in `images/`, on a Debian that is made on this machine. It has
+ * the Python of the images that people build.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { docker } from '../../support/engine';
-import { importImage, isOnEngine, makeSystem, part, type Recipe, shareCertificates, suite } from './image';
+import { importImage, isOnEngine, makeSystem, part, type Recipe, shareCertificates } from './image';
 import { imagesFolder, packageVersion } from './pins';
 
 /** To be raised with every change of what is done here. */
 const recipe = 1;
+/** The release of Debian that `images/nanobot/Dockerfile` names. Its Python must be 3.12 or later: see there. */
+const suite = 'trixie';
 const base = `agent-stack-python:${suite}-${recipe}`;
 const packages = ['ca-certificates', 'python3', 'python3-venv', 'tini'];
 const files = ['Dockerfile', 'entrypoint.sh'];
@@ -35,7 +40,7 @@ function recipeOf(title: string, folder: string): Recipe {
 async function makeBase(): Promise<void> {
   if (await isOnEngine(base)) return;
   const folder = await part(`python-${suite}-${recipe}`, (unfinished) =>
-    makeSystem(unfinished, packages, shareCertificates),
+    makeSystem(unfinished, suite, packages, shareCertificates),
   );
   const certificates = '/etc/ssl/certs/ca-certificates.crt';
   await importImage(base, join(folder, 'system.tar'), [`ENV PIP_CERT=${certificates}`]);
