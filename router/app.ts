@@ -22,6 +22,7 @@ import { conversationsRoutes } from './chat/api-routes';
 import { attachmentsRoutes } from './chat/attachments-routes';
 import { callbackRoutes } from './chat/callback-routes';
 import { chatCredentialsRoutes } from './chat/credentials-routes';
+import { optionsRoutes } from './chat/options-routes';
 import { shellOf } from './chat/present';
 import { chatRoutes } from './chat/routes';
 import { searchRoutes } from './chat/search-routes';
@@ -153,6 +154,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(invitationRoutes({ attempts, clients, invitations }, session))
       .use(resetRoutes({ attempts, clients, users }, session))
       .use(chatRoutes(chat, session))
+      .use(optionsRoutes(chat, session))
       .use(variantsRoutes({ ...chat, variants }, session))
       .use(chatCredentialsRoutes({ ...chat, variants }, session))
       .use(agentPages({ ...agentPagesParts(context), shell }, session))

@@ -71,7 +71,7 @@ async function script(text: string): Promise<void> {
   });
   send(<LiveMessageReplace message={end} />);
   send(<LiveComposerActions />);
-  const state = { current: true, streaming: false, unread: false };
+  const state = { current: true, streaming: false, unread: false, shelf: 'list' as const };
   const link = { id: 'c1', agent: { id: 'a1', name: 'OpenClaw' }, atMs: Date.now(), ...state };
-  send(<LiveConversationLink conversation={{ ...link, title: `About: ${text}` }} isOnTop />);
+  send(<LiveConversationLink conversation={{ ...link, title: `About: ${text}` }} />);
 }

@@ -3,6 +3,8 @@ import { useAssets } from './render';
 /** The icons in `assets/icons.svg`. `scripts/icons.ts` builds the sprite from this list of names in lucide-static. */
 export const iconNames = [
   'activity',
+  'archive',
+  'archive-restore',
   'arrow-down',
   'arrow-up',
   'chart-column',
@@ -25,6 +27,8 @@ export const iconNames = [
   'moon',
   'paperclip',
   'pencil',
+  'pin',
+  'pin-off',
   'play',
   'plus',
   'power',

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { KeysDialog } from './chat/keys';
+import { OptionsPlaces } from './chat/options';
 import { SearchDialog } from './chat/search';
 import { Sidebar } from './chat/sidebar';
 import { Icon } from './icons';
@@ -108,6 +109,7 @@ export function AppLayout({ shell, children, search = true, ...document }: AppPr
         <Sidebar shell={shell} />
         <main id="content">{children}</main>
       </div>
+      <OptionsPlaces />
       {search && <SearchDialog />}
       <KeysDialog />
     </Document>

@@ -51,10 +51,25 @@ export interface ConversationLink {
   streaming: boolean;
   /** An answer has ended there that its owner has not seen. */
   unread: boolean;
+  shelf: Shelf;
 }
 
-/** Conversations of all agents, last changed first. */
+/** Where its owner keeps a conversation. */
+export type Shelf = 'list' | 'pinned' | 'archived';
+
+/** A conversation that can be renamed, pinned, archived, exported and deleted. `error` is of the typed title. */
+export interface OptionsView {
+  id: string;
+  title: string;
+  shelf: Shelf;
+  error?: string;
+}
+
+/** Conversations of all agents on one shelf, last changed first. */
 export interface ConversationList {
+  shelf: Shelf;
+  /** Those above the first page of the list. */
+  pinned: readonly ConversationLink[];
   links: readonly ConversationLink[];
   /** Where those before them are, if there are any. */
   olderHref?: string;
@@ -73,6 +88,7 @@ export interface SearchHit {
   href: string;
   agent: { id: string; name: string };
   atMs: number;
+  isArchived: boolean;
   title: readonly TextPiece[];
   /** Of the message; empty for a title. */
   excerpt: readonly TextPiece[];
@@ -182,6 +198,7 @@ export interface VariantsView {
 export interface ConversationView {
   id: string;
   title: string;
+  isArchived: boolean;
   agentId: string;
   agentName: string;
   messages: MessageView[];

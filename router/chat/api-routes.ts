@@ -10,7 +10,7 @@ import type { GenerationsService } from './generations';
 import { type ConversationStreamDeps, conversationStream } from './live-api';
 import { LISTED_MAX, type PostedRole } from './posted';
 import { conversationJson, messageJson } from './present-api';
-import type { Conversation } from './store';
+import type { Conversation, Shelf } from './store';
 import type { CountedConversation } from './store-api';
 
 export interface ConversationsRoutesDeps extends ConversationStreamDeps {
@@ -69,10 +69,21 @@ export function conversationsRoutes(deps: ConversationsRoutesDeps, session: Sess
     )
     .patch(
       '/api/conversations/:id',
-      async ({ who, params, body }) => ({
-        conversation: conversationJson(await posted.setTitle(await own(who, params), body.title)),
-      }),
-      { session: true, body: t.Object({ title: t.String() }) },
+      async ({ who, params, body }) => {
+        const conversation = await own(who, params);
+        const shelf = shelfOf(conversation, body);
+        if (body.title !== undefined) await posted.setTitle(conversation, body.title);
+        if (shelf !== undefined) await conversations.putOn(who.user.id, conversation.id, shelf);
+        return { conversation: conversationJson(await posted.getCounted(who.user.id, conversation)) };
+      },
+      {
+        session: true,
+        body: t.Object({
+          title: t.Optional(t.String()),
+          pinned: t.Optional(t.Boolean()),
+          archived: t.Optional(t.Boolean()),
+        }),
+      },
     )
     .delete(
       '/api/conversations/:id',
@@ -135,6 +146,20 @@ export async function agentFor(
     ? `There is no backend "${asked.backend.slice(0, 100)}".`
     : 'Name an agent in "agent_id", or a backend in "backend".';
   throw new AppError('invalid_request', { message });
+}
+
+/** Where a change puts a conversation; undefined where it stays. Throws `invalid_request` for two places at once. */
+function shelfOf(
+  { shelf }: Conversation,
+  { pinned, archived }: { readonly pinned?: boolean; readonly archived?: boolean },
+): Shelf | undefined {
+  if (pinned && archived) {
+    throw new AppError('invalid_request', { message: 'A conversation is either pinned or archived.' });
+  }
+  if (pinned) return 'pinned';
+  if (archived) return 'archived';
+  const isTakenAway = (pinned === false && shelf === 'pinned') || (archived === false && shelf === 'archived');
+  return isTakenAway ? 'list' : undefined;
 }
 
 function roleOf(role: string): PostedRole {

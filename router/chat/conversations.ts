@@ -4,16 +4,18 @@ import type { Agent } from '../agents/store';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
-import type {
-  Conversation,
-  ConversationsStore,
-  HeadsRange,
-  ListedConversation,
-  ListPlace,
-  Message,
-  MessageHead,
-  Newest,
-  WholeMessage,
+import {
+  type Conversation,
+  type ConversationsStore,
+  type HeadsRange,
+  type ListedConversation,
+  type ListPlace,
+  type Message,
+  type MessageHead,
+  type Newest,
+  PINNED_MAX,
+  type Shelf,
+  type WholeMessage,
 } from './store';
 import type { ShownMessages, ShownRange } from './store-shown';
 import type { Variants } from './store-tree';
@@ -74,11 +76,17 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return found;
     },
 
-    /** Last changed first, a page of them; without those that a program's answers are kept in unasked. */
-    list: (userId: string, before?: ListPlace, limit = LIST_LIMIT): Promise<readonly ListedConversation[]> =>
-      conversations.list(userId, limit, before),
+    /** Those of a shelf, last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    list: (
+      userId: string,
+      { before, limit = LIST_LIMIT, shelf }: { before?: ListPlace | undefined; limit?: number; shelf?: Shelf } = {},
+    ): Promise<readonly ListedConversation[]> => conversations.list(userId, limit, before, shelf),
 
-    /** One of those in the list. */
+    /** All that the user has pinned, last changed first. */
+    pinned: (userId: string): Promise<readonly ListedConversation[]> =>
+      conversations.list(userId, PINNED_MAX, undefined, 'pinned'),
+
+    /** One of those on the shelves. */
     findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
       conversations.findListed(userId, id),
 
@@ -205,10 +213,10 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       return conversation;
     },
 
-    /** Deletes what was kept unasked and whose time is over. */
     /** Tells the runtime of an agent at the next turn of each conversation what was said before: it has forgotten it. */
     renewSessions: (agentId: string): Promise<void> => conversations.renewSessions(agentId),
 
+    /** Deletes what was kept unasked and whose time is over. */
     deleteExpired: (): Promise<void> => conversations.deleteExpired(now()),
 
     /** Deletes a conversation so that its owner can bring it back for some minutes. Stop its answer first. */
@@ -218,14 +226,20 @@ export function conversationsService(deps: { conversations: ConversationsStore; 
       events.publish(userId, { kind: 'conversation', conversationId: id });
     },
 
-    /** Whether a conversation can be brought back. */
-    isDiscarded: (userId: string, id: string): Promise<boolean> => conversations.findDiscarded(userId, id),
+    /** A conversation that can be brought back by `putOn`. */
+    findDiscarded: (userId: string, id: string): Promise<Conversation | undefined> =>
+      conversations.findDiscarded(userId, id),
 
-    async restore(userId: string, id: string): Promise<void> {
-      if (!(await conversations.findDiscarded(userId, id))) {
-        throw new AppError('not_found', { message: 'There is no such conversation.' });
+    /**
+     * Pins or archives a conversation, or puts it back into the list; also a deleted one.
+     * Throws `conflict` when too many are pinned.
+     */
+    async putOn(userId: string, id: string, shelf: Shelf): Promise<void> {
+      const { id: found } = (await conversations.findDiscarded(userId, id)) ?? (await get(userId, id));
+      if (!(await conversations.putOn(found, userId, shelf))) {
+        const message = `At most ${PINNED_MAX} conversations can be pinned. Unpin another one first.`;
+        throw new AppError('conflict', { message });
       }
-      await conversations.restore(id, now());
       events.publish(userId, { kind: 'conversation', conversationId: id });
     },
 

@@ -24,9 +24,10 @@ export async function home(deps: HomeDeps, who: Who): Promise<string> {
   const agents = await deps.agents.list(who.user.id);
   const usable = agents.filter((agent) => isUsable(deps, agent));
   const open = new Set((usable.length > 0 ? usable : agents).map(({ id }) => id));
-  const latest = (await deps.conversations.list(who.user.id, undefined, LATEST_MAX)).find(({ agentId }) =>
-    open.has(agentId),
-  );
+  const rows = await deps.conversations.list(who.user.id, { limit: LATEST_MAX });
+  const [latest] = [...rows, ...(await deps.conversations.pinned(who.user.id))]
+    .filter(({ agentId }) => open.has(agentId))
+    .sort((a, b) => b.updatedAtMs - a.updatedAtMs);
   if (latest) return `/conversations/${latest.id}`;
   const first = usable[0] ?? agents.find(({ backend }) => deps.backends.find(backend)?.disabled === false);
   if (!first) throw new AppError('not_found', { message: textOf(who).sidebar.noAgents });

@@ -17,8 +17,6 @@ export class LiveSidebar {
   #everyLink = true;
   /** Of the links that the page that connects has. */
   #hadAtConnect: string | undefined;
-  /** When the first conversation of the page's list changed. */
-  #topMs = 0;
 
   constructor(
     readonly deps: LiveDeps,
@@ -67,32 +65,25 @@ export class LiveSidebar {
     const agents = await deps.agents.list(who.user.id);
     if (isEvery) {
       const list = await conversationList(deps, who, { agents, current });
-      this.#topMs = list.links[0]?.atMs ?? 0;
       return linksMark(list) === had ? [] : [<LiveConversations list={list} />];
     }
     const rows = await Promise.all(
       changed.map(async (id) => ({ id, row: await deps.conversations.findListed(who.user.id, id) })),
     );
-    // Those that move to the top of the list do so one after the other. Others stay where they are, on whichever page of it.
-    return rows
-      .sort((a, b) => (a.row?.updatedAtMs ?? 0) - (b.row?.updatedAtMs ?? 0))
-      .map(({ id, row }) => {
-        if (!row) return <LiveConversationRemove conversationId={id} />;
-        const isOnTop = row.updatedAtMs >= this.#topMs;
-        if (isOnTop) this.#topMs = row.updatedAtMs;
-        return (
-          <LiveConversationLink
-            conversation={conversationLink(this.options.who, row, agents, current)}
-            isOnTop={isOnTop}
-          />
-        );
-      });
+    return rows.map(({ id, row }) =>
+      row ? (
+        <LiveConversationLink conversation={conversationLink(who, row, agents, current)} />
+      ) : (
+        <LiveConversationRemove conversationId={id} />
+      ),
+    );
   }
 }
 
 /** Which links a page has, so that its stream need not tell them again. */
-export function linksMark({ links }: ConversationList): string {
-  return Bun.hash(
-    JSON.stringify(links.map(({ id, title, streaming, unread }) => [id, title, streaming, unread])),
-  ).toString(36);
+export function linksMark({ links, pinned }: ConversationList): string {
+  const shown = [...pinned, ...links].map(({ id, title, streaming, unread, shelf }) => [
+    ...[id, title, streaming, unread, shelf],
+  ]);
+  return Bun.hash(JSON.stringify(shown)).toString(36);
 }

@@ -10,7 +10,6 @@ import {
   growthData,
   LiveAnnouncement,
   LiveComposerActions,
-  LiveConversationGone,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageRemove,
@@ -25,6 +24,7 @@ import { partHtml } from '../web/respond';
 import { type EventWriter, eventStream } from '../web/sse';
 import { GrowingOnPage } from './live-growing';
 import type { LiveDeps, LiveOptions } from './live-options';
+import { LiveShelf } from './live-shelf';
 import { LiveSidebar } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { type AboutMessages, hadOf, messageView, shownText, stepsOf } from './present';
@@ -70,6 +70,7 @@ class Live {
   readonly #growing: GrowingOnPage;
   /** Of the answer that is being written; absent when it is not known what the page has of them. */
   #steps: StepsOnPage | undefined;
+  readonly #shelf: LiveShelf;
   /** Of the newest message that the page has. Callbacks may be behind the one that is growing. */
   #position: number;
   /** After this position the page has messages that are not shown any more. */
@@ -94,6 +95,7 @@ class Live {
       look: () => this.#look(),
       send: (changes) => this.#send({ event: 'grow', data: growthData(changes) }),
     });
+    this.#shelf = new LiveShelf(deps, options);
     this.#position = options.seen?.position ?? 0;
     this.#hadAtConnect = options.seen?.growing;
   }
@@ -210,11 +212,13 @@ class Live {
     const { conversation } = this.options;
     if (!conversation || !this.#isHereChanged) return [];
     this.#isHereChanged = false;
-    if (!(await this.deps.conversations.find(this.options.who.user.id, conversation.row.id))) {
+    const row = await this.deps.conversations.find(this.options.who.user.id, conversation.row.id);
+    const parts = await this.#shelf.parts(row);
+    if (!row) {
       this.#growing.message = undefined;
-      return [<LiveConversationGone agentId={conversation.agent.id} agentName={conversation.agent.name} />];
+      return parts;
     }
-    const parts = [...this.#removed].map((id) => <LiveMessageRemove messageId={id} />);
+    parts.push(...[...this.#removed].map((id) => <LiveMessageRemove messageId={id} />));
     if (this.#removed.has(this.#growing.message?.messageId ?? '')) {
       this.#growing.message = undefined;
       parts.push(<LiveComposerActions />);

@@ -74,10 +74,9 @@ export function postedService(deps: {
     },
 
     /** Sets or, with an empty text, removes the title. */
-    async setTitle(conversation: Conversation, title: string): Promise<CountedConversation> {
+    async setTitle(conversation: Conversation, title: string): Promise<void> {
       await api.setTitle(conversation.id, title.trim().slice(0, TITLE_LENGTH_MAX), now());
       changed(conversation);
-      return getCounted(conversation.userId, conversation);
     },
 
     /**

@@ -14,6 +14,8 @@ export function conversationJson(one: CountedConversation) {
     updated_at: unixSeconds(one.updatedAtMs),
     message_count: one.messageCount,
     seq: one.seq,
+    pinned: one.shelf === 'pinned',
+    archived: one.shelf === 'archived',
   };
 }
 

@@ -6,7 +6,7 @@ import type { Agent } from '../agents/store';
 import { type Reader, textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
 import type { Current } from './present';
-import type { ListedConversation, ListPlace } from './store';
+import type { Conversation, ListedConversation, ListPlace, Shelf } from './store';
 
 export interface ListDeps {
   readonly agents: AgentsService;
@@ -14,26 +14,39 @@ export interface ListDeps {
 }
 
 /**
- * The page of the list before a place, or the first one. That one has the current conversation too, at its end if that is
- * further down, so that the sidebar always says where its reader is.
+ * The page of a shelf before a place, or the first one. That of the list has what is pinned, and the current conversation
+ * too, at its end if that is further down, so that the sidebar always says where its reader is.
  */
 export async function conversationList(
   deps: ListDeps,
   who: Who,
-  about: { readonly agents: readonly Agent[]; readonly current: Current; readonly before?: ListPlace | undefined },
+  about: {
+    readonly agents: readonly Agent[];
+    readonly current: Current;
+    readonly before?: ListPlace | undefined;
+    readonly shelf?: Shelf;
+  },
 ): Promise<ConversationList> {
-  const { agents, current, before } = about;
+  const { conversations } = deps;
+  const { agents, current, before, shelf = 'list' } = about;
+  const { id: userId } = who.user;
   const { conversationId } = current;
-  const rows = await deps.conversations.list(who.user.id, before);
+  const isFirst = shelf === 'list' && before === undefined;
+  const pinned = isFirst ? await conversations.pinned(userId) : [];
+  const rows = await conversations.list(userId, { before, shelf });
   const last = rows.at(-1);
-  const isFurther =
-    before === undefined && conversationId !== undefined && rows.every(({ id }) => id !== conversationId);
-  const further = isFurther ? await deps.conversations.findListed(who.user.id, conversationId) : undefined;
-  const hasOlder = last !== undefined && (await deps.conversations.list(who.user.id, last, 1)).length > 0;
+  const isFurther = isFirst && conversationId !== undefined && rows.every(({ id }) => id !== conversationId);
+  const further = isFurther ? await conversations.findListed(userId, conversationId) : undefined;
+  const hasOlder =
+    last !== undefined && (await conversations.list(userId, { before: last, limit: 1, shelf })).length > 0;
+  const ofShelf = shelf === 'list' ? '' : `shelf=${shelf}&`;
+  const link = (row: ListedConversation) => conversationLink(who, row, agents, current);
   return {
-    links: [...rows, ...(further ? [further] : [])].map((row) => conversationLink(who, row, agents, current)),
-    ...(hasOlder && { olderHref: `/conversations?before=${formatPlace(last)}` }),
-    nowMs: deps.conversations.nowMs(),
+    shelf,
+    pinned: pinned.map(link),
+    links: [...rows, ...(further?.shelf === 'list' ? [further] : [])].map(link),
+    ...(hasOlder && { olderHref: `/conversations?${ofShelf}before=${formatPlace(last)}` }),
+    nowMs: conversations.nowMs(),
   };
 }
 
@@ -43,7 +56,7 @@ export function conversationLink(
   agents: readonly Agent[],
   current: Current,
 ): ConversationLink {
-  const { id, agentId, title, updatedAtMs, streaming, isUnread } = conversation;
+  const { id, agentId, title, updatedAtMs, streaming, isUnread, shelf } = conversation;
   return {
     id,
     title: title || textOf(reader).conversation.untitled,
@@ -52,7 +65,13 @@ export function conversationLink(
     current: id === current.conversationId,
     streaming,
     unread: isUnread,
+    shelf: shelfOf(shelf),
   };
+}
+
+/** Where a conversation goes that comes back from there. */
+export function shelfOf(shelf: Conversation['shelf']): Shelf {
+  return shelf === 'deleted' ? 'list' : shelf;
 }
 
 function formatPlace({ updatedAtMs, id }: ListPlace): string {

@@ -1,6 +1,4 @@
 /** The pages of the chat. */
-import { ConversationItems } from '../../views/chat/conversation-list';
-import { ConversationsPage } from '../../views/chat/conversations-page';
 import { ChatPage } from '../../views/chat/page';
 import type { ConversationView, EditView } from '../../views/models';
 import type { Who } from '../accounts/identify';
@@ -9,14 +7,13 @@ import { missingView, type Typed } from '../credentials/present';
 import { modelOf } from '../credentials/present-model';
 import { AppError } from '../lib/errors';
 import { textOf } from '../web/reader';
-import { isPartRequest, page, part } from '../web/respond';
+import { page } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
 import { hadOf, messageViews, shellOf } from './present';
-import { conversationList } from './present-list';
 import { formatSeen } from './seen';
-import type { Conversation, ListPlace } from './store';
+import type { Conversation, Shelf } from './store';
 
 const PAGE_MESSAGES = 50;
 
@@ -39,11 +36,19 @@ export async function newConversationPage(
   deps: LiveDeps,
   who: Who,
   agent: Agent,
-  typed: { text?: string; error?: string; importError?: string; status?: number; deleted?: string | undefined },
+  typed: {
+    text?: string;
+    error?: string;
+    importError?: string;
+    status?: number;
+    /** A conversation that was just deleted, and where it was. */
+    deleted?: { id: string; shelf: Shelf } | undefined;
+  },
 ): Promise<Response> {
   const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { deleted } = typed;
-  const canRestore = deleted !== undefined && (await deps.conversations.isDiscarded(who.user.id, deleted));
+  const canRestore =
+    deleted !== undefined && (await deps.conversations.findDiscarded(who.user.id, deleted.id)) !== undefined;
   const { about, links } = await aboutAgent(deps, who, agent);
   const backend = deps.backends.find(agent.backend);
   const missing = backend ? await deps.credentials.missing(agent, backend) : [];
@@ -54,7 +59,7 @@ export async function newConversationPage(
       missing={missing.map(({ name }) => name)}
       composer={composer}
       importError={typed.importError}
-      deletedId={canRestore ? deleted : undefined}
+      deleted={canRestore ? deleted : undefined}
       liveUrl={`/live?links=${links}`}
     />,
     typed.status,
@@ -113,6 +118,7 @@ async function conversationView(
   return {
     id: conversation.id,
     title: conversation.title || textOf(who).conversation.untitled,
+    isArchived: conversation.shelf === 'archived',
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
@@ -121,17 +127,4 @@ async function conversationView(
     ...(streaming && { streamingId: streaming.id }),
     liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
   };
-}
-
-/** A page of the list of conversations: the items for the sidebar, or a page of their own without scripts. */
-export async function olderConversations(
-  deps: LiveDeps,
-  who: Who,
-  request: Request,
-  before: ListPlace | undefined,
-): Promise<Response> {
-  const agents = await deps.agents.list(who.user.id);
-  const list = await conversationList(deps, who, { agents, current: {}, before });
-  if (isPartRequest(request)) return part(who, <ConversationItems list={list} />);
-  return page(who, <ConversationsPage shell={await shellOf(deps, who, {})} list={list} />);
 }

@@ -6,8 +6,8 @@ import { done, plainText, seeOther } from '../web/respond';
 import { home } from './home';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
-import { parsePlace } from './present-list';
-import { conversationPage, newConversationPage, olderConversations } from './routes-pages';
+import { deletedPath, shelfName } from './options-routes';
+import { conversationPage, newConversationPage } from './routes-pages';
 import { parseSeen } from './seen';
 
 export type ChatRoutesDeps = LiveDeps;
@@ -21,49 +21,24 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
 
     .get(
       '/agents/:id',
-      async ({ who, params, query: { deleted } }) =>
-        newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), { deleted }),
-      { session: true, query: t.Object({ deleted: t.Optional(t.String()) }) },
+      async ({ who, params, query: { deleted, shelf } }) =>
+        newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {
+          deleted: deleted === undefined ? undefined : { id: deleted, shelf: shelf ?? 'list' },
+        }),
+      { session: true, query: t.Object({ deleted: t.Optional(t.String()), shelf: t.Optional(shelfName) }) },
     )
 
     .get(
-      '/conversations',
-      ({ who, request, query }) => olderConversations(deps, who, request, parsePlace(query.before)),
-      { session: true, query: t.Object({ before: t.Optional(t.String()) }) },
-    )
-    .get(
       '/conversations/:id',
-      ({ who, params, query }) => conversationPage(deps, who, params.id, { before: query.before }),
+      async ({ who, params, query, request }) => {
+        const discarded = await conversations.findDiscarded(who.user.id, params.id);
+        if (discarded) return seeOther(request, deletedPath(discarded));
+        return conversationPage(deps, who, params.id, { before: query.before });
+      },
       {
         session: true,
         query: t.Object({ before: t.Optional(t.Numeric()) }),
       },
-    )
-    .post(
-      '/conversations/:id/title',
-      async ({ who, params, body, request }) => {
-        await conversations.rename(who.user.id, params.id, body.title);
-        return done(request, `/conversations/${params.id}`);
-      },
-      { session: true, body: t.Object({ title: t.String() }) },
-    )
-    .post(
-      '/conversations/:id/delete',
-      async ({ who, params, request }) => {
-        const conversation = await conversations.get(who.user.id, params.id);
-        await generations.stopIn(conversation.id);
-        await conversations.discard(who.user.id, conversation.id);
-        return seeOther(request, `/agents/${conversation.agentId}?deleted=${conversation.id}`);
-      },
-      { session: true },
-    )
-    .post(
-      '/conversations/:id/restore',
-      async ({ who, params, request }) => {
-        await conversations.restore(who.user.id, params.id);
-        return seeOther(request, `/conversations/${params.id}`);
-      },
-      { session: true },
     )
 
     .get(

@@ -32,10 +32,11 @@ async function searchView(deps: SearchRoutesDeps, who: Who, query: string, befor
   const names = new Map((await deps.agents.list(who.user.id)).map(({ id, name }) => [id, name]));
   return {
     query,
-    hits: hits.map(({ agentId, atMs, content, conversationId, messageId, title }) => ({
+    hits: hits.map(({ agentId, atMs, content, conversationId, messageId, shelf, title }) => ({
       href: messageId === null ? `/conversations/${conversationId}` : `/messages/${messageId}`,
       agent: { id: agentId, name: names.get(agentId) ?? '' },
       atMs,
+      isArchived: shelf === 'archived',
       title: marked(title || textOf(who).conversation.untitled, terms),
       excerpt: messageId === null ? [] : excerptOf(content, terms),
     })),

@@ -8,6 +8,7 @@
 import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { plain, SEARCHED_LENGTH_MAX } from '../lib/search-text';
+import type { Shelf } from './store';
 
 /** Entries of one user have ids from `number * ENTRIES_MAX` on, so that a search reads only them. */
 const ENTRIES_MAX = 2 ** 32;
@@ -29,6 +30,7 @@ export interface Found {
   readonly conversationId: string;
   readonly title: string;
   readonly agentId: string;
+  readonly shelf: Shelf;
   readonly messageId: string | null;
   readonly role: 'user' | 'assistant' | 'notice' | null;
   /** Of the message, or when the conversation last changed. */
@@ -123,7 +125,7 @@ export function searchStore(db: Db) {
       ORDER BY rowid DESC LIMIT ?`,
   );
   const found = $client.prepare<FoundRow, [entry: number, userId: string]>(
-    `SELECT e.id AS entry, c.id AS conversationId, c.title AS title, c.agent_id AS agentId, m.id AS messageId,
+    `SELECT e.id AS entry, c.id AS conversationId, c.title AS title, c.agent_id AS agentId, c.shelf AS shelf, m.id AS messageId,
       m.role AS role, ifnull(m.created_at_ms, c.updated_at_ms) AS atMs, ${firstBytes('m.content')} AS content
       FROM search_entries AS e LEFT JOIN messages AS m ON m.id = e.message_id
       JOIN conversations AS c ON c.id = ifnull(e.conversation_id, m.conversation_id)

@@ -13,7 +13,7 @@ const READ_BYTES_MAX = 512 * 1024;
 
 /** A conversation with what it is told with. */
 export interface CountedConversation
-  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs'> {
+  extends Pick<Conversation, 'id' | 'agentId' | 'title' | 'createdAtMs' | 'updatedAtMs' | 'shelf'> {
   readonly backend: string;
   /** Its own model, else its agent's, else the backend's name. */
   readonly model: string;
@@ -88,7 +88,7 @@ export function conversationsApiStore(db: Db) {
         'id' in wanted ? sql`c.expires_at_ms IS NULL OR c.id = ${wanted.id}` : sql`c.expires_at_ms IS NULL`;
       return db.all<CountedConversation>(sql`
         WITH own AS (
-          SELECT c.id, c.agent_id AS agentId, c.title, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
+          SELECT c.id, c.agent_id AS agentId, c.title, c.shelf, c.created_at_ms AS createdAtMs, c.updated_at_ms AS updatedAtMs,
             a.backend, coalesce(nullif(c.model, ''), nullif(a.model, ''), a.backend) AS model,
             row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
           FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
@@ -166,6 +166,7 @@ export function conversationsApiStore(db: Db) {
             lastPosition: position,
             goesOnFrom: null,
             updatedAtMs: nowMs,
+            shelf: conversation.shelf === 'archived' ? 'list' : conversation.shelf,
             title: conversation.title || title,
             ...(message.role === 'assistant' && !message.failure && { sessionFrom: position }),
           })

@@ -93,8 +93,9 @@ export function statements(db: Db) {
       `INSERT INTO messages (id, conversation_id, ${COPIED}) SELECT ?, ?, ${COPIED} FROM messages WHERE id = ?`,
     ),
     touch: $client.query<never, Values>(
-      `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, goes_on_from = NULL
-        WHERE id = ?`,
+      // What goes on is not archived any more.
+      `UPDATE conversations SET last_position = ?, updated_at_ms = ?, title = ?, session_from = ?, goes_on_from = NULL,
+        shelf = CASE shelf WHEN 'archived' THEN 'list' ELSE shelf END WHERE id = ?`,
     ),
     stay: $client.query<never, [expiresAtMs: number | null, id: string]>(
       'UPDATE conversations SET expires_at_ms = ? WHERE id = ?',

@@ -71,6 +71,10 @@ export interface HeadsRange {
 /** A conversation that stays, and whether an answer is being written there. */
 export type ListedConversation = Conversation & { readonly streaming: boolean };
 export type Newest = Pick<Message, 'id' | 'role' | 'status'>;
+/** Where a conversation can be put. */
+export type Shelf = Exclude<Conversation['shelf'], 'deleted'>;
+/** Pinned conversations of a user: every page shows all of them. */
+export const PINNED_MAX = 30;
 /** Of a conversation in the list of a user's. */
 export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
 
@@ -123,12 +127,12 @@ export function conversationsStore(db: Db) {
       const newest = newestId && role && status ? { id: newestId, role, status } : undefined;
       return { conversation, newest };
     },
-    /** Last changed first, from before a place on; without those that expire. */
+    /** Those of a shelf, last changed first, from before a place on; without those that expire. */
     async list(
       userId: string,
       limit: number,
       before?: ListPlace,
-      shelf: Conversation['shelf'] = 'list',
+      shelf: Shelf = 'list',
     ): Promise<readonly ListedConversation[]> {
       const there = and(
         eq(conversations.userId, userId),
@@ -147,7 +151,7 @@ export function conversationsStore(db: Db) {
     },
     async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
       const row = run.findForTurn.get(id);
-      if (row?.userId !== userId || row.expiresAtMs !== null || row.shelf !== 'list') return undefined;
+      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
       const { isStreaming, ...conversation } = row;
       // A statement in SQL has numbers for what is true or not.
       return { ...conversation, isUnread: Boolean(row.isUnread), streaming: isStreaming === 1 };
@@ -185,15 +189,27 @@ export function conversationsStore(db: Db) {
         tx.update(conversations).set({ shelf: 'deleted', expiresAtMs }).where(eq(conversations.id, id)).run();
       });
     },
-    async findDiscarded(userId: string, id: string): Promise<boolean> {
+    async findDiscarded(userId: string, id: string): Promise<Conversation | undefined> {
       const there = and(eq(conversations.id, id), eq(conversations.userId, userId), eq(conversations.shelf, 'deleted'));
-      return db.select({ id: conversations.id }).from(conversations).where(there).get() !== undefined;
+      return db.select().from(conversations).where(there).get();
     },
-    /** Brings a discarded conversation back, as the newest. */
-    async restore(id: string, nowMs: number): Promise<void> {
-      await write((tx) => {
-        const back = { shelf: 'list', expiresAtMs: null, updatedAtMs: nowMs } as const;
-        tx.update(conversations).set(back).where(eq(conversations.id, id)).run();
+    /**
+     * Puts a conversation on a shelf, where it stays; also a discarded one, which so comes back.
+     * @returns whether it is there; `false`, and nothing is changed, when `PINNED_MAX` others are pinned.
+     */
+    async putOn(id: string, userId: string, shelf: Shelf): Promise<boolean> {
+      return write((tx) => {
+        if (shelf === 'pinned') {
+          const others = and(
+            eq(conversations.userId, userId),
+            eq(conversations.shelf, shelf),
+            ne(conversations.id, id),
+          );
+          const pinned = tx.select({ id: conversations.id }).from(conversations).where(others).limit(PINNED_MAX).all();
+          if (pinned.length === PINNED_MAX) return false;
+        }
+        tx.update(conversations).set({ shelf, expiresAtMs: null }).where(eq(conversations.id, id)).run();
+        return true;
       });
     },
     /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */

@@ -23,6 +23,11 @@ export function isPartRequest(request: Request): boolean {
   return request.headers.get('hx-request') === 'true';
 }
 
+/** The path of the page that htmx asks for; empty where that is not known. */
+export function pagePath(request: Request): string {
+  return URL.parse(request.headers.get('hx-current-url') ?? '')?.pathname ?? '';
+}
+
 /** A whole page, in the reader's language. */
 export function page({ locale, formats }: Reader, view: VNode, status = 200): Response {
   return html(renderPage(view, { assets: assetUrl, locale, formats }), status);

@@ -107,7 +107,7 @@ test('a conversation is exported to a file, and goes on from that file as anothe
   await ended(page, 'done');
   await page.getByRole('button', { name: 'Conversation options' }).click();
   const download = page.waitForEvent('download');
-  await page.getByRole('link', { name: 'Export as JSON' }).click();
+  await page.getByRole('menuitem', { name: 'Export as JSON' }).click();
   const file = await download;
   expect(file.suggestedFilename()).toBe('echo-kept.json');
   const content = await readFile(await file.path());

@@ -151,14 +151,14 @@ test('a conversation is renamed and deleted, and another one begun', async ({ pa
   await expect(titles).toHaveText(['echo second', 'echo first']);
 
   await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByRole('menuitem', { name: 'Rename' }).click();
   await page.getByLabel('Title').fill('Another name');
   await page.getByRole('button', { name: 'Rename' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Another name');
   await expect(titles.first()).toHaveText('Another name');
 
   await page.getByRole('button', { name: 'Conversation options' }).click();
-  await page.getByRole('button', { name: 'Delete conversation' }).first().click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete conversation' }).click();
+  await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await expect(titles).toHaveText(['echo first']);
 });
 

@@ -124,15 +124,22 @@ test('tabs agree: a new conversation, its name, its answer, and that it is delet
   await expect(page.locator(titles)).toHaveText(['echo one', 'echo two']);
 
   await other.getByRole('link', { name: 'echo two' }).click();
+  const conversation = page.url();
   await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByRole('menuitem', { name: 'Rename' }).click();
   await page.getByLabel('Title').fill('Another name');
   await page.getByRole('button', { name: 'Rename' }).click();
   await expect(other.getByRole('heading', { level: 1 })).toHaveText('Another name');
   await page.getByRole('button', { name: 'Conversation options' }).click();
-  await page.getByRole('button', { name: 'Delete conversation' }).first().click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete conversation' }).click();
+  await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await expect(other.getByText('This conversation was deleted.')).toBeVisible();
   await expect(links).toHaveText(['echo one']);
+  await other.locator('#conversation-gone').getByRole('button', { name: 'Undo' }).click();
+  await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeVisible();
+  await expect(links).toHaveText(['echo one', 'Another name']);
+  await page.goto(conversation);
+  await page.getByRole('button', { name: 'Conversation options' }).click();
+  await page.getByRole('menuitem', { name: 'Delete conversation' }).click();
   await other.locator('#conversation-gone').getByRole('link', { name: 'New conversation with Demo' }).click();
   await expect(other.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
 });

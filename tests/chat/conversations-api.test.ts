@@ -76,6 +76,7 @@ test("a conversation has the predecessor's members, and null members are as if t
     ...{ id: expect.stringMatching(/^[0-9a-f]{24}$/), backend: 'echo', model: 'echo', title: '' },
     agent_id: agents.find(({ backend }) => backend === 'echo')?.id,
     ...{ created_at: expect.any(Number), updated_at: expect.any(Number), message_count: 0, seq: 1 },
+    ...{ pinned: false, archived: false },
   } as object as Conversation);
   expect(await read(bob, made.id)).toEqual({ conversation: made, messages: [] });
   expect(await listed(bob)).toEqual({ conversations: [made], has_more: false });
@@ -108,7 +109,12 @@ test('an agent of somebody else is 404, and an unknown backend or none is 400', 
 test('conversations are numbered by backend, found by their number, and listed last changed first', async () => {
   const bob = await newPerson();
   const made = [];
-  for (const backend of ['echo', 'other', 'echo', 'echo']) made.push(await create(bob, { backend }));
+  for (const backend of ['echo', 'other', 'echo', 'echo']) {
+    const beganMs = Date.now();
+    made.push(await create(bob, { backend }));
+    // Those of one millisecond have no order.
+    await until(() => Date.now() > beganMs, 'the clock goes on');
+  }
   expect(made.map(({ seq }) => seq)).toEqual([1, 1, 2, 3]);
   expect((await read(bob, 'by-slug/echo/2')).conversation.id).toBe(made[2]?.id ?? '');
   for (const path of ['by-slug/echo/4', 'by-slug/nope/1', 'by-slug/echo/0']) {

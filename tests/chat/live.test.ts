@@ -3,6 +3,7 @@ import { agentOf, beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { scripted } from '../support/scripted';
 import { watchStream } from '../support/watch';
+import { all } from '../views/dom';
 
 const runner = scripted('live');
 const router = await startRouter({ backends: [memoryBackend('scribe', {}, runner.program)] });
@@ -150,7 +151,7 @@ test('a new conversation is the first link on other pages, and a deleted one is 
   await page.saw(`hx-target="#conversation-link-${id}" hx-swap="delete"`);
 });
 
-test('a conversation beyond the first page of the list changes in its place, and moves to the top with a message', async () => {
+test('a conversation beyond the first page of the list is told with the time by which the page finds its place', async () => {
   const old = await converse('an old one');
   (await runner.next()).finish();
   await until(() => router.context.generations.size === 0, 'it is done');
@@ -159,9 +160,12 @@ test('a conversation beyond the first page of the list changes in its place, and
   await using page = await watch('/live');
   expect(await page.saw('hx-target="#conversations" hx-swap="innerMorph"')).not.toContain(old);
   await alice.request(`/conversations/${old}/title`, form({ title: 'Renamed far below' }));
-  expect(await page.saw('Renamed far below')).toContain(`hx-target="#conversation-link-${old}" hx-swap="outerMorph"`);
+  const { updatedAtMs } = await router.context.conversations.get(alice.id, old);
+  const renamed = await page.saw('Renamed far below');
+  expect(renamed).toContain('hx-target="#conversations" hx-swap="afterbegin"');
+  expect(renamed).toContain(`data-at="${updatedAtMs}"`);
   await alice.request(`/conversations/${old}/messages`, form({ text: 'again' }));
-  expect(await page.saw('Renamed far below')).toContain('hx-target="#conversations" hx-swap="afterbegin"');
+  expect(await page.saw('Renamed far below')).not.toContain(`data-at="${updatedAtMs}"`);
   (await runner.next()).finish();
   await until(() => router.context.generations.size === 0, 'it is done');
   await alice.request(`/conversations/${old}/delete`, { method: 'POST' });
@@ -186,6 +190,26 @@ test('a page whose conversation is deleted elsewhere says so, offers a new one a
   const gone = await page.saw('id="conversation-gone"');
   expect(gone).toContain('hx-target="#composer"');
   expect(gone).toContain(`href="/agents/${agent.id}"`);
+});
+
+test('what was deleted elsewhere can be brought back from the page that says so, which then goes on', async () => {
+  const id = await converse('to be restored');
+  (await runner.next()).finish();
+  await alice.request(`/conversations/${id}/shelf`, form({ shelf: 'pinned' }));
+  await using page = await watch(await liveUrl(id));
+  await page.saw('id="runner-');
+  await alice.request(`/conversations/${id}/delete`, { method: 'POST' });
+  const [undo] = await all(await page.saw('id="conversation-gone"'), 'form input');
+  expect(undo?.attributes).toMatchObject({ name: 'shelf', value: 'pinned' });
+  await alice.request(`/conversations/${id}/shelf`, form({ shelf: 'pinned' }));
+  expect(await page.saw('hx-target="#conversation-gone"')).toContain(`action="/conversations/${id}/messages"`);
+  await alice.request(`/conversations/${id}/shelf`, form({ shelf: 'archived' }));
+  expect(await page.saw('hx-target="#archived-notice"')).toContain('This conversation is archived');
+  await alice.request(`/conversations/${id}/messages`, form({ text: 'again' }));
+  const back = await page.saw('hx-target="#archived-notice"');
+  expect(back).not.toContain('This conversation is archived');
+  expect(back).toContain('hx-target="#conversations" hx-swap="afterbegin"');
+  (await runner.next()).finish();
 });
 
 test('other people are told nothing of it', async () => {

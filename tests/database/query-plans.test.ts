@@ -294,7 +294,8 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.deleteExpired(nowMs);
   await conversations.discard('d', nowMs);
   await conversations.findDiscarded('u', 'd');
-  await conversations.restore('d', nowMs);
+  await conversations.putOn('d', 'u', 'pinned');
+  await conversations.list('u', 50, undefined, 'archived');
   await conversations.delete('d');
 }
 

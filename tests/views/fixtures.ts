@@ -90,6 +90,7 @@ export function conversation(overrides: Partial<ConversationView>): Conversation
   return {
     id: 'c1',
     title: 'Refactor the relay loop',
+    isArchived: false,
     agentId: 'a1',
     agentName: 'OpenClaw',
     messages: [userMessage('m1', 'How do I relay a stream without touching a byte?'), message({ text: longAnswer })],
@@ -133,6 +134,7 @@ export function shell(current?: string): Shell {
     ...{ id, title, agent, streaming: state === 'streaming', unread: state === 'unread' },
     current: id === current,
     atMs: NOW_MS - Number(id.slice(1)) * 20 * 3_600_000,
+    shelf: 'list' as const,
   });
   const openclaw = { id: 'a1', name: 'OpenClaw' };
   return {
@@ -149,6 +151,8 @@ export function shell(current?: string): Shell {
     ],
     conversations: {
       nowMs: NOW_MS,
+      shelf: 'list',
+      pinned: [{ ...link('c5', 'Recipes of the week', { id: 'a2', name: 'Hermes Agent' }), shelf: 'pinned' }],
       links: [
         link('c1', 'Refactor the relay loop', openclaw),
         link('c2', 'Why is my stream corrupt? A title that is far too long for the sidebar', openclaw, 'streaming'),

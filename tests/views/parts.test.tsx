@@ -232,11 +232,19 @@ describe('a live update', () => {
   });
 
   test('of a conversation changes the title only where it is the open one', async () => {
-    const link = { id: 'c1', title: 'A & B', agent: { id: 'a1', name: 'A' }, atMs: 0, streaming: false, unread: false };
-    const open = html(<LiveConversationLink conversation={{ ...link, current: true }} isOnTop />);
+    const link = {
+      id: 'c1',
+      title: 'A & B',
+      agent: { id: 'a1', name: 'A' },
+      atMs: 0,
+      streaming: false,
+      unread: false,
+      shelf: 'list' as const,
+    };
+    const open = html(<LiveConversationLink conversation={{ ...link, current: true }} />);
     expect((await all(open, '#conversation-title'))[0]?.text).toBe('A & B');
     expect((await all(open, 'title'))[0]?.text).toStartWith('A & B');
-    const other = html(<LiveConversationLink conversation={{ ...link, current: false }} isOnTop={false} />);
+    const other = html(<LiveConversationLink conversation={{ ...link, current: false }} />);
     expect(await all(other, 'h1, title')).toEqual([]);
   });
 

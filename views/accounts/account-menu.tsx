@@ -25,6 +25,10 @@ export function AccountMenu({ user }: { user: Shell['user'] }) {
         </p>
         <ThemeChoice />
         <hr />
+        <a class="menu-item" href="/conversations?shelf=archived">
+          <Icon name="archive" />
+          {t.sidebar.archived}
+        </a>
         <a class="menu-item" href="/usage">
           <Icon name="chart-column" />
           {t.account.usage}

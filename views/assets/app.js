@@ -221,6 +221,22 @@ function localDays() {
   for (const heading of headings) heading.remove();
 }
 
+// The link of a conversation goes where its time belongs, as long as that is loaded, and is nowhere else.
+function placeLink(task) {
+  const link = task.fragment.firstElementChild;
+  const links = [...task.target.querySelectorAll('[data-at]')];
+  const here = document.getElementById(link.id);
+  const others = links.filter((one) => one !== here);
+  const next = others.find(({ dataset }) => Number(dataset.at) <= Number(link.dataset.at));
+  if (links.indexOf(here) === (next ? others.indexOf(next) : others.length)) {
+    Object.assign(task, { target: here, swapSpec: { style: 'outerMorph' } });
+    return;
+  }
+  here?.remove();
+  if (next) Object.assign(task, { target: next, swapSpec: { style: 'beforebegin' } });
+  else task.swapSpec = { style: $('.older', task.target) ? 'none' : 'beforeend' };
+}
+
 // The page's title, behind the number of unread conversations.
 let plainTitle;
 let countedTitle;
@@ -228,7 +244,7 @@ let countedTitle;
 function countUnread() {
   // An update may have brought another title.
   if (document.title !== countedTitle) plainTitle = document.title;
-  const count = document.querySelectorAll('#conversations .unread').length;
+  const count = document.querySelectorAll('#sidebar .unread').length;
   countedTitle = count > 0 ? `(${count}) ${plainTitle}` : plainTitle;
   if (document.title !== countedTitle) document.title = countedTitle;
 }
@@ -296,6 +312,52 @@ document.addEventListener('keydown', (event) => {
 document.addEventListener('click', ({ target }) => {
   if (target.closest('#keys-open')) $('#keys-dialog').showModal();
   if (target.matches('#keys-dialog, #keys-close')) $('#keys-dialog').close();
+});
+
+// Menus: arrows lead through them. That of a conversation comes from the server, and opens beside its button.
+
+const options = $('#options');
+const undo = $('#undo');
+let optionsButton;
+
+function openOptions(button) {
+  optionsButton = button;
+  options.showPopover({ source: button });
+  const { left, bottom } = button.getBoundingClientRect();
+  const within = (at, size, room) => `${Math.max(8, Math.min(at, room - size - 8))}px`;
+  options.style.left = within(left, options.offsetWidth, innerWidth);
+  options.style.top = within(bottom + 4, options.offsetHeight, innerHeight);
+  button.setAttribute('aria-expanded', 'true');
+  $('[role="menuitem"]', options).focus();
+}
+options?.addEventListener('toggle', ({ newState }) => {
+  if (newState === 'closed') optionsButton.setAttribute('aria-expanded', 'false');
+});
+
+document.addEventListener('keydown', (event) => {
+  const { key, target, shiftKey } = event;
+  const isOpener = target.matches('[aria-haspopup="menu"]');
+  if (isOpener && (key === ' ' || key === 'ArrowDown')) {
+    event.preventDefault();
+    target.click();
+    return;
+  }
+  // In a dialog, Tab goes round.
+  const dialog = target.closest('.dialog:popover-open');
+  const stops = [...(dialog?.querySelectorAll('a, button, input:not([type="hidden"])') ?? [])];
+  if (key === 'Tab' && dialog && target === stops.at(shiftKey ? 0 : -1)) {
+    event.preventDefault();
+    stops.at(shiftKey ? -1 : 0).focus();
+  }
+  const menu = target.closest('.menu') ?? $('.menu:popover-open');
+  if (!menu || dialog || target.matches('input, select, textarea')) return;
+  if (key === 'Tab' && target.matches('[role="menuitem"]')) menu.hidePopover();
+  const items = [...menu.querySelectorAll('a, button')].filter((item) => item.checkVisibility());
+  const at = items.indexOf(target);
+  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 }[key];
+  if (to === undefined || items.length === 0) return;
+  event.preventDefault();
+  items.at(to % items.length).focus();
 });
 
 // Scrolling: the page follows the answer until its reader scrolls up, and again from the end on or after sending. What
@@ -394,7 +456,7 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
-  if (!$('main [autofocus]')) focusComposer();
+  if (!$('main [autofocus]:not([popover] *)')) focusComposer();
 }
 
 function composerFailed() {
@@ -413,7 +475,11 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
 });
 document.addEventListener('htmx:response:error', ({ target, detail }) => {
   // The conversation is gone: the page itself says so.
-  if (detail.ctx.response.status === 404 && (target === live || target.id === 'composer-form')) location.reload();
+  if (
+    detail.ctx.response.status === 404 &&
+    target.matches('#live, #composer-form, #options *, #undo *, [aria-haspopup="menu"]')
+  )
+    location.reload();
   else if (target === live) retryLive();
 });
 document.addEventListener('htmx:error', ({ target }) => {
@@ -426,9 +492,11 @@ document.addEventListener('htmx:error', ({ target }) => {
 let keptFromEnd;
 let keptSelection;
 let focused;
+let isOfOptions;
 
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, detail } = event;
+  isOfOptions = target.closest('#options, #undo') !== null;
   keptSelection = keepSelection();
   focused = document.activeElement;
   const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
@@ -443,21 +511,16 @@ document.addEventListener('htmx:before:swap', (event) => {
       for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
   // What is read stays where it is when earlier messages come in above it.
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
-  if (target !== live) return;
   for (const task of detail.tasks) {
+    if (task.swapSpec.style === 'afterbegin' && task.target) placeLink(task);
+    if (target !== live) continue;
     // A message or step that is here already is replaced, so that an event that came twice does no harm.
     const id = task.swapSpec.style === 'beforeend' && task.fragment.firstElementChild?.id;
     const present = id && document.getElementById(id);
     if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
-    // A link that becomes the first of its list.
-    const isFirst = task.swapSpec.style === 'afterbegin';
-    const moved = isFirst && document.getElementById(task.fragment.firstElementChild?.id);
-    if (moved && moved === $('[data-at]', task.target))
-      Object.assign(task, { target: moved, swapSpec: { style: 'outerMorph' } });
-    else if (moved) moved.remove();
   }
 });
-document.addEventListener('htmx:after:swap', () => {
+document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   // A refused message keeps its files.
   if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
   localTimes(document);
@@ -468,9 +531,16 @@ document.addEventListener('htmx:after:swap', () => {
   keptSelection?.();
   keptSelection = undefined;
   // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
-  if (focused && !focused.isConnected) {
+  const isOver = isOfOptions && detail.ctx.request.method === 'POST' && detail.ctx.response.status < 400;
+  if (isOver) options.hidePopover();
+  if (undo) undo.togglePopover(undo.childElementCount > 0);
+  if (target.matches?.('[aria-haspopup="menu"]')) openOptions(target);
+  else if (isOver && undo.matches(':popover-open')) $('[type="submit"]', undo).focus();
+  // Its link may have moved.
+  else if (isOver) document.getElementById(optionsButton?.id)?.focus();
+  else if (focused && !focused.isConnected) {
     const anew =
-      document.querySelector('#messages textarea[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+      $(':is(#messages textarea, #options input)[autofocus]') ?? (focused.id && document.getElementById(focused.id));
     if (anew) anew.focus();
     else focusComposer();
   }
@@ -525,5 +595,5 @@ document.addEventListener('htmx:sse:error', ({ detail }) => {
 localTimes(document);
 localDays();
 countUnread();
-$('#conversations [aria-current]')?.scrollIntoView({ block: 'nearest' });
+$('.conversation-link [aria-current]')?.scrollIntoView({ block: 'nearest' });
 markTheme();

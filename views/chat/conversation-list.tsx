@@ -2,6 +2,7 @@ import type { ConversationLink, ConversationList } from '../models';
 import { useText } from '../render';
 import { AgentMark } from './agent-mark';
 import { dayOf } from './days';
+import { OptionsButton } from './options';
 
 /**
  * Conversations under the days on which they last changed, and the way to older ones. The days are UTC's: app.js puts
@@ -42,12 +43,17 @@ export function ConversationItems({ list, isPage = false }: { list: Conversation
   );
 }
 
+/** What the reader has pinned, above all days. */
+export function PinnedItems({ list }: { list: ConversationList }) {
+  return list.pinned.map((conversation) => <ConversationItem key={conversation.id} conversation={conversation} />);
+}
+
 /** One conversation of the list. */
 export function ConversationItem({ conversation, isPage }: { conversation: ConversationLink; isPage?: boolean }) {
   const t = useText();
   const { id, title, agent, atMs, current, streaming, unread } = conversation;
   return (
-    <li id={isPage ? undefined : `conversation-link-${id}`} data-at={atMs}>
+    <li id={isPage ? undefined : `conversation-link-${id}`} class="conversation-link" data-at={atMs}>
       <a
         class="sidebar-link"
         href={`/conversations/${id}`}
@@ -64,6 +70,7 @@ export function ConversationItem({ conversation, isPage }: { conversation: Conve
           </span>
         )}
       </a>
+      {!isPage && <OptionsButton id={id} title={title} />}
     </li>
   );
 }

@@ -1,14 +1,12 @@
 import { ModelMenu } from '../agents/model-choice';
 import { Icon } from '../icons';
-import { Confirm } from '../kit/confirm';
 import { SidebarButton } from '../layout';
 import type { AgentView, ConversationView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { EditMessage } from './edit-message';
 import { Message } from './message';
-
-const EXPORTS = ['markdown', 'json'] as const;
+import { OptionsButton } from './options';
 
 /** The line above a conversation: its title, the runner, and a menu. */
 interface TitleProps {
@@ -40,7 +38,7 @@ export function TitleBar({ agent, conversation, model }: TitleProps) {
           <Icon name="settings" />
         </a>
       )}
-      {conversation && <ConversationMenu conversation={conversation} />}
+      {conversation && <OptionsButton id={conversation.id} />}
       {conversation && (
         <a class="icon-button narrow-only" href={`/agents/${agent.agentId}`} aria-label={t.sidebar.newWith(agent.name)}>
           <Icon name="square-pen" />
@@ -56,51 +54,6 @@ export function ConversationTitle({ title }: { title: string }) {
     <h1 id="conversation-title" class="ellipsis" dir="auto">
       {title}
     </h1>
-  );
-}
-
-function ConversationMenu({ conversation }: { conversation: ConversationView }) {
-  const t = useText();
-  const path = `/conversations/${conversation.id}`;
-  return (
-    <div id="conversation-options">
-      <button type="button" class="icon-button" popovertarget="conversation-menu" aria-label={t.conversation.menu}>
-        <Icon name="ellipsis" />
-      </button>
-      <div id="conversation-menu" class="menu from-title-bar" popover="auto">
-        <form method="post" action={`${path}/title`} class="rename">
-          <label for="rename-title">{t.conversation.title}</label>
-          <div class="row">
-            <input id="rename-title" name="title" required value={conversation.title} autocomplete="off" dir="auto" />
-            <button type="submit" class="button">
-              {t.conversation.rename}
-            </button>
-          </div>
-        </form>
-        <hr />
-        {EXPORTS.map((format) => (
-          <a key={format} class="menu-item" href={`/api${path}/export?format=${format}`} download>
-            <Icon name="download" />
-            {t.transfer[format]}
-          </a>
-        ))}
-        <hr />
-        <Confirm
-          id="delete-conversation"
-          triggerClass="menu-item bad"
-          trigger={
-            <>
-              <Icon name="trash-2" />
-              {t.conversation.delete}
-            </>
-          }
-          question={t.conversation.deleteQuestion}
-          consequence={t.conversation.deleteConsequence}
-          action={`${path}/delete`}
-          label={t.conversation.delete}
-        />
-      </div>
-    </div>
   );
 }
 

@@ -3,18 +3,21 @@ import type { ConversationList, Shell } from '../models';
 import { useText } from '../render';
 import { ConversationItems } from './conversation-list';
 
-/** A page of the list of conversations, for readers without scripts: others see them all in the sidebar. */
+/** A page of a list of conversations: the archived ones, or those that readers with scripts see in the sidebar. */
 export function ConversationsPage({ shell, list }: { shell: Shell; list: ConversationList }) {
   const t = useText();
+  const isArchive = list.shelf === 'archived';
+  const title = isArchive ? t.sidebar.archived : t.sidebar.conversations;
   return (
-    <AppLayout shell={shell} title={t.sidebar.conversations}>
+    <AppLayout shell={shell} title={title}>
       <header class="title-bar">
         <SidebarButton />
-        <h1 class="ellipsis">{t.sidebar.conversations}</h1>
+        <h1 class="ellipsis">{title}</h1>
       </header>
       <div class="settings column">
-        <ul class="conversations">
-          <ConversationItems list={list} isPage />
+        {isArchive && <p class="quiet">{list.links.length === 0 ? t.sidebar.noArchived : t.sidebar.archivedLead}</p>}
+        <ul id={isArchive ? 'archived' : undefined} class="conversations">
+          <ConversationItems list={list} isPage={!isArchive} />
         </ul>
       </div>
     </AppLayout>

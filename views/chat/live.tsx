@@ -5,15 +5,17 @@
 
 import type { Change } from '../growth';
 import { Notice } from '../kit/notice';
-import type { ConversationLink, ConversationList, MessageView, RunnerView } from '../models';
+import type { ConversationLink, ConversationList, MessageView, RunnerView, Shelf } from '../models';
 import { useText } from '../render';
 import { AvailabilityNotice } from '../runners/availability';
 import { RunnerBadge, RunnerPanel } from '../runners/runner';
-import { ComposerActions } from './composer';
+import { Archived } from './archived';
+import { Composer, ComposerActions } from './composer';
 import { ConversationTitle } from './conversation';
-import { ConversationItem, ConversationItems } from './conversation-list';
+import { ConversationItem, ConversationItems, PinnedItems } from './conversation-list';
 import { Message } from './message';
 import type { StepView } from './models';
+import { Undoable, UndoForm } from './options';
 import { Step } from './steps';
 
 /** The page's end of a stream. */
@@ -149,25 +151,31 @@ export function LiveComposerActions({ streamingId }: { streamingId?: string | un
 /** The first page of conversations, for a page that has others. */
 export function LiveConversations({ list }: { list: ConversationList }) {
   return (
-    <hx-partial hx-target="#conversations" hx-swap="innerMorph">
-      <ConversationItems list={list} />
-    </hx-partial>
+    <>
+      <hx-partial hx-target="#pinned" hx-swap="innerMorph">
+        <PinnedItems list={list} />
+      </hx-partial>
+      <hx-partial hx-target="#conversations" hx-swap="innerMorph">
+        <ConversationItems list={list} />
+      </hx-partial>
+    </>
   );
 }
 
-interface LinkProps {
-  conversation: ConversationLink;
-  /** Whether it is the first of the list: app.js takes one away that is further down. */
-  isOnTop: boolean;
-}
+/** The ids of the lists that have a conversation's link by where it is kept. */
+const LISTS = { list: 'conversations', pinned: 'pinned', archived: 'archived' } as const;
 
-/** A conversation's entry in the sidebar and, when it is the one on the page, its title. */
-export function LiveConversationLink({ conversation, isOnTop }: LinkProps) {
+/**
+ * A conversation's entry in its list and, when it is the one on the page, its title. app.js puts the entry where its time
+ * belongs, and takes it out of another list.
+ */
+export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
   const t = useText();
-  const place = isOnTop ? '#conversations' : `#conversation-link-${conversation.id}`;
   return (
     <>
-      <hx-partial hx-target={place} hx-swap={isOnTop ? 'afterbegin' : 'outerMorph'}>
+      {/* Most pages do not have the list of those. */}
+      {conversation.shelf === 'archived' && <LiveConversationRemove conversationId={conversation.id} />}
+      <hx-partial hx-target={`#${LISTS[conversation.shelf]}`} hx-swap="afterbegin">
         <ConversationItem conversation={conversation} />
       </hx-partial>
       {conversation.current && (
@@ -186,23 +194,56 @@ export function LiveConversationRemove({ conversationId }: { conversationId: str
   return <hx-partial hx-target={`#conversation-link-${conversationId}`} hx-swap="delete" />;
 }
 
+interface GoneProps {
+  agentId: string;
+  agentName: string;
+  conversationId: string;
+  /** Where it can be brought back to. */
+  undoTo: Shelf | undefined;
+}
+
 /** The page's own conversation was deleted elsewhere: what is on the page stays to be read and copied. */
-export function LiveConversationGone({ agentId, agentName }: { agentId: string; agentName: string }) {
+export function LiveConversationGone({ agentId, agentName, conversationId, undoTo }: GoneProps) {
   const t = useText();
   return (
-    <>
-      <hx-partial hx-target="#composer" hx-swap="outerHTML">
-        <Notice id="conversation-gone" kind="info">
-          <p>{t.conversation.gone}</p>
-          <div class="row">
-            <a class="button" href={`/agents/${agentId}`}>
-              {t.sidebar.newWith(agentName)}
-            </a>
-          </div>
-        </Notice>
-      </hx-partial>
-      <hx-partial hx-target="#conversation-options" hx-swap="delete" />
-    </>
+    <hx-partial hx-target="#composer" hx-swap="outerHTML">
+      <Notice id="conversation-gone" kind="info">
+        <p>{t.conversation.gone}</p>
+        <div class="row">
+          {undoTo && <UndoForm conversationId={conversationId} shelf={undoTo} label={t.conversation.undo} inPlace />}
+          <a class="button" href={`/agents/${agentId}`}>
+            {t.sidebar.newWith(agentName)}
+          </a>
+        </div>
+      </Notice>
+    </hx-partial>
+  );
+}
+
+/** The page's own conversation was deleted and is there again. */
+export function LiveConversationBack(props: Omit<Parameters<typeof Composer>[0], 'composer'>) {
+  return (
+    <hx-partial hx-target="#conversation-gone" hx-swap="outerHTML">
+      <Composer {...props} composer={{ text: '' }} />
+    </hx-partial>
+  );
+}
+
+/** The page's own conversation was archived, or is not archived any more. */
+export function LiveArchived(props: { conversationId: string; isArchived: boolean }) {
+  return (
+    <hx-partial hx-target="#archived-notice" hx-swap="outerHTML">
+      <Archived {...props} />
+    </hx-partial>
+  );
+}
+
+/** What the reader did with a conversation in the list, with the way back; without it, nothing. */
+export function LiveUndo({ undoable }: { undoable: Parameters<typeof Undoable>[0] | undefined }) {
+  return (
+    <hx-partial hx-target="#undo" hx-swap="innerHTML">
+      {undoable && <Undoable {...undoable} />}
+    </hx-partial>
   );
 }
 

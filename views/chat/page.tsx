@@ -3,13 +3,15 @@ import { Icon } from '../icons';
 import { Notice } from '../kit/notice';
 import { Time } from '../kit/time';
 import { AppLayout } from '../layout';
-import type { AgentView, ComposerView, ConversationView, Shell } from '../models';
+import type { AgentView, ComposerView, ConversationView, Shelf, Shell } from '../models';
 import { useText } from '../render';
 import { Availability } from '../runners/availability';
+import { Archived } from './archived';
 import { Composer } from './composer';
 import { MessageLog, TitleBar } from './conversation';
 import { Greeting } from './greeting';
 import { LiveConnection, LiveVoice } from './live';
+import { UndoForm } from './options';
 
 /** Seconds between reloads while an answer grows, for readers without JavaScript. */
 const refreshSeconds = 2;
@@ -26,8 +28,8 @@ interface ChatProps {
   model?: { now?: string } | undefined;
   /** Names of the credentials that the agent lacks. */
   missing?: string[] | undefined;
-  /** A conversation that was just deleted, and can be brought back. */
-  deletedId?: string | undefined;
+  /** A conversation that was just deleted, and can be brought back to where it was. */
+  deleted?: { id: string; shelf: Shelf } | undefined;
   /** When the reader's budget, which is used up, starts again. */
   usedUpUntilMs?: number | undefined;
   /** The live stream of a page without a conversation, which carries only runner states. */
@@ -35,16 +37,12 @@ interface ChatProps {
 }
 
 /** What was deleted, and the way back. */
-function Deleted({ conversationId }: { conversationId: string }) {
+function Deleted({ id, shelf }: { id: string; shelf: Shelf }) {
   const t = useText().conversation;
   return (
     <Notice kind="info" role="status">
       <p>{t.deleted}</p>
-      <form method="post" action={`/conversations/${conversationId}/restore`} class="row">
-        <button type="submit" class="button">
-          {t.undo}
-        </button>
-      </form>
+      <UndoForm conversationId={id} shelf={shelf} label={t.undo} />
     </Notice>
   );
 }
@@ -69,7 +67,7 @@ export function ChatPage({
   conversation,
   composer,
   importError,
-  deletedId,
+  deleted,
   model,
   missing,
   usedUpUntilMs,
@@ -92,7 +90,8 @@ export function ChatPage({
             <Icon name="arrow-down" />
             {t.conversation.jump}
           </button>
-          {deletedId !== undefined && <Deleted conversationId={deletedId} />}
+          {deleted && <Deleted {...deleted} />}
+          {conversation && <Archived conversationId={conversation.id} isArchived={conversation.isArchived} />}
           {!agent.disabled && <Availability runner={agent.runner} />}
           {missing && missing.length > 0 && <MissingCredentials agentName={agent.name} missing={missing} />}
           {usedUpUntilMs !== undefined && <UsedUp untilMs={usedUpUntilMs} />}

@@ -98,7 +98,8 @@ export function SearchResults({ search }: { search: SearchView }) {
 }
 
 function Hit({ hit }: { hit: SearchHit }) {
-  const { agent, atMs, excerpt, href, title } = hit;
+  const t = useText().search;
+  const { agent, atMs, excerpt, href, isArchived, title } = hit;
   return (
     <li>
       <a class="hit" href={href}>
@@ -107,6 +108,7 @@ function Hit({ hit }: { hit: SearchHit }) {
           <span class="ellipsis" dir="auto">
             <Pieces pieces={title} />
           </span>
+          {isArchived && <span class="badge">{t.archived}</span>}
           <Time ms={atMs} />
         </span>
         {excerpt.length > 0 && (

@@ -4,14 +4,14 @@ import type { AgentView, Shell } from '../models';
 import { useText } from '../render';
 import { RunnerBadge } from '../runners/runner';
 import { AgentMark } from './agent-mark';
-import { ConversationItems } from './conversation-list';
+import { ConversationItems, PinnedItems } from './conversation-list';
 
 /** Agents, and the conversations with all of them. A popover on narrow screens, a column of the page on wide ones. */
 export function Sidebar({ shell }: { shell: Shell }) {
   const t = useText();
   const { agents, conversations } = shell;
   const current = agents.find((agent) => agent.current) ?? agents[0];
-  const isInConversation = conversations.links.some((link) => link.current);
+  const isInConversation = [...conversations.pinned, ...conversations.links].some((link) => link.current);
   return (
     <nav id="sidebar" popover="auto" aria-label={t.sidebar.label}>
       <div class="sidebar-head">
@@ -57,6 +57,15 @@ export function Sidebar({ shell }: { shell: Shell }) {
             <Icon name="settings-2" />
             {t.sidebar.manage}
           </a>
+        </section>
+        {/* Empty, it is not shown: something may be pinned. */}
+        <section class="pinned" aria-labelledby="pinned-title">
+          <h2 id="pinned-title" class="day">
+            {t.sidebar.pinned}
+          </h2>
+          <ul id="pinned">
+            <PinnedItems list={conversations} />
+          </ul>
         </section>
         <section aria-labelledby="conversations-title">
           <h2 id="conversations-title" class="visually-hidden">

@@ -35,7 +35,7 @@ export function Confirm(props: ConfirmProps) {
           {Object.entries(props.fields ?? {}).map(([name, value]) => (
             <input key={name} type="hidden" name={name} value={value} />
           ))}
-          <button type="button" class="button" popovertarget={props.id} popovertargetaction="hide">
+          <button type="button" class="button" popovertarget={props.id} popovertargetaction="hide" autofocus>
             {t.confirm.cancel}
           </button>
           <button type="submit" class={props.isHarmless ? 'button primary' : 'button danger'}>

@@ -32,8 +32,8 @@ export const conversations = sqliteTable(
     searchedTo: integer('searched_to').notNull().default(0),
     /** Position of the message that the next one follows, where newer ones are hidden. Null: the newest. */
     goesOnFrom: integer('goes_on_from'),
-    /** A deleted one can be brought back until it expires, and until then is not found. */
-    shelf: text({ enum: ['list', 'deleted'] })
+    /** Where its owner keeps it. A deleted one can be brought back until it expires, and until then is not found. */
+    shelf: text({ enum: ['list', 'pinned', 'archived', 'deleted'] })
       .notNull()
       .default('list'),
     /** An answer has ended while no page showed the conversation, and none has since. */
