@@ -38,13 +38,14 @@ export function scheduleView(schedule: Schedule, refused?: { id: string; form: F
   };
 }
 
-/** Conversations that the answers may go to, newest first. */
+/** Conversations that the answers may go to, pinned ones first, then newest first. */
 export async function offeredConversations(
-  conversations: Pick<ConversationsService, 'list'>,
+  conversations: Pick<ConversationsService, 'list' | 'pinned'>,
   { userId, id }: { userId: string; id: string },
 ): Promise<readonly { id: string; title: string }[]> {
-  const newest = await conversations.list(userId, undefined, OFFERED_MAX);
-  return newest.filter(({ agentId }) => agentId === id);
+  const pinned = await conversations.pinned(userId);
+  const newest = await conversations.list(userId, { limit: OFFERED_MAX });
+  return [...pinned, ...newest].filter(({ agentId }) => agentId === id);
 }
 
 /** Times are seconds since the epoch. */
