@@ -29,6 +29,7 @@ Attach pictures and texts, and I say what came. A message that **starts** with o
 | \`image\` | a picture in the answer |
 | \`think [text]\` | reasoning, then an answer |
 | \`tools\` | reasoning, two tools at work, then an answer |
+| \`remind [seconds] [text]\` | a notice, and a message without being asked when the time (10) is over |
 | \`silent [seconds]\` | nothing for so long (20), then a short answer |
 | \`fail\` | HTTP 500 before the answer begins |
 | \`error\` | an error event in the middle, then \`[DONE]\` |

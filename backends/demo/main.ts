@@ -39,7 +39,7 @@ async function* respond(turn: Turn): Pieces {
   const [word = ''] = /^\w+/.exec(asked) ?? [];
   const rest = asked.slice(word.length).replace(/^:?\s*/, '');
   const script = SCRIPTS.get(word.toLowerCase());
-  yield* script ? script(rest, turn.signal) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
+  yield* script ? script(rest, turn.signal, turn.session) : say(answerTo(asked, turn.messages), PACE_MS, turn.signal);
 }
 
 /** Estimates tokens without a tokenizer: 4 characters are one token. */

@@ -3,14 +3,15 @@
  * (`answers.ts`) documents them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { callBack } from '../shared/callback';
 import { BrokenConnection, type Pieces } from '../shared/chat';
 import { AgentError } from '../shared/openai';
 import { drawPicture } from './picture';
 import { say } from './say';
 import { FOOTNOTES, MARKDOWN, MATH, PASSAGE, UNICODE } from './texts';
 
-/** `rest` is the text of the message after the scripted word. */
-type Script = (rest: string, signal: AbortSignal) => Pieces;
+/** `rest` is the text of the message after the scripted word, `session` the name of the conversation. */
+type Script = (rest: string, signal: AbortSignal, session?: string) => Pieces;
 
 /** The part of the answer that is sent before the script breaks it. */
 const HALF = PASSAGE.slice(0, PASSAGE.length / 2);
@@ -35,6 +36,7 @@ export const SCRIPTS: ReadonlyMap<string, Script> = new Map<string, Script>([
   ['image', image],
   ['think', think],
   ['tools', tools],
+  ['remind', remind],
   ['silent', silent],
   ['fail', fail],
   ['error', error],
@@ -104,6 +106,30 @@ async function* tools(_rest: string, signal: AbortSignal): Pieces {
   yield { toolReport: { ...count, status: 'completed', result: JSON.stringify({ lines: 12, words: 96 }) } };
   yield* say(
     'My home has `AGENTS.md` and a folder of sessions. *These tools only pretend: I am the demo.*',
+    15,
+    signal,
+  );
+}
+
+/** Speaks without being asked: a notice during its answer, and a message long after it. */
+async function* remind(rest: string, signal: AbortSignal, session?: string): Pieces {
+  const seconds = numberOr(rest, 10, 3600);
+  const text = rest.replace(/^[\d.]+\s*/, '') || 'This is the reminder that you asked for.';
+  const { conversation_id } = await callBack({
+    content: `A reminder is set, for ${seconds} seconds from now.`,
+    ...(session !== undefined && { conversation_id: session }),
+  });
+  // The router would stop an agent that is idle for long.
+  const alive = setInterval(
+    () => void callBack({ kind: 'demo.waiting', conversation_id }).catch(console.error),
+    30_000,
+  );
+  setTimeout(() => {
+    clearInterval(alive);
+    callBack({ role: 'assistant', content: text, conversation_id }).catch(console.error);
+  }, seconds * 1000);
+  yield* say(
+    `I will write to you in ${seconds} seconds, without being asked. If you are elsewhere by then, this conversation is marked as unread.`,
     15,
     signal,
   );

@@ -28,6 +28,8 @@ export interface Turn {
    * API key.
    */
   readonly work?: string;
+  /** The name of the conversation, as `X-Agent-Session` has it. Callbacks take it as the id of the conversation. */
+  readonly session?: string;
 }
 
 export type Pieces = AsyncGenerator<Piece, void, undefined>;
@@ -68,7 +70,8 @@ export async function chat(agent: Agent, sessions: Sessions, request: Request): 
   const messages =
     session === null ? body.messages : recall(body.messages, newest, await sessions.read(session, newest));
   const work = request.headers.get('x-agent-work');
-  const answer = agent.answer({ ...body, messages, signal: abort.signal, ...(work !== null && { work }) });
+  const named = { ...(work !== null && { work }), ...(session !== null && { session }) };
+  const answer = agent.answer({ ...body, messages, signal: abort.signal, ...named });
   const pieces = remembered(answer, abort.signal, async (said) => {
     if (session !== null) await sessions.append(session, [newest, { role: 'assistant', content: said }]);
   });

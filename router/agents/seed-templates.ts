@@ -31,7 +31,7 @@ type Render = (text: string, insert: Insert, file: string) => string;
 /**
  * Returns `text` with every placeholder replaced, in one pass: a `${X}` inside a value is not replaced.
  * Throws `TemplateError` for an unknown variable, a placeholder at a place where the format allows no safe value, a value
- * that the format cannot express, and an unknown format.
+ * that the format cannot express, and any placeholder in an unknown format.
  */
 export function renderTemplate(file: string, text: string, variables: Variables): string {
   const insert: Insert = (name) => {
@@ -55,8 +55,14 @@ function formatOf(file: string): Render {
     case '.txt':
       return renderPlain;
     default:
-      throw new TemplateError(file, undefined, 'values can be put into .json, .yaml, .env, .md and .txt only.');
+      return withoutValues;
   }
+}
+
+/** A file of another format, such as a program, is written anew as it is. */
+function withoutValues(text: string, _: Insert, file: string): string {
+  if (text.search(PLACEHOLDER) === -1) return text;
+  throw new TemplateError(file, undefined, 'values can be put into .json, .yaml, .env, .md and .txt only.');
 }
 
 function renderJson(text: string, insert: Insert, file: string): string {

@@ -19,6 +19,8 @@ const PAYLOAD_LENGTH_MAX = 16_384;
 const MESSAGE = 'message';
 const OWN_KIND = /^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)+$/;
 const KIND_LENGTH_MAX = 64;
+/** What `runtimeSessionName` puts behind the id of a conversation: an agent may know it by that name only. */
+const SESSION_SUFFIX = /-\d+$/;
 const EVENT_ID = /^[\x21-\x7e]{1,100}$/;
 /** Events of an agent. Many messages at once are noise; the second limit bounds what a runaway agent stores. */
 const PER_MINUTE = { max: 30, perMs: 60_000 };
@@ -67,7 +69,7 @@ export function callbacksService(deps: {
   /** The conversation that the event names, else the one that the agent answers in, else the newest of the agent. */
   async function targetOf({ agent, works }: Sender, named: string | undefined): Promise<Conversation> {
     if (named !== undefined) {
-      const found = await conversations.find(named);
+      const found = await conversations.find(named.replace(SESSION_SUFFIX, ''));
       if (found?.agentId === agent.id && found.userId === agent.userId) return found;
       throw new AppError('not_found', {
         message: 'This agent has no such conversation. Leave "conversation_id" out to use its newest one.',

@@ -101,7 +101,10 @@ describe('a template', () => {
   });
 
   test('of another format, or one that cannot be read, is refused', () => {
-    for (const file of ['a.toml', 'a.sh', 'Makefile']) expect(() => render(file, 'x')).toThrow(TemplateError);
+    for (const file of ['a.toml', 'a.sh', 'Makefile']) {
+      expect(() => render(file, '${NAME}')).toThrow(TemplateError);
+      expect(render(file, 'x ${y}')).toBe('x ${y}');
+    }
     expect(() => render('a.json', '{"a": ${NAME}}')).toThrow('not valid JSON');
     expect(() => render('a.json', '{"${NAME}": 1}')).toThrow('not in names');
     expect(() => render('a.yaml', 'a: [')).toThrow('not valid YAML');

@@ -346,6 +346,8 @@ test('the session of a runtime goes on, whether or not a client sends what the a
     { role: 'user', content: 'More' },
   ];
   expect(await ask(hi)).toEqual([id, 1]);
+  // The name of its session is a name of the conversation.
+  expect((await callBack(spec, { conversation_id: `${id}-12`, kind: 'a.b' })).body.conversation_id).toBe(id);
   await callBack(spec, { conversation_id: id, role: 'assistant', content: 'It is built.' });
   expect(await ask(hi, hello, more)).toEqual([id, 1]);
   await callBack(spec, { conversation_id: id, role: 'assistant', content: 'It is shipped.' });

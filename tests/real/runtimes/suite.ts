@@ -10,6 +10,7 @@ import { docker } from '../../support/engine';
 import { PEOPLE, until } from '../../support/router';
 import { startRuntime } from '../../support/runtimes';
 import { UPSTREAM_USAGE } from '../../support/upstream';
+import { testCallback } from './callback';
 import { requireImage } from './image';
 import { type Hosted, type Owner, REAL_KEY, realBackend, smallName, startAgain, startHosted } from './people';
 import type { RealRuntime } from './runtimes';
@@ -192,6 +193,8 @@ function declare(runtime: RealRuntime, image: string): void {
     expect(hosted.told()).toContain('You are the personal agent of Alice.');
     expect(hosted.told()).not.toContain('Answer in rhymes.');
   });
+
+  testCallback(runtime, () => hosted);
 
   test('its twin of the fast tests answers the same requests in the same way', async () => {
     const entry = realBackend(runtime, image);
