@@ -3,6 +3,7 @@ import { Elysia } from 'elysia';
 import { callerPlugin, knownSender, sessionPlugin, type Who } from './accounts/identify';
 import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
+import { oidcRoutes } from './accounts/oidc-routes';
 import { ownRoutes } from './accounts/own-routes';
 import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
@@ -84,12 +85,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
     context;
   const { installationId } = context;
   const {
+    identities,
     invitations,
     keys,
     listensAt,
     loads,
     metrics,
     now,
+    oidc,
     prices,
     removal,
     runners,
@@ -105,14 +108,14 @@ export async function publicApp(context: Context, secrets: Secrets) {
   } = context;
   const guard = guardOf(config);
   const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
-  const identities = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
-  const session = sessionPlugin(identities);
+  const senders = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const session = sessionPlugin(senders);
   const chat = chatParts(context);
   const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
   const overview = overviewOf(overviewParts(context));
   const newKeys = new Once<CreatedKey>(now);
   const newLinks = new Once<NewLink>(now);
-  const settings = settingsPages({ agents, backends, config, credentials, idle, keys, newKeys, sessions, shell });
+  const settings = settingsPages({ ...settingsParts(context), newKeys, shell });
   const app = new Elysia({ serve: serveOptions(config) });
   // Where the sidebar cannot be read either, the error is said without it.
   const shellOfSender = async (request: Request) => {
@@ -128,7 +131,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(cors(config.corsOrigins))
       .use(systemRoutes(healthParts(context)))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...identities, guard }), () => app.server))
+      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...senders, guard }), () => app.server))
       .use(filesApiRoutes(filesParts(context), session))
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
@@ -150,8 +153,9 @@ export async function publicApp(context: Context, secrets: Secrets) {
       // Of the routes behind it, which are pages and their parts.
       .use(compression)
       .use(await assets())
-      .use(authRoutes({ accounts, attempts, audit, clients, metrics, sessions }, session))
-      .use(invitationRoutes({ attempts, clients, invitations }, session))
+      .use(authRoutes({ accounts, attempts, audit, clients, metrics, oidc, sessions }, session))
+      .use(oidcRoutes({ ...oidcParts(context), cookie: cookieOf(config), linkTo }, session))
+      .use(invitationRoutes({ attempts, clients, invitations, oidc, passwordsOpen: accounts.passwordsOpen }, session))
       .use(resetRoutes({ attempts, clients, users }, session))
       .use(chatRoutes(chat, session))
       .use(optionsRoutes(chat, session))
@@ -173,7 +177,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
       .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
       .use(auditRoutes({ audit, shell, streams }, session))
-      .use(usersRoutes({ linkTo, newLinks, removal, shell, users }, session))
+      .use(usersRoutes({ identities, linkTo, newLinks, removal, shell, users }, session))
       .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
       .use(pricesRoutes({ prices, shell }, session))
       .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
@@ -195,6 +199,14 @@ export function internalApp(context: Context) {
     .use(brokerRoutes(brokerParts(context)))
     .use(callbackRoutes({ callbacks, runners }))
     .use(wrongPort(config));
+}
+
+function settingsParts({ accounts, agents, backends, config, credentials, idle, keys, oidc, sessions }: Context) {
+  return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions };
+}
+
+function oidcParts({ attempts, audit, clients, identities, metrics, now, oidc, vault }: Context) {
+  return { attempts, audit, clients, identities, metrics, now, oidc, vault };
 }
 
 function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {

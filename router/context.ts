@@ -145,6 +145,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
       config,
       now,
       steady,
+      vault,
       startedAtMs: now(),
       installationId,
       database,

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { VNode } from 'preact';
 import { styleSheet } from '../router/web/assets';
 import * as fixtures from '../tests/views/fixtures';
+import { InvitationPage } from '../views/accounts/invitation-page';
+import { OidcRefusedPage } from '../views/accounts/oidc-refused-page';
 import { SignInPage } from '../views/accounts/sign-in-page';
 import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ChatPage } from '../views/chat/page';
@@ -28,6 +30,7 @@ const csp =
   "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 const emptyForm = { values: {}, errors: {} };
+const provider = { name: 'Keycloak of Analytical Engines', href: '/sign-in/oidc' };
 const agent = fixtures.agent({ current: true, description: fixtures.shell().agents[0]?.description ?? '' });
 
 export const pages: Record<string, () => VNode> = {
@@ -38,6 +41,16 @@ export const pages: Record<string, () => VNode> = {
       signupOpen={false}
     />
   ),
+  'sign-in-provider': () => <SignInPage form={emptyForm} signupOpen={false} provider={provider} />,
+  'sign-in-provider-only': () => <SignInPage form={emptyForm} signupOpen={false} provider={provider} isAdminOnly />,
+  'sign-in-provider-refused': () => (
+    <OidcRefusedPage
+      message="E-mail addresses of gmail.com may not sign in here."
+      again={provider}
+      backHref="/sign-in"
+    />
+  ),
+  invited: () => <InvitationPage form={emptyForm} email={null} action="/sign-up/token" provider={provider} />,
   'sign-up': () => (
     <SignUpPage
       form={{ values: { name: 'Ada' }, errors: { email: 'This is not an email address.' } }}

@@ -22,7 +22,7 @@ interface Element {
 type Node = Element | string;
 
 const tokens = /<(\/?)([a-z][a-z0-9]*)\b[^<>]*>|[^<]+/g;
-const isVoid = new Set(['br', 'hr', 'input']);
+const isVoid = new Set(['br', 'hr', 'img', 'input']);
 
 /**
  * The changes that make `before` into `after`, in their order. Both are what `renderMarkdown` makes of a beginning of one

@@ -21,6 +21,7 @@ export const iconNames = [
   'info',
   'key-round',
   'keyboard',
+  'log-in',
   'log-out',
   'menu',
   'monitor',

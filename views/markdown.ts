@@ -22,6 +22,8 @@ const highlightLengthMax = 10 * 1024;
 
 /** Where a link in an answer may lead. No relative ones: a runner's text must not act on the router's own pages. */
 const allowedLink = /^(https?:\/\/|mailto:)/i;
+/** The address of a picture of an answer, with its size where that is known (router/chat/answer-pictures.ts). */
+const ownPicture = /^\/api\/attachments\/[0-9a-f]{24}(?:#(\d{1,5})x(\d{1,5}))?$/;
 
 /** A message is announced by an h2, so no heading of an answer is above h3. Most answers begin with their own h3. */
 const headingLevelMin = 3;
@@ -42,7 +44,7 @@ let blocks: MarkdownIt | undefined;
 
 /**
  * Renders Markdown to HTML that is safe to show: no raw HTML, no active links, and images become links, because a
- * remote image would tell its host about the conversation.
+ * remote image would tell its host about the conversation. Only those that are stored here are shown.
  */
 export function renderMarkdown(text: string, labels?: MarkdownLabels): Html {
   if (!hasFootnotes(text)) return renderPiece(text, { labels });
@@ -121,7 +123,7 @@ function createMarkdown(): MarkdownIt {
   const md = createMarkdownIt()({ html: false, linkify: true }).use(addMath).use(addTasks).use(addDirections);
   const { rules } = md.renderer;
   const escapeText = md.utils.escapeHtml;
-  md.validateLink = (url) => allowedLink.test(url.trim());
+  md.validateLink = (url) => allowedLink.test(url.trim()) || ownPicture.test(url);
 
   rules.link_open = (tokens, index, options, _env, self) => {
     tokens[index]?.attrSet('rel', 'noopener noreferrer nofollow');
@@ -132,6 +134,12 @@ function createMarkdown(): MarkdownIt {
     const image = tokens[index];
     const source = String(image?.attrGet('src') ?? '');
     const label = self.renderInlineAsText(image?.children ?? [], options, env) || source;
+    const [, width, height] = ownPicture.exec(source) ?? [];
+    if (ownPicture.test(source)) {
+      const size = width && height ? ` width="${width}" height="${height}"` : '';
+      const href = source.replace(/#.*/, '');
+      return `<a class="picture" href="${href}" target="_blank" rel="noopener"><img src="${href}" alt="${escapeText(label)}"${size} loading="lazy" decoding="async"></a>`;
+    }
     return `<a href="${escapeText(source)}" rel="noopener noreferrer nofollow" target="_blank">${escapeText(label)}</a>`;
   };
   rules.heading_open = rules.heading_close = (tokens, index, options, _env, self) => {

@@ -263,8 +263,10 @@ export interface UserView {
   isAdmin: boolean;
   isYou: boolean;
   isDisabled: boolean;
-  /** The user has not chosen one yet. */
+  /** The user has not chosen one yet, and signs in by no other means. */
   hasNoPassword: boolean;
+  /** The user signs in through the OpenID Connect provider. */
+  isLinked: boolean;
 }
 
 /** An invitation; its link is not known any more. */
@@ -279,6 +281,12 @@ export interface InvitationView {
   isExpired: boolean;
 }
 
+/** The OpenID Connect provider: what people call it, and where a sign-in through it begins. */
+export interface ProviderView {
+  name: string;
+  href: string;
+}
+
 /** The account of whoever is signed in. */
 export interface YouView {
   name: string;
@@ -286,6 +294,11 @@ export interface YouView {
   /** Of pages; null: the browser's. */
   language: string | null;
   isAdmin: boolean;
+  /** Whether the user can sign in with a password. */
+  hasPassword: boolean;
+  /** Where the account is linked to the provider; absent where there is none. */
+  provider?: ProviderView | undefined;
+  isLinked: boolean;
   sessions: SessionView[];
   /** The result of the card's last form. */
   flash?: Flash | undefined;

@@ -22,6 +22,8 @@ export class BootstrapError extends Error {
   override readonly name = 'BootstrapError';
 }
 
+const ONLY_ADMIN = 'The e-mail address or the password is wrong. Only the administrator signs in with a password here.';
+
 export type AccountsService = ReturnType<typeof accountsService>;
 
 export interface AccountsDeps {
@@ -42,7 +44,11 @@ export function accountsService(deps: AccountsDeps) {
     if (!signup.open) throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
   }
 
-  /** Throws `invalid_fields` for the field when the password is not the user's. */
+  function hasPassword({ role, passwordHash }: User): boolean {
+    return passwordHash !== '' && (passwords.isOpen || role === 'admin');
+  }
+
+  /** Throws `wrong_credentials` for the field when the password is not the user's. */
   async function requirePassword(user: User, password: string, field: string): Promise<void> {
     if (await passwords.matches(password, user.passwordHash)) return;
     throw new AppError('wrong_credentials', {
@@ -53,6 +59,8 @@ export function accountsService(deps: AccountsDeps) {
 
   return {
     signupOpen: signup.open,
+    /** Whether others than the administrator sign in with passwords. */
+    passwordsOpen: passwords.isOpen,
     inviteRequired: signup.inviteCode !== undefined,
 
     /** Throws `forbidden` when sign-up is closed. */
@@ -83,7 +91,11 @@ export function accountsService(deps: AccountsDeps) {
     async signIn(email: string, password: string): Promise<User> {
       const user = await users.findByEmail(normaliseEmail(email));
       const isRight = await passwords.matches(password, user?.passwordHash);
-      if (!user || !isRight) throw new AppError('wrong_credentials');
+      const isAllowed = passwords.isOpen || user?.role === 'admin';
+      if (!user || !isRight || !isAllowed) {
+        // The same for everybody, so that it does not tell who the administrator is.
+        throw new AppError('wrong_credentials', passwords.isOpen ? {} : { message: ONLY_ADMIN });
+      }
       if (user.disabledAtMs !== null) {
         throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
       }
@@ -103,7 +115,21 @@ export function accountsService(deps: AccountsDeps) {
 
     find: (id: string): Promise<User | undefined> => users.find(id),
 
-    requirePassword,
+    /** Whether the user can sign in with a password. */
+    hasPassword,
+
+    /**
+     * Throws unless the user typed their password, or where they have none, their e-mail address: `wrong_credentials` for the
+     * field.
+     */
+    async requireOwner(user: User, typed: string, field: string): Promise<void> {
+      if (hasPassword(user)) return requirePassword(user, typed, field);
+      if (normaliseEmail(typed) === user.email) return;
+      throw new AppError('wrong_credentials', {
+        message: 'That is not your e-mail address.',
+        fields: { [field]: 'Not your e-mail address' },
+      });
+    },
 
     /** Throws `invalid_fields`. */
     async rename(userId: string, typed: string): Promise<User> {
@@ -125,10 +151,11 @@ export function accountsService(deps: AccountsDeps) {
 
     /**
      * Sets the user's own password, and ends every other session. Throws `wrong_credentials` when the old one is not right,
-     * and `invalid_fields`.
+     * `forbidden`, and `invalid_fields`.
      * @param keptSessionId the session in which it is changed.
      */
     async changePassword(user: User, typed: { old: string; new: string }, keptSessionId: string): Promise<void> {
+      if (user.role !== 'admin') passwords.requireOpen();
       requireValid({ new_password: passwordProblem(typed.new) });
       await requirePassword(user, typed.old, 'old_password');
       await users.setPassword(user.id, await passwords.hash(typed.new));

@@ -135,10 +135,10 @@ export function sessionPlugin(deps: SessionDeps) {
         bearer: (header) => fromBearer(deps, jwt, header),
       }),
       signInCookie: {
-        /** @param action by which the user got in. */
-        async set(user: User, action: AuditAction = 'sign-in.done'): Promise<void> {
+        /** @param action by which the user got in, and `detail` how. */
+        async set(user: User, action: AuditAction = 'sign-in.done', detail = ''): Promise<void> {
           const address = deps.clients.address(request, server);
-          await deps.audit.record({ action, actor: user, address });
+          await deps.audit.record({ action, actor: user, detail, address });
           const session = await sessions.open(user.id, {
             address,
             browser: request.headers.get('user-agent') ?? '',

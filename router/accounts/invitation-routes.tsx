@@ -1,12 +1,15 @@
 /** The door of the invited: sign-up by a link, as a page and as JSON, also while sign-up is closed. */
 import { Elysia, t } from 'elysia';
 import { InvitationPage } from '../../views/accounts/invitation-page';
+import type { FormState } from '../../views/models';
 import type { Clients } from '../web/clients';
 import { readerOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
 import type { InvitationsService } from './invitations';
+import type { OidcService } from './oidc';
+import { providerLink } from './present-pages';
 import { asPredecessor, userJson } from './present-users';
 import type { AttemptLimits } from './sign-in-limits';
 
@@ -14,20 +17,31 @@ export interface InvitationRoutesDeps {
   readonly attempts: AttemptLimits;
   readonly clients: Clients;
   readonly invitations: InvitationsService;
+  readonly oidc: Pick<OidcService, 'name'> | undefined;
+  /** Whether people sign in with passwords. */
+  readonly passwordsOpen: boolean;
 }
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
 
-export function invitationRoutes({ attempts, clients, invitations }: InvitationRoutesDeps, session: SessionPlugin) {
+export function invitationRoutes(deps: InvitationRoutesDeps, session: SessionPlugin) {
+  const { attempts, clients, invitations } = deps;
+  const view = (token: string, email: string | null, form: FormState) => (
+    <InvitationPage
+      form={form}
+      email={email}
+      action={`/sign-up/${token}`}
+      provider={providerLink(deps.oidc, { invitation: token })}
+      hasPasswords={deps.passwordsOpen}
+    />
+  );
+
   return new Elysia({ name: 'invited' })
     .use(session)
     .get('/sign-up/:token', async ({ params: { token }, request, server }) => {
       const { email } = await attempts.link(clients.network(request, server), () => invitations.find(token));
-      return page(
-        readerOf(request),
-        <InvitationPage form={{ values: {}, errors: {} }} email={email} action={`/sign-up/${token}`} />,
-      );
+      return page(readerOf(request), view(token, email, { values: {}, errors: {} }));
     })
     .post(
       '/sign-up/:token',
@@ -41,11 +55,7 @@ export function invitationRoutes({ attempts, clients, invitations }: InvitationR
           );
         } catch (error) {
           const { form, status } = refusedForm({ email: body.email, name: body.name }, error);
-          return page(
-            readerOf(request),
-            <InvitationPage form={form} email={email} action={`/sign-up/${token}`} />,
-            status,
-          );
+          return page(readerOf(request), view(token, email, form), status);
         }
         return seeOther(request, '/');
       },

@@ -4,7 +4,7 @@ import { newId, newSecret, sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
 import { emailProblem, emailTaken, normaliseEmail, readNewUser, requireValid } from './fields';
 import type { Invitation, LinksStore } from './links-store';
-import { makeUser } from './new-user';
+import { makeUser, type NewUserFields } from './new-user';
 import { type PasswordsService, passwordProblem } from './passwords';
 import type { User, UsersStore } from './store';
 import type { Handed } from './users';
@@ -43,6 +43,16 @@ export function invitationsService(deps: {
     const found = await links.findInvitation(sha256(token), now());
     if (!found) throw noSuchInvitation();
     return found;
+  }
+
+  async function join(hash: string, fields: Omit<NewUserFields, 'role'>): Promise<User> {
+    const user = await makeUser(deps, { ...fields, role: 'user' }, async (row) => {
+      const made = await links.join(hash, row, now());
+      if (!made) throw noSuchInvitation();
+      return made;
+    });
+    accountsLog.info({ user: user.id }, 'invitation.accepted');
+    return user;
   }
 
   return {
@@ -90,8 +100,9 @@ export function invitationsService(deps: {
 
     find,
 
-    /** Makes a regular user and uses the invitation once. Throws `not_found`, `invalid_fields` or `conflict`. */
+    /** Makes a regular user and uses the invitation once. Throws `not_found`, `forbidden`, `invalid_fields` or `conflict`. */
     async accept(token: string, typed: { email: string; password: string; name?: string | undefined }): Promise<User> {
+      passwords.requireOpen();
       const { email: invited, hash } = await find(token);
       const { email, name, problems } = readNewUser(typed);
       const isOther = invited !== null && email !== invited;
@@ -101,14 +112,19 @@ export function invitationsService(deps: {
         password: passwordProblem(typed.password),
       });
       if (await users.findByEmail(email)) throw emailTaken();
-      const passwordHash = await passwords.hash(typed.password);
-      const user = await makeUser(deps, { email, name, role: 'user', passwordHash }, async (row) => {
-        const made = await links.join(hash, row, now());
-        if (!made) throw noSuchInvitation();
-        return made;
-      });
-      accountsLog.info({ user: user.id }, 'invitation.accepted');
-      return user;
+      return join(hash, { email, name, passwordHash: await passwords.hash(typed.password) });
+    },
+
+    /**
+     * The same for somebody whom the OpenID Connect provider has named, without a password. Throws `not_found`, `forbidden`
+     * or `conflict`.
+     */
+    async acceptAs(token: string, fields: Omit<NewUserFields, 'role'>): Promise<User> {
+      const { email: invited, hash } = await find(token);
+      if (invited !== null && fields.email !== invited) {
+        throw new AppError('forbidden', { message: `This invitation is for ${invited}.` });
+      }
+      return join(hash, fields);
     },
   };
 }

@@ -9,7 +9,7 @@ export interface NewUserFields {
   readonly email: string;
   readonly name: string;
   readonly role: User['role'];
-  /** Empty where the user will choose a password by a link. */
+  /** Empty where the user has none. */
   readonly passwordHash: string;
 }
 

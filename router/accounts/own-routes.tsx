@@ -162,7 +162,7 @@ function changePassword({ accounts, attempts }: OwnRoutesDeps, who: Who, typed: 
 /** Throws `wrong_credentials`, and what the removal throws: `invalid_request` for the administrator. */
 function deleteAccount({ accounts, attempts, removal }: OwnRoutesDeps, who: Who, password: string, network: string) {
   return attempts.signIn(network, who.user.email, async () => {
-    await accounts.requirePassword(who.user, password, 'password');
+    await accounts.requireOwner(who.user, password, 'password');
     await removal.delete(who.user.id);
   });
 }

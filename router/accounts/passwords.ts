@@ -39,10 +39,11 @@ export type PasswordsService = ReturnType<typeof passwordsService>;
 
 /**
  * Both functions throw `overloaded` when too many hashes wait for their turn.
+ * @param options.isOpen whether others than the administrator sign in with passwords.
  * @param options.atOnce how many run at once.
  * @param options.queuedMax how many may wait.
  */
-export function passwordsService({ atOnce = HASHING_AT_ONCE, queuedMax = HASHING_QUEUED_MAX } = {}) {
+export function passwordsService({ isOpen = true, atOnce = HASHING_AT_ONCE, queuedMax = HASHING_QUEUED_MAX } = {}) {
   const turns = createTurns({ atOnce, queuedMax, refusal: tooManyWaiting });
   // Verified where there is no hash, so that both answers take the same time.
   let decoyHash: Promise<string> | undefined;
@@ -50,6 +51,15 @@ export function passwordsService({ atOnce = HASHING_AT_ONCE, queuedMax = HASHING
   const hash = (password: string): Promise<string> => turns('', () => Bun.password.hash(password, HASHING));
 
   return {
+    isOpen,
+    /** Throws `forbidden` where nobody but the administrator has a password. */
+    requireOpen(): void {
+      if (isOpen) return;
+      throw new AppError('forbidden', {
+        message: 'Nobody but the administrator signs in with a password here.',
+        hint: 'PASSWORD_SIGN_IN is false.',
+      });
+    },
     hash,
     /** @param known the user's hash; empty or undefined where there is none, which no password matches. */
     async matches(password: string, known: string | undefined): Promise<boolean> {

@@ -1,5 +1,5 @@
 /** Parts of pages that belong to higher subjects. `app.ts` provides them, so that no subject imports a higher one. */
-import type { AgentView, Shell, YouView } from '../../views/models';
+import type { AgentView, ProviderView, Shell, YouView } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import { AppError } from '../lib/errors';
 import type { Who } from './identify';
@@ -12,6 +12,17 @@ export interface CreatedKey {
 
 /** The frame of a page outside of the chat: the sidebar and the signed-in user. `agentId` is the agent that it is about. */
 export type ShellOf = (who: Who, agentId?: string) => Promise<Shell>;
+
+/** The link that begins a sign-in through the OpenID Connect provider, with what the person was doing. */
+export function providerLink(
+  oidc: { readonly name: string } | undefined,
+  doing: Readonly<Record<string, string | undefined>> = {},
+): ProviderView | undefined {
+  if (!oidc) return undefined;
+  const asked = Object.entries(doing).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const query = new URLSearchParams(asked).toString();
+  return { name: oidc.name, href: `/sign-in/oidc${query && `?${query}`}` };
+}
 
 /** The agent that a page is about. Throws `not_found` when its backend is no longer configured. */
 export function agentIn({ agents }: Shell): AgentView {

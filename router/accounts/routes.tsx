@@ -7,12 +7,15 @@ import type { FormState } from '../../views/models';
 import type { AuditService } from '../audit/audit';
 import { AppError, toAppError } from '../lib/errors';
 import type { Clients } from '../web/clients';
+import { localPath } from '../web/local-path';
 import { readerOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import { normaliseEmail } from './fields';
 import type { SessionPlugin, Who } from './identify';
+import type { OidcService } from './oidc';
+import { providerLink } from './present-pages';
 import { asPredecessor, userJson } from './present-users';
 import type { SessionsService } from './sessions';
 import type { AttemptLimits } from './sign-in-limits';
@@ -25,6 +28,8 @@ export interface AuthRoutesDeps {
   readonly clients: Clients;
   readonly sessions: Pick<SessionsService, 'revoke'>;
   readonly metrics: { signInTried(outcome: string): void };
+  /** The OpenID Connect provider, if people sign in with one. */
+  readonly oidc: Pick<OidcService, 'name'> | undefined;
 }
 
 export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
@@ -173,7 +178,15 @@ function signInPage(
 ): Response {
   const { values = {}, next, error } = shown;
   const form = formState(values, error);
-  const view = <SignInPage form={form} signupOpen={deps.accounts.signupOpen} {...(next !== undefined && { next })} />;
+  const view = (
+    <SignInPage
+      form={form}
+      signupOpen={deps.accounts.signupOpen}
+      provider={providerLink(deps.oidc, { next })}
+      isAdminOnly={!deps.accounts.passwordsOpen}
+      {...(next !== undefined && { next })}
+    />
+  );
   return formPage(request, view, error);
 }
 
@@ -185,7 +198,13 @@ function signUpPage(
 ): Response {
   if (!deps.accounts.signupOpen)
     throw new AppError('forbidden', { message: 'Sign-up is closed. Ask the administrator.' });
-  const view = <SignUpPage form={formState(values, error)} inviteRequired={deps.accounts.inviteRequired} />;
+  const view = (
+    <SignUpPage
+      form={formState(values, error)}
+      inviteRequired={deps.accounts.inviteRequired}
+      provider={providerLink(deps.oidc)}
+    />
+  );
   return formPage(request, view, error);
 }
 
@@ -198,12 +217,4 @@ function formPage(request: Request, view: VNode, error: AppError | undefined): R
   );
   if (error?.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
   return response;
-}
-
-/**
- * Allows only paths of this router, so that a sign-in never redirects to another host. Browsers read a backslash as a
- * slash and drop tabs and line ends, so that "/<tab>/elsewhere" would be another host.
- */
-function localPath(next: string | undefined): string {
-  return next !== undefined && /^\/(?![/\\])[\x21-\x7e]*$/.test(next) ? next : '/';
 }

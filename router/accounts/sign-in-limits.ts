@@ -37,6 +37,10 @@ export interface AttemptLimits {
   signIn<T>(network: string, email: string, signIn: () => Promise<T>): Promise<T>;
   /** Throws `too_many_requests` after too many tries from the network or for the account; counts this one. */
   signUp<T>(network: string, email: string, signUp: () => Promise<T>): Promise<T>;
+  /**
+   * Runs a part of a sign-in through the OpenID Connect provider, and counts a failure of the network when it is refused.
+   */
+  provider<T>(network: string, work: () => Promise<T>): Promise<T>;
   /** Runs what a link opens, and counts a failure of the network when it throws `not_found`: a guessed link. */
   link<T>(network: string, open: () => Promise<T>): Promise<T>;
 }
@@ -45,6 +49,7 @@ export function createAttemptLimits(): AttemptLimits {
   const networkFailures = counts(NETWORK_FAILURES_MAX, FAILURES_MS);
   const accountFailures = counts(ACCOUNT_FAILURES_MAX, FAILURES_MS);
   const linkFailures = counts(NETWORK_FAILURES_MAX, FAILURES_MS);
+  const providerFailures = counts(NETWORK_FAILURES_MAX, FAILURES_MS);
   const signUps = counts(SIGN_UPS_MAX, SIGN_UPS_MS);
   const ofAccount = createTurns({ atOnce: 1, queuedMax: ACCOUNT_QUEUED_MAX, refusal: tooManyAtOnce });
   const ofNetwork = createTurns({ atOnce: NETWORK_AT_ONCE, queuedMax: NETWORK_QUEUED_MAX, refusal: tooManyAtOnce });
@@ -77,6 +82,17 @@ export function createAttemptLimits(): AttemptLimits {
       signUps.check(account);
       signUps.add(account);
       return inTurn(network, account, signUp);
+    },
+    provider(network, work) {
+      return ofNetwork(network, async () => {
+        providerFailures.check(network);
+        try {
+          return await work();
+        } catch (error) {
+          if (error instanceof AppError && error.status < 500) providerFailures.add(network);
+          throw error;
+        }
+      });
     },
     link(network, open) {
       return ofNetwork(network, async () => {

@@ -26,6 +26,11 @@ export function usersStore(db: Db) {
     .from(users)
     .where(eq(users.email, sql.placeholder('email')))
     .prepare();
+  const byIdentity = db
+    .select()
+    .from(users)
+    .where(eq(users.identity, sql.placeholder('identity')))
+    .prepare();
   const bySession = db
     .select({ user: users, session: sessions })
     .from(sessions)
@@ -46,6 +51,9 @@ export function usersStore(db: Db) {
     /** @param email normalised. */
     async findByEmail(email: string): Promise<User | undefined> {
       return byEmail.get({ email });
+    },
+    async findByIdentity(identity: string): Promise<User | undefined> {
+      return byIdentity.get({ identity });
     },
     /** The addresses of those of the users that are there. */
     async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
@@ -106,10 +114,10 @@ export function usersStore(db: Db) {
         if (gone) tx.insert(retiredSlugs).values(gone).run();
       });
     },
-    /** @returns the changed user, or undefined when there is none. */
+    /** Throws a unique violation when the identity is another user's. @returns the changed user, or undefined when there is none. */
     async change(
       id: string,
-      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs'>>,
+      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'identity'>>,
     ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },

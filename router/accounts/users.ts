@@ -50,6 +50,9 @@ export function usersService(deps: {
   }
 
   return {
+    /** Whether others than the administrator sign in with passwords. */
+    passwordsOpen: passwords.isOpen,
+
     /** Throws `not_found`. */
     get,
 
@@ -64,6 +67,7 @@ export function usersService(deps: {
     async create(typed: { email: string; name?: string | undefined; password?: string | undefined }): Promise<User> {
       const { email, name, problems } = readNewUser(typed);
       const { password } = typed;
+      if (password !== undefined) passwords.requireOpen();
       requireValid({ ...problems, password: password === undefined ? undefined : passwordProblem(password) });
       if (await users.findByEmail(email)) throw emailTaken();
       const passwordHash = password === undefined ? '' : await passwords.hash(password);
@@ -81,6 +85,7 @@ export function usersService(deps: {
       const { password } = change;
       const name = change.name === undefined ? user.name : trimmed(change.name);
       if (password !== undefined && user.role === 'admin') throw ownPassword();
+      if (password !== undefined) passwords.requireOpen();
       requireValid({
         name: nameProblem(name),
         password: password === undefined ? undefined : passwordProblem(password),
@@ -98,6 +103,7 @@ export function usersService(deps: {
 
     /** Makes a link with which the user sets a password, in place of the one before. Throws `invalid_request`, `not_found`. */
     async resetLink(id: string): Promise<Handed> {
+      passwords.requireOpen();
       const { role } = await get(id);
       if (role === 'admin') throw ownPassword();
       const token = newSecret('');
@@ -109,6 +115,7 @@ export function usersService(deps: {
 
     /** The user whose password a link sets. Throws `not_found` when it is unknown, used or expired, or the user disabled. */
     async findByReset(token: string): Promise<User> {
+      passwords.requireOpen();
       const user = await links.findReset(sha256(token), now());
       if (!user || user.disabledAtMs !== null) throw noSuchLink();
       return user;
@@ -116,6 +123,7 @@ export function usersService(deps: {
 
     /** Sets the password by a link, which is used up, and ends all sessions. Throws `not_found`, `invalid_fields`. */
     async reset(token: string, password: string): Promise<User> {
+      passwords.requireOpen();
       requireValid({ password: passwordProblem(password) });
       const used = await links.useReset(sha256(token), await passwords.hash(password), now());
       if (!used) throw noSuchLink();

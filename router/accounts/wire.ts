@@ -1,13 +1,18 @@
 /** Makes the parts of this subject. */
 import type { Config, Secrets } from '../config/config';
 import type { Events } from '../lib/events';
+import { type PolicyWords, systemLookup, upstreamAddresses } from '../net/address-policy';
+import { libraryFetch } from '../net/library-fetch';
+import { proxyChooser } from '../net/proxies';
 import { accountsService } from './accounts';
+import { identitiesService } from './identities';
 import { invitationsService } from './invitations';
 import { rateLimitsService } from './key-limits';
 import { keysService } from './keys';
 import type { KeysStore } from './keys-store';
 import type { LimitsStore } from './limits-store';
 import type { LinksStore } from './links-store';
+import { oidcService } from './oidc';
 import { passwordsService } from './passwords';
 import { sessionsService } from './sessions';
 import { createAttemptLimits } from './sign-in-limits';
@@ -16,8 +21,10 @@ import { userLimitsService } from './user-limits';
 import { usersService } from './users';
 
 export function wireAccounts(uses: {
-  config: Pick<Config, 'capacity' | 'maxAgentsPerBackend' | 'session' | 'signup'>;
-  secrets: Pick<Secrets, 'inviteCode'>;
+  config: Pick<Config, 'capacity' | 'maxAgentsPerBackend' | 'oidc' | 'passwordSignIn' | 'session' | 'signup'> &
+    Pick<Config, 'public' | 'publicUrl'>;
+  secrets: Pick<Secrets, 'inviteCode' | 'oidcClientSecret' | 'proxies'>;
+  internalPort: number;
   stores: { users: UsersStore; keys: KeysStore; links: LinksStore; limits: LimitsStore };
   events: Events;
   now: () => number;
@@ -27,7 +34,7 @@ export function wireAccounts(uses: {
   const { inviteCode } = secrets;
   const { users: rows, links } = stores;
   const keys = keysService({ keys: stores.keys, events, now });
-  const passwords = passwordsService();
+  const passwords = passwordsService({ isOpen: config.passwordSignIn });
   const changed = async (userId: string) => {
     await keys.forget(userId);
     events.publish(userId, { kind: 'user' });
@@ -45,9 +52,45 @@ export function wireAccounts(uses: {
   const rateLimits = rateLimitsService({ now: steady });
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
   const invitations = invitationsService({ users: rows, links, passwords, changed, now });
+  const identities = identitiesService({
+    ...{ users: rows, invitations, changed, now },
+    createsAccounts: config.oidc?.createsAccounts ?? false,
+    signUpOpen: config.signup.open && inviteCode === undefined,
+  });
   const userLimits = userLimitsService({
     store: stores.limits,
     defaults: { runners: config.capacity.runnersPerUser, agents: config.maxAgentsPerBackend },
   });
-  return { userLimits, accounts, attempts: createAttemptLimits(), invitations, keys, rateLimits, sessions, users };
+  return {
+    ...{ userLimits, accounts, attempts: createAttemptLimits(), identities, invitations, keys },
+    ...{ oidc: wireOidc(uses), rateLimits, sessions, users },
+  };
+}
+
+/** For the log: people are told that the provider does not answer. */
+const ISSUER_WORDS: PolicyWords = {
+  unknown: (host) => `OIDC_ISSUER: no address is known for "${host}".`,
+  refused: (problem) => `OIDC_ISSUER: ${problem}.`,
+  ours: 'That is the router itself',
+  platform: 'That is what runs the agents',
+};
+/** Of an answer of the provider: its metadata, its keys, a token, the claims of a person. */
+const PROVIDER_BYTES_MAX = 1_048_576;
+const PROVIDER_MS = 10_000;
+
+function wireOidc({ config, secrets, internalPort, steady }: Parameters<typeof wireAccounts>[0]) {
+  const { oidc: settings, publicUrl } = config;
+  if (!settings) return undefined;
+  const policy = {
+    // The setting names the provider, which may be in the same network as the router.
+    allowPrivate: true,
+    ownPorts: [config.public.port, internalPort],
+    ...(publicUrl !== undefined && { ownOrigin: publicUrl }),
+    proxyFor: proxyChooser(secrets.proxies),
+    words: ISSUER_WORDS,
+  };
+  const addresses = upstreamAddresses({ policy, lookup: systemLookup, now: steady });
+  const limits = { bytesMax: PROVIDER_BYTES_MAX, limitMs: PROVIDER_MS };
+  const fetch = libraryFetch({ addresses, home: settings.issuer, ...limits });
+  return oidcService({ settings, clientSecret: secrets.oidcClientSecret, fetch, now: steady });
 }

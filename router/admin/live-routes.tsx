@@ -51,7 +51,7 @@ export interface LiveRoutesDeps extends AdminLiveDeps, FleetDeps, BackendsDeps {
   readonly backends: FleetDeps['backends'];
   readonly overview: () => Promise<OverviewView>;
   readonly logReads: LogReads;
-  readonly users: Pick<UsersService, 'page'>;
+  readonly users: Pick<UsersService, 'page' | 'passwordsOpen'>;
 }
 
 const text = t.Optional(t.String({ maxLength: 300 }));

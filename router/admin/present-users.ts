@@ -7,17 +7,20 @@ import type { UsersService } from '../accounts/users';
 /** Users on one page. */
 const SHOWN_MAX = 50;
 
+type Listing = Pick<UsersService, 'page' | 'passwordsOpen'>;
+
 /** A page of users, newest first. Throws `not_found` when the user `after` is not there any more. */
-export async function usersPage(users: Pick<UsersService, 'page'>, who: Who, search: string, after?: string) {
+export async function usersPage(users: Listing, who: Who, search: string, after?: string) {
   const { users: found, hasMore } = await users.page({ search, after, limit: SHOWN_MAX });
-  return { views: found.map((user) => userView(user, who)), hasMore };
+  return { views: found.map((user) => userView(users, user, who)), hasMore };
 }
 
-export function userView(user: User, who: Who): UserView {
-  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash } = user;
+export function userView({ passwordsOpen }: Pick<Listing, 'passwordsOpen'>, user: User, who: Who): UserView {
+  const { id, email, name, role, createdAtMs, disabledAtMs, passwordHash, identity } = user;
   return {
     ...{ id, email, name, createdAtMs, isAdmin: role === 'admin', isYou: id === who.user.id },
     isDisabled: disabledAtMs !== null,
-    hasNoPassword: passwordHash === '',
+    hasNoPassword: passwordsOpen && passwordHash === '' && identity === null,
+    isLinked: identity !== null,
   };
 }

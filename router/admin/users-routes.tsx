@@ -5,6 +5,7 @@ import { AdminUsersPage } from '../../views/admin/users';
 import type { Text } from '../../views/locales';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { IdentitiesService } from '../accounts/identities';
 import type { ShellOf } from '../accounts/present-pages';
 import type { User } from '../accounts/store';
 import { AppError } from '../lib/errors';
@@ -20,6 +21,8 @@ import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
+/** No password is asked for where nobody has one. */
+const newUser = t.Object({ email: field, name: field, password: t.Optional(field) });
 const said = t.Object({ said: t.Optional(t.String()) });
 const listQuery = t.Object({
   search: t.Optional(t.String()),
@@ -30,6 +33,7 @@ const listQuery = t.Object({
 export interface UsersRoutesDeps extends UsersApiDeps {
   /** Reset links that were just made, each for the session that made it and its user. */
   readonly newLinks: Once<NewLink>;
+  readonly identities: Pick<IdentitiesService, 'unlink'>;
   readonly removal: RemovalService;
   readonly shell: ShellOf;
 }
@@ -46,17 +50,17 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
     .post(
       '/admin/users',
       async ({ who, body, request }) => {
-        const { email, name, password } = body;
+        const { email, name, password = '' } = body;
         try {
           const user = await users.create({ email, name, password: password === '' ? undefined : password });
-          if (password !== '') return back(request, user.id, 'created');
+          if (password !== '' || !users.passwordsOpen) return back(request, user.id, 'created');
           return await newLink(deps, who, request, user.id);
         } catch (error) {
           const { form, status } = refusedForm({ email, name }, error);
           return listPage(deps, who, {}, { form, status });
         }
       },
-      { admin: true, audit: 'user.created', body: t.Object({ email: field, name: field, password: field }) },
+      { admin: true, audit: 'user.created', body: newUser },
     )
     .get(
       '/admin/users/:id',
@@ -96,6 +100,14 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
       admin: true,
       audit: 'reset_link.made',
     })
+    .post(
+      '/admin/users/:id/unlink',
+      async ({ params, request }) => {
+        await deps.identities.unlink(params.id);
+        return back(request, params.id, 'unlinked');
+      },
+      { admin: true, audit: 'identity.unlinked' },
+    )
     .post(
       '/admin/users/:id/disable',
       async ({ params, request }) => {
@@ -159,6 +171,7 @@ async function listPage(
       moreHref={more && `/admin/users?${more}`}
       firstHref={after === undefined ? undefined : `/admin/users?${new URLSearchParams({ ...(search && { search }) })}`}
       form={refused?.form ?? { values: {}, errors: {} }}
+      hasPasswords={deps.users.passwordsOpen}
       isRefused={refused !== undefined}
       flash={flashOf(textOf(who).users.said, query.said)}
     />,
@@ -178,10 +191,11 @@ async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Show
     who,
     <AdminUserPage
       shell={await deps.shell(who)}
-      user={userView(user, who)}
+      user={userView(deps.users, user, who)}
       typedName={nameOf(user)}
       link={shown.link}
       forms={shown.forms}
+      hasPasswords={deps.users.passwordsOpen}
       flash={flashOf(textOf(who).users.said, shown.said)}
     />,
     shown.status,

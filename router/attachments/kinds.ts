@@ -15,9 +15,9 @@ export interface AttachableKind {
 }
 
 /** `undefined` for a file that cannot be attached. */
-export async function attachableKind(bytes: Uint8Array): Promise<AttachableKind | undefined> {
+export function attachableKind(bytes: Uint8Array): AttachableKind | undefined {
   const picture = pictureType(bytes);
-  if (picture !== undefined) return TAKEN.has(picture) ? { type: picture, ...(await sizeOf(bytes)) } : undefined;
+  if (picture !== undefined) return TAKEN.has(picture) ? { type: picture, ...sizeOf(bytes) } : undefined;
   return isText(bytes) ? { type: TEXT_TYPE, width: null, height: null } : undefined;
 }
 
@@ -26,9 +26,10 @@ export function isPicture({ type }: { readonly type: string }): boolean {
 }
 
 /** As it is shown: photographs of phones lie on their side, and say so. */
-async function sizeOf(bytes: Uint8Array): Promise<Pick<AttachableKind, 'width' | 'height'>> {
+function sizeOf(bytes: Uint8Array): Pick<AttachableKind, 'width' | 'height'> {
   try {
-    const { imageSize } = await import('image-size');
+    // Loaded by the first picture. By `require`, because answers are read without a wait.
+    const { imageSize } = require('image-size') as typeof import('image-size');
     const { width, height, orientation = 1 } = imageSize(bytes.subarray(0, HEAD_BYTES));
     return orientation > 4 ? { width: height, height: width } : { width, height };
   } catch {

@@ -3,7 +3,8 @@ import type { Upstream } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
 import type { UpstreamAddresses } from '../net/address-policy';
 import { addressBelow } from '../net/addresses';
-import { type Outgoing, type OutgoingAnswer, open, UnreachableError } from '../net/outgoing';
+import { openAt } from '../net/open-at';
+import { type Outgoing, type OutgoingAnswer, UnreachableError } from '../net/outgoing';
 
 /**
  * Tries the addresses of the upstream's host in order, until one can be reached. Throws `UnreachableError`; and
@@ -20,22 +21,13 @@ export function upstreamSender(addresses: UpstreamAddresses): Send {
   return async ({ baseUrl, apiKey }, path, rest) => {
     const allowed = await addresses.of(baseUrl);
     const proxy = addresses.proxyOf(baseUrl);
-    const [first, ...others] = proxy === undefined ? allowed : [];
     const outgoing = {
       ...rest,
       url: addressBelow(baseUrl, path),
       proxy,
       headers: { ...rest.headers, authorization: `Bearer ${apiKey}` },
     };
-    const at = (address: string | undefined) => open({ ...outgoing, ...(address !== undefined && { address }) });
-    let answer = at(first);
-    for (const address of others) {
-      answer = answer.catch((error: unknown) => {
-        if (error instanceof UnreachableError && !error.mayHaveArrived) return at(address);
-        throw error;
-      });
-    }
-    const response = await answer.catch((error: unknown) => {
+    const response = await openAt(proxy === undefined ? allowed : [], outgoing).catch((error: unknown) => {
       if (error instanceof UnreachableError) addresses.forget(baseUrl);
       throw error;
     });

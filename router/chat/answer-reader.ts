@@ -5,6 +5,7 @@ import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../lib/json';
 import { safely } from '../lib/safely';
+import { type AnswerPicture, AnswerPictures } from './answer-pictures';
 import { GrowingText } from './growing-text';
 import { type Divided, LeadingThought } from './leading-thought';
 import { AnswerSteps } from './steps';
@@ -25,6 +26,8 @@ export interface ReaderOptions {
   readonly maxBytes: number;
   /** The memory share that a long answer is charged to. The recorder ends it. */
   readonly share: Share;
+  /** Bytes of one picture in the answer, and where each goes. */
+  readonly pictures: { readonly bytesMax: number; save(picture: AnswerPicture): void };
 }
 
 export class AnswerReader {
@@ -32,6 +35,7 @@ export class AnswerReader {
   calls: AnswerCalls;
   readonly steps: AnswerSteps;
   readonly #leading = new LeadingThought();
+  readonly #pictures: AnswerPictures;
   failure: MessageFailure | undefined;
   /** Why no more is read. */
   tooLarge: AppError | undefined;
@@ -52,6 +56,7 @@ export class AnswerReader {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
     this.steps = new AnswerSteps(now);
+    this.#pictures = new AnswerPictures(options.pictures.bytesMax, (picture) => options.pictures.save(picture));
     this.#measure = options.share.measure();
   }
 
@@ -89,6 +94,7 @@ export class AnswerReader {
   end(): void {
     if (!this.tooLarge) this.#parser?.(EVENT_END);
     this.#divided(this.#leading.end());
+    this.#say(this.#pictures.end());
     this.steps.end();
   }
 
@@ -119,7 +125,7 @@ export class AnswerReader {
   #hold(): void {
     const { maxBytes } = this.options;
     const waiting = this.isStream ? Math.max(0, this.#waitingBytes - WAITING_BYTES_MAX) : this.#waitingBytes;
-    const bytes = this.#textBytes + this.calls.size + this.steps.size + waiting;
+    const bytes = this.#textBytes + this.calls.size + this.steps.size + this.#pictures.size + waiting;
     this.tooLarge ??= bytes > maxBytes ? tooLarge(maxBytes) : this.#measure(bytes);
   }
 
@@ -127,11 +133,12 @@ export class AnswerReader {
     this.steps.think(thought, true);
     if (text === '') return;
     this.steps.endThought();
-    this.#say(text);
+    this.#say(this.#pictures.text(text));
   }
 
   /** Of a piece that is too long its beginning. */
   #say(piece: string): void {
+    if (piece === '') return;
     const { maxBytes } = this.options;
     const room = maxBytes - this.#textBytes;
     this.#textBytes += Buffer.byteLength(piece);
@@ -159,6 +166,7 @@ export class AnswerReader {
     const piece = said ? contentText(said.content) : responseText(body);
     this.steps.read(body, name);
     if (piece !== '') this.#divided(this.#leading.push(piece));
+    this.#say(this.#pictures.read(body, said));
     this.calls.read(body, this.text.length);
     if (this.calls.size > CALLS_BYTES_MAX) this.#dropCalls();
     if (this.isStream) this.#hold();

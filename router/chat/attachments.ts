@@ -7,8 +7,10 @@ import { attachableKind, isPicture } from '../attachments/kinds';
 import type { Config } from '../config/config';
 import { AppError } from '../lib/errors';
 import { newTimeId } from '../lib/ids';
+import { generationsLog } from '../lib/log';
+import type { AnswerPicture } from './answer-pictures';
 import type { Conversation } from './store';
-import type { Attachment, AttachmentsStore, KeptFile } from './store-attachments';
+import type { Attachment, AttachmentPlace, AttachmentsStore, KeptFile } from './store-attachments';
 
 /** Characters of a name. */
 const NAME_LENGTH_MAX = 200;
@@ -46,7 +48,7 @@ export function attachmentsService(deps: {
     const shown = nameOf(name);
     if (bytes.length > bytesMax) throw tooLarge(shown, bytesMax);
     if (bytes.length === 0) throw new AppError('invalid_request', { message: `The file "${shown}" is empty.` });
-    const kind = await attachableKind(bytes);
+    const kind = attachableKind(bytes);
     if (!kind) {
       const message = `The file "${shown}" is neither a picture (PNG, JPEG, GIF or WebP) nor text.`;
       throw new AppError('unsupported_media_type', { message });
@@ -58,43 +60,64 @@ export function attachmentsService(deps: {
     return { hash, name: shown, bytes: bytes.length, ...kind };
   }
 
+  /**
+   * Stores the contents of the files of one message, of which it has some already. Throws `too_large`,
+   * `unsupported_media_type` or `invalid_request` with the name of the file that cannot be attached.
+   */
+  async function keep(
+    userId: string,
+    files: readonly GivenFile[],
+    had: readonly Pick<KeptFile, 'bytes'>[] = [],
+  ): Promise<readonly KeptFile[]> {
+    if (files.length === 0) return [];
+    if (files.length + had.length > countMax) {
+      throw new AppError('invalid_request', { message: `A message has at most ${countMax} files.` });
+    }
+    const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
+    if (had.reduce((sum, file) => sum + file.bytes, bytes) > messageBytesMax) {
+      const message = `The files of a message have at most ${sizeText(messageBytesMax)} together.`;
+      throw new AppError('too_large', { message });
+    }
+    if ((await store.bytesOf(userId)) + bytes > userBytesMax) {
+      const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
+      throw new AppError('too_large', { message });
+    }
+    const kept: KeptFile[] = [];
+    for (const file of files) kept.push(await keepOne(file));
+    return kept;
+  }
+
+  /** Pictures of answers on their way to the disk: the page may ask for one as soon as it has its address. */
+  const saving = new Map<string, Promise<void>>();
+
+  async function saveOfAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
+    const { id, bytes } = picture;
+    try {
+      const extension = attachableKind(bytes)?.type.split('/')[1] ?? 'png';
+      const files = await keep(place.userId, [{ name: `image-${ordinal + 1}.${extension}`, bytes }]);
+      await store.insert(
+        place,
+        files.map((file) => ({ ...file, id })),
+        now(),
+        ordinal,
+      );
+    } catch (error) {
+      generationsLog.warn({ message: place.messageId, err: error }, 'picture.not_saved');
+    }
+  }
+
   return {
     limits: { bytesMax, countMax, messageBytesMax },
     /** Messages back to which files are told to a runtime again. */
     toldMessages,
     blobs,
 
-    /**
-     * Stores the contents of the files of one message, of which it has some already. Throws `too_large`,
-     * `unsupported_media_type` or `invalid_request` with the name of the file that cannot be attached.
-     */
-    async keep(
-      userId: string,
-      files: readonly GivenFile[],
-      had: readonly Pick<KeptFile, 'bytes'>[] = [],
-    ): Promise<readonly KeptFile[]> {
-      if (files.length === 0) return [];
-      if (files.length + had.length > countMax) {
-        throw new AppError('invalid_request', { message: `A message has at most ${countMax} files.` });
-      }
-      const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
-      if (had.reduce((sum, file) => sum + file.bytes, bytes) > messageBytesMax) {
-        const message = `The files of a message have at most ${sizeText(messageBytesMax)} together.`;
-        throw new AppError('too_large', { message });
-      }
-      if ((await store.bytesOf(userId)) + bytes > userBytesMax) {
-        const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
-        throw new AppError('too_large', { message });
-      }
-      const kept: KeptFile[] = [];
-      for (const file of files) kept.push(await keepOne(file));
-      return kept;
-    },
+    keep,
 
     /** Stores a file for a message of a conversation that is stored later; after a day without it the file goes. */
     async upload(conversation: Pick<Conversation, 'id' | 'userId'>, file: GivenFile): Promise<Attachment> {
       const { id: conversationId, userId } = conversation;
-      const kept = await this.keep(userId, [file], await store.waitingIn(conversationId));
+      const kept = await keep(userId, [file], await store.waitingIn(conversationId));
       const id = newTimeId();
       await store.insert(
         { userId, conversationId, messageId: null },
@@ -111,8 +134,19 @@ export function attachmentsService(deps: {
       return ids.map((id) => there.find((one) => one.id === id) ?? noFile());
     },
 
+    /**
+     * Stores a picture of an answer. One that cannot be stored is missing, and the log says why: no answer fails for it.
+     * @param ordinal its place among those of the answer.
+     */
+    ofAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
+      const saved = saveOfAnswer(place, picture, ordinal).finally(() => saving.delete(picture.id));
+      saving.set(picture.id, saved);
+      return saved;
+    },
+
     /** A file of this user's. Throws `not_found`. */
     async get(userId: string, id: string): Promise<Attachment> {
+      await saving.get(id);
       const attachment = await store.find(id);
       return attachment?.userId === userId ? attachment : noFile();
     },

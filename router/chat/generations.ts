@@ -69,7 +69,7 @@ interface GenerationsDeps extends ProduceDeps {
 }
 
 export function generationsService(deps: GenerationsDeps) {
-  const { conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
+  const { attachments, conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -117,7 +117,7 @@ export function generationsService(deps: GenerationsDeps) {
     const ids = { userId: conversation.userId, conversationId: conversation.id, messageId: message.id };
     const { stop, ...rest } = how;
     const options = { ...rest, maxBytes: maxAnswerBytes, share: new Share(held, conversation.userId) };
-    const answer = new Answer({ conversations, events, isShown, now }, ids, options);
+    const answer = new Answer({ attachments, conversations, events, isShown, now }, ids, options);
     live.set(message.id, { ...ids, agentId: conversation.agentId, answer, stop });
     void answer.saved.then(() => live.delete(message.id));
     return answer;

@@ -7,7 +7,7 @@ import { within } from '../lib/time';
 import type { AttachmentsService } from './attachments';
 import { newConversation, TITLE_LENGTH_MAX, titleFrom } from './conversations';
 import type { GenerationsService } from './generations';
-import { withoutThought } from './leading-thought';
+import { spoken } from './spoken';
 import type { Conversation, ConversationsStore, Message } from './store';
 import type { ConversationsApiStore, CountedConversation, TellingMessage } from './store-api';
 
@@ -103,8 +103,7 @@ export function postedService(deps: {
       } as const;
       const posted = await api.post(message, (newest) => {
         if (role === 'user' || newest.role !== 'assistant') return false;
-        // A client also sends the thought that a model has in its text; the stored answer does not have it.
-        if (!isError) return withoutThought(newest.content).trim() === withoutThought(content).trim();
+        if (!isError) return spoken(newest.content) === spoken(content);
         // The router has stored the failure of its own answer, in words of its own.
         return (
           newest.status === 'failed' && (newest.failure?.code !== CLIENT_ERROR || newest.failure.message === content)

@@ -9,7 +9,9 @@ import type { Events } from '../lib/events';
 import { generationsLog, logAnswer } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
+import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
+import type { AttachmentsService } from './attachments';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import type { ConversationsStore, MessageFailure, Step } from './store';
 import { type Ticking, tickSoon } from './ticks';
@@ -24,6 +26,7 @@ const PENDING_BYTES_MAX = 65_536;
 const PARSE_MS = 10;
 
 export interface AnswerDeps {
+  readonly attachments: Pick<AttachmentsService, 'limits' | 'ofAnswer'>;
   readonly conversations: ConversationsStore;
   readonly events: Events;
   readonly isShown: (conversationId: string) => boolean;
@@ -36,7 +39,7 @@ export interface AnswerIds {
   readonly messageId: string;
 }
 
-export interface AnswerOptions extends ReaderOptions {
+export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   /** Whether the runner answers with server-sent events, or with one JSON body. */
   readonly isStream: boolean;
   /** The answer has ended here because it is too long; what still comes of it is not recorded. */
@@ -68,13 +71,19 @@ export class Answer implements Recorder, Ticking {
   /** Revisions of the steps. */
   #toldSteps = 0;
   #savedSteps = 0;
+  /** Pictures of the answer, each until it is stored. */
+  readonly #pictures: Promise<void>[] = [];
   #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
 
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
     this.#deps = deps;
     this.#ids = ids;
     this.#options = options;
-    this.#reader = new AnswerReader(ids.messageId, options.isStream, options, deps.now);
+    const pictures = {
+      bytesMax: deps.attachments.limits.bytesMax,
+      save: (one: AnswerPicture) => this.#savePicture(one),
+    };
+    this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
@@ -119,6 +128,10 @@ export class Answer implements Recorder, Ticking {
       if (!this.#isBehind) this.#work();
     }
     return this.#tried.promise;
+  }
+
+  #savePicture(picture: AnswerPicture): void {
+    this.#pictures.push(this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictures.length));
   }
 
   /** Ends the answer with what there is of it. */
@@ -211,6 +224,7 @@ export class Answer implements Recorder, Ticking {
     // Asked when the ending is written: a page may come until then.
     const isSeen = () => this.#deps.isShown(conversationId);
     if (this.#saving) await this.#saving;
+    if (this.#pictures.length > 0) await Promise.all(this.#pictures);
     for (;;) {
       const part = text.next(true);
       if (!part || text.isLast(part)) {

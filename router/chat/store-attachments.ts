@@ -43,12 +43,25 @@ export function binding({ $client }: Db) {
   );
 }
 
-/** Copies the files of a message to a copy of it, in the transaction of the caller. */
+/** Copies the files of a message to a copy of it, whose text then names the copies. In the transaction of the caller. */
 export function copyingAttachments({ $client }: Db) {
-  return $client.query<never, [conversationId: string, messageId: string, fromMessageId: string]>(
-    `INSERT INTO attachments SELECT lower(hex(randomblob(12))), user_id, ?, ?, ordinal, hash, name, type, bytes, width,
-      height, created_at_ms FROM attachments WHERE message_id = ?`,
+  const idsOf = $client.query<{ readonly id: string }, [messageId: string]>(
+    'SELECT id FROM attachments WHERE message_id = ?',
   );
+  const copy = $client.query<never, [id: string, conversationId: string, messageId: string, fromId: string]>(
+    `INSERT INTO attachments SELECT ?, user_id, ?, ?, ordinal, hash, name, type, bytes, width, height, created_at_ms
+      FROM attachments WHERE id = ?`,
+  );
+  const rename = $client.query<never, [fromId: string, id: string, messageId: string]>(
+    `UPDATE messages SET content = replace(content, '/api/attachments/' || ?, '/api/attachments/' || ?) WHERE id = ?`,
+  );
+  return (conversationId: string, messageId: string, fromMessageId: string): void => {
+    for (const { id: fromId } of idsOf.all(fromMessageId)) {
+      const id = newTimeId();
+      copy.run(id, conversationId, messageId, fromId);
+      rename.run(fromId, id, messageId);
+    }
+  };
 }
 
 export function attachmentsStore(db: Db) {

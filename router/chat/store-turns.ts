@@ -221,7 +221,7 @@ function begin(tx: Db, write: Statements, { conversation, fork }: Beginning): vo
     const copyId = newTimeId();
     write.copy.run(copyId, conversation.id, id);
     copyPieces(id, copyId);
-    write.copyAttachments.run(conversation.id, copyId, id);
+    write.copyAttachments(conversation.id, copyId, id);
   }
 }
 

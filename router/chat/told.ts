@@ -10,6 +10,7 @@ import type { ChatMessage } from '../backends/shape';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newId } from '../lib/ids';
+import { picturesAsWords } from './answer-pictures';
 import type { AttachmentsService } from './attachments';
 import type { Message } from './store';
 import type { Attachment } from './store-attachments';
@@ -88,31 +89,20 @@ export async function toldMessages(
   const all = await attachments.ofMessages(said);
   const spoken = said.filter(({ id, content }) => content !== '' || all.has(id));
   const told = await tellable(attachments, spoken, all);
-  const messages = spoken.map((message) => {
-    const own = all.get(message.id) ?? [];
-    return { role: message.role, content: contentOf(files, message, own, told) };
+  // A message of an assistant has no pictures in OpenAI's API, so they come with what is said next.
+  let ofAnswer: readonly Attachment[] = [];
+  const messages = spoken.map(({ id, role, content }) => {
+    const own = all.get(id) ?? [];
+    if (role !== 'user') {
+      ofAnswer = own.filter((file) => told.has(file));
+      return { role, content: picturesAsWords(content) };
+    }
+    const notes = own.filter((file) => !told.has(file)).map(noteOf);
+    const parts = [...ofAnswer, ...own.filter((file) => told.has(file))];
+    ofAnswer = [];
+    return { role, content: files.content(content + notes.join(''), parts) };
   });
   return { messages, files };
-}
-
-function contentOf(
-  files: ToldFiles,
-  { role, content }: Pick<Message, 'role' | 'content'>,
-  own: readonly Attachment[],
-  told: ReadonlySet<Attachment>,
-): ChatMessage['content'] {
-  // A message of an assistant has no pictures in OpenAI's API; its text says where they were.
-  if (role === 'assistant') return content;
-  const text =
-    content +
-    own
-      .filter((file) => !told.has(file))
-      .map(noteOf)
-      .join('');
-  return files.content(
-    text,
-    own.filter((file) => told.has(file)),
-  );
 }
 
 /** Those of the newest messages, as far as a request may have them. Those of the newest one are always told. */

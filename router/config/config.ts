@@ -5,6 +5,7 @@ import type { AllowanceLimits } from '../lib/allowance';
 import type { LogFile } from '../lib/log';
 import type { TracingOptions } from '../lib/tracing';
 import { crossChecks } from './cross-checks';
+import { type OidcConfig, toOidc } from './oidc';
 import { type SettingNote, translateSettings } from './predecessor';
 import { settings, type Values } from './settings';
 
@@ -53,6 +54,10 @@ export interface Config {
   readonly corsOrigins?: readonly string[] | '*';
   readonly session: { readonly cookieName: string; readonly cookieSecure: boolean; readonly ttlSeconds: number };
   readonly signup: { readonly open: boolean };
+  /** Absent: people sign in with passwords only. */
+  readonly oidc?: OidcConfig;
+  /** Whether others than the administrator sign in with passwords. */
+  readonly passwordSignIn: boolean;
   readonly bootstrapAdmin?: { readonly email: string; readonly name: string };
   readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
   /** Agents that a user may have of one backend. */
@@ -101,6 +106,7 @@ export interface Secrets {
   /** The former key, under which values in the database may still be encrypted. */
   readonly previousEncryptionKey?: Uint8Array;
   readonly inviteCode?: string;
+  readonly oidcClientSecret?: string;
   readonly bootstrapAdminPassword?: string;
   /** How upstreams are called: URLs of proxies, which may hold a password, and NO_PROXY. */
   readonly proxies: { readonly http?: string; readonly https?: string; readonly except: readonly string[] };
@@ -202,6 +208,8 @@ function toConfig(v: Values): Config {
     ...(v.CORS_ORIGINS && { corsOrigins: v.CORS_ORIGINS }),
     session: { cookieName: v.COOKIE_NAME, cookieSecure: v.COOKIE_SECURE, ttlSeconds: v.JWT_TTL_SECONDS },
     signup: { open: v.ALLOW_SIGNUP },
+    ...toOidc(v),
+    passwordSignIn: v.PASSWORD_SIGN_IN,
     ...(v.BOOTSTRAP_ADMIN_EMAIL && {
       bootstrapAdmin: { email: v.BOOTSTRAP_ADMIN_EMAIL, name: v.BOOTSTRAP_ADMIN_NAME },
     }),
@@ -253,6 +261,7 @@ function toSecrets(v: Values): Secrets {
     encryptionKey: v.ENCRYPTION_KEY,
     ...(v.ENCRYPTION_KEY_PREVIOUS && { previousEncryptionKey: v.ENCRYPTION_KEY_PREVIOUS }),
     ...(v.INVITE_CODE && { inviteCode: v.INVITE_CODE }),
+    ...(v.OIDC_CLIENT_SECRET && { oidcClientSecret: v.OIDC_CLIENT_SECRET }),
     ...(v.BOOTSTRAP_ADMIN_PASSWORD && { bootstrapAdminPassword: v.BOOTSTRAP_ADMIN_PASSWORD }),
     proxies: { ...(http && { http }), ...(https && { https }), except: v.NO_PROXY ?? [] },
     toJSON: hidden,

@@ -23,6 +23,18 @@ export const crossChecks: readonly CrossCheck[] = [
     holds: (v) => !v.COOKIE_SECURE || !v.ROUTER_PUBLIC_BASE_URL?.startsWith('http:'),
   },
   {
+    variables: ['OIDC_CLIENT_ID', 'OIDC_ISSUER'],
+    rule: 'comes together with OIDC_ISSUER',
+    example: 'set both, or neither',
+    holds: (v) => (v.OIDC_ISSUER === undefined) === (v.OIDC_CLIENT_ID === undefined),
+  },
+  {
+    variables: ['PASSWORD_SIGN_IN', 'OIDC_ISSUER', 'ALLOW_SIGNUP'],
+    rule: 'may be false only with OIDC_ISSUER, and with ALLOW_SIGNUP=false, because people sign up with passwords',
+    example: 'true',
+    holds: (v) => v.PASSWORD_SIGN_IN || (v.OIDC_ISSUER !== undefined && !v.ALLOW_SIGNUP),
+  },
+  {
     variables: ['ROUTER_PORT', 'FRONTEND_PORT'],
     rule: 'must differ from FRONTEND_PORT',
     example: '18080',

@@ -72,6 +72,52 @@ export const settingGroups = {
     COOKIE_SECURE: preset(flag, 'false', 'Send the session cookie over HTTPS only. Turn on behind TLS.'),
     JWT_TTL_SECONDS: preset(integer(60, 34_560_000, ' of seconds'), '604800', 'How long a browser stays signed in.'),
   },
+  'Sign-in with OpenID Connect': {
+    OIDC_ISSUER: optional(url, {
+      description:
+        'Issuer of an OpenID Connect provider, such as Keycloak, with which people sign in. It sends them back to /sign-in/oidc/callback.',
+      whenUnset: 'people sign in with passwords only',
+      example: 'https://login.example.org/realms/team',
+    }),
+    OIDC_CLIENT_ID: optional(matching('1 to 200 characters without blanks', /^[\x21-\x7e]{1,200}$/), {
+      description: 'Id of this router at the provider. Required with OIDC_ISSUER.',
+      example: 'agent-stack',
+    }),
+    OIDC_CLIENT_SECRET: optional(secret(8), {
+      description: 'Secret of this router at the provider. Unset: it is a public client there, secured by PKCE alone.',
+      example: 'as-the-provider-shows-it',
+    }),
+    OIDC_SCOPES: preset(
+      matching('words separated by blanks, openid among them', /^(?=(.* )?openid( |$))[\x21-\x7e]+( [\x21-\x7e]+)*$/),
+      'openid email profile',
+      'What the provider is asked for.',
+    ),
+    OIDC_NAME: optional(matching('1 to 40 characters', /^.{1,40}$/u), {
+      description: 'What pages call the provider, as in “Sign in with …”.',
+      whenUnset: 'the host of `OIDC_ISSUER`',
+      example: 'Keycloak',
+    }),
+    OIDC_ALLOWED_DOMAINS: optional(hosts, {
+      description: 'Domains of e-mail addresses that may sign in through the provider; subdomains are others.',
+      whenUnset: 'any domain',
+      example: 'example.org,example.com',
+    }),
+    OIDC_LINK_CLAIM: preset(
+      matching('the name of a claim', /^[\x21-\x7e]{1,100}$/),
+      'email',
+      'Claim with the e-mail address of the account. `email` counts only with `email_verified`; any other claim, such as `upn`, is believed as the provider sends it.',
+    ),
+    OIDC_CREATE_ACCOUNTS: preset(
+      flag,
+      'false',
+      'Whether people without an account get one when they first sign in through the provider. Otherwise the administrator adds or invites them.',
+    ),
+    PASSWORD_SIGN_IN: preset(
+      flag,
+      'true',
+      'Whether people sign in with passwords. false, with OIDC_ISSUER: only the administrator does, and nobody signs up.',
+    ),
+  },
   Addresses: {
     FRONTEND_BIND_HOST: preset(bindHost, '127.0.0.1', 'Address of the public listener. 0.0.0.0: all addresses.'),
     FRONTEND_PORT: preset(port, '18000', 'Port of the public listener: pages, /auth, /api, /v1. 0: any free port.'),

@@ -23,6 +23,21 @@ export const systemLookup: Lookup = async (host) => {
   return found.sort((a, b) => a.family - b.family).map(({ address }) => address);
 };
 
+/** Sentences of refusals. */
+export interface PolicyWords {
+  unknown(host: string): string;
+  refused(problem: string): string;
+  readonly ours: string;
+  readonly platform: string;
+}
+
+const LLM_WORDS: PolicyWords = {
+  unknown: (host) => `LLM_BASE_URL: no address is known for "${host}". Check its spelling.`,
+  refused: (problem) => `LLM_BASE_URL: ${problem}.`,
+  ours: 'That is the router itself. Set the address of an LLM API',
+  platform: 'That is what runs the agents. Set the address of an LLM API',
+};
+
 export interface UpstreamPolicy {
   /** Whether loopback and private addresses may be called. */
   readonly allowPrivate: boolean;
@@ -35,6 +50,8 @@ export interface UpstreamPolicy {
   platforms?(): readonly string[];
   /** Absent: every call is made directly. */
   readonly proxyFor?: ProxyFor;
+  /** How the setting that names the place refuses one. By default that of an LLM API. */
+  readonly words?: PolicyWords;
 }
 
 interface Resolution {
@@ -48,6 +65,7 @@ export type UpstreamAddresses = ReturnType<typeof upstreamAddresses>;
 export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup; now: () => number }) {
   const { policy, lookup, now } = deps;
   const { allowPrivate, ownPorts, proxyFor = () => undefined } = policy;
+  const words = policy.words ?? LLM_WORDS;
   const ownOrigin = policy.ownOrigin === undefined ? undefined : new URL(policy.ownOrigin);
   const resolutions = new Recent<string, Resolution>(RESOLUTIONS_MAX);
 
@@ -57,7 +75,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     const addresses = lookup(host).catch((cause: unknown) => {
       resolutions.delete(host, resolution);
       throw new AppError('upstream_unreachable', {
-        message: `LLM_BASE_URL: no address is known for "${host}". Check its spelling.`,
+        message: words.unknown(host),
         cause,
       });
     });
@@ -77,7 +95,7 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     const isOwnName = ownOrigin !== undefined && isSamePlace(url, ownOrigin);
     // An agent that calls itself through the router would do so forever.
     const isOurs = isOwnName || (ownPorts.includes(portOf(url)) && isThisMachine(address));
-    return isOurs ? 'That is the router itself. Set the address of an LLM API' : undefined;
+    return isOurs ? words.ours : undefined;
   }
 
   /** Whether a call would reach the command interface of a platform: access to it gives control of the machine. */
@@ -92,6 +110,22 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
     return false;
   }
 
+  function refuse(problem: string | undefined): void {
+    if (problem) throw new AppError('invalid_request', { message: words.refused(problem) });
+  }
+
+  async function allowed(url: URL): Promise<readonly string[]> {
+    const isProxied = proxyFor(url) !== undefined;
+    const addresses = await addressesOf(hostOf(url)).catch((error: unknown) => {
+      if (isProxied) return [];
+      throw error;
+    });
+    // One forbidden address is enough: a name that mixes allowed and forbidden addresses is likely an attack.
+    for (const address of addresses) refuse(problemOf(url, address));
+    if (await isPlatform(url, addresses)) refuse(words.platform);
+    return addresses;
+  }
+
   return {
     /**
      * The addresses at which this base URL may be called. The caller connects to one of them, so that the name cannot
@@ -100,20 +134,14 @@ export function upstreamAddresses(deps: { policy: UpstreamPolicy; lookup: Lookup
      * there is none.
      */
     async of(baseUrl: string): Promise<readonly string[]> {
-      const refuse = (problem: string | undefined) => {
-        if (problem) throw new AppError('invalid_request', { message: `LLM_BASE_URL: ${problem}.` });
-      };
       refuse(baseUrlProblem(baseUrl));
-      const url = new URL(baseUrl);
-      const isProxied = proxyFor(url) !== undefined;
-      const addresses = await addressesOf(hostOf(url)).catch((error: unknown) => {
-        if (isProxied) return [];
-        throw error;
-      });
-      // One forbidden address is enough: a name that mixes allowed and forbidden addresses is likely an attack.
-      for (const address of addresses) refuse(problemOf(url, address));
-      if (await isPlatform(url, addresses)) refuse('That is what runs the agents. Set the address of an LLM API');
-      return addresses;
+      return allowed(new URL(baseUrl));
+    },
+
+    /** The same for a whole URL, which may have a query. */
+    async ofUrl(url: URL): Promise<readonly string[]> {
+      refuse(baseUrlProblem(url.origin));
+      return allowed(url);
     },
 
     /** The proxy for calls of this base URL, or `undefined`. */

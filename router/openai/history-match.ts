@@ -1,7 +1,7 @@
 /** Compares a request of `/v1` with its stored conversation, and with the runtime session of it. */
 import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
-import { withoutThought } from '../chat/leading-thought';
+import { spoken } from '../chat/spoken';
 import type { Conversation, Message } from '../chat/store';
 
 export interface HistoryMatch {
@@ -71,9 +71,9 @@ function isCallback({ callbackId }: Message): boolean {
   return callbackId !== null;
 }
 
-/** Without the thought of a model that sends it in its text, which the stored answer does not have. */
+/** What was said, alike for an answer as it is stored and as its client has it. */
 function saidText(message: Parameters<typeof trimmedText>[0]): string {
-  return withoutThought(trimmedText(message)).trim();
+  return spoken(trimmedText(message));
 }
 
 /** Texts of the turns that have an answer. Turns without one may be unknown to the runtime, and clients omit them. */

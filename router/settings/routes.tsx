@@ -1,10 +1,17 @@
 /** Settings: the page of all of them, and idle times. Credentials and keys have files of their own. */
 import { Elysia, t } from 'elysia';
 import { SettingsPage } from '../../views/settings/page';
+import type { AccountsService } from '../accounts/accounts';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { KeysService } from '../accounts/keys';
 import { keyView } from '../accounts/present-keys';
-import type { CreatedKey, SettingsPages, SettingsProps, ShellOf } from '../accounts/present-pages';
+import {
+  type CreatedKey,
+  providerLink,
+  type SettingsPages,
+  type SettingsProps,
+  type ShellOf,
+} from '../accounts/present-pages';
 import { sessionView } from '../accounts/present-sessions';
 import type { SessionsService } from '../accounts/sessions';
 import type { AgentsService } from '../agents/agents';
@@ -20,6 +27,7 @@ import { type Reader, textOf } from '../web/reader';
 import { page, seeOther } from '../web/respond';
 
 export interface SettingsPagesDeps {
+  readonly accounts: Pick<AccountsService, 'hasPassword'>;
   readonly agents: AgentsService;
   readonly backends: BackendRegistry;
   readonly config: Pick<Config, 'publicUrl' | 'idle'>;
@@ -27,6 +35,8 @@ export interface SettingsPagesDeps {
   readonly idle: IdleService;
   readonly keys: KeysService;
   readonly newKeys: Once<CreatedKey>;
+  /** The OpenID Connect provider, if people sign in through one. */
+  readonly oidc: { readonly name: string } | undefined;
   readonly sessions: SessionsService;
   readonly shell: ShellOf;
 }
@@ -34,6 +44,9 @@ export interface SettingsPagesDeps {
 export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' | 'idle'> {
   readonly settings: SettingsPages;
 }
+
+/** A sign-in at the provider that links the account of who is signed in. */
+const LINKING = { link: '1', next: '/settings?card=you&said=linked#you-said' };
 
 /** The page of all settings, for the routes of those subjects that have a card on it. */
 export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
@@ -94,9 +107,10 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
-  const { name, email, language, role } = who.user;
+  const { name, email, language, role, identity } = who.user;
   const you = {
-    ...{ name, email, language, isAdmin: role === 'admin', ...props.you },
+    ...{ name, email, language, isAdmin: role === 'admin', hasPassword: deps.accounts.hasPassword(who.user) },
+    ...{ isLinked: identity !== null, provider: providerLink(deps.oidc, LINKING), ...props.you },
     sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
   };
   const origin = deps.config.publicUrl ?? new URL(request.url).origin;

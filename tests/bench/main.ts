@@ -14,6 +14,7 @@ import type { Scenario } from './scenario';
 import { aborts } from './scenarios/aborts';
 import { agents } from './scenarios/agents';
 import { data } from './scenarios/data';
+import { idleTier } from './scenarios/idle-tier';
 import { page as pageStream } from './scenarios/page';
 import { requests } from './scenarios/requests';
 import { signIns } from './scenarios/sign-ins';
@@ -24,7 +25,7 @@ import { startRig } from './subjects';
 
 /** Those that restart what they measure come last. */
 const SCENARIOS: readonly Scenario[] = [
-  ...[requests, streams, agents, pageStream, signIns, slowReader, aborts, startUp, coldStart, data],
+  ...[requests, streams, agents, pageStream, signIns, slowReader, aborts, startUp, coldStart, idleTier, data],
 ];
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);

@@ -51,11 +51,19 @@ export function track<Child extends Bun.Subprocess>(child: Child): Child {
   return child;
 }
 
+const cleaners: (() => Promise<void>)[] = [];
+
+/** Takes note of what removes things that are no processes, such as containers, for `endAll`. */
+export function cleanAtEnd(clean: () => Promise<void>): void {
+  cleaners.push(clean);
+}
+
 /** Ends by force whatever an end in good order has left. Nothing can be started any more. */
 export async function endAll(): Promise<void> {
   isOver = true;
   for (const child of running) child.kill('SIGKILL');
   await Promise.all([...running].map((child) => child.exited));
+  await Promise.all(cleaners.map((clean) => clean()));
 }
 
 /** A server process that can be started again and again. */

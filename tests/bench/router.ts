@@ -36,8 +36,21 @@ export const RUNNER_COMMAND = onCpu(OTHER_CPU, [process.execPath, join(import.me
 export interface RouterExtras {
   /** The router writes a CPU profile there when it ends. */
   readonly profileDir?: string | undefined;
+  /** A runner in place of the scripted one. */
+  readonly other?: OtherRunner;
   /** A file that is loaded into the router's process first, variables for it, and where standard error goes to. */
   readonly preload?: { readonly path: string; readonly env: Readonly<Record<string, string>>; readonly stderr: string };
+}
+
+export interface OtherRunner {
+  /** Its entry of `backends.json`; the name must be that of the scripted runner. */
+  readonly backend: Readonly<Record<string, unknown>>;
+  /** Settings of its router. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The LLM API that it asks. */
+  readonly upstream: { readonly url: string; readonly key: string };
+  /** Called when its router serves and has started no runner. */
+  onServe(dataRoot: string): void;
 }
 
 /** Starts a router with data of its own, signs in, makes a key and starts the runner. */
@@ -51,7 +64,10 @@ export async function startRouter(extras: RouterExtras = {}): Promise<RouterUnde
   };
   try {
     await server.start();
-    return await signedIn(server, runnerPort, dispose);
+    extras.other?.onServe(dataRoot);
+    // The scripted runner is the LLM API, too.
+    const upstream = extras.other?.upstream ?? { url: `http://127.0.0.1:${runnerPort}/v1`, key: 'sk-bench' };
+    return await signedIn(server, runnerPort, upstream, dispose);
   } catch (error) {
     await dispose();
     throw error;
@@ -62,7 +78,7 @@ export async function startRouter(extras: RouterExtras = {}): Promise<RouterUnde
 export async function routerServer(
   dataRoot: string,
   runnerPort: number,
-  { profileDir, preload }: RouterExtras = {},
+  { profileDir, preload, other }: RouterExtras = {},
 ): Promise<Server> {
   const backend = {
     name: MODEL,
@@ -73,7 +89,7 @@ export async function routerServer(
     extra_env: { BENCH_PID: String(process.pid) },
   };
   const backendsPath = join(dataRoot, 'backends.json');
-  await writeFile(backendsPath, JSON.stringify([backend]));
+  await writeFile(backendsPath, JSON.stringify([other?.backend ?? backend]));
   const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-md', `--cpu-prof-dir=${profileDir}`];
   // As bin/start runs it; a profile is read beside the sources.
   const main = profileDir === undefined ? await build(ROOT) : join(ROOT, 'router/main.ts');
@@ -109,12 +125,18 @@ export async function routerServer(
       TRUST_PROXY: 'loopback',
       // Not while others are being measured.
       DEFAULT_IDLE_SECONDS: '21600',
+      ...other?.env,
       ...preload?.env,
     },
   });
 }
 
-async function signedIn(server: Server, runnerPort: number, dispose: () => Promise<void>): Promise<RouterUnderTest> {
+async function signedIn(
+  server: Server,
+  runnerPort: number,
+  upstream: OtherRunner['upstream'],
+  dispose: () => Promise<void>,
+): Promise<RouterUnderTest> {
   const login = await send(server, '/auth/login', { headers: { 'content-type': 'application/json' }, body: ADMIN });
   const cookie = login.headers.get('set-cookie')?.split(';')[0] ?? '';
   const page = await send(server, '/settings/keys', {
@@ -132,8 +154,7 @@ async function signedIn(server: Server, runnerPort: number, dispose: () => Promi
   const stopRunner = async () => {
     await send(server, `/api/runners/${MODEL}`, { method: 'DELETE', headers: { cookie } });
   };
-  // The scripted runner is the LLM API, too.
-  const values = { LLM_BASE_URL: `http://127.0.0.1:${runnerPort}/v1`, LLM_API_KEY: 'sk-bench', LLM_MODEL: MODEL };
+  const values = { LLM_BASE_URL: upstream.url, LLM_API_KEY: upstream.key, LLM_MODEL: MODEL };
   await send(server, '/api/me/env-overrides', {
     method: 'PUT',
     headers: { cookie, 'content-type': 'application/json' },

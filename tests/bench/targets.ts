@@ -4,6 +4,7 @@ import { median, type Place, type Results } from './results';
 import { ABORTS } from './scenarios/aborts';
 import { AGENTS, BOTH_WAYS } from './scenarios/agents';
 import { DATA, DATA_START } from './scenarios/data';
+import { DEMO, IDLE_TIER, PAUSED, STOPPED, WARM } from './scenarios/idle-tier';
 import { REQUESTS } from './scenarios/requests';
 import { SLOW_READER } from './scenarios/slow-reader';
 import { BY_ITSELF, COLD_START, START_UP, THROUGH_ROUTER } from './scenarios/start';
@@ -54,6 +55,7 @@ const requests = (subject: string, other: string) => times(place(REQUESTS, '64',
 const chunkCpu = (load: string, subject = ROUTER) => times(place(PACED, load, subject), 'cpuMs');
 const flatOut = (load: string) => times(place(FLAT_OUT, load), 'cpuMs');
 const recorded64 = place(PACED, '64', RECORDED);
+const woken = place(IDLE_TIER, DEMO, PAUSED);
 const bothWays = place(AGENTS, '256', BOTH_WAYS);
 
 const targets: readonly Target[] = [
@@ -88,6 +90,11 @@ const targets: readonly Target[] = [
   target('added to a cold start', 0, below(30, 'ms'), (results) => {
     const alone = median(results.values(place(COLD_START, '', BY_ITSELF), 'ms'));
     return median(results.values(place(COLD_START, '', THROUGH_ROUTER), 'ms')) - alone;
+  }),
+  target('an answer after a pause, × one after a stop', 2, atMost(0.1), times(woken, 'ms', STOPPED)),
+  target('the same, added to one of a runner that was not paused', 0, below(100, 'ms'), (results) => {
+    const warm = median(results.values({ ...woken, subject: WARM }, 'ms'));
+    return median(results.values(woken, 'ms')) - warm;
   }),
 ];
 

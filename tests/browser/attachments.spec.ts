@@ -96,6 +96,25 @@ test('a file that is refused stays with the text, and the message is sent withou
   await expect(answer(page)).toContainText('I got a file');
 });
 
+test('a picture in an answer is shown while it is written and after a reload, from this router', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  for (const how of ['image', 'image markdown']) {
+    await send(page, how);
+    await ended(page, 'done');
+    const picture = answer(page).getByRole('img');
+    await expect(picture).toHaveJSProperty('naturalWidth', 480);
+    await page.reload();
+    await expect(picture).toHaveJSProperty('naturalWidth', 480);
+    await expect(answer(page)).toContainText('stored with this conversation');
+  }
+  await expectAccessible(page, 'an answer with a picture');
+  await page.setViewportSize({ width: 320, height: 640 });
+  await expectNoOverflow(page, 'an answer with a picture at 320 px');
+});
+
 test.describe('with small limits', () => {
   test.use({ routerEnv: { MAX_ATTACHMENT_BYTES: '2048', MAX_ATTACHMENTS: '2' } });
 

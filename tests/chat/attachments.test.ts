@@ -141,7 +141,7 @@ test("another user's attachment is not found, and neither is one of a deleted co
   expect((await router.request(file?.url ?? '')).status).toBe(401);
   await alice.request(`/conversations/${id}/delete`, form({}));
   expect((await alice.request(file?.url ?? '')).status).toBe(404);
-  await alice.request(`/conversations/${id}/restore`, form({}));
+  await alice.request(`/conversations/${id}/shelf`, form({ shelf: 'list' }));
   expect((await alice.request(file?.url ?? '')).status).toBe(200);
 });
 

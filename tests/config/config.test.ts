@@ -37,6 +37,7 @@ describe('defaults', () => {
       trustedProxies: [],
       session: { cookieName: 'agent_stack_session', cookieSecure: false, ttlSeconds: 604800 },
       signup: { open: false },
+      passwordSignIn: true,
       idle: { defaultSeconds: 600, minSeconds: 60, maxSeconds: 21600 },
       reaperIntervalMs: 30_000,
       pauseIdleMs: Number.POSITIVE_INFINITY,

@@ -142,6 +142,7 @@ async function useAll(stores: Stores): Promise<void> {
   await users.insert({ ...user, id: 'u', email: 'a@example.org', slug: 'a' });
   await users.find('u');
   await users.findByEmail('a@example.org');
+  await users.findByIdentity('https://login.example.org/ subject');
   await users.findAdmin();
   await users.slugsLike('a');
   await users.list(5);

@@ -8,8 +8,6 @@
  *     await router.start();                               // the same data, ports and runners
  */
 
-import { Database } from 'bun:sqlite';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +15,7 @@ import { endRunner } from '../../drivers/process/end';
 import { type Found, findRunners } from '../../drivers/process/runners';
 import { processTable } from '../../drivers/process/table';
 import { build } from '../../scripts/build';
+import { installationOf } from './installation';
 import { freePort } from './ports';
 import { ADMIN, SETTINGS, until } from './router';
 
@@ -182,14 +181,6 @@ function spawnRouter(
   void read(child.stdout);
   void read(child.stderr);
   return child;
-}
-
-/** Undefined before the first start has written it. */
-function installationOf(dataRoot: string): string | undefined {
-  const path = join(dataRoot, 'router.db');
-  if (!existsSync(path)) return undefined;
-  using database = new Database(path, { readonly: true });
-  return database.query<{ value: string }, []>("SELECT value FROM installation WHERE name = 'id'").get()?.value;
 }
 
 async function runnersOf(dataRoot: string): Promise<readonly Found[]> {

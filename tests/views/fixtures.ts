@@ -276,6 +276,9 @@ export const you: YouView = {
   name: 'Ada Lovelace',
   email: 'ada.of.a.very.long.name@analytical-engines.example',
   isAdmin: false,
+  hasPassword: true,
+  isLinked: false,
+  provider: { name: 'Keycloak', href: '/sign-in/oidc?link=1' },
   sessions: [
     {
       ...{ id: 's1', browser: 'Firefox, Linux', address: '192.0.2.7', isCurrent: true },

@@ -68,6 +68,15 @@ describe('rendering', () => {
     for (const link of links) expect(link.attributes.rel).toBe('noopener noreferrer nofollow');
   });
 
+  test('a picture that is stored here is shown, with its size, and no other address of ours is', () => {
+    const place = `/api/attachments/${'0a'.repeat(12)}`;
+    const html = renderMarkdown(`![A "cat"](${place}#40x30) ![x](${place}/..) ![y](/settings) ![z](//evil.example/a)`);
+    expect(html.match(/<img[^>]*>/g)).toEqual([
+      `<img src="${place}" alt="A &quot;cat&quot;" width="40" height="30" loading="lazy" decoding="async">`,
+    ]);
+    expect(html).not.toContain('href="/settings"');
+  });
+
   test('an image becomes a link with its description, so no remote host learns of the conversation', async () => {
     const html = renderMarkdown('![a *cat*](https://a.example/cat.png) and ![](https://a.example/x.png)');
     expect(await all(html, 'img')).toEqual([]);

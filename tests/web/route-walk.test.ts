@@ -85,6 +85,9 @@ const PUBLIC: Record<string, string> = {
   'GET /assets/*': '200 200 200 200 200 200',
   'GET /sign-in': '200 303 303 200 200 303',
   'POST /sign-in': '422 422 422 422 422 403',
+  // No provider is set.
+  'GET /sign-in/oidc': '404 404 404 404 404 404',
+  'GET /sign-in/oidc/callback': '404 404 404 404 404 404',
   'GET /sign-up': '200 303 303 200 200 303',
   'POST /sign-up': '422 422 422 422 422 403',
   'POST /sign-out': '303 303 303 303 303 403',
@@ -207,6 +210,7 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/users/:id/name': '401 403 303 401 401 403',
   'POST /admin/users/:id/password': '401 403 303 401 401 403',
   'POST /admin/users/:id/reset-link': '401 403 303 401 401 403',
+  'POST /admin/users/:id/unlink': '401 403 303 401 401 403',
   'POST /admin/users/:id/disable': '401 403 303 401 401 403',
   'POST /admin/users/:id/enable': '401 403 303 401 401 403',
   'POST /admin/users/:id/delete': '401 403 422 401 401 403',

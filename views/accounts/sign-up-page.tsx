@@ -1,14 +1,23 @@
 import { Field, fieldOf } from '../kit/field';
-import type { FormState } from '../models';
+import type { FormState, ProviderView } from '../models';
 import { useText } from '../render';
 import { AccountFields } from './account-fields';
 import { Entrance } from './entrance';
+import { ProviderLink } from './provider-link';
+
+interface SignUpProps {
+  form: FormState;
+  inviteRequired: boolean;
+  provider?: ProviderView | undefined;
+}
 
 /** The sign-up form, with an invite code if the installation requires one. */
-export function SignUpPage({ form, inviteRequired }: { form: FormState; inviteRequired: boolean }) {
+export function SignUpPage({ form, inviteRequired, provider }: SignUpProps) {
   const t = useText().signUp;
   return (
     <Entrance title={t.title} lead={t.lead} form={form}>
+      {provider && <ProviderLink provider={provider} />}
+      {provider && <p class="quiet divided">{t.orPassword}</p>}
       <form id="sign-up" method="post" action="/sign-up">
         <AccountFields form={form} />
         {inviteRequired && (
@@ -21,7 +30,7 @@ export function SignUpPage({ form, inviteRequired }: { form: FormState; inviteRe
             required
           />
         )}
-        <button type="submit" class="button primary wide">
+        <button type="submit" class={provider ? 'button wide' : 'button primary wide'}>
           {t.submit}
         </button>
       </form>

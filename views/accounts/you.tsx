@@ -4,7 +4,7 @@ import { Field } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
-import type { Flash, FormState, SessionView, YouView } from '../models';
+import type { Flash, FormState, ProviderView, SessionView, YouView } from '../models';
 import { useText } from '../render';
 import { LanguageChoice } from '../settings/language-choice';
 
@@ -33,9 +33,10 @@ export function You({ you, flash }: { you: YouView; flash?: Flash | undefined })
         </button>
       </form>
       <LanguageChoice language={you.language} />
-      <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />
+      {you.provider && <ProviderAccount provider={you.provider} isLinked={you.isLinked} />}
+      {you.hasPassword && <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />}
       <Sessions sessions={you.sessions} />
-      {!you.isAdmin && <RemovalForm form={you.forms?.removal} />}
+      {!you.isAdmin && <RemovalForm form={you.forms?.removal} hasPassword={you.hasPassword} />}
     </section>
   );
 }
@@ -71,7 +72,21 @@ function PasswordForm({ email, form, isOpen }: { email: string; form: FormState;
   );
 }
 
-function RemovalForm({ form }: { form: FormState | undefined }) {
+/** Whether the account is linked at the OpenID Connect provider, and how to link it. */
+function ProviderAccount({ provider, isLinked }: { provider: ProviderView; isLinked: boolean }) {
+  const t = useText().you;
+  return isLinked ? (
+    <p class="quiet">{t.linked(provider.name)}</p>
+  ) : (
+    <p class="row">
+      <a class="button" href={provider.href}>
+        {t.link(provider.name)}
+      </a>
+    </p>
+  );
+}
+
+function RemovalForm({ form, hasPassword }: { form: FormState | undefined; hasPassword: boolean }) {
   const t = useText().you;
   return (
     <details class="scope" open={form !== undefined}>
@@ -82,10 +97,10 @@ function RemovalForm({ form }: { form: FormState | undefined }) {
         <Field
           id="delete-password"
           name="password"
-          type="password"
-          label={t.password}
+          type={hasPassword ? 'password' : 'email'}
+          label={hasPassword ? t.password : t.typeEmail}
           error={form?.errors.password}
-          autocomplete="current-password"
+          autocomplete={hasPassword ? 'current-password' : 'off'}
           required
         />
         <div class="row">

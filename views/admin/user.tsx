@@ -18,12 +18,14 @@ interface UserProps {
   link?: { url: string; expiresAtMs: number } | undefined;
   forms?: { name?: FormState; password?: FormState; removal?: FormState } | undefined;
   flash?: Flash | undefined;
+  /** Whether users sign in with passwords. */
+  hasPasswords?: boolean;
 }
 
 const untouched: FormState = { values: {}, errors: {} };
 
 /** One user, and what the administrator can do about them. */
-export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash }: UserProps) {
+export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash, hasPasswords = true }: UserProps) {
   const { users: t, limits } = useText();
   const name = forms.name ?? { values: { name: user.name }, errors: {} };
   const action = `/admin/users/${user.id}`;
@@ -60,10 +62,11 @@ export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash 
         <p class="quiet">{t.aboutAdmin}</p>
       ) : (
         <>
-          <PasswordCard user={user} link={link} form={forms.password} action={action} />
+          {hasPasswords && <PasswordCard user={user} link={link} form={forms.password} action={action} />}
           <p>
             <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
           </p>
+          {user.isLinked && <IdentityCard user={user} action={action} />}
           <AccessCard user={user} action={action} />
           <RemovalCard user={user} typedName={typedName} form={forms.removal ?? untouched} action={action} />
         </>
@@ -111,6 +114,28 @@ function PasswordCard({ link, form, action }: CardProps & Pick<UserProps, 'link'
           </div>
         </form>
       </details>
+    </section>
+  );
+}
+
+/** The link to the OpenID Connect provider, which another person there may need instead. */
+function IdentityCard({ user, action }: CardProps) {
+  const t = useText().users;
+  return (
+    <section id="identity" class="card" aria-labelledby="identity-title">
+      <h2 id="identity-title">{t.identity}</h2>
+      <p class="quiet">{t.identityLead}</p>
+      <div class="row">
+        <Confirm
+          id="unlink"
+          triggerClass="button"
+          trigger={t.unlink}
+          question={t.unlinkQuestion(user.name || user.email)}
+          consequence={t.unlinkConsequence}
+          action={`${action}/unlink`}
+          label={t.unlink}
+        />
+      </div>
     </section>
   );
 }

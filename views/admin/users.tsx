@@ -17,23 +17,16 @@ interface UsersProps {
   moreHref?: string | undefined;
   firstHref?: string | undefined;
   form: FormState;
+  /** Whether users sign in with passwords. */
+  hasPasswords?: boolean;
   isRefused: boolean;
   flash?: Flash | undefined;
 }
 
 /** All users, and the form that makes another. */
-export function AdminUsersPage({
-  shell,
-  users,
-  liveUrl,
-  search,
-  moreHref,
-  firstHref,
-  form,
-  isRefused,
-  flash,
-}: UsersProps) {
+export function AdminUsersPage({ shell, users, liveUrl, search, moreHref, firstHref, form, ...props }: UsersProps) {
   const { users: t, limits } = useText();
+  const { isRefused, hasPasswords = true, flash } = props;
   return (
     <AdminPage shell={shell} flash={flash} tab="users" liveUrl={liveUrl}>
       <section id="users" class="card" aria-labelledby="users-title">
@@ -62,7 +55,7 @@ export function AdminUsersPage({
       </section>
       <section id="new-user" class="card" aria-labelledby="new-user-title">
         <h2 id="new-user-title">{t.create}</h2>
-        <p class="quiet">{t.createLead}</p>
+        <p class="quiet">{hasPasswords ? t.createLead : t.createLinkedLead}</p>
         <form method="post" action="/admin/users" class="scope-form">
           <FormNotice form={form} />
           <div class="field-row">
@@ -76,7 +69,15 @@ export function AdminUsersPage({
               autofocus={isRefused}
             />
             <Field id="new-name" {...fieldOf(form, 'name')} label={t.name} autocomplete="off" />
-            <NewPassword id="new-user-password" label={t.password} help={t.passwordHelp} form={form} required={false} />
+            {hasPasswords && (
+              <NewPassword
+                id="new-user-password"
+                label={t.password}
+                help={t.passwordHelp}
+                form={form}
+                required={false}
+              />
+            )}
           </div>
           <div class="row">
             <button type="submit" class="button primary">
@@ -142,6 +143,7 @@ export function UserBadges({ user }: { user: UserView }) {
           {t.disabled}
         </span>
       )}
+      {user.isLinked && <span class="badge">{t.linked}</span>}
       {user.hasNoPassword && <span class="badge">{t.noPassword}</span>}
     </>
   );

@@ -98,6 +98,31 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'One of the most common passwords, which are guessed first': '这是最常见的密码之一，很容易被猜到',
   'Too many people sign in at this moment. Try again in a few seconds.': '此刻登录的人太多，请几秒后再试。',
   'Sign-up is closed. Ask the administrator.': '注册已关闭，请联系管理员。',
+  'Nobody but the administrator signs in with a password here.': '这里只有管理员使用密码登录。',
+  'The e-mail address or the password is wrong. Only the administrator signs in with a password here.':
+    '电子邮箱或密码不正确。这里只有管理员使用密码登录。',
+  'That is not your e-mail address.': '这不是你的电子邮箱。',
+  'Not your e-mail address': '不是你的电子邮箱',
+  // The OpenID Connect provider
+  'The sign-in service does not answer right now. Try again in a moment, or ask the administrator.':
+    '登录服务目前没有响应。请稍后再试，或联系管理员。',
+  'The sign-in service did not confirm an e-mail address of yours. Ask the administrator.':
+    '登录服务没有确认你的电子邮箱，请联系管理员。',
+  'The sign-in service could not finish the sign-in. Begin again, or ask the administrator.':
+    '登录服务未能完成登录。请重新开始，或联系管理员。',
+  'You did not sign in at the sign-in service, or it did not let you in.':
+    '你没有在登录服务登录，或登录服务没有允许你登录。',
+  'This sign-in took too long, or was begun in another tab. Begin again.':
+    '此次登录用时过长，或是在另一个标签页中开始的。请重新开始。',
+  'E-mail addresses of {} may not sign in here.': '{} 的电子邮箱不能在此登录。',
+  'This account is linked to another person at the sign-in service. Ask the administrator.':
+    '此账号在登录服务中已关联到另一个人，请联系管理员。',
+  'You are linked to another account here already. Ask the administrator to unlink it.':
+    '你在这里已关联到另一个账号，请联系管理员取消关联。',
+  'You have no account here yet. Ask the administrator for one.': '你在这里还没有账号，请向管理员申请。',
+  'There is an account with your address. Sign in with its password, and link it in Settings.':
+    '已有使用你电子邮箱的账号。请用其密码登录，然后在“设置”中关联。',
+  'This invitation is for {}.': '此邀请仅限 {}。',
   'You have no such session.': '你没有这个登录会话。',
   'Too many attempts. Try again in {} min.': '尝试次数过多，请在 {} 分钟后再试。',
   'Too many attempts at once. Try again in a moment.': '同时尝试过多，请稍后再试。',

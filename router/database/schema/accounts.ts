@@ -13,6 +13,8 @@ export const users = sqliteTable(
     role: text({ enum: ['admin', 'user'] }).notNull(),
     /** Empty until the user has chosen a password by a reset link. */
     passwordHash: text('password_hash').notNull(),
+    /** At the OpenID Connect provider: issuer and subject, with a blank between them. Null: not linked. */
+    identity: text().unique(),
     /** Of pages, such as `zh`. Null: the browser's. */
     language: text(),
     createdAtMs: integer('created_at_ms').notNull(),

@@ -6,6 +6,7 @@
  *     bun run test:runtimes --pin nanobot=0.3.6       # raises a version first; a failed test takes it back
  *     bun run test:runtimes --images                  # only makes the images
  */
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,6 +71,7 @@ async function test(file: string): Promise<{ readonly isGood: boolean; readonly 
     const flags = ['--reporter=junit', `--reporter-outfile=${report}`];
     const command = [process.execPath, 'test', ...flags, `./tests/real/${file}.test.ts`];
     const code = await Bun.spawn(command, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] }).exited;
+    if (!existsSync(report)) throw new Error(`tests/real/${file}.test.ts wrote no report: see its output above.`);
     return { isGood: code === 0, xml: await readFile(report, 'utf8') };
   } finally {
     await rm(folder, { recursive: true, force: true });

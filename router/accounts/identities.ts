@@ -1,0 +1,125 @@
+/** Which account somebody has who signs in through the OpenID Connect provider. */
+import { isUniqueViolation } from '../database/database';
+import { AppError } from '../lib/errors';
+import { accountsLog } from '../lib/log';
+import { emailProblem, nameProblem, normaliseEmail, trimmed } from './fields';
+import type { InvitationsService } from './invitations';
+import { makeUser } from './new-user';
+import { type Claims, NO_ADDRESS } from './oidc';
+import type { User, UsersStore } from './store';
+
+/** What the person was doing who began the sign-in. */
+export interface Purpose {
+  /** The token of an invitation that is being accepted. */
+  readonly invitation?: string | undefined;
+  /** The user who links an account, signed in with it. */
+  readonly linksUserId?: string | undefined;
+}
+
+export interface SignedIn {
+  readonly user: User;
+  readonly did: 'signed-in' | 'linked' | 'created' | 'invited';
+}
+
+export type IdentitiesService = ReturnType<typeof identitiesService>;
+
+/**
+ * @param deps.createsAccounts whether people without an account get one.
+ * @param deps.signUpOpen whether anybody may have made an account, with an address that is not theirs.
+ */
+export function identitiesService(deps: {
+  readonly users: UsersStore;
+  readonly invitations: Pick<InvitationsService, 'acceptAs'>;
+  readonly createsAccounts: boolean;
+  readonly signUpOpen: boolean;
+  readonly changed: (userId: string) => Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}) {
+  const { users, invitations, createsAccounts, signUpOpen, changed } = deps;
+
+  async function link(user: User, identity: string): Promise<User> {
+    const [issuer] = identity.split(' ');
+    if (user.identity !== null && user.identity !== identity && user.identity.startsWith(`${issuer} `)) {
+      throw new AppError('forbidden', {
+        message: 'This account is linked to another person at the sign-in service. Ask the administrator.',
+      });
+    }
+    try {
+      const linked = await users.change(user.id, { identity });
+      if (!linked) throw new AppError('not_found', { message: 'There is no such user.' });
+      await changed(user.id);
+      accountsLog.info({ user: user.id }, 'identity.linked');
+      return linked;
+    } catch (error) {
+      if (isUniqueViolation(error)) throw linkedElsewhere();
+      throw error;
+    }
+  }
+
+  async function make(email: string, name: string, { invitation }: Purpose): Promise<SignedIn> {
+    const fields = { email, name: nameProblem(name) === undefined ? name : '', passwordHash: '' };
+    if (invitation !== undefined) return { user: await invitations.acceptAs(invitation, fields), did: 'invited' };
+    if (!createsAccounts) {
+      throw new AppError('forbidden', { message: 'You have no account here yet. Ask the administrator for one.' });
+    }
+    const user = await makeUser(deps, { ...fields, role: 'user' });
+    accountsLog.info({ user: user.id }, 'user.created');
+    return { user, did: 'created' };
+  }
+
+  return {
+    /**
+     * The account of somebody: the one that is linked; otherwise the one with the address, which is linked then; otherwise a
+     * new one, where that is allowed. Throws `forbidden`, `conflict`, and for an invitation `not_found` and `invalid_fields`.
+     */
+    async signIn({ identity, email: told, name }: Claims, purpose: Purpose): Promise<SignedIn> {
+      const known = await users.findByIdentity(identity);
+      if (known) {
+        if (purpose.linksUserId !== undefined && purpose.linksUserId !== known.id) throw linkedElsewhere();
+        return { user: requireEnabled(known), did: 'signed-in' };
+      }
+      if (purpose.linksUserId !== undefined) {
+        const own = await users.find(purpose.linksUserId);
+        if (own) return { user: await link(requireEnabled(own), identity), did: 'linked' };
+      }
+      const email = normaliseEmail(told ?? '');
+      if (emailProblem(email) !== undefined) throw new AppError('forbidden', { message: NO_ADDRESS });
+      const same = await users.findByEmail(email);
+      if (same) {
+        requireEnabled(same);
+        if (signUpOpen && same.role !== 'admin' && same.passwordHash !== '') throw passwordFirst();
+        return { user: await link(same, identity), did: 'linked' };
+      }
+      const { user, did } = await make(email, trimmed(name), purpose);
+      return { user: await link(user, identity), did };
+    },
+
+    /** Throws `not_found`. */
+    async unlink(userId: string): Promise<User> {
+      const user = await users.change(userId, { identity: null });
+      if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
+      await changed(userId);
+      accountsLog.info({ user: userId }, 'identity.unlinked');
+      return user;
+    },
+  };
+}
+
+function requireEnabled(user: User): User {
+  if (user.disabledAtMs === null) return user;
+  throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
+}
+
+function linkedElsewhere(): AppError {
+  return new AppError('conflict', {
+    message: 'You are linked to another account here already. Ask the administrator to unlink it.',
+  });
+}
+
+/** While anybody may sign up, an account may have been made by somebody whose address it is not. */
+function passwordFirst(): AppError {
+  return new AppError('forbidden', {
+    message: 'There is an account with your address. Sign in with its password, and link it in Settings.',
+  });
+}

@@ -1,0 +1,169 @@
+/**
+ * Pictures in answers. Models send them beside the text (`images` of a delta, parts of a content, a call of image
+ * generation) or in it, as Markdown with a data URI. Each is taken out, stored like a file of a message, and stands in the
+ * text as Markdown with its address here; so a text stays short, and is shown live as it is after a reload.
+ */
+import { attachableKind, isPicture } from '../attachments/kinds';
+import { newTimeId } from '../lib/ids';
+import { isJsonObject, type JsonObject } from '../lib/json';
+
+/** Pictures that are kept of one answer. */
+const COUNT_MAX = 20;
+/** Characters of the words of a picture in Markdown. */
+const ALT_LENGTH_MAX = 500;
+const OPENING = /!\[([^\]\n]{0,500})\]\(\s*<?data:image\/[a-z0-9.+-]{1,40}[^,()\s]{0,40};base64,/i;
+/** What may become a beginning with more text. */
+const PARTIAL = /!(?:\[[^\]\n]{0,500}(?:\](?:\(\s*<?[a-z0-9:/.+;=-]{0,120})?)?)?$/i;
+const PARTIAL_LENGTH_MAX = ALT_LENGTH_MAX + 150;
+/** The first character behind the data. */
+const END = /[^A-Za-z0-9+/=\s]/;
+/** What stands behind the data: `)`, `> "title")` and the like. */
+const TAIL = /^>?\s*(?:"[^"\n]{0,200}"\s*)?\)/;
+const PARTIAL_TAIL = /^>?\s*(?:"[^"\n]{0,200}(?:"\s*)?)?$/;
+const DATA_URI = /^data:[^,]{0,100};base64,/i;
+/** A picture in a text: one of an answer as it is stored, or as its client has it. */
+const IN_TEXT = /!\[[^\]\n]*\]\(\s*<?(?:data:image\/[^)]*|\/api\/attachments\/[0-9a-f]{24}[^)]*)\)/g;
+
+/** A picture that is to be stored. */
+export interface AnswerPicture {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+export class AnswerPictures {
+  #count = 0;
+  /** Text that may be the beginning of a picture. */
+  #held = '';
+  /** The data of a picture so far, and the words for it. */
+  #data: { readonly alt: string; readonly pieces: string[] } | undefined;
+  #dataLength = 0;
+
+  /**
+   * @param bytesMax of one picture. A larger one is left out, and so is what is no picture.
+   * @param onPicture called with each, in the order of the text.
+   */
+  constructor(
+    readonly bytesMax: number,
+    readonly onPicture: (picture: AnswerPicture) => void,
+  ) {}
+
+  /** Characters that are held. */
+  get size(): number {
+    return this.#held.length + this.#dataLength;
+  }
+
+  /** A piece of the text, without the pictures in it and what may become one. */
+  text(piece: string): string {
+    if (!this.#data && this.#held === '' && !piece.includes('!')) return piece;
+    let said = '';
+    let rest = this.#held + piece;
+    this.#held = '';
+    while (rest !== '') {
+      if (this.#data) {
+        const end = rest.search(END);
+        this.#collect(end === -1 ? rest : rest.slice(0, end));
+        if (end === -1) return said;
+        rest = rest.slice(end);
+        if (PARTIAL_TAIL.test(rest)) {
+          this.#held = rest;
+          return said;
+        }
+        said += this.#finish();
+        rest = rest.replace(TAIL, '');
+        continue;
+      }
+      const begin = OPENING.exec(rest);
+      if (!begin) {
+        const partial = PARTIAL.exec(rest.slice(-PARTIAL_LENGTH_MAX));
+        this.#held = partial?.[0] ?? '';
+        return said + rest.slice(0, rest.length - this.#held.length);
+      }
+      said += rest.slice(0, begin.index);
+      this.#data = { alt: begin[1] ?? '', pieces: [] };
+      rest = rest.slice(begin.index + begin[0].length);
+    }
+    return said;
+  }
+
+  /** The pictures of one event, or of a whole body, as Markdown to be added to the text. */
+  read(body: JsonObject, said: JsonObject | undefined): string {
+    if (said && !said.images && !Array.isArray(said.content)) return '';
+    const urls = said ? [...urlsIn(said.images), ...urlsIn(said.content)] : generatedIn(body);
+    return urls.map((url) => this.#take(url, 'image')).join('');
+  }
+
+  /** What is still held, at the end of the answer. */
+  end(): string {
+    const held = this.#held;
+    this.#held = '';
+    return this.#data ? this.#finish() : held;
+  }
+
+  #collect(piece: string): void {
+    this.#dataLength += piece.length;
+    // What is too large is not kept to the end.
+    if (this.#dataLength <= this.bytesMax * 2) this.#data?.pieces.push(piece);
+  }
+
+  #finish(): string {
+    const { alt = '', pieces = [] } = this.#data ?? {};
+    const isTooLarge = this.#dataLength > this.bytesMax * 2;
+    this.#data = undefined;
+    this.#dataLength = 0;
+    return isTooLarge ? leftOut(alt) : this.#kept(pieces.join(''), alt);
+  }
+
+  #take(url: string, alt: string): string {
+    const base64 = url.replace(DATA_URI, '');
+    return base64 === url ? '' : `\n\n${this.#kept(base64, alt)}\n\n`;
+  }
+
+  #kept(base64: string, alt: string): string {
+    const bytes = Buffer.from(base64, 'base64');
+    const kind = bytes.length > this.bytesMax ? undefined : attachableKind(bytes);
+    if (!kind || !isPicture(kind) || this.#count >= COUNT_MAX) return leftOut(alt);
+    this.#count += 1;
+    const id = newTimeId();
+    this.onPicture({ id, bytes });
+    // A page keeps its place while it loads.
+    const size = kind.width !== null && kind.height !== null ? `#${kind.width}x${kind.height}` : '';
+    return `![${alt || 'image'}](/api/attachments/${id}${size})`;
+  }
+}
+
+function leftOut(alt: string): string {
+  return alt === '' ? '' : `[${alt}]`;
+}
+
+/** Data URIs in a list of parts, of chat or of responses. */
+function urlsIn(parts: unknown): string[] {
+  if (!Array.isArray(parts)) return [];
+  return parts.flatMap((part) => {
+    if (!isJsonObject(part)) return [];
+    const { image_url: image } = part;
+    const url = isJsonObject(image) ? image.url : image;
+    return typeof url === 'string' ? [url] : [];
+  });
+}
+
+/** Of an item that has ended in a stream of `/v1/responses`, or of a whole response. */
+function generatedIn({ type, item, output }: JsonObject): string[] {
+  const items = type === 'response.output_item.done' ? [item] : Array.isArray(output) ? output : [];
+  return items.flatMap((one) =>
+    isJsonObject(one) && one.type === 'image_generation_call' && typeof one.result === 'string'
+      ? [`data:image/png;base64,${one.result}`]
+      : [],
+  );
+}
+
+/** A text in one line without its pictures, to be compared with the same one of a client. */
+export function withoutPictures(text: string): string {
+  return text.includes('![') ? text.replace(IN_TEXT, ' ') : text;
+}
+
+/** A text for a runtime, to which addresses here mean nothing: the words of each picture stand for it. */
+export function picturesAsWords(text: string): string {
+  return text.includes('](/api/attachments/')
+    ? text.replace(/!\[([^\]\n]*)\]\(\/api\/attachments\/[0-9a-f]{24}[^)]*\)/g, '[Picture: $1]')
+    : text;
+}
