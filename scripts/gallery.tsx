@@ -222,6 +222,8 @@ function endings(): MessageView[] {
   return [
     fixtures.userMessage('m1', 'Show me all the ways in which an answer can end.'),
     fixtures.message({ id: 'm2', text: 'This one is simply **done**.' }),
+    fixtures.message({ id: 'm20', role: 'notice', isCallback: true, text: `Step 3 of 5: \`${'long/'.repeat(30)}\`` }),
+    fixtures.message({ id: 'm21', isCallback: true, text: 'This one came **unasked**.' }),
     { ...fixtures.userMessage('m9', 'A message of many pages. '.repeat(20)), wholeHref: '/messages/m9/text' },
     fixtures.message({
       id: 'm10',
