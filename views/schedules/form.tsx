@@ -66,7 +66,6 @@ export function ScheduleForm({ id, action, form, conversations, label }: Schedul
           {...fieldOf(form, 'time_zone')}
           label={t.timeZone}
           list="time-zones"
-          placeholder="Europe/Berlin"
           autocomplete="off"
           required
         />
