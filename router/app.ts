@@ -39,6 +39,7 @@ import { filesPages, filesUpload } from './files/routes';
 import { Once } from './lib/once';
 import { metricsRoutes } from './metrics/routes';
 import { openaiRoutes } from './openai/routes';
+import { referenceRoutes } from './reference/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
 import { schedulesApiRoutes } from './schedules/api-routes';
@@ -153,6 +154,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       // Of the routes behind it, which are pages and their parts.
       .use(compression)
       .use(await assets())
+      .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
       .use(authRoutes({ accounts, attempts, audit, clients, metrics, oidc, sessions }, session))
       .use(oidcRoutes({ ...oidcParts(context), cookie: cookieOf(config), linkTo }, session))
       .use(invitationRoutes({ attempts, clients, invitations, oidc, passwordsOpen: accounts.passwordsOpen }, session))

@@ -17,6 +17,7 @@ import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
 import { agentPages } from './gallery-agents';
 import { live, post } from './gallery-live';
+import { referencePages } from './gallery-reference';
 import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');
@@ -133,6 +134,7 @@ export const pages: Record<string, () => VNode> = {
   ),
   ...agentPages,
   ...usagePages,
+  ...referencePages,
   error: () => (
     <ErrorPage
       shell={fixtures.shell()}

@@ -21,6 +21,7 @@ export const styles = [
   'chat',
   'usage',
   'agents',
+  'reference',
 ];
 
 /** The asset that they are. */

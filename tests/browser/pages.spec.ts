@@ -21,6 +21,11 @@ for (const size of [
       await expectAccessible(page, 'sign-in');
       await page.goto('/sign-up');
       await expectAccessible(page, 'sign-up');
+      for (const part of ['', '/agents', '/openai', '/objects']) {
+        await page.goto(`/docs${part}`);
+        await expectAccessible(page, `docs${part}`);
+        await expectNoOverflow(page, `docs${part}`);
+      }
       await signIn(page, router);
       await expectAccessible(page, 'new conversation');
       await send(page, 'markdown');

@@ -68,17 +68,30 @@ const shellOf =
     };
   };
 
-/** The first line of an endless stream that has the words. */
-async function lineWith(jar: string, command: string, words: string, variables: Variables = {}): Promise<string> {
+/** An endless stream. `line` gives its next line that has the words. */
+function follow(jar: string, command: string, variables: Variables = {}) {
   const env = environment(jar, variables);
-  await using child = Bun.spawn(['sh', '-euc', `exec ${command}`], { env, stdout: 'pipe', stderr: 'inherit' });
+  const child = Bun.spawn(['sh', '-euc', `exec ${command}`], { env, stdout: 'pipe', stderr: 'inherit' });
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
   let text = '';
-  for await (const bytes of child.stdout) {
-    text += new TextDecoder().decode(bytes);
-    const line = text.split('\n').find((one) => one.includes(words));
-    if (line !== undefined && text.includes(`${line}\n`)) return line;
-  }
-  throw new Error(`The stream ended without "${words}":\n${text}`);
+  return {
+    async line(words: string): Promise<string> {
+      for (;;) {
+        const lines = text.split('\n');
+        const index = lines.slice(0, -1).findIndex((line) => line.includes(words));
+        text = lines.slice(index + 1).join('\n');
+        if (index !== -1) return lines[index] ?? '';
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`The stream ended without "${words}"`);
+        text += decoder.decode(value, { stream: true });
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await child.exited;
+    },
+  };
 }
 
 /** The events of a stream that has ended. */
@@ -175,13 +188,13 @@ test('a user has the shared values until they save their own, for all backends o
 test('a runner is started, listed, given an idle time, followed and stopped by the name of its backend', async () => {
   const { shell } = await newPerson('runners');
   const backends = (await shell('curl -s -b $JAR $BASE/api/backends')).json.backends;
-  expect(backends[0]).toEqual({
+  expect(backends[0]).toMatchObject({
     ...{ name: 'openclaw', display_name: 'OpenClaw', models: ['openclaw', 'openclaw/main'] },
     ...{ default_idle_seconds: 600, idle_seconds: 600, user_overridable_env: LLM, disabled: false },
   });
   expect((await shell('curl -s -b $JAR $BASE/api/runners')).json).toEqual({ runners: [] });
   const started = await shell('curl -s -X POST -b $JAR $BASE/api/runners/openclaw/start');
-  expect(started.json).toEqual({ runner: { backend: 'openclaw', container_name: text, host_port: number } });
+  expect(started.json).toMatchObject({ runner: { backend: 'openclaw', container_name: text, host_port: number } });
   const { runners } = (await shell('curl -s -b $JAR $BASE/api/runners')).json;
   expect(runners).toEqual([
     expect.objectContaining({
@@ -215,16 +228,15 @@ test('a client that stores both sides of a streamed chat has each of them once',
       ...{ BODY: JSON.stringify(body), ...more },
     });
   const made = await post('/api/conversations', { backend: 'hermes-agent', model: null, title: null });
-  expect(made.json).toEqual({
+  expect(made.json).toMatchObject({
     conversation: { ...CONVERSATION, backend: 'hermes-agent', title: '', updated_at: number, message_count: 0, seq: 1 },
   });
   const id = made.json.conversation.id;
-  const hello = lineWith('chats', 'curl -s -N -b $JAR $BASE/api/conversations/$CONV/stream', '"kind":"message"', {
-    CONV: id,
-  });
+  await using stream = follow('chats', 'curl -s -N -b $JAR $BASE/api/conversations/$CONV/stream', { CONV: id });
+  await stream.line('"kind":"hello"');
   const asked = await post(`/api/conversations/${id}/messages`, { role: 'user', content: 'echo of the client' });
   expect(asked.json).toMatchObject({ message: { ...MESSAGE, role: 'user' } });
-  expect(JSON.parse((await hello).slice('data: '.length))).toMatchObject({
+  expect(JSON.parse((await stream.line('"kind":"message"')).slice('data: '.length))).toMatchObject({
     ...{ kind: 'message', payload: { ...asked.json.message, conversation_id: id } },
   });
   const chat = { model: 'hermes-agent/main', stream: true, user: `agstack-${id}` };
@@ -317,7 +329,7 @@ test('agents are made, up to three of a backend, renamed, started, stopped and d
       { NAME: name },
     );
   const { agent } = (await create('researcher')).json;
-  expect(agent).toEqual({
+  expect({ ...agent }).toMatchObject({
     ...AGENT,
     ...{ user_id: user.id, name: 'researcher', model: '', ordinal: 2, running: false },
     ...{ container_name: null, host_port: null },
@@ -331,7 +343,7 @@ test('agents are made, up to three of a backend, renamed, started, stopped and d
   );
   expect(changed.json.agent).toMatchObject({ name: 'writer', model: 'gpt-5' });
   const started = await own('curl -s -X POST -b $JAR $BASE/api/agents/$AGENT/start');
-  expect(started.json).toEqual({
+  expect(started.json).toMatchObject({
     runner: { agent_id: agent.id, backend: 'openclaw', container_name: text, host_port: number },
   });
   expect((await own('curl -s -X DELETE -b $JAR $BASE/api/agents/$AGENT/runner')).json).toEqual({ stopped: true });
@@ -418,6 +430,19 @@ test('what differs on purpose is refused in words', async () => {
     const answer = await admin(`curl -s -b $JAR -H 'Content-Type: application/json' ${asked}`);
     expect([asked, answer.status, answer.json.detail]).toEqual([asked, status, text]);
   }
+});
+
+test('the document of the API is at /openapi.json and its page at /docs, for everybody', async () => {
+  const stranger = shellOf('stranger');
+  const document = await stranger('curl -s $BASE/openapi.json');
+  expect([document.status, document.json.openapi, Object.keys(document.json.paths)]).toEqual([
+    ...[200, expect.stringMatching(/^3\.1\./), expect.arrayContaining(['/auth/login', '/v1/chat/completions'])],
+  ]);
+  for (const path of ['', '/agents', '/objects']) {
+    const page = await stranger('curl -s $BASE/docs$PART', { PART: path });
+    expect([path, page.status, page.text]).toEqual([path, 200, expect.stringContaining('<h1')]);
+  }
+  expect((await stranger('curl -s $BASE/docs/nothing')).status).toBe(404);
 });
 
 test('the old port says where the new one is', async () => {

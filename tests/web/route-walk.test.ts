@@ -83,6 +83,9 @@ const PUBLIC: Record<string, string> = {
   'DELETE /api/schedules/:id': '401 404 404 401 401 403',
   'POST /api/schedules/:id/run': '401 404 404 401 401 403',
   'GET /assets/*': '200 200 200 200 200 200',
+  'GET /openapi.json': '200 200 200 200 200 200',
+  'GET /docs': '200 200 200 200 200 200',
+  'GET /docs/:part': '200 200 200 200 200 200',
   'GET /sign-in': '200 303 303 200 200 303',
   'POST /sign-in': '422 422 422 422 422 403',
   // No provider is set.
@@ -362,6 +365,7 @@ async function pathOf(route: string): Promise<string> {
       backend: () => 'echo',
       seq: () => '1',
       name: () => 'LLM_MODEL',
+      part: () => 'agents',
     },
     subject: () => alice.id,
     token: async () =>
@@ -413,4 +417,17 @@ test.each(listeners)('every route of the %s listener answers each stranger as th
     answers[route] = route === 'GET /assets/*' ? await walk(base, 'GET /assets/app.js') : await walk(base, route);
   }
   expect(answers).toEqual(table);
+});
+
+test('every route of /api, /auth and /v1 is described in operations.ts of its subject, and nothing else is', async () => {
+  const { paths } = (await (await router.request('/openapi.json')).json()) as { paths: Record<string, object> };
+  const plain = (name: string) => name.replace(/\{\w+\}|:\w+|\*/g, '*');
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => plain(`${method.toUpperCase()} ${path}`)),
+  );
+  const served = router.routes.public.filter((route) => /^\w+ \/(api|auth|v1)\//.test(route)).map(plain);
+  const [all] = served.splice(served.indexOf('ALL /v1/*'), 1);
+  expect(all).toBe('ALL /v1/*');
+  expect(served.filter((route) => !described.includes(route))).toEqual([]);
+  expect(described.filter((name) => !served.includes(name) && !name.includes(' /v1/'))).toEqual([]);
 });

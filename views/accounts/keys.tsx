@@ -33,7 +33,14 @@ export function Keys({ keys, backends = [], created, form, apiUrl, flash }: Keys
       <p class="quiet">{t.keys.lead}</p>
       <FlashNotice flash={flash} id="keys-said" />
       {created && <CreatedKey name={created.name} value={created.key} />}
-      {apiUrl && <CopyLine label={t.keys.baseUrl} value={apiUrl} />}
+      {apiUrl && (
+        <>
+          <CopyLine label={t.keys.baseUrl} value={apiUrl} />
+          <p>
+            <a href="/docs">{t.reference.title}</a>
+          </p>
+        </>
+      )}
       <KeyList keys={keys} action="/settings/keys" />
       <form method="post" action="/settings/keys" class="key-form">
         <div class="inline-form">

@@ -1071,6 +1071,41 @@ export const en = {
     revoked: 'Revoked. Its link does not work any more.',
   },
 
+  reference: {
+    title: 'API reference',
+    lead: 'Every operation of this router. The same for programs:',
+    examples:
+      'In the examples $BASE is the address of this router, jar has the cookies of a sign-in, and $KEY is a key.',
+    groups: 'Kinds of operations',
+    objects: 'Objects',
+    access: {
+      public: 'Open to everybody',
+      session: 'For a session: its cookie, or the value of it as a Bearer credential',
+      manage: 'For a session, or a key with the scope manage',
+      v1: 'For a key with the scope v1, or a session',
+      admin: 'For a session of the administrator',
+    },
+    parameters: 'Parameters',
+    body: 'Body',
+    answer: (status: string) => `Answer ${status}`,
+    empty: 'Without a body',
+    refusals: 'Refusals',
+    example: 'Example',
+    optional: 'optional',
+    types: {
+      string: 'text',
+      integer: 'whole number',
+      number: 'number',
+      boolean: 'true or false',
+      object: 'object',
+      null: 'null',
+      any: 'anything',
+      listOf: 'list of',
+      byName: 'for each name:',
+      or: 'or',
+    },
+  },
+
   error: {
     titles: { notFound: 'Not found', refused: 'That did not work', server: 'Something went wrong' },
     openSettings: 'Open settings',
