@@ -136,7 +136,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(filesApiRoutes(filesParts(context), session))
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
-      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, config, held, transfer }, session))
       .use(
         attachmentsRoutes(
           { attachments: context.attachments, config, conversations: context.conversations, held },
@@ -296,8 +296,8 @@ function conversationsParts(context: Context) {
 }
 
 function openaiParts(context: Context) {
-  const { agents, backends, budgets, config, conversations, events, generations, held, hops } = context;
+  const { agents, attachments, backends, budgets, config, conversations, events, generations, held, hops } = context;
   const { idempotency, metrics, now, rateLimits, runners, startedAtMs, streams } = context;
   const answers = { conversations, events, generations, held, hops, idempotency, runners, streams };
-  return { agents, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
+  return { agents, attachments, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
 }
