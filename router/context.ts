@@ -137,7 +137,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
-  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
+  const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
