@@ -27,7 +27,7 @@ const OPENED: Readonly<Record<Exclude<KeyScope, 'v1'>, RegExp>> = {
 /** What a scope opens, for people. */
 const OPENED_WORDS: Readonly<Record<KeyScope, string>> = {
   v1: '/v1',
-  agents: '/api/agents and /api/conversations',
+  agents: '/api/agents, /api/conversations and /api/schedules',
   manage: '/api/me and /api/runners',
 };
 
