@@ -91,7 +91,11 @@ const file = named('ConversationFile', {
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
       attachments: t.Optional(
+<<<<<<< HEAD
         t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'Base64' }) })),
+=======
+        t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
+>>>>>>> main
       ),
     }),
   ),
