@@ -90,6 +90,9 @@ const file = named('ConversationFile', {
       failure: t.Optional(failure),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
+      attachments: t.Optional(
+        t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
+      ),
     }),
   ),
 });
