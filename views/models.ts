@@ -297,6 +297,8 @@ export interface YouView {
   email: string;
   /** Of pages; null: the browser's. */
   language: string | null;
+  /** Whether the user's own model names conversations. */
+  hasModelTitles: boolean;
   isAdmin: boolean;
   /** Whether the user can sign in with a password. */
   hasPassword: boolean;

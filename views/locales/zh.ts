@@ -61,6 +61,7 @@ export const zh: Text = {
   pageTitle: (title) => `${title} · agent-stack`,
   confirm: { cancel: '取消' },
   copy: { label: '复制', done: '已复制', code: '复制代码' },
+  saved: { done: '已保存' },
   tasks: { done: '已完成', open: '未完成' },
   time: { utc: (text) => `${text} UTC` },
 
@@ -465,7 +466,7 @@ export const zh: Text = {
       shared: '已共享。没有自己凭据的用户现在都可以使用。',
       unshared: '已停止共享，从下一次调用大模型起生效。',
       withdrawn: '已停止共享。持有该值的运行器空闲后会停止。',
-      idle: '已保存。',
+      saved: '已保存。',
       revoked: '已撤销，程序不能再使用它。',
       renamed: '已保存，这就是你现在的名字。',
       language: '已保存，之后所有页面都使用这种语言。',
@@ -485,6 +486,10 @@ export const zh: Text = {
     language: '语言',
     browsersLanguage: '跟随浏览器',
     saveLanguage: '保存语言',
+    titles: '由我的模型为对话命名',
+    titlesHelp:
+      '第一个回答之后，向你自己的模型发出一个简短请求，并计入用量。否则，或使用共享密钥时，对话以开头的文字命名。',
+    saveTitles: '保存',
     changePassword: '更改密码',
     oldPassword: '旧密码',
     newPassword: '新密码',

@@ -17,6 +17,8 @@ export const users = sqliteTable(
     identity: text().unique(),
     /** Of pages, such as `zh`. Null: the browser's. */
     language: text(),
+    /** Whether the user's own LLM names new conversations. */
+    hasModelTitles: integer('has_model_titles', { mode: 'boolean' }).notNull().default(true),
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
