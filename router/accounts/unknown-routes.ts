@@ -4,11 +4,12 @@ import { AppError } from '../lib/errors';
 import type { SessionPlugin } from './identify';
 
 export function unknownRoutes(session: SessionPlugin) {
-  return new Elysia({ name: 'unknown' }).use(session).get(
+  // Of all methods: a GET would go before the routes of all methods, such as /v1/*, however short its path is.
+  return new Elysia({ name: 'unknown' }).use(session).all(
     '/*',
     () => {
       throw new AppError('not_found');
     },
-    { visitor: true },
+    { visitor: true, parse: 'none' },
   );
 }
