@@ -90,6 +90,16 @@ const file = named('ConversationFile', {
       failure: t.Optional(failure),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
+      attachments: t.Optional(
+        t.Array(
+          t.Object({
+            id: t.Optional(text),
+            name: text,
+            type: t.Optional(text),
+            data: t.String({ description: 'In base64' }),
+          }),
+        ),
+      ),
     }),
   ),
 });
