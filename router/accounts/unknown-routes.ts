@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors';
 import type { SessionPlugin } from './identify';
 
 export function unknownRoutes(session: SessionPlugin) {
-  // Of all methods: a GET would go before the routes of all methods, such as /v1/*, however short its path is.
+  // For all methods: a route of one method, however general, comes before the more special ones for all, such as /v1/*.
   return new Elysia({ name: 'unknown' }).use(session).all(
     '/*',
     () => {
