@@ -16,6 +16,7 @@ import { liveRoutes } from './admin/live-routes';
 import { overviewRoutes } from './admin/overview-routes';
 import { overviewOf } from './admin/present-overview';
 import { adminRunnersRoutes } from './admin/runners-routes';
+import { settingsFromStart, startPage as startPageOf, startRoutes } from './admin/start-routes';
 import { usersRoutes } from './admin/users-routes';
 import { brokerRoutes } from './broker/routes';
 import { agentsRoutes } from './chat/agents-routes';
@@ -89,7 +90,6 @@ export async function publicApp(context: Context, secrets: Secrets) {
     keys,
     listensAt,
     loads,
-    metrics,
     now,
     oidc,
     prices,
@@ -97,6 +97,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     runners,
     search,
     sessions,
+    start,
     streams,
     transfer,
     upstreams,
@@ -114,6 +115,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
   const newKeys = new Once<CreatedKey>(now);
   const newLinks = new Once<NewLink>(now);
   const settings = settingsPages({ ...settingsParts(context), newKeys, shell });
+  const startPage = startPageOf({ backends, credentials, newLinks, shell, start });
   const app = new Elysia({ serve: serveOptions(config) });
   // Where the sidebar cannot be read either, the error is said without it.
   const shellOfSender = async (request: Request) => {
@@ -133,7 +135,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(filesApiRoutes(filesParts(context), session))
       .use(filesUpload({ ...filesParts(context), shell }, session))
       // Before all that read a body in any other way than by themselves.
-      .use(transferRoutes({ ...conversationsParts(context), ...chat, held, transfer }, session))
+      .use(transferRoutes({ ...conversationsParts(context), ...chat, config, held, transfer }, session))
       .use(
         attachmentsRoutes(
           { attachments: context.attachments, config, conversations: context.conversations, held },
@@ -151,7 +153,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(compression)
       .use(await assets())
       .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
-      .use(authRoutes({ accounts, attempts, audit, clients, metrics, oidc, sessions }, session))
+      .use(authRoutes({ ...signInParts(context), landing: start.landing }, session))
       .use(oidcRoutes({ ...oidcParts(context), cookie: cookieOf(config), linkTo }, session))
       .use(invitationRoutes({ attempts, clients, invitations, oidc, passwordsOpen: accounts.passwordsOpen }, session))
       .use(resetRoutes({ attempts, clients, users }, session))
@@ -167,18 +169,24 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(settingsRoutes({ backends, idle, settings }, session))
       .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
       .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
-      .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell }, session))
+      .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell, startPage }, session))
       .use(backendsRoutes(backendsParts(context, shell), session))
       .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
       .use(overviewRoutes({ overview, shell }, session))
       .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
       .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
       .use(auditRoutes({ audit, shell, streams }, session))
+      .use(startRoutes({ start }, startPage, session))
       .use(usersRoutes({ identities, linkTo, newLinks, removal, shell, users }, session))
       .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
       .use(pricesRoutes({ prices, shell }, session))
       .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
-      .use(credentialsRoutes({ backends, credentials, settings, upstreams }, session))
+      .use(
+        credentialsRoutes(
+          { backends, credentials, settings: settingsFromStart(settings, startPage), upstreams },
+          session,
+        ),
+      )
   );
 }
 
@@ -200,6 +208,10 @@ export function internalApp(context: Context) {
 
 function settingsParts({ accounts, agents, backends, config, credentials, idle, keys, oidc, sessions }: Context) {
   return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions };
+}
+
+function signInParts({ accounts, attempts, audit, clients, metrics, oidc, sessions }: Context) {
+  return { accounts, attempts, audit, clients, metrics, oidc, sessions };
 }
 
 function oidcParts({ attempts, audit, clients, identities, metrics, now, oidc, vault }: Context) {
@@ -291,8 +303,8 @@ function conversationsParts(context: Context) {
 }
 
 function openaiParts(context: Context) {
-  const { agents, backends, budgets, config, conversations, events, generations, held, hops } = context;
+  const { agents, attachments, backends, budgets, config, conversations, events, generations, held, hops } = context;
   const { idempotency, metrics, now, rateLimits, runners, startedAtMs, streams } = context;
   const answers = { conversations, events, generations, held, hops, idempotency, runners, streams };
-  return { agents, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
+  return { agents, attachments, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
 }

@@ -132,7 +132,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const broker = wireBroker({ ...shared, ...platforms, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
-  const admin = wireAdmin({ ...shared, ...others, audit }, owned);
+  const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {

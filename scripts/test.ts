@@ -12,6 +12,8 @@ import { readJunit } from '../tests/support/junit';
 interface Step {
   readonly name: string;
   readonly command: readonly string[];
+  /** Whose tests its report must have. */
+  readonly files?: readonly string[];
   /** The reason why the step is skipped. */
   readonly skipReason?: string;
 }
@@ -44,7 +46,7 @@ const wholeMs = 45 * 60_000;
 
 function bunTest(name: string, files: readonly string[]): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
-  const step = { name, command: [process.execPath, 'test', ...report, ...files] };
+  const step = { name, command: [process.execPath, 'test', ...report, ...files], files };
   // Without a file argument, `bun test` would run all tests.
   return files.length > 0 ? step : { ...step, command: ['false'] };
 }
@@ -97,7 +99,7 @@ function reportOf(step: string): string {
 
 let current: Bun.Subprocess | undefined;
 
-async function run({ name, command, skipReason }: Step): Promise<Outcome> {
+async function run({ name, command, files = [], skipReason }: Step): Promise<Outcome> {
   console.log(`\n── ${name}`);
   if (skipReason) return { step: name, ended: 'skipped', passed: 0, failures: [], note: skipReason };
   // Runs the step in a process group of its own, so that processes left over by a test end with the step.
@@ -117,8 +119,12 @@ async function run({ name, command, skipReason }: Step): Promise<Outcome> {
   const count = (ended: string) => tests.filter((test) => test.ended === ended).length;
   const failures = tests.filter(({ ended }) => ended === 'failed').map((test) => `${test.file} > ${test.name}`);
   // A step can fail without a failed test: a file that does not load, a crash, a linter, the time limit.
-  if (exitCode !== 0 && failures.length === 0) {
-    failures.push(`${name} > ended with ${step.signalCode ?? exitCode}: see its output above`);
+  if (exitCode !== 0) {
+    const seen = new Set(tests.map(({ file }) => join(root, file)));
+    const unseen = tests.length > 0 ? files.filter((file) => !seen.has(join(root, file))) : [];
+    failures.push(...unseen.map((file) => `${file.slice(2)} > none of its tests ran`));
+    if (failures.length === 0)
+      failures.push(`${name} > ended with ${step.signalCode ?? exitCode}: see its output above`);
   }
   const passed = count('passed');
   const counts = tests.length === 0 ? '' : `, ${passed} passed, ${failures.length} failed, ${count('skipped')} skipped`;

@@ -22,6 +22,8 @@ import type { AttemptLimits } from './sign-in-limits';
 import type { User } from './store';
 
 export interface AuthRoutesDeps {
+  /** Where a sign-in leads that was not on the way to a page. */
+  readonly landing: (user: User) => Promise<string>;
   readonly accounts: AccountsService;
   readonly attempts: AttemptLimits;
   readonly audit: Pick<AuditService, 'record'>;
@@ -58,12 +60,15 @@ export function authRoutes(deps: AuthRoutesDeps, session: SessionPlugin) {
     .post(
       '/sign-in',
       async ({ body, request, server, signInCookie }) => {
+        let user: User;
         try {
-          await signInCookie.set(await signIn(deps, body, whence(request, server)));
+          user = await signIn(deps, body, whence(request, server));
+          await signInCookie.set(user);
         } catch (error) {
           return signInPage(deps, request, { values: { email: body.email }, next: body.next, error: refusalOf(error) });
         }
-        return seeOther(request, localPath(body.next));
+        const to = localPath(body.next);
+        return seeOther(request, to === '/' ? await deps.landing(user) : to);
       },
       { body: t.Object({ ...signInFields, next: t.Optional(t.String({ maxLength: 10_000 })) }) },
     )

@@ -11,6 +11,8 @@ import { numberOf } from '../lib/text';
 import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
+import { START_PATH } from './start';
+import { isFromStart, type StartPage } from './start-routes';
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
@@ -26,6 +28,8 @@ export interface InvitationsRoutesDeps {
   readonly invitations: InvitationsService;
   /** Links that were just made, each for the session that made it. */
   readonly newLinks: Once<NewLink>;
+  /** The page of the first steps, which has the form too. */
+  readonly startPage: StartPage;
   readonly shell: ShellOf;
   /** The link of a page of ours, for the request's sender. */
   readonly linkTo: (request: Request, path: string) => string;
@@ -57,9 +61,11 @@ export function invitationsRoutes(deps: InvitationsRoutesDeps, session: SessionP
           const { token, expiresAtMs } = await invitations.create({ email, uses, days });
           newLinks.put(who.credentialId, { url: deps.linkTo(request, `/sign-up/${token}`), expiresAtMs });
         } catch (error) {
-          return invitationsPage(deps, who, refusedForm(body, error));
+          const { form, status } = refusedForm(body, error);
+          if (isFromStart(request)) return deps.startPage(who, { step: 'invite', invitation: form, status });
+          return invitationsPage(deps, who, { form, status });
         }
-        return seeOther(request, '/admin/invitations');
+        return seeOther(request, isFromStart(request) ? `${START_PATH}?step=invite` : '/admin/invitations');
       },
       { admin: true, audit: 'invitation.made', body: t.Object({ email: field, uses: field, days: field }) },
     )

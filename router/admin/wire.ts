@@ -1,11 +1,15 @@
 /** Makes the parts of this subject. */
 
+import type { InvitationsService } from '../accounts/invitations';
 import type { UserLimitsService } from '../accounts/user-limits';
 import type { UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import type { AuditService } from '../audit/audit';
+import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations';
 import type { Config } from '../config/config';
+import type { CredentialsService } from '../credentials/credentials';
+import type { InstallationStore } from '../database/installation-store';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
 import type { BudgetsService } from '../usage/budgets';
@@ -13,6 +17,7 @@ import type { Clients } from '../web/clients';
 import { diskUseService } from './disk-use';
 import { logReads } from './log-reads';
 import { removalService } from './removal';
+import { startService } from './start';
 
 /** @param owned ends what works in the background. */
 export function wireAdmin(
@@ -22,7 +27,10 @@ export function wireAdmin(
     clients: Clients;
     now: () => number;
     steady: () => number;
-    stores: { runners: RunnersStore };
+    stores: { installation: InstallationStore; runners: RunnersStore };
+    conversations: ConversationsService;
+    credentials: CredentialsService;
+    invitations: InvitationsService;
     agents: AgentsService;
     users: UsersService;
     runners: RunnersService;
@@ -46,5 +54,6 @@ export function wireAdmin(
   const { now, steady } = uses;
   const { dataRoot, homesRoot } = config;
   const diskUse = owned.use(diskUseService({ dataRoot, homesRoot, now, steady }));
-  return { diskUse, logReads: logReads(uses), removal };
+  const start = startService({ ...uses, installation: stores.installation });
+  return { diskUse, logReads: logReads(uses), removal, start };
 }

@@ -4,7 +4,7 @@
  */
 
 import type { ToolResult } from '../database/schema/chat';
-import type { JsonObject } from '../lib/json';
+import { isJsonObject, type JsonObject } from '../lib/json';
 import type { Backend } from './backends';
 import { fill, type RequestVariables } from './runtime-session';
 
@@ -25,6 +25,13 @@ export interface ChatMessage {
 
 /** A JSON object as a client sent it: none of its members is validated. */
 export type JsonBody = JsonObject;
+
+/** A file that a client sends as a part of a message. */
+export interface SentFile {
+  /** A data URI. */
+  readonly uri: string;
+  readonly name?: string;
+}
 
 /** The facts that decide how a body is shaped. */
 export interface Shape {
@@ -122,6 +129,21 @@ export function inputOf({ input }: JsonBody): readonly unknown[] | undefined {
 /** The text of the newest user message, or '' when there is none. Leaves out parts that are not text. */
 export function newestUserText(messages: readonly unknown[]): string {
   return textOf(messages.findLast(isFromUser)?.content);
+}
+
+/** The files in the newest user message that come as data URIs, for chat and for `/v1/responses`. */
+export function newestUserFiles(messages: readonly unknown[]): readonly SentFile[] {
+  const content = messages.findLast(isFromUser)?.content;
+  return Array.isArray(content) ? content.flatMap(fileOf) : [];
+}
+
+function fileOf(part: unknown): readonly SentFile[] {
+  if (!isJsonObject(part)) return [];
+  const { image_url: image, file = part } = part;
+  const { file_data: data, filename: name } = isJsonObject(file) ? file : {};
+  const uri = data ?? (isJsonObject(image) ? image.url : image);
+  if (typeof uri !== 'string' || !uri.startsWith('data:')) return [];
+  return [{ uri, ...(typeof name === 'string' && { name }) }];
 }
 
 /** Whether this request continues a turn: the last answer called the client's tools, and their results follow. */

@@ -4,6 +4,7 @@
  */
 import { type Blobs, hashOf } from '../attachments/blobs';
 import { attachableKind, isPicture } from '../attachments/kinds';
+import type { SentFile } from '../backends/shape';
 import type { Config } from '../config/config';
 import { AppError } from '../lib/errors';
 import { newTimeId } from '../lib/ids';
@@ -113,6 +114,25 @@ export function attachmentsService(deps: {
     blobs,
 
     keep,
+
+    /**
+     * Stores the files that a client of `/v1` sends with a message. Those that cannot be attached are left out, and the log
+     * says why: the request is answered all the same.
+     */
+    async keepSent(userId: string, sent: readonly SentFile[]): Promise<readonly KeptFile[]> {
+      const kept: KeptFile[] = [];
+      for (const [index, { uri, name }] of sent.slice(0, countMax).entries()) {
+        const [, type = ''] = /^data:([^,;]{0,100})[^,]{0,100},/.exec(uri) ?? [];
+        const bytes = Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64');
+        const given = { name: name ?? `file-${index + 1}.${type.split('/')[1] ?? 'txt'}`, bytes };
+        try {
+          kept.push(...(await keep(userId, [given], kept)));
+        } catch (error) {
+          generationsLog.info({ user: userId, err: error }, 'attachment.not_kept');
+        }
+      }
+      return kept;
+    },
 
     /** Stores a file for a message of a conversation that is stored later; after a day without it the file goes. */
     async upload(conversation: Pick<Conversation, 'id' | 'userId'>, file: GivenFile): Promise<Attachment> {

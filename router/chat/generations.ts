@@ -4,6 +4,7 @@
  */
 
 import type { Agent, AgentsStore } from '../agents/store';
+import type { SentFile } from '../backends/shape';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
@@ -40,6 +41,8 @@ export interface RecordedTurn {
   readonly text?: string;
   /** Files of the text's message. */
   readonly files?: readonly KeptFile[];
+  /** The same as a client of `/v1` sends them. They are stored with the turn. */
+  readonly sent?: readonly SentFile[];
   /** Results of the client's tools since the last answer. */
   readonly results?: readonly ToolResult[];
   /** The answer's id, where it is told before it is stored. */
@@ -187,8 +190,9 @@ export function generationsService(deps: GenerationsDeps) {
 
     /** Stores a turn that comes through `/v1`, whose relay does the work. */
     async record(turn: RecordedTurn, options: RecordOptions): Promise<Answer> {
-      const { conversation, text } = turn;
-      const { answer: message } = await beginTurn(conversation, turn);
+      const { conversation, text, sent = [] } = turn;
+      const files = sent.length > 0 ? await attachments.keepSent(conversation.userId, sent) : [];
+      const { answer: message } = await beginTurn(conversation, { ...turn, files });
       if (text !== undefined && conversation.lastPosition === 0) {
         begun.set(beginningOf(conversation.agentId, text), conversation.id);
       }

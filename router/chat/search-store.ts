@@ -101,7 +101,10 @@ export function searchStore(db: Db) {
   const { $client } = db;
   const write = groupedWrites(db);
   const adding = searchIndex(db);
-  const firstBytes = (column: string) => `substr(CAST(${column} AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
+  /** The beginning of a message, and behind its text the names of its files. */
+  const firstBytes = (message: string) =>
+    `substr(CAST(${message}.content || ifnull((SELECT char(10) || group_concat(name, char(10)) FROM attachments
+      WHERE message_id = ${message}.id AND ${message}.role = 'user'), '') AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
   const unsearched = $client.prepare<Unsearched, [string, number, string]>(
     `SELECT id, user_id AS userId, updated_at_ms AS updatedAtMs, title, searched_to AS searchedTo FROM conversations
       WHERE searched_to < last_position AND expires_at_ms IS NULL AND (user_id, updated_at_ms, id) > (?, ?, ?)
@@ -111,7 +114,7 @@ export function searchStore(db: Db) {
     { id: string; position: number; status: string; content: Uint8Array | null },
     [string, number]
   >(
-    `SELECT id, position, status, ${firstBytes('content')} AS content FROM messages
+    `SELECT id, position, status, ${firstBytes('messages')} AS content FROM messages
       WHERE conversation_id = ? AND position > ? ORDER BY position LIMIT 1`,
   );
   const searchedTo = $client.prepare<never, [position: number | null, id: string]>(
@@ -126,7 +129,7 @@ export function searchStore(db: Db) {
   );
   const found = $client.prepare<FoundRow, [entry: number, userId: string]>(
     `SELECT e.id AS entry, c.id AS conversationId, c.title AS title, c.agent_id AS agentId, c.shelf AS shelf, m.id AS messageId,
-      m.role AS role, ifnull(m.created_at_ms, c.updated_at_ms) AS atMs, ${firstBytes('m.content')} AS content
+      m.role AS role, ifnull(m.created_at_ms, c.updated_at_ms) AS atMs, ${firstBytes('m')} AS content
       FROM search_entries AS e LEFT JOIN messages AS m ON m.id = e.message_id
       JOIN conversations AS c ON c.id = ifnull(e.conversation_id, m.conversation_id)
       WHERE e.id = ? AND c.user_id = ? AND c.shelf <> 'deleted' AND ifnull(m.is_hidden, 0) = 0`,

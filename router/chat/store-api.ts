@@ -3,7 +3,7 @@ import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
-import { binding } from './store-attachments';
+import { attaching, binding, type KeptFile } from './store-attachments';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
@@ -48,13 +48,14 @@ export interface PostedMessage {
 
 /** A message that comes with its conversation. */
 export type WholeMessageToInsert = Pick<Message, 'id' | 'role' | 'content' | 'status' | 'createdAtMs'> &
-  Partial<{ [Name in 'failure' | 'calls' | 'results']: object }>;
+  Partial<{ [Name in 'failure' | 'calls' | 'results']: object }> & { readonly files?: readonly KeptFile[] };
 
 export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
 export function conversationsApiStore(db: Db) {
   const { whole } = textsOf(db);
   const bind = binding(db);
+  const attach = attaching(db);
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
@@ -78,6 +79,7 @@ export function conversationsApiStore(db: Db) {
           // All notices are callbacks.
           const callbackId = role === 'notice' ? id : null;
           insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId);
+          if (one.files) attach({ userId: ids.userId, conversationId: ids.id, messageId: id }, one.files, createdAtMs);
         }
       });
     },

@@ -15,6 +15,7 @@ import type { AttachmentsService } from './attachments';
 import type { Message } from './store';
 import type { Attachment } from './store-attachments';
 
+type Said = Pick<Message, 'id' | 'role' | 'content'>;
 type Part = { readonly type: string; readonly [member: string]: unknown };
 /** Beside its bytes as they are: base64, and the body that it is a part of. */
 const COPIES = 3;
@@ -83,26 +84,41 @@ export class ToldFiles {
  */
 export async function toldMessages(
   attachments: AttachmentsService,
-  said: readonly Pick<Message, 'id' | 'role' | 'content'>[],
+  said: readonly Said[],
 ): Promise<{ readonly messages: ChatMessage[]; readonly files: ToldFiles }> {
+  const { spoken, contents, files } = await toldContents(attachments, said);
+  return { messages: spoken.map(({ id, role }) => ({ role, content: contents.get(id) })), files };
+}
+
+/** The contents of the messages, by their ids. @returns also those that say something. */
+export async function toldContents(
+  attachments: AttachmentsService,
+  said: readonly Said[],
+): Promise<{
+  readonly spoken: readonly Said[];
+  readonly contents: ReadonlyMap<string, ChatMessage['content']>;
+  readonly files: ToldFiles;
+}> {
   const files = new ToldFiles(attachments);
   const all = await attachments.ofMessages(said);
   const spoken = said.filter(({ id, content }) => content !== '' || all.has(id));
   const told = await tellable(attachments, spoken, all);
   // A message of an assistant has no pictures in OpenAI's API, so they come with what is said next.
   let ofAnswer: readonly Attachment[] = [];
-  const messages = spoken.map(({ id, role, content }) => {
+  const contents = new Map<string, ChatMessage['content']>();
+  for (const { id, role, content } of spoken) {
     const own = all.get(id) ?? [];
     if (role !== 'user') {
       ofAnswer = own.filter((file) => told.has(file));
-      return { role, content: picturesAsWords(content) };
+      contents.set(id, picturesAsWords(content));
+      continue;
     }
     const notes = own.filter((file) => !told.has(file)).map(noteOf);
     const parts = [...ofAnswer, ...own.filter((file) => told.has(file))];
     ofAnswer = [];
-    return { role, content: files.content(content + notes.join(''), parts) };
-  });
-  return { messages, files };
+    contents.set(id, files.content(content + notes.join(''), parts));
+  }
+  return { spoken, contents, files };
 }
 
 /** Those of the newest messages, as far as a request may have them. Those of the newest one are always told. */

@@ -1,6 +1,7 @@
 /** A conversation as a file, and a conversation of a file. Before all that read a body: a file is longer than a form. */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { Config } from '../config/config';
 import { type Allowance, Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { readBody } from '../web/read-body';
@@ -11,14 +12,16 @@ import type { LiveDeps } from './live-options';
 import { conversationJson } from './present-api';
 import { newConversationPage } from './routes-pages';
 import type { CountedConversation } from './store-api';
-import { IMPORT_BYTES_MAX, type TransferService } from './transfer';
+import type { TransferService } from './transfer';
 
-/** A form is somewhat longer than the file in it. */
-const FORM_BYTES = 8_192;
 const NAME_LENGTH_MAX = 60;
 
 export type TransferRoutesDeps = LiveDeps &
-  ConversationsRoutesDeps & { readonly transfer: TransferService; readonly held: Allowance };
+  ConversationsRoutesDeps & {
+    readonly config: Pick<Config, 'maxBodyBytes'>;
+    readonly transfer: TransferService;
+    readonly held: Allowance;
+  };
 
 export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin) {
   const { agents, posted, transfer } = deps;
@@ -93,10 +96,10 @@ function file(
 }
 
 /** The file: the body itself, or the one in a form. Throws `too_large`. */
-async function read({ held }: TransferRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
+async function read({ config, held }: TransferRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
   const share = new Share(held, user.id);
   try {
-    const bytes = await readBody(request, { maxBytes: IMPORT_BYTES_MAX + FORM_BYTES, share });
+    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share });
     const type = request.headers.get('content-type') ?? '';
     if (!/^multipart\/form-data\b/i.test(type)) return bytes;
     const form = await new Response(bytes, { headers: { 'content-type': type } }).formData().catch(() => undefined);

@@ -6,13 +6,16 @@ import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import { parseBody } from '../lib/json';
 import { schemaProblems } from '../lib/schema-check';
+import { picturesAsWords } from './answer-pictures';
+import type { AttachmentsService } from './attachments';
 import { TITLE_LENGTH_MAX } from './conversations';
 import type { PostedService } from './posted';
 import type { Conversation, Message } from './store';
-import type { ConversationsApiStore, CountedConversation } from './store-api';
+import type { ConversationsApiStore, CountedConversation, WholeMessageToInsert } from './store-api';
+import type { Attachment, KeptFile } from './store-attachments';
 
-/** Bytes of a file that is read: everybody waits while it is stored, 30 ms for so much. */
-export const IMPORT_BYTES_MAX = 4_194_304;
+/** Bytes of a file without its attachments: everybody waits while it is stored, 30 ms for so much. */
+const IMPORT_BYTES_MAX = 4_194_304;
 const MESSAGES_MAX = 2_000;
 const FORMAT = 'agent-stack.conversation';
 const VERSION = 1;
@@ -26,6 +29,10 @@ const call = Type.Object(
     textLengthBefore: Type.Integer({ minimum: 0 }),
     more: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   },
+  member,
+);
+const attachment = Type.Object(
+  { id: Type.Optional(Type.String()), name: Type.String(), type: Type.Optional(Type.String()), data: Type.String() },
   member,
 );
 const message = Type.Object(
@@ -48,6 +55,7 @@ const message = Type.Object(
     ),
     calls: Type.Optional(Type.Array(call, { maxItems: 1_000 })),
     results: Type.Optional(Type.Array(Type.Object({ callId: Type.String(), output: Type.String() }, member))),
+    attachments: Type.Optional(Type.Array(attachment, { maxItems: 100 })),
   },
   member,
 );
@@ -68,22 +76,48 @@ export interface TransferWords {
 export type TransferService = ReturnType<typeof transferService>;
 
 export function transferService(deps: {
+  attachments: AttachmentsService;
   posted: PostedService;
   api: ConversationsApiStore;
   events: Events;
   now: () => number;
 }) {
-  const { posted, api, events, now } = deps;
+  const { attachments, posted, api, events, now } = deps;
 
-  /** All shown messages, oldest first, however many: they are read while they are written. */
-  async function* messagesOf(id: string): AsyncGenerator<Message> {
+  /** All shown messages with their files, oldest first, however many: they are read while they are written. */
+  async function* messagesOf(id: string): AsyncGenerator<{ message: Message; files: readonly Attachment[] }> {
     for (let position = 0; ; ) {
       const some = await posted.messagesAfter(id, position);
-      yield* some;
+      const files = await attachments.ofMessages(some);
+      for (const message of some) yield { message, files: files.get(message.id) ?? [] };
       const last = some.at(-1);
       if (!last) return;
       position = last.position;
     }
+  }
+
+  /** The files of a message as members of its JSON, each in pieces of its own. */
+  async function* filesJson(files: readonly Attachment[]): AsyncGenerator<string> {
+    for (const [index, { id, name, type, hash }] of files.entries()) {
+      yield `${index === 0 ? ',"attachments":[' : ','}${JSON.stringify({ id, name, type }).slice(0, -1)},"data":"`;
+      yield Buffer.from(await attachments.blobs.file(hash).bytes()).toString('base64');
+      yield index === files.length - 1 ? '"}]' : '"}';
+    }
+  }
+
+  /** A message of a file. Its files get new ids, which are then those in its text. */
+  async function toInsert(userId: string, one: FileMessage, nowMs: number): Promise<WholeMessageToInsert> {
+    const { created_at, status = 'done', attachments: sent = [], ...said } = one;
+    const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
+    const files: KeptFile[] = [];
+    let { content } = said;
+    for (const { id: before, name, data } of sent) {
+      const id = newTimeId();
+      const kept = await attachments.keep(userId, [{ name, bytes: Buffer.from(data, 'base64') }]);
+      files.push(...kept.map((file) => ({ ...file, id })));
+      if (before) content = content.replaceAll(`](/api/attachments/${before}`, `](/api/attachments/${id}`);
+    }
+    return { id: newTimeId(), ...said, content, status, createdAtMs, files };
   }
 
   return {
@@ -92,8 +126,10 @@ export function transferService(deps: {
       const head = { format: FORMAT, version: VERSION, title, backend, model, created_at: one.createdAtMs / 1000 };
       yield `${JSON.stringify(head).slice(0, -1)},"messages":[`;
       let separator = '\n';
-      for await (const each of messagesOf(one.id)) {
-        yield separator + JSON.stringify(messageJson(each));
+      for await (const { message, files } of messagesOf(one.id)) {
+        yield `${separator}${JSON.stringify(messageJson(message)).slice(0, -1)}`;
+        yield* filesJson(files);
+        yield '}';
         separator = ',\n';
       }
       yield '\n]}\n';
@@ -101,8 +137,12 @@ export function transferService(deps: {
 
     async *markdown({ id, title }: CountedConversation, words: TransferWords): AsyncGenerator<string> {
       yield `# ${title || words.untitled}\n`;
-      for await (const { role, content, failure, createdAtMs } of messagesOf(id)) {
-        const said = [content, failure ? `*${failure.message}*` : ''].filter((text) => text !== '').join('\n\n');
+      for await (const { message, files } of messagesOf(id)) {
+        const { role, content, failure, createdAtMs } = message;
+        const names = role === 'user' ? files.map((file) => `*${file.name}*`) : [];
+        const said = [...names, picturesAsWords(content), failure ? `*${failure.message}*` : '']
+          .filter((text) => text !== '')
+          .join('\n\n');
         const name = role === 'user' ? words.you : words.agentName;
         yield `\n## ${name} · ${new Date(createdAtMs).toISOString().slice(0, 16).replace('T', ' ')} UTC\n\n${said}\n`;
       }
@@ -113,21 +153,32 @@ export function transferService(deps: {
       const value = parseBody(bytes);
       const problems = schemaProblems('file', file, value);
       if (problems.length > 0) throw refused(problems);
-      const { title = '', messages } = value as { title?: string; messages: ReturnType<typeof messageJson>[] };
+      const { title = '', messages } = value as { title?: string; messages: FileMessage[] };
+      const dataLength = messages
+        .flatMap((one) => one.attachments ?? [])
+        .reduce((sum, one) => sum + one.data.length, 0);
+      if (bytes.length - dataLength > IMPORT_BYTES_MAX) {
+        const most = `${IMPORT_BYTES_MAX} bytes without attached files`;
+        throw new AppError('too_large', { message: `A conversation that is imported has at most ${most}.` });
+      }
       const nowMs = now();
       const id = newTimeId();
+      const said: WholeMessageToInsert[] = [];
+      for (const one of messages) said.push(await toInsert(agent.userId, one, nowMs));
       await api.insertWhole(
         { id, userId: agent.userId, agentId: agent.id, title: title.trim().slice(0, TITLE_LENGTH_MAX), nowMs },
-        messages.map(({ created_at, status = 'done', ...said }) => {
-          const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
-          return { id: newTimeId(), ...said, status, createdAtMs };
-        }),
+        said,
       );
       events.publish(agent.userId, { kind: 'conversation', conversationId: id });
       return id;
     },
   };
 }
+
+/** A message as it stands in a file. */
+type FileMessage = ReturnType<typeof messageJson> & {
+  readonly attachments?: readonly { readonly id?: string; readonly name: string; readonly data: string }[];
+};
 
 /** What is still being written is written as far as it is. */
 function messageJson({ role, content, status, failure, calls, results, createdAtMs }: Message) {

@@ -76,7 +76,7 @@ export function wireChat(uses: {
     events,
     now,
   });
-  const transfer = transferService({ posted, api: stores.conversationsApi, events, now });
+  const transfer = transferService({ attachments, posted, api: stores.conversationsApi, events, now });
   const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
   const { callbacks: callbacksStore, conversations: store } = stores;

@@ -3,6 +3,7 @@ import type { RateLimitsService } from '../accounts/key-limits';
 import type { AgentsService } from '../agents/agents';
 import type { BackendRegistry } from '../backends/backends';
 import type { Hops } from '../broker/hops';
+import type { AttachmentsService } from '../chat/attachments';
 import type { ConversationsService } from '../chat/conversations';
 import type { GenerationsService } from '../chat/generations';
 import type { Config } from '../config/config';
@@ -20,6 +21,7 @@ export interface OpenaiDeps {
   readonly now: () => number;
   readonly startedAtMs: number;
   readonly agents: AgentsService;
+  readonly attachments: AttachmentsService;
   readonly backends: BackendRegistry;
   readonly budgets: BudgetsService;
   readonly conversations: ConversationsService;

@@ -7,6 +7,7 @@ import {
   type JsonBody,
   messagesOf,
   newestResults,
+  newestUserFiles,
   newestUserText,
   shapeChatBody,
   withoutStorage,
@@ -15,6 +16,7 @@ import { serves, usesUpstream } from '../backends/traits';
 import type { RecordedTurn } from '../chat/generations';
 import type { Conversation, Message } from '../chat/store';
 import type { Beginning } from '../chat/store-turns';
+import { type ToldFiles, toldContents } from '../chat/told';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
 import { newTimeId } from '../lib/ids';
@@ -85,7 +87,7 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
     deps.budgets.refuseUsedUp({ userId: who.user.id, keyIds: keyId === undefined ? [] : [keyId] });
 
   const told = body && isTranslated ? await withReferences(deps, who, body) : body;
-  const { chat, conversation, match, turn } = await placeOf(deps, routed, {
+  const { chat, files, conversation, match, turn } = await placeOf(deps, routed, {
     ...{ told, path, isTranslated, detach: asked.detach },
   });
   const variables = requestVariables(
@@ -124,15 +126,22 @@ export async function plan(deps: OpenaiDeps, who: Caller, asked: RequestToPlan):
       method,
       path: `/v1/${runnerPath}${url.search}`,
       headers: Object.assign(requestHeaders(headers), backendHeaders(backend, variables)),
-      body: bytes.length === 0 ? undefined : sent === body ? bytes : JSON.stringify(sent),
+      body: bytes.length === 0 ? undefined : sent === body ? bytes : await written(sent, files, asked.share),
     },
   };
+}
+
+/** The body for the runner, with the files of stored messages. */
+function written(sent: JsonBody | undefined, files: ToldFiles | undefined, share: Share) {
+  return files && sent ? files.write(sent, share) : JSON.stringify(sent);
 }
 
 /** Where the request belongs in the conversation that stores its answer. */
 interface Place {
   /** Returns the body for a chat of the runner, without the members that only the router reads. */
   readonly chat: JsonBody | undefined;
+  /** Those of the stored messages in it. */
+  readonly files: ToldFiles | undefined;
   readonly conversation: Conversation | undefined;
   readonly match: HistoryMatch | undefined;
   readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
@@ -155,15 +164,16 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     said && (routed.conversation || keeping) ? await turnThere(deps, routed, said, keeping) : {};
   const before = failed?.before ?? (posted && posted.position - 1);
   const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
-  const chat =
-    told && (isTranslated ? chatOf(told, routed.goesOnFrom === undefined ? [] : stored) : withoutStorage(told));
+  const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];
+  const { contents = new Map(), files } = goesOn.length > 0 ? await toldContents(deps.attachments, goesOn) : {};
+  const chat = told && (isTranslated ? chatOf(told, goesOn, contents) : withoutStorage(told));
   const messages = chat && messagesAt(path, chat);
   const isKept = messages !== undefined && keeping !== undefined;
   const expiresAtMs = keeping === 'asked' ? undefined : deps.now() + deps.config.responses.retentionMs;
   const isStored = routed.conversation !== undefined || isKept;
   const target = failed ?? (isStored ? await conversationFor(deps, routed, expiresAtMs) : undefined);
   const conversation = target?.conversation;
-  if (!conversation || !messages) return { chat, conversation, match: undefined, turn: undefined };
+  if (!conversation || !messages) return { chat, files, conversation, match: undefined, turn: undefined };
   const hasNoSession = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
   const match = hasNoSession
     ? withoutSession(conversation)
@@ -173,11 +183,11 @@ async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<P
     ...('beginning' in target && { beginning: target.beginning }),
     ...(expiresAtMs !== undefined && { expiresAtMs }),
     ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
-    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages) }),
+    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages), sent: newestUserFiles(messages) }),
   };
-  if (fitsInStore(turn)) return { chat, conversation, match, turn };
+  if (fitsInStore(turn)) return { chat, files, conversation, match, turn };
   if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
-  return { chat, conversation: undefined, match: undefined, turn: undefined };
+  return { chat, files, conversation: undefined, match: undefined, turn: undefined };
 }
 
 function messagesAt(path: string, body: JsonBody) {

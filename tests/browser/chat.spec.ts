@@ -42,6 +42,7 @@ test.describe('the first minute', () => {
     await expect(page.getByLabel('E-mail')).toHaveValue(router.admin.email);
     await page.getByLabel('Password').fill(router.admin.password);
     await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('link', { name: 'New conversation', exact: true }).click();
 
     await expect(page.getByRole('textbox', { name: 'Message Demo' })).toBeFocused();
     await page.keyboard.type('markdown');

@@ -4,7 +4,7 @@ import { requireImage } from '../real/runtimes/image';
 import { realBackend } from '../real/runtimes/people';
 import { REAL_RUNTIMES, type RealRuntime, realRuntime } from '../real/runtimes/runtimes';
 import { toolOutput } from '../real/runtimes/tool-call';
-import { docker, engineHost, removeInstallation } from '../support/engine';
+import { docker, engineHost, removeInstallation, runInside } from '../support/engine';
 import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
 import { answer, test as base, ended, expect, send } from './fixtures';
@@ -42,8 +42,7 @@ async function touch(router: RouterProcess, file: string): Promise<void> {
   const [container] = await docker.listContainers({ filters: { label } });
   if (!container) throw new Error('premise: the runtime runs');
   const path = `${container.Mounts[0]?.Destination}/workspace/${file}`;
-  const exec = await docker.getContainer(container.Id).exec({ Cmd: ['touch', path] });
-  await exec.start({ Detach: true });
+  await runInside(docker.getContainer(container.Id), ['touch', path]);
 }
 
 for (const runtime of REAL_RUNTIMES) {

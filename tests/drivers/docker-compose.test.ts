@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type Docker from 'dockerode';
 import { settings } from '../../router/config/settings';
-import { docker, removeInstallation, requireEngine } from '../support/engine';
+import { docker, removeInstallation, requireEngine, runInside } from '../support/engine';
 import { testImage } from '../support/image';
 import { freePort } from '../support/ports';
 import { ADMIN, until } from '../support/router';
@@ -171,13 +171,6 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     return { container, output, dataRoot, url: `http://127.0.0.1:${dotenv.FRONTEND_PORT}` };
   }
 
-  /** The output of `docker compose exec router …`. */
-  async function inside(container: Docker.Container, command: string[]): Promise<string> {
-    const exec = await container.exec({ Cmd: command, AttachStdout: true, AttachStderr: true, Tty: true });
-    const stream = await exec.start({ Tty: true });
-    return (await new Response(stream as unknown as ReadableStream).text()).replaceAll('\r', '');
-  }
-
   async function ask(url: string, content: string): Promise<string> {
     const send = (path: string, body: object, cookie = '') =>
       fetch(url + path, {
@@ -201,7 +194,7 @@ describe.skipIf(!(await requireEngine('the router in a container')))('the router
     for (const { dataRoot } of [one, other]) expect(homes.filter((home) => home.startsWith(dataRoot))).toHaveLength(1);
     expect((await stat(join(one.dataRoot, 'router.db'))).uid).toBe(USER);
 
-    expect(await inside(one.container, ['bun', 'scripts/doctor.ts'])).toContain('\nNothing is wrong.\n');
+    expect(await runInside(one.container, ['bun', 'scripts/doctor.ts'])).toContain('\nNothing is wrong.\n');
 
     await one.container.stop({ t: 20 });
     expect((await one.container.inspect()).State.ExitCode).toBe(0);

@@ -66,6 +66,16 @@ export async function removeInstallation(installationId: string): Promise<void> 
   for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
 }
 
+/** Runs a command in a running container, by default as its own user, and returns its output without colours. */
+export async function runInside(container: Docker.Container, command: readonly string[], user = ''): Promise<string> {
+  const exec = await container.exec({
+    ...{ Cmd: [...command], User: user },
+    ...{ AttachStdout: true, AttachStderr: true, Tty: true },
+  });
+  const stream = await exec.start({ Tty: true });
+  return Bun.stripANSI(await new Response(stream as unknown as ReadableStream).text()).replaceAll('\r', '');
+}
+
 export interface EngineSocket extends AsyncDisposable {
   readonly path: string;
   /** Breaks the open connections, and refuses new ones. */

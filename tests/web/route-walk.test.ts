@@ -193,6 +193,8 @@ const PUBLIC: Record<string, string> = {
   'PATCH /api/admin/users/:id': '401 403 200 401 401 403',
   'DELETE /api/admin/users/:id': '401 403 204 401 401 403',
   'POST /api/admin/users/:id/reset-link': '401 403 200 401 401 403',
+  'GET /admin/start': '401 403 200 401 401 200',
+  'POST /admin/start/dismiss': '401 403 303 401 401 403',
   'GET /admin/users': '401 403 200 401 401 200',
   'POST /admin/users': '401 403 409 401 401 403',
   'GET /admin/users/:id': '401 403 200 401 401 200',

@@ -34,7 +34,7 @@ export function AccountMenu({ user }: { user: Shell['user'] }) {
           {t.account.usage}
         </a>
         {user.admin && (
-          <a class="menu-item" href="/admin/usage">
+          <a class="menu-item" href="/admin">
             <Icon name="shield" />
             {t.account.administration}
           </a>

@@ -25,54 +25,7 @@ export function AdminInvitationsPage({ shell, invitations, link, form, flash }: 
       <section id="invite" class="card" aria-labelledby="invite-title">
         <h2 id="invite-title">{t.invite}</h2>
         <p class="quiet">{t.lead}</p>
-        {link && (
-          <Notice kind="good" role="status" id="invitation-link">
-            <p>
-              <strong>{t.ready}</strong>
-            </p>
-            <p>
-              {t.readyHelp} <Time ms={link.expiresAtMs} />
-            </p>
-            <CopyLine value={link.url} />
-          </Notice>
-        )}
-        <form method="post" action="/admin/invitations" class="scope-form">
-          <FormNotice form={form} />
-          <Field
-            id="invited-email"
-            {...fieldOf(form, 'email')}
-            type="email"
-            label={t.email}
-            help={t.emailHelp}
-            autocomplete="off"
-          />
-          <div class="field-row">
-            <Field
-              id="invitation-uses"
-              name="uses"
-              label={t.uses}
-              help={t.usesHelp}
-              value={form.values.uses ?? '1'}
-              error={form.errors.uses}
-              inputmode="decimal"
-              autocomplete="off"
-            />
-            <Field
-              id="invitation-days"
-              name="days"
-              label={t.days}
-              value={form.values.days ?? '7'}
-              error={form.errors.days}
-              inputmode="decimal"
-              autocomplete="off"
-            />
-          </div>
-          <div class="row">
-            <button type="submit" class="button primary">
-              {t.make}
-            </button>
-          </div>
-        </form>
+        <InviteForm action="/admin/invitations" link={link} form={form} />
       </section>
       <section id="invitations" class="card" aria-labelledby="invitations-title">
         <h2 id="invitations-title">{t.title}</h2>
@@ -87,6 +40,67 @@ export function AdminInvitationsPage({ shell, invitations, link, form, flash }: 
         )}
       </section>
     </AdminPage>
+  );
+}
+
+interface InviteProps extends Pick<InvitationsProps, 'link' | 'form'> {
+  action: string;
+}
+
+/** The form that makes an invitation, and the one that it has made. */
+export function InviteForm({ action, link, form }: InviteProps) {
+  const t = useText().invitations;
+  return (
+    <>
+      {link && (
+        <Notice kind="good" role="status" id="invitation-link">
+          <p>
+            <strong>{t.ready}</strong>
+          </p>
+          <p>
+            {t.readyHelp} <Time ms={link.expiresAtMs} />
+          </p>
+          <CopyLine value={link.url} />
+        </Notice>
+      )}
+      <form method="post" action={action} class="scope-form">
+        <FormNotice form={form} />
+        <Field
+          id="invited-email"
+          {...fieldOf(form, 'email')}
+          type="email"
+          label={t.email}
+          help={t.emailHelp}
+          autocomplete="off"
+        />
+        <div class="field-row">
+          <Field
+            id="invitation-uses"
+            name="uses"
+            label={t.uses}
+            help={t.usesHelp}
+            value={form.values.uses ?? '1'}
+            error={form.errors.uses}
+            inputmode="decimal"
+            autocomplete="off"
+          />
+          <Field
+            id="invitation-days"
+            name="days"
+            label={t.days}
+            value={form.values.days ?? '7'}
+            error={form.errors.days}
+            inputmode="decimal"
+            autocomplete="off"
+          />
+        </div>
+        <div class="row">
+          <button type="submit" class="button primary">
+            {t.make}
+          </button>
+        </div>
+      </form>
+    </>
   );
 }
 

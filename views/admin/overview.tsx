@@ -18,6 +18,7 @@ export function AdminOverviewPage({
   overview: OverviewView;
   liveUrl: string;
 }) {
+  const t = useText();
   return (
     <AdminPage shell={shell} tab="overview" liveUrl={liveUrl}>
       <OverviewProblems overview={overview} />
@@ -25,6 +26,9 @@ export function AdminOverviewPage({
       <OverviewAnswers overview={overview} />
       <OverviewDisk overview={overview} />
       <OverviewVersions overview={overview} />
+      <p>
+        <a href="/admin/start">{t.start.title}</a>
+      </p>
     </AdminPage>
   );
 }

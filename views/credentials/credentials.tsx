@@ -121,7 +121,15 @@ function Scope({ group, scope }: { group: string; scope: CredentialScope }) {
   );
 }
 
-function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) {
+interface ScopeFormProps {
+  group: string;
+  scope: CredentialScope;
+  /** Of the paths that are posted to, for a page that is answered to in place of the settings. */
+  query?: string;
+}
+
+/** The form of one scope, with the test of its values. */
+export function ScopeForm({ group, scope, query = '' }: ScopeFormProps) {
   const t = useText();
   const id = scopeId(group, scope.scope);
   const hasUpstream = scope.fields.some((field) => field.name === 'LLM_BASE_URL');
@@ -133,7 +141,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
           <Sentence of={scope.error} />
         </Notice>
       )}
-      <form id={`${id}-form`} method="post" action="/settings/credentials" autocomplete="off">
+      <form id={`${id}-form`} method="post" action={`/settings/credentials${query}`} autocomplete="off">
         <input type="hidden" name="scope" value={scope.scope} />
         {scope.fields.map((field) => (
           <ScopeField key={field.name} id={`${id}-${field.name}`} scope={scope.scope} field={field} />
@@ -155,8 +163,8 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
             type="submit"
             form={`${id}-form`}
             class="button"
-            formaction="/settings/credentials/try"
-            hx-post="/settings/credentials/try"
+            formaction={`/settings/credentials/try${query}`}
+            hx-post={`/settings/credentials/try${query}`}
             hx-target={`#${id}-trial`}
             hx-swap="outerHTML"
             hx-disable="this"
@@ -171,7 +179,7 @@ function ScopeForm({ group, scope }: { group: string; scope: CredentialScope }) 
             trigger={t.credentials.clear}
             question={t.credentials.clearQuestion(scope.label)}
             consequence={group === upstream ? t.credentials.clearConsequence : t.credentials.clearOtherConsequence}
-            action="/settings/credentials/clear"
+            action={`/settings/credentials/clear${query}`}
             label={t.credentials.clear}
             fields={{ scope: scope.scope, group }}
           />
@@ -232,7 +240,8 @@ export function TrialParts({ group, scope }: { group: string; scope: CredentialS
   );
 }
 
-function Share({ group, share }: { group: string; share: ShareView }) {
+/** The administrator's switch. @param query as of the form. */
+export function Share({ group, share, query = '' }: { group: string; share: ShareView; query?: string }) {
   const t = useText();
   const id = `${cardId(group)}-share`;
   const words = group === upstream ? t.credentials.share : t.credentials.shareOther;
@@ -249,7 +258,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
           trigger={t.credentials.unshare}
           question={t.credentials.unshareQuestion}
           consequence={words.stop}
-          action="/settings/credentials/share"
+          action={`/settings/credentials/share${query}`}
           label={t.credentials.unshare}
           fields={{ group, shared: 'false' }}
         />
@@ -261,7 +270,7 @@ function Share({ group, share }: { group: string; share: ShareView }) {
           trigger={t.credentials.shareNow}
           question={t.credentials.shareQuestion}
           consequence={words.off}
-          action="/settings/credentials/share"
+          action={`/settings/credentials/share${query}`}
           label={t.credentials.shareNow}
           fields={{ group, shared: 'true' }}
           isHarmless

@@ -8,13 +8,19 @@ import { chatName } from './tools';
  * Returns the messages with their tool calls, each followed by its result. LLMs refuse a call without a result, so
  * calls that the client never answered are left out.
  * @param stored Oldest first.
+ * @param contents What is told of each, by its id: with its files.
  * @param outputs Call id → output, for the open calls that the request answers.
  */
-export function historyOf(stored: readonly Message[], outputs: ReadonlyMap<string, unknown>): ChatMessage[] {
+export function historyOf(
+  stored: readonly Message[],
+  contents: ReadonlyMap<string, unknown>,
+  outputs: ReadonlyMap<string, unknown>,
+): ChatMessage[] {
   const history: ChatMessage[] = [];
   // From the newest message back, because some runtimes reuse ids: a result belongs to the last call before it.
   const found = new Map(outputs);
-  for (const { role, content, calls, results } of stored.toReversed()) {
+  for (const { id: messageId, role, calls, results } of stored.toReversed()) {
+    const content = contents.get(messageId) ?? '';
     const answered = (calls ?? []).filter(({ id }) => found.has(id));
     const told = answered.map(({ id }) => ({ role: 'tool', tool_call_id: id, content: found.get(id) }));
     if (answered.length > 0) {

@@ -20,9 +20,10 @@ const REFUSED = ['background', 'prompt', 'context_management', 'moderation', 'to
 /**
  * Returns the chat request.
  * @param stored Earlier messages, if the request continues a conversation.
+ * @param contents What is told of each, by its id.
  * @throws `invalid_request` that names the member.
  */
-export function chatOf(body: JsonBody, stored: readonly Message[]): JsonBody {
+export function chatOf(body: JsonBody, stored: readonly Message[], contents: ReadonlyMap<string, unknown>): JsonBody {
   for (const name of REFUSED) {
     const value = body[name];
     if (value && !(Array.isArray(value) && value.length === 0)) throw unsupported(name);
@@ -33,7 +34,7 @@ export function chatOf(body: JsonBody, stored: readonly Message[]): JsonBody {
   const { messages, outputs } = inputOf(body.input, openCalls(stored));
   return {
     ...same,
-    messages: [...instructionsOf(body.instructions), ...historyOf(stored, outputs), ...messages],
+    messages: [...instructionsOf(body.instructions), ...historyOf(stored, contents, outputs), ...messages],
     ...(body.max_output_tokens != null && { max_completion_tokens: body.max_output_tokens }),
     ...toolOptions(body),
     ...textOptions(record(body.text)),

@@ -31,11 +31,22 @@ export function packageVersion(folder: string): string {
   return version;
 }
 
-/** For people: the version of the package, and the tag of the authors' image where it is called otherwise. */
-export function versionsOf(backend: string): string {
+export interface Pins {
+  /** Of the package that is tested. */
+  readonly version: string;
+  /** Of the image in `backends.json`. */
+  readonly tag: string;
+}
+
+export function pinsOf(backend: string): Pins {
   const tag = pinnedTag(backend);
   const folder = FOLDERS[backend];
-  const version = folder === undefined ? tag : packageVersion(folder);
+  return { version: folder === undefined ? tag : packageVersion(folder), tag };
+}
+
+/** For people: the version of the package, and the tag of the authors' image where it is called otherwise. */
+export function versionsOf(backend: string): string {
+  const { version, tag } = pinsOf(backend);
   return version === tag ? version : `${version}, image \`${tag}\``;
 }
 
@@ -45,25 +56,22 @@ export function versionsOf(backend: string): string {
  */
 export async function raisePin(backend: string, pin: string): Promise<() => Promise<void>> {
   const [version = '', tag = version] = pin.split('+');
-  const folder = FOLDERS[backend];
-  const old = imageOf(backend);
-  const replaced = [[old.image, old.image.replace(old.tag, tag)]];
-  if (folder !== undefined) replaced.push([`_VERSION=${packageVersion(folder)}`, `_VERSION=${version}`]);
-  const files = [
-    'backends.json',
-    'images/README.md',
-    'docs/administrators.md',
-    ...(folder === undefined ? [] : [`images/${folder}/Dockerfile`]),
-  ];
+  const old = pinsOf(backend);
+  const [name] = imageOf(backend).image.split('/').at(-1)?.split(':') ?? [];
+  // Its folder in `images/`, and its twin.
+  const own = FOLDERS[backend] ?? backend;
+  const replaced: Readonly<Record<string, (text: string) => string>> = {
+    [`images/${own}/Dockerfile`]: (text) => text.replaceAll(`_VERSION=${old.version}`, `_VERSION=${version}`),
+    [`tests/support/runtimes/${own}.ts`]: (text) => text.replaceAll(old.version, version),
+    ...{ 'backends.json': String, 'images/README.md': String, 'docs/administrators.md': String },
+  };
   const before = new Map<string, string>();
-  for (const file of files) {
+  for (const [file, replace] of Object.entries(replaced)) {
     const path = join(ROOT, file);
     const text = await readFile(path, 'utf8');
     before.set(path, text);
-    await writeFile(
-      path,
-      replaced.reduce((done, [from = '', to = '']) => done.replaceAll(from, to), text),
-    );
+    // Also of `agent-stack/openclaw`, which is made from the image of the same tag.
+    await writeFile(path, replace(text).replaceAll(`/${name}:${old.tag}`, `/${name}:${tag}`));
   }
   return async () => {
     for (const [path, text] of before) await writeFile(path, text);

@@ -30,8 +30,8 @@ export interface RealRuntime {
   readonly reportsTools: boolean;
   /** What the router adds to the body of a chat. */
   readonly directBody: Readonly<Record<string, string>>;
-  /** What the table of `docs/runtimes.md` says in place of "yes". */
-  readonly notes: { readonly left: string; readonly failed: string; readonly tools: string };
+  /** Prints its version, in its container. */
+  readonly versionCommand: readonly string[];
 }
 
 export function realRuntime(name: string): RealRuntime {
@@ -55,7 +55,7 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     directBody: { model: 'openclaw/main' },
     endsCall: 'at once',
     reportsTools: false,
-    notes: { left: 'at once', failed: 'an error status', tools: 'no: it does not report them' },
+    versionCommand: ['node', 'openclaw.mjs', '--version'],
   },
   {
     name: 'hermes-agent',
@@ -71,7 +71,7 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     directBody: { model: 'hermes-agent' },
     endsCall: 'by itself',
     reportsTools: true,
-    notes: { left: 'when this call has ended', failed: 'the finish reason `error`', tools: 'yes' },
+    versionCommand: ['hermes', '--version'],
   },
   {
     name: 'nanobot',
@@ -87,10 +87,22 @@ export const REAL_RUNTIMES: readonly RealRuntime[] = [
     directBody: { session_id: 'script' },
     endsCall: 'with the next piece',
     reportsTools: false,
-    notes: {
-      left: 'with the next piece of text',
-      failed: 'the text of an answer that ends well',
-      tools: 'no: it does not report them',
-    },
+    versionCommand: ['nanobot', '--version'],
   },
 ];
+
+/** What the table of `docs/runtimes.md` says in place of "yes" of a client that leaves, of a failure and of commands. */
+export function notesOf({ endsCall, failsWith, reportsTools }: RealRuntime) {
+  const left = {
+    'at once': 'at once',
+    'with the next piece': 'with the next piece of text',
+    'by itself': 'when this call has ended',
+  };
+  const failed = {
+    status: 'an error status',
+    'finish reason': 'the finish reason `error`',
+    text: 'the text of an answer that ends well',
+  };
+  const tools = reportsTools ? 'yes' : 'no: it does not report them';
+  return { left: left[endsCall], failed: failed[failsWith], tools };
+}

@@ -6,14 +6,15 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readFile } from 'node:fs/promises';
 import OpenAI from 'openai';
-import { docker } from '../../support/engine';
+import { docker, runInside } from '../../support/engine';
 import { PEOPLE, until } from '../../support/router';
 import { startRuntime } from '../../support/runtimes';
 import { UPSTREAM_USAGE } from '../../support/upstream';
 import { testCallback } from './callback';
 import { requireImage } from './image';
 import { type Hosted, type Owner, REAL_KEY, realBackend, smallName, startAgain, startHosted } from './people';
-import type { RealRuntime } from './runtimes';
+import { pinsOf } from './pins';
+import { notesOf, type RealRuntime } from './runtimes';
 import { play, realRunner } from './same-script';
 import { toolOutput } from './tool-call';
 
@@ -45,6 +46,7 @@ function declare(runtime: RealRuntime, image: string): void {
   });
   afterAll(() => hosted[Symbol.asyncDispose]());
 
+  const notes = notesOf(runtime);
   const asks = { model: runtime.name };
   const stopRunner = (who: Owner) => who.person.request(`/api/runners/${runtime.name}`, { method: 'DELETE' });
 
@@ -69,6 +71,15 @@ function declare(runtime: RealRuntime, image: string): void {
     await until(() => status().state === 'starting' && (status().progress.percent ?? 0) > 0, 'the start is shown');
     expect((await answer).join('')).toBe('Good morning.');
     expect(hosted.told()).toContain('Hello.');
+  });
+
+  test('its program tells the version that backends.json pins', async () => {
+    const { version, tag } = pinsOf(runtime.name);
+    const { Id } = await alice.container();
+    const said = await runInside(docker.getContainer(Id), runtime.versionCommand, String(runtime.uid));
+    expect(said).toContain(version);
+    // The authors of Hermes Agent tag an image with the date of its release, which the program says too.
+    expect(said).toContain(tag.replace(/^v/, ''));
   });
 
   test('the second turn of a conversation reaches the upstream with the first one before it', async () => {
@@ -111,7 +122,7 @@ function declare(runtime: RealRuntime, image: string): void {
     );
   });
 
-  test(`the page shows the commands that it runs (${runtime.notes.tools})`, async () => {
+  test(`the page shows the commands that it runs (${notes.tools})`, async () => {
     const conversation = await alice.converse();
     hosted.upstream.script(runtime.shell('echo seen'), { pieces: ['Done.'] });
     const form = { method: 'POST', body: new URLSearchParams({ text: 'Say it.' }) };
@@ -123,7 +134,7 @@ function declare(runtime: RealRuntime, image: string): void {
     expect(page.includes('echo seen')).toBe(runtime.reportsTools);
   });
 
-  test(`law 9: a client that leaves ends the call to the upstream (${runtime.notes.left})`, async () => {
+  test(`law 9: a client that leaves ends the call to the upstream (${notes.left})`, async () => {
     const gate = Promise.withResolvers<void>();
     hosted.upstream.script({ pieces: storyFor(runtime, gate.promise) });
     const client = new AbortController();
@@ -139,7 +150,7 @@ function declare(runtime: RealRuntime, image: string): void {
     expect(await alice.ask('Still there?')).toBe(HELLO);
   });
 
-  test(`an upstream that fails is told to the client, and the next turn is answered (${runtime.notes.failed})`, async () => {
+  test(`an upstream that fails is told to the client, and the next turn is answered (${notes.failed})`, async () => {
     const conversation = await alice.converse();
     const before = hosted.turns().length;
     const broken = () => Array.from({ length: runtime.callsOfFailedTurn }, () => ({ status: 500, message: 'Broken.' }));
