@@ -90,6 +90,16 @@ const file = named('ConversationFile', {
       failure: t.Optional(failure),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
+      attachments: t.Optional(
+        t.Array(
+          t.Object({
+            id: t.Optional(text),
+            name: text,
+            type: t.Optional(text),
+            data: t.String({ description: 'In base64' }),
+          }),
+        ),
+      ),
     }),
   ),
 });
@@ -240,7 +250,7 @@ export const conversationOperations: OperationGroup = {
     },
     'POST /api/conversations/import': {
       summary: 'Make a conversation of a file',
-      more: 'At most 4 MiB and 2,000 messages.',
+      more: 'At most 2,000 messages, and 4 MiB without the data of attachments.',
       takes: { media: 'application/json', schema: file },
       example: {
         parameters: { backend: 'helper' },
