@@ -171,7 +171,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
       .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell, startPage }, session))
       .use(backendsRoutes(backendsParts(context, shell), session))
-      .use(limitsRoutes({ backends, runners, shell, userLimits: context.userLimits, users }, session))
+      .use(limitsRoutes({ backends, budgets, runners, shell, userLimits: context.userLimits, users }, session))
       .use(overviewRoutes({ overview, shell }, session))
       .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
       .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))

@@ -205,6 +205,7 @@ async function begin(
   repeat(EXPIRED_MS, conversations.deleteExpired);
   repeat(EXPIRED_MS, parts.attachments.sweep);
   repeat(EXPIRED_MS, parts.audit.deleteExpired);
+  repeat(EXPIRED_MS, parts.removal.purgeDue);
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));

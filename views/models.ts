@@ -263,6 +263,8 @@ export interface UserView {
   isAdmin: boolean;
   isYou: boolean;
   isDisabled: boolean;
+  /** Of a deleted user: when they are purged. */
+  purgeAtMs?: number;
   /** The user has not chosen one yet, and signs in by no other means. */
   hasNoPassword: boolean;
   /** The user signs in through the OpenID Connect provider. */

@@ -24,6 +24,7 @@ const TARGETS = ['id', 'subject', '*', 'backend', 'model', 'email', 'scope', 'gr
 const SHOWN = new Set([
   ...['email', 'name', 'uses', 'days', 'disabled', 'role', 'scopes', 'backends', 'agents', 'runners', 'expires_at'],
   ...[
+    'when',
     'shared',
     'group',
     'scope',

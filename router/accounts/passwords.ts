@@ -1,24 +1,14 @@
 /** Passwords: the one policy for all of them, and hashing, of which a bounded amount runs at once. */
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { AppError } from '../lib/errors';
 import { createTurns } from '../lib/turns';
 // From @zxcvbn-ts/language-common (MIT), by scripts/passwords.ts.
 import commonPasswords from './common-passwords.txt' with { type: 'text' };
+import { createHashing, HASHING_AT_ONCE, type Hashing } from './hashing';
 
 /** The minimum of NIST SP 800-63B, and of the predecessor. */
 export const PASSWORD_LENGTH_MIN = 8;
 const PASSWORD_LENGTH_MAX = 200;
-/**
- * The first recommendation of OWASP for argon2id. With Bun's default of 64 MiB, eight sign-ins at once would take half
- * a gigabyte.
- */
-const HASHING = { algorithm: 'argon2id', memoryCost: 19_456, timeCost: 2 } as const;
-/**
- * Bun hashes on threads of its own; each hash takes about 50 ms of one and 19 MiB. One core is left to the event loop, so
- * that streams go on while many people sign in (`bun run bench --only sign-ins`).
- */
-const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 1));
 /** Hashes that may wait. More would wait longer than some seconds, and are refused. */
 const HASHING_QUEUED_MAX = 300;
 
@@ -43,12 +33,22 @@ export type PasswordsService = ReturnType<typeof passwordsService>;
  * @param options.atOnce how many run at once.
  * @param options.queuedMax how many may wait.
  */
-export function passwordsService({ isOpen = true, atOnce = HASHING_AT_ONCE, queuedMax = HASHING_QUEUED_MAX } = {}) {
+export function passwordsService({
+  isOpen = true,
+  atOnce = HASHING_AT_ONCE,
+  queuedMax = HASHING_QUEUED_MAX,
+  hashing = createHashing(atOnce),
+}: {
+  isOpen?: boolean;
+  atOnce?: number;
+  queuedMax?: number;
+  hashing?: Hashing;
+} = {}) {
   const turns = createTurns({ atOnce, queuedMax, refusal: tooManyWaiting });
   // Verified where there is no hash, so that both answers take the same time.
   let decoyHash: Promise<string> | undefined;
 
-  const hash = (password: string): Promise<string> => turns('', () => Bun.password.hash(password, HASHING));
+  const hash = (password: string): Promise<string> => turns('', () => hashing.hash(password));
 
   return {
     isOpen,
@@ -70,7 +70,7 @@ export function passwordsService({ isOpen = true, atOnce = HASHING_AT_ONCE, queu
       const against = known || (await decoyHash);
       if (password.length > PASSWORD_LENGTH_MAX) return false;
       const compared = isBcrypt(against) ? Buffer.from(password).subarray(0, BCRYPT_BYTES_MAX) : password;
-      return (await turns('', () => Bun.password.verify(compared, against))) && Boolean(known);
+      return (await turns('', () => hashing.verify(compared, against))) && Boolean(known);
     },
     /** Whether a hash is of the predecessor (`bun run import`) and is replaced when its user signs in. */
     isOutdated: isBcrypt,

@@ -1,7 +1,8 @@
 /** Users and their browser sessions. */
-import { and, desc, eq, gt, gte, isNull, lt, ne, or, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { inList } from '../database/in-list';
+import { textParameter } from '../database/parameters';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
 
@@ -9,6 +10,13 @@ export type User = typeof users.$inferSelect;
 export type UserName = Pick<User, 'id' | 'email'>;
 export type NewUser = typeof users.$inferInsert;
 export type Session = typeof sessions.$inferSelect;
+
+interface UsersQuery {
+  readonly search: string;
+  readonly last: User | undefined;
+  readonly limit: number;
+  readonly withDeleted: boolean;
+}
 
 export type UsersStore = ReturnType<typeof usersStore>;
 
@@ -37,7 +45,7 @@ export function usersStore(db: Db) {
     .innerJoin(users, eq(users.id, sessions.userId))
     .where(
       and(
-        eq(sessions.id, sql.placeholder('id')),
+        eq(sessions.id, textParameter('id')),
         gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
         isNull(users.disabledAtMs),
       ),
@@ -90,8 +98,9 @@ export function usersStore(db: Db) {
     /**
      * Newest first, after the user `last`.
      * @param search a part of the address or the name; empty: all users.
+     * @param withDeleted those too who wait to be purged.
      */
-    async page({ search, last, limit }: { search: string; last: User | undefined; limit: number }): Promise<User[]> {
+    async page({ search, last, limit, withDeleted }: UsersQuery): Promise<User[]> {
       const pattern = `%${search.replace(/[\\%_]/g, '\\$&')}%`;
       const matches = (column: typeof users.email | typeof users.name) => sql`${column} LIKE ${pattern} ESCAPE '\\'`;
       return db
@@ -100,12 +109,18 @@ export function usersStore(db: Db) {
         .where(
           and(
             last && sql`(${users.createdAtMs}, ${users.id}) < (${last.createdAtMs}, ${last.id})`,
+            withDeleted ? undefined : isNull(users.purgeAtMs),
             search === '' ? undefined : or(matches(users.email), matches(users.name)),
           ),
         )
         .orderBy(desc(users.createdAtMs), desc(users.id))
         .limit(limit)
         .all();
+    },
+    /** Deleted users whose time is over, a few at a time. */
+    async duePurges(nowMs: number, limit: number): Promise<readonly User[]> {
+      const isDue = and(isNotNull(users.purgeAtMs), lte(users.purgeAtMs, nowMs));
+      return db.select().from(users).where(isDue).limit(limit).all();
     },
     /** Deletes the user and everything of theirs but their usage. No other user gets the slug. */
     async delete(id: string): Promise<void> {
@@ -117,7 +132,7 @@ export function usersStore(db: Db) {
     /** Throws a unique violation when the identity is another user's. @returns the changed user, or undefined when there is none. */
     async change(
       id: string,
-      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'identity'>>,
+      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'purgeAtMs' | 'identity'>>,
     ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },

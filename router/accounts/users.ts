@@ -20,6 +20,8 @@ export interface UsersPage {
   readonly search?: string | undefined;
   readonly after?: string | undefined;
   readonly limit: number;
+  /** Whether users are among them who are deleted and not yet purged. */
+  readonly withDeleted?: boolean | undefined;
 }
 
 /** A link's secret, which cannot be read again later. */
@@ -57,9 +59,15 @@ export function usersService(deps: {
     get,
 
     /** A page of the users, newest first. Throws `not_found` when the user `after` is not there any more. */
-    async page({ search = '', after, limit }: UsersPage): Promise<{ users: readonly User[]; hasMore: boolean }> {
+    async page({
+      search = '',
+      after,
+      limit,
+      withDeleted = false,
+    }: UsersPage): Promise<{ users: readonly User[]; hasMore: boolean }> {
       const last = after === undefined ? undefined : await get(after);
-      const found = await users.page({ search: search.trim().slice(0, SEARCH_LENGTH_MAX), last, limit: limit + 1 });
+      const part = search.trim().slice(0, SEARCH_LENGTH_MAX);
+      const found = await users.page({ search: part, last, limit: limit + 1, withDeleted });
       return { users: found.slice(0, limit), hasMore: found.length > limit };
     },
 
@@ -135,10 +143,13 @@ export function usersService(deps: {
 
     /**
      * Keeps a user out, or lets them in again: sessions, keys and streams end at once. Throws `not_found`, and
-     * `invalid_request` for the administrator.
+     * `invalid_request` for the administrator, `conflict` when a deleted user is let in.
      */
     async setDisabled(id: string, isDisabled: boolean): Promise<User> {
-      requireNotAdmin(await get(id), 'disabled');
+      const found = await get(id);
+      requireNotAdmin(found, 'disabled');
+      if (!isDisabled && found.purgeAtMs !== null)
+        throw new AppError('conflict', { message: 'The user is deleted. Restore them first.' });
       const user = await users.change(id, { disabledAtMs: isDisabled ? now() : null });
       await sessions.revokeAll(id);
       await changed(id);
@@ -147,6 +158,26 @@ export function usersService(deps: {
       accountsLog.info({ user: id }, isDisabled ? 'user.disabled' : 'user.enabled');
       return user;
     },
+
+    /** A user who is disabled is deleted, and kept until `purgeAtMs`. */
+    async keepDeleted(id: string, purgeAtMs: number): Promise<void> {
+      await users.change(id, { purgeAtMs });
+      await changed(id);
+      accountsLog.info({ user: id, purgeAtMs }, 'user.kept_deleted');
+    },
+
+    /** Lets a deleted user in again, with everything of theirs. Throws `not_found`, and `conflict` when the user is not deleted. */
+    async restore(id: string): Promise<User> {
+      if ((await get(id)).purgeAtMs === null) throw new AppError('conflict', { message: 'This user is not deleted.' });
+      const user = await users.change(id, { purgeAtMs: null, disabledAtMs: null });
+      await changed(id);
+      if (!user) throw noSuchUser();
+      accountsLog.info({ user: id }, 'user.restored');
+      return user;
+    },
+
+    /** Deleted users whose time is over, a few at a time. */
+    duePurges: (limit: number): Promise<readonly User[]> => users.duePurges(now(), limit),
 
     /** Deletes what the database has of a user. The user's runners must be gone. */
     async delete(id: string): Promise<void> {

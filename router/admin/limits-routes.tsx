@@ -1,6 +1,6 @@
 /** What users may have: for one of them, or for everybody; on a page and at `/api/admin/limits`. */
 import { Elysia, t } from 'elysia';
-import { AdminLimitsPage } from '../../views/admin/limits';
+import { AdminLimitsPage, type BudgetLine, type UsualLimit } from '../../views/admin/limits';
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
@@ -10,6 +10,7 @@ import type { UsersService } from '../accounts/users';
 import type { BackendRegistry } from '../backends/backends';
 import { numberOf } from '../lib/text';
 import type { RunnersService } from '../runners/runners';
+import { type BudgetsService, EVERYBODY as EVERYBODYS_BUDGET } from '../usage/budgets';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 
@@ -31,6 +32,7 @@ export interface LimitsRoutesDeps {
   readonly runners: Pick<RunnersService, 'running' | 'stop'>;
   readonly shell: ShellOf;
   readonly userLimits: UserLimitsService;
+  readonly budgets: Pick<BudgetsService, 'ownState' | 'ofEverybody'>;
   readonly users: Pick<UsersService, 'get'>;
 }
 
@@ -118,6 +120,25 @@ async function submitted(deps: LimitsRoutesDeps, who: Who, request: Request, typ
   return seeOther(request, `${pathOf(user)}?said=saved`);
 }
 
+/** What applies where nothing is set, and who has set it. */
+function usual(ofEverybody: number | null | undefined, ofSettings: number): UsualLimit {
+  return ofEverybody == null ? { limit: ofSettings, from: 'settings' } : { limit: ofEverybody, from: 'everybody' };
+}
+
+function budgetLine({ budgets }: LimitsRoutesDeps, user: User | undefined): BudgetLine {
+  const state = user && budgets.ownState(user.id);
+  const found = user ? state?.budget : budgets.ofEverybody();
+  const href = `/admin/budgets?budget=${user?.id ?? EVERYBODYS_BUDGET}#set-budget`;
+  if (!found) return { href };
+  const { unit, period, softLimit, hardLimit } = found;
+  return {
+    href,
+    ...{ unit, period, isOfEverybody: state?.isOfEverybody ?? false },
+    ...(softLimit !== null && { softLimit }),
+    ...(hardLimit !== null && { hardLimit }),
+  };
+}
+
 interface Shown {
   readonly form?: FormState;
   readonly status?: number;
@@ -141,9 +162,10 @@ async function limitsPage(deps: LimitsRoutesDeps, who: Who, user: User | undefin
       action={pathOf(user)}
       form={shown.form ?? { values: stored, errors: {} }}
       usual={{
-        runners: everybody?.runners ?? defaults.runners,
-        agents: everybody?.agents ?? defaults.agents,
+        runners: usual(everybody?.runners, defaults.runners),
+        agents: usual(everybody?.agents, defaults.agents),
       }}
+      budget={budgetLine(deps, user)}
       backends={deps.backends.all().map(({ name, displayName }) => ({ value: name, label: displayName }))}
       isSaved={shown.said === 'saved'}
     />,

@@ -16,7 +16,12 @@ import {
   whole,
 } from '../web/operation';
 
-const account = named('Account', { ...user.properties, created_at: seconds, disabled: flag });
+const account = named('Account', {
+  ...user.properties,
+  created_at: seconds,
+  disabled: flag,
+  purge_at: t.Optional(seconds),
+});
 const resetLink = t.Object({ url: text, expires_at: seconds });
 const invitation = named('Invitation', {
   id: text,
@@ -100,6 +105,8 @@ export const userOperations: OperationGroup = {
     search: 'Part of an e-mail address or a name',
     after: 'Id of the last one of the page before',
     limit: 'At most so many',
+    deleted: 'Whether users are among them who are deleted and not yet purged',
+    purge: 'Whether the user is purged at once',
     email: 'The e-mail address',
     name: 'What people call the user',
     password: 'At least 8 characters; without one the answer has a reset link',
@@ -141,9 +148,15 @@ export const userOperations: OperationGroup = {
       answer: { json: t.Object({ reset_link: resetLink }) },
       refusals: noUser,
     },
+    'POST /api/admin/users/{id}/restore': {
+      summary: 'Restore a deleted user',
+      example: { parameters },
+      answer: { json: t.Object({ user: account }) },
+      refusals: { ...noUser, 409: 'The user is not deleted' },
+    },
     'DELETE /api/admin/users/{id}': {
       summary: 'Delete a user',
-      more: 'With all agents and conversations.',
+      more: 'With all agents and conversations: after DELETED_USERS_DAYS, or at once if asked for, and for a user who is deleted already.',
       example: { parameters },
       refusals: { ...noUser, 400: 'The administrator cannot be deleted', 503: 'A runner cannot be stopped' },
     },

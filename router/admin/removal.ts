@@ -6,12 +6,16 @@ import type { UserLimitsService } from '../accounts/user-limits';
 import { requireNotAdmin, type UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import { deleteHome, homePath } from '../agents/homes';
+import type { AuditService } from '../audit/audit';
 import type { GenerationsService } from '../chat/generations';
 import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';
 import type { RunnersStore } from '../runners/store';
 import type { BudgetsService } from '../usage/budgets';
+
+/** Users of one pass. */
+const PURGED_AT_ONCE = 20;
 
 export type RemovalService = ReturnType<typeof removalService>;
 
@@ -23,9 +27,13 @@ export function removalService(deps: {
   generations: GenerationsService;
   budgets: BudgetsService;
   userLimits: Pick<UserLimitsService, 'remove'>;
+  audit: Pick<AuditService, 'record'>;
   homesRoot: string;
+  /** For how long a deleted user is kept, in milliseconds; 0: not at all. */
+  keptMs: number;
+  now: () => number;
 }) {
-  const { users, agents, runners, runnerRows, generations, budgets, userLimits, homesRoot } = deps;
+  const { users, agents, runners, runnerRows, generations, budgets, userLimits, audit, homesRoot, keptMs, now } = deps;
 
   /** Ends sessions, keys, streams, answers and runners of the user. Throws `not_found`, or `invalid_request` for the admin. */
   async function disable(userId: string): Promise<void> {
@@ -39,34 +47,70 @@ export function removalService(deps: {
     }
   }
 
+  /**
+   * Deletes a user for good. Throws `invalid_request` for the administrator, and `driver_unavailable` when a runner cannot be
+   * stopped: the user is disabled then, and may be deleted later.
+   */
+  async function purge(userId: string): Promise<void> {
+    requireNotAdmin(await users.get(userId), 'deleted');
+    await disable(userId);
+    const theirs = await agents.listAll(userId);
+    for (const { id } of theirs) {
+      await runners.stop(id, 'deleted');
+      if (await runnerRows.findByAgent(id)) throw runnerLeft();
+    }
+    // After all are stopped: a user who could not be deleted may be enabled again.
+    for (const agent of theirs) {
+      const { id } = agent;
+      await runners.remove(id, () => agents.delete(agent));
+      await deleteHome(homesRoot, id).catch((error: unknown) => {
+        accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
+      });
+    }
+    for (const { budget, isOfEverybody } of budgets.statesOf(userId))
+      if (!isOfEverybody) await budgets.remove(budget.subjectId);
+    await userLimits.remove(userId);
+    await users.delete(userId);
+  }
+
   return {
     disable,
 
     enable: (userId: string) => users.setDisabled(userId, false),
 
+    /** For how long a deleted user is kept, in milliseconds; 0: not at all. */
+    keptMs,
+
+    delete: purge,
+
     /**
-     * Deletes a user for good. Throws `invalid_request` for the administrator, and `driver_unavailable` when a runner cannot be
-     * stopped: the user is disabled then, and may be deleted later.
+     * Keeps a user out, with everything of theirs, and has them purged when `keptMs` are over; a user who is deleted already is
+     * purged at once. Throws what `delete` throws.
      */
-    async delete(userId: string): Promise<void> {
-      requireNotAdmin(await users.get(userId), 'deleted');
+    async deleteLater(userId: string): Promise<void> {
+      const user = await users.get(userId);
+      if (keptMs === 0 || user.purgeAtMs !== null) return purge(userId);
       await disable(userId);
-      const theirs = await agents.listAll(userId);
-      for (const { id } of theirs) {
-        await runners.stop(id, 'deleted');
-        if (await runnerRows.findByAgent(id)) throw runnerLeft();
+      await users.keepDeleted(userId, now() + keptMs);
+    },
+
+    restore: users.restore,
+
+    /** Purges deleted users whose time is over. One who cannot be purged now is tried again with the next call. */
+    async purgeDue(): Promise<void> {
+      for (const user of await users.duePurges(PURGED_AT_ONCE)) {
+        try {
+          await purge(user.id);
+          await audit.record({
+            action: 'user.purged',
+            actor: { email: 'agent-stack' },
+            target: user.email,
+            address: '',
+          });
+        } catch (error) {
+          accountsLog.warn({ user: user.id, err: error }, 'user.not_purged');
+        }
       }
-      // After all are stopped: a user who could not be deleted may be enabled again.
-      for (const agent of theirs) {
-        const { id } = agent;
-        await runners.remove(id, () => agents.delete(agent));
-        await deleteHome(homesRoot, id).catch((error: unknown) => {
-          accountsLog.error({ user: userId, path: homePath(homesRoot, id), err: error }, 'home.left');
-        });
-      }
-      for (const { budget } of budgets.statesOf(userId)) await budgets.remove(budget.subjectId);
-      await userLimits.remove(userId);
-      await users.delete(userId);
     },
   };
 }

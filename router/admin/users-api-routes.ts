@@ -17,6 +17,7 @@ const pageQuery = t.Object({
   search: t.Optional(t.String()),
   after: t.Optional(t.String()),
   limit: t.Optional(t.Integer({ minimum: 1, maximum: LISTED_MAX })),
+  deleted: t.Optional(t.Boolean()),
 });
 const newUser = t.Object({ email: field, password: optional, name: optional, role });
 const change = t.Object({
@@ -41,7 +42,11 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
     .get(
       '/api/admin/users',
       async ({ query }) => {
-        const { users: found, hasMore } = await users.page({ ...query, limit: query.limit ?? LISTED_MAX });
+        const { users: found, hasMore } = await users.page({
+          ...query,
+          limit: query.limit ?? LISTED_MAX,
+          withDeleted: query.deleted,
+        });
         return { users: found.map(listedJson), has_more: hasMore };
       },
       { admin: true, query: pageQuery },
@@ -79,11 +84,16 @@ export function usersApiRoutes(deps: UsersApiDeps, session: SessionPlugin) {
     )
     .delete(
       '/api/admin/users/:id',
-      async ({ params, status }) => {
-        await removal.delete(params.id);
+      async ({ params, query, status }) => {
+        await (query.purge ? removal.delete(params.id) : removal.deleteLater(params.id));
         return status(204, undefined);
       },
-      { admin: true, audit: 'user.deleted' },
+      { admin: true, audit: 'user.deleted', query: t.Object({ purge: t.Optional(t.Boolean()) }) },
+    )
+    .post(
+      '/api/admin/users/:id/restore',
+      async ({ params }) => ({ user: listedJson(await removal.restore(params.id)) }),
+      { admin: true, audit: 'user.restored' },
     )
     .post('/api/admin/users/:id/reset-link', ({ params, request }) => resetLink(deps, request, params.id), {
       admin: true,
@@ -97,6 +107,7 @@ function listedJson(user: User) {
     ...userJson(user),
     created_at: Math.floor(user.createdAtMs / 1000),
     disabled: user.disabledAtMs !== null,
+    ...(user.purgeAtMs !== null && { purge_at: Math.floor(user.purgeAtMs / 1000) }),
   };
 }
 

@@ -19,6 +19,7 @@ import { usersPage, userView } from './present-users';
 import type { RemovalService } from './removal';
 import { type UsersApiDeps, usersApiRoutes } from './users-api-routes';
 
+const DAY_MS = 86_400_000;
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });
 /** No password is asked for where nobody has one. */
@@ -125,20 +126,29 @@ export function usersRoutes(deps: UsersRoutesDeps, session: SessionPlugin) {
       { admin: true, audit: 'user.enabled' },
     )
     .post(
+      '/admin/users/:id/restore',
+      async ({ params, request }) => {
+        await removal.restore(params.id);
+        return back(request, params.id, 'restored');
+      },
+      { admin: true, audit: 'user.restored' },
+    )
+    .post(
       '/admin/users/:id/delete',
       async ({ who, params, body, request }) => {
         const user = await users.get(params.id);
         try {
           requireTyped(user, body.typed);
-          await removal.delete(user.id);
+          await (body.when === 'now' ? removal.delete(user.id) : removal.deleteLater(user.id));
         } catch (error) {
           const { message, fields, status } = refusalOf(error);
           const form = { values: { ...body }, errors: { typed: fields?.typed ?? message } };
           return userPage(deps, who, user, { forms: { removal: form }, status });
         }
-        return seeOther(request, '/admin/users?said=deleted');
+        const isKept = body.when !== 'now' && removal.keptMs > 0 && user.purgeAtMs === null;
+        return isKept ? back(request, user.id, 'kept') : seeOther(request, '/admin/users?said=deleted');
       },
-      { admin: true, audit: 'user.deleted', body: t.Object({ typed: field }) },
+      { admin: true, audit: 'user.deleted', body: t.Object({ typed: field, when: t.Optional(field) }) },
     );
 }
 
@@ -193,6 +203,7 @@ async function userPage(deps: UsersRoutesDeps, who: Who, user: User, shown: Show
       shell={await deps.shell(who)}
       user={userView(deps.users, user, who)}
       typedName={nameOf(user)}
+      keptDays={deps.removal.keptMs / DAY_MS}
       link={shown.link}
       forms={shown.forms}
       hasPasswords={deps.users.passwordsOpen}

@@ -22,7 +22,7 @@ import { startService } from './start';
 /** @param owned ends what works in the background. */
 export function wireAdmin(
   uses: {
-    config: Pick<Config, 'dataRoot' | 'homesRoot'>;
+    config: Pick<Config, 'dataRoot' | 'homesRoot' | 'retention'>;
     audit: AuditService;
     clients: Clients;
     now: () => number;
@@ -49,7 +49,10 @@ export function wireAdmin(
     generations,
     budgets,
     userLimits,
+    audit: uses.audit,
     homesRoot: config.homesRoot,
+    keptMs: config.retention.deletedUsersMs,
+    now: uses.now,
   });
   const { now, steady } = uses;
   const { dataRoot, homesRoot } = config;

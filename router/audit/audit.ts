@@ -7,7 +7,7 @@ import type { AuditEvent, AuditFilter, AuditStore } from './store';
 export const AUDIT_ACTIONS = [
   ...['sign-in.done', 'sign-in.failed', 'sign-out.done'],
   ...['user.signed_up', 'user.invited_in', 'user.created', 'user.changed', 'user.disabled', 'user.enabled'],
-  ...['user.deleted', 'role.handed_over'],
+  ...['user.deleted', 'user.restored', 'user.purged', 'role.handed_over'],
   ...['password.changed', 'password.set', 'password.reset', 'reset_link.made'],
   ...[
     'identity.linked',

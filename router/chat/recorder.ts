@@ -111,6 +111,8 @@ export class Answer implements Recorder, Ticking {
     if (reader.tooLarge) this.#cut(reader.tooLarge);
     else if (!reader.isStream || this.#isBehind) return;
     else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
+    // What nobody watches is parsed when it is saved.
+    else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
     else if (!this.#isTicking) {
       this.#isTicking = true;
       tickSoon(this);
@@ -187,16 +189,28 @@ export class Answer implements Recorder, Ticking {
   }
 
   #saveSoon(): void {
-    const { text, steps } = this.#reader;
-    const { unsaved } = text;
-    if ((unsaved === 0 && steps.revision === this.#savedSteps) || this.#saving || this.#ended) return;
-    const save = () => {
-      clearTimeout(this.#saveTimer);
-      this.#saveTimer = undefined;
-      this.#saving = this.#save();
+    if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
+    else if (this.#hasUnsaved) this.#saveLater();
+  }
+
+  #saveLater(): void {
+    if (this.#saving || this.#ended) return;
+    const due = () => {
+      if (!this.#isBehind) this.#work();
+      this.#saveNow();
     };
-    if (unsaved >= PIECE_LENGTH_MAX) save();
-    else this.#saveTimer ??= setTimeout(save, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+    this.#saveTimer ??= setTimeout(due, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+  }
+
+  #saveNow(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    if (this.#hasUnsaved && !this.#saving && !this.#ended) this.#saving = this.#save();
+  }
+
+  get #hasUnsaved(): boolean {
+    const { text, steps } = this.#reader;
+    return text.unsaved > 0 || steps.revision !== this.#savedSteps;
   }
 
   /** Saves what there is of the text, one part after the other, and the steps with the first of them. */

@@ -7,6 +7,7 @@
  */
 import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
+import { TEXT_PARAMETER } from '../database/parameters';
 import { plain, SEARCHED_LENGTH_MAX } from '../lib/search-text';
 import type { Shelf } from './store';
 
@@ -107,6 +108,7 @@ export function searchStore(db: Db) {
       WHERE message_id = ${message}.id AND ${message}.role = 'user'), '') AS BLOB), 1, ${3 * SEARCHED_LENGTH_MAX})`;
   const unsearched = $client.prepare<Unsearched, [string, number, string]>(
     `SELECT id, user_id AS userId, updated_at_ms AS updatedAtMs, title, searched_to AS searchedTo FROM conversations
+        INDEXED BY conversations_unsearched
       WHERE searched_to < last_position AND expires_at_ms IS NULL AND (user_id, updated_at_ms, id) > (?, ?, ?)
       ORDER BY user_id, updated_at_ms, id LIMIT 1`,
   );
@@ -115,7 +117,7 @@ export function searchStore(db: Db) {
     [string, number]
   >(
     `SELECT id, position, status, ${firstBytes('messages')} AS content FROM messages
-      WHERE conversation_id = ? AND position > ? ORDER BY position LIMIT 1`,
+      WHERE conversation_id = ${TEXT_PARAMETER} AND position > ? ORDER BY position LIMIT 1`,
   );
   const searchedTo = $client.prepare<never, [position: number | null, id: string]>(
     'UPDATE conversations SET searched_to = ifnull(?, last_position) WHERE id = ?',

@@ -1,6 +1,7 @@
 /** Writes and deletes the turns of a conversation. */
 import { and, eq, getTableColumns, inArray } from 'drizzle-orm';
 import type { Db } from '../database/database';
+import { TEXT_PARAMETER } from '../database/parameters';
 import { conversations, messages, type ToolResult } from '../database/schema/chat';
 import { newTimeId } from '../lib/ids';
 import type { Conversation, Message, Newest } from './store';
@@ -61,9 +62,9 @@ export function statements(db: Db) {
     findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
       `SELECT ${columnsOf(conversations, 'c.')}, m.id AS newestId, m.role AS newestRole, m.status AS newestStatus
         FROM conversations AS c
-        LEFT JOIN messages AS m ON m.id = (SELECT id FROM messages WHERE conversation_id = c.id AND is_hidden = 0
+        LEFT JOIN messages AS m ON m.rowid = (SELECT rowid FROM messages WHERE conversation_id = c.id AND is_hidden = 0
           AND callback_id IS NULL ORDER BY position DESC LIMIT 1)
-        WHERE c.id = ? AND c.shelf <> 'deleted'`,
+        WHERE c.id = ${TEXT_PARAMETER} AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
     findForTurn: $client.query<Conversation & { isStreaming: number }, [id: string]>(
@@ -71,7 +72,7 @@ export function statements(db: Db) {
         AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
     newest: $client.query<Newest, [conversationId: string]>(
-      `SELECT id, role, status FROM messages WHERE conversation_id = ? AND is_hidden = 0 AND callback_id IS NULL
+      `SELECT id, role, status FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND is_hidden = 0 AND callback_id IS NULL
         ORDER BY position DESC LIMIT 1`,
     ),
     begin: $client.query<never, Values>(
@@ -83,7 +84,8 @@ export function statements(db: Db) {
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     ids: $client.query<{ readonly id: string }, [conversationId: string, from: number, upTo: number]>(
-      'SELECT id FROM messages WHERE conversation_id = ? AND position BETWEEN ? AND ? AND is_hidden = 0 ORDER BY position',
+      `SELECT id FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND position BETWEEN ? AND ? AND is_hidden = 0
+        ORDER BY position`,
     ),
     idAt: $client.query<{ readonly id: string }, [conversationId: string, position: number]>(
       'SELECT id FROM messages WHERE conversation_id = ? AND position = ?',

@@ -35,7 +35,7 @@ export interface Config {
     readonly kept: number;
   };
   /** For how long something is kept. `Infinity`: for ever. */
-  readonly retention: { readonly callsMs: number; readonly deletedHomesMs: number };
+  readonly retention: { readonly callsMs: number; readonly deletedHomesMs: number; readonly deletedUsersMs: number };
   readonly seedsRoot: string;
   readonly backendsPath: string;
   readonly driversDir?: string;
@@ -192,6 +192,7 @@ function toConfig(v: Values): Config {
     },
     retention: {
       callsMs: v.USAGE_DAYS * DAY_MS || Infinity,
+      deletedUsersMs: v.DELETED_USERS_DAYS * DAY_MS,
       deletedHomesMs: v.DELETED_HOMES_DAYS * DAY_MS || Infinity,
     },
     seedsRoot: v.SEEDS_ROOT,

@@ -211,6 +211,11 @@ export const settingGroups = {
       'Days for which single LLM calls are kept; totals stay in reports and budgets. 0: for ever.',
       '400',
     ),
+    DELETED_USERS_DAYS: preset(
+      integer(0, 36_500, ' of days'),
+      '30',
+      'Days for which a deleted user is kept, with conversations and homes, and can be restored. 0: not at all.',
+    ),
     DELETED_HOMES_DAYS: preset(
       integer(0, 36_500, ' of days'),
       '30',

@@ -1,6 +1,6 @@
 /** Opens the database file, applies migrations, and runs transactions. */
 import { Database as Sqlite } from 'bun:sqlite';
-import { chmodSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type BunSQLiteDatabase, drizzle } from 'drizzle-orm/bun-sqlite';
 import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
@@ -113,13 +113,35 @@ function open(path: string, backupRoot: string): Database {
     return {
       db,
       ping: () => void sqlite.query('SELECT 1').get(),
-      probeWrite: () => void sqlite.query(PROBE).run(Date.now()),
+      probeWrite: () => probeWrite(sqlite, path),
       migration: newestMigration,
       close: () => sqlite.close(),
     };
   } catch (error) {
     sqlite.close();
     throw error;
+  }
+}
+
+/** SQLite says of every failed write that the disk failed. The system says of a file beside the database what it is. */
+function probeWrite(sqlite: Sqlite, path: string): void {
+  try {
+    sqlite.query(PROBE).run(Date.now());
+  } catch (cause) {
+    if (hasSqliteCode(cause, 'SQLITE_IOERR') && isReadOnly(`${path}.probe`)) {
+      throw Object.assign(new Error('The disk is read-only', { cause }), { code: 'SQLITE_READONLY' });
+    }
+    throw cause;
+  }
+}
+
+function isReadOnly(path: string): boolean {
+  try {
+    writeFileSync(path, '');
+    unlinkSync(path);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EROFS';
   }
 }
 

@@ -38,6 +38,8 @@ export interface Events {
   publishToAll(event: RouterEvent): void;
   /** An error that a listener throws does not reach the publisher. @returns Function that ends the subscription. */
   subscribe(userId: string, listener: Listener): () => void;
+  /** Whether somebody is subscribed to the events of this user. */
+  isHeard(userId: string): boolean;
   /**
    * Subscribes to the events of all users. The user of an event for everybody is empty.
    * @returns Function that ends the subscription.
@@ -68,6 +70,7 @@ export function createEvents(): Events {
       );
       tellAll('', event);
     },
+    isHeard: (userId) => byUser.has(userId),
     subscribeToAll(listener) {
       ofAll.add(listener);
       return () => void ofAll.delete(listener);

@@ -27,8 +27,8 @@ const FAULTS: Readonly<Record<string, StorageFault>> = {
     remedy: "Give the data folder to the router's user; see whether its disk is mounted, writable and not full.",
   },
   IOERR: {
-    what: 'its disk does not work or is full',
-    remedy: 'See df -h, and what the system log (dmesg) says about the disk.',
+    what: 'its disk cannot be read or written',
+    remedy: 'See df -h, whether it is mounted read-only (mount), and what the system log (dmesg) says about it.',
   },
 };
 

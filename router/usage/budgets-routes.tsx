@@ -8,8 +8,10 @@ import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
 import { numberOf } from '../lib/text';
+import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
+import { EVERYBODY } from './budgets';
 import type { Budget } from './budgets-store';
 import {
   budgetForm,
@@ -158,8 +160,9 @@ async function ownKey(deps: BudgetsRoutesDeps, who: Who, id: string): Promise<Su
   return { subjectId: id, userId: key.userId, keyId: id };
 }
 
-/** @param id of a user or a key, or a user's e-mail address. */
+/** @param id of a user or a key, a user's e-mail address, or `everybody`. */
 async function anySubject(deps: BudgetsRoutesDeps, id: string): Promise<Subject> {
+  if (id === EVERYBODY) return { subjectId: EVERYBODY, userId: null, keyId: null };
   const user = (await deps.accounts.find(id)) ?? (await deps.accounts.findByEmail(id));
   if (user) return { subjectId: user.id, userId: user.id, keyId: null };
   const key = await deps.keys.findById(id);
@@ -178,6 +181,11 @@ function typedLimits({ unit, period, soft_limit, hard_limit }: BudgetFields): Li
   return { unit, period, softLimit: numberOf(soft_limit), hardLimit: numberOf(hard_limit) };
 }
 
+/** For a subject without a budget. */
+function emptyForm(subject = ''): FormState {
+  return { values: { subject }, errors: {} };
+}
+
 async function budgetsPage(
   deps: BudgetsRoutesDeps,
   who: Who,
@@ -192,8 +200,9 @@ async function budgetsPage(
   const from = (number - 1) * BUDGETS_SHOWN_MAX;
   const states = deps.budgets.list();
   const owners = await ownersOfAll(deps, states);
-  const everybody = await everyOwner(deps);
-  const subjects = everybody && budgetSubjects(who, everybody);
+  const all = await everyOwner(deps);
+  const subjects = all && budgetSubjects(who, all);
+  const everybody = { id: EVERYBODY, label: textOf(who).budgets.everybody, isKey: false };
   const chosen = states.find(({ budget }) => budget.subjectId === query.budget);
   return page(
     who,
@@ -201,8 +210,8 @@ async function budgetsPage(
       shell={await deps.shell(who)}
       budgets={budgetViews(who, states, owners).slice(from, from + BUDGETS_SHOWN_MAX)}
       moreHref={states.length > from + BUDGETS_SHOWN_MAX ? `/admin/budgets?page=${number + 1}` : undefined}
-      subjects={subjects && [...subjects.users, ...subjects.keys]}
-      form={refused?.form ?? budgetForm(chosen)}
+      subjects={subjects && [everybody, ...subjects.users, ...subjects.keys]}
+      form={refused?.form ?? (chosen ? budgetForm(chosen) : emptyForm(query.budget))}
       flash={saidOf(who, query.said)}
     />,
     refused?.status ?? 200,

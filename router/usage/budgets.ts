@@ -1,7 +1,9 @@
 /**
- * Budgets: what a user, or one of their keys, may use in a UTC day or month. Usage of those with a budget is counted in
- * memory, so that a call is checked without the database; it is read from the database at boot, or when the budget is set.
+ * Budgets: what a user, one of their keys, or each user without a budget of their own may use in a UTC day or month. Usage of
+ * those with a budget is counted in memory, so that a call is checked without the database; it is read from the database at
+ * boot, or when the budget is set.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { AppError } from '../lib/errors';
 import type { Budget, BudgetsStore } from './budgets-store';
 import { Held } from './held';
@@ -14,6 +16,10 @@ type Period = Budget['period'];
 const UNITS: readonly Unit[] = ['tokens', 'money'];
 const PERIODS: readonly Period[] = ['day', 'month'];
 const NO_BUDGETS: readonly Budget[] = [];
+/** The subject of the budget of users who have none of their own. No id is like it. */
+export const EVERYBODY = 'everybody';
+/** Users whose use is counted in one turn of the event loop: some milliseconds. */
+const COUNTED_AT_ONCE = 500;
 
 export interface BudgetState {
   readonly budget: Budget;
@@ -23,6 +29,8 @@ export interface BudgetState {
   readonly resetsAtMs: number;
   /** `soft`: the owner is warned. `hard`: no more calls are passed on. */
   readonly level: 'within' | 'soft' | 'hard';
+  /** Whether it is that of everybody, applied to a user without one of their own. */
+  readonly isOfEverybody: boolean;
 }
 
 /** The usage of one user or key in the period that began at `sinceMs`. */
@@ -63,16 +71,26 @@ export function budgetsService(deps: {
     const used = counterOf(budget)[budget.unit];
     const isOver = (limit: number | null) => limit !== null && used >= limit;
     const level = isOver(budget.hardLimit) ? 'hard' : isOver(budget.softLimit) ? 'soft' : 'within';
-    return { budget, used, resetsAtMs: ending(budget.period, now()), level };
+    const isOfEverybody = budget.subjectId !== EVERYBODY && !budgets.has(budget.subjectId);
+    return { budget, used, resetsAtMs: ending(budget.period, now()), level, isOfEverybody };
+  }
+
+  /** The user's own budget, or that of everybody. */
+  function budgetOf(userId: string): Budget | undefined {
+    const everybody = budgets.get(EVERYBODY);
+    return budgets.get(userId) ?? (everybody && { ...everybody, subjectId: userId, userId });
+  }
+
+  /** The budgets that count a use: of the user, and of the keys. */
+  function countingOf({ userId, keyIds = [] }: Counted): readonly Budget[] {
+    const found = [budgetOf(userId), ...keyIds.map((id) => budgets.get(id))];
+    return found.filter((budget) => budget !== undefined);
   }
 
   function hardBudgetsOf(who: Counted): readonly Budget[] {
     // Most installations have none.
     if (budgets.size === 0) return NO_BUDGETS;
-    return subjectsOf(who).flatMap((id) => {
-      const budget = budgets.get(id);
-      return budget && budget.hardLimit !== null ? [budget] : [];
-    });
+    return countingOf(who).filter(({ hardLimit }) => hardLimit !== null);
   }
 
   function refusalOf(who: Counted): Refusal | undefined {
@@ -93,26 +111,59 @@ export function budgetsService(deps: {
     counters.delete(subjectId);
   }
 
+  /**
+   * Begins to count budgets, with what waits to be written. In one turn of the event loop with the reading, which begins at
+   * once: each call is in the counter, waits, or is read.
+   */
+  function begunAnew(own: readonly Budget[], { fromMs, untilMs }: { fromMs: number; untilMs: number }) {
+    const waiting = unwritten().filter(({ atMs }) => atMs >= fromMs && atMs < untilMs);
+    return own.map((budget) => {
+      counters.delete(budget.subjectId);
+      const counter = counterOf(budget);
+      for (const row of waiting) if (countsFor(row, budget)) grow(counter, spentBy(row));
+      return { counter, budget };
+    });
+  }
+
   /** Counts what has been used of budgets that come into force: what is written, and what waits for that. */
   async function countUp(fresh: readonly Budget[], subjectId?: string): Promise<void> {
-    const waiting = unwritten();
     await Promise.all(
       PERIODS.map(async (period) => {
         const own = fresh.filter((budget) => budget.period === period);
         if (own.length === 0) return;
         const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
-        const isIn = ({ atMs }: NewUsageRow) => atMs >= range.fromMs && atMs < range.untilMs;
-        // In one turn of the event loop with the reading, which begins at once: each call is in one of the three.
-        const counted = own.map((budget) => {
-          counters.delete(budget.subjectId);
-          const counter = counterOf(budget);
-          for (const row of waiting) if (isIn(row) && countsFor(row, budget)) grow(counter, spentBy(row));
-          return { counter, budget };
-        });
+        const counted = begunAnew(own, range);
         const spent = await usage.spent(period, range, subjectId);
         for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
       }),
     );
+  }
+
+  /**
+   * Counts what users without a budget of their own have used in the period of everybody's: first those whose calls wait to
+   * be written, then all others, some at a time.
+   */
+  async function countEverybody({ period }: Budget): Promise<void> {
+    let users: readonly string[] = [...new Set(unwritten().map(({ userId }) => userId))];
+    await countUsers(users, period);
+    for (let after = ''; ; after = users.at(-1) ?? '') {
+      users = await usage.usersAfter(after, COUNTED_AT_ONCE);
+      if (users.length === 0) return;
+      await countUsers(users, period);
+      await turn();
+    }
+  }
+
+  /** Those of the users who have no budget of their own. */
+  async function countUsers(userIds: readonly string[], period: Period): Promise<void> {
+    const theirs = userIds.filter((id) => !budgets.has(id)).flatMap((id) => budgetOf(id) ?? []);
+    const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
+    const counted = begunAnew(theirs, range);
+    const spent = await usage.spentBy(
+      theirs.map(({ subjectId }) => subjectId),
+      range,
+    );
+    for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
   }
 
   return {
@@ -121,6 +172,8 @@ export function budgetsService(deps: {
       const all = await store.list();
       for (const budget of all) budgets.set(budget.subjectId, budget);
       await countUp(all);
+      const everybody = budgets.get(EVERYBODY);
+      if (everybody) await countEverybody(everybody);
     },
 
     /** A deleted key uses nothing any more, and its budget is deleted with it. */
@@ -143,21 +196,25 @@ export function budgetsService(deps: {
 
     /** Counts what a call has used. */
     add(use: Counted & Amount): void {
-      for (const subjectId of subjectsOf(use)) {
-        const budget = budgets.get(subjectId);
-        if (budget) grow(counterOf(budget), use);
-      }
+      if (budgets.size === 0) return;
+      for (const budget of countingOf(use)) grow(counterOf(budget), use);
     },
 
     /** The budget of a user, if there is one; not those of their keys. */
     ownState(userId: string): BudgetState | undefined {
-      const budget = budgets.get(userId);
+      const budget = budgetOf(userId);
       return budget && stateOf(budget);
     },
 
-    /** The budgets of a user and of their keys. */
-    statesOf: (userId: string): readonly BudgetState[] =>
-      [...budgets.values()].filter((budget) => budget.userId === userId).map(stateOf),
+    /** The budget of users who have none of their own. */
+    ofEverybody: (): Budget | undefined => budgets.get(EVERYBODY),
+
+    /** The budget of a user, which may be that of everybody, and those of their keys. */
+    statesOf(userId: string): readonly BudgetState[] {
+      const ofKeys = [...budgets.values()].filter((budget) => budget.userId === userId && budget.keyId !== null);
+      const ofUser = budgetOf(userId);
+      return (ofUser ? [ofUser, ...ofKeys] : ofKeys).map(stateOf);
+    },
 
     list: (): readonly BudgetState[] => [...budgets.values()].map(stateOf),
 
@@ -168,14 +225,20 @@ export function budgetsService(deps: {
       await store.put(budget);
       const former = budgets.get(budget.subjectId);
       budgets.set(budget.subjectId, budget);
-      if (former?.period !== budget.period) await countUp([budget], budget.subjectId);
+      if (former?.period === budget.period) return;
+      if (budget.subjectId === EVERYBODY) await countEverybody(budget);
+      else await countUp([budget], budget.subjectId);
     },
 
     /** Throws `not_found` when the subject has no budget. */
     async remove(subjectId: string): Promise<void> {
       // The store first: memory must not lift a limit that is still in the database.
       const wasThere = await store.delete(subjectId);
+      const removed = budgets.get(subjectId);
       forget(subjectId);
+      const everybody = budgets.get(EVERYBODY);
+      // Everybody's applies to this user from now on.
+      if (everybody && removed?.userId && removed.keyId === null) await countUsers([removed.userId], everybody.period);
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };

@@ -43,6 +43,7 @@ const budget = named('Budget', {
   used: amount,
   resets_at: seconds,
   level: oneOf('within', 'soft', 'hard'),
+  of_everybody: t.Optional(flag),
 });
 const price = named('Price', {
   model: text,
@@ -107,7 +108,7 @@ export const pricingOperations: OperationGroup = {
   access: 'admin',
   words: {
     ...{ ...reportWords, ...budgetWords },
-    subject: "Id of a user or of a key, or a user's e-mail address",
+    subject: "Id of a user or of a key, a user's e-mail address, or everybody",
     model: 'Name of a model, with its slashes',
     prompt: 'Of a million tokens',
     completion: 'Of a million tokens',
@@ -124,7 +125,7 @@ export const pricingOperations: OperationGroup = {
     },
     'GET /api/admin/budgets': { summary: 'All budgets', answer: budgets },
     'PUT /api/admin/budgets/{subject}': {
-      summary: 'Limit a user or a key',
+      summary: 'Limit a user, a key, or everybody without a budget of their own',
       example: { parameters: { subject: 'ada@example.org' }, body: limit },
       answer: ok,
       refusals: { 404: 'There is no such user or key' },

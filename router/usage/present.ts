@@ -26,7 +26,7 @@ export interface OwnersDeps {
 
 /** Those whose budgets these are: for the administrator. */
 export async function ownersOfAll({ accounts, keys }: OwnersDeps, states: readonly BudgetState[]): Promise<Owners> {
-  const userIds = new Set(states.map(({ budget }) => budget.userId));
+  const userIds = new Set(states.flatMap(({ budget }) => budget.userId ?? []));
   const keyIds = states.flatMap(({ budget }) => budget.keyId ?? []);
   return ownersOf(await accounts.namesOf([...userIds]), await keys.namesOf(keyIds));
 }
@@ -49,8 +49,9 @@ function ownersOf(users: readonly UserName[], keys: readonly KeyName[]): Owners 
 
 export function budgetViews(reader: Reader, states: readonly BudgetState[], owners: Owners): BudgetView[] {
   const views = ofThose(states, owners).map((state) => budgetView(reader, state, owners));
-  // Sorts a user before their keys.
-  const place = ({ owner, label, isKey }: BudgetView) => `${owner ?? label} ${isKey ? label : ''}`;
+  // Sorts everybody's first, and a user before their keys.
+  const place = ({ owner, label, isKey, used }: BudgetView) =>
+    used === undefined ? '' : `${owner ?? label} ${isKey ? label : ''}`;
   return views.sort((a, b) => (place(a) < place(b) ? -1 : 1));
 }
 
@@ -61,21 +62,23 @@ function ofThose(states: readonly BudgetState[], { keys }: Owners): readonly Bud
 
 function budgetView(
   reader: Reader,
-  { budget, used, resetsAtMs, level }: BudgetState,
+  { budget, used, resetsAtMs, level, isOfEverybody }: BudgetState,
   { users, keys }: Owners,
 ): BudgetView {
   const { subjectId, userId, keyId, unit, period, softLimit, hardLimit } = budget;
-  const email = users.get(userId)?.email ?? textOf(reader).usage.unnamed.user;
+  const { budgets: t, usage } = textOf(reader);
+  const email = userId === null ? t.everybody : (users.get(userId)?.email ?? usage.unnamed.user);
   return {
     subjectId,
-    label: keyId === null ? email : (keys.get(keyId)?.name ?? textOf(reader).usage.unnamed.key),
+    isOfEverybody,
+    label: keyId === null ? email : (keys.get(keyId)?.name ?? usage.unnamed.key),
     ...(keyId !== null && { owner: email }),
     isKey: keyId !== null,
     unit,
     period,
     ...(softLimit !== null && { softLimit }),
     ...(hardLimit !== null && { hardLimit }),
-    used,
+    ...(userId !== null && { used }),
     resetsAtMs,
     level,
   };
@@ -125,16 +128,17 @@ export function budgetsJson(states: readonly BudgetState[], owners: Owners) {
   return ofThose(states, owners).map((state) => budgetJson(state, owners));
 }
 
-function budgetJson({ budget, used, resetsAtMs, level }: BudgetState, { users, keys }: Owners) {
+function budgetJson({ budget, used, resetsAtMs, level, isOfEverybody }: BudgetState, { users, keys }: Owners) {
   return {
     subject: budget.subjectId,
-    user: users.get(budget.userId)?.email ?? null,
+    user: (budget.userId !== null && users.get(budget.userId)?.email) || null,
     key: budget.keyId === null ? null : (keys.get(budget.keyId)?.name ?? null),
     unit: budget.unit,
     period: budget.period,
     soft_limit: budget.softLimit,
     hard_limit: budget.hardLimit,
     used: budget.unit === 'money' ? money(used) : used,
+    ...(isOfEverybody && { of_everybody: true }),
     resets_at: Math.floor(resetsAtMs / 1000),
     level,
   };

@@ -2,9 +2,10 @@
  * Sums of usage: running totals per day (`usage_sums`), which are written together with the calls. A report over any span
  * of days reads two rows for each of its lines, however many calls there were.
  */
-import { and, eq, gte, inArray, lt, max, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, gte, inArray, lt, max, type SQL, sql } from 'drizzle-orm';
 import { alias, type SQLiteSelect } from 'drizzle-orm/sqlite-core';
 import type { Db } from '../database/database';
+import { inList } from '../database/in-list';
 import { budgets, usageSeries, usageSums } from '../database/schema/usage';
 import { type Amounts, DAY_MS, eachName, PICOS, sumsWriter } from './sums-writing-store';
 
@@ -115,6 +116,33 @@ export function sumsStore(db: Db) {
       );
     },
 
+    /** Users who have used something at any time, in the order of their ids, after the user `after`. */
+    async usersAfter(after: string, limit: number): Promise<readonly string[]> {
+      return db
+        .selectDistinct({ userId: usageSeries.userId })
+        .from(usageSeries)
+        .where(and(eq(usageSeries.dimension, 'backend'), gt(usageSeries.userId, after)))
+        .orderBy(usageSeries.userId)
+        .limit(limit)
+        .all()
+        .map(({ userId }) => userId);
+    },
+
+    /** What each of the users has used. A user without use is absent. */
+    async spentBy(userIds: readonly string[], range: UsageRange): Promise<ReadonlyMap<string, Spent>> {
+      const rows = joined(
+        db
+          .select({ userId: usageSeries.userId, ...totals })
+          .from(usageSeries)
+          .$dynamic(),
+        range,
+      )
+        .where(and(eq(usageSeries.dimension, 'backend'), inList(usageSeries.userId, userIds)))
+        .groupBy(usageSeries.userId)
+        .all();
+      return new Map(rows.map((row) => [row.userId, spentIn(row)]));
+    },
+
     /** The amounts used of this period's budgets, by subject: of all, or of one. A subject without use is absent. */
     async spent(period: BudgetPeriod, range: UsageRange, subjectId?: string): Promise<ReadonlyMap<string, Spent>> {
       const isOfKey = sql`${budgets.keyId} IS NOT NULL`;
@@ -139,12 +167,7 @@ export function sumsStore(db: Db) {
         )
         .groupBy(budgets.subjectId)
         .all();
-      return new Map(
-        rows.map((row) => [
-          row.subjectId,
-          { tokens: row.promptTokens + row.completionTokens, cost: row.costPicos / PICOS },
-        ]),
-      );
+      return new Map(rows.map((row) => [row.subjectId, spentIn(row)]));
     },
   };
 
@@ -178,4 +201,8 @@ function toGroup([key, ...amounts]: unknown[]): UsageGroup {
 
 function withCost<Row extends Amounts>({ costPicos, ...row }: Row) {
   return { ...row, cost: costPicos / PICOS };
+}
+
+function spentIn(row: { promptTokens: number; completionTokens: number; costPicos: number }): Spent {
+  return { tokens: row.promptTokens + row.completionTokens, cost: row.costPicos / PICOS };
 }

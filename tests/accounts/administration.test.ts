@@ -22,7 +22,10 @@ const endless = () =>
   new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(': it begins\n\n')) });
 
 beforeAll(async () => {
-  router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)], env: { ALLOW_SIGNUP: 'false' } });
+  router = await startRouter({
+    backends: [memoryBackend('echo', {}, runner.program)],
+    env: { ALLOW_SIGNUP: 'false', DELETED_USERS_DAYS: '0' },
+  });
   admin = await router.person(ADMIN);
 });
 afterAll(() => router[Symbol.asyncDispose]());

@@ -92,7 +92,7 @@ test('limits are set on a page too, survive a restart, and go with their user', 
   const rows = await router.context.stores.limits.list();
   expect(rows).toEqual([{ subjectId: bob.id, runners: 2, agents: null, backends: ['one'] }]);
   expect((await admin.request('/admin/limits')).status).toBe(200);
-  await admin.request(`/api/admin/users/${bob.id}`, { method: 'DELETE' });
+  await admin.request(`/api/admin/users/${bob.id}?purge=true`, { method: 'DELETE' });
   expect(await router.context.stores.limits.list()).toEqual([]);
 });
 

@@ -55,6 +55,12 @@ for (const javaScriptEnabled of [true, false]) {
     await page.getByRole('button', { name: 'Enable again' }).click();
     await page.getByLabel('Type “Grace” to delete this user').fill('Grace');
     await page.getByRole('button', { name: 'Delete user' }).click();
+    await expect(page.getByRole('status')).toContainText('The user is deleted, and can be restored.');
+    await page.getByRole('button', { name: 'Restore' }).click();
+    await expect(page.getByRole('status')).toContainText('Restored.');
+    await page.getByLabel('are gone for good at once').check();
+    await page.getByLabel('Type “Grace” to delete this user').fill('Grace');
+    await page.getByRole('button', { name: 'Delete user' }).click();
     await expect(page.getByRole('status')).toContainText('The user is deleted.');
     await expect(page.getByRole('link', { name: 'Grace' })).toBeHidden();
     await context.close();

@@ -27,7 +27,7 @@ describe('defaults', () => {
       attachmentsRoot: `${repositoryRoot}/data/attachments`,
       attachments: { bytesMax: 10_485_760, countMax: 10, userBytesMax: 1_073_741_824, toldMessages: 10 },
       backups: { root: `${repositoryRoot}/data/backups`, kept: 7 },
-      retention: { callsMs: Infinity, deletedHomesMs: 30 * 86_400_000 },
+      retention: { callsMs: Infinity, deletedUsersMs: 30 * 86_400_000, deletedHomesMs: 30 * 86_400_000 },
       seedsRoot: `${repositoryRoot}/seeds`,
       backendsPath: `${repositoryRoot}/backends.json`,
       driverOptions: {},

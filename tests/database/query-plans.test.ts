@@ -26,7 +26,7 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [/WITH own AS/, 'the conversations of one user, which an index finds, for the rank of each'],
   [/from "users" order by "users"."email" limit \?$/, 'as many as are asked for, in the order of the index'],
   [
-    /from "users" (where .*LIKE.* )?order by "users"."created_at_ms" desc/,
+    /from "users" (where .*(LIKE|is null).* )?order by "users"."created_at_ms" desc/,
     'a page of users, in the order of the index',
   ],
   [/from "audit_events" order by/, 'a page of events, in the order of the index, and the oldest ones by their id'],
@@ -219,10 +219,13 @@ async function useAll(stores: Stores): Promise<void> {
 async function useAdministration({ users, links }: Stores, nowMs: number): Promise<void> {
   const last = await users.find('u');
   for (const search of ['', 'a']) {
-    await users.page({ search, last: undefined, limit: 5 });
-    await users.page({ search, last, limit: 5 });
+    for (const withDeleted of [true, false]) {
+      await users.page({ search, last: undefined, limit: 5, withDeleted });
+      await users.page({ search, last, limit: 5, withDeleted });
+    }
   }
   await users.change('u', { name: 'B' });
+  await users.duePurges(nowMs, 5);
   await users.setPassword('u', 'x', { endsSessions: true });
   await users.handOver('u');
   await links.putReset({ userId: 'u', hash: 'h', expiresAtMs: nowMs + 1 });
@@ -353,6 +356,8 @@ async function useUsage(usage: Stores['usage'], nowMs: number): Promise<void> {
   }
   await usage.deleteBefore(0, 10);
   await usage.ofConversation({ userId: 'u', conversationId: 'c', fromMs: 0, untilMs: nowMs });
+  await usage.usersAfter('', 5);
+  await usage.spentBy(['u'], { fromMs: 0, untilMs: nowMs });
   await usage.spent('day', { fromMs: 0, untilMs: nowMs });
   await usage.spent('day', { fromMs: 0, untilMs: nowMs }, 'u');
   await usage.putPrice({ model: 'm', prompt: 1, completion: 1, cached: null, perCall: null });

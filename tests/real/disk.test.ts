@@ -27,6 +27,11 @@ afterEach(async () => {
   await rm(disk, { recursive: true, force: true });
 });
 
+async function tempFolder() {
+  const path = await mkdtemp(join(tmpdir(), 'agent-stack-image-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
+
 /** Fills the disk to its last byte, and returns what empties it again. */
 function fill(): () => Promise<void> {
   const path = join(disk, 'filler');
@@ -43,6 +48,14 @@ function fill(): () => Promise<void> {
     closeSync(file);
   }
   return () => rm(path);
+}
+
+/** Makes a file with a file system of its own, which can fail as a disk does, and mounts it. */
+async function mountImage(image: string): Promise<void> {
+  await $`umount ${disk}`.quiet();
+  await $`truncate -s 64M ${image}`.quiet();
+  await $`mkfs.ext4 -q -F ${image}`.quiet();
+  await $`mount -o loop ${image} ${disk}`.quiet();
 }
 
 if (!canMount && process.env.CI !== 'true') {
@@ -102,6 +115,60 @@ if (!canMount && process.env.CI !== 'true') {
       const page = await (await alice.request(path)).text();
       expect(page).toContain('slow word word');
       expect((await newestAnswer(alice, path)).status).toBe('failed');
+      await alice.request('/api/runners/demo', { method: 'DELETE' });
+    });
+
+    test('a disk that turns read-only under the router is said in words, and what was accepted is there after its repair', async () => {
+      await using folder = await tempFolder();
+      const image = join(folder.path, 'disk.img');
+      await mountImage(image);
+      await using router = await startRouterProcess({ dataRoot: disk });
+      const { pid } = router;
+      const alice = await router.signIn();
+      const earlier = await startConversation(alice, 'Demo', 'echo said before');
+      await until(async () => (await newestAnswer(alice, earlier)).status === 'done', 'it is answered');
+      const growing = await startConversation(alice, 'Demo', `slow ${'word '.repeat(300)}`);
+      await watchAnswer(alice, growing).next();
+
+      // As after a power cut, what the kernel has not yet written to the device is gone: at most some seconds.
+      await $`sync -f ${disk}`.quiet();
+      // What the kernel does after an error of the device. It refuses a plain remount while the database is open.
+      await $`mount -o remount,abort ${disk}`.quiet().nothrow();
+      await until(() => router.output().includes('"answer.save_failed"'), 'the answer cannot be saved');
+      const refused = await alice.request(`${earlier}/messages`, {
+        method: 'POST',
+        headers: { accept: 'application/json' },
+        body: new URLSearchParams({ text: 'echo more' }),
+      });
+      expect([refused.status, await refused.json()]).toMatchObject([
+        503,
+        {
+          code: 'storage_failed',
+          detail: expect.stringContaining('its disk cannot be read or written'),
+        },
+      ]);
+      const ready = await until(async () => {
+        const response = await fetch(`${router.url}/readyz`);
+        return response.status === 503 && response.text();
+      }, 'it is not ready');
+      expect(ready).toContain('read-only');
+      // What was there can be read, by the same process.
+      expect(await newestAnswer(alice, earlier)).toMatchObject({ status: 'done', text: 'said before' });
+      expect((await fetch(`${router.url}/healthz`)).status).toBe(200);
+      expect(router.pid).toBe(pid);
+
+      await alice.request('/api/runners/demo', { method: 'DELETE' });
+      await router.kill('SIGKILL');
+      await until(async () => (await $`umount ${disk}`.quiet().nothrow()).exitCode === 0, 'nobody uses the disk');
+      // 1: errors were corrected.
+      expect((await $`e2fsck -fy ${image}`.quiet().nothrow()).exitCode).toBeLessThanOrEqual(1);
+      await $`mount -o loop ${image} ${disk}`.quiet();
+      await router.start();
+      expect(await (await fetch(`${router.url}/readyz`)).json()).toMatchObject({ checks: { database: 'ok' } });
+      expect(await newestAnswer(alice, earlier)).toMatchObject({ status: 'done', text: 'said before' });
+      expect(await (await alice.request(growing)).text()).toContain('slow word word');
+      await sendMessage(alice, earlier, 'echo and on');
+      await until(async () => (await newestAnswer(alice, earlier)).text === 'and on', 'it is answered');
       await alice.request('/api/runners/demo', { method: 'DELETE' });
     });
 

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { $ } from 'bun';
 import { freePort } from '../support/ports';
-import { startRouterProcess } from '../support/process';
-import { until } from '../support/router';
+import { type RouterProcess, startRouterProcess } from '../support/process';
+import { PEOPLE, until } from '../support/router';
+import { startUpstream } from '../support/upstream';
 
 /** Only ends a failed test. */
 setDefaultTimeout(120_000);
@@ -53,6 +54,50 @@ async function startPrometheus(internalUrl: string) {
   };
 }
 
+interface Panel {
+  readonly id: number;
+  readonly title: string;
+  readonly type: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly { readonly expr: string; readonly refId: string }[];
+}
+
+async function panelsOfDashboard(): Promise<readonly Panel[]> {
+  return JSON.parse(await readFile(join(MONITORING, 'dashboard.json'), 'utf8')).panels;
+}
+
+/** Everything that a panel shows: sign-ins, answers, calls to a model, tokens, and a runner that starts and stops. */
+async function work(router: RouterProcess): Promise<void> {
+  await using upstream = startUpstream({ key: 'sk-monitoring' });
+  const alice = await router.signIn(PEOPLE.alice);
+  const values = { LLM_BASE_URL: upstream.url, LLM_API_KEY: 'sk-monitoring', LLM_MODEL: 'a-model' };
+  for (const [name, value] of Object.entries(values)) {
+    await alice.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
+  }
+  const key = await alice.createKey();
+  const answer = await fetch(`${router.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'direct', messages: [{ role: 'user', content: 'hi' }] }),
+  });
+  expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining('Hello from upstream.')]);
+  await alice.request('/api/runners/direct', { method: 'DELETE' });
+}
+
+test('the panels of the dashboard have ids of their own and places that do not overlap', async () => {
+  const panels = await panelsOfDashboard();
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  const overlaps = panels.flatMap(({ title, gridPos: a }, index) =>
+    panels.slice(index + 1).flatMap(({ title: other, gridPos: b }) => {
+      const isApart = a.x >= b.x + b.w || b.x >= a.x + a.w || a.y >= b.y + b.h || b.y >= a.y + a.h;
+      return isApart ? [] : [`${title} and ${other}`];
+    }),
+  );
+  expect(overlaps).toEqual([]);
+  expect(panels.filter(({ gridPos: { x, w } }) => x < 0 || x + w > 24)).toEqual([]);
+  for (const { targets = [] } of panels) expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length);
+});
+
 if (Bun.which('prometheus') === null && process.env.CI !== 'true') {
   test.skip('alerts and dashboard (skipped: prometheus is not installed)', () => {});
 } else {
@@ -62,7 +107,7 @@ if (Bun.which('prometheus') === null && process.env.CI !== 'true') {
   });
 
   test('every expression of the alerts and the dashboard runs, and names only metrics that the router has', async () => {
-    await using router = await startRouterProcess();
+    await using router = await startRouterProcess({ env: { BACKUP_HOURS: '24' } });
     await using prometheus = await startPrometheus(router.internalUrl);
     const up = () => prometheus.get<{ result: unknown[] }>('query?query=up==1').then(({ result }) => result.length > 0);
     await until(() => up().catch(() => false), `Prometheus collects: ${folder}/log`, 60_000);
@@ -74,12 +119,28 @@ if (Bun.which('prometheus') === null && process.env.CI !== 'true') {
     expect(rules.length).toBeGreaterThan(8);
     expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
 
-    const { panels } = JSON.parse(await readFile(join(MONITORING, 'dashboard.json'), 'utf8')) as {
-      panels: { title: string; targets?: { expr: string }[] }[];
-    };
+    const panels = await panelsOfDashboard();
     const shown = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => filledIn(expr)));
     expect(shown.length).toBeGreaterThan(20);
-    for (const expression of shown) await prometheus.get(`query?query=${encodeURIComponent(expression)}`);
+    // Before its first work the router may have nothing to show, but no expression fails.
+    const valuesOf = async (expression: string) => {
+      const query = `query?query=${encodeURIComponent(expression)}`;
+      const { result } = await prometheus.get<{ result: { value: [number, string] }[] }>(query);
+      return result.map(({ value: [, value] }) => Number(value));
+    };
+    for (const expression of shown) await valuesOf(expression);
+    await work(router);
+    let empty = shown;
+    await until(
+      async () => {
+        const values = await Promise.all(empty.map(valuesOf));
+        empty = empty.filter((_, index) => !values[index]?.some(Number.isFinite));
+        return empty.length === 0;
+      },
+      'every panel shows a number',
+      60_000,
+    ).catch(() => undefined);
+    expect(empty).toEqual([]);
 
     const text = await (await fetch(`${router.internalUrl}/metrics`)).text();
     const families = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].flatMap(([, name = '', type]) =>

@@ -61,6 +61,11 @@ async function prepared({ name, path }: Call): Promise<{ person: Person; changed
   if (path === '/api/admin/invitations/{id}') return about({ id: (await invitations.create({})).invitation.id });
   if (path === '/api/admin/runners/{user}/{backend}') return about({ user: ada.id });
   if (name === 'DELETE /api/admin/budgets/{subject}') return about({ subject: ada.id });
+  if (path === '/api/admin/users/{id}/restore') {
+    const deleted = await newUser();
+    await router.context.removal.deleteLater(deleted);
+    return about({ id: deleted });
+  }
   if (path.startsWith('/api/admin/users/{id}')) return about({ id: await newUser() });
   if (path.startsWith('/v1/responses/')) {
     const { id } = await json(ada, '/v1/responses', { model: 'helper', input: 'Hello!', store: true });

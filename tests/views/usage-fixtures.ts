@@ -84,8 +84,21 @@ export const noUsage: UsageView = {
 
 export const budgets: BudgetView[] = [
   {
+    subjectId: 'everybody',
+    isOfEverybody: false,
+    label: 'Everybody without a budget of their own',
+    isKey: false,
+    unit: 'tokens',
+    period: 'month',
+    softLimit: 400_000,
+    hardLimit: 500_000,
+    resetsAtMs: Date.UTC(2026, 8, 1),
+    level: 'within',
+  },
+  {
     subjectId: 'u1',
     label: 'ada@example.com',
+    isOfEverybody: false,
     isKey: false,
     unit: 'tokens',
     period: 'month',
@@ -99,6 +112,7 @@ export const budgets: BudgetView[] = [
     subjectId: 'k1',
     label: 'Laptop',
     owner: 'ada@example.com',
+    isOfEverybody: false,
     isKey: true,
     unit: 'money',
     period: 'day',
@@ -111,6 +125,7 @@ export const budgets: BudgetView[] = [
     subjectId: 'k2',
     label: 'CI with a name that goes on and on until it no longer fits',
     owner: 'somebody.with.a.long.address@department.example.com',
+    isOfEverybody: false,
     isKey: true,
     unit: 'tokens',
     period: 'day',

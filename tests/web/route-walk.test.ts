@@ -192,6 +192,8 @@ const PUBLIC: Record<string, string> = {
   'GET /api/admin/users/:id': '401 403 200 401 401 200',
   'PATCH /api/admin/users/:id': '401 403 200 401 401 403',
   'DELETE /api/admin/users/:id': '401 403 204 401 401 403',
+  'POST /api/admin/users/:id/restore': '401 403 409 401 401 403',
+  'POST /admin/users/:id/restore': '401 403 409 401 401 403',
   'POST /api/admin/users/:id/reset-link': '401 403 200 401 401 403',
   'GET /admin/start': '401 403 200 401 401 200',
   'POST /admin/start/dismiss': '401 403 303 401 401 403',

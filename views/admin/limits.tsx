@@ -6,23 +6,40 @@ import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { AdminPage } from './page';
 
+/** What applies where nothing is set; `Infinity`: no limit. */
+export interface UsualLimit {
+  readonly limit: number;
+  readonly from: 'everybody' | 'settings';
+}
+
+/** The budget that applies, if there is one, and where it is set. */
+export interface BudgetLine {
+  readonly href: string;
+  readonly unit?: 'tokens' | 'money';
+  readonly period?: 'day' | 'month';
+  readonly softLimit?: number;
+  readonly hardLimit?: number;
+  readonly isOfEverybody?: boolean;
+}
+
 interface LimitsProps {
   shell: Shell;
   /** Absent: the limits of everybody. */
   user?: { id: string; name: string } | undefined;
   action: string;
   form: FormState;
-  /** What applies where nothing is set; `Infinity`: no limit. */
-  usual: { runners: number; agents: number };
+  usual: { runners: UsualLimit; agents: UsualLimit };
+  budget: BudgetLine;
   backends: { value: string; label: string }[];
   isSaved: boolean;
 }
 
 /** What a user may have, or everybody without limits of their own. */
-export function AdminLimitsPage({ shell, user, action, form, usual, backends, isSaved }: LimitsProps) {
+export function AdminLimitsPage({ shell, user, action, form, usual, budget, backends, isSaved }: LimitsProps) {
   const t = useText();
   const n = useNumbers();
-  const helpOf = (limit: number) => t.limits.usual(limit === Infinity ? t.limits.none : n.count(limit));
+  const helpOf = ({ limit, from }: UsualLimit) =>
+    t.limits.usual(limit === Infinity ? t.limits.none : n.count(limit), t.limits.from[from]);
   const chosen = form.values.backends?.split(' ') ?? [];
   const error = form.errors.backends;
   return (
@@ -76,9 +93,36 @@ export function AdminLimitsPage({ shell, user, action, form, usual, backends, is
           </div>
         </form>
       </section>
-      <p class="quiet">
-        <a href="/admin/budgets">{t.limits.budgets}</a>
-      </p>
+      <BudgetCard budget={budget} isOfUser={user !== undefined} />
     </AdminPage>
+  );
+}
+
+/** How much may be used, and who has said so. */
+function BudgetCard({ budget, isOfUser }: { budget: BudgetLine; isOfUser: boolean }) {
+  const { limits: t, budgets } = useText();
+  const n = useNumbers();
+  const { href, unit, period, softLimit, hardLimit, isOfEverybody } = budget;
+  const amountOf = (amount: number) => (unit === 'money' ? n.money(amount) : n.count(amount));
+  const source = isOfEverybody ? t.from.everybody : t.from.own;
+  const told =
+    unit === undefined || period === undefined
+      ? [t.noBudget]
+      : [
+          ...(hardLimit === undefined ? [] : [budgets.units[unit](amountOf(hardLimit))]),
+          ...(softLimit === undefined ? [] : [budgets.soft(amountOf(softLimit))]),
+          isOfUser ? t.per[period] : budgets.perPeriod[period],
+          ...(isOfUser ? [source] : []),
+        ];
+  return (
+    <section id="limits-budget" class="card" aria-labelledby="limits-budget-title">
+      <h2 id="limits-budget-title">{t.budget}</h2>
+      <p class="quiet">{told.join(' · ')}</p>
+      <p>
+        <a href={href} class="button">
+          {t.setBudget}
+        </a>
+      </p>
+    </section>
   );
 }

@@ -14,6 +14,8 @@ interface UserProps {
   user: UserView;
   /** The text to type before the user is deleted. */
   typedName: string;
+  /** Days for which a deleted user is kept; 0: not at all. */
+  keptDays: number;
   /** A reset link that was just made, shown this one time. */
   link?: { url: string; expiresAtMs: number } | undefined;
   forms?: { name?: FormState; password?: FormState; removal?: FormState } | undefined;
@@ -25,7 +27,16 @@ interface UserProps {
 const untouched: FormState = { values: {}, errors: {} };
 
 /** One user, and what the administrator can do about them. */
-export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash, hasPasswords = true }: UserProps) {
+export function AdminUserPage({
+  shell,
+  user,
+  typedName,
+  keptDays,
+  link,
+  forms = {},
+  flash,
+  hasPasswords = true,
+}: UserProps) {
   const { users: t, limits } = useText();
   const name = forms.name ?? { values: { name: user.name }, errors: {} };
   const action = `/admin/users/${user.id}`;
@@ -67,8 +78,17 @@ export function AdminUserPage({ shell, user, typedName, link, forms = {}, flash,
             <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
           </p>
           {user.isLinked && <IdentityCard user={user} action={action} />}
-          <AccessCard user={user} action={action} />
-          <RemovalCard user={user} typedName={typedName} form={forms.removal ?? untouched} action={action} />
+          {user.purgeAtMs === undefined ? (
+            <AccessCard user={user} action={action} />
+          ) : (
+            <DeletedCard purgeAtMs={user.purgeAtMs} action={action} />
+          )}
+          <RemovalCard
+            typedName={typedName}
+            keptDays={user.purgeAtMs === undefined ? keptDays : 0}
+            form={forms.removal ?? untouched}
+            action={action}
+          />
         </>
       )}
     </AdminPage>
@@ -169,13 +189,50 @@ function AccessCard({ user, action }: CardProps) {
   );
 }
 
-function RemovalCard({ typedName, form, action }: CardProps & { typedName: string; form: FormState }) {
+/** A deleted user, until they are purged. */
+function DeletedCard({ purgeAtMs, action }: { purgeAtMs: number; action: string }) {
+  const t = useText().users;
+  return (
+    <section id="deleted" class="card" aria-labelledby="deleted-title">
+      <h2 id="deleted-title">{t.isDeleted}</h2>
+      <p class="quiet">
+        {t.deletedLead} <Time ms={purgeAtMs} />
+      </p>
+      <form method="post" action={`${action}/restore`} class="row">
+        <button type="submit" class="button primary">
+          {t.restore}
+        </button>
+      </form>
+    </section>
+  );
+}
+
+interface RemovalProps {
+  typedName: string;
+  /** 0: the user is purged at once. */
+  keptDays: number;
+  form: FormState;
+  action: string;
+}
+
+function RemovalCard({ typedName, keptDays, form, action }: RemovalProps) {
   const t = useText().users;
   return (
     <section id="removal" class="card" aria-labelledby="removal-title">
-      <h2 id="removal-title">{t.remove}</h2>
-      <p class="quiet">{t.removeLead}</p>
+      <h2 id="removal-title">{keptDays > 0 ? t.remove : t.purge}</h2>
+      <p class="quiet">{keptDays > 0 ? t.keepLead : t.removeLead}</p>
       <form method="post" action={`${action}/delete`} class="scope-form">
+        {keptDays > 0 && (
+          <fieldset class="choices">
+            <legend>{t.when}</legend>
+            <label>
+              <input type="radio" name="when" value="later" checked={form.values.when !== 'now'} /> {t.keep(keptDays)}
+            </label>
+            <label>
+              <input type="radio" name="when" value="now" checked={form.values.when === 'now'} /> {t.purgeNow}
+            </label>
+          </fieldset>
+        )}
         <Field id="typed" {...fieldOf(form, 'typed')} label={t.typeName(typedName)} autocomplete="off" required />
         <div class="row">
           <button type="submit" class="button danger">

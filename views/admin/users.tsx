@@ -140,7 +140,7 @@ export function UserBadges({ user }: { user: UserView }) {
       {user.isYou && <span class="badge">{t.you}</span>}
       {user.isDisabled && (
         <span class="badge" data-state="failed">
-          {t.disabled}
+          {user.purgeAtMs === undefined ? t.disabled : t.deletedBadge}
         </span>
       )}
       {user.isLinked && <span class="badge">{t.linked}</span>}

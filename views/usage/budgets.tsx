@@ -29,7 +29,8 @@ function BudgetState({ budget, isMine }: { budget: BudgetView; isMine: boolean }
   const label = isMine && !budget.isKey ? t.yours : budget.label;
   const { isKey, owner, level } = budget;
   const most = budget.hardLimit ?? budget.softLimit ?? 0;
-  const share = most > 0 ? Math.min(1, budget.used / most) : 1;
+  const { used } = budget;
+  const share = most > 0 ? Math.min(1, (used ?? 0) / most) : 1;
   return (
     <div class="budget">
       <p class="budget-head">
@@ -39,24 +40,46 @@ function BudgetState({ budget, isMine }: { budget: BudgetView; isMine: boolean }
         {isKey && (
           <span class="quiet ellipsis budget-owner">{isMine || owner === undefined ? t.key : t.ofOwner(owner)}</span>
         )}
-        {level !== 'within' && (
+        {budget.isOfEverybody && <span class="quiet">{t.asEverybody}</span>}
+        {used !== undefined && level !== 'within' && (
           <span class="badge" data-level={level}>
             <span class="dot" aria-hidden="true" />
             {t.levels[level]}
           </span>
         )}
       </p>
-      <meter aria-label={t.meter(label)} min={0} max={1} value={share} data-level={level} />
-      <BudgetNumbers budget={budget} />
+      {used === undefined ? (
+        <BudgetLimits budget={budget} />
+      ) : (
+        <>
+          <meter aria-label={t.meter(label)} min={0} max={1} value={share} data-level={level} />
+          <BudgetNumbers budget={budget} used={used} />
+        </>
+      )}
     </div>
   );
 }
 
-function BudgetNumbers({ budget }: { budget: BudgetView }) {
+/** A budget that is not one person's: how much each may use. */
+function BudgetLimits({ budget: { unit, period, softLimit, hardLimit } }: { budget: BudgetView }) {
+  const t = useText().budgets;
+  const n = useNumbers();
+  const told = [
+    ...(hardLimit === undefined ? [] : [t.units[unit](amountOf(n, unit, hardLimit))]),
+    ...(softLimit === undefined ? [] : [t.soft(amountOf(n, unit, softLimit))]),
+  ];
+  return (
+    <p class="quiet">
+      {told.join(' · ')} {t.perPeriod[period]}
+    </p>
+  );
+}
+
+function BudgetNumbers({ budget, used: amount }: { budget: BudgetView; used: number }) {
   const t = useText().budgets;
   const n = useNumbers();
   const { unit, softLimit, hardLimit } = budget;
-  const used = amountOf(n, unit, budget.used);
+  const used = amountOf(n, unit, amount);
   const most = hardLimit === undefined ? undefined : t.units[unit](amountOf(n, unit, hardLimit));
   return (
     <p class="quiet">

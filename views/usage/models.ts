@@ -61,7 +61,10 @@ export interface BudgetView {
   period: 'day' | 'month';
   softLimit?: number;
   hardLimit?: number;
-  used: number;
+  /** Absent of the budget of everybody, of which each user uses another part. */
+  used?: number;
+  /** Whether it is that of everybody, which applies to a user without one of their own. */
+  isOfEverybody: boolean;
   resetsAtMs: number;
   level: 'within' | 'soft' | 'hard';
 }

@@ -20,10 +20,13 @@ export const users = sqliteTable(
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
+    /** When a deleted user is purged; until then the administrator can restore them. Null: not deleted. */
+    purgeAtMs: integer('purge_at_ms'),
   },
   (table) => [
     uniqueIndex('users_one_admin').on(table.role).where(sql`role = 'admin'`),
     index('users_by_creation').on(table.createdAtMs, table.id),
+    index('users_by_purge').on(table.purgeAtMs).where(sql`purge_at_ms IS NOT NULL`),
   ],
 );
 

@@ -94,15 +94,14 @@ export const prices = sqliteTable('prices', {
 /** The models for which the shared key may be used. No rows: every model. */
 export const sharedModels = sqliteTable('shared_models', { model: text().primaryKey() });
 
-/** How much a user, or one API key, may use in a period. */
+/** How much a user, one API key, or each user without a budget of their own may use in a period. */
 export const budgets = sqliteTable(
   'budgets',
   {
-    /** Id of the key, or of the user. */
+    /** Id of the key, or of the user; `everybody` for users without a budget of their own. */
     subjectId: text('subject_id').primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    /** Null: everybody. */
+    userId: text('user_id').references(() => users.id, { onDelete: 'cascade' }),
     keyId: text('key_id').references(() => keys.id, { onDelete: 'cascade' }),
     unit: text({ enum: ['tokens', 'money'] }).notNull(),
     period: text({ enum: ['day', 'month'] }).notNull(),

@@ -1,0 +1,54 @@
+/**
+ * Hashes passwords in threads of their own. Bun's own would do it too, but with the priority of the event loop: on a machine
+ * with few cores every stream waited for them.
+ */
+import { availableParallelism } from 'node:os';
+import { newId } from '../lib/ids';
+import { WorkerPool } from '../lib/worker-pool';
+import { hashingFile } from './hashing-file';
+import type { HashJob } from './hashing-worker';
+
+/** One core is left to the event loop (`bun run bench --only sign-ins`). */
+export const HASHING_AT_ONCE = Math.max(1, Math.min(3, availableParallelism() - 1));
+/** Time limit for one hash, which takes 25 ms: a machine that is this busy has other troubles. */
+const DEADLINE_MS = 30_000;
+/** A thread takes 5 MB, and ends when nobody has signed in for so long. */
+const IDLE_MS = 60_000;
+
+export interface Hashing {
+  hash(password: string): Promise<string>;
+  /** Throws for something that is no hash. */
+  verify(password: string | Uint8Array, hash: string): Promise<boolean>;
+}
+
+/** @param threadsMax callers ask for no more at once. */
+export function createHashing(threadsMax = HASHING_AT_ONCE): Hashing {
+  let pool: WorkerPool<HashJob, string | boolean> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let working = 0;
+
+  async function run(job: HashJob): Promise<string | boolean> {
+    clearTimeout(timer);
+    working += 1;
+    pool ??= new WorkerPool({ file: hashingFile, threadsMax, deadlineMs: DEADLINE_MS, waitingMax: 1 });
+    try {
+      await pool.ready();
+      const outcome = await pool.run(newId(), job, Number.POSITIVE_INFINITY);
+      if (typeof outcome === 'string') throw new Error(`A password could not be hashed: ${outcome}`);
+      return outcome.result;
+    } finally {
+      working -= 1;
+      if (working === 0) timer = setTimeout(end, IDLE_MS).unref();
+    }
+  }
+
+  function end(): void {
+    pool?.[Symbol.dispose]();
+    pool = undefined;
+  }
+
+  return {
+    hash: async (password) => String(await run({ password })),
+    verify: async (password, hash) => (await run({ password, hash })) === true,
+  };
+}
