@@ -8,6 +8,7 @@ import { ownRoutes } from './accounts/own-routes';
 import type { CreatedKey, ShellOf } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
+import { unknownRoutes } from './accounts/unknown-routes';
 import { auditRoutes } from './admin/audit-routes';
 import { backendsRoutes } from './admin/backends-routes';
 import { invitationsRoutes, type NewLink } from './admin/invitations-routes';
@@ -187,6 +188,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
           session,
         ),
       )
+      .use(unknownRoutes(session))
   );
 }
 

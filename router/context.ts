@@ -94,6 +94,7 @@ export async function createContext(options: ContextOptions) {
       stopping.abort();
       streams.closeAll();
       await generations.interruptAll();
+      await parts.titles.close();
       await runners.close();
       // A database that refuses one of them keeps no other from being written, nor anything from being let go.
       for (const { flush } of [keys, sessions, runners, metering]) {
@@ -129,8 +130,8 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const credentials = credentialsService({ settings: stores.settings, users: stores.users, backends, vault, now });
   const usage = await wireUsage({ ...shared, ...accounts });
   const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
-  const broker = wireBroker({ ...shared, ...platforms, credentials });
-  const chat = wireChat({ ...shared, ...web, ...usage, ...runners, credentials });
+  const broker = wireBroker({ ...shared, ...platforms, ...usage, credentials });
+  const chat = wireChat({ ...shared, ...web, ...usage, ...runners, ask: broker.ask, credentials });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
   const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });

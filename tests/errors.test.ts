@@ -200,7 +200,7 @@ test('an error that is not ours says nothing of itself, on any door', async () =
 });
 
 const PUBLIC =
-  /^(GET|POST) (\/sign-in(\/oidc(\/callback)?)?|\/sign-up(\/:token)?|\/reset\/:token|\/auth\/(login|signup|logout|(invitations|reset)\/:token))$|^POST \/sign-out$|^GET (\/healthz|\/readyz|\/assets\/.+|\/openapi\.json|\/docs(\/:part)?)$/;
+  /^(GET|POST) (\/sign-in(\/oidc(\/callback)?)?|\/sign-up(\/:token)?|\/reset\/:token|\/auth\/(login|signup|logout|(invitations|reset)\/:token))$|^POST \/sign-out$|^GET \/\*$|^GET (\/healthz|\/readyz|\/assets\/.+|\/openapi\.json|\/docs(\/:part)?)$/;
 
 test('every route except the listed public ones requires a signed-in user', async () => {
   const app = await publicApp(router.context, { jwtSecret: 'for the list of routes only' } as never);
@@ -224,6 +224,8 @@ test('a page that does not exist keeps the sidebar of a signed-in user, and show
   const html = { headers: { accept: 'text/html' } };
   const missing = await alice.request('/conversations/none', html);
   expect([missing.status, await all(await missing.text(), '#sidebar')]).toEqual([404, [expect.anything()]]);
+  const nowhere = await alice.request('/nowhere', html);
+  expect([nowhere.status, await all(await nowhere.text(), '#sidebar')]).toEqual([404, [expect.anything()]]);
   const stranger = await router.request('/nowhere', html);
   expect([stranger.status, await all(await stranger.text(), '#sidebar')]).toEqual([404, []]);
 });

@@ -231,8 +231,10 @@ export interface KeyView {
   lastUsedAtMs?: number;
   expiresAtMs?: number;
   isExpired?: boolean;
-  /** Opens more than `/v1`. */
+  /** Opens its owner's settings and runners. */
   canManage?: boolean;
+  /** Opens its owner's agents and conversations. */
+  opensAgents?: boolean;
   /** Names of the agents that it opens; none means all. */
   only?: string[];
   requestsPerMinute?: number;
@@ -295,6 +297,8 @@ export interface YouView {
   email: string;
   /** Of pages; null: the browser's. */
   language: string | null;
+  /** Whether the user's own model names conversations. */
+  hasModelTitles: boolean;
   isAdmin: boolean;
   /** Whether the user can sign in with a password. */
   hasPassword: boolean;

@@ -141,9 +141,9 @@ export function accountsService(deps: AccountsDeps) {
       return user;
     },
 
-    /** @param language of pages; null for that of the browser. */
-    async setLanguage(userId: string, language: string | null): Promise<User> {
-      const user = await users.change(userId, { language });
+    /** @param change `language` of pages, null for that of the browser; whether the model names conversations. */
+    async setPreferences(userId: string, change: Partial<Pick<User, 'language' | 'hasModelTitles'>>): Promise<User> {
+      const user = await users.change(userId, change);
       if (!user) throw new AppError('not_found', { message: 'There is no such user.' });
       await changed(userId);
       return user;

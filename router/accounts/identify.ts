@@ -16,10 +16,20 @@ import type { SessionsService } from './sessions';
 import type { Session, User } from './store';
 
 /**
- * The paths that a key with the scope `manage` opens: its owner's own affairs, as JSON. An explicit list, so that a
- * path that is added below `/api/me` later, such as a password, is not opened by existing keys.
+ * The paths that keys open outside of `/v1`, by scope: what belongs to their owner, as JSON. Explicit lists, so that a path
+ * that is added later, such as a password, is not opened by existing keys. The files of a home may hold keys of its runner.
  */
-const MANAGED = /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/;
+const OPENED: Readonly<Record<Exclude<KeyScope, 'v1'>, RegExp>> = {
+  manage: /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/,
+  agents:
+    /^\/api\/(backends$|attachments\/[^/]+$|conversations(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|runner(\/log)?))?)?$)/,
+};
+/** What a scope opens, for people. */
+const OPENED_WORDS: Readonly<Record<KeyScope, string>> = {
+  v1: '/v1',
+  agents: '/api/agents and /api/conversations',
+  manage: '/api/me and /api/runners',
+};
 
 /** An authenticated sender of a request. `credentialId` is the session or key whose end also ends the caller's streams. */
 export interface Caller {
@@ -210,7 +220,7 @@ function identifier(request: Request, from: { cookie(): Promise<Caller | undefin
   const session = async () => {
     const who = (await visitor()) ?? (await byAuthorization());
     if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
-    if (who.key) requireManaging(who.key, request);
+    if (who.key) requireOpened(who.key, request);
     return who;
   };
   return {
@@ -226,17 +236,16 @@ function identifier(request: Request, from: { cookie(): Promise<Caller | undefin
 }
 
 /** Keys open no pages, and nothing that concerns other users. */
-function requireManaging(key: Key, request: Request): void {
-  if (!MANAGED.test(new URL(request.url).pathname)) {
-    throw new AppError('signed_out', { message: 'An API key gives no access to this. Sign in first.' });
-  }
-  requireScope(key, 'manage');
+function requireOpened(key: Key, request: Request): void {
+  const { pathname } = new URL(request.url);
+  const scope = OPENED.manage.test(pathname) ? 'manage' : OPENED.agents.test(pathname) ? 'agents' : undefined;
+  if (!scope) throw new AppError('signed_out', { message: 'An API key gives no access to this. Sign in first.' });
+  requireScope(key, scope);
 }
 
 function requireScope(key: Key, scope: KeyScope): void {
   if (key.scopes.includes(scope)) return;
-  const opened = scope === 'v1' ? '/v1' : '/api/me and /api/runners';
   throw new AppError('forbidden', {
-    message: `The key "${key.name}" lacks the scope "${scope}", which opens ${opened}. Use another key.`,
+    message: `The key "${key.name}" lacks the scope "${scope}", which opens ${OPENED_WORDS[scope]}. Use another key.`,
   });
 }

@@ -13,7 +13,7 @@ import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';
-const KEY_SCOPES: readonly KeyScope[] = ['v1', 'manage'];
+const KEY_SCOPES: readonly KeyScope[] = ['v1', 'agents', 'manage'];
 const NAME_LENGTH_MAX = 80;
 const KEYS_PER_USER_MAX = 50;
 /** Entries of a key's list of backends or agents. */
@@ -197,8 +197,8 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     }
     if (key.scopes.length === 0 || key.scopes.some((one) => !KEY_SCOPES.includes(one))) {
       fields.scopes = `At least one of ${KEY_SCOPES.join(', ')}`;
-    } else if (key.scopes.includes('manage') && key.backends.length + key.agents.length > 0) {
-      fields.scopes = 'A key for some agents only cannot manage, which reaches all of them';
+    } else if (key.scopes.some((one) => one !== 'v1') && key.backends.length + key.agents.length > 0) {
+      fields.scopes = 'A key for some agents only opens /v1 only: the other scopes reach all of them';
     }
     if (key.backends.length > ALLOWED_MAX) fields.backends = `At most ${ALLOWED_MAX}`;
     if (key.agents.length > ALLOWED_MAX) fields.agents = `At most ${ALLOWED_MAX}`;

@@ -52,10 +52,19 @@ export function ownRoutes(deps: OwnRoutesDeps, session: SessionPlugin) {
     .post(
       '/settings/you/language',
       async ({ who, body, request }) => {
-        await accounts.setLanguage(who.user.id, isLocale(body.language) ? body.language : null);
+        await accounts.setPreferences(who.user.id, { language: isLocale(body.language) ? body.language : null });
         return settings.back(request, 'language', 'you');
       },
       { session: true, body: t.Object({ language: field }) },
+    )
+    .post(
+      '/settings/you/titles',
+      async ({ who, body, request }) => {
+        await accounts.setPreferences(who.user.id, { hasModelTitles: body.titles === 'on' });
+        return settings.saved(who, request, 'you');
+      },
+      // A browser sends nothing for a box that is not checked.
+      { session: true, body: t.Object({ titles: t.Optional(t.Literal('on')), setting: t.Literal('titles') }) },
     )
     .post(
       '/settings/you/password',

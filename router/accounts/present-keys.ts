@@ -84,6 +84,7 @@ export function keyView({ backends }: KeyViewDeps, key: Key, agents: ReadonlyMap
     ...(lastUsedAtMs !== null && { lastUsedAtMs }),
     ...(expiresAtMs !== null && { expiresAtMs, isExpired: expiresAtMs <= Date.now() }),
     canManage: key.scopes.includes('manage'),
+    opensAgents: key.scopes.includes('agents'),
     only: [
       ...key.backends.map((one) => backends.find(one)?.displayName ?? one),
       ...key.agents.map((one) => agents.get(one) ?? one),

@@ -43,4 +43,6 @@ export interface SettingsPages {
    * change.
    */
   back(request: Request, said: string, card: string): Response;
+  /** After a form that is saved whenever a field of it changes: says so in its place, or as `back` does. */
+  saved(who: Who, request: Request, card: string): Response;
 }

@@ -132,7 +132,7 @@ export function usersStore(db: Db) {
     /** Throws a unique violation when the identity is another user's. @returns the changed user, or undefined when there is none. */
     async change(
       id: string,
-      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'purgeAtMs' | 'identity'>>,
+      change: Partial<Pick<User, 'name' | 'language' | 'disabledAtMs' | 'purgeAtMs' | 'identity' | 'hasModelTitles'>>,
     ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },

@@ -71,6 +71,7 @@ function firstToAsk({ backends }: StartRoutesDeps, { agents }: Shell): AgentView
 /** The pages of settings, but for the forms of this page. */
 export function settingsFromStart(settings: SettingsPages, show: StartPage): SettingsPages {
   return {
+    ...settings,
     page: (who, request, props, status) =>
       isFromStart(request) && who.user.role === 'admin'
         ? show(who, { step: 'model', credentials: props.credentials, status })

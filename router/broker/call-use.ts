@@ -33,7 +33,7 @@ export class CallUse {
   /** @param path below `/v1/`, one of `UPSTREAM_PATHS`. */
   constructor(
     readonly deps: Pick<BrokerDeps, 'limits' | 'metering'>,
-    readonly held: HeldRunner,
+    readonly held: Pick<HeldRunner, 'agent' | 'works'>,
     readonly path: string,
     readonly allowed: UpstreamPath,
     readonly body: UpstreamBody,

@@ -2,9 +2,13 @@
 import type { Config, Secrets } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import { steadyMs } from '../lib/time';
+import type { MetricsService } from '../metrics/metrics';
 import { systemLookup, upstreamAddresses } from '../net/address-policy';
 import { proxyChooser } from '../net/proxies';
 import type { DriverRegistry } from '../platforms/drivers';
+import type { LimitsService } from '../usage/limits';
+import type { MeteringService } from '../usage/metering';
+import { createAsk } from './ask';
 import { createHops } from './hops';
 import { upstreamsService } from './upstreams';
 
@@ -14,6 +18,9 @@ export function wireBroker(uses: {
   internalPort: number;
   drivers: DriverRegistry;
   credentials: CredentialsService;
+  limits: LimitsService;
+  metering: MeteringService;
+  metrics: MetricsService;
 }) {
   const { config, secrets, internalPort, drivers, credentials } = uses;
   const { allowPrivateUpstreams, publicUrl } = config;
@@ -26,8 +33,10 @@ export function wireBroker(uses: {
     proxyFor: proxyChooser(secrets.proxies),
   };
   const addresses = upstreamAddresses({ policy, lookup: systemLookup, now: steadyMs });
+  const upstreams = upstreamsService({ credentials, addresses });
   return {
-    upstreams: upstreamsService({ credentials, addresses }),
+    upstreams,
+    ask: createAsk({ ...uses, upstreams }),
     hops: createHops(),
     /** Refuses upstreams at a port of this router that no setting names. */
     listensAt: (port: number) => void ownPorts.push(port),

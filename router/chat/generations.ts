@@ -62,6 +62,8 @@ export type GenerationsService = ReturnType<typeof generationsService>;
 interface GenerationsDeps extends ProduceDeps {
   readonly agents: AgentsStore;
   readonly events: Events;
+  /** Called when the first answer of a conversation that a page began has ended. */
+  readonly firstEnded: (conversation: Conversation) => void;
   /** Whether a page shows a conversation now: an answer that ends in another one is unread. */
   readonly isShown: (conversationId: string) => boolean;
   /** How many answers without a client there may be. */
@@ -72,7 +74,7 @@ interface GenerationsDeps extends ProduceDeps {
 }
 
 export function generationsService(deps: GenerationsDeps) {
-  const { attachments, conversations, agents, events, isShown, now, held, requests, maxAnswerBytes } = deps;
+  const { attachments, conversations, agents, events, firstEnded, isShown, now, held, requests, maxAnswerBytes } = deps;
   const live = new Map<string, Generation>();
   /** Conversations of `/v1` by the agent and the message that they began with. */
   const begun = new Recent<string, string>(BEGUN_MAX);
@@ -151,7 +153,11 @@ export function generationsService(deps: GenerationsDeps) {
     const leave = requests.take(conversation.userId);
     try {
       const { answer, sessionFrom } = await beginTurn(conversation, turn);
-      const track = (options: RecordOptions) => record(conversation, answer, options);
+      const track = (options: RecordOptions) => {
+        const recorder = record(conversation, answer, options);
+        if (turn.beginning) void recorder.saved.then(() => firstEnded(conversation));
+        return recorder;
+      };
       const told = { ...conversation, sessionFrom };
       produce(deps, { conversation: told, agent, messageId: answer.id, explicit }, { track, leave });
       return answer;

@@ -112,7 +112,7 @@ const none = { 404: 'You have no such conversation' };
 export const agentOperations: OperationGroup = {
   name: 'Agents',
   about: 'Your agents. Each backend has a default one, which is made when it is missing.',
-  access: 'session',
+  access: 'agents',
   words: {
     id: 'Id of one of your agents',
     backend: 'Name of a backend',
@@ -162,7 +162,7 @@ export const conversationOperations: OperationGroup = {
   name: 'Conversations',
   about:
     'To have an answer written, send `POST /v1/chat/completions` with `"user": "agstack-<id>"`: both sides are stored.',
-  access: 'session',
+  access: 'agents',
   words: {
     id: 'Id of one of your conversations',
     backend: 'Name of a backend: its default agent',

@@ -177,6 +177,15 @@ export function conversationsStore(db: Db) {
         if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
       });
     },
+    /** Renames a conversation that still has a title. @returns whether it had. */
+    async retitle(id: string, from: string, title: string): Promise<boolean> {
+      return write((tx) => {
+        const there = and(eq(conversations.id, id), eq(conversations.title, from));
+        const row = tx.update(conversations).set({ title }).where(there).returning().get();
+        if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
+        return row !== undefined;
+      });
+    },
     async markRead(id: string): Promise<void> {
       await write((tx) => void tx.update(conversations).set({ isUnread: false }).where(eq(conversations.id, id)).run());
     },

@@ -1,7 +1,9 @@
 /** Makes the parts of this subject. */
+import type { UsersStore } from '../accounts/store';
 import type { AgentsStore } from '../agents/store';
 import { blobFiles } from '../attachments/blobs';
 import type { BackendRegistry } from '../backends/backends';
+import type { Ask } from '../broker/ask';
 import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import type { Allowance } from '../lib/allowance';
@@ -20,6 +22,7 @@ import type { ConversationsStore } from './store';
 import type { ConversationsApiStore } from './store-api';
 import type { AttachmentsStore } from './store-attachments';
 import type { CallbacksStore } from './store-callbacks';
+import { titlesService } from './titles';
 import { transferService } from './transfer';
 import { unreadService } from './unread';
 import { variantsService } from './variants';
@@ -32,8 +35,10 @@ export function wireChat(uses: {
     callbacks: CallbacksStore;
     agents: AgentsStore;
     search: SearchStore;
+    users: Pick<UsersStore, 'find'>;
     attachments: AttachmentsStore;
   };
+  ask: Ask;
   backends: BackendRegistry;
   runners: RunnersService;
   credentials: CredentialsService;
@@ -52,9 +57,11 @@ export function wireChat(uses: {
     ...{ store: stores.attachments, blobs: blobFiles(config.attachmentsRoot), config, now },
   });
   const unread = unreadService({ conversations: stores.conversations, events });
+  const titles = titlesService({ ...uses, ...stores });
   const generations = generationsService({
     conversations: stores.conversations,
     isShown: unread.isShown,
+    firstEnded: titles.nameSoon,
     agents: stores.agents,
     attachments,
     backends,
@@ -81,5 +88,5 @@ export function wireChat(uses: {
   const search = searchService({ search: stores.search });
   const { callbacks: callbacksStore, conversations: store } = stores;
   const callbacks = callbacksService({ conversations: store, callbacks: callbacksStore, unread, events, now, steady });
-  return { attachments, callbacks, conversations, generations, posted, transfer, search, unread, variants };
+  return { attachments, callbacks, conversations, generations, posted, transfer, search, titles, unread, variants };
 }

@@ -34,9 +34,13 @@ const SECURITY: Readonly<Record<Access, DocumentedOperation['security']>> = {
   public: [],
   session: [{ session: [] }, { token: [] }],
   manage: [{ session: [] }, { token: [] }, { key: ['manage'] }],
+  agents: [{ session: [] }, { token: [] }, { key: ['agents'] }],
   v1: [{ key: ['v1'] }, { token: [] }, { session: [] }],
   admin: [{ session: ['admin'] }, { token: ['admin'] }],
 };
+
+/** Who may call with a key. */
+const KEYED: readonly Access[] = ['v1', 'agents', 'manage'];
 
 /** A route of an Elysia application. */
 export interface Route {
@@ -161,7 +165,7 @@ function answersOf(operation: Operation, access: Access, path: string): Document
   const reasons: Readonly<Record<number, string>> = {
     ...(access !== 'public' && { 401: 'Not signed in' }),
     ...(access === 'admin' && { 403: 'Not the administrator' }),
-    ...((access === 'v1' || access === 'manage') && { 403: 'The key does not open this' }),
+    ...(KEYED.includes(access) && { 403: 'The key does not open this' }),
     ...refusals,
   };
   const told = Object.entries(reasons).map(([status, description]): [string, DocumentedAnswer] => [

@@ -58,7 +58,7 @@ export const runnerOperations: OperationGroup = {
   operations: {
     'GET /api/backends': {
       summary: 'The backends that you may use',
-      access: 'session',
+      access: 'agents',
       answer: { json: t.Object({ backends: t.Array(backend) }) },
     },
     'GET /api/runners': {

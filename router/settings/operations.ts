@@ -36,7 +36,7 @@ export const agentSettingsOperations: OperationGroup = {
   name: 'Settings of an agent',
   about:
     'What is set for one agent, and how its runner is. Changes apply from the next start; a runner without work restarts at once.',
-  access: 'session',
+  access: 'agents',
   words: {
     id: 'Id of one of your agents',
     name: "A variable of the backend's `agent_env`",

@@ -1,5 +1,6 @@
 /** Settings: the page of all of them, and idle times. Credentials and keys have files of their own. */
 import { Elysia, t } from 'elysia';
+import { Saved } from '../../views/kit/saved';
 import { SettingsPage } from '../../views/settings/page';
 import type { AccountsService } from '../accounts/accounts';
 import type { SessionPlugin, Who } from '../accounts/identify';
@@ -24,7 +25,7 @@ import { AppError } from '../lib/errors';
 import type { Once } from '../lib/once';
 import { flashOf } from '../web/flash';
 import { type Reader, textOf } from '../web/reader';
-import { page, seeOther } from '../web/respond';
+import { isPartRequest, page, part, seeOther } from '../web/respond';
 
 export interface SettingsPagesDeps {
   readonly accounts: Pick<AccountsService, 'hasPassword'>;
@@ -52,6 +53,10 @@ const LINKING = { link: '1', next: '/settings?card=you&said=linked#you-said' };
 export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
   return {
     page: (who, request, props, status) => settingsPage(deps, { who, request, props, status }),
+    saved: (who, request, card) =>
+      isPartRequest(request)
+        ? part(who, <Saved />)
+        : seeOther(request, `/settings?card=${card}&said=saved#${card}-said`),
     back: (request, said, card) => seeOther(request, `/settings?card=${card}&said=${said}#${card}-said`),
   };
 }
@@ -70,7 +75,7 @@ export function settingsRoutes(deps: SettingsRoutesDeps, session: SessionPlugin)
       async ({ who, body, request }) => {
         requireBackend(deps, body.backend);
         await idle.set(who.user.id, body.backend, body.seconds);
-        return settings.back(request, 'idle', 'idle');
+        return settings.saved(who, request, 'idle');
       },
       { session: true, body: t.Object({ backend: t.String(), seconds: t.Numeric() }) },
     );
@@ -107,9 +112,16 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       maxSeconds: deps.config.idle.maxSeconds,
     })),
   );
-  const { name, email, language, role, identity } = who.user;
+  const { name, email, language, hasModelTitles, role, identity } = who.user;
   const you = {
-    ...{ name, email, language, isAdmin: role === 'admin', hasPassword: deps.accounts.hasPassword(who.user) },
+    ...{
+      name,
+      email,
+      language,
+      hasModelTitles,
+      isAdmin: role === 'admin',
+      hasPassword: deps.accounts.hasPassword(who.user),
+    },
     ...{ isLinked: identity !== null, provider: providerLink(deps.oidc, LINKING), ...props.you },
     sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
   };

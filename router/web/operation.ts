@@ -7,10 +7,10 @@
 import { type TProperties, type TSchema, Type as t } from '@sinclair/typebox';
 
 /**
- * Who may call an operation: everybody, a session, a session or a key with the scope `manage`, a session or a key with the
- * scope `v1`, the administrator's session.
+ * Who may call an operation: everybody, a session, a session or a key with the scope `agents`, `manage` or `v1`, the
+ * administrator's session.
  */
-export type Access = 'public' | 'session' | 'manage' | 'v1' | 'admin';
+export type Access = 'public' | 'session' | 'agents' | 'manage' | 'v1' | 'admin';
 
 /** The answer of an operation that was not refused. */
 export interface Answer {

@@ -114,9 +114,65 @@ test('a key opens what its scopes say and nothing else', async () => {
   expect((await ask(both.secret)).status).toBe(200);
   await expectError(await ask(manage.secret), 403, 'permission_error', /lacks the scope "v1", which opens \/v1/);
   await expectError(await get(manage.secret, '/v1/models'), 403, 'permission_error', /scope "v1"/);
-  for (const path of ['/settings', '/api/backends', '/api/meadow', '/api/admin/keys', '/admin/keys']) {
+  for (const path of ['/settings', '/api/meadow', '/api/admin/keys', '/admin/keys']) {
     expect((await get(both.secret, path)).status).toBe(path === '/api/meadow' ? 404 : 401);
   }
+});
+
+test('a key with the scope agents opens the agents and conversations of its owner, and no other key does', async () => {
+  const { secret } = await make({ scopes: ['agents'] });
+  const others = [await make({}), await make({ scopes: ['v1', 'manage'] })];
+  const send = (of: string, method: string, path: string, body?: object) =>
+    router.request(path, { method, headers: bearer(of), ...(body && { body }) });
+  const begun = await send(secret, 'POST', '/api/conversations', { backend: 'echo' });
+  const { conversation } = (await begun.json()) as { conversation: { id: string; agent_id: string } };
+  const [one, agent] = [`/api/conversations/${conversation.id}`, `/api/agents/${conversation.agent_id}`];
+  const opened = [
+    ['GET', '/api/agents'],
+    ['GET', '/api/backends'],
+    ['GET', `${agent}/settings`],
+    ['PUT', `${agent}/idle`, { idle_seconds: 60 }],
+    ['GET', `${agent}/runner/log`],
+    ['GET', '/api/conversations'],
+    ['GET', one],
+    ['POST', `${one}/messages`, { role: 'user', content: 'Hi' }],
+    ['GET', `${one}/export`],
+  ] as const;
+  for (const [method, path, body] of opened) {
+    expect([path, (await send(secret, method, path, body)).status]).toEqual([path, 200]);
+    for (const other of others) {
+      const refused = await send(other.secret, method, path, body);
+      expect([path, refused.status, await refused.json()]).toMatchObject([
+        path,
+        403,
+        { detail: expect.stringContaining('lacks the scope "agents", which opens /api/agents and /api/conversations') },
+      ]);
+    }
+  }
+  // Not the files of a home, which may hold a key of its runner, nor what the other scopes open, nor pages.
+  for (const path of [`${agent}/files`, `${agent}/files/content?path=x`, '/', `/conversations/${conversation.id}`]) {
+    expect([path, (await send(secret, 'GET', path)).status]).toEqual([path, 401]);
+  }
+  for (const path of ['/api/me/keys', '/api/runners', '/v1/models']) {
+    expect([path, (await send(secret, 'GET', path)).status]).toEqual([path, 403]);
+  }
+  // Nor what belongs to somebody else.
+  const foreign = await make({ scopes: ['agents'] }, mallory);
+  for (const path of [one, `${agent}/settings`]) {
+    expect([path, (await send(foreign.secret, 'GET', path)).status]).toEqual([path, 404]);
+  }
+});
+
+test('law 20: the stream of a conversation ends with the key that opened it', async () => {
+  const { key, secret } = await make({ scopes: ['agents'] });
+  const headers = { ...bearer(secret), 'content-type': 'application/json' };
+  const body = JSON.stringify({ backend: 'echo' });
+  const begun = await fetch(`${router.url}/api/conversations`, { method: 'POST', headers, body });
+  const { conversation } = (await begun.json()) as { conversation: { id: string } };
+  const stream = await fetch(`${router.url}/api/conversations/${conversation.id}/stream`, { headers: bearer(secret) });
+  expect(stream.status).toBe(200);
+  await alice.request(`/api/me/keys/${key.id}`, { method: 'DELETE' });
+  expect(await stream.text()).toContain('hello');
 });
 
 test('a key that manages cannot widen itself: neither its budget nor its scopes, its limits or its end', async () => {
@@ -219,6 +275,8 @@ test('invalid values for a key are refused field by field', async () => {
     [{ scopes: ['all'] }, 'scopes'],
     [{ scopes: [] }, 'scopes'],
     [{ scopes: ['manage'], backends: ['echo'] }, 'scopes'],
+    [{ scopes: ['v1', 'agents'], agents: ['x'] }, 'agents'],
+    [{ scopes: ['agents'], backends: ['echo'] }, 'scopes'],
     [{ backends: ['nope'] }, 'backends'],
     [{ agents: ['nope'] }, 'agents'],
     [{ expires_at: nowMs / 1000 - 1 }, 'expires_at'],

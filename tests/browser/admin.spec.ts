@@ -1,6 +1,11 @@
 /** The administrator's pages in a browser: they are live, stay right after a lost connection, and can be read by everybody. */
 import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
 
+const PAGES = [
+  ...['overview', 'runners', 'backends', 'users', 'limits', 'invitations'],
+  ...['usage', 'prices', 'budgets', 'keys', 'audit'],
+];
+
 test('the overview and the list of runners change while they are open, also after the connection was lost', async ({
   page,
   context,
@@ -54,7 +59,7 @@ for (const size of [
   { name: 'desktop', width: 1280, height: 800 },
   { name: 'phone', width: 320, height: 740 },
 ]) {
-  test(`no live page of the administrator has an accessibility finding or overflows, on a ${size.name}`, async ({
+  test(`no page of the administrator has an accessibility finding or overflows, on a ${size.name}`, async ({
     page,
     router,
   }) => {
@@ -63,7 +68,8 @@ for (const size of [
     await signIn(page, router);
     await send(page, 'echo hello');
     await ended(page, 'done');
-    for (const path of ['/admin/overview', '/admin/runners', '/admin/backends', '/admin/users']) {
+    for (const name of PAGES) {
+      const path = `/admin/${name}`;
       await page.goto(path);
       await expect(page.locator('.tabs [aria-current]')).toBeVisible();
       await expectAccessible(page, path);

@@ -157,13 +157,17 @@ test('a key gets limits where they are folded away, and the administrator revoke
   expect((await models()).status).toBe(401);
 });
 
-test('an idle time is kept', async ({ page, router }) => {
+test('an idle time and who names conversations are saved when they are changed', async ({ page, router }) => {
   await signIn(page, router);
   await page.goto('/settings');
   await page.locator('#idle-demo select').selectOption({ label: '1 hour' });
-  await page.locator('#idle-demo').getByRole('button').click();
-  await expect(page.getByRole('status').first()).toContainText('Saved');
+  await expect(page.locator('#idle-demo').getByRole('status')).toHaveText('Saved');
+  await page.getByLabel('My model names my conversations').uncheck();
+  await expect(page.locator('#you').getByRole('status')).toHaveText('Saved');
+  await expectAccessible(page, 'settings that were saved');
+  await page.reload();
   await expect(page.locator('#idle-demo select')).toHaveValue('3600');
+  await expect(page.getByLabel('My model names my conversations')).not.toBeChecked();
 });
 
 test('the theme is kept in this browser and applied before the first paint', async ({ page, router }) => {

@@ -233,7 +233,7 @@ test('idle times are chosen per agent, 0 is never, and the limits hold', async (
   const chosen = async () =>
     (await all(await (await alice.request('/settings')).text(), '#idle-echo option[selected]'))[0]?.attributes.value;
   expect(await chosen()).toBe('600');
-  expect((await set('900')).headers.get('location')).toBe('/settings?card=idle&said=idle#idle-said');
+  expect((await set('900')).headers.get('location')).toBe('/settings?card=idle&said=saved#idle-said');
   expect(await chosen()).toBe('900');
   for (const [asked, stored] of Object.entries({ '0': '0', '-5': '0', '7': '60', '999999': '21600' })) {
     await set(asked);

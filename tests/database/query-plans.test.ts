@@ -268,6 +268,7 @@ async function useConversations({ conversations, search }: Stores, agentId: stri
   await conversations.findListed('u', 'c');
   await conversations.markRead('c');
   await conversations.rename('c', 'T');
+  await conversations.retitle('c', 'T', 'U');
   await conversations.renewSessions(agentId);
   await conversations.findMessage('a1');
   await conversations.page('c', { limit: 5 });

@@ -273,6 +273,7 @@ export const keys: KeyView[] = [
 
 export const you: YouView = {
   language: null,
+  hasModelTitles: true,
   name: 'Ada Lovelace',
   email: 'ada.of.a.very.long.name@analytical-engines.example',
   isAdmin: false,

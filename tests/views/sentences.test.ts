@@ -1,18 +1,27 @@
 /** The router's sentences in Chinese: each is one that it says, and each that every page can say is there. */
 import { expect, test } from 'bun:test';
+import backendsJson from '../../backends.json';
 import { CODES } from '../../router/lib/errors';
 import { zhSentences } from '../../views/locales/zh-sentences';
 import { translate } from '../../views/sentences';
 
-const router = `${import.meta.dir}/../../router`;
+const root = `${import.meta.dir}/../..`;
 
-/** The string and template literals of the router, with `{}` for each value. */
+const backends: readonly { description?: string; suggestions?: readonly string[] }[] = backendsJson;
+
+/**
+ * The string and template literals of the router and its drivers, with `{}` for each value; as sentences too, which the router
+ * makes of what drivers say. And what agents say of themselves.
+ */
 async function literals(): Promise<Set<string>> {
   const found = new Set<string>();
-  for (const file of new Bun.Glob('**/*.{ts,tsx}').scanSync(router)) {
-    const source = await Bun.file(`${router}/${file}`).text();
+  for (const { description = '', suggestions = [] } of backends)
+    [description, ...suggestions].map((one) => found.add(one));
+  for (const file of new Bun.Glob('{router,drivers}/**/*.{ts,tsx}').scanSync(root)) {
+    const source = await Bun.file(`${root}/${file}`).text();
     for (const [, string, template] of source.matchAll(/'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`/g)) {
-      found.add((string ?? template ?? '').replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, '{}'));
+      const literal = (string ?? template ?? '').replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, '{}');
+      found.add(literal).add(`${literal.slice(0, 1).toUpperCase()}${literal.slice(1)}.`);
     }
   }
   return found;

@@ -55,6 +55,7 @@ test("the user's setting goes before the browser's languages, until it is taken 
   expect(settings).toContain('已保存，之后所有页面都使用这种语言。');
   expect((await all(settings, '#your-language option[selected]')).map(({ text }) => text)).toEqual(['简体中文']);
   expect(await languageOf(await bob.request('/conversations/none', asking('en')))).toBe('zh-Hans');
+  expect(await languageOf(await bob.request('/nowhere', asking('en')))).toBe('zh-Hans');
   await setLanguage(bob, '');
   expect(await languageOf(await bob.request('/settings', asking('en')))).toBe('en');
 });

@@ -66,6 +66,7 @@ function KeyLimits({ item }: { item: KeyView }) {
   const t = useText().keys;
   const { expiresAtMs, only = [], requestsPerMinute, tokensPerMinute, concurrentMax, hasEventsWhileWaiting } = item;
   const words = [
+    item.opensAgents && t.opensAgents,
     item.canManage && t.manages,
     only.length > 0 && t.only(only),
     requestsPerMinute !== undefined && t.requests(requestsPerMinute),

@@ -97,7 +97,8 @@ function Limits({ backends, form }: { backends: Choice[]; form: FormState | unde
               options: [
                 { value: 'v1', label: t.scopeNames.v1 },
                 { value: 'manage', label: t.scopeNames.manage },
-                { value: 'v1 manage', label: t.scopeNames.both },
+                { value: 'agents', label: t.scopeNames.agents },
+                { value: 'v1 agents manage', label: t.scopeNames.all },
               ],
             },
           ]}

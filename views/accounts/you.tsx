@@ -3,6 +3,7 @@ import { Confirm } from '../kit/confirm';
 import { Field } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
+import { SavedPlace, savedOnChange } from '../kit/saved';
 import { Time } from '../kit/time';
 import type { Flash, FormState, ProviderView, SessionView, YouView } from '../models';
 import { useText } from '../render';
@@ -33,11 +34,39 @@ export function You({ you, flash }: { you: YouView; flash?: Flash | undefined })
         </button>
       </form>
       <LanguageChoice language={you.language} />
+      <TitlesForm isOn={you.hasModelTitles} />
       {you.provider && <ProviderAccount provider={you.provider} isLinked={you.isLinked} />}
       {you.hasPassword && <PasswordForm email={you.email} form={password} isOpen={you.forms?.password !== undefined} />}
       <Sessions sessions={you.sessions} />
       {!you.isAdmin && <RemovalForm form={you.forms?.removal} hasPassword={you.hasPassword} />}
     </section>
+  );
+}
+
+function TitlesForm({ isOn }: { isOn: boolean }) {
+  const t = useText().you;
+  return (
+    <form {...savedOnChange('/settings/you/titles')} class="row">
+      <input type="hidden" name="setting" value="titles" />
+      <label class="check grow" for="model-titles">
+        <input
+          id="model-titles"
+          type="checkbox"
+          name="titles"
+          value="on"
+          checked={isOn}
+          aria-describedby="titles-help"
+        />
+        {t.titles}
+      </label>
+      <SavedPlace />
+      <button type="submit" class="button no-script-only">
+        {t.saveTitles}
+      </button>
+      <p id="titles-help" class="field-help">
+        {t.titlesHelp}
+      </p>
+    </form>
   );
 }
 

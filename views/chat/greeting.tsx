@@ -1,24 +1,28 @@
 import { Mark } from '../icons';
 import type { AgentView } from '../models';
-import { useText } from '../render';
-import { Sentence } from '../sentences';
+import { useLocale, useText } from '../render';
+import { Sentence, translate } from '../sentences';
 
 /** The page before the first message: a description of the agent, and suggested first messages. */
 export function Greeting({ agent, importError }: { agent: AgentView; importError?: string | undefined }) {
   const t = useText();
+  const locale = useLocale();
+  const suggestions = agent.suggestions.map((suggestion) => translate(locale, suggestion));
   return (
     <div class="greeting column">
       <Mark />
       <p class="greeting-title">{t.greeting.title(agent.name)}</p>
-      <p class="quiet">{agent.description ?? t.greeting.lead(agent.name)}</p>
-      {!agent.disabled && agent.suggestions.length > 0 && (
+      <p class="quiet">
+        <Sentence of={agent.description ?? t.greeting.lead(agent.name)} />
+      </p>
+      {!agent.disabled && suggestions.length > 0 && (
         <form
           method="post"
           action={`/agents/${agent.agentId}/conversations`}
           class="suggestions"
           aria-label={t.greeting.suggestionsLabel}
         >
-          {agent.suggestions.map((suggestion) => (
+          {suggestions.map((suggestion) => (
             <button key={suggestion} type="submit" name="text" value={suggestion}>
               {suggestion}
             </button>

@@ -67,6 +67,7 @@ export const en = {
   confirm: { cancel: 'Cancel' },
   copy: { label: 'Copy', done: 'Copied', code: 'Copy code' },
   tasks: { done: 'Done', open: 'Not done' },
+  saved: { done: 'Saved' },
   time: { utc: (text: string) => `${text} UTC` },
 
   signIn: {
@@ -483,7 +484,7 @@ export const en = {
       shared: 'Shared. Everybody without values of their own can use them now.',
       unshared: 'No longer shared, from the next LLM call on.',
       withdrawn: 'No longer shared. Runners that hold it stop as soon as they are idle.',
-      idle: 'Saved.',
+      saved: 'Saved.',
       revoked: 'Revoked. Programs can no longer use it.',
       renamed: 'Saved. That is your name now.',
       language: 'Saved. Every page is in this language from now on.',
@@ -503,6 +504,10 @@ export const en = {
     language: 'Language',
     browsersLanguage: 'As in the browser',
     saveLanguage: 'Save language',
+    titles: 'My model names my conversations',
+    titlesHelp:
+      'After the first answer, one short request to your own model, which Usage counts. Otherwise, and with a shared key, a conversation is named by its first words.',
+    saveTitles: 'Save',
     changePassword: 'Change password',
     oldPassword: 'Old password',
     newPassword: 'New password',
@@ -613,7 +618,8 @@ export const en = {
     scopeNames: {
       v1: 'Agents, as OpenAI (/v1)',
       manage: 'Your settings and runners (/api/me, /api/runners)',
-      both: 'Both',
+      agents: 'Your agents and conversations (/api/agents, /api/conversations)',
+      all: 'All of these',
     },
     onlyFor: 'Only for these agents',
     onlyForHelp: 'If you choose none, the key works for all agents.',
@@ -625,6 +631,7 @@ export const en = {
     eventsWhileWaiting: 'Send empty events while a chat waits, for programs that ignore comments',
     hasEventsWhileWaiting: 'empty events while waiting',
     noLimit: 'No limit',
+    opensAgents: 'opens agents and conversations',
     manages: 'manages settings and runners',
     only: (names: string[]) => `only ${list(names)}`,
     requests: (count: number) => `${count.toLocaleString('en')} requests a minute`,

@@ -89,8 +89,8 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'This link is not valid any more. Ask the administrator for another.': '此链接已失效，请向管理员索取新的链接。',
   'You have {} keys. Revoke one you no longer use.': '你已有 {} 个密钥，请撤销不再使用的密钥。',
   'There is no such key.': '没有这个密钥。',
-  'A key for some agents only cannot manage, which reaches all of them':
-    '仅限部分智能体的密钥不能用于管理，因为管理涉及所有智能体',
+  'A key for some agents only opens /v1 only: the other scopes reach all of them':
+    '仅限部分智能体的密钥只能访问 /v1：其他范围涉及所有智能体',
   'A moment that is still to come': '必须是将来的时间',
   'At least {} characters': '至少 {} 个字符',
   'At most {} characters': '最多 {} 个字符',
@@ -188,6 +188,43 @@ export const zhSentences: Readonly<Record<string, string>> = {
     '必须是 http 或 https 地址，例如 https://api.openai.com/v1',
   'Must be a plain address and path, without user, query, #, spaces, or . and .. as parts of the path':
     '必须是普通的地址和路径，不含用户名、查询、#、空格，也不含 . 或 .. 路径段',
+
+  // Of platforms, for the administrator
+  'The engine does not answer: {}.': '引擎没有响应：{}。',
+  'Is the Docker engine running, and may this user open its socket? Try: docker version':
+    'Docker 引擎是否在运行？此用户能否打开它的套接字？可以试试：docker version',
+  'The image {} has not been built on this machine yet.': '镜像 {} 尚未在这台机器上构建。',
+  'In the folder of agent-stack: {}': '请在 agent-stack 的目录中运行：{}',
+  'The image {} could not be fetched: {}.': '无法获取镜像 {}：{}。',
+  'Is the name right? If it is private: docker login {} && docker pull {}':
+    '名称是否正确？如果是私有镜像：docker login {} && docker pull {}',
+  'Check the name and the tag in backends.json. To make it on this machine: docker build -t {} .':
+    '请检查 backends.json 中的名称和标签。要在这台机器上构建：docker build -t {} .',
+  'The engine does not reach {}. Try: docker pull {}. Without a network: docker load':
+    '引擎无法连接 {}。可以试试：docker pull {}。没有网络时：docker load',
+  'Is the program installed, executable, and on the PATH of the driver?':
+    '程序是否已安装、可执行，并且在驱动的 PATH 中？',
+
+  // Of the agents that come along
+  'Answers without an LLM, to try the installation.': '无需大模型即可回答，用于试用本系统。',
+  'What is agent-stack?': '什么是 agent-stack？',
+  'How do I connect an OpenAI client?': '如何连接 OpenAI 客户端？',
+  'How do I write a driver?': '如何编写驱动（driver）？',
+  'Passes messages to your LLM and remembers each conversation.': '把消息转给你的大模型，并记住每个对话。',
+  'What can you do for me?': '你能为我做什么？',
+  'Explain something I should know, step by step.': '一步一步地讲解一个我应该了解的知识。',
+  'Help me plan my week: ask me what you need to know.': '帮我规划这一周：需要知道什么就问我。',
+  'A personal agent with a shell, files and skills that remembers.': '有记忆的个人智能体，可使用命令行、文件和技能。',
+  'Look around in your workspace and tell me what is there.': '看看你的工作区，告诉我里面有什么。',
+  'Write a small program that draws a maze, and run it.': '写一个画迷宫的小程序并运行它。',
+  "Nous Research's agent with a terminal, skills and long-term memory.":
+    'Nous Research 的智能体，有终端、技能和长期记忆。',
+  'Remember how I like my answers: short, with an example.': '记住我喜欢的回答方式：简短，并附一个例子。',
+  'Find out something new about a topic of my choice.': '就我选的话题找出一些新内容。',
+  'A small personal agent with a shell, files, skills and web search.':
+    '小巧的个人智能体，可使用命令行、文件、技能和网络搜索。',
+  'Make a list of three things worth reading today, with links.': '列出今天值得一读的三篇内容，并附链接。',
+  'Write a haiku into a file and read it back to me.': '写一首俳句到文件里，再读给我听。',
 
   // Usage
   'A number of 0 or more': '大于或等于 0 的数字',

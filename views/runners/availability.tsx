@@ -1,6 +1,7 @@
 import { Notice } from '../kit/notice';
 import type { RunnerView } from '../models';
-import { useText } from '../render';
+import { useLocale, useText } from '../render';
+import { translate } from '../sentences';
 
 /**
  * Why an agent cannot start, shown above the composer. The element always exists, so that screen readers announce a
@@ -49,6 +50,7 @@ export function AvailabilityNotice({ runner }: { runner: RunnerView }) {
 
 /** The platform's error and the remedy, for the administrator. */
 function Details({ message, hint }: { message?: string | undefined; hint?: string | undefined }) {
-  const lines = [message, hint].filter((line) => line !== undefined);
+  const locale = useLocale();
+  const lines = [message, hint].filter((line) => line !== undefined).map((line) => translate(locale, line));
   return lines.length === 0 ? null : <p class="verbatim">{lines.join('\n')}</p>;
 }

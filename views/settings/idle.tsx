@@ -1,4 +1,5 @@
 import { FlashNotice } from '../kit/notice';
+import { SavedPlace, savedOnChange } from '../kit/saved';
 import type { Text } from '../locales';
 import type { Flash, IdleView } from '../models';
 import { useText } from '../render';
@@ -31,7 +32,7 @@ function IdleForm({ item }: { item: IdleView }) {
   const allowed = choices.filter((seconds) => seconds <= item.maxSeconds);
   const offered = allowed.includes(item.seconds) ? allowed : [item.seconds, ...allowed];
   return (
-    <form method="post" action="/settings/idle" class="row grow">
+    <form {...savedOnChange('/settings/idle')} class="row grow">
       <input type="hidden" name="backend" value={item.backend} />
       <label class="grow ellipsis" for={selectId}>
         {item.name}
@@ -44,7 +45,8 @@ function IdleForm({ item }: { item: IdleView }) {
           </option>
         ))}
       </select>
-      <button type="submit" class="button" aria-label={t.idle.saveNamed(item.name)}>
+      <SavedPlace />
+      <button type="submit" class="button no-script-only" aria-label={t.idle.saveNamed(item.name)}>
         {t.idle.save}
       </button>
     </form>

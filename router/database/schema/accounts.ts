@@ -17,6 +17,8 @@ export const users = sqliteTable(
     identity: text().unique(),
     /** Of pages, such as `zh`. Null: the browser's. */
     language: text(),
+    /** Whether the user's own LLM names new conversations. */
+    hasModelTitles: integer('has_model_titles', { mode: 'boolean' }).notNull().default(true),
     createdAtMs: integer('created_at_ms').notNull(),
     /** Null: the user may sign in. */
     disabledAtMs: integer('disabled_at_ms'),
@@ -78,7 +80,7 @@ export const sessions = sqliteTable(
   (table) => [index('sessions_by_user').on(table.userId), index('sessions_by_expiry').on(table.expiresAtMs)],
 );
 
-export type KeyScope = 'v1' | 'manage';
+export type KeyScope = 'v1' | 'agents' | 'manage';
 
 export const keys = sqliteTable(
   'keys',

@@ -1,0 +1,130 @@
+/** A short question of the router's own to a user's upstream: limited, counted in usage, and cut when it is answered at length. */
+import type { Agent } from '../agents/store';
+import type { Backend } from '../backends/backends';
+import type { ChatMessage } from '../backends/shape';
+import { isJsonObject, jsonObject } from '../lib/json';
+import { relayLog } from '../lib/log';
+import { safely } from '../lib/safely';
+import type { Body } from '../net/body';
+import type { Ending } from '../relay/relay';
+import { CallUse } from './call-use';
+import type { BrokerDeps } from './deps';
+import { UPSTREAM_PATHS, upstreamBody } from './request';
+import { isOk } from './send';
+
+const PATH = 'chat/completions';
+const TEXT = UPSTREAM_PATHS.get(PATH);
+/**
+ * Bytes of the events that are read, about a thousand tokens. There is no limit in the request: some APIs refuse
+ * `max_tokens`, others its successor.
+ */
+const EVENTS_BYTES_MAX = 262_144;
+const utf8 = new TextEncoder();
+
+export interface Question {
+  readonly agent: Agent;
+  readonly backend: Backend;
+  readonly messages: readonly ChatMessage[];
+  /** Characters of the answer after which no more is read. */
+  readonly lengthMax: number;
+  readonly signal: AbortSignal;
+}
+
+export type Ask = ReturnType<typeof createAsk>;
+
+/**
+ * @returns the beginning of the model's answer, or `undefined` when it refuses. Throws what the limits and the upstream
+ * throw, and the signal's reason.
+ */
+export function createAsk(deps: Pick<BrokerDeps, 'limits' | 'metering' | 'metrics' | 'upstreams'>) {
+  return async ({ agent, backend, messages, lengthMax, signal }: Question): Promise<string | undefined> => {
+    if (!TEXT) return undefined;
+    const bytes = utf8.encode(JSON.stringify({ messages, stream: true }));
+    const body = upstreamBody(PATH, bytes, 'application/json');
+    const use = new CallUse(deps, { agent, works: [] }, PATH, TEXT, body);
+    const beganMs = performance.now();
+    const elapsedMs = () => performance.now() - beganMs;
+    let upstreamStatus: number | undefined;
+    let firstByteMs: number | undefined;
+    let ending: Ending = 'failed';
+    try {
+      const { response } = await deps.upstreams.call({
+        ...{ agent, backend, path: PATH, method: TEXT.method, body, hops: 0, signal },
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+        allow: (upstream) => use.admit(upstream, signal),
+      });
+      upstreamStatus = response.status;
+      firstByteMs = elapsedMs();
+      const said = new Said(lengthMax);
+      await readUntil(response.body, signal, (chunk) => {
+        use.see(chunk);
+        return said.push(chunk);
+      });
+      ending = said.isFull ? 'stopped' : 'done';
+      return isOk(response) ? said.text : undefined;
+    } finally {
+      const totalMs = elapsedMs();
+      const status = upstreamStatus ?? 0;
+      relayLog.info({ agent: agent.id, path: PATH, status, ending }, 'upstream.asked');
+      safely('metrics', { agent: agent.id }, () => {
+        deps.metrics.upstreamCalled(agent.backend, ending, status, firstByteMs, totalMs);
+      });
+      use.end({ ending, status, upstreamStatus, firstByteMs, totalMs });
+    }
+  };
+}
+
+/** The text in the events of an answer, or in a whole one. */
+class Said {
+  text = '';
+  readonly #decoder = new TextDecoder();
+  #bytes = 0;
+  #rest = '';
+
+  constructor(readonly lengthMax: number) {}
+
+  get isFull(): boolean {
+    return this.text.length >= this.lengthMax || this.#bytes >= EVENTS_BYTES_MAX;
+  }
+
+  /** @returns whether more is wanted. */
+  push(chunk: Uint8Array): boolean {
+    this.#bytes += chunk.length;
+    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of [...lines, this.#rest]) {
+      const added = textIn(jsonObject(line.replace(/^data: ?/, '')));
+      this.text += added;
+      // Whole without its line break: the body of an API that does not stream.
+      if (line === this.#rest && added !== '') this.#rest = '';
+    }
+    return !this.isFull;
+  }
+}
+
+function textIn(event: unknown): string {
+  const choice: unknown = isJsonObject(event) && Array.isArray(event.choices) ? event.choices[0] : undefined;
+  if (!isJsonObject(choice)) return '';
+  const message = isJsonObject(choice.delta) ? choice.delta : choice.message;
+  return isJsonObject(message) && typeof message.content === 'string' ? message.content : '';
+}
+
+/** Reads a body until its end, or until `see` wants no more. Throws the signal's reason, and when the body breaks off. */
+function readUntil(body: Body, signal: AbortSignal, see: (chunk: Uint8Array) => boolean): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onAbort = () => {
+    body.cancel();
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  body.read({
+    chunk(bytes) {
+      if (see(bytes)) return;
+      body.cancel();
+      resolve();
+    },
+    end: resolve,
+    lost: reject,
+  });
+  return promise.finally(() => signal.removeEventListener('abort', onAbort));
+}

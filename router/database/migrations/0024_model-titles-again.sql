@@ -1,0 +1,1 @@
+ALTER TABLE `users` ADD `has_model_titles` integer DEFAULT true NOT NULL;
