@@ -4,11 +4,12 @@ import { AppError } from '../lib/errors';
 import type { SessionPlugin } from './identify';
 
 export function unknownRoutes(session: SessionPlugin) {
-  return new Elysia({ name: 'unknown' }).use(session).get(
+  // For all methods: a route of one method, however general, comes before the more special ones for all, such as /v1/*.
+  return new Elysia({ name: 'unknown' }).use(session).all(
     '/*',
     () => {
       throw new AppError('not_found');
     },
-    { visitor: true },
+    { visitor: true, parse: 'none' },
   );
 }

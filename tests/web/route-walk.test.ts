@@ -208,7 +208,7 @@ const PUBLIC: Record<string, string> = {
   'POST /admin/users/:id/disable': '401 403 303 401 401 403',
   'POST /admin/users/:id/enable': '401 403 303 401 401 403',
   'POST /admin/users/:id/delete': '401 403 422 401 401 403',
-  'GET /*': '404 404 404 404 404 404',
+  'ALL /*': '404 404 404 404 404 403',
   'GET /usage': '401 200 200 401 401 200',
   'GET /admin': '401 403 303 401 401 303',
   'GET /admin/usage': '401 403 200 401 401 200',
