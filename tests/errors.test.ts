@@ -200,7 +200,7 @@ test('an error that is not ours says nothing of itself, on any door', async () =
 });
 
 const PUBLIC =
-  /^(GET|POST) (\/sign-in(\/oidc(\/callback)?)?|\/sign-up(\/:token)?|\/reset\/:token|\/auth\/(login|signup|logout|(invitations|reset)\/:token))$|^POST \/sign-out$|^GET \/\*$|^GET (\/healthz|\/readyz|\/assets\/.+|\/openapi\.json|\/docs(\/:part)?)$/;
+  /^(GET|POST) (\/sign-in(\/oidc(\/callback)?)?|\/sign-up(\/:token)?|\/reset\/:token|\/auth\/(login|signup|logout|(invitations|reset)\/:token))$|^POST \/sign-out$|^POST \/\*$|^GET (\/healthz|\/readyz|\/assets\/.+|\/openapi\.json|\/docs(\/:part)?)$/;
 
 test('every route except the listed public ones requires a signed-in user', async () => {
   const app = await publicApp(router.context, { jwtSecret: 'for the list of routes only' } as never);

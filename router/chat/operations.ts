@@ -91,14 +91,7 @@ const file = named('ConversationFile', {
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
       attachments: t.Optional(
-        t.Array(
-          t.Object({
-            id: t.Optional(text),
-            name: text,
-            type: t.Optional(text),
-            data: t.String({ description: 'In base64' }),
-          }),
-        ),
+        t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
       ),
     }),
   ),
