@@ -1,7 +1,7 @@
 import type { FormState } from '../models';
 import { Sentence } from '../sentences';
 
-interface FieldProps {
+export interface FieldProps {
   /** Unique in the page; the help and error texts derive their ids from it. */
   id: string;
   name: string;
