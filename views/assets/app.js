@@ -365,6 +365,7 @@ document.addEventListener('keydown', (event) => {
 
 let following = true;
 let lastY = 0;
+let lastHeight = 0;
 const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
 function jump() {
@@ -380,8 +381,10 @@ function follow() {
 if (messages) {
   addEventListener('scroll', () => {
     if (fromEnd() < 2) following = true;
-    else if (scrollY < lastY) following = false;
+    // A page that became shorter has moved its reader by itself.
+    else if (scrollY < lastY && document.documentElement.scrollHeight >= lastHeight) following = false;
     lastY = scrollY;
+    lastHeight = document.documentElement.scrollHeight;
     $('#jump').hidden = following;
   });
   new ResizeObserver(follow).observe($('main'));
