@@ -40,6 +40,7 @@ export function useRouterProcess(): void {
     const backend = {
       driver: 'process',
       trusted: true,
+      attachments: true,
       cmd: ['bun', join(import.meta.dir, 'puppet.ts')],
       health_path: '/healthz',
       paths: ['chat/completions', 'responses', 'models'],
