@@ -15,6 +15,7 @@ import { renderPlain } from '../views/markup';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage } from '../views/render';
 import { SettingsPage } from '../views/settings/page';
+import { adminPages } from './gallery-admin';
 import { agentPages } from './gallery-agents';
 import { live, post } from './gallery-live';
 import { referencePages } from './gallery-reference';
@@ -133,6 +134,7 @@ export const pages: Record<string, () => VNode> = {
       apiUrl="http://localhost:18000/v1"
     />
   ),
+  ...adminPages,
   ...agentPages,
   ...usagePages,
   ...referencePages,

@@ -21,6 +21,7 @@ function make(locale: string) {
   const price = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 6 });
   const smallMoney = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
   const percent = new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 });
+  const rate = new Intl.NumberFormat(locale, { style: 'percent', maximumSignificantDigits: 2 });
   const day = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', timeZone: 'UTC' });
   const bytes = BYTE_UNITS.map(
     (unit) =>
@@ -52,6 +53,8 @@ function make(locale: string) {
     price: (amount: number) => price.format(amount),
     /** @param share 0 to 1. */
     percent: (share: number) => percent.format(share),
+    /** A share of which small ones matter: `0.24%`. */
+    rate: (share: number) => rate.format(share),
     /** @param day such as `2026-11-22`. */
     day: (date: string) => day.format(Date.parse(date)),
   };

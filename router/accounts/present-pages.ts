@@ -1,5 +1,7 @@
 /** Parts of pages that belong to higher subjects. `app.ts` provides them, so that no subject imports a higher one. */
-import type { AgentView, ProviderView, Shell, YouView } from '../../views/models';
+
+import type { ProviderView, YouView } from '../../views/accounts/models';
+import type { AgentView, Shell } from '../../views/models';
 import type { SettingsPage } from '../../views/settings/page';
 import { AppError } from '../lib/errors';
 import type { Who } from './identify';

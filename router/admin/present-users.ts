@@ -1,5 +1,5 @@
 /** Turns users into what the administrator's pages show. */
-import type { UserView } from '../../views/models';
+import type { UserView } from '../../views/accounts/models';
 import type { Who } from '../accounts/identify';
 import type { User } from '../accounts/store';
 import type { UsersService } from '../accounts/users';

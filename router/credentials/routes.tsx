@@ -1,6 +1,7 @@
 /** Credentials: the forms of the settings page. */
 import { Elysia, t } from 'elysia';
-import { cardId, TrialParts } from '../../views/credentials/credentials';
+import { TrialParts } from '../../views/credentials/credentials';
+import { cardId } from '../../views/credentials/group';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { SettingsPages } from '../accounts/present-pages';
 import type { BackendRegistry } from '../backends/backends';

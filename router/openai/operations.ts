@@ -106,11 +106,11 @@ export const openaiOperations: OperationGroup = {
   },
   operations: {
     'GET /v1/models': {
-      summary: 'The agents that you may ask',
+      summary: 'The models: the agents that you may ask',
       answer: { json: t.Object({ object: t.Literal('list'), data: t.Array(model) }) },
     },
     'GET /v1/models/{model}': {
-      summary: 'One of them',
+      summary: 'One model',
       example: { parameters: { model: 'helper' } },
       answer: { json: model },
       refusals: { 404: 'No agent serves the model' },

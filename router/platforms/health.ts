@@ -2,6 +2,7 @@
  * Asks whether the platforms answer, so that pages can show what keeps an agent from starting before a message is sent.
  */
 
+import type { Driver } from '../../drivers/driver';
 import type { Events } from '../lib/events';
 import { driversLog } from '../lib/log';
 import { onClock, TimedOut } from '../lib/time';
@@ -35,7 +36,7 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
     try {
       await onClock(silent.has(name) ? PING_AGAIN_MS : PING_MS, signal, async (clock) => {
         await driver.ping(clock);
-        if (!versions.has(name) && driver.version) versions.set(name, await driver.version(clock));
+        if (!versions.has(name)) await learnVersion(driver, clock);
       });
       if (!silent.delete(name)) return;
       driversLog.info({ driver: name }, 'platform.answers');
@@ -44,6 +45,16 @@ export function platformsService(deps: { drivers: DriverRegistry; events: Events
       // An aborted question says nothing about the platform.
       if (!signal.aborted) fellSilent(name, problemFrom(error));
       throw error;
+    }
+  }
+
+  /** A platform that answers but does not say what it is works all the same. */
+  async function learnVersion(driver: Driver, signal: AbortSignal): Promise<void> {
+    try {
+      const version = await driver.version?.(signal);
+      if (version !== undefined) versions.set(driver.name, version);
+    } catch (error) {
+      driversLog.debug({ driver: driver.name, err: error }, 'platform.version_unknown');
     }
   }
 

@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fingerprint } from '../../router/runners/desired-spec';
+import { freePort } from '../support/ports';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { handClock, list, problemOf, start } from '../support/runners';
 import { scriptedRunner } from '../support/scripted-runner';
@@ -183,7 +184,9 @@ describe('the settings page', () => {
 test('law 2: after a restart a stale runner is known and given time, and the hash of its spec reveals nothing', async () => {
   const clock = handClock();
   const needs = { user_overridable_env: ['PIN'] };
-  const options = { backends: [memoryBackend('echo', needs), memoryBackend('same', needs)], now: clock.now };
+  // A runner is told the address of the router, so the second router must have that of the first.
+  const env = { ROUTER_PORT: String(freePort()) };
+  const options = { backends: [memoryBackend('echo', needs), memoryBackend('same', needs)], now: clock.now, env };
   const first = await startRouter(options);
   const before = await first.person(PEOPLE.alice);
   for (const scope of ['echo', 'same']) await first.context.credentials.set(before.id, scope, { PIN: '1234' });

@@ -65,6 +65,19 @@ if (await requireEngine('how the docker driver fetches images')) {
       expect(again.steps).toEqual([]);
     }, 30_000);
 
+    test('that is there is asked for again when it is fetched anew, and stays when the registry has none', async () => {
+      await using registry = await registryWithImage();
+      const driver = await bench.create();
+      await driver.prepare?.(registry.image, listener());
+      const anew = listener();
+      await driver.prepare?.(registry.image, { ...anew, isAnew: true });
+      expect(anew.steps.at(-1)).toEqual({ stage: 'pull', percent: 100, message: `Fetched ${registry.image}` });
+      await registry[Symbol.asyncDispose]();
+      const failure = await failureOf(driver.prepare?.(registry.image, { ...listener(), isAnew: true }));
+      expect(failure).toMatchObject({ fault: 'image_missing' });
+      expect(await isPresent(registry.image)).toBe(true);
+    }, 30_000);
+
     test('that several starts wait for is fetched once, and each start sees the progress', async () => {
       await using registry = await registryWithImage();
       const driver = await bench.create();

@@ -16,7 +16,7 @@ const MOST: Counts = {
   recordedChunkBytes: 3_400,
   agentChunkBytes: 3_200,
   streamKeptBytes: 11_500,
-  pageBytes: 35_000,
+  pageBytes: 24_000,
 };
 const TIMEOUT_MS = 240_000;
 

@@ -99,6 +99,59 @@ test('the first start shows address, e-mail and password once; a later one is si
   expect(await readFile(join(clone, '.env'), 'utf8')).toBe(dotenv);
 });
 
+/** The settings that the first agent-stack documented, with its own values where they are no secrets. */
+const oldSettings = (dataRoot: string) => `# Copied from the example, and filled in.
+HOST_STACK_ROOT=/var/lib/agent-stack
+STACK_DATA_ROOT=${dataRoot}
+ROUTER_BIND_HOST=127.0.0.1
+ROUTER_PORT=18080
+JWT_SECRET=0123456789abcdef0123456789abcdef0123456789abcdef
+JWT_TTL_SECONDS=604800
+COOKIE_NAME=agent_stack_session
+COOKIE_SECURE=false
+ALLOW_SIGNUP=true
+INVITE_CODE=
+BOOTSTRAP_ADMIN_EMAIL=admin@local
+BOOTSTRAP_ADMIN_PASSWORD=an-old-password
+BOOTSTRAP_ADMIN_NAME=Admin
+DEFAULT_IDLE_SECONDS=0
+REAPER_INTERVAL_SECONDS=30
+BACKEND_BIND_HOST=127.0.0.1
+BACKEND_PORT_START=19000
+BACKEND_PORT_END=19999
+BACKEND_STARTUP_TIMEOUT=90
+BACKEND_PREPULL_AT_STARTUP=false
+FRONTEND_BIND_HOST=127.0.0.1
+FRONTEND_PORT=18000
+AGENT_STACK_CALLBACK_URL=http://172.17.0.1:18080
+MAX_AGENTS_PER_BACKEND=3
+ROOM_COOLDOWN_SECONDS=60
+LOG_LEVEL=INFO
+`;
+
+test("the first agent-stack's .env starts the router, which adds what is missing and names what it reads otherwise", async () => {
+  const file = join(clone, '.env');
+  const own = await readFile(file, 'utf8');
+  const old = oldSettings(join(folder, 'old-data'));
+  await writeFile(file, old);
+  await using started = start();
+  await started.serves();
+  expect(await signIn(started.url, 'admin@local', 'an-old-password')).toBe(200);
+  expect(await started.stop()).toBe(0);
+  expect((await readFile(file, 'utf8')).slice(old.length)).toMatch(/^ENCRYPTION_KEY=[0-9a-f]{64}$/m);
+  const lines = (await started.output()).split('\n');
+  for (const name of [
+    'DEFAULT_IDLE_SECONDS',
+    'BACKEND_BIND_HOST',
+    'AGENT_STACK_CALLBACK_URL',
+    'ROOM_COOLDOWN_SECONDS',
+  ]) {
+    expect([name, lines.filter((line) => line.includes(`"${name}"`)).length]).toEqual([name, 1]);
+  }
+  expect(lines.filter((line) => line.includes('"HOST_STACK_ROOT"') || line.includes('"LOG_LEVEL"'))).toEqual([]);
+  await writeFile(file, own);
+});
+
 test('where the one file cannot be made, the sources run', async () => {
   const cache = join(clone, 'node_modules/.cache');
   await rm(cache, { recursive: true, force: true });

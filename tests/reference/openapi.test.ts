@@ -77,13 +77,16 @@ async function prepared({ name, path }: Call): Promise<{ person: Person; changed
       name === 'DELETE /api/agents/{id}' && (await json(ada, '/api/agents', { backend: 'helper', name: 'x' }));
     return about({ id: made ? made.agent.id : agents[0].id });
   }
+  if (path.startsWith('/api/schedules/{id}')) {
+    const { agents } = await json(ada, '/api/agents');
+    const fields = { when: 'every day at 8', text: 'What is new?' };
+    return about({ id: (await json(ada, `/api/agents/${agents[0].id}/schedules`, fields)).schedule.id });
+  }
   if (path.startsWith('/api/attachments/')) return about({ id: await uploaded('some bytes') });
   if (path.startsWith('/api/conversations/')) {
     const { conversation } = await json(ada, '/api/conversations', { backend: 'helper' });
-    const { message } = await json(ada, `/api/conversations/${conversation.id}/messages`, {
-      role: 'user',
-      content: 'Hi',
-    });
+    const said = { role: 'user', content: 'Hi', attachments: [await uploaded('some bytes', conversation.id)] };
+    const { message } = await json(ada, `/api/conversations/${conversation.id}/messages`, said);
     // So that the stream has something to say.
     return about({ id: conversation.id, messageId: message.id }, { headers: { 'last-event-id': '0' } });
   }
@@ -91,9 +94,9 @@ async function prepared({ name, path }: Call): Promise<{ person: Person; changed
 }
 
 /** The id of a file that was uploaded for a message. */
-async function uploaded(bytes: string | Uint8Array<ArrayBuffer>): Promise<string> {
-  const { conversation } = await json(ada, '/api/conversations', { backend: 'helper' });
-  const path = `/api/conversations/${conversation.id}/attachments?name=file`;
+async function uploaded(bytes: string | Uint8Array<ArrayBuffer>, conversationId?: string): Promise<string> {
+  const id = conversationId ?? (await json(ada, '/api/conversations', { backend: 'helper' })).conversation.id;
+  const path = `/api/conversations/${id}/attachments?name=file`;
   const { attachment } = await (await ada.request(path, { method: 'POST', body: bytes })).json();
   return attachment.id;
 }

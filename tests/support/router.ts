@@ -102,7 +102,7 @@ export async function startRouter(options: TestRouterOptions = {}): Promise<Test
   const writeBackends = (backends: readonly Record<string, unknown>[] | string) =>
     writeFile(backendsPath, typeof backends === 'string' ? backends : JSON.stringify(backends, null, 2));
   await writeBackends(options.backends ?? [memoryBackend('echo')]);
-  const internalPort = freePort();
+  const internalPort = Number(options.env?.ROUTER_PORT ?? freePort());
   const { config, secrets } = loadConfig({
     ...SETTINGS,
     STACK_DATA_ROOT: dataRoot,

@@ -1,18 +1,10 @@
 // View models with awkward content, for the tests and for scripts/gallery.tsx.
 
+import type { KeyView, YouView } from '../../views/accounts/models';
 import type { StepView } from '../../views/chat/models';
 import type { CredentialGroup, MissingView } from '../../views/credentials/models';
 import { renderGrowing, renderMarkdown } from '../../views/markdown';
-import type {
-  AgentView,
-  ConversationView,
-  IdleView,
-  KeyView,
-  MessageView,
-  RunnerView,
-  Shell,
-  YouView,
-} from '../../views/models';
+import type { AgentView, ConversationView, IdleView, MessageView, RunnerView, Shell } from '../../views/models';
 
 /** 2026-08-04 09:30 UTC. */
 export const atMs = Date.UTC(2026, 7, 4, 9, 30);

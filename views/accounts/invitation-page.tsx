@@ -1,7 +1,8 @@
-import type { FormState, ProviderView } from '../models';
+import type { FormState } from '../models';
 import { useText } from '../render';
 import { AccountFields } from './account-fields';
 import { Entrance } from './entrance';
+import type { ProviderView } from './models';
 import { ProviderLink } from './provider-link';
 
 interface InvitationProps {

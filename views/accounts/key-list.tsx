@@ -1,8 +1,8 @@
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
 import { Time } from '../kit/time';
-import type { KeyView } from '../models';
 import { useText } from '../render';
+import type { KeyView } from './models';
 
 /** A key with the e-mail address of its owner. */
 export type OwnedKeyView = KeyView & { owner?: string };

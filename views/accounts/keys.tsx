@@ -2,10 +2,11 @@ import { CopyLine } from '../kit/copy-line';
 import { Field } from '../kit/field';
 import { FlashNotice, Notice } from '../kit/notice';
 import { SelectField } from '../kit/select';
-import type { Flash, FormState, KeyView } from '../models';
+import type { Flash, FormState } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
 import { KeyList } from './key-list';
+import type { KeyView } from './models';
 
 interface Choice {
   value: string;

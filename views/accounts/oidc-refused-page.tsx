@@ -1,6 +1,6 @@
-import type { ProviderView } from '../models';
 import { useText } from '../render';
 import { Entrance } from './entrance';
+import type { ProviderView } from './models';
 
 interface OidcRefusedProps {
   message: string;

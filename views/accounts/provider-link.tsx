@@ -1,6 +1,6 @@
 import { Icon } from '../icons';
-import type { ProviderView } from '../models';
 import { useText } from '../render';
+import type { ProviderView } from './models';
 
 /** The way to the sign-in page of the OpenID Connect provider. A link: a form may not lead to another site. */
 export function ProviderLink({ provider }: { provider: ProviderView }) {

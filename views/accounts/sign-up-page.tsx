@@ -1,8 +1,9 @@
 import { Field, fieldOf } from '../kit/field';
-import type { FormState, ProviderView } from '../models';
+import type { FormState } from '../models';
 import { useText } from '../render';
 import { AccountFields } from './account-fields';
 import { Entrance } from './entrance';
+import type { ProviderView } from './models';
 import { ProviderLink } from './provider-link';
 
 interface SignUpProps {

@@ -1,13 +1,15 @@
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
+import { DangerForm } from '../kit/danger-form';
 import { Field } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { SavedPlace, savedOnChange } from '../kit/saved';
 import { Time } from '../kit/time';
-import type { Flash, FormState, ProviderView, SessionView, YouView } from '../models';
+import type { Flash, FormState } from '../models';
 import { useText } from '../render';
 import { LanguageChoice } from '../settings/language-choice';
+import type { ProviderView, SessionView, YouView } from './models';
 
 const untouched: FormState = { values: {}, errors: {} };
 
@@ -120,24 +122,19 @@ function RemovalForm({ form, hasPassword }: { form: FormState | undefined; hasPa
   return (
     <details class="scope" open={form !== undefined}>
       <summary>{t.remove}</summary>
-      <form method="post" action="/settings/you/delete" class="scope-form">
+      <DangerForm
+        action="/settings/you/delete"
+        label={t.removeNow}
+        proof={{
+          ...{ id: 'delete-password', name: 'password', error: form?.errors.password },
+          ...(hasPassword
+            ? { type: 'password', label: t.password, autocomplete: 'current-password' }
+            : { type: 'email', label: t.typeEmail, autocomplete: 'off' }),
+        }}
+        form={form}
+      >
         <p class="quiet">{t.removeLead}</p>
-        {form && <FormNotice form={form} />}
-        <Field
-          id="delete-password"
-          name="password"
-          type={hasPassword ? 'password' : 'email'}
-          label={hasPassword ? t.password : t.typeEmail}
-          error={form?.errors.password}
-          autocomplete={hasPassword ? 'current-password' : 'off'}
-          required
-        />
-        <div class="row">
-          <button type="submit" class="button danger">
-            {t.removeNow}
-          </button>
-        </div>
-      </form>
+      </DangerForm>
     </details>
   );
 }

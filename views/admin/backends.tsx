@@ -99,7 +99,7 @@ export function BackendRow({ backend }: { backend: AdminBackendView }) {
       </div>
       {backend.canFetch && imageState?.state !== 'pulling' && (
         <form method="post" action={`/admin/backends/${encodeURIComponent(name)}/pull`}>
-          <button type="submit" class="button quiet-button" aria-label={t.pullNamed(displayName)}>
+          <button type="submit" class="button" aria-label={t.pullNamed(displayName)}>
             {t.pull}
           </button>
         </form>

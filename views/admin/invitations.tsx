@@ -1,10 +1,11 @@
+import type { InvitationView } from '../accounts/models';
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
 import { CopyLine } from '../kit/copy-line';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice, Notice } from '../kit/notice';
 import { Time } from '../kit/time';
-import type { Flash, FormState, InvitationView, Shell } from '../models';
+import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { AdminPage } from './page';
 

@@ -73,8 +73,15 @@ export function AdminLimitsPage({ shell, user, action, form, usual, budget, back
           <fieldset class="choices" aria-describedby={error ? 'limit-backends-error' : 'limit-backends-help'}>
             <legend>{t.limits.backends}</legend>
             {backends.map(({ value, label }) => (
-              <label key={value}>
-                <input type="checkbox" name="backends" value={value} checked={chosen.includes(value)} /> {label}
+              <label key={value} for={`limit-backend-${value}`}>
+                <input
+                  id={`limit-backend-${value}`}
+                  type="checkbox"
+                  name="backends"
+                  value={value}
+                  checked={chosen.includes(value)}
+                />{' '}
+                {label}
               </label>
             ))}
             {error && (

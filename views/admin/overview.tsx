@@ -91,7 +91,7 @@ export function OverviewAnswers({ overview: { lastHour, lastDay, startedAtMs } }
   const n = useNumbers();
   const shown = (name: string, { ended, failed }: AnswersView): Shown => {
     const share = ended === 0 ? 0 : failed / ended;
-    return [name, ended === 0 ? '–' : n.percent(share), t.failedOf(n.count(failed), n.count(ended))];
+    return [name, ended === 0 ? '–' : n.rate(share), t.failedOf(n.count(failed), n.count(ended))];
   };
   return (
     <section id="overview-answers" class="card" aria-labelledby="overview-answers-title">

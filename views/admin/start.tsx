@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
-import { ScopeForm, Share } from '../credentials/credentials';
+import { ScopeForm } from '../credentials/credentials';
 import type { CredentialGroup } from '../credentials/models';
+import { Share } from '../credentials/share';
 import { Icon } from '../icons';
 import { Field } from '../kit/field';
 import { FlashNotice } from '../kit/notice';

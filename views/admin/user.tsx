@@ -1,10 +1,12 @@
+import type { UserView } from '../accounts/models';
 import { Confirm } from '../kit/confirm';
 import { CopyLine } from '../kit/copy-line';
+import { DangerForm } from '../kit/danger-form';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice, Notice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
-import type { Flash, FormState, Shell, UserView } from '../models';
+import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { AdminPage } from './page';
 import { UserBadges } from './users';
@@ -221,25 +223,26 @@ function RemovalCard({ typedName, keptDays, form, action }: RemovalProps) {
     <section id="removal" class="card" aria-labelledby="removal-title">
       <h2 id="removal-title">{keptDays > 0 ? t.remove : t.purge}</h2>
       <p class="quiet">{keptDays > 0 ? t.keepLead : t.removeLead}</p>
-      <form method="post" action={`${action}/delete`} class="scope-form">
+      <DangerForm
+        action={`${action}/delete`}
+        label={t.removeNow}
+        proof={{ id: 'typed', ...fieldOf(form, 'typed'), label: t.typeName(typedName), autocomplete: 'off' }}
+        form={form}
+      >
         {keptDays > 0 && (
           <fieldset class="choices">
             <legend>{t.when}</legend>
-            <label>
-              <input type="radio" name="when" value="later" checked={form.values.when !== 'now'} /> {t.keep(keptDays)}
+            <label for="when-later">
+              <input id="when-later" type="radio" name="when" value="later" checked={form.values.when !== 'now'} />{' '}
+              {t.keep(keptDays)}
             </label>
-            <label>
-              <input type="radio" name="when" value="now" checked={form.values.when === 'now'} /> {t.purgeNow}
+            <label for="when-now">
+              <input id="when-now" type="radio" name="when" value="now" checked={form.values.when === 'now'} />{' '}
+              {t.purgeNow}
             </label>
           </fieldset>
         )}
-        <Field id="typed" {...fieldOf(form, 'typed')} label={t.typeName(typedName)} autocomplete="off" required />
-        <div class="row">
-          <button type="submit" class="button danger">
-            {t.removeNow}
-          </button>
-        </div>
-      </form>
+      </DangerForm>
     </section>
   );
 }

@@ -1,9 +1,10 @@
+import type { UserView } from '../accounts/models';
 import { Icon } from '../icons';
 import { Field, fieldOf } from '../kit/field';
 import { FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
-import type { Flash, FormState, Shell, UserView } from '../models';
+import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
 import { AdminPage } from './page';
 

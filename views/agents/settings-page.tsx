@@ -1,4 +1,5 @@
 import { Confirm } from '../kit/confirm';
+import { DangerForm } from '../kit/danger-form';
 import { Field, fieldOf } from '../kit/field';
 import { FlashNotice, FormNotice } from '../kit/notice';
 import { SelectField } from '../kit/select';
@@ -231,21 +232,12 @@ function EndCard({ path, settings, flash, isDeletion = false }: CardProps & { is
       <h2 id={`${id}-title`}>{t.title}</h2>
       <p class="quiet">{t.lead}</p>
       <FlashNotice flash={flash} id={`${id}-flash`} />
-      <form method="post" action={`${path}/${id}`} class="scope-form">
-        <FormNotice form={form} />
-        <Field
-          id={`${id}-typed`}
-          {...fieldOf(form, 'typed')}
-          label={t.type(settings.name)}
-          autocomplete="off"
-          required
-        />
-        <div class="row">
-          <button type="submit" class="button danger">
-            {t.now}
-          </button>
-        </div>
-      </form>
+      <DangerForm
+        action={`${path}/${id}`}
+        label={t.now}
+        proof={{ id: `${id}-typed`, ...fieldOf(form, 'typed'), label: t.type(settings.name), autocomplete: 'off' }}
+        form={form}
+      />
     </section>
   );
 }

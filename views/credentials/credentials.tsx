@@ -3,12 +3,11 @@ import { FlashNotice, Notice } from '../kit/notice';
 import type { Flash } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
+import { cardId, upstream } from './group';
 import { CredentialInput } from './input';
-import type { CredentialField, CredentialGroup, CredentialScope, EffectiveView, ShareView, TrialView } from './models';
+import type { CredentialField, CredentialGroup, CredentialScope, EffectiveView, TrialView } from './models';
 import { choicesMax } from './models';
-
-/** The variables of an upstream. */
-const upstream = 'llm';
+import { Share } from './share';
 
 /**
  * A card for one group of variables: the source for each agent, the user's own values, and the administrator's switch.
@@ -32,11 +31,6 @@ export function CredentialCard({ group, flash }: { group: CredentialGroup; flash
       {group.share && <Share group={group.group} share={group.share} />}
     </section>
   );
-}
-
-/** The id of a group's card on the page. */
-export function cardId(group: string): string {
-  return group === upstream ? 'credentials' : `variable-${group}`;
 }
 
 function scopeId(group: string, scope: string): string {
@@ -237,45 +231,5 @@ export function TrialParts({ group, scope }: { group: string; scope: CredentialS
         </hx-partial>
       )}
     </>
-  );
-}
-
-/** The administrator's switch. @param query as of the form. */
-export function Share({ group, share, query = '' }: { group: string; share: ShareView; query?: string }) {
-  const t = useText();
-  const id = `${cardId(group)}-share`;
-  const words = group === upstream ? t.credentials.share : t.credentials.shareOther;
-  return (
-    <div id={id} class="sharing">
-      <h3>{t.credentials.shareTitle}</h3>
-      <p class="quiet">{share.isShared ? words.on : words.off}</p>
-      {share.receivers.length > 0 && <p class="quiet">{words.receivers(share.receivers)}</p>}
-      {!share.canShare && <p class="quiet">{share.isShared ? words.gone : words.nothing}</p>}
-      {share.isShared && (
-        <Confirm
-          id={`${id}-stop`}
-          triggerClass="button"
-          trigger={t.credentials.unshare}
-          question={t.credentials.unshareQuestion}
-          consequence={words.stop}
-          action={`/settings/credentials/share${query}`}
-          label={t.credentials.unshare}
-          fields={{ group, shared: 'false' }}
-        />
-      )}
-      {!share.isShared && share.canShare && (
-        <Confirm
-          id={`${id}-now`}
-          triggerClass="button"
-          trigger={t.credentials.shareNow}
-          question={t.credentials.shareQuestion}
-          consequence={words.off}
-          action={`/settings/credentials/share${query}`}
-          label={t.credentials.shareNow}
-          fields={{ group, shared: 'true' }}
-          isHarmless
-        />
-      )}
-    </div>
   );
 }

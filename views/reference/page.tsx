@@ -1,53 +1,11 @@
-import type { ComponentChildren } from 'preact';
-import { Mark } from '../icons';
-import { Document } from '../layout';
 import { useText } from '../render';
+import { Frame } from './frame';
+import { Coded, MemberList } from './members';
 import type { GroupView, ReferenceView } from './models';
-import { Coded, MemberList, Operation } from './operation';
+import { Operation } from './operation';
 
 /** The OpenAPI document. */
 const DOCUMENT = 'openapi.json';
-
-interface FrameProps {
-  reference: ReferenceView;
-  title: string;
-  /** The part of the reference that is shown: the id of a group, or `objects`. */
-  current?: string;
-  children: ComponentChildren;
-}
-
-/** A page of the reference. Without the sidebar: it is for everybody, also without a sign-in. */
-function Frame({ reference: { version, groups }, title, current, children }: FrameProps) {
-  const text = useText();
-  const t = text.reference;
-  const links = [...groups.map(({ id, name }) => ({ id, name })), { id: 'objects', name: t.objects }];
-  return (
-    <Document title={title}>
-      <main id="content" class="reference">
-        <p class="brand">
-          <Mark />
-          <a href="/">{text.productName}</a> {version}
-        </p>
-        <nav class="settings-nav" aria-label={t.groups}>
-          <a href="/docs" aria-current={current === undefined ? 'page' : undefined}>
-            {t.title}
-          </a>
-          {links.map(({ id, name }) => (
-            <a
-              key={id}
-              href={`/docs/${id}`}
-              aria-current={current === id ? 'page' : undefined}
-              lang={id === 'objects' ? undefined : 'en'}
-            >
-              {name}
-            </a>
-          ))}
-        </nav>
-        {children}
-      </main>
-    </Document>
-  );
-}
 
 /** All operations, each with the link to what it takes and answers. What is said of them is in English, as in the OpenAPI document. */
 export function ReferencePage({ reference }: { reference: ReferenceView }) {

@@ -1,9 +1,11 @@
 import { Keys } from '../accounts/keys';
+import type { KeyView, YouView } from '../accounts/models';
 import { You } from '../accounts/you';
-import { CredentialCard, cardId } from '../credentials/credentials';
+import { CredentialCard } from '../credentials/credentials';
+import { cardId } from '../credentials/group';
 import type { CredentialGroup } from '../credentials/models';
 import { AppLayout, SidebarButton } from '../layout';
-import type { Flash, FormState, IdleView, KeyView, Shell, YouView } from '../models';
+import type { Flash, FormState, IdleView, Shell } from '../models';
 import { useText } from '../render';
 import { IdleTimes } from './idle';
 import { ThemeChoice } from './theme-choice';
