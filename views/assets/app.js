@@ -174,6 +174,11 @@ function formatsOf(language) {
 }
 const formats = formatsOf(document.documentElement.lang);
 
+// A new schedule is in the time zone of this browser.
+for (const field of document.querySelectorAll('#zone-new:not([value])')) {
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
 function localTimes(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll('time:not([title])')) {
