@@ -19,7 +19,7 @@ function Picture({ file }: { file: AttachmentView }) {
   const { name, width, height } = file;
   const href = hrefOf(file);
   return (
-    <a class="picture" href={href} target="_blank" rel="noopener" title={name}>
+    <a class="picture" href={href} target="_blank" rel="noopener" title={name} aria-label={name}>
       <img src={href} alt={name} width={width} height={height} loading="lazy" decoding="async" />
     </a>
   );
