@@ -1,6 +1,6 @@
 /** The parts of every browser test: a router of its own, and a page that must report no problem. */
 import AxeBuilder from '@axe-core/playwright';
-import { test as base, expect, type Page } from '@playwright/test';
+import { test as base, expect, type Locator, type Page } from '@playwright/test';
 import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 
 interface Options {
@@ -129,6 +129,11 @@ export async function send(page: Page, text: string, agent = 'Demo'): Promise<vo
 /** The newest answer on the page. */
 export function answer(page: Page) {
   return page.locator('article.answer').last();
+}
+
+/** What the last form has done, as a notice. Forms that are saved at each change say it beside the form. */
+export function done(place: Page | Locator) {
+  return place.locator('.notice[role="status"]');
 }
 
 /** Waits until the newest answer has ended in this way. */

@@ -8,7 +8,7 @@ import { realRuntime } from '../real/runtimes/runtimes';
 import { engineHost, removeInstallation } from '../support/engine';
 import { backendsWithDemoEnv, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, ended, expect, send, signIn } from './fixtures';
+import { answer, test as base, done, ended, expect, send, signIn } from './fixtures';
 
 /** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
@@ -50,7 +50,7 @@ test('asked to, its agent writes into the open page, and marks a conversation th
   await card.getByLabel('API key').fill(upstream.key);
   await card.getByLabel('Model').fill('a-model');
   await card.getByRole('button', { name: 'Save credentials' }).click();
-  await expect(page.getByRole('status').first()).toContainText('Saved');
+  await expect(done(page)).toContainText('Saved');
 
   await page.getByRole('link', { name: /^OpenClaw/ }).click();
   const gate = Promise.withResolvers<void>();

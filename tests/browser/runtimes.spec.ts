@@ -7,7 +7,7 @@ import { toolOutput } from '../real/runtimes/tool-call';
 import { docker, engineHost, removeInstallation, runInside } from '../support/engine';
 import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, ended, expect, send } from './fixtures';
+import { answer, test as base, done, ended, expect, send } from './fixtures';
 
 /** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
 const startMs = 180_000;
@@ -68,7 +68,7 @@ for (const runtime of REAL_RUNTIMES) {
       await card.getByLabel('API key').fill(upstream.key);
       await card.getByLabel('Model').fill('a-model');
       await card.getByRole('button', { name: 'Save credentials' }).click();
-      await expect(page.getByRole('status').first()).toContainText('Saved');
+      await expect(done(page)).toContainText('Saved');
 
       await page.getByRole('link', { name: new RegExp(`^${runtime.title}`) }).click();
       const badge = page.getByRole('button', { name: /^Runner/ });
