@@ -44,6 +44,8 @@ import { openaiRoutes } from './openai/routes';
 import { referenceRoutes } from './reference/routes';
 import { runnerPages } from './runners/page-routes';
 import { runnersRoutes } from './runners/routes';
+import { schedulesApiRoutes } from './schedules/api-routes';
+import { schedulesRoutes } from './schedules/routes';
 import { agentApiRoutes } from './settings/agent-api-routes';
 import { agentPages } from './settings/agent-routes';
 import { modelRoutes } from './settings/model-routes';
@@ -96,6 +98,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
     prices,
     removal,
     runners,
+    schedules,
     search,
     sessions,
     start,
@@ -150,6 +153,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
       .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
       .use(conversationsRoutes(conversationsParts(context), session))
+      .use(schedulesApiRoutes({ agents, schedules }, session))
       // Of the routes behind it, which are pages and their parts.
       .use(compression)
       .use(await assets())
@@ -164,6 +168,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(chatCredentialsRoutes({ ...chat, variants }, session))
       .use(agentPages({ ...agentPagesParts(context), shell }, session))
       .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
+      .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))
       .use(filesPages({ ...filesParts(context), shell }, session))
       .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
       .use(searchRoutes({ agents, search, shell }, session))

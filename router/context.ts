@@ -42,6 +42,8 @@ import { SAMPLE_MS } from './runners/loads';
 import { runnersStore } from './runners/store';
 import { createWatches } from './runners/watch';
 import { wireRunners } from './runners/wire';
+import { schedulesStore } from './schedules/store';
+import { wireSchedules } from './schedules/wire';
 import { budgetsStore } from './usage/budgets-store';
 import { deleteOldCalls } from './usage/retention';
 import { usageStore } from './usage/store';
@@ -58,6 +60,8 @@ const EXPIRED_MS = 60_000;
 const INDEX_MS = 5_000;
 /** Milliseconds between two looks whether a backup is due. */
 const BACKUP_MS = 2_000;
+/** Milliseconds between two looks whether a schedule is due. */
+const SCHEDULES_MS = 2_000;
 /** Milliseconds between two checks of the platforms. */
 const PLATFORMS_MS = 5_000;
 
@@ -132,6 +136,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const runners = wireRunners({ ...shared, ...accounts, ...platforms, ...agents, credentials, host });
   const broker = wireBroker({ ...shared, ...platforms, ...usage, credentials });
   const chat = wireChat({ ...shared, ...web, ...usage, ...runners, ask: broker.ask, credentials });
+  const schedules = wireSchedules({ ...shared, ...web, ...agents, ...chat });
   const others = { ...accounts, ...agents, ...usage, ...runners, ...chat, ...platforms, ...web };
   const admin = wireAdmin({ ...shared, ...others, audit, credentials }, owned);
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
@@ -162,6 +167,7 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
     ...runners,
     ...broker,
     ...chat,
+    ...schedules,
     ...admin,
     idempotency,
   };
@@ -210,6 +216,7 @@ async function begin(
   const { callsMs, deletedHomesMs } = config.retention;
   if (callsMs < Infinity) repeat(EXPIRED_MS, () => deleteOldCalls(parts.stores.usage, parts.now() - callsMs));
   if (deletedHomesMs < Infinity) repeat(EXPIRED_MS, () => emptyTrash(config.homesRoot, parts.now() - deletedHomesMs));
+  repeat(SCHEDULES_MS, parts.schedules.runDue);
   repeat(INDEX_MS, () => parts.search.indexAll(stopping));
   repeat(PLATFORMS_MS, () => Promise.all([parts.adopt(), addresses.reachAll()]));
   repeat(PLATFORMS_MS, () => platforms.check(stopping));
@@ -237,6 +244,7 @@ export function createStores(db: Db) {
     conversationsApi: conversationsApiStore(db),
     callbacks: callbacksStore(db),
     search: searchStore(db),
+    schedules: schedulesStore(db),
     attachments: attachmentsStore(db),
     settings: settingsStore(db),
     sealed: sealedStore(db),

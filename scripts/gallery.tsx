@@ -81,6 +81,7 @@ export const pages: Record<string, () => VNode> = {
         fixtures.message({ id: 'm4', text: fixtures.longAnswer.slice(0, 900), status: 'streaming' }),
       ],
     }),
+  files: () => chat({ messages: [fixtures.messageWithFiles('m3'), fixtures.message({ text: 'Three files.' })] }),
   endings: () => chat({ messages: endings() }),
   missing: () =>
     chat({

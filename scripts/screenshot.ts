@@ -47,6 +47,8 @@ try {
   await page.getByLabel('E-mail').fill(router.admin.email);
   await page.getByLabel('Password').fill(router.admin.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.waitForURL((url) => url.pathname !== '/sign-in');
+  await page.goto(router.url);
   for (const question of QUESTIONS) {
     await page.getByRole('link', { name: 'New conversation', exact: true }).click();
     await ask(page, question);

@@ -44,9 +44,16 @@ const graceMs = 10_000;
 /** How long everything may take in CI. The step that runs then is ended, and has failed. */
 const wholeMs = 45 * 60_000;
 
+/**
+ * How long a test may take that does not say otherwise. Bun's own five seconds end tests of a busy machine that would pass;
+ * a longer one only ends later what hangs.
+ */
+const testMs = 30_000;
+
 function bunTest(name: string, files: readonly string[]): Step {
   const report = ['--reporter=junit', `--reporter-outfile=${reportOf(name)}`];
-  const step = { name, command: [process.execPath, 'test', ...report, ...files], files };
+  const command = [process.execPath, 'test', `--timeout=${testMs}`, ...report, ...files];
+  const step = { name, command, files };
   // Without a file argument, `bun test` would run all tests.
   return files.length > 0 ? step : { ...step, command: ['false'] };
 }

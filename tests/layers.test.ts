@@ -23,7 +23,7 @@ const SUBJECTS = [
     'usage',
     'broker',
   ],
-  ...['chat', 'openai', 'settings', 'admin', 'reference'],
+  ...['chat', 'schedules', 'openai', 'settings', 'admin', 'reference'],
 ];
 /** Files that wire the subjects together. */
 const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];

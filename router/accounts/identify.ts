@@ -22,12 +22,12 @@ import type { Session, User } from './store';
 const OPENED: Readonly<Record<Exclude<KeyScope, 'v1'>, RegExp>> = {
   manage: /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/,
   agents:
-    /^\/api\/(backends$|attachments\/[^/]+$|conversations(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|runner(\/log)?))?)?$)/,
+    /^\/api\/(backends$|attachments\/[^/]+$|(conversations|schedules)(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|schedules|runner(\/log)?))?)?$)/,
 };
 /** What a scope opens, for people. */
 const OPENED_WORDS: Readonly<Record<KeyScope, string>> = {
   v1: '/v1',
-  agents: '/api/agents and /api/conversations',
+  agents: '/api/agents, /api/conversations and /api/schedules',
   manage: '/api/me and /api/runners',
 };
 

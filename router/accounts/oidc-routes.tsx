@@ -19,9 +19,13 @@ const START = '/sign-in/oidc';
 const CALLBACK = '/sign-in/oidc/callback';
 /** How long somebody may take at the provider: to choose an account, type a password, find a second factor. */
 const FLOW_SECONDS = 1_200;
+/** Longer than the token of an invitation is. */
+const TOKEN_LENGTH_MAX = 100;
 /** For whom the cookie is sealed. */
 const SEALED_FOR = 'sign-in through the OpenID Connect provider';
-const text = t.Optional(t.String({ maxLength: 2_000 }));
+const text = t.Optional(t.String({ maxLength: 10_000 }));
+/** Characters of the path that is kept: a browser drops a cookie of more than 4,096 bytes. */
+const NEXT_LENGTH_MAX = 1_000;
 
 export interface OidcRoutesDeps {
   readonly attempts: AttemptLimits;
@@ -63,7 +67,12 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
       async ({ who, query, request, server }) => {
         const oidc = required(deps);
         const linksUserId = query.link === undefined ? undefined : who?.user.id;
-        const purpose = { next: localPath(query.next), invitation: query.invitation, linksUserId };
+        const next = localPath(query.next);
+        const purpose = {
+          next: next.length > NEXT_LENGTH_MAX ? '/' : next,
+          invitation: query.invitation?.slice(0, TOKEN_LENGTH_MAX),
+          linksUserId,
+        };
         try {
           const begin = () => oidc.begin(linkTo(request, CALLBACK));
           const { url, flow } = await attempts.provider(clients.network(request, server), begin);

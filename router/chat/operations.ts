@@ -74,6 +74,16 @@ const call = t.Object({
   textLengthBefore: whole,
   more: t.Optional(t.Object({}, { additionalProperties: true })),
 });
+const step = t.Object({
+  kind: oneOf('thought', 'tool'),
+  text: t.Optional(t.String({ description: 'Of a thought' })),
+  isTagged: t.Optional(t.Literal(true)),
+  name: t.Optional(t.String({ description: 'Of a tool' })),
+  arguments: t.Optional(text),
+  result: t.Optional(text),
+  isEnded: t.Optional(t.Literal(true)),
+  tookMs: t.Optional(whole),
+});
 const file = named('ConversationFile', {
   format: t.Literal('agent-stack.conversation'),
   version: t.Literal(1),
@@ -90,6 +100,13 @@ const file = named('ConversationFile', {
       failure: t.Optional(failure),
       calls: t.Optional(t.Array(call)),
       results: t.Optional(t.Array(t.Object({ callId: text, output: text }))),
+      steps: t.Optional(t.Array(step, { description: 'What the agent did before the text' })),
+      follows: t.Optional(
+        t.Integer({
+          description: 'Number of the message before this one, from 1; absent: the one above it in the file',
+        }),
+      ),
+      hidden: t.Optional(t.Boolean({ description: 'Whether another variant of it is shown' })),
       attachments: t.Optional(
         t.Array(t.Object({ id: text, name: text, type: text, data: t.String({ description: 'The bytes in base64' }) })),
       ),

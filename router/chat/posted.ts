@@ -131,7 +131,11 @@ export function postedService(deps: {
     },
 
     /** The first messages after a position, oldest first: some of them, at least one if there is any. */
-    messagesAfter: (id: string, position: number): Promise<readonly TellingMessage[]> => api.wholeAfter(id, position),
+    messagesAfter: (
+      id: string,
+      position: number,
+      options?: { readonly withHidden?: boolean },
+    ): Promise<readonly TellingMessage[]> => api.wholeAfter(id, position, options),
   };
 }
 

@@ -190,7 +190,8 @@ export class Answer implements Recorder, Ticking {
 
   #saveSoon(): void {
     if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
-    else if (this.#hasUnsaved) this.#saveLater();
+    // What has come while the text was saved is not parsed yet.
+    else if (this.#hasUnsaved || this.#reader.waitingBytes > 0) this.#saveLater();
   }
 
   #saveLater(): void {

@@ -2,6 +2,7 @@
 import { Elysia } from 'elysia';
 import { Composer } from '../../views/chat/composer';
 import type { SessionPlugin, Who } from '../accounts/identify';
+import type { Agent } from '../agents/store';
 import type { Config } from '../config/config';
 import type { Allowance } from '../lib/allowance';
 import { AppError } from '../lib/errors';
@@ -41,8 +42,7 @@ export function sendRoutes(deps: SendRoutesDeps, session: SessionPlugin) {
             if (text.trim() === '' && files.length === 0) throw nothingSaid(who);
             await generations.start(conversation, text, { beginning, files });
           } catch (error) {
-            const { status, ...refused } = wordsOf(error);
-            return newConversationPage(deps, who, agent, { text, error: refused.error, status });
+            return refusedBeginning(deps, { who, agent, request, typed: text, ...wordsOf(error) });
           }
           return seeOther(request, `/conversations/${conversation.id}`);
         });
@@ -90,6 +90,18 @@ function nothingSaid(who: Who): AppError {
 function wordsOf(thrown: unknown): { readonly error: string; readonly status: number } {
   const { fields, message, status } = refusalOf(thrown);
   return { error: fields?.text ?? message, status };
+}
+
+/** The page where a conversation begins, or its composer, with what was typed and why it was not taken. */
+async function refusedBeginning(
+  deps: SendRoutesDeps,
+  refused: { who: Who; agent: Agent; request: Request; typed: string; error: string; status: number },
+): Promise<Response> {
+  const { who, agent, request, typed, error, status } = refused;
+  if (!isPartRequest(request)) return newConversationPage(deps, who, agent, { text: typed, error, status });
+  const attach = attachLimits(deps, agent);
+  const composer = { text: typed, error };
+  return part(who, <Composer agentId={agent.id} agentName={agent.name} attach={attach} composer={composer} />, status);
 }
 
 /** The composer again with what was typed and why it was not taken. */

@@ -22,8 +22,8 @@ export interface CountedConversation
   readonly seq: number;
 }
 
-/** A message with the data of a callback. */
-export type TellingMessage = Message & Partial<Pick<WholeMessage, 'extra'>>;
+/** A message with the data of a callback, and what its agent did for it. */
+export type TellingMessage = Message & Partial<Pick<WholeMessage, 'extra' | 'steps'>>;
 
 /** Which conversations of a user. */
 export type Wanted =
@@ -48,7 +48,12 @@ export interface PostedMessage {
 
 /** A message that comes with its conversation. */
 export type WholeMessageToInsert = Pick<Message, 'id' | 'role' | 'content' | 'status' | 'createdAtMs'> &
-  Partial<{ [Name in 'failure' | 'calls' | 'results']: object }> & { readonly files?: readonly KeptFile[] };
+  Partial<{ [Name in 'failure' | 'calls' | 'results' | 'steps']: object }> & {
+    readonly files?: readonly KeptFile[];
+    /** Position of the message that it follows, where that is not the one before it. */
+    readonly parent?: number;
+    readonly isHidden?: boolean;
+  };
 
 export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
@@ -59,7 +64,7 @@ export function conversationsApiStore(db: Db) {
   // Not by Drizzle, which takes ten times as long to fill one in.
   const insertMessage = db.$client.query(
     `INSERT INTO messages (id, conversation_id, position, role, content, status, failure, calls, results, created_at_ms,
-      ended_at_ms, callback_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ended_at_ms, callback_id, steps, parent, is_hidden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
   return {
@@ -69,16 +74,19 @@ export function conversationsApiStore(db: Db) {
       said: readonly WholeMessageToInsert[],
     ): Promise<void> {
       const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
+      const shown = said.findLastIndex(({ isHidden }) => !isHidden) + 1;
+      const goesOnFrom = shown === said.length ? null : shown;
       transaction(db, (tx) => {
         tx.insert(conversations)
-          .values({ ...ids, ...times, lastPosition: said.length, sessionFrom: said.length })
+          .values({ ...ids, ...times, lastPosition: said.length, sessionFrom: said.length, goesOnFrom })
           .run();
         for (const [index, one] of said.entries()) {
           const { id, role, content, status, failure, calls, results, createdAtMs } = one;
           const details = [json(failure), json(calls), json(results), createdAtMs, createdAtMs];
           // All notices are callbacks.
           const callbackId = role === 'notice' ? id : null;
-          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId);
+          const place = [json(one.steps), one.parent ?? null, Number(one.isHidden ?? false)];
+          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId, ...place);
           if (one.files) attach({ userId: ids.userId, conversationId: ids.id, messageId: id }, one.files, createdAtMs);
         }
       });
@@ -103,11 +111,20 @@ export function conversationsApiStore(db: Db) {
       db.update(conversations).set({ title, updatedAtMs: nowMs }).where(eq(conversations.id, id)).run();
     },
 
-    /** The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any. */
-    async wholeAfter(conversationId: string, position: number): Promise<readonly TellingMessage[]> {
-      const there = and(eq(messages.conversationId, conversationId), gt(messages.position, position), isShown);
+    /**
+     * The first messages after a position, whole, oldest first: as many as are quick to read, at least one if there is any.
+     * @param options.withHidden also those of variants that are not shown.
+     */
+    async wholeAfter(
+      conversationId: string,
+      position: number,
+      { withHidden = false }: { readonly withHidden?: boolean } = {},
+    ): Promise<readonly TellingMessage[]> {
+      const later = and(eq(messages.conversationId, conversationId), gt(messages.position, position));
+      const there = withHidden ? later : and(later, isShown);
+      const bytes = sql<number>`octet_length(${messages.content}) + ifnull(octet_length(${messages.steps}), 0)`;
       const sizes = db
-        .select({ id: messages.id, bytes: sql<number>`octet_length(${messages.content})` })
+        .select({ id: messages.id, bytes })
         .from(messages)
         .where(there)
         .orderBy(messages.position)
@@ -120,7 +137,7 @@ export function conversationsApiStore(db: Db) {
       });
       const ids = fits.map(({ id }) => id);
       return db
-        .select({ ...said, extra: messages.extra })
+        .select({ ...said, extra: messages.extra, steps: messages.steps })
         .from(messages)
         .where(inArray(messages.id, ids))
         .orderBy(messages.position)

@@ -10,8 +10,8 @@ import { picturesAsWords } from './answer-pictures';
 import type { AttachmentsService } from './attachments';
 import { TITLE_LENGTH_MAX } from './conversations';
 import type { PostedService } from './posted';
-import type { Conversation, Message } from './store';
-import type { ConversationsApiStore, CountedConversation, WholeMessageToInsert } from './store-api';
+import type { Conversation, Step } from './store';
+import type { ConversationsApiStore, CountedConversation, TellingMessage, WholeMessageToInsert } from './store-api';
 import type { Attachment, KeptFile } from './store-attachments';
 
 /** Bytes of a file without its attachments: everybody waits while it is stored, 30 ms for so much. */
@@ -35,6 +35,23 @@ const attachment = Type.Object(
   { id: Type.Optional(Type.String()), name: Type.String(), type: Type.Optional(Type.String()), data: Type.String() },
   member,
 );
+const ms = Type.Integer({ minimum: 0 });
+const step = Type.Union([
+  Type.Object(
+    {
+      ...{ kind: Type.Literal('thought'), text: Type.String(), tookMs: Type.Optional(ms) },
+      isTagged: Type.Optional(Type.Literal(true)),
+    },
+    member,
+  ),
+  Type.Object(
+    {
+      ...{ kind: Type.Literal('tool'), name: Type.String(), arguments: Type.String(), tookMs: Type.Optional(ms) },
+      ...{ result: Type.Optional(Type.String()), isEnded: Type.Optional(Type.Literal(true)) },
+    },
+    member,
+  ),
+]);
 const message = Type.Object(
   {
     role: Type.Union([Type.Literal('user'), Type.Literal('assistant'), Type.Literal('notice')], {
@@ -55,6 +72,9 @@ const message = Type.Object(
     ),
     calls: Type.Optional(Type.Array(call, { maxItems: 1_000 })),
     results: Type.Optional(Type.Array(Type.Object({ callId: Type.String(), output: Type.String() }, member))),
+    steps: Type.Optional(Type.Array(step, { maxItems: 1_000 })),
+    follows: Type.Optional(Type.Integer({ minimum: 0 })),
+    hidden: Type.Optional(Type.Boolean()),
     attachments: Type.Optional(Type.Array(attachment, { maxItems: 100 })),
   },
   member,
@@ -71,6 +91,8 @@ export interface TransferWords {
   readonly you: string;
   readonly untitled: string;
   readonly agentName: string;
+  readonly thought: string;
+  readonly used: string;
 }
 
 export type TransferService = ReturnType<typeof transferService>;
@@ -84,10 +106,13 @@ export function transferService(deps: {
 }) {
   const { attachments, posted, api, events, now } = deps;
 
-  /** All shown messages with their files, oldest first, however many: they are read while they are written. */
-  async function* messagesOf(id: string): AsyncGenerator<{ message: Message; files: readonly Attachment[] }> {
+  /** All shown messages, or all, with their files, oldest first, however many: they are read while they are written. */
+  async function* messagesOf(
+    id: string,
+    options?: { readonly withHidden: boolean },
+  ): AsyncGenerator<{ message: TellingMessage; files: readonly Attachment[] }> {
     for (let position = 0; ; ) {
-      const some = await posted.messagesAfter(id, position);
+      const some = await posted.messagesAfter(id, position, options);
       const files = await attachments.ofMessages(some);
       for (const message of some) yield { message, files: files.get(message.id) ?? [] };
       const last = some.at(-1);
@@ -107,7 +132,7 @@ export function transferService(deps: {
 
   /** A message of a file. Its files get new ids, which are then those in its text. */
   async function toInsert(userId: string, one: FileMessage, nowMs: number): Promise<WholeMessageToInsert> {
-    const { created_at, status = 'done', attachments: sent = [], ...said } = one;
+    const { created_at, status = 'done', attachments: sent = [], follows, hidden, ...said } = one;
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
     let { content } = said;
@@ -117,7 +142,8 @@ export function transferService(deps: {
       files.push(...kept.map((file) => ({ ...file, id })));
       if (before) content = content.replaceAll(`](/api/attachments/${before}`, `](/api/attachments/${id}`);
     }
-    return { id: newTimeId(), ...said, content, status, createdAtMs, files };
+    const place = { ...(follows !== undefined && { parent: follows }), isHidden: hidden ?? false };
+    return { id: newTimeId(), ...said, ...place, content, status, createdAtMs, files };
   }
 
   return {
@@ -126,8 +152,11 @@ export function transferService(deps: {
       const head = { format: FORMAT, version: VERSION, title, backend, model, created_at: one.createdAtMs / 1000 };
       yield `${JSON.stringify(head).slice(0, -1)},"messages":[`;
       let separator = '\n';
-      for await (const { message, files } of messagesOf(one.id)) {
-        yield `${separator}${JSON.stringify(messageJson(message)).slice(0, -1)}`;
+      const numbers = new Map([[0, 0]]);
+      for await (const { message, files } of messagesOf(one.id, { withHidden: true })) {
+        numbers.set(message.position, numbers.size);
+        const follows = message.parent === null ? undefined : (numbers.get(message.parent) ?? 0);
+        yield `${separator}${JSON.stringify(messageJson(message, follows)).slice(0, -1)}`;
         yield* filesJson(files);
         yield '}';
         separator = ',\n';
@@ -140,7 +169,8 @@ export function transferService(deps: {
       for await (const { message, files } of messagesOf(id)) {
         const { role, content, failure, createdAtMs } = message;
         const names = role === 'user' ? files.map((file) => `*${file.name}*`) : [];
-        const said = [...names, picturesAsWords(content), failure ? `*${failure.message}*` : '']
+        const did = (message.steps ?? []).map((step) => stepText(step, words));
+        const said = [...names, ...did, picturesAsWords(content), failure ? `*${failure.message}*` : '']
           .filter((text) => text !== '')
           .join('\n\n');
         const name = role === 'user' ? words.you : words.agentName;
@@ -154,6 +184,8 @@ export function transferService(deps: {
       const problems = schemaProblems('file', file, value);
       if (problems.length > 0) throw refused(problems);
       const { title = '', messages } = value as { title?: string; messages: FileMessage[] };
+      const misplaced = placeProblems(messages);
+      if (misplaced.length > 0) throw refused(misplaced);
       const dataLength = messages
         .flatMap((one) => one.attachments ?? [])
         .reduce((sum, one) => sum + one.data.length, 0);
@@ -181,7 +213,8 @@ type FileMessage = ReturnType<typeof messageJson> & {
 };
 
 /** What is still being written is written as far as it is. */
-function messageJson({ role, content, status, failure, calls, results, createdAtMs }: Message) {
+function messageJson(message: TellingMessage, follows?: number) {
+  const { role, content, status, failure, calls, results, createdAtMs, steps, isHidden } = message;
   return {
     role,
     content,
@@ -190,7 +223,48 @@ function messageJson({ role, content, status, failure, calls, results, createdAt
     ...(failure && { failure }),
     ...(calls && { calls }),
     ...(results && { results }),
+    ...(steps && { steps }),
+    ...(follows !== undefined && { follows }),
+    ...(isHidden && { hidden: true }),
   };
+}
+
+/** A step in Markdown, folded where a reader knows `<details>`. */
+function stepText(step: Step, words: TransferWords): string {
+  const title = step.kind === 'thought' ? words.thought : `${words.used} ${plainName(step.name)}`;
+  const details =
+    step.kind === 'thought' ? [step.text] : [step.arguments, step.result ?? ''].filter(Boolean).map(fenced);
+  return ['<details>', `<summary>${title}</summary>`, '', details.join('\n\n'), '', '</details>'].join('\n');
+}
+
+function plainName(name: string): string {
+  return name.replace(/[^\p{L}\p{N}_.:-]/gu, ' ');
+}
+
+/** A block of code whose fence is longer than any in it. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
+}
+
+/**
+ * What is wrong with the places of the messages of a file: each follows one before it, and those that are not hidden are
+ * one path.
+ */
+function placeProblems(messages: readonly FileMessage[]): string[] {
+  const problems: string[] = [];
+  let shown = 0;
+  for (const [index, { follows = index, hidden }] of messages.entries()) {
+    if (follows > index) problems.push(`file/messages/${index}/follows: expected at most ${index} (got ${follows})`);
+    else if (!hidden && follows !== shown && follows !== index) {
+      problems.push(
+        `file/messages/${index}/hidden: expected true, because it does not follow the shown message ${shown}`,
+      );
+    }
+    if (!hidden) shown = index + 1;
+  }
+  return problems;
 }
 
 function refused(problems: readonly string[]): AppError {

@@ -62,6 +62,8 @@ export interface Config {
   readonly idle: { readonly defaultSeconds: number; readonly minSeconds: number; readonly maxSeconds: number };
   /** Agents that a user may have of one backend. */
   readonly maxAgentsPerBackend: number;
+  /** Schedules that a user may have, and the shortest time between two runs of one. */
+  readonly schedules: { readonly perUser: number; readonly gapMs: number };
   readonly reaperIntervalMs: number;
   /** After so long without work a runner is paused; `Infinity`: never. */
   readonly pauseIdleMs: number;
@@ -218,6 +220,7 @@ function toConfig(v: Values): Config {
       maxSeconds: v.MAX_IDLE_SECONDS,
     },
     maxAgentsPerBackend: v.MAX_AGENTS_PER_BACKEND,
+    schedules: { perUser: v.MAX_SCHEDULES_PER_USER, gapMs: v.MIN_SCHEDULE_SECONDS * 1000 },
     reaperIntervalMs: v.REAPER_INTERVAL_SECONDS * 1000,
     pauseIdleMs: v.PAUSE_IDLE_SECONDS === 0 ? Number.POSITIVE_INFINITY : v.PAUSE_IDLE_SECONDS * 1000,
     capacity: {

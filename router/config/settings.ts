@@ -287,6 +287,16 @@ export const settingGroups = {
     ),
     MAX_RUNNERS_PER_USER: preset(limit, '10', 'The same per user. 0: no limit.'),
     MAX_AGENTS_PER_BACKEND: preset(integer(1, 1000), '3', 'Agents that a user may have of one backend.'),
+    MAX_SCHEDULES_PER_USER: preset(
+      integer(0, 1000),
+      '20',
+      'Schedules that a user may have: times at which an agent is asked by itself. 0: none.',
+    ),
+    MIN_SCHEDULE_SECONDS: preset(
+      integer(60, 86_400, ' of seconds'),
+      '300',
+      'Shortest time between two runs of a schedule.',
+    ),
     MAX_STARTS: preset(limit, '4', 'Runners that start at the same time; users take turns. 0: no limit.'),
     START_QUEUE_SECONDS: preset(
       number(0.01, 3600, ' of seconds'),

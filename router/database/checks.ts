@@ -47,7 +47,8 @@ export function missingMigrations(sqlite: Sqlite): readonly string[] {
   return journal.entries.filter(({ when }) => when > last).map(({ tag }) => tag);
 }
 
-function isEmpty(sqlite: Sqlite): boolean {
+/** Whether the database has no tables yet. */
+export function isEmpty(sqlite: Sqlite): boolean {
   return sqlite.query('SELECT 1 FROM sqlite_schema LIMIT 1').get() === null;
 }
 

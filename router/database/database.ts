@@ -7,7 +7,7 @@ import { migrate } from 'drizzle-orm/bun-sqlite/migrator';
 import { repositoryRoot } from '../config/root';
 import { processLog } from '../lib/log';
 import { backupBeforeMigration } from './backup-folders';
-import { checkDatabase, databaseError, missingMigrations, newestMigration } from './checks';
+import { checkDatabase, databaseError, isEmpty, missingMigrations, newestMigration } from './checks';
 import * as schema from './schema';
 
 /** `$client` is for the few statements that every answer runs, which Drizzle would slow down. */
@@ -154,6 +154,7 @@ const SECONDS_PER_GB = 25;
  */
 function migrateLoudly(db: Db, path: string, backupRoot: string): void {
   const missing = missingMigrations(db.$client);
+  if (missing.length === 0 && !isEmpty(db.$client)) return;
   const startedMs = performance.now();
   const [next] = missing;
   if (next !== undefined) {

@@ -51,6 +51,7 @@ export const runnersLog = area('runners');
 export const driversLog = area('drivers');
 export const relayLog = area('relay');
 export const generationsLog = area('generations');
+export const schedulesLog = area('schedules');
 
 export function setLogLevel(level: string): void {
   for (const logger of areas) logger.level = level;

@@ -12,6 +12,7 @@ import { credentialOperations, sharingOperations } from '../credentials/operatio
 import { fileOperations } from '../files/operations';
 import { openaiOperations } from '../openai/operations';
 import { runnerOperations } from '../runners/operations';
+import { schedulesOperations } from '../schedules/operations';
 import { agentSettingsOperations } from '../settings/operations';
 import { pricingOperations, usageOperations } from '../usage/operations';
 import { type Access, type Operation, type OperationGroup, openaiError, problem } from '../web/operation';
@@ -21,6 +22,7 @@ import type { Content, DocumentedAnswer, DocumentedOperation, OpenApiDocument, P
 const GROUPS: readonly OperationGroup[] = [
   ...[openaiOperations, signInOperations, accountOperations, keyOperations, credentialOperations],
   ...[agentOperations, agentSettingsOperations, fileOperations, runnerOperations, conversationOperations],
+  schedulesOperations,
   ...[usageOperations, userOperations, installationOperations, sharingOperations, pricingOperations],
 ];
 

@@ -127,6 +127,18 @@ describe('signing in through the provider', () => {
     }
   });
 
+  test('a way back that is too long for a cookie is left out, and a page of any other length is come back to', async () => {
+    const long = `/settings?${'x'.repeat(900)}`;
+    const kept = await signIn(router, stranger().login, { query: `?next=${encodeURIComponent(long)}` });
+    expect(kept.headers.get('location')).toBe(long);
+    const query = `?next=%2F${'x'.repeat(9_000)}&invitation=${'y'.repeat(9_000)}`;
+    const begun = await begin(router, { query });
+    expect(begun.cookie.length).toBeLessThan(4_000);
+    const refused = await finish(router, stranger().login, begun);
+    // There is no such invitation.
+    expect(refused.status).toBe(404);
+  });
+
   test('links the account of a verified address, its administrator too, whose role stays', async () => {
     const made = await router.context.users.create({ email: 'Linked@example.org' });
     const { login } = stranger({ email: 'linked@EXAMPLE.org' });

@@ -1,7 +1,7 @@
 /** Accounts in a browser: people are invited, reset, disabled and deleted, and look after their own account. */
 import type { Browser, Page } from '@playwright/test';
 import type { RouterProcess } from '../support/process';
-import { answer, done, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
 
 const PASSWORD = 'green-bicycle-9';
 
@@ -85,8 +85,8 @@ test('a user without a password chooses one by the link, and looks after the acc
   await ada.getByLabel('Name', { exact: true }).fill('Ada');
   await ada.getByRole('button', { name: 'Save name' }).click();
   const card = ada.locator('#you');
-  await expect(done(card)).toContainText('That is your name now');
-  await expect(done(card)).toBeInViewport();
+  await expect(card.locator('#you-said')).toContainText('That is your name now');
+  await expect(card.locator('#you-said')).toBeInViewport();
   await card.getByText('Change password').first().click();
   await card.getByLabel('Old password').fill('wrong-bicycle-0');
   await card.getByLabel('New password').fill('another-bicycle-7');
@@ -95,7 +95,7 @@ test('a user without a password chooses one by the link, and looks after the acc
   await card.getByLabel('Old password').fill(PASSWORD);
   await card.getByLabel('New password').fill('another-bicycle-7');
   await card.getByRole('button', { name: 'Change password' }).click();
-  await expect(done(card)).toContainText('Your password is changed');
+  await expect(card.locator('#you-said')).toContainText('Your password is changed');
   await card.getByText('Delete your account').click();
   await card.getByLabel('Password', { exact: true }).fill('another-bicycle-7');
   await card.getByRole('button', { name: 'Delete account' }).click();

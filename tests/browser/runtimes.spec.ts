@@ -1,49 +1,8 @@
 /** The real runtimes for a new user: each in a container of a real engine, with a scripted upstream. */
-
-import { requireImage } from '../real/runtimes/image';
-import { realBackend } from '../real/runtimes/people';
-import { REAL_RUNTIMES, type RealRuntime, realRuntime } from '../real/runtimes/runtimes';
+import { REAL_RUNTIMES } from '../real/runtimes/runtimes';
 import { toolOutput } from '../real/runtimes/tool-call';
-import { docker, engineHost, removeInstallation, runInside } from '../support/engine';
-import { backendsWithDemoEnv, type RouterProcess, startRouterProcess } from '../support/process';
-import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, done, ended, expect, send } from './fixtures';
-
-/** Only ends a failed test: OpenClaw starts and answers within half a minute, on a slow machine within two. */
-const startMs = 180_000;
-
-const test = base.extend<{ runtime: RealRuntime; upstream: Upstream }>({
-  runtime: [realRuntime('openclaw'), { option: true }],
-
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from here.
-  async upstream({}, use) {
-    await using upstream = startUpstream();
-    await use(upstream);
-  },
-
-  async router({ runtime }, use, info) {
-    const image = await requireImage(runtime.recipe, `the real ${runtime.title} in a browser`);
-    info.skip(image === undefined, `the image of ${runtime.title} is not there`);
-    const demo = (await backendsWithDemoEnv({})).filter(({ name }) => name === 'demo');
-    const backends = [...demo, realBackend(runtime, image ?? '')];
-    await using router = await startRouterProcess({ backends, env: { DOCKER_HOST: engineHost } });
-    try {
-      await use(router);
-    } finally {
-      await router.kill('SIGTERM');
-      await removeInstallation(router.installationId);
-    }
-  },
-});
-
-/** Makes a file in the workspace of the only container, as the container's user. */
-async function touch(router: RouterProcess, file: string): Promise<void> {
-  const label = [`agent-stack.installation=${router.installationId}`];
-  const [container] = await docker.listContainers({ filters: { label } });
-  if (!container) throw new Error('premise: the runtime runs');
-  const path = `${container.Mounts[0]?.Destination}/workspace/${file}`;
-  await runInside(docker.getContainer(container.Id), ['touch', path]);
-}
+import { answer, ended, expect, send } from './fixtures';
+import { setCredentials, startMs, test, touch } from './runtime-fixtures';
 
 for (const runtime of REAL_RUNTIMES) {
   test.describe(runtime.title, () => {
@@ -62,13 +21,7 @@ for (const runtime of REAL_RUNTIMES) {
       await page.getByRole('button', { name: 'Create account' }).click();
       await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();
 
-      await page.goto('/settings');
-      const card = page.locator('#credentials-all');
-      await card.getByLabel('Base URL').fill(upstream.url);
-      await card.getByLabel('API key').fill(upstream.key);
-      await card.getByLabel('Model').fill('a-model');
-      await card.getByRole('button', { name: 'Save credentials' }).click();
-      await expect(done(page)).toContainText('Saved');
+      await setCredentials(page, upstream);
 
       await page.getByRole('link', { name: new RegExp(`^${runtime.title}`) }).click();
       const badge = page.getByRole('button', { name: /^Runner/ });

@@ -169,3 +169,15 @@ test('a page that lost its stream while an answer grew comes back and gets the r
   await expect(answer(page).locator('.prose')).toHaveText(words.replace(/\s+/g, ' '));
   complaints.splice(0);
 });
+
+test('the page follows its answers also when older ones are out of layout', async ({ page, router }) => {
+  await signIn(page, router);
+  const fromEnd = () =>
+    page.evaluate(() => Math.abs(document.documentElement.scrollHeight - innerHeight - Math.round(scrollY)) < 3);
+  for (const text of ['tools', 'math', 'markdown', 'echo a', 'math', 'code', 'echo b', 'echo c']) {
+    await send(page, text);
+    await ended(page, 'done');
+    await expect.poll(fromEnd, `after ${text}`).toBe(true);
+    await expect(page.locator('#jump')).toBeHidden();
+  }
+});

@@ -110,10 +110,10 @@ test('conversations are numbered by backend, found by their number, and listed l
   const bob = await newPerson();
   const made = [];
   for (const backend of ['echo', 'other', 'echo', 'echo']) {
-    const beganMs = Date.now();
     made.push(await create(bob, { backend }));
     // Those of one millisecond have no order.
-    await until(() => Date.now() > beganMs, 'the clock goes on');
+    const endMs = Date.now();
+    await until(() => Date.now() > endMs, 'the clock goes on');
   }
   expect(made.map(({ seq }) => seq)).toEqual([1, 1, 2, 3]);
   expect((await read(bob, 'by-slug/echo/2')).conversation.id).toBe(made[2]?.id ?? '');
@@ -226,7 +226,7 @@ const endpoints = (id: string, message: string) =>
 const bodies = { title: 'theirs', role: 'user', content: 'x', backend: 'echo' };
 const init = (method: string) => (/POST|PATCH/.test(method) ? { method, body: bodies } : { method });
 
-test('signed out, and with an API key, every endpoint is 401', async () => {
+test('every endpoint is 401 for somebody signed out, and 403 with a key that does not open it', async () => {
   const authorization = `Bearer ${await alice.createKey()}`;
   for (const [method, path] of endpoints('0'.repeat(24), '1'.repeat(24))) {
     const url = `/api/conversations${path}`;
@@ -234,7 +234,7 @@ test('signed out, and with an API key, every endpoint is 401', async () => {
       await router.request(url, init(method)),
       await router.request(url, { ...init(method), headers: { authorization } }),
     ];
-    expect([method, path, ...answers.map(({ status }) => status)]).toEqual([method, path, 401, 401]);
+    expect([method, path, ...answers.map(({ status }) => status)]).toEqual([method, path, 401, 403]);
   }
 });
 

@@ -10,7 +10,15 @@ interface File {
   readonly format: string;
   readonly version: number;
   readonly title: string;
-  readonly messages: readonly { role: string; content: string; status?: string; created_at?: number }[];
+  readonly messages: readonly {
+    role: string;
+    content: string;
+    status?: string;
+    created_at?: number;
+    follows?: number;
+    hidden?: boolean;
+    steps?: object[];
+  }[];
 }
 
 const runner = scriptedRunner('transfer');
@@ -99,6 +107,36 @@ test('Markdown has the title, who said what and when, and is a file to be saved'
   );
 });
 
+test('steps and hidden variants are exported, and are there again after an import', async () => {
+  const headers = { 'content-type': 'text/event-stream' };
+  runner.reply = () => {
+    const deltas = [{ reasoning_content: 'Which one?' }, { content: 'The first.' }];
+    const events = deltas.map((delta) => `data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`);
+    return new Response(`${events.join('')}data: [DONE]\n\n`, { headers });
+  };
+  const id = await conversation('first wording');
+  const first = (await fileOf(id)).messages;
+  const [question] = (await read(alice, id)).messages as unknown as { id: string }[];
+  await alice.request(`/messages/${question?.id}/edit`, form({ text: 'second wording' }));
+  await until(async () => (await router.context.conversations.newest(id))?.status === 'done', 'it has ended');
+  const { title, messages } = await fileOf(id);
+  expect(first.map((one) => one.content)).toEqual(['first wording', 'The first.']);
+  expect(messages.map(({ content, follows, hidden }) => [content, follows, hidden])).toEqual([
+    ['first wording', undefined, true],
+    ['The first.', undefined, true],
+    ['second wording', 0, undefined],
+    ['The first.', undefined, undefined],
+  ]);
+  expect(messages[3]?.steps).toMatchObject([{ kind: 'thought', text: 'Which one?' }]);
+  const made = ((await (await send(alice, await fileOf(id))).json()) as { conversation: { id: string } }).conversation;
+  expect(await fileOf(made.id)).toMatchObject({ title, messages } as object);
+  const html = await (await alice.request(`/conversations/${made.id}`)).text();
+  expect((await all(html, '.variants span')).map(({ text }) => text)).toEqual(['2 of 2']);
+  expect(await (await exported(alice, made.id, 'markdown')).text()).toContain(
+    '<summary>Thought</summary>\n\nWhich one?\n',
+  );
+});
+
 test('nobody exports a conversation of somebody else, or imports into their agent', async () => {
   const id = await conversation('Mine');
   for (const format of ['json', 'markdown']) expect((await exported(mallory, id, format)).status).toBe(404);
@@ -127,6 +165,18 @@ const wrong: Record<string, [body: object, place: RegExp]> = {
   'a time that is none': [
     file({ messages: [{ role: 'user', content: 'x', created_at: -1 }] }),
     /^file\/messages\/0\/created_at: /,
+  ],
+  'a message that follows a later one': [
+    file({ messages: [{ role: 'user', content: 'x', follows: 1 }] }),
+    /^file\/messages\/0\/follows: expected at most 0/,
+  ],
+  'two shown paths': [
+    file({ messages: [...file().messages, { role: 'user', content: 'x', follows: 0 }] }),
+    /^file\/messages\/2\/hidden: expected true/,
+  ],
+  'a step that is none': [
+    file({ messages: [{ role: 'assistant', content: 'x', steps: [{ kind: 'other' }] }] }),
+    /^file\/messages\/0\/steps\/0/,
   ],
   'too many messages': [
     file({ messages: Array.from({ length: 2_001 }, () => ({ role: 'user', content: 'x' })) }),

@@ -44,6 +44,7 @@ describe('defaults', () => {
       capacity: { runners: 100, runnersPerUser: 10, starts: 4, queueMs: 60_000 },
       readyTimeoutMs: 90_000,
       prepullAtStartup: false,
+      schedules: { perUser: 20, gapMs: 300_000 },
       maxAgentsPerBackend: 3,
       allowPrivateUpstreams: true,
       maxBodyBytes: 20 * 1024 * 1024,

@@ -214,6 +214,7 @@ async function useAll(stores: Stores): Promise<void> {
   await useConversationsApi(stores.conversationsApi, agent.id, nowMs);
   await useAttachments(stores, nowMs);
   await useCallbacks(stores.callbacks, agent.id, nowMs);
+  await useSchedules(stores.schedules, { id: 's', userId: 'u', agentId: agent.id }, nowMs);
   const credential = { userId: 'u', backend: 'b', name: 'N', sealed: 'x', updatedAtMs: nowMs };
   await settings.putCredentials([credential], { userId: 'u', backend: 'b', names: ['M'] });
   await settings.credentialsOf('u');
@@ -346,6 +347,24 @@ async function useAttachments({ attachments, conversationsApi }: Stores, nowMs: 
   await attachments.deleteWaiting(nowMs);
   await attachments.looseSince(nowMs, nowMs);
   await attachments.forget('h', nowMs, () => {});
+}
+
+async function useSchedules(
+  schedules: Stores['schedules'],
+  ids: { id: string; userId: string; agentId: string },
+  nowMs: number,
+): Promise<void> {
+  await schedules.insert({
+    ...{ ...ids, cron: '0 8 * * *', timeZone: 'UTC', text: 'hi', conversationId: null, isPaused: false },
+    ...{ nextAtMs: nowMs, createdAtMs: nowMs, lastAtMs: null, lastConversationId: null, lastProblem: null },
+  });
+  await schedules.find(ids.id);
+  await schedules.listOfAgent(ids.agentId);
+  await schedules.listOfUser(ids.userId);
+  await schedules.countOfUser(ids.userId);
+  await schedules.due(nowMs, 10);
+  await schedules.update(ids.id, { isPaused: true });
+  await schedules.delete(ids.id);
 }
 
 async function useCallbacks(callbacks: Stores['callbacks'], agentId: string, nowMs: number): Promise<void> {

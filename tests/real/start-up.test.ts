@@ -2,7 +2,8 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { build } from '../../scripts/build';
 import { NO_ENGINE, type RouterProcess, startRouterProcess } from '../support/process';
 import { until } from '../support/router';
 import { newestAnswer, startConversation } from './chat';
@@ -35,6 +36,13 @@ test('the first page after a restart has its code in colours', async () => {
   await router.start();
   expect((await newestAnswer(alice, path)).html).toContain('class="hljs-');
   await alice.request('/api/runners/demo', { method: 'DELETE' });
+});
+
+test('what signs people in through an OpenID Connect provider is not read at start', async () => {
+  const main = await build(join(import.meta.dir, '../..'));
+  const ofLibrary = 'authorizationCodeGrantRequest';
+  expect(await Bun.file(main).text()).not.toContain(ofLibrary);
+  expect(await Bun.file(join(dirname(main), 'openid-client.js')).text()).toContain(ofLibrary);
 });
 
 test('the first answer of /healthz reports a missing engine, and no problem of a present one', async () => {

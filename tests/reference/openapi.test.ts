@@ -77,6 +77,11 @@ async function prepared({ name, path }: Call): Promise<{ person: Person; changed
       name === 'DELETE /api/agents/{id}' && (await json(ada, '/api/agents', { backend: 'helper', name: 'x' }));
     return about({ id: made ? made.agent.id : agents[0].id });
   }
+  if (path.startsWith('/api/schedules/{id}')) {
+    const { agents } = await json(ada, '/api/agents');
+    const fields = { when: 'every day at 8', text: 'What is new?' };
+    return about({ id: (await json(ada, `/api/agents/${agents[0].id}/schedules`, fields)).schedule.id });
+  }
   if (path.startsWith('/api/attachments/')) return about({ id: await uploaded('some bytes') });
   if (path.startsWith('/api/conversations/')) {
     const { conversation } = await json(ada, '/api/conversations', { backend: 'helper' });

@@ -78,6 +78,23 @@ export function userMessage(id: string, text: string): MessageView {
   return message({ id, role: 'user', text, retryable: false });
 }
 
+/** With pictures whose size is not known, and names that end nowhere. */
+export function messageWithFiles(id: string): MessageView {
+  const files = [
+    {
+      id: 'f1',
+      name: 'Ein sehr langer Dateiname ohne Ende und Sinn.png',
+      bytes: 812_345,
+      isPicture: true,
+      width: 1600,
+      height: 900,
+    },
+    { id: 'f2', name: '照片.jpg', bytes: 4_000, isPicture: true },
+    { id: 'f3', name: `${'a-name-that-never-ends-'.repeat(6)}.csv`, bytes: 51_200, isPicture: false },
+  ];
+  return { ...userMessage(id, 'What is in these?'), files };
+}
+
 export function conversation(overrides: Partial<ConversationView>): ConversationView {
   return {
     id: 'c1',

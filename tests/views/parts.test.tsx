@@ -152,11 +152,26 @@ describe('the composer', () => {
     expect((await all(part, '#composer-form'))[0]?.attributes['hx-post']).toBe('/conversations/c1/messages');
   });
 
-  test('begins a conversation as an ordinary form', async () => {
+  test('begins a conversation in its place, and as an ordinary form without scripts', async () => {
     const part = html(<Composer agentId="a1" agentName="A" composer={{ text: '' }} />);
     const [form] = await all(part, '#composer-form');
-    expect(form?.attributes.action).toBe('/agents/a1/conversations');
-    expect(form?.attributes['hx-post']).toBeUndefined();
+    const place = '/agents/a1/conversations';
+    expect(form?.attributes).toMatchObject({
+      action: place,
+      method: 'post',
+      'hx-post': place,
+      'hx-target': '#composer',
+    });
+  });
+
+  test('has a place for files where the agent takes them', async () => {
+    const composer = { text: '' };
+    const without = html(<Composer agentId="a1" agentName="A" composer={composer} />);
+    expect(await all(without, 'input[type="file"]')).toEqual([]);
+    const attach = { countMax: 3, bytesMax: 2_048 };
+    const part = html(<Composer agentId="a1" agentName="A" attach={attach} composer={composer} />);
+    const [input] = await all(part, '#composer-form[enctype="multipart/form-data"] input[type="file"]');
+    expect(input?.attributes).toMatchObject({ name: 'files', 'data-count-max': '3', 'data-bytes-max': '2048' });
   });
 });
 

@@ -75,6 +75,13 @@ const PUBLIC: Record<string, string> = {
   'GET /api/attachments/:id': '401 404 404 403 401 404',
   'POST /api/conversations/:id/attachments': '401 404 404 403 401 403',
   'GET /api/conversations/:id/stream': '401 404 404 403 401 404',
+  'GET /api/schedules': '401 200 200 403 401 200',
+  'GET /api/agents/:id/schedules': '401 404 404 403 401 404',
+  'POST /api/agents/:id/schedules': '401 404 404 403 401 403',
+  'GET /api/schedules/:id': '401 404 404 403 401 404',
+  'PATCH /api/schedules/:id': '401 404 404 403 401 403',
+  'DELETE /api/schedules/:id': '401 404 404 403 401 403',
+  'POST /api/schedules/:id/run': '401 404 404 403 401 403',
   'GET /assets/*': '200 200 200 200 200 200',
   'GET /openapi.json': '200 200 200 200 200 200',
   'GET /docs': '200 200 200 200 200 200',
@@ -126,6 +133,13 @@ const PUBLIC: Record<string, string> = {
   'POST /agents/:id/variables': '401 404 404 401 401 403',
   'POST /agents/:id/reset': '401 404 404 401 401 403',
   'POST /agents/:id/delete': '401 404 404 401 401 403',
+  'GET /agents/:id/schedules': '401 404 404 401 401 404',
+  'POST /agents/:id/schedules': '401 404 404 401 401 403',
+  'POST /schedules/:id': '401 404 404 401 401 403',
+  'POST /schedules/:id/pause': '401 404 404 401 401 403',
+  'POST /schedules/:id/resume': '401 404 404 401 401 403',
+  'POST /schedules/:id/run': '401 404 404 401 401 403',
+  'POST /schedules/:id/delete': '401 404 404 401 401 403',
   'GET /agents/:id/models': '401 404 404 401 401 404',
   'POST /agents/:id/model': '401 404 404 401 401 403',
   'GET /agents/:id/files': '401 404 404 401 401 404',
@@ -269,6 +283,11 @@ const BODY = {
     models: '',
   },
 };
+/** Members of the form of a schedule; the API reads `when`. */
+const SCHEDULE = {
+  ...{ every: 'day', time: '08:00', cron: '', time_zone: 'UTC', conversation: '', text: 'Hello' },
+  when: 'every day at 8',
+};
 const LIMIT = { unit: 'tokens', period: 'day', hard_limit: 1000 };
 /** The bodies of routes that read nothing of BODY. */
 const BODIES: Record<string, object> = {
@@ -285,11 +304,15 @@ const BODIES: Record<string, object> = {
   'POST /messages/:id/credentials': { LLM_MODEL: 'some-model' },
   'PUT /api/admin/prices/*': { prompt: 1, completion: 1 },
   'PUT /api/admin/shared-models': { models: [] },
+  'POST /api/agents/:id/schedules': SCHEDULE,
+  'PATCH /api/schedules/:id': SCHEDULE,
+  'POST /agents/:id/schedules': SCHEDULE,
+  'POST /schedules/:id': SCHEDULE,
 };
 
 let router: TestRouter;
 let alice: Person;
-let owned: { agent: string; conversation: string; message: string; attachment: string };
+let owned: { agent: string; conversation: string; message: string; attachment: string; schedule: string };
 let cookies: Record<Walker, string>;
 let keys: { v1: string; manage: string };
 
@@ -303,13 +326,17 @@ beforeAll(async () => {
   const json = async (path: string, body: object) => (await alice.request(path, { method: 'POST', body })).json();
   const { conversation } = await json('/api/conversations', { backend: 'echo' });
   const { message } = await json(`/api/conversations/${conversation.id}/messages`, { role: 'user', content: 'Hello' });
+  const { schedule } = await json(`/api/agents/${conversation.agent_id}/schedules`, {
+    when: 'every hour',
+    text: 'Hello',
+  });
   const text = new TextEncoder().encode('of Alice');
   const { attachment } = await (
     await alice.request(`/api/conversations/${conversation.id}/attachments?name=a.txt`, { method: 'POST', body: text })
   ).json();
   owned = {
     ...{ agent: conversation.agent_id, conversation: conversation.id, message: message.id },
-    attachment: attachment.id,
+    ...{ attachment: attachment.id, schedule: schedule.id },
   };
   const { keys: service } = router.context;
   const make = async (scope: 'v1' | 'manage') => (await service.create(admin.id, scope, { scopes: [scope] })).secret;
@@ -332,6 +359,7 @@ async function pathOf(route: string): Promise<string> {
     if (/\/admin\/invitations\//.test(path)) return (await invitations.create({})).invitation.id;
     if (/\/keys\//.test(path)) return (await service.create(alice.id, 'walked')).key.id;
     if (/\/sessions\//.test(path)) return (await sessions.open(alice.id, { address: '', browser: '' })).id;
+    if (/\/schedules\/:/.test(path)) return owned.schedule;
     if (/\/attachments\/:id/.test(path)) return owned.attachment;
     if (/\/conversations\//.test(path)) return owned.conversation;
     return /\/messages\//.test(path) ? owned.message : owned.agent;

@@ -3,7 +3,7 @@ import { AppLayout, SidebarButton } from '../layout';
 import type { AgentView, Shell } from '../models';
 import { useText } from '../render';
 
-export type AgentTab = 'chat' | 'settings' | 'files' | 'runner';
+export type AgentTab = 'chat' | 'settings' | 'schedules' | 'files' | 'runner';
 
 interface AgentPageProps {
   shell: Shell;
@@ -37,6 +37,7 @@ function AgentTabs({ agentId, current }: { agentId: string; current: AgentTab })
   const tabs: [AgentTab, string][] = [
     ['chat', path],
     ['settings', `${path}/settings`],
+    ['schedules', `${path}/schedules`],
     ['files', `${path}/files`],
     ['runner', `${path}/runner`],
   ];

@@ -174,6 +174,11 @@ function formatsOf(language) {
 }
 const formats = formatsOf(document.documentElement.lang);
 
+// A new schedule is in the time zone of this browser.
+for (const field of document.querySelectorAll('#zone-new:not([value])')) {
+  field.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
 function localTimes(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll('time:not([title])')) {
@@ -360,6 +365,7 @@ document.addEventListener('keydown', (event) => {
 
 let following = true;
 let lastY = 0;
+let lastHeight = 0;
 const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
 function jump() {
@@ -375,8 +381,10 @@ function follow() {
 if (messages) {
   addEventListener('scroll', () => {
     if (fromEnd() < 2) following = true;
-    else if (scrollY < lastY) following = false;
+    // A page that became shorter has moved its reader by itself.
+    else if (scrollY < lastY && document.documentElement.scrollHeight >= lastHeight) following = false;
     lastY = scrollY;
+    lastHeight = document.documentElement.scrollHeight;
     $('#jump').hidden = following;
   });
   new ResizeObserver(follow).observe($('main'));

@@ -10,7 +10,7 @@ interface ComposerProps {
   composer: ComposerView;
   /** Absent where no files can be attached. */
   attach?: AttachLimits | undefined;
-  /** Absent on the page that begins a conversation: there the form posts as a page. */
+  /** Absent on the page that begins a conversation. */
   conversationId?: string | undefined;
   streamingId?: string | undefined;
 }
@@ -19,17 +19,20 @@ interface ComposerProps {
 export function Composer({ agentId, agentName, attach, composer, conversationId, streamingId }: ComposerProps) {
   const t = useText();
   const action = conversationId ? `/conversations/${conversationId}/messages` : `/agents/${agentId}/conversations`;
-  const live = conversationId && {
-    'hx-post': action,
-    'hx-target': '#composer',
-    'hx-swap': 'outerHTML',
-    'hx-sync': 'this:drop',
-  };
   return (
     <div id="composer" data-unreachable={t.composer.unreachable}>
       <div class="composer-box">
         {attach && <ChosenFiles />}
-        <form id="composer-form" method="post" action={action} enctype={attach && 'multipart/form-data'} {...live}>
+        <form
+          id="composer-form"
+          method="post"
+          action={action}
+          enctype={attach && 'multipart/form-data'}
+          hx-post={action}
+          hx-target="#composer"
+          hx-swap="outerHTML"
+          hx-sync="this:drop"
+        >
           {attach && <AttachButton limits={attach} />}
           <label class="visually-hidden" for="composer-text">
             {t.composer.label(agentName)}

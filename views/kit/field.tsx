@@ -6,7 +6,7 @@ export interface FieldProps {
   id: string;
   name: string;
   label: string;
-  type?: 'text' | 'email' | 'password' | 'url' | 'date';
+  type?: 'text' | 'email' | 'password' | 'url' | 'date' | 'time';
   /** The keyboard that a phone shows, if the type does not determine it. */
   inputmode?: 'decimal';
   value?: string | undefined;
@@ -17,6 +17,8 @@ export interface FieldProps {
   /** A short text beside the label, for example the source of the value. */
   badge?: string;
   required?: boolean;
+  /** The id of a `datalist` with suggestions. */
+  list?: string;
   autofocus?: boolean;
   /** Choices instead of free text; `value` is one of them, or empty. */
   choices?: { value: string; label: string }[] | undefined;

@@ -134,6 +134,16 @@ export const zhSentences: Readonly<Record<string, string>> = {
 
   // Agents, conversations, messages
   'There is no such agent.': '没有这个智能体。',
+  'There is no such schedule.': '没有这个定时。',
+  'Write what the agent is asked': '请写下向智能体提出的内容',
+  'This time never comes': '这个时间永远不会到来',
+  'At most every {} minutes': '最多每 {} 分钟一次',
+  'There is no such time zone. Say for example Europe/Berlin, America/New_York or UTC':
+    '没有这个时区。例如 Europe/Berlin、America/New_York 或 UTC',
+  'Not understood. Say for example "every weekday at 8", "every hour" or "every monday and friday at 17:30", or a cron expression such as "0 8 * * 1-5"':
+    '无法识别。例如 "every weekday at 8"、"every hour"、"every monday and friday at 17:30"，或 "0 8 * * 1-5" 这样的 cron 表达式',
+  'You have {} schedules, which is as many as you may have. Delete one first.':
+    '你有 {} 个定时，已达到上限。请先删除一个。',
   'There is no such conversation.': '没有这个对话。',
   'There is no such message.': '没有这条消息。',
   'There is no backend "{}".': '没有名为“{}”的后端。',

@@ -34,7 +34,7 @@ function IdleForm({ item }: { item: IdleView }) {
   return (
     <form {...savedOnChange('/settings/idle')} class="row grow">
       <input type="hidden" name="backend" value={item.backend} />
-      <label class="grow ellipsis" for={selectId}>
+      <label class="grow" for={selectId}>
         {item.name}
         <span class="visually-hidden">{t.idle.label(item.name)}</span>
       </label>

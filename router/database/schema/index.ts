@@ -10,5 +10,6 @@ export * from './chat';
 export * from './credentials';
 export * from './installation';
 export * from './runners';
+export * from './schedules';
 export * from './search';
 export * from './usage';

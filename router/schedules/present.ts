@@ -1,0 +1,68 @@
+/** Turns schedules into what pages and the API show. */
+
+import type { FormState } from '../../views/models';
+import type { ScheduleView } from '../../views/schedules/models';
+import type { ConversationsService } from '../chat/conversations';
+import type { Schedule } from './store';
+import { simpleTimes } from './times';
+
+/** Conversations that a schedule's answers may go to: the newest of its agent among so many of its user. */
+const OFFERED_MAX = 100;
+
+/** The fields of the form of a schedule, as they are now. */
+export function formOf({ cron, timeZone, text, conversationId }: Schedule): FormState {
+  const simple = simpleTimes(cron) ?? { every: 'cron', time: '08:00' };
+  return {
+    values: { ...simple, cron, time_zone: timeZone, text, conversation: conversationId ?? '' },
+    errors: {},
+  };
+}
+
+/** @param refused the form of one of them, as it was sent. */
+export function scheduleView(schedule: Schedule, refused?: { id: string; form: FormState }): ScheduleView {
+  const { id, cron, timeZone, text, isPaused, nextAtMs, lastAtMs, lastConversationId, lastProblem } = schedule;
+  const simple = simpleTimes(cron);
+  return {
+    ...{ id, cron, timeZone, text, isPaused },
+    ...(simple && { simple }),
+    ...(nextAtMs !== null && { nextAtMs }),
+    ...(lastAtMs !== null && {
+      last: {
+        atMs: lastAtMs,
+        ...(lastConversationId !== null && { conversationId: lastConversationId }),
+        ...(lastProblem !== null && { problem: lastProblem }),
+      },
+    }),
+    form: refused?.id === id ? refused.form : formOf(schedule),
+    isRefused: refused?.id === id,
+  };
+}
+
+/** Conversations that the answers may go to, pinned ones first, then newest first. */
+export async function offeredConversations(
+  conversations: Pick<ConversationsService, 'list' | 'pinned'>,
+  { userId, id }: { userId: string; id: string },
+): Promise<readonly { id: string; title: string }[]> {
+  const pinned = await conversations.pinned(userId);
+  const newest = await conversations.list(userId, { limit: OFFERED_MAX });
+  return [...pinned, ...newest].filter(({ agentId }) => agentId === id);
+}
+
+/** Times are seconds since the epoch. */
+export function scheduleJson(schedule: Schedule) {
+  const seconds = (ms: number | null) => (ms === null ? null : Math.floor(ms / 1000));
+  return {
+    id: schedule.id,
+    agent_id: schedule.agentId,
+    when: schedule.cron,
+    time_zone: schedule.timeZone,
+    text: schedule.text,
+    conversation_id: schedule.conversationId,
+    paused: schedule.isPaused,
+    next_at: seconds(schedule.nextAtMs),
+    created_at: seconds(schedule.createdAtMs),
+    last_at: seconds(schedule.lastAtMs),
+    last_conversation_id: schedule.lastConversationId,
+    last_problem: schedule.lastProblem,
+  };
+}

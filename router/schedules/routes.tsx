@@ -1,0 +1,155 @@
+/** The page of an agent's schedules. */
+import { Elysia, t } from 'elysia';
+import type { FormState } from '../../views/models';
+import { SchedulesPage } from '../../views/schedules/page';
+import type { SessionPlugin, Who } from '../accounts/identify';
+import { agentIn, type ShellOf } from '../accounts/present-pages';
+import type { AgentsService } from '../agents/agents';
+import type { ConversationsService } from '../chat/conversations';
+import { textOf } from '../web/reader';
+import { refusedForm } from '../web/refused-form';
+import { page, seeOther } from '../web/respond';
+import { offeredConversations, scheduleView } from './present';
+import type { ScheduleFields, SchedulesService } from './schedules';
+import type { Schedule } from './store';
+import { phraseOf } from './times';
+
+const field = t.String({ maxLength: 1_000 });
+const form = t.Object({
+  ...{ every: field, time: field, cron: field, time_zone: field, conversation: field },
+  text: t.String(),
+});
+type Typed = typeof form.static;
+
+export interface SchedulesRoutesDeps {
+  readonly agents: Pick<AgentsService, 'get'>;
+  readonly conversations: ConversationsService;
+  readonly schedules: SchedulesService;
+  readonly shell: ShellOf;
+}
+
+export function schedulesRoutes(deps: SchedulesRoutesDeps, session: SessionPlugin) {
+  const { agents, schedules } = deps;
+  const own = ({ user }: Who, { id }: { id: string }) => schedules.get(user.id, id);
+  const back = (request: Request, agentId: string, said: string) =>
+    seeOther(request, `/agents/${agentId}/schedules?said=${said}`);
+
+  return new Elysia({ name: 'schedules' })
+    .use(session)
+    .get(
+      '/agents/:id/schedules',
+      ({ who, params, query }) => schedulesPage(deps, who, params.id, { said: query.said }),
+      { session: true, query: t.Object({ said: t.Optional(t.String()) }) },
+    )
+    .post(
+      '/agents/:id/schedules',
+      async ({ who, params, body, request }) => {
+        const agent = await agents.get(who.user.id, params.id);
+        try {
+          await schedules.create(agent, fieldsOf(body));
+        } catch (error) {
+          return refusedPage(deps, who, agent.id, { body, error });
+        }
+        return back(request, agent.id, 'made');
+      },
+      { session: true, body: form },
+    )
+    .post(
+      '/schedules/:id',
+      async ({ who, params, body, request }) => {
+        const schedule = await own(who, params);
+        try {
+          await schedules.change(schedule, fieldsOf(body));
+        } catch (error) {
+          return refusedPage(deps, who, schedule.agentId, { body, error, schedule });
+        }
+        return back(request, schedule.agentId, 'saved');
+      },
+      { session: true, body: form },
+    )
+    .post(
+      '/schedules/:id/pause',
+      async ({ who, params, request }) => {
+        const schedule = await own(who, params);
+        await schedules.pause(schedule);
+        return back(request, schedule.agentId, 'paused');
+      },
+      { session: true },
+    )
+    .post(
+      '/schedules/:id/resume',
+      async ({ who, params, request }) => {
+        const schedule = await own(who, params);
+        await schedules.resume(schedule);
+        return back(request, schedule.agentId, 'resumed');
+      },
+      { session: true },
+    )
+    .post(
+      '/schedules/:id/run',
+      async ({ who, params, request }) => {
+        const { conversationId } = await schedules.run(await own(who, params));
+        return seeOther(request, `/conversations/${conversationId}`);
+      },
+      { session: true },
+    )
+    .post(
+      '/schedules/:id/delete',
+      async ({ who, params, request }) => {
+        const schedule = await own(who, params);
+        await schedules.delete(schedule);
+        return back(request, schedule.agentId, 'deleted');
+      },
+      { session: true },
+    );
+}
+
+function fieldsOf({ every, time, cron, time_zone: timeZone, text, conversation }: Typed): ScheduleFields {
+  const when = every === 'cron' ? cron : phraseOf({ every, time });
+  return { when, timeZone, text, conversationId: conversation === '' ? null : conversation };
+}
+
+/** The page with the form that was refused. What is wrong with the times stands at the field that was used. */
+function refusedPage(
+  deps: SchedulesRoutesDeps,
+  who: Who,
+  agentId: string,
+  { body, error, schedule }: { body: Typed; error: unknown; schedule?: Schedule },
+): Promise<Response> {
+  const refused = refusedForm(body, error);
+  const { when, ...errors } = refused.form.errors;
+  const form = {
+    ...refused.form,
+    errors: { ...errors, ...(when !== undefined && { [body.every === 'cron' ? 'cron' : 'time']: when }) },
+  };
+  return schedulesPage(deps, who, agentId, { refused: { id: schedule?.id ?? 'new', form }, status: refused.status });
+}
+
+async function schedulesPage(
+  deps: SchedulesRoutesDeps,
+  who: Who,
+  agentId: string,
+  shown: { said?: string | undefined; refused?: { id: string; form: FormState }; status?: number },
+): Promise<Response> {
+  const agent = await deps.agents.get(who.user.id, agentId);
+  const shell = await deps.shell(who, agentId);
+  const { refused } = shown;
+  const all = await deps.schedules.listOfAgent(agent);
+  const count = (await deps.schedules.listOfUser(who.user.id)).length;
+  const said: Readonly<Record<string, string>> = textOf(who).schedules.said;
+  const message = shown.said === undefined ? undefined : said[shown.said];
+  return page(
+    who,
+    <SchedulesPage
+      shell={shell}
+      agent={agentIn(shell)}
+      schedules={all.map((one) => scheduleView(one, refused))}
+      conversations={await offeredConversations(deps.conversations, agent)}
+      left={Math.max(0, deps.schedules.max - count)}
+      zones={Intl.supportedValuesOf('timeZone')}
+      {...(refused?.id === 'new' && { refused: refused.form })}
+      {...(message !== undefined && { flash: { kind: 'good', message } })}
+    />,
+    shown.status,
+  );
+}

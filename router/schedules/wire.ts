@@ -1,0 +1,24 @@
+/** Makes the parts of this subject. */
+import type { AgentsService } from '../agents/agents';
+import type { ConversationsService } from '../chat/conversations';
+import type { GenerationsService } from '../chat/generations';
+import type { Config } from '../config/config';
+import type { Draining } from '../web/draining';
+import { schedulesService } from './schedules';
+import type { SchedulesStore } from './store';
+
+export function wireSchedules(uses: {
+  config: Pick<Config, 'schedules'>;
+  stores: { schedules: SchedulesStore };
+  agents: AgentsService;
+  conversations: ConversationsService;
+  generations: GenerationsService;
+  draining: Draining;
+  now: () => number;
+}) {
+  const { config, stores, agents, conversations, generations, draining, now } = uses;
+  const isDraining = () => draining.isDraining;
+  const { schedules } = stores;
+  const { schedules: limits } = config;
+  return { schedules: schedulesService({ schedules, agents, conversations, generations, limits, isDraining, now }) };
+}

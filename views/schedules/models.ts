@@ -1,0 +1,23 @@
+/** What the page of schedules shows, already looked up. */
+import type { FormState } from '../models';
+
+export interface ScheduleView {
+  readonly id: string;
+  readonly cron: string;
+  /** The same in the words of the form; absent where they do not suffice. */
+  readonly simple?: { readonly every: string; readonly time: string };
+  readonly timeZone: string;
+  readonly text: string;
+  readonly isPaused: boolean;
+  /** Absent while it is paused, and where there is no further time. */
+  readonly nextAtMs?: number;
+  readonly last?: {
+    readonly atMs: number;
+    readonly conversationId?: string;
+    /** Why the agent could not be asked. */
+    readonly problem?: string;
+  };
+  readonly form: FormState;
+  /** The form was refused. */
+  readonly isRefused: boolean;
+}
