@@ -66,7 +66,7 @@ try {
   await page.setViewportSize(WIDE);
   await page.goto('/agents');
   await page.locator('#agents a').first().click();
-  await page.goto(`${new URL(page.url()).pathname.replace(/\/(settings|files|runner)$/, '')}/settings`);
+  await page.goto(`${new URL(page.url()).pathname.replace(/\/(settings|schedules|files|runner)$/, '')}/settings`);
   await shoot(page, 'agent');
   await page.goto('/settings');
   await shoot(page, 'settings');

@@ -79,7 +79,7 @@ function ScheduleRow({
   const name = simple ? t.when(simple.every, simple.time) : cron;
   return (
     <li class="schedule" id={`schedule-${id}`}>
-      <div class="grow">
+      <div class="schedule-about">
         <p class="row-title">
           {simple ? name : <code>{cron}</code>} <span class="quiet">{timeZone}</span>
           {isPaused && <span class="badge">{t.paused}</span>}
@@ -88,10 +88,6 @@ function ScheduleRow({
           {text}
         </p>
         <ScheduleTimes schedule={schedule} />
-        <details open={isRefused}>
-          <summary>{t.edit}</summary>
-          <ScheduleForm id={id} action={path} form={form} conversations={conversations} label={t.save} />
-        </details>
       </div>
       <div class="row">
         <form method="post" action={`${path}/run`}>
@@ -115,6 +111,10 @@ function ScheduleRow({
           label={t.delete}
         />
       </div>
+      <details open={isRefused}>
+        <summary>{t.edit}</summary>
+        <ScheduleForm id={id} action={path} form={form} conversations={conversations} label={t.save} />
+      </details>
     </li>
   );
 }

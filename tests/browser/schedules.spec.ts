@@ -1,0 +1,53 @@
+/** Rules for the page of an agent's schedules. */
+import { answer, ended, expect, expectAccessible, expectNoOverflow, signIn, test } from './fixtures';
+
+test.use({ timezoneId: 'Europe/Lisbon', contextOptions: { reducedMotion: 'reduce' } });
+
+test('a schedule is made in the time zone of the browser, run, paused, changed and deleted', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  await page.getByRole('link', { name: 'Agents and their settings' }).click();
+  await page.getByRole('link', { name: 'Settings of Demo' }).click();
+  await page.getByRole('link', { name: 'Schedules', exact: true }).click();
+  await expect(page.getByLabel('Time zone')).toHaveValue('Europe/Lisbon');
+  await page.getByLabel('What the agent is asked').fill('echo good morning');
+  await page.getByRole('button', { name: 'Make schedule' }).click();
+  await expect(page.getByText('The schedule is made.')).toBeVisible();
+  const schedule = page.getByRole('listitem').filter({ hasText: 'Every weekday at 08:00' });
+  await expect(schedule).toContainText('Next: ');
+
+  await schedule.getByRole('button', { name: 'Run now: Every weekday at 08:00' }).click();
+  await ended(page, 'done');
+  await expect(answer(page)).toContainText('good morning');
+  await page.goBack();
+  await page.reload();
+  await expect(schedule.getByRole('link', { name: 'Show the conversation' })).toBeVisible();
+
+  await schedule.getByText('Change', { exact: true }).click();
+  const when = schedule.getByLabel('When');
+  await when.selectOption({ label: 'By a cron expression' });
+  await expect(schedule.getByLabel('At', { exact: true })).toBeHidden();
+  await schedule.getByLabel('Cron expression').fill('61 8 * * *');
+  await expectAccessible(page, 'schedules');
+  for (const width of [1440, 360, 320]) {
+    await page.setViewportSize({ width, height: 900 });
+    await expectNoOverflow(page, `schedules at ${width}`);
+  }
+  await schedule.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByText('Not understood.')).toBeVisible();
+  await expect(page.getByLabel('Cron expression').first()).toHaveValue('61 8 * * *');
+  await page.getByLabel('Cron expression').first().fill('0 8 1 * *');
+  await page.getByRole('button', { name: 'Save' }).click();
+  const changed = page.getByRole('listitem').filter({ hasText: '0 8 1 * *' });
+  await changed.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByText('The schedule is paused.')).toBeVisible();
+  await expect(changed.getByText('paused', { exact: true })).toBeVisible();
+  await changed.getByRole('button', { name: 'Resume' }).click();
+  await expect(page.getByText('The schedule goes on.')).toBeVisible();
+  await changed.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('The schedule is deleted.')).toBeVisible();
+  await expect(changed).toHaveCount(0);
+});
