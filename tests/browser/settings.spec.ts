@@ -21,7 +21,7 @@ test('credentials are saved, masked when they come back, and a wrong address kee
   await card.getByLabel('Base URL').fill('https://llm.example.org/v1');
   await card.getByLabel('API key').fill('sk-a-long-upstream-key-9876');
   await card.getByRole('button', { name: 'Save credentials' }).click();
-  await expect(page.getByRole('status').first()).toContainText('Saved');
+  await expect(page.locator('.notice[role="status"]')).toContainText('Saved');
   await expect(card.getByLabel('Base URL')).toHaveValue('https://llm.example.org/v1');
   await expect(card.getByLabel('API key')).toHaveValue('');
   await expect(card.getByLabel('API key')).toHaveAttribute('placeholder', /^•+9876$/);
@@ -115,7 +115,7 @@ test('a key is shown once, works on /v1, and not any more once it is revoked', a
   await expect(page.locator('#keys')).toContainText(`…${key.slice(-4)}`);
   await page.getByRole('button', { name: /^Revoke/ }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
-  await expect(page.getByRole('status').first()).toContainText('Revoked');
+  await expect(page.locator('.notice[role="status"]')).toContainText('Revoked');
   await expect(page.locator('#keys')).toContainText('No keys yet.');
   expect((await models()).status).toBe(401);
 });
@@ -153,7 +153,7 @@ test('a key gets limits where they are folded away, and the administrator revoke
   await expectAccessible(page, 'the keys of everybody');
   await page.getByRole('button', { name: 'Revoke CI' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
-  await expect(page.getByRole('status').first()).toContainText('Revoked');
+  await expect(page.locator('.notice[role="status"]')).toContainText('Revoked');
   expect((await models()).status).toBe(401);
 });
 
