@@ -61,6 +61,13 @@ export function attachmentsService(deps: {
     return { hash, name: shown, bytes: bytes.length, ...kind };
   }
 
+  /** Throws `too_large` where a user has no room for so many more bytes. */
+  async function checkRoom(userId: string, bytes: number): Promise<void> {
+    if ((await store.bytesOf(userId)) + bytes <= userBytesMax) return;
+    const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
+    throw new AppError('too_large', { message });
+  }
+
   /**
    * Stores the contents of the files of one message, of which it has some already. Throws `too_large`,
    * `unsupported_media_type` or `invalid_request` with the name of the file that cannot be attached.
@@ -79,10 +86,7 @@ export function attachmentsService(deps: {
       const message = `The files of a message have at most ${sizeText(messageBytesMax)} together.`;
       throw new AppError('too_large', { message });
     }
-    if ((await store.bytesOf(userId)) + bytes > userBytesMax) {
-      const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
-      throw new AppError('too_large', { message });
-    }
+    await checkRoom(userId, bytes);
     const kept: KeptFile[] = [];
     for (const file of files) kept.push(await keepOne(file));
     return kept;
@@ -113,6 +117,7 @@ export function attachmentsService(deps: {
     toldMessages,
     blobs,
 
+    checkRoom,
     keep,
 
     /**
