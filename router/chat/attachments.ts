@@ -95,7 +95,13 @@ export function attachmentsService(deps: {
   /** Pictures of answers on their way to the disk: the page may ask for one as soon as it has its address. */
   const saving = new Map<string, Promise<void>>();
 
-  async function saveOfAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
+  async function saveOfAnswer(
+    place: AttachmentPlace,
+    picture: AnswerPicture,
+    ordinal: number,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    await before;
     const { id, bytes } = picture;
     try {
       const extension = attachableKind(bytes)?.type.split('/')[1] ?? 'png';
@@ -162,9 +168,10 @@ export function attachmentsService(deps: {
     /**
      * Stores a picture of an answer. One that cannot be stored is missing, and the log says why: no answer fails for it.
      * @param ordinal its place among those of the answer.
+     * @param before storing the one before it: each counts the bytes of those that are stored.
      */
-    ofAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
-      const saved = saveOfAnswer(place, picture, ordinal).finally(() => saving.delete(picture.id));
+    ofAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number, before?: Promise<void>): Promise<void> {
+      const saved = saveOfAnswer(place, picture, ordinal, before).finally(() => saving.delete(picture.id));
       saving.set(picture.id, saved);
       return saved;
     },
