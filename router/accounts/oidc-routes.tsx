@@ -92,7 +92,7 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
         let kept: Kept | undefined;
         let claims: Claims | undefined;
         try {
-          const { user, did } = await attempts.provider(clients.network(request, server), async () => {
+          const { user, did, isCleared = false } = await attempts.provider(clients.network(request, server), async () => {
             kept = keptIn(deps, cookie.of(request));
             const answered = new URL(linkTo(request, CALLBACK) + new URL(request.url).search);
             claims = await oidc.finish(answered, kept);
@@ -102,8 +102,11 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
           });
           metrics.signInTried('ok');
           const detail = `through ${oidc.issuer}`;
-          if (did === 'linked') await audit.record({ action: 'identity.linked', actor: user, detail, address });
-          if (who?.user.id !== user.id) await signInCookie.set(user, ACTIONS[did], detail);
+          if (did === 'linked') {
+            const linked = isCleared ? `${detail}; its password, sessions and keys were removed` : detail;
+            await audit.record({ action: 'identity.linked', actor: user, detail: linked, address });
+          }
+          if (isCleared || who?.user.id !== user.id) await signInCookie.set(user, ACTIONS[did], detail);
           return cookie.clear(seeOther(request, kept?.next ?? '/'));
         } catch (error) {
           const code = error instanceof AppError ? error.code : 'internal';

@@ -120,8 +120,8 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'You are linked to another account here already. Ask the administrator to unlink it.':
     '你在这里已关联到另一个账号，请联系管理员取消关联。',
   'You have no account here yet. Ask the administrator for one.': '你在这里还没有账号，请向管理员申请。',
-  'There is an account with your address. Sign in with its password, and link it in Settings.':
-    '已有使用你电子邮箱的账号。请用其密码登录，然后在“设置”中关联。',
+  'There is an account with your address. Sign in with its password, and link it in Settings. If you did not make it, ask the administrator.':
+    '已有使用你电子邮箱的账号。请用其密码登录，然后在“设置”中关联。如果该账号不是你创建的，请联系管理员。',
   'This invitation is for {}.': '此邀请仅限 {}。',
   'You have no such session.': '你没有这个登录会话。',
   'Too many attempts. Try again in {} min.': '尝试次数过多，请在 {} 分钟后再试。',
