@@ -364,6 +364,7 @@ async function useSchedules(
   await schedules.listOfUser(ids.userId);
   await schedules.countOfUser(ids.userId);
   await schedules.due(nowMs, 10);
+  await schedules.moveOn({ id: ids.id, nextAtMs: nowMs }, null);
   await schedules.update(ids.id, { isPaused: true });
   await schedules.delete(ids.id);
 }
