@@ -126,9 +126,10 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'You have no such session.': '你没有这个登录会话。',
   'Too many attempts. Try again in {} min.': '尝试次数过多，请在 {} 分钟后再试。',
   'Too many attempts at once. Try again in a moment.': '同时尝试过多，请稍后再试。',
-  'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled.':
-    '平台没有响应，无法停止该用户的一个运行器。该用户已停用。',
-  'Delete the user again when the platform answers.': '平台恢复响应后，请再次删除该用户。',
+  'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled, and deleted when it answers.':
+    '平台没有响应，无法停止该用户的一个运行器。该用户已停用，平台恢复响应后会被自动删除。',
+  'This user is not deleted.': '该用户未被删除。',
+  'This user is being deleted.': '该用户正在被删除。',
   'That is not the name of this user': '这不是该用户的名字',
   'Must be one line without control characters': '必须为一行，且不含控制字符',
 
