@@ -146,9 +146,7 @@ test('a key with the scope agents opens the agents and conversations of its owne
         path,
         403,
         {
-          detail: expect.stringContaining(
-            'lacks the scope "agents", which opens /api/agents, /api/conversations and /api/schedules',
-          ),
+          detail: expect.stringContaining('lacks the scope "agents", which opens /api/agents and /api/conversations'),
         },
       ]);
     }

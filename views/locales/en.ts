@@ -677,7 +677,7 @@ export const en = {
     scopeNames: {
       v1: 'Agents, as OpenAI (/v1)',
       manage: 'Your settings and runners (/api/me, /api/runners)',
-      agents: 'Your agents and conversations (/api/agents, /api/conversations, /api/schedules)',
+      agents: 'Your agents and conversations (/api/agents, /api/conversations)',
       all: 'All of these',
     },
     onlyFor: 'Only for these agents',

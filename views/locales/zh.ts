@@ -655,7 +655,7 @@ export const zh: Text = {
     scopeNames: {
       v1: '智能体，以 OpenAI 方式（/v1）',
       manage: '你的设置和运行器（/api/me、/api/runners）',
-      agents: '你的智能体和对话（/api/agents、/api/conversations、/api/schedules）',
+      agents: '你的智能体和对话（/api/agents、/api/conversations）',
       all: '以上全部',
     },
     onlyFor: '仅限这些智能体',
