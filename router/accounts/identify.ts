@@ -17,17 +17,18 @@ import type { Session, User } from './store';
 
 /**
  * The paths that keys open outside of `/v1`, by scope: what belongs to their owner, as JSON. Explicit lists, so that a path
- * that is added later, such as a password, is not opened by existing keys. The files of a home may hold keys of its runner.
+ * that is added later, such as a password, is not opened by existing keys. The files of a home may hold keys of its runner; and
+ * a schedule asks on its owner's account, which would get round the limits and the budget of the key.
  */
 const OPENED: Readonly<Record<Exclude<KeyScope, 'v1'>, RegExp>> = {
   manage: /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/,
   agents:
-    /^\/api\/(backends$|attachments\/[^/]+$|(conversations|schedules)(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|schedules|runner(\/log)?))?)?$)/,
+    /^\/api\/(backends$|attachments\/[^/]+$|conversations(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|runner(\/log)?))?)?$)/,
 };
 /** What a scope opens, for people. */
 const OPENED_WORDS: Readonly<Record<KeyScope, string>> = {
   v1: '/v1',
-  agents: '/api/agents, /api/conversations and /api/schedules',
+  agents: '/api/agents and /api/conversations',
   manage: '/api/me and /api/runners',
 };
 

@@ -36,8 +36,8 @@ export function schedulesApiRoutes({ agents, schedules }: SchedulesApiDeps, sess
       '/api/agents/:id/schedules',
       async ({ who, params, body }) => {
         const agent = await agents.get(who.user.id, params.id);
-        const { when, time_zone: timeZone = 'UTC', text, conversation_id: conversationId = null } = body;
-        const made = await schedules.create(agent, { when, timeZone, text, conversationId });
+        const { when, time_zone: timeZone = 'UTC', text, conversation_id: chosen } = body;
+        const made = await schedules.create(agent, { when, timeZone, text, conversationId: chosen || null });
         return { schedule: scheduleJson(made) };
       },
       {

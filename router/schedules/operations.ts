@@ -27,7 +27,7 @@ const invalid = { 422: 'A member is invalid: `fields` says which' };
 export const schedulesOperations: OperationGroup = {
   name: 'Schedules',
   about: 'Times at which an agent is woken and asked by itself. Its answer is stored, and unread.',
-  access: 'agents',
+  access: 'session',
   words: {
     id: 'Id of one of your schedules',
     when: 'A cron expression of five fields, or words such as `every weekday at 8`, `every monday and friday at 17:30`, `every hour`',

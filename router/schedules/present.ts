@@ -38,14 +38,24 @@ export function scheduleView(schedule: Schedule, refused?: { id: string; form: F
   };
 }
 
-/** Conversations that the answers may go to, pinned ones first, then newest first. */
+/**
+ * Conversations that the answers may go to: pinned ones first, then newest first, then those of the schedules that are in
+ * neither.
+ */
 export async function offeredConversations(
-  conversations: Pick<ConversationsService, 'list' | 'pinned'>,
+  conversations: Pick<ConversationsService, 'find' | 'list' | 'pinned'>,
   { userId, id }: { userId: string; id: string },
+  schedules: readonly Schedule[],
 ): Promise<readonly { id: string; title: string }[]> {
   const pinned = await conversations.pinned(userId);
   const newest = await conversations.list(userId, { limit: OFFERED_MAX });
-  return [...pinned, ...newest].filter(({ agentId }) => agentId === id);
+  const offered: { id: string; title: string }[] = [...pinned, ...newest].filter(({ agentId }) => agentId === id);
+  for (const { conversationId } of schedules) {
+    if (conversationId === null || offered.some((one) => one.id === conversationId)) continue;
+    const chosen = await conversations.find(userId, conversationId);
+    if (chosen && chosen.shelf !== 'deleted') offered.push(chosen);
+  }
+  return offered;
 }
 
 /** Times are seconds since the epoch. */

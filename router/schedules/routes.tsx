@@ -144,7 +144,7 @@ async function schedulesPage(
       shell={shell}
       agent={agentIn(shell)}
       schedules={all.map((one) => scheduleView(one, refused))}
-      conversations={await offeredConversations(deps.conversations, agent)}
+      conversations={await offeredConversations(deps.conversations, agent, all)}
       left={Math.max(0, deps.schedules.max - count)}
       zones={Intl.supportedValuesOf('timeZone')}
       {...(refused?.id === 'new' && { refused: refused.form })}

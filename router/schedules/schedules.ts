@@ -61,8 +61,11 @@ export function schedulesService(deps: SchedulesDeps) {
     return schedule;
   }
 
-  /** Throws `invalid_fields`, and `not_found` for a conversation that the user or the agent does not have. */
-  async function checked(agent: Agent, fields: ScheduleFields) {
+  /**
+   * Throws `invalid_fields`, and `not_found` for a conversation that the user or the agent does not have.
+   * @param keptId the schedule's conversation as it is: it may be gone by now.
+   */
+  async function checked(agent: Agent, fields: ScheduleFields, keptId: string | null = null) {
     const cron = cronOf(fields.when);
     const [timeZone, text] = [fields.timeZone.trim(), fields.text.trim()];
     requireTimes(cron, timeZone, { afterMs: now(), gapMs: limits.gapMs });
@@ -71,8 +74,9 @@ export function schedulesService(deps: SchedulesDeps) {
       throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
     }
     const { conversationId } = fields;
-    if (conversationId !== null && (await conversations.get(agent.userId, conversationId)).agentId !== agent.id) {
-      throw new AppError('not_found', { message: 'There is no such conversation.' });
+    if (conversationId !== null && conversationId !== keptId) {
+      const { agentId } = await conversations.get(agent.userId, conversationId);
+      if (agentId !== agent.id) throw new AppError('not_found', { message: 'There is no such conversation.' });
     }
     return { cron, timeZone, text, conversationId };
   }
@@ -96,24 +100,28 @@ export function schedulesService(deps: SchedulesDeps) {
 
   async function askDue(schedule: Schedule): Promise<void> {
     const { id, agentId } = schedule;
+    const nextAtMs = timeAfterNow(schedule);
+    // Before it is asked: nobody has paused or changed it meanwhile, and a crash does not make it ask twice.
+    if (!(await schedules.moveOn(schedule, nextAtMs))) return;
+    let done: Asked;
     try {
-      await asked(schedule, await ask(schedule));
-      schedulesLog.info({ schedule: id, agent: agentId }, 'schedule.asked');
+      done = await ask(schedule);
     } catch (thrown) {
       const { code, message } = toAppError(thrown);
       const count = (tries.get(id) ?? 0) + 1;
       if (PASSING.has(code) && count < TRIES_MAX) {
         tries.set(id, count);
-        return schedules.update(id, { nextAtMs: now() + RETRY_MS });
+        await schedules.moveOn({ id, nextAtMs }, now() + RETRY_MS);
+        return;
       }
-      schedulesLog.warn(
-        { schedule: id, agent: agentId, code, ...(code === 'internal' && { err: thrown }) },
-        'schedule.failed',
-      );
-      await schedules.update(id, { lastAtMs: now(), lastConversationId: null, lastProblem: message });
+      tries.delete(id);
+      const cause = code === 'internal' ? { err: thrown } : {};
+      schedulesLog.warn({ schedule: id, agent: agentId, code, ...cause }, 'schedule.failed');
+      return schedules.update(id, { lastAtMs: now(), lastConversationId: null, lastProblem: message });
     }
     tries.delete(id);
-    await schedules.update(id, { nextAtMs: timeAfterNow(schedule) });
+    schedulesLog.info({ schedule: id, agent: agentId }, 'schedule.asked');
+    await asked(schedule, done);
   }
 
   return {
@@ -143,7 +151,8 @@ export function schedulesService(deps: SchedulesDeps) {
 
     /** Throws as `create` does. */
     async change(schedule: Schedule, fields: ScheduleFields): Promise<void> {
-      const valid = await checked(await agents.get(schedule.userId, schedule.agentId), fields);
+      const agent = await agents.get(schedule.userId, schedule.agentId);
+      const valid = await checked(agent, fields, schedule.conversationId);
       await schedules.update(schedule.id, { ...valid, nextAtMs: schedule.isPaused ? null : timeAfterNow(valid) });
     },
 
@@ -168,12 +177,17 @@ export function schedulesService(deps: SchedulesDeps) {
     },
 
     /**
-     * Asks where a time has come. Times that were missed while the router was down are asked once, and so is one whose
-     * asking a crash cut off before it was noted.
+     * Asks where a time has come. Times that were missed while the router was down are asked once. A fault of one schedule
+     * keeps none of the others from being asked.
      */
     async runDue(): Promise<void> {
       if (isDraining()) return;
-      for (const schedule of await schedules.due(now(), DUE_MAX)) await askDue(schedule);
+      for (const schedule of await schedules.due(now(), DUE_MAX)) {
+        if (isDraining()) return;
+        await askDue(schedule).catch((error: unknown) => {
+          schedulesLog.error({ schedule: schedule.id, err: error }, 'schedule.broke');
+        });
+      }
     },
   };
 }

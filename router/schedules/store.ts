@@ -38,6 +38,20 @@ export function schedulesStore(db: Db) {
     async delete(id: string): Promise<void> {
       db.delete(schedules).where(eq(schedules.id, id)).run();
     },
+    /**
+     * Sets the next time of a schedule that is still as it was read: neither paused nor changed meanwhile.
+     * @returns whether it was.
+     */
+    async moveOn({ id, nextAtMs }: Pick<Schedule, 'id' | 'nextAtMs'>, toMs: number | null): Promise<boolean> {
+      const asRead = nextAtMs === null ? isNull(schedules.nextAtMs) : eq(schedules.nextAtMs, nextAtMs);
+      const rows = db
+        .update(schedules)
+        .set({ nextAtMs: toMs })
+        .where(and(eq(schedules.id, id), eq(schedules.isPaused, false), asRead))
+        .returning({ id: schedules.id })
+        .all();
+      return rows.length > 0;
+    },
     /** Those whose time has come, longest ago first; without those of disabled users, whose times wait. */
     async due(nowMs: number, limit: number): Promise<readonly Schedule[]> {
       const rows = db

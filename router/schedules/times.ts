@@ -11,6 +11,8 @@ const PHRASE = /^every (hour|[a-z, ]+?)(?: at (\d{1,2})(?::(\d{2}))? ?(am|pm)?)?
 /** Croner knows more, such as seconds, years and nicknames. */
 const CRON = /^[\d*?][\dA-Za-z*,/#?-]*( [\dA-Za-z*,/#?-]+){4}$/;
 const CRON_LENGTH_MAX = 100;
+/** Characters that are looked at at all. */
+const TYPED_LENGTH_MAX = 1_000;
 /**
  * Years in which a time is searched for: after 28 each day of the year has been each day of the week. Without an end
  * Croner would search 8,000 years, for 50 ms, for the 30th of February.
@@ -35,6 +37,7 @@ export interface SimpleTimes {
  * `requireTimes` finds out whether the fields make sense.
  */
 export function cronOf(typed: string): string {
+  if (typed.length > TYPED_LENGTH_MAX) throw refused('when', NO_TIMES);
   const text = typed.trim().replace(/\s+/g, ' ');
   const cron = cronOfPhrase(text.toLowerCase()) ?? text;
   if (cron.length > CRON_LENGTH_MAX || !CRON.test(cron)) throw refused('when', NO_TIMES);
@@ -86,27 +89,35 @@ export function nextTime(cron: string, timeZone: string, afterMs: number): numbe
  * `gapMs`.
  */
 export function requireTimes(cron: string, timeZone: string, { afterMs, gapMs }: { afterMs: number; gapMs: number }) {
-  let times: readonly number[];
+  let times: readonly Date[];
   try {
     new Intl.DateTimeFormat('en', { timeZone });
   } catch {
     throw refused('time_zone', 'There is no such time zone. Say for example Europe/Berlin, America/New_York or UTC');
   }
   try {
-    times = timesOf(cron, timeZone, afterMs)
-      .nextRuns(TIMES_CHECKED, new Date(afterMs))
-      .map((time) => time.getTime());
+    times = timesOf(cron, timeZone, afterMs).nextRuns(1, new Date(afterMs));
   } catch {
     throw refused('when', NO_TIMES);
   }
   if (times.length === 0) throw refused('when', 'This time never comes');
-  const gap = Math.min(...times.slice(1).map((time, index) => time - (times[index] ?? 0)));
-  if (gap < gapMs) throw refused('when', `At most every ${Math.ceil(gapMs / 60_000)} minutes`);
+  if (shortestGapMs(cron, afterMs) < gapMs) {
+    throw refused('when', `At most every ${Math.ceil(gapMs / 60_000)} minutes`);
+  }
+}
+
+/** The shortest time between two, where no clock is changed: a day of 23 hours must not refuse what comes once a day. */
+function shortestGapMs(cron: string, afterMs: number): number {
+  const times = timesOf(cron, 'UTC', afterMs)
+    .nextRuns(TIMES_CHECKED, new Date(afterMs))
+    .map((time) => time.getTime());
+  return Math.min(...times.slice(1).map((time, index) => time - (times[index] ?? 0)));
 }
 
 function timesOf(cron: string, timezone: string, afterMs: number): Cron {
+  // West of Greenwich it may still be the year before.
   const year = new Date(afterMs).getUTCFullYear();
-  return new Cron(`0 ${cron} ${year}-${year + YEARS}`, { timezone, mode: '7-part', paused: true });
+  return new Cron(`0 ${cron} ${year - 1}-${year + YEARS}`, { timezone, mode: '7-part', paused: true });
 }
 
 function refused(field: string, problem: string): AppError {

@@ -145,7 +145,9 @@ test('a key with the scope agents opens the agents and conversations of its owne
       expect([path, refused.status, await refused.json()]).toMatchObject([
         path,
         403,
-        { detail: expect.stringContaining('lacks the scope "agents", which opens /api/agents and /api/conversations') },
+        {
+          detail: expect.stringContaining('lacks the scope "agents", which opens /api/agents and /api/conversations'),
+        },
       ]);
     }
   }

@@ -88,8 +88,12 @@ test('a Bearer credential decides on /v1, and a good cookie does not rescue a ba
 test('a key opens /v1 and nothing else', async () => {
   const headers = { authorization: `Bearer ${await alice.createKey()}` };
   expect((await router.request('/v1/models', { headers })).status).toBe(200);
-  for (const path of ['/auth/me', '/api/backends', '/settings', '/live']) {
+  for (const path of ['/auth/me', '/api/me', '/api/schedules', '/settings', '/live']) {
     expect([path, (await router.request(path, { headers })).status]).toEqual([path, 401]);
+  }
+  // What a key with another scope opens is refused by that scope's name.
+  for (const path of ['/api/agents', '/api/backends', '/api/conversations', '/api/runners']) {
+    expect([path, (await router.request(path, { headers })).status]).toEqual([path, 403]);
   }
 });
 

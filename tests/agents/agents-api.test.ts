@@ -160,7 +160,7 @@ const endpoints = (id: string) =>
   ] as const;
 const bodyOf = (method: string) => (/POST|PATCH/.test(method) ? { body: { backend: 'echo', name: 'theirs' } } : {});
 
-test('signed out, and with an API key, every endpoint is 401', async () => {
+test('signed out every endpoint is 401, and with a key that lacks the scope 403', async () => {
   const [agent] = await agentsOf(alice);
   const authorization = `Bearer ${await alice.createKey()}`;
   for (const [method, path] of endpoints(agent?.id ?? '')) {
@@ -168,7 +168,7 @@ test('signed out, and with an API key, every endpoint is 401', async () => {
       await router.request(path, { method, ...bodyOf(method) }),
       await router.request(path, { method, ...bodyOf(method), headers: { authorization } }),
     ];
-    expect([method, path, ...answers.map(({ status }) => status)]).toEqual([method, path, 401, 401]);
+    expect([method, path, ...answers.map(({ status }) => status)]).toEqual([method, path, 401, 403]);
   }
 });
 

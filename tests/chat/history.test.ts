@@ -33,7 +33,7 @@ async function keep(who: Person, count: number, daysAgo: (index: number) => numb
 const shown = async (who: Person, path: string) =>
   (await who.request(path, { headers: { 'hx-request': 'true' } })).text();
 const linksOf = async (html: string) =>
-  (await all(html, '[data-at] > a')).map(({ attributes }) => attributes.href?.split('/').at(-1));
+  (await all(html, '[data-at] > .sidebar-link')).map(({ attributes }) => attributes.href?.split('/').at(-1));
 const olderOf = async (html: string) => (await all(html, '.older > a'))[0]?.attributes.href?.replaceAll('&amp;', '&');
 
 await alice.request('/');
@@ -57,7 +57,9 @@ test('the list has conversations with all agents, under the days on which they l
   const page = await (await alice.request(`/conversations/${newestFirst[0]}`)).text();
   const days = (await all(page, '#conversations > .day')).map(({ text }) => text);
   expect(days.slice(0, 4)).toEqual(['Today', 'Yesterday', 'Previous 7 days', 'November 2026']);
-  const agents = (await all(page, '#conversations [data-at] > a')).map(({ attributes }) => attributes.title);
+  const agents = (await all(page, '#conversations [data-at] > .sidebar-link')).map(
+    ({ attributes }) => attributes.title,
+  );
   expect(new Set(agents)).toEqual(new Set(['scribe', 'clerk']));
 });
 

@@ -243,6 +243,7 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
   }
   await users.change('u', { name: 'B' });
   await users.duePurges(nowMs, 5);
+  await users.restore('u', nowMs);
   await users.setPassword('u', 'x', { endsSessions: true });
   await users.handOver('u');
   await links.putReset({ userId: 'u', hash: 'h', expiresAtMs: nowMs + 1 });
@@ -363,6 +364,7 @@ async function useSchedules(
   await schedules.listOfUser(ids.userId);
   await schedules.countOfUser(ids.userId);
   await schedules.due(nowMs, 10);
+  await schedules.moveOn({ id: ids.id, nextAtMs: nowMs }, null);
   await schedules.update(ids.id, { isPaused: true });
   await schedules.delete(ids.id);
 }

@@ -206,6 +206,34 @@ test('the schedules of a disabled user wait, and are asked once when the user is
   await remove(bob, made);
 });
 
+test('a schedule that is paused or changed while another is asked is left alone', async () => {
+  const first = await make(alice);
+  const [paused, changed] = [await make(alice), await make(alice)];
+  passTime(24 * HOUR_MS);
+  const running = router.context.schedules.runDue();
+  await call(alice, 'PATCH', `schedules/${paused.id}`, { paused: true });
+  await call(alice, 'PATCH', `schedules/${changed.id}`, { when: 'every day at 23' });
+  await running;
+  await answer('Only once.');
+  expect(await read(alice, paused)).toMatchObject({ paused: true, next_at: null, last_at: null });
+  expect(await read(alice, changed)).toMatchObject({ when: '0 23 * * *', last_at: null });
+  expect((await read(alice, first)).last_at).toBe(Math.floor(nowMs / 1000));
+  for (const one of [first, paused, changed]) await remove(alice, one);
+});
+
+test('a schedule whose conversation is gone is changed all the same, and an archived one stays its own on the page', async () => {
+  const chosen = await beginConversation(router, alice, 'clock', 'Good evening');
+  await answer('Good evening.');
+  const made = await make(alice, { conversation_id: chosen });
+  await router.context.conversations.putOn(alice.id, chosen, 'archived');
+  const agent = await agentOf(router, alice, 'clock');
+  const page = await (await alice.request(`/agents/${agent.id}/schedules`)).text();
+  expect(page).toContain(`<option value="${chosen}" selected`);
+  await alice.request(`/conversations/${chosen}/delete`, form({}));
+  expect((await call(alice, 'PATCH', `schedules/${made.id}`, { text: 'Still there?' })).status).toBe(200);
+  await remove(alice, made);
+});
+
 test('a user has as many schedules as the setting says', async () => {
   const all = [];
   for (let count = 0; count < 5; count += 1) all.push(await make(bob));

@@ -67,9 +67,17 @@ describe('the times of a schedule', () => {
     };
     expect(times('0 8 * * 1-5', 'Europe/Berlin', '2026-11-27T12:00:00Z')).toBe('2026-11-30T07:00:00.000Z');
     expect(times('0 8 * * *', 'Asia/Kathmandu', '2026-11-27T12:00:00Z')).toBe('2026-11-28T02:15:00.000Z');
+    expect(times('0 20 * * *', 'America/Los_Angeles', '2027-01-01T01:10:00Z')).toBe('2027-01-01T04:00:00.000Z');
     // Half past two does not exist in this night, and exists twice in that one.
     expect(times('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z')).toBe('2026-03-29T01:00:00.000Z');
     expect(times('30 2 * * *', 'Europe/Berlin', '2026-10-25T00:30:00Z')).toBe('2026-10-26T01:30:00.000Z');
+  });
+
+  test('what comes once a day may come after 23 hours, when clocks are changed', () => {
+    const afterMs = Date.parse('2026-03-20T12:00:00Z');
+    expect(
+      problemsOf(() => requireTimes('0 8 * * *', 'Europe/Berlin', { afterMs, gapMs: 86_400_000 })),
+    ).toBeUndefined();
   });
 
   test.each(['0 8 * * *', '30 8 * * 1-5', '5 17 * * 0', '15 * * * *'])(
