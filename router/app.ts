@@ -213,8 +213,19 @@ export function internalApp(context: Context) {
     .use(wrongPort(config));
 }
 
-function settingsParts({ accounts, agents, backends, config, credentials, idle, keys, oidc, sessions }: Context) {
-  return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions };
+function settingsParts({
+  accounts,
+  agents,
+  backends,
+  config,
+  credentials,
+  idle,
+  keys,
+  oidc,
+  sessions,
+  vault,
+}: Context) {
+  return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions, vault };
 }
 
 function signInParts({ accounts, attempts, audit, clients, metrics, oidc, sessions }: Context) {

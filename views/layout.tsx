@@ -101,12 +101,13 @@ interface AppProps extends DocumentProps {
 /** A signed-in page: the sidebar, and the content as `main`. */
 export function AppLayout({ shell, children, search = true, ...document }: AppProps) {
   const t = useText();
+  const assets = useAssets();
   return (
     <Document {...document} parts>
       <a class="skip" href="#content">
         {t.skip}
       </a>
-      <div class="app">
+      <div class="app" data-notify={assets('notify.js')}>
         <Sidebar shell={shell} />
         <main id="content">{children}</main>
       </div>

@@ -4,8 +4,10 @@ import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
 import { emailProblem, nameProblem, normaliseEmail, trimmed } from './fields';
 import type { InvitationsService } from './invitations';
+import type { KeysService } from './keys';
 import { makeUser } from './new-user';
 import { type Claims, NO_ADDRESS } from './oidc';
+import type { SessionsService } from './sessions';
 import type { User, UsersStore } from './store';
 
 /** What the person was doing who began the sign-in. */
@@ -19,32 +21,31 @@ export interface Purpose {
 export interface SignedIn {
   readonly user: User;
   readonly did: 'signed-in' | 'linked' | 'created' | 'invited';
+  /** The account had a password, which was removed with all its sessions and keys. */
+  readonly isCleared?: boolean;
 }
 
 export type IdentitiesService = ReturnType<typeof identitiesService>;
 
 /**
  * @param deps.createsAccounts whether people without an account get one.
- * @param deps.signUpOpen whether anybody may have made an account, with an address that is not theirs.
+ * @param deps.passwordsOpen whether others than the administrator sign in with passwords.
  */
 export function identitiesService(deps: {
   readonly users: UsersStore;
   readonly invitations: Pick<InvitationsService, 'acceptAs'>;
   readonly createsAccounts: boolean;
-  readonly signUpOpen: boolean;
+  readonly passwordsOpen: boolean;
+  readonly keys: Pick<KeysService, 'revokeAll'>;
+  readonly sessions: Pick<SessionsService, 'revokeAll'>;
   readonly changed: (userId: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }) {
-  const { users, invitations, createsAccounts, signUpOpen, changed } = deps;
+  const { users, invitations, createsAccounts, passwordsOpen, changed } = deps;
 
   async function link(user: User, identity: string): Promise<User> {
-    const [issuer] = identity.split(' ');
-    if (user.identity !== null && user.identity !== identity && user.identity.startsWith(`${issuer} `)) {
-      throw new AppError('forbidden', {
-        message: 'This account is linked to another person at the sign-in service. Ask the administrator.',
-      });
-    }
+    requireLinkable(user, identity);
     try {
       const linked = await users.change(user.id, { identity });
       if (!linked) throw new AppError('not_found', { message: 'There is no such user.' });
@@ -55,6 +56,23 @@ export function identitiesService(deps: {
       if (isUniqueViolation(error)) throw linkedElsewhere();
       throw error;
     }
+  }
+
+  /**
+   * Links the account with the address. Nobody has verified the address of an account that was made with a password: its
+   * owner may be somebody else. So the password proves it, and where passwords open nothing, all ways in are removed first.
+   */
+  async function linkByAddress(user: User, identity: string): Promise<SignedIn> {
+    requireLinkable(requireEnabled(user), identity);
+    const isCleared = user.role !== 'admin' && user.passwordHash !== '';
+    if (isCleared) {
+      if (passwordsOpen) throw passwordFirst();
+      await users.setPassword(user.id, '', { endsSessions: false });
+      await deps.sessions.revokeAll(user.id);
+      await deps.keys.revokeAll(user.id);
+      accountsLog.info({ user: user.id }, 'access.removed');
+    }
+    return { user: await link(user, identity), did: 'linked', isCleared };
   }
 
   async function make(email: string, name: string, { invitation }: Purpose): Promise<SignedIn> {
@@ -86,11 +104,7 @@ export function identitiesService(deps: {
       const email = normaliseEmail(told ?? '');
       if (emailProblem(email) !== undefined) throw new AppError('forbidden', { message: NO_ADDRESS });
       const same = await users.findByEmail(email);
-      if (same) {
-        requireEnabled(same);
-        if (signUpOpen && same.role !== 'admin' && same.passwordHash !== '') throw passwordFirst();
-        return { user: await link(same, identity), did: 'linked' };
-      }
+      if (same) return linkByAddress(same, identity);
       const { user, did } = await make(email, trimmed(name), purpose);
       return { user: await link(user, identity), did };
     },
@@ -111,15 +125,24 @@ function requireEnabled(user: User): User {
   throw new AppError('forbidden', { message: 'Your account is disabled. Ask the administrator.' });
 }
 
+/** Throws `forbidden` when the account is linked to another person of the same provider. */
+function requireLinkable(user: User, identity: string): void {
+  const [issuer] = identity.split(' ');
+  if (user.identity === null || user.identity === identity || !user.identity.startsWith(`${issuer} `)) return;
+  throw new AppError('forbidden', {
+    message: 'This account is linked to another person at the sign-in service. Ask the administrator.',
+  });
+}
+
 function linkedElsewhere(): AppError {
   return new AppError('conflict', {
     message: 'You are linked to another account here already. Ask the administrator to unlink it.',
   });
 }
 
-/** While anybody may sign up, an account may have been made by somebody whose address it is not. */
 function passwordFirst(): AppError {
   return new AppError('forbidden', {
-    message: 'There is an account with your address. Sign in with its password, and link it in Settings.',
+    message:
+      'There is an account with your address. Sign in with its password, and link it in Settings. If you did not make it, ask the administrator.',
   });
 }

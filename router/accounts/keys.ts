@@ -160,6 +160,14 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
     /** Ends a key of the user. Throws `not_found`. */
     revoke,
 
+    /** Ends all keys of a user. */
+    async revokeAll(userId: string): Promise<void> {
+      for (const { id } of await keys.list(userId)) {
+        const key = await keys.delete(userId, id);
+        if (key) end(key);
+      }
+    },
+
     /** Ends a key of any user, for the administrator. Throws `not_found`. */
     async revokeAny(id: string): Promise<void> {
       const key = await keys.find(id);

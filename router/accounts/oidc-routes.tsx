@@ -11,6 +11,7 @@ import { readerOf } from '../web/reader';
 import { page, seeOther } from '../web/respond';
 import type { SessionPlugin } from './identify';
 import type { IdentitiesService, Purpose, SignedIn } from './identities';
+import { isLinkProof } from './link-proof';
 import { type Claims, expiredFlow, type Flow, type OidcService } from './oidc';
 import { providerLink } from './present-pages';
 import type { AttemptLimits } from './sign-in-limits';
@@ -66,7 +67,7 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
       START,
       async ({ who, query, request, server }) => {
         const oidc = required(deps);
-        const linksUserId = query.link === undefined ? undefined : who?.user.id;
+        const linksUserId = who && query.link && isLinkProof(vault, who, query.link) ? who.user.id : undefined;
         const next = localPath(query.next);
         const purpose = {
           next: next.length > NEXT_LENGTH_MAX ? '/' : next,
@@ -92,7 +93,11 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
         let kept: Kept | undefined;
         let claims: Claims | undefined;
         try {
-          const { user, did } = await attempts.provider(clients.network(request, server), async () => {
+          const {
+            user,
+            did,
+            isCleared = false,
+          } = await attempts.provider(clients.network(request, server), async () => {
             kept = keptIn(deps, cookie.of(request));
             const answered = new URL(linkTo(request, CALLBACK) + new URL(request.url).search);
             claims = await oidc.finish(answered, kept);
@@ -102,8 +107,11 @@ export function oidcRoutes(deps: OidcRoutesDeps, session: SessionPlugin) {
           });
           metrics.signInTried('ok');
           const detail = `through ${oidc.issuer}`;
-          if (did === 'linked') await audit.record({ action: 'identity.linked', actor: user, detail, address });
-          if (who?.user.id !== user.id) await signInCookie.set(user, ACTIONS[did], detail);
+          if (did === 'linked') {
+            const linked = isCleared ? `${detail}; its password, sessions and keys were removed` : detail;
+            await audit.record({ action: 'identity.linked', actor: user, detail: linked, address });
+          }
+          if (isCleared || who?.user.id !== user.id) await signInCookie.set(user, ACTIONS[did], detail);
           return cookie.clear(seeOther(request, kept?.next ?? '/'));
         } catch (error) {
           const code = error instanceof AppError ? error.code : 'internal';
@@ -148,10 +156,9 @@ function refusedPage(
   if (!(error instanceof AppError) || error.code === 'internal') throw error;
   const back =
     linksUserId !== undefined ? '/settings' : invitation === undefined ? '/sign-in' : `/sign-up/${invitation}`;
-  const link = linksUserId === undefined ? undefined : '1';
-  const view = (
-    <OidcRefusedPage message={error.message} again={providerLink(oidc, { next, invitation, link })} backHref={back} />
-  );
+  // Linking begins again in Settings.
+  const again = linksUserId === undefined ? providerLink(oidc, { next, invitation }) : undefined;
+  const view = <OidcRefusedPage message={error.message} again={again} backHref={back} />;
   const response = page(readerOf(request), view, error.status);
   if (error.retryAfterSeconds !== undefined) response.headers.set('retry-after', String(error.retryAfterSeconds));
   return response;

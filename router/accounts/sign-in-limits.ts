@@ -24,6 +24,8 @@ const COUNTED_MAX = 20_000;
 
 /** Attempts of one network at once. Fewer than passwords are hashed at once, so that one slot stays free for others. */
 const NETWORK_AT_ONCE = 2;
+/** Of sign-ins through the provider, which may take ten seconds to answer: they wait there, and must not hold up passwords. */
+const PROVIDER_AT_ONCE = 20;
 const ACCOUNT_QUEUED_MAX = 20;
 const NETWORK_QUEUED_MAX = 100;
 
@@ -39,6 +41,7 @@ export interface AttemptLimits {
   signUp<T>(network: string, email: string, signUp: () => Promise<T>): Promise<T>;
   /**
    * Runs a part of a sign-in through the OpenID Connect provider, and counts a failure of the network when it is refused.
+   * These have turns of their own, so that a provider that hangs keeps nobody from signing in with a password.
    */
   provider<T>(network: string, work: () => Promise<T>): Promise<T>;
   /** Runs what a link opens, and counts a failure of the network when it throws `not_found`: a guessed link. */
@@ -53,6 +56,7 @@ export function createAttemptLimits(): AttemptLimits {
   const signUps = counts(SIGN_UPS_MAX, SIGN_UPS_MS);
   const ofAccount = createTurns({ atOnce: 1, queuedMax: ACCOUNT_QUEUED_MAX, refusal: tooManyAtOnce });
   const ofNetwork = createTurns({ atOnce: NETWORK_AT_ONCE, queuedMax: NETWORK_QUEUED_MAX, refusal: tooManyAtOnce });
+  const ofProvider = createTurns({ atOnce: PROVIDER_AT_ONCE, queuedMax: NETWORK_QUEUED_MAX, refusal: tooManyAtOnce });
   const inTurn = <T>(network: string, account: string, work: () => Promise<T>) =>
     ofAccount(account, () => ofNetwork(network, work));
 
@@ -84,7 +88,7 @@ export function createAttemptLimits(): AttemptLimits {
       return inTurn(network, account, signUp);
     },
     provider(network, work) {
-      return ofNetwork(network, async () => {
+      return ofProvider(network, async () => {
         providerFailures.check(network);
         try {
           return await work();

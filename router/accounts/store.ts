@@ -136,6 +136,11 @@ export function usersStore(db: Db) {
     ): Promise<User | undefined> {
       return db.update(users).set(change).where(eq(users.id, id)).returning().get();
     },
+    /** Lets a deleted user in again whose time is not over. @returns the user, or undefined when there is none such. */
+    async restore(id: string, nowMs: number): Promise<User | undefined> {
+      const isKept = and(eq(users.id, id), gt(users.purgeAtMs, nowMs));
+      return db.update(users).set({ purgeAtMs: null, disabledAtMs: null }).where(isKept).returning().get();
+    },
     /**
      * Ends the user's reset link too.
      * @param options.endsSessions deletes all sessions of the user in the same transaction.

@@ -159,19 +159,18 @@ export function usersService(deps: {
       return user;
     },
 
-    /** A user who is disabled is deleted, and kept until `purgeAtMs`. */
+    /** A user is disabled and deleted, and kept until `purgeAtMs`: from then on nobody restores them. */
     async keepDeleted(id: string, purgeAtMs: number): Promise<void> {
-      await users.change(id, { purgeAtMs });
+      await users.change(id, { purgeAtMs, disabledAtMs: now() });
       await changed(id);
       accountsLog.info({ user: id, purgeAtMs }, 'user.kept_deleted');
     },
 
-    /** Lets a deleted user in again, with everything of theirs. Throws `not_found`, and `conflict` when the user is not deleted. */
+    /** Lets a deleted user in again, with everything of theirs. Throws `not_found`, and `conflict` when that cannot be. */
     async restore(id: string): Promise<User> {
-      if ((await get(id)).purgeAtMs === null) throw new AppError('conflict', { message: 'This user is not deleted.' });
-      const user = await users.change(id, { purgeAtMs: null, disabledAtMs: null });
+      const user = await users.restore(id, now());
+      if (!user) throw notRestored(await get(id));
       await changed(id);
-      if (!user) throw noSuchUser();
       accountsLog.info({ user: id }, 'user.restored');
       return user;
     },
@@ -201,6 +200,11 @@ function ownPassword(): AppError {
     message:
       "The administrator's password is changed in Settings, with the old one, or by: bun run admin reset-password.",
   });
+}
+
+function notRestored({ purgeAtMs }: User): AppError {
+  const message = purgeAtMs === null ? 'This user is not deleted.' : 'This user is being deleted.';
+  return new AppError('conflict', { message });
 }
 
 function noSuchUser(): AppError {

@@ -53,9 +53,9 @@ export function wireAccounts(uses: {
   events.subscribeToAll((_, event) => event.kind === 'revoked' && rateLimits.forget(event.credentialId));
   const invitations = invitationsService({ users: rows, links, passwords, changed, now });
   const identities = identitiesService({
-    ...{ users: rows, invitations, changed, now },
+    ...{ users: rows, invitations, keys, sessions, changed, now },
     createsAccounts: config.oidc?.createsAccounts ?? false,
-    signUpOpen: config.signup.open && inviteCode === undefined,
+    passwordsOpen: passwords.isOpen,
   });
   const userLimits = userLimitsService({
     store: stores.limits,

@@ -145,7 +145,13 @@ function usersLive({ users }: LiveRoutesDeps, who: Who, search: string, after: s
   return {
     isAbout: ({ kind }) => kind === 'user',
     async look() {
-      const { views } = await usersPage(users, who, search, after);
+      // The user before this page may be deleted meanwhile: the page stays as it is.
+      const found = await usersPage(users, who, search, after).catch((error: unknown) => {
+        if (error instanceof AppError && error.code === 'not_found') return undefined;
+        throw error;
+      });
+      if (!found) return { parts: [], againMs: HEARD_MS };
+      const { views } = found;
       const rows = views.map((user) => ({ id: userRowId(user), view: <UserRow user={user} /> }));
       return { parts: [{ id: USER_LIST_ID, view: <UserList users={views} />, rows }], againMs: HEARD_MS };
     },

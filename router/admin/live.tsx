@@ -19,6 +19,8 @@ const EVERY_MS = 1_000;
 const ADDED_MAX = 200_000;
 /** Characters by which the beginning of a text is found in the one before. */
 const LINE_LENGTH_MAX = 200;
+/** Places at which they are looked for: a line of one repeated character has them everywhere. */
+const TRIES_MAX = 400;
 
 /** A part of a page, with the id of its element. */
 export interface Part {
@@ -151,8 +153,8 @@ class Live {
 }
 
 /**
- * What came to the end of a text, the beginning of which may have been cut off meanwhile; undefined when it is another text, or
- * was empty.
+ * What came to the end of a text, the beginning of which may have been cut off meanwhile; undefined when it is another text, was
+ * empty, or repeats its beginning too often.
  */
 export function grownBy(before: string, after: string): string | undefined {
   if (before === '') return undefined;
@@ -160,7 +162,10 @@ export function grownBy(before: string, after: string): string | undefined {
   // A cut text begins with an ellipsis.
   const kept = after.replace(/^…/, '');
   const [firstLine = ''] = kept.slice(0, LINE_LENGTH_MAX).split('\n', 1);
-  for (let at = before.indexOf(firstLine); at >= 0 && firstLine !== ''; at = before.indexOf(firstLine, at + 1)) {
+  if (firstLine === '') return undefined;
+  for (let at = -1, tries = 0; tries < TRIES_MAX; tries += 1) {
+    at = before.indexOf(firstLine, at + 1);
+    if (at < 0) return undefined;
     if (kept.startsWith(before.slice(at))) return kept.slice(before.length - at);
   }
   return undefined;

@@ -35,6 +35,9 @@ export function removalService(deps: {
 }) {
   const { users, agents, runners, runnerRows, generations, budgets, userLimits, audit, homesRoot, keptMs, now } = deps;
 
+  /** Users who are being purged now. */
+  const purging = new Map<string, Promise<void>>();
+
   /** Ends sessions, keys, streams, answers and runners of the user. Throws `not_found`, or `invalid_request` for the admin. */
   async function disable(userId: string): Promise<void> {
     await users.setDisabled(userId, true);
@@ -49,17 +52,29 @@ export function removalService(deps: {
 
   /**
    * Deletes a user for good. Throws `invalid_request` for the administrator, and `driver_unavailable` when a runner cannot be
-   * stopped: the user is disabled then, and may be deleted later.
+   * stopped: the user is disabled then, and `purgeDue` tries again.
    */
   async function purge(userId: string): Promise<void> {
     requireNotAdmin(await users.get(userId), 'deleted');
+    const begun = purging.get(userId);
+    if (begun) return begun;
+    const purged = purgeAll(userId).finally(() => purging.delete(userId));
+    purging.set(userId, purged);
+    return purged;
+  }
+
+  async function purgeAll(userId: string): Promise<void> {
+    // First: from here on nobody restores the user.
+    await users.keepDeleted(userId, now());
     await disable(userId);
     const theirs = await agents.listAll(userId);
     for (const { id } of theirs) {
-      await runners.stop(id, 'deleted');
+      await runners.stop(id, 'deleted').catch((error: unknown) => {
+        throw error instanceof AppError && error.code === 'driver_unavailable' ? runnerLeft() : error;
+      });
       if (await runnerRows.findByAgent(id)) throw runnerLeft();
     }
-    // After all are stopped: a user who could not be deleted may be enabled again.
+    // After all are stopped: while one is left, the user has everything.
     for (const agent of theirs) {
       const { id } = agent;
       await runners.remove(id, () => agents.delete(agent));
@@ -90,8 +105,10 @@ export function removalService(deps: {
     async deleteLater(userId: string): Promise<void> {
       const user = await users.get(userId);
       if (keptMs === 0 || user.purgeAtMs !== null) return purge(userId);
-      await disable(userId);
+      requireNotAdmin(user, 'deleted');
+      // First: from here on nobody enables the user.
       await users.keepDeleted(userId, now() + keptMs);
+      await disable(userId);
     },
 
     restore: users.restore,
@@ -99,6 +116,7 @@ export function removalService(deps: {
     /** Purges deleted users whose time is over. One who cannot be purged now is tried again with the next call. */
     async purgeDue(): Promise<void> {
       for (const user of await users.duePurges(PURGED_AT_ONCE)) {
+        if (purging.has(user.id)) continue;
         try {
           await purge(user.id);
           await audit.record({
@@ -117,7 +135,7 @@ export function removalService(deps: {
 
 function runnerLeft(): AppError {
   return new AppError('driver_unavailable', {
-    message: 'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled.',
-    hint: 'Delete the user again when the platform answers.',
+    message:
+      'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled, and deleted when it answers.',
   });
 }

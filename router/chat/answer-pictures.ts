@@ -11,18 +11,24 @@ import { isJsonObject, type JsonObject } from '../lib/json';
 const COUNT_MAX = 20;
 /** Characters of the words of a picture in Markdown. */
 const ALT_LENGTH_MAX = 500;
-const OPENING = /!\[([^\]\n]{0,500})\]\(\s*<?data:image\/[a-z0-9.+-]{1,40}[^,()\s]{0,40};base64,/i;
+// The text is anybody's. No expression reads a place of it for more than one beginning, or without a bound: words have no
+// `![` in them, data and addresses no `!`, blanks are few.
+const OPENING =
+  /!\[((?:[^\]\n!]|!(?!\[)){0,500})\]\(\s{0,20}<?data:image\/[a-z0-9.+-]{1,40}(?:;(?!base64,)[^,;()\s]{0,40}){0,3};base64,/i;
 /** What may become a beginning with more text. */
-const PARTIAL = /!(?:\[[^\]\n]{0,500}(?:\](?:\(\s*<?[a-z0-9:/.+;=-]{0,120})?)?)?$/i;
+const PARTIAL = /!(?:\[(?:[^\]\n!]|!(?!\[)){0,500}(?:\](?:\(\s{0,20}<?[a-z0-9:/.+;=-]{0,120})?)?)?$/i;
 const PARTIAL_LENGTH_MAX = ALT_LENGTH_MAX + 150;
 /** The first character behind the data. */
 const END = /[^A-Za-z0-9+/=\s]/;
 /** What stands behind the data: `)`, `> "title")` and the like. */
-const TAIL = /^>?\s*(?:"[^"\n]{0,200}"\s*)?\)/;
-const PARTIAL_TAIL = /^>?\s*(?:"[^"\n]{0,200}(?:"\s*)?)?$/;
+const TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}"\s{0,20})?\)/;
+const PARTIAL_TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}(?:"\s{0,20})?)?$/;
 const DATA_URI = /^data:[^,]{0,100};base64,/i;
 /** A picture in a text: one of an answer as it is stored, or as its client has it. */
-const IN_TEXT = /!\[[^\]\n]*\]\(\s*<?(?:data:image\/[^)]*|\/api\/attachments\/[0-9a-f]{24}[^)]*)\)/g;
+const IN_TEXT =
+  /!\[(?:[^\]\n!]|!(?!\[)){0,500}\]\(\s{0,20}<?(?:data:image\/[^)!]*|\/api\/attachments\/[0-9a-f]{24}[^)!]*)\)/g;
+/** A picture in a stored answer, and its words. */
+const STORED = /!\[((?:[^\]\n!]|!(?!\[)){0,500})\]\(\/api\/attachments\/[0-9a-f]{24}[^)!]*\)/g;
 
 /** A picture that is to be stored. */
 export interface AnswerPicture {
@@ -163,7 +169,5 @@ export function withoutPictures(text: string): string {
 
 /** A text for a runtime, to which addresses here mean nothing: the words of each picture stand for it. */
 export function picturesAsWords(text: string): string {
-  return text.includes('](/api/attachments/')
-    ? text.replace(/!\[([^\]\n]*)\]\(\/api\/attachments\/[0-9a-f]{24}[^)]*\)/g, '[Picture: $1]')
-    : text;
+  return text.includes('](/api/attachments/') ? text.replace(STORED, '[Picture: $1]') : text;
 }

@@ -27,7 +27,7 @@ export interface ReaderOptions {
   /** The memory share that a long answer is charged to. The recorder ends it. */
   readonly share: Share;
   /** Bytes of one picture in the answer, and where each goes. */
-  readonly pictures: { readonly bytesMax: number; save(picture: AnswerPicture): void };
+  readonly pictures: { readonly bytesMax: number; save(picture: AnswerPicture): Promise<void> };
 }
 
 export class AnswerReader {
@@ -36,6 +36,8 @@ export class AnswerReader {
   readonly steps: AnswerSteps;
   readonly #leading = new LeadingThought();
   readonly #pictures: AnswerPictures;
+  /** Of pictures until they are stored: memory, but no part of the text. */
+  #savingBytes = 0;
   failure: MessageFailure | undefined;
   /** Why no more is read. */
   tooLarge: AppError | undefined;
@@ -56,7 +58,7 @@ export class AnswerReader {
     this.isStream = isStream;
     this.calls = new AnswerCalls(messageId);
     this.steps = new AnswerSteps(now);
-    this.#pictures = new AnswerPictures(options.pictures.bytesMax, (picture) => options.pictures.save(picture));
+    this.#pictures = new AnswerPictures(options.pictures.bytesMax, (picture) => void this.#savePicture(picture));
     this.#measure = options.share.measure();
   }
 
@@ -98,6 +100,12 @@ export class AnswerReader {
     this.steps.end();
   }
 
+  async #savePicture(picture: AnswerPicture): Promise<void> {
+    this.#savingBytes += picture.bytes.length;
+    await this.options.pictures.save(picture);
+    this.#savingBytes -= picture.bytes.length;
+  }
+
   #take(lengthMax: number): Uint8Array {
     // In one piece, because an answer may arrive byte by byte.
     const [first = EVENT_END] = this.#waiting;
@@ -126,7 +134,7 @@ export class AnswerReader {
     const { maxBytes } = this.options;
     const waiting = this.isStream ? Math.max(0, this.#waitingBytes - WAITING_BYTES_MAX) : this.#waitingBytes;
     const bytes = this.#textBytes + this.calls.size + this.steps.size + this.#pictures.size + waiting;
-    this.tooLarge ??= bytes > maxBytes ? tooLarge(maxBytes) : this.#measure(bytes);
+    this.tooLarge ??= bytes > maxBytes ? tooLarge(maxBytes) : this.#measure(bytes + this.#savingBytes);
   }
 
   #divided({ thought, text }: Divided): void {

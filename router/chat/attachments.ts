@@ -61,6 +61,13 @@ export function attachmentsService(deps: {
     return { hash, name: shown, bytes: bytes.length, ...kind };
   }
 
+  /** Throws `too_large` where a user has no room for so many more bytes. */
+  async function checkRoom(userId: string, bytes: number): Promise<void> {
+    if ((await store.bytesOf(userId)) + bytes <= userBytesMax) return;
+    const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
+    throw new AppError('too_large', { message });
+  }
+
   /**
    * Stores the contents of the files of one message, of which it has some already. Throws `too_large`,
    * `unsupported_media_type` or `invalid_request` with the name of the file that cannot be attached.
@@ -79,10 +86,7 @@ export function attachmentsService(deps: {
       const message = `The files of a message have at most ${sizeText(messageBytesMax)} together.`;
       throw new AppError('too_large', { message });
     }
-    if ((await store.bytesOf(userId)) + bytes > userBytesMax) {
-      const message = `Your files would take more than ${sizeText(userBytesMax)}. Delete conversations with files first.`;
-      throw new AppError('too_large', { message });
-    }
+    await checkRoom(userId, bytes);
     const kept: KeptFile[] = [];
     for (const file of files) kept.push(await keepOne(file));
     return kept;
@@ -91,7 +95,13 @@ export function attachmentsService(deps: {
   /** Pictures of answers on their way to the disk: the page may ask for one as soon as it has its address. */
   const saving = new Map<string, Promise<void>>();
 
-  async function saveOfAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
+  async function saveOfAnswer(
+    place: AttachmentPlace,
+    picture: AnswerPicture,
+    ordinal: number,
+    before: Promise<void> | undefined,
+  ): Promise<void> {
+    await before;
     const { id, bytes } = picture;
     try {
       const extension = attachableKind(bytes)?.type.split('/')[1] ?? 'png';
@@ -113,6 +123,7 @@ export function attachmentsService(deps: {
     toldMessages,
     blobs,
 
+    checkRoom,
     keep,
 
     /**
@@ -157,9 +168,10 @@ export function attachmentsService(deps: {
     /**
      * Stores a picture of an answer. One that cannot be stored is missing, and the log says why: no answer fails for it.
      * @param ordinal its place among those of the answer.
+     * @param before storing the one before it: each counts the bytes of those that are stored.
      */
-    ofAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number): Promise<void> {
-      const saved = saveOfAnswer(place, picture, ordinal).finally(() => saving.delete(picture.id));
+    ofAnswer(place: AttachmentPlace, picture: AnswerPicture, ordinal: number, before?: Promise<void>): Promise<void> {
+      const saved = saveOfAnswer(place, picture, ordinal, before).finally(() => saving.delete(picture.id));
       saving.set(picture.id, saved);
       return saved;
     },

@@ -102,7 +102,7 @@ export function generationsService(deps: GenerationsDeps) {
       ...(replacesId !== undefined && { replacesId }),
       ...(after !== undefined && { after }),
       expiresAtMs,
-      title: conversation.title === '' ? titleFrom(text || (files[0]?.name ?? '')) : '',
+      title: conversation.title === '' ? titleFrom(text ?? '') || titleFrom(files[0]?.name ?? '') : '',
       nowMs: now(),
     });
     if (!written) throw new AppError('answer_running');

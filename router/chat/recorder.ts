@@ -71,8 +71,9 @@ export class Answer implements Recorder, Ticking {
   /** Revisions of the steps. */
   #toldSteps = 0;
   #savedSteps = 0;
-  /** Pictures of the answer, each until it is stored. */
-  readonly #pictures: Promise<void>[] = [];
+  /** Storing the pictures of the answer, one after the other. */
+  #pictures: Promise<void> | undefined;
+  #pictureCount = 0;
   #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
 
   constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
@@ -132,8 +133,10 @@ export class Answer implements Recorder, Ticking {
     return this.#tried.promise;
   }
 
-  #savePicture(picture: AnswerPicture): void {
-    this.#pictures.push(this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictures.length));
+  #savePicture(picture: AnswerPicture): Promise<void> {
+    this.#pictures = this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictureCount, this.#pictures);
+    this.#pictureCount += 1;
+    return this.#pictures;
   }
 
   /** Ends the answer with what there is of it. */
@@ -239,7 +242,7 @@ export class Answer implements Recorder, Ticking {
     // Asked when the ending is written: a page may come until then.
     const isSeen = () => this.#deps.isShown(conversationId);
     if (this.#saving) await this.#saving;
-    if (this.#pictures.length > 0) await Promise.all(this.#pictures);
+    if (this.#pictures) await this.#pictures;
     for (;;) {
       const part = text.next(true);
       if (!part || text.isLast(part)) {

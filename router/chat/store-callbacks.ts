@@ -35,10 +35,10 @@ export function callbacksStore(db: Db) {
       return find(db, callbackId);
     },
 
-    /** The agent's listed conversation that changed last. */
+    /** The agent's listed conversation that changed last, pinned or not. */
     async newestOf(agentId: string): Promise<Conversation['id'] | undefined> {
       // The index has these conditions as they are.
-      const isListed = sql`shelf = 'list' AND ${isNull(conversations.expiresAtMs)}`;
+      const isListed = sql`shelf IN ('list', 'pinned') AND ${isNull(conversations.expiresAtMs)}`;
       return db
         .select({ id: conversations.id })
         .from(conversations)
@@ -67,6 +67,8 @@ export function callbacksStore(db: Db) {
         tx.update(conversations)
           .set({
             ...{ lastPosition: position, goesOnFrom: null, updatedAtMs: row.createdAtMs },
+            // What goes on is not archived any more.
+            ...(conversation.shelf === 'archived' && { shelf: 'list' as const }),
             // One that expires is in no list.
             ...(!isSeen && conversation.expiresAtMs === null && { isUnread: true }),
           })

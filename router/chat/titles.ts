@@ -43,6 +43,9 @@ export function titlesService(deps: {
     if (!backend || !usesUpstream(backend) || backend.disabled) return;
     const [message, answer] = await conversations.page(id, { limit: 2 });
     if (message?.role !== 'user' || answer?.status !== 'done' || answer.content === '') return;
+    // One that begins with a file only has the file's name, and one may have been renamed while it was answered.
+    const firstWords = titleFrom(message.content);
+    if (firstWords === '' || (await conversations.find(id))?.title !== firstWords) return;
     // A title at somebody else's expense is nobody's wish.
     if ((await credentials.upstreamOf(agent, backend)).source === 'shared') return;
     const said = await ask({
@@ -54,7 +57,7 @@ export function titlesService(deps: {
       signal: AbortSignal.any([closing.signal, AbortSignal.timeout(TITLE_MS)]),
     });
     const title = titleIn(said ?? '');
-    if (title === '' || !(await conversations.retitle(id, titleFrom(message.content), title))) return;
+    if (title === '' || !(await conversations.retitle(id, firstWords, title))) return;
     events.publish(userId, { kind: 'conversation', conversationId: id });
   }
 

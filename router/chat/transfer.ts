@@ -17,6 +17,10 @@ import type { Attachment, KeptFile } from './store-attachments';
 /** Bytes of a file without its attachments: everybody waits while it is stored, 30 ms for so much. */
 const IMPORT_BYTES_MAX = 4_194_304;
 const MESSAGES_MAX = 2_000;
+/** Each is stored by itself, and their rows with the messages. */
+const FILES_MAX = 500;
+/** The address of a file in the text of a message. */
+const ADDRESS = /(?<=\]\(\/api\/attachments\/)[0-9a-f]{24}/g;
 const FORMAT = 'agent-stack.conversation';
 const VERSION = 1;
 /** Of the problems of a file that are told. */
@@ -135,13 +139,15 @@ export function transferService(deps: {
     const { created_at, status = 'done', attachments: sent = [], follows, hidden, ...said } = one;
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
-    let { content } = said;
+    const ids = new Map<string, string>();
     for (const { id: before, name, data } of sent) {
       const id = newTimeId();
       const kept = await attachments.keep(userId, [{ name, bytes: Buffer.from(data, 'base64') }]);
       files.push(...kept.map((file) => ({ ...file, id })));
-      if (before) content = content.replaceAll(`](/api/attachments/${before}`, `](/api/attachments/${id}`);
+      if (before) ids.set(before, id);
     }
+    const content =
+      ids.size === 0 ? said.content : said.content.replace(ADDRESS, (before) => ids.get(before) ?? before);
     const place = { ...(follows !== undefined && { parent: follows }), isHidden: hidden ?? false };
     return { id: newTimeId(), ...said, ...place, content, status, createdAtMs, files };
   }
@@ -186,13 +192,16 @@ export function transferService(deps: {
       const { title = '', messages } = value as { title?: string; messages: FileMessage[] };
       const misplaced = placeProblems(messages);
       if (misplaced.length > 0) throw refused(misplaced);
-      const dataLength = messages
-        .flatMap((one) => one.attachments ?? [])
-        .reduce((sum, one) => sum + one.data.length, 0);
+      const files = messages.flatMap((one) => one.attachments ?? []);
+      const dataLength = files.reduce((sum, { data }) => sum + data.length, 0);
       if (bytes.length - dataLength > IMPORT_BYTES_MAX) {
-        const most = `${IMPORT_BYTES_MAX} bytes without attached files`;
-        throw new AppError('too_large', { message: `A conversation that is imported has at most ${most}.` });
+        throw tooLarge(`A conversation that is imported has at most ${IMPORT_BYTES_MAX} bytes without attached files.`);
       }
+      if (files.length > FILES_MAX) {
+        throw tooLarge(`A conversation that is imported has at most ${FILES_MAX} attached files.`);
+      }
+      const fileBytes = files.reduce((sum, { data }) => sum + Buffer.byteLength(data, 'base64'), 0);
+      if (fileBytes > 0) await attachments.checkRoom(agent.userId, fileBytes);
       const nowMs = now();
       const id = newTimeId();
       const said: WholeMessageToInsert[] = [];
@@ -265,6 +274,10 @@ function placeProblems(messages: readonly FileMessage[]): string[] {
     if (!hidden) shown = index + 1;
   }
   return problems;
+}
+
+function tooLarge(message: string): AppError {
+  return new AppError('too_large', { message });
 }
 
 function refused(problems: readonly string[]): AppError {

@@ -5,6 +5,7 @@ import { SettingsPage } from '../../views/settings/page';
 import type { AccountsService } from '../accounts/accounts';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { KeysService } from '../accounts/keys';
+import { linkProof } from '../accounts/link-proof';
 import { keyView } from '../accounts/present-keys';
 import {
   type CreatedKey,
@@ -23,6 +24,7 @@ import type { CredentialsService } from '../credentials/credentials';
 import { credentialGroups } from '../credentials/present';
 import { AppError } from '../lib/errors';
 import type { Once } from '../lib/once';
+import type { Vault } from '../lib/vault';
 import { flashOf } from '../web/flash';
 import { type Reader, textOf } from '../web/reader';
 import { isPartRequest, page, part, seeOther } from '../web/respond';
@@ -40,14 +42,15 @@ export interface SettingsPagesDeps {
   readonly oidc: { readonly name: string } | undefined;
   readonly sessions: SessionsService;
   readonly shell: ShellOf;
+  readonly vault: Vault;
 }
 
 export interface SettingsRoutesDeps extends Pick<SettingsPagesDeps, 'backends' | 'idle'> {
   readonly settings: SettingsPages;
 }
 
-/** A sign-in at the provider that links the account of who is signed in. */
-const LINKING = { link: '1', next: '/settings?card=you&said=linked#you-said' };
+/** Where a sign-in at the provider leads that has linked the account of who is signed in. */
+const LINKED = '/settings?card=you&said=linked#you-said';
 
 /** The page of all settings, for the routes of those subjects that have a card on it. */
 export function settingsPages(deps: SettingsPagesDeps): SettingsPages {
@@ -122,7 +125,9 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       isAdmin: role === 'admin',
       hasPassword: deps.accounts.hasPassword(who.user),
     },
-    ...{ isLinked: identity !== null, provider: providerLink(deps.oidc, LINKING), ...props.you },
+    isLinked: identity !== null,
+    provider: providerLink(deps.oidc, { link: linkProof(deps.vault, who), next: LINKED }),
+    ...props.you,
     sessions: (await deps.sessions.list(who.user.id)).map((one) => sessionView(one, who.credentialId)),
   };
   const origin = deps.config.publicUrl ?? new URL(request.url).origin;

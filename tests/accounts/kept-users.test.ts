@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { ADMIN, form, memoryBackend, type Person, startRouter, type TestRouter } from '../support/router';
+import { ADMIN, form, memoryBackend, type Person, startRouter, type TestRouter, until } from '../support/router';
 
 /** Ends only a test that has failed: passwords are hashed slowly on a busy machine. */
 setDefaultTimeout(30_000);
@@ -140,4 +140,53 @@ test('a user whose runner cannot be stopped is purged when it can', async () => 
   router.platform.available = true;
   await router.context.removal.purgeDue();
   expect((await admin.request(path(person.id))).status).toBe(404);
+});
+
+test('a user whose purge has begun is not restored, and gone in the end', async () => {
+  const { person, home } = await someone();
+  const release = router.platform.hold('stop');
+  const calls = router.platform.calls('stop');
+  const purged = remove(person.id, '?purge=true');
+  await until(() => router.platform.calls('stop') > calls, 'the runner is being stopped');
+  const restored = await admin.request(path(person.id, '/restore'), { method: 'POST' });
+  expect([restored.status, await restored.text()]).toEqual([
+    409,
+    expect.stringContaining('This user is being deleted.'),
+  ]);
+  const enabled = await admin.request(path(person.id), { method: 'PATCH', body: { disabled: false } });
+  expect(enabled.status).toBe(409);
+  // One purge of a user is enough.
+  await router.context.removal.purgeDue();
+  release();
+  expect(await purged).toBe(204);
+  expect([(await admin.request(path(person.id))).status, existsSync(home)]).toEqual([404, false]);
+});
+
+test('a user who could not be purged at once is not restored, and purged when the platform answers', async () => {
+  const { who, person, home } = await someone();
+  router.platform.available = false;
+  const refused = await admin.request(path(person.id, '?purge=true'), { method: 'DELETE' });
+  router.platform.available = true;
+  expect([refused.status, await refused.text()]).toEqual([
+    503,
+    expect.stringContaining('The user is disabled, and deleted when it answers.'),
+  ]);
+  expect((await admin.request(path(person.id, '/restore'), { method: 'POST' })).status).toBe(409);
+  expect([await login(who.email), existsSync(home)]).toEqual([403, true]);
+  await router.context.removal.purgeDue();
+  expect([(await admin.request(path(person.id))).status, existsSync(home)]).toEqual([404, false]);
+});
+
+test('a user who is being deleted for a while cannot be enabled meanwhile', async () => {
+  const { who, person } = await someone();
+  const release = router.platform.hold('stop');
+  const calls = router.platform.calls('stop');
+  const kept = remove(person.id);
+  await until(() => router.platform.calls('stop') > calls, 'the runner is being stopped');
+  const enabled = await admin.request(path(person.id), { method: 'PATCH', body: { disabled: false } });
+  expect(enabled.status).toBe(409);
+  release();
+  expect(await kept).toBe(204);
+  const { user } = await (await admin.request(path(person.id))).json();
+  expect([user.disabled, await login(who.email)]).toEqual([true, 403]);
 });

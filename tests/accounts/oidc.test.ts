@@ -68,6 +68,13 @@ async function refusalOf(response: Response): Promise<[number, string | undefine
   return [response.status, (await all(await response.text(), '[role=alert]'))[0]?.text];
 }
 
+/** The query of the link in the person's settings that begins to link their account. */
+async function linkQueryOf(person: Person): Promise<string> {
+  const page = await (await person.request('/settings')).text();
+  const href = (await all(page, '#you a.button'))[0]?.attributes.href ?? '';
+  return href.slice(href.indexOf('?'));
+}
+
 async function auditOf(router: TestRouter): Promise<string[]> {
   const { events } = await router.context.audit.page({}, { limit: 20 });
   return events.map(({ action, actor, target, detail }) => `${action} ${actor} ${target} ${detail}`.trim());
@@ -309,19 +316,17 @@ describe('by settings', () => {
     expect((await refusalOf(await signIn(router, without)))[0]).toBe(403);
   });
 
-  test('while anybody may sign up, an account with a password is linked only by its owner', async () => {
+  const OWNER_FIRST =
+    'There is an account with your address. Sign in with its password, and link it in Settings. If you did not make it, ask the administrator.';
+
+  test('an account with a password is linked only by its owner, in the browser that began it', async () => {
     await using router = await start({ ALLOW_SIGNUP: 'true' });
     const alice = await router.person(PEOPLE.alice);
-    const { login } = stranger({ email: PEOPLE.alice.email });
-    expect(await refusalOf(await signIn(router, login))).toEqual([
-      403,
-      'There is an account with your address. Sign in with its password, and link it in Settings.',
-    ]);
-    const settings = await (await alice.request('/settings')).text();
-    const href = (await all(settings, '#you a.button'))[0]?.attributes.href ?? '';
-    const query = href.slice(href.indexOf('?'));
-    // Somebody else's browser links nothing.
     const mallory = await router.person(PEOPLE.mallory);
+    const { login } = stranger({ email: PEOPLE.alice.email });
+    expect(await refusalOf(await signIn(router, login))).toEqual([403, OWNER_FIRST]);
+    const query = await linkQueryOf(alice);
+    // Somebody else's browser links nothing.
     const begun = await begin(router, { query, cookie: alice.cookie });
     const theirs = { ...begun, cookie: begun.cookie.replace(alice.cookie, mallory.cookie) };
     expect((await refusalOf(await finish(router, login, theirs)))[0]).toBe(400);
@@ -329,8 +334,42 @@ describe('by settings', () => {
     expect([linked.status, linked.headers.get('location')]).toEqual([303, '/settings?card=you&said=linked#you-said']);
     expect(await userOf(router, await signIn(router, login))).toMatchObject({ id: alice.id });
     // One person has one account.
-    const again = await signIn(router, login, { query, cookie: mallory.cookie });
+    const again = await signIn(router, login, { query: await linkQueryOf(mallory), cookie: mallory.cookie });
     expect((await refusalOf(again))[0]).toBe(409);
+  });
+
+  test('an account that was made by an open invitation or with the invite code is not given to who has its address', async () => {
+    await using router = await start({ ALLOW_SIGNUP: 'true', INVITE_CODE: 'shared-by-all' });
+    const { token } = await router.context.invitations.create({});
+    const { email, password } = PEOPLE.alice;
+    const made = await router.request(`/auth/invitations/${token}`, { method: 'POST', body: { email, password } });
+    const { bob } = PEOPLE;
+    const body = { ...bob, invite_code: 'shared-by-all' };
+    const signedUp = await router.request('/auth/signup', { method: 'POST', body });
+    expect([made.ok, signedUp.ok]).toEqual([true, true]);
+    for (const one of [email, bob.email]) {
+      const { login } = stranger({ email: one });
+      expect(await refusalOf(await signIn(router, login))).toEqual([403, OWNER_FIRST]);
+      expect((await router.context.accounts.findByEmail(one))?.identity).toBe(null);
+    }
+    // An account that never had a password is linked.
+    const added = await router.context.users.create({ email: 'added@example.org' });
+    const { login } = stranger({ email: added.email });
+    expect(await userOf(router, await signIn(router, login))).toMatchObject({ id: added.id });
+  });
+
+  test('a link of another site, or of the settings of somebody else, links nothing', async () => {
+    await using router = await start({ ALLOW_SIGNUP: 'true' });
+    const alice = await router.person(PEOPLE.alice);
+    const mallory = await router.person(PEOPLE.mallory);
+    const { login } = stranger();
+    for (const query of ['?link=1', '?link=', await linkQueryOf(mallory)]) {
+      const answer = await signIn(router, login, { query, cookie: alice.cookie });
+      expect([query, ...(await refusalOf(answer))]).toEqual([query, 403, expect.stringContaining('no account here')]);
+    }
+    expect((await router.context.accounts.find(alice.id))?.identity).toBe(null);
+    await signIn(router, login, { query: await linkQueryOf(alice), cookie: alice.cookie });
+    expect(await userOf(router, await signIn(router, login))).toMatchObject({ id: alice.id });
   });
 
   test('the e-mail address may be in the ID token, and nothing else is asked for then', async () => {
@@ -369,6 +408,45 @@ describe('where passwords are switched off', () => {
     expect(await refused({ email: 'nobody@example.org', password: 'x' })).toEqual([401, words]);
     expect(await refused({ email: ADMIN.email, password: 'x' })).toEqual([401, words]);
     expect((await admin.request('/auth/me')).status).toBe(200);
+  });
+
+  test('an account with a password loses it with all sessions and keys when it is linked by its address', async () => {
+    const { accounts, keys, sessions, stores, users } = router.context;
+    const before = async (email: string) => {
+      const { id } = await users.create({ email });
+      await stores.users.setPassword(id, await Bun.password.hash(PEOPLE.bob.password));
+      await sessions.open(id, { address: '192.0.2.1', browser: 'of somebody else' });
+      return { id, ...(await keys.create(id, 'of somebody else')) };
+    };
+    const left = async (id: string) => {
+      const [user, open, held] = [await accounts.find(id), await sessions.list(id), await keys.list(id)];
+      return [user?.passwordHash !== '', open.map(({ browser }) => browser), held.length];
+    };
+    const account = await before('first@example.org');
+    const other = await before('second@example.org');
+    const models = () => router.request('/v1/models', { headers: { authorization: `Bearer ${account.secret}` } });
+    expect((await models()).status).toBe(200);
+    const person = stranger({ email: 'first@example.org' });
+    const signedIn = await signIn(router, person.login);
+    expect(await userOf(router, signedIn)).toMatchObject({ id: account.id });
+    expect(await left(account.id)).toEqual([false, [''], 0]);
+    expect((await models()).status).toBe(401);
+    expect(await auditOf(router)).toContain(
+      `identity.linked first@example.org  through ${provider.issuer}; its password, sessions and keys were removed`,
+    );
+    // What is refused removes nothing, and neither does a later sign-in.
+    const unverified = stranger({ email: 'second@example.org', email_verified: false });
+    expect((await refusalOf(await signIn(router, unverified.login)))[0]).toBe(403);
+    expect(await left(other.id)).toEqual([true, ['of somebody else'], 1]);
+    await keys.create(account.id, 'of the owner');
+    await signIn(router, person.login);
+    expect((await left(account.id))[2]).toBe(1);
+    // The administrator keeps the password.
+    expect(await userOf(router, await signIn(router, stranger({ email: ADMIN.email }).login))).toMatchObject({
+      role: 'admin',
+    });
+    expect((await admin.request('/auth/me')).status).toBe(200);
+    expect((await router.request('/auth/login', { method: 'POST', body: ADMIN })).status).toBe(200);
   });
 
   test('nobody gets a password: not by an invitation, a reset link, the administrator or in Settings', async () => {
@@ -423,4 +501,36 @@ test('a provider that does not answer is said on a page, and the router starts a
       'The sign-in service does not answer right now. Try again in a moment, or ask the administrator.',
     ]);
   }
+});
+
+test('a provider that hangs keeps nobody from signing in with a password, and only so many wait for it', async () => {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
+  const hanging = Bun.serve({
+    ...{ port: 0, hostname: '127.0.0.1' },
+    async fetch() {
+      asked.resolve();
+      await answered.promise;
+      return new Response(null, { status: 503 });
+    },
+  });
+  const env = { OIDC_ISSUER: `http://127.0.0.1:${hanging.port}`, OIDC_CLIENT_ID: 'agent-stack' };
+  await using router = await startRouter({ env });
+  let ended = 0;
+  const ask = async () => {
+    const response = await router.request('/sign-in/oidc', { headers: html });
+    ended += 1;
+    return response;
+  };
+  // 20 at once, and 100 that wait.
+  const waiting = Array.from({ length: 121 }, ask);
+  await asked.promise;
+  const refused = await Promise.race(waiting);
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2']);
+  expect((await router.request('/auth/login', { method: 'POST', body: ADMIN })).status).toBe(200);
+  expect(ended).toBe(1);
+  answered.resolve();
+  const statuses = (await Promise.all(waiting)).map(({ status }) => status).sort();
+  expect(statuses).toEqual([429, ...Array(120).fill(502)]);
+  await hanging.stop(true);
 });

@@ -70,6 +70,13 @@ test('what came to the end of a text is found, also where its beginning was cut 
   expect(grownBy('line 1\nline 2', '…ne 2\nline 3')).toBe('\nline 3');
   expect(grownBy('a\nb', 'x\ny')).toBeUndefined();
   expect(grownBy('', 'x')).toBeUndefined();
+  expect(grownBy(`${'-\n'.repeat(399)}end`, '-\nend\nmore')).toBe('\nmore');
+});
+
+test('a text that repeats its beginning more often than is looked for is sent anew', () => {
+  // The last one fits, but so many places are not looked at.
+  expect(grownBy(`${'-\n'.repeat(401)}end`, '-\nend\nmore')).toBeUndefined();
+  expect(grownBy(`${'.'.repeat(60_000)}x`, `…${'.'.repeat(59_990)}y`)).toBeUndefined();
 });
 
 test('a user who is disabled or added elsewhere arrives on the list', async () => {
@@ -83,6 +90,21 @@ test('a user who is disabled or added elsewhere arrives on the list', async () =
   await router.context.users.create({ email: 'newcomer@example.org' });
   expect(await list.saw('newcomer@example.org')).toContain('hx-target="#user-list"');
   alice = await router.person(PEOPLE.alice);
+});
+
+test('the list after a user who is purged stays as it is, and its stream goes on', async () => {
+  const { users, removal } = router.context;
+  const { id } = await users.create({ email: 'before@example.org' });
+  await removal.delete(id);
+  const page = spyOn(users, 'page');
+  await using list = await watch(`on=users&after=${id}`);
+  const looked = () => page.mock.calls.findIndex(([query]) => query.after === id);
+  await until(() => looked() >= 0, 'the stream looks');
+  await expect(page.mock.results[looked()]?.value).rejects.toThrow('There is no such user.');
+  page.mockRestore();
+  const isOver = list.ended.then(() => true);
+  const other = admin.request('/admin/users').then(({ status }) => status !== 200);
+  expect(await Promise.race([isOver, other])).toBe(false);
 });
 
 test('a page that was away gets every part anew', async () => {

@@ -178,11 +178,8 @@ test('the theme is kept in this browser and applied before the first paint', asy
     return page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   };
   const light = await background();
-  await page.locator('#appearance').getByRole('button', { name: 'Dark' }).click();
-  await expect(page.locator('#appearance').getByRole('button', { name: 'Dark' })).toHaveAttribute(
-    'aria-pressed',
-    'true',
-  );
+  await page.locator('#browser').getByRole('button', { name: 'Dark' }).click();
+  await expect(page.locator('#browser').getByRole('button', { name: 'Dark' })).toHaveAttribute('aria-pressed', 'true');
   const dark = await background();
   expect(dark).not.toBe(light);
   await page.goto('/');

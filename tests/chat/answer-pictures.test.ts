@@ -15,7 +15,10 @@ beforeAll(async () => {
     memoryBackend('echo', { attachments: true }, runner.program),
     memoryBackend('responds', { paths: ['chat/completions', 'responses', 'models'] }, runner.program),
   ];
-  router = await startRouter({ backends, env: { MAX_ATTACHMENT_BYTES: '20000' } });
+  router = await startRouter({
+    backends,
+    env: { MAX_ATTACHMENT_BYTES: '20000', MAX_ATTACHMENT_BYTES_PER_USER: '60000' },
+  });
   alice = await router.person(PEOPLE.alice);
   key = await alice.createKey();
 });
@@ -41,8 +44,8 @@ async function answered(id: string): Promise<void> {
   const isOver = async () => (await router.context.conversations.newest(id))?.status !== 'streaming';
   await until(isOver, 'the answer has ended');
 }
-async function textOf(id: string): Promise<string> {
-  const { messages } = (await (await alice.request(`/api/conversations/${id}`)).json()) as {
+async function textOf(id: string, who = alice): Promise<string> {
+  const { messages } = (await (await who.request(`/api/conversations/${id}`)).json()) as {
     messages: { content: string }[];
   };
   return messages.at(-1)?.content ?? '';
@@ -102,6 +105,17 @@ test('what claims to be a picture and is none, or is too large, leaves its words
   expect(text).toStartWith('[a] [b] [c]');
   expect(text).toEndWith('end');
   expect(text.length).toBeLessThan(100);
+});
+
+test('pictures of one answer beyond the room of its user are not stored', async () => {
+  const url = dataUri(Buffer.concat([png(), Buffer.alloc(18_000)]));
+  runner.reply = () => stream({ content: `![a](${url})`.repeat(5) });
+  const owner = await router.person(PEOPLE.mallory);
+  const id = await beginConversation(router, owner, 'echo', 'Draw');
+  await answered(id);
+  const text = await textOf(id, owner);
+  const statuses = await Promise.all(placesIn(text).map(async (url) => (await owner.request(url)).status));
+  expect(statuses).toEqual([200, 200, 200, 404, 404]);
 });
 
 test('an answer that breaks off in the middle of a picture keeps the rest', async () => {

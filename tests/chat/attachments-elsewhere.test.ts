@@ -11,7 +11,10 @@ let alice: Person;
 let key: string;
 beforeAll(async () => {
   const backends = [memoryBackend('echo', { attachments: true }, runner.program)];
-  router = await startRouter({ backends, env: { MAX_ATTACHMENT_BYTES: '20000' } });
+  router = await startRouter({
+    backends,
+    env: { MAX_ATTACHMENT_BYTES: '20000', MAX_ATTACHMENT_BYTES_PER_USER: '4000000' },
+  });
   alice = await router.person(PEOPLE.alice);
   key = await alice.createKey();
 });
@@ -140,6 +143,34 @@ test('a file of an import that cannot be attached is refused, and nothing is mad
     413,
   );
   expect(await count()).toBe(before);
+});
+
+/** Sends a file with so many attachments, some to a message. */
+function bring(count: number, data: string, more: object = {}): Promise<Response> {
+  const one = { name: 'a.txt', data: Buffer.from(data).toString('base64'), ...more };
+  const messages = Array.from({ length: Math.ceil(count / 50) }, (_, at) => ({
+    ...{ role: 'user', content: 'See [it](/api/attachments/0)' },
+    attachments: Array(Math.min(50, count - at * 50)).fill(one),
+  }));
+  const body = { format: 'agent-stack.conversation', version: 1, messages };
+  return alice.request('/api/conversations/import?backend=echo', { method: 'POST', body });
+}
+
+test('an import has at most 500 files, and no more than its user has room for', async () => {
+  const count = async () => (await router.context.conversations.list(alice.id)).length;
+  const before = await count();
+  const many = await bring(501, 'a');
+  expect([many.status, await many.text()]).toEqual([413, expect.stringContaining('at most 500 attached files.')]);
+  const large = await bring(480, 'a'.repeat(10_000));
+  expect([large.status, await large.text()]).toEqual([413, expect.stringContaining('Your files would take more than')]);
+  expect(await count()).toBe(before);
+  expect((await bring(500, 'a')).status).toBe(200);
+});
+
+test('a part of an address in an import is no address of its file', async () => {
+  const response = await bring(50, 'a', { id: '0' });
+  const { conversation } = (await response.json()) as { conversation: { id: string } };
+  expect((await read(conversation.id)).map(({ content }) => content)).toEqual(['See [it](/api/attachments/0)']);
 });
 
 test('as Markdown, the names of files stand for them', async () => {

@@ -159,6 +159,28 @@ test('without a conversation it goes to the one that the agent answers in, else 
   await until(() => router.context.generations.size === 0, 'the answer has ended');
 });
 
+test('without a conversation it also goes to a pinned one, and never to an archived one', async () => {
+  const who = await router.person({ email: 'pins@example.org', name: 'Pins', password: 'a-long-password' });
+  await start(who, 'echo');
+  const [pinned, archived] = [await converse(who), await converse(who)];
+  const put = async (id: string, body: object) =>
+    expect((await who.request(`/api/conversations/${id}`, { method: 'PATCH', body })).status).toBe(200);
+  await put(archived, { archived: true });
+  await put(pinned, { pinned: true });
+  const { status, body } = await callBack(await specOf(who), { content: 'x' });
+  expect([status, body.conversation_id]).toEqual([200, pinned]);
+  expect((await router.context.conversations.get(who.id, pinned)).shelf).toBe('pinned');
+});
+
+test('an archived conversation that an agent writes into is taken out of the archive', async () => {
+  const id = await converse(alice);
+  await alice.request(`/api/conversations/${id}`, { method: 'PATCH', body: { archived: true } });
+  expect((await router.context.conversations.get(alice.id, id)).shelf).toBe('archived');
+  expect((await send({ conversation_id: id, content: 'Done.' })).status).toBe(200);
+  expect((await router.context.conversations.get(alice.id, id)).shelf).toBe('list');
+  expect(await isUnread(id)).toBe(true);
+});
+
 test('an agent without a conversation is told to wait for its user, and none is made', async () => {
   const { status, body } = await callBack(await specOf(bob, 'other'), { content: 'Hello?' });
   expect([status, body.detail]).toEqual([

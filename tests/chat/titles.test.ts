@@ -1,9 +1,10 @@
 /** Titles by the user's own model: when they are asked for, how they are counted, and what keeps the first words. */
 import { afterAll, beforeEach, expect, test } from 'bun:test';
 import { titleIn } from '../../router/chat/titles';
-import { beginConversation } from '../support/chat';
+import { agentOf, beginConversation } from '../support/chat';
+import { messageForm } from '../support/files';
 import { ADMIN, form, memoryBackend, type Person, startRouter, until } from '../support/router';
-import { scriptedRunner } from '../support/scripted-runner';
+import { chunk, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 import { startUpstream } from '../support/upstream';
 
 const runner = scriptedRunner('titles');
@@ -11,7 +12,7 @@ const upstream = startUpstream();
 const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
 const router = await startRouter({
   backends: [
-    memoryBackend('echo', { user_overridable_env: LLM }, runner.program),
+    memoryBackend('echo', { user_overridable_env: LLM, attachments: true }, runner.program),
     memoryBackend('plain', {}, runner.program),
   ],
   env: { ALLOW_PRIVATE_UPSTREAMS: 'true' },
@@ -22,9 +23,8 @@ afterAll(async () => {
 });
 beforeEach(() => {
   upstream.unscript();
-  const chunk = JSON.stringify({ choices: [{ index: 0, delta: { content: 'The tram 28 is best.' } }] });
   const headers = { 'content-type': 'text/event-stream' };
-  runner.reply = () => new Response(`data: ${chunk}\n\ndata: [DONE]\n\n`, { headers });
+  runner.reply = () => new Response(chunk('The tram 28 is best.') + DONE, { headers });
 });
 
 let people = 0;
@@ -91,10 +91,7 @@ test('nothing is asked where the owner does not want it, the key is shared, no L
   ] as const;
   runner.reply = () => new Response('no', { status: 500 });
   const failed = await answered(plain, 'first words of four');
-  runner.reply = () => {
-    const chunk = JSON.stringify({ choices: [{ index: 0, delta: { content: 'Yes.' } }] });
-    return new Response(`data: ${chunk}\n\ndata: [DONE]\n\n`, { headers: { 'content-type': 'text/event-stream' } });
-  };
+  runner.reply = () => new Response(chunk('Yes.') + DONE, { headers: { 'content-type': 'text/event-stream' } });
   upstream.script({ pieces: ['Named'] });
   const last = await answered(plain, 'first words of five');
   await until(async () => (await titleOf(plain, last)) === 'Named', 'the last one is named');
@@ -116,6 +113,36 @@ test('an LLM that refuses, and one that never ends, leave the first words', asyn
   await until(async () => (await titleOf(who, long)).startsWith('a very long title'), 'it is cut and named');
   expect([...(await titleOf(who, long))].length).toBe(60);
   expect(await titleOf(who, refused)).toBe('first words');
+});
+
+test('nothing is asked for a conversation that begins with a file only, and its name stays', async () => {
+  const who = await newPerson();
+  const before = asked();
+  const { id: agentId } = await agentOf(router, who, 'echo');
+  const response = await who.request(`/agents/${agentId}/conversations`, messageForm(' ', { 'tram.txt': 'Line 28' }));
+  const id = response.headers.get('location')?.split('/').at(-1) ?? '';
+  await until(async () => (await router.context.conversations.newest(id))?.status === 'done', 'the answer ends');
+  upstream.script({ pieces: ['Named'] });
+  const last = await answered(who, 'words');
+  await until(async () => (await titleOf(who, last)) === 'Named', 'the last one is named');
+  expect([await titleOf(who, id), asked()]).toEqual(['tram.txt', before + 1]);
+});
+
+test('nothing is asked for a conversation that was renamed while it was answered', async () => {
+  const who = await newPerson();
+  const before = asked();
+  const body = pipe();
+  runner.reply = () => body.response();
+  const id = await beginConversation(router, who, 'echo', 'Mine');
+  await who.request(`/conversations/${id}/title`, form({ title: 'My own name' }));
+  body.write(chunk('Yes.') + DONE);
+  body.close();
+  await until(async () => (await router.context.conversations.newest(id))?.status === 'done', 'the answer ends');
+  runner.reply = () => new Response(chunk('Yes.') + DONE, { headers: { 'content-type': 'text/event-stream' } });
+  upstream.script({ pieces: ['Named'] });
+  const last = await answered(who, 'words');
+  await until(async () => (await titleOf(who, last)) === 'Named', 'the last one is named');
+  expect([await titleOf(who, id), asked()]).toEqual(['My own name', before + 1]);
 });
 
 test('a conversation that was renamed meanwhile keeps its name', async () => {

@@ -243,6 +243,7 @@ async function useAdministration({ users, links }: Stores, nowMs: number): Promi
   }
   await users.change('u', { name: 'B' });
   await users.duePurges(nowMs, 5);
+  await users.restore('u', nowMs);
   await users.setPassword('u', 'x', { endsSessions: true });
   await users.handOver('u');
   await links.putReset({ userId: 'u', hash: 'h', expiresAtMs: nowMs + 1 });

@@ -8,6 +8,7 @@ import {
   delta,
   MB,
   nobodyWaits,
+  post,
   router,
   STORED,
   says,
@@ -42,6 +43,40 @@ const rows = (length: number) => 'a,b,"c"\n'.repeat(length / 8);
 const files = () => ({ 'a.png': picture(9 * MB), 'b.png': picture(4 * MB), 'c.csv': Buffer.from(rows(MB - 8)) });
 let exported = '';
 
+/** Texts that begin pictures again and again, and end none. */
+const BEGINNINGS = ['![', '![](data:image/', `![](/api/attachments/${'a'.repeat(24)}`, `![${'!'.repeat(498)}`];
+const begins = () => BEGINNINGS.map((one) => one.repeat(300_000 / one.length));
+
+/** A client that stores both sides of a conversation itself. */
+async function storesBoth(text: string): Promise<number> {
+  const json = (body: object) => ({ method: 'POST', body });
+  const made = await (await alice.request('/api/conversations', json({ backend: 'puppet' }))).json();
+  const path = `/api/conversations/${(made as { conversation: { id: string } }).conversation.id}/messages`;
+  const said = [text, `${text}.`].map((content) => ({ role: 'assistant', content }));
+  const statuses: number[] = [];
+  for (const body of [{ role: 'user', content: 'Hi' }, ...said]) {
+    const response = await alice.request(path, json(body));
+    await response.bytes();
+    statuses.push(response.status);
+  }
+  return Math.max(...statuses);
+}
+
+/** A client of `/v1` that goes on with an answer. */
+async function goesOn(text: string): Promise<number> {
+  says({ role: 'assistant', content: text });
+  const first = { role: 'user', content: `Draw ${text.length}` };
+  expect(await chat({ ...STORED, messages: [first] })).toBe(200);
+  const messages = [first, { role: 'assistant', content: text }, { role: 'user', content: 'And now' }];
+  return post('/v1/chat/completions', JSON.stringify({ model: 'puppet', messages, store: true }));
+}
+
+async function worst(send: (text: string) => Promise<number>): Promise<number> {
+  const statuses: number[] = [];
+  for (const text of begins()) statuses.push(await send(text));
+  return Math.max(...statuses);
+}
+
 nobodyWaits({
   'a message with 14 MB of files': [303, async () => (await begin(files())).status],
   'a chat that brings 10 MB of pictures, which are stored': [
@@ -75,6 +110,15 @@ nobodyWaits({
     200,
     () => answers(delta(`"content":"${'![![!['.repeat(20_000)}"`).repeat(20) + DONE, STORED),
   ],
+  'an answer with blanks behind a picture, one at a time': [
+    200,
+    () => {
+      const blanks = delta(`"content":"${' '.repeat(3 * MB)}"`) + delta('"content":" "').repeat(300);
+      return answers(delta('"content":"![a](data:image/png;base64,AAAA>"') + blanks + DONE, STORED);
+    },
+  ],
+  'messages of a client that begin pictures again and again': [200, () => worst(storesBoth)],
+  'a chat that goes on with answers that begin pictures again and again': [200, () => worst(goesOn)],
   'an export of 14 MB of files': [
     200,
     async () => {

@@ -23,6 +23,21 @@ function chooseTheme(theme) {
   markTheme();
 }
 
+// Notifications: only a page on which they are switched on, or may be, loads what they need. Another tab may switch them on.
+
+function loadNotify() {
+  let isWanted;
+  try {
+    isWanted = localStorage.getItem('notify') === 'on';
+  } catch {
+    // Blocked storage would not keep the choice.
+    return;
+  }
+  const url = $('.app')?.dataset.notify;
+  if (url && isSecureContext && 'Notification' in window && (isWanted || $('#notify'))) import(url);
+}
+addEventListener('storage', loadNotify);
+
 // Copying: the answer's Markdown, a code block, or the one line beside the button.
 
 async function copy(button) {
@@ -600,3 +615,4 @@ localDays();
 countUnread();
 $('.conversation-link [aria-current]')?.scrollIntoView({ block: 'nearest' });
 markTheme();
+loadNotify();

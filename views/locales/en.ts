@@ -553,7 +553,7 @@ export const en = {
       linked: 'Linked. You can sign in with it from now on.',
     },
     nav: 'Sections of the settings',
-    sections: { credentials: 'Model', keys: 'API keys', idle: 'Idle time', appearance: 'Appearance' },
+    sections: { credentials: 'Model', keys: 'API keys', idle: 'Idle time', browser: 'This browser' },
   },
   you: {
     title: 'You',
@@ -713,7 +713,14 @@ export const en = {
     save: 'Save',
     saveNamed: (name: string) => `Save idle time of ${name}`,
   },
-  appearance: { lead: 'Kept in this browser.' },
+  browser: {
+    lead: 'Kept in this browser, not in your account.',
+    notify: 'Notify me when an answer ends',
+    notifyHelp:
+      'While this site is open in this browser, but not visible. It shows the names of the conversation and the agent, never the text.',
+    notifyBlocked:
+      'This browser blocks notifications of this site. Allow them in the browser’s settings for this site, then switch them on here.',
+  },
 
   usage: {
     title: 'Usage',

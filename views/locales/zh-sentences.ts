@@ -59,6 +59,9 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The files of a message have at most {} together.': '一条消息的文件合计最多 {}。',
   'Your files would take more than {}. Delete conversations with files first.':
     '你的文件总量将超过 {}。请先删除一些带文件的会话。',
+  'A conversation that is imported has at most {} attached files.': '导入的会话最多可带 {} 个文件。',
+  'A conversation that is imported has at most {} bytes without attached files.':
+    '导入的会话除附带的文件外最多 {} 字节。',
   'This agent takes no files.': '此智能体不接受文件。',
   'The file "{}" cannot be read.': '无法读取文件“{}”。',
   'There is no such file.': '没有这个文件。',
@@ -120,15 +123,16 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'You are linked to another account here already. Ask the administrator to unlink it.':
     '你在这里已关联到另一个账号，请联系管理员取消关联。',
   'You have no account here yet. Ask the administrator for one.': '你在这里还没有账号，请向管理员申请。',
-  'There is an account with your address. Sign in with its password, and link it in Settings.':
-    '已有使用你电子邮箱的账号。请用其密码登录，然后在“设置”中关联。',
+  'There is an account with your address. Sign in with its password, and link it in Settings. If you did not make it, ask the administrator.':
+    '已有使用你电子邮箱的账号。请用其密码登录，然后在“设置”中关联。如果该账号不是你创建的，请联系管理员。',
   'This invitation is for {}.': '此邀请仅限 {}。',
   'You have no such session.': '你没有这个登录会话。',
   'Too many attempts. Try again in {} min.': '尝试次数过多，请在 {} 分钟后再试。',
   'Too many attempts at once. Try again in a moment.': '同时尝试过多，请稍后再试。',
-  'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled.':
-    '平台没有响应，无法停止该用户的一个运行器。该用户已停用。',
-  'Delete the user again when the platform answers.': '平台恢复响应后，请再次删除该用户。',
+  'A runner of this user cannot be stopped, because its platform does not answer. The user is disabled, and deleted when it answers.':
+    '平台没有响应，无法停止该用户的一个运行器。该用户已停用，平台恢复响应后会被自动删除。',
+  'This user is not deleted.': '该用户未被删除。',
+  'This user is being deleted.': '该用户正在被删除。',
   'That is not the name of this user': '这不是该用户的名字',
   'Must be one line without control characters': '必须为一行，且不含控制字符',
 

@@ -535,7 +535,7 @@ export const zh: Text = {
       linked: '已关联，之后可以用它登录。',
     },
     nav: '设置的各部分',
-    sections: { credentials: '模型', keys: 'API 密钥', idle: '空闲时间', appearance: '外观' },
+    sections: { credentials: '模型', keys: 'API 密钥', idle: '空闲时间', browser: '此浏览器' },
   },
   you: {
     title: '你',
@@ -691,7 +691,12 @@ export const zh: Text = {
     save: '保存',
     saveNamed: (name) => `保存 ${name} 的空闲时间`,
   },
-  appearance: { lead: '保存在此浏览器中。' },
+  browser: {
+    lead: '保存在此浏览器中，而不是你的账户中。',
+    notify: '回答结束时通知我',
+    notifyHelp: '当本站点在此浏览器中打开但不可见时通知。通知只显示对话和智能体的名称，绝不显示内容。',
+    notifyBlocked: '此浏览器阻止了本站点的通知。请先在浏览器的站点设置中允许通知，再在这里开启。',
+  },
 
   usage: {
     title: '用量',

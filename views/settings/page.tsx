@@ -8,6 +8,7 @@ import { AppLayout, SidebarButton } from '../layout';
 import type { Flash, FormState, IdleView, Shell } from '../models';
 import { useText } from '../render';
 import { IdleTimes } from './idle';
+import { NotifyChoice } from './notify-choice';
 import { ThemeChoice } from './theme-choice';
 
 interface SettingsProps {
@@ -46,8 +47,8 @@ export function SettingsPage(props: SettingsProps) {
           <a href="/usage">{t.usage.title}</a>
           <a href="/agents">{t.agents.title}</a>
           <a href="#idle">{t.settings.sections.idle}</a>
-          <a href="#appearance" class="script-only">
-            {t.settings.sections.appearance}
+          <a href="#browser" class="script-only">
+            {t.settings.sections.browser}
           </a>
         </nav>
         <You you={props.you} flash={flashIn('you')} />
@@ -63,10 +64,11 @@ export function SettingsPage(props: SettingsProps) {
           flash={flashIn('keys')}
         />
         <IdleTimes idle={props.idle} flash={flashIn('idle')} />
-        <section id="appearance" class="card script-only" aria-labelledby="appearance-title">
-          <h2 id="appearance-title">{t.settings.sections.appearance}</h2>
-          <p class="quiet">{t.appearance.lead}</p>
+        <section id="browser" class="card script-only" aria-labelledby="browser-title">
+          <h2 id="browser-title">{t.settings.sections.browser}</h2>
+          <p class="quiet">{t.browser.lead}</p>
           <ThemeChoice />
+          <NotifyChoice />
         </section>
       </div>
     </AppLayout>

@@ -46,7 +46,7 @@ export const conversations = sqliteTable(
     // The one that a callback goes to which names none.
     index('conversations_newest_of_agent')
       .on(table.agentId, table.updatedAtMs, table.id)
-      .where(sql`shelf = 'list' AND expires_at_ms IS NULL`),
+      .where(sql`shelf IN ('list', 'pinned') AND expires_at_ms IS NULL`),
     index('conversations_by_expiry').on(table.expiresAtMs),
     // Those that the search index has not all of.
     index('conversations_unsearched')

@@ -1,0 +1,2 @@
+DROP INDEX `conversations_newest_of_agent`;--> statement-breakpoint
+CREATE INDEX `conversations_newest_of_agent` ON `conversations` (`agent_id`,`updated_at_ms`,`id`) WHERE shelf IN ('list', 'pinned') AND expires_at_ms IS NULL;

@@ -1,0 +1,163 @@
+/** Notifications of answers that end while no page is visible. */
+import type { Page } from '@playwright/test';
+import { answer, ended, expect, expectAccessible, send, signIn, test } from './fixtures';
+
+interface Told {
+  title: string;
+  body: string;
+  tag: string;
+  isClosed: boolean;
+}
+
+// A headless browser shows no notification, and takes each of its pages for visible.
+test.beforeEach(({ context }) =>
+  context.addInitScript(() => {
+    const recorded: (EventTarget & { title: string })[] = [];
+    const construct = (_real: unknown, [title, options]: [string, object]) => {
+      const notification = Object.assign(new EventTarget(), {
+        ...options,
+        ...{ title, isClosed: false },
+        close: () => {
+          notification.isClosed = true;
+        },
+      });
+      // The switch asks with an empty one whether it may be constructed at all.
+      if (title !== '') recorded.push(notification);
+      return notification;
+    };
+    Object.assign(window, { recorded, isAway: false, Notification: new Proxy(Notification, { construct }) });
+    const isAway = () => 'isAway' in window && window.isAway === true;
+    Object.defineProperty(document, 'hidden', { get: isAway });
+    Object.defineProperty(document, 'visibilityState', { get: () => (isAway() ? 'hidden' : 'visible') });
+  }),
+);
+
+/** Hides the page, or shows it, as another tab in front of it would. */
+async function setAway(page: Page, isAway: boolean): Promise<void> {
+  await page.evaluate((value) => {
+    Object.assign(window, { isAway: value });
+    document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+  }, isAway);
+}
+
+function toldOn(...pages: Page[]): Promise<Told[]> {
+  const recordedOn = (page: Page) =>
+    page.evaluate(() =>
+      (window as unknown as { recorded: Told[] }).recorded.map(({ title, body, tag, isClosed }) => ({
+        ...{ title, body, tag, isClosed },
+      })),
+    );
+  return Promise.all(pages.map(recordedOn)).then((each) => each.flat());
+}
+
+async function switchOn(page: Page): Promise<void> {
+  await page.goto('/settings');
+  await page.getByLabel('Notify me when an answer ends').check();
+  await expect(page.getByLabel('Notify me when an answer ends')).toBeChecked();
+}
+
+/** Sends a message on a page in the background, on which nothing appears. */
+async function sendAway(page: Page, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message Demo' }).fill(text);
+  await page.getByRole('button', { name: 'Send message' }).click();
+}
+
+test('an answer that ends while all pages are hidden is told once, by names only, and a click opens it', async ({
+  page,
+  router,
+  context,
+}) => {
+  await context.grantPermissions(['notifications']);
+  await signIn(page, router);
+  // It has been open for longer than notifications are on.
+  const other = await context.newPage();
+  await other.goto('/');
+  await switchOn(page);
+  await expectAccessible(page, 'settings with notifications');
+  await page.goto('/');
+  await send(page, 'echo A title');
+  await ended(page, 'done');
+  const { pathname } = new URL(page.url());
+  const listens = other.waitForRequest((request) => request.url().endsWith('/live'));
+  await setAway(other, true);
+  await listens;
+  await setAway(page, true);
+  await sendAway(page, 'echo something private');
+  await expect.poll(() => toldOn(page, other), { timeout: 20_000 }).toHaveLength(1);
+  expect(await toldOn(other)).toEqual([
+    {
+      ...{ title: 'echo A title', body: 'Demo', isClosed: false },
+      tag: `conversation-link-${pathname.split('/').at(-1)}`,
+    },
+  ]);
+  await other.evaluate(() => {
+    const [notification] = (window as unknown as { recorded: EventTarget[] }).recorded;
+    notification?.dispatchEvent(new Event('click'));
+  });
+  await expect(other).toHaveURL(pathname);
+  await expect(answer(other)).toContainText('something private');
+});
+
+test('nothing is told while a page is visible, and what was told is taken back when its page is', async ({
+  page,
+  router,
+  context,
+}) => {
+  await context.grantPermissions(['notifications']);
+  await signIn(page, router);
+  await switchOn(page);
+  const hidden = await context.newPage();
+  for (const [one, text] of [
+    [hidden, 'echo seen'],
+    [page, 'echo unseen'],
+  ] as const) {
+    await one.goto('/');
+    await one.getByRole('link', { name: 'New conversation', exact: true }).click();
+    await expect(one).toHaveURL(/\/agents\//);
+    await send(one, text);
+    await ended(one, 'done');
+  }
+  const listens = hidden.waitForRequest((request) => request.url().endsWith('/live'));
+  await setAway(hidden, true);
+  await listens;
+  await sendAway(hidden, 'echo more');
+  const link = page.locator('#conversations').getByRole('link', { name: /^echo seen/ });
+  await expect(link).toContainText('unread', { timeout: 20_000 });
+  await setAway(page, true);
+  await sendAway(page, 'echo more');
+  await expect
+    .poll(() => toldOn(hidden, page), { timeout: 20_000 })
+    .toMatchObject([{ title: 'echo unseen', isClosed: false }]);
+  await setAway(hidden, false);
+  await expect.poll(() => toldOn(hidden)).toMatchObject([{ title: 'echo unseen', isClosed: true }]);
+});
+
+test('a browser that blocks notifications says so beside the switch, and loads nothing for them elsewhere', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await page.goto('/settings');
+  await page.getByLabel('Notify me when an answer ends').click();
+  await expect(page.locator('#notifications').getByRole('status')).toContainText('blocks notifications');
+  await expect(page.getByLabel('Notify me when an answer ends')).not.toBeChecked();
+  expect(asked).toContain('/assets/notify.js');
+  await expectAccessible(page, 'settings with blocked notifications');
+  asked.length = 0;
+  await page.goto('/');
+  await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();
+  expect(asked).toContain('/assets/app.js');
+  expect(asked).not.toContain('/assets/notify.js');
+});
+
+test('a browser without notifications has no switch', async ({ page, router, context }) => {
+  await context.addInitScript(() => {
+    Reflect.deleteProperty(window, 'Notification');
+  });
+  await signIn(page, router);
+  await page.goto('/settings');
+  await expect(page.locator('#browser').getByRole('button', { name: 'Dark' })).toBeVisible();
+  await expect(page.locator('#notifications')).toBeHidden();
+});
