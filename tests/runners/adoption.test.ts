@@ -31,7 +31,9 @@ test('law 2: a runner is taken back with its address and key', async () => {
   await start(await first.person(PEOPLE.alice), 'demo');
   const [before] = await list(await first.person(PEOPLE.alice));
   await first.stop();
-  await using router = await startRouter({ backends: [demo], dataRoot: first.dataRoot });
+  // At the same address: runners are told it, and one that was told another is stale and ends with its last lease.
+  const env = { ROUTER_PORT: new URL(first.internalUrl).port };
+  await using router = await startRouter({ backends: [demo], env, dataRoot: first.dataRoot });
   const alice = await router.person(PEOPLE.alice);
   const [after] = await list(alice);
   expect(after).toMatchObject({ running: true, host_port: before?.host_port ?? 0 });

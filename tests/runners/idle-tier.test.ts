@@ -1,7 +1,7 @@
 /** The idle tier: a runner without work is paused before it is stopped, if the installation says so. */
 import { expect, test } from 'bun:test';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
-import { handClock, say, start, statusOf, switchable, theRunner } from '../support/runners';
+import { handClock, say, start, statusOf, stop, switchable, theRunner } from '../support/runners';
 
 const TIER = { PAUSE_IDLE_SECONDS: '60', DEFAULT_IDLE_SECONDS: '600' };
 
@@ -102,9 +102,12 @@ test('law 2: a paused runner is adopted after a restart, and the next message re
   const backends = [memoryBackend('echo', {}, 'tier-restart')];
   expect(await after(60)).toBe('paused');
   await router.stop();
-  await using next = await startRouter({ backends, env: TIER, dataRoot: router.dataRoot });
+  // At the same address: runners are told it, and one that was told another is stale.
+  const env = { ...TIER, ROUTER_PORT: new URL(router.internalUrl).port };
+  await using next = await startRouter({ backends, env, dataRoot: router.dataRoot });
   const alice = await next.person(PEOPLE.alice);
   expect((await statusOf(next, alice)).state).toBe('paused');
   expect((await say(alice, 'Hello?')).status).toBe(200);
   expect(next.platform.calls('start')).toBe(1);
+  expect(await stop(alice)).toBeTrue();
 });
