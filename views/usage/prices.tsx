@@ -25,7 +25,6 @@ export function PriceTable({ prices }: { prices: PriceView[] }) {
               <th scope="col">{t.completion}</th>
               <th scope="col">{t.cached}</th>
               <th scope="col">{t.perCall}</th>
-              <td />
             </tr>
           </thead>
           <tbody>
@@ -45,16 +44,15 @@ function PriceRow({ price }: { price: PriceView }) {
   const { model } = price;
   return (
     <tr>
-      <th scope="row">{model}</th>
+      <th scope="row">
+        <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
+          {model}
+        </a>
+      </th>
       <td>{n.price(price.prompt)}</td>
       <td>{n.price(price.completion)}</td>
       <td>{price.cached === undefined ? <span class="quiet">{t.asPrompt}</span> : n.price(price.cached)}</td>
       <td>{price.perCall === undefined ? <span class="quiet">{t.noPerCall}</span> : n.price(price.perCall)}</td>
-      <td>
-        <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
-          {t.change}
-        </a>
-      </td>
     </tr>
   );
 }
