@@ -1,6 +1,7 @@
 /** Conversations as files: written as Markdown or JSON, and read from that JSON. `docs/api.md` describes the JSON. */
 import { Type } from '@sinclair/typebox';
 import type { Agent } from '../agents/store';
+import { isLink } from '../attachments/kinds';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
@@ -138,9 +139,12 @@ export function transferService(deps: {
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
     const ids = new Map<string, string>();
-    for (const { id: before, name, data } of sent) {
+    for (const { id: before, name, type = '', data } of sent) {
       const id = newTimeId();
-      const kept = await attachments.keep(userId, [{ name, bytes: Buffer.from(data, 'base64') }]);
+      const bytes = Buffer.from(data, 'base64');
+      const kept = isLink({ type })
+        ? [await attachments.keepLink(bytes.toString())]
+        : await attachments.keep(userId, [{ name, bytes }]);
       files.push(...kept.map((file) => ({ ...file, id })));
       if (before) ids.set(before, id);
     }
@@ -214,7 +218,12 @@ export function transferService(deps: {
 
 /** A message as it stands in a file. */
 type FileMessage = ReturnType<typeof messageJson> & {
-  readonly attachments?: readonly { readonly id?: string; readonly name: string; readonly data: string }[];
+  readonly attachments?: readonly {
+    readonly id?: string;
+    readonly name: string;
+    readonly type?: string;
+    readonly data: string;
+  }[];
 };
 
 /** What is still being written is written as far as it is. */
