@@ -4,9 +4,9 @@ import { type Db, transaction } from '../database/database';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
 import { attaching, binding, type KeptFile } from './store-attachments';
+import { json } from './store-statements';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
-import { json } from './store-turns';
 
 /** Bytes of the texts that are read at once. */
 const READ_BYTES_MAX = 512 * 1024;
