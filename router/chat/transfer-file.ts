@@ -5,11 +5,9 @@ import { parseBody } from '../lib/json';
 import { schemaProblems } from '../lib/schema-check';
 import type { TellingMessage } from './store-api';
 
-/** Bytes of a file without its attachments: everybody waits while it is stored, 30 ms for so much. */
+/** Bytes of a file without its attachments, however many these are: everybody waits while it is read. */
 const IMPORT_BYTES_MAX = 4_194_304;
-const MESSAGES_MAX = 2_000;
-/** Each is stored by itself, and their rows with the messages. */
-const FILES_MAX = 500;
+const MESSAGES_MAX = 10_000;
 export const FORMAT = 'agent-stack.conversation';
 export const VERSION = 1;
 /** Of the problems of a file that are told. */
@@ -112,10 +110,8 @@ export function readFile(bytes: Uint8Array): { title: string; messages: readonly
   const files = messages.flatMap((one) => one.attachments ?? []);
   const dataLength = files.reduce((sum, { data }) => sum + data.length, 0);
   if (bytes.length - dataLength > IMPORT_BYTES_MAX) {
-    throw tooLarge(`A conversation that is imported has at most ${IMPORT_BYTES_MAX} bytes without attached files.`);
-  }
-  if (files.length > FILES_MAX) {
-    throw tooLarge(`A conversation that is imported has at most ${FILES_MAX} attached files.`);
+    const message = `A conversation that is imported has at most ${IMPORT_BYTES_MAX} bytes without attached files.`;
+    throw new AppError('too_large', { message });
   }
   return { title, messages };
 }
@@ -137,10 +133,6 @@ function placeProblems(messages: readonly FileMessage[]): string[] {
     if (!hidden) shown = index + 1;
   }
   return problems;
-}
-
-function tooLarge(message: string): AppError {
-  return new AppError('too_large', { message });
 }
 
 function refused(problems: readonly string[]): AppError {
