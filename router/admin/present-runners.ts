@@ -3,8 +3,9 @@ import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
 import type { LoadsService } from '../runners/loads';
+import type { Awake, Running } from '../runners/lookups';
 import { runnerAddress } from '../runners/present';
-import type { Awake, RunnersService, Running } from '../runners/runners';
+import type { RunnersService } from '../runners/runners';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;
