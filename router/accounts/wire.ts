@@ -1,5 +1,6 @@
 /** Makes the parts of this subject. */
-import type { Config, Secrets } from '../config/config';
+import type { Config } from '../config/config';
+import type { Secrets } from '../config/secrets';
 import type { Events } from '../lib/events';
 import { type PolicyWords, systemLookup, upstreamAddresses } from '../net/address-policy';
 import { libraryFetch } from '../net/library-fetch';
