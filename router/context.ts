@@ -3,6 +3,7 @@
 import { keysStore } from './accounts/keys-store';
 import { limitsStore } from './accounts/limits-store';
 import { linksStore } from './accounts/links-store';
+import { sessionsStore } from './accounts/sessions-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
@@ -223,6 +224,7 @@ export function createStores(db: Db) {
     installation: installationStore(db),
     audit: auditStore(db),
     users: usersStore(db),
+    sessions: sessionsStore(db),
     keys: keysStore(db),
     links: linksStore(db),
     limits: limitsStore(db),

@@ -14,7 +14,8 @@ import { requireOpened, requireScope } from './key-scopes';
 import { KEY_PREFIX, type KeysService } from './keys';
 import type { Key } from './keys-store';
 import type { SessionsService } from './sessions';
-import type { Session, User } from './store';
+import type { Session } from './sessions-store';
+import type { User } from './store';
 
 /** An authenticated sender of a request. `credentialId` is the session or key whose end also ends the caller's streams. */
 export interface Caller {
