@@ -2,6 +2,7 @@
 import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { textParameter } from '../database/parameters';
+import { prepared } from '../database/prepared';
 import { sessions, users } from '../database/schema/accounts';
 import type { User } from './store';
 
@@ -10,18 +11,20 @@ export type Session = typeof sessions.$inferSelect;
 export type SessionsStore = ReturnType<typeof sessionsStore>;
 
 export function sessionsStore(db: Db) {
-  const bySession = db
-    .select({ user: users, session: sessions })
-    .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .where(
-      and(
-        eq(sessions.id, textParameter('id')),
-        gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
-        isNull(users.disabledAtMs),
-      ),
-    )
-    .prepare();
+  const byId = prepared(() =>
+    db
+      .select({ user: users, session: sessions })
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .where(
+        and(
+          eq(sessions.id, textParameter('id')),
+          gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
+          isNull(users.disabledAtMs),
+        ),
+      )
+      .prepare(),
+  );
 
   return {
     async insert(session: Session): Promise<void> {
@@ -29,7 +32,7 @@ export function sessionsStore(db: Db) {
     },
     /** The session and its user, if it has not expired at `nowMs` and the user is not disabled. */
     async find(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
-      return bySession.get({ id, nowMs });
+      return byId().get({ id, nowMs });
     },
     async list(userId: string, nowMs: number): Promise<readonly Session[]> {
       return db

@@ -1,7 +1,8 @@
 /** Users. */
 import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { inList } from '../database/in-list';
+import { IN_LIST } from '../database/in-list';
+import { prepared } from '../database/prepared';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
 
@@ -22,38 +23,39 @@ export type UsersStore = ReturnType<typeof usersStore>;
 const isAdmin = sql`${users.role} = 'admin'`;
 
 export function usersStore(db: Db) {
-  const byId = db
-    .select()
-    .from(users)
-    .where(eq(users.id, sql.placeholder('id')))
-    .prepare();
-  const byEmail = db
-    .select()
-    .from(users)
-    .where(eq(users.email, sql.placeholder('email')))
-    .prepare();
-  const byIdentity = db
-    .select()
-    .from(users)
-    .where(eq(users.identity, sql.placeholder('identity')))
-    .prepare();
+  const by = prepared(() => ({
+    id: db
+      .select()
+      .from(users)
+      .where(eq(users.id, sql.placeholder('id')))
+      .prepare(),
+    email: db
+      .select()
+      .from(users)
+      .where(eq(users.email, sql.placeholder('email')))
+      .prepare(),
+    identity: db
+      .select()
+      .from(users)
+      .where(eq(users.identity, sql.placeholder('identity')))
+      .prepare(),
+  }));
 
   return {
     async find(id: string): Promise<User | undefined> {
-      return byId.get({ id });
+      return by().id.get({ id });
     },
     /** @param email normalised. */
     async findByEmail(email: string): Promise<User | undefined> {
-      return byEmail.get({ email });
+      return by().email.get({ email });
     },
     async findByIdentity(identity: string): Promise<User | undefined> {
-      return byIdentity.get({ identity });
+      return by().identity.get({ identity });
     },
     /** The addresses of those of the users that are there. */
     async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
-      if (ids.length === 0) return [];
-      const { id, email } = users;
-      return db.select({ id, email }).from(users).where(inList(id, ids)).all();
+      const statement = `SELECT id, email FROM users WHERE id ${IN_LIST}`;
+      return db.$client.query<UserName, [ids: string]>(statement).all(JSON.stringify(ids));
     },
     /** The first by e-mail address. */
     async list(limit: number): Promise<readonly User[]> {

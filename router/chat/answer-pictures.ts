@@ -3,7 +3,7 @@
  * generation) or in it, as Markdown with a data URI. Each is taken out, stored like a file of a message, and stands in the
  * text as Markdown with its address here; so a text stays short, and is shown live as it is after a reload.
  */
-import { attachableKind, isPicture } from '../attachments/kinds';
+import { attachableKind, isPicture, pictureAddress } from '../attachments/kinds';
 import { newTimeId } from '../lib/ids';
 import { isJsonObject, type JsonObject } from '../lib/json';
 
@@ -25,7 +25,7 @@ const PARTIAL_TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}(?:"\s{0,20})?)?$/;
 const TAIL_LENGTH_MAX = 250;
 const DATA_URI = /^data:[^,]{0,100};base64,/i;
 /** The link of a picture of an answer as it is stored, or as its client has it. */
-const IN_TEXT = /\]\(\s{0,20}<?(?:data:image\/[^()!]*|\/api\/attachments\/[0-9a-f]{24}[^()!]*)\)/g;
+const IN_TEXT = /\]\(\s{0,20}<?(?:(?:data:image|https?:\/)\/[^()!]*|\/api\/attachments\/[0-9a-f]{24}[^()!]*)\)/g;
 /** The link of a picture in a stored answer. */
 const STORED = /\]\(\/api\/attachments\/[0-9a-f]{24}[^()!]*\)/g;
 
@@ -121,7 +121,16 @@ export class AnswerPictures {
 
   #take(url: string, alt: string): string {
     const base64 = url.replace(DATA_URI, '');
-    return base64 === url ? '' : `\n\n${this.#kept(base64, alt)}\n\n`;
+    const said = base64 === url ? this.#elsewhere(url) : this.#kept(base64, alt);
+    return said === '' ? '' : `\n\n${said}\n\n`;
+  }
+
+  /** A picture that is elsewhere stays there: pages show a link to it. */
+  #elsewhere(url: string): string {
+    const address = this.#count < COUNT_MAX ? pictureAddress(url) : undefined;
+    if (address === undefined) return '';
+    this.#count += 1;
+    return `![](${address.replace(/[()!]/g, (one) => `%${one.charCodeAt(0).toString(16)}`)})`;
   }
 
   #kept(base64: string, alt: string): string {

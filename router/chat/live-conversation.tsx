@@ -126,7 +126,7 @@ export class LiveConversation implements Disposable {
     const { text: shown, isCut } = shownText(text, true);
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
-    if (isCut || !isThere) this.#lookAgain();
+    if (!isThere || (isCut && this.#growing.hasAll(shown))) this.#lookAgain();
   }
 
   readonly #think = (changes: readonly Change[]) => this.page.send({ event: 'think', data: growthData(changes) });
@@ -211,6 +211,7 @@ export class LiveConversation implements Disposable {
     if (isNew) this.#steps = undefined;
     else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
     const stepParts = await this.#steps?.tell(rendering, { steps, isEnd: !isStreaming }, this.#think);
+    if (stepParts) await this.#growing.catchUp(rendering, message.id, text);
     const isTextThere =
       stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
     const grown = this.#growing.message;

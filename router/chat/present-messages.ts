@@ -4,7 +4,7 @@ import { withoutUnfinishedLink } from '../../views/markup';
 import type { AttachmentView, ErrorView, MessageView } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
-import { isPicture } from '../attachments/kinds';
+import { isLink, isPicture } from '../attachments/kinds';
 import { type Reader, textOf } from '../web/reader';
 import type { HadText, PageRendering } from '../web/rendering';
 import { INTERRUPTED } from './generations';
@@ -114,7 +114,8 @@ export async function messageView(
 export function attachmentView(file: Attachment): AttachmentView {
   const { id, name, bytes, width, height } = file;
   const size = width !== null && height !== null ? { width, height } : {};
-  return { id, name, bytes, isPicture: isPicture(file), ...size };
+  const host = isLink(file) && { host: URL.parse(name)?.host ?? name };
+  return { id, name, bytes, isPicture: isPicture(file), ...size, ...host };
 }
 
 /** The message comes from a runner or an upstream. */

@@ -79,7 +79,12 @@ const file = Type.Object({
 
 /** A message as it stands in a file. */
 export type FileMessage = ReturnType<typeof messageJson> & {
-  readonly attachments?: readonly { readonly id?: string; readonly name: string; readonly data: string }[];
+  readonly attachments?: readonly {
+    readonly id?: string;
+    readonly name: string;
+    readonly type?: string;
+    readonly data: string;
+  }[];
 };
 
 /** What is still being written is written as far as it is. */

@@ -1,5 +1,6 @@
 /** Conversations as files: written as JSON or Markdown, and made of that JSON. */
 import type { Agent } from '../agents/store';
+import { isLink } from '../attachments/kinds';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import type { AttachmentsService } from './attachments';
@@ -54,9 +55,12 @@ export function transferService(deps: {
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
     const ids = new Map<string, string>();
-    for (const { id: before, name, data } of sent) {
+    for (const { id: before, name, type = '', data } of sent) {
       const id = newTimeId();
-      const kept = await attachments.keep(userId, [{ name, bytes: Buffer.from(data, 'base64') }]);
+      const bytes = Buffer.from(data, 'base64');
+      const kept = isLink({ type })
+        ? [await attachments.keepLink(bytes.toString())]
+        : await attachments.keep(userId, [{ name, bytes }]);
       files.push(...kept.map((file) => ({ ...file, id })));
       if (before) ids.set(before, id);
     }

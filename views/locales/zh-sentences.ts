@@ -62,6 +62,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'A conversation that is imported has at most {} bytes without attached files.':
     '导入的会话除附带的文件外最多 {} 字节。',
   'This agent takes no files.': '此智能体不接受文件。',
+  'This is no address of a picture.': '这不是图片的地址。',
   'The file "{}" cannot be read.': '无法读取文件“{}”。',
   'There is no such file.': '没有这个文件。',
   // Variants of messages
