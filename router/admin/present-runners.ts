@@ -18,7 +18,7 @@ export interface FleetDeps {
 }
 
 /** Rows of one page of runners. */
-export const RUNNERS_SHOWN_MAX = 50;
+const RUNNERS_SHOWN_MAX = 50;
 
 /** A page of the agents that are awake, after the agent `after`. */
 export async function runnersPage(deps: FleetDeps, after: string) {
