@@ -6,7 +6,8 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseEntries } from '../router/backends/parse';
-import { type Config, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
+import { type Config, type Env, environment, loadConfig } from '../router/config/config';
+import type { Secrets } from '../router/config/secrets';
 import { lockDatabase, openDatabase, transaction } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
