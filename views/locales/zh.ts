@@ -51,8 +51,7 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: '智能体默认使用的模型。',
 };
 
-const conjunction = new Intl.ListFormat('zh');
-const list = (names: string[]): string => conjunction.format(names);
+const list = (names: string[]): string => new Intl.ListFormat('zh').format(names);
 
 export const zh: Text = {
   lang: 'zh-Hans',
