@@ -59,10 +59,10 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The files of a message have at most {} together.': '一条消息的文件合计最多 {}。',
   'Your files would take more than {}. Delete conversations with files first.':
     '你的文件总量将超过 {}。请先删除一些带文件的会话。',
-  'A conversation that is imported has at most {} attached files.': '导入的会话最多可带 {} 个文件。',
   'A conversation that is imported has at most {} bytes without attached files.':
     '导入的会话除附带的文件外最多 {} 字节。',
   'This agent takes no files.': '此智能体不接受文件。',
+  'This is no address of a picture.': '这不是图片的地址。',
   'The file "{}" cannot be read.': '无法读取文件“{}”。',
   'There is no such file.': '没有这个文件。',
   // Variants of messages
@@ -222,6 +222,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   // Of the agents that come along
   'Answers without an LLM, to try the installation.': '无需大模型即可回答，用于试用本系统。',
   'What is agent-stack?': '什么是 agent-stack？',
+  'Tools: show me how you use them.': 'Tools：展示一下你如何使用工具。',
   'How do I connect an OpenAI client?': '如何连接 OpenAI 客户端？',
   'How do I write a driver?': '如何编写驱动（driver）？',
   'Passes messages to your LLM and remembers each conversation.': '把消息转给你的大模型，并记住每个对话。',
