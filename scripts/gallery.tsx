@@ -90,10 +90,15 @@ export const pages: Record<string, () => VNode> = {
       ],
     }),
   new: () => (
-    <ChatPage shell={fixtures.shell()} agent={agent} composer={{ text: '' }} missing={['LLM_API_KEY', 'LLM_MODEL']} />
+    <ChatPage
+      shell={fixtures.shell()}
+      agent={agent}
+      composer={fixtures.composer}
+      missing={['LLM_API_KEY', 'LLM_MODEL']}
+    />
   ),
   'new-disabled': () => (
-    <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={{ text: '' }} />
+    <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={fixtures.composer} />
   ),
   'new-unavailable': () =>
     withRunner({
@@ -118,7 +123,7 @@ export const pages: Record<string, () => VNode> = {
       shell={fixtures.shell('c1')}
       agent={agent}
       conversation={fixtures.conversation({ messages: [] })}
-      composer={{ text: 'one\ntwo\nthree', error: 'The message is longer than 256 KB. Attach it as a file instead.' }}
+      composer={{ ...fixtures.composer, text: 'one\ntwo\nthree', error: 'At most 200,000 characters' }}
     />
   ),
   settings: () => (
@@ -201,7 +206,7 @@ function chat(overrides: Partial<ConversationView>): VNode {
       shell={fixtures.shell('c1')}
       agent={agent}
       conversation={fixtures.conversation({ liveUrl: '/silent', ...overrides })}
-      composer={{ text: '' }}
+      composer={fixtures.composer}
     />
   );
 }
@@ -216,7 +221,7 @@ function withRunner(state: Partial<RunnerView>): VNode {
     <ChatPage
       shell={{ ...shell, agents: [...others, ...last] }}
       agent={{ ...agent, runner }}
-      composer={{ text: '' }}
+      composer={fixtures.composer}
       missing={['LLM_API_KEY']}
     />
   );

@@ -6,6 +6,7 @@ import type {
   AgentView,
   AttachLimits,
   AttachmentView,
+  ComposerView,
   ErrorView,
   MessageView,
   RunnerView,
@@ -23,7 +24,7 @@ import { type Reader, textOf } from '../web/reader';
 import type { HadText, PageRendering, RenderingService } from '../web/rendering';
 import type { AttachmentsService } from './attachments';
 import type { ConversationsService } from './conversations';
-import { type GenerationsService, INTERRUPTED } from './generations';
+import { type GenerationsService, INTERRUPTED, TEXT_LENGTH_MAX } from './generations';
 import { conversationList } from './present-list';
 import { callViews, type Results, resultsIn, stepViews } from './present-steps';
 import type { MessageFailure, Step } from './store';
@@ -115,6 +116,11 @@ function agentView(deps: ChatViewDeps, who: Who, agent: Agent, current: Current)
     attach: attachLimits(deps, agent),
     runner: runnerView(deps, who, agent),
   };
+}
+
+/** The composer with what was typed and why it was not taken, or an empty one. */
+export function composerView({ text = '', error }: { text?: string; error?: string } = {}): ComposerView {
+  return { text, lengthMax: TEXT_LENGTH_MAX, ...(error !== undefined && { error }) };
 }
 
 /** What can be attached to a message for an agent; `undefined` where nothing can. */

@@ -505,6 +505,10 @@ export const en = {
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
   },
+  length: {
+    near: (count: string, max: string) => `${count} of at most ${max} characters`,
+    over: (count: string, max: string) => `Too long by ${count}: a message has at most ${max} characters.`,
+  },
   transfer: {
     you: 'You',
     markdown: 'Export as Markdown',
