@@ -165,7 +165,7 @@ export async function publicApp(context: Context, secrets: Secrets) {
       .use(chatRoutes(chat, session))
       .use(optionsRoutes(chat, session))
       .use(variantsRoutes({ ...chat, variants }, session))
-      .use(chatCredentialsRoutes({ ...chat, variants }, session))
+      .use(chatCredentialsRoutes({ ...chat, upstreams, variants }, session))
       .use(agentPages({ ...agentPagesParts(context), shell }, session))
       .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
       .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))

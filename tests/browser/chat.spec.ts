@@ -200,9 +200,7 @@ test('a text that comes near to the limit says its length, and beyond it is not 
   await composer.fill('x'.repeat(200_012));
   await expect(length).toHaveText('Too long by 12: a message has at most 200,000 characters.');
   await composer.press('Enter');
-  expect(await composer.evaluate((area: HTMLTextAreaElement) => area.validationMessage)).toContain(
-    '12 characters more',
-  );
+  expect(await composer.evaluate((area: HTMLTextAreaElement) => area.validationMessage)).toContain('Too long by 12');
   await page.getByRole('button', { name: 'Send message' }).click();
   await expect(composer).toHaveValue('x'.repeat(200_012));
   await page.reload();
