@@ -3,6 +3,7 @@
 import { keysStore } from './accounts/keys-store';
 import { limitsStore } from './accounts/limits-store';
 import { linksStore } from './accounts/links-store';
+import { sessionsStore } from './accounts/sessions-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
@@ -22,7 +23,8 @@ import { conversationsApiStore } from './chat/store-api';
 import { attachmentsStore } from './chat/store-attachments';
 import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
-import type { Config, Secrets } from './config/config';
+import type { Config } from './config/config';
+import type { Secrets } from './config/secrets';
 import { credentialsService } from './credentials/credentials';
 import { settingsStore } from './credentials/store';
 import { type Db, lockDatabase, openDatabase } from './database/database';
@@ -123,7 +125,8 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const backups = backupSchedule({ ...config.backups, places: config, now });
   const events = createEvents();
   const metrics = metricsService(steady);
-  const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
+  const base = { config, stores, backends, vault, installationId, events, metrics, now, steady };
+  const shared = { ...options, ...base };
 
   const web = wireWeb(shared, owned);
   const audit = auditService({ store: stores.audit, retentionDays: config.auditRetentionDays, now });
@@ -142,20 +145,8 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{
-      config,
-      now,
-      steady,
-      vault,
-      startedAtMs: now(),
-      installationId,
-      database,
-      stores,
-      backends,
-      backups,
-      events,
-      metrics,
-    },
+    ...base,
+    ...{ backups, database, startedAtMs: now() },
     ...web,
     audit,
     ...accounts,
@@ -233,6 +224,7 @@ export function createStores(db: Db) {
     installation: installationStore(db),
     audit: auditStore(db),
     users: usersStore(db),
+    sessions: sessionsStore(db),
     keys: keysStore(db),
     links: linksStore(db),
     limits: limitsStore(db),

@@ -9,7 +9,7 @@ import { fields } from '../credentials/routes';
 import { type TrialDeps, triedForm } from '../credentials/tried-form';
 import { AppError } from '../lib/errors';
 import { done, isPartRequest, part } from '../web/respond';
-import { messageViews } from './present';
+import { messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
 import type { VariantsRoutesDeps } from './variants-routes';
 

@@ -8,9 +8,10 @@ import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, seeOther } from '../web/respond';
 import { TEXT_LENGTH_MAX } from './generations';
 import type { LiveDeps } from './live-options';
-import { attachmentView, messageViews } from './present';
+import { attachmentView, messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
-import type { Conversation, MessageHead } from './store';
+import type { Conversation } from './store';
+import type { MessageHead } from './store-messages';
 import type { VariantsService } from './variants';
 
 /** Positions after a message that its page shows. */

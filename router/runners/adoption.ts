@@ -13,8 +13,17 @@ import { isDriverFailure } from '../platforms/driver-error';
 import type { DriverRegistry } from '../platforms/drivers';
 import { listRunners, stopRunner } from './cleanup';
 import { answersToKey, notReadyBecause } from './readiness';
-import type { Adopted, RunnersService } from './runners';
+import type { RunnersService } from './runners';
+import type { LiveRunner } from './slot';
 import type { RunnerRow, RunnersStore } from './store';
+
+/** A runner from an earlier life of the router, and the SHA-256 of the key that it sends to the broker. */
+export interface Adopted {
+  readonly runner: LiveRunner;
+  readonly keyHash: string;
+  /** That of the token of its callbacks. */
+  readonly callbackHash: string | null;
+}
 
 export interface AdoptionDeps {
   readonly runners: RunnersService;
@@ -48,7 +57,7 @@ export function adoptionService(deps: AdoptionDeps) {
     const foundIds = new Set(owned.map(({ runnerId }) => runnerId));
     const done = await Promise.allSettled([
       ...owned.map((found) => settleFound(driver, found, byId.get(found.runnerId))),
-      ...known.filter(({ id }) => !foundIds.has(id)).map(settleMissing),
+      settleMissing(known.filter(({ id }) => !foundIds.has(id))),
     ]);
     const failed = done.find((one) => one.status === 'rejected');
     if (failed) driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
@@ -77,11 +86,13 @@ export function adoptionService(deps: AdoptionDeps) {
     runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
   }
 
-  /** The runner of this row was started once and the platform no longer lists it. */
-  async function settleMissing({ id }: RunnerRow): Promise<void> {
-    const state = runners.stateOf(id);
-    if (state === 'unknown') await runners.healthChanged(id, { state: 'gone' });
-    else if (!state) await rows.delete(id);
+  /** The runners of these rows were started once, and the platform no longer lists them. */
+  async function settleMissing(missing: readonly RunnerRow[]): Promise<void> {
+    const ids = missing.map(({ id }) => id);
+    // One statement: after a reboot of the machine they are all gone.
+    await rows.delete(...ids.filter((id) => runners.stateOf(id) === undefined));
+    const unseen = ids.filter((id) => runners.stateOf(id) === 'unknown');
+    await Promise.all(unseen.map((id) => runners.healthChanged(id, { state: 'gone' })));
   }
 
   /** @returns whether the runner runs and was adopted. */
