@@ -506,6 +506,10 @@ export const en = {
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
   },
+  length: {
+    near: (count: string, max: string) => `${count} of at most ${max} characters`,
+    over: (count: string, max: string) => `Too long by ${count}: a message has at most ${max} characters.`,
+  },
   transfer: {
     you: 'You',
     markdown: 'Export as Markdown',
@@ -1060,6 +1064,8 @@ export const en = {
     makeLink: 'Make a reset link',
     linkReady: 'The link is ready',
     linkHelp: 'Copy it now, it is not shown again. It works once, until',
+    linkIsLocal:
+      'Only this machine can open this address. “Let others in” in docs/administrators.md says how people reach the router from elsewhere.',
     setPassword: 'Set a password',
     newPassword: 'New password',
     setPasswordHelp: 'At least 8 characters. The user is signed out everywhere.',
