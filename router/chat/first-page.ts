@@ -10,7 +10,7 @@ import { isUsable, type UsableDeps } from './usable';
 /** Conversations among which the latest with an agent that can answer is searched. */
 const LATEST_MAX = 200;
 
-export interface HomeDeps extends UsableDeps {
+export interface FirstPageDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
 }
@@ -19,7 +19,7 @@ export interface HomeDeps extends UsableDeps {
  * Returns the path: the conversation that the user changed last, otherwise a new one, if possible with an agent that
  * can answer. Throws `not_found` when there is no agent.
  */
-export async function home(deps: HomeDeps, who: Who): Promise<string> {
+export async function firstPage(deps: FirstPageDeps, who: Who): Promise<string> {
   await deps.agents.ensureDefaults(who.user.id);
   const agents = await deps.agents.list(who.user.id);
   const usable = agents.filter((agent) => isUsable(deps, agent));
