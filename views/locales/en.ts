@@ -1060,6 +1060,8 @@ export const en = {
     makeLink: 'Make a reset link',
     linkReady: 'The link is ready',
     linkHelp: 'Copy it now, it is not shown again. It works once, until',
+    linkIsLocal:
+      'Only this machine can open this address. “Let others in” in docs/administrators.md says how people reach the router from elsewhere.',
     setPassword: 'Set a password',
     newPassword: 'New password',
     setPasswordHelp: 'At least 8 characters. The user is signed out everywhere.',
