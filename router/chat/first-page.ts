@@ -42,7 +42,10 @@ export async function firstPage(deps: FirstPageDeps, who: Who): Promise<string> 
 }
 
 /** The first of the agents that calls an LLM and has everything that it needs for it. */
-async function withModel({ backends, credentials }: FirstPageDeps, agents: readonly Agent[]): Promise<Agent | undefined> {
+async function withModel(
+  { backends, credentials }: FirstPageDeps,
+  agents: readonly Agent[],
+): Promise<Agent | undefined> {
   for (const agent of agents) {
     const backend = backends.find(agent.backend);
     if (backend && usesUpstream(backend) && (await credentials.missing(agent, backend)).length === 0) return agent;
