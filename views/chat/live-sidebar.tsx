@@ -47,8 +47,8 @@ export function LiveConversations({ list }: { list: ConversationList }) {
 const LISTS = { list: 'conversations', pinned: 'pinned', archived: 'archived' } as const;
 
 /**
- * A conversation's entry in its list and, when it is the one on the page, its title. app.js puts the entry where its time
- * belongs, and takes it out of another list.
+ * A conversation's entry in its list and, when it is the one on the page, its title. app/conversations.js puts the entry
+ * where its time belongs, and takes it out of another list.
  */
 export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
   const t = useText();

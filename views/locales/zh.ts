@@ -51,8 +51,7 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: '智能体默认使用的模型。',
 };
 
-const conjunction = new Intl.ListFormat('zh');
-const list = (names: string[]): string => conjunction.format(names);
+const list = (names: string[]): string => new Intl.ListFormat('zh').format(names);
 
 export const zh: Text = {
   lang: 'zh-Hans',
@@ -488,6 +487,10 @@ export const zh: Text = {
     seeUsage: '查看用量',
     unreachable: '消息未能发送，已保留在这里：请稍后再试。',
     disabled: (name) => `${name} 已被关闭。管理员可以重新开启。`,
+  },
+  length: {
+    near: (count: string, max: string) => `${count} 个字符，最多 ${max} 个`,
+    over: (count: string, max: string) => `消息最多 ${max} 个字符，已超出 ${count} 个。`,
   },
   transfer: {
     you: '你',
