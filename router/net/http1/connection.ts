@@ -7,7 +7,7 @@ import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
-import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
+import { CONNECT_MS, ConnectTimeoutError, NotConnectedError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
 import type { Head } from './head';
 import { WireReader } from './reader';
@@ -33,8 +33,9 @@ export interface WireAnswer {
 const idle = new Map<string, Connection[]>();
 
 /**
- * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the connection's
- * error (`code` is the system's error code), or with `MalformedError`. Never sends a request twice.
+ * Sends a request and resolves with the head of its answer. Rejects with the signal's reason; with `NotConnectedError`,
+ * before anything was sent; with the error of the connection on which it was sent; or with `MalformedError`. Never sends a
+ * request twice.
  */
 export async function send(request: WireRequest): Promise<WireAnswer> {
   const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
@@ -42,15 +43,21 @@ export async function send(request: WireRequest): Promise<WireAnswer> {
   const bytes = requestBytes(request);
   const destination = `${hostname} ${url.port || 80} ${peer}`;
   signal.throwIfAborted();
-  let connection = idle.get(destination)?.at(-1);
+  let connection = lastUsed(destination);
   if (connection && connection.restedMs > RESTED_MS) {
     // The peer's close may have arrived and not been read yet. The event loop has read it only after the second turn.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-    connection = idle.get(destination)?.at(-1);
+    connection = lastUsed(destination);
     signal.throwIfAborted();
   }
   connection ??= await connect({ destination, hostname, port: Number(url.port || 80) }, connectMs, signal);
   return connection.send(request.method, bytes, signal);
+}
+
+/** The idle connection that was used last, unless it has rested for too long and its heartbeat has yet to close it. */
+function lastUsed(destination: string): Connection | undefined {
+  const connection = idle.get(destination)?.at(-1);
+  return connection && connection.restedMs < IDLE_MS ? connection : undefined;
 }
 
 interface Place {
@@ -59,18 +66,21 @@ interface Place {
   readonly port: number;
 }
 
-/** Opens a connection. If the caller has aborted meanwhile, the connection is kept for the next request. */
+/**
+ * Opens a connection. Rejects with `NotConnectedError`, or with the signal's reason; if the caller has aborted meanwhile,
+ * the connection is kept for the next request.
+ */
 function connect({ destination, hostname, port }: Place, limitMs: number, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
-    reject(new ConnectTimeoutError(limitMs));
+    reject(new NotConnectedError(new ConnectTimeoutError(limitMs)));
   }, limitMs);
   signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   const left = (connection: Connection) => (isLate || signal.aborted ? connection.keepIdle() : resolve(connection));
   Connection.open(destination, hostname, port)
-    .then(left, reject)
+    .then(left, (cause: unknown) => reject(new NotConnectedError(cause)))
     .finally(() => clearTimeout(timer));
   return promise;
 }

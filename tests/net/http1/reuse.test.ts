@@ -132,6 +132,16 @@ test('a connection that rests for long is closed, and one that is in use never i
   expect(await textOf(work)).toBe('done');
 });
 
+test('a connection that has rested for long is not used again, although its heartbeat is late and has not closed it', async () => {
+  using server = echo(({ peer }) => peer.send(answer('ok')));
+  await textOf(ask(server));
+  await textOf(ask(server));
+  expect(server.peers).toHaveLength(1);
+  passTime(2_000);
+  await textOf(ask(server));
+  expect(server.peers).toHaveLength(2);
+});
+
 test('two requests at once never share a connection, and each gets its own answer', async () => {
   const waiting: WireAsked[] = [];
   using server = wireServer((asked) => waiting.push(asked));
