@@ -5,7 +5,7 @@ import { invitationRoutes } from './accounts/invitation-routes';
 import { keysRoutes } from './accounts/keys-routes';
 import { oidcRoutes } from './accounts/oidc-routes';
 import { ownRoutes } from './accounts/own-routes';
-import type { CreatedKey, ShellOf } from './accounts/present-pages';
+import type { CreatedKey } from './accounts/present-pages';
 import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { unknownRoutes } from './accounts/unknown-routes';
@@ -82,247 +82,112 @@ function cookieOf({ session }: Config) {
   return { name: session.cookieName, secure: session.cookieSecure, maxAgeSeconds: session.ttlSeconds };
 }
 
+/**
+ * What the routes use: the parts of the context, and what only pages share. Everything is handed to all of them; the type of
+ * what a route takes says what it uses.
+ */
+function partsOf(context: Context, origin: (request: Request) => string) {
+  const { config, now } = context;
+  const shell = (who: Who, agentId?: string) => shellOf(context, who, agentId === undefined ? {} : { agentId });
+  const parts = {
+    ...context,
+    cookie: cookieOf(config),
+    landing: context.start.landing,
+    linkTo: (request: Request, path: string) => origin(request) + path,
+    newKeys: new Once<CreatedKey>(now),
+    newLinks: new Once<NewLink>(now),
+    overview: overviewOf(context),
+    passwordsOpen: context.accounts.passwordsOpen,
+    shell,
+  };
+  return { ...parts, settings: settingsPages(parts), startPage: startPageOf(parts) };
+}
+
 /** People and programs: UI, `/auth`, `/api`, `/v1`. */
 export async function publicApp(context: Context, secrets: Secrets) {
-  const { accounts, agents, attempts, audit, backends, budgets, clients, config, credentials, events, held, idle } =
-    context;
-  const { installationId } = context;
-  const {
-    identities,
-    invitations,
-    keys,
-    listensAt,
-    loads,
-    now,
-    oidc,
-    prices,
-    removal,
-    runners,
-    schedules,
-    search,
-    sessions,
-    start,
-    streams,
-    transfer,
-    upstreams,
-    usage,
-    users,
-    variants,
-  } = context;
+  const { accounts, clients, config, keys, listensAt } = context;
   const guard = guardOf(config);
   const nameOf = async (id: string) => (await accounts.namesOf([id]))[0]?.email ?? (await keys.findById(id))?.name;
-  const senders = { audit, clients, nameOf, sessions, keys, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
+  const senders = { ...context, nameOf, jwtSecret: secrets.jwtSecret, cookie: cookieOf(config) };
   const session = sessionPlugin(senders);
-  const chat = chatParts(context);
-  const shell = (who: Who, agentId?: string) => shellOf(chat, who, agentId === undefined ? {} : { agentId });
-  const overview = overviewOf(overviewParts(context));
-  const newKeys = new Once<CreatedKey>(now);
-  const newLinks = new Once<NewLink>(now);
-  const settings = settingsPages({ ...settingsParts(context), newKeys, shell });
-  const startPage = startPageOf({ backends, credentials, newLinks, shell, start });
   const app = new Elysia({ serve: serveOptions(config) });
+  const parts = partsOf(context, (request) => config.publicUrl ?? clients.origin(request, app.server));
+  const { shell, startPage } = parts;
   // Where the sidebar cannot be read either, the error is said without it.
   const shellOfSender = async (request: Request) => {
     const who = knownSender(request);
     return who?.session && shell(who).catch(() => undefined);
   };
-  const linkTo = (request: Request, path: string) => (config.publicUrl ?? clients.origin(request, app.server)) + path;
   // With port 0 only the kernel knows it.
   app.onStart(({ server }) => server?.port !== undefined && listensAt(server.port));
   return (
     app
       .use(responding(guard, config.maxBodyBytes, { draining: context.draining, shellFor: shellOfSender }))
       .use(cors(config.corsOrigins))
-      .use(systemRoutes(healthParts(context)))
+      .use(systemRoutes(parts))
       // Before all that has sessions: what a session needs is made for every route behind it.
-      .use(openaiRoutes(openaiParts(context), callerPlugin({ ...senders, guard }), () => app.server))
-      .use(filesApiRoutes(filesParts(context), session))
-      .use(filesUpload({ ...filesParts(context), shell }, session))
+      .use(openaiRoutes(parts, callerPlugin({ ...senders, guard }), () => app.server))
+      .use(filesApiRoutes(parts, session))
+      .use(filesUpload(parts, session))
       // Before all that read a body in any other way than by themselves.
-      .use(transferRoutes({ ...conversationsParts(context), ...chat, config, held, transfer }, session))
-      .use(
-        attachmentsRoutes(
-          { attachments: context.attachments, config, conversations: context.conversations, held },
-          session,
-        ),
-      )
-      .use(sendRoutes({ ...chat, config, held }, session))
-      .use(bodies(held, config.maxBodyBytes, clients))
-      .use(runnersRoutes({ agents, backends, config, events, idle, installationId, runners, streams }, session))
-      .use(credentialsApiRoutes({ backends, credentials }, session))
-      .use(agentsRoutes({ ...agentPagesParts(context), installationId }, session))
-      .use(agentApiRoutes({ ...agentPagesParts(context), loads, now }, session))
-      .use(conversationsRoutes(conversationsParts(context), session))
-      .use(schedulesApiRoutes({ agents, schedules }, session))
+      .use(transferRoutes(parts, session))
+      .use(attachmentsRoutes(parts, session))
+      .use(sendRoutes(parts, session))
+      .use(bodies(parts.held, config.maxBodyBytes, clients))
+      .use(runnersRoutes(parts, session))
+      .use(credentialsApiRoutes(parts, session))
+      .use(agentsRoutes(parts, session))
+      .use(agentApiRoutes(parts, session))
+      .use(conversationsRoutes(parts, session))
+      .use(schedulesApiRoutes(parts, session))
       // Of the routes behind it, which are pages and their parts.
       .use(compression)
       .use(await assets())
       .use(referenceRoutes({ routes: () => app.routes, cookieName: config.session.cookieName }))
-      .use(authRoutes({ ...signInParts(context), landing: start.landing }, session))
-      .use(oidcRoutes({ ...oidcParts(context), cookie: cookieOf(config), linkTo }, session))
-      .use(invitationRoutes({ attempts, clients, invitations, oidc, passwordsOpen: accounts.passwordsOpen }, session))
-      .use(resetRoutes({ attempts, clients, users }, session))
-      .use(chatRoutes(chat, session))
-      .use(optionsRoutes(chat, session))
-      .use(variantsRoutes({ ...chat, variants }, session))
-      .use(chatCredentialsRoutes({ ...chat, variants }, session))
-      .use(agentPages({ ...agentPagesParts(context), shell }, session))
-      .use(modelRoutes({ agents, backends, credentials, runners, upstreams }, session))
-      .use(schedulesRoutes({ agents, conversations: context.conversations, schedules, shell }, session))
-      .use(filesPages({ ...filesParts(context), shell }, session))
-      .use(runnerPages({ agents, backends, idle, loads, now, runners, shell }, session))
-      .use(searchRoutes({ agents, search, shell }, session))
-      .use(settingsRoutes({ backends, idle, settings }, session))
-      .use(ownRoutes({ accounts, attempts, clients, removal, sessions, settings }, session))
-      .use(keysRoutes({ accounts, agents, backends, keys, newKeys, settings, shell }, session))
-      .use(invitationsRoutes({ invitations, linkTo, newLinks, now, shell, startPage }, session))
-      .use(backendsRoutes(backendsParts(context, shell), session))
-      .use(limitsRoutes({ backends, budgets, runners, shell, userLimits: context.userLimits, users }, session))
-      .use(overviewRoutes({ overview, shell }, session))
-      .use(liveRoutes({ ...adminLiveParts(context), overview }, session))
-      .use(adminRunnersRoutes({ ...fleetParts(context), agents, shell }, session))
-      .use(auditRoutes({ audit, shell, streams }, session))
-      .use(startRoutes({ start }, startPage, session))
-      .use(usersRoutes({ identities, linkTo, newLinks, removal, shell, users }, session))
-      .use(usageRoutes({ budgets, keys, shell, streams, usage }, session))
-      .use(pricesRoutes({ prices, shell }, session))
-      .use(budgetsRoutes({ accounts, budgets, keys, shell, streams, usage }, session))
-      .use(
-        credentialsRoutes(
-          { backends, credentials, settings: settingsFromStart(settings, startPage), upstreams },
-          session,
-        ),
-      )
+      .use(authRoutes(parts, session))
+      .use(oidcRoutes(parts, session))
+      .use(invitationRoutes(parts, session))
+      .use(resetRoutes(parts, session))
+      .use(chatRoutes(parts, session))
+      .use(optionsRoutes(parts, session))
+      .use(variantsRoutes(parts, session))
+      .use(chatCredentialsRoutes(parts, session))
+      .use(agentPages(parts, session))
+      .use(modelRoutes(parts, session))
+      .use(schedulesRoutes(parts, session))
+      .use(filesPages(parts, session))
+      .use(runnerPages(parts, session))
+      .use(searchRoutes(parts, session))
+      .use(settingsRoutes(parts, session))
+      .use(ownRoutes(parts, session))
+      .use(keysRoutes(parts, session))
+      .use(invitationsRoutes(parts, session))
+      .use(backendsRoutes(parts, session))
+      .use(limitsRoutes(parts, session))
+      .use(overviewRoutes(parts, session))
+      .use(liveRoutes(parts, session))
+      .use(adminRunnersRoutes(parts, session))
+      .use(auditRoutes(parts, session))
+      .use(startRoutes(parts, startPage, session))
+      .use(usersRoutes(parts, session))
+      .use(usageRoutes(parts, session))
+      .use(pricesRoutes(parts, session))
+      .use(budgetsRoutes(parts, session))
+      .use(credentialsRoutes({ ...parts, settings: settingsFromStart(parts.settings, startPage) }, session))
       .use(unknownRoutes(session))
   );
 }
 
 /** Runners: the broker and callbacks. The operator's collector: metrics. Never reachable from the network. */
 export function internalApp(context: Context) {
-  const { backends, backups, callbacks, config, drivers, generations, metrics, platforms, runners, streams } = context;
+  const { config } = context;
   // Runners reach the host under names that only their platform knows; their key is what they prove.
   const guard = { check: () => undefined };
   return new Elysia({ serve: serveOptions(config) })
     .use(responding(guard, config.maxBodyBytes))
-    .use(systemRoutes(healthParts(context)))
-    .use(
-      metricsRoutes({ backends, backups, drivers, generations, metrics, platforms, runners, streams }, guardOf(config)),
-    )
-    .use(brokerRoutes(brokerParts(context)))
-    .use(callbackRoutes({ callbacks, runners }))
+    .use(systemRoutes(context))
+    .use(metricsRoutes(context, guardOf(config)))
+    .use(brokerRoutes(context))
+    .use(callbackRoutes(context))
     .use(wrongPort(config));
-}
-
-function settingsParts({
-  accounts,
-  agents,
-  backends,
-  config,
-  credentials,
-  idle,
-  keys,
-  oidc,
-  sessions,
-  vault,
-}: Context) {
-  return { accounts, agents, backends, config, credentials, idle, keys, oidc, sessions, vault };
-}
-
-function signInParts({ accounts, attempts, audit, clients, metrics, oidc, sessions }: Context) {
-  return { accounts, attempts, audit, clients, metrics, oidc, sessions };
-}
-
-function oidcParts({ attempts, audit, clients, identities, metrics, now, oidc, vault }: Context) {
-  return { attempts, audit, clients, identities, metrics, now, oidc, vault };
-}
-
-function healthParts({ backends, backups, config, database, draining, drivers, homes, images, platforms }: Context) {
-  return { backends, backups, config, database, draining, drivers, homes, images, platforms };
-}
-
-function brokerParts(context: Context) {
-  const { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams } = context;
-  return { backends, config, held, hops, limits, metering, metrics, runners, streams, upstreams };
-}
-
-function backendsParts({ backends, images, platforms, runners, userLimits }: Context, shell: ShellOf) {
-  return { backends, images, platforms, runners, userLimits, shell };
-}
-
-function fleetParts({ accounts, backends, installationId, loads, logReads, now, runners }: Context) {
-  return { accounts, backends, installationId, loads, logReads, now, runners };
-}
-
-function overviewParts(context: Context) {
-  const { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady } = context;
-  return { config, database, diskUse, loads, metrics, platforms, runners, startedAtMs, steady };
-}
-
-function adminLiveParts(context: Context) {
-  const { events, images, platforms, streams, userLimits, users } = context;
-  return { ...fleetParts(context), events, images, platforms, streams, userLimits, users };
-}
-
-function chatParts(context: Context) {
-  const {
-    agents,
-    answerUse,
-    attachments,
-    backends,
-    budgets,
-    conversations,
-    credentials,
-    drivers,
-    events,
-    generations,
-  } = context;
-  const { images, platforms, rendering, runners, streams, unread } = context;
-  const live = { events, generations, rendering, runners, streams, unread };
-  return {
-    agents,
-    answerUse,
-    attachments,
-    backends,
-    budgets,
-    conversations,
-    credentials,
-    drivers,
-    images,
-    platforms,
-    ...live,
-  };
-}
-
-function filesParts({ agents, backends, config, files, held, streams }: Context) {
-  return { agents, backends, config, files, held, streams };
-}
-
-function agentPagesParts(context: Context) {
-  const { agents, backends, config, conversations, credentials, generations, idle, own, runners } = context;
-  return { agents, backends, config, conversations, credentials, generations, idle, own, runners };
-}
-
-function conversationsParts(context: Context) {
-  const { agents, attachments, backends, conversations, events, generations, installationId } = context;
-  const { now, posted, runners, streams } = context;
-  return {
-    agents,
-    attachments,
-    backends,
-    conversations,
-    events,
-    generations,
-    installationId,
-    now,
-    posted,
-    runners,
-    streams,
-  };
-}
-
-function openaiParts(context: Context) {
-  const { agents, attachments, backends, budgets, config, conversations, events, generations, held, hops } = context;
-  const { idempotency, metrics, now, rateLimits, runners, startedAtMs, streams } = context;
-  const answers = { conversations, events, generations, held, hops, idempotency, runners, streams };
-  return { agents, attachments, backends, budgets, config, metrics, now, rateLimits, startedAtMs, ...answers };
 }

@@ -123,7 +123,8 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const backups = backupSchedule({ ...config.backups, places: config, now });
   const events = createEvents();
   const metrics = metricsService(steady);
-  const shared = { ...options, stores, backends, vault, installationId, events, metrics, now, steady };
+  const base = { config, stores, backends, vault, installationId, events, metrics, now, steady };
+  const shared = { ...options, ...base };
 
   const web = wireWeb(shared, owned);
   const audit = auditService({ store: stores.audit, retentionDays: config.auditRetentionDays, now });
@@ -142,20 +143,8 @@ async function wire(options: ContextOptions, owned: AsyncDisposableStack) {
   const idempotency = createIdempotency({ now: steady, maxAnswerBytes: config.maxAnswerBytes });
 
   return {
-    ...{
-      config,
-      now,
-      steady,
-      vault,
-      startedAtMs: now(),
-      installationId,
-      database,
-      stores,
-      backends,
-      backups,
-      events,
-      metrics,
-    },
+    ...base,
+    ...{ backups, database, startedAtMs: now() },
     ...web,
     audit,
     ...accounts,

@@ -16,6 +16,7 @@ export const iconNames = [
   'copy',
   'download',
   'ellipsis',
+  'external-link',
   'file',
   'folder',
   'info',

@@ -133,14 +133,15 @@ function createMarkdown(): MarkdownIt {
   rules.image = (tokens, index, options, env, self) => {
     const image = tokens[index];
     const source = String(image?.attrGet('src') ?? '');
-    const label = self.renderInlineAsText(image?.children ?? [], options, env) || source;
+    const words = self.renderInlineAsText(image?.children ?? [], options, env);
+    const label = words || source;
     const [, width, height] = ownPicture.exec(source) ?? [];
     if (ownPicture.test(source)) {
       const size = width && height ? ` width="${width}" height="${height}"` : '';
       const href = source.replace(/#.*/, '');
       return `<a class="picture" href="${href}" target="_blank" rel="noopener"><img src="${href}" alt="${escapeText(label)}"${size} loading="lazy" decoding="async"></a>`;
     }
-    return `<a href="${escapeText(source)}" rel="noopener noreferrer nofollow" target="_blank">${escapeText(label)}</a>`;
+    return `<a href="${escapeText(source)}" rel="noopener noreferrer nofollow" target="_blank">${escapeText(elsewhere(words, source))}</a>`;
   };
   rules.heading_open = rules.heading_close = (tokens, index, options, _env, self) => {
     const token = tokens[index];
@@ -169,6 +170,13 @@ function createMarkdown(): MarkdownIt {
     return codeBlock({ language, body, env }, escapeText);
   };
   return md;
+}
+
+/** What stands for a picture elsewhere: its words and the host that one goes to, or its address in short. */
+function elsewhere(words: string, source: string): string {
+  const { host = '', pathname = '' } = URL.parse(source) ?? {};
+  if (host === '') return words || source;
+  return words === '' ? host + pathname : `${words} (${host})`;
 }
 
 function codeBlock(

@@ -131,6 +131,8 @@ export interface AttachmentView {
   name: string;
   bytes: number;
   isPicture: boolean;
+  /** Of a picture elsewhere: its address is its name, and this is the host in it. */
+  host?: string;
   width?: number;
   height?: number;
 }

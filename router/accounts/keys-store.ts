@@ -1,7 +1,8 @@
 /** Personal API keys. Only the hash of a key is stored. */
 import { and, desc, eq, getTableColumns, gt, gte, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { inList } from '../database/in-list';
+import { IN_LIST } from '../database/in-list';
+import { prepared } from '../database/prepared';
 import { keys, users } from '../database/schema/accounts';
 import type { User } from './store';
 
@@ -15,28 +16,29 @@ export type OwnedKey = Key & { readonly owner: string };
 export type KeysStore = ReturnType<typeof keysStore>;
 
 export function keysStore(db: Db) {
-  const byHash = db
-    .select({ key: keys, user: users })
-    .from(keys)
-    .innerJoin(users, eq(users.id, keys.userId))
-    .where(eq(keys.hash, sql.placeholder('hash')))
-    .prepare();
+  const byHash = prepared(() =>
+    db
+      .select({ key: keys, user: users })
+      .from(keys)
+      .innerJoin(users, eq(users.id, keys.userId))
+      .where(eq(keys.hash, sql.placeholder('hash')))
+      .prepare(),
+  );
 
   return {
     async insert(key: Key): Promise<void> {
       db.insert(keys).values(key).run();
     },
     async findByHash(hash: string): Promise<{ key: Key; user: User } | undefined> {
-      return byHash.get({ hash });
+      return byHash().get({ hash });
     },
     async find(id: string): Promise<Key | undefined> {
       return db.select().from(keys).where(eq(keys.id, id)).get();
     },
     /** The names of those of the keys that are there. */
     async namesOf(ids: readonly string[]): Promise<readonly KeyName[]> {
-      if (ids.length === 0) return [];
-      const { id, name, userId } = keys;
-      return db.select({ id, name, userId }).from(keys).where(inList(id, ids)).all();
+      const statement = `SELECT id, name, user_id AS userId FROM keys WHERE id ${IN_LIST}`;
+      return db.$client.query<KeyName, [ids: string]>(statement).all(JSON.stringify(ids));
     },
     /** The keys of all users, by the addresses of their owners, then by name: at most `limit`, after `after`. */
     async listAll(limit: number, after?: OwnedKey): Promise<readonly OwnedKey[]> {

@@ -1,8 +1,9 @@
 /** Users and their browser sessions. */
 import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { inList } from '../database/in-list';
+import { IN_LIST } from '../database/in-list';
 import { textParameter } from '../database/parameters';
+import { prepared } from '../database/prepared';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
 
@@ -24,50 +25,51 @@ export type UsersStore = ReturnType<typeof usersStore>;
 const isAdmin = sql`${users.role} = 'admin'`;
 
 export function usersStore(db: Db) {
-  const byId = db
-    .select()
-    .from(users)
-    .where(eq(users.id, sql.placeholder('id')))
-    .prepare();
-  const byEmail = db
-    .select()
-    .from(users)
-    .where(eq(users.email, sql.placeholder('email')))
-    .prepare();
-  const byIdentity = db
-    .select()
-    .from(users)
-    .where(eq(users.identity, sql.placeholder('identity')))
-    .prepare();
-  const bySession = db
-    .select({ user: users, session: sessions })
-    .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .where(
-      and(
-        eq(sessions.id, textParameter('id')),
-        gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
-        isNull(users.disabledAtMs),
-      ),
-    )
-    .prepare();
+  const by = prepared(() => ({
+    id: db
+      .select()
+      .from(users)
+      .where(eq(users.id, sql.placeholder('id')))
+      .prepare(),
+    email: db
+      .select()
+      .from(users)
+      .where(eq(users.email, sql.placeholder('email')))
+      .prepare(),
+    identity: db
+      .select()
+      .from(users)
+      .where(eq(users.identity, sql.placeholder('identity')))
+      .prepare(),
+    session: db
+      .select({ user: users, session: sessions })
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.userId))
+      .where(
+        and(
+          eq(sessions.id, textParameter('id')),
+          gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
+          isNull(users.disabledAtMs),
+        ),
+      )
+      .prepare(),
+  }));
 
   return {
     async find(id: string): Promise<User | undefined> {
-      return byId.get({ id });
+      return by().id.get({ id });
     },
     /** @param email normalised. */
     async findByEmail(email: string): Promise<User | undefined> {
-      return byEmail.get({ email });
+      return by().email.get({ email });
     },
     async findByIdentity(identity: string): Promise<User | undefined> {
-      return byIdentity.get({ identity });
+      return by().identity.get({ identity });
     },
     /** The addresses of those of the users that are there. */
     async namesOf(ids: readonly string[]): Promise<readonly UserName[]> {
-      if (ids.length === 0) return [];
-      const { id, email } = users;
-      return db.select({ id, email }).from(users).where(inList(id, ids)).all();
+      const statement = `SELECT id, email FROM users WHERE id ${IN_LIST}`;
+      return db.$client.query<UserName, [ids: string]>(statement).all(JSON.stringify(ids));
     },
     /** The first by e-mail address. */
     async list(limit: number): Promise<readonly User[]> {
@@ -169,7 +171,7 @@ export function usersStore(db: Db) {
     },
     /** The session and its user, if it has not expired at `nowMs` and the user is not disabled. */
     async findSession(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
-      return bySession.get({ id, nowMs });
+      return by().session.get({ id, nowMs });
     },
     async listSessions(userId: string, nowMs: number): Promise<readonly Session[]> {
       return db

@@ -1,37 +1,41 @@
 /** Stores agents: a user's durable instances of backends. */
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation, transaction } from '../database/database';
-import { inList } from '../database/in-list';
+import { IN_LIST } from '../database/in-list';
+import { prepared } from '../database/prepared';
 import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
 
 export type Agent = typeof agents.$inferSelect;
+export type AgentName = Pick<Agent, 'id' | 'name'>;
 
 export type AgentsStore = ReturnType<typeof agentsStore>;
 
 export function agentsStore(db: Db) {
-  const byId = db
-    .select()
-    .from(agents)
-    .where(eq(agents.id, sql.placeholder('id')))
-    .prepare();
-  const defaultOf = db
-    .select()
-    .from(agents)
-    .where(and(eq(agents.userId, sql.placeholder('userId')), eq(agents.backend, sql.placeholder('backend'))))
-    .orderBy(asc(agents.ordinal))
-    .limit(1)
-    .prepare();
+  const { placeholder } = sql;
+  const statements = prepared(() => ({
+    byId: db
+      .select()
+      .from(agents)
+      .where(eq(agents.id, placeholder('id')))
+      .prepare(),
+    defaultOf: db
+      .select()
+      .from(agents)
+      .where(and(eq(agents.userId, placeholder('userId')), eq(agents.backend, placeholder('backend'))))
+      .orderBy(asc(agents.ordinal))
+      .limit(1)
+      .prepare(),
+  }));
 
   return {
     async find(id: string): Promise<Agent | undefined> {
-      return byId.get({ id });
+      return statements().byId.get({ id });
     },
     /** The names of those of the agents that are there. */
-    async namesOf(ids: readonly string[]): Promise<readonly Pick<Agent, 'id' | 'name'>[]> {
-      if (ids.length === 0) return [];
-      const { id, name } = agents;
-      return db.select({ id, name }).from(agents).where(inList(id, ids)).all();
+    async namesOf(ids: readonly string[]): Promise<readonly AgentName[]> {
+      const statement = `SELECT id, name FROM agents WHERE id ${IN_LIST}`;
+      return db.$client.query<AgentName, [ids: string]>(statement).all(JSON.stringify(ids));
     },
     /** Returns the user's agents, ordered by backend, then ordinal. */
     async list(userId: string): Promise<readonly Agent[]> {
@@ -43,13 +47,13 @@ export function agentsStore(db: Db) {
      */
     async ensureDefault(options: { userId: string; backend: string; name: string; nowMs: number }): Promise<Agent> {
       const { userId, backend, name, nowMs } = options;
-      const found = defaultOf.get({ userId, backend });
+      const found = statements().defaultOf.get({ userId, backend });
       if (found) return found;
       db.insert(agents)
         .values({ id: newId(), userId, backend, name, ordinal: 1, createdAtMs: nowMs })
         .onConflictDoNothing()
         .run();
-      const made = defaultOf.get({ userId, backend });
+      const made = statements().defaultOf.get({ userId, backend });
       if (!made) throw new Error(`The default agent of ${backend} could not be made`);
       return made;
     },

@@ -6,6 +6,10 @@ const TAKEN = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 /** Bytes in which the size of a picture is looked for. */
 const HEAD_BYTES = 262_144;
 export const TEXT_TYPE = 'text/plain';
+/** A picture elsewhere, which is never fetched: its name and its content are its address. */
+export const LINK_TYPE = 'text/uri-list';
+/** Characters of an address. */
+const ADDRESS_LENGTH_MAX = 2_000;
 
 export interface AttachableKind {
   readonly type: string;
@@ -22,7 +26,17 @@ export function attachableKind(bytes: Uint8Array): AttachableKind | undefined {
 }
 
 export function isPicture({ type }: { readonly type: string }): boolean {
-  return type !== TEXT_TYPE;
+  return type.startsWith('image/');
+}
+
+export function isLink({ type }: { readonly type: string }): boolean {
+  return type === LINK_TYPE;
+}
+
+/** The address of a picture elsewhere as it is kept; `undefined` for what is no address of the web. */
+export function pictureAddress(text: string): string | undefined {
+  const url = text.length <= ADDRESS_LENGTH_MAX ? URL.parse(text) : null;
+  return url && /^https?:$/.test(url.protocol) && url.href.length <= ADDRESS_LENGTH_MAX ? url.href : undefined;
 }
 
 /** As it is shown: photographs of phones lie on their side, and say so. */

@@ -28,7 +28,7 @@ export type JsonBody = JsonObject;
 
 /** A file that a client sends as a part of a message. */
 export interface SentFile {
-  /** A data URI. */
+  /** A data URI, or the address of a picture elsewhere. */
   readonly uri: string;
   readonly name?: string;
 }
@@ -131,7 +131,7 @@ export function newestUserText(messages: readonly unknown[]): string {
   return textOf(messages.findLast(isFromUser)?.content);
 }
 
-/** The files in the newest user message that come as data URIs, for chat and for `/v1/responses`. */
+/** The files in the newest user message, for chat and for `/v1/responses`: data URIs, and addresses of pictures. */
 export function newestUserFiles(messages: readonly unknown[]): readonly SentFile[] {
   const content = messages.findLast(isFromUser)?.content;
   return Array.isArray(content) ? content.flatMap(fileOf) : [];
@@ -142,7 +142,7 @@ function fileOf(part: unknown): readonly SentFile[] {
   const { image_url: image, file = part } = part;
   const { file_data: data, filename: name } = isJsonObject(file) ? file : {};
   const uri = data ?? (isJsonObject(image) ? image.url : image);
-  if (typeof uri !== 'string' || !uri.startsWith('data:')) return [];
+  if (typeof uri !== 'string' || !/^(?:data:|https?:\/\/)/i.test(uri)) return [];
   return [{ uri, ...(typeof name === 'string' && { name }) }];
 }
 

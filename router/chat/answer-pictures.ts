@@ -3,32 +3,31 @@
  * generation) or in it, as Markdown with a data URI. Each is taken out, stored like a file of a message, and stands in the
  * text as Markdown with its address here; so a text stays short, and is shown live as it is after a reload.
  */
-import { attachableKind, isPicture } from '../attachments/kinds';
+import { attachableKind, isPicture, pictureAddress } from '../attachments/kinds';
 import { newTimeId } from '../lib/ids';
 import { isJsonObject, type JsonObject } from '../lib/json';
 
-/** Pictures that are kept of one answer. */
+/** Pictures of one answer that are looked at. More are left out. */
 const COUNT_MAX = 20;
 /** Characters of the words of a picture in Markdown. */
 const ALT_LENGTH_MAX = 500;
-// The text is anybody's. No expression reads a place of it for more than one beginning, or without a bound: words have no
-// `![` in them, data and addresses no `!`, blanks are few.
-const OPENING =
-  /!\[((?:[^\]\n!]|!(?!\[)){0,500})\]\(\s{0,20}<?data:image\/[a-z0-9.+-]{1,40}(?:;(?!base64,)[^,;()\s]{0,40}){0,3};base64,/i;
+// The text is anybody's, and each place of it is read for one beginning only: a link is looked for first, by expressions that
+// read no `(` behind their own, and then the words before it, which have no `]` in them.
+const OPENING = /\]\(\s{0,20}<?data:image\/[a-z0-9.+-]{1,40}(?:;(?!base64,)[^,;()\s]{0,40}){0,3};base64,/gi;
 /** What may become a beginning with more text. */
 const PARTIAL = /!(?:\[(?:[^\]\n!]|!(?!\[)){0,500}(?:\](?:\(\s{0,20}<?[a-z0-9:/.+;=-]{0,120})?)?)?$/i;
 const PARTIAL_LENGTH_MAX = ALT_LENGTH_MAX + 150;
 /** The first character behind the data. */
-const END = /[^A-Za-z0-9+/=\s]/;
+const END = /[^A-Za-z0-9+/=\s]/g;
 /** What stands behind the data: `)`, `> "title")` and the like. */
 const TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}"\s{0,20})?\)/;
 const PARTIAL_TAIL = /^>?\s{0,20}(?:"[^"\n]{0,200}(?:"\s{0,20})?)?$/;
+const TAIL_LENGTH_MAX = 250;
 const DATA_URI = /^data:[^,]{0,100};base64,/i;
-/** A picture in a text: one of an answer as it is stored, or as its client has it. */
-const IN_TEXT =
-  /!\[(?:[^\]\n!]|!(?!\[)){0,500}\]\(\s{0,20}<?(?:data:image\/[^)!]*|\/api\/attachments\/[0-9a-f]{24}[^)!]*)\)/g;
-/** A picture in a stored answer, and its words. */
-const STORED = /!\[((?:[^\]\n!]|!(?!\[)){0,500})\]\(\/api\/attachments\/[0-9a-f]{24}[^)!]*\)/g;
+/** The link of a picture of an answer as it is stored, or as its client has it. */
+const IN_TEXT = /\]\(\s{0,20}<?(?:(?:data:image|https?:\/)\/[^()!]*|\/api\/attachments\/[0-9a-f]{24}[^()!]*)\)/g;
+/** The link of a picture in a stored answer. */
+const STORED = /\]\(\/api\/attachments\/[0-9a-f]{24}[^()!]*\)/g;
 
 /** A picture that is to be stored. */
 export interface AnswerPicture {
@@ -61,32 +60,33 @@ export class AnswerPictures {
   /** A piece of the text, without the pictures in it and what may become one. */
   text(piece: string): string {
     if (!this.#data && this.#held === '' && !piece.includes('!')) return piece;
-    let said = '';
-    let rest = this.#held + piece;
+    const text = this.#held + piece;
     this.#held = '';
-    while (rest !== '') {
+    let said = '';
+    let at = 0;
+    while (at < text.length) {
       if (this.#data) {
-        const end = rest.search(END);
-        this.#collect(end === -1 ? rest : rest.slice(0, end));
-        if (end === -1) return said;
-        rest = rest.slice(end);
-        if (PARTIAL_TAIL.test(rest)) {
-          this.#held = rest;
+        END.lastIndex = at;
+        const end = END.exec(text)?.index;
+        this.#collect(text.slice(at, end));
+        if (end === undefined) return said;
+        const tail = text.slice(end, end + TAIL_LENGTH_MAX);
+        if (tail.length < TAIL_LENGTH_MAX && PARTIAL_TAIL.test(tail)) {
+          this.#held = tail;
           return said;
         }
         said += this.#finish();
-        rest = rest.replace(TAIL, '');
+        at = end + (TAIL.exec(tail)?.[0].length ?? 0);
         continue;
       }
-      const begin = OPENING.exec(rest);
+      const begin = nextPicture(text, OPENING, at);
       if (!begin) {
-        const partial = PARTIAL.exec(rest.slice(-PARTIAL_LENGTH_MAX));
-        this.#held = partial?.[0] ?? '';
-        return said + rest.slice(0, rest.length - this.#held.length);
+        this.#held = PARTIAL.exec(text.slice(Math.max(at, text.length - PARTIAL_LENGTH_MAX)))?.[0] ?? '';
+        return said + text.slice(at, text.length - this.#held.length);
       }
-      said += rest.slice(0, begin.index);
-      this.#data = { alt: begin[1] ?? '', pieces: [] };
-      rest = rest.slice(begin.index + begin[0].length);
+      said += text.slice(at, begin.start);
+      this.#data = { alt: begin.words, pieces: [] };
+      at = begin.end;
     }
     return said;
   }
@@ -121,14 +121,24 @@ export class AnswerPictures {
 
   #take(url: string, alt: string): string {
     const base64 = url.replace(DATA_URI, '');
-    return base64 === url ? '' : `\n\n${this.#kept(base64, alt)}\n\n`;
+    const said = base64 === url ? this.#elsewhere(url) : this.#kept(base64, alt);
+    return said === '' ? '' : `\n\n${said}\n\n`;
+  }
+
+  /** A picture that is elsewhere stays there: pages show a link to it. */
+  #elsewhere(url: string): string {
+    const address = this.#count < COUNT_MAX ? pictureAddress(url) : undefined;
+    if (address === undefined) return '';
+    this.#count += 1;
+    return `![](${address.replace(/[()!]/g, (one) => `%${one.charCodeAt(0).toString(16)}`)})`;
   }
 
   #kept(base64: string, alt: string): string {
+    if (this.#count >= COUNT_MAX) return leftOut(alt);
+    this.#count += 1;
     const bytes = Buffer.from(base64, 'base64');
     const kind = bytes.length > this.bytesMax ? undefined : attachableKind(bytes);
-    if (!kind || !isPicture(kind) || this.#count >= COUNT_MAX) return leftOut(alt);
-    this.#count += 1;
+    if (!kind || !isPicture(kind)) return leftOut(alt);
     const id = newTimeId();
     this.onPicture({ id, bytes });
     // A page keeps its place while it loads.
@@ -162,12 +172,44 @@ function generatedIn({ type, item, output }: JsonObject): string[] {
   );
 }
 
+interface FoundPicture {
+  readonly start: number;
+  readonly end: number;
+  readonly words: string;
+}
+
+/** The first picture from a place of a text on, by the expression (with `g`) of its link. */
+function nextPicture(text: string, link: RegExp, from: number): FoundPicture | undefined {
+  link.lastIndex = from;
+  for (let match = link.exec(text); match; match = link.exec(text)) {
+    const before = text.slice(Math.max(from, match.index - ALT_LENGTH_MAX - 2), match.index);
+    const opening = before.lastIndexOf('![');
+    const words = before.slice(opening + 2);
+    if (opening !== -1 && !/[\]\n]/.test(words)) {
+      return { start: match.index - words.length - 2, end: link.lastIndex, words };
+    }
+  }
+  return undefined;
+}
+
+/** The text with something in the place of each picture, found by the expression of its link. */
+function withPictures(text: string, link: RegExp, replaced: (words: string) => string): string {
+  let kept = '';
+  let at = 0;
+  for (let one = nextPicture(text, link, 0); one; one = nextPicture(text, link, at)) {
+    kept += text.slice(at, one.start) + replaced(one.words);
+    at = one.end;
+  }
+  return kept + text.slice(at);
+}
+
 /** A text in one line without its pictures, to be compared with the same one of a client. */
 export function withoutPictures(text: string): string {
-  return text.includes('![') ? text.replace(IN_TEXT, ' ') : text;
+  return text.includes('![') ? withPictures(text, IN_TEXT, () => ' ') : text;
 }
 
 /** A text for a runtime, to which addresses here mean nothing: the words of each picture stand for it. */
 export function picturesAsWords(text: string): string {
-  return text.includes('](/api/attachments/') ? text.replace(STORED, '[Picture: $1]') : text;
+  if (!text.includes('](/api/attachments/')) return text;
+  return withPictures(text, STORED, (words) => `[Picture: ${words}]`);
 }

@@ -3,7 +3,7 @@
  * more, also when that went with a conversation or an account.
  */
 import { type Blobs, hashOf } from '../attachments/blobs';
-import { attachableKind, isPicture } from '../attachments/kinds';
+import { attachableKind, isPicture, LINK_TYPE, pictureAddress } from '../attachments/kinds';
 import type { SentFile } from '../backends/shape';
 import type { Config } from '../config/config';
 import { AppError } from '../lib/errors';
@@ -55,10 +55,22 @@ export function attachmentsService(deps: {
       throw new AppError('unsupported_media_type', { message });
     }
     if (!isPicture(kind) && bytes.length > TEXT_BYTES_MAX) throw tooLarge(shown, TEXT_BYTES_MAX);
+    return { hash: await put(bytes), name: shown, bytes: bytes.length, ...kind };
+  }
+
+  async function put(bytes: Uint8Array): Promise<string> {
     const hash = await hashOf(bytes);
     await store.loosen(hash, now());
     await blobs.put(hash, bytes);
-    return { hash, name: shown, bytes: bytes.length, ...kind };
+    return hash;
+  }
+
+  /** Keeps the address of a picture elsewhere, which is never fetched. Throws `invalid_request` for another text. */
+  async function keepLink(text: string): Promise<KeptFile> {
+    const address = pictureAddress(text);
+    if (address === undefined) throw new AppError('invalid_request', { message: 'This is no address of a picture.' });
+    const bytes = new TextEncoder().encode(address);
+    return { hash: await put(bytes), name: address, bytes: bytes.length, type: LINK_TYPE, width: null, height: null };
   }
 
   /** Throws `too_large` where a user has no room for so many more bytes. */
@@ -125,14 +137,22 @@ export function attachmentsService(deps: {
 
     checkRoom,
     keep,
+    keepLink,
 
     /**
-     * Stores the files that a client of `/v1` sends with a message. Those that cannot be attached are left out, and the log
-     * says why: the request is answered all the same.
+     * Stores the files that a client of `/v1` sends with a message, and the addresses of those that are elsewhere. Those that
+     * cannot be attached are left out, and the log says why: the request is answered all the same.
      */
     async keepSent(userId: string, sent: readonly SentFile[]): Promise<readonly KeptFile[]> {
       const kept: KeptFile[] = [];
       for (const [index, { uri, name }] of sent.slice(0, countMax).entries()) {
+        if (!uri.startsWith('data:')) {
+          await keepLink(uri).then(
+            (link) => kept.push(link),
+            (error: unknown) => generationsLog.info({ user: userId, err: error }, 'attachment.not_kept'),
+          );
+          continue;
+        }
         const [, type = ''] = /^data:([^,;]{0,100})[^,]{0,100},/.exec(uri) ?? [];
         const bytes = Buffer.from(uri.slice(uri.indexOf(',') + 1), 'base64');
         const given = { name: name ?? `file-${index + 1}.${type.split('/')[1] ?? 'txt'}`, bytes };

@@ -260,7 +260,7 @@ export const conversationOperations: OperationGroup = {
     },
     'POST /api/conversations/import': {
       summary: 'Make a conversation of a file',
-      more: 'At most 2,000 messages, and 4 MiB without the data of attachments.',
+      more: 'At most 10,000 messages, and 4 MiB without the data of attachments.',
       takes: { media: 'application/json', schema: file },
       example: {
         parameters: { backend: 'helper' },

@@ -14,7 +14,7 @@ import type {
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
-import { isPicture } from '../attachments/kinds';
+import { isLink, isPicture } from '../attachments/kinds';
 import type { DriverRegistry } from '../platforms/drivers';
 import type { ImagesService } from '../platforms/images';
 import type { Progress } from '../runners/runners';
@@ -216,7 +216,8 @@ export async function messageView(
 export function attachmentView(file: Attachment): AttachmentView {
   const { id, name, bytes, width, height } = file;
   const size = width !== null && height !== null ? { width, height } : {};
-  return { id, name, bytes, isPicture: isPicture(file), ...size };
+  const host = isLink(file) && { host: URL.parse(name)?.host ?? name };
+  return { id, name, bytes, isPicture: isPicture(file), ...size, ...host };
 }
 
 /** The message comes from a runner or an upstream. */

@@ -1,6 +1,7 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
 import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
+import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
 import { attaching, binding, type KeptFile } from './store-attachments';
@@ -8,6 +9,10 @@ import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
 import { json } from './store-turns';
 
+/** Messages of an import that wait to be written at once, so that the writes of others come in between. */
+const INSERT_AT_ONCE = 100;
+/** How long an import that was cut off stays: longer than any takes. */
+const CUT_OFF_MS = 3_600_000;
 /** Bytes of the texts that are read at once. */
 const READ_BYTES_MAX = 512 * 1024;
 
@@ -59,6 +64,7 @@ export type ConversationsApiStore = ReturnType<typeof conversationsApiStore>;
 
 export function conversationsApiStore(db: Db) {
   const { whole } = textsOf(db);
+  const write = groupedWrites(db);
   const bind = binding(db);
   const attach = attaching(db);
   // Not by Drizzle, which takes ten times as long to fill one in.
@@ -67,28 +73,44 @@ export function conversationsApiStore(db: Db) {
       ended_at_ms, callback_id, steps, parent, is_hidden) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
 
+  function insertOne(
+    { id: conversationId, userId }: Pick<Conversation, 'id' | 'userId'>,
+    one: WholeMessageToInsert,
+    position: number,
+  ): void {
+    const { id, role, content, status, createdAtMs, files = [] } = one;
+    const details = [json(one.failure), json(one.calls), json(one.results), createdAtMs, createdAtMs];
+    // All notices are callbacks.
+    const callbackId = role === 'notice' ? id : null;
+    const place = [json(one.steps), one.parent ?? null, Number(one.isHidden ?? false)];
+    insertMessage.run(id, conversationId, position, role, content, status, ...details, callbackId, ...place);
+    attach({ userId, conversationId, messageId: id }, files, createdAtMs);
+  }
+
   return {
-    /** Inserts a conversation with all its messages. No runtime session knows them. */
+    /**
+     * Inserts a conversation with all its messages, however many: some at a time, and nobody finds it before it is whole.
+     * One that is cut off goes by itself. No runtime session knows the messages.
+     */
     async insertWhole(
       { nowMs, ...ids }: Pick<Conversation, 'id' | 'userId' | 'agentId' | 'title'> & { readonly nowMs: number },
       said: readonly WholeMessageToInsert[],
     ): Promise<void> {
-      const times = { createdAtMs: nowMs, updatedAtMs: nowMs };
       const shown = said.findLastIndex(({ isHidden }) => !isHidden) + 1;
       const goesOnFrom = shown === said.length ? null : shown;
-      transaction(db, (tx) => {
+      const places = { lastPosition: said.length, sessionFrom: said.length, goesOnFrom };
+      const times = { createdAtMs: nowMs, updatedAtMs: nowMs, expiresAtMs: nowMs + CUT_OFF_MS };
+      await write((tx) => {
         tx.insert(conversations)
-          .values({ ...ids, ...times, lastPosition: said.length, sessionFrom: said.length, goesOnFrom })
+          .values({ ...ids, ...times, ...places, shelf: 'deleted' })
           .run();
-        for (const [index, one] of said.entries()) {
-          const { id, role, content, status, failure, calls, results, createdAtMs } = one;
-          const details = [json(failure), json(calls), json(results), createdAtMs, createdAtMs];
-          // All notices are callbacks.
-          const callbackId = role === 'notice' ? id : null;
-          const place = [json(one.steps), one.parent ?? null, Number(one.isHidden ?? false)];
-          insertMessage.run(id, ids.id, index + 1, role, content, status, ...details, callbackId, ...place);
-          if (one.files) attach({ userId: ids.userId, conversationId: ids.id, messageId: id }, one.files, createdAtMs);
-        }
+      });
+      for (let from = 0; from < said.length; from += INSERT_AT_ONCE) {
+        const some = said.slice(from, from + INSERT_AT_ONCE);
+        await Promise.all(some.map((one, index) => write(() => insertOne(ids, one, from + index + 1))));
+      }
+      await write((tx) => {
+        tx.update(conversations).set({ shelf: 'list', expiresAtMs: null }).where(eq(conversations.id, ids.id)).run();
       });
     },
 

@@ -4,6 +4,7 @@
  */
 import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
+import { prepared } from '../database/prepared';
 import { messagePieces, messages } from '../database/schema/chat';
 
 /** Characters (UTF-16 units) of a message that a page shows. */
@@ -34,12 +35,14 @@ export const piecesBytes = sql<number>`CASE WHEN octet_length("messages"."conten
 
 export function textsOf(db: Db) {
   const { placeholder } = sql;
-  const pieces = db
-    .select({ content: messagePieces.content })
-    .from(messagePieces)
-    .where(eq(messagePieces.messageId, placeholder('id')))
-    .orderBy(messagePieces.ordinal)
-    .prepare();
+  const pieces = prepared(() =>
+    db
+      .select({ content: messagePieces.content })
+      .from(messagePieces)
+      .where(eq(messagePieces.messageId, placeholder('id')))
+      .orderBy(messagePieces.ordinal)
+      .prepare(),
+  );
   const copied = db.$client.query<never, [string, string]>(
     'INSERT INTO message_pieces SELECT ?, ordinal, content FROM message_pieces WHERE message_id = ?',
   );
@@ -47,7 +50,9 @@ export function textsOf(db: Db) {
     /** The message with its whole text, as far as it is saved. */
     whole<Row extends { readonly id: string; readonly content: string }>(row: Row): Row {
       if (row.content.length < FULL_LENGTH) return row;
-      const rest = pieces.all({ id: row.id }).map(({ content }) => content);
+      const rest = pieces()
+        .all({ id: row.id })
+        .map(({ content }) => content);
       return rest.length === 0 ? row : { ...row, content: row.content + rest.join('') };
     },
     copyPieces(fromId: string, toId: string): void {

@@ -5,7 +5,7 @@
  * The bytes are not in the messages: marks stand for them until the body is written, so that what a backend is not sent is
  * not read, and a long text of base64 is never searched or copied as a part of JSON.
  */
-import { isPicture } from '../attachments/kinds';
+import { isLink, isPicture, TEXT_TYPE } from '../attachments/kinds';
 import type { ChatMessage } from '../backends/shape';
 import type { Share } from '../lib/allowance';
 import { AppError } from '../lib/errors';
@@ -23,7 +23,7 @@ const COPIES = 3;
 export class ToldFiles {
   /** Nothing that a user writes can be a mark. */
   readonly #secret = newId();
-  readonly #marked: Attachment[] = [];
+  readonly #marked: { readonly file: Attachment; readonly isBase64: boolean }[] = [];
   readonly #blobs: AttachmentsService['blobs'];
 
   constructor(attachments: Pick<AttachmentsService, 'blobs'>) {
@@ -33,16 +33,31 @@ export class ToldFiles {
   /** The content of a message with files: its text, then each file after a line with its name. */
   content(text: string, files: readonly Attachment[]): string | readonly Part[] {
     const parts = files.flatMap((file) => {
+      if (isLink(file)) return [{ type: 'image_url', image_url: { url: file.name } }];
       const head = `\n\n${labelOf(file)}:`;
-      if (!isPicture(file)) return [textPart(`${head}\n\n${this.#mark(file)}`)];
-      const url = `data:${file.type};base64,${this.#mark(file)}`;
-      return [textPart(head), { type: 'image_url', image_url: { url } }];
+      if (!isPicture(file)) return [textPart(`${head}\n\n${this.#mark(file, false)}`)];
+      return [textPart(head), { type: 'image_url', image_url: { url: this.#uri(file) } }];
     });
     return parts.length === 0 ? text : [textPart(text), ...parts];
   }
 
-  #mark(file: Attachment): string {
-    return `[${this.#secret}:${this.#marked.push(file) - 1}]`;
+  /** The content of an item of `/v1/responses`: the text of a message and its files, each as a client gives it. */
+  input(text: string, files: readonly Attachment[]): readonly Part[] {
+    const said = text === '' && files.length > 0 ? [] : [{ type: 'input_text', text }];
+    const parts = files.map((file) => {
+      if (isLink(file)) return { type: 'input_image', detail: 'auto', image_url: file.name };
+      if (isPicture(file)) return { type: 'input_image', detail: 'auto', image_url: this.#uri(file) };
+      return { type: 'input_file', filename: file.name, file_data: this.#uri(file) };
+    });
+    return [...said, ...parts];
+  }
+
+  #uri(file: Attachment): string {
+    return `data:${isPicture(file) ? file.type : TEXT_TYPE};base64,${this.#mark(file, true)}`;
+  }
+
+  #mark(file: Attachment, isBase64: boolean): string {
+    return `[${this.#secret}:${this.#marked.push({ file, isBase64 }) - 1}]`;
   }
 
   /**
@@ -53,27 +68,27 @@ export class ToldFiles {
     const json = JSON.stringify(body);
     if (this.#marked.length === 0) return json;
     const pieces = json.split(new RegExp(`\\[${this.#secret}:(\\d+)\\]`));
-    const files = pieces.map((piece, index) => (index % 2 === 1 ? this.#marked[Number(piece)] : undefined));
-    const bytes = files.reduce((sum, file) => sum + (file?.bytes ?? 0), 0);
+    const marks = pieces.map((piece, index) => (index % 2 === 1 ? this.#marked[Number(piece)] : undefined));
+    const bytes = marks.reduce((sum, mark) => sum + (mark?.file.bytes ?? 0), 0);
     const refusal = bytes > 0 ? share.grow(COPIES * bytes) : undefined;
     if (refusal) throw refusal;
     const written: Uint8Array[] = [];
     for (const [index, piece] of pieces.entries()) {
-      const file = files[index];
-      written.push(file ? await this.#bytesOf(file) : Buffer.from(piece));
+      const mark = marks[index];
+      written.push(mark ? await this.#bytesOf(mark) : Buffer.from(piece));
     }
     return new Uint8Array(Buffer.concat(written));
   }
 
   /** As they stand inside a string of JSON. */
-  async #bytesOf(file: Attachment): Promise<Uint8Array> {
+  async #bytesOf({ file, isBase64 }: { file: Attachment; isBase64: boolean }): Promise<Uint8Array> {
     const content = await this.#blobs
       .file(file.hash)
       .bytes()
       .catch((cause: unknown) => {
         throw new AppError('storage_failed', { message: `The file "${file.name}" cannot be read.`, cause });
       });
-    if (isPicture(file)) return Buffer.from(Buffer.from(content).toString('base64'), 'latin1');
+    if (isBase64) return Buffer.from(Buffer.from(content).toString('base64'), 'latin1');
     return Buffer.from(JSON.stringify(Buffer.from(content).toString()).slice(1, -1));
   }
 }
@@ -140,6 +155,7 @@ async function tellable(
 }
 
 function labelOf({ name, type, bytes }: Attachment): string {
+  if (isLink({ type })) return `Picture at ${name}`;
   return `File "${name}" (${type}, ${bytes} bytes)`;
 }
 

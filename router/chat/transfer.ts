@@ -1,6 +1,7 @@
 /** Conversations as files: written as Markdown or JSON, and read from that JSON. `docs/api.md` describes the JSON. */
 import { Type } from '@sinclair/typebox';
 import type { Agent } from '../agents/store';
+import { isLink } from '../attachments/kinds';
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
@@ -14,11 +15,9 @@ import type { Conversation, Step } from './store';
 import type { ConversationsApiStore, CountedConversation, TellingMessage, WholeMessageToInsert } from './store-api';
 import type { Attachment, KeptFile } from './store-attachments';
 
-/** Bytes of a file without its attachments: everybody waits while it is stored, 30 ms for so much. */
+/** Bytes of a file without its attachments, however many these are: everybody waits while it is read. */
 const IMPORT_BYTES_MAX = 4_194_304;
-const MESSAGES_MAX = 2_000;
-/** Each is stored by itself, and their rows with the messages. */
-const FILES_MAX = 500;
+const MESSAGES_MAX = 10_000;
 /** The address of a file in the text of a message. */
 const ADDRESS = /(?<=\]\(\/api\/attachments\/)[0-9a-f]{24}/g;
 const FORMAT = 'agent-stack.conversation';
@@ -140,9 +139,12 @@ export function transferService(deps: {
     const createdAtMs = created_at === undefined ? nowMs : Math.round(created_at * 1000);
     const files: KeptFile[] = [];
     const ids = new Map<string, string>();
-    for (const { id: before, name, data } of sent) {
+    for (const { id: before, name, type = '', data } of sent) {
       const id = newTimeId();
-      const kept = await attachments.keep(userId, [{ name, bytes: Buffer.from(data, 'base64') }]);
+      const bytes = Buffer.from(data, 'base64');
+      const kept = isLink({ type })
+        ? [await attachments.keepLink(bytes.toString())]
+        : await attachments.keep(userId, [{ name, bytes }]);
       files.push(...kept.map((file) => ({ ...file, id })));
       if (before) ids.set(before, id);
     }
@@ -195,10 +197,8 @@ export function transferService(deps: {
       const files = messages.flatMap((one) => one.attachments ?? []);
       const dataLength = files.reduce((sum, { data }) => sum + data.length, 0);
       if (bytes.length - dataLength > IMPORT_BYTES_MAX) {
-        throw tooLarge(`A conversation that is imported has at most ${IMPORT_BYTES_MAX} bytes without attached files.`);
-      }
-      if (files.length > FILES_MAX) {
-        throw tooLarge(`A conversation that is imported has at most ${FILES_MAX} attached files.`);
+        const message = `A conversation that is imported has at most ${IMPORT_BYTES_MAX} bytes without attached files.`;
+        throw new AppError('too_large', { message });
       }
       const fileBytes = files.reduce((sum, { data }) => sum + Buffer.byteLength(data, 'base64'), 0);
       if (fileBytes > 0) await attachments.checkRoom(agent.userId, fileBytes);
@@ -218,7 +218,12 @@ export function transferService(deps: {
 
 /** A message as it stands in a file. */
 type FileMessage = ReturnType<typeof messageJson> & {
-  readonly attachments?: readonly { readonly id?: string; readonly name: string; readonly data: string }[];
+  readonly attachments?: readonly {
+    readonly id?: string;
+    readonly name: string;
+    readonly type?: string;
+    readonly data: string;
+  }[];
 };
 
 /** What is still being written is written as far as it is. */
@@ -274,10 +279,6 @@ function placeProblems(messages: readonly FileMessage[]): string[] {
     if (!hidden) shown = index + 1;
   }
   return problems;
-}
-
-function tooLarge(message: string): AppError {
-  return new AppError('too_large', { message });
 }
 
 function refused(problems: readonly string[]): AppError {

@@ -48,7 +48,7 @@ export function adoptionService(deps: AdoptionDeps) {
     const foundIds = new Set(owned.map(({ runnerId }) => runnerId));
     const done = await Promise.allSettled([
       ...owned.map((found) => settleFound(driver, found, byId.get(found.runnerId))),
-      ...known.filter(({ id }) => !foundIds.has(id)).map(settleMissing),
+      settleMissing(known.filter(({ id }) => !foundIds.has(id))),
     ]);
     const failed = done.find((one) => one.status === 'rejected');
     if (failed) driversLog.warn({ driver: name, err: failed.reason }, 'adoption.delayed');
@@ -77,11 +77,13 @@ export function adoptionService(deps: AdoptionDeps) {
     runnersLog.info({ runner: found.runnerId, known: row !== undefined }, 'stray.stopped');
   }
 
-  /** The runner of this row was started once and the platform no longer lists it. */
-  async function settleMissing({ id }: RunnerRow): Promise<void> {
-    const state = runners.stateOf(id);
-    if (state === 'unknown') await runners.healthChanged(id, { state: 'gone' });
-    else if (!state) await rows.delete(id);
+  /** The runners of these rows were started once, and the platform no longer lists them. */
+  async function settleMissing(missing: readonly RunnerRow[]): Promise<void> {
+    const ids = missing.map(({ id }) => id);
+    // One statement: after a reboot of the machine they are all gone.
+    await rows.delete(...ids.filter((id) => runners.stateOf(id) === undefined));
+    const unseen = ids.filter((id) => runners.stateOf(id) === 'unknown');
+    await Promise.all(unseen.map((id) => runners.healthChanged(id, { state: 'gone' })));
   }
 
   /** @returns whether the runner runs and was adopted. */

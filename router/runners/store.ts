@@ -1,6 +1,7 @@
 /** Runners: one row per runner, from the intent to start it until the router knows that it is gone. */
 import { eq } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation } from '../database/database';
+import { inList } from '../database/in-list';
 import { runners } from '../database/schema/runners';
 import { AppError } from '../lib/errors';
 
@@ -40,8 +41,8 @@ export function runnersStore(db: Db) {
     async deleteAll(): Promise<void> {
       db.delete(runners).run();
     },
-    async delete(id: string): Promise<void> {
-      db.delete(runners).where(eq(runners.id, id)).run();
+    async delete(...ids: readonly string[]): Promise<void> {
+      db.delete(runners).where(inList(runners.id, ids)).run();
     },
     /** @param activeAtMs runner id → time of its last work. */
     async markActive(activeAtMs: ReadonlyMap<string, number>): Promise<void> {

@@ -1,6 +1,7 @@
 /** The usage of upstream calls, and the prices of models. */
 import { and, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
+import { prepared } from '../database/prepared';
 import { prices, sharedModels, usage } from '../database/schema/usage';
 import { sumsStore, type UsageRange } from './sums-store';
 
@@ -18,15 +19,17 @@ export type UsagePlace = Pick<UsageRow, 'atMs' | 'id'>;
 export function usageStore(db: Db) {
   const { count, ...sums } = sumsStore(db);
   const { id: _, ...columns } = getTableColumns(usage);
-  const insert = db
-    .insert(usage)
-    .values(
-      Object.fromEntries(Object.keys(columns).map((name) => [name, sql`${sql.placeholder(name)}`])) as Record<
-        keyof typeof columns,
-        SQL
-      >,
-    )
-    .prepare();
+  const insert = prepared(() =>
+    db
+      .insert(usage)
+      .values(
+        Object.fromEntries(Object.keys(columns).map((name) => [name, sql`${sql.placeholder(name)}`])) as Record<
+          keyof typeof columns,
+          SQL
+        >,
+      )
+      .prepare(),
+  );
 
   return {
     ...sums,
@@ -35,7 +38,7 @@ export function usageStore(db: Db) {
     async insert(rows: readonly NewUsageRow[]): Promise<void> {
       if (rows.length === 0) return;
       transaction(db, () => {
-        for (const row of rows) insert.run(encoded(row));
+        for (const row of rows) insert().run(encoded(row));
         count(rows);
       });
     },

@@ -194,9 +194,12 @@ export function sumsStore(db: Db) {
 
 const dayAfter = (untilMs: number) => Math.ceil(untilMs / DAY_MS);
 
-/** @param row its key, and its amounts in the order of their names. */
-function toGroup([key, ...amounts]: unknown[]): UsageGroup {
-  return withCost({ key: String(key), ...eachName((_, place) => Number(amounts[place])) });
+/** @param row its key, and its amounts in the order of their names. Written out, because a report has thousands. */
+function toGroup(row: unknown[]): UsageGroup {
+  const [key, calls, promptTokens, completionTokens, cachedTokens, reasoningTokens, estimatedCalls, costPicos] =
+    row as [string, number, number, number, number, number, number, number];
+  const cost = costPicos / PICOS;
+  return { key, calls, promptTokens, completionTokens, cachedTokens, reasoningTokens, estimatedCalls, cost };
 }
 
 function withCost<Row extends Amounts>({ costPicos, ...row }: Row) {

@@ -1,6 +1,7 @@
 /** Writes the running totals of usage (`usage_sums`), which `sums-store.ts` reads. */
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
+import { prepared } from '../database/prepared';
 import { usageSeries, usageSums } from '../database/schema/usage';
 import type { NewUsageRow } from './store';
 
@@ -51,7 +52,6 @@ function amountsOf(row: NewUsageRow): Amounts {
 export const eachName = <Value>(of: (name: Name, place: number) => Value) =>
   Object.fromEntries(NAMES.map((name, place) => [name, of(name, place)])) as Record<Name, Value>;
 
-/** Made by the first call that is written: to build them takes 5 ms, which a start need not wait for. */
 function statements(db: Db) {
   const { placeholder } = sql;
   const find = db
@@ -96,10 +96,9 @@ function statements(db: Db) {
 
 /** Returns the function that adds the use of calls to the sums; call it inside the transaction that writes the calls. */
 export function sumsWriter(db: Db) {
-  let made: ReturnType<typeof statements> | undefined;
+  const made = prepared(() => statements(db));
   return (rows: readonly NewUsageRow[]): void => {
-    made ??= statements(db);
-    const { find, begin, add, before, insert } = made;
+    const { find, begin, add, before, insert } = made();
     const sums = new Map<string, { series: readonly [Dimension, string, string]; day: number; amounts: Amounts }>();
     for (const row of rows) {
       const day = Math.floor(row.atMs / DAY_MS);

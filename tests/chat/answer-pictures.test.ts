@@ -93,7 +93,17 @@ test('the page shows it from here, and anything else is a link that nobody follo
   const images = await all(page, '.answer img');
   expect(images.map(({ attributes }) => attributes)).toMatchObject([{ alt: 'Mine', width: '5', height: '4' }]);
   expect(page).not.toContain('src="http');
-  expect((await all(page, `.answer a[href="${outside}"]`)).map(({ text }) => text)).toEqual(['Theirs']);
+  expect((await all(page, `.answer a[href="${outside}"]`)).map(({ text }) => text)).toEqual(['Theirs (evil.example)']);
+});
+
+test('a picture beside the text that is elsewhere is a link, and its address is told to the runtime again', async () => {
+  const url = 'https://elsewhere.example/a (1).png';
+  runner.reply = () => stream({ content: 'Here:', images: [{ type: 'image_url', image_url: { url } }] });
+  const id = await ask();
+  expect(await textOf(id)).toBe('Here:\n\n![](https://elsewhere.example/a%20%281%29.png)\n\n');
+  const page = await (await alice.request(`/conversations/${id}`)).text();
+  expect((await all(page, '.answer .prose a')).map(({ text }) => text)).toEqual(['elsewhere.example/a%20%281%29.png']);
+  expect(await all(page, 'article img')).toEqual([]);
 });
 
 test('what claims to be a picture and is none, or is too large, leaves its words', async () => {

@@ -77,6 +77,45 @@ test('an exported conversation is the same when it is imported, and another one'
   ]);
 });
 
+test('a conversation with 600 files is the same when it is imported, and is found when it is whole', async () => {
+  const attached = (at: number) =>
+    Array.from({ length: 60 }, (_, index) => ({
+      ...{ id: `${at}${index}`.padStart(24, 'a'), name: `${index}.txt`, data: btoa(`file ${at} ${index}`) },
+    }));
+  const messages = Array.from({ length: 10 }, (_, at) => ({
+    ...{ role: 'user', content: `![x](/api/attachments/${attached(at)[7]?.id})`, created_at: at },
+    attachments: attached(at),
+  }));
+  const made = await (await send(alice, file({ messages }))).json();
+  const before = await fileOf((made as { conversation: { id: string } }).conversation.id);
+  const again = send(alice, before);
+  let isOver = false;
+  const counts = new Set<number>();
+  void again.finally(() => {
+    isOver = true;
+  });
+  await until(async () => {
+    const { conversations } = (await (await alice.request('/api/conversations')).json()) as {
+      conversations: { title: string; message_count: number }[];
+    };
+    for (const one of conversations) if (one.title === before.title) counts.add(one.message_count);
+    return isOver;
+  }, 'the import has ended');
+  // Of other tests of this title there are two.
+  expect([...counts].filter((count) => count !== 2)).toEqual([10]);
+  const { conversation } = (await (await again).json()) as { conversation: { id: string } };
+  const plain = (one: File) => JSON.stringify(one.messages).replace(/[0-9a-f]{24}/g, '@');
+  const after = await fileOf(conversation.id);
+  expect(plain(after)).toBe(plain(before));
+  const contents = after.messages.flatMap(
+    (one) => (one as { attachments?: { id: string; data: string }[] }).attachments ?? [],
+  );
+  expect(contents).toHaveLength(600);
+  const seventh = contents[7];
+  expect(after.messages[0]?.content).toBe(`![x](/api/attachments/${seventh?.id})`);
+  expect(await (await alice.request(`/api/attachments/${seventh?.id}`)).text()).toBe('file 0 7');
+});
+
 test('the runtime is told what an imported conversation says when it goes on', async () => {
   const response = await send(alice, file());
   const { id } = ((await response.json()) as { conversation: { id: string } }).conversation;
@@ -179,7 +218,7 @@ const wrong: Record<string, [body: object, place: RegExp]> = {
     /^file\/messages\/0\/steps\/0/,
   ],
   'too many messages': [
-    file({ messages: Array.from({ length: 2_001 }, () => ({ role: 'user', content: 'x' })) }),
+    file({ messages: Array.from({ length: 10_001 }, () => ({ role: 'user', content: 'x' })) }),
     /^file\/messages: /,
   ],
 };

@@ -80,7 +80,7 @@ describe('rendering', () => {
   test('an image becomes a link with its description, so no remote host learns of the conversation', async () => {
     const html = renderMarkdown('![a *cat*](https://a.example/cat.png) and ![](https://a.example/x.png)');
     expect(await all(html, 'img')).toEqual([]);
-    expect((await all(html, 'a')).map((link) => link.text)).toEqual(['a cat', 'https://a.example/x.png']);
+    expect((await all(html, 'a')).map((link) => link.text)).toEqual(['a cat (a.example)', 'a.example/x.png']);
   });
 
   test('no heading is above level three, and the higher ones keep their look by a class', () => {

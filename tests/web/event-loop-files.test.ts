@@ -43,6 +43,36 @@ const rows = (length: number) => 'a,b,"c"\n'.repeat(length / 8);
 const files = () => ({ 'a.png': picture(9 * MB), 'b.png': picture(4 * MB), 'c.csv': Buffer.from(rows(MB - 8)) });
 let exported = '';
 
+/** Begins a picture, or is one, and nothing that a picture is. */
+const PICTURES = [
+  '![',
+  `![${'!'.repeat(498)}`,
+  '![](data:image/',
+  '![](data:image/a;base64,A)',
+  '](data:image/a;base64,',
+];
+
+/** A file of a conversation with this many messages, and this many files in its first ones. */
+function conversationFile(messages: number, files: number): string {
+  const attached = (at: number) => ({
+    attachments: Array.from({ length: 50 }, (_, index) => ({ name: 'a.txt', data: btoa(`${at} ${index}`) })),
+  });
+  const said = Array.from({ length: messages }, (_, at) => ({
+    ...{ role: 'user', content: 'Hi', created_at: at },
+    ...(at * 50 < files && attached(at)),
+  }));
+  return JSON.stringify({ format: 'agent-stack.conversation', version: 1, messages: said });
+}
+
+async function imports(body: string): Promise<number> {
+  const headers = { cookie: alice.cookie, 'content-type': 'application/json' };
+  const response = await fetch(`${router.url}/api/conversations/import?backend=puppet`, {
+    ...{ method: 'POST', headers, body },
+  });
+  await response.bytes();
+  return response.status;
+}
+
 /** Texts that begin pictures again and again, and end none. */
 const BEGINNINGS = ['![', '![](data:image/', `![](/api/attachments/${'a'.repeat(24)}`, `![${'!'.repeat(498)}`];
 const begins = () => BEGINNINGS.map((one) => one.repeat(300_000 / one.length));
@@ -110,6 +140,17 @@ nobodyWaits({
     200,
     () => answers(delta(`"content":"${'![![!['.repeat(20_000)}"`).repeat(20) + DONE, STORED),
   ],
+  'an answer of 2 MB in one event that begins pictures in every way': [
+    200,
+    async () => {
+      const statuses: number[] = [];
+      for (const one of PICTURES) {
+        const text = JSON.stringify(one.repeat((2 * MB) / one.length));
+        statuses.push(await answers(delta(`"content":${text}`) + DONE, STORED));
+      }
+      return Math.max(...statuses);
+    },
+  ],
   'an answer with blanks behind a picture, one at a time': [
     200,
     () => {
@@ -129,15 +170,11 @@ nobodyWaits({
       return response.status;
     },
   ],
-  'an import of 14 MB of files': [
+  'an import of 14 MB of files': [200, () => imports(exported)],
+  'an import of 2,000 messages of 2,000 characters': [
     200,
-    async () => {
-      const headers = { cookie: alice.cookie, 'content-type': 'application/json' };
-      const response = await fetch(`${router.url}/api/conversations/import?backend=puppet`, {
-        ...{ method: 'POST', headers, body: exported },
-      });
-      await response.bytes();
-      return response.status;
-    },
+    () => imports(conversationFile(2_000, 0).replaceAll('"Hi"', `"${'hi'.repeat(1_000)}"`)),
   ],
+  'an import of 9,000 messages': [200, () => imports(conversationFile(9_000, 0))],
+  'an import of 2,000 files': [200, () => imports(conversationFile(40, 2_000))],
 });

@@ -26,6 +26,14 @@ function Picture({ file }: { file: AttachmentView }) {
 }
 
 function FileLink({ file }: { file: AttachmentView }) {
+  if (file.host !== undefined) {
+    return (
+      <a class="chip" href={file.name} target="_blank" rel="noopener noreferrer nofollow" title={file.name}>
+        <Icon name="external-link" />
+        <FileWords file={file} />
+      </a>
+    );
+  }
   return (
     <a class="chip" href={hrefOf(file)} download={file.name}>
       <Icon name="file" />
@@ -34,8 +42,10 @@ function FileLink({ file }: { file: AttachmentView }) {
   );
 }
 
-function FileWords({ file: { name, bytes } }: { file: AttachmentView }) {
+function FileWords({ file: { name, bytes, host } }: { file: AttachmentView }) {
   const n = useNumbers();
+  const t = useText().attach;
+  if (host !== undefined) return <span class="ellipsis">{t.elsewhere(host)}</span>;
   return (
     <>
       <span class="ellipsis" dir="auto">

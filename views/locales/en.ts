@@ -489,6 +489,7 @@ export const en = {
     button: 'Attach files',
     list: 'Attached files',
     keep: 'Attached files that stay with the message',
+    elsewhere: (host: string) => `Picture at ${host}`,
     remove: (name: string) => `Remove ${name}`,
     tooMany: (count: number) => `A message has at most ${count} files.`,
     tooLarge: (name: string, size: string) => `The file "${name}" is larger than ${size}.`,

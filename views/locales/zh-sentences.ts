@@ -59,10 +59,10 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The files of a message have at most {} together.': '一条消息的文件合计最多 {}。',
   'Your files would take more than {}. Delete conversations with files first.':
     '你的文件总量将超过 {}。请先删除一些带文件的会话。',
-  'A conversation that is imported has at most {} attached files.': '导入的会话最多可带 {} 个文件。',
   'A conversation that is imported has at most {} bytes without attached files.':
     '导入的会话除附带的文件外最多 {} 字节。',
   'This agent takes no files.': '此智能体不接受文件。',
+  'This is no address of a picture.': '这不是图片的地址。',
   'The file "{}" cannot be read.': '无法读取文件“{}”。',
   'There is no such file.': '没有这个文件。',
   // Variants of messages

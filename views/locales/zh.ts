@@ -472,6 +472,7 @@ export const zh: Text = {
     button: '添加附件',
     list: '附件',
     keep: '随消息保留的附件',
+    elsewhere: (host: string) => `${host} 上的图片`,
     remove: (name) => `移除 ${name}`,
     tooMany: (count) => `一条消息最多可带 ${count} 个文件。`,
     tooLarge: (name, size) => `文件“${name}”超过 ${size}。`,

@@ -134,19 +134,26 @@ export function itemId(prefix: string, responseId: string, index: number): strin
 }
 
 /** The input of a stored answer: the outputs that were sent for it, or those and the user message before it. */
-export function inputItems(answer: Message, before: Message | undefined): readonly { readonly id: string }[] {
-  return before?.role === 'user' ? [...itemsOf(before), ...resultsOf(answer)] : resultsOf(answer);
+export function inputItems(
+  answer: Message,
+  before: Message | undefined,
+  content: readonly object[],
+): readonly { readonly id: string }[] {
+  return before?.role === 'user' ? [...itemsOf(before, content), ...resultsOf(answer)] : resultsOf(answer);
 }
 
-/** Returns all items of a stored message, with the ids that clients were given. */
-export function itemsOf(message: Message): readonly { readonly id: string }[] {
+/**
+ * Returns all items of a stored message, with the ids that clients were given.
+ * @param given The content of a user's message with its files.
+ */
+export function itemsOf(message: Message, given?: readonly object[]): readonly { readonly id: string }[] {
   const { id, role, content, status } = message;
   if (role === 'assistant') {
     const output = outputOf(message, STATUSES[status][1]);
     return [...resultsOf(message), ...output.map((item) => ({ ...shown(item), id: item.id }))];
   }
-  const text = [{ type: 'input_text', text: content }];
-  const said = { id: `msg_${id}`, type: 'message', role, status: 'completed', content: text };
+  const parts = given ?? [{ type: 'input_text', text: content }];
+  const said = { id: `msg_${id}`, type: 'message', role, status: 'completed', content: parts };
   return [...resultsOf(message), said];
 }
 

@@ -3,6 +3,8 @@
 import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
 import { asSent } from '../../chat/leading-thought';
+import { ToldFiles } from '../../chat/told';
+import { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';
 import { answerOf, responseNotFound } from '../resolve';
@@ -36,13 +38,25 @@ export async function storedResponse(
   if (what === 'GET input_items') {
     const path = await deps.conversations.hiddenPath(message);
     const [before] = await deps.conversations.page(conversation.id, { before: message.position, limit: 1, path });
-    return Response.json(listOf(inputItems(message, before), new URL(request.url).searchParams));
+    const files = new ToldFiles(deps.attachments);
+    const own = before && (await deps.attachments.ofMessages([before])).get(before.id);
+    const items = inputItems(message, before, files.input(before?.content ?? '', own ?? []));
+    return written(deps, who, files, listOf(items, new URL(request.url).searchParams));
   }
   if (what === 'DELETE ') {
     await deps.conversations.deleteAnswer(who.user.id, message);
     return Response.json({ id, object: 'response', deleted: true });
   }
   throw new AppError('method_not_allowed', { message: 'A stored response can only be read and deleted.' });
+}
+
+async function written(deps: OpenaiDeps, { user }: Caller, files: ToldFiles, list: object): Promise<Response> {
+  const share = new Share(deps.held, user.id);
+  try {
+    return new Response(await files.write(list, share), { headers: { 'content-type': 'application/json' } });
+  } finally {
+    share.end();
+  }
 }
 
 /** Returns a page of a list by OpenAI's parameters. Throws `invalid_request` that names the parameter. */
