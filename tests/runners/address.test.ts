@@ -77,12 +77,14 @@ test('a message that is refused at such an address waits for the others that are
   const alice = await router.person(PEOPLE.alice);
   expect((await say(alice, 'hello')).status).toBe(200);
   const agentId = router.context.runners.running()[0]?.agent.id ?? '';
-  const probed = Promise.withResolvers<void>();
+  const [both, probed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const taken = {
     probed: probed.resolve,
-    // The second message is refused after the first one was looked into: what follows in the queue says so.
+    // Both have arrived when the first one is refused; the other is refused after the first was looked into, which the end
+    // of what follows in the queue of the agent says.
     async asked(count: number) {
-      if (count === 1) return;
+      if (count === 1) return both.promise;
+      both.resolve();
       await probed.promise;
       await router.context.runners.reap(agentId, () => false);
     },
