@@ -1,7 +1,14 @@
 /** The answer that is being written on one page: what the page has of its text, and how it gets the rest. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../../views/growth';
 import type { HadText, PageRendering } from '../web/rendering';
-import { Pace } from './pace';
+import { EVERY_MS, Pace } from './pace';
+
+/**
+ * Characters of one update. A browser works 10 ms on so much of a table, which fits into a frame, and 70 ms on all that a
+ * page shows of an answer. With 20 updates a second no model is faster.
+ */
+const UPDATE_LENGTH_MAX = 8_192;
 
 /** The message that is being written on the page. */
 export interface Growing {
@@ -38,11 +45,29 @@ export class GrowingOnPage implements Disposable {
     if (length > 0) this.#pace.grew(length);
   }
 
+  /** Whether the page has all of this text, which is the message's. */
+  hasAll(text: string): boolean {
+    return this.message?.had.shown === text.length;
+  }
+
   /**
-   * Sends what the page does not have of a message.
+   * Sends what the page does not have of a message, in so many updates that one more brings the rest. Stops early when there
+   * is no time for it.
+   */
+  async catchUp(rendering: PageRendering, messageId: string, text: string): Promise<void> {
+    while (this.message?.messageId === messageId && text.length - this.message.had.shown > UPDATE_LENGTH_MAX) {
+      const { shown } = this.message.had;
+      const isThere = await this.grow(rendering, messageId, { text, isEnd: false });
+      if (!isThere || this.message.had.shown === shown) return;
+      await sleep(EVERY_MS);
+    }
+  }
+
+  /**
+   * Sends what the page does not have of a message, or the next part of it when that is much and the text is not at its end.
    * @param isEnd no more text comes.
    * @param beganMs when the update began, in the time of `performance.now()`.
-   * @returns whether the page needs nothing else of the text; otherwise the message has to be sent anew.
+   * @returns whether the page needs nothing else for what it has of the text; otherwise the message has to be sent anew.
    */
   async grow(
     rendering: PageRendering,
@@ -51,18 +76,29 @@ export class GrowingOnPage implements Disposable {
   ): Promise<boolean> {
     const { message } = this;
     if (message?.messageId !== messageId) return false;
-    const isSame = message.had.shown === text.length && !isEnd;
-    const growth = isSame ? undefined : await rendering.growth(messageId, text, { had: message.had, isEnd });
+    const { had } = message;
+    const part = isEnd ? text : beginningOf(text, had.shown);
+    const isSame = had.shown === part.length && !isEnd;
+    const growth = isSame ? undefined : await rendering.growth(messageId, part, { had, isEnd });
     this.#pace.updated(beganMs);
     // Without a growth no thread had time: the next look has more to show.
     if (isSame || (!growth && !isEnd)) return true;
     if (!growth?.changes) return false;
-    this.message = { ...message, had: { ...message.had, settled: growth.settled, shown: text.length } };
+    this.message = { ...message, had: { ...had, settled: growth.settled, shown: part.length } };
     if (growth.changes.length > 0) await this.options.send(growth.changes);
     return true;
   }
 
   [Symbol.dispose](): void {
+    this.message = undefined;
     this.#pace[Symbol.dispose]();
   }
+}
+
+/** The beginning of a growing text that is shown after the next update: all of it, or some whole lines more than `shown`. */
+export function beginningOf(text: string, shown: number): string {
+  const end = shown + UPDATE_LENGTH_MAX;
+  if (text.length <= end) return text;
+  const lineEnd = text.lastIndexOf('\n', end - 1) + 1;
+  return text.slice(0, lineEnd > shown ? lineEnd : end);
 }

@@ -4,6 +4,7 @@ import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../views/chat/live';
 import type { StepView } from '../../views/chat/models';
 import type { Change } from '../../views/growth';
 import type { HadText, PageRendering } from '../web/rendering';
+import { beginningOf } from './live-growing';
 import { stepId, stepView } from './present-steps';
 import type { Step } from './store';
 
@@ -96,10 +97,11 @@ export class StepsOnPage {
   ): Promise<boolean> {
     const had = this.#steps[place]?.had;
     if (!had) return false;
-    const growth = await rendering.growth(stepId(this.messageId, place), text, { had, isEnd });
+    const part = isEnd ? text : beginningOf(text, had.shown);
+    const growth = await rendering.growth(stepId(this.messageId, place), part, { had, isEnd });
     if (!growth) return !isEnd;
     if (!growth.changes) return false;
-    this.#steps[place] = { isOver: false, had: { ...had, settled: growth.settled, shown: text.length } };
+    this.#steps[place] = { isOver: false, had: { ...had, settled: growth.settled, shown: part.length } };
     if (growth.changes.length > 0) await grow(growth.changes);
     return true;
   }

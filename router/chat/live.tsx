@@ -190,7 +190,7 @@ class Live {
     const { text: shown, isCut } = shownText(text, true);
     const isThere = await this.#growing.grow(this.#rendering(), messageId, { text: shown, isEnd: false, beganMs });
     // The page gets a word about it, or the message anew.
-    if (isCut || !isThere) this.#wakeHere();
+    if (!isThere || (isCut && this.#growing.hasAll(shown))) this.#wakeHere();
   }
 
   readonly #think = (changes: readonly Change[]) => this.#send({ event: 'think', data: growthData(changes) });
@@ -283,6 +283,7 @@ class Live {
     if (isNew) this.#steps = undefined;
     else this.#steps ??= StepsOnPage.atConnect(message.id, this.options.seen?.steps, steps.length);
     const stepParts = await this.#steps?.tell(rendering, { steps, isEnd: !isStreaming }, this.#think);
+    if (stepParts) await this.#growing.catchUp(rendering, message.id, text);
     const isTextThere =
       stepParts !== undefined && (await this.#growing.grow(rendering, message.id, { text, isEnd: !isStreaming }));
     const grown = this.#growing.message;

@@ -4,7 +4,7 @@
  */
 
 /** Milliseconds between two updates: 20 a second look like one movement. */
-const EVERY_MS = 50;
+export const EVERY_MS = 50;
 /** Characters that are worth an update. Fewer wait for more, up to `SMALL_EVERY_MS`. */
 const WORTH_LENGTH = 32;
 const SMALL_EVERY_MS = 200;

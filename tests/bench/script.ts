@@ -21,7 +21,7 @@ export interface Script {
   readonly text?: TextKind;
 }
 
-const SCRIPT = /bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)( via=broker)?(?: text=(\w+))?/;
+const SCRIPT = /bench chunks=(\d+) paceMs=(\d+) bytes=(\d+)( via=broker)?(?: text=(\w+))?/g;
 
 /** The body of a chat completion. The script stands in a message, since every proxy passes those on. */
 export function chatBody(script?: Script): string {
@@ -39,9 +39,9 @@ export function scriptText({ chunks, paceMs, chunkBytes, viaBroker, text }: Scri
   return `bench chunks=${chunks} paceMs=${paceMs} bytes=${chunkBytes}${how}`;
 }
 
-/** The script that a request's body asks for. */
+/** The script that the last message of a request's body asks for: a conversation has those of earlier ones, too. */
 export function scriptOf(body: string): Script | undefined {
-  const [found, chunks, paceMs, chunkBytes, via, text] = SCRIPT.exec(body) ?? [];
+  const [found, chunks, paceMs, chunkBytes, via, text] = [...body.matchAll(SCRIPT)].at(-1) ?? [];
   if (found === undefined) return undefined;
   return {
     ...{ chunks: Number(chunks), paceMs: Number(paceMs), chunkBytes: Number(chunkBytes) },

@@ -27,7 +27,14 @@ const LIST = `- Mend the nets while the water is low
 - Look at the **moorings** before noon
 `;
 
+/** Lines of code that are no block of a page: several times what a page shows of one answer. */
+const MANY_LINES = 5_000;
+
 const repeated = (head: string, text: string) => head + text.repeat(Math.ceil(TEXT_LENGTH / text.length));
+const manyLines = Array.from(
+  { length: MANY_LINES },
+  (_, line) => `const tide${line} = median(heights.slice(${line}));`,
+);
 
 /** By kind. */
 export const TEXTS = {
@@ -36,6 +43,7 @@ export const TEXTS = {
   code: `${repeated(FENCE_OPEN, CODE)}${FENCE}\n`,
   table: repeated(TABLE_HEAD, TABLE_ROW),
   list: repeated('', LIST),
+  lines: `${FENCE_OPEN}${manyLines.join('\n')}\n${FENCE}\n`,
 } as const;
 
 export type TextKind = keyof typeof TEXTS;

@@ -55,7 +55,7 @@ async function watch(id: string) {
   const url = /hx-sse:connect="([^"]+)"/.exec(page)?.[1]?.replaceAll('&amp;', '&') ?? '';
   const { body } = await alice.request(url);
   if (!body) throw new Error('No stream');
-  const state = { bytes: 0, events: 0, isDone: false, grown: new Grown() };
+  const state = { bytes: 0, events: 0, largest: 0, isDone: false, grown: new Grown() };
   const events = (body as ReadableStream<BufferSource>)
     .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, BufferSource>)
     .pipeThrough(new EventSourceParserStream());
@@ -63,6 +63,7 @@ async function watch(id: string) {
     for await (const { id: seen = '', event, data } of events) {
       state.events += 1;
       if (event === 'grow') state.grown.grow(JSON.parse(data));
+      if (event === 'grow') state.largest = Math.max(state.largest, data.length);
       if (event === 'grow' || data.includes(messageId))
         state.bytes += Buffer.byteLength(frame({ id: seen, ...(event && { event }), data }));
       state.isDone ||= data.includes('data-status="done"');
@@ -116,6 +117,20 @@ describe('a page is sent less than three times what it shows in the end, and end
       expect(events).toBeGreaterThan(3);
     }, 60_000);
   }
+});
+
+test('an answer that is there at once comes in small updates, none of which holds the page up', async () => {
+  const id = await converse('at once');
+  const answer = await runner.next();
+  const { state, ended } = await watch(id);
+  const text = `${table}${times(700, (n) => `| row ${n} | some *cell* text | ${n} |`)}\n`;
+  answer.say(text);
+  answer.finish();
+  await ended;
+  const shown = renderMarkdown(text, { copyCode: 'copy-code' });
+  expect(state.grown.html).toBe(shown);
+  expect(state.largest).toBeLessThan(shown.length / 3);
+  expect(state.bytes / Buffer.byteLength(shown)).toBeLessThan(RATIO_MAX);
 });
 
 test('an open block of code has no colours, and gets them once, when it is complete', async () => {
