@@ -1,12 +1,12 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
 import { attaching, binding, type KeptFile } from './store-attachments';
 import { said, textsOf } from './store-texts';
-import { isShown } from './store-tree';
+import { isShown, OF_TURNS } from './store-tree';
 import { json } from './store-turns';
 
 /** Messages of an import that wait to be written at once, so that the writes of others come in between. */
@@ -184,7 +184,7 @@ export function conversationsApiStore(db: Db) {
         const found = tx
           .select(said)
           .from(messages)
-          .where(and(eq(messages.conversationId, conversationId), isShown, isNull(messages.callbackId)))
+          .where(and(eq(messages.conversationId, conversationId), isShown, sql.raw(OF_TURNS)))
           .orderBy(desc(messages.position))
           .limit(1)
           .get();

@@ -7,7 +7,7 @@ import { newTimeId } from '../lib/ids';
 import type { Conversation, Message, Newest } from './store';
 import { attaching, copyingAttachments, type KeptFile } from './store-attachments';
 import { textsOf } from './store-texts';
-import { goOn, hideAfter, reattach, show, treeOf } from './store-tree';
+import { goOn, hideAfter, OF_TURNS, reattach, show, treeOf } from './store-tree';
 
 /** A conversation that begins with a turn. */
 export interface Beginning {
@@ -62,8 +62,8 @@ export function statements(db: Db) {
     findWithNewest: $client.query<Conversation & NewestColumns, [id: string]>(
       `SELECT ${columnsOf(conversations, 'c.')}, m.id AS newestId, m.role AS newestRole, m.status AS newestStatus
         FROM conversations AS c
-        LEFT JOIN messages AS m ON m.rowid = (SELECT rowid FROM messages WHERE conversation_id = c.id AND is_hidden = 0
-          AND callback_id IS NULL ORDER BY position DESC LIMIT 1)
+        LEFT JOIN messages AS m ON m.rowid = (SELECT rowid FROM messages WHERE conversation_id = c.id AND is_hidden = 0 AND ${OF_TURNS}
+          ORDER BY position DESC LIMIT 1)
         WHERE c.id = ${TEXT_PARAMETER} AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
@@ -72,7 +72,7 @@ export function statements(db: Db) {
         AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
     newest: $client.query<Newest, [conversationId: string]>(
-      `SELECT id, role, status FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND is_hidden = 0 AND callback_id IS NULL
+      `SELECT id, role, status FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND is_hidden = 0 AND ${OF_TURNS}
         ORDER BY position DESC LIMIT 1`,
     ),
     begin: $client.query<never, Values>(

@@ -1,5 +1,5 @@
 /** Conversations and their messages. Each function is one atomic step. */
-import { and, desc, eq, gt, gte, inArray, isNull, lt, lte, ne, notExists, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNull, lt, lte, ne, notExists, type SQL, sql } from 'drizzle-orm';
 import { type Db, isUniqueViolation } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import {
@@ -13,7 +13,7 @@ import {
 import { searchIndex } from './search-store';
 import { shownStore } from './store-shown';
 import { piecesBytes, said, type TextPart, textsOf } from './store-texts';
-import { isShown, onPath, treeStore } from './store-tree';
+import { isShown, isTold, OF_TURNS, onPath, treeStore } from './store-tree';
 import {
   deleteAnswer,
   insertConversation,
@@ -91,12 +91,15 @@ export function conversationsStore(db: Db) {
     else run.piece.run(ordinal, content, id);
   }
 
-  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
-  function firstWithin(
+  /**
+   * How many of the newest messages are so long together at most, at least one if there is any; the position of the first
+   * of them, and the bytes of the newest alone.
+   */
+  function newestWithin(
     there: SQL | undefined,
     { limit, maxBytes }: Bounds,
     bytes = bytesSaid,
-  ): { first?: number; newestBytes: number } {
+  ): { count: number; first?: number; newestBytes: number } {
     const sizes = db
       .select({ position: messages.position, bytes })
       .from(messages)
@@ -105,13 +108,13 @@ export function conversationsStore(db: Db) {
       .limit(limit)
       .all();
     let sum = 0;
-    let first = sizes[0]?.position;
-    for (const { position, bytes: own } of sizes) {
+    const exceeding = sizes.findIndex(({ bytes: own }) => {
       sum += own;
-      if (sum > maxBytes) break;
-      first = position;
-    }
-    return { ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
+      return sum > maxBytes;
+    });
+    const count = exceeding === -1 ? sizes.length : Math.max(exceeding, 1);
+    const first = sizes[count - 1]?.position;
+    return { count, ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
   }
 
   return {
@@ -252,16 +255,16 @@ export function conversationsStore(db: Db) {
       options: { before?: number; limit: number; maxBytes?: number; path?: readonly number[] | undefined },
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
-      const isTold = ne(messages.role, 'notice');
       const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path), isTold);
       const { limit, maxBytes } = options;
-      const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
+      // By their number and not by a position, for which the notices in between would be read.
+      const count = maxBytes === undefined ? limit : newestWithin(there, { limit, maxBytes }).count;
       return db
         .select(said)
         .from(messages)
-        .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
+        .where(there)
         .orderBy(desc(messages.position))
-        .limit(limit)
+        .limit(count)
         .all()
         .reverse()
         .map(whole);
@@ -273,13 +276,13 @@ export function conversationsStore(db: Db) {
       bounds: Bounds & { readonly path?: readonly number[] | undefined },
     ): Promise<number | undefined> {
       const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo), onPath(bounds.path));
-      const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
+      const { first = upTo, newestBytes } = newestWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. `ofTurns`: without callbacks. */
     async heads(inConversation: string, { after, limit, ofTurns }: HeadsRange): Promise<readonly MessageHead[]> {
       const later = after === undefined ? undefined : gt(position, after);
-      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? isNull(callbackId) : undefined);
+      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? sql.raw(OF_TURNS) : undefined);
       const order = after === undefined ? desc(position) : position;
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;

@@ -1,0 +1,1 @@
+CREATE INDEX `messages_told` ON `messages` (`conversation_id`,`is_hidden`,`position`,`callback_id`) WHERE role <> 'notice';
