@@ -3,8 +3,9 @@ import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
 import type { LoadsService } from '../runners/loads';
+import type { Awake, Running } from '../runners/lookups';
 import { runnerAddress } from '../runners/present';
-import type { Awake, RunnersService, Running } from '../runners/runners';
+import type { RunnersService } from '../runners/runners';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;
@@ -17,7 +18,7 @@ export interface FleetDeps {
 }
 
 /** Rows of one page of runners. */
-export const RUNNERS_SHOWN_MAX = 50;
+const RUNNERS_SHOWN_MAX = 50;
 
 /** A page of the agents that are awake, after the agent `after`. */
 export async function runnersPage(deps: FleetDeps, after: string) {

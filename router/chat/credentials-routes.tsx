@@ -7,7 +7,7 @@ import { missingView, pick, refusedScope } from '../credentials/present';
 import { fields } from '../credentials/routes';
 import { AppError } from '../lib/errors';
 import { done, isPartRequest, part } from '../web/respond';
-import { messageViews } from './present';
+import { messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
 import type { VariantsRoutesDeps } from './variants-routes';
 

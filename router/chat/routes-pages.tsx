@@ -11,9 +11,11 @@ import { page } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
-import { hadOf, messageViews, shellOf } from './present';
+import { shellOf } from './present';
+import { hadOf, messageViews } from './present-messages';
 import { formatSeen } from './seen';
-import type { Conversation, Shelf } from './store';
+import type { Conversation } from './store';
+import type { Shelf } from './store-shelves';
 
 const PAGE_MESSAGES = 50;
 

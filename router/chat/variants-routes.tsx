@@ -7,9 +7,10 @@ import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, seeOther } from '../web/respond';
 import type { LiveDeps } from './live-options';
-import { attachmentView, messageViews } from './present';
+import { attachmentView, messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
-import type { Conversation, MessageHead } from './store';
+import type { Conversation } from './store';
+import type { MessageHead } from './store-messages';
 import type { VariantsService } from './variants';
 
 /** Positions after a message that its page shows. */
