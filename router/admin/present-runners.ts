@@ -41,7 +41,8 @@ export async function runnerViews(deps: FleetDeps, found: readonly Awake[]): Pro
     ...(status.failure && { message: status.failure.message }),
     ...(runner && { upMs: coarse(Math.max(0, deps.now() - runner.startedAtMs)) }),
     answers: status.requests,
-    calls: status.leases - status.requests,
+    // What holds a runner that starts waits for it, and calls nothing.
+    calls: status.state === 'starting' ? 0 : status.leases - status.requests,
     idleMs: coarse(status.idleMs),
     isStale: status.isStale,
     ...(runner && deps.loads.newest({ agent, runner })),

@@ -195,15 +195,15 @@ for (const field of document.querySelectorAll('#zone-new:not([value])')) {
 }
 
 function localTimes(root) {
-  const today = new Date().toDateString();
+  const now = new Date();
+  const clock = { hour: 'numeric', minute: '2-digit' };
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
-    const day = date.toDateString() === today ? {} : { day: 'numeric', month: 'short' };
-    time.textContent = date.toLocaleString(formats, {
-      ...day,
-      hour: 'numeric',
-      minute: '2-digit',
-    });
+    const day = { day: 'numeric', month: 'short' };
+    const isThisYear = date.getFullYear() === now.getFullYear();
+    const isToday = date.toDateString() === now.toDateString();
+    const shown = isToday ? clock : isThisYear ? { ...day, ...clock } : { ...day, year: 'numeric' };
+    time.textContent = date.toLocaleString(formats, shown);
     time.title = date.toLocaleString(formats);
   }
 }
