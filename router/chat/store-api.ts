@@ -1,5 +1,5 @@
 /** The statements of the conversations API that the turns of `/v1` and of the pages do not need. */
-import { and, desc, eq, gt, inArray, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, inArray, isNull, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
@@ -7,7 +7,7 @@ import type { Conversation, Message, MessageFailure, WholeMessage } from './stor
 import { attaching, binding, type KeptFile } from './store-attachments';
 import { json } from './store-statements';
 import { said, textsOf } from './store-texts';
-import { isShown, OF_TURNS } from './store-tree';
+import { isShown } from './store-tree';
 
 /** Messages of an import that wait to be written at once, so that the writes of others come in between. */
 const INSERT_AT_ONCE = 100;
@@ -125,8 +125,11 @@ export function conversationsApiStore(db: Db) {
             row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
           FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
           WHERE c.user_id = ${userId} AND c.shelf <> 'deleted' AND (${isKept}))
-        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 0) AS messageCount
-        FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC LIMIT ${'limit' in wanted ? wanted.limit : 1}`);
+        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id)
+          - (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 1) AS messageCount
+        FROM (SELECT * FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC
+          LIMIT ${'limit' in wanted ? wanted.limit : 1}) AS own
+        ORDER BY updatedAtMs DESC, id DESC`);
     },
 
     async setTitle(id: string, title: string, nowMs: number): Promise<void> {
@@ -184,7 +187,7 @@ export function conversationsApiStore(db: Db) {
         const found = tx
           .select(said)
           .from(messages)
-          .where(and(eq(messages.conversationId, conversationId), isShown, sql.raw(OF_TURNS)))
+          .where(and(eq(messages.conversationId, conversationId), isShown, isNull(messages.callbackId)))
           .orderBy(desc(messages.position))
           .limit(1)
           .get();

@@ -1,11 +1,11 @@
 /** Reads messages for programs and runtimes: whole, or only their heads. */
-import { and, desc, eq, gt, lt, lte, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, gte, isNull, lt, lte, ne, type SQL, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { messages } from '../database/schema/chat';
 import type { Message, WholeMessage } from './store';
 import type { Statements } from './store-statements';
 import { piecesBytes, said, textsOf } from './store-texts';
-import { isShown, isTold, OF_TURNS, onPath } from './store-tree';
+import { isShown, onPath } from './store-tree';
 
 /** A message without what was said in it, which may be megabytes. */
 export type MessageHead = Pick<
@@ -36,15 +36,12 @@ const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.st
 export function messagesStore(db: Db, run: Statements) {
   const { whole } = textsOf(db);
 
-  /**
-   * How many of the newest messages are so long together at most, at least one if there is any; the position of the first
-   * of them, and the bytes of the newest alone.
-   */
-  function newestWithin(
+  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
+  function firstWithin(
     there: SQL | undefined,
     { limit, maxBytes }: Bounds,
     bytes = bytesSaid,
-  ): { count: number; first?: number; newestBytes: number } {
+  ): { first?: number; newestBytes: number } {
     const sizes = db
       .select({ position: messages.position, bytes })
       .from(messages)
@@ -53,13 +50,13 @@ export function messagesStore(db: Db, run: Statements) {
       .limit(limit)
       .all();
     let sum = 0;
-    const exceeding = sizes.findIndex(({ bytes: own }) => {
+    let first = sizes[0]?.position;
+    for (const { position, bytes: own } of sizes) {
       sum += own;
-      return sum > maxBytes;
-    });
-    const count = exceeding === -1 ? sizes.length : Math.max(exceeding, 1);
-    const first = sizes[count - 1]?.position;
-    return { count, ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
+      if (sum > maxBytes) break;
+      first = position;
+    }
+    return { ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
   }
 
   return {
@@ -80,16 +77,16 @@ export function messagesStore(db: Db, run: Statements) {
       options: { before?: number; limit: number; maxBytes?: number; path?: readonly number[] | undefined },
     ): Promise<readonly Message[]> {
       const before = options.before === undefined ? undefined : lt(messages.position, options.before);
+      const isTold = ne(messages.role, 'notice');
       const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path), isTold);
       const { limit, maxBytes } = options;
-      // By their number and not by a position, for which the notices in between would be read.
-      const count = maxBytes === undefined ? limit : newestWithin(there, { limit, maxBytes }).count;
+      const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
       return db
         .select(said)
         .from(messages)
-        .where(there)
+        .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
         .orderBy(desc(messages.position))
-        .limit(count)
+        .limit(limit)
         .all()
         .reverse()
         .map(whole);
@@ -101,13 +98,13 @@ export function messagesStore(db: Db, run: Statements) {
       bounds: Bounds & { readonly path?: readonly number[] | undefined },
     ): Promise<number | undefined> {
       const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo), onPath(bounds.path));
-      const { first = upTo, newestBytes } = newestWithin(there, bounds, bytesStored);
+      const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
       return newestBytes > bounds.maxBytes ? undefined : first;
     },
     /** The newest messages, or the first ones after a position; oldest first. `ofTurns`: without callbacks. */
     async heads(inConversation: string, { after, limit, ofTurns }: HeadsRange): Promise<readonly MessageHead[]> {
       const later = after === undefined ? undefined : gt(position, after);
-      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? sql.raw(OF_TURNS) : undefined);
+      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? isNull(callbackId) : undefined);
       const order = after === undefined ? desc(position) : position;
       const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
       return after === undefined ? rows.reverse() : rows;

@@ -6,7 +6,6 @@ import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message } from './store';
 import { attaching, copyingAttachments } from './store-attachments';
 import type { Newest } from './store-messages';
-import { OF_TURNS } from './store-tree';
 
 /**
  * The statements of every answer, prepared once and in SQL: Drizzle takes longer to fill in such a statement, and to read its
@@ -25,7 +24,7 @@ export function statements(db: Db) {
       `SELECT ${columnsOf(conversations, 'c.')}, m.id AS newestId, m.role AS newestRole, m.status AS newestStatus
         FROM conversations AS c
         LEFT JOIN messages AS m ON m.rowid = (SELECT rowid FROM messages WHERE conversation_id = c.id AND is_hidden = 0
-          AND ${OF_TURNS} ORDER BY position DESC LIMIT 1)
+          AND callback_id IS NULL ORDER BY position DESC LIMIT 1)
         WHERE c.id = ${TEXT_PARAMETER} AND c.shelf <> 'deleted'`,
     ),
     /** With whether an answer is being written in it. */
@@ -34,7 +33,7 @@ export function statements(db: Db) {
         AND status = 'streaming') AS isStreaming FROM conversations WHERE id = ? AND shelf <> 'deleted'`,
     ),
     newest: $client.query<Newest, [conversationId: string]>(
-      `SELECT id, role, status FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND is_hidden = 0 AND ${OF_TURNS}
+      `SELECT id, role, status FROM messages WHERE conversation_id = ${TEXT_PARAMETER} AND is_hidden = 0 AND callback_id IS NULL
         ORDER BY position DESC LIMIT 1`,
     ),
     begin: $client.query<never, Values>(

@@ -8,14 +8,8 @@ import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
 
-/** As the index of the shown messages has it. */
+/** False stands in the head of a row, so that its texts are not read for it. */
 export const isShown = sql`${messages.isHidden} = 0`;
-
-/** What a model is told: no notices. As the index `messages_told` has it. */
-export const isTold = sql`${messages.role} <> 'notice'`;
-
-/** Messages that are part of a turn. All notices are callbacks; the first condition has `messages_told` used. */
-export const OF_TURNS = "role <> 'notice' AND callback_id IS NULL";
 
 /** Of messages on one path: the shown one, or the one with these positions. */
 export const onPath = (path: readonly number[] | undefined): SQL => (path ? positionIn(path) : isShown);

@@ -6,9 +6,9 @@ import { isIP, isIPv6 } from 'node:net';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError, NotConnectedError } from './connect-timeout';
-import { send } from './http1/connection';
 import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
+import { send } from './http1/send';
 import { inTurns } from './mapped-body';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
@@ -91,10 +91,9 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
     answer = isPlain ? decoded(await send(request), method) : await sendByFetch(request, proxy);
   } catch (error) {
     signal.throwIfAborted();
-    const cause = error instanceof NotConnectedError ? error.cause : error;
     const isSent = !(error instanceof NotConnectedError) && (isPlain || !NOT_CONNECTED.has(codeOf(error)));
-    const mayHaveArrived = isSent && !isUnsendable(error);
-    throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause });
+    const cause = error instanceof NotConnectedError ? error.cause : error;
+    throw new UnreachableError('The connection failed before an answer', isSent && !isUnsendable(error), { cause });
   }
   if (answer.status <= STATUS_MAX) {
     return { status: answer.status, headers: answer.headers, body: inTurns(answer.body) };

@@ -89,19 +89,6 @@ test('no statement sorts rows of which it takes the first', () => {
   expect(having(/TEMP B-TREE FOR ORDER BY/, SORTED, /^\s*select.* limit /is)).toEqual([]);
 });
 
-test('what a model is told, and the newest message of a turn, are found without reading the notices behind them', () => {
-  // Those of another path are found by their positions.
-  const ofOne = [...statements].filter(
-    (one) => /select\b.*role"? <> 'notice'.*limit/is.test(one) && !/json_each/.test(one),
-  );
-  expect(ofOne.length).toBeGreaterThan(4);
-  for (const statement of ofOne) {
-    const plan = sqlite.query<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${statement}`).all();
-    const found = plan.filter(({ detail }) => detail.includes('messages_told (conversation_id=? AND is_hidden=?'));
-    expect([statement, found.length]).toEqual([statement, 1]);
-  }
-});
-
 test('rows that are deleted with another row are found by an index', () => {
   const tables = sqlite.query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
   const bare = tables.flatMap(({ name: table }) => {

@@ -1,1 +1,0 @@
-CREATE INDEX `messages_told` ON `messages` (`conversation_id`,`is_hidden`,`position`,`callback_id`) WHERE role <> 'notice';
