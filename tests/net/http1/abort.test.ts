@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
 import { until } from '../../support/router';
-import { passTime, restoreTime } from '../../support/time';
+import { holdTime, passTime, restoreTime } from '../../support/time';
 import { ask, Reader, textOf } from '../../support/wire-client';
 import { answer, type WireServer, wireServer } from '../../support/wire-server';
 
@@ -25,6 +25,7 @@ const quiet = () => wireServer(({ peer, path }) => path !== '/silent' && peer.se
 
 test('a request that was aborted before it began is not sent on any connection', async () => {
   using server = quiet();
+  holdTime();
   const signal = AbortSignal.abort(REASON);
   expect(await reasonOf(ask(server, { signal }))).toBe(REASON);
   expect(server.peers).toHaveLength(0);
