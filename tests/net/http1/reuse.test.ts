@@ -1,10 +1,12 @@
 /** Which connection a request uses: an idle one if there is one, and never one whose state is in doubt. */
-import { afterEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { until } from '../../support/router';
-import { passTime, restoreTime } from '../../support/time';
+import { holdTime, passTime, restoreTime } from '../../support/time';
 import { ask, failureOf, Reader, textOf } from '../../support/wire-client';
 import { answer, chunked, type Peer, type WireAsked, type WireServer, wireServer } from '../../support/wire-server';
 
+// Connections are used again however busy the machine is.
+beforeEach(holdTime);
 afterEach(() => {
   restoreTime();
 });
