@@ -40,10 +40,15 @@ export const chatPages: Record<string, () => VNode> = {
       ],
     }),
   new: () => (
-    <ChatPage shell={fixtures.shell()} agent={agent} composer={{ text: '' }} missing={['LLM_API_KEY', 'LLM_MODEL']} />
+    <ChatPage
+      shell={fixtures.shell()}
+      agent={agent}
+      composer={fixtures.composer}
+      missing={['LLM_API_KEY', 'LLM_MODEL']}
+    />
   ),
   'new-disabled': () => (
-    <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={{ text: '' }} />
+    <ChatPage shell={fixtures.shell()} agent={{ ...agent, disabled: true }} composer={fixtures.composer} />
   ),
   'new-unavailable': () =>
     withRunner({
@@ -68,7 +73,7 @@ export const chatPages: Record<string, () => VNode> = {
       shell={fixtures.shell('c1')}
       agent={agent}
       conversation={fixtures.conversation({ messages: [] })}
-      composer={{ text: 'one\ntwo\nthree', error: 'The message is longer than 256 KB. Attach it as a file instead.' }}
+      composer={{ ...fixtures.composer, text: 'one\ntwo\nthree', error: 'At most 200,000 characters' }}
     />
   ),
 };
@@ -79,7 +84,7 @@ export function chat(overrides: Partial<ConversationView>): VNode {
       shell={fixtures.shell('c1')}
       agent={agent}
       conversation={fixtures.conversation({ liveUrl: '/silent', ...overrides })}
-      composer={{ text: '' }}
+      composer={fixtures.composer}
     />
   );
 }
@@ -94,7 +99,7 @@ function withRunner(state: Partial<RunnerView>): VNode {
     <ChatPage
       shell={{ ...shell, agents: [...others, ...last] }}
       agent={{ ...agent, runner }}
-      composer={{ text: '' }}
+      composer={fixtures.composer}
       missing={['LLM_API_KEY']}
     />
   );

@@ -1,4 +1,4 @@
-/** Rules that the Markdown of messages has beside those of markdown-it: task lists, and the direction of each block. */
+/** Rules that the Markdown of messages has beside those of markdown-it: task lists, line breaks, and the direction of each block. */
 import type { MarkdownIt, Token } from 'markdown-it';
 
 /** The elements of a page whose words say whether a task is done. */
@@ -40,9 +40,26 @@ function box(token: Token, isDone: boolean): Token {
   return token;
 }
 
-/** Each block is written in the direction of its own first letter. */
+const BREAK = /<br\s?\/?>/iy;
+
+/** `<br>` is a line break: Markdown has no other way to write one in a cell of a table. All other HTML stays text. */
+export function addBreaks(md: MarkdownIt): void {
+  md.inline.ruler.before('autolink', 'break', (state, isSilent) => {
+    BREAK.lastIndex = state.pos;
+    const found = BREAK.exec(state.src);
+    if (!found) return false;
+    if (!isSilent) state.push('hardbreak', 'br', 0);
+    state.pos += found[0].length;
+    return true;
+  });
+}
+
+/**
+ * Each block of the text is written in the direction of its first letter, with its marks at the side where that begins. Only
+ * those that stand in no other: the direction of a list or a quotation is not told from a block in it that has its own.
+ */
 export function addDirections(md: MarkdownIt): void {
   md.core.ruler.push('directions', ({ tokens }) => {
-    for (const token of tokens) if (WITH_DIRECTION.has(token.type) && !token.hidden) token.attrSet('dir', 'auto');
+    for (const token of tokens) if (token.level === 0 && WITH_DIRECTION.has(token.type)) token.attrSet('dir', 'auto');
   });
 }

@@ -3,7 +3,7 @@
  * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
-import { addDirections, addTasks } from './markdown-rules';
+import { addBreaks, addDirections, addTasks } from './markdown-rules';
 import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
 
@@ -120,7 +120,11 @@ function createWithFootnotes(): MarkdownIt {
 }
 
 function createMarkdown(): MarkdownIt {
-  const md = createMarkdownIt()({ html: false, linkify: true }).use(addMath).use(addTasks).use(addDirections);
+  const md = createMarkdownIt()({ html: false, linkify: true })
+    .use(addMath)
+    .use(addTasks)
+    .use(addBreaks)
+    .use(addDirections);
   const { rules } = md.renderer;
   const escapeText = md.utils.escapeHtml;
   md.validateLink = (url) => allowedLink.test(url.trim()) || ownPicture.test(url);
@@ -157,7 +161,7 @@ function createMarkdown(): MarkdownIt {
     if (token) token.attrs = align ? [['class', `align-${align}`]] : null;
     return self.renderToken(tokens, index, options);
   };
-  rules.table_open = () => '<div class="table" tabindex="0"><table dir="auto">\n';
+  rules.table_open = () => '<div class="table" tabindex="0" dir="auto"><table>\n';
   rules.table_close = () => '</table></div>\n';
   rules.code_block = (tokens, index, _options, env) =>
     codeBlock({ language: '', body: escapeText(tokens[index]?.content ?? ''), env }, escapeText);

@@ -78,7 +78,7 @@ export class LiveConversation implements Disposable {
   /** What the page has now, of this conversation. */
   get seen(): Seen {
     const { message } = this.#growing;
-    // A page that comes back gets what is behind the growing message once more, which does no harm (app.js).
+    // A page that comes back gets what is behind the growing message once more, which does no harm (app/swap.js).
     const position = Math.min(this.#position, message?.position ?? this.#position);
     return { position, growing: message?.had, steps: this.#steps?.seen ?? 0 };
   }

@@ -1,6 +1,6 @@
 /** Turns rows and states into view models. Decides nothing. */
 
-import type { AgentView, AttachLimits, Shell } from '../../views/models';
+import type { AgentView, AttachLimits, ComposerView, Shell } from '../../views/models';
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
@@ -10,7 +10,7 @@ import type { AnswerUseService } from '../usage/answers';
 import type { RenderingService } from '../web/rendering';
 import type { AttachmentsService } from './attachments';
 import type { ConversationsService } from './conversations';
-import type { GenerationsService } from './generations';
+import { type GenerationsService, TEXT_LENGTH_MAX } from './generations';
 import { conversationList } from './present-list';
 import { runnerView } from './present-runner';
 import type { UsableDeps } from './usable';
@@ -63,6 +63,11 @@ function agentView(deps: ChatViewDeps, who: Who, agent: Agent, current: Current)
     attach: attachLimits(deps, agent),
     runner: runnerView(deps, who, agent),
   };
+}
+
+/** The composer with what was typed and why it was not taken, or an empty one. */
+export function composerView({ text = '', error }: { text?: string; error?: string } = {}): ComposerView {
+  return { text, lengthMax: TEXT_LENGTH_MAX, ...(error !== undefined && { error }) };
 }
 
 /** What can be attached to a message for an agent; `undefined` where nothing can. */

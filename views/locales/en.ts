@@ -51,12 +51,12 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: 'The model agents use unless they ask for another.',
 };
 
-const conjunction = new Intl.ListFormat('en');
-const list = (names: string[]): string => conjunction.format(names);
+// Made with each list: few pages have one, and the first takes the process 2 MB.
+const list = (names: string[]): string => new Intl.ListFormat('en').format(names);
 
-const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st', two: 'nd', few: 'rd' };
-const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
+const ordinal = (count: number): string =>
+  `${count}${ordinalEndings[new Intl.PluralRules('en', { type: 'ordinal' }).select(count)] ?? 'th'}`;
 
 export const en = {
   /** Of the document, as a BCP 47 tag. */
@@ -505,6 +505,10 @@ export const en = {
     seeUsage: 'See your usage',
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
+  },
+  length: {
+    near: (count: string, max: string) => `${count} of at most ${max} characters`,
+    over: (count: string, max: string) => `Too long by ${count}: a message has at most ${max} characters.`,
   },
   transfer: {
     you: 'You',

@@ -1,0 +1,69 @@
+// The composer: Enter sends, except on touch keyboards, which have no other way to break a line; a draft outlives a reload.
+// Markup: views/chat/composer.tsx.
+import { chosen, clearChosen } from './attachments.js';
+import { jump } from './follow.js';
+import { checkLengths } from './length.js';
+import { $ } from './page.js';
+
+// On touch screens the keyboard would cover what the reader came for.
+export function focusComposer() {
+  if (!matchMedia('(pointer: coarse)').matches) $('#composer-text')?.focus({ preventScroll: true });
+}
+
+const draftKey = () => `draft:${$('#composer-form').getAttribute('action')}`;
+
+document.addEventListener('keydown', (event) => {
+  if (event.target.id !== 'composer-text' || event.key !== 'Enter') return;
+  if (event.shiftKey || event.isComposing || matchMedia('(pointer: coarse)').matches) return;
+  event.preventDefault();
+  // While an answer grows there is Stop in place of Send, and the text waits.
+  const send = $('#composer-actions [form="composer-form"]');
+  if (send && (event.target.value.trim() || chosen.length > 0)) event.target.form.requestSubmit(send);
+});
+
+// A draft outlives a reload, also the one that leads to signing in again.
+function keepDraft() {
+  try {
+    sessionStorage.setItem(draftKey(), $('#composer-text').value);
+  } catch {
+    // Storage is full, or blocked: the draft lasts as long as the page.
+  }
+}
+document.addEventListener('input', (event) => {
+  if (event.target.id !== 'composer-text') return;
+  $('#composer-error').textContent = '';
+  keepDraft();
+});
+document.addEventListener('submit', (event) => {
+  if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());
+});
+const composer = $('#composer-text');
+if (composer) {
+  composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
+  checkLengths();
+  if (!$('main [autofocus]:not([popover] *)')) focusComposer();
+}
+
+export function composerFailed() {
+  keepDraft();
+  $('#composer-error').textContent = $('#composer').dataset.unreachable;
+}
+
+document.addEventListener('htmx:after:request', ({ target, detail }) => {
+  if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
+  $('#composer-text').value = '';
+  $('#composer-error').textContent = '';
+  checkLengths();
+  clearChosen();
+  jump();
+});
+document.addEventListener('htmx:error', ({ target }) => {
+  if (target.id === 'composer-form') composerFailed();
+});
+document.addEventListener('click', ({ target }) => {
+  if (target.closest('#jump')) {
+    jump();
+    focusComposer();
+  }
+  if (target.matches('.composer-box')) $('#composer-text')?.focus();
+});
