@@ -2,7 +2,7 @@
 // /chat is a conversation that really streams, by the same live parts as the router's.
 import { join } from 'node:path';
 import type { VNode } from 'preact';
-import { styleSheet } from '../router/web/assets';
+import { joined } from '../router/web/assets';
 import * as fixtures from '../tests/views/fixtures';
 import { InvitationPage } from '../views/accounts/invitation-page';
 import { OidcRefusedPage } from '../views/accounts/oidc-refused-page';
@@ -10,7 +10,6 @@ import { SignInPage } from '../views/accounts/sign-in-page';
 import { SignUpPage } from '../views/accounts/sign-up-page';
 import { ChatPage } from '../views/chat/page';
 import { ErrorPage } from '../views/error';
-import { STYLES } from '../views/layout';
 import { renderPlain } from '../views/markup';
 import type { ConversationView, MessageView, RunnerView } from '../views/models';
 import { renderPage } from '../views/render';
@@ -171,7 +170,8 @@ if (import.meta.main) {
 async function answer(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
   const name = pathname.slice(pathname.lastIndexOf('/') + 1);
-  if (pathname === `/assets/${STYLES}`) return new Response(styleSheet, { headers: { 'content-type': 'text/css' } });
+  const asset = joined.get(name);
+  if (asset) return new Response(asset.content, { headers: { 'content-type': asset.type } });
   if (pathname.startsWith('/assets/')) {
     return new Response(Bun.file(elsewhere[name] ?? join(root, 'views/assets', name)), {
       headers: { 'x-asset': name },

@@ -7,7 +7,7 @@ import type { Html } from './markup';
 /**
  * One change of the page's elements. From the element that holds the text, go to the last child element `depth` times;
  * there remove the last `nodes` nodes, then the last `units` UTF-16 units of the text that is last now, and append `html`.
- * Adjoining texts are one node. `growAnswer` of assets/app.js does it.
+ * Adjoining texts are one node. `growAnswer` of assets/app/growth.js does it.
  */
 export type Change = readonly [depth: number, nodes: number, units: number, html: string];
 

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact';
+import { SCRIPT, STYLES } from './assets';
 import { KeysDialog } from './chat/keys';
 import { OptionsPlaces } from './chat/options';
 import { SearchDialog } from './chat/search';
@@ -7,25 +8,6 @@ import { Icon } from './icons';
 import { TASK_DONE_ID, TASK_OPEN_ID } from './markdown-rules';
 import type { Shell } from './models';
 import { useAssets, useText } from './render';
-
-/** The style sheets below `assets/`, in their order. They are served as one: each costs a page a request. */
-export const styles = [
-  'base',
-  'controls',
-  'forms',
-  'menus',
-  'prose',
-  'sidebar',
-  'search',
-  'layout',
-  'chat',
-  'usage',
-  'agents',
-  'reference',
-];
-
-/** The asset that they are. */
-export const STYLES = 'styles.css';
 
 /** The element whose words name the buttons that copy code. */
 export const COPY_CODE_ID = 'copy-code';
@@ -66,7 +48,7 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <script src={assets('theme.js')} />
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
-        <script src={assets('app.js')} defer {...{ blocking: 'render' }} />
+        <script src={assets(SCRIPT)} defer {...{ blocking: 'render' }} />
         {refreshSeconds !== undefined && (
           <noscript>
             <meta http-equiv="refresh" content={String(refreshSeconds)} />

@@ -12,7 +12,7 @@ const EXPANSIONS_MAX = 500;
 const SIZE_MAX: [number, number] = [20, 50];
 /** Definitions would multiply a formula's length. */
 const DEFINES = /\\(?:[gex]?def|g?let|futurelet|(?:re)?newcommand|providecommand|edef)\b/;
-/** What acts on the page, or its CSP refuses. The classes beside them are in assets/prose.css. */
+/** What acts on the page, or its CSP refuses. The classes beside them are in assets/styles/prose.css. */
 const ACTIVE = / (?:style|id|href)=(?:"[^"]*"|'[^']*')/g;
 
 /** Rendered formulas: a growing text has most of them again with each growth. */

@@ -198,7 +198,7 @@ class Live {
   async #send(event: { event?: string; data: string }): Promise<void> {
     if (this.#isClosed) return;
     const { message } = this.#growing;
-    // A page that comes back gets what is behind the growing message once more, which does no harm (app.js).
+    // A page that comes back gets what is behind the growing message once more, which does no harm (app/swap.js).
     const position = Math.min(this.#position, message?.position ?? this.#position);
     const seen = { position, growing: message?.had, steps: this.#steps?.seen ?? 0 };
     await this.writer.send({ id: formatSeen(seen), ...event });

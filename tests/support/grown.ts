@@ -1,4 +1,4 @@
-/** What a page shows of an answer that grows, kept as assets/app.js keeps it. */
+/** What a page shows of an answer that grows, kept as assets/app/growth.js keeps it. */
 import type { Change } from '../../views/growth';
 
 interface Element {

@@ -56,11 +56,11 @@ test.each(files)('%s takes every visible word from the locale', async (file) => 
 });
 
 test('scripts and styles contain no words either', async () => {
-  for (const name of new Bun.Glob('*.js').scanSync(`${root}/assets`)) {
+  for (const name of new Bun.Glob('**/*.js').scanSync(`${root}/assets`)) {
     const script = await Bun.file(`${root}/assets/${name}`).text();
     expect(script).not.toMatch(/(textContent|innerText|title|ariaLabel) = ['"`]\w/);
   }
-  for (const name of new Bun.Glob('*.css').scanSync(`${root}/assets`)) {
+  for (const name of new Bun.Glob('**/*.css').scanSync(`${root}/assets`)) {
     expect(await Bun.file(`${root}/assets/${name}`).text()).not.toMatch(/content: "\w/);
   }
 });

@@ -1,4 +1,4 @@
-// Notifications of answers that end while no page is visible, and the switch for them. app.js loads this module where they
+// Notifications of answers that end while no page is visible, and the switch for them. app/notify-when-wanted.js loads this module where they
 // are switched on in this browser, or may be.
 const check = document.getElementById('notify');
 const said = document.getElementById('notify-said');

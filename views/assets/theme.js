@@ -1,4 +1,4 @@
-// Runs before the first paint, so a chosen theme never flashes. app.js has the buttons that choose.
+// Runs before the first paint, so a chosen theme never flashes. app/theme-choice.js has the buttons that choose.
 try {
   const theme = localStorage.getItem('theme');
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;

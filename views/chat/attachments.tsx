@@ -97,7 +97,7 @@ export function AttachButton({ limits }: { limits: AttachLimits }) {
   );
 }
 
-/** Where app.js lists the files that are chosen, each as the template has it. */
+/** Where app/attachments.js lists the files that are chosen, each as the template has it. */
 export function ChosenFiles() {
   const t = useText().attach;
   return (

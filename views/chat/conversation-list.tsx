@@ -5,7 +5,7 @@ import { dayOf } from './days';
 import { OptionsButton } from './options';
 
 /**
- * Conversations under the days on which they last changed, and the way to older ones. The days are UTC's: app.js puts
+ * Conversations under the days on which they last changed, and the way to older ones. The days are UTC's: app/conversations.js puts
  * those of the reader in their place.
  * @param props.isPage whether the list is a page of its own, beside that of the sidebar, which has the ids.
  */

@@ -1,6 +1,6 @@
 import { useText } from '../render';
 
-/** The keys that work on every page. app.js opens it by `?`. */
+/** The keys that work on every page. app/keys.js opens it by `?`. */
 export function KeysDialog() {
   const t = useText().shortcuts;
   return (

@@ -21,7 +21,7 @@ import { Step } from './steps';
 /** The page's end of a stream. */
 export function LiveConnection({ url }: { url: string }) {
   return (
-    // Events carry only hx-partials, so the element itself swaps nothing. app.js fires `retry` when the first connection
+    // Events carry only hx-partials, so the element itself swaps nothing. app/stream.js fires `retry` when the first connection
     // fails; later ones are retried by hx-sse itself, at least every 5 s.
     <div
       id="live"
@@ -38,7 +38,7 @@ export function LiveVoice() {
   return <p id="status" class="visually-hidden" role="status" />;
 }
 
-/** A message that was not there before. app.js puts it in place of one with the same id, so a repeat does no harm. */
+/** A message that was not there before. app/swap.js puts it in place of one with the same id, so a repeat does no harm. */
 export function LiveMessageAppend({ message }: { message: MessageView }) {
   return (
     <hx-partial hx-target="#messages" hx-swap="beforeend">
@@ -166,7 +166,7 @@ export function LiveConversations({ list }: { list: ConversationList }) {
 const LISTS = { list: 'conversations', pinned: 'pinned', archived: 'archived' } as const;
 
 /**
- * A conversation's entry in its list and, when it is the one on the page, its title. app.js puts the entry where its time
+ * A conversation's entry in its list and, when it is the one on the page, its title. app/conversations.js puts the entry where its time
  * belongs, and takes it out of another list.
  */
 export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {

@@ -24,7 +24,7 @@ export function SearchPage({ shell, search }: { shell: Shell; search: SearchView
   );
 }
 
-/** The search over every page. app.js opens it by a key; without scripts its link leads to the page. */
+/** The search over every page. app/search.js opens it by a key; without scripts its link leads to the page. */
 export function SearchDialog() {
   const t = useText().search;
   return (

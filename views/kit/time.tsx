@@ -1,6 +1,6 @@
 import { useText } from '../render';
 
-/** A moment in UTC, which app.js rewrites in the reader's own time zone and language. */
+/** A moment in UTC, which app/times.js rewrites in the reader's own time zone and language. */
 export function Time({ ms }: { ms: number }) {
   const t = useText();
   const iso = new Date(ms).toISOString();

@@ -7,7 +7,7 @@ const choices: { theme: 'system' | 'light' | 'dark'; icon: IconName }[] = [
   { theme: 'dark', icon: 'moon' },
 ];
 
-/** Follows the system or sets light or dark. app.js marks the current choice; without scripts the system decides. */
+/** Follows the system or sets light or dark. app/theme-choice.js marks the current choice; without scripts the system decides. */
 export function ThemeChoice() {
   const t = useText();
   return (

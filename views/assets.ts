@@ -1,0 +1,61 @@
+/**
+ * The parts of the style sheet and of the script. A page loads each as one file, because each file costs it a request:
+ * `router/web/assets.ts` joins them.
+ */
+
+/** The style sheets in `assets/styles`. Of two rules in one layer that are equally specific, the later one wins. */
+export const styles = [
+  'base',
+  'controls',
+  'tabs',
+  'fields',
+  'cards',
+  'credentials',
+  'menus',
+  'code',
+  'prose',
+  'sidebar',
+  'search',
+  'layout',
+  'entrance',
+  'messages',
+  'steps',
+  'attachments',
+  'composer',
+  'greeting',
+  'usage',
+  'tables',
+  'budgets',
+  'runner',
+  'files',
+  'schedules',
+  'reference',
+];
+
+/** The style sheet that they are. */
+export const STYLES = 'styles.css';
+
+/** The scripts in `assets/app`, each behind those that it imports from. */
+export const scripts = [
+  'page',
+  'theme-choice',
+  'notify-when-wanted',
+  'copy',
+  'fields',
+  'attachments',
+  'drop',
+  'times',
+  'conversations',
+  'search',
+  'keys',
+  'menus',
+  'follow',
+  'selection',
+  'composer',
+  'growth',
+  'stream',
+  'swap',
+];
+
+/** The script that they are. */
+export const SCRIPT = 'app.js';

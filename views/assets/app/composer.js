@@ -1,0 +1,59 @@
+// The composer: Enter sends, except on touch keyboards, which have no other way to break a line; a draft outlives a reload.
+// Markup: views/chat/composer.tsx.
+import { chosen, clearChosen } from './attachments.js';
+import { jump } from './follow.js';
+import { $ } from './page.js';
+
+// On touch screens the keyboard would cover what the reader came for.
+export function focusComposer() {
+  if (!matchMedia('(pointer: coarse)').matches) $('#composer-text')?.focus({ preventScroll: true });
+}
+
+const draftKey = () => `draft:${$('#composer-form').getAttribute('action')}`;
+
+document.addEventListener('keydown', (event) => {
+  if (event.target.id !== 'composer-text' || event.key !== 'Enter') return;
+  if (event.shiftKey || event.isComposing || matchMedia('(pointer: coarse)').matches) return;
+  event.preventDefault();
+  // While an answer grows there is Stop in place of Send, and the text waits.
+  const send = $('#composer-actions [form="composer-form"]');
+  if (send && (event.target.value.trim() || chosen.length > 0)) event.target.form.requestSubmit(send);
+});
+
+// A draft outlives a reload, also the one that leads to signing in again.
+document.addEventListener('input', (event) => {
+  if (event.target.id !== 'composer-text') return;
+  sessionStorage.setItem(draftKey(), event.target.value);
+  $('#composer-error').textContent = '';
+});
+document.addEventListener('submit', (event) => {
+  if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());
+});
+const composer = $('#composer-text');
+if (composer) {
+  composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
+  if (!$('main [autofocus]:not([popover] *)')) focusComposer();
+}
+
+export function composerFailed() {
+  sessionStorage.setItem(draftKey(), $('#composer-text').value);
+  $('#composer-error').textContent = $('#composer').dataset.unreachable;
+}
+
+document.addEventListener('htmx:after:request', ({ target, detail }) => {
+  if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
+  $('#composer-text').value = '';
+  $('#composer-error').textContent = '';
+  clearChosen();
+  jump();
+});
+document.addEventListener('htmx:error', ({ target }) => {
+  if (target.id === 'composer-form') composerFailed();
+});
+document.addEventListener('click', ({ target }) => {
+  if (target.closest('#jump')) {
+    jump();
+    focusComposer();
+  }
+  if (target.matches('.composer-box')) $('#composer-text')?.focus();
+});

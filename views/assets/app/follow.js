@@ -1,0 +1,33 @@
+// Scrolling: a conversation follows the answer until its reader scrolls up, and again from the end on or after sending. What
+// the page itself does never takes it up: a smaller place is at the end as well. Markup: `#messages` and `#jump` of
+// views/chat/page.tsx and composer.tsx.
+import { $ } from './page.js';
+
+let following = true;
+let lastY = 0;
+let lastHeight = 0;
+export const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
+
+export function jump() {
+  following = true;
+  scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+  $('#jump').hidden = true;
+}
+
+function follow() {
+  if (following) jump();
+}
+
+if ($('#messages')) {
+  addEventListener('scroll', () => {
+    if (fromEnd() < 2) following = true;
+    // A page that became shorter has moved its reader by itself.
+    else if (scrollY < lastY && document.documentElement.scrollHeight >= lastHeight) following = false;
+    lastY = scrollY;
+    lastHeight = document.documentElement.scrollHeight;
+    $('#jump').hidden = following;
+  });
+  new ResizeObserver(follow).observe($('main'));
+  addEventListener('resize', follow);
+  if (!location.hash) jump();
+}

@@ -1,0 +1,38 @@
+// The page's stream (`#live`, views/chat/live.tsx), and what ends it: the session or the conversation is gone.
+import { live } from './page.js';
+
+// Signed out elsewhere: the page itself knows where to send its reader. The pause is for a page that does not, and for
+// one that is on its way already, such as by its own sign-out.
+let leaving = false;
+addEventListener('beforeunload', () => {
+  leaving = true;
+});
+function signedOut() {
+  setTimeout(() => leaving || location.reload(), 1000);
+}
+
+// hx-sse reconnects a stream that was once open; a first connection that failed is tried again here.
+let retryMs = 1000;
+function retryLive() {
+  setTimeout(() => htmx.trigger(live, 'retry'), retryMs);
+  retryMs = Math.min(retryMs * 2, 15_000);
+}
+document.addEventListener('htmx:error', ({ target }) => {
+  if (target === live) retryLive();
+});
+document.addEventListener('htmx:after:request', ({ detail }) => {
+  if (detail.ctx.response.status === 401) signedOut();
+});
+document.addEventListener('htmx:response:error', ({ target, detail }) => {
+  // The conversation is gone: the page itself says so.
+  if (
+    detail.ctx.response.status === 404 &&
+    target.matches('#live, #composer-form, #options *, #undo *, [aria-haspopup="menu"]')
+  )
+    location.reload();
+  else if (target === live) retryLive();
+});
+document.addEventListener('htmx:sse:error', ({ detail }) => {
+  if (detail.status === 401) signedOut();
+  if (detail.status === 404) location.reload();
+});

@@ -1,0 +1,68 @@
+// Parts that htmx puts in place: what is read, selected and focused stays. The order matters: what follows measures the page
+// or looks for what the step before has put there.
+import { chosen, showChosen } from './attachments.js';
+import { composerFailed, focusComposer } from './composer.js';
+import { countUnread, localDays, placeLink } from './conversations.js';
+import { fromEnd } from './follow.js';
+import { openOptions, options, optionsButton, undo } from './menus.js';
+import { $, live } from './page.js';
+import { keepSelection } from './selection.js';
+import { localTimes } from './times.js';
+
+let keptFromEnd;
+let keptSelection;
+let focused;
+let isOfOptions;
+
+document.addEventListener('htmx:before:swap', (event) => {
+  const { target, detail } = event;
+  isOfOptions = target.closest('#options, #undo') !== null;
+  keptSelection = keepSelection();
+  focused = document.activeElement;
+  const refused = target.id === 'composer-form' && detail.ctx.response.status >= 400;
+  if (refused && !detail.tasks.some((task) => task.fragment.querySelector('#composer'))) {
+    // Not our composer with a reason, but a page from something in between.
+    event.preventDefault();
+    composerFailed();
+  }
+  // An older page of conversations brings the current one again, and those that moved.
+  if (target.matches('.older a'))
+    for (const { fragment } of detail.tasks)
+      for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
+  // What is read stays where it is when earlier messages come in above it.
+  if (target.matches('.earlier a')) keptFromEnd = fromEnd();
+  for (const task of detail.tasks) {
+    if (task.swapSpec.style === 'afterbegin' && task.target) placeLink(task);
+    if (target !== live) continue;
+    // A message or step that is here already is replaced, so that an event that came twice does no harm.
+    const id = task.swapSpec.style === 'beforeend' && task.fragment.firstElementChild?.id;
+    const present = id && document.getElementById(id);
+    if (present) Object.assign(task, { target: present, swapSpec: { style: 'outerHTML' } });
+  }
+});
+document.addEventListener('htmx:after:swap', ({ target, detail }) => {
+  // A refused message keeps its files.
+  if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
+  localTimes(document);
+  localDays();
+  countUnread();
+  if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
+  keptFromEnd = undefined;
+  keptSelection?.();
+  keptSelection = undefined;
+  // What had the focus is gone, such as Stop with the answer that it stopped, or is there anew.
+  const isOver = isOfOptions && detail.ctx.request.method === 'POST' && detail.ctx.response.status < 400;
+  if (isOver) options.hidePopover();
+  if (undo) undo.togglePopover(undo.childElementCount > 0);
+  if (target.matches?.('[aria-haspopup="menu"]')) openOptions(target);
+  else if (isOver && undo.matches(':popover-open')) $('[type="submit"]', undo).focus();
+  // Its link may have moved.
+  else if (isOver) document.getElementById(optionsButton?.id)?.focus();
+  else if (focused && !focused.isConnected) {
+    const anew =
+      $(':is(#messages textarea, #options input)[autofocus]') ?? (focused.id && document.getElementById(focused.id));
+    if (anew) anew.focus();
+    else focusComposer();
+  }
+  focused = undefined;
+});
