@@ -4,19 +4,28 @@ function formatsOf(language) {
   const region = new Intl.Locale(navigator.language).maximize().region;
   return region ? `${language}-${region}` : language;
 }
-export const formats = formatsOf(document.documentElement.lang);
+const formats = formatsOf(document.documentElement.lang);
+
+// A browser takes a millisecond or more to make each.
+const formatters = {};
+const clock = { hour: 'numeric', minute: '2-digit' };
+const forms = {
+  today: clock,
+  earlier: { day: 'numeric', month: 'short', ...clock },
+  month: { month: 'long', year: 'numeric' },
+  whole: { day: 'numeric', month: 'numeric', year: 'numeric', ...clock, second: '2-digit' },
+};
+export function written(date, form) {
+  formatters[form] ??= new Intl.DateTimeFormat(formats, forms[form]);
+  return formatters[form].format(date);
+}
 
 export function localTimes(root) {
   const today = new Date().toDateString();
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
-    const day = date.toDateString() === today ? {} : { day: 'numeric', month: 'short' };
-    time.textContent = date.toLocaleString(formats, {
-      ...day,
-      hour: 'numeric',
-      minute: '2-digit',
-    });
-    time.title = date.toLocaleString(formats);
+    time.textContent = written(date, date.toDateString() === today ? 'today' : 'earlier');
+    time.title = written(date, 'whole');
   }
 }
 localTimes(document);
