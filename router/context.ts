@@ -3,6 +3,7 @@
 import { keysStore } from './accounts/keys-store';
 import { limitsStore } from './accounts/limits-store';
 import { linksStore } from './accounts/links-store';
+import { sessionsStore } from './accounts/sessions-store';
 import { usersStore } from './accounts/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
@@ -22,7 +23,8 @@ import { conversationsApiStore } from './chat/store-api';
 import { attachmentsStore } from './chat/store-attachments';
 import { callbacksStore } from './chat/store-callbacks';
 import { wireChat } from './chat/wire';
-import type { Config, Secrets } from './config/config';
+import type { Config } from './config/config';
+import type { Secrets } from './config/secrets';
 import { credentialsService } from './credentials/credentials';
 import { settingsStore } from './credentials/store';
 import { type Db, lockDatabase, openDatabase } from './database/database';
@@ -222,6 +224,7 @@ export function createStores(db: Db) {
     installation: installationStore(db),
     audit: auditStore(db),
     users: usersStore(db),
+    sessions: sessionsStore(db),
     keys: keysStore(db),
     links: linksStore(db),
     limits: limitsStore(db),

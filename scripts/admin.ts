@@ -10,16 +10,17 @@ import { auditService } from '../router/audit/audit';
 import { auditStore } from '../router/audit/store';
 import { environment, loadConfig } from '../router/config/config';
 import { lockDatabase, openDatabase } from '../router/database/database';
-import { runCommand } from './command';
+import { PROGRAM, readArguments, requireDatabase, runCommand } from './command';
 
 const USAGE = `Usage, while the router is stopped:
-  bun run admin reset-password [e-mail]   a new password, by default for the administrator
-  bun run admin hand-over <e-mail>        makes this user the administrator`;
+  ${PROGRAM} admin reset-password [e-mail]   a new password, by default for the administrator
+  ${PROGRAM} admin hand-over <e-mail>        makes this user the administrator`;
 
 async function run([command, email]: readonly string[]): Promise<string> {
   const isKnown = command === 'reset-password' || (command === 'hand-over' && email !== undefined);
   if (!isKnown) throw new CommandError(USAGE);
   const { config } = loadConfig(environment);
+  requireDatabase(config.databasePath);
   using _lock = lockDatabase(config.databasePath);
   const database = openDatabase(config.databasePath, config.backups.root);
   try {
@@ -41,4 +42,5 @@ Nothing is shared with everybody any more: share an LLM again in Settings → Mo
   }
 }
 
-await runCommand(() => run(process.argv.slice(2)), CommandError);
+const { args } = readArguments({ usage: USAGE, argumentsMax: 2 });
+await runCommand(() => run(args), CommandError);

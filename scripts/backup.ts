@@ -2,7 +2,7 @@
 import { makeBackup } from '../router/backup/backup';
 import { BackupError } from '../router/backup/backup-error';
 import { environment, loadConfig } from '../router/config/config';
-import { runCommand } from './command';
+import { PROGRAM, readArguments, runCommand } from './command';
 
 async function run(): Promise<string> {
   const { config } = loadConfig(environment);
@@ -11,4 +11,5 @@ Keys are not in it. Without the ENCRYPTION_KEY of this installation (in .env) no
 keep a copy of .env and of backends.json in another place than the backups.`;
 }
 
+readArguments({ usage: `Usage, while the router runs or not: ${PROGRAM} backup   makes a backup below BACKUP_ROOT` });
 await runCommand(run, BackupError);

@@ -13,6 +13,7 @@ import { type Backend, BackendRegistry } from '../router/backends/backends';
 import { type Config, ConfigError, type Env, environment, loadConfig } from '../router/config/config';
 import { newId } from '../router/lib/ids';
 import { DriverRegistry } from '../router/platforms/drivers';
+import { PROGRAM, readArguments } from './command';
 import { connectEngine, dockerChecks, engine, servicesOf } from './doctor/docker';
 import { type Check, type Finding, ok, thrown } from './doctor/finding';
 import { hostChecks } from './doctor/host';
@@ -129,6 +130,9 @@ async function temporaryFolder() {
 
 /** Prints a line for each check, and ends the process. */
 export async function run(): Promise<never> {
+  readArguments({
+    usage: `Usage, while the router runs or not: ${PROGRAM} doctor   checks the installation in this folder`,
+  });
   let problems = 0;
   for await (const { name, state, text, remedy } of examine(environment)) {
     if (state === 'problem') problems += 1;

@@ -5,14 +5,14 @@
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parseEntries } from '../router/backends/parse';
-import { type Config, type Env, environment, loadConfig, type Secrets } from '../router/config/config';
+import { type Config, type Env, environment, loadConfig } from '../router/config/config';
+import type { Secrets } from '../router/config/secrets';
 import { lockDatabase, openDatabase, transaction } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
-import { runCommand } from './command';
+import { PROGRAM, readArguments, runCommand } from './command';
 import { importAgents, importCredentials, importIdleTimes, importUsers } from './import/accounts';
 import { importConversations } from './import/conversations';
 import { importHomes } from './import/homes';
@@ -20,12 +20,13 @@ import { ImportError, Report } from './import/report';
 import { openSource, type Source } from './import/source';
 
 const USAGE = `Usage, while both routers are stopped:
-  bun run import <old data root> --dry-run   prints what would be imported and what would be left out
-  bun run import <old data root>             imports it into STACK_DATA_ROOT`;
+  ${PROGRAM} import <old data root> --dry-run   prints what would be imported and what would be left out
+  ${PROGRAM} import <old data root>             imports it into STACK_DATA_ROOT`;
 
 /** Runs the command and returns its report. Throws an `ImportError`, and changes nothing, when it is impossible. */
-async function run(args: readonly string[], env: Env): Promise<string> {
-  const { root, isDryRun } = readArguments(args);
+async function run(oldRoot: string | undefined, isDryRun: boolean, env: Env): Promise<string> {
+  if (oldRoot === undefined) throw new ImportError(USAGE);
+  const root = resolve(oldRoot);
   const { config, secrets } = loadConfig(env);
   if (root === resolve(config.dataRoot)) {
     throw new ImportError(`STACK_DATA_ROOT is the old data root. Set it to a new folder, for example ${root}-new.`);
@@ -39,21 +40,6 @@ async function run(args: readonly string[], env: Env): Promise<string> {
   }
   const head = isDryRun ? 'This would be imported; nothing was changed:' : `Imported into ${config.dataRoot}:`;
   return `${head}\n\n${report}${isDryRun ? '' : afterwards(source)}`;
-}
-
-function readArguments(args: readonly string[]): { root: string; isDryRun: boolean } {
-  try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      options: { 'dry-run': { type: 'boolean', default: false } },
-      allowPositionals: true,
-    });
-    const [root] = positionals;
-    if (root !== undefined && positionals.length === 1) return { root: resolve(root), isDryRun: values['dry-run'] };
-  } catch {
-    // An unknown option: the usage says which there are.
-  }
-  throw new ImportError(USAGE);
 }
 
 /** Runs the import against a copy of the database, which is thrown away. */
@@ -118,4 +104,5 @@ function afterwards(source: Source): string {
   docker rm -f $(docker ps -aq --filter label=managed-by=agent-stack-router)`;
 }
 
-await runCommand(() => run(process.argv.slice(2), environment), ImportError);
+const { args, flags } = readArguments({ usage: USAGE, argumentsMax: 1, flags: ['dry-run'] });
+await runCommand(() => run(args[0], flags.has('dry-run'), environment), ImportError);

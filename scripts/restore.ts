@@ -4,18 +4,21 @@ import { restoreBackup } from '../router/backup/backup';
 import { BackupError } from '../router/backup/backup-error';
 import { environment, loadConfig } from '../router/config/config';
 import { listBackups } from '../router/database/backup-folders';
-import { runCommand } from './command';
+import { PROGRAM, readArguments, runCommand } from './command';
+
+const USAGE = `Usage, while the router is stopped: ${PROGRAM} restore <folder of a backup>`;
 
 async function run([folder]: readonly string[]): Promise<string> {
   const { config } = loadConfig(environment);
   if (folder === undefined) {
     const known = listBackups(config.backups.root).map(({ path }) => `\n  ${path}`);
     const list = known.length > 0 ? `There are:${known.join('')}` : `There is none in ${config.backups.root}.`;
-    throw new BackupError(`Usage, while the router is stopped: bun run restore <folder of a backup>\n${list}`);
+    throw new BackupError(`${USAGE}\n${list}`);
   }
   const written = await restoreBackup(resolve(folder), config);
   return `Restored: ${written.join(', ')}
 Start the router with the ENCRYPTION_KEY with which the backup was made (in the .env of that time).`;
 }
 
-await runCommand(() => run(process.argv.slice(2)), BackupError);
+const { args } = readArguments({ usage: USAGE, argumentsMax: 1 });
+await runCommand(() => run(args), BackupError);

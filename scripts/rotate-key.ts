@@ -12,7 +12,7 @@ import { lockDatabase, openDatabase } from '../router/database/database';
 import { installationStore } from '../router/database/installation-store';
 import { sealedStore } from '../router/database/sealed-store';
 import { openVault } from '../router/database/sealing';
-import { runCommand } from './command';
+import { PROGRAM, readArguments, requireDatabase, runCommand } from './command';
 
 const CURRENT = 'ENCRYPTION_KEY';
 const PREVIOUS = 'ENCRYPTION_KEY_PREVIOUS';
@@ -35,6 +35,7 @@ async function rotate(directory: string, env: Env): Promise<string> {
     );
   }
   const { config, secrets } = loadConfig(env);
+  requireDatabase(config.databasePath);
   using _lock = lockDatabase(config.databasePath);
   const database = openDatabase(config.databasePath, config.backups.root);
   try {
@@ -72,6 +73,11 @@ function replace(file: string, text: string): void {
 }
 
 /** Rotates the key and prints what was done, or why it was refused. */
-export const run = (): Promise<void> => runCommand(() => rotate(process.cwd(), environment), Refusal);
+export async function run(): Promise<void> {
+  readArguments({
+    usage: `Usage, while the router is stopped: ${PROGRAM} rotate-key   encrypts all secrets anew, with a new ${CURRENT} in .env`,
+  });
+  await runCommand(() => rotate(process.cwd(), environment), Refusal);
+}
 
 if (import.meta.main) await run();

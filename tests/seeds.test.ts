@@ -146,3 +146,10 @@ test('nanobot finds the broker, its access key and a workspace in its home', asy
   expect(at(config, 'api')).toMatchObject({ host: '0.0.0.0', port: backend.internalPort, apiKey: 'ak-0123456789' });
   expect(at(config, 'agents.defaults.workspace')).toBe(`${backend.mountTarget}/workspace`);
 });
+
+test('the program that speaks unasked is the same in every seed that has one', async () => {
+  const paths = await Array.fromAsync(new Bun.Glob('seeds/**/say.py').scan({ cwd: repositoryRoot, dot: true }));
+  expect(paths.length).toBeGreaterThan(1);
+  const texts = await Promise.all(paths.map((path) => Bun.file(join(repositoryRoot, path)).text()));
+  expect(new Set(texts).size).toBe(1);
+});

@@ -45,6 +45,7 @@ export const scripts = [
   'attachments',
   'drop',
   'times',
+  'length',
   'conversations',
   'search',
   'keys',

@@ -219,11 +219,15 @@ export interface EditView {
   text: string;
   /** Its files, and whether the new message has them too. */
   files: readonly (AttachmentView & { isKept: boolean })[];
+  /** As of the composer. */
+  lengthMax: number;
   error?: string;
 }
 
 export interface ComposerView {
   text: string;
+  /** Characters of the longest message that is taken, as `length` of a string counts them. */
+  lengthMax: number;
   error?: string;
 }
 

@@ -10,27 +10,12 @@ import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { type Reader, setReader } from '../web/reader';
 import { audited, type Handled } from './audited';
+import { requireOpened, requireScope } from './key-scopes';
 import { KEY_PREFIX, type KeysService } from './keys';
-import type { Key, KeyScope } from './keys-store';
+import type { Key } from './keys-store';
 import type { SessionsService } from './sessions';
-import type { Session, User } from './store';
-
-/**
- * The paths that keys open outside of `/v1`, by scope: what belongs to their owner, as JSON. Explicit lists, so that a path
- * that is added later, such as a password, is not opened by existing keys. The files of a home may hold keys of its runner; and
- * a schedule asks on its owner's account, which would get round the limits and the budget of the key.
- */
-const OPENED: Readonly<Record<Exclude<KeyScope, 'v1'>, RegExp>> = {
-  manage: /^\/api\/(runners|me\/(budgets|env-overrides|keys|usage))(\/|$)/,
-  agents:
-    /^\/api\/(backends$|attachments\/[^/]+$|conversations(\/|$)|agents(\/[^/]+(\/(start|reset|settings|instructions|idle|env\/[^/]+|runner(\/log)?))?)?$)/,
-};
-/** What a scope opens, for people. */
-const OPENED_WORDS: Readonly<Record<KeyScope, string>> = {
-  v1: '/v1',
-  agents: '/api/agents and /api/conversations',
-  manage: '/api/me and /api/runners',
-};
+import type { Session } from './sessions-store';
+import type { User } from './store';
 
 /** An authenticated sender of a request. `credentialId` is the session or key whose end also ends the caller's streams. */
 export interface Caller {
@@ -221,7 +206,7 @@ function identifier(request: Request, from: { cookie(): Promise<Caller | undefin
   const session = async () => {
     const who = (await visitor()) ?? (await byAuthorization());
     if (!who) throw new AppError('signed_out', { message: 'Sign in first.' });
-    if (who.key) requireOpened(who.key, request);
+    if (who.key) requireOpened(who.key, new URL(request.url));
     return who;
   };
   return {
@@ -234,19 +219,4 @@ function identifier(request: Request, from: { cookie(): Promise<Caller | undefin
       return who;
     },
   };
-}
-
-/** Keys open no pages, and nothing that concerns other users. */
-function requireOpened(key: Key, request: Request): void {
-  const { pathname } = new URL(request.url);
-  const scope = OPENED.manage.test(pathname) ? 'manage' : OPENED.agents.test(pathname) ? 'agents' : undefined;
-  if (!scope) throw new AppError('signed_out', { message: 'An API key gives no access to this. Sign in first.' });
-  requireScope(key, scope);
-}
-
-function requireScope(key: Key, scope: KeyScope): void {
-  if (key.scopes.includes(scope)) return;
-  throw new AppError('forbidden', {
-    message: `The key "${key.name}" lacks the scope "${scope}", which opens ${OPENED_WORDS[scope]}. Use another key.`,
-  });
 }

@@ -14,7 +14,7 @@ const DAYS_MAX = 90;
 const DAY_MS = 86_400_000;
 /** How long an expired invitation is still listed. */
 const LISTED_DAYS = 30;
-export const INVITATIONS_MAX = 500;
+const INVITATIONS_MAX = 500;
 
 export interface NewInvitation {
   /** Absent: for anybody. */

@@ -7,18 +7,13 @@ import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId, newSecret, sha256 } from '../lib/ids';
 import { Recent } from '../lib/lru';
-import { lineProblem } from '../lib/text';
-import type { Key, KeyName, KeyScope, KeysStore, OwnedKey } from './keys-store';
+import { keyProblems } from './key-problems';
+import type { Key, KeyName, KeysStore, OwnedKey } from './keys-store';
 import type { User } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';
-const KEY_SCOPES: readonly KeyScope[] = ['v1', 'agents', 'manage'];
-const NAME_LENGTH_MAX = 80;
 const KEYS_PER_USER_MAX = 50;
-/** Entries of a key's list of backends or agents. */
-const ALLOWED_MAX = 100;
-const LIMIT_MAX = 1_000_000_000;
 /** Keys that are cached. */
 const KNOWN_MAX = 10_000;
 
@@ -109,7 +104,7 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
         concurrentMax: grant.concurrentMax ?? null,
         eventsWhileWaiting: grant.eventsWhileWaiting ?? false,
       };
-      const fields = problemsOf(key);
+      const fields = keyProblems(key, now());
       if (Object.keys(fields).length > 0) throw new AppError('invalid_fields', { fields });
       if ((await keys.list(userId)).length >= KEYS_PER_USER_MAX) {
         throw new AppError('conflict', {
@@ -196,33 +191,6 @@ export function keysService(deps: { keys: KeysStore; events: Events; now: () => 
       await keys.markUsed(batch);
     },
   };
-
-  function problemsOf(key: Key): Record<string, string> {
-    const fields: Record<string, string> = {};
-    const nameProblem = lineProblem(key.name, NAME_LENGTH_MAX);
-    if (key.name === '' || nameProblem) {
-      fields.name = nameProblem ?? `Between 1 and ${NAME_LENGTH_MAX} characters`;
-    }
-    if (key.scopes.length === 0 || key.scopes.some((one) => !KEY_SCOPES.includes(one))) {
-      fields.scopes = `At least one of ${KEY_SCOPES.join(', ')}`;
-    } else if (key.scopes.some((one) => one !== 'v1') && key.backends.length + key.agents.length > 0) {
-      fields.scopes = 'A key for some agents only opens /v1 only: the other scopes reach all of them';
-    }
-    if (key.backends.length > ALLOWED_MAX) fields.backends = `At most ${ALLOWED_MAX}`;
-    if (key.agents.length > ALLOWED_MAX) fields.agents = `At most ${ALLOWED_MAX}`;
-    if (key.expiresAtMs !== null && !(key.expiresAtMs > now())) fields.expires_at = 'A moment that is still to come';
-    const limits = {
-      requests_per_minute: key.requestsPerMinute,
-      tokens_per_minute: key.tokensPerMinute,
-      concurrent_requests: key.concurrentMax,
-    };
-    for (const [name, value] of Object.entries(limits)) {
-      if (value !== null && !(Number.isInteger(value) && value >= 1 && value <= LIMIT_MAX)) {
-        fields[name] = `A whole number from 1 to ${LIMIT_MAX.toLocaleString('en')}, or nothing`;
-      }
-    }
-    return fields;
-  }
 }
 
 /** Whether the key opens an agent. A browser session has no key and opens all agents of its user. */

@@ -12,7 +12,7 @@ import { readerOf } from '../web/reader';
 import { refusalOf, refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
-import { normaliseEmail } from './fields';
+import { emailProblem, normaliseEmail } from './fields';
 import type { SessionPlugin, Who } from './identify';
 import type { OidcService } from './oidc';
 import { providerLink } from './present-pages';
@@ -161,7 +161,9 @@ async function signIn(
     deps.metrics.signInTried(code);
     // Not when there were too many: whoever is refused so must not fill the audit.
     if (code === 'wrong_credentials' || code === 'forbidden') {
-      await deps.audit.record({ action: 'sign-in.failed', actor: { email }, detail: code, address });
+      // People type their password into the wrong field: only what looks like an address is kept.
+      const actor = { email: emailProblem(email) === undefined ? email : '' };
+      await deps.audit.record({ action: 'sign-in.failed', actor, detail: code, address });
     }
     throw error;
   }

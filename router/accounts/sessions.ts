@@ -2,7 +2,8 @@
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newId } from '../lib/ids';
-import type { Session, User, UsersStore } from './store';
+import type { Session, SessionsStore } from './sessions-store';
+import type { User } from './store';
 
 /** Characters of what a browser says of itself. */
 const BROWSER_LENGTH_MAX = 300;
@@ -16,13 +17,13 @@ export interface Origin {
 export type SessionsService = ReturnType<typeof sessionsService>;
 
 export function sessionsService(deps: {
-  users: UsersStore;
+  store: SessionsStore;
   events: Events;
   ttlSeconds: number;
   /** Milliseconds since the epoch. */
   now: () => number;
 }) {
-  const { users, events, ttlSeconds, now } = deps;
+  const { store, events, ttlSeconds, now } = deps;
   // Written in batches by `flush`, because every request of a page has a session.
   const seenAtMs = new Map<string, number>();
 
@@ -39,7 +40,7 @@ export function sessionsService(deps: {
 
     async open(userId: string, { address, browser }: Origin): Promise<Session> {
       const nowMs = now();
-      await users.deleteExpiredSessions(nowMs);
+      await store.deleteExpired(nowMs);
       const session: Session = {
         id: newId(),
         userId,
@@ -49,20 +50,20 @@ export function sessionsService(deps: {
         seenAtMs: nowMs,
         expiresAtMs: nowMs + ttlSeconds * 1000,
       };
-      await users.insertSession(session);
+      await store.insert(session);
       return session;
     },
 
     /** The session that has not expired, and its user, who is not disabled. */
     async find(id: string): Promise<{ user: User; session: Session } | undefined> {
-      const found = await users.findSession(id, now());
+      const found = await store.find(id, now());
       if (found) seenAtMs.set(id, now());
       return found;
     },
 
     /** Those of a user that have not expired, the one that was used last first. */
     async list(userId: string): Promise<readonly Session[]> {
-      const sessions = (await users.listSessions(userId, now())).map((session) => {
+      const sessions = (await store.list(userId, now())).map((session) => {
         return { ...session, seenAtMs: seenAtMs.get(session.id) ?? session.seenAtMs };
       });
       return sessions.sort((a, b) => b.seenAtMs - a.seenAtMs);
@@ -70,7 +71,7 @@ export function sessionsService(deps: {
 
     /** Signs out: the session's token is no longer valid, and its streams end. Throws `not_found`. */
     async revoke(userId: string, id: string): Promise<void> {
-      if (!(await users.deleteSession(userId, id))) {
+      if (!(await store.delete(userId, id))) {
         throw new AppError('not_found', { message: 'You have no such session.' });
       }
       revoked(userId, [id]);
@@ -78,7 +79,7 @@ export function sessionsService(deps: {
 
     /** Revokes all sessions of a user but `keptId`. */
     async revokeAll(userId: string, keptId = ''): Promise<void> {
-      revoked(userId, await users.deleteSessionsOf(userId, keptId));
+      revoked(userId, await store.deleteOf(userId, keptId));
     },
 
     /** Writes the time of each session's last use to the database. */
@@ -86,7 +87,7 @@ export function sessionsService(deps: {
       if (seenAtMs.size === 0) return;
       const batch = new Map(seenAtMs);
       seenAtMs.clear();
-      await users.markSeen(batch);
+      await store.markSeen(batch);
     },
   };
 }

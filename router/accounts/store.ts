@@ -1,8 +1,7 @@
-/** Users and their browser sessions. */
-import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, ne, or, sql } from 'drizzle-orm';
+/** Users. */
+import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { IN_LIST } from '../database/in-list';
-import { textParameter } from '../database/parameters';
 import { prepared } from '../database/prepared';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
@@ -10,7 +9,6 @@ import { sharedVariables } from '../database/schema/credentials';
 export type User = typeof users.$inferSelect;
 export type UserName = Pick<User, 'id' | 'email'>;
 export type NewUser = typeof users.$inferInsert;
-export type Session = typeof sessions.$inferSelect;
 
 interface UsersQuery {
   readonly search: string;
@@ -40,18 +38,6 @@ export function usersStore(db: Db) {
       .select()
       .from(users)
       .where(eq(users.identity, sql.placeholder('identity')))
-      .prepare(),
-    session: db
-      .select({ user: users, session: sessions })
-      .from(sessions)
-      .innerJoin(users, eq(users.id, sessions.userId))
-      .where(
-        and(
-          eq(sessions.id, textParameter('id')),
-          gt(sessions.expiresAtMs, sql.placeholder('nowMs')),
-          isNull(users.disabledAtMs),
-        ),
-      )
       .prepare(),
   }));
 
@@ -164,41 +150,6 @@ export function usersStore(db: Db) {
         tx.update(users).set({ role: 'admin' }).where(eq(users.id, id)).run();
         tx.delete(sharedVariables).run();
       });
-    },
-
-    async insertSession(session: Session): Promise<void> {
-      db.insert(sessions).values(session).run();
-    },
-    /** The session and its user, if it has not expired at `nowMs` and the user is not disabled. */
-    async findSession(id: string, nowMs: number): Promise<{ user: User; session: Session } | undefined> {
-      return by().session.get({ id, nowMs });
-    },
-    async listSessions(userId: string, nowMs: number): Promise<readonly Session[]> {
-      return db
-        .select()
-        .from(sessions)
-        .where(and(eq(sessions.userId, userId), gt(sessions.expiresAtMs, nowMs)))
-        .all();
-    },
-    /** @param seenAtMs session id → time of its last use. */
-    async markSeen(seenAtMs: ReadonlyMap<string, number>): Promise<void> {
-      transaction(db, (tx) => {
-        for (const [id, atMs] of seenAtMs) tx.update(sessions).set({ seenAtMs: atMs }).where(eq(sessions.id, id)).run();
-      });
-    },
-    /** Deletes the session if it belongs to the user. @returns whether it did. */
-    async deleteSession(userId: string, id: string): Promise<boolean> {
-      const mine = and(eq(sessions.id, id), eq(sessions.userId, userId));
-      return db.delete(sessions).where(mine).returning({ id: sessions.id }).get() !== undefined;
-    },
-    /** Deletes all sessions of a user but `keptId`. @returns the ids of the deleted ones. */
-    async deleteSessionsOf(userId: string, keptId: string): Promise<readonly string[]> {
-      const others = and(eq(sessions.userId, userId), ne(sessions.id, keptId));
-      const rows = db.delete(sessions).where(others).returning({ id: sessions.id }).all();
-      return rows.map(({ id }) => id);
-    },
-    async deleteExpiredSessions(nowMs: number): Promise<void> {
-      db.delete(sessions).where(lt(sessions.expiresAtMs, nowMs)).run();
     },
   };
 }

@@ -11,7 +11,7 @@ import type { SessionsService } from './sessions';
 import type { User, UsersStore } from './store';
 
 /** How long a reset link is valid. */
-export const RESET_HOURS = 24;
+const RESET_HOURS = 24;
 const HOUR_MS = 3_600_000;
 const SEARCH_LENGTH_MAX = 254;
 

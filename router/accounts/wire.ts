@@ -1,5 +1,6 @@
 /** Makes the parts of this subject. */
-import type { Config, Secrets } from '../config/config';
+import type { Config } from '../config/config';
+import type { Secrets } from '../config/secrets';
 import type { Events } from '../lib/events';
 import { type PolicyWords, systemLookup, upstreamAddresses } from '../net/address-policy';
 import { libraryFetch } from '../net/library-fetch';
@@ -15,6 +16,7 @@ import type { LinksStore } from './links-store';
 import { oidcService } from './oidc';
 import { passwordsService } from './passwords';
 import { sessionsService } from './sessions';
+import type { SessionsStore } from './sessions-store';
 import { createAttemptLimits } from './sign-in-limits';
 import type { UsersStore } from './store';
 import { userLimitsService } from './user-limits';
@@ -25,7 +27,7 @@ export function wireAccounts(uses: {
     Pick<Config, 'public' | 'publicUrl'>;
   secrets: Pick<Secrets, 'inviteCode' | 'oidcClientSecret' | 'proxies'>;
   internalPort: number;
-  stores: { users: UsersStore; keys: KeysStore; links: LinksStore; limits: LimitsStore };
+  stores: { users: UsersStore; sessions: SessionsStore; keys: KeysStore; links: LinksStore; limits: LimitsStore };
   events: Events;
   now: () => number;
   steady: () => number;
@@ -39,7 +41,7 @@ export function wireAccounts(uses: {
     await keys.forget(userId);
     events.publish(userId, { kind: 'user' });
   };
-  const sessions = sessionsService({ users: rows, events, ttlSeconds: config.session.ttlSeconds, now });
+  const sessions = sessionsService({ store: stores.sessions, events, ttlSeconds: config.session.ttlSeconds, now });
   const accounts = accountsService({
     users: rows,
     passwords,

@@ -3,8 +3,9 @@ import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
 import type { LoadsService } from '../runners/loads';
+import type { Awake, Running } from '../runners/lookups';
 import { runnerAddress } from '../runners/present';
-import type { Awake, RunnersService, Running } from '../runners/runners';
+import type { RunnersService } from '../runners/runners';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;
@@ -17,7 +18,7 @@ export interface FleetDeps {
 }
 
 /** Rows of one page of runners. */
-export const RUNNERS_SHOWN_MAX = 50;
+const RUNNERS_SHOWN_MAX = 50;
 
 /** A page of the agents that are awake, after the agent `after`. */
 export async function runnersPage(deps: FleetDeps, after: string) {
@@ -40,7 +41,8 @@ export async function runnerViews(deps: FleetDeps, found: readonly Awake[]): Pro
     ...(status.failure && { message: status.failure.message }),
     ...(runner && { upMs: coarse(Math.max(0, deps.now() - runner.startedAtMs)) }),
     answers: status.requests,
-    calls: status.leases - status.requests,
+    // What holds a runner that starts waits for it, and calls nothing.
+    calls: status.state === 'starting' ? 0 : status.leases - status.requests,
     idleMs: coarse(status.idleMs),
     isStale: status.isStale,
     ...(runner && deps.loads.newest({ agent, runner })),

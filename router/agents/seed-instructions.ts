@@ -1,6 +1,7 @@
 /** The instructions that a seed has for an agent, as its owner reads them. */
 import { readFile } from 'node:fs/promises';
-import { type Backend, fillIn } from '../backends/backends';
+import type { Backend } from '../backends/backends';
+import { fillIn } from '../backends/fill-in';
 import { hasCode } from './safe-folder';
 
 /** @param user whose name stands for `AGENT_USER_NAME`. @returns undefined where there are none to read. */

@@ -6,7 +6,7 @@ import { processLog } from '../lib/log';
 import { safely } from '../lib/safely';
 import { missingMembers } from './missing-members';
 import { parseEntries } from './parse';
-import { type Entry, limitsOf, timeoutsOf } from './schema';
+import { toBackend } from './to-backend';
 
 /** A kind of agent software, with its quirks as data. Names that end in `Ms` are milliseconds. */
 export interface Backend {
@@ -224,31 +224,4 @@ function readBackends(path: string): readonly Backend[] {
   if (problems.length > 0) throw new BackendsError(problems);
   for (const missing of missingMembers(json)) processLog.warn(missing, 'backends.members_missing');
   return entries.map((entry) => toBackend(entry, dirname(path)));
-}
-
-/** Replaces every `${name}` in `text` with the variable of that name; unknown names stay unchanged. */
-export function fillIn(text: string, variables: Readonly<Record<string, string | undefined>>): string {
-  return text.replace(/\$\{(\w+)\}/g, (whole, name: string) => variables[name] ?? whole);
-}
-
-function toBackend({ cmd, limits, timeouts, ...entry }: Entry, folder: string): Backend {
-  const chownGid = entry.chown_gid ?? entry.chown_uid;
-  return Object.freeze({
-    ...camelCased(entry),
-    ...(chownGid !== undefined && { chownGid }),
-    displayName: entry.display_name ?? entry.name,
-    command: cmd.map((part) => fillIn(part, { BACKENDS_DIR: folder })),
-    limits: limitsOf(limits),
-    timeouts: timeoutsOf(timeouts),
-  });
-}
-
-type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
-  ? `${Head}${Capitalize<Camel<Tail>>}`
-  : Name;
-type CamelCased<T> = { [Name in keyof T as Camel<Name & string>]: T[Name] };
-
-function camelCased<T extends object>(entry: T): CamelCased<T> {
-  const rename = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(entry).map(([name, value]) => [rename(name), value])) as CamelCased<T>;
 }

@@ -3,7 +3,8 @@
  * for each backend in which headers and members of the body the runner is told the name.
  */
 import { newId } from '../lib/ids';
-import { type Backend, fillIn } from './backends';
+import type { Backend } from './backends';
+import { fillIn } from './fill-in';
 
 /** The variables for `${…}` in a backend's `headers` and `session_body`. */
 export interface RequestVariables {

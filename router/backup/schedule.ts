@@ -8,8 +8,6 @@ import { backupWorkerFile } from './worker-file';
 /** After a failed backup, such as one for which there was no room, the next is tried this much later. */
 const RETRY_MS = 15 * 60_000;
 
-export type BackupSchedule = ReturnType<typeof backupSchedule>;
-
 export function backupSchedule(options: {
   readonly places: Places;
   readonly root: string;

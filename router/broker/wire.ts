@@ -1,5 +1,6 @@
 /** Makes the parts of this subject. */
-import type { Config, Secrets } from '../config/config';
+import type { Config } from '../config/config';
+import type { Secrets } from '../config/secrets';
 import type { CredentialsService } from '../credentials/credentials';
 import { steadyMs } from '../lib/time';
 import type { MetricsService } from '../metrics/metrics';

@@ -10,8 +10,9 @@ import type { GenerationsService } from './generations';
 import { type ConversationStreamDeps, conversationStream } from './live-api';
 import { LISTED_MAX, type PostedRole } from './posted';
 import { conversationJson, messageJson } from './present-api';
-import type { Conversation, Shelf } from './store';
+import type { Conversation } from './store';
 import type { CountedConversation } from './store-api';
+import type { Shelf } from './store-shelves';
 
 export interface ConversationsRoutesDeps extends ConversationStreamDeps {
   readonly agents: AgentsService;

@@ -1,24 +1,51 @@
-/** The form in place of an answer that lacked credentials: keeps them and asks again. */
+/** The form in place of an answer that lacked credentials: tests them, or keeps them and asks again. */
 import { Elysia } from 'elysia';
 import { Message } from '../../views/chat/message';
+import { MissingTrial } from '../../views/credentials/missing';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { Agent } from '../agents/store';
 import { missingView, pick, refusedScope } from '../credentials/present';
 import { fields } from '../credentials/routes';
+import { type TrialDeps, triedForm } from '../credentials/tried-form';
 import { AppError } from '../lib/errors';
 import { done, isPartRequest, part } from '../web/respond';
-import { messageViews } from './present';
+import { messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
 import type { VariantsRoutesDeps } from './variants-routes';
 
-export function chatCredentialsRoutes(deps: VariantsRoutesDeps, session: SessionPlugin) {
+type ChatCredentialsDeps = VariantsRoutesDeps & TrialDeps;
+
+export function chatCredentialsRoutes(deps: ChatCredentialsDeps, session: SessionPlugin) {
   return new Elysia({ name: 'chat-credentials' })
     .use(session)
     .post(
       '/messages/:id/credentials',
       ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
       { session: true, audit: 'credentials.set', body: fields },
+    )
+    .post(
+      '/messages/:id/credentials/try',
+      ({ who, params, body, request }) => tryOut(deps, who, request, params.id, body),
+      { session: true, body: fields },
     );
+}
+
+/** Tests what is typed. Answers htmx with the result, and other requests with the conversation and the typed values. */
+async function tryOut(
+  deps: ChatCredentialsDeps,
+  who: Who,
+  request: Request,
+  messageId: string,
+  body: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const tried = await triedForm(deps, who, request, body);
+  if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, tried);
+  const missing = await missingView(deps, who, { agent, message, typed: tried.typed });
+  // They were saved elsewhere meanwhile.
+  if (!missing) throw new AppError('not_found', { message: 'This agent lacks no credentials any more.' });
+  return part(who, <MissingTrial messageId={messageId} missing={missing} />, tried.status);
 }
 
 /** Keeps what an answer lacked and asks for it again. */

@@ -19,7 +19,7 @@ import type { KeptFile } from './store-attachments';
 import type { Beginning, WrittenTurn } from './store-turns';
 
 /** The predecessor's limit for one message. */
-const TEXT_LENGTH_MAX = 200_000;
+export const TEXT_LENGTH_MAX = 200_000;
 
 /** Clients try again within seconds; what is longer ago than so many conversations is begun anew. */
 const BEGUN_MAX = 1_000;
@@ -183,7 +183,9 @@ export function generationsService(deps: GenerationsDeps) {
       if (text.trim() === '' && !how.files?.length)
         throw new AppError('invalid_fields', { fields: { text: 'Write a message first' } });
       if (text.length > TEXT_LENGTH_MAX) {
-        throw new AppError('invalid_fields', { fields: { text: `At most ${TEXT_LENGTH_MAX} characters` } });
+        throw new AppError('invalid_fields', {
+          fields: { text: `At most ${TEXT_LENGTH_MAX.toLocaleString('en')} characters` },
+        });
       }
       return begin(conversation, { text, ...how }, false);
     },

@@ -2,6 +2,9 @@
 
 import type { Who } from '../accounts/identify';
 import type { AgentsService } from '../agents/agents';
+import type { Agent } from '../agents/store';
+import { usesUpstream } from '../backends/traits';
+import type { CredentialsService } from '../credentials/credentials';
 import { AppError } from '../lib/errors';
 import { textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
@@ -13,11 +16,12 @@ const LATEST_MAX = 200;
 export interface HomeDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
+  readonly credentials: Pick<CredentialsService, 'missing'>;
 }
 
 /**
- * Returns the path: the conversation that the user changed last, otherwise a new one, if possible with an agent that
- * can answer. Throws `not_found` when there is no agent.
+ * Returns the path: the conversation that the user changed last, otherwise a new one, if possible with an agent that can answer,
+ * and rather with one that has an LLM to do so. Throws `not_found` when there is no agent.
  */
 export async function home(deps: HomeDeps, who: Who): Promise<string> {
   await deps.agents.ensureDefaults(who.user.id);
@@ -29,7 +33,19 @@ export async function home(deps: HomeDeps, who: Who): Promise<string> {
     .filter(({ agentId }) => open.has(agentId))
     .sort((a, b) => b.updatedAtMs - a.updatedAtMs);
   if (latest) return `/conversations/${latest.id}`;
-  const first = usable[0] ?? agents.find(({ backend }) => deps.backends.find(backend)?.disabled === false);
+  const first =
+    (await withModel(deps, usable)) ??
+    usable[0] ??
+    agents.find(({ backend }) => deps.backends.find(backend)?.disabled === false);
   if (!first) throw new AppError('not_found', { message: textOf(who).sidebar.noAgents });
   return `/agents/${first.id}`;
+}
+
+/** The first of the agents that calls an LLM and has everything that it needs for it. */
+async function withModel({ backends, credentials }: HomeDeps, agents: readonly Agent[]): Promise<Agent | undefined> {
+  for (const agent of agents) {
+    const backend = backends.find(agent.backend);
+    if (backend && usesUpstream(backend) && (await credentials.missing(agent, backend)).length === 0) return agent;
+  }
+  return undefined;
 }

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { LiveArchived, LiveConversationBack, LiveConversationGone } from '../../views/chat/live';
 import type { LiveDeps, LiveOptions } from './live-options';
-import { attachLimits } from './present';
+import { attachLimits, composerView } from './present';
 import { shelfOf } from './present-list';
 import type { Conversation } from './store';
 
@@ -31,7 +31,10 @@ export class LiveShelf {
     }
     const isArchived = now.shelf === 'archived';
     const parts = [];
-    if (this.#isGone) parts.push(<LiveConversationBack {...about} attach={attachLimits(this.deps, agent)} />);
+    if (this.#isGone) {
+      const attach = attachLimits(this.deps, agent);
+      parts.push(<LiveConversationBack {...about} attach={attach} composer={composerView()} />);
+    }
     if (isArchived !== (this.#shelf === 'archived')) {
       parts.push(<LiveArchived conversationId={row.id} isArchived={isArchived} />);
     }

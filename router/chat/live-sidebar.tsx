@@ -4,8 +4,8 @@ import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRu
 import type { ConversationList } from '../../views/models';
 import type { RouterEvent } from '../lib/events';
 import type { LiveDeps, LiveOptions } from './live-options';
-import { runnerView } from './present';
 import { conversationLink, conversationList } from './present-list';
+import { runnerView } from './present-runner';
 
 /** Changed links that a page has not been told yet. Beyond it, the page is told its first links anew. */
 const LINKS_MAX = 1_000;

@@ -6,7 +6,8 @@ import type { Agent } from '../agents/store';
 import { type Reader, textOf } from '../web/reader';
 import type { ConversationsService } from './conversations';
 import type { Current } from './present';
-import type { Conversation, ListedConversation, ListPlace, Shelf } from './store';
+import type { Conversation } from './store';
+import type { ListedConversation, ListPlace, Shelf } from './store-shelves';
 
 export interface ListDeps {
   readonly agents: AgentsService;

@@ -17,7 +17,7 @@ import { callRunner, type RunnerAnswer, refusalOf } from '../runners/call';
 import type { RunnersService } from '../runners/runners';
 import type { BudgetsService } from '../usage/budgets';
 import type { AttachmentsService } from './attachments';
-import { HISTORY } from './conversations';
+import { HISTORY } from './messages';
 import type { Answer, AnswerOptions } from './recorder';
 import type { Conversation, ConversationsStore } from './store';
 import { type ToldFiles, toldMessages } from './told';

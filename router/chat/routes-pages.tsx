@@ -11,9 +11,11 @@ import { page } from '../web/respond';
 import type { LiveDeps } from './live-options';
 import { linksMark } from './live-sidebar';
 import { StepsOnPage } from './live-steps';
-import { hadOf, messageViews, shellOf } from './present';
+import { composerView, shellOf } from './present';
+import { hadOf, messageViews } from './present-messages';
 import { formatSeen } from './seen';
-import type { Conversation, Shelf } from './store';
+import type { Conversation } from './store';
+import type { Shelf } from './store-shelves';
 
 const PAGE_MESSAGES = 50;
 
@@ -45,7 +47,6 @@ export async function newConversationPage(
     deleted?: { id: string; shelf: Shelf } | undefined;
   },
 ): Promise<Response> {
-  const composer = { text: typed.text ?? '', ...(typed.error !== undefined && { error: typed.error }) };
   const { deleted } = typed;
   const canRestore =
     deleted !== undefined && (await deps.conversations.findDiscarded(who.user.id, deleted.id)) !== undefined;
@@ -57,7 +58,7 @@ export async function newConversationPage(
     <ChatPage
       {...about}
       missing={missing.map(({ name }) => name)}
-      composer={composer}
+      composer={composerView(typed)}
       importError={typed.importError}
       deleted={canRestore ? deleted : undefined}
       liveUrl={`/live?links=${links}`}
@@ -86,7 +87,7 @@ export async function conversationPage(deps: LiveDeps, who: Who, id: string, opt
   const view = await conversationView(deps, who, { conversation, agent, links, ...options });
   return page(
     who,
-    <ChatPage {...about} conversation={view} composer={options.composer ?? { text: '' }} />,
+    <ChatPage {...about} conversation={view} composer={composerView(options.composer)} />,
     options.status,
   );
 }

@@ -9,7 +9,7 @@ import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { TEXT_PARAMETER } from '../database/parameters';
 import { plain, SEARCHED_LENGTH_MAX } from '../lib/search-text';
-import type { Shelf } from './store';
+import type { Shelf } from './store-shelves';
 
 /** Entries of one user have ids from `number * ENTRIES_MAX` on, so that a search reads only them. */
 const ENTRIES_MAX = 2 ** 32;

@@ -12,7 +12,7 @@ import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, seeOther } from '../web/respond';
 import type { AttachmentsService } from './attachments';
 import type { LiveDeps } from './live-options';
-import { attachLimits } from './present';
+import { attachLimits, composerView } from './present';
 import { conversationPage, newConversationPage } from './routes-pages';
 import type { Conversation } from './store';
 import type { KeptFile } from './store-attachments';
@@ -100,7 +100,7 @@ async function refusedBeginning(
   const { who, agent, request, typed, error, status } = refused;
   if (!isPartRequest(request)) return newConversationPage(deps, who, agent, { text: typed, error, status });
   const attach = attachLimits(deps, agent);
-  const composer = { text: typed, error };
+  const composer = composerView({ text: typed, error });
   return part(who, <Composer agentId={agent.id} agentName={agent.name} attach={attach} composer={composer} />, status);
 }
 
@@ -121,7 +121,7 @@ async function refusedMessage(
       agentId={agent.id}
       agentName={agent.name}
       attach={attachLimits(deps, agent)}
-      composer={composer}
+      composer={composerView(composer)}
       conversationId={conversation.id}
       streamingId={streamingId}
     />,

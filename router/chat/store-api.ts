@@ -5,9 +5,9 @@ import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
 import type { Conversation, Message, MessageFailure, WholeMessage } from './store';
 import { attaching, binding, type KeptFile } from './store-attachments';
+import { json } from './store-statements';
 import { said, textsOf } from './store-texts';
 import { isShown } from './store-tree';
-import { json } from './store-turns';
 
 /** Messages of an import that wait to be written at once, so that the writes of others come in between. */
 const INSERT_AT_ONCE = 100;

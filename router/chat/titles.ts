@@ -21,8 +21,6 @@ const AT_ONCE_MAX = 8;
 const TASK =
   'Name this conversation in at most six words, in the language of the message. Answer with the name only: no quotes, no full stop.';
 
-export type TitlesService = ReturnType<typeof titlesService>;
-
 export function titlesService(deps: {
   ask: Ask;
   agents: AgentsStore;

@@ -6,10 +6,12 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import { AppError } from '../lib/errors';
 import { refusalOf } from '../web/refused-form';
 import { done, isPartRequest, part, seeOther } from '../web/respond';
+import { TEXT_LENGTH_MAX } from './generations';
 import type { LiveDeps } from './live-options';
-import { attachmentView, messageViews } from './present';
+import { attachmentView, messageViews } from './present-messages';
 import { conversationPage } from './routes-pages';
-import type { Conversation, MessageHead } from './store';
+import type { Conversation } from './store';
+import type { MessageHead } from './store-messages';
 import type { VariantsService } from './variants';
 
 /** Positions after a message that its page shows. */
@@ -123,7 +125,13 @@ async function editing(
   const { conversation, message, text, keeps, error } = form;
   const had = (await deps.attachments.ofMessages([message])).get(message.id) ?? [];
   const files = had.map((file) => ({ ...attachmentView(file), isKept: keeps?.includes(file.id) ?? true }));
-  const edit = { messageId: message.id, text, files, ...(error && { error: error.fields?.text ?? error.message }) };
+  const edit = {
+    messageId: message.id,
+    text,
+    files,
+    lengthMax: TEXT_LENGTH_MAX,
+    ...(error && { error: error.fields?.text ?? error.message }),
+  };
   const status = error?.status ?? 200;
   if (isPartRequest(request)) return part(who, <EditMessage edit={edit} />, status);
   const before = message.position + AROUND < conversation.lastPosition ? message.position + AROUND : undefined;

@@ -230,5 +230,6 @@ export async function missingView(
     isAdmin: user.role === 'admin',
     ...(reason !== undefined && { reason }),
     ...(typed?.error !== undefined && { error: typed.error }),
+    ...(typed?.trial && { trial: typed.trial }),
   };
 }

@@ -1,37 +1,23 @@
 /** Credentials: the forms of the settings page. */
 import { Elysia, t } from 'elysia';
-import { TrialParts } from '../../views/credentials/credentials';
+import { ScopeTrial } from '../../views/credentials/credentials';
 import { cardId } from '../../views/credentials/group';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { SettingsPages } from '../accounts/present-pages';
 import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { isPartRequest, part } from '../web/respond';
-import type { CredentialsService } from './credentials';
-import {
-  credentialGroups,
-  groupOf,
-  holdersOf,
-  namesOfGroup,
-  pick,
-  type Refused,
-  refusedScope,
-  type Typed,
-} from './present';
+import { credentialGroups, groupOf, holdersOf, namesOfGroup, pick, type Refused, refusedScope } from './present';
+import { type TrialDeps, triedForm } from './tried-form';
 import { isSecret } from './values';
 
 /** A scope and whatever variables there are: an object schema would refuse those it does not name. */
 export const fields = t.Record(t.String(), t.String(), { additionalProperties: false });
 
-export interface CredentialsRoutesDeps {
+export interface CredentialsRoutesDeps extends TrialDeps {
   readonly backends: BackendRegistry;
-  readonly credentials: CredentialsService;
-  /** Tries an upstream: the models that it has. */
-  readonly upstreams: { listModels(upstream: UpstreamToTry, signal: AbortSignal): Promise<readonly string[]> };
   readonly settings: SettingsPages;
 }
-
-type UpstreamToTry = Awaited<ReturnType<CredentialsService['upstreamToTry']>>;
 
 export function credentialsRoutes(deps: CredentialsRoutesDeps, session: SessionPlugin) {
   const { credentials, settings } = deps;
@@ -109,32 +95,12 @@ async function tryConnection(
   request: Request,
   body: Readonly<Record<string, string>>,
 ): Promise<Response> {
-  const { scope = '', ...values } = body;
-  const typed = { baseUrl: values.LLM_BASE_URL ?? '', apiKey: values.LLM_API_KEY ?? '' };
-  const tried = await trialOf(deps, who, request, scope, typed);
-  const status = tried.error === undefined ? 200 : 422;
-  const keyIsGone = !isPartRequest(request) && typed.apiKey !== '';
-  const shown: Typed = { scope, values, trial: { ...tried, keyIsGone } };
-  if (!isPartRequest(request)) return typedPage(deps, who, request, { typed: shown, status });
-  const groups = await credentialGroups(deps, who, shown);
+  const tried = await triedForm(deps, who, request, body);
+  if (!isPartRequest(request)) return typedPage(deps, who, request, tried);
+  const { scope } = tried.typed;
+  const groups = await credentialGroups(deps, who, tried.typed);
   const found = groups.flatMap((group) => group.scopes.map((one) => ({ group: group.group, scope: one })));
   const here = found.find((one) => one.scope.scope === scope && one.scope.trial);
   if (!here) throw new AppError('not_found', { message: `There is no scope "${scope}".` });
-  return part(who, <TrialParts group={here.group} scope={here.scope} />, status);
-}
-
-async function trialOf(
-  deps: CredentialsRoutesDeps,
-  who: Who,
-  request: Request,
-  scope: string,
-  typed: { baseUrl: string; apiKey: string },
-): Promise<{ models?: string[]; error?: string }> {
-  try {
-    const upstream = await deps.credentials.upstreamToTry(who.user.id, scope, typed);
-    return { models: [...(await deps.upstreams.listModels(upstream, request.signal))] };
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code === 'internal' || error.code === 'not_found') throw error;
-    return { error: error.fields ? `${Object.values(error.fields).join('. ')}.` : error.message };
-  }
+  return part(who, <ScopeTrial group={here.group} scope={here.scope} />, tried.status);
 }

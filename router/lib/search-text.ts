@@ -7,7 +7,7 @@
 /** Characters (UTF-16 units) of a message that can be found: so much is indexed, and read again for each hit. */
 export const SEARCHED_LENGTH_MAX = 32 * 1024;
 /** Characters of a query that count. */
-export const QUERY_LENGTH_MAX = 100;
+const QUERY_LENGTH_MAX = 100;
 const TERMS_MAX = 8;
 /** Trigrams of a query that the index is asked for. What it finds is then compared with all of the query. */
 const TRIGRAMS_MAX = 32;

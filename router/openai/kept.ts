@@ -2,7 +2,8 @@
 import type { Agent } from '../agents/store';
 import { goesOnWithTurn, type JsonBody, newestResults, newestUserText } from '../backends/shape';
 import type { RecordedTurn } from '../chat/generations';
-import type { Conversation, Message, Newest } from '../chat/store';
+import type { Conversation, Message } from '../chat/store';
+import type { Newest } from '../chat/store-messages';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 import type { Routed } from './resolve';

@@ -4,9 +4,10 @@ import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
 import { exitError } from './failure';
+import type { Reach } from './reach';
 import { inspectHealth } from './readiness';
 import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
-import type { Reach, RunnerTransitions } from './transitions';
+import type { RunnerTransitions } from './transitions';
 
 /**
  * Milliseconds in which the platform may notice an end: less than the time after which a streaming client is sent its

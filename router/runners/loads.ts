@@ -6,7 +6,8 @@ import type { Driver } from '../../drivers/driver';
 import { runnersLog } from '../lib/log';
 import { Recent } from '../lib/lru';
 import { onClock } from '../lib/time';
-import type { RunnersService, Running } from './runners';
+import type { Running } from './lookups';
+import type { RunnersService } from './runners';
 
 /** Milliseconds between two samples. */
 export const SAMPLE_MS = 20_000;

@@ -8,22 +8,23 @@ import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
+import type { Adopted } from './adoption';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
-import { Census } from './census';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
+import { runnerLookups } from './lookups';
 import { ownHosts } from './redact';
 import {
   type HeldRunner,
   type Hold,
   type LiveRunner,
   lastActiveAtMs,
-  RunnerSlot,
-  type RunnerState,
+  type RunnerSlot,
   type RunnerStatus,
   statusOf,
   type Work,
 } from './slot';
+import { Slots } from './slots';
 import { staleness } from './stale';
 import { runnerTransitions, type TransitionDeps } from './transitions';
 
@@ -36,24 +37,6 @@ export interface Lease extends Hold {
   readonly runner: LiveRunner;
 }
 
-/** A runner from an earlier life of the router, and the SHA-256 of the key that it sends to the broker. */
-export interface Adopted {
-  readonly runner: LiveRunner;
-  readonly keyHash: string;
-  /** That of the token of its callbacks. */
-  readonly callbackHash: string | null;
-}
-
-/** An agent whose runner is starting, has failed or exists. */
-export interface Awake {
-  readonly agent: Agent;
-  readonly runner: LiveRunner | undefined;
-  readonly status: RunnerStatus;
-}
-
-/** A runner that exists. */
-export type Running = Awake & { readonly runner: LiveRunner };
-
 export type RunnersService = ReturnType<typeof runnersService>;
 
 export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
@@ -62,29 +45,18 @@ export interface RunnersDeps extends Omit<TransitionDeps, 'capacity'> {
 
 export function runnersService(deps: RunnersDeps) {
   const { steady, events } = deps;
-  const slots = new Map<string, RunnerSlot>();
-  const census = new Census();
+  const slots = new Slots();
   const capacity = capacityService({
     limits: deps.limits,
     fleet: {
-      runners: () => [...slots.values()].flatMap((slot) => (slot.runner ? [occupant(slot)] : [])),
+      runners: () => slots.withRunner().map(occupant),
       stopIdle: (agentId) => reap(agentId, ({ state }) => state === 'running' || state === 'paused', 'room'),
     },
   });
   const transitions = runnerTransitions({ ...deps, capacity });
-  const health = runnerHealth({ transitions, events, findByAgent: (agentId) => slots.get(agentId), findByRunner });
+  const health = runnerHealth({ transitions, events, findByAgent: slots.find, findByRunner: slots.findByRunner });
   const stale = staleness(deps);
   let closed = false;
-
-  function slotOf(agent: Agent): RunnerSlot {
-    const slot = slots.get(agent.id) ?? new RunnerSlot(agent, census);
-    slots.set(agent.id, slot);
-    return slot;
-  }
-
-  function findByRunner(runnerId: string): RunnerSlot | undefined {
-    return [...slots.values()].find((slot) => slot.identity?.id === runnerId);
-  }
 
   function hold(slot: RunnerSlot, work?: Work): Hold {
     return slot.hold(steady, work, () => {
@@ -114,27 +86,22 @@ export function runnersService(deps: RunnersDeps) {
   }
 
   /**
-   * Stops the runner if `isIdle` still holds when the queue of its agent reaches the stop; no lease can be taken in
-   * between (law 4).
+   * Ends or pauses the runner, if it has no lease and `isIdle` still holds when the queue of its agent reaches this; no
+   * lease can be taken in between (law 4).
    */
-  async function reap(agentId: string, isIdle: (status: RunnerStatus) => boolean, why = 'idle'): Promise<boolean> {
-    const slot = slots.get(agentId);
+  async function whenIdle(
+    agentId: string,
+    isIdle: (status: RunnerStatus) => boolean,
+    work: (slot: RunnerSlot) => Promise<boolean>,
+  ): Promise<boolean> {
+    const slot = slots.find(agentId);
     if (!slot) return false;
-    return slot.serial(async () => {
-      if (slot.leases > 0 || !isIdle(statusOf(slot, deps))) return false;
-      return transitions.end(slot, why);
-    });
+    return slot.serial(async () => slot.leases === 0 && isIdle(statusOf(slot, deps)) && work(slot));
   }
 
-  /** Like `reap`, but pauses the runner. @returns whether it is paused now. */
-  async function pause(agentId: string, isIdle: (status: RunnerStatus) => boolean): Promise<boolean> {
-    const slot = slots.get(agentId);
-    if (!slot) return false;
-    return slot.serial(async () => {
-      if (slot.leases > 0 || !isIdle(statusOf(slot, deps))) return false;
-      return transitions.pause(slot);
-    });
-  }
+  /** Stops an idle runner. @returns whether it was stopped. */
+  const reap = (agentId: string, isIdle: (status: RunnerStatus) => boolean, why = 'idle'): Promise<boolean> =>
+    whenIdle(agentId, isIdle, (slot) => transitions.end(slot, why));
 
   /** Ends a stale runner without leases. If the stop fails, the reaper tries again. */
   function recycle(slot: RunnerSlot): void {
@@ -146,7 +113,7 @@ export function runnersService(deps: RunnersDeps) {
 
   /** Stops the agent's runner, also during its start. @returns whether there was one. */
   async function stop(agentId: string, why: string): Promise<boolean> {
-    const slot = slots.get(agentId);
+    const slot = slots.find(agentId);
     if (!slot) return false;
     const wasStarting = slot.abortStart(new AppError('conflict', { message: 'The start was stopped.' }));
     return (await slot.serial(() => transitions.end(slot, why))) || wasStarting;
@@ -166,7 +133,7 @@ export function runnersService(deps: RunnersDeps) {
     async lease(agent: Agent, options: { signal: AbortSignal; explicit?: boolean; work?: Work }): Promise<Lease> {
       const { signal, explicit = false, work } = options;
       signal.throwIfAborted();
-      const slot = slotOf(agent);
+      const slot = slots.of(agent);
       const held = hold(slot, work);
       try {
         return { runner: slot.warm ?? (await orAbort(ensure(slot, explicit), signal)), ...held };
@@ -176,34 +143,35 @@ export function runnersService(deps: RunnersDeps) {
       }
     },
 
-    /** Whether `lease` would return without a start. */
-    isWarm: (agentId: string): boolean => slots.get(agentId)?.warm !== undefined,
-
     stop,
     /** Stops the agent's runner, then has the agent or its home removed by `erase`, without a start in between. */
     async remove(agentId: string, erase: () => Promise<void>): Promise<void> {
-      const slot = slots.get(agentId);
+      const slot = slots.find(agentId);
       if (!slot) return erase();
       slot.abortStart(new AppError('conflict', { message: 'The agent was deleted or reset.' }));
       await slot.serial(async () => {
         await transitions.end(slot, 'asked');
         await erase();
-        if (slots.get(agentId) === slot && slots.delete(agentId)) slot.leave();
+        slots.leave(slot);
       });
     },
 
     /** Call this when the name or the model of an agent has changed. */
     async agentChanged(agent: Agent): Promise<void> {
-      const slot = slots.get(agent.id);
+      const slot = slots.find(agent.id);
       if (!slot) return;
       slot.agent = agent;
       await refresh([slot]);
     },
 
     reap,
-    pause,
+
+    /** Like `reap`, but pauses the runner. @returns whether it is paused now. */
+    pause: (agentId: string, isIdle: (status: RunnerStatus) => boolean): Promise<boolean> =>
+      whenIdle(agentId, isIdle, transitions.pause),
 
     ...health,
+    ...runnerLookups({ slots, capacity, clocks: deps }),
 
     /**
      * Adopts the runner that `find` returns, unless the agent has a runner by now. Its idle time starts anew (law 2).
@@ -216,7 +184,7 @@ export function runnersService(deps: RunnersDeps) {
       state: 'running' | 'unknown' | 'paused',
       find: () => Promise<Adopted | undefined>,
     ): Promise<boolean> {
-      const slot = slotOf(agent);
+      const slot = slots.of(agent);
       return slot.serial(async () => {
         if (slot.runner && slot.state !== 'unknown') return false;
         const found = await find();
@@ -233,9 +201,6 @@ export function runnersService(deps: RunnersDeps) {
       });
     },
 
-    /** The state of a runner that this process knows, by the runner's id. */
-    stateOf: (runnerId: string): RunnerState | undefined => findByRunner(runnerId)?.state,
-
     /**
      * Finds the agent whose runner has the key with this SHA-256, and takes a lease for the upstream calls of that
      * runner. A runner may call while it is still starting.
@@ -243,73 +208,39 @@ export function runnersService(deps: RunnersDeps) {
      * may serve any open request.
      */
     holdByKey(keyHash: string, workId?: string | null): HeldRunner | undefined {
-      const slot = [...slots.values()].find((one) => one.identity?.keyHash === keyHash);
+      const slot = slots.all().find((one) => one.identity?.keyHash === keyHash);
       if (!slot) return undefined;
       const named = workId ? slot.works.find(({ id }) => id === workId) : undefined;
       return { agent: slot.agent, works: named ? [named] : [...slot.works], release: hold(slot).release };
     },
 
-    /** Whether the agent has a runner, or one that is starting. */
-    hasRunner: (agentId: string): boolean => slots.get(agentId)?.identity !== undefined,
-
     /** Like `holdByKey`, for a callback of the agent's runner, by the SHA-256 of its token. */
     holdByToken(agentId: string, tokenHash: string): HeldRunner | undefined {
-      const slot = slots.get(agentId);
+      const slot = slots.find(agentId);
       if (!slot || slot.identity?.callbackHash !== tokenHash) return undefined;
       return { agent: slot.agent, works: [...slot.works], release: hold(slot).release };
     },
 
     ownHosts: (agent: Agent, backend: Backend) => ownHosts(deps.credentials, agent, backend),
-    status: (agentId: string): RunnerStatus => statusOf(slots.get(agentId), deps),
-    /** Counts the runners by state, and the starts that wait. Does not walk them. */
-    census: () => ({ states: census.counts(), queuedStarts: capacity.waitingCount() }),
-
-    /** The runner of an agent, if there is one. */
-    findRunning(agentId: string): Running | undefined {
-      const slot = slots.get(agentId);
-      return slot?.runner && { agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) };
-    },
-
-    /** Agents whose runner is not just stopped, in the order of their ids, after the agent `after`; at most `limit`. */
-    awakeAfter(after: string, limit: number): readonly Awake[] {
-      const ids: string[] = [];
-      for (const [id, slot] of slots) if (id > after && (slot.runner || slot.state !== 'stopped')) ids.push(id);
-      return ids
-        .sort()
-        .slice(0, limit)
-        .flatMap((id) => {
-          const slot = slots.get(id);
-          return slot ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [];
-        });
-    },
-
-    /** Every runner that exists, with its agent. */
-    running(): readonly Running[] {
-      return [...slots.values()].flatMap((slot) =>
-        slot.runner ? [{ agent: slot.agent, runner: slot.runner, status: statusOf(slot, deps) }] : [],
-      );
-    },
-
     /**
      * Call this when values have changed: those of one user, or without `userId` of any. Resolves when the stale
      * runners are marked; they end as soon as they have no lease (laws 4 and 5).
      */
     valuesChanged: (userId?: string): Promise<void> =>
-      refresh([...slots.values()].filter(({ agent }) => userId === undefined || agent.userId === userId)),
+      refresh(slots.all().filter(({ agent }) => userId === undefined || agent.userId === userId)),
 
     /** Writes the time of each runner's last work to the database. */
     async flush(): Promise<void> {
-      const running = [...slots.values()].flatMap((slot) =>
-        slot.runner ? [[slot.runner.id, lastActiveAtMs(slot, deps)] as const] : [],
+      await deps.runners.markActive(
+        new Map(slots.withRunner().map((slot) => [slot.runner.id, lastActiveAtMs(slot, deps)])),
       );
-      await deps.runners.markActive(new Map(running));
     },
 
     /** On shutdown: ends the starts under way. Runners keep running. */
     async close(): Promise<void> {
       closed = true;
-      for (const slot of slots.values()) slot.abortStart(new AppError('shutting_down'));
-      const settled = Promise.all([...slots.values()].map((slot) => slot.serial(async () => undefined)));
+      for (const slot of slots.all()) slot.abortStart(new AppError('shutting_down'));
+      const settled = Promise.all(slots.all().map((slot) => slot.serial(async () => undefined)));
       await Promise.race([settled, delay(CLOSE_MS, undefined, { ref: false })]);
     },
   };

@@ -5,13 +5,13 @@ import type { Health } from '../../drivers/driver';
 import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { runnersLog } from '../lib/log';
-import { onClock } from '../lib/time';
 import type { MetricsService } from '../metrics/metrics';
 import type { CapacityService } from './capacity';
 import { stopRunner } from './cleanup';
 import { exitError, isRunnersOwn, startFailure, stoppedError, unreachableError } from './failure';
 import { logTail } from './output';
-import { answersToKey } from './readiness';
+import { runnerPausing } from './pausing';
+import { runnerReach } from './reach';
 import { type LiveRunner, type Progress, type RunnerSlot, type RunnerState, STOPPED } from './slot';
 import { CREATING, fetchImage, requireStartable, type StartDeps, startRunner } from './start';
 
@@ -25,14 +25,7 @@ export interface TransitionDeps extends StartDeps {
 
 const READY: Progress = { stage: 'ready', percent: 100, message: 'Ready' };
 const SILENT: Progress = { stage: 'ready', percent: 100, message: 'The platform does not answer' };
-const PAUSED: Progress = { stage: 'ready', percent: 100, message: 'Paused' };
 const STOPPING: Progress = { stage: 'stopped', percent: 0, message: 'Stopping' };
-
-/** Time limit of the platform to pause or resume a runner. */
-const PAUSE_MS = 10_000;
-
-/** Where a second try of a request goes: to the same runner, to a new or moved one, or nowhere. */
-export type Reach = 'here' | 'elsewhere' | 'nowhere';
 
 /** Rises as the place nears 1; stays below CREATING. */
 function queued(place: number): Progress {
@@ -62,80 +55,8 @@ export function runnerTransitions(deps: TransitionDeps) {
     change(slot, 'unknown', SILENT);
   }
 
-  /** The runner was paused on its platform. Resumes it at once if it has leases, otherwise when it is next needed. */
-  async function paused(slot: RunnerSlot, runnerId: string): Promise<void> {
-    if (slot.runner?.id !== runnerId) return;
-    if (slot.state !== 'paused') change(slot, 'paused', PAUSED);
-    if (slot.leases === 0) return;
-    await resume(slot, slot.runner).catch((error: unknown) => {
-      runnersLog.warn({ agent: slot.agent.id, runner: runnerId, err: error }, 'runner.paused');
-    });
-  }
-
-  /** Freezes an idle runner until it is needed (decision 41). @returns whether it is paused now. */
-  async function pause(slot: RunnerSlot): Promise<boolean> {
-    const { runner } = slot;
-    if (slot.state !== 'running' || !runner?.driver.pause || !runner.driver.resume) return false;
-    // First, so that a request that comes meanwhile waits in the queue for the resume.
-    change(slot, 'paused', PAUSED);
-    try {
-      await onClock(PAUSE_MS, undefined, async (clock) => runner.driver.pause?.(runner.handle, clock));
-    } catch (cause) {
-      // It may be paused or not: the next look says it.
-      unknown(slot);
-      throw new AppError('driver_unavailable', { cause });
-    }
-    runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.idle_paused');
-    return true;
-  }
-
-  async function resume(slot: RunnerSlot, runner: LiveRunner): Promise<LiveRunner> {
-    const { driver, handle } = runner;
-    const message = 'The agent is paused on its platform.';
-    if (!driver.resume) throw new AppError('driver_unavailable', { message, hint: 'Resume it there.' });
-    await onClock(PAUSE_MS, undefined, async (clock) => driver.resume?.(handle, clock)).catch((cause: unknown) => {
-      throw new AppError('driver_unavailable', { message: `${message} It could not be resumed.`, cause });
-    });
-    runnersLog.info({ agent: slot.agent.id, runner: runner.id }, 'runner.resumed');
-    running(slot);
-    return runner;
-  }
-
-  /**
-   * The platform reports the runner at another address. Asks the runner once at the new address, and ends it if it does
-   * not answer.
-   * @returns whether the runner is reachable there.
-   */
-  async function moved(slot: RunnerSlot, runnerId: string, url: string): Promise<boolean> {
-    const { runner } = slot;
-    if (runner?.id !== runnerId) return false;
-    if (runner.url === url) return true;
-    const there = { ...runner, url };
-    if (!(await isReachable(slot, there))) return !(await endUnreachable(slot));
-    await deps.runners.update(runner.id, { url });
-    if (slot.runner === runner) slot.runner = there;
-    return true;
-  }
-
-  /** Asks the runner once at the address where a request did not reach it, and ends it if it does not answer. */
-  async function requireReachable(slot: RunnerSlot, runner: LiveRunner): Promise<Reach> {
-    if (slot.runner !== runner) return 'elsewhere';
-    if (await isReachable(slot, runner)) return 'here';
-    // Another answer may still be under way on an older connection (law 4).
-    if (slot.leases > slot.unanswered) return 'nowhere';
-    return (await endUnreachable(slot)) ? 'elsewhere' : 'nowhere';
-  }
-
-  /** @returns whether the runner has ended; when the platform does not answer, its state becomes `unknown`. */
-  function endUnreachable(slot: RunnerSlot): Promise<boolean> {
-    return end(slot, 'unreachable').catch(() => false);
-  }
-
-  /** Assumes yes when the backend is no longer configured, because its paths are then unknown. */
-  async function isReachable({ agent }: RunnerSlot, { url, accessKey }: LiveRunner): Promise<boolean> {
-    const backend = deps.backends.find(agent.backend);
-    return backend === undefined || answersToKey({ url, backend, accessKey });
-  }
+  const { paused, pause, resume } = runnerPausing({ change, running, unknown });
+  const { moved, requireReachable } = runnerReach({ ...deps, end });
 
   async function start(slot: RunnerSlot, signal: AbortSignal): Promise<LiveRunner> {
     // An earlier end in the queue may have failed, or the runner was adopted meanwhile.

@@ -3,24 +3,19 @@
  * those with a budget is counted in memory, so that a call is checked without the database; it is read from the database at
  * boot, or when the budget is set.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import { AppError } from '../lib/errors';
+import { budgetCounters, endOf, PERIODS } from './budget-counters';
 import type { Budget, BudgetsStore } from './budgets-store';
 import { Held } from './held';
 import type { Amount, Counted, Refusal } from './limits';
 import type { NewUsageRow, UsageStore } from './store';
 
 type Unit = Budget['unit'];
-type Period = Budget['period'];
 
 const UNITS: readonly Unit[] = ['tokens', 'money'];
-const PERIODS: readonly Period[] = ['day', 'month'];
 const NO_BUDGETS: readonly Budget[] = [];
 /** The subject of the budget of users who have none of their own. No id is like it. */
 export const EVERYBODY = 'everybody';
-/** Users whose use is counted in one turn of the event loop: some milliseconds. */
-const COUNTED_AT_ONCE = 500;
-
 export interface BudgetState {
   readonly budget: Budget;
   /** In the budget's unit, since the period began. */
@@ -31,13 +26,6 @@ export interface BudgetState {
   readonly level: 'within' | 'soft' | 'hard';
   /** Whether it is that of everybody, applied to a user without one of their own. */
   readonly isOfEverybody: boolean;
-}
-
-/** The usage of one user or key in the period that began at `sinceMs`. */
-interface Counter {
-  sinceMs: number;
-  tokens: number;
-  money: number;
 }
 
 export type BudgetsService = ReturnType<typeof budgetsService>;
@@ -54,25 +42,18 @@ export function budgetsService(deps: {
 }) {
   const { budgets: store, usage, unwritten, now } = deps;
   const budgets = new Map<string, Budget>();
-  /** By the id of the user or key: what was used of its budget in the budget's period. */
-  const counters = new Map<string, Counter>();
   const held = new Held();
-
-  function counterOf({ period, subjectId }: Budget): Counter {
-    const sinceMs = beginning(period, now());
-    const known = counters.get(subjectId);
-    if (known?.sinceMs === sinceMs) return known;
-    const fresh = { sinceMs, tokens: 0, money: 0 };
-    counters.set(subjectId, fresh);
-    return fresh;
-  }
+  const counters = budgetCounters({
+    ...{ usage, unwritten, now },
+    ofEverybody: (userId) => (budgets.has(userId) ? undefined : budgetOf(userId)),
+  });
 
   function stateOf(budget: Budget): BudgetState {
-    const used = counterOf(budget)[budget.unit];
+    const used = counters.usedOf(budget);
     const isOver = (limit: number | null) => limit !== null && used >= limit;
     const level = isOver(budget.hardLimit) ? 'hard' : isOver(budget.softLimit) ? 'soft' : 'within';
     const isOfEverybody = budget.subjectId !== EVERYBODY && !budgets.has(budget.subjectId);
-    return { budget, used, resetsAtMs: ending(budget.period, now()), level, isOfEverybody };
+    return { budget, used, resetsAtMs: endOf(budget.period, now()), level, isOfEverybody };
   }
 
   /** The user's own budget, or that of everybody. */
@@ -108,62 +89,7 @@ export function budgetsService(deps: {
 
   function forget(subjectId: string): void {
     budgets.delete(subjectId);
-    counters.delete(subjectId);
-  }
-
-  /**
-   * Begins to count budgets, with what waits to be written. In one turn of the event loop with the reading, which begins at
-   * once: each call is in the counter, waits, or is read.
-   */
-  function begunAnew(own: readonly Budget[], { fromMs, untilMs }: { fromMs: number; untilMs: number }) {
-    const waiting = unwritten().filter(({ atMs }) => atMs >= fromMs && atMs < untilMs);
-    return own.map((budget) => {
-      counters.delete(budget.subjectId);
-      const counter = counterOf(budget);
-      for (const row of waiting) if (countsFor(row, budget)) grow(counter, spentBy(row));
-      return { counter, budget };
-    });
-  }
-
-  /** Counts what has been used of budgets that come into force: what is written, and what waits for that. */
-  async function countUp(fresh: readonly Budget[], subjectId?: string): Promise<void> {
-    await Promise.all(
-      PERIODS.map(async (period) => {
-        const own = fresh.filter((budget) => budget.period === period);
-        if (own.length === 0) return;
-        const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
-        const counted = begunAnew(own, range);
-        const spent = await usage.spent(period, range, subjectId);
-        for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
-      }),
-    );
-  }
-
-  /**
-   * Counts what users without a budget of their own have used in the period of everybody's: first those whose calls wait to
-   * be written, then all others, some at a time.
-   */
-  async function countEverybody({ period }: Budget): Promise<void> {
-    let users: readonly string[] = [...new Set(unwritten().map(({ userId }) => userId))];
-    await countUsers(users, period);
-    for (let after = ''; ; after = users.at(-1) ?? '') {
-      users = await usage.usersAfter(after, COUNTED_AT_ONCE);
-      if (users.length === 0) return;
-      await countUsers(users, period);
-      await turn();
-    }
-  }
-
-  /** Those of the users who have no budget of their own. */
-  async function countUsers(userIds: readonly string[], period: Period): Promise<void> {
-    const theirs = userIds.filter((id) => !budgets.has(id)).flatMap((id) => budgetOf(id) ?? []);
-    const range = { fromMs: beginning(period, now()), untilMs: ending(period, now()) };
-    const counted = begunAnew(theirs, range);
-    const spent = await usage.spentBy(
-      theirs.map(({ subjectId }) => subjectId),
-      range,
-    );
-    for (const { counter, budget } of counted) grow(counter, spent.get(budget.subjectId));
+    counters.forget(subjectId);
   }
 
   return {
@@ -171,9 +97,9 @@ export function budgetsService(deps: {
     async load(): Promise<void> {
       const all = await store.list();
       for (const budget of all) budgets.set(budget.subjectId, budget);
-      await countUp(all);
+      await counters.countUp(all);
       const everybody = budgets.get(EVERYBODY);
-      if (everybody) await countEverybody(everybody);
+      if (everybody) await counters.countEverybody(everybody.period);
     },
 
     /** A deleted key uses nothing any more, and its budget is deleted with it. */
@@ -197,7 +123,7 @@ export function budgetsService(deps: {
     /** Counts what a call has used. */
     add(use: Counted & Amount): void {
       if (budgets.size === 0) return;
-      for (const budget of countingOf(use)) grow(counterOf(budget), use);
+      for (const budget of countingOf(use)) counters.add(budget, use);
     },
 
     /** The budget of a user, if there is one; not those of their keys. */
@@ -226,8 +152,8 @@ export function budgetsService(deps: {
       const former = budgets.get(budget.subjectId);
       budgets.set(budget.subjectId, budget);
       if (former?.period === budget.period) return;
-      if (budget.subjectId === EVERYBODY) await countEverybody(budget);
-      else await countUp([budget], budget.subjectId);
+      if (budget.subjectId === EVERYBODY) await counters.countEverybody(budget.period);
+      else await counters.countUp([budget], budget.subjectId);
     },
 
     /** Throws `not_found` when the subject has no budget. */
@@ -238,23 +164,11 @@ export function budgetsService(deps: {
       forget(subjectId);
       const everybody = budgets.get(EVERYBODY);
       // Everybody's applies to this user from now on.
-      if (everybody && removed?.userId && removed.keyId === null) await countUsers([removed.userId], everybody.period);
+      if (everybody && removed?.userId && removed.keyId === null)
+        await counters.countUsers([removed.userId], everybody.period);
       if (!wasThere) throw new AppError('not_found', { message: 'There is no such budget.' });
     },
   };
-}
-
-function grow(counter: Counter, { tokens, cost }: Amount = { tokens: 0, cost: 0 }): void {
-  counter.tokens += tokens;
-  counter.money += cost;
-}
-
-function countsFor({ userId, keyId, keyIds }: NewUsageRow, budget: Budget): boolean {
-  return budget.keyId === null ? userId === budget.userId : (keyIds ?? [keyId]).includes(budget.keyId);
-}
-
-function spentBy({ promptTokens, completionTokens, cost }: NewUsageRow): Amount {
-  return { tokens: promptTokens + completionTokens, cost: cost ?? 0 };
 }
 
 function subjectsOf({ userId, keyIds = [] }: Counted): readonly string[] {
@@ -273,19 +187,6 @@ function problemsOf({ unit, period, softLimit, hardLimit }: Budget): Record<stri
     fields.soft_limit = 'Not above the hard limit';
   }
   return fields;
-}
-
-/** The start of the UTC day or month that contains `atMs`. */
-function beginning(period: Period, atMs: number): number {
-  const at = new Date(atMs);
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), period === 'day' ? at.getUTCDate() : 1);
-}
-
-/** The end of the period, when the next one begins. */
-function ending(period: Period, atMs: number): number {
-  const at = new Date(atMs);
-  if (period === 'day') return Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate() + 1);
-  return Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1, 1);
 }
 
 function usedUp({ budget, resetsAtMs }: BudgetState, nowMs: number): AppError {

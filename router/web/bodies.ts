@@ -60,13 +60,17 @@ function withoutNulls(value: JsonObject): JsonObject {
   return Object.fromEntries(told.map(([name, member]) => [name, isJsonObject(member) ? withoutNulls(member) : member]));
 }
 
-/** A name that occurs several times gets a list of its values. */
+/**
+ * A name that occurs several times gets a list of its values. Browsers send each line break of a text as CR and LF, which nobody
+ * has typed.
+ */
 function fieldsOf(form: FormData | URLSearchParams): Record<string, unknown> {
   const fields: Record<string, unknown> = Object.create(null);
   let count = 0;
-  for (const [name, value] of form) {
+  for (const [name, sent] of form) {
     count += 1;
     if (count > FIELDS_MAX) throw tooManyFields();
+    const value = typeof sent === 'string' ? sent.replaceAll('\r\n', '\n') : sent;
     const before = fields[name];
     if (Array.isArray(before)) before.push(value);
     else fields[name] = before === undefined ? value : [before, value];

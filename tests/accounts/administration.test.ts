@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Door, expectAdminsOnly } from '../support/doors';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 import { all } from '../views/dom';
@@ -276,7 +277,7 @@ describe('a deleted user', () => {
 });
 
 describe('nobody but the administrator', () => {
-  const doors = (id: string): [string, string, object?][] => [
+  const doors = (id: string): Door[] => [
     ['GET', '/admin/users'],
     ['POST', '/admin/users', { email: 'x@example.org', name: '', password: PASSWORD }],
     ['GET', `/admin/users/${id}`],
@@ -297,23 +298,7 @@ describe('nobody but the administrator', () => {
   test('opens the users: not signed out, not as another user, not with a key, not from another site', async () => {
     const { person: victim } = await someone();
     const { person: mallory } = await someone();
-    const scopes = ['v1', 'manage'] as const;
-    const { secret } = await router.context.keys.create(admin.id, 'managing', { scopes });
-    for (const [method, path, body] of doors(victim.id)) {
-      const init = { method, ...(body && { body }) };
-      const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
-      const statuses = [
-        (await router.request(path, init)).status,
-        (await mallory.request(path, init)).status,
-        (await router.request(path, { ...init, headers: { authorization: `Bearer ${secret}` } })).status,
-        ...(method === 'GET' ? [] : [(await admin.request(path, { ...init, headers: foreign })).status]),
-      ];
-      expect([method, path, statuses]).toEqual([
-        method,
-        path,
-        method === 'GET' ? [401, 403, 401] : [401, 403, 401, 403],
-      ]);
-    }
+    await expectAdminsOnly(router, { admin, other: mallory, doors: doors(victim.id) });
     expect((await victim.request('/auth/me')).status).toBe(200);
   });
 });

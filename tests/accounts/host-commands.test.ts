@@ -1,5 +1,7 @@
 /** `bun run admin` on the host, as a process of its own. */
 import { expect, setDefaultTimeout, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
 import { ADMIN, PEOPLE, SETTINGS, startRouter } from '../support/router';
@@ -23,6 +25,15 @@ async function admin(dataRoot: string, ...command: string[]) {
   ]);
   return { said: out + err, isDone: code === 0 };
 }
+
+test('where there is no data, it says so and begins none', async () => {
+  const dataRoot = join(tmpdir(), `agent-stack-none-${crypto.randomUUID()}`);
+  for (const command of [['reset-password'], ['hand-over', alice.email]]) {
+    const { said, isDone } = await admin(dataRoot, ...command);
+    expect([said, isDone]).toEqual([expect.stringContaining('There is no database'), false]);
+  }
+  expect(existsSync(dataRoot)).toBe(false);
+});
 
 test('resets the password of the administrator, or of anybody, and ends their sessions', async () => {
   const first = await startRouter();

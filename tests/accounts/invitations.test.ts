@@ -1,6 +1,7 @@
 /** Invitations: links with which people sign up while sign-up is closed. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { join } from 'node:path';
+import { type Door, expectAdminsOnly } from '../support/doors';
 import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 
@@ -115,10 +116,9 @@ test('is refused with the fields that are wrong', async () => {
 describe('nobody but the administrator', () => {
   test('makes, lists or revokes them: not signed out, not as another user, not with a key, not from another site', async () => {
     const { id } = await invite({});
-    const user = await router.context.users.create(fresh(30));
+    await router.context.users.create(fresh(30));
     const other = await router.person(fresh(30));
-    const { secret } = await router.context.keys.create(user.id, 'managing', { scopes: ['v1', 'manage'] });
-    const doors: [string, string, object?][] = [
+    const doors: Door[] = [
       ['GET', '/admin/invitations'],
       ['POST', '/admin/invitations', { email: '', uses: '1', days: '1' }],
       ['POST', `/admin/invitations/${id}/revoke`, {}],
@@ -126,21 +126,7 @@ describe('nobody but the administrator', () => {
       ['POST', '/api/admin/invitations', {}],
       ['DELETE', `/api/admin/invitations/${id}`],
     ];
-    const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
-    for (const [method, path, body] of doors) {
-      const init = { method, ...(body && { body }) };
-      const statuses = [
-        (await router.request(path, init)).status,
-        (await other.request(path, init)).status,
-        (await router.request(path, { ...init, headers: { authorization: `Bearer ${secret}` } })).status,
-        ...(method === 'GET' ? [] : [(await admin.request(path, { ...init, headers: foreign })).status]),
-      ];
-      expect([method, path, statuses]).toEqual([
-        method,
-        path,
-        method === 'GET' ? [401, 403, 401] : [401, 403, 401, 403],
-      ]);
-    }
+    await expectAdminsOnly(router, { admin, other, doors });
   });
 
   test('gets in by guessing: an address that tries too many links is kept waiting', async () => {

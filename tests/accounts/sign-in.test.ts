@@ -198,8 +198,8 @@ interface SignedUp {
 
 test('there is one admin, whoever tries to make another and when', async () => {
   using database = disposable(openDatabase(':memory:'));
-  const { users } = createStores(database.db);
-  const sessions = sessionsService({ users, events: createEvents(), ttlSeconds: 60, now: Date.now });
+  const { users, sessions: store } = createStores(database.db);
+  const sessions = sessionsService({ store, events: createEvents(), ttlSeconds: 60, now: Date.now });
   const accounts = accountsService({
     ...{ users, sessions, passwords: passwordsService(), signup: { open: true }, now: Date.now },
     changed: async () => undefined,

@@ -74,6 +74,15 @@ test('has what people do with accounts, keys, credentials, shares and budgets, a
   }
 });
 
+test('does not keep a password that somebody typed into the field of the address', async () => {
+  const typed = 'a-bicycle-in-the-wrong-field';
+  const refused = await router.request('/sign-in', form({ email: typed, password: alice.email }));
+  expect(refused.status).toBe(422);
+  const [event] = await events('action=sign-in.failed&limit=1');
+  expect([event?.actor, event?.detail]).toEqual(['', 'wrong_credentials']);
+  expect(JSON.stringify(await events(''))).not.toContain(typed);
+});
+
 test('has nothing of what was refused', async () => {
   const { request } = await router.person(bob);
   const before = (await events('')).length;

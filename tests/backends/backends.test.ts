@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BackendRegistry, BackendsError, fillIn } from '../../router/backends/backends';
+import { BackendRegistry, BackendsError } from '../../router/backends/backends';
+import { fillIn } from '../../router/backends/fill-in';
 import { repositoryRoot } from '../../router/config/root';
 
 const folder = mkdtempSync(join(tmpdir(), 'backends-'));

@@ -185,3 +185,34 @@ test('law 17: an open page reconnects by itself after the router was killed, and
     .filter((one) => !/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|htmx:sse:error/.test(one));
   expect(others).toEqual([]);
 });
+
+test('a text that comes near to the limit says its length, and beyond it is not sent but kept', async ({
+  page,
+  router,
+}) => {
+  await signIn(page, router);
+  const composer = page.getByRole('textbox', { name: 'Message Demo' });
+  const length = page.locator('#composer-text-length');
+  await composer.fill('x'.repeat(179_999));
+  await expect(length).toBeHidden();
+  await composer.fill('x'.repeat(180_000));
+  await expect(length).toHaveText('180,000 of at most 200,000 characters');
+  await composer.fill('x'.repeat(200_012));
+  await expect(length).toHaveText('Too long by 12: a message has at most 200,000 characters.');
+  await composer.press('Enter');
+  expect(await composer.evaluate((area: HTMLTextAreaElement) => area.validationMessage)).toContain('Too long by 12');
+  await page.getByRole('button', { name: 'Send message' }).click();
+  await expect(composer).toHaveValue('x'.repeat(200_012));
+  await page.reload();
+  await expect(length).toContainText('Too long by 12');
+  await send(page, 'echo short');
+  await ended(page, 'done');
+  await expect(length).toBeHidden();
+
+  await page.getByRole('link', { name: 'Edit' }).click();
+  const edit = page.getByRole('textbox', { name: 'Your message' });
+  await edit.fill('x'.repeat(200_001));
+  await expect(page.locator('.edit-form .length-note')).toContainText('Too long by 1:');
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await expect(edit).toBeVisible();
+});

@@ -87,14 +87,21 @@ test('an agent without its credentials asks for them where its answer would be, 
   await page.getByRole('textbox', { name: 'Message Direct' }).fill('hello');
   await page.getByRole('button', { name: 'Send message' }).click();
   await ended(page, 'failed');
-  const form = page.locator('article.answer form.missing-form');
+  const form = page.locator('article.answer .missing-form');
   await form.getByLabel('Base URL').fill('nonsense');
   await form.getByLabel('API key').fill(upstream.key);
   await form.getByLabel('Model').fill('some-model');
+  await form.getByRole('button', { name: 'Test connection' }).click();
+  await expect(form.getByRole('alert')).toContainText('Must be an http or https address');
   await form.getByRole('button', { name: 'Save and try again' }).click();
   await expect(form.getByLabel('Base URL')).toHaveAccessibleDescription(/Must be an http or https address/);
   await form.getByLabel('Base URL').fill(upstream.url);
   await form.getByLabel('API key').fill(upstream.key);
+  await form.getByRole('button', { name: 'Test connection' }).click();
+  await expect(form.getByRole('status')).toContainText('serves one model');
+  // Nothing that was typed is lost by the test.
+  await expect(form.getByLabel('API key')).toHaveValue(upstream.key);
+  await form.getByLabel('Model').selectOption('test-model');
   await form.getByRole('button', { name: 'Save and try again' }).click();
   await ended(page, 'done');
   await expect(page.locator('article.answer')).toContainText('Hello from upstream.');

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'bun:test';
 import { agentOf, beginConversation } from '../support/chat';
-import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
+import { ADMIN, form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { all } from '../views/dom';
 
 const backends = [
@@ -29,6 +29,21 @@ test('somebody new lands on a new conversation with the first agent, later on th
   expect(first.headers.get('location')).toBe(`/agents/${(await agentOf(router, bob, 'echo')).id}`);
   const id = await converse(bob, 'hello');
   expect((await bob.request('/')).headers.get('location')).toBe(`/conversations/${id}`);
+});
+
+test('somebody new lands on an agent that has an LLM, once there is one for everybody', async () => {
+  const admin = await router.person(ADMIN);
+  const values = { LLM_BASE_URL: 'http://127.0.0.1:9/v1', LLM_API_KEY: 'sk-shared', LLM_MODEL: 'm' };
+  for (const [name, value] of Object.entries(values)) {
+    await admin.request(`/api/me/env-overrides/${name}`, { method: 'PUT', body: { value } });
+    await admin.request(`/api/admin/shared-env/${name}`, { method: 'PUT', body: { shared: true } });
+  }
+  const mallory = await router.person(PEOPLE.mallory);
+  const landed = await mallory.request('/');
+  expect(landed.headers.get('location')).toBe(`/agents/${(await agentOf(router, mallory, 'needy')).id}`);
+  for (const name of Object.keys(values)) {
+    await admin.request(`/api/admin/shared-env/${name}`, { method: 'PUT', body: { shared: false } });
+  }
 });
 
 test('the first message names the conversation, and a long one is cut', async () => {

@@ -184,8 +184,8 @@ describe('the form in place of an answer', () => {
   test('keeps what is typed for all agents and asks again, without JavaScript too', async () => {
     const path = await converse(alice);
     const page = await ended(alice, path, 'failed');
-    const [form] = await all(page, '.missing-form');
-    expect(form?.text).toContain('ask the administrator, who can share credentials');
+    const [form] = await all(page, '.missing-form form');
+    expect((await texts(page, '.missing-form'))[0]).toContain('ask the administrator, who can share credentials');
     expect((await all(page, '.missing-form input[checked]'))[0]?.attributes.value).toBe('');
     expect(await all(page, '#missing-credentials')).toEqual([]);
     const action = form?.attributes.action ?? '';
@@ -206,6 +206,34 @@ describe('the form in place of an answer', () => {
     expect((await (await alice.request('/api/me/env-overrides')).json()) as object).toMatchObject({
       overrides: { '': { LLM_MODEL: 'm' }, agent: {} },
     });
+  });
+
+  test('tests what is typed in its place, offers the models, and saves nothing', async () => {
+    const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');
+    await router.context.runners.stop(agent?.id ?? '', 'test');
+    const path = await converse(alice);
+    const page = await ended(alice, path, 'failed');
+    const action = (await all(page, '.missing-form form'))[0]?.attributes.action ?? '';
+    expect((await all(page, `.missing-form button[formaction="${action}/try"]`)).length).toBe(1);
+    const typed = { scope: 'agent', LLM_BASE_URL: alices.url, LLM_API_KEY: OWN_KEY, LLM_MODEL: '' };
+    const inPlace = await post(alice, `${action}/try`, typed, { 'hx-request': 'true' });
+    const part = await inPlace.text();
+    expect([inPlace.status, part.includes('<html'), part.includes(OWN_KEY)]).toEqual([200, false, false]);
+    expect(await texts(part, 'select[name="LLM_MODEL"] option')).toEqual(['Choose a model', 'alices-model']);
+    expect((await texts(part, '.trial'))[0]).toContain('serves one model');
+    // Without JavaScript the page comes again with what was typed, but for the key.
+    const whole = await post(alice, `${action}/try`, typed);
+    const again = await whole.text();
+    expect([whole.status, again.includes('<html'), again.includes(OWN_KEY)]).toEqual([200, true, false]);
+    expect((await all(again, '.missing-form input[name="LLM_BASE_URL"]'))[0]?.attributes.value).toBe(alices.url);
+    expect((await all(again, '.missing-form input[checked]'))[0]?.attributes.value).toBe('agent');
+    expect((await texts(again, '.missing-form .trial'))[0]).toContain('Enter the key again');
+    const refused = await post(alice, `${action}/try`, { ...typed, LLM_API_KEY: 'wrong' }, { 'hx-request': 'true' });
+    expect([refused.status, (await texts(await refused.text(), '[role="alert"]'))[0]]).toEqual([
+      422,
+      expect.stringContaining('refused the credentials'),
+    ]);
+    expect(await (await alice.request('/api/me/env-overrides')).json()).toMatchObject({ overrides: { '': {} } });
   });
 
   test('is there too when the runner is up and its call was refused', async () => {
@@ -237,8 +265,9 @@ describe('the form in place of an answer', () => {
     const agent = (await router.context.agents.list(alice.id)).find(({ backend }) => backend === 'agent');
     await router.context.runners.stop(agent?.id ?? '', 'test');
     const page = await ended(alice, await converse(alice), 'failed');
-    const action = (await all(page, '.missing-form'))[0]?.attributes.action ?? '';
+    const action = (await all(page, '.missing-form form'))[0]?.attributes.action ?? '';
     expect((await post(mallory, action, { scope: '', ...values })).status).toBe(404);
+    expect((await post(mallory, `${action}/try`, { scope: '', ...values })).status).toBe(404);
     expect(await (await mallory.request('/api/me/env-overrides')).json()).toMatchObject({ overrides: { '': {} } });
   });
 });

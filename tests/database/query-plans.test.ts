@@ -131,7 +131,7 @@ async function walk(stores: Stores): Promise<string[]> {
 }
 
 async function useAll(stores: Stores): Promise<void> {
-  const { users, keys, agents, idle, own, runners, settings, sealed, usage, budgets, installation } = stores;
+  const { users, sessions, keys, agents, idle, own, runners, settings, sealed, usage, budgets, installation } = stores;
   const nowMs = 1_700_000_000_000;
   const event = {
     atMs: nowMs,
@@ -164,14 +164,14 @@ async function useAll(stores: Stores): Promise<void> {
   await users.list(5);
   await users.namesOf(['u', 'v']);
   const session = { id: 's', userId: 'u', address: '', browser: '', createdAtMs: nowMs, seenAtMs: nowMs };
-  await users.insertSession({ ...session, expiresAtMs: nowMs });
-  await users.findSession('s', nowMs);
-  await users.listSessions('u', nowMs);
-  await users.markSeen(new Map([['s', nowMs]]));
-  await users.deleteSession('u', 's');
-  await users.deleteSessionsOf('u', 's');
+  await sessions.insert({ ...session, expiresAtMs: nowMs });
+  await sessions.find('s', nowMs);
+  await sessions.list('u', nowMs);
+  await sessions.markSeen(new Map([['s', nowMs]]));
+  await sessions.delete('u', 's');
+  await sessions.deleteOf('u', 's');
   await useAdministration(stores, nowMs);
-  await users.deleteExpiredSessions(nowMs);
+  await sessions.deleteExpired(nowMs);
   const limits = { requestsPerMinute: null, tokensPerMinute: null, concurrentMax: null, eventsWhileWaiting: false };
   const dates = { createdAtMs: nowMs, lastUsedAtMs: null, expiresAtMs: null };
   await keys.insert({

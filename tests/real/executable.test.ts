@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { $ } from 'bun';
 import { buildExecutable } from '../../scripts/executable/build';
+import { freePort } from '../support/ports';
 import { startRouterProcess } from '../support/process';
+import { startProvider } from '../support/provider';
 import { until } from '../support/router';
-import { newestAnswer, startConversation } from './chat';
+import { agentOf, newestAnswer, startConversation } from './chat';
 
 /** Only ends a failed test: the first start unpacks files. */
 setDefaultTimeout(120_000);
@@ -68,6 +70,9 @@ async function run(...args: string[]) {
 
 const SECRETS = { JWT_SECRET: 'a-secret-of-the-tests-0123456789abcdef', ENCRYPTION_KEY: '00'.repeat(32) };
 
+/** A picture of one pixel. */
+const DOT = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+
 /** A driver as its author writes it, in a folder of its own. */
 const DRIVER = `import { Type } from '@sinclair/typebox';
 const nothing = Type.Object({}, { additionalProperties: false });
@@ -110,6 +115,63 @@ if (!canMount && process.env.CI !== 'true') {
       expect(await router.kill('SIGTERM')).toBe(0);
       // The agents that it brings along run by themselves, without the sources.
       expect(router.output()).not.toContain('process.fault');
+    });
+
+    test('has everything inside that is loaded when it is first needed', async () => {
+      const port = freePort();
+      const callback = `http://127.0.0.1:${port}/sign-in/oidc/callback`;
+      await using provider = await startProvider({ callbacks: [callback] });
+      provider.people.set('grace', { email: 'grace@example.org', email_verified: true, name: 'Grace' });
+      let spans = 0;
+      await using collector = Bun.serve({
+        ...{ hostname: '127.0.0.1', port: 0 },
+        fetch: () => {
+          spans += 1;
+          return Response.json({});
+        },
+      });
+      const env = {
+        ...{ PATH: '/usr/bin:/bin', HOME: '/home', BACKENDS_CONFIG_PATH: '', FRONTEND_PORT: String(port) },
+        ...{ ...provider.env, OIDC_CREATE_ACCOUNTS: 'true', LOG_FILE: '/home/log/router.log' },
+        OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}`,
+      };
+      await using router = await startRouterProcess({ command: [CHROOT, root, PROGRAM], dataRoot, env });
+
+      const begun = await fetch(`${router.url}/sign-in/oidc`, { redirect: 'manual' });
+      const cookie = begun.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+      const back = await provider.visitor('grace')(begun.headers.get('location') ?? '');
+      const signedIn = await fetch(back, { redirect: 'manual', headers: { cookie } });
+      expect([signedIn.status, signedIn.headers.getSetCookie().join()]).toEqual([
+        303,
+        expect.stringContaining('session'),
+      ]);
+
+      const alice = await router.signIn();
+      const path = await startConversation(alice, 'Demo', 'hello');
+      await until(async () => (await newestAnswer(alice, path)).status === 'done', 'it is answered', 30_000);
+      const attached = await fetch(`${router.url}/api${path}/attachments?name=dot.png`, {
+        ...{ method: 'POST', headers: { cookie: alice.cookie }, body: Buffer.from(DOT, 'base64') },
+      });
+      const { attachment } = (await attached.json()) as { attachment: { id: string } };
+      const body = { role: 'user', content: 'Look at this.', attachments: [attachment.id] };
+      expect((await alice.request(`/api${path}/messages`, { method: 'POST', body })).ok).toBe(true);
+      // The library that measures pictures.
+      expect(await (await alice.request(path)).text()).toMatch(/<img[^>]* width="1" height="1"/);
+      const agent = await agentOf(alice, 'Demo');
+      const schedule = { when: 'every day at 9:00', time_zone: 'Europe/Berlin', text: 'hello again' };
+      const made = await alice.request(`/api/agents/${agent}/schedules`, { method: 'POST', body: schedule });
+      expect(made.ok).toBe(true);
+      const archive = await alice.request(`/api/agents/${agent}/files/archive`);
+      expect(Bun.gunzipSync(await archive.bytes()).length).toBeGreaterThan(512);
+      for (const open of ['/docs', '/openapi.json'])
+        expect([open, (await alice.request(open)).status]).toEqual([open, 200]);
+      expect(await (await fetch(`${router.internalUrl}/metrics`)).text()).toContain('# TYPE');
+      // It asks the engine for which it has a library, and has none here.
+      expect(await (await fetch(`${router.url}/healthz`)).text()).toContain('does not answer');
+      await until(() => spans > 0, 'traces are sent');
+      expect(await router.kill('SIGTERM')).toBe(0);
+      const [log = ''] = await Array.fromAsync(new Bun.Glob('router*.log').scan(join(root, 'home/log')));
+      expect(await Bun.file(join(root, 'home/log', log)).text()).toContain('router.started');
     });
 
     test('has the commands of an operator, and says which there are', async () => {

@@ -275,6 +275,8 @@ export const missing: MissingView = {
   ],
 };
 
+export const composer = { text: '', lengthMax: 200_000 };
+
 export const keys: KeyView[] = [
   { id: 'k1', name: 'Laptop', lastFour: '81fe', createdAtMs: atMs, lastUsedAtMs: atMs + 7_200_000 },
   { id: 'k2', name: 'CI with a name that goes on and on until it no longer fits', lastFour: '0c4d', createdAtMs: atMs },

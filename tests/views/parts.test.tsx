@@ -16,7 +16,7 @@ import { renderPart } from '../../views/render';
 import { Availability } from '../../views/runners/availability';
 import { RunnerBadge, RunnerPanel } from '../../views/runners/runner';
 import { all } from './dom';
-import { message, thought, tool, userMessage } from './fixtures';
+import { composer, message, thought, tool, userMessage } from './fixtures';
 
 const html = (part: VNode) => renderPart(part, { locale: 'en' });
 const answer = (overrides: Partial<MessageView>) => html(<Message message={message(overrides)} />);
@@ -145,7 +145,12 @@ describe('a runner', () => {
 describe('the composer', () => {
   test('keeps what was typed and gives the reason when it was refused', async () => {
     const part = html(
-      <Composer agentId="a1" agentName="A" conversationId="c1" composer={{ text: 'a <b>', error: 'Too long.' }} />,
+      <Composer
+        agentId="a1"
+        agentName="A"
+        conversationId="c1"
+        composer={{ ...composer, text: 'a <b>', error: 'Too long.' }}
+      />,
     );
     expect((await all(part, 'textarea'))[0]?.text).toBe('a <b>');
     expect((await all(part, '#composer-error[role="alert"]'))[0]?.text).toBe('Too long.');
@@ -153,7 +158,7 @@ describe('the composer', () => {
   });
 
   test('begins a conversation in its place, and as an ordinary form without scripts', async () => {
-    const part = html(<Composer agentId="a1" agentName="A" composer={{ text: '' }} />);
+    const part = html(<Composer agentId="a1" agentName="A" composer={composer} />);
     const [form] = await all(part, '#composer-form');
     const place = '/agents/a1/conversations';
     expect(form?.attributes).toMatchObject({
@@ -165,7 +170,6 @@ describe('the composer', () => {
   });
 
   test('has a place for files where the agent takes them', async () => {
-    const composer = { text: '' };
     const without = html(<Composer agentId="a1" agentName="A" composer={composer} />);
     expect(await all(without, 'input[type="file"]')).toEqual([]);
     const attach = { countMax: 3, bytesMax: 2_048 };

@@ -2,6 +2,7 @@ import { Field } from '../kit/field';
 import { Time } from '../kit/time';
 import type { Shell } from '../models';
 import { useText } from '../render';
+import { Sentence } from '../sentences';
 import { AdminPage } from './page';
 
 interface AuditEventView {
@@ -79,6 +80,12 @@ export function AdminAuditPage({ shell, events, actions, filter, csvHref, moreHr
   );
 }
 
+/** A code in words; what else is recorded as it is, the router's own sentences in the reader's language. */
+function Detail({ of }: { of: string }) {
+  const { codes } = useText().audit;
+  return codes[of as keyof typeof codes] ?? <Sentence of={of} />;
+}
+
 function AuditRow({ event, name }: { event: AuditEventView; name: string }) {
   const { id, atMs, actor, target, detail, address } = event;
   return (
@@ -87,16 +94,21 @@ function AuditRow({ event, name }: { event: AuditEventView; name: string }) {
         <p class="row-title">
           <span>{name}</span>
           {target !== '' && target !== actor && (
-            <span class="verbatim" dir="auto">
+            <span class="quiet verbatim" dir="auto">
               {target}
             </span>
           )}
         </p>
         <p class="quiet verbatim">
-          {actor} · <Time ms={atMs} />
+          {actor !== '' && `${actor} · `}
+          <Time ms={atMs} />
           {address !== '' && ` · ${address}`}
         </p>
-        {detail !== '' && <p class="quiet verbatim">{detail}</p>}
+        {detail !== '' && (
+          <p class="quiet verbatim">
+            <Detail of={detail} />
+          </p>
+        )}
       </div>
     </li>
   );

@@ -72,7 +72,7 @@ export function BackendRow({ backend }: { backend: AdminBackendView }) {
     ...(displayName === name ? [] : [name]),
     t.on(driver),
     image ?? t.noImage,
-    ...(imageState === undefined ? [] : [t.images[imageState.state]]),
+    ...(imageState ? [t.images[imageState.state]] : backend.canFetch ? [t.images.unknown] : []),
     t.runners(n.count(runners)),
   ];
   return (

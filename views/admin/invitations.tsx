@@ -114,7 +114,9 @@ function InvitationRow({ invitation }: { invitation: InvitationView }) {
       <Icon name="user" />
       <div class="grow">
         <p class="row-title">
-          <span class="ellipsis">{whom}</span>
+          <span class="verbatim" dir="auto">
+            {whom}
+          </span>
           {uses >= usesMax && <span class="badge">{t.usedUp}</span>}
           {uses < usesMax && isExpired && <span class="badge">{t.expired}</span>}
         </p>

@@ -75,7 +75,9 @@ export function AdminUserPage({
         <p class="quiet">{t.aboutAdmin}</p>
       ) : (
         <>
-          {hasPasswords && <PasswordCard user={user} link={link} form={forms.password} action={action} />}
+          {hasPasswords && user.purgeAtMs === undefined && (
+            <PasswordCard user={user} link={link} form={forms.password} action={action} />
+          )}
           <p>
             <a href={`${action}/limits`}>{limits.ofUser(user.name || user.email)}</a>
           </p>

@@ -123,7 +123,7 @@ export function UserRow({ user }: { user: UserView }) {
           </a>
           <UserBadges user={user} />
         </p>
-        <p class="quiet ellipsis">
+        <p class="quiet verbatim">
           {user.name && `${user.email} · `}
           {t.since} <Time ms={user.createdAtMs} />
         </p>

@@ -1,4 +1,5 @@
 import { Icon } from '../icons';
+import { LengthNote } from '../kit/length-note';
 import type { AttachLimits, ComposerView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
@@ -27,7 +28,7 @@ export function Composer({ agentId, agentName, attach, composer, conversationId,
           id="composer-form"
           method="post"
           action={action}
-          enctype={attach && 'multipart/form-data'}
+          enctype="multipart/form-data"
           hx-post={action}
           hx-target="#composer"
           hx-swap="outerHTML"
@@ -44,7 +45,7 @@ export function Composer({ agentId, agentName, attach, composer, conversationId,
             required
             dir="auto"
             placeholder={t.composer.label(agentName)}
-            aria-describedby="composer-keys composer-error"
+            aria-describedby="composer-keys composer-text-length composer-error"
             aria-invalid={composer.error ? 'true' : undefined}
             value={composer.text}
           />
@@ -54,6 +55,7 @@ export function Composer({ agentId, agentName, attach, composer, conversationId,
       <p id="composer-keys" class="visually-hidden">
         {t.composer.keys}
       </p>
+      <LengthNote of="composer-text" max={composer.lengthMax} />
       <p id="composer-error" class="field-error" role="alert">
         <Sentence of={composer.error} />
       </p>

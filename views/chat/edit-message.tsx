@@ -1,3 +1,4 @@
+import { LengthNote } from '../kit/length-note';
 import type { EditView } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
@@ -6,7 +7,7 @@ import { KeptFiles } from './attachments';
 /** The form in place of a message that is said otherwise. What follows it stays as another variant. */
 export function EditMessage({ edit }: { edit: EditView }) {
   const t = useText();
-  const { messageId, text, error } = edit;
+  const { messageId, text, lengthMax, error } = edit;
   const href = `/messages/${messageId}`;
   return (
     <article id={`message-${messageId}`} class="message user editing">
@@ -14,6 +15,7 @@ export function EditMessage({ edit }: { edit: EditView }) {
       <form
         method="post"
         action={`${href}/edit`}
+        enctype="multipart/form-data"
         class="edit-form"
         hx-post={`${href}/edit`}
         hx-target="closest article"
@@ -30,9 +32,10 @@ export function EditMessage({ edit }: { edit: EditView }) {
           dir="auto"
           autofocus
           value={text}
-          aria-describedby={`edit-error-${messageId}`}
+          aria-describedby={`edit-${messageId}-length edit-error-${messageId}`}
           aria-invalid={error ? 'true' : undefined}
         />
+        <LengthNote of={`edit-${messageId}`} max={lengthMax} />
         <KeptFiles edit={edit} />
         <p id={`edit-error-${messageId}`} class="field-error" role="alert">
           <Sentence of={error} />

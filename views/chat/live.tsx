@@ -221,10 +221,10 @@ export function LiveConversationGone({ agentId, agentName, conversationId, undoT
 }
 
 /** The page's own conversation was deleted and is there again. */
-export function LiveConversationBack(props: Omit<Parameters<typeof Composer>[0], 'composer'>) {
+export function LiveConversationBack(props: Parameters<typeof Composer>[0]) {
   return (
     <hx-partial hx-target="#conversation-gone" hx-swap="outerHTML">
-      <Composer {...props} composer={{ text: '' }} />
+      <Composer {...props} />
     </hx-partial>
   );
 }

@@ -9,9 +9,7 @@ import { ConversationItems, PinnedItems } from './conversation-list';
 /** Agents, and the conversations with all of them. A popover on narrow screens, a column of the page on wide ones. */
 export function Sidebar({ shell }: { shell: Shell }) {
   const t = useText();
-  const { agents, conversations } = shell;
-  const current = agents.find((agent) => agent.current) ?? agents[0];
-  const isInConversation = [...conversations.pinned, ...conversations.links].some((link) => link.current);
+  const current = shell.agents.find((agent) => agent.current) ?? shell.agents[0];
   return (
     <nav id="sidebar" popover="auto" aria-label={t.sidebar.label}>
       <div class="sidebar-head">
@@ -42,44 +40,52 @@ export function Sidebar({ shell }: { shell: Shell }) {
           {t.sidebar.newConversation}
         </a>
       )}
-      <div class="sidebar-lists">
-        {agents.length === 0 && <p class="quiet">{t.sidebar.noAgents}</p>}
-        <section aria-labelledby="agents-title">
-          <h2 id="agents-title" class="visually-hidden">
-            {t.sidebar.agents}
-          </h2>
-          <ul class="agents">
-            {agents.map((agent) => (
-              <AgentItem key={agent.agentId} agent={agent} isHere={agent.current && !isInConversation} />
-            ))}
-          </ul>
-          <a class="sidebar-link manage-agents" href="/agents">
-            <Icon name="settings-2" />
-            {t.sidebar.manage}
-          </a>
-        </section>
-        {/* Empty, it is not shown: something may be pinned. */}
-        <section class="pinned" aria-labelledby="pinned-title">
-          <h2 id="pinned-title" class="day">
-            {t.sidebar.pinned}
-          </h2>
-          <ul id="pinned">
-            <PinnedItems list={conversations} />
-          </ul>
-        </section>
-        <section aria-labelledby="conversations-title">
-          <h2 id="conversations-title" class="visually-hidden">
-            {t.sidebar.conversations}
-          </h2>
-          {/* Empty, it is not shown: a conversation may come. */}
-          <ul id="conversations" data-today={t.days.today} data-yesterday={t.days.yesterday} data-week={t.days.week}>
-            <ConversationItems list={conversations} />
-          </ul>
-          <p class="quiet">{t.sidebar.noConversations}</p>
-        </section>
-      </div>
+      <SidebarLists shell={shell} />
       <AccountMenu user={shell.user} />
     </nav>
+  );
+}
+
+function SidebarLists({ shell: { agents, conversations } }: { shell: Shell }) {
+  const t = useText();
+  const isInConversation = [...conversations.pinned, ...conversations.links].some((link) => link.current);
+  return (
+    <div class="sidebar-lists">
+      {agents.length === 0 && <p class="quiet">{t.sidebar.noAgents}</p>}
+      <section aria-labelledby="agents-title">
+        <h2 id="agents-title" class="visually-hidden">
+          {t.sidebar.agents}
+        </h2>
+        <ul class="agents">
+          {agents.map((agent) => (
+            <AgentItem key={agent.agentId} agent={agent} isHere={agent.current && !isInConversation} />
+          ))}
+        </ul>
+        <a class="sidebar-link manage-agents" href="/agents">
+          <Icon name="settings-2" />
+          {t.sidebar.manage}
+        </a>
+      </section>
+      {/* Empty, it is not shown: something may be pinned. */}
+      <section class="pinned" aria-labelledby="pinned-title">
+        <h2 id="pinned-title" class="day">
+          {t.sidebar.pinned}
+        </h2>
+        <ul id="pinned">
+          <PinnedItems list={conversations} />
+        </ul>
+      </section>
+      <section aria-labelledby="conversations-title">
+        <h2 id="conversations-title" class="visually-hidden">
+          {t.sidebar.conversations}
+        </h2>
+        {/* Empty, it is not shown: a conversation may come. */}
+        <ul id="conversations" data-today={t.days.today} data-yesterday={t.days.yesterday} data-week={t.days.week}>
+          <ConversationItems list={conversations} />
+        </ul>
+        <p class="quiet">{t.sidebar.noConversations}</p>
+      </section>
+    </div>
   );
 }
 

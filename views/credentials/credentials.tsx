@@ -1,12 +1,11 @@
 import { Confirm } from '../kit/confirm';
-import { FlashNotice, Notice } from '../kit/notice';
+import { FlashNotice } from '../kit/notice';
 import type { Flash } from '../models';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
+import { CredentialForm, TrialParts } from './form';
 import { cardId, upstream } from './group';
-import { CredentialInput } from './input';
-import type { CredentialField, CredentialGroup, CredentialScope, EffectiveView, TrialView } from './models';
-import { choicesMax } from './models';
+import type { CredentialGroup, CredentialScope, EffectiveView } from './models';
 import { Share } from './share';
 
 /**
@@ -124,112 +123,40 @@ interface ScopeFormProps {
 
 /** The form of one scope, with the test of its values. */
 export function ScopeForm({ group, scope, query = '' }: ScopeFormProps) {
-  const t = useText();
+  const t = useText().credentials;
   const id = scopeId(group, scope.scope);
-  const hasUpstream = scope.fields.some((field) => field.name === 'LLM_BASE_URL');
   return (
     <div id={id} class="scope-form">
-      {scope.scope === '' && <h3>{t.credentials.forAll}</h3>}
-      {scope.error && (
-        <Notice kind="bad" role="alert">
-          <Sentence of={scope.error} />
-        </Notice>
-      )}
-      <form id={`${id}-form`} method="post" action={`/settings/credentials${query}`} autocomplete="off">
-        <input type="hidden" name="scope" value={scope.scope} />
-        {scope.fields.map((field) => (
-          <ScopeField key={field.name} id={`${id}-${field.name}`} scope={scope.scope} field={field} />
-        ))}
-      </form>
-      {hasUpstream && <Trial id={id} trial={scope.trial} />}
-      <div class="row">
-        {/* First in the order of the page, so that Enter saves. */}
-        <button
-          type="submit"
-          form={`${id}-form`}
-          class="button primary"
-          aria-label={t.credentials.saveFor(scope.label)}
-        >
-          {t.credentials.save}
-        </button>
-        {hasUpstream && (
-          <button
-            type="submit"
-            form={`${id}-form`}
-            class="button"
-            formaction={`/settings/credentials/try${query}`}
-            hx-post={`/settings/credentials/try${query}`}
-            hx-target={`#${id}-trial`}
-            hx-swap="outerHTML"
-            hx-disable="this"
-          >
-            {t.credentials.try}
-          </button>
-        )}
+      {scope.scope === '' && <h3>{t.forAll}</h3>}
+      <CredentialForm
+        id={id}
+        form={formOf(scope)}
+        path="/settings/credentials"
+        query={query}
+        save={t.save}
+        saveName={t.saveFor(scope.label)}
+        scope={<input type="hidden" name="scope" value={scope.scope} />}
+      >
         {scope.isSet && (
           <Confirm
             id={`${id}-clear`}
             triggerClass="button quiet-button push"
-            trigger={t.credentials.clear}
-            question={t.credentials.clearQuestion(scope.label)}
-            consequence={group === upstream ? t.credentials.clearConsequence : t.credentials.clearOtherConsequence}
+            trigger={t.clear}
+            question={t.clearQuestion(scope.label)}
+            consequence={group === upstream ? t.clearConsequence : t.clearOtherConsequence}
             action={`/settings/credentials/clear${query}`}
-            label={t.credentials.clear}
+            label={t.clear}
             fields={{ scope: scope.scope, group }}
           />
         )}
-      </div>
+      </CredentialForm>
     </div>
   );
 }
 
-function ScopeField({ id, scope, field }: { id: string; scope: string; field: CredentialField }) {
-  const t = useText();
-  const isHere = field.source === (scope === '' ? 'global' : 'backend');
-  return (
-    <CredentialInput
-      id={id}
-      field={field}
-      badge={isHere ? t.credentials.sources.here : t.credentials.sources[field.source]}
-    />
-  );
-}
+const formOf = (scope: CredentialScope) => ({ ...scope, tier: scope.scope === '' ? 'global' : 'backend' }) as const;
 
-/** The result of a connection test. */
-function Trial({ id, trial }: { id: string; trial: TrialView | undefined }) {
-  const t = useText();
-  return (
-    <div id={`${id}-trial`} class="trial">
-      {trial?.error !== undefined && (
-        <Notice kind="bad" role="alert">
-          <Sentence of={trial.error} />
-        </Notice>
-      )}
-      {trial?.models && (
-        <Notice kind="good" role="status">
-          <p>{t.credentials.answers(trial.models.length, trial.models.length <= choicesMax)}</p>
-          {trial.keyIsGone && <p>{t.credentials.keyIsGone}</p>}
-        </Notice>
-      )}
-    </div>
-  );
-}
-
-/**
- * The test's answer: replaces the result, and turns the model into a choice. Keeps the typed values, which the server
- * does not know.
- */
-export function TrialParts({ group, scope }: { group: string; scope: CredentialScope }) {
-  const id = scopeId(group, scope.scope);
-  const model = scope.fields.find(({ choices }) => choices !== undefined);
-  return (
-    <>
-      <Trial id={id} trial={scope.trial} />
-      {model && (
-        <hx-partial hx-target={`#${id}-${model.name}-field`} hx-swap="outerHTML">
-          <ScopeField id={`${id}-${model.name}`} scope={scope.scope} field={model} />
-        </hx-partial>
-      )}
-    </>
-  );
+/** What the test of a scope's values changes in its form. */
+export function ScopeTrial({ group, scope }: { group: string; scope: CredentialScope }) {
+  return <TrialParts id={scopeId(group, scope.scope)} form={formOf(scope)} />;
 }

@@ -1,7 +1,7 @@
 import { Notice } from '../kit/notice';
 import { useText } from '../render';
 import { Sentence } from '../sentences';
-import { CredentialInput } from './input';
+import { CredentialForm, TrialParts } from './form';
 import type { MissingView } from './models';
 
 /** Says which credentials an agent lacks, by their labels in the settings, with a link there. */
@@ -24,48 +24,41 @@ export function MissingCredentials({ agentName, missing }: { agentName: string; 
 
 /** Replaces an answer that failed for missing credentials: a form that saves them and retries the answer. */
 export function MissingForm({ messageId, missing }: { messageId: string; missing: MissingView }) {
-  const t = useText();
-  const { action, agentName, fields, scope, ownScope, reason, error, isAdmin } = missing;
-  const id = `missing-${messageId}`;
+  const t = useText().missing;
+  const { agentName, scope, ownScope, reason, isAdmin } = missing;
+  const id = formId(messageId);
   return (
     <Notice kind="info">
-      <form
-        method="post"
-        action={action}
-        class="missing-form"
-        autocomplete="off"
-        hx-post={action}
-        hx-target={`#message-${messageId}`}
-        hx-swap="outerHTML"
-        hx-sync="this:drop"
-      >
+      <div class="missing-form scope-form">
         <p>
-          <strong>{t.missing.title(agentName)}</strong>
+          <strong>{t.title(agentName)}</strong>
         </p>
         <p class="quiet">
-          <Sentence of={reason ?? t.missing.lead} />
+          <Sentence of={reason ?? t.lead} />
         </p>
-        {error && (
-          <p class="field-error" role="alert">
-            <Sentence of={error} />
-          </p>
-        )}
-        {fields.map((field) => (
-          <CredentialInput key={field.name} id={`${id}-${field.name}`} field={field} />
-        ))}
-        <Scopes id={id} chosen={scope} ownScope={ownScope} agentName={agentName} />
-        <div class="row">
-          <button type="submit" class="button primary">
-            {t.missing.save}
-          </button>
+        <CredentialForm
+          id={id}
+          form={missing}
+          path={missing.action}
+          replaces={`#message-${messageId}`}
+          save={t.save}
+          scope={<Scopes id={id} chosen={scope} ownScope={ownScope} agentName={agentName} />}
+        >
           <a class="button" href="/settings#credentials">
-            {t.missing.settings}
+            {t.settings}
           </a>
-        </div>
-        <p class="quiet small-text">{isAdmin ? t.missing.youCanShare : t.missing.askAdmin}</p>
-      </form>
+        </CredentialForm>
+        <p class="quiet small-text">{isAdmin ? t.youCanShare : t.askAdmin}</p>
+      </div>
     </Notice>
   );
+}
+
+const formId = (messageId: string) => `missing-${messageId}`;
+
+/** What the test of the values changes in the form. */
+export function MissingTrial({ messageId, missing }: { messageId: string; missing: MissingView }) {
+  return <TrialParts id={formId(messageId)} form={missing} />;
 }
 
 function Scopes({

@@ -87,5 +87,6 @@ export interface MissingView {
   ownScope: string;
   reason?: string;
   error?: string;
+  trial?: TrialView;
   isAdmin: boolean;
 }

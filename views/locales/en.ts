@@ -506,6 +506,10 @@ export const en = {
     unreachable: 'The message could not be sent. It is kept here: try again in a moment.',
     disabled: (name: string) => `${name} is switched off. An administrator can switch it on again.`,
   },
+  length: {
+    near: (count: string, max: string) => `${count} of at most ${max} characters`,
+    over: (count: string, max: string) => `Too long by ${count}: a message has at most ${max} characters.`,
+  },
   transfer: {
     you: 'You',
     markdown: 'Export as Markdown',
@@ -841,7 +845,6 @@ export const en = {
     perCallHelp: 'In addition, for each call or each picture.',
     add: 'Add a price',
     edit: (model: string) => `Price of ${model}`,
-    change: 'Change',
     changeOf: (model: string) => `Change the price of ${model}`,
     remove: 'Remove',
     removeQuestion: (model: string) => `Remove the price of ${model}?`,
@@ -976,7 +979,10 @@ export const en = {
     pullOf: (name: string) => `Image of ${name}`,
     keptOld: 'The image could not be fetched anew, the one before stays:',
     pulling: 'The image is being fetched. Runners that start from now on use it.',
-    images: { present: 'image present', ok: 'image fetched', pulling: 'image is being fetched', failed: 'no image' },
+    images: {
+      ...{ present: 'image present', ok: 'image fetched', pulling: 'image is being fetched', failed: 'no image' },
+      unknown: 'image is looked for at the first start',
+    },
   },
 
   audit: {
@@ -988,6 +994,7 @@ export const en = {
     show: 'Show',
     csv: 'Download as CSV',
     none: 'Nothing is recorded for that.',
+    codes: { wrong_credentials: 'Wrong e-mail address or password', forbidden: 'The account is disabled' },
     actions: {
       'sign-in.done': 'Signed in',
       'sign-in.failed': 'Sign-in failed',
@@ -1031,7 +1038,7 @@ export const en = {
   users: {
     title: 'Users',
     search: 'Search',
-    searchPlaceholder: 'Part of a name or an e-mail address',
+    searchPlaceholder: 'Name or e-mail address',
     find: 'Search',
     none: 'No user matches that.',
     more: 'Older ones',

@@ -222,6 +222,7 @@ export const zhSentences: Readonly<Record<string, string>> = {
   // Of the agents that come along
   'Answers without an LLM, to try the installation.': '无需大模型即可回答，用于试用本系统。',
   'What is agent-stack?': '什么是 agent-stack？',
+  'Tools: show me how you use them.': 'Tools：展示一下你如何使用工具。',
   'How do I connect an OpenAI client?': '如何连接 OpenAI 客户端？',
   'How do I write a driver?': '如何编写驱动（driver）？',
   'Passes messages to your LLM and remembers each conversation.': '把消息转给你的大模型，并记住每个对话。',

@@ -489,6 +489,10 @@ export const zh: Text = {
     unreachable: '消息未能发送，已保留在这里：请稍后再试。',
     disabled: (name) => `${name} 已被关闭。管理员可以重新开启。`,
   },
+  length: {
+    near: (count: string, max: string) => `${count} 个字符，最多 ${max} 个`,
+    over: (count: string, max: string) => `消息最多 ${max} 个字符，已超出 ${count} 个。`,
+  },
   transfer: {
     you: '你',
     markdown: '导出为 Markdown',
@@ -817,7 +821,6 @@ export const zh: Text = {
     perCallHelp: '每次调用或每张图片的附加价格。',
     add: '添加价格',
     edit: (model) => `${model} 的价格`,
-    change: '更改',
     changeOf: (model) => `更改 ${model} 的价格`,
     remove: '移除',
     removeQuestion: (model) => `要移除 ${model} 的价格吗？`,
@@ -878,7 +881,7 @@ export const zh: Text = {
     lastHour: '最近一小时',
     lastDay: '最近 24 小时',
     failedOf: (failed: string, ended: string) => `${ended} 个回答中有 ${failed} 个失败`,
-    countedSince: '自路由器启动起统计：',
+    countedSince: '自路由器启动起统计，始于',
     disk: '磁盘',
     free: '可用空间',
     freeOf: (all: string) => `共 ${all}`,
@@ -945,7 +948,10 @@ export const zh: Text = {
     pullOf: (name: string) => `${name} 的镜像`,
     keptOld: '无法重新获取镜像，继续使用原有镜像：',
     pulling: '正在获取镜像。此后启动的运行器会使用它。',
-    images: { present: '镜像已存在', ok: '镜像已获取', pulling: '正在获取镜像', failed: '没有镜像' },
+    images: {
+      ...{ present: '镜像已存在', ok: '镜像已获取', pulling: '正在获取镜像', failed: '没有镜像' },
+      unknown: '首次启动时查找镜像',
+    },
   },
 
   audit: {
@@ -957,6 +963,7 @@ export const zh: Text = {
     show: '显示',
     csv: '下载 CSV',
     none: '没有符合条件的记录。',
+    codes: { wrong_credentials: '电子邮箱或密码错误', forbidden: '账号已停用' },
     actions: {
       'sign-in.done': '已登录',
       'sign-in.failed': '登录失败',
@@ -1000,7 +1007,7 @@ export const zh: Text = {
   users: {
     title: '用户',
     search: '搜索',
-    searchPlaceholder: '姓名或电子邮箱的一部分',
+    searchPlaceholder: '姓名或电子邮箱',
     find: '搜索',
     none: '没有匹配的用户。',
     more: '较早的用户',

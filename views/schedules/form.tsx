@@ -16,10 +16,9 @@ interface ScheduleFormProps {
   label: string;
 }
 
-/** What an agent is asked, when, and where the answer goes. The style sheet shows the field of the choice. */
+/** What an agent is asked, when, and where the answer goes. */
 export function ScheduleForm({ id, action, form, conversations, label }: ScheduleFormProps) {
   const t = useText().schedules;
-  const days = DAYS.map((day) => ({ value: day, label: t.every[day] }));
   return (
     <form method="post" action={action} class="scope-form schedule-form">
       <FormNotice form={form} />
@@ -31,45 +30,7 @@ export function ScheduleForm({ id, action, form, conversations, label }: Schedul
         value={form.values.text ?? ''}
         error={form.errors.text}
       />
-      <div class="schedule-times">
-        <SelectField
-          id={`every-${id}`}
-          {...fieldOf(form, 'every')}
-          label={t.times}
-          groups={[
-            {
-              options: [
-                { value: 'day', label: t.every.day },
-                { value: 'weekday', label: t.every.weekday },
-                ...days,
-                { value: 'hour', label: t.every.hour },
-                { value: 'cron', label: t.every.cron },
-              ],
-            },
-          ]}
-        />
-        <div class="at-time">
-          <Field id={`time-${id}`} {...fieldOf(form, 'time')} type="time" label={t.at} />
-        </div>
-        <div class="by-cron">
-          <Field
-            id={`cron-${id}`}
-            {...fieldOf(form, 'cron')}
-            label={t.cron}
-            placeholder="0 8 * * 1-5"
-            help={t.cronHelp}
-            autocomplete="off"
-          />
-        </div>
-        <Field
-          id={`zone-${id}`}
-          {...fieldOf(form, 'time_zone')}
-          label={t.timeZone}
-          list="time-zones"
-          autocomplete="off"
-          required
-        />
-      </div>
+      <ScheduleTimes id={id} form={form} />
       <SelectField
         id={`conversation-${id}`}
         {...fieldOf(form, 'conversation')}
@@ -89,5 +50,52 @@ export function ScheduleForm({ id, action, form, conversations, label }: Schedul
         </button>
       </div>
     </form>
+  );
+}
+
+/** When an agent is asked. The style sheet shows the field of the choice. */
+function ScheduleTimes({ id, form }: Pick<ScheduleFormProps, 'id' | 'form'>) {
+  const t = useText().schedules;
+  const days = DAYS.map((day) => ({ value: day, label: t.every[day] }));
+  return (
+    <div class="schedule-times">
+      <SelectField
+        id={`every-${id}`}
+        {...fieldOf(form, 'every')}
+        label={t.times}
+        groups={[
+          {
+            options: [
+              { value: 'day', label: t.every.day },
+              { value: 'weekday', label: t.every.weekday },
+              ...days,
+              { value: 'hour', label: t.every.hour },
+              { value: 'cron', label: t.every.cron },
+            ],
+          },
+        ]}
+      />
+      <div class="at-time">
+        <Field id={`time-${id}`} {...fieldOf(form, 'time')} type="time" label={t.at} />
+      </div>
+      <div class="by-cron">
+        <Field
+          id={`cron-${id}`}
+          {...fieldOf(form, 'cron')}
+          label={t.cron}
+          placeholder="0 8 * * 1-5"
+          help={t.cronHelp}
+          autocomplete="off"
+        />
+      </div>
+      <Field
+        id={`zone-${id}`}
+        {...fieldOf(form, 'time_zone')}
+        label={t.timeZone}
+        list="time-zones"
+        autocomplete="off"
+        required
+      />
+    </div>
   );
 }

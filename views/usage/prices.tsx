@@ -10,6 +10,7 @@ import type { PriceView } from './models';
 /** The prices of models, and the form to change them. */
 export function PriceTable({ prices }: { prices: PriceView[] }) {
   const t = useText().prices;
+  const withPerCall = prices.some(({ perCall }) => perCall !== undefined);
   return (
     <section id="prices" class="card" aria-labelledby="prices-title">
       <h2 id="prices-title">{t.title}</h2>
@@ -24,13 +25,12 @@ export function PriceTable({ prices }: { prices: PriceView[] }) {
               <th scope="col">{t.prompt}</th>
               <th scope="col">{t.completion}</th>
               <th scope="col">{t.cached}</th>
-              <th scope="col">{t.perCall}</th>
-              <td />
+              {withPerCall && <th scope="col">{t.perCall}</th>}
             </tr>
           </thead>
           <tbody>
             {prices.map((price) => (
-              <PriceRow key={price.model} price={price} />
+              <PriceRow key={price.model} price={price} withPerCall={withPerCall} />
             ))}
           </tbody>
         </TableBox>
@@ -39,22 +39,23 @@ export function PriceTable({ prices }: { prices: PriceView[] }) {
   );
 }
 
-function PriceRow({ price }: { price: PriceView }) {
+function PriceRow({ price, withPerCall }: { price: PriceView; withPerCall: boolean }) {
   const t = useText().prices;
   const n = useNumbers();
   const { model } = price;
   return (
     <tr>
-      <th scope="row">{model}</th>
+      <th scope="row">
+        <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
+          {model}
+        </a>
+      </th>
       <td>{n.price(price.prompt)}</td>
       <td>{n.price(price.completion)}</td>
       <td>{price.cached === undefined ? <span class="quiet">{t.asPrompt}</span> : n.price(price.cached)}</td>
-      <td>{price.perCall === undefined ? <span class="quiet">{t.noPerCall}</span> : n.price(price.perCall)}</td>
-      <td>
-        <a href={`/admin/prices?model=${encodeURIComponent(model)}#set-price`} aria-label={t.changeOf(model)}>
-          {t.change}
-        </a>
-      </td>
+      {withPerCall && (
+        <td>{price.perCall === undefined ? <span class="quiet">{t.noPerCall}</span> : n.price(price.perCall)}</td>
+      )}
     </tr>
   );
 }

@@ -60,7 +60,7 @@ function Lines({ lines, nameOfLines, labelledBy, withShare }: LinesProps) {
         {lines.map((line) => (
           <tr key={line.key}>
             <th scope="row">
-              <span dir="auto">{line.name}</span>
+              <span dir="auto">{breakable(line.name)}</span>
               {withShare && <Share of={all} tokens={line.promptTokens + line.completionTokens} />}
             </th>
             <td>{n.count(line.calls)}</td>
@@ -72,6 +72,11 @@ function Lines({ lines, nameOfLines, labelledBy, withShare }: LinesProps) {
       </tbody>
     </TableBox>
   );
+}
+
+/** With places to break at, so that an address in a narrow column is not broken within a word. */
+function breakable(name: string) {
+  return name.split(/(?<=[@./])/).flatMap((part, index) => (index === 0 ? [part] : [<wbr key={part} />, part]));
 }
 
 /** A bar for the line's share of all tokens; the numbers beside it say the same. */

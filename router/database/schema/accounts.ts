@@ -2,6 +2,12 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
 
+/** Of a row that belongs to a user, and goes with them. */
+export const userColumn = () =>
+  text('user_id')
+    .notNull()
+    .references(() => users.id, { onDelete: 'cascade' });
+
 export const users = sqliteTable(
   'users',
   {
@@ -66,9 +72,7 @@ export const sessions = sqliteTable(
   'sessions',
   {
     id: text().primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
     /** The IP address of the sign-in, and the `User-Agent` of the browser. */
     address: text().notNull().default(''),
     browser: text().notNull().default(''),
@@ -86,9 +90,7 @@ export const keys = sqliteTable(
   'keys',
   {
     id: text().primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
     name: text().notNull(),
     /** SHA-256 of the key. The key itself is shown once and not stored. */
     hash: text().notNull().unique(),

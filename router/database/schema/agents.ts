@@ -1,14 +1,18 @@
 /** Tables of agents and their idle times. */
 import { integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
-import { users } from './accounts';
+import { userColumn } from './accounts';
+
+/** Of a row that belongs to an agent, and goes with it. */
+export const agentColumn = () =>
+  text('agent_id')
+    .notNull()
+    .references(() => agents.id, { onDelete: 'cascade' });
 
 export const agents = sqliteTable(
   'agents',
   {
     id: text().primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
     backend: text().notNull(),
     name: text().notNull(),
     /** 1, 2, … per user and backend. The agent with the lowest ordinal is the default agent. */
@@ -36,9 +40,7 @@ export const agentInstructions = sqliteTable('agent_instructions', {
 export const agentVariables = sqliteTable(
   'agent_variables',
   {
-    agentId: text('agent_id')
-      .notNull()
-      .references(() => agents.id, { onDelete: 'cascade' }),
+    agentId: agentColumn(),
     name: text().notNull(),
     sealed: text().notNull(),
   },
@@ -48,9 +50,7 @@ export const agentVariables = sqliteTable(
 export const idlePreferences = sqliteTable(
   'idle_preferences',
   {
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
     backend: text().notNull(),
     /** 0: the runner is never stopped for being idle. */
     idleSeconds: integer('idle_seconds').notNull(),

@@ -1,19 +1,15 @@
 /** Tables of conversations and messages. */
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
-import { users } from './accounts';
-import { agents } from './agents';
+import { userColumn } from './accounts';
+import { agentColumn } from './agents';
 
 export const conversations = sqliteTable(
   'conversations',
   {
     id: text().primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
-    agentId: text('agent_id')
-      .notNull()
-      .references(() => agents.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
+    agentId: agentColumn(),
     title: text().notNull(),
     /** The model that a client of the API has given it. Only that client uses it. Empty: none. */
     model: text().notNull().default(''),

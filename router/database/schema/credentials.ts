@@ -1,14 +1,12 @@
 /** Tables of credentials. */
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
-import { users } from './accounts';
+import { userColumn } from './accounts';
 
 /** Values that users have set. `backend` is empty for a value that applies to all backends. */
 export const credentials = sqliteTable(
   'credentials',
   {
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
     backend: text().notNull(),
     name: text().notNull(),
     sealed: text().notNull(),

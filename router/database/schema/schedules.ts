@@ -1,19 +1,15 @@
 /** Table of schedules: times at which an agent is asked by itself. */
 import { sql } from 'drizzle-orm';
 import { index, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
-import { users } from './accounts';
-import { agents } from './agents';
+import { userColumn } from './accounts';
+import { agentColumn } from './agents';
 
 export const schedules = sqliteTable(
   'schedules',
   {
     id: text().primaryKey(),
-    userId: text('user_id')
-      .notNull()
-      .references(() => users.id, { onDelete: 'cascade' }),
-    agentId: text('agent_id')
-      .notNull()
-      .references(() => agents.id, { onDelete: 'cascade' }),
+    userId: userColumn(),
+    agentId: agentColumn(),
     /** Five fields: minute, hour, day of the month, month, day of the week. */
     cron: text().notNull(),
     /** A name of the IANA database, in which `cron` is read. */

@@ -3,7 +3,9 @@
 import { Database } from 'bun:sqlite';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { emailOf, insertGoneRunners, makeBigDatabase, PASSWORD, SIZES, secretOf } from '../../../scripts/big-database';
+import { makeBigDatabase, SIZES } from '../../../scripts/big-database';
+import { emailOf, PASSWORD, secretOf } from '../../../scripts/big-database/people';
+import { insertGoneRunners } from '../../../scripts/big-database/runners';
 import { freePort } from '../../support/ports';
 import { cpuMs, rssMb, type Server } from '../processes';
 import type { Results } from '../results';

@@ -2,6 +2,7 @@
 // Markup: views/chat/composer.tsx.
 import { chosen, clearChosen } from './attachments.js';
 import { jump } from './follow.js';
+import { checkLengths } from './length.js';
 import { $ } from './page.js';
 
 // On touch screens the keyboard would cover what the reader came for.
@@ -21,10 +22,17 @@ document.addEventListener('keydown', (event) => {
 });
 
 // A draft outlives a reload, also the one that leads to signing in again.
+function keepDraft() {
+  try {
+    sessionStorage.setItem(draftKey(), $('#composer-text').value);
+  } catch {
+    // Storage is full, or blocked: the draft lasts as long as the page.
+  }
+}
 document.addEventListener('input', (event) => {
   if (event.target.id !== 'composer-text') return;
-  sessionStorage.setItem(draftKey(), event.target.value);
   $('#composer-error').textContent = '';
+  keepDraft();
 });
 document.addEventListener('submit', (event) => {
   if (event.target.id === 'composer-form') sessionStorage.removeItem(draftKey());
@@ -32,11 +40,12 @@ document.addEventListener('submit', (event) => {
 const composer = $('#composer-text');
 if (composer) {
   composer.value ||= sessionStorage.getItem(draftKey()) ?? '';
+  checkLengths();
   if (!$('main [autofocus]:not([popover] *)')) focusComposer();
 }
 
 export function composerFailed() {
-  sessionStorage.setItem(draftKey(), $('#composer-text').value);
+  keepDraft();
   $('#composer-error').textContent = $('#composer').dataset.unreachable;
 }
 
@@ -44,6 +53,7 @@ document.addEventListener('htmx:after:request', ({ target, detail }) => {
   if (target.id !== 'composer-form' || detail.ctx.response.status !== 204) return;
   $('#composer-text').value = '';
   $('#composer-error').textContent = '';
+  checkLengths();
   clearChosen();
   jump();
 });

@@ -4,6 +4,7 @@ import { chosen, showChosen } from './attachments.js';
 import { composerFailed, focusComposer } from './composer.js';
 import { countUnread, localDays, placeLink } from './conversations.js';
 import { fromEnd, hold } from './follow.js';
+import { checkLengths } from './length.js';
 import { openOptions, options, optionsButton, undo } from './menus.js';
 import { $, live } from './page.js';
 import { keepSelection } from './selection.js';
@@ -40,7 +41,8 @@ document.addEventListener('htmx:before:swap', (event) => {
   }
 });
 document.addEventListener('htmx:after:swap', ({ target, detail }) => {
-  // A refused message keeps its files.
+  // A refused message keeps its text and its files.
+  checkLengths();
   if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
   // Their messages were deleted.
   for (const group of document.querySelectorAll('.past:empty')) group.remove();

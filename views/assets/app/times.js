@@ -11,7 +11,8 @@ const formatters = {};
 const clock = { hour: 'numeric', minute: '2-digit' };
 const forms = {
   today: clock,
-  earlier: { day: 'numeric', month: 'short', ...clock },
+  year: { day: 'numeric', month: 'short', ...clock },
+  earlier: { day: 'numeric', month: 'short', year: 'numeric' },
   month: { month: 'long', year: 'numeric' },
   whole: { day: 'numeric', month: 'numeric', year: 'numeric', ...clock, second: '2-digit' },
 };
@@ -21,10 +22,12 @@ export function written(date, form) {
 }
 
 export function localTimes(root) {
-  const today = new Date().toDateString();
+  const now = new Date();
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
-    time.textContent = written(date, date.toDateString() === today ? 'today' : 'earlier');
+    const isThisYear = date.getFullYear() === now.getFullYear();
+    const isToday = date.toDateString() === now.toDateString();
+    time.textContent = written(date, isToday ? 'today' : isThisYear ? 'year' : 'earlier');
     time.title = written(date, 'whole');
   }
 }

@@ -1,0 +1,61 @@
+/** Where a user's conversations are: in the list, pinned, archived, or deleted for some minutes. */
+
+import { AppError } from '../lib/errors';
+import type { Events } from '../lib/events';
+import type { Conversation, ConversationsStore } from './store';
+import { type ListedConversation, type ListPlace, PINNED_MAX, type Shelf } from './store-shelves';
+
+/** How long a deleted conversation can be brought back. */
+const UNDO_MS = 600_000;
+/** Conversations of one page of the list. */
+const LIST_LIMIT = 30;
+
+/** @param deps.get the conversation, if it is this user's. */
+export function conversationShelves(deps: {
+  conversations: ConversationsStore;
+  events: Events;
+  now: () => number;
+  get: (userId: string, id: string) => Promise<Conversation>;
+}) {
+  const { conversations, events, now, get } = deps;
+
+  return {
+    /** Those of a shelf, last changed first, a page of them; without those that a program's answers are kept in unasked. */
+    list: (
+      userId: string,
+      { before, limit = LIST_LIMIT, shelf }: { before?: ListPlace | undefined; limit?: number; shelf?: Shelf } = {},
+    ): Promise<readonly ListedConversation[]> => conversations.list(userId, limit, before, shelf),
+
+    /** All that the user has pinned, last changed first. */
+    pinned: (userId: string): Promise<readonly ListedConversation[]> =>
+      conversations.list(userId, PINNED_MAX, undefined, 'pinned'),
+
+    /** One of those on the shelves. */
+    findListed: (userId: string, id: string): Promise<ListedConversation | undefined> =>
+      conversations.findListed(userId, id),
+
+    /** Deletes a conversation so that its owner can bring it back for some minutes. Stop its answer first. */
+    async discard(userId: string, id: string): Promise<void> {
+      const conversation = await get(userId, id);
+      await conversations.discard(conversation.id, now() + UNDO_MS);
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+
+    /** A conversation that can be brought back by `putOn`. */
+    findDiscarded: (userId: string, id: string): Promise<Conversation | undefined> =>
+      conversations.findDiscarded(userId, id),
+
+    /**
+     * Pins or archives a conversation, or puts it back into the list; also a deleted one.
+     * Throws `conflict` when too many are pinned.
+     */
+    async putOn(userId: string, id: string, shelf: Shelf): Promise<void> {
+      const { id: found } = (await conversations.findDiscarded(userId, id)) ?? (await get(userId, id));
+      if (!(await conversations.putOn(found, userId, shelf))) {
+        const message = `At most ${PINNED_MAX} conversations can be pinned. Unpin another one first.`;
+        throw new AppError('conflict', { message });
+      }
+      events.publish(userId, { kind: 'conversation', conversationId: id });
+    },
+  };
+}

@@ -1,0 +1,50 @@
+/** The test of credentials that were typed into a form, which saves nothing. */
+import type { Who } from '../accounts/identify';
+import { AppError } from '../lib/errors';
+import { isPartRequest } from '../web/respond';
+import type { CredentialsService } from './credentials';
+import type { Refused } from './present';
+
+export interface TrialDeps {
+  readonly credentials: CredentialsService;
+  /** Asks an upstream for the models that it has. */
+  readonly upstreams: { listModels(upstream: UpstreamToTry, signal: AbortSignal): Promise<readonly string[]> };
+}
+
+type UpstreamToTry = Awaited<ReturnType<CredentialsService['upstreamToTry']>>;
+
+/**
+ * Tests what was typed for a scope: what is empty is what is stored. Returns the form with the result, and the status of the
+ * answer, 422 where the upstream cannot be used.
+ */
+export async function triedForm(
+  deps: TrialDeps,
+  who: Who,
+  request: Request,
+  body: Readonly<Record<string, string>>,
+): Promise<Refused> {
+  const { scope = '', ...values } = body;
+  const typed = { baseUrl: values.LLM_BASE_URL ?? '', apiKey: values.LLM_API_KEY ?? '' };
+  const result = await resultOf(deps, who, request, scope, typed);
+  const keyIsGone = !isPartRequest(request) && typed.apiKey !== '';
+  return {
+    typed: { scope, values, trial: { ...result, keyIsGone } },
+    status: result.error === undefined ? 200 : 422,
+  };
+}
+
+async function resultOf(
+  deps: TrialDeps,
+  who: Who,
+  request: Request,
+  scope: string,
+  typed: { baseUrl: string; apiKey: string },
+): Promise<{ models?: string[]; error?: string }> {
+  try {
+    const upstream = await deps.credentials.upstreamToTry(who.user.id, scope, typed);
+    return { models: [...(await deps.upstreams.listModels(upstream, request.signal))] };
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === 'internal' || error.code === 'not_found') throw error;
+    return { error: error.fields ? `${Object.values(error.fields).join('. ')}.` : error.message };
+  }
+}

@@ -1,0 +1,41 @@
+/** The paths of `/v1`: what a client may name, of which type, and which path of the runner serves it. */
+import type { Backend } from '../backends/backends';
+import { serves } from '../backends/traits';
+import { AppError } from '../lib/errors';
+
+/** Paths whose requests are JSON. Other paths of a backend may have any type. */
+const JSON_PATHS = new Set([
+  ...['chat/completions', 'completions', 'responses', 'embeddings', 'moderations'],
+  ...['images/generations', 'audio/speech'],
+]);
+/** Encoded separators and dots. A runner may decode them to a path that is not allowed. */
+const HIDDEN_PATH = /%(2e|2f|5c|00)|\/\//i;
+
+/** Returns the path below `/v1/`, as sent. Throws for a path that a runner could decode to another one (law 12). */
+export function relayPath({ pathname }: URL): string {
+  // The server has resolved plain dot segments before it chose this route, but not encoded ones.
+  if (HIDDEN_PATH.test(pathname)) throw new AppError('not_found', { message: 'This path does not exist.' });
+  return pathname.slice('/v1/'.length);
+}
+
+/**
+ * Throws `unsupported_media_type` for a type that the path does not accept. Nearly all paths accept JSON, the others
+ * forms with files.
+ */
+export function checkType(path: string, type: string): void {
+  const isForm = /^\s*application\/x-www-form-urlencoded/i.test(type);
+  if (!isForm && (/json/i.test(type) || !JSON_PATHS.has(path))) return;
+  const sent = type.split(';')[0]?.trim().slice(0, 100);
+  const message = `/v1/${path} takes JSON, and this is "${sent}". Send the header "Content-Type: application/json".`;
+  throw new AppError('unsupported_media_type', { message });
+}
+
+/** Returns the path on the runner. Throws `not_found`. */
+export function runnerPathOf(backend: Backend, path: string): string {
+  if (serves(backend, path)) return path;
+  // Every backend answers /v1/responses: if it has no such path, the router uses its chat.
+  if (path !== 'responses' || !serves(backend, 'chat/completions')) {
+    throw new AppError('not_found', { message: `${backend.displayName} does not serve /v1/${path}.` });
+  }
+  return 'chat/completions';
+}

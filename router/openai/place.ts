@@ -1,0 +1,116 @@
+/** Finds the place of a request of `/v1`: the conversation that stores its answer, what was said before, and its turn there. */
+import {
+  goesOnWithTurn,
+  inputOf,
+  type JsonBody,
+  messagesOf,
+  newestResults,
+  newestUserFiles,
+  newestUserText,
+  withoutStorage,
+} from '../backends/shape';
+import type { RecordedTurn } from '../chat/generations';
+import type { Conversation, Message } from '../chat/store';
+import type { Beginning } from '../chat/store-turns';
+import { type ToldFiles, toldContents } from '../chat/told';
+import type { OpenaiDeps } from './deps';
+import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
+import { fitsInStore, keepingOf, tooLongToStore, turnThere } from './kept';
+import type { Routed } from './resolve';
+import { chatOf } from './responses/request';
+
+/** Where the request belongs in the conversation that stores its answer. */
+interface Place {
+  /** Returns the body for a chat of the runner, without the members that only the router reads. */
+  readonly chat: JsonBody | undefined;
+  /** Those of the stored messages in it. */
+  readonly files: ToldFiles | undefined;
+  readonly conversation: Conversation | undefined;
+  readonly match: HistoryMatch | undefined;
+  readonly turn: Omit<RecordedTurn, 'answerId'> | undefined;
+}
+
+interface Told {
+  /** Returns the body with the stored items in place of their references. */
+  readonly told: JsonBody | undefined;
+  readonly path: string;
+  readonly isTranslated: boolean;
+  readonly detach: boolean;
+}
+
+/** Stores nothing. Throws `too_large` for a turn that must be stored and is too long for that. */
+export async function placeOf(deps: OpenaiDeps, routed: Routed, asked: Told): Promise<Place> {
+  const { told, path, isTranslated, detach } = asked;
+  const said = told && messagesAt(path, told);
+  const keeping = said && keepingOf(deps, told, { detach, isTranslated });
+  // A request outside conversations whose answer is not kept has no turn.
+  const { failed, posted } =
+    said && (routed.conversation || keeping) ? await turnThere(deps, routed, said, keeping) : {};
+  const before = failed?.before ?? (posted && posted.position - 1);
+  const stored = routed.conversation && said ? await storedBefore(deps, routed, said, before) : [];
+  const goesOn = isTranslated && routed.goesOnFrom !== undefined ? stored : [];
+  const { contents = new Map(), files } = goesOn.length > 0 ? await toldContents(deps.attachments, goesOn) : {};
+  const chat = told && (isTranslated ? chatOf(told, goesOn, contents) : withoutStorage(told));
+  const messages = chat && messagesAt(path, chat);
+  const isKept = messages !== undefined && keeping !== undefined;
+  const expiresAtMs = keeping === 'asked' ? undefined : deps.now() + deps.config.responses.retentionMs;
+  const isStored = routed.conversation !== undefined || isKept;
+  const target = failed ?? (isStored ? await conversationFor(deps, routed, expiresAtMs) : undefined);
+  const conversation = target?.conversation;
+  if (!conversation || !messages) return { chat, files, conversation, match: undefined, turn: undefined };
+  const hasNoSession = keeping === 'unasked' && !routed.conversation && bringsHistory(messages);
+  const match = hasNoSession
+    ? withoutSession(conversation)
+    : matchHistory(routed.backend, conversation, stored, messages);
+  const turn = {
+    ...{ conversation, ...match },
+    ...('beginning' in target && { beginning: target.beginning }),
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
+    ...(failed ? { replacesId: failed.answer.id } : { results: newestResults(messages) }),
+    ...(!match.isBegun && !failed && !posted && { text: newestUserText(messages), sent: newestUserFiles(messages) }),
+  };
+  if (fitsInStore(turn)) return { chat, files, conversation, match, turn };
+  if (keeping !== 'unasked' || routed.conversation) throw tooLongToStore();
+  return { chat, files, conversation: undefined, match: undefined, turn: undefined };
+}
+
+function messagesAt(path: string, body: JsonBody) {
+  return path === 'responses' ? (messagesOf(body) ?? inputOf(body)) : messagesOf(body);
+}
+
+/** Returns the stored messages before the request's turn. Empty if the request does not need them. */
+async function storedBefore(
+  deps: OpenaiDeps,
+  { conversation, backend, goesOnFrom, path }: Routed,
+  said: readonly unknown[],
+  before: number | undefined,
+): Promise<readonly Message[]> {
+  if (!conversation) return [];
+  const isOfUse = backend.history !== 'full' || goesOnFrom !== undefined || goesOnWithTurn(said);
+  if (!isOfUse) return [];
+  const upTo = before ?? goesOnFrom ?? conversation.lastPosition;
+  return deps.conversations.history(conversation.id, upTo + 1, path);
+}
+
+type Target = Pick<RecordedTurn, 'conversation' | 'beginning'>;
+
+/**
+ * Decides where the answer is stored. A request that continues an earlier answer forks the conversation. Stores
+ * nothing.
+ */
+async function conversationFor(deps: OpenaiDeps, routed: Routed, expiresAtMs: number | undefined): Promise<Target> {
+  const { conversation, goesOnFrom, path, agent } = routed;
+  if (!conversation) return beginningWith(deps.conversations.begin(agent, expiresAtMs));
+  // The newer messages may have been deleted.
+  const isNewest =
+    goesOnFrom === undefined ||
+    (!path &&
+      (goesOnFrom === conversation.lastPosition ||
+        (await deps.conversations.heads(conversation.id, { after: goesOnFrom, limit: 1, ofTurns: true })).length ===
+          0));
+  return isNewest ? { conversation } : beginningWith(await deps.conversations.fork(conversation, goesOnFrom, path));
+}
+
+function beginningWith(beginning: Beginning): Target {
+  return { conversation: beginning.conversation, beginning };
+}

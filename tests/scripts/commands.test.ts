@@ -1,0 +1,35 @@
+/** The commands of an operator, as processes of their own: what they say to wrong arguments, and that they do nothing then. */
+import { expect, setDefaultTimeout, test } from 'bun:test';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { repositoryRoot } from '../../router/config/root';
+import { SETTINGS } from '../support/router';
+
+/** Ends only a test that has failed: processes start slowly on a busy machine. */
+setDefaultTimeout(60_000);
+
+const COMMANDS = ['admin', 'backup', 'restore', 'import', 'rotate-key', 'doctor'];
+const dataRoot = join(tmpdir(), `agent-stack-none-${crypto.randomUUID()}`);
+
+async function run(command: string, ...args: string[]) {
+  const child = Bun.spawn([process.execPath, join(repositoryRoot, `scripts/${command}.ts`), ...args], {
+    env: { ...SETTINGS, STACK_DATA_ROOT: dataRoot, PATH: '' },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  const [out, errors, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { out, errors, code };
+}
+
+test.each(COMMANDS)('%s says how it is used, and does nothing for arguments that it does not know', async (command) => {
+  const usage = expect.stringMatching(new RegExp(`^Usage, while [\\s\\S]*bun run ${command}`));
+  expect(await run(command, '--help')).toEqual({ out: usage, errors: '', code: 0 });
+  expect(await run(command, '--nonsense')).toEqual({ out: '', errors: usage, code: 1 });
+  expect(await run(command, 'one', 'two', 'three')).toEqual({ out: '', errors: usage, code: 1 });
+  expect(existsSync(dataRoot)).toBe(false);
+});
