@@ -235,7 +235,7 @@ test('law 22: one file makes all outgoing requests, and asks another for those w
   );
   expect(callers.map(({ path }) => path)).toEqual(['router/net/http1/connection.ts', 'router/net/outgoing.ts']);
   const askers = inFolder('router/').filter(({ imports }) =>
-    imports.some(({ target }) => target === 'router/net/http1/connection'),
+    imports.some(({ target }) => target === 'router/net/http1/send'),
   );
   expect(askers.map(({ path }) => path)).toEqual(['router/net/outgoing.ts']);
 });

@@ -1,4 +1,4 @@
-/** Rules that the Markdown of messages has beside those of markdown-it: task lists, and the direction of each block. */
+/** Rules that the Markdown of messages has beside those of markdown-it: task lists, line breaks, and the direction of each block. */
 import type { MarkdownIt, Token } from 'markdown-it';
 
 /** The elements of a page whose words say whether a task is done. */
@@ -38,6 +38,20 @@ function box(token: Token, isDone: boolean): Token {
     ['aria-labelledby', isDone ? TASK_DONE_ID : TASK_OPEN_ID],
   ];
   return token;
+}
+
+const BREAK = /<br\s?\/?>/iy;
+
+/** `<br>` is a line break: Markdown has no other way to write one in a cell of a table. All other HTML stays text. */
+export function addBreaks(md: MarkdownIt): void {
+  md.inline.ruler.before('autolink', 'break', (state, isSilent) => {
+    BREAK.lastIndex = state.pos;
+    const found = BREAK.exec(state.src);
+    if (!found) return false;
+    if (!isSilent) state.push('hardbreak', 'br', 0);
+    state.pos += found[0].length;
+    return true;
+  });
 }
 
 /** Each block is written in the direction of its own first letter. */

@@ -3,7 +3,7 @@
  * from runners, and some of them take minutes: the router calls this in a worker only (router/web/markdown-worker.ts).
  */
 import type { Env, MarkdownIt, Token } from 'markdown-it';
-import { addDirections, addTasks } from './markdown-rules';
+import { addBreaks, addDirections, addTasks } from './markdown-rules';
 import { type Growing, type Html, type MarkdownLabels, noHtml } from './markup';
 import { addMath, addMathBlocks } from './math';
 
@@ -120,7 +120,11 @@ function createWithFootnotes(): MarkdownIt {
 }
 
 function createMarkdown(): MarkdownIt {
-  const md = createMarkdownIt()({ html: false, linkify: true }).use(addMath).use(addTasks).use(addDirections);
+  const md = createMarkdownIt()({ html: false, linkify: true })
+    .use(addMath)
+    .use(addTasks)
+    .use(addBreaks)
+    .use(addDirections);
   const { rules } = md.renderer;
   const escapeText = md.utils.escapeHtml;
   md.validateLink = (url) => allowedLink.test(url.trim()) || ownPicture.test(url);

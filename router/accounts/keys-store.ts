@@ -2,8 +2,8 @@
 import { and, desc, eq, getTableColumns, gt, gte, or, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
 import { IN_LIST } from '../database/in-list';
-import { prepared } from '../database/prepared';
 import { keys, users } from '../database/schema/accounts';
+import { lazy } from '../lib/lazy';
 import type { User } from './store';
 
 export type { KeyScope } from '../database/schema/accounts';
@@ -16,7 +16,7 @@ export type OwnedKey = Key & { readonly owner: string };
 export type KeysStore = ReturnType<typeof keysStore>;
 
 export function keysStore(db: Db) {
-  const byHash = prepared(() =>
+  const byHash = lazy(() =>
     db
       .select({ key: keys, user: users })
       .from(keys)

@@ -2,8 +2,8 @@
 import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { textParameter } from '../database/parameters';
-import { prepared } from '../database/prepared';
 import { sessions, users } from '../database/schema/accounts';
+import { lazy } from '../lib/lazy';
 import type { User } from './store';
 
 export type Session = typeof sessions.$inferSelect;
@@ -11,7 +11,7 @@ export type Session = typeof sessions.$inferSelect;
 export type SessionsStore = ReturnType<typeof sessionsStore>;
 
 export function sessionsStore(db: Db) {
-  const byId = prepared(() =>
+  const byId = lazy(() =>
     db
       .select({ user: users, session: sessions })
       .from(sessions)

@@ -2,9 +2,9 @@
 import { and, desc, eq, gt, gte, isNotNull, isNull, lt, lte, or, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
 import { IN_LIST } from '../database/in-list';
-import { prepared } from '../database/prepared';
 import { passwordResets, retiredSlugs, sessions, users } from '../database/schema/accounts';
 import { sharedVariables } from '../database/schema/credentials';
+import { lazy } from '../lib/lazy';
 
 export type User = typeof users.$inferSelect;
 export type UserName = Pick<User, 'id' | 'email'>;
@@ -23,7 +23,7 @@ export type UsersStore = ReturnType<typeof usersStore>;
 const isAdmin = sql`${users.role} = 'admin'`;
 
 export function usersStore(db: Db) {
-  const by = prepared(() => ({
+  const by = lazy(() => ({
     id: db
       .select()
       .from(users)

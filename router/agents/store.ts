@@ -2,9 +2,9 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { type Db, isForeignKeyViolation, transaction } from '../database/database';
 import { IN_LIST } from '../database/in-list';
-import { prepared } from '../database/prepared';
 import { agents } from '../database/schema/agents';
 import { newId } from '../lib/ids';
+import { lazy } from '../lib/lazy';
 
 export type Agent = typeof agents.$inferSelect;
 export type AgentName = Pick<Agent, 'id' | 'name'>;
@@ -13,7 +13,7 @@ export type AgentsStore = ReturnType<typeof agentsStore>;
 
 export function agentsStore(db: Db) {
   const { placeholder } = sql;
-  const statements = prepared(() => ({
+  const statements = lazy(() => ({
     byId: db
       .select()
       .from(agents)

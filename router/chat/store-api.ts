@@ -125,8 +125,11 @@ export function conversationsApiStore(db: Db) {
             row_number() OVER (PARTITION BY a.backend ORDER BY c.created_at_ms, c.id) AS seq
           FROM conversations AS c JOIN agents AS a ON a.id = c.agent_id
           WHERE c.user_id = ${userId} AND c.shelf <> 'deleted' AND (${isKept}))
-        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 0) AS messageCount
-        FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC LIMIT ${'limit' in wanted ? wanted.limit : 1}`);
+        SELECT own.*, (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id)
+          - (SELECT count(*) FROM messages AS m WHERE m.conversation_id = own.id AND m.is_hidden = 1) AS messageCount
+        FROM (SELECT * FROM own WHERE ${whereOf(wanted)} ORDER BY updatedAtMs DESC, id DESC
+          LIMIT ${'limit' in wanted ? wanted.limit : 1}) AS own
+        ORDER BY updatedAtMs DESC, id DESC`);
     },
 
     async setTitle(id: string, title: string, nowMs: number): Promise<void> {

@@ -4,8 +4,8 @@
  */
 import { eq, getTableColumns, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { prepared } from '../database/prepared';
 import { messagePieces, messages } from '../database/schema/chat';
+import { lazy } from '../lib/lazy';
 
 /** Characters (UTF-16 units) of a message that a page shows. */
 export const SHOWN_LENGTH_MAX = 64 * 1024;
@@ -35,7 +35,7 @@ export const piecesBytes = sql<number>`CASE WHEN octet_length("messages"."conten
 
 export function textsOf(db: Db) {
   const { placeholder } = sql;
-  const pieces = prepared(() =>
+  const pieces = lazy(() =>
     db
       .select({ content: messagePieces.content })
       .from(messagePieces)

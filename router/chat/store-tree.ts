@@ -8,7 +8,7 @@ import type { Db } from '../database/database';
 import { groupedWrites } from '../database/grouped-writes';
 import { conversations, messages } from '../database/schema/chat';
 
-/** As the index of the shown messages has it. */
+/** False stands in the head of a row, so that its texts are not read for it. */
 export const isShown = sql`${messages.isHidden} = 0`;
 
 /** Of messages on one path: the shown one, or the one with these positions. */

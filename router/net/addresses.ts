@@ -1,15 +1,16 @@
 /** Classifies IP addresses and checks base URLs, by their text alone. */
 import { isIP, isIPv6 } from 'node:net';
 import { type IPv4, IPv6, parse, subnetMatch } from 'ipaddr.js';
+import { lazy } from '../lib/lazy';
 
 /** Names under which clouds serve a machine's secrets. They are refused whatever they resolve to. */
 const METADATA_NAMES = new Set(['metadata', 'metadata.google.internal', 'metadata.azure.internal', 'instance-data']);
 /** Metadata addresses outside of the link-local network: Alibaba, Azure, Oracle, AWS and Google. */
-const METADATA = rangesOf(
-  ...['100.100.100.200/32', '168.63.129.16/32', '192.0.0.192/32', 'fd00:ec2::254/128', 'fd20:ce::254/128'],
+const METADATA = lazy(() =>
+  rangesOf(...['100.100.100.200/32', '168.63.129.16/32', '192.0.0.192/32', 'fd00:ec2::254/128', 'fd20:ce::254/128']),
 );
 /** Benchmarking (RFC 2544): local proxies resolve every name to an address of this range. */
-const LOCAL_PROXIES = rangesOf('198.18.0.0/15');
+const LOCAL_PROXIES = lazy(() => rangesOf('198.18.0.0/15'));
 /** Range names of ipaddr.js, which follow IANA's registries of special-purpose addresses. */
 const PRIVATE_KINDS = new Set(['loopback', 'private', 'carrierGradeNat', 'uniqueLocal']);
 
@@ -37,9 +38,9 @@ function isIn(ranges: readonly [Address, number][], address: Address): boolean {
  */
 export function reachOf(address: string): Reach {
   const plain = plainOf(address);
-  if (isIn(METADATA, plain)) return 'never';
+  if (isIn(METADATA(), plain)) return 'never';
   const kind = plain.range();
-  if (PRIVATE_KINDS.has(kind) || isIn(LOCAL_PROXIES, plain)) return 'private';
+  if (PRIVATE_KINDS.has(kind) || isIn(LOCAL_PROXIES(), plain)) return 'private';
   if (kind !== 'unicast') return 'never';
   return plain instanceof IPv6 && (!isGlobal(plain) || isIsatap(plain)) ? 'never' : 'public';
 }

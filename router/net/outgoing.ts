@@ -6,9 +6,9 @@ import { isIP, isIPv6 } from 'node:net';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
 import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
-import { send } from './http1/connection';
 import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
+import { send } from './http1/send';
 import { inTurns } from './mapped-body';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */

@@ -1,8 +1,8 @@
 /** The usage of upstream calls, and the prices of models. */
 import { and, eq, getTableColumns, gte, inArray, lt, lte, type SQL, sql } from 'drizzle-orm';
 import { type Db, transaction } from '../database/database';
-import { prepared } from '../database/prepared';
 import { prices, sharedModels, usage } from '../database/schema/usage';
+import { lazy } from '../lib/lazy';
 import { sumsStore, type UsageRange } from './sums-store';
 
 export type { UsageDimension, UsageGroup, UsageRange, UsageTotals } from './sums-store';
@@ -19,7 +19,7 @@ export type UsagePlace = Pick<UsageRow, 'atMs' | 'id'>;
 export function usageStore(db: Db) {
   const { count, ...sums } = sumsStore(db);
   const { id: _, ...columns } = getTableColumns(usage);
-  const insert = prepared(() =>
+  const insert = lazy(() =>
     db
       .insert(usage)
       .values(

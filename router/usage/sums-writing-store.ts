@@ -1,8 +1,8 @@
 /** Writes the running totals of usage (`usage_sums`), which `sums-store.ts` reads. */
 import { and, eq, gte, lt, sql } from 'drizzle-orm';
 import type { Db } from '../database/database';
-import { prepared } from '../database/prepared';
 import { usageSeries, usageSums } from '../database/schema/usage';
+import { lazy } from '../lib/lazy';
 import type { NewUsageRow } from './store';
 
 export const DAY_MS = 86_400_000;
@@ -96,7 +96,7 @@ function statements(db: Db) {
 
 /** Returns the function that adds the use of calls to the sums; call it inside the transaction that writes the calls. */
 export function sumsWriter(db: Db) {
-  const made = prepared(() => statements(db));
+  const made = lazy(() => statements(db));
   return (rows: readonly NewUsageRow[]): void => {
     const { find, begin, add, before, insert } = made();
     const sums = new Map<string, { series: readonly [Dimension, string, string]; day: number; amounts: Amounts }>();

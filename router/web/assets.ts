@@ -17,13 +17,18 @@ const FILES = readdirSync(VIEWS, { withFileTypes: true })
 
 /** The assets that are joined from parts: their names and contents. */
 export const joined: ReadonlyMap<string, { content: string; type: string }> = new Map([
-  [STYLES, { content: contentOf('styles', styles, 'css'), type: 'text/css; charset=utf-8' }],
+  [STYLES, { content: asSheet(contentOf('styles', styles, 'css')), type: 'text/css; charset=utf-8' }],
   [SCRIPT, { content: asScript(contentOf('app', scripts, 'js')), type: 'text/javascript; charset=utf-8' }],
   [HTMX, { content: htmxWithStreams(), type: 'text/javascript; charset=utf-8' }],
 ]);
 
 function contentOf(folder: string, parts: readonly string[], extension: string): string {
   return parts.map((part) => readFileSync(join(VIEWS, folder, `${part}.${extension}`), 'utf8')).join('');
+}
+
+/** A style sheet without comments and indents: 3 KB less for a first page. */
+function asSheet(css: string): string {
+  return css.replaceAll(/\/\*.*?\*\//gs, '').replaceAll(/\n\s+/g, '\n');
 }
 
 /**

@@ -82,6 +82,20 @@ test('for two lets two in, however many come at once, and a refused one uses not
   expect(await router.context.stores.users.findByEmail(ADMIN.email)).toMatchObject({ role: 'admin' });
 });
 
+test('a link that only this machine can open says so, and one with a public address does not', async () => {
+  const shown = async (of: TestRouter) => {
+    const person = await of.person(ADMIN);
+    await person.request('/admin/invitations', form({ email: '', uses: '1', days: '7' }));
+    const page = await (await person.request('/admin/invitations')).text();
+    return (await all(page, '#invitation-link'))[0]?.text ?? '';
+  };
+  expect(await shown(router)).toContain('Only this machine can open this address');
+  await using known = await startRouter({ env: { ROUTER_PUBLIC_BASE_URL: 'https://agents.example.org' } });
+  const told = await shown(known);
+  expect(told).toContain('https://agents.example.org/sign-up/');
+  expect(told).not.toContain('Only this machine');
+});
+
 test('is not valid after its days, nor when it was revoked', async () => {
   const late = await invite({ days: 1 });
   const revoked = await invite({});

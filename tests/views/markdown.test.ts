@@ -127,6 +127,14 @@ describe('rendering', () => {
 
   const rendered = (text: string): string => renderMarkdown(text, { copyCode: 'copy-code' });
 
+  test('a line break that is written as HTML is one, and other HTML stays text', () => {
+    expect(rendered('a<br>b<BR />c')).toBe('<p dir="auto">a<br>\nb<br>\nc</p>\n');
+    expect(rendered('|a|\n|-|\n|x<br/>y|')).toContain('<td>x<br>\ny</td>');
+    expect(rendered('`<br>` <br class="x"> <brr> <b>')).toBe(
+      '<p dir="auto"><code>&lt;br&gt;</code> &lt;br class=&quot;x&quot;&gt; &lt;brr&gt; &lt;b&gt;</p>\n',
+    );
+  });
+
   test('a task has a box that says whether it is done', async () => {
     const boxes = await all(rendered('- [ ] one\n- [x] two\n- [y] no\n\n[ ] no'), 'input');
     expect(boxes.map(({ attributes }) => [attributes['aria-labelledby'], 'checked' in attributes])).toEqual([
@@ -212,6 +220,7 @@ const corpus: Record<string, string> = {
   'html as text': '<div>\n\n<b>x</b>\n\n</div>\n\n<!-- a\n\nb -->\n\nend',
   unicode: '你好，世界。\n\n- 🎉 一\n- 二\n\n| 列 |\n|---|\n| 值 |\n\nمرحبا\n\nend',
   tasks: 'first\n\n- [ ] a\n- [x] b\n  - [ ] c\n\n    d\n- [ ]\n- [y] e\n\nend',
+  breaks: 'a<br>b\n<br>\n\n| c |\n|---|\n| d<br/>e <b>f</b> |\n\n- g<br />\n\nend',
   math: 'a $x$ b\n$$\ny\n= z\n$$\nc\n\n\\[ a\n- b \\]\n\n- $$\n  q\n  $$\n\n$$\nopen\n\nend \\(a\\) $$b$$',
   'windows breaks': 'a\r\n\r\n- b\r\n- c\r\n\r\nd\r\n```\r\ne\r\n```\r\n\r\nf',
   'blank edges': '\n\n  a\n\n\n\nb\n\n  \n\t\n',

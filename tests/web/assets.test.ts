@@ -35,6 +35,17 @@ test('the joined script is one without imports, and has all statements of its pa
   expect(listeners(script)).toBe(scripts.reduce((sum, name) => sum + listeners(source(name)), 0));
 });
 
+test('the joined style sheet has all rules of its parts, and no comments', () => {
+  const css = joined.get(STYLES)?.content ?? '';
+  const parts = styles.map((name) => readFileSync(join(folder, 'styles', `${name}.css`), 'utf8')).join('');
+  const count = (text: string, mark: string) => text.split(mark).length;
+  const withoutComments = parts
+    .split('/*')
+    .map((part, index) => (index === 0 ? part : part.slice(part.indexOf('*/') + 2)));
+  for (const mark of '{};') expect(count(css, mark)).toBe(count(withoutComments.join(''), mark));
+  expect(css).not.toContain('/*');
+});
+
 test.each([STYLES, SCRIPT])('%s is kept for ever under its URL, and asked for again it is unchanged', async (name) => {
   await using router = await startRouter();
   const response = await router.request(assetUrl(name));

@@ -1,12 +1,12 @@
 import type { InvitationView } from '../accounts/models';
 import { Icon } from '../icons';
 import { Confirm } from '../kit/confirm';
-import { CopyLine } from '../kit/copy-line';
 import { Field, fieldOf } from '../kit/field';
-import { FormNotice, Notice } from '../kit/notice';
+import { FormNotice } from '../kit/notice';
 import { Time } from '../kit/time';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
+import { HandedLink } from './handed-link';
 import { AdminPage } from './page';
 
 interface InvitationsProps {
@@ -53,17 +53,7 @@ export function InviteForm({ action, link, form }: InviteProps) {
   const t = useText().invitations;
   return (
     <>
-      {link && (
-        <Notice kind="good" role="status" id="invitation-link">
-          <p>
-            <strong>{t.ready}</strong>
-          </p>
-          <p>
-            {t.readyHelp} <Time ms={link.expiresAtMs} />
-          </p>
-          <CopyLine value={link.url} />
-        </Notice>
-      )}
+      {link && <HandedLink id="invitation-link" title={t.ready} help={t.readyHelp} link={link} />}
       <form method="post" action={action} class="scope-form">
         <FormNotice form={form} />
         <Field

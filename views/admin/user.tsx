@@ -1,13 +1,13 @@
 import type { UserView } from '../accounts/models';
 import { Confirm } from '../kit/confirm';
-import { CopyLine } from '../kit/copy-line';
 import { DangerForm } from '../kit/danger-form';
 import { Field, fieldOf } from '../kit/field';
-import { FormNotice, Notice } from '../kit/notice';
+import { FormNotice } from '../kit/notice';
 import { NewPassword } from '../kit/password';
 import { Time } from '../kit/time';
 import type { Flash, FormState, Shell } from '../models';
 import { useText } from '../render';
+import { HandedLink } from './handed-link';
 import { AdminPage } from './page';
 import { UserBadges } from './users';
 
@@ -110,17 +110,7 @@ function PasswordCard({ link, form, action }: CardProps & Pick<UserProps, 'link'
     <section id="password" class="card" aria-labelledby="password-title">
       <h2 id="password-title">{t.password}</h2>
       <p class="quiet">{t.resetLead}</p>
-      {link && (
-        <Notice kind="good" role="status" id="reset-link">
-          <p>
-            <strong>{t.linkReady}</strong>
-          </p>
-          <p>
-            {t.linkHelp} <Time ms={link.expiresAtMs} />
-          </p>
-          <CopyLine value={link.url} />
-        </Notice>
-      )}
+      {link && <HandedLink id="reset-link" title={t.linkReady} help={t.linkHelp} link={link} />}
       <form method="post" action={`${action}/reset-link`} class="row">
         <button type="submit" class="button primary">
           {t.makeLink}

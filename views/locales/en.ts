@@ -51,12 +51,12 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: 'The model agents use unless they ask for another.',
 };
 
-const conjunction = new Intl.ListFormat('en');
-const list = (names: string[]): string => conjunction.format(names);
+// Made with each list: few pages have one, and the first takes the process 2 MB.
+const list = (names: string[]): string => new Intl.ListFormat('en').format(names);
 
-const ordinals = new Intl.PluralRules('en', { type: 'ordinal' });
 const ordinalEndings: Partial<Record<Intl.LDMLPluralRule, string>> = { one: 'st', two: 'nd', few: 'rd' };
-const ordinal = (count: number): string => `${count}${ordinalEndings[ordinals.select(count)] ?? 'th'}`;
+const ordinal = (count: number): string =>
+  `${count}${ordinalEndings[new Intl.PluralRules('en', { type: 'ordinal' }).select(count)] ?? 'th'}`;
 
 export const en = {
   /** Of the document, as a BCP 47 tag. */
@@ -1064,6 +1064,8 @@ export const en = {
     makeLink: 'Make a reset link',
     linkReady: 'The link is ready',
     linkHelp: 'Copy it now, it is not shown again. It works once, until',
+    linkIsLocal:
+      'Only this machine can open this address. “Let others in” in docs/administrators.md says how people reach the router from elsewhere.',
     setPassword: 'Set a password',
     newPassword: 'New password',
     setPasswordHelp: 'At least 8 characters. The user is signed out everywhere.',

@@ -51,8 +51,7 @@ const credentialHelp: Record<string, string> = {
   LLM_MODEL: '智能体默认使用的模型。',
 };
 
-const conjunction = new Intl.ListFormat('zh');
-const list = (names: string[]): string => conjunction.format(names);
+const list = (names: string[]): string => new Intl.ListFormat('zh').format(names);
 
 export const zh: Text = {
   lang: 'zh-Hans',
@@ -1033,6 +1032,7 @@ export const zh: Text = {
     makeLink: '生成重置链接',
     linkReady: '链接已生成',
     linkHelp: '请立即复制，它不会再次显示。只能使用一次，有效期至',
+    linkIsLocal: '此地址只能在本机打开。如何让其他机器上的人访问，请参阅 docs/administrators.md 中的“Let others in”。',
     setPassword: '设置密码',
     newPassword: '新密码',
     setPasswordHelp: '至少 8 个字符。该用户会在所有地方退出登录。',

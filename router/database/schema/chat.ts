@@ -134,8 +134,8 @@ export const messages = sqliteTable(
   },
   (table) => [
     uniqueIndex('messages_by_position').on(table.conversationId, table.position),
-    // Without a look at the rows, which may be long.
-    index('messages_shown').on(table.conversationId, table.position).where(sql`is_hidden = 0`),
+    // To count them. What is shown is found by position, with a look at the head of each row, which tells what is hidden.
+    index('messages_hidden').on(table.conversationId, table.position).where(sql`is_hidden = 1`),
     index('messages_branching').on(table.conversationId, table.parent, table.position).where(sql`parent IS NOT NULL`),
     index('messages_by_callback').on(table.callbackId).where(sql`callback_id IS NOT NULL`),
     // At most one answer is being written in a conversation.

@@ -1,25 +1,18 @@
-/**
- * HTTP/1.1 over plain sockets, for requests to runners. Bun's `fetch` passes every request and every chunk between
- * threads: 15 µs more of a request's 185 µs, and 3 MB instead of 0.9 MB for a slow reader (decisions 0022 and 0030). `fetch`
- * also sends a request again by itself when a resting connection breaks; nothing here is sent twice.
- */
+/** One connection to a server, with one request at a time on it. */
 import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
-import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
 import type { Head } from './head';
 import { WireReader } from './reader';
-import { requestBytes, type WireRequest } from './request';
+import { awaitTurn, type InTurn } from './turns';
 
 /**
  * Milliseconds for which an idle connection is reused. Node and uvicorn close one after 5 s: a request that crosses
  * with the close would be lost, and a request that may have arrived is not sent again.
  */
 const IDLE_MS = 2_000;
-/** Milliseconds. A connection that was idle for less cannot have been closed unnoticed. */
-const RESTED_MS = 1;
 /** Milliseconds. The kernel notices a peer that vanished without closing, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
 
@@ -32,47 +25,9 @@ export interface WireAnswer {
 /** Idle connections by destination; the last one in a list was used last. */
 const idle = new Map<string, Connection[]>();
 
-/**
- * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the connection's
- * error (`code` is the system's error code), or with `MalformedError`. Never sends a request twice.
- */
-export async function send(request: WireRequest): Promise<WireAnswer> {
-  const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
-  const hostname = address ?? url.hostname.replace(/^\[|\]$/g, '');
-  const bytes = requestBytes(request);
-  const destination = `${hostname} ${url.port || 80} ${peer}`;
-  signal.throwIfAborted();
-  let connection = idle.get(destination)?.at(-1);
-  if (connection && connection.restedMs > RESTED_MS) {
-    // The peer's close may have arrived and not been read yet. The event loop has read it only after the second turn.
-    await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-    connection = idle.get(destination)?.at(-1);
-    signal.throwIfAborted();
-  }
-  connection ??= await connect({ destination, hostname, port: Number(url.port || 80) }, connectMs, signal);
-  return connection.send(request.method, bytes, signal);
-}
-
-interface Place {
-  readonly destination: string;
-  readonly hostname: string;
-  readonly port: number;
-}
-
-/** Opens a connection. If the caller has aborted meanwhile, the connection is kept for the next request. */
-function connect({ destination, hostname, port }: Place, limitMs: number, signal: AbortSignal): Promise<Connection> {
-  const { promise, resolve, reject } = Promise.withResolvers<Connection>();
-  let isLate = false;
-  const timer = setTimeout(() => {
-    isLate = true;
-    reject(new ConnectTimeoutError(limitMs));
-  }, limitMs);
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  const left = (connection: Connection) => (isLate || signal.aborted ? connection.keepIdle() : resolve(connection));
-  Connection.open(destination, hostname, port)
-    .then(left, reject)
-    .finally(() => clearTimeout(timer));
-  return promise;
+/** The idle connection to a destination that was used last. */
+export function idleConnection(destination: string): Connection | undefined {
+  return idle.get(destination)?.at(-1);
 }
 
 /** A request under way. */
@@ -82,14 +37,19 @@ interface Exchange {
   body?: WireBody;
 }
 
-class Connection implements Beating, Source {
+export class Connection implements Beating, InTurn, Source {
   #socket: Socket<Connection> | undefined;
   #exchange: Exchange | undefined;
   /** The bytes of the request that the socket has not accepted yet. */
   #unsent: Uint8Array[] = [];
+  /** What has come and is not read yet, in order. */
+  #arrived: Buffer[] = [];
+  /** Whether the request of the exchange has been begun to be sent. */
+  #isSending = false;
   #isPaused = false;
   #idleSinceMs = 0;
   place: number | undefined;
+  isWaiting = false;
 
   /** @param destination the key in `idle`. */
   private constructor(readonly destination: string) {}
@@ -112,12 +72,14 @@ class Connection implements Beating, Source {
       return exchange.answered.promise;
     }
     this.#unsent = [...bytes];
-    this.sent();
+    this.#isSending = false;
+    awaitTurn(this);
     return exchange.answered.promise;
   }
 
   /** The socket accepts more bytes. */
   sent(): void {
+    this.#isSending = true;
     while (this.#unsent.length > 0) {
       const [next] = this.#unsent as [Uint8Array];
       const count = Math.max(0, this.#socket?.write(next) ?? 0);
@@ -129,9 +91,32 @@ class Connection implements Beating, Source {
     }
   }
 
-  received(bytes: Buffer): void {
+  arrived(bytes: Buffer): void {
+    // Bytes that nobody has asked for must not be taken for the next answer.
+    if (!this.#exchange) this.#end('terminate');
+    else if (!this.#isSending) this.#break(connectionClosed());
+    else {
+      this.#arrived.push(bytes);
+      awaitTurn(this);
+    }
+  }
+
+  /** Sends and reads what has waited for its turn. */
+  turn(): void {
+    this.isWaiting = false;
+    if (this.#unsent.length > 0) this.sent();
+    this.#readArrived();
+  }
+
+  #readArrived(): void {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    for (const bytes of arrived) this.#received(bytes);
+  }
+
+  #received(bytes: Buffer): void {
     const exchange = this.#exchange;
-    // No request is under way: bytes that arrive now must not be taken for the next answer.
+    // The answer before these bytes was whole, or nobody wants the rest of it.
     if (!exchange) {
       this.#end('terminate');
       return;
@@ -154,10 +139,11 @@ class Connection implements Beating, Source {
   }
 
   closed(cause?: unknown): void {
+    this.#readArrived();
     const exchange = this.#exchange;
     // After a reset, or an error that the reader of the body threw, the answer is not whole.
     if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
-    else this.#break(cause ?? Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' }));
+    else this.#break(cause ?? connectionClosed());
   }
 
   pause(): void {
@@ -230,6 +216,10 @@ class Connection implements Beating, Source {
   }
 }
 
+function connectionClosed(): Error {
+  return Object.assign(new Error('The connection was closed.'), { code: 'ECONNRESET' });
+}
+
 /** One object for all sockets: Bun keeps a copy of the handlers for each socket that has its own. */
 const handlers = {
   // When a handler throws, Bun calls `error`, and the request breaks off.
@@ -237,7 +227,7 @@ const handlers = {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
   },
-  data: (socket: Socket<Connection>, bytes: Buffer) => socket.data.received(bytes),
+  data: (socket: Socket<Connection>, bytes: Buffer) => socket.data.arrived(bytes),
   drain: (socket: Socket<Connection>) => socket.data.sent(),
   close: (socket: Socket<Connection>, cause?: Error) => socket.data.closed(cause),
   error: (socket: Socket<Connection>, cause: Error) => socket.data.closed(cause),

@@ -1,0 +1,35 @@
+/**
+ * Work of many connections that is done together, behind the callbacks of all sockets of one turn of the event loop. After
+ * each callback Bun runs the microtasks, and with them all that follows from an answer; and a write of its own wakes each
+ * reader. Together they cost a request a tenth less (decision 0033).
+ */
+
+export interface InTurn {
+  /** Whether it is in the queue; false at first. Set by `awaitTurn`; `turn` unsets it. */
+  isWaiting: boolean;
+  turn(): void;
+  /** Called with what `turn` throws. */
+  closed(cause: unknown): void;
+}
+
+let waiting: InTurn[] = [];
+
+/** Calls `one.turn()` soon, in the order of the calls; at most once, however often it is called before. */
+export function awaitTurn(one: InTurn): void {
+  if (one.isWaiting) return;
+  one.isWaiting = true;
+  if (waiting.push(one) === 1) setImmediate(takeTurns);
+}
+
+function takeTurns(): void {
+  const all = waiting;
+  waiting = [];
+  for (const one of all) {
+    try {
+      one.turn();
+    } catch (cause) {
+      // The reader of a body threw it: its answer breaks off, and no other one.
+      one.closed(cause);
+    }
+  }
+}
