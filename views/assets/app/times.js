@@ -4,7 +4,7 @@ function formatsOf(language) {
   const region = new Intl.Locale(navigator.language).maximize().region;
   return region ? `${language}-${region}` : language;
 }
-const formats = formatsOf(document.documentElement.lang);
+export const formats = formatsOf(document.documentElement.lang);
 
 // A browser takes a millisecond or more to make each.
 const formatters = {};
