@@ -4,12 +4,11 @@ import * as fixtures from '../tests/views/fixtures';
 import {
   growthData,
   LiveComposerActions,
-  LiveConversationLink,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageReplace,
-  LiveRunner,
 } from '../views/chat/live';
+import { LiveConversationLink, LiveRunner } from '../views/chat/live-sidebar';
 import { changesBetween } from '../views/growth';
 import { renderGrowing } from '../views/markdown';
 import { noHtml } from '../views/markup';

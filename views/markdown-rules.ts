@@ -54,9 +54,12 @@ export function addBreaks(md: MarkdownIt): void {
   });
 }
 
-/** Each block is written in the direction of its own first letter. */
+/**
+ * Each block of the text is written in the direction of its first letter, with its marks at the side where that begins. Only
+ * those that stand in no other: the direction of a list or a quotation is not told from a block in it that has its own.
+ */
 export function addDirections(md: MarkdownIt): void {
   md.core.ruler.push('directions', ({ tokens }) => {
-    for (const token of tokens) if (WITH_DIRECTION.has(token.type) && !token.hidden) token.attrSet('dir', 'auto');
+    for (const token of tokens) if (token.level === 0 && WITH_DIRECTION.has(token.type)) token.attrSet('dir', 'auto');
   });
 }

@@ -161,7 +161,7 @@ function createMarkdown(): MarkdownIt {
     if (token) token.attrs = align ? [['class', `align-${align}`]] : null;
     return self.renderToken(tokens, index, options);
   };
-  rules.table_open = () => '<div class="table" tabindex="0"><table dir="auto">\n';
+  rules.table_open = () => '<div class="table" tabindex="0" dir="auto"><table>\n';
   rules.table_close = () => '</table></div>\n';
   rules.code_block = (tokens, index, _options, env) =>
     codeBlock({ language: '', body: escapeText(tokens[index]?.content ?? ''), env }, escapeText);

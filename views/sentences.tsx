@@ -67,5 +67,13 @@ export function translate(locale: Locale, sentence: string): string {
 export function Sentence({ of }: { of: string | undefined }) {
   const locale = useLocale();
   const { names } = locales[locale].credentials;
-  return translate(locale, of ?? '').replace(/\bLLM_[A-Z_]+\b/g, (name) => names[name] ?? name);
+  // Chinese has a space beside a name in Latin letters only.
+  const beside = (name: string, end: RegExp, space: string) => (end.test(name) ? '' : space);
+  return translate(locale, of ?? '').replace(
+    /( ?)\b(LLM_[A-Z_]+)\b( ?)/g,
+    (_, before: string, variable: string, after: string) => {
+      const name = names[variable] ?? variable;
+      return beside(name, /^\p{Script=Han}/u, before) + name + beside(name, /\p{Script=Han}$/u, after);
+    },
+  );
 }

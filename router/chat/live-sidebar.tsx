@@ -1,6 +1,11 @@
 /** The updates of a live stream outside the conversation: runners, and the links of the sidebar. */
 import type { JSX } from 'preact';
-import { LiveConversationLink, LiveConversationRemove, LiveConversations, LiveRunner } from '../../views/chat/live';
+import {
+  LiveConversationLink,
+  LiveConversationRemove,
+  LiveConversations,
+  LiveRunner,
+} from '../../views/chat/live-sidebar';
 import type { ConversationList } from '../../views/models';
 import type { RouterEvent } from '../lib/events';
 import type { LiveDeps, LiveOptions } from './live-options';

@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { JSX } from 'preact';
 import { ConversationItems } from '../../views/chat/conversation-list';
 import { ConversationsPage } from '../../views/chat/conversations-page';
-import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../views/chat/live';
+import { LiveConversationLink, LiveConversationRemove, LiveUndo } from '../../views/chat/live-sidebar';
 import { OptionsMenu, OptionsPage, RenameForm } from '../../views/chat/options';
 import type { OptionsView } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';

@@ -19,6 +19,8 @@ import type { Variants } from './store-tree';
 
 /** Longest error message, and longest hint, that is shown. */
 const ERROR_LENGTH_MAX = 4_000;
+/** What is mended in Settings has a button that leads there. */
+const NAMES_SETTINGS = /\bLLM_(?:BASE_URL|API_KEY|MODEL)\b|\bin Settings\b/;
 
 export interface AboutMessages {
   readonly reader: Reader;
@@ -123,7 +125,7 @@ function errorView(reader: Reader, { code, message, hint }: MessageFailure): Err
   return {
     message: clip(message, ERROR_LENGTH_MAX),
     ...(hint !== undefined && { hint: clip(hint, ERROR_LENGTH_MAX) }),
-    ...(code === 'credentials_missing' && {
+    ...((code === 'credentials_missing' || NAMES_SETTINGS.test(message)) && {
       action: { href: '/settings#credentials', label: textOf(reader).error.openSettings },
     }),
   };

@@ -3,7 +3,7 @@ import { Elysia, t } from 'elysia';
 import type { SessionPlugin } from '../accounts/identify';
 import { AppError } from '../lib/errors';
 import { done, plainText, seeOther } from '../web/respond';
-import { home } from './home';
+import { firstPage } from './first-page';
 import { liveStream } from './live';
 import type { LiveDeps } from './live-options';
 import { deletedPath, shelfName } from './options-routes';
@@ -17,7 +17,7 @@ export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
 
   return new Elysia({ name: 'chat' })
     .use(session)
-    .get('/', async ({ who, request }) => seeOther(request, await home(deps, who)), { session: true })
+    .get('/', async ({ who, request }) => seeOther(request, await firstPage(deps, who)), { session: true })
 
     .get(
       '/agents/:id',

@@ -28,6 +28,7 @@ export type Message = Omit<WholeMessage, 'steps' | 'extra'>;
 export type MessageStatus = Message['status'];
 export type { MessageFailure, Step, ToolCall, ToolResult };
 
+/** A few milliseconds' worth, so that nobody waits for it. */
 const RENEWED_AT_ONCE = 500;
 
 export type ConversationsStore = ReturnType<typeof conversationsStore>;

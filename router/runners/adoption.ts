@@ -14,16 +14,8 @@ import type { DriverRegistry } from '../platforms/drivers';
 import { listRunners, stopRunner } from './cleanup';
 import { answersToKey, notReadyBecause } from './readiness';
 import type { RunnersService } from './runners';
-import type { LiveRunner } from './slot';
+import type { Adopted } from './slot';
 import type { RunnerRow, RunnersStore } from './store';
-
-/** A runner from an earlier life of the router, and the SHA-256 of the key that it sends to the broker. */
-export interface Adopted {
-  readonly runner: LiveRunner;
-  readonly keyHash: string;
-  /** That of the token of its callbacks. */
-  readonly callbackHash: string | null;
-}
 
 export interface AdoptionDeps {
   readonly runners: RunnersService;

@@ -8,13 +8,13 @@ import type { Backend } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { runnersLog } from '../lib/log';
 import { orAbort } from '../lib/time';
-import type { Adopted } from './adoption';
 import { type CapacityLimits, capacityService, occupant } from './capacity';
 import { refusal } from './failure';
 import { runnerHealth } from './health';
 import { runnerLookups } from './lookups';
 import { ownHosts } from './redact';
 import {
+  type Adopted,
   type HeldRunner,
   type Hold,
   type LiveRunner,

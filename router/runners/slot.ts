@@ -35,6 +35,14 @@ export interface LiveRunner {
   readonly startedAtMs: number;
 }
 
+/** A runner from an earlier life of the router, and the SHA-256 of the key that it sends to the broker. */
+export interface Adopted {
+  readonly runner: LiveRunner;
+  readonly keyHash: string;
+  /** That of the token of its callbacks. */
+  readonly callbackHash: string | null;
+}
+
 /** The ids of a runner, from the intent to start it on. */
 export interface RunnerIdentity {
   readonly id: string;

@@ -1,7 +1,6 @@
 /**
- * Budgets: what a user, one of their keys, or each user without a budget of their own may use in a UTC day or month. Usage of
- * those with a budget is counted in memory, so that a call is checked without the database; it is read from the database at
- * boot, or when the budget is set.
+ * Budgets: what a user, one of their keys, or each user without a budget of their own may use in a UTC day or month. What is
+ * used of them is in memory (`budget-counters.ts`), so that a call is checked without the database.
  */
 import { AppError } from '../lib/errors';
 import { budgetCounters, endOf, PERIODS } from './budget-counters';
@@ -16,6 +15,7 @@ const UNITS: readonly Unit[] = ['tokens', 'money'];
 const NO_BUDGETS: readonly Budget[] = [];
 /** The subject of the budget of users who have none of their own. No id is like it. */
 export const EVERYBODY = 'everybody';
+
 export interface BudgetState {
   readonly budget: Budget;
   /** In the budget's unit, since the period began. */

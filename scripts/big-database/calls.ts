@@ -4,23 +4,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { usage } from '../../router/database/schema/usage';
 import { atOnce, inserter } from './inserter';
-import type { Person } from './people';
+import { MODELS, type Person } from './people';
 import { below, DAY_MS, DAYS, type Sizes, someone } from './sizes';
 
 const MIGRATIONS = join(import.meta.dir, '../../router/database/migrations');
 const SUMS_MIGRATIONS = ['0008_usage_sums.sql', '0021_usage_without_key.sql'];
-/** The first has no price. */
-export const MODELS = [
-  'gpt-5.5',
-  'gpt-5.5-mini',
-  'claude-opus-5',
-  'claude-sonnet-5',
-  'qwen/qwen4',
-  'kimi-k3',
-  'glm-6',
-  'local',
-];
-
 /** The sums are made as the migration makes them: a sum for each day of each series, one by one, takes half an hour. */
 export function insertCalls(
   sqlite: Sqlite,

@@ -4,7 +4,6 @@ import { keys, users } from '../../router/database/schema/accounts';
 import { agents } from '../../router/database/schema/agents';
 import { budgets, prices } from '../../router/database/schema/usage';
 import { newId, sha256 } from '../../router/lib/ids';
-import { MODELS } from './calls';
 import { atOnce, inserter } from './inserter';
 import type { Sizes } from './sizes';
 
@@ -15,6 +14,18 @@ export const emailOf = (user: number) => `user-${user}@example.org`;
 export const secretOf = (user: number, key: number) => `sk-as-big-database-${user}-${key}`;
 
 const KEYS_PER_USER = 3;
+
+/** The first has no price. */
+export const MODELS = [
+  'gpt-5.5',
+  'gpt-5.5-mini',
+  'claude-opus-5',
+  'claude-sonnet-5',
+  'qwen/qwen4',
+  'kimi-k3',
+  'glm-6',
+  'local',
+];
 
 export interface Person {
   readonly id: string;

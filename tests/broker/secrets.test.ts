@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { Glob } from 'bun';
 import { createVault } from '../../router/lib/vault';
-import { callUpstream, LLM } from '../support/broker';
+import { answerFromUpstream, LLM } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
-import { completion, scriptedRunner } from '../support/scripted-runner';
+import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
 
 const ALICES_KEY = 'sk-real-of-alice-0123456789abcdef';
@@ -25,10 +25,7 @@ beforeAll(async () => {
   [alice, bob] = [await router.person(PEOPLE.alice), await router.person(PEOPLE.bob)];
   alices = startUpstream({ key: ALICES_KEY });
   bobs = startUpstream({ key: BOBS_KEY });
-  runner.reply = async ({ headers }) => {
-    const response = await callUpstream(runner, headers);
-    return response.ok ? completion('Fine.') : new Response(response.body, response);
-  };
+  answerFromUpstream(runner);
 });
 afterAll(async () => {
   await router[Symbol.asyncDispose]();

@@ -1,6 +1,6 @@
 /** Clients of the predecessor store both sides of a conversation themselves: one turn each time, not two. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
 import { chunk, completion, DONE, scriptedRunner } from '../support/scripted-runner';
 
 interface Message {
@@ -11,16 +11,10 @@ interface Message {
 
 const runner = scriptedRunner('both-sides');
 const EVENTS = { headers: { 'content-type': 'text/event-stream' } };
-const headers = { 'X-Session': `\${conversation}` };
 let router: TestRouter;
 let alice: Person;
 beforeAll(async () => {
-  router = await startRouter({
-    backends: [
-      memoryBackend('plain', { headers }, runner.program),
-      memoryBackend('keeper', { history: 'last-turn', headers }, runner.program),
-    ],
-  });
+  router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
 });
 afterAll(() => router[Symbol.asyncDispose]());

@@ -1,9 +1,9 @@
 /** Every tier and every switch through the broker, with runners that run all the time. */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { resolveValue } from '../../router/credentials/tiers';
-import { callUpstream, LLM, setValues as set } from '../support/broker';
+import { answerFromUpstream, LLM, setValues as set } from '../support/broker';
 import { ADMIN, memoryBackend, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
-import { completion, scriptedRunner } from '../support/scripted-runner';
+import { scriptedRunner } from '../support/scripted-runner';
 import { startUpstream, type Upstream } from '../support/upstream';
 
 const ADMINS_KEY = 'sk-of-the-admin-0123456789-ABCD';
@@ -27,10 +27,7 @@ beforeAll(async () => {
   bob = await router.person(PEOPLE.bob);
   admins = startUpstream({ key: ADMINS_KEY });
   bobs = startUpstream({ key: BOBS_KEY });
-  runner.reply = async ({ headers }) => {
-    const response = await callUpstream(runner, headers);
-    return response.ok ? completion('Fine.') : new Response(response.body, response);
-  };
+  answerFromUpstream(runner);
 });
 afterAll(async () => {
   await router[Symbol.asyncDispose]();

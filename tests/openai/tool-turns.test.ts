@@ -1,24 +1,18 @@
 /** Turns in which a client's own tools are called: several requests, and one user message in the conversation. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI from 'openai';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../support/router';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
 type Message = OpenAI.ChatCompletionMessageParam;
 
 const runner = scriptedRunner('tool-turns');
-const headers = { 'X-Session': `\${conversation}` };
 let router: TestRouter;
 let alice: Person;
 let client: OpenAI;
 
 beforeAll(async () => {
-  router = await startRouter({
-    backends: [
-      memoryBackend('plain', { headers }, runner.program),
-      memoryBackend('keeper', { history: 'last-turn', headers }, runner.program),
-    ],
-  });
+  router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
   client = new OpenAI({ baseURL: `${router.url}/v1`, apiKey: await alice.createKey(), maxRetries: 0 });
 });

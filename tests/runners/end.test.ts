@@ -117,7 +117,7 @@ test('an agent that only closes the connection has not stopped, and stays', asyn
   await received.until('One.');
   source.cut();
   const [, error] = eventsOf(await received.end());
-  expect(errorIn(error).message).toBe('The agent ended in the middle of its answer. Send the message again.');
+  expect(errorIn(error).message).toBe('The agent ended in the middle of its answer. Try again.');
   expect(theRunner(router).spec.id).toBe(spec.id);
   runner.reply = () => completion('Still here.');
   expect(await (await say(alice, 'And now?')).text()).toContain('Still here.');

@@ -9,7 +9,7 @@ import {
   type TestRouterOptions,
   until,
 } from './router';
-import { type ScriptedRunner, scriptedRunner } from './scripted-runner';
+import { completion, type ScriptedRunner, scriptedRunner } from './scripted-runner';
 import { startUpstream, type Upstream } from './upstream';
 
 export const LLM = ['LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL'];
@@ -85,6 +85,14 @@ export function callUpstream(runner: ScriptedRunner, headers: Headers): Promise<
     headers: { authorization: `Bearer ${spec?.env.LLM_API_KEY}`, 'content-type': 'application/json' },
     body: JSON.stringify({ model: spec?.env.LLM_MODEL, messages: [] }),
   });
+}
+
+/** Has the agent answer each chat with the outcome of its own call. */
+export function answerFromUpstream(runner: ScriptedRunner): void {
+  runner.reply = async ({ headers }) => {
+    const response = await callUpstream(runner, headers);
+    return response.ok ? completion('Fine.') : new Response(response.body, response);
+  };
 }
 
 /** Sets values of one scope through the API. @param backend '' for all. */

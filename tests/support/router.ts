@@ -90,6 +90,15 @@ export function memoryBackend(
   };
 }
 
+/** Backends that tell their runners the runtime session: `plain` is sent all of a chat, `keeper` only what is new. */
+export function plainAndKeeper(program: string): Record<string, unknown>[] {
+  const headers = { 'X-Session': `\${conversation}` };
+  return [
+    memoryBackend('plain', { headers }, program),
+    memoryBackend('keeper', { history: 'last-turn', headers }, program),
+  ];
+}
+
 /** Registers a program for memory runners for the time of a test file and returns its name. */
 export function program(name: string, run: Program): string {
   registerProgram(name, run);

@@ -4,12 +4,11 @@ import { Composer } from '../../views/chat/composer';
 import {
   LiveAnnouncement,
   LiveComposerActions,
-  LiveConversationLink,
   LiveMessageAppend,
   LiveMessageAround,
   LiveMessageReplace,
-  LiveRunner,
 } from '../../views/chat/live';
+import { LiveConversationLink, LiveRunner } from '../../views/chat/live-sidebar';
 import { Message } from '../../views/chat/message';
 import type { MessageView, RunnerState, RunnerView } from '../../views/models';
 import { renderPart } from '../../views/render';

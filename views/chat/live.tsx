@@ -5,17 +5,13 @@
 
 import type { Change } from '../growth';
 import { Notice } from '../kit/notice';
-import type { ConversationLink, ConversationList, MessageView, RunnerView, Shelf } from '../models';
+import type { MessageView, Shelf } from '../models';
 import { useText } from '../render';
-import { AvailabilityNotice } from '../runners/availability';
-import { RunnerBadge, RunnerPanel } from '../runners/runner';
 import { Archived } from './archived';
 import { Composer, ComposerActions } from './composer';
-import { ConversationTitle } from './conversation';
-import { ConversationItem, ConversationItems, PinnedItems } from './conversation-list';
 import { Message } from './message';
 import type { StepView } from './models';
-import { Undoable, UndoForm } from './options';
+import { UndoForm } from './options';
 import { Step } from './steps';
 
 /** The page's end of a stream. */
@@ -118,27 +114,6 @@ export function LiveAnnouncement({ status }: { status: MessageView['status'] | '
   );
 }
 
-/** The runner's state, and whether there can be one, wherever the page shows it. */
-export function LiveRunner({ runner }: { runner: RunnerView }) {
-  const { agentId } = runner;
-  return (
-    <>
-      <hx-partial hx-target={`#runner-${agentId}`} hx-swap="outerHTML">
-        <RunnerBadge runner={runner} />
-      </hx-partial>
-      <hx-partial hx-target={`#runner-bar-${agentId}`} hx-swap="outerHTML">
-        <RunnerBadge runner={runner} place="bar" />
-      </hx-partial>
-      <hx-partial hx-target={`#runner-panel-${agentId}`} hx-swap="outerMorph">
-        <RunnerPanel runner={runner} />
-      </hx-partial>
-      <hx-partial hx-target={`#availability-${agentId}`} hx-swap="innerMorph">
-        <AvailabilityNotice runner={runner} />
-      </hx-partial>
-    </>
-  );
-}
-
 /** Send, or Stop while an answer streams. */
 export function LiveComposerActions({ streamingId }: { streamingId?: string | undefined }) {
   return (
@@ -146,52 +121,6 @@ export function LiveComposerActions({ streamingId }: { streamingId?: string | un
       <ComposerActions streamingId={streamingId} />
     </hx-partial>
   );
-}
-
-/** The first page of conversations, for a page that has others. */
-export function LiveConversations({ list }: { list: ConversationList }) {
-  return (
-    <>
-      <hx-partial hx-target="#pinned" hx-swap="innerMorph">
-        <PinnedItems list={list} />
-      </hx-partial>
-      <hx-partial hx-target="#conversations" hx-swap="innerMorph">
-        <ConversationItems list={list} />
-      </hx-partial>
-    </>
-  );
-}
-
-/** The ids of the lists that have a conversation's link by where it is kept. */
-const LISTS = { list: 'conversations', pinned: 'pinned', archived: 'archived' } as const;
-
-/**
- * A conversation's entry in its list and, when it is the one on the page, its title. app/conversations.js puts the entry where its time
- * belongs, and takes it out of another list.
- */
-export function LiveConversationLink({ conversation }: { conversation: ConversationLink }) {
-  const t = useText();
-  return (
-    <>
-      {/* Most pages do not have the list of those. */}
-      {conversation.shelf === 'archived' && <LiveConversationRemove conversationId={conversation.id} />}
-      <hx-partial hx-target={`#${LISTS[conversation.shelf]}`} hx-swap="afterbegin">
-        <ConversationItem conversation={conversation} />
-      </hx-partial>
-      {conversation.current && (
-        <hx-partial hx-target="#conversation-title" hx-swap="outerHTML">
-          <ConversationTitle title={conversation.title} />
-        </hx-partial>
-      )}
-      {/* htmx takes a title outside of a partial as the document's. */}
-      {conversation.current && <title>{t.pageTitle(conversation.title)}</title>}
-    </>
-  );
-}
-
-/** A conversation that was deleted. */
-export function LiveConversationRemove({ conversationId }: { conversationId: string }) {
-  return <hx-partial hx-target={`#conversation-link-${conversationId}`} hx-swap="delete" />;
 }
 
 interface GoneProps {
@@ -234,15 +163,6 @@ export function LiveArchived(props: { conversationId: string; isArchived: boolea
   return (
     <hx-partial hx-target="#archived-notice" hx-swap="outerHTML">
       <Archived {...props} />
-    </hx-partial>
-  );
-}
-
-/** What the reader did with a conversation in the list, with the way back; without it, nothing. */
-export function LiveUndo({ undoable }: { undoable: Parameters<typeof Undoable>[0] | undefined }) {
-  return (
-    <hx-partial hx-target="#undo" hx-swap="innerHTML">
-      {undoable && <Undoable {...undoable} />}
     </hx-partial>
   );
 }

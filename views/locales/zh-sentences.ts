@@ -36,9 +36,8 @@ export const zhSentences: Readonly<Record<string, string>> = {
     '这里出错了。详情可按请求编号在日志中查看。',
   'The agent could not be started.': '智能体无法启动。',
   'The answer exceeds the maximum length. Ask for a shorter answer.': '回答超过了最大长度，请要求更短的回答。',
-  'The agent ended in the middle of its answer. Send the message again.': '智能体在回答途中退出了，请重新发送消息。',
-  'The LLM API could not be reached. Check LLM_BASE_URL in Settings.':
-    '无法连接大模型 API。请检查“设置”中的 LLM_BASE_URL。',
+  'The agent ended in the middle of its answer. Try again.': '智能体在回答途中退出了，请重试。',
+  'The LLM API could not be reached. Check LLM_BASE_URL.': '无法连接大模型 API。请检查 LLM_BASE_URL。',
   'This agent is switched off by the administrator.': '此智能体已被管理员关闭。',
   'The platform that runs this agent does not answer. Try again soon.': '运行此智能体的平台没有响应，请稍后再试。',
   'The router could not read or save this. Try again later.': '路由器无法读取或保存，请稍后再试。',

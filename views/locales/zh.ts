@@ -190,8 +190,8 @@ export const zh: Text = {
       stops: '停止时间',
       stopsStale: '设置已更改，一旦空闲就会停止',
       stopsNever: '从不自动停止',
-      stopsAfter: (idle) => `空闲 ${idle} 后`,
-      stopsIn: (time) => `${time} 后，除非有工作`,
+      stopsAfter: (idle) => `空闲 ${idle}后`,
+      stopsIn: (time) => `${time}后，除非有工作`,
     },
     load: {
       title: 'CPU 与内存',
@@ -383,7 +383,8 @@ export const zh: Text = {
   availability: {
     badge: (platform) => (platform === undefined ? '不可用' : `需要 ${platform}`),
     title: (platform) => (platform === undefined ? '此智能体目前无法运行' : `此智能体需要 ${platform}`),
-    forUser: (platform) => `${platform ?? '运行器所在的平台'}目前没有响应。请联系管理员。`,
+    forUser: (platform) =>
+      `${platform === undefined ? '运行器所在的平台' : `${platform} `}目前没有响应。请联系管理员。`,
     forAdmin: (platform) =>
       platform === undefined ? '运行器所在的平台没有响应。' : `本机上的 ${platform} 没有响应：请安装或启动它。`,
     heals: '恢复响应后，本页会自动更新。',

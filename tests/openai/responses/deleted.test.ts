@@ -1,7 +1,7 @@
 /** Other requests about a stored response: its input is read, and it is deleted. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, ConflictError, NotFoundError } from 'openai';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
 import {
   callingCompletion,
   chunk,
@@ -19,13 +19,7 @@ let mallory: Person;
 let client: OpenAI;
 
 beforeAll(async () => {
-  const headers = { 'X-Session': `\${conversation}` };
-  router = await startRouter({
-    backends: [
-      memoryBackend('plain', { headers }, runner.program),
-      memoryBackend('keeper', { history: 'last-turn', headers }, runner.program),
-    ],
-  });
+  router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
   mallory = await router.person(PEOPLE.mallory);
   client = clientOf(await alice.createKey());

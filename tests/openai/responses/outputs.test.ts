@@ -1,7 +1,7 @@
 /** Stored responses that called a client's tools are continued by a request with only the outputs of the calls. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'bun:test';
 import OpenAI, { BadRequestError, NotFoundError } from 'openai';
-import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../../support/router';
+import { PEOPLE, type Person, plainAndKeeper, startRouter, type TestRouter, until } from '../../support/router';
 import { callingCompletion, chunk, completion, DONE, pipe, scriptedRunner } from '../../support/scripted-runner';
 
 const runner = scriptedRunner('responses-outputs');
@@ -11,13 +11,7 @@ let client: OpenAI;
 let stranger: OpenAI;
 
 beforeAll(async () => {
-  const headers = { 'X-Session': `\${conversation}` };
-  router = await startRouter({
-    backends: [
-      memoryBackend('plain', { headers }, runner.program),
-      memoryBackend('keeper', { history: 'last-turn', headers }, runner.program),
-    ],
-  });
+  router = await startRouter({ backends: plainAndKeeper(runner.program) });
   alice = await router.person(PEOPLE.alice);
   const mallory = await router.person(PEOPLE.mallory);
   const baseURL = `${router.url}/v1`;

@@ -13,7 +13,7 @@ import { isUsable, type UsableDeps } from './usable';
 /** Conversations among which the latest with an agent that can answer is searched. */
 const LATEST_MAX = 200;
 
-export interface HomeDeps extends UsableDeps {
+export interface FirstPageDeps extends UsableDeps {
   readonly agents: AgentsService;
   readonly conversations: ConversationsService;
   readonly credentials: Pick<CredentialsService, 'missing'>;
@@ -23,7 +23,7 @@ export interface HomeDeps extends UsableDeps {
  * Returns the path: the conversation that the user changed last, otherwise a new one, if possible with an agent that can answer,
  * and rather with one that has an LLM to do so. Throws `not_found` when there is no agent.
  */
-export async function home(deps: HomeDeps, who: Who): Promise<string> {
+export async function firstPage(deps: FirstPageDeps, who: Who): Promise<string> {
   await deps.agents.ensureDefaults(who.user.id);
   const agents = await deps.agents.list(who.user.id);
   const usable = agents.filter((agent) => isUsable(deps, agent));
@@ -42,7 +42,10 @@ export async function home(deps: HomeDeps, who: Who): Promise<string> {
 }
 
 /** The first of the agents that calls an LLM and has everything that it needs for it. */
-async function withModel({ backends, credentials }: HomeDeps, agents: readonly Agent[]): Promise<Agent | undefined> {
+async function withModel(
+  { backends, credentials }: FirstPageDeps,
+  agents: readonly Agent[],
+): Promise<Agent | undefined> {
   for (const agent of agents) {
     const backend = backends.find(agent.backend);
     if (backend && usesUpstream(backend) && (await credentials.missing(agent, backend)).length === 0) return agent;
