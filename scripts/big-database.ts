@@ -10,6 +10,7 @@ import { openDatabase } from '../router/database/database';
 import { insertCalls } from './big-database/calls';
 import { insertConversations } from './big-database/conversations';
 import { insertPeople } from './big-database/people';
+import { insertRecords } from './big-database/records';
 import { insertGoneRunners } from './big-database/runners';
 import { DAY_MS, DAYS, type Sizes } from './big-database/sizes';
 
@@ -47,6 +48,8 @@ export async function makeBigDatabase(dataRoot: string, sizes: Sizes, say: (text
   const rooms = insertConversations(sqlite, people, sizes, startMs);
   say(`${sizes.usage} calls`);
   insertCalls(sqlite, people, rooms, sizes, startMs);
+  say('files, schedules, events of the audit');
+  insertRecords(sqlite, people, startMs);
   sqlite.run('PRAGMA wal_checkpoint(TRUNCATE)');
   sqlite.close();
   database.close();

@@ -19,11 +19,6 @@ import { referencePages } from './gallery-reference';
 import { usagePages } from './gallery-usage';
 
 const root = join(import.meta.dir, '..');
-const htmx = join(root, 'node_modules/htmx.org/dist');
-const elsewhere: Record<string, string> = {
-  'htmx.min.js': join(htmx, 'htmx.min.js'),
-  'hx-sse.min.js': join(htmx, 'ext/hx-sse.min.js'),
-};
 const csp =
   "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; " +
   "base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
@@ -107,7 +102,7 @@ async function answer(request: Request): Promise<Response> {
   const asset = joined.get(name);
   if (asset) return new Response(asset.content, { headers: { 'content-type': asset.type } });
   if (pathname.startsWith('/assets/')) {
-    return new Response(Bun.file(elsewhere[name] ?? join(root, 'views/assets', name)), {
+    return new Response(Bun.file(join(root, 'views/assets', name)), {
       headers: { 'x-asset': name },
     });
   }

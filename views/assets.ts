@@ -60,3 +60,6 @@ export const scripts = [
 
 /** The script that they are. */
 export const SCRIPT = 'app.js';
+
+/** htmx with its extension for streams. */
+export const HTMX = 'htmx.js';

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { SCRIPT, STYLES } from './assets';
+import { HTMX, SCRIPT, STYLES } from './assets';
 import { KeysDialog } from './chat/keys';
 import { OptionsPlaces } from './chat/options';
 import { SearchDialog } from './chat/search';
@@ -14,9 +14,7 @@ export const COPY_CODE_ID = 'copy-code';
 
 interface DocumentProps {
   title: string;
-  /** Whether the page has a live stream of parts. */
-  live?: boolean;
-  /** Whether the page requests parts. Without them and a stream it loads no htmx. */
+  /** Whether the page requests parts, or has a stream of them. Without them it loads no htmx. */
   parts?: boolean;
   /** Seconds between reloads for readers without JavaScript; absent means never. */
   refreshSeconds?: number | undefined;
@@ -24,7 +22,7 @@ interface DocumentProps {
 }
 
 /** The HTML document around every page. Scripts and styles come from our own origin only, so the CSP stays `'self'`. */
-export function Document({ title, live, parts, refreshSeconds, children }: DocumentProps) {
+export function Document({ title, parts, refreshSeconds, children }: DocumentProps) {
   const t = useText();
   const assets = useAssets();
   return (
@@ -49,6 +47,8 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <link rel="stylesheet" href={assets(STYLES)} />
         {/* Scrolls to the newest message, without visible movement. */}
         <script src={assets(SCRIPT)} defer {...{ blocking: 'render' }} />
+        {/* Behind our own, which is painted without it. */}
+        {parts && <script src={assets(HTMX)} defer />}
         {refreshSeconds !== undefined && (
           <noscript>
             <meta http-equiv="refresh" content={String(refreshSeconds)} />
@@ -66,9 +66,6 @@ export function Document({ title, live, parts, refreshSeconds, children }: Docum
         <span id={TASK_OPEN_ID} hidden>
           {t.tasks.open}
         </span>
-        {/* Not deferred: htmx starts before a deferred extension that loads late, and then ignores it. */}
-        {(live || parts) && <script src={assets('htmx.min.js')} />}
-        {live && <script src={assets('hx-sse.min.js')} />}
       </body>
     </html>
   );

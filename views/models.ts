@@ -204,6 +204,8 @@ export interface ConversationView {
   agentId: string;
   agentName: string;
   messages: MessageView[];
+  /** Whether there are newer messages than these. */
+  isPast?: boolean;
   /** The message that is being edited, in its place. */
   edit?: EditView;
   earlierHref?: string;

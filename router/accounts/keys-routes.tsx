@@ -72,7 +72,7 @@ export function keysRoutes(deps: KeysRoutesDeps, session: SessionPlugin) {
         try {
           const { key, secret } = await create(deps, who, requested);
           // Shown by the page that the redirect leads to, so that a reload makes no second key.
-          newKeys.put(who.user.id, { name: key.name, key: secret });
+          newKeys.put(who.credentialId, { name: key.name, key: secret });
         } catch (error) {
           const { form, status } = refusedForm(values, error);
           return settings.page(who, request, { forms: { key: form } }, status);

@@ -64,14 +64,14 @@ export function liveRoutes(deps: LiveRoutesDeps, session: SessionPlugin) {
     async ({ who, query: { on, after, search, agent }, request, server }) => {
       server?.timeout(request, 0);
       if (on === 'overview') return adminLive(deps, request, who, overviewLive(deps));
-      if (on === 'runners') return adminLive(deps, request, who, runnersLive(deps, after ?? ''));
+      if (on === 'runners') return adminLive(deps, request, who, runnersLive(deps, who, after ?? ''));
       if (on === 'backends') return adminLive(deps, request, who, backendsLive(deps));
       if (on === 'users') return adminLive(deps, request, who, usersLive(deps, who, search ?? '', after));
       const found = deps.runners.findRunning(agent ?? '');
-      const [runner] = found ? await runnerViews(deps, [found]) : [];
+      const [runner] = found ? await runnerViews(deps, who, [found]) : [];
       if (!runner) throw new AppError('not_found', { message: 'This agent has no runner now.' });
       await deps.logReads.followed(who, request, server, runner);
-      return adminLive(deps, request, who, runnerLive(deps, runner.agentId));
+      return adminLive(deps, request, who, runnerLive(deps, who, runner.agentId));
     },
     { admin: true, query },
   );
@@ -94,11 +94,11 @@ function overviewLive({ overview }: LiveRoutesDeps): LivePage {
   };
 }
 
-function runnersLive(deps: LiveRoutesDeps, after: string): LivePage {
+function runnersLive(deps: LiveRoutesDeps, who: Who, after: string): LivePage {
   return {
     isAbout: ({ kind }) => kind === 'runner',
     async look() {
-      const { views } = await runnersPage(deps, after);
+      const { views } = await runnersPage(deps, who, after);
       const rows = views.map((runner) => ({ id: runnerRowId(runner), view: <AdminRunnerRow runner={runner} /> }));
       return {
         parts: [{ id: RUNNER_LIST_ID, view: <AdminRunnerList runners={views} />, rows }],
@@ -108,12 +108,12 @@ function runnersLive(deps: LiveRoutesDeps, after: string): LivePage {
   };
 }
 
-function runnerLive(deps: LiveRoutesDeps, agentId: string): LivePage {
+function runnerLive(deps: LiveRoutesDeps, who: Who, agentId: string): LivePage {
   return {
     isAbout: (event) => event.kind === 'runner' && event.agentId === agentId,
     async look() {
       const found = deps.runners.findRunning(agentId);
-      const [runner] = found ? await runnerViews(deps, [found]) : [];
+      const [runner] = found ? await runnerViews(deps, who, [found]) : [];
       if (!found || !runner) return { parts: [{ id: RUNNER_HEAD_ID, view: <AdminRunnerGone /> }], againMs: HEARD_MS };
       const log = await runnerLog(deps, found.agent);
       const parts = [

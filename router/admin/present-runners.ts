@@ -2,10 +2,12 @@
 import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
+import { startView } from '../chat/present-runner';
 import type { LoadsService } from '../runners/loads';
 import type { Awake, Running } from '../runners/lookups';
 import { runnerAddress } from '../runners/present';
 import type { RunnersService } from '../runners/runners';
+import type { Reader } from '../web/reader';
 
 export interface FleetDeps {
   readonly accounts: Pick<AccountsService, 'namesOf'>;
@@ -21,13 +23,17 @@ export interface FleetDeps {
 const RUNNERS_SHOWN_MAX = 50;
 
 /** A page of the agents that are awake, after the agent `after`. */
-export async function runnersPage(deps: FleetDeps, after: string) {
+export async function runnersPage(deps: FleetDeps, reader: Reader, after: string) {
   const found = deps.runners.awakeAfter(after, RUNNERS_SHOWN_MAX + 1);
   const shown = found.slice(0, RUNNERS_SHOWN_MAX);
-  return { views: await runnerViews(deps, shown), hasMore: found.length > RUNNERS_SHOWN_MAX };
+  return { views: await runnerViews(deps, reader, shown), hasMore: found.length > RUNNERS_SHOWN_MAX };
 }
 
-export async function runnerViews(deps: FleetDeps, found: readonly Awake[]): Promise<AdminRunnerView[]> {
+export async function runnerViews(
+  deps: FleetDeps,
+  reader: Reader,
+  found: readonly Awake[],
+): Promise<AdminRunnerView[]> {
   const owners = new Map(
     (await deps.accounts.namesOf(found.map(({ agent }) => agent.userId))).map((one) => [one.id, one.email]),
   );
@@ -37,7 +43,7 @@ export async function runnerViews(deps: FleetDeps, found: readonly Awake[]): Pro
     owner: owners.get(agent.userId) ?? agent.userId,
     backend: deps.backends.find(agent.backend)?.displayName ?? agent.backend,
     state: status.state,
-    ...(status.state === 'starting' && { message: status.progress.message }),
+    ...(status.state === 'starting' && { message: startView(reader, status.progress).message }),
     ...(status.failure && { message: status.failure.message }),
     ...(runner && { upMs: coarse(Math.max(0, deps.now() - runner.startedAtMs)) }),
     answers: status.requests,

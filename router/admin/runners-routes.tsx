@@ -37,7 +37,7 @@ export function adminRunnersRoutes(deps: AdminRunnersDeps, session: SessionPlugi
       '/admin/runners/:id',
       async ({ who, params, request, server }) => {
         const found = running(deps, params.id);
-        const [runner] = await runnerViews(deps, [found]);
+        const [runner] = await runnerViews(deps, who, [found]);
         if (!runner) throw noRunner();
         const log = await runnerLog(deps, found.agent);
         await deps.logReads.opened(who, request, server, runner);
@@ -109,14 +109,14 @@ function noRunner(): AppError {
 /** @returns whether there was a runner to stop. */
 async function stop(deps: AdminRunnersDeps, who: Who, request: Request, server: Server, agentId: string) {
   const found = deps.runners.findRunning(agentId);
-  const [runner] = found ? await runnerViews(deps, [found]) : [];
+  const [runner] = found ? await runnerViews(deps, who, [found]) : [];
   const isStopped = await deps.runners.stop(agentId, 'asked');
   if (runner) await deps.logReads.record('runner.stopped', who, request, server, runner);
   return isStopped;
 }
 
 async function listPage(deps: AdminRunnersDeps, who: Who, after: string): Promise<Response> {
-  const { views, hasMore } = await runnersPage(deps, after);
+  const { views, hasMore } = await runnersPage(deps, who, after);
   const last = views.at(-1);
   return page(
     who,

@@ -39,7 +39,7 @@ function availabilityView(deps: ChatViewDeps, who: Who, agent: Agent): Pick<Runn
 }
 
 /** The progress of a start. The duration of a queue is unknown, so it has no percent. */
-function startView(
+export function startView(
   reader: Reader,
   { stage, percent, place }: Progress,
 ): { message: string; percent?: number; place?: number } {

@@ -123,6 +123,7 @@ async function conversationView(
     agentId: agent.id,
     agentName: agent.name,
     messages: views,
+    ...(before !== undefined && { isPast: true }),
     ...(edit && { edit }),
     ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
     ...(streaming && { streamingId: streaming.id }),

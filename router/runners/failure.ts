@@ -41,15 +41,17 @@ function describeExit(health: Health): string {
   if (health.state !== 'exited') return 'it disappeared';
   const { exitCode, signal, outOfMemory, reason } = health;
   if (outOfMemory) return 'it ran out of memory';
-  const end = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
-  return `${signal ? `it was ended by ${signal}` : end}${reason === undefined ? '' : ` (${reason})`}`;
+  const ended = exitCode === undefined ? 'it ended' : `it ended with exit code ${exitCode}`;
+  const end = signal ? `it was ended by ${signal}` : ended;
+  return reason === undefined ? end : `${end} (${reason})`;
 }
 
 /** The error of a failed start, for the user. `tail` is the runner's last output, or empty. */
 export function startError(backend: Backend, thrown: unknown, tail = ''): AppError {
   const could = `${backend.displayName} could not start`;
   if (thrown instanceof RunnerExited) {
-    return withTail('runner_failed', `${could}: ${describeExit(thrown.health)}.`, { tail, cause: thrown });
+    const message = `${backend.displayName} could not start: ${describeExit(thrown.health)}.`;
+    return withTail('runner_failed', message, { tail, cause: thrown });
   }
   if (thrown instanceof AppError) {
     return tail ? withTail(thrown.code, thrown.message, { tail, hint: thrown.hint, cause: thrown }) : thrown;

@@ -137,7 +137,7 @@ async function settingsPage(deps: SettingsPagesDeps, { who, request, props, stat
       keys={keys}
       keyBackends={backends}
       idle={idle}
-      createdKey={deps.newKeys.take(who.user.id)}
+      createdKey={deps.newKeys.take(who.credentialId)}
       apiUrl={`${origin}/v1`}
       {...props}
       you={you}

@@ -3,30 +3,23 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { staticPlugin } from '@elysiajs/static';
 import { Elysia } from 'elysia';
-import { SCRIPT, STYLES, scripts, styles } from '../../views/assets';
+import { HTMX, SCRIPT, STYLES, scripts, styles } from '../../views/assets';
 import { repositoryRoot } from '../config/root';
 import { sha256 } from '../lib/ids';
 import { PAGE_HEADERS } from './headers';
 
 const YEAR_SECONDS = 31_536_000;
 const VIEWS = join(repositoryRoot, 'views/assets');
-const HTMX = join(repositoryRoot, 'node_modules/htmx.org/dist');
-/** The URL and the folder of each group of assets. Of htmx's package, only these files are served. */
-const FOLDERS = [
-  { prefix: '/assets', folder: VIEWS, names: filesIn(VIEWS) },
-  { prefix: '/assets/htmx', folder: HTMX, names: ['htmx.min.js'] },
-  { prefix: '/assets/htmx/ext', folder: join(HTMX, 'ext'), names: ['hx-sse.min.js'] },
-] as const;
-
-function filesIn(folder: string): string[] {
-  const entries = readdirSync(folder, { withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-}
+const PACKAGE = join(repositoryRoot, 'node_modules/htmx.org/dist');
+const FILES = readdirSync(VIEWS, { withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map(({ name }) => name);
 
 /** The assets that are joined from parts: their names and contents. */
 export const joined: ReadonlyMap<string, { content: string; type: string }> = new Map([
   [STYLES, { content: asSheet(contentOf('styles', styles, 'css')), type: 'text/css; charset=utf-8' }],
   [SCRIPT, { content: asScript(contentOf('app', scripts, 'js')), type: 'text/javascript; charset=utf-8' }],
+  [HTMX, { content: htmxWithStreams(), type: 'text/javascript; charset=utf-8' }],
 ]);
 
 function contentOf(folder: string, parts: readonly string[], extension: string): string {
@@ -47,16 +40,19 @@ function asScript(modules: string): string {
   return new Bun.Transpiler({ loader: 'js', target: 'browser', minifyWhitespace: true }).transformSync(script);
 }
 
+/** One file, because htmx ignores an extension that comes after it has started. */
+function htmxWithStreams(): string {
+  return ['htmx.min.js', 'ext/hx-sse.min.js'].map((name) => `${readFileSync(join(PACKAGE, name), 'utf8')}\n`).join('');
+}
+
 // A fragment selects an icon in the sprite, so the version is a query and not a part of the name.
 const versioned = (path: string, content: string) => `${path}?v=${sha256(content).slice(0, 10)}`;
 
 const urls = new Map([
-  ...FOLDERS.flatMap(({ prefix, folder, names }) =>
-    names.map((name): [string, string] => [
-      name,
-      versioned(`${prefix}/${name}`, readFileSync(join(folder, name), 'utf8')),
-    ]),
-  ),
+  ...FILES.map((name): [string, string] => [
+    name,
+    versioned(`/assets/${name}`, readFileSync(join(VIEWS, name), 'utf8')),
+  ]),
   ...[...joined].map(([name, { content }]): [string, string] => [name, versioned(`/assets/${name}`, content)]),
 ]);
 
@@ -92,18 +88,15 @@ export async function assets() {
         : new Response(content, { headers }),
     );
   }
-  for (const { prefix, folder, names } of FOLDERS) {
-    app.use(
-      await staticPlugin({
-        assets: folder,
-        prefix,
-        alwaysStatic: true,
-        indexHTML: false,
-        headers: HEADERS,
-        ignorePatterns: [new RegExp(`/(?!(${names.map((name) => name.replaceAll('.', '\\.')).join('|')})$)[^/]*$`)],
-        silent: true,
-      }),
-    );
-  }
-  return app;
+  return app.use(
+    await staticPlugin({
+      assets: VIEWS,
+      prefix: '/assets',
+      alwaysStatic: true,
+      indexHTML: false,
+      headers: HEADERS,
+      ignorePatterns: [new RegExp(`/(?!(${FILES.map((name) => name.replaceAll('.', '\\.')).join('|')})$)[^/]*$`)],
+      silent: true,
+    }),
+  );
 }

@@ -297,6 +297,16 @@ test('invalid values for a key are refused field by field', async () => {
   expect(await list(alice)).toEqual(before);
 });
 
+test('a new key is shown once, and only to the browser that made it', async () => {
+  const [here, elsewhere] = [await router.person(PEOPLE.bob), await router.person(PEOPLE.bob)];
+  const secretOn = async ({ request }: Person) =>
+    /sk-as-[\w-]{20,}/.exec(await (await request('/settings')).text())?.[0];
+  await here.request('/settings/keys', { method: 'POST', body: new URLSearchParams({ name: 'laptop' }) });
+  expect(await secretOn(elsewhere)).toBeUndefined();
+  expect(await secretOn(here)).toBeString();
+  expect(await secretOn(here)).toBeUndefined();
+});
+
 test('the form on the settings page takes limits, and keeps what was typed when one is wrong', async () => {
   const form = (fields: [string, string][]) =>
     alice.request('/settings/keys', { method: 'POST', body: new URLSearchParams(fields) });

@@ -8,6 +8,8 @@ import { OTHER_CPU, Server } from './processes';
 import { cell } from './report';
 import { median, percentile, Results, slope } from './results';
 import { RUNNER_COMMAND } from './router';
+import type { Bench } from './scenario';
+import { browser } from './scenarios/browser';
 import { chatBody, MARK, readMark, scriptOf, writeMark } from './script';
 import { runStreams } from './streams';
 import { DIRECT, FLOOR, ROUTER } from './subjects';
@@ -59,6 +61,19 @@ test('a whole run writes the page, and a part of one does not', () => {
   expect(readOptions(['--quick'], ['a'])).toEqual({ isQuick: true, rounds: 1, withLitellm: false, only: [] });
   expect(() => readOptions(['--only', 'b'], ['a'])).toThrow('There is no scenario b. There are: a.');
   expect(() => readOptions(['--rounds', '0'], ['a'])).toThrow('--rounds');
+});
+
+test('without a Chromium, pages in a browser are not measured, and the reason is told', async () => {
+  const path = process.env.CHROMIUM_PATH;
+  const said: string[] = [];
+  try {
+    process.env.CHROMIUM_PATH = '/nowhere/chromium';
+    await browser.run({ say: (text: string) => said.push(text) } as unknown as Bench);
+  } finally {
+    if (path === undefined) delete process.env.CHROMIUM_PATH;
+    else process.env.CHROMIUM_PATH = path;
+  }
+  expect(said).toEqual(['browser: skipped, because there is no Chromium here; CHROMIUM_PATH names one']);
 });
 
 test('a script survives its way through a body, and a time mark its way through a chunk', () => {

@@ -3,6 +3,7 @@ import { ON_BUN, ON_NODE } from './portkey';
 import { median, type Place, type Results } from './results';
 import { ABORTS } from './scenarios/aborts';
 import { AGENTS, BOTH_WAYS } from './scenarios/agents';
+import { LINES, PAINT, SCROLL, STATIC } from './scenarios/browser';
 import { DATA, DATA_START } from './scenarios/data';
 import { DEMO, IDLE_TIER, PAUSED, STOPPED, WARM } from './scenarios/idle-tier';
 import { REQUESTS } from './scenarios/requests';
@@ -87,6 +88,15 @@ const targets: readonly Target[] = [
     const all = results.places(DATA).map((one) => median(results.values(one, 'cpuMs')));
     return all.length === 0 ? Number.NaN : Math.max(...all);
   }),
+  target('first contentful paint, × a static page', 2, atMost(1.3), times(place(PAINT), 'paintMs', STATIC)),
+  target('its page over the wire', 1, below(60, 'KB'), metric(place(PAINT), 'wireKb')),
+  target(
+    'CPU per frame of a long conversation, × a static page',
+    2,
+    atMost(1.3),
+    times(place(SCROLL), 'cpuPerFrameMs', STATIC),
+  ),
+  target('longest task of a page while 5,000 lines arrive', 1, below(16.7, 'ms'), metric(place(LINES), 'longestMs')),
   target('added to a cold start', 0, below(30, 'ms'), (results) => {
     const alone = median(results.values(place(COLD_START, '', BY_ITSELF), 'ms'));
     return median(results.values(place(COLD_START, '', THROUGH_ROUTER), 'ms')) - alone;

@@ -27,8 +27,8 @@ const LIST = `- Mend the nets while the water is low
 - Look at the **moorings** before noon
 `;
 
-/** Lines of code that are no block of a page: several times what a page shows of one answer. */
-const MANY_LINES = 5_000;
+/** Several times what a page shows of one answer. */
+export const MANY_LINES = 5_000;
 
 const repeated = (head: string, text: string) => head + text.repeat(Math.ceil(TEXT_LENGTH / text.length));
 const manyLines = Array.from(

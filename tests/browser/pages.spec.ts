@@ -74,11 +74,10 @@ test('a chat page weighs less than 60 KB over the wire, in HTML, styles and scri
   expect(total).toBeLessThan(60_000);
 });
 
-test('the live stream opens also when its script comes late', async ({ page, router }) => {
-  await page.route('**/hx-sse.min.js*', async (route) => {
-    // htmx has loaded and run once. Nothing is painted yet, so the test cannot wait for a frame.
-    await page.waitForFunction(() => 'htmx' in window, undefined, { polling: 10 });
-    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
+test('a page is painted before its htmx comes, and then opens its live stream', async ({ page, router }) => {
+  await page.route('**/htmx.js*', async (route) => {
+    const isPainted = () => performance.getEntriesByName('first-contentful-paint').length > 0;
+    await page.waitForFunction(isPainted, undefined, { polling: 10 });
     await route.continue();
   });
   const live = page.waitForRequest(/\/live/);

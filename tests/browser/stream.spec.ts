@@ -1,6 +1,6 @@
 /** An answer that grows before its reader: what is followed, what stays selected, and what other tabs show. */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, numberedWords, send, signIn, test } from './fixtures';
+import { answer, ended, expect, numberedWords, send, signIn, standsStill, test } from './fixtures';
 
 const fromEnd = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollHeight - innerHeight - Math.round(scrollY));
@@ -180,4 +180,48 @@ test('the page follows its answers also when older ones are out of layout', asyn
     await expect.poll(fromEnd, `after ${text}`).toBe(true);
     await expect(page.locator('#jump')).toBeHidden();
   }
+});
+
+test('earlier messages come in above what is read, which stays in place, and what is deleted leaves no gap', async ({
+  page,
+  context,
+  router,
+}) => {
+  const messages = Array.from({ length: 120 }, (_, n) => ({
+    role: n % 2 === 0 ? 'user' : 'assistant',
+    content: `Message ${n + 1}.${'\n\nMore of it.'.repeat(n % 5)}`,
+  }));
+  const admin = await router.signIn();
+  const file = { format: 'agent-stack.conversation', version: 1, title: 'Long', messages };
+  await signIn(page, router);
+  const imported = await admin.request('/api/conversations/import?backend=demo', { method: 'POST', body: file });
+  const { id } = (await imported.json()).conversation;
+  await page.goto(`/conversations/${id}`);
+  const read = page.locator('.message').filter({ hasText: 'Message 71.' });
+  const bottom = page.locator('.message').last();
+  await expect(bottom).toBeInViewport();
+  for (const count of [100, 120]) {
+    await page.evaluate(() => scrollTo(0, 0));
+    await expect(page.getByRole('link', { name: 'Show earlier messages' })).toBeInViewport();
+    if (count === 120) await read.scrollIntoViewIfNeeded();
+    await standsStill(page);
+    const before = await read.boundingBox();
+    await page.getByRole('link', { name: 'Show earlier messages' }).evaluate((link: HTMLElement) => link.click());
+    await expect(page.locator('.message')).toHaveCount(count);
+    await standsStill(page);
+    const after = await read.boundingBox();
+    expect(Math.abs((after?.y ?? 0) - (before?.y ?? 0))).toBeLessThan(2);
+  }
+  await expect(page.locator('#messages > .message')).toHaveCount(10);
+
+  const other = await context.newPage();
+  await other.goto(page.url());
+  const from = other.locator('.message').filter({ hasText: 'Message 91.' });
+  await from.getByRole('button', { name: 'Delete from here on' }).click();
+  await from.getByRole('dialog').getByRole('button', { name: 'Delete from here on' }).click();
+  await expect(page.locator('.message')).toHaveCount(90);
+  await expect(page.locator('#messages > :last-child')).toContainText('Message 90.');
+  await send(page, 'echo the next');
+  await ended(page, 'done');
+  await expect(bottom).toContainText('the next');
 });

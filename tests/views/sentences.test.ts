@@ -42,6 +42,9 @@ test('values keep their place, or take the one of the other language', () => {
   const long = 'Echo was started but did not become ready within 20 s (Echo answered 500).';
   expect(translate('zh', long)).toBe('Echo 已启动，但未能在 20 秒内就绪（Echo answered 500）。');
   // The reason inside of a sentence is one itself.
+  expect(translate('zh', 'Echo could not start: it ended with exit code 1.')).toBe(
+    'Echo 无法启动：它已结束，退出码 1。',
+  );
   const inside = 'LLM_BASE_URL: That is the router itself. Set the address of an LLM API.';
   expect(translate('zh', inside)).toBe('LLM_BASE_URL：这是路由器自身的地址，请填写大模型 API 的地址。');
 });

@@ -9,7 +9,7 @@ const arrays = () => {
 };
 
 test.each([
-  ['another version', (n: number) => `/assets/htmx/htmx.min.js?v=${n}${'x'.repeat(500)}`],
+  ['another version', (n: number) => `/assets/htmx.js?v=${n}${'x'.repeat(500)}`],
   ['another query', (n: number) => `/assets/app.css?${n}`],
   ['a path that is written in another way', (n: number) => `/assets/%61pp.css?v=${n}`],
   ['a page', (n: number) => `/sign-in?next=/${n}`],

@@ -117,7 +117,7 @@ interface FrameProps extends AdminProps {
 export function AdminPage({ shell, flash, tab, liveUrl, children }: FrameProps) {
   const t = useText();
   return (
-    <AppLayout shell={shell} title={t.admin[tab]} live={liveUrl !== undefined}>
+    <AppLayout shell={shell} title={t.admin[tab]}>
       <header class="title-bar">
         <SidebarButton />
         <h1 class="ellipsis">{t.admin.label}</h1>

@@ -1,7 +1,7 @@
 import { ModelMenu } from '../agents/model-choice';
 import { Icon } from '../icons';
 import { SidebarButton } from '../layout';
-import type { AgentView, ConversationView } from '../models';
+import type { AgentView, ConversationView, EditView, MessageView } from '../models';
 import { useText } from '../render';
 import { RunnerMenu } from '../runners/runner';
 import { EditMessage } from './edit-message';
@@ -57,10 +57,21 @@ export function ConversationTitle({ title }: { title: string }) {
   );
 }
 
+/**
+ * So many messages leave the layout together when they are far from what is read. A browser watches each such group, which
+ * takes as long for one message as for ten: 5 ms of each frame for 2,000 groups.
+ */
+const groupLength = 10;
+
 /** All messages on the page, oldest first. Earlier messages are loaded in place, or as a page without scripts. */
 export function MessageLog({ conversation }: { conversation: ConversationView }) {
   const t = useText();
-  const { earlierHref } = conversation;
+  const { earlierHref, isPast, messages } = conversation;
+  // The newest ones grow, and are followed.
+  const newest = isPast ? messages.length : Math.max(0, messages.length - groupLength);
+  const groups = Array.from({ length: Math.ceil(newest / groupLength) }, (_, group) =>
+    messages.slice(group * groupLength, Math.min(newest, (group + 1) * groupLength)),
+  );
   return (
     <div id="messages" class="column" role="log" aria-label={t.conversation.log}>
       {earlierHref && (
@@ -77,13 +88,22 @@ export function MessageLog({ conversation }: { conversation: ConversationView })
           </a>
         </p>
       )}
-      {conversation.messages.map((message) =>
-        message.id === conversation.edit?.messageId ? (
-          <EditMessage key={message.id} edit={conversation.edit} />
-        ) : (
-          <Message key={message.id} message={message} />
-        ),
-      )}
+      {groups.map((group) => (
+        <div key={group[0]?.id} class="past">
+          <Messages messages={group} edit={conversation.edit} />
+        </div>
+      ))}
+      <Messages messages={messages.slice(newest)} edit={conversation.edit} />
     </div>
+  );
+}
+
+function Messages({ messages, edit }: { messages: readonly MessageView[]; edit: EditView | undefined }) {
+  return messages.map((message) =>
+    message.id === edit?.messageId ? (
+      <EditMessage key={message.id} edit={edit} />
+    ) : (
+      <Message key={message.id} message={message} />
+    ),
   );
 }

@@ -79,7 +79,6 @@ export function ChatPage({
     <AppLayout
       shell={shell}
       title={conversation?.title ?? agent.name}
-      live={url !== undefined}
       refreshSeconds={conversation?.streamingId === undefined ? undefined : refreshSeconds}
     >
       <TitleBar agent={agent} conversation={conversation} model={model} />

@@ -167,6 +167,13 @@ export const zhSentences: Readonly<Record<string, string>> = {
   'The start was stopped.': '启动已被停止。',
   '{} is switched off.': '{} 已被关闭。',
   '{} could not start': '{} 无法启动',
+  '{} could not start: {}.': '{} 无法启动：{}。',
+  'The agent stopped: {}.': '智能体已停止：{}。',
+  'it disappeared': '它消失了',
+  'it ran out of memory': '内存不足',
+  'it ended': '它自行结束了',
+  'it ended with exit code {}': '它已结束，退出码 {}',
+  'it was ended by {}': '它被 {} 终止',
   '{} cannot run here.': '{} 无法在这里运行。',
   'You have {} busy or starting, which is the limit per user. Stop one, or wait until one is done.':
     '你有 {} 正忙碌或启动中，已达每位用户的上限。请停止一个，或等待其中一个完成。',

@@ -106,7 +106,7 @@ async function readFrom(url: string, headers: Readonly<Record<string, string>>):
     bytes += chunk.length;
     if (goesOn && bytes >= FIRST_BYTES) break;
   }
-  gone.abort();
+  if (goesOn) gone.abort();
 }
 
 /** Every page and every address of the API that can be read. */
@@ -126,7 +126,9 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
   const ofEverybody = [
     ...['/', '/settings', '/usage', `/usage?${year}`, '/auth/me'],
     ...['/live', '/api/backends', '/api/runners', `/api/runners/${MODEL}/progress`],
-    ...['/api/me/keys', '/api/me/budgets', '/api/me/env-overrides', '/healthz'],
+    ...['/api/me/keys', '/api/me/budgets', '/api/me/env-overrides', '/healthz', '/docs', '/openapi.json'],
+    ...['/agents', '/conversations', '/search?q=router', '/api/me', '/api/me/sessions'],
+    ...['/api/agents', '/api/conversations', '/api/schedules'],
     ...reports('/api/me/usage', ['day', 'model', 'backend', 'agent', 'key']),
   ];
   const ofUser = [
@@ -136,11 +138,19 @@ async function everything(server: Server, dataRoot: string): Promise<readonly As
       await liveOf(server, people[0].headers, ids.long),
       `/messages/${ids.answer}/text`,
     ],
+    ...['settings', 'schedules', 'runner', 'files'].map((part) => `/agents/${ids.agent}/${part}`),
+    ...['settings', 'schedules', 'runner', 'files'].map((part) => `/api/agents/${ids.agent}/${part}`),
+    ...['', '/export?format=markdown'].map((part) => `/api/conversations/${ids.usual}${part}`),
+    `/api/conversations/${ids.long}`,
   ];
   const ofAdmin = [
     ...['/admin', '/admin/usage', `/admin/usage?${year}`, '/admin/prices', '/admin/budgets', '/admin/keys'],
     ...['/api/admin/keys', '/api/admin/budgets', '/api/admin/prices', '/api/admin/shared-models'],
-    '/api/admin/shared-env',
+    ...['/admin/overview', '/admin/users', `/admin/users?search=user-99`, `/admin/users/${ids.user}`],
+    ...['/admin/invitations', '/admin/limits', '/admin/backends', '/admin/runners', '/admin/start', '/admin/audit'],
+    ...['/api/admin/overview', '/api/admin/users', `/api/admin/users/${ids.user}`, '/api/admin/invitations'],
+    ...['/api/admin/limits', '/api/admin/runners', '/api/admin/backends', '/api/admin/audit', '/api/admin/shared-env'],
+    `/api/admin/audit?person=${emailOf(0)}`,
     ...reports('/api/admin/usage', ['day', 'model', 'backend', 'agent', 'key', 'user']),
   ];
   const ofKey = ['/v1/models', `/v1/responses/resp_${ids.answer}`, `/v1/responses/resp_${ids.answer}/input_items`];
@@ -175,6 +185,7 @@ function idsIn(dataRoot: string) {
   const own = `FROM conversations WHERE agent_id =
     (SELECT id FROM agents WHERE backend = '${MODEL}' AND user_id = (SELECT id FROM users WHERE email = ?))`;
   return {
+    user: find('SELECT id FROM users WHERE email = ?'),
     agent: find(`SELECT agent_id AS id ${own} LIMIT 1`),
     long: find(`SELECT id ${own} ORDER BY last_position DESC LIMIT 1`),
     usual: find(`SELECT id ${own} ORDER BY updated_at_ms DESC LIMIT 1`),

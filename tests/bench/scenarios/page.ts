@@ -4,7 +4,7 @@ import { cpuMs } from '../processes';
 import type { RouterUnderTest } from '../router';
 import { alternate, plain, type Scenario } from '../scenario';
 import { ROUTER } from '../subjects';
-import { TEXT_KINDS, TEXTS, type TextKind } from '../texts';
+import { TEXTS, type TextKind } from '../texts';
 
 export const PAGE = 'page';
 /** The most live streams that one user may have (`LIVE_STREAMS_PER_USER_MAX`), and a conversation has one user. */
@@ -37,7 +37,7 @@ export const page: Scenario = {
   ],
   async run(bench) {
     const { options, rig } = bench;
-    const kinds: readonly TextKind[] = options.isQuick ? ['table'] : TEXT_KINDS;
+    const kinds: readonly TextKind[] = options.isQuick ? ['table'] : ['prose', 'code', 'table', 'list'];
     const watchers = options.isQuick ? [1] : [0, 1, WATCHERS_MAX];
     const router = rig.subjects.filter(({ name }) => name === ROUTER);
     await alternate<Load>(bench, {

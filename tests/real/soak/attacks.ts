@@ -155,7 +155,7 @@ export const ATTACKS: Readonly<Record<string, Attack>> = {
     run: (world) =>
       times(50, () =>
         send(world, {
-          path: `/assets/htmx/htmx.min.js?v=${Math.random()}${'x'.repeat(8_000)}`,
+          path: `/assets/htmx.js?v=${Math.random()}${'x'.repeat(8_000)}`,
           method: 'GET',
           headers: { 'accept-encoding': 'gzip' },
         }),

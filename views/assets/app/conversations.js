@@ -1,7 +1,7 @@
 // The lists of conversations: the page has them under days in UTC, and its updates bring some without. Markup:
 // views/chat/conversation-list.tsx; `placeLink` serves what views/chat/live.tsx sends.
 import { $ } from './page.js';
-import { formats } from './times.js';
+import { written } from './times.js';
 
 const conversations = $('#conversations');
 
@@ -11,7 +11,7 @@ function dayOf(date) {
   if (daysAgo <= 0) return today;
   if (daysAgo === 1) return yesterday;
   if (daysAgo <= 7) return week;
-  return date.toLocaleDateString(formats, { month: 'long', year: 'numeric' });
+  return written(date, 'month');
 }
 
 export function localDays() {

@@ -14,8 +14,23 @@ export function jump() {
   $('#jump').hidden = true;
 }
 
+// What is read stays where it is when earlier messages come in above it. Those next to it get their sizes only when the browser
+// has them in view, before it paints them.
+let heldFromEnd;
+
+export function hold(distance) {
+  heldFromEnd = distance;
+  follow();
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      heldFromEnd = undefined;
+    }),
+  );
+}
+
 function follow() {
-  if (following) jump();
+  if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
+  else if (following) jump();
 }
 
 if ($('#messages')) {

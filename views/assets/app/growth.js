@@ -15,7 +15,7 @@ function growAnswer(prose, changes) {
 }
 function growsIn(selector) {
   return ({ detail }) => {
-    const prose = $(`#messages > [aria-busy] > ${selector}`);
+    const prose = $(`#messages [aria-busy] > ${selector}`);
     if (!prose) return;
     const restore = keepSelection();
     growAnswer(prose, JSON.parse(detail.data));

@@ -3,7 +3,7 @@
 import { chosen, showChosen } from './attachments.js';
 import { composerFailed, focusComposer } from './composer.js';
 import { countUnread, localDays, placeLink } from './conversations.js';
-import { fromEnd } from './follow.js';
+import { fromEnd, hold } from './follow.js';
 import { checkLengths } from './length.js';
 import { openOptions, options, optionsButton, undo } from './menus.js';
 import { $, live } from './page.js';
@@ -30,7 +30,6 @@ document.addEventListener('htmx:before:swap', (event) => {
   if (target.matches('.older a'))
     for (const { fragment } of detail.tasks)
       for (const { id } of fragment.querySelectorAll('[data-at]')) document.getElementById(id)?.remove();
-  // What is read stays where it is when earlier messages come in above it.
   if (target.matches('.earlier a')) keptFromEnd = fromEnd();
   for (const task of detail.tasks) {
     if (task.swapSpec.style === 'afterbegin' && task.target) placeLink(task);
@@ -45,10 +44,12 @@ document.addEventListener('htmx:after:swap', ({ target, detail }) => {
   // A refused message keeps its text and its files.
   checkLengths();
   if (chosen.length > 0 && $('#composer-files')?.files.length === 0) showChosen();
+  // Their messages were deleted.
+  for (const group of document.querySelectorAll('.past:empty')) group.remove();
   localTimes(document);
   localDays();
   countUnread();
-  if (keptFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - keptFromEnd);
+  if (keptFromEnd !== undefined) hold(keptFromEnd);
   keptFromEnd = undefined;
   keptSelection?.();
   keptSelection = undefined;

@@ -6,17 +6,29 @@ function formatsOf(language) {
 }
 export const formats = formatsOf(document.documentElement.lang);
 
+// A browser takes a millisecond or more to make each.
+const formatters = {};
+const clock = { hour: 'numeric', minute: '2-digit' };
+const forms = {
+  today: clock,
+  year: { day: 'numeric', month: 'short', ...clock },
+  earlier: { day: 'numeric', month: 'short', year: 'numeric' },
+  month: { month: 'long', year: 'numeric' },
+  whole: { day: 'numeric', month: 'numeric', year: 'numeric', ...clock, second: '2-digit' },
+};
+export function written(date, form) {
+  formatters[form] ??= new Intl.DateTimeFormat(formats, forms[form]);
+  return formatters[form].format(date);
+}
+
 export function localTimes(root) {
   const now = new Date();
-  const clock = { hour: 'numeric', minute: '2-digit' };
   for (const time of root.querySelectorAll('time:not([title])')) {
     const date = new Date(time.dateTime);
-    const day = { day: 'numeric', month: 'short' };
     const isThisYear = date.getFullYear() === now.getFullYear();
     const isToday = date.toDateString() === now.toDateString();
-    const shown = isToday ? clock : isThisYear ? { ...day, ...clock } : { ...day, year: 'numeric' };
-    time.textContent = date.toLocaleString(formats, shown);
-    time.title = date.toLocaleString(formats);
+    time.textContent = written(date, isToday ? 'today' : isThisYear ? 'year' : 'earlier');
+    time.title = written(date, 'whole');
   }
 }
 localTimes(document);

@@ -1,0 +1,192 @@
+/** What a page costs its reader's browser, against the same page as static files. */
+import type { Browser, BrowserContext, Page } from '@playwright/test';
+import { chromiumPath, firstPaint, framesOf, launch, open, scroll } from '../browser';
+import type { RouterUnderTest } from '../router';
+import { alternate, type Bench, plain, ratio, type Scenario } from '../scenario';
+import { MODEL, scriptText } from '../script';
+import { ROUTER, type Subject } from '../subjects';
+import { MANY_LINES, TEXTS } from '../texts';
+
+export const PAINT = 'browser, first paint';
+export const SCROLL = 'browser, scroll';
+export const LINES = 'browser, stream';
+export const STATIC = 'static page';
+const CONVERSATIONS = 1_000;
+const MESSAGES = 2_000;
+/** Loads of a page for one value. */
+const LOADS = 5;
+const MOST_MS = 25_000;
+/** Of an answer on the page. */
+const ANSWER_LENGTH = 900;
+
+export const browser: Scenario = {
+  name: 'browser',
+  tables: [
+    {
+      name: PAINT,
+      title: 'The first page in a browser',
+      note: `The page after signing in, of a user with ${CONVERSATIONS.toLocaleString('en')} conversations, in Chromium with an empty cache. The static page is the same HTML and styles as files, without scripts.`,
+      columns: [
+        plain('first contentful paint ms', 'paintMs', 0),
+        ratio('× static', 'paintMs', STATIC),
+        plain('KB on the wire', 'wireKb', 1),
+      ],
+    },
+    {
+      name: SCROLL,
+      title: 'A long conversation in a browser',
+      note: `Scrolling through a conversation of ${MESSAGES.toLocaleString('en')} messages, all of which are on the page. The static page is the same messages without our styles and scripts. A frame is late that takes longer than two of 60 a second.`,
+      columns: [
+        plain('frame p95 ms', 'frameP95Ms', 1),
+        plain('late frames %', 'latePercent', 1),
+        plain('CPU ms/frame', 'cpuPerFrameMs', 2),
+        ratio('× static', 'cpuPerFrameMs', STATIC),
+      ],
+    },
+    {
+      name: LINES,
+      title: 'A fast answer in a browser',
+      note: `${MANY_LINES.toLocaleString('en')} lines of code, sent by the runner as fast as the router takes them, in a page that follows them; a page shows the first 64 KB.`,
+      columns: [
+        plain('frame p95 ms', 'frameP95Ms', 1),
+        plain('late frames %', 'latePercent', 1),
+        plain('longest task, CPU ms', 'longestMs', 1),
+      ],
+    },
+  ],
+  async run(bench) {
+    const executablePath = chromiumPath();
+    if (executablePath === undefined) {
+      bench.say('browser: skipped, because there is no Chromium here; CHROMIUM_PATH names one');
+      return;
+    }
+    const chromium = await launch(executablePath);
+    try {
+      await measure(bench, chromium);
+    } finally {
+      await chromium.close();
+    }
+  },
+};
+
+async function measure(bench: Bench, chromium: Browser): Promise<void> {
+  const { router } = bench.rig;
+  const { isQuick } = bench.options;
+  bench.say('browser: making conversations');
+  const id = await importLong(router, isQuick ? MESSAGES / 10 : MESSAGES);
+  await router.conversations(isQuick ? CONVERSATIONS / 10 : CONVERSATIONS);
+  const context = await open(chromium, router.server.url, router.cookie);
+  const conversation = await context.newPage();
+  await conversation.goto(`${router.server.url}/conversations/${id}`);
+  await loadAll(conversation);
+  const long = await conversation.locator('#messages').evaluate((messages) => messages.outerHTML);
+  using server = serveStatic({
+    ...(await firstPageOf(router)),
+    '/long': `<!doctype html><meta charset="utf-8"><style>svg { width: 18px; height: 18px }</style>${long}`,
+  });
+  const copy = await context.newPage();
+  await copy.goto(`http://127.0.0.1:${server.port}/long`);
+  const subjects: Subject[] = [
+    { name: ROUTER, port: router.server.port, headers: {}, isPeer: false },
+    { name: STATIC, port: server.port ?? 0, headers: {}, isPeer: false },
+  ];
+  const one = { loads: [''], nameOf: (load: string) => load, mostMs: MOST_MS };
+  const isOurs = ({ name }: Subject) => name === ROUTER;
+  await alternate(bench, {
+    ...one,
+    table: PAINT,
+    subjects: () => subjects,
+    measure: (subject) => {
+      const url = `http://127.0.0.1:${subject.port}/${isOurs(subject) ? '' : 'first'}`;
+      return firstPaint(chromium, { url, cookie: router.cookie, times: LOADS });
+    },
+  });
+  await alternate(bench, {
+    ...one,
+    table: SCROLL,
+    subjects: () => subjects,
+    measure: async (subject) => {
+      const page = isOurs(subject) ? conversation : copy;
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      return framesOf(page, () => scroll(page));
+    },
+  });
+  await alternate(bench, {
+    ...one,
+    table: LINES,
+    subjects: () => subjects.filter(isOurs),
+    measure: () => answerIn(context, router),
+  });
+}
+
+/** A conversation with answers of all kinds. Returns its id. */
+async function importLong({ server, cookie }: RouterUnderTest, count: number): Promise<string> {
+  const kinds = [TEXTS.prose, TEXTS.code, TEXTS.list, TEXTS.table].map((text) => text.slice(0, ANSWER_LENGTH));
+  const messages = Array.from({ length: count }, (_, n) =>
+    n % 2 === 0
+      ? { role: 'user', content: `Question ${n / 2}: when does the tide turn, and who remarks on it?` }
+      : { role: 'assistant', content: `Answer ${n}.\n\n${kinds[((n - 1) / 2) % kinds.length]}` },
+  );
+  const response = await fetch(`${server.url}/api/conversations/import?backend=${MODEL}`, {
+    method: 'POST',
+    headers: { cookie, 'content-type': 'application/json' },
+    body: JSON.stringify({ format: 'agent-stack.conversation', version: 1, title: 'A year of tides', messages }),
+  });
+  if (!response.ok) throw new Error(`The router refused an import with ${response.status}: ${await response.text()}`);
+  return ((await response.json()) as { conversation: { id: string } }).conversation.id;
+}
+
+/** All earlier messages, as a reader gets them. */
+async function loadAll(page: Page): Promise<void> {
+  const earlier = page.locator('.earlier a');
+  while ((await earlier.count()) > 0) {
+    const count = await page.locator('.message').count();
+    await earlier.evaluate((link: HTMLElement) => link.click());
+    await page.waitForFunction((before) => document.querySelectorAll('.message').length > before, count);
+  }
+}
+
+/** The first page and its styles, by their paths. */
+async function firstPageOf({ server, cookie }: RouterUnderTest): Promise<Record<string, string>> {
+  const read = async (path: string) => (await fetch(server.url + path, { headers: { cookie } })).text();
+  const html = await read('/');
+  const [link = '', path = ''] = /<link rel="stylesheet" href="([^"]+)"[^>]*>/.exec(html) ?? [];
+  const plain = html.replaceAll(/<script[^>]*><\/script>/g, '');
+  return {
+    '/first': plain.replace(link, '<link rel="stylesheet" href="/styles.css">'),
+    '/styles.css': await read(path),
+  };
+}
+
+function serveStatic(pages: Readonly<Record<string, string>>) {
+  const bodies = new Map(Object.entries(pages).map(([path, text]) => [path, Bun.gzipSync(text)]));
+  return Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: ({ url }) => {
+      const { pathname } = new URL(url);
+      const type = pathname.endsWith('.css') ? 'text/css' : 'text/html; charset=utf-8';
+      const headers = { 'content-type': type, 'content-encoding': 'gzip' };
+      return new Response(bodies.get(pathname) ?? null, { status: bodies.has(pathname) ? 200 : 404, headers });
+    },
+  });
+}
+
+/** Asks in the page of another conversation, and sees the answer to its end. */
+async function answerIn(context: BrowserContext, router: RouterUnderTest) {
+  const [id] = await router.conversations(1);
+  const page = await context.newPage();
+  await page.goto(`${router.server.url}/conversations/${id}`);
+  const answers = page.locator('article.answer');
+  const before = await answers.count();
+  await page.locator('#composer-text').fill(scriptText({ chunks: 0, paceMs: 0, chunkBytes: 0, text: 'lines' }));
+  const frames = await framesOf(page, async () => {
+    await page.locator('#composer-actions button').click();
+    await page.waitForFunction(
+      (count) => document.querySelectorAll('article.answer:not([aria-busy])').length > count,
+      before,
+    );
+  });
+  await page.close();
+  return frames;
+}
