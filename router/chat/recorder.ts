@@ -2,15 +2,14 @@
  * The recorder of an answer: keeps the bytes that pass, has them parsed in batches, saves the text on a clock and at the
  * end (law 17), and with the end the calls of tools.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import { generationsLog, logAnswer } from '../lib/log';
+import { logAnswer } from '../lib/log';
 import { safely } from '../lib/safely';
 import type { Ending, Recorder } from '../relay/relay';
 import type { AnswerPicture } from './answer-pictures';
 import { AnswerReader, type ReaderOptions } from './answer-reader';
+import { AnswerSaving, type End } from './answer-saving';
 import type { AttachmentsService } from './attachments';
 import { PIECE_LENGTH_MAX } from './growing-text';
 import type { ConversationsStore, MessageFailure, Step } from './store';
@@ -46,9 +45,6 @@ export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
   onTooLarge?(error: AppError): void;
 }
 
-/** How an answer ended, without its text. */
-type End = Omit<Parameters<ConversationsStore['endAnswer']>[1], 'text'>;
-
 export class Answer implements Recorder, Ticking {
   /** Resolves when the ending is in the database. */
   readonly saved: Promise<void>;
@@ -56,6 +52,7 @@ export class Answer implements Recorder, Ticking {
   readonly #ids: AnswerIds;
   readonly #options: AnswerOptions;
   readonly #reader: AnswerReader;
+  readonly #store: AnswerSaving;
   readonly #resolveSaved: () => void;
   /** Resolves when the ending is in the database, or the database has refused it once. */
   readonly #tried = Promise.withResolvers<void>();
@@ -70,7 +67,6 @@ export class Answer implements Recorder, Ticking {
   #toldLength = 0;
   /** Revisions of the steps. */
   #toldSteps = 0;
-  #savedSteps = 0;
   /** Storing the pictures of the answer, one after the other. */
   #pictures: Promise<void> | undefined;
   #pictureCount = 0;
@@ -85,6 +81,9 @@ export class Answer implements Recorder, Ticking {
       save: (one: AnswerPicture) => this.#savePicture(one),
     };
     this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
+    this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, () => {
+      if (this.#ended) this.#tried.resolve();
+    });
     const { promise, resolve } = Promise.withResolvers<void>();
     this.saved = promise;
     this.#resolveSaved = resolve;
@@ -179,7 +178,7 @@ export class Answer implements Recorder, Ticking {
     const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
     // An error event inside a stream that closes properly is a failure all the same.
     const status = failure && ending === 'done' ? 'failed' : ending;
-    const end = { status, calls: reader.calls.all, steps: reader.steps.all, nowMs: this.#deps.now() };
+    const end: End = { status, calls: reader.calls.all, steps: reader.steps.all, nowMs: this.#deps.now() };
     void this.#saveEnd(status === 'failed' && failure ? { ...end, failure } : end).then(() => {
       const { messageId, conversationId, userId } = this.#ids;
       const code = status === 'failed' ? failure?.code : undefined;
@@ -194,7 +193,7 @@ export class Answer implements Recorder, Ticking {
   #saveSoon(): void {
     if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
     // What has come while the text was saved is not parsed yet.
-    else if (this.#hasUnsaved || this.#reader.waitingBytes > 0) this.#saveLater();
+    else if (this.#store.isDue || this.#reader.waitingBytes > 0) this.#saveLater();
   }
 
   #saveLater(): void {
@@ -209,68 +208,20 @@ export class Answer implements Recorder, Ticking {
   #saveNow(): void {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
-    if (this.#hasUnsaved && !this.#saving && !this.#ended) this.#saving = this.#save();
+    if (this.#store.isDue && !this.#saving && !this.#ended) this.#saving = this.#save();
   }
 
-  get #hasUnsaved(): boolean {
-    const { text, steps } = this.#reader;
-    return text.unsaved > 0 || steps.revision !== this.#savedSteps;
-  }
-
-  /** Saves what there is of the text, one part after the other, and the steps with the first of them. */
   async #save(): Promise<void> {
-    const { text, steps } = this.#reader;
-    for (;;) {
-      const part = text.next();
-      const { revision } = steps;
-      const isSame = revision === this.#savedSteps;
-      if (!part && isSame) break;
-      const newSteps = isSame ? undefined : [...steps.all];
-      await this.#untilSaved(() => this.#deps.conversations.saveText(this.#ids.messageId, part, newSteps));
-      if (part) text.saved(part);
-      this.#savedSteps = revision;
-    }
+    await this.#store.save();
     this.#saving = undefined;
     this.#saveSoon();
   }
 
-  /** Saves what is not saved of the text, of which only the last part is written with the end. */
   async #saveEnd(end: End): Promise<void> {
-    const { text } = this.#reader;
-    const { conversations } = this.#deps;
-    const { messageId, conversationId } = this.#ids;
-    // Asked when the ending is written: a page may come until then.
-    const isSeen = () => this.#deps.isShown(conversationId);
     if (this.#saving) await this.#saving;
     if (this.#pictures) await this.#pictures;
-    for (;;) {
-      const part = text.next(true);
-      if (!part || text.isLast(part)) {
-        await this.#untilSaved(() =>
-          conversations.endAnswer(messageId, { ...end, isSeen, ...(part && { text: part }) }),
-        );
-        return;
-      }
-      await this.#untilSaved(() => conversations.saveText(messageId, part));
-      text.saved(part);
-    }
-  }
-
-  /** An ending that is not in the database would leave the answer growing for ever: it is tried until it is (law 19). */
-  async #untilSaved(save: () => Promise<unknown>): Promise<void> {
-    while (!(await this.#attempt(save))) await delay(SAVE_EVERY_MS);
-  }
-
-  /** @returns whether it was written. Somebody else's lock on the database is no reason to lose an answer. */
-  async #attempt(save: () => Promise<unknown>): Promise<boolean> {
-    try {
-      await save();
-      return true;
-    } catch (error) {
-      generationsLog.error({ message: this.#ids.messageId, err: error }, 'answer.save_failed');
-      if (this.#ended) this.#tried.resolve();
-      return false;
-    }
+    // Asked when the ending is written: a page may come until then.
+    await this.#store.saveEnd({ ...end, isSeen: () => this.#deps.isShown(this.#ids.conversationId) });
   }
 }
 

@@ -3,6 +3,7 @@
  * collection of garbage. Counts are the same on a busy machine, where times are not.
  */
 import { Database, type Statement } from 'bun:sqlite';
+import { readFileSync } from 'node:fs';
 
 /** What a request to it answers. */
 export interface Counted {
@@ -10,6 +11,8 @@ export interface Counted {
   readonly statements: number;
   /** Transactions that were committed so far, those of a single statement among them. */
   readonly commits: number;
+  /** Bytes that calls of the kernel have written to files so far, those of the log among them. 0 where there is no Linux to ask. */
+  readonly writtenBytes: number;
 }
 
 const counted = { statements: 0, commits: 0 };
@@ -57,11 +60,19 @@ Object.assign(Database.prototype, {
   },
 });
 
+function writtenBytes(): number {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1]);
+  } catch {
+    return 0;
+  }
+}
+
 Bun.serve({
   hostname: '127.0.0.1',
   port: Number(process.env.COUNTING_PORT),
   fetch() {
     Bun.gc(true);
-    return Response.json(counted satisfies Counted);
+    return Response.json({ ...counted, writtenBytes: writtenBytes() } satisfies Counted);
   },
 });

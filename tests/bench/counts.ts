@@ -33,6 +33,7 @@ export const COUNTS = {
   turnBytes: 'bytes allocated by a recorded turn',
   turnStatements: 'SQL statements of a recorded turn',
   turnCommits: 'commits of a recorded turn',
+  turnWrittenBytes: 'bytes written to files by a recorded turn',
   chunkBytes: 'bytes allocated by a chunk',
   recordedChunkBytes: 'bytes allocated by a recorded chunk',
   agentChunkBytes: "bytes allocated by an agent's token, both ways",
@@ -72,6 +73,8 @@ async function countIn(stderr: string): Promise<Counts> {
     return {
       ...{ bytes, keptBytes: (keptKb - startKb) * 1_024 },
       ...{ statements: after.statements - before.statements, commits: after.commits - before.commits },
+      // The log of collections is written, too.
+      writtenBytes: after.writtenBytes - before.writtenBytes - (after.log.length - before.log.length),
     };
   };
   /** The least of several rounds, before which there was one to get warm: whatever disturbs one adds to it. */
@@ -80,13 +83,13 @@ async function countIn(stderr: string): Promise<Counts> {
     await work();
     for (let round = 0; round < ROUNDS; round += 1) costs.push(await cost(work));
     const of = (name: keyof Cost) => Math.min(...costs.map((one) => one[name]));
-    return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
+    return costOf(of);
   };
   /** Of one piece of work: what many cost more than few, so that what looking itself costs is not in it. */
   const each = async (few: number, many: number, work: (count: number) => Promise<unknown>): Promise<Cost> => {
     const [less, more] = [await least(() => work(few)), await least(() => work(many))];
     const of = (name: keyof Cost) => (more[name] - less[name]) / (many - few);
-    return { bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') };
+    return costOf(of);
   };
   const ask = asking(router);
   const conversations = await router.conversations(STREAMS);
@@ -108,11 +111,19 @@ async function countIn(stderr: string): Promise<Counts> {
     turnBytes: turn.bytes,
     turnStatements: turn.statements,
     turnCommits: turn.commits,
+    turnWrittenBytes: turn.writtenBytes,
     chunkBytes: await perChunk(() => ({})),
     recordedChunkBytes: await perChunk(recorded),
     agentChunkBytes: await perChunk(() => ({}), { viaBroker: true }),
     streamKeptBytes: await keptByStream(router, cost),
     pageBytes: await pageBytes(router),
+  };
+}
+
+function costOf(of: (name: keyof Cost) => number): Cost {
+  return {
+    ...{ bytes: of('bytes'), keptBytes: of('keptBytes'), statements: of('statements'), commits: of('commits') },
+    writtenBytes: of('writtenBytes'),
   };
 }
 

@@ -12,6 +12,7 @@ const MOST: Counts = {
   turnBytes: 68_000,
   turnStatements: 11,
   turnCommits: 2,
+  turnWrittenBytes: 70_000,
   chunkBytes: 1_750,
   recordedChunkBytes: 3_400,
   agentChunkBytes: 3_200,
