@@ -8,6 +8,8 @@ import { simpleTimes } from './times';
 
 /** Conversations that a schedule's answers may go to: the newest of its agent among so many of its user. */
 const OFFERED_MAX = 100;
+/** Characters of its text that a row shows: more than fit in its two lines. */
+const SHOWN_LENGTH = 400;
 
 /** The fields of the form of a schedule, as they are now. */
 export function formOf({ cron, timeZone, text, conversationId }: Schedule): FormState {
@@ -18,12 +20,12 @@ export function formOf({ cron, timeZone, text, conversationId }: Schedule): Form
   };
 }
 
-/** @param refused the form of one of them, as it was sent. */
-export function scheduleView(schedule: Schedule, refused?: { id: string; form: FormState }): ScheduleView {
+/** @param open the form of one of them, which is open. */
+export function scheduleView(schedule: Schedule, open?: { id: string; form: FormState }): ScheduleView {
   const { id, cron, timeZone, text, isPaused, nextAtMs, lastAtMs, lastConversationId, lastProblem } = schedule;
   const simple = simpleTimes(cron);
   return {
-    ...{ id, cron, timeZone, text, isPaused },
+    ...{ id, cron, timeZone, text: text.slice(0, SHOWN_LENGTH), isPaused },
     ...(simple && { simple }),
     ...(nextAtMs !== null && { nextAtMs }),
     ...(lastAtMs !== null && {
@@ -33,28 +35,22 @@ export function scheduleView(schedule: Schedule, refused?: { id: string; form: F
         ...(lastProblem !== null && { problem: lastProblem }),
       },
     }),
-    form: refused?.id === id ? refused.form : formOf(schedule),
-    isRefused: refused?.id === id,
+    ...(open?.id === id && { form: open.form }),
   };
 }
 
-/**
- * Conversations that the answers may go to: pinned ones first, then newest first, then those of the schedules that are in
- * neither.
- */
+/** Conversations that the answers may go to: pinned ones first, then newest first, then the chosen one if it is in neither. */
 export async function offeredConversations(
   conversations: Pick<ConversationsService, 'find' | 'list' | 'pinned'>,
   { userId, id }: { userId: string; id: string },
-  schedules: readonly Schedule[],
+  chosenId: string | undefined,
 ): Promise<readonly { id: string; title: string }[]> {
   const pinned = await conversations.pinned(userId);
   const newest = await conversations.list(userId, { limit: OFFERED_MAX });
   const offered: { id: string; title: string }[] = [...pinned, ...newest].filter(({ agentId }) => agentId === id);
-  for (const { conversationId } of schedules) {
-    if (conversationId === null || offered.some((one) => one.id === conversationId)) continue;
-    const chosen = await conversations.find(userId, conversationId);
-    if (chosen && chosen.shelf !== 'deleted') offered.push(chosen);
-  }
+  if (!chosenId || offered.some((one) => one.id === chosenId)) return offered;
+  const chosen = await conversations.find(userId, chosenId);
+  if (chosen?.agentId === id && chosen.shelf !== 'deleted') offered.push(chosen);
   return offered;
 }
 

@@ -9,7 +9,7 @@ import type { ConversationsService } from '../chat/conversations';
 import { textOf } from '../web/reader';
 import { refusedForm } from '../web/refused-form';
 import { page, seeOther } from '../web/respond';
-import { offeredConversations, scheduleView } from './present';
+import { formOf, offeredConversations, scheduleView } from './present';
 import type { ScheduleFields, SchedulesService } from './schedules';
 import type { Schedule } from './store';
 import { phraseOf } from './times';
@@ -36,11 +36,10 @@ export function schedulesRoutes(deps: SchedulesRoutesDeps, session: SessionPlugi
 
   return new Elysia({ name: 'schedules' })
     .use(session)
-    .get(
-      '/agents/:id/schedules',
-      ({ who, params, query }) => schedulesPage(deps, who, params.id, { said: query.said }),
-      { session: true, query: t.Object({ said: t.Optional(t.String()) }) },
-    )
+    .get('/agents/:id/schedules', ({ who, params, query }) => schedulesPage(deps, who, params.id, query), {
+      session: true,
+      query: t.Object({ said: t.Optional(t.String()), edit: t.Optional(t.String()) }),
+    })
     .post(
       '/agents/:id/schedules',
       async ({ who, params, body, request }) => {
@@ -122,34 +121,45 @@ function refusedPage(
     ...refused.form,
     errors: { ...errors, ...(when !== undefined && { [body.every === 'cron' ? 'cron' : 'time']: when }) },
   };
-  return schedulesPage(deps, who, agentId, { refused: { id: schedule?.id ?? 'new', form }, status: refused.status });
+  return schedulesPage(deps, who, agentId, { refused: form, edit: schedule?.id, status: refused.status });
+}
+
+interface Shown {
+  readonly said?: string | undefined;
+  /** The id of the schedule whose form is open. */
+  readonly edit?: string | undefined;
+  /** That form as it was refused; without `edit` the one for a new schedule. */
+  readonly refused?: FormState;
+  readonly status?: number;
 }
 
 async function schedulesPage(
   deps: SchedulesRoutesDeps,
   who: Who,
   agentId: string,
-  shown: { said?: string | undefined; refused?: { id: string; form: FormState }; status?: number },
+  { said, edit, refused, status }: Shown,
 ): Promise<Response> {
   const agent = await deps.agents.get(who.user.id, agentId);
   const shell = await deps.shell(who, agentId);
-  const { refused } = shown;
   const all = await deps.schedules.listOfAgent(agent);
+  const changed = all.find(({ id }) => id === edit);
+  const open = changed && { id: changed.id, form: refused ?? formOf(changed) };
+  const chosenId = (open?.form ?? refused)?.values.conversation;
   const count = (await deps.schedules.listOfUser(who.user.id)).length;
-  const said: Readonly<Record<string, string>> = textOf(who).schedules.said;
-  const message = shown.said === undefined ? undefined : said[shown.said];
+  const messages: Readonly<Record<string, string>> = textOf(who).schedules.said;
+  const message = said === undefined ? undefined : messages[said];
   return page(
     who,
     <SchedulesPage
       shell={shell}
       agent={agentIn(shell)}
-      schedules={all.map((one) => scheduleView(one, refused))}
-      conversations={await offeredConversations(deps.conversations, agent, all)}
+      schedules={all.map((one) => scheduleView(one, open))}
+      conversations={await offeredConversations(deps.conversations, agent, chosenId)}
       left={Math.max(0, deps.schedules.max - count)}
       zones={Intl.supportedValuesOf('timeZone')}
-      {...(refused?.id === 'new' && { refused: refused.form })}
+      {...(refused && !open && { refused })}
       {...(message !== undefined && { flash: { kind: 'good', message } })}
     />,
-    shown.status,
+    status,
   );
 }

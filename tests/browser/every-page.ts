@@ -111,7 +111,10 @@ export const PAGES: Readonly<Record<string, readonly Visit[]>> = {
     at('alice', ofAgent('/settings'), unfold),
     at('alice', ({ direct }) => `/agents/${direct}/settings`),
   ],
-  'GET /agents/:id/schedules': [at('alice', ofAgent('/schedules')), at('alice', ofAgent('/schedules'), unfold)],
+  'GET /agents/:id/schedules': [
+    at('alice', ofAgent('/schedules')),
+    at('alice', ofAgent('/schedules'), opened('a[href*="?edit="]', '.schedule > .schedule-form')),
+  ],
   'GET /agents/:id/files': [
     at('alice', ofAgent('/files')),
     at('alice', ofAgent('/files?path=a-folder')),

@@ -25,7 +25,11 @@ test('a schedule is made in the time zone of the browser, run, paused, changed a
   await page.reload();
   await expect(schedule.getByRole('link', { name: 'Show the conversation' })).toBeVisible();
 
-  await schedule.getByText('Change', { exact: true }).click();
+  await schedule.getByRole('link', { name: 'Change: Every weekday at 08:00' }).press('Enter');
+  await expect(schedule.getByLabel('What the agent is asked')).toBeFocused();
+  await schedule.getByRole('link', { name: 'Cancel' }).press('Enter');
+  await expect(schedule.getByRole('button', { name: 'Save' })).toHaveCount(0);
+  await schedule.getByRole('link', { name: 'Change: Every weekday at 08:00' }).click();
   const when = schedule.getByLabel('When');
   await when.selectOption({ label: 'By a cron expression' });
   await expect(schedule.getByLabel('At', { exact: true })).toBeHidden();
@@ -38,6 +42,7 @@ test('a schedule is made in the time zone of the browser, run, paused, changed a
   await schedule.getByRole('button', { name: 'Save' }).click();
   await expect(page.getByText('Not understood.')).toBeVisible();
   await expect(page.getByLabel('Cron expression').first()).toHaveValue('61 8 * * *');
+  await expect(page.getByLabel('Cron expression').first()).toBeFocused();
   await page.getByLabel('Cron expression').first().fill('0 8 1 * *');
   await page.getByRole('button', { name: 'Save' }).click();
   const changed = page.getByRole('listitem').filter({ hasText: '0 8 1 * *' });

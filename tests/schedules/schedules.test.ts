@@ -227,7 +227,7 @@ test('a schedule whose conversation is gone is changed all the same, and an arch
   const made = await make(alice, { conversation_id: chosen });
   await router.context.conversations.putOn(alice.id, chosen, 'archived');
   const agent = await agentOf(router, alice, 'clock');
-  const page = await (await alice.request(`/agents/${agent.id}/schedules`)).text();
+  const page = await (await alice.request(`/agents/${agent.id}/schedules?edit=${made.id}`)).text();
   expect(page).toContain(`<option value="${chosen}" selected`);
   await alice.request(`/conversations/${chosen}/delete`, form({}));
   expect((await call(alice, 'PATCH', `schedules/${made.id}`, { text: 'Still there?' })).status).toBe(200);
@@ -290,11 +290,42 @@ test('the page makes, changes and deletes a schedule, and shows a refused form a
   expect(refused.status).toBe(422);
   const html = await refused.text();
   expect(html).toContain('value="61 8 * * *"');
-  expect(html).toContain('<details open');
+  expect(html).toContain(`action="/schedules/${id}"`);
   await alice.request(`/schedules/${id}`, form({ ...fields, every: 'cron', cron: '0 8 1 * *' }));
   expect(await (await alice.request(path)).text()).toContain('<code>0 8 1 * *</code>');
   await alice.request(`/schedules/${id}/delete`, form({}));
   expect(await (await alice.request(path)).text()).not.toContain(`/schedules/${id}`);
+});
+
+test('the form of a schedule is in the page only when it is opened', async () => {
+  const [one, other] = [await make(alice, { text: 'The first?' }), await make(alice, { text: 'The second?' })];
+  const agent = await agentOf(router, alice, 'clock');
+  const path = `/agents/${agent.id}/schedules`;
+  const formsIn = async (who: Person, url: string) => {
+    const html = await (await who.request(url)).text();
+    return [...html.matchAll(/ action="([^"]+)" class="scope-form schedule-form"/g)].map(([, action]) => action);
+  };
+  expect(await formsIn(alice, path)).toEqual([path]);
+  const opened = await (await alice.request(`${path}?edit=${one.id}`)).text();
+  expect(opened).toMatch(/<textarea [^>]*autofocus[^>]*>The first\?</);
+  expect(await formsIn(alice, `${path}?edit=${one.id}`)).toEqual([`/schedules/${one.id}`, path]);
+  // Only the schedules of the agent of the page are opened in it.
+  const { id: bobs } = await agentOf(router, bob, 'clock');
+  const elsewhere = `/agents/${bobs}/schedules`;
+  expect(await formsIn(bob, `${elsewhere}?edit=${one.id}`)).toEqual([elsewhere]);
+  await remove(alice, one);
+  await remove(alice, other);
+});
+
+test('a page of fifty schedules of the longest text stays small', async () => {
+  await using large = await startRouter({ backends, env: { MAX_SCHEDULES_PER_USER: '50' } });
+  const carol = await large.person(PEOPLE.alice);
+  const agent = await agentOf(large, carol, 'clock');
+  const bytes = async () => Buffer.byteLength(await (await carol.request(`/agents/${agent.id}/schedules`)).text());
+  const before = await bytes();
+  expect(before).toBeLessThan(60_000);
+  for (let count = 0; count < 50; count += 1) await make(carol, { text: 'word '.repeat(4_000) }, large);
+  expect((await bytes()) - before).toBeLessThan(50 * 4_000);
 });
 
 test('nobody sees, changes or runs the schedules of another user', async () => {

@@ -7,10 +7,11 @@ interface TextAreaProps {
   rows: number;
   help?: string | undefined;
   error?: string | undefined;
+  autofocus?: boolean;
 }
 
 /** A labelled field for several lines, with its help and its error below it. */
-export function TextArea({ id, name, label, value, rows, help, error }: TextAreaProps) {
+export function TextArea({ id, name, label, value, rows, help, error, autofocus }: TextAreaProps) {
   const described = [help && `${id}-help`, error && `${id}-error`].filter(Boolean).join(' ');
   return (
     <div class="field">
@@ -20,6 +21,7 @@ export function TextArea({ id, name, label, value, rows, help, error }: TextArea
         name={name}
         rows={rows}
         dir="auto"
+        autofocus={autofocus || error !== undefined}
         aria-describedby={described || undefined}
         aria-invalid={error ? 'true' : undefined}
       >

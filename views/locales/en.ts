@@ -277,6 +277,7 @@ export const en = {
     conversationNew: 'A new conversation each time',
     untitled: 'Conversation without a title',
     edit: 'Change',
+    editNamed: (name: string) => `Change: ${name}`,
     save: 'Save',
     run: 'Run now',
     runNamed: (name: string) => `Run now: ${name}`,

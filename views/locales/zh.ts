@@ -267,6 +267,7 @@ export const zh: Text = {
     conversationNew: '每次新建一个对话',
     untitled: '未命名的对话',
     edit: '修改',
+    editNamed: (name) => `修改：${name}`,
     save: '保存',
     run: '立即运行',
     runNamed: (name) => `立即运行：${name}`,

@@ -14,11 +14,14 @@ interface ScheduleFormProps {
   form: FormState;
   conversations: readonly { id: string; title: string }[];
   label: string;
+  /** Where one goes that leaves the form; absent where it is always shown. */
+  cancelHref?: string;
 }
 
 /** What an agent is asked, when, and where the answer goes. */
-export function ScheduleForm({ id, action, form, conversations, label }: ScheduleFormProps) {
-  const t = useText().schedules;
+export function ScheduleForm({ id, action, form, conversations, label, cancelHref }: ScheduleFormProps) {
+  const { schedules: t, confirm } = useText();
+  const isRefused = form.message !== undefined || Object.keys(form.errors).length > 0;
   return (
     <form method="post" action={action} class="scope-form schedule-form">
       <FormNotice form={form} />
@@ -29,6 +32,7 @@ export function ScheduleForm({ id, action, form, conversations, label }: Schedul
         rows={3}
         value={form.values.text ?? ''}
         error={form.errors.text}
+        autofocus={cancelHref !== undefined && !isRefused}
       />
       <ScheduleTimes id={id} form={form} />
       <SelectField
@@ -48,6 +52,11 @@ export function ScheduleForm({ id, action, form, conversations, label }: Schedul
         <button type="submit" class="button primary">
           {label}
         </button>
+        {cancelHref !== undefined && (
+          <a class="button" href={cancelHref}>
+            {confirm.cancel}
+          </a>
+        )}
       </div>
     </form>
   );

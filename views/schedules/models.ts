@@ -7,6 +7,7 @@ export interface ScheduleView {
   /** The same in the words of the form; absent where they do not suffice. */
   readonly simple?: { readonly every: string; readonly time: string };
   readonly timeZone: string;
+  /** Its beginning. */
   readonly text: string;
   readonly isPaused: boolean;
   /** Absent while it is paused, and where there is no further time. */
@@ -17,7 +18,6 @@ export interface ScheduleView {
     /** Why the agent could not be asked. */
     readonly problem?: string;
   };
-  readonly form: FormState;
-  /** The form was refused. */
-  readonly isRefused: boolean;
+  /** The form in which it is changed; absent while that is not open. */
+  readonly form?: FormState;
 }

@@ -43,7 +43,7 @@ export function SchedulesPage({ shell, agent, schedules, conversations, left, zo
         {schedules.length > 0 && (
           <ul class="rows">
             {schedules.map((schedule) => (
-              <ScheduleRow key={schedule.id} schedule={schedule} conversations={conversations} />
+              <ScheduleRow key={schedule.id} schedule={schedule} path={path} conversations={conversations} />
             ))}
           </ul>
         )}
@@ -66,16 +66,15 @@ export function SchedulesPage({ shell, agent, schedules, conversations, left, zo
   );
 }
 
-function ScheduleRow({
-  schedule,
-  conversations,
-}: {
+interface RowProps extends Pick<SchedulesProps, 'conversations'> {
   schedule: ScheduleView;
-  conversations: SchedulesProps['conversations'];
-}) {
+  /** Of the page. */
+  path: string;
+}
+
+function ScheduleRow({ schedule, path, conversations }: RowProps) {
   const t = useText().schedules;
-  const { id, cron, simple, timeZone, text, isPaused, form, isRefused } = schedule;
-  const path = `/schedules/${id}`;
+  const { id, cron, simple, timeZone, text, isPaused, form } = schedule;
   const name = simple ? t.when(simple.every, simple.time) : cron;
   return (
     <li class="schedule" id={`schedule-${id}`}>
@@ -89,33 +88,53 @@ function ScheduleRow({
         </p>
         <ScheduleTimes schedule={schedule} />
       </div>
-      <div class="row">
-        <form method="post" action={`${path}/run`}>
-          <button type="submit" class="button" aria-label={t.runNamed(name)}>
-            {t.run}
-          </button>
-        </form>
-        <form method="post" action={`${path}/${isPaused ? 'resume' : 'pause'}`}>
-          <button type="submit" class="button" aria-label={isPaused ? t.resumeNamed(name) : t.pauseNamed(name)}>
-            {isPaused ? t.resume : t.pause}
-          </button>
-        </form>
-        <Confirm
-          id={`delete-${id}`}
-          triggerClass="button quiet-button"
-          trigger={t.delete}
-          triggerLabel={t.deleteNamed(name)}
-          question={t.deleteQuestion}
-          consequence={t.deleteConsequence}
-          action={`${path}/delete`}
-          label={t.delete}
+      <ScheduleActions schedule={schedule} name={name} path={path} />
+      {form && (
+        <ScheduleForm
+          id={id}
+          action={`/schedules/${id}`}
+          form={form}
+          conversations={conversations}
+          label={t.save}
+          cancelHref={`${path}#schedule-${id}`}
         />
-      </div>
-      <details open={isRefused}>
-        <summary>{t.edit}</summary>
-        <ScheduleForm id={id} action={path} form={form} conversations={conversations} label={t.save} />
-      </details>
+      )}
     </li>
+  );
+}
+
+function ScheduleActions({ schedule, name, path }: Omit<RowProps, 'conversations'> & { name: string }) {
+  const t = useText().schedules;
+  const { id, isPaused, form } = schedule;
+  const action = `/schedules/${id}`;
+  return (
+    <div class="row">
+      <form method="post" action={`${action}/run`}>
+        <button type="submit" class="button" aria-label={t.runNamed(name)}>
+          {t.run}
+        </button>
+      </form>
+      {!form && (
+        <a class="button" href={`${path}?edit=${id}`} aria-label={t.editNamed(name)}>
+          {t.edit}
+        </a>
+      )}
+      <form method="post" action={`${action}/${isPaused ? 'resume' : 'pause'}`}>
+        <button type="submit" class="button" aria-label={isPaused ? t.resumeNamed(name) : t.pauseNamed(name)}>
+          {isPaused ? t.resume : t.pause}
+        </button>
+      </form>
+      <Confirm
+        id={`delete-${id}`}
+        triggerClass="button quiet-button"
+        trigger={t.delete}
+        triggerLabel={t.deleteNamed(name)}
+        question={t.deleteQuestion}
+        consequence={t.deleteConsequence}
+        action={`${action}/delete`}
+        label={t.delete}
+      />
+    </div>
   );
 }
 
