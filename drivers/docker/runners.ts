@@ -1,5 +1,5 @@
 /** Finds our runners among the containers, and reads their health and their addresses. */
-
+import { setTimeout as delay } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import type { DriverServices, Health, Owned } from '../driver';
 import { runnerHost } from '../runner-host';
@@ -18,6 +18,9 @@ export const FOREIGN_LABEL = 'agent-stack.foreign';
 /** A container that was started again, by hand or by a restart policy, has another `startedAt`. */
 export type DockerHandle = { readonly runnerId: string; readonly containerId: string; readonly startedAt?: string };
 
+/** How often to remove a container that the engine is just restarting, for two seconds: a restart takes about one. */
+const REMOVE_TRIES = 20;
+const REMOVE_GAP_MS = 100;
 /** Exit code of a process that SIGKILL has ended. */
 const KILLED = 137;
 
@@ -200,11 +203,21 @@ export async function setAside(
 /** Ends and removes a container with its anonymous volumes. Does nothing when it is gone or being removed. */
 export async function removeContainer({ docker, known }: DriverParts, id: string, signal: AbortSignal): Promise<void> {
   const container = async () => (await docker()).getContainer(id);
-  try {
-    await find(signal, async (abortSignal) => (await container()).remove({ force: true, v: true, abortSignal }));
-  } catch (error) {
-    if (!/already in progress/.test(String(error))) throw error;
-    await find(signal, async (abortSignal) => (await container()).wait({ condition: 'removed', abortSignal }));
+  const remove = () =>
+    find(signal, async (abortSignal) => (await container()).remove({ force: true, v: true, abortSignal }));
+  for (let triesLeft = REMOVE_TRIES - 1; ; triesLeft -= 1) {
+    try {
+      await remove();
+      break;
+    } catch (error) {
+      if (/already in progress/.test(String(error))) {
+        await find(signal, async (abortSignal) => (await container()).wait({ condition: 'removed', abortSignal }));
+        break;
+      }
+      // Between the end of a container and its start by a restart policy, the engine cannot kill what it says is running.
+      if (triesLeft === 0 || !/is not running/.test(String(error))) throw error;
+      await delay(REMOVE_GAP_MS, undefined, { signal });
+    }
   }
   known.delete(id);
 }

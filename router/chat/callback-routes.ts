@@ -22,8 +22,8 @@ export function callbackRoutes({ callbacks, runners }: CallbackRoutesDeps) {
     async ({ request, params }) => {
       const held = holdRunner(runners, params.id, request);
       try {
-        callbacks.admit(held.agent.id);
-        return await callbacks.take(held, parseBody(await readBody(request, { maxBytes: EVENT_BYTES_MAX })));
+        const read = async () => parseBody(await readBody(request, { maxBytes: EVENT_BYTES_MAX }));
+        return await callbacks.take(held, read);
       } finally {
         // Its idle time begins anew, so the reaper does not stop an agent in the middle of what it reports (law 4).
         held.release();

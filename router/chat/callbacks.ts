@@ -1,11 +1,12 @@
 /** Callbacks: what an agent says without being asked, for example that its work in the background is done. */
 import type { Agent } from '../agents/store';
-import { AppError } from '../lib/errors';
+import { AppError, toAppError } from '../lib/errors';
 import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import type { JsonObject } from '../lib/json';
 import { createRate } from '../lib/rate';
 import { unixSeconds } from '../lib/time';
+import type { MetricsService } from '../metrics/metrics';
 import type { Work } from '../runners/slot';
 import type { Conversation, ConversationsStore } from './store';
 import type { CallbacksStore } from './store-callbacks';
@@ -45,6 +46,9 @@ export interface TakenCallback {
   readonly created_at: number;
 }
 
+/** What was done with an event; `repeated`: it is stored since it was sent before. */
+type Accepted = 'stored' | 'passed_on' | 'repeated';
+
 /** Who sends it, and the requests that its runner may be working on. */
 interface Sender {
   readonly agent: Agent;
@@ -58,11 +62,12 @@ export function callbacksService(deps: {
   callbacks: CallbacksStore;
   unread: UnreadService;
   events: Events;
+  metrics: MetricsService;
   now: () => number;
   /** A steady clock in milliseconds. */
   steady: () => number;
 }) {
-  const { conversations, callbacks, unread, events, now, steady } = deps;
+  const { conversations, callbacks, unread, events, metrics, now, steady } = deps;
   const countEvent = createRate(PER_MINUTE, steady, `An agent may send ${PER_MINUTE.max} events a minute`);
   const countStored = createRate(STORED_PER_DAY, steady, `An agent may send ${STORED_PER_DAY.max} messages a day`);
 
@@ -86,41 +91,54 @@ export function callbacksService(deps: {
     });
   }
 
-  return {
-    /** Counts an event before it is read. Throws `too_many_requests`. */
-    admit: (agentId: string): void => countEvent(agentId),
+  /** Stores the event, or passes it on. @returns also what was done with it, for the metrics. */
+  async function accept(sender: Sender, event: CallbackEvent): Promise<readonly [Accepted, TakenCallback]> {
+    const { agent } = sender;
+    const { role, kind, content, payload, isStored, named, eventId } = checked(event);
+    const messageId = newTimeId();
+    const callbackId = `${agent.id} ${eventId ?? messageId}`;
+    const before = eventId === undefined ? undefined : await callbacks.find(callbackId);
+    if (before) return ['repeated', taken(before.id, before.conversationId, before.createdAtMs)];
+    const { id: conversationId } = await targetOf(sender, named);
+    const createdAtMs = now();
+    if (!isStored) {
+      const told = { id: null, conversation_id: conversationId, agent_id: agent.id, role, content, extra: payload };
+      const passed = { kind, payload: { ...told, created_at: unixSeconds(createdAtMs) } };
+      events.publish(agent.userId, { kind: 'callback', conversationId, event: passed });
+      return ['passed_on', taken(null, conversationId, createdAtMs)];
+    }
+    countStored(agent.id);
+    const stored = await callbacks.insert({
+      ...{ id: messageId, conversationId, callbackId, role, content, extra: payload, createdAtMs },
+      isSeen: unread.isShown(conversationId),
+    });
+    if (!stored) throw new AppError('not_found', { message: 'This conversation was deleted.' });
+    if (stored.isNew) {
+      events.publish(agent.userId, { kind: 'message.added', conversationId, messageId });
+      events.publish(agent.userId, { kind: 'conversation', conversationId });
+    }
+    const outcome = stored.isNew ? 'stored' : 'repeated';
+    return [outcome, taken(stored.id, stored.conversationId, stored.createdAtMs)];
+  }
 
+  return {
     /**
      * Stores an event and shows it to the agent's owner. What is not of the kind `message`, or is not to be stored, is
      * only passed to the open streams of the conversation. Throws `invalid_request`, `too_large`, `too_many_requests`,
-     * `not_found` or `conflict`, with what to do.
+     * `not_found` or `conflict`, with what to do, or the error of `read`.
+     * @param read reads the event, unless the agent sends too many.
      */
-    async take(sender: Sender, event: CallbackEvent): Promise<TakenCallback> {
-      const { agent } = sender;
-      const { role, kind, content, payload, isStored, named, eventId } = checked(event);
-      const messageId = newTimeId();
-      const callbackId = `${agent.id} ${eventId ?? messageId}`;
-      const before = eventId === undefined ? undefined : await callbacks.find(callbackId);
-      if (before) return taken(before.id, before.conversationId, before.createdAtMs);
-      const { id: conversationId } = await targetOf(sender, named);
-      const createdAtMs = now();
-      if (!isStored) {
-        const told = { id: null, conversation_id: conversationId, agent_id: agent.id, role, content, extra: payload };
-        const passed = { kind, payload: { ...told, created_at: unixSeconds(createdAtMs) } };
-        events.publish(agent.userId, { kind: 'callback', conversationId, event: passed });
-        return taken(null, conversationId, createdAtMs);
+    async take(sender: Sender, read: () => Promise<CallbackEvent>): Promise<TakenCallback> {
+      const { id, backend } = sender.agent;
+      try {
+        countEvent(id);
+        const [outcome, answer] = await accept(sender, await read());
+        metrics.calledBack(backend, outcome);
+        return answer;
+      } catch (error) {
+        metrics.calledBack(backend, 'refused', toAppError(error).code);
+        throw error;
       }
-      countStored(agent.id);
-      const stored = await callbacks.insert({
-        ...{ id: messageId, conversationId, callbackId, role, content, extra: payload, createdAtMs },
-        isSeen: unread.isShown(conversationId),
-      });
-      if (!stored) throw new AppError('not_found', { message: 'This conversation was deleted.' });
-      if (stored.isNew) {
-        events.publish(agent.userId, { kind: 'message.added', conversationId, messageId });
-        events.publish(agent.userId, { kind: 'conversation', conversationId });
-      }
-      return taken(stored.id, stored.conversationId, stored.createdAtMs);
     },
   };
 }

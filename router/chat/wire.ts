@@ -87,6 +87,8 @@ export function wireChat(uses: {
   const variants = variantsService({ attachments, conversations: stores.conversations, generations, events });
   const search = searchService({ search: stores.search });
   const { callbacks: callbacksStore, conversations: store } = stores;
-  const callbacks = callbacksService({ conversations: store, callbacks: callbacksStore, unread, events, now, steady });
+  const callbacks = callbacksService({
+    ...{ conversations: store, callbacks: callbacksStore, unread, events, metrics, now, steady },
+  });
   return { attachments, callbacks, conversations, generations, posted, transfer, search, titles, unread, variants };
 }

@@ -135,6 +135,13 @@ export class BackendNumbers {
     ['asked', 'idle', 'room', 'stale', 'exited', 'out_of_memory', 'vanished'].map((cause) => ({ cause })),
   );
   adopted = 0;
+  readonly callbacks = new Counts<'outcome' | 'code'>([
+    ...['stored', 'passed_on', 'repeated'].map((outcome) => ({ outcome, code: '' })),
+    ...['invalid_request', 'too_large', 'too_many_requests', 'not_found', 'conflict'].map((code) => ({
+      outcome: 'refused',
+      code,
+    })),
+  ]);
 }
 
 /** Times one start, from the first request for a runner until the runner is ready or the start has failed. */

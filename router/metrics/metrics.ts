@@ -80,6 +80,9 @@ export function metricsService(now: () => number = steadyMs) {
       of(backend).adopted += 1;
     },
 
+    /** Counts a callback of a runner, which has proved by its token whose it is. @param code of the error that refused it. */
+    calledBack: (backend: string, outcome: string, code = ''): void => of(backend).callbacks.add({ outcome, code }),
+
     /** Counts an attempt to sign in. @param outcome `ok`, or the code of the error. */
     signInTried: (outcome: string): void => signIns.add({ outcome }),
 

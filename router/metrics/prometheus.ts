@@ -93,7 +93,7 @@ function ofAnswers(each: Each): readonly Family[] {
   ];
 }
 
-/** Metrics of starts, stops and adoptions of runners. */
+/** Metrics of starts, stops, adoptions and callbacks of runners. */
 function ofRunners(each: Each): readonly Family[] {
   return [
     family(
@@ -125,6 +125,12 @@ function ofRunners(each: Each): readonly Family[] {
     ),
     family('counter', 'adopted_runners_total', 'Runners that were adopted after a restart of the router.', () =>
       each((one, labels) => [{ labels, value: one.adopted }]),
+    ),
+    family(
+      'counter',
+      'callbacks_total',
+      'Callbacks of runners: stored, passed_on (to open streams only), repeated (stored before), or refused with the code of the error.',
+      () => each((one, labels) => one.callbacks.samples(labels)),
     ),
   ];
 }

@@ -17,3 +17,14 @@ export class ConnectTimeoutError extends Error {
     super(`There was no connection within ${limitMs / 1000} s`);
   }
 }
+
+/**
+ * There was no connection, so nothing of a request was sent. `cause` is why. The system's error code alone does not tell:
+ * a connection whose host vanishes during an answer breaks with `EHOSTUNREACH` too.
+ */
+export class NotConnectedError extends Error {
+  override readonly name = 'NotConnectedError';
+  constructor(override readonly cause: unknown) {
+    super('There was no connection');
+  }
+}

@@ -5,7 +5,7 @@
 import { isIP, isIPv6 } from 'node:net';
 import { Recent } from '../lib/lru';
 import { type Body, streamBody, streamOf } from './body';
-import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError } from './connect-timeout';
+import { CONNECT_MS, CONNECT_TIMEOUT, ConnectTimeoutError, NotConnectedError } from './connect-timeout';
 import { MalformedError } from './http1/head';
 import type { WireRequest } from './http1/request';
 import { send } from './http1/send';
@@ -13,7 +13,7 @@ import { inTurns } from './mapped-body';
 
 /** Headers that are passed on to a runner or an upstream (law 12). All other headers of a client stay here. */
 const REQUEST_HEADERS = ['accept', 'content-type', 'openai-beta'];
-/** System error codes that prove that there was no connection, so nothing of the request was sent. */
+/** Error codes of `fetch`, and of `greet` before it, that mean that there was no connection. */
 const NOT_CONNECTED = new Set([
   CONNECT_TIMEOUT,
   'ECONNREFUSED',
@@ -91,11 +91,9 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
     answer = isPlain ? decoded(await send(request), method) : await sendByFetch(request, proxy);
   } catch (error) {
     signal.throwIfAborted();
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    // A `TypeError` without a system error code means a request that cannot be sent.
-    const isRefusedHere = error instanceof TypeError && code === '';
-    const mayHaveArrived = !isRefusedHere && !NOT_CONNECTED.has(code);
-    throw new UnreachableError('The connection failed before an answer', mayHaveArrived, { cause: error });
+    const isSent = !(error instanceof NotConnectedError) && (isPlain || !NOT_CONNECTED.has(codeOf(error)));
+    const cause = error instanceof NotConnectedError ? error.cause : error;
+    throw new UnreachableError('The connection failed before an answer', isSent && !isUnsendable(error), { cause });
   }
   if (answer.status <= STATUS_MAX) {
     return { status: answer.status, headers: answer.headers, body: inTurns(answer.body) };
@@ -103,6 +101,11 @@ export async function open(outgoing: Outgoing): Promise<OutgoingAnswer> {
   answer.body.cancel();
   throw new UnreachableError(`The answer had the status ${answer.status}`, true);
 }
+
+const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : '');
+
+/** Whether the request cannot be sent: a `TypeError` without a system error code. */
+const isUnsendable = (error: unknown) => error instanceof TypeError && codeOf(error) === '';
 
 /** Decompresses an answer that was compressed although the request did not allow it. */
 function decoded(answer: OutgoingAnswer, method: string): OutgoingAnswer {

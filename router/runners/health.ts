@@ -15,6 +15,11 @@ import type { RunnerTransitions } from './transitions';
  */
 const NOTICE_MS = 1_000;
 /**
+ * Milliseconds in which the other requests to an address that is no longer the runner's are refused there as well: one
+ * turn of whoever listens there now.
+ */
+const REFUSALS_MS = 1_000;
+/**
  * First pause before the platform is asked again; pauses double. Polling is needed because not every driver reports
  * ends.
  */
@@ -67,12 +72,16 @@ export function runnerHealth(deps: {
     /**
      * Finds out whether the address to which a request was sent still belongs to the runner, because the connection or
      * the key was refused there. After a restart of a runner, its old address may belong to another runner (decision
-     * 0027). Ends a runner that cannot be reached, unless another request is still at work with it.
+     * 0027). Ends a runner that cannot be reached, unless another request is still at work with it after 1 s.
      */
     async reachOf(runner: LiveRunner): Promise<Reach> {
       const slot = findByAgent(runner.agentId);
       if (!slot || (await look(runner)) !== 'same') return 'elsewhere';
-      return slot.serial(() => transitions.requireReachable(slot, runner));
+      const ask = () => slot.serial(() => transitions.requireReachable(slot, runner));
+      const reach = await ask();
+      // What keeps the runner may be requests that were sent to the same address and are about to be refused there. The
+      // wait is outside the queue, so that all such requests wait at the same time.
+      return reach === 'nowhere' && slot.isAtWork && (await slot.quiet(REFUSALS_MS)) ? ask() : reach;
     },
 
     /**

@@ -36,7 +36,7 @@ export function runnerReach(deps: {
     if (slot.runner !== runner) return 'elsewhere';
     if (await isReachable(slot, runner)) return 'here';
     // Another answer may still be under way on an older connection (law 4).
-    if (slot.leases > slot.unanswered) return 'nowhere';
+    if (slot.isAtWork) return 'nowhere';
     return (await endUnreachable(slot)) ? 'elsewhere' : 'nowhere';
   }
 

@@ -5,6 +5,7 @@
 import type { Driver, Handle, Health } from '../../drivers/driver';
 import type { Agent } from '../agents/store';
 import type { AppError } from '../lib/errors';
+import { within } from '../lib/time';
 import type { Census } from './census';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';
@@ -122,6 +123,7 @@ export class RunnerSlot {
   /** By the steady clock; 0 before the first work. */
   lastActiveMs = 0;
   #queue: Promise<unknown> = Promise.resolve();
+  #quiet: PromiseWithResolvers<void> | undefined;
 
   /** @param agent as it is in the database. */
   constructor(
@@ -162,6 +164,7 @@ export class RunnerSlot {
       answered: (hasAnswered) => {
         if (isOpen && hasAnswered !== isAnswered) this.unanswered += hasAnswered ? -1 : 1;
         isAnswered = hasAnswered;
+        this.#tellQuiet();
       },
       release: () => {
         if (!isOpen) return;
@@ -170,9 +173,29 @@ export class RunnerSlot {
         if (work) this.works.splice(this.works.indexOf(work), 1);
         if (isAnswered) this.lastActiveMs = steady();
         else this.unanswered -= 1;
+        this.#tellQuiet();
         if (this.leases === 0) onFree();
       },
     };
+  }
+
+  /** Whether an answer may be under way: there is a lease that is not known to have got none. */
+  get isAtWork(): boolean {
+    return this.leases > this.unanswered;
+  }
+
+  /** Waits until no answer may be under way, at most `ms`. @returns whether that is so. */
+  async quiet(ms: number): Promise<boolean> {
+    if (!this.isAtWork) return true;
+    this.#quiet ??= Promise.withResolvers<void>();
+    await within(ms, this.#quiet.promise);
+    return !this.isAtWork;
+  }
+
+  #tellQuiet(): void {
+    if (this.isAtWork) return;
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
   }
 
   /** The runner to which requests may go now. In the state `unknown` the runner probably still works. */

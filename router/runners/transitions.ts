@@ -158,21 +158,28 @@ export function runnerTransitions(deps: TransitionDeps) {
     slot.end = { runnerId, isAsked: false, error: told.then((tail) => exitError(health, tail)) };
     if (health.state === 'gone') return forget(slot, runner, () => change(slot, 'stopped', STOPPED));
     const error = await slot.end.error;
-    await stopRunner(runner.driver, runner.handle, 0).catch((cause: unknown) => {
-      runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
-    });
+    const isCleanedUp = await stopRunner(runner.driver, runner.handle, 0).then(
+      () => true,
+      (cause: unknown) => {
+        runnersLog.warn({ runner: runnerId, err: cause }, 'runner.cleanup_failed');
+        return false;
+      },
+    );
     // The runner had been ready, so the next message may start it without a back-off.
     slot.failure = { error, count: 0, retryAtMs: steady() };
     const progress: Progress = { stage: 'error', percent: 100, message: error.message };
-    await forget(slot, runner, () => change(slot, 'failed', progress));
+    await forget(slot, runner, () => change(slot, 'failed', progress), isCleanedUp);
   }
 
-  /** Clears the slot first: the next start deletes a row that cannot be deleted now. */
-  async function forget(slot: RunnerSlot, runner: LiveRunner, show: () => void): Promise<void> {
+  /**
+   * Clears the slot first: the next start deletes a row that cannot be deleted now.
+   * @param isGone otherwise the row stays, and the next start stops the runner before it uses its home.
+   */
+  async function forget(slot: RunnerSlot, runner: LiveRunner, show: () => void, isGone = true): Promise<void> {
     slot.runner = undefined;
     slot.identity = undefined;
     show();
-    await deps.runners.delete(runner.id);
+    if (isGone) await deps.runners.delete(runner.id);
   }
 
   return { running, unknown, paused, pause, moved, requireReachable, start, end, exited };

@@ -1,10 +1,5 @@
-/** The administrator's pages in a browser: they are live, stay right after a lost connection, and can be read by everybody. */
-import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
-
-const PAGES = [
-  ...['overview', 'runners', 'backends', 'users', 'limits', 'invitations'],
-  ...['usage', 'prices', 'budgets', 'keys', 'audit'],
-];
+/** The administrator's pages in a browser: they are live, and stay right after a lost connection. */
+import { ended, expect, send, signIn, test } from './fixtures';
 
 test('the overview and the list of runners change while they are open, also after the connection was lost', async ({
   page,
@@ -54,26 +49,3 @@ test('a question that is open on the page of a runner stays open while its outpu
   await expect(runner.getByText('This runner has ended')).toBeVisible();
   await expect(runner.getByRole('dialog')).toBeVisible();
 });
-
-for (const size of [
-  { name: 'desktop', width: 1280, height: 800 },
-  { name: 'phone', width: 320, height: 740 },
-]) {
-  test(`no page of the administrator has an accessibility finding or overflows, on a ${size.name}`, async ({
-    page,
-    router,
-  }) => {
-    test.slow();
-    await page.setViewportSize(size);
-    await signIn(page, router);
-    await send(page, 'echo hello');
-    await ended(page, 'done');
-    for (const name of PAGES) {
-      const path = `/admin/${name}`;
-      await page.goto(path);
-      await expect(page.locator('.tabs [aria-current]')).toBeVisible();
-      await expectAccessible(page, path);
-      await expectNoOverflow(page, path);
-    }
-  });
-}

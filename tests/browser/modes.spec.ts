@@ -1,6 +1,6 @@
-/** The pages in the ways in which people change them: by keyboard alone, in forced colours, enlarged, without motion. */
+/** The pages by keyboard alone. Their other modes are in every-page.spec.ts. */
 import type { Page } from '@playwright/test';
-import { answer, ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { answer, ended, expect, test } from './fixtures';
 
 /** Presses Tab until something has the focus. */
 async function tabTo(page: Page, name: RegExp, stopsMax = 40): Promise<void> {
@@ -49,28 +49,4 @@ test('a whole conversation is had by keyboard alone, from signing in to deleting
   await page.keyboard.press('Escape');
   await expect(dialog).toBeHidden();
   await expect(page.locator('article.user').getByRole('button', { name: 'Delete from here on' }).first()).toBeFocused();
-});
-
-test.describe('enlarged to 200 % on a small screen, in forced colours, without motion', () => {
-  test.use({
-    viewport: { width: 320, height: 512 },
-    deviceScaleFactor: 2,
-    contextOptions: { forcedColors: 'active', reducedMotion: 'reduce' },
-  });
-
-  test('every page fits, moves nothing and passes axe', async ({ page, router }) => {
-    test.setTimeout(120_000);
-    await signIn(page, router);
-    await send(page, 'tools');
-    await ended(page, 'done');
-    const paths = ['/settings', '/usage', '/agents', '/search', '/conversations?shelf=archived', '/admin/users'];
-    for (const path of [new URL(page.url()).pathname, ...paths, '/admin/runners', '/admin/prices', '/admin/budgets']) {
-      await page.goto(path);
-      await expectNoOverflow(page, path);
-      // The colours are those of the system.
-      await expectAccessible(page, path, { without: ['color-contrast'] });
-      const moving = () => document.getAnimations().map((one) => (one as CSSAnimation).animationName);
-      expect([path, await page.evaluate(moving)]).toEqual([path, []]);
-    }
-  });
 });

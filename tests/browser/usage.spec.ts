@@ -1,63 +1,8 @@
 /** Usage, prices and budgets: the user's page and the administrator's. */
-import { join } from 'node:path';
-import { openDatabase } from '../../router/database/database';
-import { usageStore } from '../../router/usage/store';
-import type { RouterProcess } from '../support/process';
-import { usageRow } from '../support/usage';
+import { CALLS_PER_DAY, idOf, useForThirtyDays } from './every-page-place';
 import { expect, expectAccessible, expectNoOverflow, signIn, test } from './fixtures';
 
-const DAY_MS = 86_400_000;
-const CALLS_PER_DAY = 12;
-
 test.use({ contextOptions: { reducedMotion: 'reduce' } });
-
-/** Thirty days of calls of the administrator, written directly into the router's database. */
-async function useForThirtyDays(router: RouterProcess): Promise<void> {
-  const account = await router.signIn();
-  const { user } = (await (await account.request('/auth/me')).json()) as { user: { id: string } };
-  const models = ['gpt-5.5', 'an-organisation/a-model-with-a-name-that-is-longer-than-a-phone-is-wide', 'glm-5.2'];
-  const rows = Array.from({ length: 30 * CALLS_PER_DAY }, (_, index) => {
-    const tokens = { promptTokens: 900 + 37 * index, completionTokens: 80 + index, cachedTokens: 500 };
-    const atMs = Date.now() - Math.floor(index / CALLS_PER_DAY) * DAY_MS;
-    return usageRow({ userId: user.id, atMs, model: models[index % models.length] ?? '', ...tokens, cost: 0.01 });
-  });
-  const database = openDatabase(join(router.dataRoot, 'router.db'));
-  await usageStore(database.db).insert(rows);
-  database.close();
-}
-
-for (const size of [
-  { name: 'desktop', width: 1280, height: 800 },
-  { name: 'phone', width: 390, height: 844 },
-]) {
-  test.describe(size.name, () => {
-    test.use({ viewport: { width: size.width, height: size.height } });
-
-    test('no page has an accessibility finding or is wider than its window', async ({ page, router }) => {
-      test.slow();
-      await signIn(page, router);
-      await page.goto('/admin/budgets');
-      await page.getByLabel('Hard limit').fill('100000');
-      await page.getByRole('button', { name: 'Save budget' }).click();
-      await page.goto('/admin/prices');
-      await page.getByRole('textbox', { name: 'Model' }).fill('gpt-5.5');
-      await page.getByLabel('Price in').fill('1.25');
-      await page.getByLabel('Price out').fill('10');
-      await page.getByRole('button', { name: 'Save price' }).click();
-      await expect(page.getByRole('status')).toContainText('Saved');
-      await useForThirtyDays(router);
-      for (const path of ['/usage', '/admin/usage', '/admin/prices?model=gpt-5.5', '/admin/budgets']) {
-        await page.goto(path);
-        await expectAccessible(page, path);
-        await expectNoOverflow(page, path);
-      }
-      await page.goto('/usage');
-      await page.getByText('As a table').click();
-      await expectAccessible(page, 'the days as a table');
-      await expectNoOverflow(page, 'the days as a table');
-    });
-  });
-}
 
 test('pages without anything to show have no accessibility finding either', async ({ page, router }) => {
   test.slow();
@@ -70,7 +15,7 @@ test('pages without anything to show have no accessibility finding either', asyn
 });
 
 test('the menu leads to the usage, and links and the form choose its days', async ({ page, router }) => {
-  await useForThirtyDays(router);
+  await useForThirtyDays(router, await idOf(await router.signIn()));
   await signIn(page, router);
   await page.getByRole('button', { name: /^Account/ }).click();
   await page.getByRole('link', { name: 'Usage', exact: true }).click();
@@ -158,7 +103,7 @@ test.describe('without JavaScript', () => {
 });
 
 test('a full usage page weighs less than 60 KB over the wire', async ({ page, router }) => {
-  await useForThirtyDays(router);
+  await useForThirtyDays(router, await idOf(await router.signIn()));
   await signIn(page, router);
   const client = await page.context().newCDPSession(page);
   await client.send('Network.enable');

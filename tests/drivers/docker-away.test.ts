@@ -1,10 +1,13 @@
 /** The driver on a machine without an engine: it reports that, costs nothing, and works when an engine appears. */
-import { expect, test } from 'bun:test';
+import { expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import plugin from '../../drivers/docker';
 import type { DriverServices } from '../../drivers/driver';
+
+/** Only ends a failed test: containers start slowly on a busy machine. */
+setDefaultTimeout(120_000);
 
 const ROOT = join(import.meta.dir, '../..');
 const services: DriverServices = { installationId: 'x', installationLabel: 'x', stateDir: '/', log() {} };

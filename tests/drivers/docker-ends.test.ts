@@ -14,6 +14,8 @@ setDefaultTimeout(120_000);
 const FOREIGN = process.arch === 'x64' ? 'arm64' : 'amd64';
 /** Allocates memory until it is killed. */
 const HOARD = 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));';
+/** Ends with the exit code 2 when the home has a file for it: an end during the start would be another error. */
+const ENDS_WHEN_TOLD = `while (!(await Bun.file('${HOME}/end').exists())) await Bun.sleep(20); process.exit(2)`;
 /** The header of a 64-bit ELF file for RISC-V. */
 const FOREIGN_PROGRAM = Buffer.concat([
   Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xf3, 0]),
@@ -33,7 +35,7 @@ if (await requireEngine('how containers end')) {
   }, 60_000);
 
   const endOf = async (driver: Driver, handle: Handle): Promise<Health> => {
-    const inspect = () => driver.inspect(handle, AbortSignal.timeout(5_000));
+    const inspect = () => driver.inspect(handle, AbortSignal.timeout(30_000));
     await until('it has ended', async () => (await inspect()).state === 'exited');
     return inspect();
   };
@@ -68,8 +70,9 @@ if (await requireEngine('how containers end')) {
     test('an image for another architecture is named with the end of its agent, and only then', async () => {
       await importForeign(image);
       const driver = await bench.create();
-      const failing = await bench.spec({ image, command: ['bun', '-e', 'await Bun.sleep(300); process.exit(2)'] });
+      const failing = await bench.spec({ image, command: ['bun', '-e', ENDS_WHEN_TOLD] });
       const { handle } = await driver.start(failing, bench.context());
+      await writeFile(join(failing.home.source, 'end'), '');
       expect(await endOf(driver, handle)).toEqual({
         state: 'exited',
         exitCode: 2,
@@ -77,7 +80,7 @@ if (await requireEngine('how containers end')) {
       });
       // An emulator may be able to run it.
       const working = await bench.ready(driver, await bench.spec({ image }));
-      expect((await driver.inspect(working.handle, AbortSignal.timeout(5_000))).state).toBe('running');
+      expect((await driver.inspect(working.handle, AbortSignal.timeout(30_000))).state).toBe('running');
       const broken = await bench.spec({ image, command: [`${HOME}/foreign`], options: { init: false } });
       await writeFile(join(broken.home.source, 'foreign'), FOREIGN_PROGRAM, { mode: 0o755 });
       const error = await driver.start(broken, bench.context()).then(

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { createServer } from 'node:net';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
 import { runnerHost } from '../../drivers/runner-host';
@@ -6,9 +6,13 @@ import { docker, requireEngine } from '../support/engine';
 import { freePort } from '../support/ports';
 import { createDockerBench } from './docker-bench';
 
+/** Only ends a failed test: containers start slowly on a busy machine. */
+setDefaultTimeout(120_000);
+
 const canMakeMachines = Bun.which('ip') !== null && process.getuid?.() === 0;
 const canSetRules = Bun.which('iptables') !== null && process.getuid?.() === 0;
-const second = () => AbortSignal.timeout(5_000);
+/** Only ends a failed test. */
+const soon = () => AbortSignal.timeout(30_000);
 const sealed = { options: { network: 'sealed' } };
 const failureOf = (promise: Promise<unknown>) =>
   promise.then(
@@ -64,7 +68,7 @@ async function firewall(bridge: string, port: number) {
 if (await requireEngine('what keeps runners of the docker driver apart')) {
   const bench = await createDockerBench();
   const gatewayOf = async (driver: Driver, runner?: Pick<RunnerSpec, 'options'>) =>
-    (await driver.routerAddress(1, second(), runner)).listenHost;
+    (await driver.routerAddress(1, soon(), runner)).listenHost;
   const inspect = (id: string) => docker.getContainer(id).inspect();
   const addressOf = async (id: string) =>
     Object.values((await inspect(id)).NetworkSettings.Networks).map(({ IPAddress }) => IPAddress)[0];
@@ -86,17 +90,17 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
         expect(
           await one.reach(`${await gatewayOf(driver, { options: {}, ...kind })}:${new URL(two.url).port}`),
         ).not.toBe('open');
-      }, 30_000);
+      });
 
       test(`${name}: a runner reaches the router's internal listener, which listens at the gateway alone`, async () => {
         const driver = await bench.create();
         const port = freePort();
-        const address = await driver.routerAddress(port, second(), { options: {}, ...kind });
+        const address = await driver.routerAddress(port, soon(), { options: {}, ...kind });
         using _ = Bun.serve({ hostname: address.listenHost, port, fetch: () => new Response() });
         const runner = await bench.inside(driver, kind);
         expect(await runner.reach(new URL(address.url).host)).toBe('open');
         expect(await fetch(`http://127.0.0.1:${port}`).catch(() => 'refused')).toBe('refused');
-      }, 30_000);
+      });
     }
 
     test('sealed: the router reaches the runner at its own address, and nothing is published', async () => {
@@ -105,20 +109,16 @@ if (await requireEngine('what keeps runners of the docker driver apart')) {
       expect((await inspect(containerId)).NetworkSettings.Ports).toEqual({});
     });
 
-    test.skipIf(!canMakeMachines)(
-      'sealed: a runner reaches no other machine, and others do',
-      async () => {
-        const driver = await bench.create();
-        await using machine = await otherMachine();
-        const open = await bench.inside(driver);
-        const shut = await bench.inside(driver, sealed);
-        expect(await open.reach(machine.address)).toBe('open');
-        expect(await shut.reach(machine.address)).not.toBe('open');
-        // The address where clouds serve credentials of a machine, and the internet.
-        for (const address of ['169.254.169.254:80', '1.1.1.1:443']) expect(await shut.reach(address)).not.toBe('open');
-      },
-      30_000,
-    );
+    test.skipIf(!canMakeMachines)('sealed: a runner reaches no other machine, and others do', async () => {
+      const driver = await bench.create();
+      await using machine = await otherMachine();
+      const open = await bench.inside(driver);
+      const shut = await bench.inside(driver, sealed);
+      expect(await open.reach(machine.address)).toBe('open');
+      expect(await shut.reach(machine.address)).not.toBe('open');
+      // The address where clouds serve credentials of a machine, and the internet.
+      for (const address of ['169.254.169.254:80', '1.1.1.1:443']) expect(await shut.reach(address)).not.toBe('open');
+    });
 
     test.skipIf(!canSetRules)(
       'the documented firewall rules leave a runner the internal listener alone',

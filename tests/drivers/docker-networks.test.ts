@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { tmpdir } from 'node:os';
 import { Value } from '@sinclair/typebox/value';
 import plugin from '../../drivers/docker';
 import { removeInstallation, requireEngine } from '../support/engine';
+
+/** Only ends a failed test: containers start slowly on a busy machine. */
+setDefaultTimeout(120_000);
 
 const isThere = await requireEngine('the networks of the docker driver');
 

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,9 @@ import type { StartProgress } from '../../drivers/driver';
 import { docker, requireEngine } from '../support/engine';
 import { type Registry, startRegistry } from '../support/registry';
 import { createDockerBench } from './docker-bench';
+
+/** Only ends a failed test: containers start slowly on a busy machine. */
+setDefaultTimeout(120_000);
 
 const failureOf = (promise: Promise<unknown> | undefined) =>
   Promise.resolve(promise).then(
@@ -63,7 +66,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       const again = listener();
       await driver.prepare?.(registry.image, again);
       expect(again.steps).toEqual([]);
-    }, 30_000);
+    });
 
     test('that is there is asked for again when it is fetched anew, and stays when the registry has none', async () => {
       await using registry = await registryWithImage();
@@ -76,7 +79,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       const failure = await failureOf(driver.prepare?.(registry.image, { ...listener(), isAnew: true }));
       expect(failure).toMatchObject({ fault: 'image_missing' });
       expect(await isPresent(registry.image)).toBe(true);
-    }, 30_000);
+    });
 
     test('that several starts wait for is fetched once, and each start sees the progress', async () => {
       await using registry = await registryWithImage();
@@ -92,7 +95,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       await Promise.all([...fetching, latest]);
       expect(registry.fetched.length).toBe(new Set(registry.fetched).size);
       for (const { steps } of [...waiting, late]) expect(steps.at(-1)?.percent).toBe(100);
-    }, 30_000);
+    });
 
     test('is given up when the last who waits has gone, and not before', async () => {
       await using registry = await registryWithImage();
@@ -112,7 +115,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       registry.release();
       await driver.prepare?.(registry.image, listener());
       expect(await isPresent(registry.image)).toBe(true);
-    }, 30_000);
+    });
   });
 
   describe('an image that cannot be had is image_missing', () => {
@@ -121,7 +124,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       const error = await failureOf((await bench.create()).prepare?.(`${registry.image}0`, listener()));
       expect(error).toMatchObject({ fault: 'image_missing', hint: expect.stringContaining('the name and the tag') });
       expect(error.message).toContain('manifest unknown');
-    }, 30_000);
+    });
 
     test('when it wants a sign-in: docker login, after which it is fetched, and a wrong one is refused', async () => {
       await using registry = await registryWithImage();
@@ -138,7 +141,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       expect(Bun.inspect(error, { depth: 10 })).not.toContain('wrong-secret');
       await signIn('ada:s3cret-of-ada');
       expect(await attempt()).toBeUndefined();
-    }, 30_000);
+    });
 
     test('when it is one that is built: no registry is asked for it, since anybody could take its name there', async () => {
       const context = listener();
@@ -146,7 +149,7 @@ if (await requireEngine('how the docker driver fetches images')) {
       const hint = 'In the folder of agent-stack: docker build -t agent-stack/parrot:1.2 images/parrot';
       expect(error).toMatchObject({ fault: 'image_missing', hint });
       expect(context.steps).toEqual([]);
-    }, 30_000);
+    });
 
     test('when the registry does not answer: load it another way', async () => {
       const registry = await registryWithImage();
@@ -156,7 +159,7 @@ if (await requireEngine('how the docker driver fetches images')) {
         fault: 'image_missing',
         hint: expect.stringContaining(`does not reach ${registry.host}`),
       });
-    }, 30_000);
+    });
   });
 }
 

@@ -1,10 +1,14 @@
-import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { afterAll, afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { until } from '../../drivers/conformance/bench';
 import type { Driver, HealthChange } from '../../drivers/driver';
 import { createEngineSocket, docker, requireEngine } from '../support/engine';
 import { createDockerBench } from './docker-bench';
 
-const second = () => AbortSignal.timeout(5_000);
+/** Only ends a failed test: containers start slowly on a busy machine. */
+setDefaultTimeout(120_000);
+
+/** Only ends a failed test. */
+const soon = () => AbortSignal.timeout(30_000);
 const failureOf = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
@@ -52,7 +56,7 @@ if (await requireEngine('what the docker driver sees')) {
       await container(containerId).remove({ force: true, v: true });
       await watch.told(spec.id, 'gone');
       expect(watch.of(spec.id).filter(({ state }) => state === 'gone')).toHaveLength(1);
-      expect(await driver.inspect(handle, second())).toEqual({ state: 'gone' });
+      expect(await driver.inspect(handle, soon())).toEqual({ state: 'gone' });
     });
 
     test('after docker kill the runner is exited, with its exit code, until it is stopped', async () => {
@@ -62,9 +66,9 @@ if (await requireEngine('what the docker driver sees')) {
       await container(containerId).kill();
       await watch.told(spec.id, 'exited');
       expect(watch.of(spec.id)).toEqual([{ state: 'exited', exitCode: 137 }]);
-      expect(await driver.inspect(handle, second())).toEqual({ state: 'exited', exitCode: 137 });
+      expect(await driver.inspect(handle, soon())).toEqual({ state: 'exited', exitCode: 137 });
       await driver.stop(handle, { graceMs: 0 });
-      expect(await driver.inspect(handle, second())).toEqual({ state: 'gone' });
+      expect(await driver.inspect(handle, soon())).toEqual({ state: 'gone' });
     });
 
     test('a runner that exceeds its memory limit is reported as out of memory', async () => {
@@ -75,7 +79,7 @@ if (await requireEngine('what the docker driver sees')) {
       await watch.told(spec.id, 'exited');
       const health = { state: 'exited', exitCode: 137, outOfMemory: true } as const;
       expect(watch.of(spec.id)).toEqual([health]);
-      expect(await driver.inspect(handle, second())).toEqual(health);
+      expect(await driver.inspect(handle, soon())).toEqual(health);
     });
 
     test('a stop is no exit: it is reported only as gone', async () => {
@@ -119,7 +123,7 @@ if (await requireEngine('what the docker driver sees')) {
       expect(watch.of(living.spec.id)).toEqual([]);
       await container(living.containerId).remove({ force: true, v: true });
       await watch.told(living.spec.id, 'gone');
-    }, 30_000);
+    });
   });
 
   describe('an engine that is away', () => {
@@ -128,23 +132,23 @@ if (await requireEngine('what the docker driver sees')) {
       const { handle } = await bench.inside(driver);
       const spec = await bench.spec();
       socket.cut();
-      expect(await driver.inspect(handle, second())).toMatchObject({ state: 'unknown' });
+      expect(await driver.inspect(handle, soon())).toMatchObject({ state: 'unknown' });
       const calls = [
-        driver.ping(second()),
-        driver.list(second()),
+        driver.ping(soon()),
+        driver.list(soon()),
         driver.stop(handle, { graceMs: 0 }),
         driver.start(spec, bench.context()),
-        driver.routerAddress(1, second()),
+        driver.routerAddress(1, soon()),
         driver.prepare?.('any/image:1', bench.context()) ?? Promise.resolve(),
-        driver.logs?.(handle, { tailLines: 1, signal: second() }) ?? Promise.resolve(),
-        driver.stats?.(handle, second()) ?? Promise.resolve(),
+        driver.logs?.(handle, { tailLines: 1, signal: soon() }) ?? Promise.resolve(),
+        driver.stats?.(handle, soon()) ?? Promise.resolve(),
       ];
       for (const error of await Promise.all(calls.map(failureOf))) {
         expect(error).toMatchObject({ fault: 'unavailable', driver: 'docker' });
       }
       await socket.heal();
-      await driver.ping(second());
-      expect(await driver.inspect(handle, second())).toMatchObject({ state: 'running' });
+      await driver.ping(soon());
+      expect(await driver.inspect(handle, soon())).toMatchObject({ state: 'running' });
     });
 
     test('that never ends its answer is left at the deadline', async () => {

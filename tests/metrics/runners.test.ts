@@ -1,8 +1,10 @@
-/** Metrics of runners: starts, states, and the causes of ends. */
+/** Metrics of runners: starts, states, the causes of ends, and callbacks. */
 import { expect, test } from 'bun:test';
+import { callBack } from '../support/callbacks';
 import { count, counted, scrape } from '../support/metrics';
 import { memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { handClock, list, start, statusOf, stop, switchable, theRunner } from '../support/runners';
+import { scriptedRunner } from '../support/scripted-runner';
 
 const backend = 'echo';
 
@@ -96,4 +98,35 @@ test('a runner that is taken back after a restart is counted once, also when its
   expect(await count(router, 'runners', { backend, state: 'running' })).toBe(1);
   expect(await count(router, 'driver_up', { driver: 'memory' })).toBe(1);
   expect(await count(router, 'adopted_runners_total', { backend })).toBe(1);
+});
+
+test('callbacks are counted by what was done with them, and only those of a runner that proves whose it is', async () => {
+  const runner = scriptedRunner('metrics-callbacks');
+  await using router = await startRouter({ backends: [memoryBackend(backend, {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await start(alice)).status).toBe(200);
+  const [spec] = runner.specs;
+  if (!spec) throw new Error('premise: the runner was started');
+  const of = (outcome: string, code = '') => count(router, 'callbacks_total', { backend, outcome, code });
+  expect([await of('stored'), await of('refused', 'conflict')]).toEqual([0, 0]);
+  expect((await callBack(spec, { content: 'Nobody has written to me.' })).status).toBe(409);
+  await alice.request('/api/conversations', { method: 'POST', body: { backend } });
+  for (const content of ['Done.', 'Done again.']) {
+    expect((await callBack(spec, { content, event_id: 'one' })).status).toBe(200);
+  }
+  expect((await callBack(spec, { kind: 'build.progress', payload: { percent: 50 } })).status).toBe(200);
+  expect((await callBack(spec, 'no JSON')).status).toBe(400);
+  expect((await callBack(spec, { content: 'x'.repeat(40_000) })).status).toBe(413);
+  expect((await callBack(spec, { content: 'Hi.' }, { token: 'wrong' })).status).toBe(403);
+  for (let sent = 6; sent < 30; sent += 1) await callBack(spec, { role: 'user' });
+  expect((await callBack(spec, { content: 'Too many.' })).status).toBe(429);
+  expect([await of('stored'), await of('repeated'), await of('passed_on')]).toEqual([1, 1, 1]);
+  const { families } = await scrape(router);
+  const refused = families
+    .find(({ name }) => name === 'agent_stack_callbacks_total')
+    ?.series.filter(({ labels, value }) => labels.outcome === 'refused' && value > 0)
+    .map(({ labels, value }) => [labels.code, value]);
+  expect(Object.fromEntries(refused ?? [])).toEqual({
+    ...{ conflict: 1, invalid_request: 25, too_large: 1, too_many_requests: 1 },
+  });
 });

@@ -61,7 +61,7 @@ test('a whole completion that comes after the stream began becomes one', async (
     }
   }
   expect(router.context.runners.running().map(({ status }) => status.leases)).toEqual([0]);
-}, 20_000);
+}, 30_000);
 
 test('a whole completion that is longer than what may be held ends the stream with an error', async () => {
   for (const [length, isTooLong] of [
@@ -73,4 +73,4 @@ test('a whole completion that is longer than what may be held ends the stream wi
     expect([events.length > length, events.includes('too_much_at_once')]).toEqual([!isTooLong, isTooLong]);
     await until(() => router.context.held.total === 0, 'nothing is held');
   }
-}, 20_000);
+}, 30_000);

@@ -6,8 +6,15 @@ import { memoryBackend, PEOPLE, startRouter, type TestRouter, until } from '../s
 import { handClock, list, say, switchable, theRunner } from '../support/runners';
 import { completion, scriptedRunner } from '../support/scripted-runner';
 
-/** Alice's runner no longer listens, and another user's runner has its address. */
-async function takeOver(router: TestRouter, status: number) {
+/**
+ * Alice's runner no longer listens, and another user's runner has its address.
+ * @param told `asked` resolves when message number `count` (from 1) may be refused; `probed` is called at each probe.
+ */
+async function takeOver(
+  router: TestRouter,
+  status: number,
+  told: { asked(count: number): Promise<void>; probed(): void } = { asked: async () => {}, probed() {} },
+) {
   const entry = theRunner(router);
   await entry.close();
   const asked: string[] = [];
@@ -15,7 +22,8 @@ async function takeOver(router: TestRouter, status: number) {
     hostname: '127.0.0.1',
     port: Number(new URL(entry.url).port),
     async fetch(request) {
-      asked.push(await request.text());
+      if (request.method === 'POST') await told.asked(asked.push(await request.text()));
+      else told.probed();
       return Response.json({ error: { message: 'a wrong key', type: 'invalid_request_error' } }, { status });
     },
   });
@@ -61,6 +69,31 @@ test('ten messages at once to such an address make one new runner', async () => 
   const answers = await Promise.all(Array.from({ length: 10 }, (_each, n) => say(alice, `number ${n}`)));
   expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
   expect(runner.specs).toHaveLength(2);
+});
+
+test('a message that is refused at such an address waits for the others that are about to be refused there', async () => {
+  const runner = scriptedRunner('address-others');
+  await using router = await startRouter({ backends: [memoryBackend('echo', {}, runner.program)] });
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  const agentId = router.context.runners.running()[0]?.agent.id ?? '';
+  const [both, probed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const taken = {
+    probed: probed.resolve,
+    // Both have arrived when the first one is refused; the other is refused after the first was looked into, which the end
+    // of what follows in the queue of the agent says.
+    async asked(count: number) {
+      if (count === 1) return both.promise;
+      both.resolve();
+      await probed.promise;
+      await router.context.runners.reap(agentId, () => false);
+    },
+  };
+  using stranger = await takeOver(router, 401, taken);
+  await connectionsEnd();
+  const answers = await Promise.all([say(alice, 'one'), say(alice, 'other')]);
+  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  expect([stranger.asked.length, runner.specs.length]).toEqual([2, 2]);
 });
 
 test('ten messages at once to a runner that does not listen make one new runner', async () => {

@@ -139,7 +139,7 @@ test('the place is in the progress, in the comments of a waiting stream and on t
   const rest = await Array.fromAsync(frames);
   expect(rest.map(({ stage }) => stage)).not.toContain('error');
   expect(rest.at(-1)).toMatchObject({ stage: 'ready' });
-}, 15_000);
+}, 30_000);
 
 test('a start that has waited too long is a 429 that says when to come back, and no failure of the agent', async () => {
   const { router, bob, letThrough, alices } = await withQueue({ START_QUEUE_SECONDS: '0.05' });

@@ -6,8 +6,8 @@ import { problemOf, start, statusOf, switchable } from '../support/runners';
 const NEVER = 3600;
 
 test('law 3: a pull that takes longer than the other two clocks does not use them up', async () => {
-  const script = switchable('after-pull', { ready: false });
-  const clocks = { pull_seconds: 60, start_seconds: 0.5, ready_seconds: 0.5 };
+  const script = switchable('after-pull');
+  const clocks = { pull_seconds: 60, start_seconds: 1, ready_seconds: 1 };
   const backend = memoryBackend('echo', { image: 'agents/echo', timeouts: clocks }, script.name);
   await using router = await startRouter({ backends: [backend] });
   const alice = await router.person(PEOPLE.alice);
@@ -15,10 +15,8 @@ test('law 3: a pull that takes longer than the other two clocks does not use the
   const starting = start(alice);
   await until(() => router.platform.calls('prepare') === 1, 'the image is being fetched');
   const began = performance.now();
-  await until(() => performance.now() - began > 600, 'both other clocks would have run out');
+  await until(() => performance.now() - began > 1_000, 'both other clocks would have run out');
   release();
-  await until(() => script.probes >= 2, 'it was found not ready');
-  script.ready = true;
   expect((await starting).status).toBe(200);
 });
 

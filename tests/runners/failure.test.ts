@@ -71,6 +71,22 @@ test('asking again for an answer that failed starts the runner without waiting',
   await until(async () => (await read(again.id))?.status === 'done', 'it is answered');
 });
 
+test('a runner that has ended and cannot be removed is removed by the next start, before another uses its home', async () => {
+  await using router = await startRouter();
+  const alice = await router.person(PEOPLE.alice);
+  expect((await say(alice, 'hello')).status).toBe(200);
+  const [ended = ''] = router.platform.runners.keys();
+  const mend = router.platform.fail('stop', 'start_failed', 'it is being restarted');
+  router.platform.crash(ended);
+  await until(async () => (await statusOf(router, alice)).state === 'failed', 'its end is known');
+  const refused = await say(alice, 'hello?');
+  expect([refused.status, await refused.text()]).toEqual([502, expect.stringContaining('it is being restarted')]);
+  expect([...router.platform.runners.keys()]).toEqual([ended]);
+  mend();
+  expect((await start(alice)).status).toBe(200);
+  expect([...router.platform.runners.keys()]).toEqual([expect.not.stringMatching(ended)]);
+});
+
 test("a driver's error is known by its shape: a driver from npm has a class of its own", async () => {
   await using router = await startRouter();
   const alice = await router.person(PEOPLE.alice);

@@ -7,9 +7,6 @@
 import { expect } from 'bun:test';
 import { type TestRouter, until } from './router';
 
-/** Shorter than the time limit of a test, so that the error names the missing sample. */
-const LIMIT_MS = 3_000;
-
 type Labels = Readonly<Record<string, string>>;
 
 export interface MetricFamily {
@@ -130,5 +127,5 @@ export async function count(router: TestRouter, name: string, labels: Labels = {
 /** Waits for a value, because an end may be counted a moment after others have seen it. */
 export async function counted(router: TestRouter, name: string, labels: Labels, value: number): Promise<void> {
   const isThere = async () => (await count(router, name, labels)) === value;
-  await until(isThere, `${name} ${JSON.stringify(labels)} is ${value}`, LIMIT_MS);
+  await until(isThere, `${name} ${JSON.stringify(labels)} is ${value}`);
 }

@@ -208,11 +208,14 @@ function withBody(init: TestInit): RequestInit {
 
 type Truthy<T> = Exclude<T, undefined | null | false | 0 | ''>;
 
-/** Polls `check` and returns its first truthy result. The time limit only ends a failed test. */
+/**
+ * Polls `check` and returns its first truthy result. The time limit only ends a failed test; the default is shorter than
+ * that of a test (`scripts/test.ts`), so that the error says what never happened.
+ */
 export async function until<T>(
   check: () => T | Promise<T>,
   what: string,
-  limitMs = 10_000,
+  limitMs = 25_000,
 ): Promise<Truthy<Awaited<T>>> {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {

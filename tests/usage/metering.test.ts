@@ -179,7 +179,7 @@ test('rows are written by themselves, and what the database refuses is written l
   const { usage } = bench.router.context.stores;
   const range = { fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER };
   await (await bench.complete()).text();
-  await until(async () => (await usage.totals(range)).calls > seen, 'the row is written', 5_000);
+  await until(async () => (await usage.totals(range)).calls > seen, 'the row is written');
   const { db } = bench.router.context.database;
   db.run(sql`ALTER TABLE usage RENAME TO usage_elsewhere`);
   await (await bench.complete()).text();

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
 import { newId } from '../../router/lib/ids';
+import { PAGES } from '../browser/every-page';
 import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 
 /** Ends only a test that has failed: the walk makes a thousand requests. */
@@ -439,4 +440,21 @@ test('every route of /api, /auth and /v1 is described in operations.ts of its su
   expect(all).toBe('ALL /v1/*');
   expect(served.filter((route) => !described.includes(route))).toEqual([]);
   expect(described.filter((name) => !served.includes(name) && !name.includes(' /v1/'))).toEqual([]);
+});
+
+test('every page is walked in a browser', async () => {
+  // A page of a runner is there while it runs.
+  await alice.request(`/api/agents/${owned.agent}/start`, { method: 'POST', body: {} });
+  const pages: string[] = [];
+  for (const route of router.routes.public.filter((one) =>
+    /^GET \/(?!api|v1|auth|assets|live|admin\/live)/.test(one),
+  )) {
+    for (const { cookie } of [{ cookie: '' }, alice, { cookie: cookies.admin }]) {
+      const headers = { cookie, accept: 'text/html' };
+      const response = await fetch(router.url + (await pathOf(route)), { headers, redirect: 'manual' });
+      const text = await response.text();
+      if (response.status === 200 && text.startsWith('<!') && !pages.includes(route)) pages.push(route);
+    }
+  }
+  expect(pages.sort()).toEqual(Object.keys(PAGES).sort());
 });

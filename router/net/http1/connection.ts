@@ -25,9 +25,10 @@ export interface WireAnswer {
 /** Idle connections by destination; the last one in a list was used last. */
 const idle = new Map<string, Connection[]>();
 
-/** The idle connection to a destination that was used last. */
+/** The idle connection to a destination that was used last, unless it has rested for too long and is yet to be closed. */
 export function idleConnection(destination: string): Connection | undefined {
-  return idle.get(destination)?.at(-1);
+  const connection = idle.get(destination)?.at(-1);
+  return connection && connection.restedMs < IDLE_MS ? connection : undefined;
 }
 
 /** A request under way. */

@@ -3,7 +3,7 @@
  * threads: 15 µs more of a request's 185 µs, and 3 MB instead of 0.9 MB for a slow reader (decisions 0022 and 0030). `fetch`
  * also sends a request again by itself when a resting connection breaks; nothing here is sent twice.
  */
-import { CONNECT_MS, ConnectTimeoutError } from '../connect-timeout';
+import { CONNECT_MS, ConnectTimeoutError, NotConnectedError } from '../connect-timeout';
 import { Connection, idleConnection, type WireAnswer } from './connection';
 import { requestBytes, type WireRequest } from './request';
 
@@ -11,8 +11,9 @@ import { requestBytes, type WireRequest } from './request';
 const RESTED_MS = 1;
 
 /**
- * Sends a request and resolves with the head of its answer. Rejects with the signal's reason, with the connection's
- * error (`code` is the system's error code), or with `MalformedError`. Never sends a request twice.
+ * Sends a request and resolves with the head of its answer. Rejects with the signal's reason; with `NotConnectedError`,
+ * before anything was sent; with the error of the connection on which it was sent; or with `MalformedError`. Never sends a
+ * request twice.
  */
 export async function send(request: WireRequest): Promise<WireAnswer> {
   const { url, address, peer = '', signal, connectMs = CONNECT_MS } = request;
@@ -37,18 +38,21 @@ interface Place {
   readonly port: number;
 }
 
-/** Opens a connection. If the caller has aborted meanwhile, the connection is kept for the next request. */
+/**
+ * Opens a connection. Rejects with `NotConnectedError`, or with the signal's reason; if the caller has aborted meanwhile,
+ * the connection is kept for the next request.
+ */
 function connect({ destination, hostname, port }: Place, limitMs: number, signal: AbortSignal): Promise<Connection> {
   const { promise, resolve, reject } = Promise.withResolvers<Connection>();
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
-    reject(new ConnectTimeoutError(limitMs));
+    reject(new NotConnectedError(new ConnectTimeoutError(limitMs)));
   }, limitMs);
   signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   const left = (connection: Connection) => (isLate || signal.aborted ? connection.keepIdle() : resolve(connection));
   Connection.open(destination, hostname, port)
-    .then(left, reject)
+    .then(left, (cause: unknown) => reject(new NotConnectedError(cause)))
     .finally(() => clearTimeout(timer));
   return promise;
 }

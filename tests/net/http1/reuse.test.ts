@@ -1,10 +1,12 @@
 /** Which connection a request uses: an idle one if there is one, and never one whose state is in doubt. */
-import { afterEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { until } from '../../support/router';
-import { passTime, restoreTime } from '../../support/time';
+import { holdTime, passTime, restoreTime } from '../../support/time';
 import { ask, failureOf, Reader, textOf } from '../../support/wire-client';
 import { answer, chunked, type Peer, type WireAsked, type WireServer, wireServer } from '../../support/wire-server';
 
+// Connections are used again however busy the machine is.
+beforeEach(holdTime);
 afterEach(() => {
   restoreTime();
 });
@@ -130,6 +132,16 @@ test('a connection that rests for long is closed, and one that is in use never i
   expect(working?.isClosed).toBe(false);
   working?.send(answer('done'));
   expect(await textOf(work)).toBe('done');
+});
+
+test('a connection that has rested for long is not used again, although its heartbeat is late and has not closed it', async () => {
+  using server = echo(({ peer }) => peer.send(answer('ok')));
+  await textOf(ask(server));
+  await textOf(ask(server));
+  expect(server.peers).toHaveLength(1);
+  passTime(2_000);
+  await textOf(ask(server));
+  expect(server.peers).toHaveLength(2);
 });
 
 test('two requests at once never share a connection, and each gets its own answer', async () => {
