@@ -25,6 +25,9 @@ const allowedLink = /^(https?:\/\/|mailto:)/i;
 /** The address of a picture of an answer, with its size where that is known (router/chat/answer-pictures.ts). */
 const ownPicture = /^\/api\/attachments\/[0-9a-f]{24}(?:#(\d{1,5})x(\d{1,5}))?$/;
 
+/** Pixels. A picture that is higher is shown in this height: styles cannot do that and keep its place before it is loaded. */
+const pictureHeightMax = 512;
+
 /** A message is announced by an h2, so no heading of an answer is above h3. Most answers begin with their own h3. */
 const headingLevelMin = 3;
 
@@ -141,7 +144,7 @@ function createMarkdown(): MarkdownIt {
     const label = words || source;
     const [, width, height] = ownPicture.exec(source) ?? [];
     if (ownPicture.test(source)) {
-      const size = width && height ? ` width="${width}" height="${height}"` : '';
+      const size = width && height ? shownSize(Number(width), Number(height)) : '';
       const href = source.replace(/#.*/, '');
       return `<a class="picture" href="${href}" target="_blank" rel="noopener"><img src="${href}" alt="${escapeText(label)}"${size} loading="lazy" decoding="async"></a>`;
     }
@@ -181,6 +184,11 @@ function elsewhere(words: string, source: string): string {
   const { host = '', pathname = '' } = URL.parse(source) ?? {};
   if (host === '') return words || source;
   return words === '' ? host + pathname : `${words} (${host})`;
+}
+
+function shownSize(width: number, height: number): string {
+  const scale = Math.min(1, pictureHeightMax / height);
+  return ` width="${Math.ceil(width * scale)}" height="${Math.ceil(height * scale)}"`;
 }
 
 function codeBlock(

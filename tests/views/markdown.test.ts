@@ -75,6 +75,7 @@ describe('rendering', () => {
       `<img src="${place}" alt="A &quot;cat&quot;" width="40" height="30" loading="lazy" decoding="async">`,
     ]);
     expect(html).not.toContain('href="/settings"');
+    expect(renderMarkdown(`![high](${place}#300x2048)`)).toContain('width="75" height="512"');
   });
 
   test('an image becomes a link with its description, so no remote host learns of the conversation', async () => {

@@ -67,8 +67,9 @@ const groupLength = 10;
 export function MessageLog({ conversation }: { conversation: ConversationView }) {
   const t = useText();
   const { earlierHref, isPast, messages } = conversation;
-  // The newest ones grow, and are followed.
-  const newest = isPast ? messages.length : Math.max(0, messages.length - groupLength);
+  // The newest ones grow, and are followed. Their groups are full, because the size of one is first estimated.
+  const past = Math.max(0, messages.length - groupLength);
+  const newest = isPast ? messages.length : past - (past % groupLength);
   const groups = Array.from({ length: Math.ceil(newest / groupLength) }, (_, group) =>
     messages.slice(group * groupLength, Math.min(newest, (group + 1) * groupLength)),
   );
