@@ -1,4 +1,4 @@
-/** Every page and its main states in light, dark and forced colours, wide, on a phone and enlarged. */
+/** Every page and its main states in both languages, in light, dark and forced colours, wide, on a phone and enlarged. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { PAGES, type Visit, type Visitor } from './every-page';
@@ -6,7 +6,10 @@ import { furnish, type Place } from './every-page-place';
 import { expect, overflowing, standsStill, test } from './fixtures';
 
 /** A language, and the width at which axe looks at its pages. */
-const LANGUAGES = [{ lang: 'en', locale: 'en-GB', width: 1440 }];
+const LANGUAGES = [
+  { lang: 'en', locale: 'en-GB', width: 1440 },
+  { lang: 'zh-Hans', locale: 'zh-CN', width: 360 },
+];
 const WIDE = { width: 1440, height: 900 };
 const PHONE = { width: 360, height: 740 };
 /** A small screen that is enlarged to 200 %. */

@@ -1,7 +1,7 @@
 /** The first ten minutes: from a fresh installation to an invited colleague's first answer. */
 import type { Page } from '@playwright/test';
 import { startUpstream, type Upstream } from '../support/upstream';
-import { answer, test as base, ended, expect, expectAccessible, expectNoOverflow } from './fixtures';
+import { answer, test as base, ended, expect } from './fixtures';
 
 const test = base.extend<{ upstream: Upstream }>({
   routerEnv: { ALLOW_SIGNUP: 'false' },
@@ -88,40 +88,3 @@ test('every step can be skipped, and the page is reached again when it is not wa
   await page.getByRole('link', { name: 'First steps' }).click();
   await expect(page.locator('#start-model .step-body')).toBeVisible();
 });
-
-for (const size of [
-  { name: 'desktop', width: 1440, height: 900 },
-  { name: 'phone', width: 320, height: 740 },
-]) {
-  test.describe(size.name, () => {
-    test.use({
-      viewport: { width: size.width, height: size.height },
-      contextOptions: { reducedMotion: 'reduce' },
-    });
-
-    test('no step has an accessibility finding or overflows, in both languages, in light and dark', async ({
-      page,
-      router,
-    }) => {
-      test.slow();
-      await signInAtFirst(page, router.admin);
-      for (const language of ['en', 'zh']) {
-        for (const step of ['model', 'share', 'invite', 'answer']) {
-          await page.goto(`/admin/start?step=${step}`);
-          const name = `${step} ${language}`;
-          await expectAccessible(page, name);
-          await expectNoOverflow(page, name);
-          const folder = process.env.SCREENSHOTS;
-          for (const colorScheme of folder === undefined ? [] : (['light', 'dark'] as const)) {
-            await page.emulateMedia({ colorScheme });
-            await page.screenshot({ path: `${folder}/start ${name} ${size.name} ${colorScheme}.png`, fullPage: true });
-          }
-        }
-        await page.goto('/settings');
-        await page.locator('#your-language').selectOption('zh');
-        await page.locator('#your-language').press('Enter');
-        await page.locator('form:has(#your-language) button').click();
-      }
-    });
-  });
-}
