@@ -74,8 +74,7 @@ test('the model is chosen in the title bar, from what its API serves', async ({ 
   const admin = await router.signIn();
   const values = { LLM_BASE_URL: `${upstream.url}v1`, LLM_API_KEY: 'sk-test', LLM_MODEL: 'small' };
   await admin.request('/settings/credentials', { method: 'POST', body: new URLSearchParams({ scope: '', ...values }) });
-  await signIn(page, router);
-  await page.getByRole('link', { name: /^Direct/ }).click();
+  await signIn(page, router, { agent: 'Direct' });
   const model = page.getByRole('button', { name: /^Model/ });
   await expect(model).toContainText('small');
   await model.click();

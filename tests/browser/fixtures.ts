@@ -112,8 +112,12 @@ export async function expectNoOverflow(page: Page, name: string): Promise<void> 
   expect([name, await overflowing(page)]).toEqual([name, []]);
 }
 
-/** Signs in on the page, by default as the administrator. */
-export async function signIn(page: Page, router: RouterProcess, email = router.admin.email): Promise<void> {
+/** Signs in on the page, by default as the administrator. `agent` is the one that they write to first. */
+export async function signIn(
+  page: Page,
+  router: RouterProcess,
+  { email = router.admin.email, agent = 'Demo' } = {},
+): Promise<void> {
   await page.goto('/');
   await page.getByLabel('E-mail').fill(email);
   await page.getByLabel('Password').fill(router.admin.password);
@@ -121,7 +125,7 @@ export async function signIn(page: Page, router: RouterProcess, email = router.a
   // A new administrator is led through the first steps, which have a spec of their own.
   await page.waitForURL((url) => url.pathname !== '/sign-in');
   await page.goto('/');
-  await expect(page.getByRole('heading', { name: 'Demo', level: 1 })).toBeVisible();
+  await expect(page.getByRole('heading', { name: agent, level: 1 })).toBeVisible();
 }
 
 /** Writes a message and sends it. Resolves when its answer has its place on the page, before the answer has ended. */
