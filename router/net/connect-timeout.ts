@@ -19,7 +19,7 @@ export class ConnectTimeoutError extends Error {
 }
 
 /**
- * There was no connection, so nothing of a request was sent. `cause` is why. The system's error code alone does not tell:
+ * There was no connection, or it ended before the request had its turn, so nothing of a request was sent. `cause` is why. The system's error code alone does not tell:
  * a connection whose host vanishes during an answer breaks with `EHOSTUNREACH` too.
  */
 export class NotConnectedError extends Error {

@@ -3,6 +3,7 @@ import type { Socket } from 'bun';
 import { type Beating, startBeat, stopBeat } from '../../lib/heartbeat';
 import { steadyMs } from '../../lib/time';
 import type { Body } from '../body';
+import { NotConnectedError } from '../connect-timeout';
 import { type Source, WireBody } from './body';
 import type { Head } from './head';
 import { WireReader } from './reader';
@@ -95,7 +96,7 @@ export class Connection implements Beating, InTurn, Source {
   arrived(bytes: Buffer): void {
     // Bytes that nobody has asked for must not be taken for the next answer.
     if (!this.#exchange) this.#end('terminate');
-    else if (!this.#isSending) this.#break(connectionClosed());
+    else if (!this.#isSending) this.#break(new NotConnectedError(connectionClosed()));
     else {
       this.#arrived.push(bytes);
       awaitTurn(this);
@@ -144,6 +145,7 @@ export class Connection implements Beating, InTurn, Source {
     const exchange = this.#exchange;
     // After a reset, or an error that the reader of the body threw, the answer is not whole.
     if (cause === undefined && exchange?.reader.close()) this.#finish(exchange);
+    else if (exchange && !this.#isSending) this.#break(new NotConnectedError(cause ?? connectionClosed()));
     else this.#break(cause ?? connectionClosed());
   }
 

@@ -54,6 +54,25 @@ test('after a HEAD its connection is used again', async () => {
   expect(server.peers).toHaveLength(1);
 });
 
+test('a request whose connection ends before it was sent is said not to have arrived', async () => {
+  // Like a server at its limit of requests: it closes behind an answer that does not say so.
+  using server = wireServer(({ peer }) => {
+    peer.send(answer('ok'));
+    peer.end();
+  });
+  let unsent = 0;
+  for (let count = 0; count < 100; count += 1) {
+    const refused = await textOf(ask(server)).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if (refused === undefined) continue;
+    expect(refused).toMatchObject({ mayHaveArrived: false });
+    unsent += 1;
+  }
+  expect(unsent + server.requests.length).toBe(100);
+});
+
 const NOT_REUSED: readonly (readonly [what: string, bytes: string])[] = [
   ['that says close', answer('ok', ['connection: close'])],
   ['of HTTP/1.0', answer('ok').replace('1.1', '1.0')],
