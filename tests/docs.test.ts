@@ -94,7 +94,7 @@ describe('pages', () => {
     const listed = new Set(
       [...page.matchAll(/`(?:\w+) (\/(?:api|auth)\/[^`?]*)`/g)].map(([, path = '']) => plain(path)),
     );
-    const files = [...new Bun.Glob('router/*/*routes*.ts*').scanSync(repositoryRoot)];
+    const files = [...new Bun.Glob('router/**/*routes*.ts*').scanSync(repositoryRoot)];
     const code = (await Promise.all(files.map(read))).join('\n');
     const served = new Set([...code.matchAll(/'(\/(?:api|auth)\/[^']*)'/g)].map(([, path = '']) => plain(path)));
     expect([...listed].sort()).toEqual([...served].sort());

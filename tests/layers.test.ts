@@ -28,9 +28,12 @@ const SUBJECTS = [
 /** Files that wire the subjects together. */
 const WIRING = ['router/main.ts', 'router/app.ts', 'router/context.ts'];
 
-/** Files by their role: the HTTP edge, rows → what a view takes, functions over tables. */
-const isEdge = (path: string) => /(^|[/-])(routes|present|live)(-[a-z]+)?\.tsx?$/.test(path);
-const isStore = (path: string) => /(^|[/-])store(-[a-z]+)?\.ts$/.test(path);
+/**
+ * Files by their role: the HTTP edge, rows → what a view takes, functions over tables. A folder that has the name of a role
+ * inside a subject (`chat/store/`) gives it to its files.
+ */
+const isEdge = (path: string) => /(^|[/-])(routes|present|live)((-[a-z]+)?\.tsx?$|\/)/.test(path);
+const isStore = (path: string) => /(^|[/-])store((-[a-z]+)?\.ts$|\/)/.test(path);
 /** Roles inside a subject: each knows those before it. */
 const ROLES = ['store', 'rules', 'present', 'routes'];
 function rankOf(path: string): number {
