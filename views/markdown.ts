@@ -22,7 +22,7 @@ const highlightLengthMax = 10 * 1024;
 
 /** Where a link in an answer may lead. No relative ones: a runner's text must not act on the router's own pages. */
 const allowedLink = /^(https?:\/\/|mailto:)/i;
-/** The address of a picture of an answer, with its size where that is known (router/chat/answer-pictures.ts). */
+/** The address of a picture of an answer, with its size where that is known (router/chat/generations/answer-pictures.ts). */
 const ownPicture = /^\/api\/attachments\/[0-9a-f]{24}(?:#(\d{1,5})x(\d{1,5}))?$/;
 
 /** Pixels. A picture that is higher is shown in this height: styles cannot do that and keep its place before it is loaded. */

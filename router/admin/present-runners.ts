@@ -2,7 +2,7 @@
 import type { AdminRunnerView } from '../../views/admin/models';
 import type { AccountsService } from '../accounts/accounts';
 import type { BackendRegistry } from '../backends/backends';
-import { startView } from '../chat/present-runner';
+import { startView } from '../chat/pages/present-runner';
 import type { LoadsService } from '../runners/loads';
 import type { Awake, Running } from '../runners/lookups';
 import { runnerAddress } from '../runners/present';

@@ -7,7 +7,7 @@ import { requireNotAdmin, type UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import { deleteHome, homePath } from '../agents/homes';
 import type { AuditService } from '../audit/audit';
-import type { GenerationsService } from '../chat/generations';
+import type { GenerationsService } from '../chat/generations/generations';
 import { AppError } from '../lib/errors';
 import { accountsLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';

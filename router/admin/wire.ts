@@ -6,7 +6,7 @@ import type { UsersService } from '../accounts/users';
 import type { AgentsService } from '../agents/agents';
 import type { AuditService } from '../audit/audit';
 import type { ConversationsService } from '../chat/conversations';
-import type { GenerationsService } from '../chat/generations';
+import type { GenerationsService } from '../chat/generations/generations';
 import type { Config } from '../config/config';
 import type { CredentialsService } from '../credentials/credentials';
 import type { InstallationStore } from '../database/installation-store';

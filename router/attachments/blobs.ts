@@ -1,6 +1,6 @@
 /**
  * The contents of attached files, each in one file that is named by its hash. The database has the rows that refer to
- * them (`chat/store-attachments.ts`) and says which are loose.
+ * them (`chat/attachments/store.ts`) and says which are loose.
  */
 import { unlinkSync } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';

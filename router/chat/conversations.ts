@@ -9,9 +9,9 @@ import type { Events } from '../lib/events';
 import { newTimeId } from '../lib/ids';
 import { conversationMessages } from './messages';
 import { conversationShelves } from './shelves';
-import type { Conversation, ConversationsStore } from './store';
-import type { Newest } from './store-messages';
-import type { Beginning } from './store-turns';
+import type { Conversation, ConversationsStore } from './store/conversations';
+import type { Newest } from './store/messages';
+import type { Beginning } from './store/turns';
 
 export const TITLE_LENGTH_MAX = 200;
 /** The predecessor's: a conversation is called by the beginning of its first message. */

@@ -2,10 +2,10 @@
 
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import type { Conversation, ConversationsStore, Message, WholeMessage } from './store';
-import type { HeadsRange, MessageHead, Newest } from './store-messages';
-import type { ShownMessages, ShownRange } from './store-shown';
-import type { Variants } from './store-tree';
+import type { Conversation, ConversationsStore, Message, WholeMessage } from './store/conversations';
+import type { HeadsRange, MessageHead, Newest } from './store/messages';
+import type { ShownMessages, ShownRange } from './store/shown';
+import type { Variants } from './store/tree';
 
 /** Messages, and bytes of them, that a backend is told which wants the whole history: older ones are left out. */
 export const HISTORY = { limit: 400, maxBytes: 8_388_608 } as const;

@@ -5,7 +5,7 @@ import type { Agent } from '../agents/store';
 import { runnersLog } from '../lib/log';
 import type { RunnersService } from '../runners/runners';
 import type { ConversationsService } from './conversations';
-import type { GenerationsService } from './generations';
+import type { GenerationsService } from './generations/generations';
 
 export interface RemovalDeps {
   readonly agents: AgentsService;

@@ -2,8 +2,8 @@
 
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import type { Conversation, ConversationsStore } from './store';
-import { type ListedConversation, type ListPlace, PINNED_MAX, type Shelf } from './store-shelves';
+import type { Conversation, ConversationsStore } from './store/conversations';
+import { type ListedConversation, type ListPlace, PINNED_MAX, type Shelf } from './store/shelves';
 
 /** How long a deleted conversation can be brought back. */
 const UNDO_MS = 600_000;

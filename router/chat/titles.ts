@@ -8,8 +8,8 @@ import type { CredentialsService } from '../credentials/credentials';
 import type { Events } from '../lib/events';
 import { generationsLog } from '../lib/log';
 import { titleFrom } from './conversations';
-import { withoutThought } from './leading-thought';
-import type { Conversation, ConversationsStore } from './store';
+import { withoutThought } from './generations/leading-thought';
+import type { Conversation, ConversationsStore } from './store/conversations';
 
 /** Characters of the first message, and of the answer, that the model is told. */
 const TOLD_LENGTH = 2_000;

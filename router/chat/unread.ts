@@ -1,6 +1,6 @@
 /** Which conversations a page shows now. An answer that ends in another one leaves it unread until its owner opens it. */
 import type { Events } from '../lib/events';
-import type { ConversationsStore } from './store';
+import type { ConversationsStore } from './store/conversations';
 
 export type UnreadService = ReturnType<typeof unreadService>;
 

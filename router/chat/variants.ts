@@ -4,11 +4,11 @@
  */
 import { AppError } from '../lib/errors';
 import type { Events } from '../lib/events';
-import type { AttachmentsService } from './attachments';
-import type { GenerationsService } from './generations';
-import type { Conversation, ConversationsStore, Message } from './store';
-import type { MessageHead } from './store-messages';
-import type { PathChange } from './store-tree';
+import type { AttachmentsService } from './attachments/attachments';
+import type { GenerationsService } from './generations/generations';
+import type { Conversation, ConversationsStore, Message } from './store/conversations';
+import type { MessageHead } from './store/messages';
+import type { PathChange } from './store/tree';
 
 export type VariantsService = ReturnType<typeof variantsService>;
 

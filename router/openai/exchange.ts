@@ -5,7 +5,7 @@
 
 import type { Caller } from '../accounts/identify';
 import { hopsIn } from '../broker/hops';
-import type { Answer } from '../chat/recorder';
+import type { Answer } from '../chat/generations/recorder';
 import { Share } from '../lib/allowance';
 import { AppError, isLastingRefusal } from '../lib/errors';
 import { logRequest } from '../lib/log';

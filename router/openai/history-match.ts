@@ -1,8 +1,8 @@
 /** Compares a request of `/v1` with its stored conversation, and with the runtime session of it. */
 import type { Backend } from '../backends/backends';
 import { goesOnWithTurn, isTalk, newestUserText, trimmedText, turnStart } from '../backends/shape';
-import { spoken } from '../chat/spoken';
-import type { Conversation, Message } from '../chat/store';
+import { spoken } from '../chat/generations/spoken';
+import type { Conversation, Message } from '../chat/store/conversations';
 
 export interface HistoryMatch {
   /** The conversation's `sessionFrom` from this turn on. */

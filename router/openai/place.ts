@@ -9,10 +9,10 @@ import {
   newestUserText,
   withoutStorage,
 } from '../backends/shape';
-import type { RecordedTurn } from '../chat/generations';
-import type { Conversation, Message } from '../chat/store';
-import type { Beginning } from '../chat/store-turns';
-import { type ToldFiles, toldContents } from '../chat/told';
+import type { RecordedTurn } from '../chat/generations/generations';
+import { type ToldFiles, toldContents } from '../chat/generations/told';
+import type { Conversation, Message } from '../chat/store/conversations';
+import type { Beginning } from '../chat/store/turns';
 import type { OpenaiDeps } from './deps';
 import { bringsHistory, type HistoryMatch, matchHistory, withoutSession } from './history-match';
 import { fitsInStore, keepingOf, tooLongToStore, turnThere } from './kept';

@@ -6,8 +6,8 @@ import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';
 import { serves } from '../backends/traits';
-import type { Conversation } from '../chat/store';
-import type { Newest } from '../chat/store-messages';
+import type { Conversation } from '../chat/store/conversations';
+import type { Newest } from '../chat/store/messages';
 import { AppError } from '../lib/errors';
 import type { OpenaiDeps } from './deps';
 

@@ -5,7 +5,7 @@
 import type { AgentsService } from '../agents/agents';
 import type { Agent } from '../agents/store';
 import type { ConversationsService } from '../chat/conversations';
-import type { GenerationsService } from '../chat/generations';
+import type { GenerationsService } from '../chat/generations/generations';
 import { AppError, type Code, toAppError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { schedulesLog } from '../lib/log';

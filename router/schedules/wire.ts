@@ -1,7 +1,7 @@
 /** Makes the parts of this subject. */
 import type { AgentsService } from '../agents/agents';
 import type { ConversationsService } from '../chat/conversations';
-import type { GenerationsService } from '../chat/generations';
+import type { GenerationsService } from '../chat/generations/generations';
 import type { Config } from '../config/config';
 import type { Draining } from '../web/draining';
 import { schedulesService } from './schedules';

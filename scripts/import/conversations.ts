@@ -1,7 +1,7 @@
 /** Imports the conversations of the first agent-stack, with their messages. */
 import { eq } from 'drizzle-orm';
 import { TITLE_LENGTH_MAX, titleFrom } from '../../router/chat/conversations';
-import { GrowingText } from '../../router/chat/growing-text';
+import { GrowingText } from '../../router/chat/generations/growing-text';
 import type { Db } from '../../router/database/database';
 import { conversations, messagePieces, messages } from '../../router/database/schema/chat';
 import type { Importing } from './accounts';

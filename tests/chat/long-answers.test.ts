@@ -1,6 +1,6 @@
 /** Answers that are longer than one row has room for: whoever reads one reads all of it, in every state. */
 import { afterAll, expect, test } from 'bun:test';
-import { ROW_LENGTH_MAX } from '../../router/chat/store-texts';
+import { ROW_LENGTH_MAX } from '../../router/chat/store/texts';
 import { memoryBackend, PEOPLE, startRouter, until } from '../support/router';
 import { chunk, completion, DONE, pipe, scriptedRunner } from '../support/scripted-runner';
 

@@ -1,6 +1,6 @@
 /** Where a conversation is kept: in the list, pinned above it, in the archive; by the pages, their live parts and the API. */
 import { afterAll, expect, test } from 'bun:test';
-import { PINNED_MAX } from '../../router/chat/store-shelves';
+import { PINNED_MAX } from '../../router/chat/store/shelves';
 import { agentOf, beginConversation } from '../support/chat';
 import { form, memoryBackend, PEOPLE, type Person, startRouter, until } from '../support/router';
 import { problemOf } from '../support/runners';

@@ -5,8 +5,8 @@
  */
 import { AnswerTail } from '../../router/broker/answer-usage';
 import { UsageFilter } from '../../router/broker/usage-filter';
-import { Answer } from '../../router/chat/recorder';
-import { AnswerCalls } from '../../router/chat/tool-calls';
+import { Answer } from '../../router/chat/generations/recorder';
+import { AnswerCalls } from '../../router/chat/generations/tool-calls';
 import { ResponseAnswer } from '../../router/openai/responses/answer';
 import { EventTail } from '../../router/relay/sse-tail';
 import { Silence } from '../../router/relay/timeouts';

@@ -1,6 +1,6 @@
 /** Translates the body of the runner's chat answer to `/v1/responses`. */
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
-import { tooLarge } from '../../chat/answer-reader';
+import { tooLarge } from '../../chat/generations/answer-reader';
 import type { Share } from '../../lib/allowance';
 import type { AppError } from '../../lib/errors';
 import type { Body } from '../../net/body';

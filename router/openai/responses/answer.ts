@@ -5,7 +5,7 @@
  */
 import type { CallPart } from '../../../backends/shared/calls';
 import { errorIn, readRefusal, type UpstreamError } from '../../../backends/shared/upstream-errors';
-import { contentText, saidIn } from '../../chat/tool-calls';
+import { contentText, saidIn } from '../../chat/generations/tool-calls';
 import { AppError, toStreamedError } from '../../lib/errors';
 import { isJsonObject, type JsonObject, jsonObject } from '../../lib/json';
 import { type Tokens, tokensOf } from '../../usage/tokens';

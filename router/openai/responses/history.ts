@@ -1,7 +1,7 @@
 /** Turns the stored messages of a conversation into the messages of a chat request. */
 
 import type { ChatMessage } from '../../backends/shape';
-import type { Message, ToolCall } from '../../chat/store';
+import type { Message, ToolCall } from '../../chat/store/conversations';
 import { chatName } from './tools';
 
 /**

@@ -1,7 +1,7 @@
 /** Builds the objects of OpenAI's `/v1/responses`: https://platform.openai.com/docs/api-reference/responses/object */
 
 import type { JsonBody } from '../../backends/shape';
-import type { Message } from '../../chat/store';
+import type { Message } from '../../chat/store/conversations';
 import type { Tokens } from '../../usage/tokens';
 
 /** The request that an answer belongs to. */

@@ -1,6 +1,6 @@
 /** The output of an answer of `/v1/responses` as it grows: texts and calls, in their order. */
 import { type CallPart, CallReader } from '../../../backends/shared/calls';
-import { callId } from '../../chat/tool-calls';
+import { callId } from '../../chat/generations/tool-calls';
 import { type CallItem, type Item, itemId, type Requested, type TextItem } from './objects';
 import { type ToolNames, toolNames } from './tools';
 

@@ -5,7 +5,7 @@
  */
 
 import type { JsonBody } from '../../backends/shape';
-import type { Message } from '../../chat/store';
+import type { Message } from '../../chat/store/conversations';
 import { invalid, record, unsupported } from './faults';
 import { historyOf, openCalls } from './history';
 import { inputOf } from './input';

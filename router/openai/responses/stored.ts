@@ -2,8 +2,8 @@
 
 import type { Caller } from '../../accounts/identify';
 import { opens } from '../../accounts/keys';
-import { asSent } from '../../chat/leading-thought';
-import { ToldFiles } from '../../chat/told';
+import { asSent } from '../../chat/generations/leading-thought';
+import { ToldFiles } from '../../chat/generations/told';
 import { Share } from '../../lib/allowance';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';

@@ -2,7 +2,7 @@
 import OpenAI from 'openai';
 import shipped from '../../../backends.json';
 import type { Program } from '../../../drivers/memory';
-import type { MessageStatus } from '../../../router/chat/store';
+import type { MessageStatus } from '../../../router/chat/store/conversations';
 import { PEOPLE, type Person, program, startRouter, type TestRouter, until } from '../router';
 import { startUpstream, type Upstream } from '../upstream';
 import { hermes } from './hermes';

@@ -1,0 +1,61 @@
+/** `/api/…/attachments`: the files of messages, for programs and for the pages. */
+import { Elysia, t } from 'elysia';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import { isPicture, TEXT_TYPE } from '../../attachments/kinds';
+import type { Config } from '../../config/config';
+import { attachment as asAttachment } from '../../files/download';
+import { type Allowance, Share } from '../../lib/allowance';
+import { dataHeaders } from '../../web/headers';
+import { readBody } from '../../web/read-body';
+import { attachmentJson } from '../api/present';
+import type { ConversationsService } from '../conversations';
+import type { AttachmentsService } from './attachments';
+
+/** A file never changes under its id. Only its owner's browser keeps it. */
+const KEPT = 'private, max-age=31536000, immutable';
+
+export interface AttachmentsRoutesDeps {
+  readonly attachments: AttachmentsService;
+  readonly config: Pick<Config, 'maxBodyBytes'>;
+  readonly conversations: ConversationsService;
+  readonly held: Allowance;
+}
+
+export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionPlugin) {
+  const { attachments, conversations } = deps;
+
+  return new Elysia({ name: 'attachments-api' })
+    .use(session)
+    .get(
+      '/api/attachments/:id',
+      async ({ who, params }) => {
+        const file = await attachments.get(who.user.id, params.id);
+        // Text is never shown as a page, whatever is in it.
+        const type = isPicture(file) ? file.type : `${TEXT_TYPE}; charset=utf-8`;
+        const disposition = isPicture(file)
+          ? asAttachment(file.name).replace('attachment', 'inline')
+          : asAttachment(file.name);
+        const headers = { ...dataHeaders(type), 'content-disposition': disposition, 'cache-control': KEPT };
+        return new Response(attachments.blobs.file(file.hash), { headers });
+      },
+      { session: true },
+    )
+    .post(
+      '/api/conversations/:id/attachments',
+      async ({ who, params, query, request }) => {
+        const conversation = await conversations.get(who.user.id, params.id);
+        const bytes = await read(deps, who, request);
+        return { attachment: attachmentJson(await attachments.upload(conversation, { name: query.name, bytes })) };
+      },
+      { session: true, parse: 'none', query: t.Object({ name: t.String({ maxLength: 1_024 }) }) },
+    );
+}
+
+async function read({ config, held }: AttachmentsRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
+  const share = new Share(held, user.id);
+  try {
+    return await readBody(request, { maxBytes: config.maxBodyBytes, share });
+  } finally {
+    share.end();
+  }
+}

@@ -1,0 +1,79 @@
+/** Divides an answer whose text begins with `<think>…</think>`: what the tags hold is a thought and not said. */
+
+import type { Message, WholeMessage } from '../store/conversations';
+
+const OPEN = '<think>';
+const CLOSE = '</think>';
+const WHOLE = /^\s*<think>[\s\S]*?<\/think>\s*/;
+
+/** A piece of an answer's text, divided. */
+export interface Divided {
+  readonly thought: string;
+  readonly text: string;
+}
+
+export class LeadingThought {
+  /** Which part of the answer is being read. */
+  #place: 'beginning' | 'thought' | 'text' = 'beginning';
+  /** Text that may be the beginning of a tag. */
+  #held = '';
+
+  push(piece: string): Divided {
+    if (this.#place === 'text') return { thought: '', text: piece };
+    this.#held += piece;
+    if (this.#place === 'beginning' && !this.#begins()) return { thought: '', text: '' };
+    return this.#place === 'thought' ? this.#think() : { thought: '', text: this.#takeHeld() };
+  }
+
+  /** Gives out the held text at the end of the answer. */
+  end(): Divided {
+    const held = this.#takeHeld();
+    return this.#place === 'thought' ? { thought: held, text: '' } : { thought: '', text: held };
+  }
+
+  /** Returns whether it is known how the answer begins. */
+  #begins(): boolean {
+    const begun = this.#held.trimStart();
+    if (begun.length < OPEN.length && OPEN.startsWith(begun)) return false;
+    this.#place = begun.startsWith(OPEN) ? 'thought' : 'text';
+    if (this.#place === 'thought') this.#held = begun.slice(OPEN.length);
+    return true;
+  }
+
+  #think(): Divided {
+    const end = this.#held.indexOf(CLOSE);
+    if (end >= 0) {
+      this.#place = 'text';
+      const held = this.#takeHeld();
+      return { thought: held.slice(0, end), text: held.slice(end + CLOSE.length) };
+    }
+    let kept = Math.min(CLOSE.length - 1, this.#held.length);
+    while (kept > 0 && !CLOSE.startsWith(this.#held.slice(-kept))) kept -= 1;
+    const thought = this.#held.slice(0, this.#held.length - kept);
+    this.#held = this.#held.slice(thought.length);
+    return { thought, text: '' };
+  }
+
+  #takeHeld(): string {
+    const held = this.#held;
+    this.#held = '';
+    return held;
+  }
+}
+
+/** A text of an answer without the thought in tags that it may begin with, as clients send it back. */
+export function withoutThought(text: string): string {
+  return text.replace(WHOLE, '');
+}
+
+/** An answer as the runtime sent it: with the thought in tags that its text began with. */
+export function asSent(message: WholeMessage): Message {
+  const [first] = message.steps ?? [];
+  if (first?.kind !== 'thought' || !first.isTagged) return message;
+  const thought = `${OPEN}${first.text}${CLOSE}`;
+  const calls = message.calls?.map((call) => ({
+    ...call,
+    textLengthBefore: call.textLengthBefore + thought.length,
+  }));
+  return { ...message, content: thought + message.content, calls: calls ?? null };
+}

@@ -1,0 +1,231 @@
+/**
+ * The recorder of an answer: keeps the bytes that pass, has them parsed in batches, saves the text on a clock and at the
+ * end (law 17), and with the end the calls of tools.
+ */
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import { logAnswer } from '../../lib/log';
+import { safely } from '../../lib/safely';
+import type { Ending, Recorder } from '../../relay/relay';
+import type { AttachmentsService } from '../attachments/attachments';
+import type { ConversationsStore, MessageFailure, Step } from '../store/conversations';
+import type { AnswerPicture } from './answer-pictures';
+import { AnswerReader, type ReaderOptions } from './answer-reader';
+import { AnswerSaving, type End } from './answer-saving';
+import { PIECE_LENGTH_MAX } from './growing-text';
+import { type Ticking, tickSoon } from './ticks';
+
+/** How often text is saved: less than the second that may be missing after a crash. */
+const SAVE_EVERY_MS = 500;
+/** Answers are saved at multiples of this, so that those of many are one transaction. */
+const SAVE_STEP_MS = 100;
+/** When this many bytes wait, they are parsed before the tick. */
+const PENDING_BYTES_MAX = 65_536;
+/** Parsing blocks the event loop. After this time it continues in the next turn of the loop. */
+const PARSE_MS = 10;
+
+export interface AnswerDeps {
+  readonly attachments: Pick<AttachmentsService, 'limits' | 'ofAnswer'>;
+  readonly conversations: ConversationsStore;
+  readonly events: Events;
+  readonly isShown: (conversationId: string) => boolean;
+  readonly now: () => number;
+}
+
+export interface AnswerIds {
+  readonly userId: string;
+  readonly conversationId: string;
+  readonly messageId: string;
+}
+
+export interface AnswerOptions extends Omit<ReaderOptions, 'pictures'> {
+  /** Whether the runner answers with server-sent events, or with one JSON body. */
+  readonly isStream: boolean;
+  /** The answer has ended here because it is too long; what still comes of it is not recorded. */
+  onTooLarge?(error: AppError): void;
+}
+
+export class Answer implements Recorder, Ticking {
+  /** Resolves when the ending is in the database. */
+  readonly saved: Promise<void>;
+  readonly #deps: AnswerDeps;
+  readonly #ids: AnswerIds;
+  readonly #options: AnswerOptions;
+  readonly #reader: AnswerReader;
+  readonly #store: AnswerSaving;
+  readonly #resolveSaved: () => void;
+  /** Resolves when the ending is in the database, or the database has refused it once. */
+  readonly #tried = Promise.withResolvers<void>();
+  /** It is parsed at the next tick. */
+  #isTicking = false;
+  /** More is parsed in the next turn of the event loop. */
+  #isBehind = false;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The saving that is under way. */
+  #saving: Promise<void> | undefined;
+  /** How much of the text watchers were told of. */
+  #toldLength = 0;
+  /** Revisions of the steps. */
+  #toldSteps = 0;
+  /** Storing the pictures of the answer, one after the other. */
+  #pictures: Promise<void> | undefined;
+  #pictureCount = 0;
+  #ended: { readonly ending: Ending; readonly error: AppError | undefined } | undefined;
+
+  constructor(deps: AnswerDeps, ids: AnswerIds, options: AnswerOptions) {
+    this.#deps = deps;
+    this.#ids = ids;
+    this.#options = options;
+    const pictures = {
+      bytesMax: deps.attachments.limits.bytesMax,
+      save: (one: AnswerPicture) => this.#savePicture(one),
+    };
+    this.#reader = new AnswerReader(ids.messageId, options.isStream, { ...options, pictures }, deps.now);
+    this.#store = new AnswerSaving(deps.conversations, ids.messageId, this.#reader, () => {
+      if (this.#ended) this.#tried.resolve();
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.saved = promise;
+    this.#resolveSaved = resolve;
+  }
+
+  /** As far as it is parsed. */
+  get text(): string {
+    return this.#reader.text.all;
+  }
+
+  /** The steps of the answer so far. */
+  get steps(): readonly Step[] {
+    return this.#reader.steps.all;
+  }
+
+  /** Sets the kind of body that the runner really sends. Call it before the first chunk. */
+  comesAs({ isStream }: { readonly isStream: boolean }): void {
+    this.#reader.isStream = isStream;
+  }
+
+  chunk(bytes: Uint8Array): void {
+    if (this.#ended) return;
+    const reader = this.#reader;
+    reader.push(bytes);
+    if (reader.tooLarge) this.#cut(reader.tooLarge);
+    else if (!reader.isStream || this.#isBehind) return;
+    else if (reader.waitingBytes > PENDING_BYTES_MAX) this.#work();
+    // What nobody watches is parsed when it is saved.
+    else if (!this.#deps.events.isHeard(this.#ids.userId)) this.#saveLater();
+    else if (!this.#isTicking) {
+      this.#isTicking = true;
+      tickSoon(this);
+    }
+  }
+
+  /**
+   * The first call decides how the answer ended.
+   * @returns a promise that resolves when the ending is in the database, or the database has refused it for now.
+   */
+  end(ending: Ending, error?: AppError): Promise<void> {
+    if (!this.#ended) {
+      this.#ended = { ending, error };
+      clearTimeout(this.#saveTimer);
+      if (!this.#isBehind) this.#work();
+    }
+    return this.#tried.promise;
+  }
+
+  #savePicture(picture: AnswerPicture): Promise<void> {
+    this.#pictures = this.#deps.attachments.ofAnswer(this.#ids, picture, this.#pictureCount, this.#pictures);
+    this.#pictureCount += 1;
+    return this.#pictures;
+  }
+
+  /** Ends the answer with what there is of it. */
+  #cut(error: AppError): void {
+    if (this.#ended) return;
+    void this.end('failed', error);
+    this.#options.onTooLarge?.(error);
+  }
+
+  ticked(): void {
+    this.#isTicking = false;
+    if (!this.#ended && !this.#isBehind) this.#work();
+  }
+
+  /** Parses what has come, tells watchers of it and has it saved; or ends the answer. */
+  #work(): void {
+    const reader = this.#reader;
+    this.#isBehind = safely('recorder', this.#ids, () => reader.parse(performance.now() + PARSE_MS)) === false;
+    if (this.#isBehind) setImmediate(() => this.#work());
+    else if (this.#ended) this.#finish(this.#ended);
+    else if (reader.tooLarge) this.#cut(reader.tooLarge);
+    if (this.#ended) return;
+    this.#tell();
+    this.#saveSoon();
+  }
+
+  #tell(): void {
+    const { text, steps } = this.#reader;
+    if (text.length === this.#toldLength && steps.revision === this.#toldSteps) return;
+    this.#toldLength = text.length;
+    this.#toldSteps = steps.revision;
+    const { messageId, conversationId, userId } = this.#ids;
+    this.#deps.events.publish(userId, { kind: 'message.grew', conversationId, messageId });
+  }
+
+  #finish({ ending, error }: { readonly ending: Ending; readonly error: AppError | undefined }): void {
+    const reader = this.#reader;
+    safely('recorder', this.#ids, () => reader.end());
+    const why = reader.tooLarge ?? (ending === 'failed' ? (error ?? new AppError('runner_lost')) : undefined);
+    const failure = reader.failure && !reader.tooLarge ? reader.failure : why && failureOf(why);
+    // An error event inside a stream that closes properly is a failure all the same.
+    const status = failure && ending === 'done' ? 'failed' : ending;
+    const end: End = { status, calls: reader.calls.all, steps: reader.steps.all, nowMs: this.#deps.now() };
+    void this.#saveEnd(status === 'failed' && failure ? { ...end, failure } : end).then(() => {
+      const { messageId, conversationId, userId } = this.#ids;
+      const code = status === 'failed' ? failure?.code : undefined;
+      logAnswer({ message: messageId, status, code, event: 'generation.ended' });
+      this.#deps.events.publish(userId, { kind: 'message.ended', conversationId, messageId });
+      this.#options.share.end();
+      this.#tried.resolve();
+      this.#resolveSaved();
+    });
+  }
+
+  #saveSoon(): void {
+    if (this.#reader.text.unsaved >= PIECE_LENGTH_MAX) this.#saveNow();
+    // What has come while the text was saved is not parsed yet.
+    else if (this.#store.isDue || this.#reader.waitingBytes > 0) this.#saveLater();
+  }
+
+  #saveLater(): void {
+    if (this.#saving || this.#ended) return;
+    const due = () => {
+      if (!this.#isBehind) this.#work();
+      this.#saveNow();
+    };
+    this.#saveTimer ??= setTimeout(due, SAVE_EVERY_MS - (performance.now() % SAVE_STEP_MS));
+  }
+
+  #saveNow(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    if (this.#store.isDue && !this.#saving && !this.#ended) this.#saving = this.#save();
+  }
+
+  async #save(): Promise<void> {
+    await this.#store.save();
+    this.#saving = undefined;
+    this.#saveSoon();
+  }
+
+  async #saveEnd(end: End): Promise<void> {
+    if (this.#saving) await this.#saving;
+    if (this.#pictures) await this.#pictures;
+    // Asked when the ending is written: a page may come until then.
+    await this.#store.saveEnd({ ...end, isSeen: () => this.#deps.isShown(this.#ids.conversationId) });
+  }
+}
+
+/** An error as it is kept with the answer it ended. */
+export function failureOf(error: AppError): MessageFailure {
+  return { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) };
+}

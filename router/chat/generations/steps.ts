@@ -1,0 +1,154 @@
+/**
+ * Reads what an agent does before it answers, from the events of its answer: what it thinks, and its calls of its own
+ * tools. Calls of the client's tools are in tool-calls.ts.
+ */
+import { isJsonObject, type JsonObject } from '../../lib/json';
+import type { Step } from '../store/conversations';
+import { saidIn } from './tool-calls';
+
+/** Characters of the steps of one answer that are kept. A row with more would take milliseconds to write. */
+const STEPS_LENGTH_MAX = 65_536;
+/** Characters of the arguments of one call, and of its result. */
+const CALL_LENGTH_MAX = 8_192;
+/** Characters of an id or a name. */
+const NAME_LENGTH_MAX = 128;
+const STEPS_MAX = 200;
+/** Bytes that a step takes beside its texts. */
+const STEP_BYTES = 100;
+/** Names of events that report an agent's own tools, such as `hermes.tool.progress`. */
+const TOOL_EVENT = /(?:^|\.)tool[._](?:progress|started|completed|failed|result)$/;
+const ENDED = /complete|done|finish|success|fail|error|result/;
+
+type Tool = Extract<Step, { kind: 'tool' }>;
+
+export class AnswerSteps {
+  /** Grows with each change. */
+  revision = 0;
+  readonly #steps: Step[] = [];
+  /** When each step began, by its place: time of `now`. */
+  readonly #beganMs: number[] = [];
+  /** Places of calls that have not ended, by their id or else their name. */
+  readonly #running = new Map<string, number>();
+  #length = 0;
+
+  constructor(readonly now: () => number) {}
+
+  get all(): readonly Step[] {
+    return this.#steps;
+  }
+
+  /** Estimate of the bytes that are held. */
+  get size(): number {
+    return this.#length + this.#steps.length * STEP_BYTES;
+  }
+
+  /** Reads one event, or the whole body of an answer. @param name of the event, where it has one. */
+  read(body: JsonObject, name?: string): void {
+    const said = saidIn(body);
+    const type = text(body.type) || (name ?? '');
+    if (said) this.think(text(said.reasoning_content) || text(said.reasoning));
+    else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) this.think(text(body.delta));
+    else if (type === 'response.output_item.done') this.#item(body.item);
+    else if (TOOL_EVENT.test(name ?? '') || TOOL_EVENT.test(type)) this.#tool(body, name ?? type);
+    else if (Array.isArray(body.output)) for (const item of body.output) this.#item(item, true);
+  }
+
+  /** @param isTagged it stood in tags in the text. */
+  think(added: string, isTagged = false): void {
+    if (added === '') return;
+    const last = this.#steps.at(-1);
+    const isSame = last?.kind === 'thought' && last.tookMs === undefined;
+    const thought = isSame ? last : { kind: 'thought' as const, text: '', ...(isTagged && { isTagged }) };
+    const kept = this.#room(added);
+    if (kept !== '')
+      this.#set(isSame ? this.#steps.length - 1 : this.#steps.length, { ...thought, text: thought.text + kept });
+  }
+
+  /** To be called when the agent says something: then it does not think any more. */
+  endThought(): void {
+    const place = this.#steps.length - 1;
+    const last = this.#steps[place];
+    if (last?.kind === 'thought' && last.tookMs === undefined)
+      this.#set(place, { ...last, tookMs: this.#tookMs(place) });
+  }
+
+  /** To be called at the end of the answer. Calls whose end was not reported have no time. */
+  end(): void {
+    this.endThought();
+    this.#running.clear();
+  }
+
+  /** An item of a response. @param isBody the answer was not streamed, so nothing was read of its thoughts. */
+  #item(item: unknown, isBody = false): void {
+    if (!isJsonObject(item)) return;
+    if (item.type === 'reasoning' && isBody) {
+      this.think([...partsOf(item.summary), ...partsOf(item.content)].join('\n\n'));
+      this.endThought();
+    }
+  }
+
+  /** Runtimes name the members differently: a call is reported when it begins and, by its id or name, when it ends. */
+  #tool(body: JsonObject, event: string): void {
+    const name = clip(text(body.tool) || text(body.name) || text(body.tool_name), NAME_LENGTH_MAX);
+    const id = clip(text(body.toolCallId) || text(body.tool_call_id) || text(body.id) || name, NAME_LENGTH_MAX);
+    if (id === '') return;
+    this.endThought();
+    const running = this.#running.get(id);
+    const place = running ?? this.#steps.length;
+    if (place >= STEPS_MAX) return;
+    const known = this.#steps[place];
+    const before: Tool = known?.kind === 'tool' ? known : { kind: 'tool', name, arguments: '' };
+    const args = this.#detail(
+      body.arguments ?? body.args ?? body.params ?? body.label ?? body.preview,
+      before.arguments,
+    );
+    const result = this.#detail(body.result ?? body.output, before.result ?? '');
+    const isEnd = ENDED.test(text(body.status)) || (body.status === undefined && ENDED.test(event));
+    if (running === undefined) this.#beganMs[place] = this.now();
+    const reported = typeof body.duration === 'number' ? Math.round(body.duration * 1_000) : undefined;
+    const tookMs = reported ?? (running === undefined ? undefined : this.#tookMs(place));
+    this.#set(place, {
+      ...{ ...before, name: name || before.name, arguments: args },
+      ...(result !== '' && { result }),
+      ...(isEnd && { isEnded: true, ...(tookMs !== undefined && { tookMs }) }),
+    });
+    if (isEnd) this.#running.delete(id);
+    else this.#running.set(id, place);
+  }
+
+  /** The newest report of a call's arguments or result, or the one before it. */
+  #detail(value: unknown, before: string): string {
+    if (value === undefined || value === null || value === '' || before !== '') return before;
+    return this.#room(clip(typeof value === 'string' ? value : JSON.stringify(value), CALL_LENGTH_MAX));
+  }
+
+  /** As much of a text as is kept. */
+  #room(added: string): string {
+    const kept = clip(added, Math.max(0, STEPS_LENGTH_MAX - this.#length));
+    this.#length += kept.length;
+    return kept === '…' ? '' : kept;
+  }
+
+  #set(place: number, step: Step): void {
+    if (place >= STEPS_MAX) return;
+    this.#steps[place] = step;
+    this.#beganMs[place] ??= this.now();
+    this.revision += 1;
+  }
+
+  #tookMs(place: number): number {
+    return Math.max(0, this.now() - (this.#beganMs[place] ?? 0));
+  }
+}
+
+function clip(whole: string, lengthMax: number): string {
+  return whole.length <= lengthMax ? whole : `${whole.slice(0, lengthMax)}…`;
+}
+
+function partsOf(parts: unknown): string[] {
+  return Array.isArray(parts) ? parts.map((part) => (isJsonObject(part) ? text(part.text) : '')).filter(Boolean) : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,109 @@
+/** Reads the tool calls in an answer: whole or in pieces, of chat or of `/v1/responses`. */
+import { CallReader } from '../../../backends/shared/calls';
+import { isJsonObject, type JsonObject } from '../../lib/json';
+import type { ToolCall } from '../store/conversations';
+
+/** An answer or one of its events, as the runtime sent it: not validated. */
+export type CallsBody = JsonObject;
+
+/** Bytes that a call takes beside its texts. */
+const CALL_BYTES = 200;
+
+export class AnswerCalls {
+  /** Estimate of the bytes that are held. */
+  size = 0;
+  readonly #reader: CallReader;
+  /** In order of arrival. Key: the index in a chat, or the index of the item. */
+  readonly #calls = new Map<unknown, ToolCall>();
+
+  /** @param answerId Makes ids for calls to which the runtime gives none. */
+  constructor(answerId: string) {
+    this.#reader = new CallReader((place) => callId(answerId, place));
+  }
+
+  get all(): readonly ToolCall[] {
+    return [...this.#calls.values()].filter(({ name }) => name !== '');
+  }
+
+  /** Reads the calls in a body of an answer. @param textLength Length of the answer's text including this body. */
+  read(body: CallsBody, textLength: number): void {
+    const said = saidIn(body);
+    if (said) this.#pieces(said.tool_calls, textLength);
+    else if (body.type === 'response.output_item.added' || body.type === 'response.output_item.done') {
+      this.#item(body.item, body.output_index, textLength);
+    } else if (Array.isArray(body.output)) this.#items(body.output);
+  }
+
+  /** Of a chat, where a call arrives in pieces. */
+  #pieces(pieces: unknown, textLengthBefore: number): void {
+    for (const { index, id, name, arguments: args, more } of this.#reader.read(pieces)) {
+      const sofar: ToolCall = this.#calls.get(index) ?? { id, name: '', arguments: '', textLengthBefore };
+      const call = { ...sofar, name: sofar.name + name, arguments: sofar.arguments + args };
+      if (Object.keys(more).length === 0) this.#set(index, call);
+      else {
+        this.size += JSON.stringify(more).length;
+        this.#set(index, { ...call, more: { ...sofar.more, ...more } });
+      }
+    }
+  }
+
+  /** Of `/v1/responses`, where an item is sent when it begins, and again whole when it ends. */
+  #item(item: unknown, index: unknown, textLength: number): void {
+    if (!isJsonObject(item) || item.type !== 'function_call') return;
+    const key = typeof index === 'number' ? index : item.call_id;
+    this.#set(key, {
+      id: text(item.call_id),
+      name: text(item.name),
+      ...(typeof item.namespace === 'string' && { namespace: item.namespace }),
+      arguments: text(item.arguments),
+      textLengthBefore: this.#calls.get(key)?.textLengthBefore ?? textLength,
+    });
+  }
+
+  #set(key: unknown, call: ToolCall): void {
+    const before = this.#calls.get(key);
+    this.size += sizeOf(call) - (before ? sizeOf(before) : 0);
+    this.#calls.set(key, call);
+  }
+
+  #items(items: readonly unknown[]): void {
+    let textLength = 0;
+    for (const [index, item] of items.entries()) {
+      if (!isJsonObject(item)) continue;
+      if (item.type === 'function_call') this.#item(item, index, textLength);
+      else textLength += outputText(item).length;
+    }
+  }
+}
+
+function sizeOf(call: ToolCall): number {
+  return CALL_BYTES + call.id.length + call.name.length + (call.namespace?.length ?? 0) + call.arguments.length;
+}
+
+/** Returns the id of a call without one. It is the same for every reader of the answer. */
+export function callId(answerId: string, place: number): string {
+  return `call_${answerId}${place === 0 ? '' : `_${place}`}`;
+}
+
+/** The delta or the message of a chat's answer. */
+export function saidIn({ choices }: CallsBody): JsonObject | undefined {
+  const [choice] = Array.isArray(choices) ? choices : [];
+  if (!isJsonObject(choice)) return undefined;
+  return [choice.delta, choice.message].find(isJsonObject);
+}
+
+/** The text of a chat's content, which some runtimes send as a list of parts. */
+export function contentText(content: unknown): string {
+  if (!Array.isArray(content)) return text(content);
+  return content.map((part) => (isJsonObject(part) && part.type === 'text' ? text(part.text) : '')).join('');
+}
+
+/** The text of an item of a response. */
+export function outputText(item: { readonly content?: unknown } | null): string {
+  const parts = Array.isArray(item?.content) ? item.content : [];
+  return parts.map((part) => (isJsonObject(part) && part.type === 'output_text' ? text(part.text) : '')).join('');
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

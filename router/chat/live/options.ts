@@ -1,0 +1,29 @@
+/** The parameters of a live stream. */
+import type { Who } from '../../accounts/identify';
+import type { Agent } from '../../agents/store';
+import type { CredentialsService } from '../../credentials/credentials';
+import type { Events } from '../../lib/events';
+import type { BudgetsService } from '../../usage/budgets';
+import type { OpenStreams } from '../../web/open-streams';
+import type { ChatViewDeps } from '../pages/present';
+import type { Conversation } from '../store/conversations';
+import type { UnreadService } from '../unread';
+import type { Seen } from './seen';
+
+export interface LiveDeps extends ChatViewDeps {
+  readonly budgets: Pick<BudgetsService, 'ownState'>;
+  readonly credentials: CredentialsService;
+  readonly events: Events;
+  readonly streams: OpenStreams;
+  readonly unread: UnreadService;
+}
+
+export interface LiveOptions {
+  readonly request: Request;
+  readonly who: Who;
+  /** Absent on pages without a conversation, which get only what is around one. */
+  readonly conversation?: { readonly row: Conversation; readonly agent: Agent };
+  readonly seen?: Seen;
+  /** Of the links that the page has (sidebar.tsx). */
+  readonly linksMark?: string | undefined;
+}

@@ -1,0 +1,117 @@
+/** Keeps which steps of a growing answer one page shows, and sends the rest. */
+import type { JSX } from 'preact';
+import { LiveStep, LiveStepAppend, LiveStepEnd } from '../../../views/chat/live';
+import type { StepView } from '../../../views/chat/models';
+import type { Change } from '../../../views/growth';
+import type { HadText, PageRendering } from '../../web/rendering';
+import { stepId, stepView } from '../pages/present-steps';
+import type { Step } from '../store/conversations';
+import { beginningOf } from './growing';
+
+/** So many characters a change is worth that is none of a thought's text. */
+const CHANGE_LENGTH = 32;
+
+interface OnPage {
+  readonly isOver: boolean;
+  /** Of a thought that goes on. */
+  readonly had?: HadText | undefined;
+  /** The step as the page shows it. */
+  readonly step?: Step | undefined;
+}
+
+/** How a page that connects describes it: the number of its steps, of which all are over, or that one goes on. */
+export type StepsSeen = number | 'open';
+
+export class StepsOnPage {
+  readonly #steps: OnPage[];
+
+  /** @param seen the number of steps that the page has, or the steps themselves. */
+  constructor(
+    readonly messageId: string,
+    seen: number | readonly StepView[],
+  ) {
+    this.#steps =
+      typeof seen === 'number'
+        ? Array.from({ length: seen }, () => ({ isOver: true }))
+        : seen.map((view) => ({ isOver: !view.goesOn, had: hadOf(view) }));
+  }
+
+  /**
+   * @param seen what the page that connects has. One that had a step that went on gets the answer anew: `undefined`.
+   * @param count how many steps there are.
+   */
+  static atConnect(messageId: string, seen: StepsSeen | undefined, count: number): StepsOnPage | undefined {
+    return typeof seen === 'number' && seen <= count ? new StepsOnPage(messageId, seen) : undefined;
+  }
+
+  get seen(): StepsSeen {
+    return this.#steps.every(({ isOver }) => isOver) ? this.#steps.length : 'open';
+  }
+
+  /** About how many characters the page does not have of them. */
+  growth(steps: readonly Step[]): number {
+    return steps.reduce((sum, step, place) => {
+      const there = this.#steps[place];
+      if (there?.isOver || (there?.step === step && step)) return sum;
+      const added = step.kind === 'thought' && there?.had ? step.text.length - there.had.shown : CHANGE_LENGTH;
+      return sum + (isOver(step) ? CHANGE_LENGTH : added);
+    }, 0);
+  }
+
+  /**
+   * Brings the page up to date.
+   * @param isEnd the answer has ended, and its steps with it.
+   * @param grow sends the growth of the thought that goes on.
+   * @returns parts to be sent after that.
+   */
+  async tell(
+    rendering: PageRendering,
+    { steps, isEnd }: { steps: readonly Step[]; isEnd: boolean },
+    grow: (changes: readonly Change[]) => Promise<void>,
+  ): Promise<JSX.Element[]> {
+    const parts: JSX.Element[] = [];
+    // A thought may go on while the page is told of it.
+    for (const [place, step] of [...steps].entries()) {
+      const there = this.#steps[place];
+      const over = isEnd || isOver(step);
+      if (there?.isOver || (there?.step === step && !over)) continue;
+      const isThere =
+        step.kind === 'thought' && there?.had && (await this.#grow(rendering, place, step.text, over, grow));
+      if (isThere && !over) continue;
+      const about = { messageId: this.messageId, place, isEnd, isThere: isThere === true };
+      const view = await stepView(rendering, step, about);
+      this.#steps[place] = { isOver: over, had: hadOf(view), step };
+      const Part = !there ? LiveStepAppend : isThere ? LiveStepEnd : LiveStep;
+      parts.push(<Part step={view} />);
+    }
+    return parts;
+  }
+
+  /** Returns whether the page has the text, or as much of it as there was time for. */
+  async #grow(
+    rendering: PageRendering,
+    place: number,
+    text: string,
+    isEnd: boolean,
+    grow: (changes: readonly Change[]) => Promise<void>,
+  ): Promise<boolean> {
+    const had = this.#steps[place]?.had;
+    if (!had) return false;
+    const part = isEnd ? text : beginningOf(text, had.shown);
+    const growth = await rendering.growth(stepId(this.messageId, place), part, { had, isEnd });
+    if (!growth) return !isEnd;
+    if (!growth.changes) return false;
+    this.#steps[place] = { isOver: false, had: { ...had, settled: growth.settled, shown: part.length } };
+    if (growth.changes.length > 0) await grow(growth.changes);
+    return true;
+  }
+}
+
+function isOver(step: Step): boolean {
+  return step.kind === 'thought' ? step.tookMs !== undefined : step.isEnded === true;
+}
+
+function hadOf(view: StepView): HadText | undefined {
+  if (view.kind !== 'thought' || !view.growing) return undefined;
+  return { settled: view.growing.settled, shown: view.length, isPlain: view.growing.isPlain ?? false };
+}

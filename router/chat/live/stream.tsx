@@ -1,0 +1,129 @@
+/**
+ * The one live stream of a chat page: everything that changes on it arrives here, as parts that name their place, and
+ * as changes of the answer that grows.
+ *
+ * Each event's id says what the page then has (seen.ts). So a page that was away (a hidden tab, a lost network) says
+ * where it is, at `/live` in pages/routes.tsx, and conversation.tsx finds the rest.
+ */
+import type { JSX } from 'preact';
+import type { RouterEvent } from '../../lib/events';
+import { httpLog } from '../../lib/log';
+import { partHtml } from '../../web/respond';
+import { type EventWriter, eventStream } from '../../web/sse';
+import { LiveConversation } from './conversation';
+import type { LiveDeps, LiveOptions } from './options';
+import { formatSeen } from './seen';
+import { LiveSidebar } from './sidebar';
+
+export function liveStream(deps: LiveDeps, options: LiveOptions): Response {
+  return eventStream(options.request, (writer) => {
+    const { user, credentialId } = options.who;
+    // First: it may refuse.
+    const forget = deps.streams.addLive({ userId: user.id, credentialId }, writer.close);
+    const live = new Live(deps, options, writer);
+    const leave = options.conversation && deps.unread.show(options.conversation.row.id);
+    const unsubscribe = deps.events.subscribe(user.id, (event) => live.onEvent(event));
+    live.wake();
+    if (options.conversation) {
+      deps.unread.read(user.id, options.conversation.row.id).catch((error: unknown) => {
+        httpLog.error({ err: error }, 'live.unread_failed');
+      });
+    }
+    return () => {
+      live.close();
+      leave?.();
+      unsubscribe();
+      forget();
+    };
+  });
+}
+
+/** One page's end of the stream. Works off what changed in order, one look at it at a time. */
+class Live {
+  readonly #sidebar: LiveSidebar;
+  readonly #conversation: LiveConversation;
+  /** Something other than the text of the growing answer. */
+  #isChanged = false;
+  #isWorking = false;
+  #again = false;
+  #isClosed = false;
+
+  constructor(
+    deps: LiveDeps,
+    readonly options: LiveOptions,
+    readonly writer: EventWriter,
+  ) {
+    this.#sidebar = new LiveSidebar(deps, options);
+    this.#conversation = new LiveConversation(deps, options, {
+      wake: () => this.wake(),
+      look: () => this.#look(),
+      send: (event) => this.#send(event),
+      sendParts: (parts) => this.#sendParts(parts),
+      close: () => writer.close(),
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#conversation[Symbol.dispose]();
+  }
+
+  onEvent(event: RouterEvent): void {
+    if (event.kind === 'revoked' || event.kind === 'shut-out') return;
+    if (event.kind === 'callback' || event.kind === 'user') return;
+    if (event.kind === 'message.grew') {
+      if (this.#conversation.isGrowing(event.messageId) && !this.#isWorking) this.#conversation.noticeGrowth();
+      return;
+    }
+    this.#sidebar.onEvent(event);
+    this.#conversation.onEvent(event);
+    this.wake();
+  }
+
+  /** Looks at everything that changed, now or right after the look that is under way. */
+  wake(): void {
+    this.#isChanged = true;
+    this.#look();
+  }
+
+  #look(): void {
+    this.#again = true;
+    if (this.#isWorking) return;
+    this.#work().catch((error: unknown) => {
+      httpLog.error({ err: error }, 'live.broke');
+      // The page comes back by itself and reads the state anew.
+      this.writer.close();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#isWorking = true;
+    try {
+      while (this.#again && !this.#isClosed) {
+        this.#again = false;
+        if (this.#isChanged) await this.#tellChanges();
+        else await this.#conversation.tellGrowth();
+      }
+    } finally {
+      this.#isWorking = false;
+    }
+    if (!this.#isClosed) this.#conversation.noticeGrowth();
+  }
+
+  async #tellChanges(): Promise<void> {
+    this.#isChanged = false;
+    const around = await this.#sidebar.parts();
+    const parts = [...around, ...(await this.#conversation.parts())];
+    // Changes during this send are read after it: a slow reader gets fewer updates, and nothing waits for the reader.
+    await this.#sendParts(parts);
+  }
+
+  async #sendParts(parts: readonly JSX.Element[]): Promise<void> {
+    if (parts.length > 0) await this.#send({ data: parts.map((part) => partHtml(this.options.who, part)).join('') });
+  }
+
+  async #send(event: { event?: string; data: string }): Promise<void> {
+    if (this.#isClosed) return;
+    await this.writer.send({ id: formatSeen(this.#conversation.seen), ...event });
+  }
+}

@@ -1,0 +1,91 @@
+/** The form in place of an answer that lacked credentials: tests them, or keeps them and asks again. */
+import { Elysia } from 'elysia';
+import { Message } from '../../../views/chat/message';
+import { MissingTrial } from '../../../views/credentials/missing';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { Agent } from '../../agents/store';
+import { missingView, pick, refusedScope } from '../../credentials/present';
+import { fields } from '../../credentials/routes';
+import { type TrialDeps, triedForm } from '../../credentials/tried-form';
+import { AppError } from '../../lib/errors';
+import { done, isPartRequest, part } from '../../web/respond';
+import { messageViews } from './present-messages';
+import { conversationPage } from './routes-conversation';
+import type { VariantsRoutesDeps } from './variants-routes';
+
+type ChatCredentialsDeps = VariantsRoutesDeps & TrialDeps;
+
+export function chatCredentialsRoutes(deps: ChatCredentialsDeps, session: SessionPlugin) {
+  return new Elysia({ name: 'chat-credentials' })
+    .use(session)
+    .post(
+      '/messages/:id/credentials',
+      ({ who, params, body, request }) => fillIn(deps, who, request, params.id, body),
+      { session: true, audit: 'credentials.set', body: fields },
+    )
+    .post(
+      '/messages/:id/credentials/try',
+      ({ who, params, body, request }) => tryOut(deps, who, request, params.id, body),
+      { session: true, body: fields },
+    );
+}
+
+/** Tests what is typed. Answers htmx with the result, and other requests with the conversation and the typed values. */
+async function tryOut(
+  deps: ChatCredentialsDeps,
+  who: Who,
+  request: Request,
+  messageId: string,
+  body: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const tried = await triedForm(deps, who, request, body);
+  if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, tried);
+  const missing = await missingView(deps, who, { agent, message, typed: tried.typed });
+  // They were saved elsewhere meanwhile.
+  if (!missing) throw new AppError('not_found', { message: 'This agent lacks no credentials any more.' });
+  return part(who, <MissingTrial messageId={messageId} missing={missing} />, tried.status);
+}
+
+/** Keeps what an answer lacked and asks for it again. */
+async function fillIn(
+  deps: VariantsRoutesDeps,
+  who: Who,
+  request: Request,
+  messageId: string,
+  body: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { scope = '', ...typed } = body;
+  try {
+    const values = pick(typed, (_, value) => value.trim() !== '');
+    await requireFilled(deps, agent, values);
+    await deps.credentials.set(who.user.id, scope, values);
+    await deps.variants.retry(conversation, message);
+  } catch (error) {
+    const refused = refusedScope(error, scope, typed);
+    if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, refused);
+    const missing = await missingView(deps, who, { agent, message, typed: refused.typed });
+    const about = { reader: who, agent, lastPosition: conversation.goesOnFrom ?? conversation.lastPosition, missing };
+    const { messages } = await deps.conversations.shown(conversation.id, { before: message.position + 1, limit: 1 });
+    const [view] = await messageViews(deps, who, { ...about, messages });
+    if (!view) throw new AppError('not_found');
+    return part(who, <Message message={view} />, refused.status);
+  }
+  return done(request, `/conversations/${conversation.id}`);
+}
+
+/** Throws `invalid_fields` for what would still be missing. */
+async function requireFilled(
+  deps: VariantsRoutesDeps,
+  agent: Agent,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  const backend = deps.backends.find(agent.backend);
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
+  const empty = missing.map(({ name }) => name).filter((name) => !(name in values));
+  if (empty.length === 0) return;
+  throw new AppError('invalid_fields', { fields: Object.fromEntries(empty.map((name) => [name, 'Still missing'])) });
+}

@@ -1,0 +1,132 @@
+/** The pages of the chat. */
+import { ChatPage } from '../../../views/chat/page';
+import type { ConversationView, EditView } from '../../../views/models';
+import type { Who } from '../../accounts/identify';
+import type { Agent } from '../../agents/store';
+import { missingView, type Typed } from '../../credentials/present';
+import { modelOf } from '../../credentials/present-model';
+import { AppError } from '../../lib/errors';
+import { textOf } from '../../web/reader';
+import { page } from '../../web/respond';
+import type { LiveDeps } from '../live/options';
+import { formatSeen } from '../live/seen';
+import { linksMark } from '../live/sidebar';
+import { StepsOnPage } from '../live/steps';
+import type { Conversation } from '../store/conversations';
+import type { Shelf } from '../store/shelves';
+import { composerView, shellOf } from './present';
+import { hadOf, messageViews } from './present-messages';
+
+const PAGE_MESSAGES = 50;
+
+async function aboutAgent(deps: LiveDeps, who: Who, agent: Agent, conversationId?: string) {
+  const shell = await shellOf(deps, who, {
+    agentId: agent.id,
+    ...(conversationId !== undefined && { conversationId }),
+  });
+  const view = shell.agents.find((one) => one.agentId === agent.id);
+  if (!view) throw new AppError('not_found', { message: 'The backend of this agent is no longer configured.' });
+  const budget = deps.budgets.ownState(who.user.id);
+  const usedUpUntilMs = budget?.level === 'hard' ? budget.resetsAtMs : undefined;
+  const backend = deps.backends.find(agent.backend);
+  const model = backend && (await modelOf(deps, agent, backend));
+  return { about: { shell, agent: view, model, usedUpUntilMs }, links: linksMark(shell.conversations) };
+}
+
+/** The page where a conversation with an agent begins. */
+export async function newConversationPage(
+  deps: LiveDeps,
+  who: Who,
+  agent: Agent,
+  typed: {
+    text?: string;
+    error?: string;
+    importError?: string;
+    status?: number;
+    /** A conversation that was just deleted, and where it was. */
+    deleted?: { id: string; shelf: Shelf } | undefined;
+  },
+): Promise<Response> {
+  const { deleted } = typed;
+  const canRestore =
+    deleted !== undefined && (await deps.conversations.findDiscarded(who.user.id, deleted.id)) !== undefined;
+  const { about, links } = await aboutAgent(deps, who, agent);
+  const backend = deps.backends.find(agent.backend);
+  const missing = backend ? await deps.credentials.missing(agent, backend) : [];
+  return page(
+    who,
+    <ChatPage
+      {...about}
+      missing={missing.map(({ name }) => name)}
+      composer={composerView(typed)}
+      importError={typed.importError}
+      deleted={canRestore ? deleted : undefined}
+      liveUrl={`/live?links=${links}`}
+    />,
+    typed.status,
+  );
+}
+
+interface PageOptions {
+  /** Messages before this position, instead of the newest. */
+  readonly before?: number | undefined;
+  readonly composer?: { text: string; error?: string };
+  /** A refused form in place of the newest answer. */
+  readonly typed?: Typed;
+  /** The message that is being edited. */
+  readonly edit?: EditView;
+  readonly status?: number;
+}
+
+/** The page of a conversation: its newest messages, or those before a position. */
+export async function conversationPage(deps: LiveDeps, who: Who, id: string, options: PageOptions): Promise<Response> {
+  const conversation = await deps.conversations.get(who.user.id, id);
+  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  await deps.unread.read(who.user.id, conversation.id);
+  const { about, links } = await aboutAgent(deps, who, agent, conversation.id);
+  const view = await conversationView(deps, who, { conversation, agent, links, ...options });
+  return page(
+    who,
+    <ChatPage {...about} conversation={view} composer={composerView(options.composer)} />,
+    options.status,
+  );
+}
+
+async function conversationView(
+  deps: LiveDeps,
+  who: Who,
+  shown: PageOptions & { conversation: Conversation; agent: Agent; links: string },
+): Promise<ConversationView> {
+  const { conversation, agent, links, before, typed, edit } = shown;
+  const { messages, hasMore } = await deps.conversations.shown(conversation.id, { before, limit: PAGE_MESSAGES });
+  const [first, last] = [messages[0], messages.at(-1)];
+  const missing = await missingView(deps, who, { agent, message: last, typed });
+  const about = {
+    reader: who,
+    agent,
+    lastPosition: conversation.goesOnFrom ?? conversation.lastPosition,
+    missing,
+    messages,
+  };
+  const views = await messageViews(deps, who, about);
+  const streaming = views.find(({ status }) => status === 'streaming');
+  // Callbacks may be behind the one that is written.
+  const seen = {
+    position: streaming?.position ?? last?.position ?? conversation.lastPosition,
+    growing: streaming && hadOf(streaming),
+    steps: new StepsOnPage('', streaming?.steps ?? []).seen,
+  };
+  return {
+    id: conversation.id,
+    title: conversation.title || textOf(who).conversation.untitled,
+    isArchived: conversation.shelf === 'archived',
+    agentId: agent.id,
+    agentName: agent.name,
+    messages: views,
+    ...(before !== undefined && { isPast: true }),
+    ...(edit && { edit }),
+    ...(first && hasMore && { earlierHref: `/conversations/${conversation.id}?before=${first.position}` }),
+    ...(streaming && { streamingId: streaming.id }),
+    liveUrl: `/live?conversation=${conversation.id}&after=${formatSeen(seen)}&links=${links}`,
+  };
+}

@@ -1,0 +1,91 @@
+/** The chat: conversations, messages, and the live stream under them. */
+import { Elysia, t } from 'elysia';
+import type { SessionPlugin } from '../../accounts/identify';
+import { AppError } from '../../lib/errors';
+import { done, plainText, seeOther } from '../../web/respond';
+import type { LiveDeps } from '../live/options';
+import { parseSeen } from '../live/seen';
+import { liveStream } from '../live/stream';
+import { firstPage } from './first-page';
+import { deletedPath, shelfName } from './options-routes';
+import { conversationPage, newConversationPage } from './routes-conversation';
+
+export type ChatRoutesDeps = LiveDeps;
+
+export function chatRoutes(deps: ChatRoutesDeps, session: SessionPlugin) {
+  const { conversations, generations } = deps;
+
+  return new Elysia({ name: 'chat' })
+    .use(session)
+    .get('/', async ({ who, request }) => seeOther(request, await firstPage(deps, who)), { session: true })
+
+    .get(
+      '/agents/:id',
+      async ({ who, params, query: { deleted, shelf } }) =>
+        newConversationPage(deps, who, await deps.agents.get(who.user.id, params.id), {
+          deleted: deleted === undefined ? undefined : { id: deleted, shelf: shelf ?? 'list' },
+        }),
+      { session: true, query: t.Object({ deleted: t.Optional(t.String()), shelf: t.Optional(shelfName) }) },
+    )
+
+    .get(
+      '/conversations/:id',
+      async ({ who, params, query, request }) => {
+        const discarded = await conversations.findDiscarded(who.user.id, params.id);
+        if (discarded) return seeOther(request, deletedPath(discarded));
+        return conversationPage(deps, who, params.id, { before: query.before });
+      },
+      {
+        session: true,
+        query: t.Object({ before: t.Optional(t.Numeric()) }),
+      },
+    )
+
+    .get(
+      '/messages/:id/text',
+      async ({ who, params }) => {
+        const { message } = await conversations.getMessage(who.user.id, params.id);
+        return plainText(conversations.text(message.id));
+      },
+      { session: true },
+    )
+    .post(
+      '/messages/:id/stop',
+      async ({ who, params, request }) => {
+        const { message, conversation } = await conversations.getMessage(who.user.id, params.id);
+        await generations.stop(message.id);
+        return done(request, `/conversations/${conversation.id}`);
+      },
+      { session: true },
+    )
+    .get(
+      '/live',
+      async ({ who, query, headers, request, server }) => {
+        server?.timeout(request, 0);
+        // A page that comes back has got links by its stream.
+        const linksMark = headers['last-event-id'] === undefined ? query.links : undefined;
+        if (query.conversation === undefined) return liveStream(deps, { who, request, linksMark });
+        const row = await conversations.get(who.user.id, query.conversation);
+        const agent = await deps.agents.get(who.user.id, row.agentId);
+        const seen = parseSeen(headers['last-event-id']) ?? parseSeen(query.after);
+        if (seen && (await conversations.wasReplaced(row, seen.position))) throw outdated();
+        return liveStream(deps, { who, request, linksMark, conversation: { row, agent }, ...(seen && { seen }) });
+      },
+      {
+        session: true,
+        query: t.Object({
+          conversation: t.Optional(t.String()),
+          after: t.Optional(t.String()),
+          links: t.Optional(t.String()),
+        }),
+      },
+    );
+}
+
+/**
+ * The newest message of the page was replaced while the page had no stream, and nobody knows which one it was. The page
+ * reloads.
+ */
+function outdated(): AppError {
+  return new AppError('not_found', { message: 'The newest message of this page was replaced.' });
+}

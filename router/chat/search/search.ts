@@ -1,0 +1,75 @@
+/** Full-text search in what a user wrote and was answered, and the work that keeps the index complete. */
+import { setImmediate } from 'node:timers/promises';
+import { hasAll, matchOf, termsOf } from '../../lib/search-text';
+import type { Found, IndexPlace, SearchStore } from './store';
+
+const PAGE_HITS = 20;
+/** Entries whose texts are read at once: so many may be compared before others have their turn. */
+const CANDIDATES = 4;
+/** Milliseconds after which a search answers with what it has, and with where to go on. */
+const SEARCH_MS = 500;
+/** Milliseconds that a search takes for what is not indexed yet of its user. */
+const CATCH_UP_MS = 100;
+/** Milliseconds of rest between two steps of indexing, so that a large database takes a part of one core only. */
+const REST_MS = 30;
+/** The later the process comes back from a rest, the busier it is, and the longer the next one, so that others come first. */
+const REST_PER_LATE = 20;
+const REST_MOST_MS = 500;
+
+export interface Hits {
+  readonly terms: readonly string[];
+  readonly hits: readonly Found[];
+  /** Before which entry to search on. */
+  readonly next?: number;
+  /** Whether not all of the user's messages can be found yet. */
+  readonly isIncomplete: boolean;
+}
+
+export type SearchService = ReturnType<typeof searchService>;
+
+export function searchService({ search }: { search: SearchStore }) {
+  /** @returns whether all of this user is indexed. */
+  async function catchUp(userId: string): Promise<boolean> {
+    const untilMs = performance.now() + CATCH_UP_MS;
+    let place: IndexPlace | undefined;
+    do {
+      place = await search.indexSome(place, userId);
+      if (!place) return true;
+    } while (performance.now() < untilMs);
+    return false;
+  }
+
+  return {
+    /** The user's messages and titles that contain all words of the query, newest first. */
+    async find(userId: string, query: string, before?: number): Promise<Hits> {
+      const terms = termsOf(query);
+      if (terms.length === 0) return { terms, hits: [], isIncomplete: false };
+      const isIncomplete = !(await catchUp(userId));
+      const match = matchOf(terms);
+      const untilMs = performance.now() + SEARCH_MS;
+      const hits: Found[] = [];
+      let next = before;
+      do {
+        const step = await search.find(userId, match, { before: next, limit: CANDIDATES });
+        hits.push(...step.found.filter(({ content, title, messageId }) => hasAll(messageId ? content : title, terms)));
+        ({ next } = step);
+        await setImmediate();
+      } while (next !== undefined && hits.length < PAGE_HITS && performance.now() < untilMs);
+      return { terms, hits, isIncomplete, ...(next !== undefined && { next }) };
+    },
+
+    /** Indexes what is not indexed yet of all users. Ends early by the signal. */
+    async indexAll(signal: AbortSignal): Promise<void> {
+      let place: IndexPlace | undefined;
+      let restMs = REST_MS;
+      do {
+        if (signal.aborted) return;
+        place = await search.indexSome(place);
+        if (!place) return;
+        const untilMs = performance.now() + restMs;
+        await Bun.sleep(restMs);
+        restMs = Math.min(REST_MOST_MS, REST_MS + REST_PER_LATE * Math.max(0, performance.now() - untilMs));
+      } while (place);
+    },
+  };
+}

@@ -1,0 +1,81 @@
+/** Writes answers: begun with their turn, saved while they grow, ended once. */
+import { sql } from 'drizzle-orm';
+import { isUniqueViolation } from '../../database/database';
+import type { Write } from '../../database/grouped-writes';
+import { type MessageFailure, messages, type Step, type ToolCall } from '../../database/schema/chat';
+import type { MessageStatus } from './conversations';
+import { json, jsonList, type Statements } from './statements';
+import type { TextPart } from './texts';
+import { deleteAnswer, insertTurn, type NewTurn, type WrittenTurn } from './turns';
+
+export function answersStore(write: Write, run: Statements) {
+  function saveText(id: string, { content, ordinal }: TextPart): void {
+    if (ordinal === undefined) run.text.run(content, id);
+    else run.piece.run(ordinal, content, id);
+  }
+
+  return {
+    /**
+     * Writes a user's message and the empty answer to it, before anything is asked of a runner (law 17).
+     * @returns `undefined` when an answer is already being written there, or the replaced one is not there any more.
+     */
+    async insertTurn(turn: NewTurn): Promise<WrittenTurn | undefined> {
+      try {
+        return await write((tx) => insertTurn(tx, run, turn));
+      } catch (error) {
+        if (isUniqueViolation(error)) return undefined;
+        throw error;
+      }
+    },
+    /** Saves a part of the text of an answer that is still being written, and its steps. */
+    async saveText(id: string, part: TextPart | undefined, steps?: readonly Step[]): Promise<void> {
+      await write(() => {
+        if (part) saveText(id, part);
+        if (steps) run.steps.run(jsonList(steps), id);
+      });
+    },
+    /** Ends an answer, with the last part of its text. The first ending wins: returns whether this was it (law 19). */
+    async endAnswer(
+      id: string,
+      end: {
+        status: Exclude<MessageStatus, 'streaming'>;
+        text?: TextPart;
+        failure?: MessageFailure;
+        calls: readonly ToolCall[];
+        steps?: readonly Step[];
+        nowMs: number;
+        /** Whether its owner sees the ending. Otherwise the conversation is unread. */
+        isSeen?: () => boolean;
+      },
+    ): Promise<boolean> {
+      const { status, text, failure, calls, steps = [], nowMs, isSeen } = end;
+      const ended = await write(() => {
+        if (text?.ordinal !== undefined) saveText(id, text);
+        const content = text?.ordinal === undefined ? (text?.content ?? null) : null;
+        const row = run.end.get(content, status, json(failure), jsonList(calls), jsonList(steps), nowMs, id);
+        if (row && isSeen?.() === false) run.unread.run(row.conversationId);
+        return row;
+      });
+      return ended !== null;
+    },
+    /**
+     * Deletes an answer, with the user's message before it unless another answer to that one stays, and the conversation
+     * when nothing is left in it. What is left is a new runtime session, because the old one knows what is deleted.
+     * @returns the ids of the messages that are gone.
+     */
+    async deleteAnswer(id: string): Promise<readonly string[]> {
+      return write((tx) => deleteAnswer(tx, id));
+    },
+    /** Ends every answer that a crash left open, unseen; returns how many. */
+    async endOrphans(failure: MessageFailure, nowMs: number): Promise<number> {
+      return write((tx) => {
+        const end = tx.update(messages).set({ status: 'failed', failure, endedAtMs: nowMs });
+        // As the index has it, which is of this status only.
+        const open = sql`${messages.status} = 'streaming'`;
+        const ended = end.where(open).returning({ inConversation: messages.conversationId }).all();
+        for (const { inConversation } of ended) run.unread.run(inConversation);
+        return ended.length;
+      });
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/** Conversations and their messages. Each function is one atomic step. */
+import { and, eq, sql } from 'drizzle-orm';
+import type { Db } from '../../database/database';
+import { groupedWrites } from '../../database/grouped-writes';
+import {
+  conversations,
+  type MessageFailure,
+  type messages,
+  type Step,
+  type ToolCall,
+  type ToolResult,
+} from '../../database/schema/chat';
+import { searchIndex } from '../search/store';
+import { answersStore } from './answers';
+import { messagesStore, type Newest } from './messages';
+import { shelvesStore } from './shelves';
+import { shownStore } from './shown';
+import { statements } from './statements';
+import { treeStore } from './tree';
+import { insertConversation } from './turns';
+
+/** Without what only the search index needs to know. */
+export type Conversation = Omit<typeof conversations.$inferSelect, 'searchedTo'>;
+/** A message with what its agent did for it. */
+export type WholeMessage = typeof messages.$inferSelect;
+/** Without the steps, which only pages show, and the data of a callback, which only programs read. */
+export type Message = Omit<WholeMessage, 'steps' | 'extra'>;
+export type MessageStatus = Message['status'];
+export type { MessageFailure, Step, ToolCall, ToolResult };
+
+/** A few milliseconds' worth, so that nobody waits for it. */
+const RENEWED_AT_ONCE = 500;
+
+export type ConversationsStore = ReturnType<typeof conversationsStore>;
+
+export function conversationsStore(db: Db) {
+  const write = groupedWrites(db);
+  const run = statements(db);
+  const indexing = searchIndex(db);
+
+  return {
+    ...answersStore(write, run),
+    ...messagesStore(db, run),
+    ...shelvesStore(db, write, run),
+    ...shownStore(db),
+    ...treeStore(db),
+    async find(id: string): Promise<Conversation | undefined> {
+      return run.find.get(id) ?? undefined;
+    },
+    async findWithNewest(id: string): Promise<{ conversation: Conversation; newest: Newest | undefined } | undefined> {
+      const row = run.findWithNewest.get(id);
+      if (!row) return undefined;
+      const { newestId, newestRole: role, newestStatus: status, ...conversation } = row;
+      const newest = newestId && role && status ? { id: newestId, role, status } : undefined;
+      return { conversation, newest };
+    },
+    async insert(conversation: Conversation): Promise<void> {
+      await write(() => insertConversation(run, conversation));
+    },
+    /** Gives the conversations of an agent new runtime sessions, some at a time. */
+    async renewSessions(agentId: string): Promise<void> {
+      for (let after: number | undefined = 0; after !== undefined; ) {
+        const from: number = after;
+        const rows = await write((tx) =>
+          tx.all<{ rowid: number }>(sql`UPDATE conversations SET session_from = last_position WHERE rowid IN
+            (SELECT rowid FROM conversations WHERE agent_id = ${agentId} AND rowid > ${from} ORDER BY rowid LIMIT ${RENEWED_AT_ONCE})
+            RETURNING rowid`),
+        );
+        after = rows.length < RENEWED_AT_ONCE ? undefined : Math.max(...rows.map(({ rowid }) => rowid));
+      }
+    },
+    async rename(id: string, title: string): Promise<void> {
+      await write((tx) => {
+        const row = tx.update(conversations).set({ title }).where(eq(conversations.id, id)).returning().get();
+        if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
+      });
+    },
+    /** Renames a conversation that still has a title. @returns whether it had. */
+    async retitle(id: string, from: string, title: string): Promise<boolean> {
+      return write((tx) => {
+        const there = and(eq(conversations.id, id), eq(conversations.title, from));
+        const row = tx.update(conversations).set({ title }).where(there).returning().get();
+        if (row?.expiresAtMs === null) indexing((add) => add.title(row.userId, id, title));
+        return row !== undefined;
+      });
+    },
+    async markRead(id: string): Promise<void> {
+      await write((tx) => void tx.update(conversations).set({ isUnread: false }).where(eq(conversations.id, id)).run());
+    },
+    async delete(id: string): Promise<void> {
+      await write((tx) => void tx.delete(conversations).where(eq(conversations.id, id)).run());
+    },
+  };
+}

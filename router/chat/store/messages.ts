@@ -1,0 +1,117 @@
+/** Reads messages for programs and runtimes: whole, or only their heads. */
+import { and, desc, eq, gt, gte, isNull, lt, lte, ne, type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../../database/database';
+import { messages } from '../../database/schema/chat';
+import type { Message, WholeMessage } from './conversations';
+import type { Statements } from './statements';
+import { piecesBytes, said, textsOf } from './texts';
+import { isShown, onPath } from './tree';
+
+/** A message without what was said in it, which may be megabytes. */
+export type MessageHead = Pick<
+  Message,
+  'id' | 'conversationId' | 'position' | 'role' | 'status' | 'isHidden' | 'callbackId'
+>;
+export type Newest = Pick<Message, 'id' | 'role' | 'status'>;
+/** Messages, and bytes of what they are read or copied with. */
+interface Bounds {
+  readonly limit: number;
+  readonly maxBytes: number;
+}
+/** Which messages. */
+export interface HeadsRange {
+  readonly after?: number | undefined;
+  readonly limit: number;
+  readonly ofTurns?: boolean;
+}
+
+const { id, conversationId, position, role, status, isHidden, callbackId } = messages;
+const head = { id, conversationId, position, role, status, isHidden, callbackId };
+
+// The length of a column in bytes is read without the column.
+const bytesSaid = sql<number>`octet_length(${messages.content}) + ${piecesBytes} + ifnull(octet_length(${messages.calls}), 0)
+  + ifnull(octet_length(${messages.results}), 0)`;
+const bytesStored = sql<number>`${bytesSaid} + ifnull(octet_length(${messages.steps}), 0)`;
+
+export function messagesStore(db: Db, run: Statements) {
+  const { whole } = textsOf(db);
+
+  /** The position from which on messages are so long together at most, and the bytes of the newest alone. */
+  function firstWithin(
+    there: SQL | undefined,
+    { limit, maxBytes }: Bounds,
+    bytes = bytesSaid,
+  ): { first?: number; newestBytes: number } {
+    const sizes = db
+      .select({ position: messages.position, bytes })
+      .from(messages)
+      .where(there)
+      .orderBy(desc(messages.position))
+      .limit(limit)
+      .all();
+    let sum = 0;
+    let first = sizes[0]?.position;
+    for (const { position, bytes: own } of sizes) {
+      sum += own;
+      if (sum > maxBytes) break;
+      first = position;
+    }
+    return { ...(first !== undefined && { first }), newestBytes: sizes[0]?.bytes ?? 0 };
+  }
+
+  return {
+    async findMessageHead(id: string): Promise<MessageHead | undefined> {
+      return db.select(head).from(messages).where(eq(messages.id, id)).get();
+    },
+    async findMessage(id: string): Promise<WholeMessage | undefined> {
+      const row = db.select().from(messages).where(eq(messages.id, id)).get();
+      return row && whole(row);
+    },
+    /**
+     * Up to `limit` messages before `position` (or the newest), oldest first, on the shown path or on another one. Without
+     * notices: no model is told them.
+     * @param options.maxBytes of their texts, calls and results together: older ones are left out, the newest is not.
+     */
+    async page(
+      conversationId: string,
+      options: { before?: number; limit: number; maxBytes?: number; path?: readonly number[] | undefined },
+    ): Promise<readonly Message[]> {
+      const before = options.before === undefined ? undefined : lt(messages.position, options.before);
+      const isTold = ne(messages.role, 'notice');
+      const there = and(eq(messages.conversationId, conversationId), before, onPath(options.path), isTold);
+      const { limit, maxBytes } = options;
+      const from = maxBytes === undefined ? undefined : firstWithin(there, { limit, maxBytes }).first;
+      return db
+        .select(said)
+        .from(messages)
+        .where(and(there, from === undefined ? undefined : gte(messages.position, from)))
+        .orderBy(desc(messages.position))
+        .limit(limit)
+        .all()
+        .reverse()
+        .map(whole);
+    },
+    /** The position from which on the messages up to one are within bounds; `undefined` if that one alone is not. */
+    async forkableFrom(
+      conversationId: string,
+      upTo: number,
+      bounds: Bounds & { readonly path?: readonly number[] | undefined },
+    ): Promise<number | undefined> {
+      const there = and(eq(messages.conversationId, conversationId), lte(messages.position, upTo), onPath(bounds.path));
+      const { first = upTo, newestBytes } = firstWithin(there, bounds, bytesStored);
+      return newestBytes > bounds.maxBytes ? undefined : first;
+    },
+    /** The newest messages, or the first ones after a position; oldest first. `ofTurns`: without callbacks. */
+    async heads(inConversation: string, { after, limit, ofTurns }: HeadsRange): Promise<readonly MessageHead[]> {
+      const later = after === undefined ? undefined : gt(position, after);
+      const there = and(eq(conversationId, inConversation), later, isShown, ofTurns ? isNull(callbackId) : undefined);
+      const order = after === undefined ? desc(position) : position;
+      const rows = db.select(head).from(messages).where(there).orderBy(order).limit(limit).all();
+      return after === undefined ? rows.reverse() : rows;
+    },
+    /** A conversation's newest message that is no callback. */
+    async newest(conversationId: string): Promise<Newest | undefined> {
+      return run.newest.get(conversationId) ?? undefined;
+    },
+  };
+}

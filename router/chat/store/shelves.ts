@@ -1,0 +1,101 @@
+/** The shelves of a user's conversations: the list, what is pinned or archived, and what is deleted but can come back. */
+import { and, desc, eq, inArray, isNull, lte, ne, notExists, sql } from 'drizzle-orm';
+import type { Db } from '../../database/database';
+import type { Write } from '../../database/grouped-writes';
+import { conversations, messages } from '../../database/schema/chat';
+import type { Conversation } from './conversations';
+import type { Statements } from './statements';
+
+// Written out: in a sub-query Drizzle leaves the table off a column's name.
+const streaming = sql<number>`EXISTS (SELECT 1 FROM messages AS m
+  WHERE m.conversation_id = "conversations"."id" AND m.status = 'streaming')`;
+const isBefore = (place: ListPlace) =>
+  sql`(${conversations.updatedAtMs}, ${conversations.id}) < (${place.updatedAtMs}, ${place.id})`;
+
+/** A few milliseconds' worth, so that nobody waits for it. */
+const EXPIRED_AT_ONCE = 200;
+
+/** A conversation that stays, and whether an answer is being written there. */
+export type ListedConversation = Conversation & { readonly streaming: boolean };
+/** Where a conversation can be put. */
+export type Shelf = Exclude<Conversation['shelf'], 'deleted'>;
+/** Pinned conversations of a user: every page shows all of them. */
+export const PINNED_MAX = 30;
+/** Of a conversation in the list of a user's. */
+export type ListPlace = Pick<Conversation, 'updatedAtMs' | 'id'>;
+
+export function shelvesStore(db: Db, write: Write, run: Statements) {
+  return {
+    /** Those of a shelf, last changed first, from before a place on; without those that expire. */
+    async list(
+      userId: string,
+      limit: number,
+      before?: ListPlace,
+      shelf: Shelf = 'list',
+    ): Promise<readonly ListedConversation[]> {
+      const there = and(
+        eq(conversations.userId, userId),
+        eq(conversations.shelf, shelf),
+        isNull(conversations.expiresAtMs),
+        before && isBefore(before),
+      );
+      const rows = db
+        .select({ conversation: conversations, streaming })
+        .from(conversations)
+        .where(there)
+        .orderBy(desc(conversations.updatedAtMs), desc(conversations.id))
+        .limit(limit)
+        .all();
+      return rows.map((row) => ({ ...row.conversation, streaming: row.streaming === 1 }));
+    },
+    async findListed(userId: string, id: string): Promise<ListedConversation | undefined> {
+      const row = run.findForTurn.get(id);
+      if (row?.userId !== userId || row.expiresAtMs !== null) return undefined;
+      const { isStreaming, ...conversation } = row;
+      // A statement in SQL has numbers for what is true or not.
+      return { ...conversation, isUnread: Boolean(row.isUnread), streaming: isStreaming === 1 };
+    },
+    /** Takes a conversation out of every list until it expires, or `restore` brings it back. */
+    async discard(id: string, expiresAtMs: number): Promise<void> {
+      await write((tx) => {
+        tx.update(conversations).set({ shelf: 'deleted', expiresAtMs }).where(eq(conversations.id, id)).run();
+      });
+    },
+    async findDiscarded(userId: string, id: string): Promise<Conversation | undefined> {
+      const there = and(eq(conversations.id, id), eq(conversations.userId, userId), eq(conversations.shelf, 'deleted'));
+      return db.select().from(conversations).where(there).get();
+    },
+    /**
+     * Puts a conversation on a shelf, where it stays; also a discarded one, which so comes back.
+     * @returns whether it is there; `false`, and nothing is changed, when `PINNED_MAX` others are pinned.
+     */
+    async putOn(id: string, userId: string, shelf: Shelf): Promise<boolean> {
+      return write((tx) => {
+        if (shelf === 'pinned') {
+          const others = and(
+            eq(conversations.userId, userId),
+            eq(conversations.shelf, shelf),
+            ne(conversations.id, id),
+          );
+          const pinned = tx.select({ id: conversations.id }).from(conversations).where(others).limit(PINNED_MAX).all();
+          if (pinned.length === PINNED_MAX) return false;
+        }
+        tx.update(conversations).set({ shelf, expiresAtMs: null }).where(eq(conversations.id, id)).run();
+        return true;
+      });
+    },
+    /** Deletes some of those whose time is over, at most as many as are quick to delete; none that is being written. */
+    async deleteExpired(nowMs: number): Promise<void> {
+      const isStreaming = db
+        .select({ id: messages.id })
+        .from(messages)
+        .where(and(eq(messages.conversationId, conversations.id), eq(messages.status, 'streaming')));
+      const due = db
+        .select({ id: conversations.id })
+        .from(conversations)
+        .where(and(lte(conversations.expiresAtMs, nowMs), notExists(isStreaming)))
+        .limit(EXPIRED_AT_ONCE);
+      await write((tx) => void tx.delete(conversations).where(inArray(conversations.id, due)).run());
+    },
+  };
+}

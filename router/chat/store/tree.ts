@@ -1,0 +1,246 @@
+/**
+ * The messages of a conversation are a tree: what is edited or asked for again is a variant beside the first one, with a
+ * history of its own. One path through the tree is shown, and its messages are those that are not hidden; so whoever reads
+ * a conversation reads the shown path, and needs the tree only to go to another one.
+ */
+import { and, eq, inArray, isNotNull, type SQL, sql } from 'drizzle-orm';
+import type { Db } from '../../database/database';
+import { groupedWrites } from '../../database/grouped-writes';
+import { conversations, messages } from '../../database/schema/chat';
+
+/** False stands in the head of a row, so that its texts are not read for it. */
+export const isShown = sql`${messages.isHidden} = 0`;
+
+/** Of messages on one path: the shown one, or the one with these positions. */
+export const onPath = (path: readonly number[] | undefined): SQL => (path ? positionIn(path) : isShown);
+
+const positionIn = (positions: Iterable<number>) =>
+  sql`${messages.position} IN (SELECT value FROM json_each(${JSON.stringify([...positions])}))`;
+const inConversation = (id: string) => eq(messages.conversationId, id);
+
+/** What changed on the shown path. */
+export interface PathChange {
+  /** Messages that are not shown any more, or are gone. */
+  readonly gone: readonly string[];
+  /** Position after which the path has changed. */
+  readonly after: number;
+}
+
+/** The positions of all messages of a conversation, and which follows which. */
+export class MessageTree {
+  readonly #positions: readonly number[];
+  readonly #parents = new Map<number, number>();
+  readonly #children = new Map<number, number[]>();
+
+  /** @param branching Messages that do not follow the one before them. */
+  constructor(positions: readonly number[], branching: ReadonlyMap<number, number>) {
+    this.#positions = positions;
+    for (const [index, position] of positions.entries()) {
+      const parent = branching.get(position) ?? positions[index - 1] ?? 0;
+      this.#parents.set(position, parent);
+      const siblings = this.#children.get(parent);
+      if (siblings) siblings.push(position);
+      else this.#children.set(parent, [position]);
+    }
+  }
+
+  /** Position of the message that one follows; 0 for none. */
+  parentOf(position: number): number {
+    return this.#parents.get(position) ?? 0;
+  }
+
+  /** Positions of what follows a message, oldest first. Each begins a variant. */
+  childrenOf(position: number): readonly number[] {
+    return this.#children.get(position) ?? [];
+  }
+
+  /** From the first message to this one. */
+  pathTo(position: number): readonly number[] {
+    const path: number[] = [];
+    for (let at = position; at > 0; at = this.parentOf(at)) path.push(at);
+    return path.reverse();
+  }
+
+  /** Everything that follows a message, in all variants. */
+  below(position: number): ReadonlySet<number> {
+    const found = new Set<number>();
+    // Who follows has the greater position.
+    for (const one of this.#positions) {
+      const parent = this.parentOf(one);
+      if (parent === position || found.has(parent)) found.add(one);
+    }
+    return found;
+  }
+}
+
+/** @returns the tree; of a conversation that never branched, one path. */
+export function treeOf(db: Db, conversationId: string): MessageTree {
+  const there = inConversation(conversationId);
+  const { position, parent } = messages;
+  const positions = db.select({ position }).from(messages).where(there).orderBy(position).all();
+  return new MessageTree(
+    positions.map((row) => row.position),
+    branchingOf(db, conversationId, parent),
+  );
+}
+
+function branchingOf(db: Db, conversationId: string, parent = messages.parent): Map<number, number> {
+  const there = and(inConversation(conversationId), isNotNull(parent));
+  const rows = db.select({ position: messages.position, parent }).from(messages).where(there).all();
+  return new Map(rows.map((row) => [row.position, row.parent ?? 0]));
+}
+
+/** Hides what is shown after a position. @returns the ids. */
+export function hideAfter(tx: Db, conversationId: string, position: number): readonly string[] {
+  const there = and(inConversation(conversationId), sql`${messages.position} > ${position}`, isShown);
+  const hidden = tx.update(messages).set({ isHidden: true }).where(there).returning({ id: messages.id }).all();
+  return hidden.map(({ id }) => id);
+}
+
+/** Shows the newest path through a message, which begins a variant. What is said next is told to a new runtime session. */
+export function show(tx: Db, conversationId: string, tree: MessageTree, position: number): PathChange {
+  const after = tree.parentOf(position);
+  const gone = hideAfter(tx, conversationId, after);
+  const newest = [...tree.below(position)].at(-1) ?? position;
+  const path = tree.pathTo(newest).filter((one) => one > after);
+  tx.update(messages)
+    .set({ isHidden: false })
+    .where(and(inConversation(conversationId), positionIn(path)))
+    .run();
+  goOn(tx, conversationId);
+  return { gone, after };
+}
+
+/** Notes where a conversation goes on whose path has changed. */
+export function goOn(tx: Db, conversationId: string): void {
+  const newest = (where?: SQL) =>
+    sql`(SELECT max(position) FROM messages WHERE conversation_id = ${conversationId}${where ? sql` AND ${where}` : sql``})`;
+  const shown = sql`ifnull(${newest(sql`is_hidden = 0`)}, 0)`;
+  tx.update(conversations)
+    .set({
+      goesOnFrom: sql`nullif(${shown}, ifnull(${newest()}, 0))`,
+      sessionFrom: conversations.lastPosition,
+    })
+    .where(eq(conversations.id, conversationId))
+    .run();
+}
+
+/** The place of a message among its variants. */
+export interface Variants {
+  /** Position of the message that all of them follow. */
+  readonly after: number;
+  /** From 1. */
+  readonly number: number;
+  readonly count: number;
+  readonly previousId?: string | undefined;
+  readonly nextId?: string | undefined;
+}
+
+export function treeStore(db: Db) {
+  const write = groupedWrites(db);
+  const isStreaming = (tx: Db, conversationId: string) =>
+    tx
+      .select({ id: messages.id })
+      .from(messages)
+      .where(and(inConversation(conversationId), sql`${messages.status} = 'streaming'`))
+      .get() !== undefined;
+  const placeOf = (tx: Db, id: string) =>
+    tx
+      .select({ conversationId: messages.conversationId, position: messages.position, isHidden: messages.isHidden })
+      .from(messages)
+      .where(eq(messages.id, id))
+      .get();
+
+  return {
+    /** The tree of a conversation that has variants. */
+    async findTree(conversationId: string): Promise<MessageTree | undefined> {
+      return branchingOf(db, conversationId).size === 0 ? undefined : treeOf(db, conversationId);
+    },
+
+    /** Position of the message that one follows; 0 for none. */
+    async parentOf({ conversationId, position }: { conversationId: string; position: number }): Promise<number> {
+      return treeOf(db, conversationId).parentOf(position);
+    },
+
+    /** Those of the messages at these positions that have variants. */
+    async variants(conversationId: string, positions: readonly number[]): Promise<ReadonlyMap<number, Variants>> {
+      const found = new Map<number, Variants>();
+      const tree = positions.length > 0 ? await this.findTree(conversationId) : undefined;
+      if (!tree) return found;
+      const sets = positions
+        .map((position) => ({ position, all: tree.childrenOf(tree.parentOf(position)) }))
+        .filter(({ all }) => all.length > 1);
+      const there = and(inConversation(conversationId), positionIn(sets.flatMap(({ all }) => all)));
+      const rows = db.select({ id: messages.id, position: messages.position }).from(messages).where(there).all();
+      const ids = new Map(rows.map((row) => [row.position, row.id]));
+      for (const { position, all } of sets) {
+        const index = all.indexOf(position);
+        const [previousId, nextId] = [index - 1, index + 1].map((one) => ids.get(all[one] ?? 0));
+        const after = tree.parentOf(position);
+        found.set(position, { after, number: index + 1, count: all.length, previousId, nextId });
+      }
+      return found;
+    },
+
+    /**
+     * Shows another variant, with the newest of what follows it.
+     * @returns `undefined`, and nothing is changed, while an answer is being written there or when the message is gone.
+     */
+    async showVariant(messageId: string): Promise<PathChange | undefined> {
+      return write((tx) => {
+        const place = placeOf(tx, messageId);
+        if (!place || isStreaming(tx, place.conversationId)) return undefined;
+        if (!place.isHidden) return { gone: [], after: place.position };
+        return show(tx, place.conversationId, treeOf(tx, place.conversationId), place.position);
+      });
+    },
+
+    /**
+     * Deletes what follows a message, in all variants; with `itself`, also the message, and shows another variant of it
+     * where there is one.
+     * @returns `undefined` when there is no such message.
+     */
+    async deleteBelow(messageId: string, { itself }: { readonly itself: boolean }): Promise<PathChange | undefined> {
+      return write((tx) => {
+        const place = placeOf(tx, messageId);
+        if (!place) return undefined;
+        const { conversationId, position, isHidden } = place;
+        const tree = treeOf(tx, conversationId);
+        const below = [...tree.below(position), ...(itself ? [position] : [])];
+        if (below.length === 0) return { gone: [], after: position };
+        const there = and(inConversation(conversationId), positionIn(below));
+        const gone = tx.delete(messages).where(there).returning({ id: messages.id }).all();
+        const ids = gone.map(({ id }) => id);
+        const after = itself ? tree.parentOf(position) : position;
+        const variant = itself && !isHidden ? tree.childrenOf(after).findLast((one) => one !== position) : undefined;
+        if (variant === undefined) goOn(tx, conversationId);
+        else show(tx, conversationId, treeOf(tx, conversationId), variant);
+        return { gone: ids, after };
+      });
+    },
+  };
+}
+
+/** Has what followed messages that are to be deleted follow what they followed. */
+export function reattach(tx: Db, conversationId: string, goneIds: readonly string[]): void {
+  const tree = treeOf(tx, conversationId);
+  const there = and(inConversation(conversationId), inArray(messages.id, [...goneIds]));
+  const gone = new Set(
+    tx
+      .select({ position: messages.position })
+      .from(messages)
+      .where(there)
+      .all()
+      .map((row) => row.position),
+  );
+  for (const position of gone) {
+    let parent = tree.parentOf(position);
+    while (gone.has(parent)) parent = tree.parentOf(parent);
+    const children = tree.childrenOf(position).filter((one) => !gone.has(one));
+    if (children.length === 0) continue;
+    tx.update(messages)
+      .set({ parent })
+      .where(and(inConversation(conversationId), positionIn(children)))
+      .run();
+  }
+}

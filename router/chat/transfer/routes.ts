@@ -1,0 +1,113 @@
+/** A conversation as a file, and a conversation of a file. Before all that read a body: a file is longer than a form. */
+import { Elysia, t } from 'elysia';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { Config } from '../../config/config';
+import { type Allowance, Share } from '../../lib/allowance';
+import { AppError } from '../../lib/errors';
+import { readBody } from '../../web/read-body';
+import { textOf } from '../../web/reader';
+import { inPieces, seeOther } from '../../web/respond';
+import { conversationJson } from '../api/present';
+import { agentFor, type ConversationsRoutesDeps } from '../api/routes';
+import type { CountedConversation } from '../api/store';
+import type { LiveDeps } from '../live/options';
+import { newConversationPage } from '../pages/routes-conversation';
+import type { TransferService } from './transfer';
+
+const NAME_LENGTH_MAX = 60;
+
+export type TransferRoutesDeps = LiveDeps &
+  ConversationsRoutesDeps & {
+    readonly config: Pick<Config, 'maxBodyBytes'>;
+    readonly transfer: TransferService;
+    readonly held: Allowance;
+  };
+
+export function transferRoutes(deps: TransferRoutesDeps, session: SessionPlugin) {
+  const { agents, posted, transfer } = deps;
+
+  return new Elysia({ name: 'transfer' })
+    .use(session)
+    .get(
+      '/api/conversations/:id/export',
+      async ({ who, params, query }) => {
+        const conversation = await posted.getCounted(who.user.id, params);
+        return query.format === 'markdown' ? markdown(deps, who, conversation) : json(deps, conversation);
+      },
+      {
+        session: true,
+        query: t.Object({ format: t.Optional(t.Union([t.Literal('json'), t.Literal('markdown')])) }),
+      },
+    )
+    .post(
+      '/api/conversations/import',
+      async ({ who, query, request }) => {
+        const bytes = await read(deps, who, request);
+        const id = await transfer.import(await agentFor(deps, who, query), bytes);
+        return { conversation: conversationJson(await posted.getCounted(who.user.id, { id })) };
+      },
+      {
+        session: true,
+        parse: 'none',
+        query: t.Object({ agent_id: t.Optional(t.String()), backend: t.Optional(t.String()) }),
+      },
+    )
+    .post(
+      '/agents/:id/import',
+      async ({ who, params, request }) => {
+        const agent = await agents.get(who.user.id, params.id);
+        try {
+          const id = await transfer.import(agent, await read(deps, who, request));
+          return seeOther(request, `/conversations/${id}`);
+        } catch (error) {
+          if (!(error instanceof AppError)) throw error;
+          return newConversationPage(deps, who, agent, { importError: error.message, status: error.status });
+        }
+      },
+      { session: true, parse: 'none' },
+    );
+}
+
+async function markdown(deps: TransferRoutesDeps, who: Who, one: CountedConversation): Promise<Response> {
+  const text = textOf(who);
+  const { name: agentName } = await deps.agents.get(who.user.id, one.agentId);
+  const { thought, used } = text.steps;
+  const words = { you: text.transfer.you, untitled: text.conversation.untitled, agentName, thought, used };
+  return file(deps.transfer.markdown(one, words), { title: one.title, type: 'text/markdown', ending: 'md' });
+}
+
+function json({ transfer }: TransferRoutesDeps, one: CountedConversation): Response {
+  return file(transfer.json(one), { title: one.title, type: 'application/json', ending: 'json' });
+}
+
+function file(
+  pieces: AsyncIterator<string>,
+  { title, type, ending }: { title: string; type: string; ending: string },
+): Response {
+  const words = title
+    .normalize('NFC')
+    .slice(0, NAME_LENGTH_MAX)
+    .match(/[\p{L}\p{N}]+/gu) ?? ['conversation'];
+  return new Response(inPieces(pieces).pipeThrough(new TextEncoderStream()), {
+    headers: {
+      'content-type': `${type}; charset=utf-8`,
+      'content-disposition': `attachment; filename="conversation.${ending}"; filename*=UTF-8''${encodeURIComponent(words.join('-'))}.${ending}`,
+    },
+  });
+}
+
+/** The file: the body itself, or the one in a form. Throws `too_large`. */
+async function read({ config, held }: TransferRoutesDeps, { user }: Who, request: Request): Promise<Uint8Array> {
+  const share = new Share(held, user.id);
+  try {
+    const bytes = await readBody(request, { maxBytes: config.maxBodyBytes, share });
+    const type = request.headers.get('content-type') ?? '';
+    if (!/^multipart\/form-data\b/i.test(type)) return bytes;
+    const form = await new Response(bytes, { headers: { 'content-type': type } }).formData().catch(() => undefined);
+    const sent = form?.get('file');
+    if (sent instanceof Blob) return await sent.bytes();
+    throw new AppError('invalid_request', { message: 'Choose a file first.' });
+  } finally {
+    share.end();
+  }
+}
