@@ -1,12 +1,12 @@
 /** The table of contents: what each listener serves. */
 import { Elysia } from 'elysia';
 import { callerPlugin, knownSender, sessionPlugin, type Who } from './accounts/identify';
-import { invitationRoutes } from './accounts/invitation-routes';
-import { keysRoutes } from './accounts/keys-routes';
-import { oidcRoutes } from './accounts/oidc-routes';
+import { keysRoutes } from './accounts/keys/routes';
+import { invitationRoutes } from './accounts/links/invitation-routes';
+import { resetRoutes } from './accounts/links/reset-routes';
+import { oidcRoutes } from './accounts/oidc/routes';
 import { ownRoutes } from './accounts/own-routes';
 import type { CreatedKey } from './accounts/present-pages';
-import { resetRoutes } from './accounts/reset-routes';
 import { authRoutes } from './accounts/routes';
 import { unknownRoutes } from './accounts/unknown-routes';
 import { auditRoutes } from './admin/audit-routes';

@@ -1,10 +1,10 @@
 /** Builds everything once and owns its end. Each subject makes its own parts in its `wire.ts`. */
 
-import { keysStore } from './accounts/keys-store';
-import { limitsStore } from './accounts/limits-store';
-import { linksStore } from './accounts/links-store';
-import { sessionsStore } from './accounts/sessions-store';
-import { usersStore } from './accounts/store';
+import { keysStore } from './accounts/keys/store';
+import { linksStore } from './accounts/links/store';
+import { sessionsStore } from './accounts/sessions/store';
+import { limitsStore } from './accounts/users/limits-store';
+import { usersStore } from './accounts/users/store';
 import { wireAccounts } from './accounts/wire';
 import { wireAdmin } from './admin/wire';
 import { idleStore } from './agents/idle-store';

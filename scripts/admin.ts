@@ -5,7 +5,7 @@
  *     bun run admin hand-over <e-mail>        makes this user the administrator
  */
 import { CommandError, handOver, resetPassword } from '../router/accounts/host-commands';
-import { usersStore } from '../router/accounts/store';
+import { usersStore } from '../router/accounts/users/store';
 import { auditService } from '../router/audit/audit';
 import { auditStore } from '../router/audit/store';
 import { environment, loadConfig } from '../router/config/config';

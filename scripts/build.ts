@@ -14,7 +14,10 @@ const NOT_READ =
 
 /** The router's worker threads, which become separate files. Key: the module that has the thread's path. */
 export const WORKERS = {
-  'router/accounts/hashing-file.ts': { name: 'hashingFile', worker: 'router/accounts/hashing-worker.ts' },
+  'router/accounts/passwords/hashing-file.ts': {
+    name: 'hashingFile',
+    worker: 'router/accounts/passwords/hashing-worker.ts',
+  },
   'router/backup/worker-file.ts': { name: 'backupWorkerFile', worker: 'router/backup/backup-worker.ts' },
   'router/web/worker-file.ts': { name: 'workerFile', worker: 'router/web/markdown-worker.ts' },
 };

@@ -5,10 +5,10 @@ import { AppError } from '../lib/errors';
 import { sha256 } from '../lib/ids';
 import { accountsLog } from '../lib/log';
 import { emailTaken, nameProblem, normaliseEmail, readNewUser, requireValid, trimmed } from './fields';
-import { makeUser } from './new-user';
-import { type PasswordsService, passwordProblem } from './passwords';
-import type { SessionsService } from './sessions';
-import type { User, UserName, UsersStore } from './store';
+import { type PasswordsService, passwordProblem } from './passwords/passwords';
+import type { SessionsService } from './sessions/sessions';
+import { makeUser } from './users/new-user';
+import type { User, UserName, UsersStore } from './users/store';
 
 export interface SignUp {
   readonly email: string;

@@ -1,8 +1,8 @@
 /** The commands of `bun run admin` on the host, for an administrator who cannot sign in. The router must be stopped. */
 import { randomBytes } from 'node:crypto';
 import { normaliseEmail } from './fields';
-import { passwordsService } from './passwords';
-import type { UsersStore } from './store';
+import { passwordsService } from './passwords/passwords';
+import type { UsersStore } from './users/store';
 
 /** Random bytes of a password: 24 characters. */
 const PASSWORD_BYTES = 18;

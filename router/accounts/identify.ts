@@ -10,12 +10,12 @@ import type { Clients } from '../web/clients';
 import type { Guard } from '../web/guard';
 import { type Reader, setReader } from '../web/reader';
 import { audited, type Handled } from './audited';
-import { requireOpened, requireScope } from './key-scopes';
-import { KEY_PREFIX, type KeysService } from './keys';
-import type { Key } from './keys-store';
-import type { SessionsService } from './sessions';
-import type { Session } from './sessions-store';
-import type { User } from './store';
+import { KEY_PREFIX, type KeysService } from './keys/keys';
+import { requireOpened, requireScope } from './keys/scopes';
+import type { Key } from './keys/store';
+import type { SessionsService } from './sessions/sessions';
+import type { Session } from './sessions/store';
+import type { User } from './users/store';
 
 /** An authenticated sender of a request. `credentialId` is the session or key whose end also ends the caller's streams. */
 export interface Caller {

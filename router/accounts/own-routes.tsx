@@ -7,10 +7,10 @@ import { seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import type { SessionPlugin, Who } from './identify';
 import type { SettingsPages } from './present-pages';
-import { sessionJson } from './present-sessions';
-import { userJson } from './present-users';
-import type { SessionsService } from './sessions';
+import { sessionJson } from './sessions/present';
+import type { SessionsService } from './sessions/sessions';
 import type { AttemptLimits } from './sign-in-limits';
+import { userJson } from './users/present';
 
 /** Longer than any of these fields may be. */
 const field = t.String({ maxLength: 1_000 });

@@ -14,12 +14,12 @@ import { page, seeOther } from '../web/respond';
 import type { AccountsService } from './accounts';
 import { emailProblem, normaliseEmail } from './fields';
 import type { SessionPlugin, Who } from './identify';
-import type { OidcService } from './oidc';
+import type { OidcService } from './oidc/oidc';
 import { providerLink } from './present-pages';
-import { asPredecessor, userJson } from './present-users';
-import type { SessionsService } from './sessions';
+import type { SessionsService } from './sessions/sessions';
 import type { AttemptLimits } from './sign-in-limits';
-import type { User } from './store';
+import { asPredecessor, userJson } from './users/present';
+import type { User } from './users/store';
 
 export interface AuthRoutesDeps {
   /** Where a sign-in leads that was not on the way to a page. */

@@ -6,21 +6,21 @@ import { type PolicyWords, systemLookup, upstreamAddresses } from '../net/addres
 import { libraryFetch } from '../net/library-fetch';
 import { proxyChooser } from '../net/proxies';
 import { accountsService } from './accounts';
-import { identitiesService } from './identities';
-import { invitationsService } from './invitations';
-import { rateLimitsService } from './key-limits';
-import { keysService } from './keys';
-import type { KeysStore } from './keys-store';
-import type { LimitsStore } from './limits-store';
-import type { LinksStore } from './links-store';
-import { oidcService } from './oidc';
-import { passwordsService } from './passwords';
-import { sessionsService } from './sessions';
-import type { SessionsStore } from './sessions-store';
+import { keysService } from './keys/keys';
+import { rateLimitsService } from './keys/limits';
+import type { KeysStore } from './keys/store';
+import { invitationsService } from './links/invitations';
+import type { LinksStore } from './links/store';
+import { identitiesService } from './oidc/identities';
+import { oidcService } from './oidc/oidc';
+import { passwordsService } from './passwords/passwords';
+import { sessionsService } from './sessions/sessions';
+import type { SessionsStore } from './sessions/store';
 import { createAttemptLimits } from './sign-in-limits';
-import type { UsersStore } from './store';
-import { userLimitsService } from './user-limits';
-import { usersService } from './users';
+import { userLimitsService } from './users/limits';
+import type { LimitsStore } from './users/limits-store';
+import type { UsersStore } from './users/store';
+import { usersService } from './users/users';
 
 export function wireAccounts(uses: {
   config: Pick<Config, 'capacity' | 'maxAgentsPerBackend' | 'oidc' | 'passwordSignIn' | 'session' | 'signup'> &

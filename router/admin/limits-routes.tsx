@@ -4,9 +4,9 @@ import { AdminLimitsPage, type BudgetLine, type UsualLimit } from '../../views/a
 import type { FormState } from '../../views/models';
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
-import type { User } from '../accounts/store';
-import { type AskedLimits, EVERYBODY, type UserLimitsService } from '../accounts/user-limits';
-import type { UsersService } from '../accounts/users';
+import { type AskedLimits, EVERYBODY, type UserLimitsService } from '../accounts/users/limits';
+import type { User } from '../accounts/users/store';
+import type { UsersService } from '../accounts/users/users';
 import type { BackendRegistry } from '../backends/backends';
 import { numberOf } from '../lib/text';
 import type { RunnersService } from '../runners/runners';

@@ -30,7 +30,7 @@ import {
 } from '../../views/admin/runners';
 import { USER_LIST_ID, UserList, UserRow, userRowId } from '../../views/admin/users';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { UsersService } from '../accounts/users';
+import type { UsersService } from '../accounts/users/users';
 import { AppError } from '../lib/errors';
 import { runnerLog } from '../runners/present-details';
 import { type AdminLiveDeps, adminLive, type LivePage } from './live';

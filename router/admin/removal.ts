@@ -2,8 +2,8 @@
  * Keeps users out and deletes them, with everything of theirs that is at work: answers, runners, homes. Usage stays, so
  * that what was spent stays in the reports.
  */
-import type { UserLimitsService } from '../accounts/user-limits';
-import { requireNotAdmin, type UsersService } from '../accounts/users';
+import type { UserLimitsService } from '../accounts/users/limits';
+import { requireNotAdmin, type UsersService } from '../accounts/users/users';
 import type { AgentsService } from '../agents/agents';
 import { deleteHome, homePath } from '../agents/homes';
 import type { AuditService } from '../audit/audit';

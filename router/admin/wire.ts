@@ -1,8 +1,8 @@
 /** Makes the parts of this subject. */
 
-import type { InvitationsService } from '../accounts/invitations';
-import type { UserLimitsService } from '../accounts/user-limits';
-import type { UsersService } from '../accounts/users';
+import type { InvitationsService } from '../accounts/links/invitations';
+import type { UserLimitsService } from '../accounts/users/limits';
+import type { UsersService } from '../accounts/users/users';
 import type { AgentsService } from '../agents/agents';
 import type { AuditService } from '../audit/audit';
 import type { ConversationsService } from '../chat/conversations';

@@ -1,5 +1,5 @@
 /** The agents of a user. Every function answers only with agents of that user; the agents of others are not found. */
-import type { UserLimitsService } from '../accounts/user-limits';
+import type { UserLimitsService } from '../accounts/users/limits';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';
 import { Recent } from '../lib/lru';

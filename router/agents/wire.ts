@@ -1,5 +1,5 @@
 /** Makes the parts of this subject. */
-import type { UserLimitsService } from '../accounts/user-limits';
+import type { UserLimitsService } from '../accounts/users/limits';
 import type { BackendRegistry } from '../backends/backends';
 import type { Config } from '../config/config';
 import type { Vault } from '../lib/vault';

@@ -1,5 +1,5 @@
 /** Titles by the model: after the first answer, one short question to the owner's own LLM names the conversation. */
-import type { UsersStore } from '../accounts/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { usesUpstream } from '../backends/traits';

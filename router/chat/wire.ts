@@ -1,5 +1,5 @@
 /** Makes the parts of this subject. */
-import type { UsersStore } from '../accounts/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { AgentsStore } from '../agents/store';
 import { blobFiles } from '../attachments/blobs';
 import type { BackendRegistry } from '../backends/backends';

@@ -3,7 +3,7 @@
  * removes them from the cache, so that the next call uses the new values (law 16). Plain values are never logged.
  */
 
-import type { UsersStore } from '../accounts/store';
+import type { UsersStore } from '../accounts/users/store';
 import { ownerOf } from '../database/sealing';
 import { Recent } from '../lib/lru';
 import type { Vault } from '../lib/vault';

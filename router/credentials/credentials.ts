@@ -3,7 +3,7 @@
  * or for all backends. The administrator can share values with all users. `tiers.ts` decides which value applies.
  */
 
-import type { UsersStore } from '../accounts/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { Agent } from '../agents/store';
 import type { Backend, BackendRegistry } from '../backends/backends';
 import type { UPSTREAM_VARIABLES } from '../backends/traits';

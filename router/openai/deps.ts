@@ -1,5 +1,5 @@
 /** The parts of other subjects that `/v1` uses. `app.ts` provides them. */
-import type { RateLimitsService } from '../accounts/key-limits';
+import type { RateLimitsService } from '../accounts/keys/limits';
 import type { AgentsService } from '../agents/agents';
 import type { BackendRegistry } from '../backends/backends';
 import type { Hops } from '../broker/hops';

@@ -1,6 +1,6 @@
 /** Headers of answers of `/v1`: OpenAI's about limits and time, and our own about the agent. */
-import { isLimited, type LimitState, type RateLimitsService } from '../accounts/key-limits';
-import type { Key } from '../accounts/keys-store';
+import { isLimited, type LimitState, type RateLimitsService } from '../accounts/keys/limits';
+import type { Key } from '../accounts/keys/store';
 
 const NOTHING = () => undefined;
 

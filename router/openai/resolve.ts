@@ -1,7 +1,7 @@
 /** Resolves the conversation, the agent and the backend of a request of `/v1`. */
 
 import type { Caller } from '../accounts/identify';
-import { opens } from '../accounts/keys';
+import { opens } from '../accounts/keys/keys';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { conversationIn, type JsonBody } from '../backends/shape';

@@ -5,7 +5,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Driver, RunnerSpec } from '../../drivers/driver';
-import type { User } from '../accounts/store';
+import type { User } from '../accounts/users/store';
 import { homePath } from '../agents/homes';
 import type { OwnValues } from '../agents/own';
 import type { Agent } from '../agents/store';

@@ -1,7 +1,7 @@
 /** Turns an agent and its backend into the spec that a driver gets. */
 
 import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
-import type { User } from '../accounts/store';
+import type { User } from '../accounts/users/store';
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/traits';

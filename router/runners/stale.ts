@@ -3,7 +3,7 @@
  * is in the database, so that a restart of the router forgets nothing. Staleness is computed at each change, so that
  * only runners whose spec really differs are ended.
  */
-import type { UsersStore } from '../accounts/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { OwnService } from '../agents/own';
 import type { BackendRegistry } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';

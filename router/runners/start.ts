@@ -1,6 +1,6 @@
 /** One start of one runner: intent, home, image, process, readiness; each step has its own error message. */
 import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../drivers/driver';
-import type { User, UsersStore } from '../accounts/store';
+import type { User, UsersStore } from '../accounts/users/store';
 import { prepareHome } from '../agents/homes';
 import type { OwnService, OwnValues } from '../agents/own';
 import type { Backend, BackendRegistry } from '../backends/backends';

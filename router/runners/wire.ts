@@ -1,7 +1,7 @@
 /** Makes the parts of this subject. */
 
-import type { UsersStore } from '../accounts/store';
-import type { UserLimitsService } from '../accounts/user-limits';
+import type { UserLimitsService } from '../accounts/users/limits';
+import type { UsersStore } from '../accounts/users/store';
 import type { IdleService } from '../agents/idle';
 import type { OwnService } from '../agents/own';
 import type { AgentsStore } from '../agents/store';

@@ -4,9 +4,9 @@ import { Saved } from '../../views/kit/saved';
 import { SettingsPage } from '../../views/settings/page';
 import type { AccountsService } from '../accounts/accounts';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { KeysService } from '../accounts/keys';
-import { linkProof } from '../accounts/link-proof';
-import { keyView } from '../accounts/present-keys';
+import type { KeysService } from '../accounts/keys/keys';
+import { keyView } from '../accounts/keys/present';
+import { linkProof } from '../accounts/oidc/link-proof';
 import {
   type CreatedKey,
   providerLink,
@@ -14,8 +14,8 @@ import {
   type SettingsProps,
   type ShellOf,
 } from '../accounts/present-pages';
-import { sessionView } from '../accounts/present-sessions';
-import type { SessionsService } from '../accounts/sessions';
+import { sessionView } from '../accounts/sessions/present';
+import type { SessionsService } from '../accounts/sessions/sessions';
 import type { AgentsService } from '../agents/agents';
 import type { IdleService } from '../agents/idle';
 import type { BackendRegistry } from '../backends/backends';

@@ -2,9 +2,9 @@
 import type { Flash, FormState } from '../../views/models';
 import type { BudgetSubject, BudgetView } from '../../views/usage/models';
 import type { AccountsService } from '../accounts/accounts';
-import type { KeysService } from '../accounts/keys';
-import type { KeyName } from '../accounts/keys-store';
-import type { User, UserName } from '../accounts/store';
+import type { KeysService } from '../accounts/keys/keys';
+import type { KeyName } from '../accounts/keys/store';
+import type { User, UserName } from '../accounts/users/store';
 import { flashOf } from '../web/flash';
 import { type Reader, textOf } from '../web/reader';
 import type { BudgetState } from './budgets';

@@ -1,7 +1,7 @@
 /** Usage reports: totals, groups, and single calls; of one user or of all. Days are UTC days. */
 
-import type { KeysStore } from '../accounts/keys-store';
-import type { UsersStore } from '../accounts/store';
+import type { KeysStore } from '../accounts/keys/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import { AppError } from '../lib/errors';

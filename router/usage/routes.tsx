@@ -4,7 +4,7 @@ import { AdminUsagePage } from '../../views/admin/page';
 import type { FormState } from '../../views/models';
 import { UsagePage } from '../../views/usage/page';
 import type { SessionPlugin, Who } from '../accounts/identify';
-import type { KeysService } from '../accounts/keys';
+import type { KeysService } from '../accounts/keys/keys';
 import type { ShellOf } from '../accounts/present-pages';
 import { AppError } from '../lib/errors';
 import type { OpenStreams } from '../web/open-streams';

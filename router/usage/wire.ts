@@ -1,7 +1,7 @@
 /** Makes the parts of this subject. */
-import type { RateLimitsService } from '../accounts/key-limits';
-import type { KeysStore } from '../accounts/keys-store';
-import type { UsersStore } from '../accounts/store';
+import type { RateLimitsService } from '../accounts/keys/limits';
+import type { KeysStore } from '../accounts/keys/store';
+import type { UsersStore } from '../accounts/users/store';
 import type { AgentsStore } from '../agents/store';
 import type { BackendRegistry } from '../backends/backends';
 import type { Events } from '../lib/events';

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
-import { createHashing } from '../../router/accounts/hashing';
+import { createHashing } from '../../router/accounts/passwords/hashing';
 
 const hashing = createHashing(2);
 /** As `bun run import` brings it: the hash of "green-bicycle-9". */

@@ -1,7 +1,7 @@
 /** The limits of a key per minute and at once, and the headers of `/v1` about limits and agent. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'bun:test';
 import OpenAI from 'openai';
-import type { KeyGrant } from '../../router/accounts/keys';
+import type { KeyGrant } from '../../router/accounts/keys/keys';
 import { memoryBackend, PEOPLE, type Person, startRouter, type TestRouter, until } from '../support/router';
 import { completion, DONE, pipe, Reading, scriptedRunner } from '../support/scripted-runner';
 

@@ -1,6 +1,6 @@
 /** What users change of their own account: name, password, sessions. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { passwordsService } from '../../router/accounts/passwords';
+import { passwordsService } from '../../router/accounts/passwords/passwords';
 import { ADMIN, PEOPLE, type Person, startRouter, type TestRouter } from '../support/router';
 import { all } from '../views/dom';
 

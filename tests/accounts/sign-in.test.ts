@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { accountsService } from '../../router/accounts/accounts';
-import { passwordsService } from '../../router/accounts/passwords';
-import { sessionsService } from '../../router/accounts/sessions';
+import { passwordsService } from '../../router/accounts/passwords/passwords';
+import { sessionsService } from '../../router/accounts/sessions/sessions';
 import { createStores } from '../../router/context';
 import { openDatabase } from '../../router/database/database';
 import { createEvents } from '../../router/lib/events';

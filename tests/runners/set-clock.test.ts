@@ -122,7 +122,7 @@ test('nothing but dates is read from the clock of dates', async () => {
   const files = (await readSources(['router'])).filter(({ code }) => /Date\.now\b/.test(code));
   expect(files.map(({ path }) => path).sort()).toEqual([
     // Whether a key has expired, for a page.
-    'router/accounts/present-keys.ts',
+    'router/accounts/keys/present.ts',
     // The date in a Retry-After.
     'router/broker/retries.ts',
     // The clock of dates itself.

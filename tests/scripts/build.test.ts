@@ -24,9 +24,12 @@ async function program() {
   await writeFile(join(root, 'router/web/markdown-worker.ts'), worker);
   await writeFile(join(root, 'router/backup/worker-file.ts'), "export const backupWorkerFile = 'of the sources';\n");
   await writeFile(join(root, 'router/backup/backup-worker.ts'), 'postMessage(1);\n');
-  await mkdir(join(root, 'router/accounts'));
-  await writeFile(join(root, 'router/accounts/hashing-file.ts'), "export const hashingFile = 'of the sources';\n");
-  await writeFile(join(root, 'router/accounts/hashing-worker.ts'), 'postMessage(1);\n');
+  await mkdir(join(root, 'router/accounts/passwords'), { recursive: true });
+  await writeFile(
+    join(root, 'router/accounts/passwords/hashing-file.ts'),
+    "export const hashingFile = 'of the sources';\n",
+  );
+  await writeFile(join(root, 'router/accounts/passwords/hashing-worker.ts'), 'postMessage(1);\n');
   await write('first');
   return { folder, root, write, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }

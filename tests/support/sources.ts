@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 import { repositoryRoot } from '../../router/config/root';
 
 export interface Import {
-  /** `router/accounts/keys` for our own files, otherwise as written: `elysia`, `node:path`. */
+  /** `router/accounts/keys/keys` for our own files, otherwise as written: `elysia`, `node:path`. */
   readonly target: string;
   readonly isOurs: boolean;
   readonly isType: boolean;

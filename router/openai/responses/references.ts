@@ -1,6 +1,6 @@
 /** `item_reference`: a client names a stored item by its id instead of sending it again. */
 import type { Caller } from '../../accounts/identify';
-import { opens } from '../../accounts/keys';
+import { opens } from '../../accounts/keys/keys';
 import type { JsonBody } from '../../backends/shape';
 import { AppError } from '../../lib/errors';
 import type { OpenaiDeps } from '../deps';

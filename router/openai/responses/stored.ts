@@ -1,7 +1,7 @@
 /** Serves `/v1/responses/{id}`: reads and deletes stored responses. */
 
 import type { Caller } from '../../accounts/identify';
-import { opens } from '../../accounts/keys';
+import { opens } from '../../accounts/keys/keys';
 import { asSent } from '../../chat/generations/leading-thought';
 import { ToldFiles } from '../../chat/generations/told';
 import { Share } from '../../lib/allowance';

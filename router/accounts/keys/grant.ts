@@ -1,7 +1,7 @@
 /** Validates the request for a new key against the backends and agents of its owner. */
-import { AppError } from '../lib/errors';
+import { AppError } from '../../lib/errors';
 import type { KeyGrant } from './keys';
-import type { KeyScope } from './keys-store';
+import type { KeyScope } from './store';
 
 /** The request for a key, with the names of the API. A missing member means no limit. */
 export interface NewKey {

@@ -1,19 +1,19 @@
 /** Keys: made, listed and revoked on the settings page and at `/api/me/keys`; the administrator sees and revokes all. */
 import { Elysia, t } from 'elysia';
-import { AdminKeysPage } from '../../views/admin/page';
-import { AppError } from '../lib/errors';
-import type { Once } from '../lib/once';
-import { flashOf } from '../web/flash';
-import { textOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
-import type { AccountsService } from './accounts';
-import type { SessionPlugin, Who } from './identify';
-import { type GrantDeps, grantOf, type NewKey } from './key-grant';
+import { AdminKeysPage } from '../../../views/admin/page';
+import { AppError } from '../../lib/errors';
+import type { Once } from '../../lib/once';
+import { flashOf } from '../../web/flash';
+import { textOf } from '../../web/reader';
+import { refusedForm } from '../../web/refused-form';
+import { page, seeOther } from '../../web/respond';
+import type { AccountsService } from '../accounts';
+import type { SessionPlugin, Who } from '../identify';
+import type { CreatedKey, SettingsPages, ShellOf } from '../present-pages';
+import { type GrantDeps, grantOf, type NewKey } from './grant';
 import type { KeysService } from './keys';
-import type { Key } from './keys-store';
-import { type KeyViewDeps, keyJson, keyView, typedKey } from './present-keys';
-import type { CreatedKey, SettingsPages, ShellOf } from './present-pages';
+import { type KeyViewDeps, keyJson, keyView, typedKey } from './present';
+import type { Key } from './store';
 
 const names = t.Optional(t.Array(t.String()));
 const limit = t.Optional(t.Integer());

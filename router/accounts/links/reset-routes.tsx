@@ -1,14 +1,14 @@
 /** Reset links: the page on which a user sets a password, and `/auth/reset` for programs. Either signs the user in. */
 import { Elysia, t } from 'elysia';
-import { ResetPage } from '../../views/accounts/reset-page';
-import type { Clients } from '../web/clients';
-import { readerOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
-import type { SessionPlugin } from './identify';
-import { userJson } from './present-users';
-import type { AttemptLimits } from './sign-in-limits';
-import type { UsersService } from './users';
+import { ResetPage } from '../../../views/accounts/reset-page';
+import type { Clients } from '../../web/clients';
+import { readerOf } from '../../web/reader';
+import { refusedForm } from '../../web/refused-form';
+import { page, seeOther } from '../../web/respond';
+import type { SessionPlugin } from '../identify';
+import type { AttemptLimits } from '../sign-in-limits';
+import { userJson } from '../users/present';
+import type { UsersService } from '../users/users';
 
 export interface ResetRoutesDeps {
   readonly attempts: AttemptLimits;

@@ -3,11 +3,11 @@
  * loaded and the provider is asked when somebody first signs in, so that the router starts without either.
  */
 import type { Configuration } from 'openid-client';
-import type { OidcConfig } from '../config/oidc';
-import { AppError } from '../lib/errors';
-import { accountsLog } from '../lib/log';
-import type { LibraryFetch } from '../net/library-fetch';
-import { UnreachableError } from '../net/outgoing';
+import type { OidcConfig } from '../../config/oidc';
+import { AppError } from '../../lib/errors';
+import { accountsLog } from '../../lib/log';
+import type { LibraryFetch } from '../../net/library-fetch';
+import { UnreachableError } from '../../net/outgoing';
 
 /** Milliseconds for which the provider's endpoints are used without asking for them again. */
 const DISCOVERED_MS = 3_600_000;

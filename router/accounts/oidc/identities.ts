@@ -1,14 +1,14 @@
 /** Which account somebody has who signs in through the OpenID Connect provider. */
-import { isUniqueViolation } from '../database/database';
-import { AppError } from '../lib/errors';
-import { accountsLog } from '../lib/log';
-import { emailProblem, nameProblem, normaliseEmail, trimmed } from './fields';
-import type { InvitationsService } from './invitations';
-import type { KeysService } from './keys';
-import { makeUser } from './new-user';
+import { isUniqueViolation } from '../../database/database';
+import { AppError } from '../../lib/errors';
+import { accountsLog } from '../../lib/log';
+import { emailProblem, nameProblem, normaliseEmail, trimmed } from '../fields';
+import type { KeysService } from '../keys/keys';
+import type { InvitationsService } from '../links/invitations';
+import type { SessionsService } from '../sessions/sessions';
+import { makeUser } from '../users/new-user';
+import type { User, UsersStore } from '../users/store';
 import { type Claims, NO_ADDRESS } from './oidc';
-import type { SessionsService } from './sessions';
-import type { User, UsersStore } from './store';
 
 /** What the person was doing who began the sign-in. */
 export interface Purpose {

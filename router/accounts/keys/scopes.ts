@@ -1,6 +1,6 @@
 /** What a key opens, by its scopes. */
-import { AppError } from '../lib/errors';
-import type { Key, KeyScope } from './keys-store';
+import { AppError } from '../../lib/errors';
+import type { Key, KeyScope } from './store';
 
 /**
  * The paths that keys open outside of `/v1`, by scope: what belongs to their owner, as JSON. Explicit lists, so that a path

@@ -3,13 +3,13 @@
  * is cached in memory, so that a warm request does not touch the database.
  */
 
-import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import { newId, newSecret, sha256 } from '../lib/ids';
-import { Recent } from '../lib/lru';
-import { keyProblems } from './key-problems';
-import type { Key, KeyName, KeysStore, OwnedKey } from './keys-store';
-import type { User } from './store';
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import { newId, newSecret, sha256 } from '../../lib/ids';
+import { Recent } from '../../lib/lru';
+import type { User } from '../users/store';
+import { keyProblems } from './problems';
+import type { Key, KeyName, KeysStore, OwnedKey } from './store';
 
 /** The prefix of OpenAI's keys, because some clients check it. */
 export const KEY_PREFIX = 'sk-as-';

@@ -1,12 +1,12 @@
 /** Personal API keys. Only the hash of a key is stored. */
 import { and, desc, eq, getTableColumns, gt, gte, or, sql } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { IN_LIST } from '../database/in-list';
-import { keys, users } from '../database/schema/accounts';
-import { lazy } from '../lib/lazy';
-import type { User } from './store';
+import type { Db } from '../../database/database';
+import { IN_LIST } from '../../database/in-list';
+import { keys, users } from '../../database/schema/accounts';
+import { lazy } from '../../lib/lazy';
+import type { User } from '../users/store';
 
-export type { KeyScope } from '../database/schema/accounts';
+export type { KeyScope } from '../../database/schema/accounts';
 export type Key = typeof keys.$inferSelect;
 
 export type KeyName = Pick<Key, 'id' | 'name' | 'userId'>;

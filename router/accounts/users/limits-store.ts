@@ -1,7 +1,7 @@
 /** Limits of users: at most one row for each, and one for everybody without a limit of their own. */
 import { eq } from 'drizzle-orm';
-import type { Db } from '../database/database';
-import { userLimits } from '../database/schema/accounts';
+import type { Db } from '../../database/database';
+import { userLimits } from '../../database/schema/accounts';
 
 export type UserLimits = typeof userLimits.$inferSelect;
 

@@ -1,9 +1,9 @@
 /** Browser sessions: opened by a sign-in, listed for their user, and revoked, which ends their streams (law 20). */
-import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import { newId } from '../lib/ids';
-import type { Session, SessionsStore } from './sessions-store';
-import type { User } from './store';
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import { newId } from '../../lib/ids';
+import type { User } from '../users/store';
+import type { Session, SessionsStore } from './store';
 
 /** Characters of what a browser says of itself. */
 const BROWSER_LENGTH_MAX = 300;

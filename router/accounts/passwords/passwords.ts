@@ -1,7 +1,7 @@
 /** Passwords: the one policy for all of them, and hashing, of which a bounded amount runs at once. */
 import { randomBytes } from 'node:crypto';
-import { AppError } from '../lib/errors';
-import { createTurns } from '../lib/turns';
+import { AppError } from '../../lib/errors';
+import { createTurns } from '../../lib/turns';
 // From @zxcvbn-ts/language-common (MIT), by scripts/passwords.ts.
 import commonPasswords from './common-passwords.txt' with { type: 'text' };
 import { createHashing, HASHING_AT_ONCE, type Hashing } from './hashing';

@@ -1,8 +1,8 @@
 /** Presents keys for pages and the API, and reads the form and the JSON for a new key. */
-import type { KeyView } from '../../views/accounts/models';
-import { numberOf } from '../lib/text';
-import type { NewKey } from './key-grant';
-import type { Key } from './keys-store';
+import type { KeyView } from '../../../views/accounts/models';
+import { numberOf } from '../../lib/text';
+import type { NewKey } from './grant';
+import type { Key } from './store';
 
 const DAY_MS = 86_400_000;
 

@@ -1,10 +1,10 @@
 /** Browser sessions. */
 import { and, eq, gt, isNull, lt, ne, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../database/database';
-import { textParameter } from '../database/parameters';
-import { sessions, users } from '../database/schema/accounts';
-import { lazy } from '../lib/lazy';
-import type { User } from './store';
+import { type Db, transaction } from '../../database/database';
+import { textParameter } from '../../database/parameters';
+import { sessions, users } from '../../database/schema/accounts';
+import { lazy } from '../../lib/lazy';
+import type { User } from '../users/store';
 
 export type Session = typeof sessions.$inferSelect;
 

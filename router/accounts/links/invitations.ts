@@ -1,13 +1,13 @@
 /** Invitations: links with which people sign up, also while sign-up is closed. */
-import { AppError } from '../lib/errors';
-import { newId, newSecret, sha256 } from '../lib/ids';
-import { accountsLog } from '../lib/log';
-import { emailProblem, emailTaken, normaliseEmail, readNewUser, requireValid } from './fields';
-import type { Invitation, LinksStore } from './links-store';
-import { makeUser, type NewUserFields } from './new-user';
-import { type PasswordsService, passwordProblem } from './passwords';
-import type { User, UsersStore } from './store';
-import type { Handed } from './users';
+import { AppError } from '../../lib/errors';
+import { newId, newSecret, sha256 } from '../../lib/ids';
+import { accountsLog } from '../../lib/log';
+import { emailProblem, emailTaken, normaliseEmail, readNewUser, requireValid } from '../fields';
+import { type PasswordsService, passwordProblem } from '../passwords/passwords';
+import { makeUser, type NewUserFields } from '../users/new-user';
+import type { User, UsersStore } from '../users/store';
+import type { Handed } from '../users/users';
+import type { Invitation, LinksStore } from './store';
 
 const USES_MAX = 1_000;
 const DAYS_MAX = 90;

@@ -1,17 +1,17 @@
 /** The door of the invited: sign-up by a link, as a page and as JSON, also while sign-up is closed. */
 import { Elysia, t } from 'elysia';
-import { InvitationPage } from '../../views/accounts/invitation-page';
-import type { FormState } from '../../views/models';
-import type { Clients } from '../web/clients';
-import { readerOf } from '../web/reader';
-import { refusedForm } from '../web/refused-form';
-import { page, seeOther } from '../web/respond';
-import type { SessionPlugin } from './identify';
+import { InvitationPage } from '../../../views/accounts/invitation-page';
+import type { FormState } from '../../../views/models';
+import type { Clients } from '../../web/clients';
+import { readerOf } from '../../web/reader';
+import { refusedForm } from '../../web/refused-form';
+import { page, seeOther } from '../../web/respond';
+import type { SessionPlugin } from '../identify';
+import type { OidcService } from '../oidc/oidc';
+import { providerLink } from '../present-pages';
+import type { AttemptLimits } from '../sign-in-limits';
+import { asPredecessor, userJson } from '../users/present';
 import type { InvitationsService } from './invitations';
-import type { OidcService } from './oidc';
-import { providerLink } from './present-pages';
-import { asPredecessor, userJson } from './present-users';
-import type { AttemptLimits } from './sign-in-limits';
 
 export interface InvitationRoutesDeps {
   readonly attempts: AttemptLimits;

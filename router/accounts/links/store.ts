@@ -1,8 +1,8 @@
 /** Links that are handed out: reset links and invitations. Only the hash of a link's token is stored. */
 import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
-import { type Db, transaction } from '../database/database';
-import { invitations, passwordResets, sessions, users } from '../database/schema/accounts';
-import type { NewUser, User } from './store';
+import { type Db, transaction } from '../../database/database';
+import { invitations, passwordResets, sessions, users } from '../../database/schema/accounts';
+import type { NewUser, User } from '../users/store';
 
 export type Invitation = typeof invitations.$inferSelect;
 export type PasswordReset = typeof passwordResets.$inferSelect;

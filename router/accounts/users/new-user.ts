@@ -1,8 +1,8 @@
 /** Makes users: by sign-up, by an invitation, by the administrator, and the administrator at the first start. */
-import { isUniqueViolation } from '../database/database';
-import { AppError } from '../lib/errors';
-import { newId } from '../lib/ids';
-import { emailTaken, freeSlug, slugify } from './fields';
+import { isUniqueViolation } from '../../database/database';
+import { AppError } from '../../lib/errors';
+import { newId } from '../../lib/ids';
+import { emailTaken, freeSlug, slugify } from '../fields';
 import type { NewUser, User, UsersStore } from './store';
 
 export interface NewUserFields {

@@ -1,6 +1,6 @@
 /** Checks a new key. */
-import { lineProblem } from '../lib/text';
-import type { Key, KeyScope } from './keys-store';
+import { lineProblem } from '../../lib/text';
+import type { Key, KeyScope } from './store';
 
 const KEY_SCOPES: readonly KeyScope[] = ['v1', 'agents', 'manage'];
 const NAME_LENGTH_MAX = 80;

@@ -4,8 +4,8 @@
  * it at once and then continues at the limit's rate, so that two minutes' worth cannot be spent around the turn of a
  * minute.
  */
-import { AppError } from '../lib/errors';
-import type { Key } from './keys-store';
+import { AppError } from '../../lib/errors';
+import type { Key } from './store';
 
 const MINUTE_MS = 60_000;
 /** Counters that are kept before the full ones, which limit nothing, are discarded. */

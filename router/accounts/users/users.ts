@@ -1,13 +1,13 @@
 /** Users as the administrator manages them: listed, made, changed, let in by reset links, and kept out. */
-import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import { newSecret, sha256 } from '../lib/ids';
-import { accountsLog } from '../lib/log';
-import { emailTaken, nameProblem, readNewUser, requireValid, trimmed } from './fields';
-import type { LinksStore } from './links-store';
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import { newSecret, sha256 } from '../../lib/ids';
+import { accountsLog } from '../../lib/log';
+import { emailTaken, nameProblem, readNewUser, requireValid, trimmed } from '../fields';
+import type { LinksStore } from '../links/store';
+import { type PasswordsService, passwordProblem } from '../passwords/passwords';
+import type { SessionsService } from '../sessions/sessions';
 import { makeUser } from './new-user';
-import { type PasswordsService, passwordProblem } from './passwords';
-import type { SessionsService } from './sessions';
 import type { User, UsersStore } from './store';
 
 /** How long a reset link is valid. */

@@ -3,8 +3,8 @@
  * with few cores every stream waited for them.
  */
 import { availableParallelism } from 'node:os';
-import { newId } from '../lib/ids';
-import { WorkerPool } from '../lib/worker-pool';
+import { newId } from '../../lib/ids';
+import { WorkerPool } from '../../lib/worker-pool';
 import { hashingFile } from './hashing-file';
 import type { HashJob } from './hashing-worker';
 

@@ -2,7 +2,7 @@
  * What a user may have: runners at once, agents of one backend, and which backends. The administrator sets it for a user, or
  * for everybody; what neither has is that of the settings. Kept in memory, because every request asks.
  */
-import { requireValid } from './fields';
+import { requireValid } from '../fields';
 import type { LimitsStore, UserLimits } from './limits-store';
 
 /** The subject of the limits of everybody. */

@@ -1,20 +1,20 @@
 /** Sign-in through the OpenID Connect provider: to its page, and back from there. */
 import { Elysia, t } from 'elysia';
-import { OidcRefusedPage } from '../../views/accounts/oidc-refused-page';
-import type { AuditAction, AuditService } from '../audit/audit';
-import { AppError } from '../lib/errors';
-import { parseJson } from '../lib/json';
-import type { Vault } from '../lib/vault';
-import type { Clients } from '../web/clients';
-import { localPath } from '../web/local-path';
-import { readerOf } from '../web/reader';
-import { page, seeOther } from '../web/respond';
-import type { SessionPlugin } from './identify';
+import { OidcRefusedPage } from '../../../views/accounts/oidc-refused-page';
+import type { AuditAction, AuditService } from '../../audit/audit';
+import { AppError } from '../../lib/errors';
+import { parseJson } from '../../lib/json';
+import type { Vault } from '../../lib/vault';
+import type { Clients } from '../../web/clients';
+import { localPath } from '../../web/local-path';
+import { readerOf } from '../../web/reader';
+import { page, seeOther } from '../../web/respond';
+import type { SessionPlugin } from '../identify';
+import { providerLink } from '../present-pages';
+import type { AttemptLimits } from '../sign-in-limits';
 import type { IdentitiesService, Purpose, SignedIn } from './identities';
 import { isLinkProof } from './link-proof';
 import { type Claims, expiredFlow, type Flow, type OidcService } from './oidc';
-import { providerLink } from './present-pages';
-import type { AttemptLimits } from './sign-in-limits';
 
 const START = '/sign-in/oidc';
 const CALLBACK = '/sign-in/oidc/callback';

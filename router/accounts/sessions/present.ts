@@ -1,7 +1,7 @@
 /** Presents browser sessions for pages and the API. */
 import bowser from 'bowser';
-import type { SessionView } from '../../views/accounts/models';
-import type { Session } from './sessions-store';
+import type { SessionView } from '../../../views/accounts/models';
+import type { Session } from './store';
 
 /** The browser and the system that a `User-Agent` names, such as "Firefox, Linux"; of others its first word. */
 function browserOf(userAgent: string): string {

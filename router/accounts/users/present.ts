@@ -1,5 +1,5 @@
 /** Presents users as the predecessor's API does. */
-import { AppError } from '../lib/errors';
+import { AppError } from '../../lib/errors';
 import type { User } from './store';
 
 /** A user, without what is secret. */
