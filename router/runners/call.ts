@@ -96,11 +96,14 @@ export async function callRunner(runners: RunnersService, request: RunnerRequest
         if (!(error instanceof UnreachableError)) throw error;
         if (error.isMalformed) throw new AppError('runner_lost', { message: NOT_HTTP, cause: error });
         const end = await runners.endOf(lease.runner);
-        const mayTryAgain = end ? !end.isAsked : (await runners.reachOf(lease.runner)) !== 'nowhere';
+        const reach = end ? undefined : await runners.reachOf(lease.runner);
+        const mayTryAgain = end ? !end.isAsked : reach !== 'nowhere';
         // The runner may have begun this work, so no other runner repeats it: only the user can know whether it should
         // be repeated.
         if (mayTryAgain && !error.mayHaveArrived && attempt === 1) continue;
-        throw (await end?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
+        // A busy platform may have said only when it was asked again that the runner has ended, and why.
+        const late = reach === 'elsewhere' ? await runners.endOf(lease.runner) : undefined;
+        throw (await (end ?? late)?.error) ?? new AppError('runner_lost', { message: NO_ANSWER, cause: error });
       } finally {
         lease.release();
       }
