@@ -1,7 +1,7 @@
 /** The list of conversations, and the way to those that are not in view. */
 import type { Page } from '@playwright/test';
 import type { RouterProcess } from '../support/process';
-import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, test } from './fixtures';
+import { ended, expect, expectAccessible, expectNoOverflow, send, signIn, standsStill, test } from './fixtures';
 
 const COUNT = 42;
 
@@ -69,6 +69,33 @@ test('an answer that ends elsewhere marks its conversation and the title of the 
   await expect(other).toHaveTitle('echo Talk 1 · agent-stack');
   await expect(unread).toHaveCount(0);
   await expect(page).toHaveTitle(/^[^(]* · agent-stack$/);
+});
+
+test('a message that an address names is in view, wherever it is in a long conversation', async ({ page, router }) => {
+  const messages = Array.from({ length: 120 }, (_, n) => ({
+    role: n % 2 === 0 ? 'user' : 'assistant',
+    content: `Message ${n + 1}.${'\n\nA long answer.'.repeat(n % 2 === 0 ? 1 : 40)}`,
+  }));
+  const admin = await router.signIn();
+  const file = { format: 'agent-stack.conversation', version: 1, title: 'Long', messages };
+  await signIn(page, router);
+  const imported = await admin.request('/api/conversations/import?backend=demo', { method: 'POST', body: file });
+  const { id } = (await imported.json()).conversation;
+  const { messages: stored } = await (await admin.request(`/api/conversations/${id}`)).json();
+  const ids: string[] = stored.map((message: { id: string }) => message.id);
+  expect(ids).toHaveLength(120);
+  // On a page of earlier ones, in a group, the first behind the groups, and among the newest.
+  for (const number of [3, 90, 111, 119]) {
+    await page.goto(`/messages/${ids[number - 1]}`);
+    await standsStill(page);
+    const place = await page
+      .locator('.message')
+      .filter({ hasText: `Message ${number}.` })
+      .boundingBox();
+    expect(place?.y, `message ${number}`).toBeGreaterThan(60);
+    expect(place?.y, `message ${number}`).toBeLessThan(300);
+    if (number < 119) await expect(page.locator('#jump')).toBeVisible();
+  }
 });
 
 test.describe('without scripts', () => {

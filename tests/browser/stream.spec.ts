@@ -51,11 +51,11 @@ test('300 lines of code, one every 40 ms, are followed to their end, without a s
 
 test('what is selected in a block of code stays when the block gets its colours', async ({ page, router }) => {
   await signIn(page, router);
-  await send(page, 'code 40');
+  await send(page, 'code 150');
   await expect(answer(page)).toContainText('// line 8');
   await expect(answer(page).locator('.hljs-keyword')).toHaveCount(0);
   await select(page, 'await ask(agent');
-  await expect(answer(page).locator('.hljs-keyword').first()).toBeVisible();
+  await expect(answer(page).locator('.hljs-keyword').first()).toBeVisible({ timeout: 20_000 });
   await ended(page, 'done');
   expect(await selected(page)).toBe('await ask(agent');
 });

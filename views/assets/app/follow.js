@@ -3,12 +3,18 @@
 // views/chat/page.tsx and composer.tsx.
 import { $ } from './page.js';
 
-let following = true;
+/** Milliseconds after the load in which the sizes around a message that the address names become known. */
+const SETTLE_MS = 2_000;
+
+// The message that the address names stays in view while the sizes around it become known, until its reader acts.
+let linked = document.getElementById(location.hash.slice(1));
+let following = !linked;
 let lastY = 0;
 let lastHeight = 0;
 export const fromEnd = () => document.documentElement.scrollHeight - innerHeight - scrollY;
 
 export function jump() {
+  linked = null;
   following = true;
   scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
   $('#jump').hidden = true;
@@ -30,12 +36,17 @@ export function hold(distance) {
 
 function follow() {
   if (heldFromEnd !== undefined) scrollTo(0, document.documentElement.scrollHeight - innerHeight - heldFromEnd);
+  else if (linked) linked.scrollIntoView({ behavior: 'instant' });
   else if (following) jump();
 }
 
+const unlink = () => {
+  linked = null;
+};
+
 if ($('#messages')) {
   addEventListener('scroll', () => {
-    if (fromEnd() < 2) following = true;
+    if (fromEnd() < 2 && !linked) following = true;
     // A page that became shorter has moved its reader by itself.
     else if (scrollY < lastY && document.documentElement.scrollHeight >= lastHeight) following = false;
     lastY = scrollY;
@@ -44,5 +55,7 @@ if ($('#messages')) {
   });
   new ResizeObserver(follow).observe($('main'));
   addEventListener('resize', follow);
-  if (!location.hash) jump();
+  for (const act of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(act, unlink, { passive: true });
+  addEventListener('load', () => setTimeout(unlink, SETTLE_MS));
+  if (following) jump();
 }
