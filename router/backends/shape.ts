@@ -142,7 +142,9 @@ function fileOf(part: unknown): readonly SentFile[] {
   const { image_url: image, file = part } = part;
   const { file_data: data, filename: name } = isJsonObject(file) ? file : {};
   const uri = data ?? (isJsonObject(image) ? image.url : image);
-  if (typeof uri !== 'string' || !/^(?:data:|https?:\/\/)/i.test(uri)) return [];
+  // A file elsewhere may be no picture, and is left to the runner.
+  const schemes = data === undefined ? /^(?:data:|https?:\/\/)/i : /^data:/i;
+  if (typeof uri !== 'string' || !schemes.test(uri)) return [];
   return [{ uri, ...(typeof name === 'string' && { name }) }];
 }
 

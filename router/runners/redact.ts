@@ -1,4 +1,7 @@
-/** Redacts keys, names and addresses from the refusals of runners, and keys from their output (`output.ts`). */
+/**
+ * Redacts the router's own keys, names and addresses from the refusals of runners, and the keys from their output
+ * (`output.ts`). A runner has no key of an LLM API.
+ */
 import type { Agent } from '../agents/store';
 import type { Backend } from '../backends/backends';
 import type { CredentialsService } from '../credentials/credentials';

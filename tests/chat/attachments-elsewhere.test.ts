@@ -68,6 +68,7 @@ test('pictures and files that a client of /v1 sends in a recorded conversation a
     { type: 'file', file: { filename: 'a.csv', file_data: dataUri(text, 'text/csv') } },
     { type: 'image_url', image_url: { url: 'https://elsewhere.example/cat.png' } },
     { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+    { type: 'file', file: { filename: 'a.pdf', file_data: 'https://elsewhere.example/a.pdf' } },
   ];
   const body = { model: 'echo', messages: [{ role: 'user', content }] };
   expect((await v1('chat/completions', body, { 'x-conversation-id': id })).status).toBe(200);
@@ -75,12 +76,16 @@ test('pictures and files that a client of /v1 sends in a recorded conversation a
   const [message] = await read(id);
   expect(message?.content).toBe('Look');
   // What is no picture and no text is not stored, and of a picture elsewhere its address.
+  expect(message?.attachments).toHaveLength(3);
   expect(message?.attachments).toMatchObject([
     { name: 'file-1.png', type: 'image/png' },
     { name: 'a.csv', type: 'text/plain' },
     { name: 'https://elsewhere.example/cat.png', type: 'text/uri-list' },
   ]);
   expect(await load(message?.attachments?.[0]?.url ?? '')).toEqual(bytes);
+  const address = await alice.request(message?.attachments?.[2]?.url ?? '');
+  expect(address.headers.get('content-disposition')).toStartWith('attachment; filename="address.txt"');
+  expect(await address.text()).toBe('https://elsewhere.example/cat.png');
 });
 
 test('a picture elsewhere is a link with its host, is told and exported by its address, and never fetched', async () => {

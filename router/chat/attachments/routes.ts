@@ -1,7 +1,7 @@
 /** `/api/…/attachments`: the files of messages, for programs and for the pages. */
 import { Elysia, t } from 'elysia';
 import type { SessionPlugin, Who } from '../../accounts/identify';
-import { isPicture, TEXT_TYPE } from '../../attachments/kinds';
+import { isLink, isPicture, TEXT_TYPE } from '../../attachments/kinds';
 import type { Config } from '../../config/config';
 import { attachment as asAttachment } from '../../files/download';
 import { type Allowance, Share } from '../../lib/allowance';
@@ -32,9 +32,9 @@ export function attachmentsRoutes(deps: AttachmentsRoutesDeps, session: SessionP
         const file = await attachments.get(who.user.id, params.id);
         // Text is never shown as a page, whatever is in it.
         const type = isPicture(file) ? file.type : `${TEXT_TYPE}; charset=utf-8`;
-        const disposition = isPicture(file)
-          ? asAttachment(file.name).replace('attachment', 'inline')
-          : asAttachment(file.name);
+        // The name of a picture elsewhere is its address, too long for a header.
+        const saved = asAttachment(isLink(file) ? 'address.txt' : file.name);
+        const disposition = isPicture(file) ? saved.replace('attachment', 'inline') : saved;
         const headers = { ...dataHeaders(type), 'content-disposition': disposition, 'cache-control': KEPT };
         return new Response(attachments.blobs.file(file.hash), { headers });
       },
