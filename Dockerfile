@@ -1,6 +1,6 @@
 # The router in a container. docs/deploy.md says how it is run.
 #
-# BASE is any image with Bun 1.4.5 or newer on its PATH. Nothing else of it is used, not even a shell.
+# BASE is any image with Bun 1.4.5 or newer on its PATH. Nothing else of it is used but tar, for backups; not even a shell.
 ARG BASE=oven/bun:1.4.5-slim
 
 FROM ${BASE} AS packages

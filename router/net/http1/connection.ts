@@ -45,7 +45,7 @@ export class Connection implements Beating, InTurn, Source {
   /** The bytes of the request that the socket has not accepted yet. */
   #unsent: Uint8Array[] = [];
   /** What has come and is not read yet, in order. */
-  #arrived: Buffer[] = [];
+  readonly #arrived: Buffer[] = [];
   /** Whether the request of the exchange has been begun to be sent. */
   #isSending = false;
   #isPaused = false;
@@ -111,9 +111,7 @@ export class Connection implements Beating, InTurn, Source {
   }
 
   #readArrived(): void {
-    const arrived = this.#arrived;
-    this.#arrived = [];
-    for (const bytes of arrived) this.#received(bytes);
+    for (let bytes = this.#arrived.shift(); bytes; bytes = this.#arrived.shift()) this.#received(bytes);
   }
 
   #received(bytes: Buffer): void {

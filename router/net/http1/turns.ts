@@ -14,6 +14,8 @@ export interface InTurn {
 }
 
 let waiting: InTurn[] = [];
+/** The other of two lists, so that a turn makes none. */
+let taken: InTurn[] = [];
 
 /** Calls `one.turn()` soon, in the order of the calls; at most once, however often it is called before. */
 export function awaitTurn(one: InTurn): void {
@@ -23,9 +25,8 @@ export function awaitTurn(one: InTurn): void {
 }
 
 function takeTurns(): void {
-  const all = waiting;
-  waiting = [];
-  for (const one of all) {
+  [taken, waiting] = [waiting, taken];
+  for (const one of taken) {
     try {
       one.turn();
     } catch (cause) {
@@ -33,4 +34,5 @@ function takeTurns(): void {
       safely('turn', {}, () => one.closed(cause));
     }
   }
+  taken.length = 0;
 }
