@@ -7,9 +7,9 @@ import { expect, test } from 'bun:test';
 import { COUNTS, type Counts, countAll } from '../bench/counts';
 
 const MOST: Counts = {
-  requestBytes: 25_000,
+  requestBytes: 33_000,
   requestStatements: 0,
-  turnBytes: 68_000,
+  turnBytes: 58_000,
   turnStatements: 11,
   turnCommits: 2,
   turnWrittenBytes: 70_000,
