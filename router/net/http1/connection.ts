@@ -14,6 +14,11 @@ import { awaitTurn, type InTurn } from './turns';
  * with the close would be lost, and a request that may have arrived is not sent again.
  */
 const IDLE_MS = 2_000;
+/**
+ * A piece of so many bytes is read at once, not in its turn. Bun reads a socket until it is empty, in pieces of up to 512 KB, and a
+ * reader that is behind can only pause it between two of them.
+ */
+const LARGE_BYTES = 64 * 1_024;
 /** Milliseconds. The kernel notices a peer that vanished without closing, however long an agent thinks. */
 const KEEP_ALIVE_MS = 60_000;
 
@@ -99,7 +104,8 @@ export class Connection implements Beating, InTurn, Source {
     else if (!this.#isSending) this.#break(new NotConnectedError(connectionClosed()));
     else {
       this.#arrived.push(bytes);
-      awaitTurn(this);
+      if (bytes.length < LARGE_BYTES) awaitTurn(this);
+      else this.#readNow();
     }
   }
 
@@ -108,6 +114,15 @@ export class Connection implements Beating, InTurn, Source {
     this.isWaiting = false;
     if (this.#unsent.length > 0) this.sent();
     this.#readArrived();
+  }
+
+  /** What is thrown comes from the reader of a body: its answer breaks off. */
+  #readNow(): void {
+    try {
+      this.#readArrived();
+    } catch (cause) {
+      this.closed(cause);
+    }
   }
 
   #readArrived(): void {
