@@ -30,6 +30,12 @@ export function chatCredentialsRoutes(deps: ChatCredentialsDeps, session: Sessio
     );
 }
 
+/** The answer that lacks credentials, and whose it is. Throws `not_found` where it is another user's. */
+async function findAnswer({ agents, conversations }: VariantsRoutesDeps, who: Who, messageId: string) {
+  const { message, conversation } = await conversations.getMessage(who.user.id, messageId);
+  return { message, conversation, agent: await agents.get(who.user.id, conversation.agentId) };
+}
+
 /** Tests what is typed. Answers htmx with the result, and other requests with the conversation and the typed values. */
 async function tryOut(
   deps: ChatCredentialsDeps,
@@ -38,8 +44,7 @@ async function tryOut(
   messageId: string,
   body: Readonly<Record<string, string>>,
 ): Promise<Response> {
-  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
-  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { message, conversation, agent } = await findAnswer(deps, who, messageId);
   const tried = await triedForm(deps, who, request, body);
   if (!isPartRequest(request)) return conversationPage(deps, who, conversation.id, tried);
   const missing = await missingView(deps, who, { agent, message, typed: tried.typed });
@@ -56,8 +61,7 @@ async function fillIn(
   messageId: string,
   body: Readonly<Record<string, string>>,
 ): Promise<Response> {
-  const { message, conversation } = await deps.conversations.getMessage(who.user.id, messageId);
-  const agent = await deps.agents.get(who.user.id, conversation.agentId);
+  const { message, conversation, agent } = await findAnswer(deps, who, messageId);
   const { scope = '', ...typed } = body;
   try {
     const values = pick(typed, (_, value) => value.trim() !== '');
