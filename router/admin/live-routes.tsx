@@ -32,7 +32,7 @@ import { USER_LIST_ID, UserList, UserRow, userRowId } from '../../views/admin/us
 import type { SessionPlugin, Who } from '../accounts/identify';
 import type { UsersService } from '../accounts/users/users';
 import { AppError } from '../lib/errors';
-import { runnerLog } from '../runners/present-details';
+import { runnerLog } from '../runners/pages/present';
 import { type AdminLiveDeps, adminLive, type LivePage } from './live';
 import type { LogReads } from './log-reads';
 import { type BackendsDeps, backendViews } from './present-backends';

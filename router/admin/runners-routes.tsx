@@ -5,7 +5,7 @@ import type { SessionPlugin, Who } from '../accounts/identify';
 import type { ShellOf } from '../accounts/present-pages';
 import type { AgentsService } from '../agents/agents';
 import { AppError } from '../lib/errors';
-import { runnerLog } from '../runners/present-details';
+import { runnerLog } from '../runners/pages/present';
 import type { Clients } from '../web/clients';
 import { page, seeOther } from '../web/respond';
 import type { LogReads } from './log-reads';

@@ -8,7 +8,7 @@ import { answerFacts, type Caller, callerWith } from '../lib/tracing';
 import { isShort, requestHeaders } from '../net/outgoing';
 import { Lifecycle } from '../relay/lifecycle';
 import { CLIENT_GONE, type Ending } from '../relay/relay';
-import type { HeldRunner } from '../runners/slot';
+import type { HeldRunner } from '../runners/slots/slot';
 import { foreignHeaders, isEventStream } from '../web/headers';
 import { readBody } from '../web/read-body';
 import { addressHint, isElsewhere } from './address-hint';

@@ -13,7 +13,7 @@ import { conversationOperations } from '../chat/api/operations';
 import { credentialOperations, sharingOperations } from '../credentials/operations';
 import { fileOperations } from '../files/operations';
 import { openaiOperations } from '../openai/operations';
-import { runnerOperations } from '../runners/operations';
+import { runnerOperations } from '../runners/api/operations';
 import { schedulesOperations } from '../schedules/operations';
 import { agentSettingsOperations } from '../settings/operations';
 import { pricingOperations, usageOperations } from '../usage/operations';

@@ -16,10 +16,10 @@ import { type AnswerHeaders, type OutgoingAnswer, open, UnreachableError } from 
 import type { Recorder } from '../relay/relay';
 import type { Silence } from '../relay/timeouts';
 import { isEventStream } from '../web/headers';
-import { isKeyRefused } from './readiness';
 import { withoutInsides } from './redact';
 import type { Lease, RunnersService } from './runners';
-import type { Work } from './slot';
+import type { Work } from './slots/slot';
+import { isKeyRefused } from './start/readiness';
 
 /** Bytes of a refusal that are read: enough to find its message. */
 const REFUSAL_BYTES_MAX = 16_384;

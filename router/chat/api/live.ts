@@ -7,7 +7,7 @@ import type { Agent } from '../../agents/store';
 import type { Backend } from '../../backends/backends';
 import type { Events, RouterEvent } from '../../lib/events';
 import { httpLog } from '../../lib/log';
-import { runnerAddress } from '../../runners/present';
+import { runnerAddress } from '../../runners/api/present';
 import type { RunnersService } from '../../runners/runners';
 import type { OpenStreams } from '../../web/open-streams';
 import { type EventWriter, eventStream } from '../../web/sse';

@@ -4,7 +4,7 @@ import { AppError } from '../../lib/errors';
 import { sha256 } from '../../lib/ids';
 import { parseBody } from '../../lib/json';
 import type { RunnersService } from '../../runners/runners';
-import type { HeldRunner } from '../../runners/slot';
+import type { HeldRunner } from '../../runners/slots/slot';
 import { readBody } from '../../web/read-body';
 import type { CallbacksService } from './callbacks';
 

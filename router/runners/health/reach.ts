@@ -1,8 +1,8 @@
 /** Finds out whether a runner can be reached at its address, old or new, and ends one that cannot. */
-import type { BackendRegistry } from '../backends/backends';
-import { answersToKey } from './readiness';
-import type { LiveRunner, RunnerSlot } from './slot';
-import type { RunnersStore } from './store';
+import type { BackendRegistry } from '../../backends/backends';
+import type { LiveRunner, RunnerSlot } from '../slots/slot';
+import { answersToKey } from '../start/readiness';
+import type { RunnersStore } from '../store';
 
 /** Where a second try of a request goes: to the same runner, to a new or moved one, or nowhere. */
 export type Reach = 'here' | 'elsewhere' | 'nowhere';

@@ -1,6 +1,6 @@
 /** How the router's own API shows runners. */
-import type { Backend } from '../backends/backends';
-import { runnerName } from './spec';
+import type { Backend } from '../../backends/backends';
+import { runnerName } from '../start/spec';
 
 /** The predecessor's members: the runner's name on its platform, and its port there. */
 export function runnerAddress(

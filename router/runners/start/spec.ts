@@ -1,12 +1,12 @@
 /** Turns an agent and its backend into the spec that a driver gets. */
 
-import { INSTALLATION_LABEL, type RunnerSpec } from '../../drivers/driver';
-import type { User } from '../accounts/users/store';
-import type { Agent } from '../agents/store';
-import type { Backend } from '../backends/backends';
-import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../backends/traits';
-import type { EffectiveValue } from '../credentials/tiers';
-import { withoutControls } from '../lib/text';
+import { INSTALLATION_LABEL, type RunnerSpec } from '../../../drivers/driver';
+import type { User } from '../../accounts/users/store';
+import type { Agent } from '../../agents/store';
+import type { Backend } from '../../backends/backends';
+import { isHeldByRunner, runnerNetwork, UPSTREAM_VARIABLES } from '../../backends/traits';
+import type { EffectiveValue } from '../../credentials/tiers';
+import { withoutControls } from '../../lib/text';
 
 /**
  * The model name of a runner that was started before its owner chose a model; the broker replaces it with the owner's.

@@ -3,18 +3,18 @@
  * agent.
  */
 import { Elysia, t } from 'elysia';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import type { AgentsService } from '../agents/agents';
-import type { IdleService } from '../agents/idle';
-import type { Agent } from '../agents/store';
-import type { Backend, BackendRegistry } from '../backends/backends';
-import type { Config } from '../config/config';
-import { AppError } from '../lib/errors';
-import type { Events } from '../lib/events';
-import type { OpenStreams } from '../web/open-streams';
-import { eventStream } from '../web/sse';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import type { AgentsService } from '../../agents/agents';
+import type { IdleService } from '../../agents/idle';
+import type { Agent } from '../../agents/store';
+import type { Backend, BackendRegistry } from '../../backends/backends';
+import type { Config } from '../../config/config';
+import { AppError } from '../../lib/errors';
+import type { Events } from '../../lib/events';
+import type { OpenStreams } from '../../web/open-streams';
+import { eventStream } from '../../web/sse';
+import type { RunnersService } from '../runners';
 import { runnerAddress } from './present';
-import type { RunnersService } from './runners';
 
 export interface RunnersRoutesDeps {
   readonly agents: AgentsService;

@@ -3,14 +3,14 @@
  * is in the database, so that a restart of the router forgets nothing. Staleness is computed at each change, so that
  * only runners whose spec really differs are ended.
  */
-import type { UsersStore } from '../accounts/users/store';
-import type { OwnService } from '../agents/own';
-import type { BackendRegistry } from '../backends/backends';
-import type { CredentialsService } from '../credentials/credentials';
-import type { Events } from '../lib/events';
-import { runnersLog } from '../lib/log';
+import type { UsersStore } from '../../accounts/users/store';
+import type { OwnService } from '../../agents/own';
+import type { BackendRegistry } from '../../backends/backends';
+import type { CredentialsService } from '../../credentials/credentials';
+import type { Events } from '../../lib/events';
+import { runnersLog } from '../../lib/log';
+import type { RunnerSlot } from '../slots/slot';
 import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
-import type { RunnerSlot } from './slot';
 
 export interface StaleDeps extends SpecDeps {
   readonly users: Pick<UsersStore, 'find'>;

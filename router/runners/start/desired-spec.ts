@@ -4,17 +4,17 @@
  * since its start.
  */
 import { createHmac } from 'node:crypto';
-import type { Driver, RunnerSpec } from '../../drivers/driver';
-import type { User } from '../accounts/users/store';
-import { homePath } from '../agents/homes';
-import type { OwnValues } from '../agents/own';
-import type { Agent } from '../agents/store';
-import type { Backend } from '../backends/backends';
-import { isHeldByRunner, UPSTREAM_VARIABLES } from '../backends/traits';
-import type { EffectiveValue } from '../credentials/tiers';
-import { onClock } from '../lib/time';
-import type { DriverRegistry } from '../platforms/drivers';
-import type { AddressesService } from '../platforms/router-address';
+import type { Driver, RunnerSpec } from '../../../drivers/driver';
+import type { User } from '../../accounts/users/store';
+import { homePath } from '../../agents/homes';
+import type { OwnValues } from '../../agents/own';
+import type { Agent } from '../../agents/store';
+import type { Backend } from '../../backends/backends';
+import { isHeldByRunner, UPSTREAM_VARIABLES } from '../../backends/traits';
+import type { EffectiveValue } from '../../credentials/tiers';
+import { onClock } from '../../lib/time';
+import type { DriverRegistry } from '../../platforms/drivers';
+import type { AddressesService } from '../../platforms/router-address';
 import { CALLBACK_TOKEN_ENV, runnerEnv, runnerSpec } from './spec';
 
 const ADDRESS_MS = 10_000;

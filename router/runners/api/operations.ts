@@ -1,6 +1,6 @@
 /** What the routes of runners answer, for the OpenAPI document. */
 import { Type as t } from '@sinclair/typebox';
-import { flag, named, nullable, type OperationGroup, oneOf, seconds, text, texts, whole } from '../web/operation';
+import { flag, named, nullable, type OperationGroup, oneOf, seconds, text, texts, whole } from '../../web/operation';
 
 const backend = named('Backend', {
   name: text,

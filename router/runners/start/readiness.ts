@@ -1,12 +1,12 @@
 /** Readiness: a runner is ready when its health path and, with its key, its ready path answer 2xx. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Health } from '../../drivers/driver';
-import type { Backend } from '../backends/backends';
-import { accessHeaders } from '../backends/traits';
-import { AppError } from '../lib/errors';
-import { onClock } from '../lib/time';
-import { probe } from '../net/outgoing';
-import { RunnerExited } from './failure';
+import type { Health } from '../../../drivers/driver';
+import type { Backend } from '../../backends/backends';
+import { accessHeaders } from '../../backends/traits';
+import { AppError } from '../../lib/errors';
+import { onClock } from '../../lib/time';
+import { probe } from '../../net/outgoing';
+import { RunnerExited } from '../health/failure';
 
 /**
  * Pauses between probes: short at first, so that a fast runner is seen at once, then longer, so that a slow one is not

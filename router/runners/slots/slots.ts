@@ -1,5 +1,5 @@
 /** One slot for each agent that had a runner, or asked for one, since the router began. */
-import type { Agent } from '../agents/store';
+import type { Agent } from '../../agents/store';
 import { Census } from './census';
 import { type LiveRunner, RunnerSlot } from './slot';
 

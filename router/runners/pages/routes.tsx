@@ -1,12 +1,12 @@
 /** The page of an agent's runner, and what can be done with it there. */
 import { Elysia } from 'elysia';
-import { RunnerDetails, RunnerPage } from '../../views/runners/page';
-import type { SessionPlugin, Who } from '../accounts/identify';
-import { agentIn, type ShellOf } from '../accounts/present-pages';
-import type { AgentsService } from '../agents/agents';
-import type { Agent } from '../agents/store';
-import { done, isPartRequest, page, part, seeOther } from '../web/respond';
-import { type DetailsDeps, runnerDetails } from './present-details';
+import { RunnerDetails, RunnerPage } from '../../../views/runners/page';
+import type { SessionPlugin, Who } from '../../accounts/identify';
+import { agentIn, type ShellOf } from '../../accounts/present-pages';
+import type { AgentsService } from '../../agents/agents';
+import type { Agent } from '../../agents/store';
+import { done, isPartRequest, page, part, seeOther } from '../../web/respond';
+import { type DetailsDeps, runnerDetails } from './present';
 
 export interface RunnerPagesDeps extends DetailsDeps {
   readonly agents: AgentsService;

@@ -1,24 +1,24 @@
 /** One start of one runner: intent, home, image, process, readiness; each step has its own error message. */
-import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../drivers/driver';
-import type { User, UsersStore } from '../accounts/users/store';
-import { prepareHome } from '../agents/homes';
-import type { OwnService, OwnValues } from '../agents/own';
-import type { Backend, BackendRegistry } from '../backends/backends';
-import { type CredentialsService, credentialsMissing } from '../credentials/credentials';
-import type { EffectiveValue } from '../credentials/tiers';
-import { ownerOf } from '../database/sealing';
-import { AppError } from '../lib/errors';
-import { newId, newSecret, sha256 } from '../lib/ids';
-import { onClock, TimedOut } from '../lib/time';
-import type { Vault } from '../lib/vault';
-import type { PlatformsService } from '../platforms/health';
-import type { ImagesService } from '../platforms/images';
-import { cleanUp, clearEarlier, stopRunner } from './cleanup';
+import type { Driver, Health, RunnerSpec, Started, StartProgress } from '../../../drivers/driver';
+import type { User, UsersStore } from '../../accounts/users/store';
+import { prepareHome } from '../../agents/homes';
+import type { OwnService, OwnValues } from '../../agents/own';
+import type { Backend, BackendRegistry } from '../../backends/backends';
+import { type CredentialsService, credentialsMissing } from '../../credentials/credentials';
+import type { EffectiveValue } from '../../credentials/tiers';
+import { ownerOf } from '../../database/sealing';
+import { AppError } from '../../lib/errors';
+import { newId, newSecret, sha256 } from '../../lib/ids';
+import { onClock, TimedOut } from '../../lib/time';
+import type { Vault } from '../../lib/vault';
+import type { PlatformsService } from '../../platforms/health';
+import type { ImagesService } from '../../platforms/images';
+import { cleanUp, clearEarlier, stopRunner } from '../cleanup';
+import { startError } from '../health/failure';
+import type { LiveRunner, Progress, RunnerSlot } from '../slots/slot';
+import type { RunnersStore } from '../store';
 import { desiredSpec, fingerprint, type SpecDeps } from './desired-spec';
-import { startError } from './failure';
 import { waitReady } from './readiness';
-import type { LiveRunner, Progress, RunnerSlot } from './slot';
-import type { RunnersStore } from './store';
 
 export const CREATING: Progress = { stage: 'creating', percent: 5, message: 'Preparing' };
 

@@ -1,11 +1,11 @@
 /** Turns what is known of an agent's runner into what its page shows. */
-import type { RunnerDetailsView, RunnerFactsView } from '../../views/runners/models';
-import type { IdleService } from '../agents/idle';
-import type { Agent } from '../agents/store';
-import type { BackendRegistry } from '../backends/backends';
-import type { LoadsService } from './loads';
-import { logTail, OF_PAGE } from './output';
-import type { RunnersService } from './runners';
+import type { RunnerDetailsView, RunnerFactsView } from '../../../views/runners/models';
+import type { IdleService } from '../../agents/idle';
+import type { Agent } from '../../agents/store';
+import type { BackendRegistry } from '../../backends/backends';
+import type { LoadsService } from '../loads';
+import { logTail, OF_PAGE } from '../output';
+import type { RunnersService } from '../runners';
 
 export interface DetailsDeps {
   readonly backends: BackendRegistry;

@@ -1,13 +1,13 @@
 /** Applies what platforms report about runners, on request or by themselves, and finds out how a lost runner has ended. */
-import type { Health } from '../../drivers/driver';
-import type { Events } from '../lib/events';
-import { runnersLog } from '../lib/log';
-import { orAbort } from '../lib/time';
+import type { Health } from '../../../drivers/driver';
+import type { Events } from '../../lib/events';
+import { runnersLog } from '../../lib/log';
+import { orAbort } from '../../lib/time';
+import type { LiveRunner, RunnerEnd, RunnerSlot } from '../slots/slot';
+import { inspectHealth } from '../start/readiness';
+import type { RunnerTransitions } from '../transitions';
 import { exitError } from './failure';
 import type { Reach } from './reach';
-import { inspectHealth } from './readiness';
-import type { LiveRunner, RunnerEnd, RunnerSlot } from './slot';
-import type { RunnerTransitions } from './transitions';
 
 /**
  * Milliseconds in which the platform may notice an end: less than the time after which a streaming client is sent its

@@ -2,10 +2,10 @@
  * The router's knowledge of one agent's runner: state, leases, progress, and the queue that makes its transitions
  * serial (law 5). One slot per agent; agents share nothing (law 1).
  */
-import type { Driver, Handle, Health } from '../../drivers/driver';
-import type { Agent } from '../agents/store';
-import type { AppError } from '../lib/errors';
-import { within } from '../lib/time';
+import type { Driver, Handle, Health } from '../../../drivers/driver';
+import type { Agent } from '../../agents/store';
+import type { AppError } from '../../lib/errors';
+import { within } from '../../lib/time';
 import type { Census } from './census';
 
 export type RunnerState = 'stopped' | 'starting' | 'running' | 'stopping' | 'failed' | 'unknown' | 'paused';

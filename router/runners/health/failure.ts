@@ -1,13 +1,13 @@
 /**
  * Why a start failed or a runner ended, in words for its user, and how long later requests are refused with that error.
  */
-import type { DriverFault, Health } from '../../drivers/driver';
-import { HomeError, SeedError, TemplateError, UnsafePathError } from '../agents/homes';
-import type { Backend } from '../backends/backends';
-import { AppError, type Code, toAppError } from '../lib/errors';
-import { TimedOut } from '../lib/time';
-import { driverMessage, isDriverFailure } from '../platforms/driver-error';
-import type { Failure } from './slot';
+import type { DriverFault, Health } from '../../../drivers/driver';
+import { HomeError, SeedError, TemplateError, UnsafePathError } from '../../agents/homes';
+import type { Backend } from '../../backends/backends';
+import { AppError, type Code, toAppError } from '../../lib/errors';
+import { TimedOut } from '../../lib/time';
+import { driverMessage, isDriverFailure } from '../../platforms/driver-error';
+import type { Failure } from '../slots/slot';
 
 /** After failed starts in a row, requests are refused with the error for 1 s, 2 s, 4 s … 60 s. */
 const BACK_OFF_MS = 1_000;

@@ -1,9 +1,9 @@
 /** Follows the reports of drivers, with one loop per driver, so that a crash is known at once without polling. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Driver } from '../../drivers/driver';
-import { driversLog, runnersLog } from '../lib/log';
-import type { DriverRegistry } from '../platforms/drivers';
-import type { RunnersService } from './runners';
+import type { Driver } from '../../../drivers/driver';
+import { driversLog, runnersLog } from '../../lib/log';
+import type { DriverRegistry } from '../../platforms/drivers';
+import type { RunnersService } from '../runners';
 
 /** A driver's watch reconnects by itself. If it ends anyway, it is restarted after this many milliseconds. */
 const RETRY_MS = 5_000;

@@ -1,6 +1,6 @@
 /** What the router knows of runners, for pages, metrics and the reaper. Starts, holds and ends nothing. */
-import type { Agent } from '../agents/store';
-import type { CapacityService } from './capacity';
+import type { Agent } from '../../agents/store';
+import type { CapacityService } from '../capacity';
 import { type Clocks, type LiveRunner, type RunnerSlot, type RunnerState, type RunnerStatus, statusOf } from './slot';
 import type { Slots } from './slots';
 
